@@ -91,6 +91,7 @@ TABLES: Mapping[str, Table] = {
     "trust-reasons": _table("trust-reasons", "trust-findings.md"),
     "trust-notes": _table("trust-notes", "trust-findings.md", ORDINARY, Code.TRUST_CONDITIONAL),
     "permissions": _table("permissions", "trust-findings.md"),
+    "migration": _table("migration", "migration.md"),
 }
 
 

@@ -61,6 +61,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     removal_patch,
     restart_injected,
     restoration_patch,
+    unread_findings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.usage import (
     find_breakage,
@@ -281,6 +282,8 @@ class Migration:
         with self._guarded():
             reads = read_roles(self._api, cluster, associations, filter(None, arns), self._width)
         self._estate: IrsaEstate = estate
+        unread = unread_findings(estate)
+        self._findings += [finding for finding in unread if finding not in self._findings]
         self._state = MigrationState(
             cluster,
             {

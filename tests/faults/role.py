@@ -26,7 +26,6 @@ from ansible.playbook.task import Task
 from ansible.plugins import loader as plugin_loader
 from ansible.template import Templar
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role_action
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     parse_aws_result,
 )
@@ -43,6 +42,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
     _kubernetes as kubernetes,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role_action
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
     failing_into,
     parse_input,

@@ -98,6 +98,7 @@ class Code(str, Enum):
     MIGRATION_NOT_TRUSTED = "MIGRATION_NOT_TRUSTED", "trust", "error"
     MIGRATION_NO_RECORD = "MIGRATION_NO_RECORD", "association", "error"
     MIGRATION_OTHER_ASSOCIATION = "MIGRATION_OTHER_ASSOCIATION", "association", "error", "warning"
+    MIGRATION_OTHER_ROLES = "MIGRATION_OTHER_ROLES", "trust", "warning"
     MIGRATION_OWN_VARIABLES = "MIGRATION_OWN_VARIABLES", "pods", "error"
     MIGRATION_ROLE_MISSING = "MIGRATION_ROLE_MISSING", "trust", "error"
     MIGRATION_SESSION_TAGS_OFF = "MIGRATION_SESSION_TAGS_OFF", "association", "warning"

@@ -167,7 +167,7 @@ def _start_options() -> argparse.ArgumentParser:
     add(
         "--kube-controllers",
         action="store_true",
-        help="embedded Kubernetes: create the Pods of Jobs and Deployments, finish and delete Jobs",
+        help="embedded Kubernetes: run the Pods of Deployments and other workloads, handle Jobs",
     )
     add(
         "--pod-identity-webhook",

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -25,6 +26,13 @@ class TestClusters:
         )
         assert created["tags"] == {"team": "a"}
         assert eks.describe_cluster(name="demo")["cluster"] == created
+
+    def test_each_cluster_has_its_own_oidc_issuer(self, eks: Any) -> None:
+        issuers = [create_cluster(eks, name)["identity"]["oidc"]["issuer"] for name in ("demo", "other")]
+        prefix = re.escape(f"https://oidc.eks.{REGION}.amazonaws.com/id/")
+        assert all(re.fullmatch(prefix + "[0-9A-F]{32}", issuer) for issuer in issuers)
+        assert len(set(issuers)) == 2
+        assert eks.describe_cluster(name="demo")["cluster"]["identity"]["oidc"]["issuer"] == issuers[0]
 
     def test_unknown_cluster_is_not_found(self, eks: Any) -> None:
         assert api_error(lambda: eks.describe_cluster(name="nowhere")) == (

@@ -12,7 +12,11 @@ from sandbox.kube.admission import inject_pod_identity
 from sandbox.kube.patch import MERGE
 
 PATH = "/api/v1/namespaces/default/pods"
+ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/app"
 TOKEN_VOLUME = "eks-pod-identity-token"
+IRSA_VOLUME = "aws-iam-token"
+IRSA_DIRECTORY = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
+ROLE = "arn:aws:iam::111122223333:role/old"
 
 
 def pod(name: str = "p", account: str = "app", *containers: str, **annotations: str) -> dict[str, Any]:
@@ -81,6 +85,7 @@ def test_webhook_injects_environment_and_token(webhook: Any) -> None:
     volume = next(v for v in obj["spec"]["volumes"] if v["name"] == TOKEN_VOLUME)
     token = volume["projected"]["sources"][0]["serviceAccountToken"]
     assert (token["audience"], token["path"]) == ("pods.eks.amazonaws.com", TOKEN_VOLUME)
+    assert obj["metadata"]["labels"] == {"eks.amazonaws.com/pod-identity": "enabled"}
 
 
 def test_variable_in_template_prevents_environment(webhook: Any) -> None:
@@ -107,6 +112,7 @@ def test_skip_annotation_excludes_containers(webhook: Any, skip: str, injected: 
     _, obj = webhook("POST", PATH, pod("p", "app", "main", "proxy", skip=skip))
     assert [c["name"] for c in obj["spec"]["containers"] if "env" in c] == injected
     assert (TOKEN_VOLUME in [v["name"] for v in obj["spec"]["volumes"]]) is bool(injected)
+    assert ("eks.amazonaws.com/pod-identity" in obj["metadata"].get("labels", {})) is bool(injected)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +147,8 @@ def test_webhook_uses_registered_selectors(webhook: Any) -> None:
     path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/pod-identity-webhook"
     (registered,) = webhook("GET", path)[1]["webhooks"]
     assert registered["sideEffects"] == "None"
+    assert (registered["matchPolicy"], registered["reinvocationPolicy"]) == ("Equivalent", "IfNeeded")
+    assert registered["timeoutSeconds"] == 10
     name = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["other"]}
     changed = {**registered, "namespaceSelector": {"matchExpressions": [name]}}
     webhook("PATCH", path, {"webhooks": [changed]}, content_type=MERGE)
@@ -158,9 +166,8 @@ def test_skip_label_prevents_injection(webhook: Any) -> None:
 
 
 def test_irsa_is_injected_without_association(webhook: Any) -> None:
-    annotations = {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/old"}}
-    path = "/api/v1/namespaces/default/serviceaccounts/app"
-    webhook("PATCH", path, {"metadata": annotations}, content_type=MERGE)
+    annotations = {"annotations": {"eks.amazonaws.com/role-arn": ROLE}}
+    webhook("PATCH", ACCOUNT, {"metadata": annotations}, content_type=MERGE)
     pods = [webhook("POST", PATH, pod("a"))]
     webhook.cluster.webhook.associations = set()
     pods.append(webhook("POST", PATH, pod("b")))
@@ -169,6 +176,66 @@ def test_irsa_is_injected_without_association(webhook: Any) -> None:
         ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"],
         ["AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"],
     ]
+    assert "labels" not in pods[1][1]["metadata"]
+
+
+@pytest.fixture
+def irsa(webhook: Any) -> Any:
+    """A cluster whose service account ``app`` has no association, but the annotation for IRSA."""
+    webhook.cluster.webhook.associations = set()
+    annotate(webhook, **{"eks.amazonaws.com/role-arn": ROLE})
+    return webhook
+
+
+def annotate(kube: Any, **annotations: str) -> None:
+    kube("PATCH", ACCOUNT, {"metadata": {"annotations": annotations}}, content_type=MERGE)
+
+
+def irsa_token(obj: dict[str, Any]) -> dict[str, Any]:
+    volume = next(v for v in obj["spec"]["volumes"] if v["name"] == IRSA_VOLUME)
+    token: dict[str, Any] = volume["projected"]["sources"][0]["serviceAccountToken"]
+    return token
+
+
+def test_annotation_sets_audience_of_irsa_token(irsa: Any) -> None:
+    _, standard = irsa("POST", PATH, pod("a"))
+    annotate(irsa, **{"eks.amazonaws.com/audience": "my-audience"})
+    _, changed = irsa("POST", PATH, pod("b"))
+    assert [irsa_token(obj)["audience"] for obj in (standard, changed)] == [
+        "sts.amazonaws.com",
+        "my-audience",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("present", "injected"),
+    [
+        pytest.param("AWS_ROLE_ARN", False, id="role"),
+        pytest.param("AWS_WEB_IDENTITY_TOKEN_FILE", False, id="token"),
+        pytest.param("AWS_CONTAINER_CREDENTIALS_FULL_URI", True, id="variable-of-pod-identity"),
+    ],
+)
+def test_variable_in_template_prevents_irsa_environment(irsa: Any, present: str, injected: bool) -> None:
+    body = pod("p", "app", "main", "proxy")
+    body["spec"]["containers"][0]["env"] = [{"name": present, "value": "mine"}]
+    _, obj = irsa("POST", PATH, body)
+    pair = {"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": f"{IRSA_DIRECTORY}/token"}
+    main, proxy = obj["spec"]["containers"]
+    assert environment(main) == {present: "mine", **(pair if injected else {})}
+    assert environment(proxy) == pair
+    assert all(IRSA_VOLUME in [mount["name"] for mount in c["volumeMounts"]] for c in (main, proxy))
+
+
+def test_skip_annotation_excludes_containers_from_irsa(irsa: Any) -> None:
+    _, obj = irsa("POST", PATH, pod("p", "app", "main", "proxy", skip="proxy"))
+    assert [c["name"] for c in obj["spec"]["containers"] if "env" in c] == ["main"]
+
+
+def test_variables_of_irsa_do_not_prevent_pod_identity(webhook: Any) -> None:
+    body = pod()
+    body["spec"]["containers"][0]["env"] = [{"name": "AWS_ROLE_ARN", "value": ROLE}]
+    _, obj = webhook("POST", PATH, body)
+    assert "AWS_CONTAINER_CREDENTIALS_FULL_URI" in environment(obj["spec"]["containers"][0])
 
 
 def test_existing_pod_is_not_injected(webhook: Any) -> None:

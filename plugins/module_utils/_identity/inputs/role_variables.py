@@ -359,6 +359,7 @@ def _read_with(readers: Mapping[str, _Reader], variables: Mapping[str, object]) 
     raw = {name: problems.attempt(partial(_parsed, name, value)) for name, value in answered.items()}
     fields = Fields(dict(raw.items()), "", problems, ROLE)
     values = {name: readers[name](fields, name) for name in raw}
+    _check_characters(values, problems)
     problems.raise_if_any()
     return values
 

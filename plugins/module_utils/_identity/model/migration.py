@@ -42,6 +42,8 @@ ACCOUNT_GRANT_TAG = f"{IRSA_TAG}account-grant"
 # The maximum length of a tag value in IAM and EKS, and the number of tags of a role.
 _TAG_LENGTH = 256
 _TAG_COUNT = 50
+# The beginning of each part of a record: the number of parts.
+_COUNT = "{:02d}:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,10 @@ class Migrant:
         return STAGES.index(self.stage) >= STEPS.index(step)
 
 
+class DamagedRecord(ValueError):
+    """The error for tags of a role from which the removed statements cannot be read."""
+
+
 def annotation_tags(annotations: Mapping[str, str]) -> dict[str, str]:
     """Return the tags with which an association records the annotations of its service account.
 
@@ -165,8 +171,13 @@ def trust_tags(cluster_arn: str, removed: Sequence[Removed], tags: Mapping[str, 
     """
     text = json.dumps([[entry.index, entry.statement] for entry in removed], separators=(",", ":"))
     data = base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode()
-    parts = [data[start : start + _TAG_LENGTH] for start in range(0, len(data), _TAG_LENGTH)]
-    record = {f"{_trust_prefix(cluster_arn)}{number}": part for number, part in enumerate(parts)}
+    size = _TAG_LENGTH - len(_COUNT.format(0))
+    parts = [data[start : start + size] for start in range(0, len(data), size)]
+    # With the number of parts, tags that are left from a longer record do no harm.
+    record = {
+        f"{_trust_prefix(cluster_arn)}{number}": _COUNT.format(len(parts)) + part
+        for number, part in enumerate(parts)
+    }
     if (count := len({**tags, **record})) > _TAG_COUNT:
         raise ValueError(f"the role would have {count} tags, and IAM allows {_TAG_COUNT}")
     return record
@@ -180,15 +191,17 @@ def trust_record_keys(cluster_arn: str, tags: Mapping[str, str]) -> list[str]:
 def recorded_statements(cluster_arn: str, tags: Mapping[str, str]) -> list[Removed]:
     """Return the statements that a migration removed for a cluster, in the order of their removal.
 
-    :raises ValueError: when the record is damaged.
+    :raises DamagedRecord: when somebody has changed or deleted a part of the record.
     """
     prefix = _trust_prefix(cluster_arn)
-    keys = sorted(trust_record_keys(cluster_arn, tags), key=lambda key: int(key.removeprefix(prefix)))
+    keys = trust_record_keys(cluster_arn, tags)
     if not keys:
         return []
     try:
-        text = zlib.decompress(base64.urlsafe_b64decode("".join(tags[key] for key in keys)))
+        count, size = int(tags.get(f"{prefix}0", "").partition(":")[0]), len(_COUNT.format(0))
+        parts = [tags[f"{prefix}{number}"][size:] for number in range(count)]
+        text = zlib.decompress(base64.urlsafe_b64decode("".join(parts)))
         rows = cast("list[tuple[int, Mapping[str, object]]]", json.loads(text))
         return [Removed(index, statement) for index, statement in rows]
-    except (binascii.Error, zlib.error, ValueError, TypeError) as error:
-        raise ValueError(f"the tags {', '.join(keys)} are damaged: {error}") from error
+    except (binascii.Error, zlib.error, LookupError, ValueError, TypeError) as error:
+        raise DamagedRecord(f"the tags {', '.join(keys)} are damaged: {error}") from error

@@ -31,6 +31,7 @@ from ..._policy.permissions.permissions import (
 from ..._policy.trust.check import check_chain
 from ..._policy.trust.federation import (
     DEFAULT_AUDIENCE,
+    FederatedStatement,
     Issuer,
     ServiceAccountName,
     allows_web_identity,
@@ -43,6 +44,7 @@ from ..model.associations import ObservedAssociation
 from ..model.cluster import Cluster
 from ..model.errors import listed
 from ..model.migration import (
+    AUDIENCE_ANNOTATION,
     ROLE_ANNOTATION,
     IrsaAccount,
     Migrant,
@@ -54,7 +56,9 @@ from ..model.migration import (
 from ..model.names import parse_role_arn
 from ..model.observed import Document
 from ..model.roles import ObservedRole
+from .trust import read_principals
 
+_POSSIBLE = (ALLOWED, CONDITIONAL)
 _NO_PODS = PodCredentials()
 _SHOWN = 5
 
@@ -106,13 +110,23 @@ def plan_migration(state: MigrationState) -> MigrationPlan:
         *state.configured,
         *(key for key, found in state.associations.items() if recorded_annotations(found.tags)),
     }
-    migrants = [_migrant(state, key) for key in sorted(keys)]
+    index = _make_index(state)
+    migrants = [_migrant(state, key, index) for key in sorted(keys)]
     finished = frozenset(
         account_name(migrant.key)
         for migrant in migrants
         if migrant.stage == "finished" and not _is_annotated(state, migrant.key)
     )
     return MigrationPlan([_with_trust(migrant, state, finished) for migrant in migrants], finished)
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The roles whose trust policies name a service account of the cluster, by the service account, and the roles by the
+    principals of their trust policies."""
+
+    accounts: dict[ServiceAccountName, list[ObservedRole]] = field(default_factory=dict)
+    targets: dict[str, list[ObservedRole]] = field(default_factory=dict)
 
 
 def account_name(key: WorkloadKey) -> ServiceAccountName:
@@ -132,7 +146,7 @@ def _is_annotated(state: MigrationState, key: WorkloadKey) -> bool:
     return account is not None and bool(account.role_arn)
 
 
-def _migrant(state: MigrationState, key: WorkloadKey) -> Migrant:
+def _migrant(state: MigrationState, key: WorkloadKey, index: _Index) -> Migrant:
     account = state.accounts.get(key, IrsaAccount(key))
     association = state.associations.get(key)
     recorded = recorded_annotations(association.tags) if association is not None else {}
@@ -144,8 +158,8 @@ def _migrant(state: MigrationState, key: WorkloadKey) -> Migrant:
         stage = "associated" if pods.remaining else "restarted" if account.role_arn else "finished"
     role = state.role(role_arn)
     disable = association.disable_session_tags if association is not None else False
-    notes = list(_notes(account, pods))
-    if stage == "irsa" and role is not None and (tags_off := _session_tags_off(state, key, role)):
+    notes = [*_notes(account, pods), *_other_roles(index, key, role_arn)]
+    if stage == "irsa" and role is not None and (tags_off := _session_tags_off(state, index, key, role)):
         disable = True
         notes.append(tags_off)
     blockers = list(_blockers(state, account, role_arn, role, stage, pods)) if stage != "finished" else []
@@ -173,21 +187,34 @@ def _with_trust(migrant: Migrant, state: MigrationState, finished: Collection[Se
     statements = federated_statements(role.trust, issuer)
     if any(entry.index in indexes and name in (entry.accounts or ()) for entry in statements):
         return replace(migrant, stage="restarted")
-    kept = [entry for entry in statements if entry.accounts is None or name in entry.accounts]
-    if not kept or allows_web_identity(role.trust, issuer, name) == "no":
-        return migrant
-    return replace(migrant, notes=(*migrant.notes, _statement_kept(migrant, role, kept[0].accounts)))
+    audience = migrant.annotations.get(AUDIENCE_ANNOTATION) or DEFAULT_AUDIENCE
+    for entry in statements:
+        alone = {**role.trust, "Statement": [entry.statement]}
+        if allows_web_identity(alone, issuer, name, audience) != "no":
+            return replace(migrant, notes=(*migrant.notes, _statement_kept(migrant, role, entry, finished)))
+    return migrant
 
 
 def _statement_kept(
-    migrant: Migrant, role: ObservedRole, accounts: frozenset[ServiceAccountName] | None
+    migrant: Migrant,
+    role: ObservedRole,
+    entry: FederatedStatement,
+    finished: Collection[ServiceAccountName],
 ) -> Finding:
-    others = sorted("/".join(name) for name in accounts or () if "/".join(name) != str(migrant.key))
-    reason = f"it also allows {listed(others, _SHOWN)}" if others else "it has a pattern, or other principals"
+    others = sorted("/".join(name) for name in (entry.accounts or frozenset()) - frozenset(finished))
+    if others:
+        reason = f"it also allows {listed(others, _SHOWN)}"
+        remedy = "Migrate those service accounts, too; then a run with the step finish removes the statement."
+    elif entry.exclusive and entry.accounts:
+        reason = "a trust policy needs at least one statement"
+        remedy = "Add a statement for EKS Pod Identity to the trust policy, and run the step finish again."
+    else:
+        reason = "it has a pattern, or other principals"
+        remedy = "Edit the statement yourself if no other service account needs it."
     return Finding(
         Code.MIGRATION_STATEMENT_KEPT,
         f"the trust policy of role {role.name} still allows {migrant.key} with IRSA: the statement is kept, because {reason}.",
-        "Migrate those service accounts, too; then a run with the step finish removes the statement. Or edit the statement.",
+        remedy,
         migrant.key,
     )
 
@@ -304,7 +331,7 @@ def _subject_conditions(state: MigrationState, key: WorkloadKey, role: ObservedR
     names = [
         name
         for name, document in _permission_documents(state, role)
-        if any(f'"{host}:' in json.dumps(document).lower() for host in hosts)
+        if any(f"{host}:" in json.dumps(document).lower() for host in hosts)
     ]
     if names:
         yield Finding(
@@ -314,6 +341,37 @@ def _subject_conditions(state: MigrationState, key: WorkloadKey, role: ObservedR
             "Use session tags instead, such as aws:PrincipalTag/kubernetes-namespace, then migrate.",
             key,
         )
+
+
+def _other_roles(index: _Index, key: WorkloadKey, role_arn: str) -> Iterator[Finding]:
+    """Find further roles that allow a service account with IRSA, which its Pods may assume with their token."""
+    names = sorted(
+        role.name
+        for role in index.accounts.get(account_name(key), ())
+        if role.arn.lower() != role_arn.lower()
+    )
+    if names:
+        yield Finding(
+            Code.MIGRATION_OTHER_ROLES,
+            f"role {listed(names, _SHOWN)} allows {key} with IRSA, too. Pods that assume that role with their token file lose "
+            "this file, because EKS Pod Identity gives them another token.",
+            "Let these Pods assume that role with the credentials of their own role, or leave the service account out of "
+            "the migration.",
+            key,
+        )
+
+
+def _make_index(state: MigrationState) -> _Index:
+    index = _Index()
+    for role in state.roles.values():
+        entries = federated_statements(role.trust, state.issuer) if state.issuer is not None else []
+        for name in {name for entry in entries for name in entry.accounts or ()}:
+            index.accounts.setdefault(name, []).append(role)
+        statements = role.trust.get("Statement", [])
+        for entry in statements if isinstance(statements, list) else [statements]:
+            for principal in read_principals(entry) if isinstance(entry, Mapping) else ():
+                index.targets.setdefault(principal, []).append(role)
+    return index
 
 
 def _providers(trust: Document) -> list[str]:
@@ -331,54 +389,71 @@ def _permission_documents(state: MigrationState, role: ObservedRole) -> list[tup
     return [*attached, *(role.inline_documents or {}).items()]
 
 
-def _session_tags_off(state: MigrationState, key: WorkloadKey, role: ObservedRole) -> Finding | None:
+def _session_tags_off(
+    state: MigrationState, index: _Index, key: WorkloadKey, role: ObservedRole
+) -> Finding | None:
     """Return a finding if Pods assume further roles that may not accept session tags, which IRSA does not send.
 
     EKS sends transitive session tags, so each further role must allow sts:TagSession.
     """
+    if not state.complete:
+        reason = "its policies could not be read, so it is not known whether its Pods assume further roles"
+        return _tags_off(key, role, reason, "Allow the caller iam:GetAccountAuthorizationDetails.")
     documents = _permission_documents(state, role)
     named = {value for _name, document in documents for value in _assumed_roles(document)}
-    if not named:
-        return None
+    account_id = state.cluster.account_id
+    # If a trust policy names the role itself, the role needs no permission of its own. Source: IAM User Guide, "Policy
+    # evaluation logic".
+    targets = {target.arn: target for target in index.targets.get(role.arn, ())}
+    if named:
+        everyone = (account_id, f"arn:{state.cluster.partition}:iam::{account_id}:root", "*")
+        targets |= {target.arn: target for name in everyone for target in index.targets.get(name, ())}
+    direct = {target.arn for target in index.targets.get(role.arn, ())}
     subject = Subject(
         cluster_arn=state.cluster.arn,
         namespace=key.namespace,
         service_account=key.service_account,
-        account_id=state.cluster.account_id,
+        account_id=account_id,
         partition=state.cluster.partition,
         role_arn=role.arn,
     )
     layers = permission_layers([NamedPolicy(name, document) for name, document in documents])
     context = pod_context(subject, role.tags)
+
+    def permits(action: str, target: ObservedRole) -> str:
+        return check_permission(layers, Required(action, target.arn), context).decision
+
     refusing = []
-    for target in state.roles.values():
-        if target.arn == role.arn:
-            continue
+    for target in targets.values():
         verdict = check_chain(target.trust, subject, target_role_arn=target.arn)
-        permitted = [
-            check_permission(layers, Required(action, target.arn), context).decision
-            for action in (ASSUME_ROLE, TAG_SESSION)
-        ]
-        possible = (ALLOWED, CONDITIONAL)
-        if (
-            verdict.assume_role in possible
-            and permitted[0] in possible
-            and (verdict.tag_session != ALLOWED or permitted[1] != ALLOWED)
-        ):
+        assumes = verdict.assume_role in _POSSIBLE and (
+            target.arn in direct or permits(ASSUME_ROLE, target) in _POSSIBLE
+        )
+        tags = verdict.tag_session == ALLOWED and (
+            target.arn in direct or permits(TAG_SESSION, target) == ALLOWED
+        )
+        if target.arn != role.arn and assumes and not tags:
             refusing.append(target.arn)
-    foreign = [value for value in named if _is_foreign(value, state.cluster.account_id)]
-    if not refusing and not foreign and state.complete:
-        return None
-    reason = (
-        f"{listed(refusing, _SHOWN)} would refuse session tags (sts:TagSession)"
-        if refusing
-        else f"it is not known whether {listed(sorted(foreign) or sorted(named), _SHOWN)} accept session tags (sts:TagSession)"
+    foreign = sorted(value for value in named if _is_foreign(value, account_id))
+    remedy = (
+        "Allow sts:TagSession in the trust policies of the further roles; after the migration, set disable_session_tags: "
+        "false."
     )
+    if refusing:
+        reason = f"it may assume {listed(sorted(refusing), _SHOWN)}, which would refuse session tags (sts:TagSession)"
+        return _tags_off(key, role, reason, remedy)
+    if foreign:
+        reason = f"it may assume {listed(foreign, _SHOWN)}, and it is not known whether this role accepts session tags"
+        return _tags_off(key, role, reason, remedy)
+    return None
+
+
+def _tags_off(key: WorkloadKey, role: ObservedRole, reason: str, remedy: str) -> Finding:
     return Finding(
         Code.MIGRATION_SESSION_TAGS_OFF,
-        f"role {role.name} may assume further roles, and {reason}. IRSA sends no session tags, so the association of {key} gets "
-        "disable_session_tags: true. Then the trust policy cannot distinguish the workloads of the account.",
-        "Allow sts:TagSession in the trust policies of the further roles; after the migration, set disable_session_tags: false.",
+        f"role {role.name}: {reason}. IRSA sends no session tags, so the association of {key} gets disable_session_tags: true. "
+        "Then the trust policy cannot distinguish the workloads of the account.",
+        remedy,
         key,
     )
 

@@ -181,10 +181,10 @@ def migration_lines(report: MigrationReport) -> list[str]:
     head = f"Cluster {cluster.name}, account {cluster.account_id}, region {cluster.region}, as {cluster.caller_arn}"
     lines = wrapped(visible(head), "", "  ")
     count = f"{len(report.changes)} change{'' if len(report.changes) == 1 else 's'}"
-    if report.check_mode or report.options.step == "inventory":
-        lines.append(
-            f"Plan: {count}; nothing was changed." if report.changes else "Inventory; nothing was changed."
-        )
+    if report.options.step == "inventory" and not report.options.rollback:
+        lines.append("Inventory; nothing was changed.")
+    elif report.check_mode:
+        lines.append(f"Plan: {count}; nothing was changed.")
     else:
         lines.append(f"Done: {count}.")
     lines += [f"    {visible(change)}" for change in report.changes[:_SHOWN]]

@@ -31,6 +31,7 @@ from ..model.cluster import Cluster, group_clusters
 from ..model.errors import AwsError
 from ..model.migration import (
     ACCOUNT_GRANT_TAG,
+    DamagedRecord,
     Migrant,
     annotation_tags,
     recorded_statements,
@@ -107,6 +108,19 @@ class TrustEdit:
     first: Sequence[Call] = ()
     then: Sequence[Call] = ()
 
+    def calls(self, role: ObservedRole) -> list[Call]:
+        """Return the requests for the trust policy of a role, and those after it."""
+        if self.trust == role.trust:
+            return [*self.then]
+        parameters = {"RoleName": role.name, "PolicyDocument": to_json(self.trust)}
+        return [Call("iam", "UpdateAssumeRolePolicy", parameters), *self.then]
+
+
+@dataclass(frozen=True, slots=True)
+class _RoleEdit:
+    role: ObservedRole
+    edit: TrustEdit
+
 
 @dataclass(frozen=True, slots=True)
 class TrustChange:
@@ -182,8 +196,9 @@ class TrustEditor:
             if entry.statement not in present
         ]
         record = trust_tags(self.cluster.arn, [*earlier, *removed], role.tags)
+        missing = {key: value for key, value in record.items() if role.tags.get(key) != value}
         obsolete = tuple(key for key in trust_record_keys(self.cluster.arn, role.tags) if key not in record)
-        first = iam_tag_calls("Role", {"RoleName": role.name}, TagChange(record, ()))
+        first = iam_tag_calls("Role", {"RoleName": role.name}, TagChange(missing, ()))
         then = iam_tag_calls("Role", {"RoleName": role.name}, TagChange({}, obsolete)) if obsolete else []
         return TrustEdit(trust, first, then)
 
@@ -233,20 +248,30 @@ class TrustEditor:
         change: TrustChange | None = None
         try:
             for _round in range(_ROUNDS):
-                role = read_role(self.api, self.cluster.account, RoleSpec(name, arn), False)
-                edit = make(role) if role is not None else None
-                if role is None or edit is None:
+                edit = self._recorded(name, arn, make)
+                if edit is None:
                     return change, None
-                change = TrustChange(role.name, change.before if change else role.trust, edit.trust)
+                planned = TrustChange(name, change.before if change else edit.role.trust, edit.edit.trust)
                 if self.check_mode:
-                    return change, None
-                self._write(role, edit)
+                    return planned, None
+                self._send(edit.edit.calls(edit.role))
+                change = planned if planned.before != planned.after else change
                 if self._shows(arn, make):
                     return change, None
         except AwsError as error:
             return change, request_failure(error, keys, trust_target(name), "update")
+        except DamagedRecord as error:
+            return change, Failure(
+                keys,
+                trust_target(name),
+                "update",
+                Code.MIGRATION_NO_RECORD,
+                f"the statements for IRSA that a migration removed from role {name} cannot be read: {error}.",
+                "Restore the trust policy yourself: the event UpdateAssumeRolePolicy in CloudTrail has its earlier versions. "
+                "Then delete these tags.",
+            )
         except ValueError as error:
-            return None, Failure(
+            return change, Failure(
                 keys,
                 trust_target(name),
                 "update",
@@ -263,12 +288,36 @@ class TrustEditor:
             "Run again.",
         )
 
-    def _write(self, role: ObservedRole, edit: TrustEdit) -> None:
-        calls = [*edit.first]
-        if edit.trust != role.trust:
-            parameters = {"RoleName": role.name, "PolicyDocument": to_json(edit.trust)}
-            calls.append(Call("iam", "UpdateAssumeRolePolicy", parameters))
-        for call in (*calls, *edit.then):
+    def _recorded(
+        self, name: str, arn: str, make: Callable[[ObservedRole], TrustEdit | None]
+    ) -> _RoleEdit | None:
+        """Return the edit of a role after its record is written, or None if there is nothing to edit.
+
+        The role is read again after the record, because another process may have changed its trust policy in the meantime.
+        """
+        edit: TrustEdit | None = None
+        for _attempt in range(_ROUNDS):
+            role = read_role(self.api, self.cluster.account, RoleSpec(name, arn), False)
+            edit = make(role) if role is not None else None
+            if role is None or edit is None:
+                return None
+            if not edit.first or self.check_mode:
+                return _RoleEdit(role, edit)
+            sent = edit.first
+            self._send(sent)
+            for _pause in self.wait_policy.attempts():
+                role = read_role(self.api, self.cluster.account, RoleSpec(name, arn), False)
+                edit = make(role) if role is not None else None
+                if role is None or edit is None:
+                    return None
+                if edit.first != sent:
+                    break
+            if not edit.first:
+                return _RoleEdit(role, edit)
+        raise ValueError("IAM does not show the tags of the role")
+
+    def _send(self, calls: Iterable[Call]) -> None:
+        for call in calls:
             raise_if_interrupted()
             send(self.api, call, self.wait_policy, False, False)
 

@@ -28,7 +28,8 @@ from .trust import prepare_trust
 WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
 DEFAULT_AUDIENCE = "sts.amazonaws.com"
 
-_ISSUER = re.compile(r"(?:https://)?oidc[.-]eks\.([a-z0-9-]+)\.[a-z.]+/id/([A-Za-z0-9]+)")
+_DOMAIN = r"amazonaws\.(?:com(?:\.cn)?|eu)|api\.aws|api\.amazonwebservices\.(?:com\.cn|eu)|c2s\.ic\.gov|sc2s\.sgov\.gov"
+_ISSUER = re.compile(rf"(?:https://)?oidc[.-]eks\.([a-z0-9-]+)\.(?:{_DOMAIN})/id/([A-Za-z0-9]+)")
 _SUBJECT = re.compile(r"system:serviceaccount:([^:]+):([^:]+)")
 
 # A namespace and a service account.
@@ -127,7 +128,7 @@ class Removed:
 def without_federation(
     document: Document, issuer: Issuer, accounts: Collection[ServiceAccountName]
 ) -> tuple[Document, list[Removed]]:
-    """Remove the statements that allow only these service accounts of the cluster. All other statements stay as they are.
+    """Remove the statements that allow only these service accounts of the cluster, and no other statement.
 
     :returns: the trust policy, and the removed statements in the order in which ``with_federation`` needs them. The policy is
         unchanged if no statement would remain.
@@ -153,8 +154,11 @@ def with_federation(document: Document, removed: Sequence[Removed]) -> Document:
     :arg removed: the statements, in the order of their removal.
     """
     statements = list(_statements(document))
+    present = list(statements)
     for entry in reversed(removed):
-        if entry.statement not in statements:
+        if entry.statement in present:
+            present.remove(entry.statement)
+        else:
             statements.insert(min(entry.index, len(statements)), entry.statement)
     if len(statements) == len(_statements(document)):
         return document
@@ -185,7 +189,7 @@ def _accounts(
             names = [_SUBJECT.fullmatch(value) for value in values]
             if any("$" in value for value in values):
                 continue
-            # A subject that is no service account can never be among the accounts of a cluster.
+            # The subject of another kind of token is not among the accounts of a cluster.
             limits.append(
                 frozenset(
                     (match[1], match[2]) if match else ("", value)

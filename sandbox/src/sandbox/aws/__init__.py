@@ -12,12 +12,16 @@ exists, and is empty at first.
 Where it differs from AWS:
 
 * By default, reads show changes at once, and EKS sees changes of IAM at once. Delays can be enabled for roles, policies,
-associations, clusters and add-ons, but not for users, groups, instance profiles and node groups. * A trust policy keeps the
-ARN of a deleted role; AWS replaces it with the role's unique ID. * EKS Auth does not check the signature of a service
-account token. * There are no subnets: with --auth, two well-formed subnet IDs are required. * Signatures of root users are
-not checked, even with --auth. * Without --auth, root users can assume roles. With --auth, a caller needs sts:AssumeRole even
-for a role of its own account whose trust policy names the caller. * Quotas for the number of roles, policies and
-associations are not enforced. * AWS managed policies are a selection, some with shortened documents. * Some error codes are
-as in the API model, but their messages differ from the messages of AWS: the errors about session policies, target roles,
-page sizes and tokens, EKS tags, reused client request tokens, and unknown association IDs.
+  associations, clusters and add-ons, but not for users, groups, instance profiles and node groups.
+* A trust policy keeps the ARN of a deleted role; AWS replaces it with the role's unique ID.
+* EKS Auth and AssumeRoleWithWebIdentity do not check the signature of a service account token. For
+  AssumeRoleWithWebIdentity, the identity provider need not exist in IAM.
+* There are no subnets: with --auth, two well-formed subnet IDs are required.
+* Signatures of root users are not checked, even with --auth.
+* Without --auth, root users can assume roles. With --auth, a caller needs sts:AssumeRole even for a role in the same account
+  whose trust policy names the caller.
+* Quotas for the number of roles, policies and associations are not enforced.
+* AWS managed policies are a selection, some with shortened documents.
+* Some error codes are as in the API model, but their messages differ from the messages of AWS: the errors about session
+  policies, target roles, page sizes and tokens, EKS tags, reused client request tokens, and unknown association IDs.
 """

@@ -7,8 +7,9 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
-from sandbox.aws import authz, managed_policies
+from sandbox.aws import authz, managed_policies, web_identity
 from sandbox.aws.creation import check_creation
 from sandbox.aws.eks import Eks, Inner
 from sandbox.aws.eks_auth import PodIdentity
@@ -25,6 +26,7 @@ from sandbox.aws.read_lag import ReadLag
 from sandbox.aws.replica import Replica
 from sandbox.aws.responses import error_response, json_response
 from sandbox.aws.sts import AssumeRole
+from sandbox.aws.web_identity import WebIdentity
 
 _ACCOUNT = re.compile(r"\d{12}")
 EKS_AUTH = "eks-auth"
@@ -42,6 +44,7 @@ class Overlay:
         self._authorizer = authorizer = authz.Authorizer(ministack)
         passing = RolePassing(self.iam_state, authorizer, self.propagation)
         self.assume_role = AssumeRole(self.iam_state)
+        self._web_identity = WebIdentity(self.iam_state)
         self.iam = Iam(self.iam_state)
         self.eks = Eks(self.eks_state, passing)
         self.read_lag = ReadLag(self.iam_state, self.eks_state, passing)
@@ -57,6 +60,7 @@ class Overlay:
         app.detect_service = _detect_eks_auth(app.detect_service)
         authz.install(self.ministack, authz.Resources(self.iam_state, self.eks_state))
         managed_policies.install(self.ministack)
+        web_identity.install(self.ministack)
 
     def caller_account(self, access_key_id: str) -> str:
         """Return the account of an access key, or "unknown". The secret key is not checked."""
@@ -94,7 +98,9 @@ class Overlay:
             async def inner() -> Response:
                 return Response(*await original_handler(method, path, headers, body, query))
 
-            operation, parts = route(service, method, path, body)
+            # STS also accepts GET requests, with the parameters in the query.
+            parameters = body or (urlencode(query, doseq=True).encode() if service == "sts" else b"")
+            operation, parts = route(service, method, path, parameters)
             call = Call(
                 service=service,
                 operation=operation,
@@ -105,7 +111,7 @@ class Overlay:
                 path_parts=parts,
                 headers=headers,
                 query=query,
-                body=body,
+                body=parameters,
             )
             try:
                 return await self._handle(call, inner)
@@ -129,6 +135,9 @@ class Overlay:
         if call.operation == "AssumeRole":
             self.assume_role.check(call)
             return self.assume_role.shorten_session(await inner())
+        if call.operation == "AssumeRoleWithWebIdentity":
+            identity = self._web_identity.check(call)
+            return self.assume_role.shorten_session(web_identity.complete(await inner(), identity))
         return await inner()
 
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check requests to AssumeRole, within an account and across accounts.
+"""Check requests to AssumeRole, within an account and across accounts. ``web_identity`` has AssumeRoleWithWebIdentity.
 
 The trust policy, MaxSessionDuration and the parameters are always checked. With --auth, ministack also checks the
 policies of the caller, and root users cannot assume roles.
@@ -26,13 +26,13 @@ DEFAULT_SECONDS = 3600
 CHAINED_SECONDS = 3600
 OK = 200
 
-_ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role/(?:.+/)?([\w+=,.@-]{1,64})", re.ASCII)
+ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role/(?:.+/)?([\w+=,.@-]{1,64})", re.ASCII)
 _ACCESS_KEY_ID = re.compile(rb"<AccessKeyId>(\w+)</AccessKeyId>")
 _EXPIRATION = re.compile(rb"<Expiration>[^<]*</Expiration>")
 
 
 @dataclass(frozen=True, slots=True)
-class _TextRule:
+class TextRule:
     """The limits for the length of a parameter, and the pattern that it must match."""
 
     parameter: str
@@ -41,11 +41,11 @@ class _TextRule:
     pattern: str
 
 
-_TEXT_RULES = (
-    _TextRule("RoleArn", 20, 2048, r"[\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD]+"),
-    _TextRule("RoleSessionName", 2, 64, r"[\w+=,.@-]*"),
-    _TextRule("ExternalId", 2, 1224, r"[\w+=,.@:\/-]*"),
+SESSION_RULES = (
+    TextRule("RoleArn", 20, 2048, r"[\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD]+"),
+    TextRule("RoleSessionName", 2, 64, r"[\w+=,.@-]*"),
 )
+_TEXT_RULES = (*SESSION_RULES, TextRule("ExternalId", 2, 1224, r"[\w+=,.@:\/-]*"))
 
 
 class AssumeRole:
@@ -58,11 +58,11 @@ class AssumeRole:
     def check(self, call: Call) -> None:
         """Check that the caller can assume the role. Raise the error of AWS if the caller cannot."""
         form = Form(call.account, call.body)
-        seconds = _check_parameters(form)
+        seconds = check_parameters(form, _TEXT_RULES)
         arn = form.text("RoleArn")
-        match = _ROLE_ARN.fullmatch(arn)
+        match = ROLE_ARN.fullmatch(arn)
         if match is None:
-            raise _invalid("Request ARN is invalid")
+            raise invalid("Request ARN is invalid")
         ministack = self._iam.ministack
         caller = ministack.caller(call.headers, call.query)
         if ministack.auth and caller["userArn"].endswith(":root"):
@@ -74,12 +74,11 @@ class AssumeRole:
             message = f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {arn}"
             raise ApiError(403, "AccessDenied", message)
         if ":assumed-role/" in caller["userArn"] and seconds > CHAINED_SECONDS:
-            raise _invalid(
+            raise invalid(
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by "
                 "role chaining"
             )
-        if seconds > int(role["MaxSessionDuration"]):
-            raise _invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+        check_duration(role, seconds)
 
     def shorten_session(self, response: Response) -> Response:
         """Shorten the lifetime of the new credentials to ``lifetime_s``, and return the response with the new time of
@@ -117,9 +116,9 @@ class AssumeRole:
         return bool(ministack.evaluator.evaluate_trust_policy(trust, caller["userArn"], context))
 
 
-def _check_parameters(form: Form) -> int:
+def check_parameters(form: Form, rules: tuple[TextRule, ...]) -> int:
     """Validate the parameters, and return the requested duration in seconds."""
-    for rule in _TEXT_RULES:
+    for rule in rules:
         value = form.get(rule.parameter) if rule.parameter == "ExternalId" else form.required(rule.parameter)
         if value is not None:
             _check_text(rule, value)
@@ -136,7 +135,13 @@ def _check_parameters(form: Form) -> int:
     return seconds
 
 
-def _check_text(rule: _TextRule, value: str) -> None:
+def check_duration(role: Record, seconds: int) -> None:
+    """Raise ApiError if a duration exceeds the MaxSessionDuration of a role."""
+    if seconds > int(role["MaxSessionDuration"]):
+        raise invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+
+
+def _check_text(rule: TextRule, value: str) -> None:
     member = rule.parameter[0].lower() + rule.parameter[1:]
     if len(value) < rule.minimum:
         raise _violated(value, member, f"Member must have length greater than or equal to {rule.minimum}")
@@ -147,13 +152,13 @@ def _check_text(rule: _TextRule, value: str) -> None:
 
 
 def _violated(value: str, member: str, constraint: str) -> ApiError:
-    return _invalid(
+    return invalid(
         f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: "
         f"{constraint}"
     )
 
 
-def _invalid(message: str) -> ApiError:
+def invalid(message: str) -> ApiError:
     return ApiError(400, "ValidationError", message)
 
 

@@ -5,8 +5,9 @@
 It serves the kinds in ``resources.py`` to kubernetes.core and the Python client, with the messages of a real API
 server. Where it differs from a real cluster:
 
-- Pods never run: there is no scheduler and no kubelet. Tests write the status of Pods. A deleted Pod is removed
-  at once. The only controllers are in ``controllers.py`` and must be enabled.
+- Containers never run: there is no kubelet, and tests write the status of Pods. A deleted Pod is removed at once.
+  The only controllers and the scheduler are in ``controllers.py``, ``rollouts.py`` and ``scheduling.py`` and must be
+  enabled. They set the status of a running and ready Pod at once.
 - Unknown fields are detected at the top level and in the metadata of an object; nested ones are stored.
 - Bindings may grant permissions that their author lacks, and cluster roles are not aggregated.
 - The only effective EKS access policy is AmazonEKSClusterAdminPolicy for the whole cluster, and the ConfigMap

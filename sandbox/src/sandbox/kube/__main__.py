@@ -36,7 +36,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--controllers",
         action="store_true",
-        help="create the Pods of Jobs and Deployments, finish and delete Jobs",
+        help="run the Pods of Deployments and other workloads, handle Jobs",
     )
     parser.add_argument(
         "--pod-identity-webhook",

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Change new Pods as the admission plugin ServiceAccount and the EKS Pod Identity webhook do.
 
-Sources for environment variables, volume and annotation: EKS User Guide, "EKS Pod Identity: how it works" and
-"Configure pods to use a service account with EKS Pod Identity".
+Sources for environment variables, volumes and annotations: EKS User Guide, "EKS Pod Identity: how it works" and "Configure
+pods to use a service account with EKS Pod Identity"; README of amazon-eks-pod-identity-webhook for IRSA.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ CREDENTIALS_URI = "http://169.254.170.23/v1/credentials"
 TOKEN_VOLUME = "eks-pod-identity-token"
 TOKEN_DIRECTORY = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount"
 AUDIENCE = "pods.eks.amazonaws.com"
+INJECTED_LABEL = "eks.amazonaws.com/pod-identity"
+IRSA_VOLUME = "aws-iam-token"
+IRSA_DIRECTORY = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
+STS_AUDIENCE = "sts.amazonaws.com"
+EXPIRATION_SECONDS = 86400
 _API_ACCESS = "/var/run/secrets/kubernetes.io/serviceaccount"
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
@@ -62,59 +67,55 @@ def admit_service_account(store: Store, namespace: str, pod: Json, suffix: Suffi
 def inject_pod_identity(pod: Json) -> None:
     """Add the environment variables and the token volume of EKS Pod Identity to the containers of a Pod.
 
-    Containers in the annotation eks.amazonaws.com/skip-containers are left out.
+    Containers in the annotation eks.amazonaws.com/skip-containers are left out. The Pod gets a label if a container is
+    injected.
+    """
+    variables = {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": CREDENTIALS_URI,
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": f"{TOKEN_DIRECTORY}/{TOKEN_VOLUME}",
+    }
+    mount = {"mountPath": TOKEN_DIRECTORY, "name": TOKEN_VOLUME, "readOnly": True}
+    token = {"audience": AUDIENCE, "expirationSeconds": EXPIRATION_SECONDS, "path": TOKEN_VOLUME}
+    if _inject(pod, variables, mount, token):
+        meta = pod["metadata"]
+        meta["labels"] = {**(meta.get("labels") or {}), INJECTED_LABEL: "enabled"}
+
+
+def inject_irsa(pod: Json, role: str, audience: str = STS_AUDIENCE) -> None:
+    """Add the environment variables and the token volume of IRSA (IAM roles for service accounts) to a Pod.
+
+    ``role`` and ``audience`` are the ARN and the audience of the token from the annotations of the service account.
+    """
+    variables = {"AWS_ROLE_ARN": role, "AWS_WEB_IDENTITY_TOKEN_FILE": f"{IRSA_DIRECTORY}/token"}
+    mount = {"mountPath": IRSA_DIRECTORY, "name": IRSA_VOLUME, "readOnly": True}
+    token = {"audience": audience, "expirationSeconds": EXPIRATION_SECONDS, "path": "token"}
+    _inject(pod, variables, mount, token)
+
+
+def _inject(pod: Json, variables: dict[str, str], mount: Json, token: Json) -> bool:
+    """Add a pair of environment variables, a mount and its volume with a token to a Pod. Return whether a container is
+    injected.
+
+    A container that has one of the two variables already gets neither, but gets the mount.
     """
     skip = str(lookup(pod, "metadata", "annotations", SKIP_CONTAINERS) or "")
     skipped = {name.strip() for name in skip.split(",") if name.strip()}
-    injected = False
-    for container in _containers(pod):
-        if container.get("name") in skipped:
-            continue
-        injected = True
+    containers = [container for container in _containers(pod) if container.get("name") not in skipped]
+    for container in containers:
         environment = container.setdefault("env", [])
         present = {variable.get("name") for variable in environment}
-        variables = {
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI": CREDENTIALS_URI,
-            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": f"{TOKEN_DIRECTORY}/{TOKEN_VOLUME}",
-        }
-        # If a container has one of the two variables already, the webhook adds neither.
         if present.isdisjoint(variables):
             environment += [{"name": name, "value": value} for name, value in variables.items()]
         mounts = container.setdefault("volumeMounts", [])
-        if not any(mount.get("name") == TOKEN_VOLUME for mount in mounts):
-            mounts.append({"mountPath": TOKEN_DIRECTORY, "name": TOKEN_VOLUME, "readOnly": True})
+        if not any(item.get("name") == mount["name"] for item in mounts):
+            mounts.append(dict(mount))
+    if not containers:
+        return False
     volumes = pod["spec"].setdefault("volumes", [])
-    if injected and not any(volume.get("name") == TOKEN_VOLUME for volume in volumes):
-        token = {"audience": AUDIENCE, "expirationSeconds": 86400, "path": TOKEN_VOLUME}
-        volumes.append(
-            {
-                "name": TOKEN_VOLUME,
-                "projected": {"defaultMode": 420, "sources": [{"serviceAccountToken": token}]},
-            }
-        )
-    if not volumes:
-        del pod["spec"]["volumes"]
-
-
-def inject_irsa(pod: Json, role: str) -> None:
-    """Add the environment variables and the token volume of IRSA (IAM roles for service accounts) to a Pod.
-
-    ``role`` is the ARN in the annotation eks.amazonaws.com/role-arn of the service account.
-    """
-    directory = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
-    for container in _containers(pod):
-        container.setdefault("env", []).extend(
-            [
-                {"name": "AWS_ROLE_ARN", "value": role},
-                {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": f"{directory}/token"},
-            ]
-        )
-        container.setdefault("volumeMounts", []).append(
-            {"mountPath": directory, "name": "aws-iam-token", "readOnly": True}
-        )
-    token = {"audience": "sts.amazonaws.com", "expirationSeconds": 86400, "path": "token"}
-    projected = {"defaultMode": 420, "sources": [{"serviceAccountToken": token}]}
-    pod["spec"].setdefault("volumes", []).append({"name": "aws-iam-token", "projected": projected})
+    if not any(volume.get("name") == mount["name"] for volume in volumes):
+        projected = {"defaultMode": 420, "sources": [{"serviceAccountToken": token}]}
+        volumes.append({"name": mount["name"], "projected": projected})
+    return True
 
 
 def _containers(pod: Json) -> list[Json]:

@@ -90,9 +90,12 @@ class ApiServer:
 
     async def _tick(self) -> None:
         """Run the controllers at regular intervals."""
+        cluster: Cluster | None = None
         while True:
-            cluster = self.cluster
-            Controllers(cluster.operations, cluster.deleter).tick()
+            if cluster is not self.cluster:
+                cluster = self.cluster
+                controllers = Controllers(cluster.operations, cluster.deleter)
+            controllers.tick()
             await asyncio.sleep(TICK_SECONDS)
 
     def _schedule_reconcile(self, cluster: Cluster) -> None:

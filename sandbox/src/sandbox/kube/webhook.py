@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.request import ProxyHandler, build_opener
 
-from sandbox.kube.admission import inject_irsa, inject_pod_identity
+from sandbox.kube.admission import STS_AUDIENCE, inject_irsa, inject_pod_identity
 from sandbox.kube.jsontree import Json, lookup
 from sandbox.kube.resources import MUTATING_WEBHOOKS, NAMESPACES, SERVICE_ACCOUNTS
 from sandbox.kube.selectors import object_selector
@@ -18,6 +18,7 @@ from sandbox.kube.store import Store, object_key
 NAME = "pod-identity-webhook"
 SKIP_LABEL = "eks.amazonaws.com/skip-pod-identity-webhook"
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
+AUDIENCE_ANNOTATION = "eks.amazonaws.com/audience"
 TIMEOUT_SECONDS = 5
 
 Pair = tuple[str, str]
@@ -33,10 +34,13 @@ def webhook_configuration() -> Json:
         "admissionReviewVersions": ["v1beta1"],
         "clientConfig": {"url": "https://127.0.0.1:23443/mutate"},
         "failurePolicy": "Ignore",
+        "matchPolicy": "Equivalent",
         "namespaceSelector": {},
         "objectSelector": skip,
+        "reinvocationPolicy": "IfNeeded",
         "rules": [rule],
         "sideEffects": "None",
+        "timeoutSeconds": 10,
     }
     return {"metadata": {"name": NAME}, "webhooks": [webhook]}
 
@@ -62,11 +66,12 @@ class Webhook:
             return
         name = pod["spec"]["serviceAccountName"]
         account = store.get(object_key(SERVICE_ACCOUNTS, namespace, name)) or {}
-        role = lookup(account, "metadata", "annotations", ROLE_ANNOTATION)
+        annotations = lookup(account, "metadata", "annotations") or {}
+        role = annotations.get(ROLE_ANNOTATION)
         if self._is_associated((namespace, name)):
             inject_pod_identity(pod)
         elif role:
-            inject_irsa(pod, str(role))
+            inject_irsa(pod, str(role), str(annotations.get(AUDIENCE_ANNOTATION) or STS_AUDIENCE))
 
     def _is_associated(self, pair: Pair) -> bool:
         return pair in self.associations or (self.follow is not None and pair in self.follow())

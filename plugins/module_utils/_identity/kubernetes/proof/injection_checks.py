@@ -243,7 +243,7 @@ def run_probes(
         return (clock.now() - began).total_seconds() + pause > settings.timeout
 
     def is_pending(probed: ProbeSeries) -> bool:
-        return not probed.is_decided or (probed.is_young and clock.now() < observed)
+        return not probed.is_decided or (probed.is_young and probed.is_proven and clock.now() < observed)
 
     width = len(series)
     while pending := [key for key, probed in series.items() if is_pending(probed)]:

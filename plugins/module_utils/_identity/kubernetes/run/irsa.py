@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from ...._findings.finding import WorkloadKey
+from ...._findings.codes import Code
+from ...._findings.finding import Finding, WorkloadKey
 from ...model.migration import ANNOTATIONS, ROLE_ANNOTATION, IrsaAccount, PodCredentials
-from ..api.api_errors import ApiError, remedy_for
+from ..api.api_errors import FORBIDDEN, ApiError, remedy_for
 from ..api.cluster import Clock, ClusterReader, KubernetesCluster, Listing, Query, WriteResult
 from ..model.objects import (
     Object,
@@ -59,6 +60,12 @@ from ..pods.reads import LIVE, Templates, is_proof, read_templates
 from ..pods.restarts import RESTART_PAUSE, RestartSettings, poll_attempts
 
 WEBHOOK_CONFIG = "pod-identity-webhook"
+# The further lists of an inventory, as the remedy for a failed list names them.
+_RESOURCES = {
+    "agents": f"pods in namespace {AGENT_NAMESPACE}",
+    "nodes": "nodes",
+    "config maps": f"configmaps in namespace {AGENT_NAMESPACE}",
+}
 # The field manager with which EKS applies the objects of add-ons.
 _ADDON_MANAGER = "eks"
 # The beginnings of the names of field managers that set an annotation again with the next application of their manifests.
@@ -99,7 +106,7 @@ def read_irsa(
         return pods.error
     parsed = {WorkloadKey(cluster, *object_name(item)): item for item in listing.items}
     accounts = {key: _account(key, item) for key, item in parsed.items()}
-    reads = _agent_reads(reader)
+    reads = _further_reads(reader)
     users: dict[WorkloadKey, list[tuple[Pod, Object]]] = {}
     for item in pods.items:
         if is_live(item) and not has_ended(item) and not is_proof(item):
@@ -111,22 +118,29 @@ def read_irsa(
         for key, account in accounts.items()
         if account.role_arn or _sets_web_identity(variables[key]) or key in known
     }
-    state = read_state({"pods": pods, **reads}, chosen, cluster, clock.now())
+    agents = {name: reads[name] for name in ("agents", "nodes")}
+    state = read_state({"pods": pods, **agents}, chosen, cluster, clock.now())
     return IrsaEstate(
         chosen,
-        _configured(reader, cluster),
+        _configured(reads["config maps"], cluster),
         {key: _credentials(users.get(key, ()), variables.get(key, {})) for key in {*chosen, *known}},
         {key: as_texts(member(item, "metadata").get("labels")) for key, item in parsed.items()},
         state,
-        {**{name: read.error for name, read in reads.items() if read.error is not None}, **templates.errors},
+        {
+            **{_RESOURCES[name]: read.error for name, read in reads.items() if read.error is not None},
+            **templates.errors,
+        },
     )
 
 
-def _agent_reads(reader: ClusterReader) -> dict[str, Listing]:
+def _further_reads(reader: ClusterReader) -> dict[str, Listing]:
     selector = (f"app.kubernetes.io/name in ({','.join(AGENTS)})",)
     return {
         "agents": reader.list_objects(Query("v1", "Pod", AGENT_NAMESPACE, selector)),
         "nodes": reader.list_objects(Query("v1", "Node")),
+        "config maps": reader.list_objects(
+            Query("v1", "ConfigMap", AGENT_NAMESPACE, field_selectors=(f"metadata.name={WEBHOOK_CONFIG}",))
+        ),
     }
 
 
@@ -207,11 +221,10 @@ def _credentials(
     return PodCredentials(**lists, templates=templates, on_host_network=tuple(sorted(host_network)))
 
 
-def _configured(reader: ClusterReader, cluster: str) -> dict[WorkloadKey, str]:
+def _configured(listing: Listing, cluster: str) -> dict[WorkloadKey, str]:
     """Return the roles in the ConfigMap of the webhook, which a cluster on EKS normally does not have."""
-    query = Query("v1", "ConfigMap", AGENT_NAMESPACE, field_selectors=(f"metadata.name={WEBHOOK_CONFIG}",))
     roles: dict[WorkloadKey, str] = {}
-    for item in reader.list_objects(query).items:
+    for item in listing.items:
         try:
             entries = as_mapping(json.loads(as_text(member(item, "data").get("config")) or "{}"))
         except ValueError:
@@ -285,7 +298,7 @@ def restart_injected(
         injected = _injected(cluster, name, keys, clock)
         if not isinstance(injected, ApiError):
             pods = injected[1]
-            if not any(can_restart(injected[0].find_owner(pod)) for pod in pods):
+            if not any(_owner_name(injected[0].find_owner(pod)) in restarted for pod in pods):
                 break
     return RollbackRun(restarted, _names(pods), errors)
 
@@ -315,16 +328,16 @@ def _names(pods: Iterable[Pod]) -> list[str]:
     return sorted(f"{pod.namespace}/{pod.name}" for pod in pods)
 
 
-def describe_error(resource: str, error: ApiError) -> str:
-    return f"{resource} could not be listed: {error.text} {remedy_for(error)}"
-
-
-def with_versions(
-    accounts: Mapping[WorkloadKey, IrsaAccount], estate: IrsaEstate
-) -> dict[WorkloadKey, IrsaAccount]:
-    """Return service accounts with the versions of a newer read."""
-    return {
-        key: replace(account, version=estate.accounts[key].version)
-        for key, account in accounts.items()
-        if key in estate.accounts
-    }
+def unread_findings(estate: IrsaEstate) -> list[Finding]:
+    """Return a finding for each list that failed: what it would show is unknown."""
+    return [
+        Finding(
+            Code.KUBERNETES_NOT_READABLE,
+            f"{resource} could not be listed, so the inventory may be incomplete: {error.text}",
+            f"Allow the caller of the Kubernetes API to list {resource}: docs/migration.md has the manifest."
+            if error.status == FORBIDDEN
+            else remedy_for(error),
+            raised_as="warning",
+        )
+        for resource, error in estate.errors.items()
+    ]

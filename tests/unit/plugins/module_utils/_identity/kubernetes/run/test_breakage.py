@@ -432,3 +432,46 @@ def test_finished_pods_are_read() -> None:
 
     find_breakage(Recording(), [build.KEY], ANNOTATED, build.CLUSTER, build.NOW)
     assert queries[0] == Query("v1", "Pod", "shop", field_selectors=("spec.serviceAccountName=api",))
+
+
+# The run installs the agent
+
+
+@pytest.mark.parametrize(
+    ("agents", "node", "installs", "reason"),
+    [
+        pytest.param([], build.NODE, True, "", id="no agent, which the run installs"),
+        pytest.param([], build.NODE, False, "on a node without EKS Pod Identity Agent", id="no agent"),
+        pytest.param([], FARGATE, True, FARGATE_WHY, id="Fargate"),
+        pytest.param(
+            [build.agent("elsewhere")],
+            build.NODE,
+            True,
+            "on a node without EKS Pod Identity Agent",
+            id="agent on other nodes only",
+        ),
+        pytest.param(
+            [build.agent(ready=False)],
+            build.NODE,
+            True,
+            "on a node where the EKS Pod Identity Agent is not ready",
+            id="agent is not ready",
+        ),
+        pytest.param([build.agent()], build.NODE, True, "", id="agent on the node"),
+    ],
+)
+def test_installation_of_a_missing_agent(
+    agents: list[dict[str, Any]], node: str, installs: bool, reason: str
+) -> None:
+    cluster = FakeCluster(
+        {
+            "Pod shop": build.read([pod(node)]),
+            "Pod kube-system": build.read(agents),
+            "Node": build.read([build.node()]),
+        }
+    )
+    findings = find_breakage(
+        cluster, [build.KEY], ANNOTATED, build.CLUSTER, build.NOW, installs_agent=installs
+    )
+    assert [finding.code for finding in findings] == (["ASSOCIATION_WOULD_BREAK"] if reason else [])
+    assert all(f"(Pod x {reason})" in finding.message for finding in findings)

@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A sandbox with estates that use IRSA. Each test begins with the same state."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.workload_identity.aws.tests.migration.estate import Estate, Member
+from ansible_collections.workload_identity.aws.tests.migration.harness import Harness
+from ansible_collections.workload_identity.aws.tests.migration.oracle import Oracle
+from ansible_collections.workload_identity.aws.tests.migration.scene import Scene
+from sandbox.aws.control import AwsControl
+from sandbox.kube.control import KubeControl
+
+ROOT = Path(__file__).resolve().parents[2]
+SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
+# The number of Pods of the special service accounts.
+PODS = 8
+
+
+class Servers:
+    """The sandbox. Estates of a size are built once, and then restored."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.environment = environment
+        self.endpoint, self.kubeconfig = environment["AWS_ENDPOINT_URL"], Path(environment["KUBECONFIG"])
+        kubernetes = Estate(self.endpoint, self.kubeconfig).kubernetes
+        authority = self.kubeconfig.parent / "kubernetes" / "ca.crt"
+        self._controls = (
+            AwsControl(self.endpoint),
+            KubeControl(kubernetes.server, authority, kubernetes.token),
+        )
+        self._members: dict[int, list[Member]] = {}
+        self._save("empty")
+
+    def estate(self, ordinary: int) -> Estate:
+        """Return an estate in its state after it was built."""
+        name = f"estate-{ordinary}"
+        if ordinary not in self._members:
+            self._restore("empty")
+            estate = Estate(self.endpoint, self.kubeconfig)
+            estate.build(ordinary)
+            _wait_for_pods(estate, ordinary + PODS)
+            self._members[ordinary] = estate.members
+            self._save(name)
+        self._restore(name)
+        estate = Estate(self.endpoint, self.kubeconfig)
+        estate.members = self._members[ordinary]
+        return estate
+
+    def _save(self, name: str) -> None:
+        for control in self._controls:
+            control.save(name)
+
+    def _restore(self, name: str) -> None:
+        for control in self._controls:
+            control.restore(name)
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    state = tmp_path_factory.mktemp("migration") / "state"
+    base = {**os.environ, "SANDBOX_STATE": str(state)}
+    start = [SANDBOX, "up", "--kube", "embedded", "--kube-controllers", "--pod-identity-webhook"]
+    subprocess.run(start, env=base, check=True, stdout=subprocess.DEVNULL)
+    try:
+        command = [
+            SANDBOX,
+            "run",
+            "--",
+            sys.executable,
+            "-c",
+            "import json, os; print(json.dumps(dict(os.environ)))",
+        ]
+        shown = subprocess.run(command, env=base, check=True, capture_output=True, text=True)
+        yield Servers(json.loads(shown.stdout.splitlines()[-1]))
+    finally:
+        subprocess.run([SANDBOX, "down"], env=base, check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def new_scene(servers: Servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[int], Scene]:
+    """Return a function that restores an estate with a number of ordinary service accounts."""
+    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.setenv(name, servers.environment[name])
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+
+    def make(ordinary: int) -> Scene:
+        estate = servers.estate(ordinary)
+        oracle = Oracle(estate, servers.endpoint)
+        harness = Harness(servers.endpoint, servers.kubeconfig, tmp_path)
+        return Scene(estate, oracle, harness, servers.environment)
+
+    return make
+
+
+def _wait_for_pods(estate: Estate, number: int) -> None:
+    for _attempt in range(300):
+        if len(estate.pods()) >= number:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the sandbox has not created the Pods")

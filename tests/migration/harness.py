@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs of a migration in this process, with a function that is called around every write."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.block import Block
+from ansible.playbook.play import Play
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.plugins import loader as plugin_loader
+from ansible.plugins.action import ActionBase
+from ansible.template import Templar
+from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws import client as aws_client
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
+    MigrationOptions,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.migration import (
+    MigrationReport,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _kubernetes as kubernetes
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _migration as migration
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import failing_into
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
+from ansible_collections.workload_identity.aws.tests.migration.estate import CLUSTER, REGION
+
+READS = ("Describe", "Get", "List")
+# Called with "before" or "after", and the name of a write such as "iam:TagRole my-role".
+OnWrite = Callable[[str, str], None]
+
+
+class Killed(BaseException):
+    """The end of the process: nothing in plugins catches it to go on."""
+
+
+@dataclass
+class ShortClock:
+    """A clock that advances by its pauses, with a short real pause in which the sandbox replaces Pods."""
+
+    slept: float = 0
+
+    def now(self) -> datetime:
+        return datetime.now(timezone.utc) + timedelta(seconds=self.slept)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(min(seconds, 0.25))
+        self.slept += seconds
+
+
+@dataclass
+class Harness:
+    """Runs migrations of the cluster of the sandbox."""
+
+    endpoint: str
+    kubeconfig: Path
+    folder: Path
+    writes: list[str] = field(default_factory=list)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def run(
+        self,
+        on_write: OnWrite | None = None,
+        *,
+        check_mode: bool = False,
+        values: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> MigrationReport:
+        """Run a migration, and return its report. An error before the report fails the test."""
+        failure: dict[str, Any] = {}
+        found = self._migration(
+            check_mode, values or {}, MigrationOptions(**{"observe": 0, "soak": 0, **options})
+        )
+        with self._patched(on_write or _ignore), failing_into(failure):
+            found.perform()
+        assert not failure, failure
+        assert found.report is not None
+        return found.report
+
+    def _migration(self, check_mode: bool, values: Mapping[str, Any], options: MigrationOptions) -> Any:
+        self.writes.clear()
+        chosen = {
+            "cluster_name": CLUSTER,
+            "region": REGION,
+            "kubeconfig": str(self.kubeconfig),
+            "workloads": [],
+            "restart_timeout": 60,
+            **values,
+        }
+        return migration.Migration(ActionTask(self._action(check_mode)), {}, chosen, options, _ignore_text)
+
+    def _action(self, check_mode: bool) -> Any:
+        loader = DataLoader()
+        play = Play.load({"hosts": "localhost", "gather_facts": False}, loader=loader)
+        task = Task(block=Block(play=play))
+        task.check_mode = check_mode
+        return _Action(
+            task,
+            SimpleNamespace(transport="local", become=None),
+            PlayContext(play=play),
+            loader,
+            Templar(loader, variables={}),
+            plugin_loader,
+        )
+
+    @contextlib.contextmanager
+    def _patched(self, on_write: OnWrite) -> Iterator[None]:
+        send, write = aws_client.BotoApi.call, kubernetes._Writer.write
+        clock = ShortClock()
+
+        def call(api: Any, service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
+            if operation.startswith(READS):
+                return send(api, service, operation, parameters)
+            subject = parameters.get("RoleName") or parameters.get("serviceAccount") or ""
+            name = f"{service}:{operation} {subject}".rstrip()
+            return self._around(name, lambda: send(api, service, operation, parameters), on_write)
+
+        def write_object(writer: Any, manifest: Any) -> Any:
+            name = f"patch {manifest['kind']} {manifest['metadata']['name']}"
+            return self._around(name, lambda: write(writer, manifest), on_write)
+
+        with (
+            mock.patch.dict(core_client._pool, clear=True),
+            mock.patch.object(kubernetes, "SystemClock", return_value=clock),
+            mock.patch.object(migration, "leading_group", contextlib.nullcontext),
+            mock.patch.object(aws_client.BotoApi, "call", call),
+            mock.patch.object(kubernetes._Writer, "write", write_object),
+        ):
+            yield
+
+    def _around(self, name: str, work: Callable[[], Any], on_write: OnWrite) -> Any:
+        # One write at a time, so that a question about the state after a write is about that write.
+        with self._lock:
+            self.writes.append(name)
+            on_write("before", name)
+            result = work()
+            on_write("after", name)
+        return result
+
+
+class _Action(ActionBase):  # type: ignore[misc]  # Ansible has no type information
+    def run(self, tmp: object = None, task_vars: object = None) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+def _ignore(_moment: str, _name: str) -> None:
+    """Do nothing around a write."""
+
+
+def _ignore_text(_text: str) -> None:
+    """Do not display a line."""

@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The question whether Pods get credentials: it asks the webhook, STS and EKS Auth of the sandbox, and no code of plugins."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from typing import Any
+
+import boto3
+from ansible_collections.workload_identity.aws.tests.migration.estate import (
+    ACCOUNT,
+    CLUSTER,
+    REGION,
+    Estate,
+    Json,
+    Member,
+)
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+PROBE = {"apiVersion": "v1", "kind": "Pod"}
+
+
+class Oracle:
+    """It checks the credentials of all service accounts that work at the start.
+
+    ``problems`` collects each service account without credentials, with the request after which that was so.
+    """
+
+    def __init__(self, estate: Estate, endpoint: str) -> None:
+        self.estate = estate
+        self.problems: list[str] = []
+        self.asked = 0
+        self._lock = threading.Lock()
+        options: Json = {"endpoint_url": endpoint, "region_name": REGION}
+        keys = {"aws_access_key_id": ACCOUNT, "aws_secret_access_key": "test"}
+        self._sts = boto3.client("sts", **options, config=Config(signature_version=UNSIGNED))
+        self._auth = boto3.client("eks-auth", **options, **keys)
+
+    def ask(self, after: str) -> None:
+        """Check a Pod that starts now, and all running Pods, of each service account.
+
+        After a write for one role or service account, only those that it concerns are checked; after every 20th, all are.
+        """
+        with self._lock:
+            self.asked += 1
+            members = {str(member): member for member in self.estate.members if member.works}
+            subject = after.rpartition(" ")[2]
+            concerned = {
+                name: member
+                for name, member in members.items()
+                if subject in (member.name, member.role_arn.rpartition("/")[2])
+            }
+            if concerned and self.asked % 20:
+                members = concerned
+            for member in members.values():
+                pod = self._admitted(member)
+                if problem := self._credentials(member, pod):
+                    self.problems.append(f"after {after}: a new Pod of {member}: {problem}")
+            for pod in self.estate.pods():
+                name = f"shop/{pod['spec']['serviceAccountName']}"
+                found = members.get(name)
+                if found is None:
+                    continue
+                problem = self._credentials(found, pod)
+                # A rollback deletes an association before the Pods that use it are restarted. They keep their credentials.
+                ends = "no association" in problem and _kind(pod) == "agent"
+                if problem and not ends:
+                    self.problems.append(f"after {after}: running Pod {pod['metadata']['name']}: {problem}")
+
+    def _admitted(self, member: Member) -> Json:
+        spec = {"serviceAccountName": member.name, "containers": [{"name": "app", "image": "app"}]}
+        metadata = {"namespace": member.namespace, "name": f"probe-{member.name}"}
+        path = f"/api/v1/namespaces/{member.namespace}/pods?dryRun=All"
+        return self.estate.kubernetes.send("POST", path, {**PROBE, "metadata": metadata, "spec": spec})
+
+    def _credentials(self, member: Member, pod: Json) -> str:
+        """Return why a Pod gets no credentials of its role, or ""."""
+        kind = _kind(pod)
+        try:
+            if kind == "agent":
+                token = self._token(member, "pods.eks.amazonaws.com")
+                response = self._auth.assume_role_for_pod_identity(clusterName=CLUSTER, token=token)
+                arn = str(response["assumedRoleUser"]["arn"])
+            elif kind == "irsa":
+                response = self._sts.assume_role_with_web_identity(
+                    RoleArn=member.role_arn,
+                    RoleSessionName="test",
+                    WebIdentityToken=self._token(member, "sts.amazonaws.com"),
+                )
+                arn = str(response["AssumedRoleUser"]["Arn"])
+            else:
+                return "no credentials were injected"
+        except ClientError as error:
+            text = str(error)
+            return f"no association ({text})" if "No pod identity association" in text else text
+        role = member.role_arn.rpartition("/")[2]
+        return "" if f":assumed-role/{role}/" in arn else f"credentials of {arn}"
+
+    def _token(self, member: Member, audience: str) -> str:
+        claims: dict[str, Any] = {
+            "iss": f"https://{self.estate.host}",
+            "sub": f"system:serviceaccount:{member.namespace}:{member.name}",
+            "aud": [audience],
+            "exp": time.time() + 3600,
+            "kubernetes.io": {
+                "namespace": member.namespace,
+                "serviceaccount": {"name": member.name, "uid": "u"},
+                "pod": {"name": "pod", "uid": "u"},
+            },
+        }
+        parts = ({"alg": "RS256"}, claims, {})
+        return ".".join(
+            base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts
+        )
+
+
+def _kind(pod: Json) -> str:
+    names = {
+        variable["name"] for container in pod["spec"]["containers"] for variable in container.get("env", ())
+    }
+    if "AWS_WEB_IDENTITY_TOKEN_FILE" in names:
+        return "irsa"
+    return "agent" if "AWS_CONTAINER_CREDENTIALS_FULL_URI" in names else "none"

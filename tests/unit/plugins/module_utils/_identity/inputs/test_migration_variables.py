@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The variables of the playbook migrate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+    MIGRATION,
+    check_extra_variables,
+    find_variables,
+    read_migration_variables,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
+    STEPS,
+    MigrationOptions,
+)
+
+
+def test_defaults() -> None:
+    assert read_migration_variables({}) == MigrationOptions(
+        step="restart",
+        rollback=False,
+        namespaces=(),
+        service_accounts=(),
+        selector="",
+        soak=24,
+        canary=1,
+        batch=10,
+        observe=60,
+        file="",
+    )
+
+
+@pytest.mark.parametrize("name", MIGRATION)
+@pytest.mark.parametrize("answer", [None, "", " \n"])
+def test_unanswered_survey_question_is_the_default(name: str, answer: object) -> None:
+    assert read_migration_variables({name: answer}) == MigrationOptions()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "options"),
+    [
+        *((("migration_step", step, {"step": step})) for step in STEPS),
+        ("migration_state", "present", {}),
+        ("migration_state", "rollback", {"rollback": True}),
+        ("migration_namespaces", ["shop", "batch"], {"namespaces": ("shop", "batch")}),
+        ("migration_namespaces", "shop, batch", {"namespaces": ("shop", "batch")}),
+        ("migration_namespaces", "shop\nbatch\n", {"namespaces": ("shop", "batch")}),
+        ("migration_namespaces", '["shop"]', {"namespaces": ("shop",)}),
+        ("migration_namespaces", "- shop\n- batch\n", {"namespaces": ("shop", "batch")}),
+        ("migration_namespaces", [], {}),
+        ("migration_service_accounts", ["shop/api"], {"service_accounts": ("shop/api",)}),
+        ("migration_service_accounts", "shop/api,batch/job", {"service_accounts": ("shop/api", "batch/job")}),
+        ("migration_service_accounts", "- shop/api", {"service_accounts": ("shop/api",)}),
+        ("migration_selector", "team in (a, b)", {"selector": "team in (a, b)"}),
+        ("migration_soak", 0, {"soak": 0}),
+        ("migration_soak", "72", {"soak": 72}),
+        ("migration_canary", "0", {"canary": 0}),
+        ("migration_batch", 1, {"batch": 1}),
+        ("migration_observe", "0", {"observe": 0}),
+        ("migration_file", "~/migration.json", {"file": "~/migration.json"}),
+    ],
+)
+def test_value_of_a_variable(name: str, value: object, options: dict[str, Any]) -> None:
+    assert read_migration_variables({name: value}) == MigrationOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("variables", "problems"),
+    [
+        (
+            {"migration_step": "all"},
+            ["pod_identity_migration_step must be one of inventory, associate, restart, finish, got 'all'."],
+        ),
+        (
+            {"migration_state": "absent"},
+            ["pod_identity_migration_state must be one of present, rollback, got 'absent'."],
+        ),
+        ({"migration_batch": 0}, ["pod_identity_migration_batch must be 1 or more, got 0."]),
+        ({"migration_canary": -1}, ["pod_identity_migration_canary must be 0 or more, got -1."]),
+        (
+            {"migration_soak": "day"},
+            ["pod_identity_migration_soak must be a whole number, 0 or more, got 'day'."],
+        ),
+        (
+            {"migration_observe": 1.5},
+            ["pod_identity_migration_observe must be a whole number, 0 or more, got 1.5."],
+        ),
+        (
+            {"migration_namespaces": {"a": 1}},
+            ["pod_identity_migration_namespaces must be a list, got {'a': 1}."],
+        ),
+        ({"migration_selector": ["a"]}, ["pod_identity_migration_selector must be text, got ['a']."]),
+        (
+            {"migration_service_accounts": ["api", "shop/api", "/api", "shop/", "a/b/c", "/"]},
+            [
+                f"pod_identity_migration_service_accounts: '{name}' must be namespace/service-account."
+                for name in ("api", "/api", "shop/", "a/b/c", "/")
+            ],
+        ),
+        (
+            {"migration_step": "all", "migration_batch": "x"},
+            [
+                "pod_identity_migration_step must be one of inventory, associate, restart, finish, got 'all'.",
+                "pod_identity_migration_batch must be a whole number, 1 or more, got 'x'.",
+            ],
+        ),
+    ],
+    ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
+)
+def test_invalid_value(variables: dict[str, object], problems: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        read_migration_variables(variables)
+    assert list(caught.value.problems) == problems
+
+
+def test_role_knows_the_variables_but_does_not_read_them() -> None:
+    assert find_variables([f"pod_identity_{name}" for name in MIGRATION]) == []
+    check_extra_variables([f"pod_identity_{name}" for name in MIGRATION])
+
+
+@pytest.mark.parametrize("name", ["migration_stap", "migration_namespace", "migration_service_account"])
+def test_misspelt_variable_is_rejected(name: str) -> None:
+    near = {"migration_stap": "migration_step"}.get(name, f"{name}s")
+    with pytest.raises(InputError) as caught:
+        find_variables([f"pod_identity_{name}"])
+    assert list(caught.value.problems) == [
+        f"pod_identity_{name} is not a variable of the role; did you mean pod_identity_{near}?"
+    ]

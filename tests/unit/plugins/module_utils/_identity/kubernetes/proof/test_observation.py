@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Observation of young associations: dry runs go on for a minimum time, because the injection may work only at times."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    DryRun,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+    parse_aws_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
+    ProbeSettings,
+    probe_pod,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_checks import (
+    InjectionSettings,
+    ProbeSeries,
+    failing_workloads,
+    run_probes,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
+    kube_build as build,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_cluster import (
+    FakeClock,
+    FakeCluster,
+)
+
+PROBE = ProbeSettings("image", {}, {})
+
+
+def dry_run(name: str, injected: bool) -> DryRun:
+    """Return the probe of a service account as an API server returns it."""
+    pod: Any = copy.deepcopy(probe_pod(WorkloadKey(build.CLUSTER, "shop", name), PROBE, "us-west-2"))
+    if injected:
+        container = pod["spec"]["containers"][0]
+        container["env"] += [{"name": key, "value": value} for key, value in build.INJECTED.items()]
+        container["volumeMounts"].append(build.MOUNT)
+        pod["spec"]["volumes"].append(build.token_volume())
+    return DryRun(pod)
+
+
+def trials(name: str, results: str) -> list[DryRun]:
+    """Return a dry run for each letter: "+" has the injection, "-" has not. The last one repeats."""
+    return [dry_run(name, result == "+") for result in results]
+
+
+def observe(
+    results: str,
+    observe: int = 30,
+    timeout: int = 60,
+    young: Sequence[str] = ("api",),
+    further: str = "",
+) -> tuple[dict[str, ProbeSeries], FakeCluster, FakeClock]:
+    """Probe the service account api and, with ``further``, an older one."""
+    names = ["api", *(["old"] if further else [])]
+    changes = [{"workload": f"shop/{name}", "resource": "association", "action": "create"} for name in young]
+    rows = [build.row(name) for name in names]
+    aws = parse_aws_result(
+        {"changes": changes, "cluster_arn": build.ARN, "verification": build.result(*rows)}, build.CLUSTER
+    )
+    cluster = FakeCluster(trials={"api": trials("api", results), "old": trials("old", further or "+")})
+    clock = FakeClock()
+    settings = InjectionSettings(PROBE, timeout=timeout, observe=observe)
+    series = run_probes(cluster, aws, aws.verification.workloads, settings, clock)
+    return {key.service_account: probed for key, probed in series.items()}, cluster, clock
+
+
+@pytest.mark.parametrize(
+    ("results", "settings", "slept"),
+    [
+        pytest.param("+", {"observe": 0}, [1, 1], id="no observation"),
+        pytest.param("+", {}, [1, 1, 5, 5, 5, 5, 5, 5], id="after the proof with longer pauses"),
+        pytest.param("+", {"observe": 60, "timeout": 120}, [1, 1, *[10] * 6], id="a minute"),
+        pytest.param("+", {"observe": 4}, [1, 1, 1, 1], id="shortest pauses"),
+        pytest.param("+", {"observe": 2}, [1, 1], id="the proof takes as long"),
+        pytest.param("++++-+", {}, [1, 1, 5, 5, 1, 1, 1, 5, 5, 5], id="one miss: proof again"),
+        pytest.param("-+", {}, [1, 1, 1, 5, 5, 5, 5, 5, 5], id="first miss"),
+        pytest.param("+", {"timeout": 10}, [1, 1, 5], id="timeout ends the observation"),
+        pytest.param("+", {"young": ()}, [], id="older association"),
+    ],
+)
+def test_duration_of_the_observation(results: str, settings: dict[str, Any], slept: list[int]) -> None:
+    series, cluster, clock = observe(results, **settings)
+    assert series["api"].is_proven
+    assert clock.slept == slept
+    assert series["api"].probes == len(slept) + 1 == cluster.log.count("try api")
+    assert series["api"].misses == results.count("-")
+
+
+def test_end_of_the_injection_during_the_observation() -> None:
+    series, _cluster, clock = observe("++++-")
+    assert not series["api"].is_proven
+    assert (series["api"].successes, series["api"].misses > 1) == (0, True)
+    assert failing_workloads({build.KEY: series["api"]}) == [build.KEY]
+    assert sum(clock.slept) <= 60
+
+
+def test_older_association_is_not_probed_again() -> None:
+    series, cluster, _clock = observe("+", further="+")
+    assert (series["api"].probes, series["old"].probes) == (9, 1)
+    assert cluster.log[:2] == ["try api old", "try api"]
+
+
+def test_older_association_without_injection_is_decided_by_its_misses() -> None:
+    series, _cluster, _clock = observe("+", further="-")
+    assert (series["api"].is_proven, series["old"].is_proven) == (True, False)
+    assert (series["old"].misses, series["old"].is_decided) == (3, True)

@@ -1,0 +1,821 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan of a migration from IRSA: stages of service accounts, blockers of their next step, and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import (
+    Finding,
+    WorkloadKey,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
+    ObservedAssociation,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
+    AUDIENCE_ANNOTATION,
+    ROLE_ANNOTATION,
+    IrsaAccount,
+    Migrant,
+    PodCredentials,
+    annotation_tags,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.migration import (
+    MigrationPlan,
+    MigrationState,
+    account_name,
+    plan_migration,
+    with_findings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.federation import Issuer
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    HERE,
+    document,
+    key,
+    policy_arn,
+    role_arn,
+)
+
+Json = dict[str, Any]
+
+HOST = "oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE1"
+OTHER_HOST = "oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE2"
+CLUSTER = replace(HERE, issuer=f"https://{HOST}")
+API, WEB, JOB = key("api", "shop"), key("web", "shop"), key("job", "batch")
+ROLE = role_arn("app")
+ASSOCIATED = "2026-03-09T10:00:00+00:00"
+POD_IDENTITY = {
+    "Effect": "Allow",
+    "Principal": {"Service": "pods.eks.amazonaws.com"},
+    "Action": ["sts:AssumeRole", "sts:TagSession"],
+}
+
+
+def provider(host: str = HOST) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:oidc-provider/{host}"
+
+
+def irsa(*keys: WorkloadKey, condition: Mapping[str, Any] | None = None, **more: Any) -> Json:
+    """Return the statement of a trust policy that allows service accounts of the cluster with IRSA."""
+    subjects = [f"system:serviceaccount:{key.namespace}:{key.service_account}" for key in keys]
+    equals = {f"{HOST}:sub": subjects, f"{HOST}:aud": "sts.amazonaws.com"}
+    return {
+        "Effect": "Allow",
+        "Principal": {"Federated": provider()},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": equals, **(condition or {})},
+        **more,
+    }
+
+
+def role(*statements: Json, name: str = "app", **more: Any) -> ObservedRole:
+    trust = {"Version": "2012-10-17", "Statement": list(statements)}
+    return ObservedRole(name, role_arn(name), "/", trust, **more)
+
+
+def account(workload: WorkloadKey = API, arn: str = ROLE, audience: str = "", **more: Any) -> IrsaAccount:
+    annotations = {ROLE_ANNOTATION: arn, AUDIENCE_ANNOTATION: audience}
+    return IrsaAccount(workload, {name: text for name, text in annotations.items() if text}, **more)
+
+
+def association(
+    workload: WorkloadKey = API, arn: str = ROLE, annotations: Mapping[str, str] | None = None, **more: Any
+) -> ObservedAssociation:
+    """Return an association that a migration created: it records the annotation of its service account."""
+    tags = annotation_tags({ROLE_ANNOTATION: arn} if annotations is None else annotations)
+    fields = {"tags": tags, "created_at": ASSOCIATED, **more}
+    return ObservedAssociation(workload, "a-1", "arn:association", arn, **fields)
+
+
+def state(
+    *accounts: IrsaAccount,
+    associations: tuple[ObservedAssociation, ...] = (),
+    roles: tuple[ObservedRole, ...] = (),
+    pods: PodCredentials | None = None,
+    **more: Any,
+) -> MigrationState:
+    """Return a state; every service account has the same ``pods``."""
+    keys = {*(account.key for account in accounts), *(found.key for found in associations)}
+    return MigrationState(
+        **{
+            "cluster": CLUSTER,
+            "accounts": {account.key: account for account in accounts},
+            "associations": {found.key: found for found in associations},
+            "roles": {role.name.lower(): role for role in roles},
+            "pods": dict.fromkeys(keys, pods) if pods else {},
+            **more,
+        }
+    )
+
+
+def only(plan: MigrationPlan) -> Migrant:
+    [migrant] = plan.migrants
+    return migrant
+
+
+MIGRATED = role(irsa(API), POD_IDENTITY)
+FINISHED = role(POD_IDENTITY)
+IRSA_PODS, AGENT_PODS = PodCredentials(irsa=("p",)), PodCredentials(agent=("p",))
+HAS_ASSOCIATION = {"associations": (association(),)}
+
+
+@pytest.mark.parametrize(
+    ("scene", "stage", "is_finished"),
+    [
+        pytest.param(state(account(), roles=(MIGRATED,), pods=IRSA_PODS), "irsa", False, id="annotation"),
+        pytest.param(
+            state(account(), roles=(MIGRATED,), pods=IRSA_PODS, **HAS_ASSOCIATION),
+            "associated",
+            False,
+            id="association, Pods with IRSA",
+        ),
+        pytest.param(
+            state(
+                account(),
+                roles=(MIGRATED,),
+                pods=PodCredentials(agent=("p",), none=("q",)),
+                **HAS_ASSOCIATION,
+            ),
+            "associated",
+            False,
+            id="association, a Pod without credentials",
+        ),
+        pytest.param(
+            state(account(), roles=(MIGRATED,), pods=AGENT_PODS, **HAS_ASSOCIATION),
+            "restarted",
+            False,
+            id="restarted",
+        ),
+        pytest.param(
+            state(account(), roles=(MIGRATED,), **HAS_ASSOCIATION),
+            "restarted",
+            False,
+            id="association, no Pod",
+        ),
+        pytest.param(
+            state(account(arn=ROLE.replace("app", "APP")), roles=(MIGRATED,), **HAS_ASSOCIATION),
+            "restarted",
+            False,
+            id="letter case of the role",
+        ),
+        pytest.param(
+            state(account(), roles=(MIGRATED,), associations=(association(tags={}),)),
+            "restarted",
+            False,
+            id="association without record",
+        ),
+        pytest.param(
+            state(account(), roles=(MIGRATED,), associations=(association(arn=role_arn("other")),)),
+            "irsa",
+            False,
+            id="association with another role",
+        ),
+        pytest.param(
+            state(roles=(FINISHED,), pods=AGENT_PODS, **HAS_ASSOCIATION), "finished", True, id="finished"
+        ),
+        pytest.param(
+            state(IrsaAccount(API), roles=(FINISHED,), **HAS_ASSOCIATION),
+            "finished",
+            True,
+            id="no annotation",
+        ),
+        pytest.param(
+            state(roles=(MIGRATED,), pods=AGENT_PODS, **HAS_ASSOCIATION),
+            "restarted",
+            True,
+            id="only the statement is left",
+        ),
+        pytest.param(
+            state(roles=(FINISHED,), pods=IRSA_PODS, **HAS_ASSOCIATION),
+            "associated",
+            False,
+            id="no annotation, Pods with IRSA",
+        ),
+        pytest.param(state(**HAS_ASSOCIATION), "finished", True, id="role is gone"),
+        pytest.param(
+            state(roles=(MIGRATED,), cluster=HERE, **HAS_ASSOCIATION),
+            "finished",
+            True,
+            id="issuer is unknown",
+        ),
+        pytest.param(state(IrsaAccount(API)), "irsa", False, id="no role"),
+        pytest.param(
+            state(configured={API: ROLE}, roles=(MIGRATED,)), "irsa", False, id="role of the ConfigMap"
+        ),
+    ],
+)
+def test_stage(scene: MigrationState, stage: str, is_finished: bool) -> None:
+    plan = plan_migration(scene)
+    assert only(plan).key == API
+    assert only(plan).stage == stage
+    assert plan.finished == ({("shop", "api")} if is_finished else set())
+
+
+def test_association_without_record_and_annotation_is_no_part_of_the_migration() -> None:
+    assert plan_migration(state(associations=(association(tags={"team": "a"}),))) == MigrationPlan(
+        [], frozenset()
+    )
+
+
+def test_service_accounts_are_in_the_order_of_their_names() -> None:
+    scene = state(
+        account(WEB), account(JOB), associations=(association(API),), configured={key("a", "z"): ROLE}
+    )
+    assert [str(migrant.key) for migrant in plan_migration(scene).migrants] == [
+        "batch/job",
+        "shop/api",
+        "shop/web",
+        "z/a",
+    ]
+    assert account_name(API) == ("shop", "api")
+
+
+BOTH = {ROLE_ANNOTATION: ROLE, AUDIENCE_ANNOTATION: "vault"}
+
+
+@pytest.mark.parametrize(
+    ("scene", "role_arn", "annotations", "since", "disables"),
+    [
+        pytest.param(state(account(audience="vault")), ROLE, BOTH, "", False, id="annotations"),
+        pytest.param(
+            state(associations=(association(annotations=BOTH, disable_session_tags=True),)),
+            ROLE,
+            BOTH,
+            ASSOCIATED,
+            True,
+            id="record",
+        ),
+        pytest.param(
+            state(account(), associations=(association(annotations=BOTH),)),
+            ROLE,
+            {ROLE_ANNOTATION: ROLE},
+            ASSOCIATED,
+            False,
+            id="annotation and record",
+        ),
+        pytest.param(
+            state(account(arn=role_arn("new")), **HAS_ASSOCIATION),
+            role_arn("new"),
+            {ROLE_ANNOTATION: role_arn("new")},
+            "",
+            False,
+            id="association with another role",
+        ),
+        pytest.param(state(configured={API: ROLE}), ROLE, {}, "", False, id="ConfigMap"),
+        pytest.param(
+            state(account(), configured={API: role_arn("new")}),
+            ROLE,
+            {ROLE_ANNOTATION: ROLE},
+            "",
+            False,
+            id="annotation before ConfigMap",
+        ),
+    ],
+)
+def test_facts_of_a_migrant(
+    scene: MigrationState, role_arn: str, annotations: Json, since: str, disables: bool
+) -> None:
+    migrant = only(plan_migration(scene))
+    assert migrant.role_arn == role_arn
+    assert migrant.annotations == annotations
+    assert migrant.since == since
+    assert migrant.disable_session_tags is disables
+
+
+def test_state_finds_roles_of_its_account_only() -> None:
+    scene = state(roles=(MIGRATED,))
+    assert scene.issuer == Issuer("us-west-2", "EXAMPLE1")
+    assert state(cluster=HERE).issuer is None
+    assert scene.role(ROLE) is scene.role(ROLE.replace("app", "App")) is MIGRATED
+    for arn in ("", "app", role_arn("other"), role_arn("path/app"), "arn:aws:iam::444455556666:role/app"):
+        assert scene.role(arn) is None
+
+
+# Blockers
+
+NOT_TRUSTED = (
+    "If the service account must have the role, list it as a workload of site.yml, with a trust policy of your own if it "
+    "needs conditions. Otherwise remove the annotation."
+)
+NO_ACCESS = (
+    "the trust policy of role app does not allow shop/api with IRSA, so it has no access today. An association would "
+    "give access to everyone who may edit this service account."
+)
+CONDITIONAL = (
+    "the trust policy of role app allows shop/api with IRSA only under conditions that EKS Pod Identity does not have, so an "
+    "association would lift them."
+)
+FOREIGN = "arn:aws:iam::444455556666:role/app"
+FOREIGN_TEXT = (
+    f"role {FOREIGN} is in account 444455556666, and an association needs a role of account {ACCOUNT}.",
+    f"Create a role in account {ACCOUNT} that may assume {FOREIGN}, let that role trust it, and apply the workload with "
+    "target_role_arn (docs/accounts.md#target-roles). This service account keeps IRSA until then.",
+)
+MISSING_REMEDY = "Correct or remove the annotation: kubectl annotate serviceaccount api eks.amazonaws.com/role-arn- -n shop"
+CONFIG_MAP = (
+    "MIGRATION_CONFIG_MAP",
+    "service account shop/api has its role from the ConfigMap pod-identity-webhook in namespace kube-system.",
+    "Set the role as annotation of the service account, and remove it from the ConfigMap; then migrate.",
+)
+CLAIMS_REMEDY = "Use session tags instead, such as aws:PrincipalTag/kubernetes-namespace, then migrate."
+LONG = "x" * 300
+
+
+def with_claims(host: str = HOST, claim: str = "sub") -> Json:
+    policy = document("s3:GetObject")
+    policy["Statement"][0]["Condition"] = {
+        "StringEquals": {f"{host}:{claim}": "system:serviceaccount:shop:api"}
+    }
+    return policy
+
+
+CLAIMS = (
+    "MIGRATION_NEEDS_CLAIMS",
+    f"policy {policy_arn('reads')} of role app has conditions on claims of the OIDC token ({HOST.lower()}:sub or :aud), "
+    "which requests with EKS Pod Identity do not have.",
+    CLAIMS_REMEDY,
+)
+
+
+@pytest.mark.parametrize(
+    ("scene", "findings"),
+    [
+        pytest.param(state(account(), roles=(MIGRATED,)), [], id="none"),
+        pytest.param(
+            state(account(is_addon=True), roles=(MIGRATED,)),
+            [
+                (
+                    "MIGRATION_ADDON",
+                    "service account shop/api belongs to an EKS add-on, which would set its annotation again.",
+                    "Give the add-on the role as a pod identity association: module "
+                    "workload_identity.aws.eks_addon_pod_identity.",
+                )
+            ],
+            id="add-on",
+        ),
+        pytest.param(state(configured={API: ROLE}, roles=(MIGRATED,)), [CONFIG_MAP], id="ConfigMap"),
+        pytest.param(
+            state(configured={API: ""}, roles=(MIGRATED,)), [CONFIG_MAP], id="ConfigMap without a role"
+        ),
+        pytest.param(
+            state(
+                account(),
+                roles=(MIGRATED,),
+                pods=PodCredentials(
+                    templates={
+                        "Deployment web": ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+                        "Job load": ("AWS_ACCESS_KEY_ID",),
+                    }
+                ),
+            ),
+            [
+                (
+                    "MIGRATION_OWN_VARIABLES",
+                    "the Pod template of Deployment web sets AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE itself, so an association "
+                    "would have no effect on it.",
+                    "Remove these variables from the Pod template of Deployment web, so that the webhook of EKS sets them.",
+                )
+            ],
+            id="variables of a template",
+        ),
+        pytest.param(state(IrsaAccount(API)), [], id="no role"),
+        pytest.param(
+            state(account(arn=FOREIGN), roles=(MIGRATED,)),
+            [("MIGRATION_FOREIGN_ROLE", *FOREIGN_TEXT)],
+            id="role of another account",
+        ),
+        pytest.param(
+            state(account(arn=role_arn("gone")), roles=(MIGRATED,)),
+            [
+                (
+                    "MIGRATION_ROLE_MISSING",
+                    f"role {role_arn('gone')} of the annotation does not exist in account {ACCOUNT}, so IRSA does not work.",
+                    MISSING_REMEDY,
+                )
+            ],
+            id="role does not exist",
+        ),
+        pytest.param(
+            state(account(arn="app"), roles=(MIGRATED,)),
+            [
+                (
+                    "MIGRATION_ROLE_MISSING",
+                    f"role app of the annotation does not exist in account {ACCOUNT}, so IRSA does not work.",
+                    MISSING_REMEDY,
+                )
+            ],
+            id="no ARN",
+        ),
+        pytest.param(
+            state(account(), roles=(MIGRATED,), associations=(association(arn=role_arn("other")),)),
+            [
+                (
+                    "MIGRATION_OTHER_ASSOCIATION",
+                    f"association a-1 gives shop/api role {role_arn('other')}, but the annotation names {ROLE}. New Pods get "
+                    "the role of the association.",
+                    "Decide which role is right: correct the annotation, or the association.",
+                )
+            ],
+            id="association with another role",
+        ),
+        pytest.param(
+            state(account(), roles=(role(irsa(WEB)),)),
+            [("MIGRATION_NOT_TRUSTED", NO_ACCESS, NOT_TRUSTED)],
+            id="not trusted",
+        ),
+        pytest.param(
+            state(account(audience="vault"), roles=(MIGRATED,)),
+            [("MIGRATION_NOT_TRUSTED", NO_ACCESS, NOT_TRUSTED)],
+            id="not trusted with its audience",
+        ),
+        pytest.param(
+            state(account(), roles=(MIGRATED,), cluster=HERE),
+            [("MIGRATION_NOT_TRUSTED", NO_ACCESS, NOT_TRUSTED)],
+            id="issuer is unknown",
+        ),
+        pytest.param(
+            state(
+                account(),
+                roles=(role(irsa(API, condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}})),),
+            ),
+            [("MIGRATION_NOT_TRUSTED", CONDITIONAL, NOT_TRUSTED)],
+            id="trusted under a condition",
+        ),
+        pytest.param(
+            state(account(), roles=(role(POD_IDENTITY),), pods=IRSA_PODS, **HAS_ASSOCIATION),
+            [],
+            id="trust does not count after the association",
+        ),
+        pytest.param(
+            state(
+                account(),
+                roles=(replace(MIGRATED, attached=(policy_arn("reads"), policy_arn("unread"))),),
+                documents={
+                    policy_arn("reads"): with_claims(HOST.upper(), "SUB"),
+                    policy_arn("more"): with_claims(),
+                },
+            ),
+            [CLAIMS],
+            id="condition on the subject",
+        ),
+        pytest.param(
+            state(
+                account(),
+                roles=(
+                    replace(
+                        MIGRATED, inline_documents={"one": with_claims(), "two": with_claims(claim="aud")}
+                    ),
+                ),
+            ),
+            [
+                (
+                    CLAIMS[0],
+                    f"policy one, two of role app has conditions on claims of the OIDC token ({HOST.lower()}:sub or :aud), "
+                    "which requests with EKS Pod Identity do not have.",
+                    CLAIMS_REMEDY,
+                )
+            ],
+            id="condition in inline policies",
+        ),
+        pytest.param(
+            state(account(), roles=(replace(MIGRATED, inline_documents={"one": with_claims(OTHER_HOST)}),)),
+            [],
+            id="condition on the subject of another cluster",
+        ),
+        pytest.param(
+            state(
+                account(),
+                roles=(
+                    role(
+                        irsa(API),
+                        irsa(API, Principal={"Federated": provider(OTHER_HOST)}),
+                        inline_documents={"one": with_claims(OTHER_HOST)},
+                    ),
+                ),
+            ),
+            [],
+            id="condition on the subject of another cluster, which may use the role",
+        ),
+        pytest.param(
+            state(
+                account(audience=LONG),
+                roles=(role(irsa(API, condition={}, Condition={"StringEquals": {f"{HOST}:aud": LONG}})),),
+            ),
+            [
+                (
+                    "MIGRATION_NO_RECORD",
+                    "the annotations of shop/api cannot be recorded for a rollback: workload-identity/irsa-audience would have "
+                    "more than 256 characters.",
+                    "Shorten the annotations; the path of the role is part of its ARN.",
+                )
+            ],
+            id="annotation is too long for a record",
+        ),
+        pytest.param(
+            state(
+                account(arn=FOREIGN, is_addon=True),
+                roles=(MIGRATED,),
+                configured={API: ROLE},
+                pods=PodCredentials(templates={"Job load": ("AWS_ROLE_ARN",)}),
+            ),
+            ["MIGRATION_ADDON", "MIGRATION_CONFIG_MAP", "MIGRATION_OWN_VARIABLES", "MIGRATION_FOREIGN_ROLE"],
+            id="several, in this order",
+        ),
+        pytest.param(
+            state(
+                account(audience=LONG),
+                roles=(role(irsa(WEB), inline_documents={"one": with_claims()}),),
+                associations=(association(arn=role_arn("other")),),
+            ),
+            [
+                "MIGRATION_OTHER_ASSOCIATION",
+                "MIGRATION_NOT_TRUSTED",
+                "MIGRATION_NEEDS_CLAIMS",
+                "MIGRATION_NO_RECORD",
+            ],
+            id="several of the role, in this order",
+        ),
+        pytest.param(
+            state(
+                IrsaAccount(API, is_addon=True), roles=(FINISHED,), configured={API: ROLE}, **HAS_ASSOCIATION
+            ),
+            [],
+            id="nothing prevents a step after the last one",
+        ),
+    ],
+)
+def test_blockers(scene: MigrationState, findings: list[Any]) -> None:
+    blockers = only(plan_migration(scene)).blockers
+    assert {(finding.severity, finding.workload) for finding in blockers} <= {("error", API)}
+    assert [
+        finding.code.value
+        if isinstance(expected, str)
+        else (finding.code.value, finding.message, finding.remedy)
+        for finding, expected in zip(blockers, findings, strict=True)
+    ] == findings
+
+
+# Notes
+
+KEPT_REMEDY = "Migrate those service accounts, too; then a run with the step finish removes the statement. Or edit the statement."
+KEPT = "the trust policy of role app still allows shop/api with IRSA: the statement is kept, because "
+OTHER_ROLES_REMEDY = (
+    "Let these Pods assume that role with the credentials of their own role, or leave the service account out of "
+    "the migration."
+)
+
+
+@pytest.mark.parametrize(
+    ("scene", "findings"),
+    [
+        pytest.param(state(account(), roles=(MIGRATED,)), [], id="none"),
+        pytest.param(
+            state(account(managers=("Helm release shop", "field manager helm")), roles=(MIGRATED,)),
+            [
+                (
+                    "MIGRATION_MANAGED_ELSEWHERE",
+                    "Helm release shop manages service account shop/api and would set the annotation "
+                    "eks.amazonaws.com/role-arn again.",
+                    "Before the step finish, remove the annotation where Helm release shop has it, such as in the values of a "
+                    "chart.",
+                )
+            ],
+            id="managed by Helm",
+        ),
+        pytest.param(
+            state(IrsaAccount(API, managers=("Helm release shop",)), roles=(FINISHED,), **HAS_ASSOCIATION),
+            [],
+            id="managed without annotation",
+        ),
+        pytest.param(
+            state(account(), roles=(MIGRATED,), pods=PodCredentials(on_host_network=("a", "b"))),
+            [
+                (
+                    "MIGRATION_HOST_NETWORK",
+                    "Pods a, b of shop/api use the network of the node (hostNetwork). Users have reported that EKS refuses "
+                    "credentials to such Pods.",
+                    "Migrate one of these Pods first, with the runtime proof.",
+                )
+            ],
+            id="network of the node",
+        ),
+        pytest.param(
+            state(account(), roles=(MIGRATED, role(irsa(WEB, API), name="b"), role(irsa(API), name="a"))),
+            [
+                (
+                    "MIGRATION_OTHER_ROLES",
+                    "role a, b allows shop/api with IRSA, too. Pods that assume that role with their token file lose this file, "
+                    "because EKS Pod Identity gives them another token.",
+                    OTHER_ROLES_REMEDY,
+                )
+            ],
+            id="further roles",
+        ),
+        pytest.param(
+            state(
+                account(),
+                roles=(MIGRATED, role(irsa(WEB), name="b"), role(irsa(API, Effect="Deny"), name="a")),
+            ),
+            [],
+            id="further roles do not name it",
+        ),
+        pytest.param(
+            state(roles=(role(irsa(API, WEB, JOB), POD_IDENTITY),), **HAS_ASSOCIATION),
+            [("MIGRATION_STATEMENT_KEPT", f"{KEPT}it also allows batch/job, shop/web.", KEPT_REMEDY)],
+            id="statement for more service accounts",
+        ),
+        pytest.param(
+            state(
+                roles=(
+                    role(
+                        irsa(Condition={"StringLike": {f"{HOST}:sub": "system:serviceaccount:shop:*"}}),
+                        POD_IDENTITY,
+                    ),
+                ),
+                **HAS_ASSOCIATION,
+            ),
+            [("MIGRATION_STATEMENT_KEPT", f"{KEPT}it has a pattern, or other principals.", KEPT_REMEDY)],
+            id="statement with a pattern",
+        ),
+        pytest.param(
+            state(
+                roles=(
+                    role(
+                        irsa(API, Principal={"Federated": [provider(), provider(OTHER_HOST)]}), POD_IDENTITY
+                    ),
+                ),
+                **HAS_ASSOCIATION,
+            ),
+            [("MIGRATION_STATEMENT_KEPT", f"{KEPT}it has a pattern, or other principals.", KEPT_REMEDY)],
+            id="statement with another principal",
+        ),
+        pytest.param(
+            state(
+                roles=(
+                    role(
+                        irsa(Condition={"StringLike": {f"{HOST}:sub": "system:serviceaccount:batch:*"}}),
+                        POD_IDENTITY,
+                    ),
+                ),
+                **HAS_ASSOCIATION,
+            ),
+            [],
+            id="statement with a pattern for another namespace",
+        ),
+        pytest.param(
+            state(roles=(role(irsa(API, Effect="Deny"), POD_IDENTITY),), **HAS_ASSOCIATION), [], id="Deny"
+        ),
+    ],
+)
+def test_notes(scene: MigrationState, findings: list[tuple[str, str, str]]) -> None:
+    notes = only(plan_migration(scene)).notes
+    assert {(finding.severity, finding.workload) for finding in notes} <= {("warning", API)}
+    assert [(finding.code.value, finding.message, finding.remedy) for finding in notes] == findings
+
+
+def test_statement_for_two_accounts_is_removed_with_the_second_one() -> None:
+    shared = role(irsa(API, WEB), POD_IDENTITY)
+    scene = state(account(WEB), associations=(association(API),), roles=(shared,))
+    first, second = plan_migration(scene).migrants
+    assert (first.stage, [finding.code for finding in first.notes]) == (
+        "finished",
+        ["MIGRATION_STATEMENT_KEPT"],
+    )
+    assert second.stage == "irsa"
+    plan = plan_migration(state(associations=(association(API), association(WEB)), roles=(shared,)))
+    assert plan.finished == {("shop", "api"), ("shop", "web")}
+    assert [(migrant.stage, migrant.notes) for migrant in plan.migrants] == [("restarted", ())] * 2
+
+
+def test_statement_of_another_role_does_not_hold_a_migrant_back() -> None:
+    scene = state(
+        associations=(association(),), roles=(FINISHED, role(irsa(API), POD_IDENTITY, name="other"))
+    )
+    assert only(plan_migration(scene)).stage == "finished"
+
+
+# Session tags
+
+TARGET = role_arn("target")
+TAGS_REMEDY = (
+    "Allow sts:TagSession in the trust policies of the further roles; after the migration, set "
+    "disable_session_tags: false."
+)
+TAGS_END = (
+    " IRSA sends no session tags, so the association of shop/api gets disable_session_tags: true. Then the trust policy cannot "
+    "distinguish the workloads of the account."
+)
+
+
+def target(*actions: str, principal: str = ROLE, name: str = "target") -> ObservedRole:
+    return role({"Effect": "Allow", "Principal": {"AWS": principal}, "Action": list(actions)}, name=name)
+
+
+def chaining(
+    *actions: str, resource: str = TARGET, roles: tuple[ObservedRole, ...] = (), **more: Any
+) -> MigrationState:
+    """Return a state in which the role may assume further roles by a customer managed policy."""
+    policies = {policy_arn("chain"): document(*actions, resource=resource)}
+    chained_role = replace(MIGRATED, attached=(policy_arn("chain"),))
+    return state(account(), roles=(chained_role, *roles), documents=policies, **more)
+
+
+REFUSES = target("sts:AssumeRole")
+ACCEPTS = target("sts:AssumeRole", "sts:TagSession")
+REFUSING = (
+    f"role app may assume further roles, and {TARGET} would refuse session tags (sts:TagSession).{TAGS_END}"
+)
+
+
+@pytest.mark.parametrize(
+    ("scene", "message"),
+    [
+        pytest.param(chaining("sts:AssumeRole", roles=(REFUSES,)), REFUSING, id="trust policy refuses tags"),
+        pytest.param(
+            chaining("sts:*", resource="*", roles=(REFUSES,)), REFUSING, id="any role of the account"
+        ),
+        pytest.param(
+            chaining("sts:AssumeRole", roles=(ACCEPTS,)), REFUSING, id="own policy does not allow tags"
+        ),
+        pytest.param(
+            chaining("sts:AssumeRole", "sts:TagSession", resource="arn:aws:iam::444455556666:role/data"),
+            "role app may assume further roles, and it is not known whether arn:aws:iam::444455556666:role/data accept session "
+            f"tags (sts:TagSession).{TAGS_END}",
+            id="role of another account",
+        ),
+        pytest.param(
+            chaining("sts:AssumeRole", "sts:TagSession", roles=(ACCEPTS,), complete=False),
+            f"role app may assume further roles, and it is not known whether {TARGET} accept session tags (sts:TagSession)."
+            f"{TAGS_END}",
+            id="not all roles were read",
+        ),
+        pytest.param(
+            chaining("sts:AssumeRole", "sts:TagSession", roles=(ACCEPTS,)), "", id="both accept tags"
+        ),
+        pytest.param(
+            chaining("sts:AssumeRole", roles=(target("sts:AssumeRole", principal=role_arn("other")),)),
+            "",
+            id="target does not trust the role",
+        ),
+        pytest.param(chaining("s3:GetObject", roles=(REFUSES,)), "", id="role assumes no role"),
+        pytest.param(
+            chaining("sts:AssumeRole", resource=role_arn("else"), roles=(REFUSES,)), "", id="another target"
+        ),
+        pytest.param(
+            replace(chaining("sts:AssumeRole", roles=(REFUSES,)), documents={}), "", id="policy was not read"
+        ),
+        pytest.param(
+            chaining("sts:AssumeRole", roles=(REFUSES,), **HAS_ASSOCIATION), "", id="association exists"
+        ),
+    ],
+)
+def test_session_tags_of_an_association(scene: MigrationState, message: str) -> None:
+    migrant = only(plan_migration(scene))
+    assert migrant.disable_session_tags is bool(message)
+    expected = [("MIGRATION_SESSION_TAGS_OFF", "warning", message, TAGS_REMEDY)] if message else []
+    assert [
+        (finding.code.value, finding.severity, finding.message, finding.remedy) for finding in migrant.notes
+    ] == expected
+    assert migrant.blockers == ()
+
+
+def test_inline_policy_counts_for_session_tags() -> None:
+    chained_role = replace(MIGRATED, inline_documents={"chain": document("sts:AssumeRole", resource=TARGET)})
+    assert only(plan_migration(state(account(), roles=(chained_role, REFUSES)))).disable_session_tags is True
+
+
+@pytest.mark.parametrize(
+    ("effect", "action", "disables"),
+    [("Allow", "sts:AssumeRole", True), ("Allow", "STS:*", True), ("Deny", "sts:AssumeRole", False)],
+)
+def test_statement_about_a_role_of_another_account(effect: str, action: str, disables: bool) -> None:
+    statement = {"Effect": effect, "Action": action, "Resource": "arn:aws:iam::444455556666:role/data"}
+    chained_role = replace(
+        MIGRATED, inline_documents={"chain": {"Version": "2012-10-17", "Statement": statement}}
+    )
+    assert only(plan_migration(state(account(), roles=(chained_role,)))).disable_session_tags is disables
+
+
+def test_setting_of_an_existing_association_is_kept() -> None:
+    found = association(disable_session_tags=True)
+    assert only(
+        plan_migration(state(account(), associations=(found,), roles=(MIGRATED,)))
+    ).disable_session_tags
+
+
+def test_findings_about_pods_are_added_to_their_service_account() -> None:
+    own_blocker = Finding(Code.MIGRATION_ADDON, "a", "b", API)
+    migrant = Migrant(API, ROLE, "irsa", blockers=(own_blocker,))
+    error = Finding(Code.ASSOCIATION_WOULD_BREAK, "c", "d", API)
+    warning = Finding(Code.ASSOCIATION_WOULD_BREAK, "e", "f", API, raised_as="warning")
+    info = Finding(Code.MIGRATION_WAITS, "g", "h", API)
+    found = with_findings(migrant, [warning, error, info, replace(error, workload=WEB)])
+    assert found == replace(migrant, blockers=(own_blocker, error), notes=(warning, info))

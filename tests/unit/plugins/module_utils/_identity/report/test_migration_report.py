@@ -1,0 +1,370 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The report of a migration from IRSA: rows, lines for the screen, and the verdict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import (
+    Finding,
+    WorkloadKey,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
+    STAGES,
+    STEPS,
+    Migrant,
+    MigrationOptions,
+    PodCredentials,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import FailureRow
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.migration import (
+    MigrationReport,
+    migration_lines,
+    migration_rows,
+    report_data,
+    soak_end,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    CLUSTER_ARN,
+    HERE,
+    key,
+    role_arn,
+)
+
+CALLER = "arn:aws:iam::111122223333:user/ops"
+CLUSTER = replace(HERE, caller_arn=CALLER)
+HEAD = f"Cluster my-cluster, account 111122223333, region us-west-2, as {CALLER}"
+PLACE = "cluster my-cluster (account 111122223333, region us-west-2)"
+API, WEB, JOB = key("api", "shop"), key("web", "shop"), key("job", "batch")
+SINCE = "2026-03-09T10:20:30+00:00"
+NONE = "No service account uses IAM roles for service accounts (IRSA)."
+
+
+def blocker(workload: WorkloadKey = API, code: Code = Code.MIGRATION_ADDON) -> Finding:
+    return Finding(code, f"{workload} is blocked.", "Remove the blocker.", workload)
+
+
+def migrant(workload: WorkloadKey = API, stage: Any = "irsa", **more: Any) -> Migrant:
+    return Migrant(workload, role_arn("app"), stage, **more)
+
+
+def failure(workload: str = "shop/api", name: str = "app") -> FailureRow:
+    return {
+        "workload": workload,
+        "resource": "trust_policy",
+        "name": name,
+        "action": "update",
+        "error_code": "AccessDenied",
+        "message": "iam:UpdateAssumeRolePolicy: not authorized.",
+        "remedy": "Allow the caller this action.",
+    }
+
+
+def report(*migrants: Migrant, step: Any = "restart", rollback: bool = False, **more: Any) -> MigrationReport:
+    return MigrationReport(CLUSTER, MigrationOptions(step, rollback), migrants, **more)
+
+
+@pytest.mark.parametrize(
+    ("stage", "following"),
+    [("irsa", "associate"), ("associated", "restart"), ("restarted", "finish"), ("finished", "")],
+)
+def test_row_has_the_next_step(stage: str, following: str) -> None:
+    [row] = migration_rows([migrant(stage=stage)])
+    assert (row["stage"], row["next"]) == (stage, following)
+
+
+def test_row_of_a_service_account() -> None:
+    blockers = (blocker(code=Code.MIGRATION_NOT_TRUSTED), blocker(), blocker())
+    pods = PodCredentials(irsa=("a",), agent=("b",), other=("c",), none=("d", "e"))
+    row = migration_rows([migrant(since=SINCE, blockers=blockers, notes=(blocker(),), pods=pods)])
+    assert row == [
+        {
+            "namespace": "shop",
+            "service_account": "api",
+            "role_arn": role_arn("app"),
+            "stage": "irsa",
+            "since": SINCE,
+            "next": "associate",
+            "blocked_by": ["MIGRATION_ADDON", "MIGRATION_NOT_TRUSTED"],
+            "pods": {"irsa": ["a"], "pod_identity": ["b"], "other": ["c"], "none": ["d", "e"]},
+        }
+    ]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_service_accounts_before_the_step_are_unreached(step: Any) -> None:
+    everything = [migrant(key(stage), stage) for stage in STAGES]
+    unreached = [found.stage for found in report(*everything, step=step).unreached]
+    assert unreached == list(STAGES[: STEPS.index(step)])
+
+
+def test_service_accounts_with_association_are_unreached_in_a_rollback() -> None:
+    everything = [migrant(key(stage), stage) for stage in STAGES]
+    unreached = report(*everything, rollback=True, ignore=["MIGRATION_ADDON"]).unreached
+    assert [found.stage for found in unreached] == ["associated", "restarted", "finished"]
+
+
+@pytest.mark.parametrize(
+    ("blockers", "ignore", "accepted"),
+    [
+        pytest.param((), ["MIGRATION_ADDON"], False, id="no blocker"),
+        pytest.param((blocker(),), [], False, id="not accepted"),
+        pytest.param((blocker(),), ["MIGRATION_ADDON", "POD_PROXY"], True, id="accepted"),
+        pytest.param((blocker(), blocker()), ["MIGRATION_ADDON"], True, id="same code twice"),
+        pytest.param(
+            (blocker(), blocker(code=Code.MIGRATION_NOT_TRUSTED)), ["MIGRATION_ADDON"], False, id="one of two"
+        ),
+    ],
+)
+def test_accepted_blocker(blockers: tuple[Finding, ...], ignore: Sequence[str], accepted: bool) -> None:
+    found = report(migrant(blockers=blockers), ignore=ignore)
+    assert bool(found.unreached) is not accepted
+    assert bool(found.failure) is not accepted
+
+
+BLOCKED = migrant(blockers=(blocker(),))
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        pytest.param(report(), "", id="nothing to do"),
+        pytest.param(report(migrant(stage="restarted")), "", id="reached"),
+        pytest.param(
+            report(migrant(), migrant(WEB, "restarted"), migrant(JOB, "associated")),
+            f"2 of 3 service accounts of {PLACE} did not reach step restart: shop/api, batch/job. The reasons are above.",
+            id="not reached",
+        ),
+        pytest.param(
+            report(migrant(stage="restarted"), step="finish"),
+            f"1 of 1 service account of {PLACE} did not reach step finish: shop/api. The reasons are above.",
+            id="the only one",
+        ),
+        pytest.param(
+            report(*(migrant(key(f"app-{number}", "a")) for number in range(7)), step="associate"),
+            f"7 of 7 service accounts of {PLACE} did not reach step associate: a/app-0, a/app-1, a/app-2, a/app-3, a/app-4 and "
+            "2 more. The reasons are above.",
+            id="many",
+        ),
+        pytest.param(report(BLOCKED, step="inventory"), "", id="inventory"),
+        pytest.param(report(BLOCKED, step="inventory", check_mode=True), "", id="inventory in check mode"),
+        pytest.param(report(migrant(), check_mode=True), "", id="check mode"),
+        pytest.param(
+            report(migrant(WEB), BLOCKED, check_mode=True),
+            f"1 of 2 service accounts of {PLACE} would not reach step restart: shop/api. The reasons are above.",
+            id="check mode with a blocker",
+        ),
+        pytest.param(report(migrant(stage="irsa"), rollback=True), "", id="rolled back"),
+        pytest.param(
+            report(migrant(stage="associated"), migrant(WEB), rollback=True),
+            f"1 of 2 service accounts of {PLACE} did not reach IRSA: shop/api. The reasons are above.",
+            id="not rolled back",
+        ),
+        pytest.param(
+            report(
+                migrant(),
+                failures=[failure("shop/s10"), failure("shop/s2"), failure("", "role"), failure("shop/s2")],
+            ),
+            f"The migration of {PLACE} failed for role, shop/s2, shop/s10. The reasons are above.",
+            id="failures",
+        ),
+        pytest.param(
+            report(migrant(), failures=[failure()], stopped="the canary failed."),
+            f"The migration of {PLACE} was stopped: the canary failed.",
+            id="stopped",
+        ),
+    ],
+)
+def test_failure(made: MigrationReport, text: str) -> None:
+    assert made.failure == text
+
+
+UNTIL = datetime(2026, 3, 10, 10, 20, 30, tzinfo=timezone.utc)
+WAITS = Finding(
+    Code.MIGRATION_WAITS,
+    "shop/api keeps IRSA until 2026-03-10T10:20:30Z: its association is younger than 24 h.",
+    "Run the step finish again after that time, or set pod_identity_migration_soak.",
+    API,
+)
+
+
+def test_findings_are_those_of_the_service_accounts_then_of_the_runs_then_the_soak_time() -> None:
+    note = Finding(Code.MIGRATION_HOST_NETWORK, "a", "b", API)
+    run_finding = Finding(Code.INJECTION_MISSING, "c", "d", WEB)
+    same_code = Finding(Code.MIGRATION_ADDON, "another text", "e", API)
+    made = report(
+        migrant(WEB),
+        migrant(blockers=(blocker(),), notes=(note,)),
+        findings=[same_code, run_finding, run_finding],
+        waiting={API: UNTIL},
+    )
+    assert made.all_findings == [blocker(), note, run_finding, WAITS]
+
+
+@pytest.mark.parametrize(
+    ("since", "hours", "end"),
+    [
+        ("2026-03-09T10:20:30+00:00", 24, UNTIL),
+        ("2026-03-10T10:20:30Z", 0, UNTIL),
+        ("", 24, None),
+        ("yesterday", 24, None),
+    ],
+)
+def test_end_of_the_soak_time(since: str, hours: int, end: datetime | None) -> None:
+    assert soak_end(migrant(since=since), hours) == end
+
+
+def test_data_of_a_report() -> None:
+    made = report(
+        BLOCKED,
+        migrant(WEB, "finished", since=SINCE),
+        step="finish",
+        changes=["update trust policy app"],
+        failures=[failure()],
+        check_mode=True,
+    )
+    data: Any = report_data(made)
+    assert json.loads(json.dumps(data)) == data
+    assert data["summary"] == {
+        "service_accounts": 2,
+        "irsa": 1,
+        "associated": 0,
+        "restarted": 0,
+        "finished": 1,
+        "blocked": 1,
+    }
+    assert [(row["code"], row["workload"]) for row in data["findings"]] == [("MIGRATION_ADDON", "shop/api")]
+    assert {name: data[name] for name in data if name not in ("summary", "findings")} == {
+        "cluster_arn": CLUSTER_ARN,
+        "caller_arn": CALLER,
+        "check_mode": True,
+        "step": "finish",
+        "service_accounts": migration_rows(made.migrants),
+        "changes": ["update trust policy app"],
+        "failures": [failure()],
+        "failure": f"The migration of {PLACE} failed for shop/api. The reasons are above.",
+    }
+    assert report_data(report(rollback=True))["step"] == "rollback"
+
+
+# Lines for the screen
+
+
+def test_lines_of_a_run() -> None:
+    pods = PodCredentials(irsa=("a", "b"), agent=("c",), other=("d",), none=("e", "f"))
+    made = report(
+        migrant(WEB, "restarted", since=SINCE),
+        migrant(pods=pods, blockers=(blocker(), blocker(code=Code.MIGRATION_NOT_TRUSTED), blocker())),
+        migrant(JOB, "finished", since=SINCE, pods=PodCredentials(agent=("a",))),
+        replace(migrant(key("s10", "shop")), role_arn=""),
+        migrant(key("s2", "shop"), "associated"),
+        step="finish",
+        changes=["remove the annotations of IRSA of ServiceAccount batch/job", "update trust policy app"],
+        waiting={WEB: UNTIL},
+    )
+    assert migration_lines(made)[:12] == [
+        HEAD,
+        "Done: 2 changes.",
+        "    remove the annotations of IRSA of ServiceAccount batch/job",
+        "    update trust policy app",
+        "",
+        "Migration from IRSA: 5 service accounts: 2 irsa, 1 associated, 1 restarted, 1 finished; 1 blocked.",
+        "SERVICE ACCOUNT  ROLE  STAGE       SINCE             PODS                                     NEXT",
+        "batch/job        app   finished    2026-03-09 10:20  1 pod identity                           -",
+        "shop/api         app   irsa        -                 2 irsa, 1 pod identity, 1 other, 2 none  "
+        "blocked: MIGRATION_ADDON, MIGRATION_NOT_TRUSTED",
+        "shop/s2          app   associated  -                 0                                        restart",
+        "shop/s10         -     irsa        -                 0                                        associate",
+        "shop/web         app   restarted   2026-03-09 10:20  0                                        waits",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("made", "line"),
+    [
+        (report(changes=["a"]), "Done: 1 change."),
+        (report(), "Done: 0 changes."),
+        (report(changes=["a", "b"], check_mode=True), "Plan: 2 changes; nothing was changed."),
+        (report(step="inventory"), "Inventory; nothing was changed."),
+    ],
+    ids=["one change", "no change", "plan", "inventory"],
+)
+def test_line_about_the_changes(made: MigrationReport, line: str) -> None:
+    assert migration_lines(made)[1] == line
+
+
+def test_cluster_without_irsa() -> None:
+    assert migration_lines(report(step="inventory")) == [HEAD, "Inventory; nothing was changed.", "", NONE]
+
+
+def test_one_service_account() -> None:
+    lines = migration_lines(report(migrant()))
+    assert lines[3:] == [
+        "Migration from IRSA: 1 service account: 1 irsa.",
+        "SERVICE ACCOUNT  ROLE  STAGE  SINCE  PODS  NEXT",
+        "shop/api         app   irsa   -      0     associate",
+    ]
+
+
+def test_failures_and_findings_are_in_the_order_of_their_severity() -> None:
+    warning = Finding(Code.MIGRATION_HOST_NETWORK, "b.", "Do b.", API)
+    made = report(
+        migrant(notes=(warning,)),
+        migrant(key("s10", "shop"), blockers=(blocker(key("s10", "shop")),)),
+        migrant(key("s2", "shop"), blockers=(blocker(key("s2", "shop")),)),
+        findings=[Finding(Code.KUBERNETES_NOT_READABLE, "c.", "Do c.", raised_as="warning")],
+        failures=[failure()],
+        waiting={API: UNTIL},
+    )
+    assert migration_lines(made)[8:] == [
+        "  failed AccessDenied shop/api: iam:UpdateAssumeRolePolicy: not authorized.",
+        "    Allow the caller this action.",
+        "  error MIGRATION_ADDON shop/s2: shop/s2 is blocked.",
+        "    Remove the blocker.",
+        "  error MIGRATION_ADDON shop/s10: shop/s10 is blocked.",
+        "    Remove the blocker.",
+        "  warning KUBERNETES_NOT_READABLE: c.",
+        "    Do c.",
+        "  warning MIGRATION_HOST_NETWORK shop/api: b.",
+        "    Do b.",
+        "  info MIGRATION_WAITS shop/api: shop/api keeps IRSA until 2026-03-10T10:20:30Z: its association is",
+        "    younger than 24 h.",
+        "    Run the step finish again after that time, or set pod_identity_migration_soak.",
+    ]
+
+
+def test_long_lists_are_shortened() -> None:
+    many = [migrant(key(f"app-{number}", "a"), "restarted") for number in range(60)]
+    blocked = [
+        migrant(key(f"bad-{number}", "b"), blockers=(blocker(key(f"bad-{number}", "b")),))
+        for number in range(50)
+    ]
+    lines = migration_lines(report(*many, *blocked, changes=[f"change {number}" for number in range(45)]))
+    assert lines[41:43] == ["    change 39", "    and 5 more"]
+    start = lines.index("Migration from IRSA: 110 service accounts: 50 irsa, 60 restarted; 50 blocked.")
+    table = lines[start + 2 : start + 42]
+    assert [line.split()[0] for line in table] == [f"b/bad-{number}" for number in range(40)]
+    assert lines[start + 42] == "  and 70 more"
+    assert lines[-1] == "  and 10 more findings; pod_identity_migration_file writes all to a file"
+    assert sum(line.startswith("  error ") for line in lines) == 40
+
+
+def test_long_list_shows_unreached_service_accounts() -> None:
+    many = [migrant(key(f"app-{number}", "a"), "restarted") for number in range(60)]
+    lines = migration_lines(report(*many, migrant(), BLOCKED, ignore=["MIGRATION_ADDON"]))
+    assert [line.split()[0] for line in lines[5:7]] == ["shop/api", "shop/api"]
+    assert lines[7] == "  and 60 more"
+
+
+def test_names_are_printable() -> None:
+    unprintable = WorkloadKey("my-cluster", "shop", "a\x1b[31m")
+    made = report(migrant(unprintable, blockers=(blocker(unprintable),)), changes=["patch a\x1b[31m"])
+    assert "\x1b" not in "".join(migration_lines(made))

@@ -1,0 +1,606 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Statements of a trust policy for IRSA: the answer for a service account, the removal of statements, and their return."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
+    Layer,
+    evaluate,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import (
+    web_identity_context,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
+    Request,
+    build_rules,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    PolicyError,
+    parse_policy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.resources import (
+    Caller,
+    PrincipalTest,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.federation import (
+    DEFAULT_AUDIENCE,
+    WEB_IDENTITY,
+    Issuer,
+    Removed,
+    allows_web_identity,
+    federated_statements,
+    parse_issuer,
+    provider_host,
+    with_federation,
+    without_federation,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+Json = dict[str, Any]
+
+SETTINGS = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+ISSUER = Issuer("us-west-2", "EXAMPLE1")
+HOST = "oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE1"
+DUAL_HOST = "oidc-eks.us-west-2.api.aws/id/EXAMPLE1"
+OTHER_HOST = "oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE2"
+GITHUB = "token.actions.githubusercontent.com"
+API, WEB, JOB = ("shop", "api"), ("shop", "web"), ("batch", "job")
+ACCOUNTS = (API, WEB, JOB)
+EVERY_SUBJECT = "system:serviceaccount:shop:*"
+POD_IDENTITY = {
+    "Effect": "Allow",
+    "Principal": {"Service": "pods.eks.amazonaws.com"},
+    "Action": ["sts:AssumeRole", "sts:TagSession"],
+}
+
+
+def provider(host: str = HOST) -> str:
+    return f"arn:aws:iam::111122223333:oidc-provider/{host}"
+
+
+def subject(account: tuple[str, str] = API) -> str:
+    return "system:serviceaccount:{}:{}".format(*account)
+
+
+def statement(condition: Json | None = None, federated: Any = None, **more: Any) -> Json:
+    built = {
+        "Effect": "Allow",
+        "Principal": {"Federated": federated or provider()},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        **more,
+    }
+    return {**built, "Condition": condition} if condition is not None else built
+
+
+def equals(*accounts: tuple[str, str], host: str = HOST, operator: str = "StringEquals") -> Json:
+    subjects = [subject(account) for account in accounts]
+    return {operator: {f"{host}:sub": subjects[0] if len(subjects) == 1 else subjects}}
+
+
+def trust(*statements: Any) -> Json:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+@pytest.mark.parametrize(
+    ("url", "issuer"),
+    [
+        pytest.param(f"https://{HOST}", ISSUER, id="URL of the cluster"),
+        pytest.param(f"https://{DUAL_HOST}", ISSUER, id="URL for IPv4 and IPv6"),
+        pytest.param(HOST, ISSUER, id="without scheme, as in the ARN of a provider"),
+        pytest.param(
+            "https://oidc.eks.cn-north-1.amazonaws.com.cn/id/AB12", Issuer("cn-north-1", "AB12"), id="China"
+        ),
+        pytest.param("", None, id="none"),
+        pytest.param(GITHUB, None, id="GitHub"),
+        pytest.param(f"http://{HOST}", None, id="without TLS"),
+        pytest.param(f"https://{HOST}/", None, id="slash at the end"),
+        pytest.param(f"https://{HOST}/keys", None, id="longer path"),
+        pytest.param(f"https://login.{HOST}", None, id="longer host name"),
+        pytest.param("https://oidc.eks.us-west-2.amazonaws.com/id/", None, id="without identifier"),
+        pytest.param(f"https://{HOST}\n", None, id="line break"),
+    ],
+)
+def test_parse_issuer(url: str, issuer: Issuer | None) -> None:
+    assert parse_issuer(url) == issuer
+
+
+@given(
+    st.from_regex(r"[a-z]{2}(-[a-z]{2,5}){1,2}-[1-9]", fullmatch=True),
+    st.from_regex(r"[A-F0-9]{1,32}", fullmatch=True),
+    st.from_regex(r"[A-F0-9]{1,32}", fullmatch=True),
+)
+@SETTINGS
+def test_both_host_names_are_one_issuer(region: str, identifier: str, further: str) -> None:
+    hosts = [
+        f"oidc.eks.{region}.amazonaws.com/id/{identifier}",
+        f"oidc-eks.{region}.api.aws/id/{identifier}",
+    ]
+    for host in hosts:
+        assert parse_issuer(host) == parse_issuer(f"https://{host}") == Issuer(region, identifier)
+        assert Issuer(region, identifier).issued(provider(host))
+        assert Issuer(region, further).issued(provider(host)) == (further == identifier)
+        assert not Issuer(f"{region}0", identifier).issued(provider(host))
+
+
+@given(st.text(max_size=60))
+@SETTINGS
+def test_issuer_of_any_text_has_its_region_and_identifier(url: str) -> None:
+    issuer = parse_issuer(url)
+    assert issuer is None or (url.endswith(f"/id/{issuer.identifier}") and f".{issuer.region}." in url)
+
+
+@pytest.mark.parametrize(
+    ("arn", "host", "issued"),
+    [
+        pytest.param(provider(), HOST, True, id="provider of the cluster"),
+        pytest.param(provider(DUAL_HOST), DUAL_HOST, True, id="second provider of the cluster"),
+        pytest.param(provider(OTHER_HOST), OTHER_HOST, False, id="another cluster"),
+        pytest.param(provider(GITHUB), GITHUB, False, id="GitHub"),
+        pytest.param(
+            provider(HOST.replace("us-west-2", "us-east-1")),
+            HOST.replace("us-west-2", "us-east-1"),
+            False,
+            id="another region",
+        ),
+        pytest.param("cognito-identity.amazonaws.com", "", False, id="no ARN"),
+    ],
+)
+def test_provider_of_an_issuer(arn: str, host: str, issued: bool) -> None:
+    assert (provider_host(arn), ISSUER.issued(arn)) == (host, issued)
+
+
+def test_web_identity_is_a_federated_principal() -> None:
+    caller = Caller(provider_arn=provider())
+    assert caller.names == {("Federated", provider())}
+    for pairs, allows in [
+        ((("Federated", provider()),), True),
+        ((("Federated", provider(DUAL_HOST)),), False),
+        ((("AWS", provider()),), False),
+        ((("*", "*"),), True),
+    ]:
+        assert PrincipalTest(pairs, negated=False, allow=True).matches(caller) is allows
+    negated = PrincipalTest((("Federated", provider()),), negated=True, allow=False)
+    assert not negated.matches(caller)
+    assert negated.matches(Caller(provider_arn=provider(OTHER_HOST)))
+
+
+@pytest.mark.parametrize(
+    ("condition", "decision"),
+    [
+        ({"StringEquals": {f"{HOST}:sub": subject(), f"{HOST}:aud": "audience"}}, "allowed"),
+        ({"StringEquals": {f"{HOST.upper()}:SUB": subject()}}, "allowed"),
+        ({"StringEquals": {f"{HOST}:sub": "system:serviceaccount:shop:web"}}, "implicit_deny"),
+        ({"StringEquals": {f"{HOST}:aud": DEFAULT_AUDIENCE}}, "implicit_deny"),
+        ({"Null": {f"{HOST}:amr": "true"}}, "allowed"),
+        (
+            {"Null": {"aws:PrincipalArn": "true", "aws:SourceAccount": "true", "aws:TagKeys": "true"}},
+            "allowed",
+        ),
+        ({"Null": {"aws:FederatedProvider": "false", "sts:RoleSessionName": "false"}}, "allowed"),
+        ({"Bool": {"aws:SecureTransport": "true", "aws:PrincipalIsAWSService": "false"}}, "allowed"),
+        ({"StringEquals": {"aws:RequestTag/kubernetes-namespace": "shop"}}, "implicit_deny"),
+        ({"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}, "conditional"),
+        ({"StringEquals": {"aws:ResourceTag/team": "shop"}}, "conditional"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else json.dumps(value),
+)
+def test_condition_keys_of_a_web_identity(condition: Json, decision: str) -> None:
+    layer = Layer("trust", build_rules(parse_policy(trust(statement(condition)), "trust")))
+    # The letter case of the host does not matter, as in all condition keys.
+    context = web_identity_context(HOST.upper(), subject(), "audience")
+    request = Request(WEB_IDENTITY, None, Caller(provider_arn=provider()))
+    assert evaluate((layer,), request, context).decision == decision
+
+
+@pytest.mark.parametrize(
+    ("document", "answer"),
+    [
+        pytest.param(
+            trust(statement({"StringEquals": {f"{HOST}:sub": subject(), f"{HOST}:aud": DEFAULT_AUDIENCE}})),
+            "yes",
+            id="subject and audience",
+        ),
+        pytest.param({"Version": "2012-10-17", "Statement": statement(equals(API))}, "yes", id="no list"),
+        pytest.param(trust(statement(equals(WEB, API))), "yes", id="one of several subjects"),
+        pytest.param(
+            trust(statement({"StringLike": {f"{HOST}:sub": EVERY_SUBJECT}})), "yes", id="pattern of subjects"
+        ),
+        pytest.param(trust(statement()), "yes", id="no condition"),
+        pytest.param(
+            trust(statement({"StringEquals": {f"{HOST.upper()}:SUB": subject()}})),
+            "yes",
+            id="letter case of a key",
+        ),
+        pytest.param(trust(statement(equals(API), Action="sts:*")), "yes", id="all actions of STS"),
+        pytest.param(
+            trust(statement(equals(API, host=DUAL_HOST), provider(DUAL_HOST))), "yes", id="second provider"
+        ),
+        pytest.param(
+            trust(statement(equals(API, host=DUAL_HOST), [provider(), provider(DUAL_HOST)])),
+            "yes",
+            id="one of two providers",
+        ),
+        pytest.param(
+            trust(statement(equals(WEB)), statement(equals(API))), "yes", id="one of two statements"
+        ),
+        pytest.param(
+            trust(statement(equals(API)), statement(equals(WEB), Effect="Deny")),
+            "yes",
+            id="another one is denied",
+        ),
+        pytest.param(trust(POD_IDENTITY), "no", id="no provider"),
+        pytest.param(trust(statement(equals(WEB))), "no", id="another name"),
+        pytest.param(trust(statement(equals(("batch", "api")))), "no", id="another namespace"),
+        pytest.param(trust(statement(equals(API), provider(OTHER_HOST))), "no", id="another cluster"),
+        pytest.param(
+            trust(statement(equals(API, host=OTHER_HOST))),
+            "no",
+            id="subject at the provider of another cluster",
+        ),
+        pytest.param(
+            trust(statement(equals(API, host=DUAL_HOST))), "no", id="subject at the second provider"
+        ),
+        pytest.param(trust(statement(equals(API), Action="sts:AssumeRole")), "no", id="another action"),
+        pytest.param(trust(statement(equals(API)), statement(equals(API), Effect="Deny")), "no", id="denied"),
+        pytest.param(
+            trust(statement({"StringEquals": {f"{HOST}:aud": "vault"}})), "no", id="another audience"
+        ),
+        pytest.param(
+            trust(statement({**equals(API), "IpAddress": {"aws:SourceIp": "192.0.2.0/24"}})),
+            "conditional",
+            id="only from an address",
+        ),
+        pytest.param(
+            trust(
+                statement({**equals(API), "IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
+                statement(equals(API, host=DUAL_HOST), provider(DUAL_HOST)),
+            ),
+            "yes",
+            id="without a condition at the second provider",
+        ),
+    ],
+)
+def test_answer_for_a_service_account(document: Json, answer: str) -> None:
+    assert allows_web_identity(document, ISSUER, API) == answer
+
+
+@pytest.mark.parametrize(("audience", "answer"), [("vault", "yes"), (DEFAULT_AUDIENCE, "no")])
+def test_audience_of_a_service_account_counts(audience: str, answer: str) -> None:
+    document = trust(statement({"StringEquals": {f"{HOST}:sub": subject(), f"{HOST}:aud": "vault"}}))
+    assert allows_web_identity(document, ISSUER, API, audience) == answer
+
+
+def test_answer_for_a_malformed_policy_is_an_error() -> None:
+    with pytest.raises(PolicyError):
+        allows_web_identity(trust(statement(equals(API), Effect="Perhaps")), ISSUER, API)
+
+
+BOTH = [provider(), provider(DUAL_HOST)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "exclusive", "accounts"),
+    [
+        pytest.param(statement(equals(API)), True, {API}, id="one subject"),
+        pytest.param(statement(equals(API, WEB)), True, {API, WEB}, id="two subjects"),
+        pytest.param(statement(equals(API), [provider()]), True, {API}, id="list of providers"),
+        pytest.param(statement(equals(API, host=DUAL_HOST), BOTH), True, {API}, id="both providers"),
+        pytest.param(
+            statement({"stringequals": {f"{HOST.upper()}:SUB": subject()}}), True, {API}, id="letter case"
+        ),
+        pytest.param(
+            statement(equals(API, operator="StringLike")), True, {API}, id="StringLike without pattern"
+        ),
+        pytest.param(
+            statement({**equals(API, WEB), **equals(WEB, JOB, operator="StringLike")}),
+            True,
+            {WEB},
+            id="two conditions",
+        ),
+        pytest.param(
+            statement({**equals(API), **equals(WEB, operator="StringLike")}), True, set(), id="contradiction"
+        ),
+        pytest.param(
+            statement({**equals(API), "StringLike": {f"{HOST}:sub": EVERY_SUBJECT}}),
+            True,
+            {API},
+            id="subject and pattern",
+        ),
+        pytest.param(
+            statement({"StringEquals": {f"{HOST}:sub": "user"}}),
+            True,
+            {("", "user")},
+            id="no service account",
+        ),
+        pytest.param(statement(), True, None, id="no condition"),
+        pytest.param(statement({"StringEquals": {f"{HOST}:aud": "a"}}), True, None, id="audience only"),
+        pytest.param(statement({"StringLike": {f"{HOST}:sub": EVERY_SUBJECT}}), True, None, id="pattern"),
+        pytest.param(
+            statement({"StringLike": {f"{HOST}:sub": [subject(), "system:serviceaccount:shop:we?"]}}),
+            True,
+            None,
+            id="subject or pattern",
+        ),
+        pytest.param(statement(equals(API, operator="StringNotEquals")), True, None, id="all but one"),
+        pytest.param(statement(equals(API, operator="StringEqualsIfExists")), True, None, id="IfExists"),
+        pytest.param(
+            statement(equals(API, operator="StringEqualsIgnoreCase")), True, None, id="any letter case"
+        ),
+        pytest.param(
+            statement(equals(API, operator="ForAllValues:StringEquals")), True, None, id="set operator"
+        ),
+        pytest.param(
+            statement({"StringEquals": {f"{HOST}:sub": [subject(), "${aws:userid}"]}}),
+            True,
+            None,
+            id="policy variable",
+        ),
+        pytest.param(
+            statement(equals(API, host=OTHER_HOST)),
+            True,
+            None,
+            id="subject at the provider of another cluster",
+        ),
+        pytest.param(
+            statement(equals(API), [provider(), provider(OTHER_HOST)]), False, {API}, id="another cluster too"
+        ),
+        pytest.param(
+            statement(equals(API), Principal={"Federated": provider(), "Service": "ec2.amazonaws.com"}),
+            False,
+            {API},
+            id="a service too",
+        ),
+    ],
+)
+def test_statement_for_the_cluster(
+    entry: Json, exclusive: bool, accounts: set[tuple[str, str]] | None
+) -> None:
+    [found] = federated_statements(trust(POD_IDENTITY, entry), ISSUER)
+    assert (found.index, found.statement, found.exclusive, found.accounts) == (1, entry, exclusive, accounts)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(statement(equals(API), provider(OTHER_HOST)), id="another cluster"),
+        pytest.param(statement(equals(API), provider(GITHUB)), id="GitHub"),
+        pytest.param(statement(equals(API), Effect="Deny"), id="Deny"),
+        pytest.param(POD_IDENTITY, id="service"),
+        pytest.param({**POD_IDENTITY, "Principal": "*"}, id="everyone"),
+        pytest.param("statement", id="no object"),
+    ],
+)
+def test_statement_for_another_purpose(entry: Any) -> None:
+    document = trust(entry)
+    assert federated_statements(document, ISSUER) == []
+    assert without_federation(document, ISSUER, ACCOUNTS) == (document, [])
+
+
+FIRST, SECOND, THIRD = statement(equals(API)), statement(equals(WEB)), statement(equals(JOB))
+
+
+@pytest.mark.parametrize(
+    ("statements", "accounts", "left", "removed"),
+    [
+        pytest.param([FIRST, POD_IDENTITY], [API], [POD_IDENTITY], [(0, FIRST)], id="one"),
+        pytest.param([FIRST, POD_IDENTITY], [API, WEB], [POD_IDENTITY], [(0, FIRST)], id="more accounts"),
+        pytest.param(
+            [FIRST, POD_IDENTITY, SECOND, THIRD],
+            [API, JOB],
+            [POD_IDENTITY, SECOND],
+            [(3, THIRD), (0, FIRST)],
+            id="the last one first",
+        ),
+        pytest.param([FIRST, POD_IDENTITY], [], [FIRST, POD_IDENTITY], [], id="no account"),
+        pytest.param([FIRST, POD_IDENTITY], [WEB], [FIRST, POD_IDENTITY], [], id="another account"),
+        pytest.param([FIRST, SECOND], [API, WEB], [FIRST, SECOND], [], id="no statement would remain"),
+        pytest.param(
+            [statement(equals(API, WEB)), POD_IDENTITY],
+            [API],
+            [statement(equals(API, WEB)), POD_IDENTITY],
+            [],
+            id="only one of two accounts",
+        ),
+        pytest.param(
+            [statement({**equals(API), **equals(WEB, operator="StringLike")}), POD_IDENTITY],
+            [API, WEB],
+            [statement({**equals(API), **equals(WEB, operator="StringLike")}), POD_IDENTITY],
+            [],
+            id="no account can match",
+        ),
+    ],
+)
+def test_removal(
+    statements: list[Json],
+    accounts: list[tuple[str, str]],
+    left: list[Json],
+    removed: list[tuple[int, Json]],
+) -> None:
+    document = trust(*statements)
+    original = copy.deepcopy(document)
+    reduced, found = without_federation(document, ISSUER, accounts)
+    assert reduced == trust(*left)
+    assert found == [Removed(index, entry) for index, entry in removed]
+    assert document == original
+    assert with_federation(reduced, found) == document
+
+
+@pytest.mark.parametrize(
+    ("statements", "removed", "restored"),
+    [
+        pytest.param([SECOND], [(0, FIRST)], [FIRST, SECOND], id="first"),
+        pytest.param([SECOND], [(1, FIRST)], [SECOND, FIRST], id="last"),
+        pytest.param([SECOND], [(7, FIRST)], [SECOND, FIRST], id="the policy has become shorter"),
+        pytest.param([FIRST, SECOND], [(0, FIRST)], [FIRST, SECOND], id="present"),
+        pytest.param([SECOND, FIRST], [(0, FIRST)], [SECOND, FIRST], id="present elsewhere"),
+        pytest.param([SECOND], [(2, THIRD), (0, FIRST)], [FIRST, SECOND, THIRD], id="two"),
+        pytest.param([SECOND], [(1, THIRD), (0, SECOND)], [SECOND, THIRD], id="one of two is present"),
+        pytest.param([SECOND], [], [SECOND], id="none"),
+    ],
+)
+def test_return_of_statements(
+    statements: list[Json], removed: list[tuple[int, Json]], restored: list[Json]
+) -> None:
+    document = trust(*statements)
+    entries = [Removed(index, entry) for index, entry in removed]
+    result = with_federation(document, entries)
+    assert result == trust(*restored)
+    assert with_federation(result, entries) is result
+
+
+def test_return_to_a_single_statement_makes_a_list() -> None:
+    document = {"Statement": SECOND, "Version": "2012-10-17"}
+    restored = with_federation(document, [Removed(0, FIRST)])
+    assert json.dumps(restored) == json.dumps({"Statement": [FIRST, SECOND], "Version": "2012-10-17"})
+
+
+# A statement, and the service accounts whose migration allows its removal; None if it is never removed.
+Drawn = tuple[Json, frozenset[tuple[str, str]] | None]
+
+
+@st.composite
+def drawn_statements(draw: Callable[..., Any]) -> Drawn:
+    hosts = draw(st.sampled_from([[HOST], [DUAL_HOST], [HOST, DUAL_HOST]]))
+    arns: Any = [provider(host) for host in hosts]
+    host = draw(st.sampled_from(hosts))
+    accounts = draw(st.lists(st.sampled_from(ACCOUNTS), min_size=1, max_size=3, unique=True))
+    key = draw(st.sampled_from([f"{host}:sub", f"{host}:SUB"]))
+    subjects: Any = [subject(account) for account in accounts]
+    if len(subjects) == 1 and draw(st.booleans()):
+        subjects = subjects[0]
+    exact = {draw(st.sampled_from(["StringEquals", "StringLike"])): {key: subjects}}
+    if draw(st.booleans()):
+        exact.setdefault("StringEquals", {})[f"{host}:aud"] = DEFAULT_AUDIENCE
+    if draw(st.integers(0, 3)) == 0:
+        exact["IpAddress"] = {"aws:SourceIp": "192.0.2.0/24"}
+    if len(arns) == 1 and draw(st.booleans()):
+        arns = arns[0]
+    kind = draw(
+        st.sampled_from(
+            [
+                *["own"] * 3,
+                "pattern",
+                "open",
+                "negated",
+                "optional",
+                "set",
+                "variable",
+                "two clusters",
+                "two kinds",
+                "another cluster",
+                "GitHub",
+                "service",
+                "Deny",
+                "everyone denied",
+            ]
+        )
+    )
+    sid = {"Sid": draw(st.sampled_from(["A", "B", "C"]))} if draw(st.booleans()) else {}
+    if kind == "own":
+        return {**sid, **statement(exact, arns)}, frozenset(accounts)
+    mixed = [provider(item) for item in (*hosts, OTHER_HOST)]
+    pattern = draw(st.sampled_from([EVERY_SUBJECT, "system:serviceaccount:*:api", "*", "system:*:shop:we?"]))
+    permanent = {
+        "pattern": statement(
+            {"StringLike": {key: draw(st.sampled_from([pattern, [subject(), pattern]]))}}, arns
+        ),
+        "open": statement(
+            draw(st.sampled_from([None, {"StringEquals": {f"{host}:aud": DEFAULT_AUDIENCE}}])), arns
+        ),
+        "negated": statement({"StringNotEquals": {key: subjects}}, arns),
+        "optional": statement({"StringEqualsIfExists": {key: subjects}}, arns),
+        "set": statement({"ForAnyValue:StringEquals": {key: subjects}}, arns),
+        "variable": statement({"StringEquals": {key: [subject(), "${aws:userid}"]}}, arns),
+        "two clusters": statement(exact, mixed),
+        "two kinds": statement(exact, Principal={"Federated": arns, "Service": "ec2.amazonaws.com"}),
+        "another cluster": statement(equals(*accounts, host=OTHER_HOST), provider(OTHER_HOST)),
+        "GitHub": statement({"StringLike": {f"{GITHUB}:sub": "repo:shop/*"}}, provider(GITHUB)),
+        "service": POD_IDENTITY,
+        "Deny": statement(exact, arns, Effect="Deny"),
+        "everyone denied": statement(exact, Effect="Deny", Principal="*"),
+    }[kind]
+    return {**sid, **permanent}, None
+
+
+# Equal statements are left out, because one of them has the same effect as both.
+drawn_policies = st.lists(
+    drawn_statements(), min_size=1, max_size=6, unique_by=lambda drawn: json.dumps(drawn[0])
+)
+drawn_accounts = st.frozensets(st.sampled_from(ACCOUNTS))
+
+
+def drawn_document(drawn: list[Drawn]) -> Json:
+    return trust(*(entry for entry, _accounts in drawn))
+
+
+@given(drawn_policies, drawn_accounts)
+@SETTINGS
+def test_only_statements_for_named_accounts_go(
+    drawn: list[Drawn], accounts: frozenset[tuple[str, str]]
+) -> None:
+    document = drawn_document(drawn)
+    left = [entry for entry, named in drawn if named is None or not named <= accounts]
+    reduced, removed = without_federation(document, ISSUER, accounts)
+    assert json.dumps(reduced) == json.dumps(trust(*left) if left else document)
+    assert len(removed) == (len(drawn) - len(left) if left else 0)
+
+
+@given(drawn_policies, drawn_accounts)
+@SETTINGS
+def test_return_restores_the_policy(drawn: list[Drawn], accounts: frozenset[tuple[str, str]]) -> None:
+    document = drawn_document(drawn)
+    reduced, removed = without_federation(document, ISSUER, accounts)
+    assert json.dumps(with_federation(reduced, removed)) == json.dumps(document)
+
+
+@given(drawn_policies, drawn_accounts, drawn_accounts)
+@SETTINGS
+def test_return_after_two_removals_restores_the_policy(
+    drawn: list[Drawn], accounts: frozenset[tuple[str, str]], later: frozenset[tuple[str, str]]
+) -> None:
+    document = drawn_document(drawn)
+    between, first = without_federation(document, ISSUER, accounts)
+    reduced, second = without_federation(between, ISSUER, accounts | later)
+    assert json.dumps(with_federation(reduced, [*first, *second])) == json.dumps(document)
+
+
+@given(drawn_policies, drawn_accounts, drawn_statements(), st.integers(0, 6))
+@SETTINGS
+def test_return_keeps_a_later_statement(
+    drawn: list[Drawn], accounts: frozenset[tuple[str, str]], added: Drawn, place: int
+) -> None:
+    new = {**added[0], "Sid": "New"}
+    reduced, removed = without_federation(drawn_document(drawn), ISSUER, accounts)
+    statements: Any = reduced["Statement"]
+    changed = trust(*statements[:place], new, *statements[place:])
+    restored: Any = with_federation(changed, removed)["Statement"]
+    assert sorted(map(json.dumps, restored)) == sorted(
+        map(json.dumps, [*(entry for entry, _named in drawn), new])
+    )
+    assert [entry for entry in restored if entry in changed["Statement"]] == changed["Statement"]
+
+
+@given(drawn_policies, drawn_accounts)
+@SETTINGS
+def test_removal_does_not_change_the_answer_for_the_rest(
+    drawn: list[Drawn], accounts: frozenset[tuple[str, str]]
+) -> None:
+    document = drawn_document(drawn)
+    reduced, _removed = without_federation(document, ISSUER, accounts)
+    for account in (*ACCOUNTS, ("shop", "wet"), ("batch", "api")):
+        before_answer = allows_web_identity(document, ISSUER, account)
+        answer = allows_web_identity(reduced, ISSUER, account)
+        if account not in accounts:
+            assert answer == before_answer
+        else:
+            order = ("no", "conditional", "yes")
+            assert order.index(answer) <= order.index(before_answer)
