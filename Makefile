@@ -19,7 +19,7 @@ unexport ANSIBLE_CONFIG
 # What is compiled once is not compiled by each of a thousand processes
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test setup setup-run setup-matrix setup-release lint unit findings fleet emulators docs docs-tables awx sandbox-tests faults sanity integration molecule package mutation release-check bench clean
+.PHONY: help demo test setup setup-run setup-matrix setup-release lint unit findings fleet emulators docs docs-tables awx sandbox-tests faults migration sanity integration molecule package mutation release-check bench clean
 
 help:
 	@echo "make demo          the guide's example on the sandbox: plan, converge, proof, teardown"
@@ -48,7 +48,7 @@ demo: setup-run
 # Worker processes of one check; with 0 it is one process
 WORKERS ?= 2
 # Quick ones first; then those that take longest, so that none is left alone at the end
-TESTS := lint unit findings emulators package integration docs sanity faults awx fleet sandbox-tests mutation molecule
+TESTS := lint unit findings emulators package integration docs migration sanity faults awx fleet sandbox-tests mutation molecule
 
 test: setup
 	@$(VENV)/python tools/run_tests.py $(TESTS)
@@ -91,6 +91,10 @@ sandbox-tests: setup
 # FAULTS=all disturbs every request instead of every kind of request
 faults: setup
 	@$(VENV)/python -m pytest -q -n $(WORKERS) tests/faults
+
+# MIGRATION=all has 60 service accounts, and ends a run at each write
+migration: setup
+	@PYTHONPATH=.collections:sandbox/src $(VENV)/python -m pytest -q -n $(WORKERS) --dist loadfile tests/migration
 
 integration: setup
 	@$(VENV)/python tools/run_integration.py

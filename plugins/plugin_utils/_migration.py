@@ -87,6 +87,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pl
     MigrationPlan,
     MigrationState,
     account_name,
+    is_half_rolled_back,
     plan_migration,
     with_findings,
 )
@@ -594,7 +595,9 @@ class Migration:
         self._findings += [
             _not_own(migrant) for migrant in migrants if migrant.stage != "irsa" and migrant not in todo
         ]
-        if not todo:
+        # An earlier rollback may have ended after it deleted these associations.
+        half = [migrant for migrant in migrants if is_half_rolled_back(self._state, migrant)]
+        if not (todo or half):
             return
         editor = self._editor()
         with self._guarded():
@@ -609,13 +612,13 @@ class Migration:
         patches = [restoration_patch(self._estate.accounts[m.key], m.annotations) for m in bare]
         refused = self._patch(patches, "restore the annotations of IRSA of")
         unrestored = {bare[index].key for index in refused}
-        todo = [migrant for migrant in todo if migrant.key not in unrestored]
+        todo = [*(migrant for migrant in todo if migrant.key not in unrestored), *half]
         self._delete_associations(todo)
         if self.task.check_mode:
             return
         self._steps.begin("restarting the owners of Pods with EKS Pod Identity")
         settings = RestartSettings(timeout=int(self.values.get("restart_timeout", 300)))
-        left = self._inventory()
+        self._inventory()
         gone = [m for m in todo if m.key not in self._state.associations]
         restarted = restart_injected(
             self._kubernetes, self._opened.cluster.key, [m.key for m in gone], settings, self._clock
@@ -625,7 +628,7 @@ class Migration:
             self._stopped = f"{name} was not restarted: {error.text}"
         if restarted.remaining:
             self.warnings = [*self.warnings, _remaining(restarted.remaining)]
-        used = {m.role_arn for m in left if m.key in self._state.associations}
+        used = {found.role_arn for found in self._state.associations.values() if found.disable_session_tags}
         with self._guarded():
             self._edit(editor.revoke_account([m for m in gone if m.role_arn not in used]))
 

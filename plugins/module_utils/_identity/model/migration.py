@@ -37,8 +37,9 @@ AUDIENCE_ANNOTATION = "eks.amazonaws.com/audience"
 # The annotations that a migration removes. Two more, token-expiration and sts-regional-endpoints, also act on EKS Pod Identity.
 ANNOTATIONS = (ROLE_ANNOTATION, AUDIENCE_ANNOTATION)
 _ANNOTATION_TAGS = {ROLE_ANNOTATION: f"{IRSA_TAG}role-arn", AUDIENCE_ANNOTATION: f"{IRSA_TAG}audience"}
-# The tag of a role whose trust policy got the statement for all clusters of the account by a migration.
-ACCOUNT_GRANT_TAG = f"{IRSA_TAG}account-grant"
+# The prefix of the tags of a role whose trust policy got the statement for all clusters of the account by a migration. Each
+# cluster that needs the statement has a tag.
+ACCOUNT_GRANT_TAG = f"{IRSA_TAG}account-grant."
 # The maximum length of a tag value in IAM and EKS, and the number of tags of a role.
 _TAG_LENGTH = 256
 _TAG_COUNT = 50
@@ -158,8 +159,17 @@ def recorded_annotations(tags: Mapping[str, str]) -> dict[str, str]:
     return {name: tags[tag] for name, tag in _ANNOTATION_TAGS.items() if tags.get(tag)}
 
 
+def account_grant_tag(cluster_arn: str) -> str:
+    """Return the key of the tag by which a role records that a cluster needs the statement for the whole account."""
+    return f"{ACCOUNT_GRANT_TAG}{_digest(cluster_arn)}"
+
+
 def _trust_prefix(cluster_arn: str) -> str:
-    return f"{IRSA_TAG}trust.{hashlib.sha256(cluster_arn.encode()).hexdigest()[:12]}."
+    return f"{IRSA_TAG}trust.{_digest(cluster_arn)}."
+
+
+def _digest(cluster_arn: str) -> str:
+    return hashlib.sha256(cluster_arn.encode()).hexdigest()[:12]
 
 
 def trust_tags(cluster_arn: str, removed: Sequence[Removed], tags: Mapping[str, str]) -> dict[str, str]:

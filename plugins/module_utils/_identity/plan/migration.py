@@ -40,6 +40,7 @@ from ..._policy.trust.federation import (
     provider_host,
     without_federation,
 )
+from ..._policy.trust.statements import grant_for, read_grants
 from ..model.associations import ObservedAssociation
 from ..model.cluster import Cluster
 from ..model.errors import listed
@@ -50,6 +51,7 @@ from ..model.migration import (
     Migrant,
     PodCredentials,
     Stage,
+    account_grant_tag,
     annotation_tags,
     recorded_annotations,
 )
@@ -131,6 +133,18 @@ class _Index:
 
 def account_name(key: WorkloadKey) -> ServiceAccountName:
     return key.namespace, key.service_account
+
+
+def is_half_rolled_back(state: MigrationState, migrant: Migrant) -> bool:
+    """Return whether a rollback has deleted the association of a service account, but ended before its last changes."""
+    if migrant.stage != "irsa" or migrant.key in state.associations:
+        return False
+    cluster, role = state.cluster, state.role(migrant.role_arn)
+    if role is None:
+        return bool(migrant.pods.agent)
+    grants, _rest = read_grants(role.trust)
+    grant = grant_for("workload", cluster.account_id, cluster.arn, *account_name(migrant.key))
+    return bool(migrant.pods.agent) or grant in grants or account_grant_tag(cluster.arn) in role.tags
 
 
 def with_findings(migrant: Migrant, findings: Sequence[Finding]) -> Migrant:

@@ -68,7 +68,7 @@ class MigrationReport:
     def unreached(self) -> list[Migrant]:
         """Return the service accounts that have not reached the step of the run, without those that the user accepts."""
         if self.options.rollback:
-            return [migrant for migrant in self.migrants if migrant.stage != "irsa"]
+            return [migrant for migrant in self.migrants if migrant.stage != "irsa" or migrant.pods.agent]
         return [
             migrant
             for migrant in self.migrants

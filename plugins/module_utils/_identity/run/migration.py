@@ -33,6 +33,7 @@ from ..model.migration import (
     ACCOUNT_GRANT_TAG,
     DamagedRecord,
     Migrant,
+    account_grant_tag,
     annotation_tags,
     recorded_statements,
     trust_record_keys,
@@ -212,18 +213,24 @@ class TrustEditor:
 
     def _with_account_record(self, role: ObservedRole) -> TrustEdit | None:
         grants, _rest = read_grants(role.trust)
-        if TrustGrant(self.cluster.account_id) in grants or ACCOUNT_GRANT_TAG in role.tags:
+        tag = account_grant_tag(self.cluster.arn)
+        by_migration = any(key.startswith(ACCOUNT_GRANT_TAG) for key in role.tags)
+        if tag in role.tags or (TrustGrant(self.cluster.account_id) in grants and not by_migration):
             return None
-        tags = TagChange({ACCOUNT_GRANT_TAG: "migration"}, ())
+        tags = TagChange({tag: "migration"}, ())
         return TrustEdit(role.trust, iam_tag_calls("Role", {"RoleName": role.name}, tags))
 
     def _without_account(self, role: ObservedRole) -> TrustEdit | None:
-        if ACCOUNT_GRANT_TAG not in role.tags:
+        tag = account_grant_tag(self.cluster.arn)
+        if tag not in role.tags:
             return None
         grants, rest = read_grants(role.trust)
         grant = TrustGrant(self.cluster.account_id)
-        trust = with_grants(role.trust, rest, grants - {grant}) if grant in grants else role.trust
-        untag = iam_tag_calls("Role", {"RoleName": role.name}, TagChange({}, (ACCOUNT_GRANT_TAG,)))
+        others = any(key.startswith(ACCOUNT_GRANT_TAG) and key != tag for key in role.tags)
+        trust = (
+            role.trust if others or grant not in grants else with_grants(role.trust, rest, grants - {grant})
+        )
+        untag = iam_tag_calls("Role", {"RoleName": role.name}, TagChange({}, (tag,)))
         return TrustEdit(trust, (), untag)
 
     def _edit(

@@ -99,9 +99,23 @@ def trust(*statements: Any) -> Json:
         pytest.param(
             "https://oidc.eks.cn-north-1.amazonaws.com.cn/id/AB12", Issuer("cn-north-1", "AB12"), id="China"
         ),
+        pytest.param(
+            "https://oidc-eks.cn-north-1.api.amazonwebservices.com.cn/id/AB12",
+            Issuer("cn-north-1", "AB12"),
+            id="China for IPv4 and IPv6",
+        ),
+        pytest.param(
+            "https://oidc.eks.eusc-de-east-1.amazonaws.eu/id/AB12",
+            Issuer("eusc-de-east-1", "AB12"),
+            id="European Sovereign Cloud",
+        ),
         pytest.param("", None, id="none"),
         pytest.param(GITHUB, None, id="GitHub"),
         pytest.param(f"http://{HOST}", None, id="without TLS"),
+        pytest.param("https://oidc.eks.us-west-2.example.com/id/EXAMPLE1", None, id="another domain"),
+        pytest.param(
+            "https://oidc.eks.us-west-2.amazonaws.com.example.com/id/EXAMPLE1", None, id="longer domain"
+        ),
         pytest.param(f"https://{HOST}/", None, id="slash at the end"),
         pytest.param(f"https://{HOST}/keys", None, id="longer path"),
         pytest.param(f"https://login.{HOST}", None, id="longer host name"),
@@ -400,6 +414,13 @@ FIRST, SECOND, THIRD = statement(equals(API)), statement(equals(WEB)), statement
             [(3, THIRD), (0, FIRST)],
             id="the last one first",
         ),
+        pytest.param(
+            [FIRST, POD_IDENTITY, FIRST],
+            [API],
+            [POD_IDENTITY],
+            [(2, FIRST), (0, FIRST)],
+            id="equal statements",
+        ),
         pytest.param([FIRST, POD_IDENTITY], [], [FIRST, POD_IDENTITY], [], id="no account"),
         pytest.param([FIRST, POD_IDENTITY], [WEB], [FIRST, POD_IDENTITY], [], id="another account"),
         pytest.param([FIRST, SECOND], [API, WEB], [FIRST, SECOND], [], id="no statement would remain"),
@@ -444,6 +465,12 @@ def test_removal(
         pytest.param([SECOND, FIRST], [(0, FIRST)], [SECOND, FIRST], id="present elsewhere"),
         pytest.param([SECOND], [(2, THIRD), (0, FIRST)], [FIRST, SECOND, THIRD], id="two"),
         pytest.param([SECOND], [(1, THIRD), (0, SECOND)], [SECOND, THIRD], id="one of two is present"),
+        pytest.param(
+            [SECOND, FIRST],
+            [(2, FIRST), (0, FIRST)],
+            [SECOND, FIRST, FIRST],
+            id="one of two equal ones is present",
+        ),
         pytest.param([SECOND], [], [SECOND], id="none"),
     ],
 )
@@ -531,9 +558,9 @@ def drawn_statements(draw: Callable[..., Any]) -> Drawn:
     return {**sid, **permanent}, None
 
 
-# Equal statements are left out, because one of them has the same effect as both.
-drawn_policies = st.lists(
-    drawn_statements(), min_size=1, max_size=6, unique_by=lambda drawn: json.dumps(drawn[0])
+# Equal statements are likely, because a policy may repeat one of its statements.
+drawn_policies = st.lists(drawn_statements(), min_size=1, max_size=6).flatmap(
+    lambda drawn: st.lists(st.sampled_from(drawn), max_size=2).map(lambda again: [*drawn, *again])
 )
 drawn_accounts = st.frozensets(st.sampled_from(ACCOUNTS))
 

@@ -103,6 +103,15 @@ def test_value_of_a_variable(name: str, value: object, options: dict[str, Any]) 
                 for name in ("api", "/api", "shop/", "a/b/c", "/")
             ],
         ),
+        *(
+            (
+                {name: "a\u200bb"},
+                [
+                    f"pod_identity_{name} has an unprintable character, which is escaped here: a\\u200bb. Remove it."
+                ],
+            )
+            for name in ("migration_file", "migration_selector")
+        ),
         (
             {"migration_step": "all", "migration_batch": "x"},
             [

@@ -15,6 +15,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ROLE_ANNOTATION,
     STAGES,
     STEPS,
+    DamagedRecord,
     IrsaAccount,
     Migrant,
     PodCredentials,
@@ -143,6 +144,7 @@ def test_record_of_a_statement() -> None:
     removed = [Removed(2, STATEMENT)]
     record = trust_tags(CLUSTER_ARN, removed, {})
     assert list(record) == [f"{RECORD}0"]
+    assert record[f"{RECORD}0"].startswith("01:")
     assert trust_record_keys(CLUSTER_ARN, {**record, "team": "a"}) == [f"{RECORD}0"]
     assert recorded_statements(CLUSTER_ARN, record) == removed
 
@@ -159,6 +161,7 @@ def test_record_in_many_tags_is_read_in_the_order_of_their_numbers() -> None:
     assert len(record) > 10
     assert list(record) == [f"{RECORD}{number}" for number in range(len(record))]
     assert {len(value) for value in list(record.values())[:-1]} == {256}
+    assert {value[:3] for value in record.values()} == {f"{len(record)}:"}
     assert recorded_statements(CLUSTER_ARN, dict(sorted(record.items()))) == removed
 
 
@@ -198,7 +201,7 @@ def test_records_of_two_clusters_are_independent(
         assert 0 < len(text) <= 256
         # The characters that tags may have, among others.
         assert text.isascii()
-        assert all(character.isalnum() or character in "_-=" for character in text)
+        assert all(character.isalnum() or character in "_-=:" for character in text)
 
 
 @pytest.mark.parametrize("tags", [{}, {"team": "a", ROLE_TAG: "arn"}])
@@ -238,31 +241,37 @@ def test_record_too_large_for_the_tags() -> None:
         trust_tags(CLUSTER_ARN, many_subjects(550), {})
 
 
+[ONE] = trust_tags(CLUSTER_ARN, [Removed(0, STATEMENT)], {}).values()
 LONG = trust_tags(CLUSTER_ARN, many_subjects(20), {})
 
 
 @pytest.mark.parametrize(
     "tags",
     [
-        pytest.param({f"{RECORD}0": "x"}, id="no base64"),
-        pytest.param({f"{RECORD}0": "é"}, id="no ASCII"),
-        pytest.param({f"{RECORD}0": "YWJj"}, id="not compressed"),
+        pytest.param({f"{RECORD}0": "01:x"}, id="no base64"),
+        pytest.param({f"{RECORD}0": "01:é"}, id="no ASCII"),
+        pytest.param({f"{RECORD}0": "01:YWJj"}, id="not compressed"),
         # Compressed: nothing, [1], {"a": 1} and "[".
-        pytest.param({f"{RECORD}0": "eNoDAAAAAAE="}, id="empty text"),
-        pytest.param({f"{RECORD}0": "eNqLNowFAAHTAOo="}, id="no pairs"),
-        pytest.param({f"{RECORD}0": "eNqrVkpUslIwrAUACeUCKQ=="}, id="no list"),
-        pytest.param({f"{RECORD}0": "eNqLBgAAXABc"}, id="no JSON"),
+        pytest.param({f"{RECORD}0": "01:eNoDAAAAAAE="}, id="empty text"),
+        pytest.param({f"{RECORD}0": "01:eNqLNowFAAHTAOo="}, id="no pairs"),
+        pytest.param({f"{RECORD}0": "01:eNqrVkpUslIwrAUACeUCKQ=="}, id="no list"),
+        pytest.param({f"{RECORD}0": "01:eNqLBgAAXABc"}, id="no JSON"),
+        pytest.param({f"{RECORD}0": "00:"}, id="no part"),
+        pytest.param({f"{RECORD}0": ONE[3:]}, id="no number of parts"),
+        pytest.param({f"{RECORD}0": ONE.replace("01:", "02:")}, id="larger number of parts"),
+        pytest.param({f"{RECORD}x": ONE}, id="unknown part"),
         pytest.param({name: LONG[name] for name in list(LONG)[:-1]}, id="last tag is missing"),
         pytest.param({name: LONG[name] for name in list(LONG)[1:]}, id="first tag is missing"),
     ],
 )
 def test_damaged_record(tags: dict[str, str]) -> None:
-    with pytest.raises(ValueError) as caught:  # noqa: PT011
+    with pytest.raises(DamagedRecord) as caught:
         recorded_statements(CLUSTER_ARN, tags)
     assert str(caught.value).startswith(f"the tags {', '.join(tags)} are damaged: ")
 
 
-def test_record_with_an_unknown_tag_is_not_read() -> None:
-    tags = {**trust_tags(CLUSTER_ARN, [Removed(0, STATEMENT)], {}), f"{RECORD}x": ""}
-    with pytest.raises(ValueError, match="x"):
-        recorded_statements(CLUSTER_ARN, tags)
+def test_tags_of_a_longer_record_do_no_harm() -> None:
+    removed = [Removed(0, STATEMENT)]
+    tags = {**LONG, **trust_tags(CLUSTER_ARN, removed, LONG), f"{RECORD}x": ""}
+    assert recorded_statements(CLUSTER_ARN, tags) == removed
+    assert set(trust_record_keys(CLUSTER_ARN, tags)) == {*LONG, f"{RECORD}x"}

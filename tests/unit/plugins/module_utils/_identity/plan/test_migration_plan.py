@@ -486,6 +486,21 @@ CLAIMS = (
             id="condition in inline policies",
         ),
         pytest.param(
+            state(
+                account(),
+                roles=(
+                    replace(
+                        MIGRATED,
+                        inline_documents={
+                            "one": document("s3:GetObject", resource=f"arn:aws:s3:::b/${{{HOST}:sub}}/*")
+                        },
+                    ),
+                ),
+            ),
+            [(CLAIMS[0], CLAIMS[1].replace(policy_arn("reads"), "one"), CLAIMS_REMEDY)],
+            id="policy variable with the subject",
+        ),
+        pytest.param(
             state(account(), roles=(replace(MIGRATED, inline_documents={"one": with_claims(OTHER_HOST)}),)),
             [],
             id="condition on the subject of another cluster",
@@ -565,7 +580,10 @@ def test_blockers(scene: MigrationState, findings: list[Any]) -> None:
 
 # Notes
 
-KEPT_REMEDY = "Migrate those service accounts, too; then a run with the step finish removes the statement. Or edit the statement."
+OTHER_ACCOUNTS_REMEDY = (
+    "Migrate those service accounts, too; then a run with the step finish removes the statement."
+)
+PATTERN_REMEDY = "Edit the statement yourself if no other service account needs it."
 KEPT = "the trust policy of role app still allows shop/api with IRSA: the statement is kept, because "
 OTHER_ROLES_REMEDY = (
     "Let these Pods assume that role with the credentials of their own role, or leave the service account out of "
@@ -629,8 +647,62 @@ OTHER_ROLES_REMEDY = (
         ),
         pytest.param(
             state(roles=(role(irsa(API, WEB, JOB), POD_IDENTITY),), **HAS_ASSOCIATION),
-            [("MIGRATION_STATEMENT_KEPT", f"{KEPT}it also allows batch/job, shop/web.", KEPT_REMEDY)],
+            [
+                (
+                    "MIGRATION_STATEMENT_KEPT",
+                    f"{KEPT}it also allows batch/job, shop/web.",
+                    OTHER_ACCOUNTS_REMEDY,
+                )
+            ],
             id="statement for more service accounts",
+        ),
+        pytest.param(
+            state(
+                roles=(
+                    role(
+                        irsa(
+                            Condition={
+                                "StringEquals": {
+                                    f"{HOST}:sub": [
+                                        "system:serviceaccount:shop:api",
+                                        "system:serviceaccount:shop:web",
+                                    ],
+                                    f"{HOST}:aud": "vault",
+                                }
+                            }
+                        ),
+                        POD_IDENTITY,
+                    ),
+                ),
+                associations=(association(annotations=BOTH),),
+            ),
+            [("MIGRATION_STATEMENT_KEPT", f"{KEPT}it also allows shop/web.", OTHER_ACCOUNTS_REMEDY)],
+            id="statement for another audience",
+        ),
+        pytest.param(
+            state(
+                roles=(
+                    role(
+                        irsa(Condition={"StringLike": {f"{HOST}:sub": "system:serviceaccount:batch:*"}}),
+                        irsa(API, WEB),
+                        POD_IDENTITY,
+                    ),
+                ),
+                **HAS_ASSOCIATION,
+            ),
+            [("MIGRATION_STATEMENT_KEPT", f"{KEPT}it also allows shop/web.", OTHER_ACCOUNTS_REMEDY)],
+            id="statement after a pattern for another namespace",
+        ),
+        pytest.param(
+            state(roles=(role(irsa(API)),), **HAS_ASSOCIATION),
+            [
+                (
+                    "MIGRATION_STATEMENT_KEPT",
+                    f"{KEPT}a trust policy needs at least one statement.",
+                    "Add a statement for EKS Pod Identity to the trust policy, and run the step finish again.",
+                )
+            ],
+            id="only statement",
         ),
         pytest.param(
             state(
@@ -642,7 +714,7 @@ OTHER_ROLES_REMEDY = (
                 ),
                 **HAS_ASSOCIATION,
             ),
-            [("MIGRATION_STATEMENT_KEPT", f"{KEPT}it has a pattern, or other principals.", KEPT_REMEDY)],
+            [("MIGRATION_STATEMENT_KEPT", f"{KEPT}it has a pattern, or other principals.", PATTERN_REMEDY)],
             id="statement with a pattern",
         ),
         pytest.param(
@@ -654,7 +726,7 @@ OTHER_ROLES_REMEDY = (
                 ),
                 **HAS_ASSOCIATION,
             ),
-            [("MIGRATION_STATEMENT_KEPT", f"{KEPT}it has a pattern, or other principals.", KEPT_REMEDY)],
+            [("MIGRATION_STATEMENT_KEPT", f"{KEPT}it has a pattern, or other principals.", PATTERN_REMEDY)],
             id="statement with another principal",
         ),
         pytest.param(
@@ -730,9 +802,13 @@ def chaining(
 
 REFUSES = target("sts:AssumeRole")
 ACCEPTS = target("sts:AssumeRole", "sts:TagSession")
-REFUSING = (
-    f"role app may assume further roles, and {TARGET} would refuse session tags (sts:TagSession).{TAGS_END}"
-)
+# The trust policies name the account, so the policies of the role itself must allow the actions, too.
+ROOT = f"arn:aws:iam::{ACCOUNT}:root"
+REFUSES_OF_ACCOUNT = target("sts:AssumeRole", principal=ROOT)
+ACCEPTS_OF_ACCOUNT = target("sts:AssumeRole", "sts:TagSession", principal=ROOT)
+FURTHER_ROLE = "arn:aws:iam::444455556666:role/data"
+REFUSING = f"role app: it may assume {TARGET}, which would refuse session tags (sts:TagSession).{TAGS_END}"
+UNKNOWN_TARGET = f"role app: it may assume {FURTHER_ROLE}, and it is not known whether this role accepts session tags.{TAGS_END}"
 
 
 @pytest.mark.parametrize(
@@ -740,37 +816,59 @@ REFUSING = (
     [
         pytest.param(chaining("sts:AssumeRole", roles=(REFUSES,)), REFUSING, id="trust policy refuses tags"),
         pytest.param(
-            chaining("sts:*", resource="*", roles=(REFUSES,)), REFUSING, id="any role of the account"
+            chaining("sts:AssumeRole", roles=(REFUSES_OF_ACCOUNT,)),
+            REFUSING,
+            id="trust policy for the account refuses tags",
         ),
         pytest.param(
-            chaining("sts:AssumeRole", roles=(ACCEPTS,)), REFUSING, id="own policy does not allow tags"
+            chaining("sts:*", resource="*", roles=(REFUSES_OF_ACCOUNT,)),
+            REFUSING,
+            id="any role of the account",
         ),
         pytest.param(
-            chaining("sts:AssumeRole", "sts:TagSession", resource="arn:aws:iam::444455556666:role/data"),
-            "role app may assume further roles, and it is not known whether arn:aws:iam::444455556666:role/data accept session "
-            f"tags (sts:TagSession).{TAGS_END}",
+            chaining("sts:AssumeRole", roles=(ACCEPTS_OF_ACCOUNT,)),
+            REFUSING,
+            id="own policy does not allow tags",
+        ),
+        pytest.param(
+            chaining("s3:GetObject", roles=(REFUSES,)), REFUSING, id="trust policy alone allows the role"
+        ),
+        pytest.param(
+            chaining("s3:GetObject", roles=(ACCEPTS,)), "", id="trust policy alone allows the role and tags"
+        ),
+        pytest.param(
+            chaining(
+                "sts:AssumeRole",
+                resource="*",
+                roles=(
+                    target("sts:AssumeRole", name="b"),
+                    target("sts:AssumeRole", principal=ROOT, name="a"),
+                    ACCEPTS,
+                ),
+            ),
+            REFUSING.replace(TARGET, f"{role_arn('a')}, {role_arn('b')}"),
+            id="two of three targets",
+        ),
+        pytest.param(
+            chaining("sts:AssumeRole", "sts:TagSession", resource=FURTHER_ROLE),
+            UNKNOWN_TARGET,
             id="role of another account",
         ),
         pytest.param(
-            chaining("sts:AssumeRole", "sts:TagSession", roles=(ACCEPTS,), complete=False),
-            f"role app may assume further roles, and it is not known whether {TARGET} accept session tags (sts:TagSession)."
-            f"{TAGS_END}",
-            id="not all roles were read",
-        ),
-        pytest.param(
-            chaining("sts:AssumeRole", "sts:TagSession", roles=(ACCEPTS,)), "", id="both accept tags"
+            chaining("sts:AssumeRole", "sts:TagSession", roles=(ACCEPTS_OF_ACCOUNT,)),
+            "",
+            id="both accept tags",
         ),
         pytest.param(
             chaining("sts:AssumeRole", roles=(target("sts:AssumeRole", principal=role_arn("other")),)),
             "",
             id="target does not trust the role",
         ),
-        pytest.param(chaining("s3:GetObject", roles=(REFUSES,)), "", id="role assumes no role"),
+        pytest.param(chaining("s3:GetObject", roles=(REFUSES_OF_ACCOUNT,)), "", id="role assumes no role"),
         pytest.param(
-            chaining("sts:AssumeRole", resource=role_arn("else"), roles=(REFUSES,)), "", id="another target"
-        ),
-        pytest.param(
-            replace(chaining("sts:AssumeRole", roles=(REFUSES,)), documents={}), "", id="policy was not read"
+            chaining("sts:AssumeRole", resource=role_arn("else"), roles=(REFUSES_OF_ACCOUNT,)),
+            "",
+            id="another target",
         ),
         pytest.param(
             chaining("sts:AssumeRole", roles=(REFUSES,), **HAS_ASSOCIATION), "", id="association exists"
@@ -787,9 +885,35 @@ def test_session_tags_of_an_association(scene: MigrationState, message: str) -> 
     assert migrant.blockers == ()
 
 
+@pytest.mark.parametrize(
+    "scene",
+    [
+        pytest.param(
+            chaining("sts:AssumeRole", "sts:TagSession", roles=(ACCEPTS,), complete=False), id="known policy"
+        ),
+        pytest.param(
+            replace(chaining("sts:AssumeRole", complete=False), documents={}), id="policy was not read"
+        ),
+        pytest.param(state(account(), roles=(MIGRATED,), complete=False), id="no policy was read"),
+    ],
+)
+def test_incomplete_read_turns_session_tags_off(scene: MigrationState) -> None:
+    migrant = only(plan_migration(scene))
+    assert migrant.disable_session_tags
+    assert [(finding.code.value, finding.message, finding.remedy) for finding in migrant.notes] == [
+        (
+            "MIGRATION_SESSION_TAGS_OFF",
+            "role app: its policies could not be read, so it is not known whether its Pods assume further roles."
+            + TAGS_END,
+            "Allow the caller iam:GetAccountAuthorizationDetails.",
+        )
+    ]
+
+
 def test_inline_policy_counts_for_session_tags() -> None:
     chained_role = replace(MIGRATED, inline_documents={"chain": document("sts:AssumeRole", resource=TARGET)})
-    assert only(plan_migration(state(account(), roles=(chained_role, REFUSES)))).disable_session_tags is True
+    scene = state(account(), roles=(chained_role, REFUSES_OF_ACCOUNT))
+    assert only(plan_migration(scene)).disable_session_tags is True
 
 
 @pytest.mark.parametrize(

@@ -293,9 +293,22 @@ def test_lines_of_a_run() -> None:
         (report(changes=["a"]), "Done: 1 change."),
         (report(), "Done: 0 changes."),
         (report(changes=["a", "b"], check_mode=True), "Plan: 2 changes; nothing was changed."),
+        (report(check_mode=True), "Plan: 0 changes; nothing was changed."),
         (report(step="inventory"), "Inventory; nothing was changed."),
+        (report(step="inventory", check_mode=True), "Inventory; nothing was changed."),
+        (report(step="inventory", rollback=True, changes=["a"]), "Done: 1 change."),
+        (report(step="inventory", rollback=True, check_mode=True), "Plan: 0 changes; nothing was changed."),
     ],
-    ids=["one change", "no change", "plan", "inventory"],
+    ids=[
+        "one change",
+        "no change",
+        "plan",
+        "plan without changes",
+        "inventory",
+        "inventory in check mode",
+        "rollback with the step inventory",
+        "plan of a rollback with the step inventory",
+    ],
 )
 def test_line_about_the_changes(made: MigrationReport, line: str) -> None:
     assert migration_lines(made)[1] == line

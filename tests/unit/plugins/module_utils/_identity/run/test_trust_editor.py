@@ -22,6 +22,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     AUDIENCE_ANNOTATION,
     ROLE_ANNOTATION,
     Migrant,
+    account_grant_tag,
     recorded_statements,
     trust_tags,
 )
@@ -352,6 +353,7 @@ def test_denied_request_is_a_failure_of_the_service_accounts(request_name: str, 
             DENIED_REMEDY,
         )
     ]
+    assert run.changes == []
     assert stored(aws) == [irsa(API), POD_IDENTITY]
     assert bool(tags(aws)) is left
     # The next run continues.
@@ -423,11 +425,62 @@ def test_damaged_record_prevents_the_edit(edit: str) -> None:
     run = finish(aws) if edit == "finish" else editor(aws).restore([migrant()])
     [failure] = run.failures
     assert (failure.error_code, failure.workloads) == ("MIGRATION_NO_RECORD", (key("api", "shop"),))
-    assert f"the tags {name} are damaged: " in failure.message
+    assert failure.message.startswith(
+        "the statements for IRSA that a migration removed from role app cannot be read: "
+        f"the tags {name} are damaged: "
+    )
+    assert failure.remedy == (
+        "Restore the trust policy yourself: the event UpdateAssumeRolePolicy in CloudTrail has its earlier versions. "
+        "Then delete these tags."
+    )
     assert aws.writes == []
 
 
 # Other processes
+
+
+def test_change_of_the_trust_policy_after_the_record_is_kept() -> None:
+    aws = account(irsa(API), POD_IDENTITY)
+    aws.before_request("iam:TagRole", lambda: change_trust(aws, FOREIGN, irsa(API), POD_IDENTITY))
+    run = finish(aws)
+    assert rows(run) == []
+    [change] = run.changes
+    assert (change.before, change.after) == (
+        trust(FOREIGN, irsa(API), POD_IDENTITY),
+        trust(FOREIGN, POD_IDENTITY),
+    )
+    assert stored(aws) == [FOREIGN, POD_IDENTITY]
+    assert recorded_statements(CLUSTER_ARN, tags(aws)) == [Removed(1, irsa(API))]
+    assert aws.writes == ["iam:TagRole", "iam:TagRole", "iam:UpdateAssumeRolePolicy"]
+
+
+def test_late_visibility_of_the_record_is_awaited() -> None:
+    aws = account(irsa(API), POD_IDENTITY)
+    clock = Clock()
+    initial = aws.iam.GetRole({"RoleName": "app"})
+    late = [2]
+
+    def answer(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if "iam:TagRole" in requests(aws) and late[0]:
+            late[0] -= 1
+            return initial
+        return aws.iam.GetRole(parameters)
+
+    aws.replace("iam:GetRole", answer)
+    assert rows(finish(aws, clock=clock)) == []
+    assert clock.pauses == [0.5, 1.0]
+    assert aws.writes == ["iam:TagRole", "iam:UpdateAssumeRolePolicy"]
+
+
+def test_trust_policy_is_not_edited_without_its_record() -> None:
+    aws = account(irsa(API), POD_IDENTITY)
+    aws.replace("iam:TagRole", lambda _parameters: {})
+    run = finish(aws)
+    assert run.changes == []
+    [failure] = run.failures
+    assert (failure.error_code, failure.workloads) == ("MIGRATION_NO_RECORD", (key("api", "shop"),))
+    assert stored(aws) == [irsa(API), POD_IDENTITY]
+    assert set(aws.writes) == {"iam:TagRole"}
 
 
 def test_reverted_change_is_made_again() -> None:
@@ -493,7 +546,14 @@ def test_deleted_role_is_no_failure() -> None:
 # The statement for all clusters of the account
 
 ACCOUNT_STATEMENT: Json = json.loads(to_json(trust_policy([TrustGrant(ACCOUNT)])))["Statement"][0]
-RECORD = {"workload-identity/irsa-account-grant": "migration"}
+RECORD = {account_grant_tag(CLUSTER_ARN): "migration"}
+OTHER_RECORD = {account_grant_tag(OTHER_CLUSTER_ARN): "migration"}
+
+
+def test_each_cluster_has_a_record_of_the_statement_for_the_account() -> None:
+    # The first 12 digits of the SHA-256 digest of CLUSTER_ARN.
+    assert RECORD == {"workload-identity/irsa-account-grant.d89abb76c66f": "migration"}
+    assert RECORD.keys().isdisjoint(OTHER_RECORD)
 
 
 @pytest.mark.parametrize(
@@ -503,6 +563,9 @@ RECORD = {"workload-identity/irsa-account-grant": "migration"}
         pytest.param([irsa(API), ACCOUNT_STATEMENT], {}, False, id="the user wrote the statement"),
         pytest.param([irsa(API)], RECORD, False, id="recorded already"),
         pytest.param([irsa(API), ACCOUNT_STATEMENT], RECORD, False, id="added and recorded"),
+        pytest.param(
+            [irsa(API), ACCOUNT_STATEMENT], OTHER_RECORD, True, id="added by the migration of another cluster"
+        ),
     ],
 )
 def test_record_of_the_statement_for_the_account(
@@ -512,7 +575,7 @@ def test_record_of_the_statement_for_the_account(
     run = editor(aws).record_account([migrant()])
     assert rows(run) == []
     assert aws.writes == (["iam:TagRole"] if recorded else [])
-    assert tags(aws) == (RECORD if recorded else present)
+    assert tags(aws) == {**present, **(RECORD if recorded else {})}
     assert stored(aws) == statements
     assert editor(aws).record_account([migrant()]) == TrustRun([], [])
 
@@ -535,6 +598,20 @@ def test_record_of_the_statement_for_the_account(
             id="the user wrote the statement",
         ),
         pytest.param([irsa(API)], RECORD, [irsa(API)], ["iam:UntagRole"], id="the statement is gone"),
+        pytest.param(
+            [irsa(API), ACCOUNT_STATEMENT],
+            {**RECORD, **OTHER_RECORD},
+            [irsa(API), ACCOUNT_STATEMENT],
+            ["iam:UntagRole"],
+            id="another cluster needs the statement",
+        ),
+        pytest.param(
+            [irsa(API), ACCOUNT_STATEMENT],
+            OTHER_RECORD,
+            [irsa(API), ACCOUNT_STATEMENT],
+            [],
+            id="only another cluster needs the statement",
+        ),
     ],
 )
 def test_removal_of_the_statement_for_the_account(
@@ -543,7 +620,8 @@ def test_removal_of_the_statement_for_the_account(
     aws = account(*statements, tags={"team": "pay", **present})
     run = editor(aws).revoke_account([migrant()])
     assert rows(run) == []
-    assert (stored(aws), tags(aws), aws.writes) == (left, {"team": "pay"}, writes)
+    kept = {name: text for name, text in present.items() if name not in RECORD}
+    assert (stored(aws), tags(aws), aws.writes) == (left, {"team": "pay", **kept}, writes)
     assert editor(aws).revoke_account([migrant()]) == TrustRun([], [])
 
 

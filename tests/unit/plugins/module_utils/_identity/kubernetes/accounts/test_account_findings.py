@@ -45,6 +45,15 @@ def test_terminating_namespace_or_service_account_fails() -> None:
     )
 
 
+def test_remedy_for_a_terminating_service_account_has_its_names() -> None:
+    [finding] = check_account(KEY, AccountState(TERMINATING, ("shop",))).findings
+    assert finding.code == "SERVICE_ACCOUNT_GOING"
+    assert finding.remedy == (
+        "Have the controllers that set the finalizers remove them, and apply the workload, which creates it again. "
+        "To see the finalizers: kubectl get serviceaccount api -n shop -o yaml"
+    )
+
+
 def test_differing_label_and_annotation_show_both_values() -> None:
     desired = {KEY: ServiceAccount(KEY, {"team": "payments"}, {"note": "x", "more": "y"})}
     check = check_account(KEY, AccountState(PRESENT, ("shop",), desired=desired))

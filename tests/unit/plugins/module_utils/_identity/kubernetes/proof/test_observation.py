@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    ApiError,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     DryRun,
 )
@@ -49,13 +52,13 @@ def dry_run(name: str, injected: bool) -> DryRun:
     return DryRun(pod)
 
 
-def trials(name: str, results: str) -> list[DryRun]:
+def trials(name: str, results: str | Sequence[DryRun]) -> list[DryRun]:
     """Return a dry run for each letter: "+" has the injection, "-" has not. The last one repeats."""
-    return [dry_run(name, result == "+") for result in results]
+    return [dry_run(name, result == "+") if isinstance(result, str) else result for result in results]
 
 
 def observe(
-    results: str,
+    results: str | Sequence[DryRun],
     observe: int = 30,
     timeout: int = 60,
     young: Sequence[str] = ("api",),
@@ -103,6 +106,14 @@ def test_end_of_the_injection_during_the_observation() -> None:
     assert (series["api"].successes, series["api"].misses > 1) == (0, True)
     assert failing_workloads({build.KEY: series["api"]}) == [build.KEY]
     assert sum(clock.slept) <= 60
+
+
+def test_permanent_rejection_is_probed_once() -> None:
+    rejection = ApiError(403, 'pods is forbidden: User "x" cannot create resource "pods"')
+    series, cluster, clock = observe([DryRun(error=rejection)])
+    assert not series["api"].is_proven
+    assert cluster.log.count("try api") == 1
+    assert clock.slept == []
 
 
 def test_older_association_is_not_probed_again() -> None:

@@ -479,9 +479,9 @@ def test_web_identity_of_a_template(env: Json, is_chosen: bool) -> None:
 # Lists that fail
 
 DENIED = {
-    "Pod kube-system": "agents",
+    "Pod kube-system": "pods in namespace kube-system",
     "Node": "nodes",
-    "ConfigMap": "config maps",
+    "ConfigMap": "configmaps in namespace kube-system",
     "Deployment": "deployments.apps",
     "StatefulSet": "statefulsets.apps",
     "DaemonSet": "daemonsets.apps",
@@ -512,7 +512,7 @@ def test_failure_of_a_further_list(kind: str, resource: str) -> None:
         == f"{resource} could not be listed, so the inventory may be incomplete: {refused.error.text}"
     )
     assert finding.remedy == (
-        f"Allow the caller of the Kubernetes API to list {resource}: docs/iam-permissions.md has the manifests."
+        f"Allow the caller of the Kubernetes API to list {resource}: docs/migration.md has the manifest."
     )
 
 
@@ -651,10 +651,12 @@ def test_refused_restart() -> None:
 
 
 def test_one_of_two_restarts_is_refused() -> None:
-    run, _cluster, _clock = roll_back([INJECTED, OF_DATABASE], [OF_DATABASE], refused={"db": "no"})
+    run, _cluster, clock = roll_back([INJECTED, OF_DATABASE], [OF_DATABASE], refused={"db": "no"})
     assert run.restarted == ["Deployment shop/web"]
     assert run.remaining == ["shop/db-0"]
     assert run.errors == {"StatefulSet shop/db": ApiError(403, "no")}
+    # The Pods of the other owner are not awaited.
+    assert clock.slept == []
 
 
 def test_restarts_without_an_answer() -> None:

@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run that ends at any write is continued by the next run, and no Pod loses its credentials in between."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.tests.migration.harness import Harness, Killed
+from ansible_collections.workload_identity.aws.tests.migration.scene import Scene
+
+# MIGRATION=all ends a run at every write; otherwise a few are chosen.
+ALL = os.environ.get("MIGRATION") == "all"
+CHOSEN = 3
+
+
+def numbers(count: int) -> range:
+    """Return the numbers of the writes at which a run ends."""
+    return range(1, count + 1, 1 if ALL else count // CHOSEN)
+
+
+def end_at(harness: Harness, number: int, moment: str) -> Callable[[str, str], None]:
+    """Return a function that ends the run at its write with this number, before or after the write takes effect."""
+
+    def end(present: str, _name: str) -> None:
+        if len(harness.writes) == number and present == moment:
+            raise Killed
+
+    return end
+
+
+def writes_of(scene: Scene, **options: Any) -> int:
+    scene.harness.run(**options)
+    return len(scene.harness.writes)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_migration_continues(new_scene: Callable[[int], Scene], moment: str) -> None:
+    scene = new_scene(0)
+    count = writes_of(scene, step="finish")
+    expected = scene.estate.snapshot()
+    for number in numbers(count):
+        scene = new_scene(0)
+        with pytest.raises(Killed):
+            scene.harness.run(end_at(scene.harness, number, moment), step="finish")
+        scene.oracle.ask(f"a run that ended {moment} write {number} ({scene.harness.writes[-1]})")
+        scene.harness.run(step="finish")
+        scene.oracle.ask("the next run")
+        assert scene.oracle.problems == []
+        assert _comparable(scene.estate.snapshot()) == _comparable(expected)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_rollback_continues(new_scene: Callable[[int], Scene], moment: str) -> None:
+    scene = new_scene(0)
+    start = scene.estate.snapshot()
+    scene.harness.run(step="finish")
+    count = writes_of(scene, rollback=True)
+    for number in numbers(count):
+        scene = new_scene(0)
+        scene.harness.run(step="finish")
+        with pytest.raises(Killed):
+            scene.harness.run(end_at(scene.harness, number, moment), rollback=True)
+        scene.oracle.ask(f"a rollback that ended {moment} write {number} ({scene.harness.writes[-1]})")
+        scene.harness.run(rollback=True)
+        scene.oracle.ask("the next rollback")
+        assert scene.oracle.problems == []
+        assert scene.estate.snapshot() == start
+
+
+def _comparable(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """Return a snapshot without the records for a rollback, whose parts may be in another order."""
+    roles = {
+        name: {**role, "tags": sorted(tag["Key"].rpartition(".")[0] for tag in role["tags"])}
+        for name, role in snapshot["roles"].items()
+    }
+    return {**snapshot, "roles": roles}

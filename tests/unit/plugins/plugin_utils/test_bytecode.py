@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Imports of the role's modules with their bytecode kept on disk."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._bytecode import PLUGINS, import_cached
+
+COLLECTIONS = Path(__file__).resolve().parents[4] / ".collections"
+# Import a module as an action plugin does, and print the class that loaded each module of the collection.
+PROGRAM = f"""
+import json, sys
+from ansible.plugins.loader import init_plugin_loader
+
+init_plugin_loader([{str(COLLECTIONS)!r}])
+from {PLUGINS}.plugin_utils._bytecode import import_cached
+
+finders = list(sys.meta_path)
+import_cached("_role_input")
+assert sys.meta_path == finders
+print(json.dumps({{
+    name: type(module.__spec__.loader).__name__
+    for name, module in sys.modules.items()
+    if name.startswith("{PLUGINS}.") and not hasattr(module, "__path__")
+}}))
+"""
+
+
+def test_module_of_plugin_utils_is_imported() -> None:
+    finders = list(sys.meta_path)
+    module = import_cached("_inert_text")
+    assert module is sys.modules[f"{PLUGINS}.plugin_utils._inert_text"]
+    assert sys.meta_path == finders
+
+
+def test_import_error_leaves_no_finder() -> None:
+    finders = list(sys.meta_path)
+    with pytest.raises(ImportError, match="_missing"):
+        import_cached("_missing")
+    assert sys.meta_path == finders
+
+
+def test_modules_are_loaded_by_the_loader_of_python() -> None:
+    # In a new process, because the tests import the modules without Ansible.
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=COLLECTIONS.parent, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    loaders = json.loads(run.stdout)
+    # Ansible has loaded this module, because import_cached was not available yet.
+    assert loaders.pop(f"{PLUGINS}.plugin_utils._bytecode") != "SourceFileLoader"
+    assert f"{PLUGINS}.plugin_utils._role_input" in loaders
+    assert any(name.startswith(f"{PLUGINS}.module_utils.") for name in loaders)
+    assert set(loaders.values()) == {"SourceFileLoader"}
