@@ -78,7 +78,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     Migrant,
     MigrationOptions,
-    Step,
+    MigrationStep,
     annotation_tags,
     recorded_annotations,
 )
@@ -112,7 +112,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
     TrustEditor,
     TrustRun,
-    read_associations,
+    read_cluster_associations,
     read_roles,
     record_annotations,
     workload_rows,
@@ -271,7 +271,7 @@ class Migration:
         self._steps.begin("taking the inventory")
         cluster = self._opened.cluster
         with self._guarded():
-            associations = read_associations(self._api, cluster, self._width, self._steps)
+            associations = read_cluster_associations(self._api, cluster, self._width, self._steps)
         estate = read_irsa(self._kubernetes, cluster.key, associations.keys(), self._clock)
         if isinstance(estate, ApiError):
             raise RoleError(
@@ -356,7 +356,7 @@ class Migration:
 
     def _advance(self, migrants: Sequence[Migrant]) -> None:
         options, check_mode = self.options, self.task.check_mode
-        target: Step = "associate" if options.step == "associate" else "restart"
+        target: MigrationStep = "associate" if options.step == "associate" else "restart"
         todo = [migrant for migrant in migrants if not migrant.blockers and not migrant.has_reached(target)]
         restarts = target == "restart"
         if todo and self._prepare_agent(todo):
@@ -445,11 +445,14 @@ class Migration:
     ) -> set[WorkloadKey]:
         """Associate service accounts, probe and verify them, and restart their Pods. Return those that failed."""
         observe = self.options.observe
-        recorded = [
-            migrant for migrant in migrants if migrant.stage == "irsa" and migrant.disable_session_tags
-        ]
-        if recorded:
-            self._edit(self._editor().record_account(recorded), counts=False)
+        unrecorded: set[WorkloadKey] = set()
+        if new := [migrant for migrant in migrants if migrant.stage == "irsa"]:
+            self._steps.begin("recording the migration at the roles")
+            with self._guarded():
+                unrecorded = self._edit(self._editor().record_grants(new))
+            migrants = [migrant for migrant in migrants if migrant.key not in unrecorded]
+        if not migrants:
+            return unrecorded
         source = self._source(
             workload_rows(migrants),
             agent="ignore",
@@ -472,7 +475,7 @@ class Migration:
             for workload in source.parsed.workloads
         )
         aws, run = self._run_role(replace(source, parsed=replace(source.parsed, workloads=workloads)))
-        return self._judge(migrants, aws, run, restarts)
+        return unrecorded | self._judge(migrants, aws, run, restarts)
 
     def _run_role(self, source: RoleInput) -> tuple[AwsResult, KubernetesRun]:
         part = begin_aws(self.task, source, "main", self.task.check_mode, self._steps)
@@ -581,11 +584,10 @@ class Migration:
         self._diffs += written.diffs
         return refused
 
-    def _edit(self, run: TrustRun, counts: bool = True) -> set[WorkloadKey]:
+    def _edit(self, run: TrustRun) -> set[WorkloadKey]:
         """Keep the changes and failures of an edit of trust policies, and return the service accounts with a failure."""
-        if counts:
-            self._changes += [describe_change(change.row).line for change in run.changes]
-            self._diffs += [change.diff for change in run.changes]
+        self._changes += [describe_change(change.row).line for change in run.changes]
+        self._diffs += [change.diff for change in run.changes]
         self._failures += [row for failure in run.failures for row in failure_rows(failure)]
         return {key for failure in run.failures for key in failure.workloads}
 
@@ -628,9 +630,11 @@ class Migration:
             self._stopped = f"{name} was not restarted: {error.text}"
         if restarted.remaining:
             self.warnings = [*self.warnings, _remaining(restarted.remaining)]
-        used = {found.role_arn for found in self._state.associations.values() if found.disable_session_tags}
+        used = {
+            found.role_arn for found in self._state.associations.values() if recorded_annotations(found.tags)
+        }
         with self._guarded():
-            self._edit(editor.revoke_account([m for m in gone if m.role_arn not in used]))
+            self._edit(editor.revoke_grants([m for m in gone if m.role_arn not in used]))
 
     def _is_own(self, migrant: Migrant) -> bool:
         """Return whether a migration created the association, which then records the annotations of the service account."""

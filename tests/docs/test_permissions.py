@@ -154,7 +154,9 @@ def test_files_match_page(language: str, names: tuple[str, ...]) -> None:
         text = (FILES / name).read_text(encoding="utf-8")
         assert re.sub(r"\A---\n(#.*\n)+\n", "", text) == block.text
         assert f"[{name}](../examples/permissions/{name})" in page
-    assert {path.name for path in FILES.glob(f"*.{language.replace('yaml', 'yml')}")} == set(names)
+    found = {path.name for path in FILES.glob(f"*.{language.replace('yaml', 'yml')}")}
+    # docs/migration.md has the permissions of migrate.yml.
+    assert {name for name in found if not name.startswith("migrate")} == set(names)
 
 
 OWN_POLICY = f"arn:aws:iam::{ACCOUNT}:policy{PATH}my-policy"

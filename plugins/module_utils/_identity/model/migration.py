@@ -26,20 +26,21 @@ from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.trust.federation import Removed
 from .names import IRSA_TAG
 
-Step = Literal["inventory", "associate", "restart", "finish"]
-STEPS: tuple[Step, ...] = get_args(Step)
+MigrationStep = Literal["inventory", "associate", "restart", "finish"]
+STEPS: tuple[MigrationStep, ...] = get_args(MigrationStep)
 # The stage of a service account: each step leads from one stage to the next.
-Stage = Literal["irsa", "associated", "restarted", "finished"]
-STAGES: tuple[Stage, ...] = get_args(Stage)
+MigrationStage = Literal["irsa", "associated", "restarted", "finished"]
+STAGES: tuple[MigrationStage, ...] = get_args(MigrationStage)
 
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 AUDIENCE_ANNOTATION = "eks.amazonaws.com/audience"
 # The annotations that a migration removes. Two more, token-expiration and sts-regional-endpoints, also act on EKS Pod Identity.
 ANNOTATIONS = (ROLE_ANNOTATION, AUDIENCE_ANNOTATION)
 _ANNOTATION_TAGS = {ROLE_ANNOTATION: f"{IRSA_TAG}role-arn", AUDIENCE_ANNOTATION: f"{IRSA_TAG}audience"}
-# The prefix of the tags of a role whose trust policy got the statement for all clusters of the account by a migration. Each
-# cluster that needs the statement has a tag.
-ACCOUNT_GRANT_TAG = f"{IRSA_TAG}account-grant."
+# The prefix of the tags with which a role records that a migration has added statements for a cluster. The value names the
+# widest scope of these statements. A rollback that has ended early is continued by this record.
+GRANT_TAG = f"{IRSA_TAG}grant."
+Grant = Literal["workload", "account"]
 # The maximum length of a tag value in IAM and EKS, and the number of tags of a role.
 _TAG_LENGTH = 256
 _TAG_COUNT = 50
@@ -57,7 +58,7 @@ class MigrationOptions:
     in seconds over which the injection is probed. ``file`` is the file for the report, or "".
     """
 
-    step: Step = "restart"
+    step: MigrationStep = "restart"
     rollback: bool = False
     namespaces: tuple[str, ...] = ()
     service_accounts: tuple[str, ...] = ()
@@ -126,7 +127,7 @@ class Migrant:
 
     key: WorkloadKey
     role_arn: str
-    stage: Stage
+    stage: MigrationStage
     annotations: Mapping[str, str] = field(default_factory=dict)
     since: str = ""
     disable_session_tags: bool = False
@@ -134,7 +135,7 @@ class Migrant:
     notes: tuple[Finding, ...] = ()
     pods: PodCredentials = field(default_factory=PodCredentials)
 
-    def has_reached(self, step: Step) -> bool:
+    def has_reached(self, step: MigrationStep) -> bool:
         """Return whether the service account needs nothing more for a step."""
         return STAGES.index(self.stage) >= STEPS.index(step)
 
@@ -159,9 +160,9 @@ def recorded_annotations(tags: Mapping[str, str]) -> dict[str, str]:
     return {name: tags[tag] for name, tag in _ANNOTATION_TAGS.items() if tags.get(tag)}
 
 
-def account_grant_tag(cluster_arn: str) -> str:
-    """Return the key of the tag by which a role records that a cluster needs the statement for the whole account."""
-    return f"{ACCOUNT_GRANT_TAG}{_digest(cluster_arn)}"
+def grant_tag(cluster_arn: str) -> str:
+    """Return the key of the tag with which a role records that a migration has added statements for a cluster."""
+    return f"{GRANT_TAG}{_digest(cluster_arn)}"
 
 
 def _trust_prefix(cluster_arn: str) -> str:
@@ -214,4 +215,4 @@ def recorded_statements(cluster_arn: str, tags: Mapping[str, str]) -> list[Remov
         rows = cast("list[tuple[int, Mapping[str, object]]]", json.loads(text))
         return [Removed(index, statement) for index, statement in rows]
     except (binascii.Error, zlib.error, LookupError, ValueError, TypeError) as error:
-        raise DamagedRecord(f"the tags {', '.join(keys)} are damaged: {error}") from error
+        raise DamagedRecord(f"the tags {', '.join(keys)} are damaged") from error

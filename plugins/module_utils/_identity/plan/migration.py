@@ -15,10 +15,11 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.evaluation.evaluate import ALLOWED
+from ..._policy.evaluation.evaluate import ALLOWED, EXPLICIT_DENY
 from ..._policy.evaluation.request import ASSUME_ROLE, TAG_SESSION, Subject
 from ..._policy.evaluation.rules import CONDITIONAL
 from ..._policy.permissions.permissions import (
@@ -40,7 +41,6 @@ from ..._policy.trust.federation import (
     provider_host,
     without_federation,
 )
-from ..._policy.trust.statements import grant_for, read_grants
 from ..model.associations import ObservedAssociation
 from ..model.cluster import Cluster
 from ..model.errors import listed
@@ -49,16 +49,16 @@ from ..model.migration import (
     ROLE_ANNOTATION,
     IrsaAccount,
     Migrant,
+    MigrationStage,
     PodCredentials,
-    Stage,
-    account_grant_tag,
     annotation_tags,
+    grant_tag,
     recorded_annotations,
 )
 from ..model.names import parse_role_arn
 from ..model.observed import Document
 from ..model.roles import ObservedRole
-from .trust import read_principals
+from .trust import is_allow, read_principals
 
 _POSSIBLE = (ALLOWED, CONDITIONAL)
 _NO_PODS = PodCredentials()
@@ -142,9 +142,7 @@ def is_half_rolled_back(state: MigrationState, migrant: Migrant) -> bool:
     cluster, role = state.cluster, state.role(migrant.role_arn)
     if role is None:
         return bool(migrant.pods.agent)
-    grants, _rest = read_grants(role.trust)
-    grant = grant_for("workload", cluster.account_id, cluster.arn, *account_name(migrant.key))
-    return bool(migrant.pods.agent) or grant in grants or account_grant_tag(cluster.arn) in role.tags
+    return bool(migrant.pods.agent) or grant_tag(cluster.arn) in role.tags
 
 
 def with_findings(migrant: Migrant, findings: Sequence[Finding]) -> Migrant:
@@ -167,7 +165,7 @@ def _migrant(state: MigrationState, key: WorkloadKey, index: _Index) -> Migrant:
     annotations = dict(account.annotations) if account.role_arn else recorded
     role_arn = annotations.get(ROLE_ANNOTATION) or state.configured.get(key, "")
     pods = state.pods.get(key, _NO_PODS)
-    stage: Stage = "irsa"
+    stage: MigrationStage = "irsa"
     if association is not None and role_arn and association.role_arn.lower() == role_arn.lower():
         stage = "associated" if pods.remaining else "restarted" if account.role_arn else "finished"
     role = state.role(role_arn)
@@ -202,8 +200,9 @@ def _with_trust(migrant: Migrant, state: MigrationState, finished: Collection[Se
     if any(entry.index in indexes and name in (entry.accounts or ()) for entry in statements):
         return replace(migrant, stage="restarted")
     audience = migrant.annotations.get(AUDIENCE_ANNOTATION) or DEFAULT_AUDIENCE
+    denies = [entry for entry in _statements(role.trust) if not is_allow(entry)]
     for entry in statements:
-        alone = {**role.trust, "Statement": [entry.statement]}
+        alone = {**role.trust, "Statement": [entry.statement, *denies]}
         if allows_web_identity(alone, issuer, name, audience) != "no":
             return replace(migrant, notes=(*migrant.notes, _statement_kept(migrant, role, entry, finished)))
     return migrant
@@ -216,10 +215,10 @@ def _statement_kept(
     finished: Collection[ServiceAccountName],
 ) -> Finding:
     others = sorted("/".join(name) for name in (entry.accounts or frozenset()) - frozenset(finished))
-    if others:
+    if others and entry.exclusive:
         reason = f"it also allows {listed(others, _SHOWN)}"
         remedy = "Migrate those service accounts, too; then a run with the step finish removes the statement."
-    elif entry.exclusive and entry.accounts:
+    elif entry.accounts and entry.exclusive:
         reason = "a trust policy needs at least one statement"
         remedy = "Add a statement for EKS Pod Identity to the trust policy, and run the step finish again."
     else:
@@ -238,7 +237,7 @@ def _blockers(
     account: IrsaAccount,
     role_arn: str,
     role: ObservedRole | None,
-    stage: Stage,
+    stage: MigrationStage,
     pods: PodCredentials,
 ) -> Iterator[Finding]:
     key, cluster = account.key, state.cluster
@@ -328,8 +327,8 @@ def _distrust(state: MigrationState, account: IrsaAccount, role: ObservedRole) -
     yield Finding(
         Code.MIGRATION_NOT_TRUSTED,
         text,
-        "If the service account must have the role, list it as a workload of site.yml, with a trust policy of your own if it "
-        "needs conditions. Otherwise remove the annotation.",
+        "If the service account must have the role, apply it as a workload, with a trust policy of your own if it needs "
+        "conditions. Otherwise remove the annotation.",
         key,
     )
 
@@ -338,8 +337,7 @@ def _subject_conditions(state: MigrationState, key: WorkloadKey, role: ObservedR
     """Find permissions policies with conditions on the claims of the token, which EKS Pod Identity does not have."""
     hosts = [
         provider_host(arn).lower()
-        for entry in _providers(role.trust)
-        for arn in [entry]
+        for arn in _providers(role.trust)
         if state.issuer is not None and state.issuer.issued(arn)
     ]
     names = [
@@ -381,21 +379,20 @@ def _make_index(state: MigrationState) -> _Index:
         entries = federated_statements(role.trust, state.issuer) if state.issuer is not None else []
         for name in {name for entry in entries for name in entry.accounts or ()}:
             index.accounts.setdefault(name, []).append(role)
-        statements = role.trust.get("Statement", [])
-        for entry in statements if isinstance(statements, list) else [statements]:
+        for entry in _statements(role.trust):
             for principal in read_principals(entry) if isinstance(entry, Mapping) else ():
                 index.targets.setdefault(principal, []).append(role)
     return index
 
 
 def _providers(trust: Document) -> list[str]:
-    statements = trust.get("Statement", [])
-    found: list[str] = []
-    for statement in statements if isinstance(statements, list) else [statements]:
-        principal = statement.get("Principal") if isinstance(statement, Mapping) else None
-        value = principal.get("Federated", []) if isinstance(principal, Mapping) else []
-        found += [str(arn) for arn in (value if isinstance(value, list) else [value])]
-    return found
+    return [
+        str(arn)
+        for statement in _statements(trust)
+        if isinstance(statement, Mapping)
+        for arn in read_principals(statement)
+        if ":oidc-provider/" in str(arn)
+    ]
 
 
 def _permission_documents(state: MigrationState, role: ObservedRole) -> list[tuple[str, Document]]:
@@ -410,56 +407,98 @@ def _session_tags_off(
 
     EKS sends transitive session tags, so each further role must allow sts:TagSession.
     """
-    if not state.complete:
-        reason = "its policies could not be read, so it is not known whether its Pods assume further roles"
-        return _tags_off(key, role, reason, "Allow the caller iam:GetAccountAuthorizationDetails.")
+    unread = [
+        arn for arn in (*role.attached, role.permissions_boundary) if arn and arn not in state.documents
+    ]
+    if not state.complete or unread:
+        names = f"policy {listed(unread, _SHOWN)}" if state.complete else "its policies"
+        reason = f"{names} could not be read, so it is not known whether its Pods assume further roles"
+        return _tags_off(
+            key, role, reason, "Allow the caller iam:GetAccountAuthorizationDetails and iam:GetPolicyVersion."
+        )
     documents = _permission_documents(state, role)
     named = {value for _name, document in documents for value in _assumed_roles(document)}
     account_id = state.cluster.account_id
-    # If a trust policy names the role itself, the role needs no permission of its own. Source: IAM User Guide, "Policy
-    # evaluation logic".
-    targets = {target.arn: target for target in index.targets.get(role.arn, ())}
+    candidates = {target.arn: target for target in index.targets.get(role.arn, ())}
     if named:
         everyone = (account_id, f"arn:{state.cluster.partition}:iam::{account_id}:root", "*")
-        targets |= {target.arn: target for name in everyone for target in index.targets.get(name, ())}
-    direct = {target.arn for target in index.targets.get(role.arn, ())}
-    subject = Subject(
-        cluster_arn=state.cluster.arn,
-        namespace=key.namespace,
-        service_account=key.service_account,
-        account_id=account_id,
-        partition=state.cluster.partition,
-        role_arn=role.arn,
+        candidates |= {target.arn: target for name in everyone for target in index.targets.get(name, ())}
+    refusing = sorted(
+        target.arn
+        for target in candidates.values()
+        if target.arn != role.arn and not _accepts_tags(state, key, role, target)
     )
-    layers = permission_layers([NamedPolicy(name, document) for name, document in documents])
-    context = pod_context(subject, role.tags)
-
-    def permits(action: str, target: ObservedRole) -> str:
-        return check_permission(layers, Required(action, target.arn), context).decision
-
-    refusing = []
-    for target in targets.values():
-        verdict = check_chain(target.trust, subject, target_role_arn=target.arn)
-        assumes = verdict.assume_role in _POSSIBLE and (
-            target.arn in direct or permits(ASSUME_ROLE, target) in _POSSIBLE
-        )
-        tags = verdict.tag_session == ALLOWED and (
-            target.arn in direct or permits(TAG_SESSION, target) == ALLOWED
-        )
-        if target.arn != role.arn and assumes and not tags:
-            refusing.append(target.arn)
     foreign = sorted(value for value in named if _is_foreign(value, account_id))
     remedy = (
         "Allow sts:TagSession in the trust policies of the further roles; after the migration, set disable_session_tags: "
         "false."
     )
     if refusing:
-        reason = f"it may assume {listed(sorted(refusing), _SHOWN)}, which would refuse session tags (sts:TagSession)"
+        reason = f"it may assume {listed(refusing, _SHOWN)}, which would refuse session tags (sts:TagSession)"
         return _tags_off(key, role, reason, remedy)
     if foreign:
         reason = f"it may assume {listed(foreign, _SHOWN)}, and it is not known whether this role accepts session tags"
         return _tags_off(key, role, reason, remedy)
     return None
+
+
+def _accepts_tags(state: MigrationState, key: WorkloadKey, role: ObservedRole, target: ObservedRole) -> bool:
+    """Return whether a role can assume a further role with session tags, or cannot assume it at all.
+
+    A role that the trust policy names needs no permission of its own, unless its own policies deny the action. Source: IAM
+    User Guide, "Policy evaluation logic".
+    """
+    subject = Subject(
+        cluster_arn=state.cluster.arn,
+        namespace=key.namespace,
+        service_account=key.service_account,
+        account_id=state.cluster.account_id,
+        partition=state.cluster.partition,
+        role_arn=role.arn,
+    )
+    boundary = role.permissions_boundary
+    layers = permission_layers(
+        [NamedPolicy(name, document) for name, document in _permission_documents(state, role)],
+        NamedPolicy(boundary, state.documents[boundary]) if boundary else None,
+    )
+    context = pod_context(subject, role.tags)
+    own = {
+        action: check_permission(layers, Required(action, target.arn), context).decision
+        for action in (ASSUME_ROLE, TAG_SESSION)
+    }
+    trust = check_chain(target.trust, subject, target_role_arn=target.arn)
+    direct = check_chain(_only_for(target.trust, role.arn), subject, target_role_arn=target.arn)
+    # A possible permission counts for the first action, and only a certain one for the second.
+    may_assume = trust.assume_role in _POSSIBLE and (
+        own[ASSUME_ROLE] in _POSSIBLE
+        or (direct.assume_role in _POSSIBLE and own[ASSUME_ROLE] != EXPLICIT_DENY)
+    )
+    may_tag = trust.tag_session == ALLOWED and (
+        own[TAG_SESSION] == ALLOWED
+        or (
+            direct.tag_session == ALLOWED
+            and own[TAG_SESSION] not in (EXPLICIT_DENY, CONDITIONAL)
+            and not boundary
+        )
+    )
+    return may_tag or not may_assume
+
+
+def _only_for(trust: Document, role_arn: str) -> Document:
+    """Return a trust policy with its Deny statements, and the Allow statements that name the role."""
+    statements = [
+        entry
+        for entry in _statements(trust)
+        if isinstance(entry, Mapping)
+        and (entry.get("Effect") == "Deny" or role_arn in read_principals(entry))
+    ]
+    nobody = {"Effect": "Deny", "Principal": "*", "Action": "sts:GetFederationToken"}
+    return {**trust, "Statement": statements or [nobody]}
+
+
+def _statements(document: Document) -> Sequence[object]:
+    statements = document.get("Statement", [])
+    return statements if isinstance(statements, list) else [statements]
 
 
 def _tags_off(key: WorkloadKey, role: ObservedRole, reason: str, remedy: str) -> Finding:
@@ -478,16 +517,21 @@ def _is_foreign(resource: str, account_id: str) -> bool:
 
 
 def _assumed_roles(document: Document) -> Iterator[str]:
-    """Yield the resources of Allow statements that name sts:AssumeRole, with wildcards of the service only."""
-    statements = document.get("Statement", [])
-    for statement in statements if isinstance(statements, list) else [statements]:
+    """Yield the resources of Allow statements that include sts:AssumeRole; "*" for a statement with NotResource."""
+    for statement in _statements(document):
         if not isinstance(statement, Mapping) or statement.get("Effect") != "Allow":
             continue
-        actions = statement.get("Action", [])
-        names = [str(name).lower() for name in (actions if isinstance(actions, list) else [actions])]
-        if any(name in ("*", "sts:*", "sts:assume*", "sts:assumerole") for name in names):
+        included = _includes_assume_role(statement.get("Action", []))
+        if "NotAction" in statement:
+            included = not _includes_assume_role(statement["NotAction"])
+        if included:
             resources = statement.get("Resource", "*")
             yield from map(str, resources if isinstance(resources, list) else [resources])
+
+
+def _includes_assume_role(actions: object) -> bool:
+    names = actions if isinstance(actions, list) else [actions]
+    return any(fnmatchcase(ASSUME_ROLE.lower(), str(name).lower()) for name in names)
 
 
 def _notes(account: IrsaAccount, pods: PodCredentials) -> Iterator[Finding]:

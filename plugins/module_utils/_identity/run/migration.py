@@ -30,22 +30,24 @@ from ..model.changes import Call, NullProgress, Progress, TagChange, eks_tag_cal
 from ..model.cluster import Cluster, group_clusters
 from ..model.errors import AwsError
 from ..model.migration import (
-    ACCOUNT_GRANT_TAG,
+    GRANT_TAG,
     DamagedRecord,
+    Grant,
     Migrant,
-    account_grant_tag,
     annotation_tags,
+    grant_tag,
     recorded_statements,
     trust_record_keys,
     trust_tags,
 )
-from ..model.names import parse_role_arn
+from ..model.names import is_aws_managed, parse_role_arn
 from ..model.observed import Document
-from ..model.roles import ObservedRole, RoleSpec
+from ..model.roles import ObservedRole, RoleSpec, decode_role
 from ..model.targets import Failure, association_target, request_failure, trust_target
 from ..read.account import read_snapshot
 from ..read.observe import Observer
-from ..read.roles import read_role
+from ..read.reader import none_if_missing
+from ..read.roles import read_document, read_role
 from .consistency import WaitPolicy, send
 
 # A bulk read of the account is worth any number of pages: the trust policies of all roles matter.
@@ -67,7 +69,7 @@ class MigrationReads:
     complete: bool = True
 
 
-def read_associations(
+def read_cluster_associations(
     api: Api, cluster: Cluster, width: int, progress: Progress | None = None
 ) -> dict[WorkloadKey, ObservedAssociation]:
     """Read all associations of a cluster. Raises AwsError."""
@@ -85,13 +87,17 @@ def read_roles(
 ) -> MigrationReads:
     """Read the roles of the account, or only these roles if the caller must not read all. Raises AwsError.
 
-    Sources: iam GetAccountAuthorizationDetails, or GetRole and ListAttachedRolePolicies.
+    Sources: iam GetAccountAuthorizationDetails, GetPolicy and GetPolicyVersion, or GetRole and ListAttachedRolePolicies.
     """
     snapshot = read_snapshot(api, _ALL_PAGES)
     if snapshot.complete:
         documents = {
             arn: policy.document for arn, policy in snapshot.policies.items() if policy.document is not None
         }
+        used = {parts.name.lower() for arn in role_arns if (parts := parse_role_arn(arn))}
+        documents |= _read_managed_documents(
+            api, [snapshot.roles[name] for name in used if name in snapshot.roles], width
+        )
         return MigrationReads(associations, snapshot.roles, documents)
     specs = {
         parts.name.lower(): RoleSpec(parts.name, arn) for arn in role_arns if (parts := parse_role_arn(arn))
@@ -99,6 +105,22 @@ def read_roles(
     found = map_concurrently(lambda spec: read_role(api, cluster.account, spec, False), specs.values(), width)
     roles = {name: role for name, role in zip(specs, found, strict=True) if role is not None}
     return MigrationReads(associations, roles, complete=False)
+
+
+def _read_managed_documents(api: Api, roles: Iterable[ObservedRole], width: int) -> dict[str, Document]:
+    """Return the documents of the AWS managed policies of roles, which a bulk read does not return. Leave out unreadable ones."""
+    arns = sorted({arn for role in roles for arn in role.attached if is_aws_managed(arn)})
+
+    def read(arn: str) -> Document | None:
+        try:
+            return read_document(api, arn)
+        except AwsError as error:
+            if error.denied or error.missing:
+                return None
+            raise
+
+    documents = map_concurrently(read, arns, width)
+    return {arn: document for arn, document in zip(arns, documents, strict=True) if document is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +131,14 @@ class TrustEdit:
     first: Sequence[Call] = ()
     then: Sequence[Call] = ()
 
-    def calls(self, role: ObservedRole) -> list[Call]:
-        """Return the requests for the trust policy of a role, and those after it."""
-        if self.trust == role.trust:
-            return [*self.then]
+    def update(self, role: ObservedRole) -> Call:
+        """Return the request that sets the trust policy of a role."""
         parameters = {"RoleName": role.name, "PolicyDocument": to_json(self.trust)}
-        return [Call("iam", "UpdateAssumeRolePolicy", parameters), *self.then]
+        return Call("iam", "UpdateAssumeRolePolicy", parameters)
 
 
-@dataclass(frozen=True, slots=True)
-class _RoleEdit:
-    role: ObservedRole
-    edit: TrustEdit
+class _NotVisible(Exception):
+    """The error for a change that IAM does not show in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +194,14 @@ class TrustEditor:
         """Insert the recorded statements again, and remove their record."""
         return self._edit(migrants, self._with_irsa)
 
-    def record_account(self, migrants: Iterable[Migrant]) -> TrustRun:
-        """Record that a migration adds the statement for all clusters of the account to these roles."""
-        return self._edit(migrants, self._with_account_record)
+    def record_grants(self, migrants: Sequence[Migrant]) -> TrustRun:
+        """Record at the roles that a migration adds statements for the cluster. The trust policies do not change."""
+        wide = frozenset(migrant.role_arn for migrant in migrants if migrant.disable_session_tags)
+        return self._edit(migrants, partial(self._with_record, wide=wide))
 
-    def revoke_account(self, migrants: Iterable[Migrant]) -> TrustRun:
-        """Remove the statement for all clusters of the account, which associations without session tags needed."""
-        return self._edit(migrants, self._without_account)
+    def revoke_grants(self, migrants: Iterable[Migrant]) -> TrustRun:
+        """Remove this record, and the statement for all clusters of the account if a migration has added it."""
+        return self._edit(migrants, self._without_record)
 
     def _without_irsa(self, role: ObservedRole, accounts: Collection[ServiceAccountName]) -> TrustEdit | None:
         trust, removed = without_federation(role.trust, self.issuer, accounts)
@@ -211,27 +230,36 @@ class TrustEditor:
         then = iam_tag_calls("Role", {"RoleName": role.name}, TagChange({}, keys))
         return TrustEdit(with_federation(role.trust, removed), (), then)
 
-    def _with_account_record(self, role: ObservedRole) -> TrustEdit | None:
-        grants, _rest = read_grants(role.trust)
-        tag = account_grant_tag(self.cluster.arn)
-        by_migration = any(key.startswith(ACCOUNT_GRANT_TAG) for key in role.tags)
-        if tag in role.tags or (TrustGrant(self.cluster.account_id) in grants and not by_migration):
+    def _with_record(self, role: ObservedRole, wide: Collection[str]) -> TrustEdit | None:
+        tag = grant_tag(self.cluster.arn)
+        needed: Grant = "account" if role.arn in wide and self._adds_account_grant(role) else "workload"
+        if role.tags.get(tag) in (needed, "account"):
             return None
-        tags = TagChange({tag: "migration"}, ())
-        return TrustEdit(role.trust, iam_tag_calls("Role", {"RoleName": role.name}, tags))
+        return TrustEdit(
+            role.trust, iam_tag_calls("Role", {"RoleName": role.name}, TagChange({tag: needed}, ()))
+        )
 
-    def _without_account(self, role: ObservedRole) -> TrustEdit | None:
-        tag = account_grant_tag(self.cluster.arn)
+    def _adds_account_grant(self, role: ObservedRole) -> bool:
+        """Return whether a migration adds the statement for the whole account, or another cluster's migration has added it."""
+        grants, _rest = read_grants(role.trust)
+        return TrustGrant(self.cluster.account_id) not in grants or self._is_shared(role)
+
+    def _is_shared(self, role: ObservedRole) -> bool:
+        """Return whether a migration of another cluster has added the statement for the whole account."""
+        tag = grant_tag(self.cluster.arn)
+        return any(
+            key.startswith(GRANT_TAG) and key != tag and value == "account"
+            for key, value in role.tags.items()
+        )
+
+    def _without_record(self, role: ObservedRole) -> TrustEdit | None:
+        tag, grant = grant_tag(self.cluster.arn), TrustGrant(self.cluster.account_id)
         if tag not in role.tags:
             return None
         grants, rest = read_grants(role.trust)
-        grant = TrustGrant(self.cluster.account_id)
-        others = any(key.startswith(ACCOUNT_GRANT_TAG) and key != tag for key in role.tags)
-        trust = (
-            role.trust if others or grant not in grants else with_grants(role.trust, rest, grants - {grant})
-        )
-        untag = iam_tag_calls("Role", {"RoleName": role.name}, TagChange({}, (tag,)))
-        return TrustEdit(trust, (), untag)
+        revokes = role.tags[tag] == "account" and grant in grants and not self._is_shared(role)
+        trust = with_grants(role.trust, rest, grants - {grant}) if revokes else role.trust
+        return TrustEdit(trust, (), iam_tag_calls("Role", {"RoleName": role.name}, TagChange({}, (tag,))))
 
     def _edit(
         self, migrants: Iterable[Migrant], make: Callable[[ObservedRole], TrustEdit | None]
@@ -255,16 +283,21 @@ class TrustEditor:
         change: TrustChange | None = None
         try:
             for _round in range(_ROUNDS):
-                edit = self._recorded(name, arn, make)
-                if edit is None:
+                found = self._recorded(arn, make)
+                if found is None:
                     return change, None
-                planned = TrustChange(name, change.before if change else edit.role.trust, edit.edit.trust)
+                role, edit = found
+                planned = TrustChange(name, change.before if change else role.trust, edit.trust)
                 if self.check_mode:
-                    return planned, None
-                self._send(edit.edit.calls(edit.role))
-                change = planned if planned.before != planned.after else change
+                    return planned if planned.before != planned.after else None, None
+                if edit.trust != role.trust:
+                    self._send([edit.update(role)])
+                    change = planned
+                self._send(edit.then)
                 if self._shows(arn, make):
                     return change, None
+        except _NotVisible:
+            pass
         except AwsError as error:
             return change, request_failure(error, keys, trust_target(name), "update")
         except DamagedRecord as error:
@@ -296,32 +329,33 @@ class TrustEditor:
         )
 
     def _recorded(
-        self, name: str, arn: str, make: Callable[[ObservedRole], TrustEdit | None]
-    ) -> _RoleEdit | None:
-        """Return the edit of a role after its record is written, or None if there is nothing to edit.
+        self, arn: str, make: Callable[[ObservedRole], TrustEdit | None]
+    ) -> tuple[ObservedRole, TrustEdit] | None:
+        """Return a role and its edit after the record is written, or None if there is nothing to edit.
 
         The role is read again after the record, because another process may have changed its trust policy in the meantime.
+
+        :raises _NotVisible: when IAM does not show the record within the time of the wait policy.
         """
-        edit: TrustEdit | None = None
-        for _attempt in range(_ROUNDS):
-            role = read_role(self.api, self.cluster.account, RoleSpec(name, arn), False)
+        sent: Sequence[Call] = ()
+        for _attempt in self.wait_policy.attempts():
+            raise_if_interrupted()
+            role = self._read(arn)
             edit = make(role) if role is not None else None
             if role is None or edit is None:
                 return None
             if not edit.first or self.check_mode:
-                return _RoleEdit(role, edit)
-            sent = edit.first
-            self._send(sent)
-            for _pause in self.wait_policy.attempts():
-                role = read_role(self.api, self.cluster.account, RoleSpec(name, arn), False)
-                edit = make(role) if role is not None else None
-                if role is None or edit is None:
-                    return None
-                if edit.first != sent:
-                    break
-            if not edit.first:
-                return _RoleEdit(role, edit)
-        raise ValueError("IAM does not show the tags of the role")
+                return role, edit
+            if edit.first != sent:
+                sent = edit.first
+                self._send(sent)
+        raise _NotVisible
+
+    def _read(self, arn: str) -> ObservedRole | None:
+        """Return a role without its attached policies, or None if it does not exist."""
+        request = {"RoleName": arn.rpartition("/")[2]}
+        response = none_if_missing(lambda: self.api.call("iam", "GetRole", request))
+        return decode_role(response["Role"], ()) if response is not None else None
 
     def _send(self, calls: Iterable[Call]) -> None:
         for call in calls:
@@ -330,10 +364,9 @@ class TrustEditor:
 
     def _shows(self, arn: str, make: Callable[[ObservedRole], TrustEdit | None]) -> bool:
         """Wait until a read shows that nothing is left to edit."""
-        spec = RoleSpec(arn.rpartition("/")[2], arn)
         for _attempt in self.wait_policy.attempts():
             raise_if_interrupted()
-            role = read_role(self.api, self.cluster.account, spec, False)
+            role = self._read(arn)
             if role is not None and make(role) is None:
                 return True
         return False

@@ -34,7 +34,7 @@ _SUBJECT = re.compile(r"system:serviceaccount:([^:]+):([^:]+)")
 
 # A namespace and a service account.
 ServiceAccountName: TypeAlias = tuple[str, str]
-Document: TypeAlias = Mapping[str, object]
+TrustDocument: TypeAlias = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def provider_host(provider_arn: str) -> str:
 
 
 def allows_web_identity(
-    document: Document, issuer: Issuer, account: ServiceAccountName, audience: str = DEFAULT_AUDIENCE
+    document: TrustDocument, issuer: Issuer, account: ServiceAccountName, audience: str = DEFAULT_AUDIENCE
 ) -> Literal["yes", "no", "conditional"]:
     """Return whether a trust policy allows a service account of a cluster to use the role with IRSA.
 
@@ -98,7 +98,7 @@ class FederatedStatement:
     accounts: frozenset[ServiceAccountName] | None
 
 
-def federated_statements(document: Document, issuer: Issuer) -> list[FederatedStatement]:
+def federated_statements(document: TrustDocument, issuer: Issuer) -> list[FederatedStatement]:
     """Return the Allow statements of a trust policy that name an OIDC provider of the cluster."""
     found = []
     for index, statement in enumerate(_statements(document)):
@@ -126,8 +126,8 @@ class Removed:
 
 
 def without_federation(
-    document: Document, issuer: Issuer, accounts: Collection[ServiceAccountName]
-) -> tuple[Document, list[Removed]]:
+    document: TrustDocument, issuer: Issuer, accounts: Collection[ServiceAccountName]
+) -> tuple[TrustDocument, list[Removed]]:
     """Remove the statements that allow only these service accounts of the cluster, and no other statement.
 
     :returns: the trust policy, and the removed statements in the order in which ``with_federation`` needs them. The policy is
@@ -148,7 +148,7 @@ def without_federation(
     return {**document, "Statement": statements}, removed
 
 
-def with_federation(document: Document, removed: Sequence[Removed]) -> Document:
+def with_federation(document: TrustDocument, removed: Sequence[Removed]) -> TrustDocument:
     """Insert removed statements at their former positions. A statement that is present already is not inserted again.
 
     :arg removed: the statements, in the order of their removal.
@@ -165,7 +165,7 @@ def with_federation(document: Document, removed: Sequence[Removed]) -> Document:
     return {**document, "Statement": statements}
 
 
-def _statements(document: Document) -> Sequence[object]:
+def _statements(document: TrustDocument) -> Sequence[object]:
     statements = document.get("Statement", [])
     return statements if isinstance(statements, list) else [statements]
 

@@ -620,8 +620,8 @@ def test_removal_of_the_statement_for_the_account(
     aws = account(*statements, tags={"team": "pay", **present})
     run = editor(aws).revoke_account([migrant()])
     assert rows(run) == []
-    kept = {name: text for name, text in present.items() if name not in RECORD}
-    assert (stored(aws), tags(aws), aws.writes) == (left, {"team": "pay", **kept}, writes)
+    other_tags = {name: text for name, text in present.items() if name not in RECORD}
+    assert (stored(aws), tags(aws), aws.writes) == (left, {"team": "pay", **other_tags}, writes)
     assert editor(aws).revoke_account([migrant()]) == TrustRun([], [])
 
 

@@ -1,0 +1,176 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/migration.md: its commands, its permissions with IAM and RBAC enforced, and the errors of its variables."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.workload_identity.aws.tests.migration.estate import Estate
+from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
+
+PAGE = ROOT / "docs" / "migration.md"
+FILES = ROOT / "examples" / "permissions"
+PERMISSIONS = ROOT / "docs" / "iam-permissions.md"
+QUICK = ("-e", "pod_identity_migration_observe=2")
+
+SET_UP = """
+import json, sys, boto3
+from kubernetes import client, config, utils
+setup = json.load(sys.stdin)
+iam = boto3.client("iam")
+iam.create_user(UserName="migrator")
+for index, document in enumerate(setup["documents"]):
+    iam.put_user_policy(UserName="migrator", PolicyName=f"page-{index}", PolicyDocument=json.dumps(document))
+key = iam.create_access_key(UserName="migrator")["AccessKey"]
+config.load_kube_config()
+for manifest in setup["manifests"]:
+    utils.create_from_dict(client.ApiClient(), manifest)
+print("KEY", json.dumps({"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}))
+"""
+
+
+class Cluster:
+    """A cluster with service accounts that use IRSA, where the permissions of the page are enforced."""
+
+    def __init__(self, sandbox: Sandbox, folder: Path) -> None:
+        self.sandbox, self.folder = sandbox, folder
+        variables = sandbox.run(
+            BIN / "python", "-c", "import json, os; print(json.dumps(dict(os.environ)))", cwd=folder
+        )
+        shown = json.loads(variables.stdout.splitlines()[-1])
+        self.estate = Estate(shown["AWS_ENDPOINT_URL"], Path(shown["KUBECONFIG"]))
+        self.estate.build(1)
+        documents = [json.loads(block.text) for page in (PERMISSIONS, PAGE) for block in blocks(page, "json")]
+        manifests = [FILES / "migrate-rbac.yml", FILES / "injection-rbac.yml"]
+        setup = {
+            # The policy "verify" of the other page, and the policy of this page.
+            "documents": [documents[0], documents[-1]],
+            "manifests": [item for path in manifests for item in yaml.safe_load(path.read_text())["items"]],
+        }
+        (folder / "setup.json").write_text(json.dumps(setup), encoding="utf-8")
+        (folder / "set_up.py").write_text(SET_UP, encoding="utf-8")
+        done = sandbox.run("bash", "-ec", f"{BIN}/python set_up.py <setup.json", cwd=folder)
+        assert done.returncode == 0, done.stdout
+        line = next(line for line in done.stdout.splitlines() if line.startswith("KEY "))
+        self.key: dict[str, str] = json.loads(line.removeprefix("KEY "))
+
+    def migrate(self, *options: str) -> subprocess.CompletedProcess[str]:
+        env = {
+            **self.key,
+            "K8S_AUTH_IMPERSONATE_USER": "migrator",
+            "K8S_AUTH_IMPERSONATE_GROUPS": "pod-identity-operators",
+        }
+        command = (
+            "ansible-playbook",
+            "workload_identity.aws.migrate",
+            "-e",
+            "pod_identity_cluster_name=my-cluster",
+        )
+        return self.sandbox.run(*command, *QUICK, *options, cwd=self.folder, env=env)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    sandbox = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
+    sandbox.up("--kube", "embedded", "--auth", "--rbac", "--pod-identity-webhook", "--kube-controllers")
+    yield Cluster(sandbox, folder)
+    sandbox.down()
+
+
+def test_files_match_page() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    for name, language in (("migrate-iam-policy.json", "json"), ("migrate-rbac.yml", "yaml")):
+        [block] = blocks(PAGE, language)
+        assert re.sub(r"\A---\n(#.*\n)+\n", "", (FILES / name).read_text(encoding="utf-8")) == block.text
+        assert f"[{name}](../examples/permissions/{name})" in text
+
+
+ACCEPTED = ("ADDON", "FOREIGN_ROLE", "NOT_TRUSTED", "OWN_VARIABLES")
+
+
+def test_permissions_suffice_for_all_steps(cluster: Cluster) -> None:
+    start = cluster.estate.snapshot()
+    shown = cluster.migrate("-e", "pod_identity_migration_step=inventory")
+    assert shown.returncode == 0, shown.stdout
+    assert "Migration from IRSA: 14 service accounts: 14 irsa; 5 blocked." in shown.stdout
+    plan = cluster.migrate("--check", "--diff")
+    assert plan.returncode == 2, plan.stdout
+    assert (
+        "would not reach step restart: shop/addon, shop/far, shop/foreign, shop/intruder, shop/own."
+        in plan.stdout
+    )
+    assert cluster.estate.snapshot() == start
+    codes = ["ASSOCIATION_WOULD_BREAK", *(f"MIGRATION_{code}" for code in ACCEPTED)]
+    accepted = ("-e", json.dumps({"pod_identity_ignore": codes}))
+    done = cluster.migrate(*accepted)
+    assert done.returncode == 0, done.stdout
+    assert "14 service accounts: 5 irsa, 9 restarted; 5 blocked." in done.stdout
+    waiting = cluster.migrate(*accepted, "-e", "pod_identity_migration_step=finish")
+    assert waiting.returncode == 2, waiting.stdout
+    assert "MIGRATION_WAITS shop/one: shop/one keeps IRSA until" in waiting.stdout
+    end = (*accepted, "-e", "pod_identity_migration_step=finish", "-e", "pod_identity_migration_soak=0")
+    finished = cluster.migrate(*end)
+    assert finished.returncode == 0, finished.stdout
+    assert "14 service accounts: 5 irsa, 9 finished; 5 blocked." in finished.stdout
+    again = cluster.migrate(*end)
+    assert "Done: 0 changes." in again.stdout
+    assert "changed=0" in again.stdout
+    back = cluster.migrate("-e", "pod_identity_migration_state=rollback")
+    assert back.returncode == 0, back.stdout
+    assert cluster.estate.snapshot() == start
+    for done in (shown, plan, done, finished, back):
+        assert "AccessDenied" not in done.stdout
+        assert "could not be listed" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param(
+            ["pod_identity_migration_step=Finish"],
+            "pod_identity_migration_step must be one of inventory, associate, restart, finish, got 'Finish'.",
+            id="step in the wrong case",
+        ),
+        pytest.param(
+            ["pod_identity_migration_namespace=shop"],
+            "pod_identity_migration_namespace is not a variable of the role; did you mean "
+            "pod_identity_migration_namespaces?",
+            id="misspelt name",
+        ),
+        pytest.param(
+            ["pod_identity_migration_namespaces=shop,shpo"],
+            "pod_identity_migration_namespaces: shpo has no service account that uses IRSA or was migrated. There are: shop.",
+            id="namespace without IRSA",
+        ),
+        pytest.param(
+            ["pod_identity_migration_service_accounts=app-00"],
+            "pod_identity_migration_service_accounts: 'app-00' must be namespace/service-account.",
+            id="service account without namespace",
+        ),
+        pytest.param(
+            ["pod_identity_migration_soak=a day"],
+            "words that belong to no variable",
+            id="value with a space",
+        ),
+        pytest.param(
+            ["pod_identity_cluster_name="],
+            "The migration needs the name of the EKS cluster: -e pod_identity_cluster_name=my-cluster.",
+            id="no cluster",
+        ),
+    ],
+)
+def test_invalid_variables_change_nothing(cluster: Cluster, options: list[str], message: str) -> None:
+    before = cluster.estate.snapshot()
+    done = cluster.migrate(*(part for option in options for part in ("-e", option)))
+    assert done.returncode == 2, done.stdout
+    assert message in done.stdout
+    assert "Nothing was changed." in done.stdout or "words that" in message
+    assert cluster.estate.snapshot() == before
