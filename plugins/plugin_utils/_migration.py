@@ -31,6 +31,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.addons import parse_agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    AGAIN,
     ALLOW,
     ApiError,
     manifest_failure,
@@ -156,6 +157,7 @@ _EXPECTED = frozenset(
     )
 )
 _BEFORE_RESTART = frozenset((Code.POD_BEFORE_ASSOCIATION, Code.POD_NOT_INJECTED))
+CONFLICT_STATUS = 409
 # The seconds between two reads of the agent on the nodes, and the time to wait for it.
 _AGENT_PAUSE, _AGENT_TIMEOUT = 5, 300
 
@@ -578,7 +580,9 @@ class Migration:
         for index, patch in enumerate(patches):
             name = str(object_name(patch))
             if index in refused:
-                self._failures.append(manifest_failure(patch, "update", refused[index], name, ALLOW))
+                # The API server answers 409 if the service account has changed since the inventory.
+                remedy = AGAIN if refused[index].status == CONFLICT_STATUS else ALLOW
+                self._failures.append(manifest_failure(patch, "update", refused[index], name, remedy))
             else:
                 self._changes.append(f"{verb} ServiceAccount {name}")
         self._diffs += written.diffs

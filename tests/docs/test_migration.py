@@ -126,9 +126,9 @@ def test_permissions_suffice_for_all_steps(cluster: Cluster) -> None:
     back = cluster.migrate("-e", "pod_identity_migration_state=rollback")
     assert back.returncode == 0, back.stdout
     assert cluster.estate.snapshot() == start
-    for done in (shown, plan, done, finished, back):
-        assert "AccessDenied" not in done.stdout
-        assert "could not be listed" not in done.stdout
+    for run in (shown, plan, done, finished, back):
+        assert "AccessDenied" not in run.stdout
+        assert "could not be listed" not in run.stdout
 
 
 @pytest.mark.parametrize(

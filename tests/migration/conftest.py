@@ -80,8 +80,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             "-c",
             "import json, os; print(json.dumps(dict(os.environ)))",
         ]
-        shown = subprocess.run(command, env=base, check=True, capture_output=True, text=True)
-        yield Servers(json.loads(shown.stdout.splitlines()[-1]))
+        printed = subprocess.run(command, env=base, check=True, capture_output=True, text=True)
+        yield Servers(json.loads(printed.stdout.splitlines()[-1]))
     finally:
         subprocess.run([SANDBOX, "down"], env=base, check=True, stdout=subprocess.DEVNULL)
 

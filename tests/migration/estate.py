@@ -219,10 +219,10 @@ class Estate:
         self.role("target", {"Effect": "Allow", "Principal": {"AWS": chain}, "Action": "sts:AssumeRole"})
         self.account("chain", chain)
         self.owner("Deployment", "chain")
-        own = self.role("own", self.statement(self.host, _subject("own")))
-        self.account("own", own, migrates=False)
+        own_arn = self.role("own", self.statement(self.host, _subject("own")))
+        self.account("own", own_arn, migrates=False)
         env = [
-            {"name": "AWS_ROLE_ARN", "value": own},
+            {"name": "AWS_ROLE_ARN", "value": own_arn},
             {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": "/token"},
         ]
         self.owner("Deployment", "own", env=env)

@@ -96,7 +96,7 @@ class Harness:
             "region": REGION,
             "kubeconfig": str(self.kubeconfig),
             "workloads": [],
-            "restart_timeout": 60,
+            "restart_timeout": 600,
             **values,
         }
         return migration.Migration(ActionTask(self._action(check_mode)), {}, chosen, options, _ignore_text)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The question whether Pods get credentials: it asks the webhook, STS and EKS Auth of the sandbox, and no code of plugins."""
+"""Test whether Pods get credentials, with the webhook, STS and EKS Auth of the sandbox, and without code of plugins."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ class Oracle:
         self._sts = boto3.client("sts", **options, config=Config(signature_version=UNSIGNED))
         self._auth = boto3.client("eks-auth", **options, **keys)
 
-    def ask(self, after: str) -> None:
+    def ask(self, request: str) -> None:
         """Check a Pod that starts now, and all running Pods, of each service account.
 
-        After a write for one role or service account, only those that it concerns are checked; after every 20th, all are.
+        After a request for one role or service account, only those that it concerns are checked; after every 20th, all are.
         """
         with self._lock:
             self.asked += 1
             members = {str(member): member for member in self.estate.members if member.works}
-            subject = after.rpartition(" ")[2]
+            subject = request.rpartition(" ")[2]
             concerned = {
                 name: member
                 for name, member in members.items()
@@ -61,7 +61,7 @@ class Oracle:
             for member in members.values():
                 pod = self._admitted(member)
                 if problem := self._credentials(member, pod):
-                    self.problems.append(f"after {after}: a new Pod of {member}: {problem}")
+                    self.problems.append(f"after {request}: a new Pod of {member}: {problem}")
             for pod in self.estate.pods():
                 name = f"shop/{pod['spec']['serviceAccountName']}"
                 found = members.get(name)
@@ -71,7 +71,7 @@ class Oracle:
                 # A rollback deletes an association before the Pods that use it are restarted. They keep their credentials.
                 ends = "no association" in problem and _kind(pod) == "agent"
                 if problem and not ends:
-                    self.problems.append(f"after {after}: running Pod {pod['metadata']['name']}: {problem}")
+                    self.problems.append(f"after {request}: running Pod {pod['metadata']['name']}: {problem}")
 
     def _admitted(self, member: Member) -> Json:
         spec = {"serviceAccountName": member.name, "containers": [{"name": "app", "image": "app"}]}

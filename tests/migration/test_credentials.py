@@ -51,7 +51,7 @@ def test_no_pod_loses_its_credentials(new_scene: Callable[[int], Scene]) -> None
 
 
 def assert_untouched(scene: Scene, start: dict[str, Any], migrating: set[str]) -> None:
-    """Only the annotations of migrated service accounts, and only statements of this cluster alone, are gone."""
+    """Check that a migration has removed only the annotations of IRSA, and only statements for this cluster alone."""
     estate, now = scene.estate, scene.estate.snapshot()
     for name, item in start["accounts"].items():
         annotations = item["metadata"].get("annotations", {})
@@ -61,15 +61,15 @@ def assert_untouched(scene: Scene, start: dict[str, Any], migrating: set[str]) -
         metadata = {**item["metadata"], **({"annotations": annotations} if annotations else {})}
         assert now["accounts"][name] == {**item, "metadata": metadata}
     shared = estate.trust("shared")
-    before = json.loads(start["roles"]["shared"]["trust"])["Statement"]
+    original = json.loads(start["roles"]["shared"]["trust"])["Statement"]
     assert [OTHER_HOST in json.dumps(entry) for entry in shared] == [True, False, False]
-    assert shared[:2] == [before[0], before[2]]
+    assert shared[:2] == [original[0], original[2]]
     assert CI in json.dumps(shared[1])
     assert shared[2]["Principal"] == {"Service": "pods.eks.amazonaws.com"}
     # The add-on and the pattern still need their statements.
     for name in ("addon", "pattern", "own", "far"):
-        before = json.loads(start["roles"][name]["trust"])["Statement"]
-        assert estate.trust(name)[: len(before)] == before
+        original = json.loads(start["roles"][name]["trust"])["Statement"]
+        assert estate.trust(name)[: len(original)] == original
     assert now["roles"]["target"] == start["roles"]["target"]
 
 
@@ -99,13 +99,13 @@ def test_obstacles_are_named(new_scene: Callable[[int], Scene]) -> None:
     assert report.failure == ""
 
 
-def test_repeated_runs_change_nothing(new_scene: Callable[[int], Scene]) -> None:
+def test_repeated_run_has_no_changes(new_scene: Callable[[int], Scene]) -> None:
     scene = new_scene(1)
     planned = scene.harness.run(check_mode=True, step="restart")
     assert scene.harness.writes == [name for name in scene.harness.writes if name.startswith("patch")]
     assert [change for change in planned.changes if "association" in change]
-    before = scene.estate.snapshot()
-    assert before["associations"] == []
+    start = scene.estate.snapshot()
+    assert start["associations"] == []
     for step in ("associate", "restart", "finish"):
         first = scene.harness.run(step=step)
         assert first.changes
@@ -114,7 +114,7 @@ def test_repeated_runs_change_nothing(new_scene: Callable[[int], Scene]) -> None
         assert stages(again) == stages(first)
     scene.harness.run(rollback=True)
     assert scene.harness.run(rollback=True).changes == []
-    assert scene.estate.snapshot() == before
+    assert scene.estate.snapshot() == start
 
 
 @pytest.mark.parametrize("step", ["associate", "restart", "finish"])

@@ -32,7 +32,7 @@ def end_at(harness: Harness, number: int, moment: str) -> Callable[[str, str], N
     return end
 
 
-def writes_of(scene: Scene, **options: Any) -> int:
+def count_writes(scene: Scene, **options: Any) -> int:
     scene.harness.run(**options)
     return len(scene.harness.writes)
 
@@ -40,7 +40,7 @@ def writes_of(scene: Scene, **options: Any) -> int:
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_migration_continues(new_scene: Callable[[int], Scene], moment: str) -> None:
     scene = new_scene(0)
-    count = writes_of(scene, step="finish")
+    count = count_writes(scene, step="finish")
     expected = scene.estate.snapshot()
     for number in numbers(count):
         scene = new_scene(0)
@@ -58,7 +58,7 @@ def test_rollback_continues(new_scene: Callable[[int], Scene], moment: str) -> N
     scene = new_scene(0)
     start = scene.estate.snapshot()
     scene.harness.run(step="finish")
-    count = writes_of(scene, rollback=True)
+    count = count_writes(scene, rollback=True)
     for number in numbers(count):
         scene = new_scene(0)
         scene.harness.run(step="finish")

@@ -6,9 +6,8 @@
 
 """The migration from IRSA (IAM roles for service accounts) to EKS Pod Identity: steps, service accounts, records. Pure.
 
-A migration has no state of its own: the stage of a service account follows from AWS and Kubernetes. To undo the last step,
-two records are kept in AWS as tags: the annotations of the service account at its association, and the removed statements of
-a trust policy at its role.
+The stage of a service account follows from AWS and Kubernetes. For a rollback, a migration records the annotations of a service
+account as tags of its association, and the removed statements of a trust policy as tags of its role.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class MigrationOptions:
 class IrsaAccount:
     """A service account with the annotations of IRSA, or one whose Pods use a web identity by other means.
 
-    ``annotations`` are those of ``ANNOTATIONS`` that it has. ``managers`` names the tools that would set the annotation again,
+    ``annotations`` has those of ``ANNOTATIONS`` that are set. ``managers`` names the tools that would set the annotation again,
     such as "Helm release shop". ``is_addon`` is true if EKS applied the service account for an add-on. ``version`` is its
     resourceVersion.
     """
@@ -136,7 +135,7 @@ class Migrant:
     pods: PodCredentials = field(default_factory=PodCredentials)
 
     def has_reached(self, step: MigrationStep) -> bool:
-        """Return whether the service account needs nothing more for a step."""
+        """Return whether the service account has completed a step."""
         return STAGES.index(self.stage) >= STEPS.index(step)
 
 
@@ -202,7 +201,7 @@ def trust_record_keys(cluster_arn: str, tags: Mapping[str, str]) -> list[str]:
 def recorded_statements(cluster_arn: str, tags: Mapping[str, str]) -> list[Removed]:
     """Return the statements that a migration removed for a cluster, in the order of their removal.
 
-    :raises DamagedRecord: when somebody has changed or deleted a part of the record.
+    :raises DamagedRecord: when a part of the record was changed or deleted.
     """
     prefix = _trust_prefix(cluster_arn)
     keys = trust_record_keys(cluster_arn, tags)

@@ -73,7 +73,7 @@ CLUSTER_TAG = "workload-identity/cluster"
 ATTACHED_TAG = "workload-identity/attached-to/"
 
 
-# The prefix of the tags with which a migration from IRSA records what it removed.
+# The prefix of the tags with which a migration from IRSA records its changes for a rollback.
 IRSA_TAG = "workload-identity/irsa-"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     AUDIENCE_ANNOTATION,
+    GRANT_TAG,
     ROLE_ANNOTATION,
     STAGES,
     STEPS,
@@ -20,6 +21,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Migrant,
     PodCredentials,
     annotation_tags,
+    grant_tag,
     recorded_annotations,
     recorded_statements,
     trust_record_keys,
@@ -267,7 +269,7 @@ LONG = trust_tags(CLUSTER_ARN, many_subjects(20), {})
 def test_damaged_record(tags: dict[str, str]) -> None:
     with pytest.raises(DamagedRecord) as caught:
         recorded_statements(CLUSTER_ARN, tags)
-    assert str(caught.value).startswith(f"the tags {', '.join(tags)} are damaged: ")
+    assert str(caught.value) == f"the tags {', '.join(tags)} are damaged"
 
 
 def test_tags_of_a_longer_record_do_no_harm() -> None:
@@ -275,3 +277,13 @@ def test_tags_of_a_longer_record_do_no_harm() -> None:
     tags = {**LONG, **trust_tags(CLUSTER_ARN, removed, LONG), f"{RECORD}x": ""}
     assert recorded_statements(CLUSTER_ARN, tags) == removed
     assert set(trust_record_keys(CLUSTER_ARN, tags)) == {*LONG, f"{RECORD}x"}
+
+
+def test_tag_for_added_statements_of_each_cluster() -> None:
+    tags = {grant_tag(CLUSTER_ARN): "account", grant_tag(OTHER_CLUSTER_ARN): "workload"}
+    assert len(tags) == 2
+    assert all(name.startswith(GRANT_TAG) for name in tags)
+    assert grant_tag(CLUSTER_ARN) == "workload-identity/irsa-grant.d89abb76c66f"
+    # It is no part of the record of removed statements.
+    assert trust_record_keys(CLUSTER_ARN, tags) == []
+    assert recorded_annotations(tags) == {}

@@ -25,19 +25,23 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Migrant,
     PodCredentials,
     annotation_tags,
+    grant_tag,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.migration import (
     MigrationPlan,
     MigrationState,
     account_name,
+    is_half_rolled_back,
     plan_migration,
     with_findings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.federation import Issuer
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
+    CLUSTER_ARN,
     HERE,
+    OTHER_CLUSTER_ARN,
     document,
     key,
     policy_arn,
@@ -302,8 +306,8 @@ def test_state_finds_roles_of_its_account_only() -> None:
 # Blockers
 
 NOT_TRUSTED = (
-    "If the service account must have the role, list it as a workload of site.yml, with a trust policy of your own if it "
-    "needs conditions. Otherwise remove the annotation."
+    "If the service account must have the role, apply it as a workload, with a trust policy of your own if it needs "
+    "conditions. Otherwise remove the annotation."
 )
 NO_ACCESS = (
     "the trust policy of role app does not allow shop/api with IRSA, so it has no access today. An association would "
@@ -743,7 +747,30 @@ OTHER_ROLES_REMEDY = (
             id="statement with a pattern for another namespace",
         ),
         pytest.param(
+            state(
+                roles=(
+                    role(
+                        irsa(API, WEB, Principal={"Federated": [provider(), provider(OTHER_HOST)]}),
+                        POD_IDENTITY,
+                    ),
+                ),
+                **HAS_ASSOCIATION,
+            ),
+            [("MIGRATION_STATEMENT_KEPT", f"{KEPT}it has a pattern, or other principals.", PATTERN_REMEDY)],
+            id="statement with another principal and more service accounts",
+        ),
+        pytest.param(
             state(roles=(role(irsa(API, Effect="Deny"), POD_IDENTITY),), **HAS_ASSOCIATION), [], id="Deny"
+        ),
+        pytest.param(
+            state(roles=(role(irsa(API, WEB), irsa(API, Effect="Deny"), POD_IDENTITY),), **HAS_ASSOCIATION),
+            [],
+            id="statement without effect because of a Deny",
+        ),
+        pytest.param(
+            state(roles=(role(irsa(API, WEB), irsa(WEB, Effect="Deny"), POD_IDENTITY),), **HAS_ASSOCIATION),
+            [("MIGRATION_STATEMENT_KEPT", f"{KEPT}it also allows shop/web.", OTHER_ACCOUNTS_REMEDY)],
+            id="Deny for another service account",
         ),
     ],
 )
@@ -781,6 +808,7 @@ TAGS_REMEDY = (
     "Allow sts:TagSession in the trust policies of the further roles; after the migration, set "
     "disable_session_tags: false."
 )
+UNREAD_REMEDY = "Allow the caller iam:GetAccountAuthorizationDetails and iam:GetPolicyVersion."
 TAGS_END = (
     " IRSA sends no session tags, so the association of shop/api gets disable_session_tags: true. Then the trust policy cannot "
     "distinguish the workloads of the account."
@@ -905,9 +933,228 @@ def test_incomplete_read_turns_session_tags_off(scene: MigrationState) -> None:
             "MIGRATION_SESSION_TAGS_OFF",
             "role app: its policies could not be read, so it is not known whether its Pods assume further roles."
             + TAGS_END,
-            "Allow the caller iam:GetAccountAuthorizationDetails.",
+            UNREAD_REMEDY,
         )
     ]
+
+
+MANAGED_ARN, BOUNDARY_ARN = "arn:aws:iam::aws:policy/AdministratorAccess", policy_arn("limit")
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        pytest.param({"attached": (policy_arn("chain"),)}, policy_arn("chain"), id="customer managed"),
+        pytest.param({"attached": (MANAGED_ARN,)}, MANAGED_ARN, id="AWS managed"),
+        pytest.param({"permissions_boundary": BOUNDARY_ARN}, BOUNDARY_ARN, id="boundary"),
+        pytest.param(
+            {"attached": (policy_arn("read"), MANAGED_ARN), "permissions_boundary": BOUNDARY_ARN},
+            f"{MANAGED_ARN}, {BOUNDARY_ARN}",
+            id="two of three",
+        ),
+    ],
+)
+def test_unread_policy_turns_session_tags_off(fields: Json, names: str) -> None:
+    scene = state(
+        account(),
+        roles=(replace(MIGRATED, **fields), ACCEPTS),
+        documents={policy_arn("read"): document("s3:GetObject")},
+    )
+    migrant = only(plan_migration(scene))
+    assert migrant.disable_session_tags
+    assert [(finding.code.value, finding.message, finding.remedy) for finding in migrant.notes] == [
+        (
+            "MIGRATION_SESSION_TAGS_OFF",
+            f"role app: policy {names} could not be read, so it is not known whether its Pods assume further roles.{TAGS_END}",
+            UNREAD_REMEDY,
+        )
+    ]
+
+
+def allow(*actions: str, **more: Any) -> Json:
+    """Return a statement of an identity policy; ``more`` replaces its elements, None removes one."""
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*", **more}
+    return {name: element for name, element in statement.items() if element is not None}
+
+
+def trusting(*pairs: tuple[str, Any], deny: str = "") -> ObservedRole:
+    """Return a further role; each pair has a principal and the actions that it may use. ``deny`` is denied to the role."""
+    statements: list[Json] = [
+        {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": actions}
+        for principal, actions in pairs
+    ]
+    if deny:
+        statements.append({"Effect": "Deny", "Principal": {"AWS": ROLE}, "Action": deny})
+    return role(*statements, name="target")
+
+
+BOTH_ACTIONS = ["sts:AssumeRole", "sts:TagSession"]
+DIRECT = trusting((ROLE, BOTH_ACTIONS))
+# The two actions come from different statements, and only one of them names the role.
+SPLIT = trusting((ROLE, "sts:AssumeRole"), (ROOT, "sts:TagSession"))
+ELSEWHERE = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
+
+
+@pytest.mark.parametrize(
+    ("target_role", "own", "boundary", "accepts"),
+    [
+        pytest.param(ACCEPTS_OF_ACCOUNT, [allow(*BOTH_ACTIONS)], None, True, id="own policy"),
+        pytest.param(
+            ACCEPTS_OF_ACCOUNT, [allow("sts:AssumeRole")], None, False, id="own policy without TagSession"
+        ),
+        pytest.param(
+            trusting((ACCOUNT, BOTH_ACTIONS)), [allow("sts:AssumeRole")], None, False, id="ID of the account"
+        ),
+        pytest.param(trusting(("*", BOTH_ACTIONS)), [allow("sts:AssumeRole")], None, False, id="everyone"),
+        pytest.param(DIRECT, [], None, True, id="direct"),
+        pytest.param(DIRECT, [allow("sts:AssumeRole")], None, True, id="direct and own policy for one action"),
+        pytest.param(SPLIT, [], None, False, id="direct for AssumeRole only"),
+        pytest.param(SPLIT, [allow("s3:GetObject")], None, False, id="direct for AssumeRole, no sts"),
+        pytest.param(SPLIT, [allow("sts:TagSession")], None, True, id="direct for AssumeRole, own TagSession"),
+        pytest.param(
+            trusting((ROOT, "sts:AssumeRole"), (ROLE, "sts:TagSession")),
+            [allow("sts:AssumeRole")],
+            None,
+            True,
+            id="direct for TagSession only",
+        ),
+        pytest.param(
+            trusting((ROOT, "sts:AssumeRole"), (ROLE, "sts:TagSession")),
+            [],
+            None,
+            True,
+            id="direct for TagSession only, cannot assume",
+        ),
+        pytest.param(
+            DIRECT, [allow("sts:TagSession", Effect="Deny")], None, False, id="own Deny of TagSession"
+        ),
+        pytest.param(
+            ACCEPTS_OF_ACCOUNT,
+            [allow(*BOTH_ACTIONS), allow("sts:TagSession", Effect="Deny")],
+            None,
+            False,
+            id="own Allow and Deny of TagSession",
+        ),
+        pytest.param(
+            DIRECT,
+            [allow("sts:TagSession", Effect="Deny", Condition=ELSEWHERE)],
+            None,
+            False,
+            id="own conditional Deny of TagSession",
+        ),
+        pytest.param(
+            REFUSES, [allow("sts:AssumeRole", Effect="Deny")], None, True, id="own Deny of AssumeRole"
+        ),
+        pytest.param(
+            REFUSES_OF_ACCOUNT,
+            [allow("sts:AssumeRole", Condition=ELSEWHERE)],
+            None,
+            False,
+            id="own conditional AssumeRole",
+        ),
+        pytest.param(
+            ACCEPTS_OF_ACCOUNT,
+            [allow("sts:AssumeRole"), allow("sts:TagSession", Condition=ELSEWHERE)],
+            None,
+            False,
+            id="own conditional TagSession",
+        ),
+        pytest.param(
+            trusting((ROLE, BOTH_ACTIONS), deny="sts:TagSession"), [], None, False, id="target denies TagSession"
+        ),
+        pytest.param(
+            trusting((ROLE, BOTH_ACTIONS), deny="sts:AssumeRole"), [], None, True, id="target denies AssumeRole"
+        ),
+        # A boundary limits a direct grant to a role, too; IAM then refuses the first action as well.
+        pytest.param(DIRECT, [], allow("s3:*"), False, id="direct, boundary without sts"),
+        pytest.param(
+            ACCEPTS_OF_ACCOUNT, [allow("sts:*")], allow("s3:*"), True, id="own policy, boundary without sts"
+        ),
+        pytest.param(
+            ACCEPTS_OF_ACCOUNT, [allow("sts:*")], allow("sts:*"), True, id="own policy, boundary with sts"
+        ),
+        pytest.param(
+            ACCEPTS_OF_ACCOUNT,
+            [allow("sts:*")],
+            allow("sts:AssumeRole"),
+            False,
+            id="own policy, boundary without TagSession",
+        ),
+        pytest.param(
+            DIRECT, [allow(*BOTH_ACTIONS)], allow("sts:*"), True, id="direct and own policy, boundary with sts"
+        ),
+        pytest.param(ACCEPTS_OF_ACCOUNT, [allow("sts:AssumeRole*")], None, False, id="pattern of actions"),
+        pytest.param(ACCEPTS_OF_ACCOUNT, [allow("STS:assume*")], None, False, id="pattern in another case"),
+        pytest.param(ACCEPTS_OF_ACCOUNT, [allow("s?s:*")], None, True, id="pattern of the service"),
+        pytest.param(REFUSES_OF_ACCOUNT, [allow("*")], None, False, id="every action"),
+        pytest.param(
+            REFUSES_OF_ACCOUNT,
+            [allow("sts:AssumeRoleWithSAML", "sts:AssumeRoleWith*")],
+            None,
+            True,
+            id="other actions",
+        ),
+        pytest.param(
+            REFUSES_OF_ACCOUNT, [allow(Action=None, NotAction="iam:*")], None, False, id="NotAction"
+        ),
+        pytest.param(
+            ACCEPTS_OF_ACCOUNT,
+            [allow(Action=None, NotAction=["iam:*", "sts:Tag*"])],
+            None,
+            False,
+            id="NotAction includes TagSession",
+        ),
+        pytest.param(
+            ACCEPTS_OF_ACCOUNT, [allow(Action=None, NotAction=["iam:*"])], None, True, id="NotAction, both"
+        ),
+        pytest.param(
+            REFUSES_OF_ACCOUNT,
+            [allow(Action=None, NotAction=["iam:*", "sts:*"])],
+            None,
+            True,
+            id="NotAction includes sts",
+        ),
+        pytest.param(
+            REFUSES_OF_ACCOUNT,
+            [allow("sts:AssumeRole", Resource=None, NotResource=role_arn("else"))],
+            None,
+            False,
+            id="NotResource",
+        ),
+        pytest.param(
+            REFUSES_OF_ACCOUNT,
+            [allow("sts:AssumeRole", Resource=None, NotResource=TARGET)],
+            None,
+            True,
+            id="NotResource of the target",
+        ),
+    ],
+)
+def test_roles_that_accept_session_tags(
+    target_role: ObservedRole, own: list[Json], boundary: Json | None, accepts: bool
+) -> None:
+    identity = {"chain": {"Version": "2012-10-17", "Statement": own}} if own else {}
+    chained_role = replace(
+        MIGRATED, inline_documents=identity, permissions_boundary=BOUNDARY_ARN if boundary else ""
+    )
+    limit = {"Version": "2012-10-17", "Statement": [boundary]}
+    scene = state(
+        account(), roles=(chained_role, target_role), documents={BOUNDARY_ARN: limit} if boundary else {}
+    )
+    migrant = only(plan_migration(scene))
+    assert [finding.message for finding in migrant.notes] == ([] if accepts else [REFUSING])
+    assert migrant.disable_session_tags is not accepts
+
+
+@pytest.mark.parametrize(
+    ("target_role", "accepts"), [(ACCEPTS_OF_ACCOUNT, True), (REFUSES_OF_ACCOUNT, False), (DIRECT, True)]
+)
+def test_aws_managed_policy_counts_for_session_tags(target_role: ObservedRole, accepts: bool) -> None:
+    chained_role = replace(MIGRATED, attached=(MANAGED_ARN,))
+    scene = state(account(), roles=(chained_role, target_role), documents={MANAGED_ARN: document("*")})
+    migrant = only(plan_migration(scene))
+    assert [finding.message for finding in migrant.notes] == ([] if accepts else [REFUSING])
+    assert migrant.disable_session_tags is not accepts
 
 
 def test_inline_policy_counts_for_session_tags() -> None:
@@ -917,11 +1164,19 @@ def test_inline_policy_counts_for_session_tags() -> None:
 
 
 @pytest.mark.parametrize(
-    ("effect", "action", "disables"),
-    [("Allow", "sts:AssumeRole", True), ("Allow", "STS:*", True), ("Deny", "sts:AssumeRole", False)],
+    ("effect", "actions", "disables"),
+    [
+        ("Allow", {"Action": "sts:AssumeRole"}, True),
+        ("Allow", {"Action": "STS:*"}, True),
+        ("Allow", {"Action": ["s3:*", "sts:AssumeRole*"]}, True),
+        ("Allow", {"NotAction": "iam:*"}, True),
+        ("Allow", {"NotAction": ["iam:*", "sts:assumerole"]}, False),
+        ("Allow", {"Action": "sts:TagSession"}, False),
+        ("Deny", {"Action": "sts:AssumeRole"}, False),
+    ],
 )
-def test_statement_about_a_role_of_another_account(effect: str, action: str, disables: bool) -> None:
-    statement = {"Effect": effect, "Action": action, "Resource": "arn:aws:iam::444455556666:role/data"}
+def test_statement_about_a_role_of_another_account(effect: str, actions: Json, disables: bool) -> None:
+    statement = {"Effect": effect, **actions, "Resource": FURTHER_ROLE}
     chained_role = replace(
         MIGRATED, inline_documents={"chain": {"Version": "2012-10-17", "Statement": statement}}
     )
@@ -943,3 +1198,43 @@ def test_findings_about_pods_are_added_to_their_service_account() -> None:
     info = Finding(Code.MIGRATION_WAITS, "g", "h", API)
     found = with_findings(migrant, [warning, error, info, replace(error, workload=WEB)])
     assert found == replace(migrant, blockers=(own_blocker, error), notes=(warning, info))
+
+
+# A rollback that has ended early
+
+GRANT, OTHER_GRANT = grant_tag(CLUSTER_ARN), grant_tag(OTHER_CLUSTER_ARN)
+
+
+@pytest.mark.parametrize(
+    ("tags", "pods", "more", "is_half"),
+    [
+        pytest.param({}, PodCredentials(irsa=("p",)), {}, False, id="IRSA"),
+        pytest.param({}, PodCredentials(other=("p",), none=("q",)), {}, False, id="other credentials"),
+        pytest.param({GRANT: "workload"}, PodCredentials(), {}, True, id="tag for the workload"),
+        pytest.param({GRANT: "account"}, IRSA_PODS, {}, True, id="tag for the account"),
+        pytest.param({OTHER_GRANT: "account"}, IRSA_PODS, {}, False, id="tag of another cluster"),
+        pytest.param({}, AGENT_PODS, {}, True, id="Pods with EKS Pod Identity"),
+        pytest.param(
+            {GRANT: "workload"}, AGENT_PODS, HAS_ASSOCIATION, False, id="association, nothing is deleted yet"
+        ),
+        pytest.param(
+            {GRANT: "workload"},
+            AGENT_PODS,
+            {"associations": (association(arn=role_arn("other")),)},
+            False,
+            id="association with another role",
+        ),
+        pytest.param({}, AGENT_PODS, {"roles": ()}, True, id="role is gone, Pods with EKS Pod Identity"),
+        pytest.param({GRANT: "workload"}, IRSA_PODS, {"roles": ()}, False, id="role is gone"),
+    ],
+)
+def test_half_of_a_rollback(
+    tags: dict[str, str], pods: PodCredentials, more: dict[str, Any], is_half: bool
+) -> None:
+    scene = state(account(), **{"roles": (replace(MIGRATED, tags=tags),), "pods": pods, **more})
+    assert is_half_rolled_back(scene, only(plan_migration(scene))) is is_half
+
+
+def test_migrated_service_account_is_not_half_rolled_back() -> None:
+    scene = state(account(), roles=(replace(MIGRATED, tags={GRANT: "workload"}),), pods=AGENT_PODS)
+    assert not is_half_rolled_back(scene, Migrant(API, ROLE, "restarted", pods=AGENT_PODS))

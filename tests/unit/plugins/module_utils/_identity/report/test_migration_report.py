@@ -113,6 +113,23 @@ def test_service_accounts_with_association_are_unreached_in_a_rollback() -> None
 
 
 @pytest.mark.parametrize(
+    ("pods", "is_unreached"),
+    [
+        pytest.param(PodCredentials(), False, id="no Pod"),
+        pytest.param(PodCredentials(irsa=("a",), other=("b",), none=("c",)), False, id="no Pod Identity"),
+        pytest.param(PodCredentials(irsa=("a",), agent=("b",)), True, id="one Pod with EKS Pod Identity"),
+    ],
+)
+def test_rollback_is_complete_without_pods_that_use_eks_pod_identity(
+    pods: PodCredentials, is_unreached: bool
+) -> None:
+    made = report(migrant(pods=pods), rollback=True)
+    assert bool(made.unreached) is is_unreached
+    text = f"1 of 1 service account of {PLACE} did not reach IRSA: shop/api. The reasons are above."
+    assert made.failure == (text if is_unreached else "")
+
+
+@pytest.mark.parametrize(
     ("blockers", "ignore", "accepted"),
     [
         pytest.param((), ["MIGRATION_ADDON"], False, id="no blocker"),
