@@ -126,6 +126,12 @@ options:
       tags:
         description: Tags of the association. They override the tags of all resources.
         type: dict
+      addon:
+        description:
+          - Name of the EKS add-on to which the service account belongs, such as V(aws-ebs-csi-driver). The run gives the
+            add-on the role, which creates the association; it installs the add-on if it is missing.
+          - Only C(namespace), C(service_account), C(role), C(policies) and C(required_permissions) can be set with it.
+        type: str
       required_permissions:
         description: Permissions that the Pod needs; the verification evaluates them.
         type: list

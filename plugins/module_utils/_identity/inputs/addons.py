@@ -17,7 +17,7 @@ from ..model.addons import AGENT_ADDON, AddonSpec, VersionPolicy, version_order
 from ..model.errors import InputError, Problems
 from ..model.names import parse_role_arn
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}", re.ASCII)
+ADDON_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}", re.ASCII)
 _AT_LEAST = re.compile(r">=\s*(\S+)", re.ASCII)
 
 
@@ -52,7 +52,7 @@ def parse_addon(params: Mapping[str, Any]) -> AddonSpec:
     """
     problems = Problems()
     name = str(params["addon_name"])
-    if not _NAME.fullmatch(name):
+    if not ADDON_NAME.fullmatch(name):
         problems.add(
             "", f"addon_name must be the name of an EKS add-on such as 'aws-ebs-csi-driver'; it is {name!r}"
         )

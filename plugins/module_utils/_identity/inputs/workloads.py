@@ -19,6 +19,7 @@ from typing import Literal, cast
 from ..._findings.finding import WorkloadKey
 from ..._policy.grammar.storable import storability
 from ..._policy.language.document import PolicyDocument, describe_type, to_json
+from ..model.addons import AGENT_ADDON
 from ..model.associations import AssociationSpec
 from ..model.desired import RequiredPermission, ServiceAccountSpec, State, Workload, differing_field
 from ..model.errors import Problems
@@ -35,6 +36,7 @@ from ..model.names import (
 )
 from ..model.policies import PolicySpec
 from ..model.roles import TRUST_SCOPES, RoleSpec, TrustScope
+from .addons import ADDON_NAME
 from .fields import ANNOTATIONS_SIZE, DESCRIPTION, DESCRIPTION_RULE, Fields, annotations_size, shown_value
 from .form import permission_spec, policy_spec, role_spec, workload_spec
 
@@ -223,9 +225,40 @@ def _workload(
     )
     _check_session_tags(fields, role, association)
     service_account = _service_account(fields, defaults)
+    addon = _addon(fields)
     if len(problems.texts) > earlier_problems:
         return None
-    return Workload(key, role, policies, association, permissions, service_account)
+    return Workload(key, role, policies, association, permissions, service_account, addon)
+
+
+# Keys that an add-on does not support: EKS sets only the role of its associations, and creates its service accounts.
+_NOT_OF_ADDONS = (
+    "target_role_arn",
+    "disable_session_tags",
+    "session_policy",
+    "tags",
+    "create_service_account",
+    "create_namespace",
+    "service_account_labels",
+    "service_account_annotations",
+)
+
+
+def _addon(fields: Fields) -> str:
+    """Return the name of the add-on that owns the association, or "". Report keys that an add-on does not support."""
+    addon = fields.text("addon", "", ADDON_NAME, "the name of an EKS add-on such as aws-ebs-csi-driver") or ""
+    if addon == AGENT_ADDON:
+        fields.refuse(
+            "addon", "an add-on with a role; the agent has none, and pod_identity_agent installs it"
+        )
+    for key in _NOT_OF_ADDONS:
+        if addon and fields.has(key):
+            fields.problems.add(
+                fields.place,
+                f"{key} cannot be set for a service account of an add-on, which EKS creates with its association; leave "
+                f"{key} or addon out.",
+            )
+    return addon
 
 
 def _key(fields: Fields, cluster_name: str) -> WorkloadKey:

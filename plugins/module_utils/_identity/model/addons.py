@@ -49,8 +49,9 @@ class AddonSpec:
     """The definition of an add-on.
 
     ``roles`` are ARNs of IAM roles by service account; with ``purge_roles`` all other associations of the add-on are
-    removed. ``configuration`` is JSON or YAML text; None keeps the present configuration. ``overwrite`` replaces conflicting
-    settings of self-managed objects in the cluster. ``preserve`` keeps the objects in the cluster after a deletion.
+    removed, and otherwise those of the service accounts in ``released``. ``configuration`` is JSON or YAML text; None keeps
+    the present configuration. ``overwrite`` replaces conflicting settings of self-managed objects in the cluster.
+    ``preserve`` keeps the objects in the cluster after a deletion.
     """
 
     name: str
@@ -62,6 +63,7 @@ class AddonSpec:
     overwrite: bool = False
     preserve: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
+    released: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

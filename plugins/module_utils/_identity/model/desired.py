@@ -55,7 +55,10 @@ class ServiceAccountSpec:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A service account with its role, policies and association."""
+    """A service account with its role, policies and association.
+
+    ``addon`` is the name of the EKS add-on that owns the association and the service account, or "".
+    """
 
     key: WorkloadKey
     role: RoleSpec | None
@@ -63,6 +66,7 @@ class Workload:
     association: AssociationSpec = field(default_factory=AssociationSpec)
     required_permissions: tuple[RequiredPermission, ...] = ()
     service_account: ServiceAccountSpec = field(default_factory=ServiceAccountSpec)
+    addon: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,7 +209,10 @@ def _plan_associations(
         association = observed.associations.get(workload.key)
         if association is None:
             continue
-        if association.owner_arn and not desired.options.force:
+        if workload.addon and association.owner_arn:
+            # The run for the add-on has deleted it before, or in check mode would.
+            going.append(workload.key)
+        elif association.owner_arn and not desired.options.force:
             draft.failures.append(addon_owned(association, "delete"))
         elif is_of_another(association.tags, desired.options.owner) and not desired.options.adopt:
             draft.failures.append(

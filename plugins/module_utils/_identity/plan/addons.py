@@ -46,6 +46,8 @@ def plan_addon(
     """
     if spec.absent:
         return _remove(spec, addon, cluster, users)
+    if addon is None and spec.released:
+        return None
     version = _choose_version(spec, addon, cluster, releases)
     if isinstance(version, Failure):
         return version
@@ -145,7 +147,10 @@ def _update(spec: AddonSpec, addon: ObservedAddon, version: str, cluster: Cluste
     if not _same_configuration(configuration, addon.configuration):
         old["configuration_values"], new["configuration_values"] = addon.configuration, configuration
     # A list in the request replaces all associations of the add-on.
-    roles = dict(spec.roles) if spec.purge_roles else {**addon.roles, **spec.roles}
+    present = {} if spec.purge_roles else addon.roles
+    roles = {
+        account: arn for account, arn in {**present, **spec.roles}.items() if account not in spec.released
+    }
     if roles != dict(addon.roles):
         old["roles"], new["roles"] = dict(addon.roles), roles
     if not new:

@@ -241,11 +241,18 @@ def _blockers(
     pods: PodCredentials,
 ) -> Iterator[Finding]:
     key, cluster = account.key, state.cluster
-    if account.is_addon:
+    if account.is_addon and stage == "irsa":
         yield Finding(
             Code.MIGRATION_ADDON,
-            f"service account {key} belongs to an EKS add-on, which would set its annotation again.",
-            "Give the add-on the role as a pod identity association: module workload_identity.aws.eks_addon_pod_identity.",
+            f"service account {key} belongs to an EKS add-on, and only the add-on can have its association.",
+            "Apply it as a workload with addon: NAME, and with role: {arn: …, extend_trust: true}; then finish its migration.",
+            key,
+        )
+    elif account.is_addon and account.role_arn:
+        yield Finding(
+            Code.MIGRATION_ADDON,
+            f"EKS has not removed the annotation of service account {key} yet, which belongs to an add-on.",
+            "Run the step finish again later. EKS removes the annotation some time after the add-on has its association.",
             key,
         )
     if key in state.configured:

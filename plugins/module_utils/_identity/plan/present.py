@@ -332,6 +332,9 @@ def _plan_associations(
             continue
         if role is None:
             continue
+        if workload.addon:
+            # The run for the add-on sets the role, because an add-on undoes a direct change of its association.
+            continue
         changes = by_key.get(workload.key, [])
         association = observed.associations.get(workload.key)
         spec = workload.association

@@ -15,11 +15,14 @@ from ..._aws.client import Api
 from ..._aws.interrupt import raise_if_interrupted
 from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
-from ..._findings.finding import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..model.addons import FAILED, IN_PROGRESS, AddonSpec, Agent, ObservedAddon, agent_state
+from ..model.associations import ObservedAssociation, group_by_role
 from ..model.changes import Change
 from ..model.cluster import Cluster, Clusters
+from ..model.desired import State, Workload
 from ..model.errors import AwsError, ErrorKind, sentence
+from ..model.observed import Observed
 from ..model.targets import Action, Failure, association_key, request_failure
 from ..plan.addons import addon_target, is_agent, needs_releases, not_ready, plan_addon, unsupported_accounts
 from ..read.addons import read_addon, read_addon_with_roles, read_identities, read_releases
@@ -43,7 +46,7 @@ class AddonRun:
     belongs to the cluster.
 
     ``leaving`` are associations that the same run has deleted, or in check mode would delete: EKS may still list these
-    associations.
+    associations. ``keys`` are the workloads of the run whose associations the add-on owns.
 
     :arg wait_policy: how long to wait until the add-on is active. With a timeout of 0 the run does not wait.
     """
@@ -58,6 +61,7 @@ class AddonRun:
     addon: ObservedAddon | None = None
     failure: Failure | None = None
     leaving: frozenset[WorkloadKey] = field(default_factory=frozenset)
+    keys: tuple[WorkloadKey, ...] = ()
 
     def converge(self) -> None:
         """Bring the add-on to its desired state. Store an error of AWS in ``failure``."""
@@ -216,6 +220,48 @@ def agent_runs(
     return [AddonRun(api, cluster, spec, waiting, check_mode) for cluster in members]
 
 
+def role_runs(
+    api: Api,
+    clusters: Clusters,
+    workloads: Iterable[Workload],
+    state: State,
+    wait_policy: WaitPolicy,
+    check_mode: bool,
+) -> list[AddonRun]:
+    """Return one run for each add-on of these workloads, which gives their service accounts the roles, or removes these."""
+    users: dict[tuple[str, str], list[Workload]] = {}
+    for workload in workloads:
+        if workload.addon and workload.key in clusters:
+            users.setdefault((workload.key.cluster, workload.addon), []).append(workload)
+    waiting = replace(wait_policy, timeout=AGENT_TIMEOUT, first_pause=1, longest_pause=10)
+    runs = []
+    for (cluster, name), entries in sorted(users.items()):
+        accounts = [entry.key.service_account for entry in entries]
+        roles = {
+            entry.key.service_account: clusters.account.role_arn(entry.role)
+            for entry in entries
+            if entry.role is not None and state == "present"
+        }
+        released = frozenset() if state == "present" else frozenset(accounts)
+        spec = AddonSpec(name, roles=roles, released=released)
+        keys = tuple(entry.key for entry in entries)
+        runs.append(AddonRun(api, clusters.members[cluster], spec, waiting, check_mode, keys=keys))
+    return runs
+
+
+def with_addon_associations(observed: Observed, runs: Iterable[AddonRun]) -> Observed:
+    """Add the associations that add-ons would get in check mode to an observed state."""
+    associations = dict(observed.associations)
+    for run in runs:
+        roles = run.addon.roles if run.addon is not None and run.failure is None else {}
+        for key in run.keys:
+            if arn := roles.get(key.service_account):
+                owner = (run.addon.arn if run.addon else "") or f"addon/{run.cluster.name}/{run.spec.name}/"
+                present = associations.get(key, ObservedAssociation(key, "", "", arn, owner_arn=owner))
+                associations[key] = replace(present, role_arn=arn)
+    return replace(observed, associations=associations, role_users=group_by_role(associations))
+
+
 def converge_addons(runs: Sequence[AddonRun], width: int, changes: Iterable[Change] = ()) -> None:
     """Bring add-ons to their desired state, concurrently.
 
@@ -240,15 +286,30 @@ def predicted_agents(runs: Iterable[AddonRun]) -> dict[str, Agent]:
     }
 
 
-def add_addons(run: Run, addons: Sequence[AddonRun]) -> Run:
-    """Return the run with the changes and failures of its add-ons."""
+def add_addons(run: Run, addons: Sequence[AddonRun], first: bool) -> Run:
+    """Return the run with the changes and failures of its add-ons.
+
+    :arg first: the add-ons were changed before the workloads.
+    """
     changes = [
-        addon.change for addon in addons if addon.change is not None and (addon.made or addon.check_mode)
+        replace(addon.change, workloads=addon.keys)
+        for addon in addons
+        if addon.change is not None and (addon.made or addon.check_mode)
     ]
-    failures = [addon.failure for addon in addons if addon.failure is not None]
-    done = [] if run.check_mode else [Done(change) for change in changes]
-    if run.state == "absent":
-        plan = replace(run.plan, changes=(*run.plan.changes, *changes))
-        return replace(run, plan=plan, done=(*run.done, *done), failures=(*run.failures, *failures))
-    plan = replace(run.plan, changes=(*changes, *run.plan.changes))
-    return replace(run, plan=plan, done=(*done, *run.done), failures=(*failures, *run.failures))
+    failures = tuple(addon.failure.for_workloads(addon.keys) for addon in addons if addon.failure is not None)
+    done = () if run.check_mode else tuple(map(Done, changes))
+    if first:
+        plan = replace(run.plan, changes=(*changes, *run.plan.changes))
+        return replace(run, plan=plan, done=(*done, *run.done), failures=(*failures, *run.failures))
+    plan = replace(run.plan, changes=(*run.plan.changes, *changes))
+    return replace(run, plan=plan, done=(*run.done, *done), failures=(*run.failures, *failures))
+
+
+def refusals(runs: Iterable[AddonRun]) -> tuple[Finding, ...]:
+    """Return a finding for each workload whose add-on cannot get the role, so that the run does not change the workload."""
+    return tuple(
+        Finding(run.failure.error_code, run.failure.message, run.failure.remedy, key, raised_as="error")
+        for run in runs
+        if run.failure is not None and isinstance(run.failure.error_code, Code)
+        for key in run.keys
+    )

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -158,15 +158,17 @@ class Engine:
         """Read the present state. Associations in ``just_read`` are only listed again."""
         return self.observer().observe(desired, removal, unchanged=just_read, unlisted=unlisted)
 
-    def observe_after(self, run: Run) -> Observed:
+    def observe_after(self, run: Run, again: Collection[WorkloadKey] = ()) -> Observed:
         """Read until the changes of a run are visible, for its verification and for later runs.
+
+        :arg again: workloads whose associations an add-on has changed.
 
         Describing each association would dominate the cost of a large run, so unchanged associations are only listed.
         """
-        if not run.done:
+        if not run.done and not again:
             return run.observed
         changes = (*run.plan.changes, *(done.change for done in run.done))
-        touched = {association_key(change.target) for change in changes}
+        touched = {*again, *(association_key(change.target) for change in changes)}
         associations = run.observed.associations.items()
         untouched = {key: association for key, association in associations if key not in touched}
 

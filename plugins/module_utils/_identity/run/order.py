@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ..._findings.finding import WorkloadKey
 from ..._policy.permissions.catalogue import load_catalogue
@@ -25,7 +26,15 @@ from ..read.verification_reads import read_for_verification
 from ..verify.chain import consider_age, verify
 from ..verify.documents import lint_workloads
 from ..verify.trust import set_kept_remedies
-from .addons import AddonRun, add_addons, converge_addons, predicted_agents
+from .addons import (
+    AddonRun,
+    add_addons,
+    converge_addons,
+    predicted_agents,
+    refusals,
+    role_runs,
+    with_addon_associations,
+)
 from .consistency import not_yet_visible
 from .engine import Engine, Guard
 from .outcome import Run
@@ -63,15 +72,17 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
     run: Run | None = None
     observed: Observed | None = None
     verified: Sequence[Verified] | None = None
+    addons: list[AddonRun] = []
     with Guard(order.deadline) as guard:
-        run = _apply(engine, desired, order)
+        run = _apply(engine, desired, order, addons)
         # Without changes, the observation of the run serves for the verification.
-        observed = engine.observe_after(run)
+        changed = [key for addon in addons if addon.made for key in addon.keys]
+        observed = engine.observe_after(run, changed)
         if engine.restore_grants(run, observed):
             observed = engine.observe_after(run)
         if order.verify and order.state == "present":
             if order.check_mode:
-                observed = predict(observed, observed, run.plan)
+                observed = with_addon_associations(predict(observed, observed, run.plan), addons)
             verified = _verify(engine, desired, order, run, observed)
         else:
             late = not_yet_visible(observed, (done.change for done in run.done))
@@ -80,24 +91,49 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
         run = engine.cut_short(desired, order.state, guard.cause, order.check_mode)
     if run is None:
         raise AssertionError("a run that ended early has no cause")
-    run = add_addons(run, order.agents)
+    present = order.state == "present"
+    run = add_addons(add_addons(run, addons, first=not present), order.agents, first=present)
     return Performed(run, guard, observed or run.observed, verified)
 
 
-def _apply(engine: Engine, desired: Desired, order: Order) -> Run:
+def _apply(engine: Engine, desired: Desired, order: Order, addons: list[AddonRun]) -> Run:
     """Apply or remove the workloads.
 
-    The add-on of the EKS Pod Identity Agent is installed before the workloads, and removed after them.
+    The add-on of the EKS Pod Identity Agent is installed before the workloads, and removed after them. Other add-ons get their
+    roles after these exist, and lose them before they are removed.
+
+    :arg addons: gets the runs for the add-ons of workloads.
     """
+    runs_for = partial(
+        role_runs,
+        engine.api,
+        engine.clusters,
+        state=order.state,
+        wait_policy=engine.wait_policy,
+    )
     if order.state == "absent":
-        run = engine.run(desired, order.state, order.check_mode)
+        addons += runs_for(workloads=desired.workloads, check_mode=order.check_mode)
+        converge_addons(addons, engine.width)
+        failed = {key for addon in addons if addon.failure is not None for key in addon.keys}
+        left = tuple(workload for workload in desired.workloads if workload.key not in failed)
+        run = engine.run(replace(desired, workloads=left), order.state, order.check_mode)
         deleted = run.plan.changes if order.check_mode else [done.change for done in run.done]
         converge_addons(order.agents, engine.width, deleted)
         return run
     converge_addons(order.agents, engine.width)
+    # Check first, without a change, that the add-ons accept the roles.
+    checks = runs_for(workloads=desired.workloads, check_mode=True)
+    converge_addons(checks, engine.width)
+    desired = replace(desired, refused=(*desired.refused, *refusals(checks)))
     if order.purge is not None:
-        return run_with_purge(engine, desired, order.purge, order.check_mode)
-    return engine.run(desired, order.state, order.check_mode)
+        run = run_with_purge(engine, desired, order.purge, order.check_mode)
+    else:
+        run = engine.run(desired, order.state, order.check_mode)
+    failed = {key for failure in run.failures for key in failure.workloads}
+    accepted = [workload for workload in desired.workloads if workload.key not in failed]
+    addons += runs_for(workloads=accepted, check_mode=order.check_mode)
+    converge_addons(addons, engine.width)
+    return run
 
 
 def _verify(

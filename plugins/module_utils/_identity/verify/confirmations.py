@@ -352,6 +352,8 @@ def _find_difference(
     extra = find_extra_settings(spec, association, shut_out)
     if extra is not None:
         return extra
+    if workload.addon:
+        return _owned_elsewhere(subject, workload, association)
     if association.owner_arn:
         return Finding(
             Code.ASSOCIATION_OWNED_BY_ADDON,
@@ -366,6 +368,20 @@ def _find_difference(
         texts = differences({"tags": association.tags}, {"tags": tags_after(association.tags, change)})
         return replace(_settings_differ(subject, texts, workload.key), raised_as="warning")
     return None
+
+
+def _owned_elsewhere(subject: str, workload: Workload, association: ObservedAssociation) -> Finding | None:
+    """Report an association that does not belong to the add-on of the workload."""
+    if f"/{workload.addon}/" in association.owner_arn:
+        return None
+    owner = f"belongs to {association.owner_arn}" if association.owner_arn else "belongs to no add-on"
+    return Finding(
+        Code.ADDON_ASSOCIATION_EXISTS,
+        f"{subject} {owner}, and add-on {workload.addon} cannot take it over.",
+        "Delete that association and apply the workload at once: Pods of the add-on that start in between get no credentials. "
+        "Or leave addon out of the workload.",
+        workload.key,
+    )
 
 
 def _settings_differ(subject: str, texts: Sequence[str], key: WorkloadKey) -> Finding:

@@ -1007,10 +1007,14 @@ ELSEWHERE = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
         ),
         pytest.param(trusting(("*", BOTH_ACTIONS)), [allow("sts:AssumeRole")], None, False, id="everyone"),
         pytest.param(DIRECT, [], None, True, id="direct"),
-        pytest.param(DIRECT, [allow("sts:AssumeRole")], None, True, id="direct and own policy for one action"),
+        pytest.param(
+            DIRECT, [allow("sts:AssumeRole")], None, True, id="direct and own policy for one action"
+        ),
         pytest.param(SPLIT, [], None, False, id="direct for AssumeRole only"),
         pytest.param(SPLIT, [allow("s3:GetObject")], None, False, id="direct for AssumeRole, no sts"),
-        pytest.param(SPLIT, [allow("sts:TagSession")], None, True, id="direct for AssumeRole, own TagSession"),
+        pytest.param(
+            SPLIT, [allow("sts:TagSession")], None, True, id="direct for AssumeRole, own TagSession"
+        ),
         pytest.param(
             trusting((ROOT, "sts:AssumeRole"), (ROLE, "sts:TagSession")),
             [allow("sts:AssumeRole")],
@@ -1060,10 +1064,18 @@ ELSEWHERE = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
             id="own conditional TagSession",
         ),
         pytest.param(
-            trusting((ROLE, BOTH_ACTIONS), deny="sts:TagSession"), [], None, False, id="target denies TagSession"
+            trusting((ROLE, BOTH_ACTIONS), deny="sts:TagSession"),
+            [],
+            None,
+            False,
+            id="target denies TagSession",
         ),
         pytest.param(
-            trusting((ROLE, BOTH_ACTIONS), deny="sts:AssumeRole"), [], None, True, id="target denies AssumeRole"
+            trusting((ROLE, BOTH_ACTIONS), deny="sts:AssumeRole"),
+            [],
+            None,
+            True,
+            id="target denies AssumeRole",
         ),
         # A boundary limits a direct grant to a role, too; IAM then refuses the first action as well.
         pytest.param(DIRECT, [], allow("s3:*"), False, id="direct, boundary without sts"),
@@ -1081,7 +1093,11 @@ ELSEWHERE = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
             id="own policy, boundary without TagSession",
         ),
         pytest.param(
-            DIRECT, [allow(*BOTH_ACTIONS)], allow("sts:*"), True, id="direct and own policy, boundary with sts"
+            DIRECT,
+            [allow(*BOTH_ACTIONS)],
+            allow("sts:*"),
+            True,
+            id="direct and own policy, boundary with sts",
         ),
         pytest.param(ACCEPTS_OF_ACCOUNT, [allow("sts:AssumeRole*")], None, False, id="pattern of actions"),
         pytest.param(ACCEPTS_OF_ACCOUNT, [allow("STS:assume*")], None, False, id="pattern in another case"),

@@ -9,6 +9,7 @@ import copy
 import json
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,12 +18,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
     ObservedAssociation,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     AUDIENCE_ANNOTATION,
     ROLE_ANNOTATION,
     Migrant,
-    account_grant_tag,
+    grant_tag,
     recorded_statements,
     trust_tags,
 )
@@ -33,7 +35,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
     TrustEditor,
     TrustRun,
-    read_associations,
+    read_cluster_associations,
     read_roles,
     record_annotations,
     workload_rows,
@@ -45,7 +47,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     TrustGrant,
+    covered,
+    read_grants,
     trust_policy,
+    with_grants,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
@@ -73,7 +78,6 @@ Json = dict[str, Any]
 ISSUER = Issuer("us-west-2", "EXAMPLE1")
 HOST = "oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE1"
 API, WEB = ("shop", "api"), ("shop", "web")
-READS = ["iam:GetRole", "iam:ListAttachedRolePolicies"]
 DENIED = classify("iam:UpdateAssumeRolePolicy", "AccessDenied", "User is not authorized")
 DENIED_REMEDY = (
     "Allow the caller this action on this resource. A service control policy or a permissions boundary can "
@@ -191,7 +195,7 @@ def test_finish_is_done_once() -> None:
     initial, count = aws.state(), len(aws.requests)
     assert finish(aws) == TrustRun([], [])
     assert aws.state() == initial
-    assert sorted(requests(aws)[count:]) == READS
+    assert requests(aws)[count:] == ["iam:GetRole"]
 
 
 def test_restore_returns_the_trust_policy_and_the_tags() -> None:
@@ -264,7 +268,7 @@ def test_no_write_in_check_mode() -> None:
 def test_restore_without_a_record() -> None:
     aws = account(POD_IDENTITY, tags={"team": "pay"})
     assert editor(aws).restore([migrant()]) == TrustRun([], [])
-    assert sorted(requests(aws)) == READS
+    assert requests(aws) == ["iam:GetRole"]
 
 
 def test_restore_keeps_later_statements_and_does_not_duplicate() -> None:
@@ -372,9 +376,12 @@ def test_failed_restore_keeps_the_record(request_name: str, is_back: bool) -> No
     aws.fail_on(request_name, classify(request_name, "AccessDenied", "User is not authorized"))
     run = editor(aws).restore([migrant()])
     assert [failure.error_code for failure in run.failures] == ["AccessDenied"]
+    # The update is a change, even if a later request is denied.
+    assert [change.after for change in run.changes] == [trust(irsa(API), POD_IDENTITY)] * is_back
     assert tags(aws) == record
     assert (stored(aws) == [irsa(API), POD_IDENTITY]) is is_back
-    editor(aws).restore([migrant()])
+    # The next run removes the record, and reports no second change.
+    assert len(editor(aws).restore([migrant()]).changes) == (not is_back)
     assert aws.iam.roles == initial
 
 
@@ -394,7 +401,8 @@ def test_busy_role_is_tried_again() -> None:
     aws.fail_on("iam:UpdateAssumeRolePolicy", busy, busy)
     assert rows(finish(aws, clock=clock)) == []
     assert stored(aws) == [POD_IDENTITY]
-    assert clock.pauses == [0.5, 1.0]
+    # The first pause is that between the record and the next read.
+    assert clock.pauses == [0.5, 0.5, 1.0]
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
@@ -425,9 +433,9 @@ def test_damaged_record_prevents_the_edit(edit: str) -> None:
     run = finish(aws) if edit == "finish" else editor(aws).restore([migrant()])
     [failure] = run.failures
     assert (failure.error_code, failure.workloads) == ("MIGRATION_NO_RECORD", (key("api", "shop"),))
-    assert failure.message.startswith(
+    assert failure.message == (
         "the statements for IRSA that a migration removed from role app cannot be read: "
-        f"the tags {name} are damaged: "
+        f"the tags {name} are damaged."
     )
     assert failure.remedy == (
         "Restore the trust policy yourself: the event UpdateAssumeRolePolicy in CloudTrail has its earlier versions. "
@@ -437,6 +445,15 @@ def test_damaged_record_prevents_the_edit(edit: str) -> None:
 
 
 # Other processes
+
+NOT_VISIBLE = (
+    (key("api", "shop"),),
+    trust_target("app"),
+    "update",
+    "NOT_YET_VISIBLE",
+    "another process changed the trust policy of role app at the same time, or IAM does not show the change yet.",
+    "Run again.",
+)
 
 
 def test_change_of_the_trust_policy_after_the_record_is_kept() -> None:
@@ -468,19 +485,20 @@ def test_late_visibility_of_the_record_is_awaited() -> None:
 
     aws.replace("iam:GetRole", answer)
     assert rows(finish(aws, clock=clock)) == []
-    assert clock.pauses == [0.5, 1.0]
+    assert clock.pauses == [0.5, 1.0, 2.0]
     assert aws.writes == ["iam:TagRole", "iam:UpdateAssumeRolePolicy"]
 
 
 def test_trust_policy_is_not_edited_without_its_record() -> None:
     aws = account(irsa(API), POD_IDENTITY)
+    clock = Clock()
     aws.replace("iam:TagRole", lambda _parameters: {})
-    run = finish(aws)
+    run = finish(aws, clock=clock)
     assert run.changes == []
-    [failure] = run.failures
-    assert (failure.error_code, failure.workloads) == ("MIGRATION_NO_RECORD", (key("api", "shop"),))
+    assert rows(run) == [NOT_VISIBLE]
     assert stored(aws) == [irsa(API), POD_IDENTITY]
-    assert set(aws.writes) == {"iam:TagRole"}
+    assert aws.writes == ["iam:TagRole"]
+    assert 50 < sum(clock.pauses) <= 60
 
 
 def test_reverted_change_is_made_again() -> None:
@@ -505,16 +523,7 @@ def test_ineffective_change_is_reported() -> None:
     aws = account(irsa(API), POD_IDENTITY)
     aws.replace("iam:UpdateAssumeRolePolicy", lambda _parameters: {})
     run = finish(aws)
-    assert rows(run) == [
-        (
-            (key("api", "shop"),),
-            trust_target("app"),
-            "update",
-            "NOT_YET_VISIBLE",
-            "another process changed the trust policy of role app at the same time, or IAM does not show the change yet.",
-            "Run again.",
-        )
-    ]
+    assert rows(run) == [NOT_VISIBLE]
     assert aws.writes.count("iam:UpdateAssumeRolePolicy") == 3
     assert recorded_statements(CLUSTER_ARN, tags(aws)) == [Removed(0, irsa(API))]
 
@@ -533,7 +542,7 @@ def test_late_visibility_is_awaited() -> None:
 
     aws.replace("iam:GetRole", answer)
     assert rows(finish(aws, clock=clock)) == []
-    assert clock.pauses == [0.5, 1.0]
+    assert clock.pauses == [0.5, 0.5, 1.0]
     assert aws.writes.count("iam:UpdateAssumeRolePolicy") == 1
 
 
@@ -543,41 +552,133 @@ def test_deleted_role_is_no_failure() -> None:
     assert finish(aws) == TrustRun([], [])
 
 
-# The statement for all clusters of the account
+# The record of added statements
 
 ACCOUNT_STATEMENT: Json = json.loads(to_json(trust_policy([TrustGrant(ACCOUNT)])))["Statement"][0]
-RECORD = {account_grant_tag(CLUSTER_ARN): "migration"}
-OTHER_RECORD = {account_grant_tag(OTHER_CLUSTER_ARN): "migration"}
+# The engine adds a statement for a single workload, where session tags are on.
+WORKLOAD_STATEMENT: Json = json.loads(
+    to_json(trust_policy([TrustGrant(ACCOUNT, CLUSTER_ARN, "shop", "api")]))
+)["Statement"][0]
+TAG, OTHER_TAG = grant_tag(CLUSTER_ARN), grant_tag(OTHER_CLUSTER_ARN)
+OTHER = replace(HERE, name="other-cluster", arn=OTHER_CLUSTER_ARN)
+WIDE = migrant(disable_session_tags=True)
 
 
-def test_each_cluster_has_a_record_of_the_statement_for_the_account() -> None:
-    # The first 12 digits of the SHA-256 digest of CLUSTER_ARN.
-    assert RECORD == {"workload-identity/irsa-account-grant.d89abb76c66f": "migration"}
-    assert RECORD.keys().isdisjoint(OTHER_RECORD)
+def other_editor(aws: FakeAws, check_mode: bool = False) -> TrustEditor:
+    """Return the editor of another cluster of the account."""
+    return TrustEditor(aws, OTHER, Issuer("us-west-2", "EXAMPLE2"), 1, wait_policy(), check_mode)
 
 
 @pytest.mark.parametrize(
-    ("statements", "present", "recorded"),
+    ("statements", "present", "wide", "recorded"),
     [
-        pytest.param([irsa(API)], {}, True, id="not yet"),
-        pytest.param([irsa(API), ACCOUNT_STATEMENT], {}, False, id="the user wrote the statement"),
-        pytest.param([irsa(API)], RECORD, False, id="recorded already"),
-        pytest.param([irsa(API), ACCOUNT_STATEMENT], RECORD, False, id="added and recorded"),
+        pytest.param([irsa(API)], {}, False, "workload", id="session tags"),
+        pytest.param([irsa(API)], {}, True, "account", id="no session tags"),
+        pytest.param([irsa(API), ACCOUNT_STATEMENT], {}, True, "workload", id="the user wrote the statement"),
         pytest.param(
-            [irsa(API), ACCOUNT_STATEMENT], OTHER_RECORD, True, id="added by the migration of another cluster"
+            [irsa(API), ACCOUNT_STATEMENT],
+            {OTHER_TAG: "workload"},
+            True,
+            "workload",
+            id="the user wrote the statement, migration of another cluster",
+        ),
+        pytest.param(
+            [irsa(API), ACCOUNT_STATEMENT],
+            {OTHER_TAG: "account"},
+            True,
+            "account",
+            id="the migration of another cluster added the statement",
+        ),
+        pytest.param([irsa(API)], {TAG: "workload"}, False, "", id="recorded already"),
+        pytest.param([irsa(API)], {TAG: "workload"}, True, "account", id="wider than before"),
+        pytest.param([irsa(API), ACCOUNT_STATEMENT], {TAG: "account"}, True, "", id="added and recorded"),
+        pytest.param([irsa(API), ACCOUNT_STATEMENT], {TAG: "account"}, False, "", id="never narrower"),
+        pytest.param(
+            [irsa(API), ACCOUNT_STATEMENT],
+            {TAG: "workload"},
+            True,
+            "",
+            id="recorded, and the user wrote the statement",
         ),
     ],
 )
-def test_record_of_the_statement_for_the_account(
-    statements: list[Json], present: dict[str, str], recorded: bool
+def test_record_of_added_statements(
+    statements: list[Json], present: dict[str, str], wide: bool, recorded: str
 ) -> None:
-    aws = account(*statements, tags=present)
-    run = editor(aws).record_account([migrant()])
-    assert rows(run) == []
+    aws = account(*statements, tags={"team": "pay", **present})
+    migrants = [WIDE if wide else migrant()]
+    # A check mode reports changes of trust policies, and the record is none.
+    assert editor(aws, check_mode=True).record_grants(migrants) == TrustRun([], [])
+    assert aws.writes == []
+    assert editor(aws).record_grants(migrants) == TrustRun([], [])
     assert aws.writes == (["iam:TagRole"] if recorded else [])
-    assert tags(aws) == {**present, **(RECORD if recorded else {})}
+    assert tags(aws) == {"team": "pay", **present, **({TAG: recorded} if recorded else {})}
     assert stored(aws) == statements
-    assert editor(aws).record_account([migrant()]) == TrustRun([], [])
+    assert editor(aws).record_grants(migrants) == TrustRun([], [])
+    assert len(aws.writes) == bool(recorded)
+
+
+def test_one_service_account_without_session_tags_widens_the_record_of_its_role_only() -> None:
+    aws = account(irsa(API))
+    add_role(aws, irsa(API), name="other")
+    users = [migrant(), migrant("web", disable_session_tags=True), migrant("job", "other")]
+    assert editor(aws).record_grants([*users, migrant("job", "gone")]) == TrustRun([], [])
+    assert (tags(aws), tags(aws, "other")) == ({TAG: "account"}, {TAG: "workload"})
+    assert set(requests(aws)) == {"iam:GetRole", "iam:TagRole"}
+
+
+@pytest.mark.parametrize("spelling", ["app", "APP"])
+def test_letter_case_of_the_annotation_does_not_narrow_the_record(spelling: str) -> None:
+    aws = account(irsa(API))
+    assert rows(editor(aws).record_grants([migrant(role=spelling, disable_session_tags=True)])) == []
+    assert tags(aws) == {TAG: "account"}
+
+
+def test_denied_record_of_added_statements() -> None:
+    aws = account(irsa(API))
+    aws.fail_on("iam:TagRole", classify("iam:TagRole", "AccessDenied", "User is not authorized"))
+    run = editor(aws).record_grants([migrant(), migrant("web")])
+    assert run.changes == []
+    assert [(failure.workloads, failure.error_code) for failure in run.failures] == [
+        (BOTH_KEYS, "AccessDenied")
+    ]
+    assert editor(aws).record_grants([migrant()]) == TrustRun([], [])
+    assert tags(aws) == {TAG: "workload"}
+
+
+def test_role_without_place_for_the_record_of_added_statements() -> None:
+    aws = account(irsa(API), tags={f"tag-{number}": "x" for number in range(50)})
+    run = editor(aws).record_grants([migrant()])
+    assert [(failure.workloads, failure.error_code) for failure in run.failures] == [
+        ((key("api", "shop"),), "LimitExceeded")
+    ]
+    assert TAG not in tags(aws)
+
+
+def test_record_of_added_statements_that_iam_does_not_show() -> None:
+    aws = account(irsa(API))
+    aws.replace("iam:TagRole", lambda _parameters: {})
+    run = editor(aws).record_grants([migrant()])
+    assert (rows(run), run.changes) == ([NOT_VISIBLE], [])
+    assert aws.writes == ["iam:TagRole"]
+
+
+def test_late_visibility_of_the_record_of_added_statements_is_awaited() -> None:
+    aws = account(irsa(API))
+    clock = Clock()
+    initial = aws.iam.GetRole({"RoleName": "app"})
+    late = [2]
+
+    def answer(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if "iam:TagRole" in requests(aws) and late[0]:
+            late[0] -= 1
+            return initial
+        return aws.iam.GetRole(parameters)
+
+    aws.replace("iam:GetRole", answer)
+    assert editor(aws, clock=clock).record_grants([migrant()]) == TrustRun([], [])
+    assert clock.pauses == [0.5, 1.0, 2.0]
+    assert aws.writes == ["iam:TagRole"]
 
 
 @pytest.mark.parametrize(
@@ -585,44 +686,229 @@ def test_record_of_the_statement_for_the_account(
     [
         pytest.param(
             [irsa(API), ACCOUNT_STATEMENT],
-            RECORD,
+            {TAG: "account"},
             [irsa(API)],
             ["iam:UpdateAssumeRolePolicy", "iam:UntagRole"],
             id="recorded",
         ),
         pytest.param(
-            [irsa(API), ACCOUNT_STATEMENT],
-            {},
-            [irsa(API), ACCOUNT_STATEMENT],
-            [],
-            id="the user wrote the statement",
+            [irsa(API), WORKLOAD_STATEMENT, ACCOUNT_STATEMENT],
+            {TAG: "account", OTHER_TAG: "workload"},
+            [irsa(API), WORKLOAD_STATEMENT],
+            ["iam:UpdateAssumeRolePolicy", "iam:UntagRole"],
+            id="another cluster needs only its own statement",
         ),
-        pytest.param([irsa(API)], RECORD, [irsa(API)], ["iam:UntagRole"], id="the statement is gone"),
         pytest.param(
             [irsa(API), ACCOUNT_STATEMENT],
-            {**RECORD, **OTHER_RECORD},
+            {TAG: "workload"},
+            [irsa(API), ACCOUNT_STATEMENT],
+            ["iam:UntagRole"],
+            id="the user wrote the statement",
+        ),
+        pytest.param(
+            [irsa(API), ACCOUNT_STATEMENT], {}, [irsa(API), ACCOUNT_STATEMENT], [], id="no migration"
+        ),
+        pytest.param(
+            [irsa(API)], {TAG: "account"}, [irsa(API)], ["iam:UntagRole"], id="the statement is gone"
+        ),
+        pytest.param(
+            [irsa(API), ACCOUNT_STATEMENT],
+            {TAG: "account", OTHER_TAG: "account"},
             [irsa(API), ACCOUNT_STATEMENT],
             ["iam:UntagRole"],
             id="another cluster needs the statement",
         ),
         pytest.param(
             [irsa(API), ACCOUNT_STATEMENT],
-            OTHER_RECORD,
+            {OTHER_TAG: "account"},
             [irsa(API), ACCOUNT_STATEMENT],
             [],
             id="only another cluster needs the statement",
         ),
     ],
 )
-def test_removal_of_the_statement_for_the_account(
+def test_removal_of_the_record_of_added_statements(
     statements: list[Json], present: dict[str, str], left: list[Json], writes: list[str]
 ) -> None:
     aws = account(*statements, tags={"team": "pay", **present})
-    run = editor(aws).revoke_account([migrant()])
-    assert rows(run) == []
-    other_tags = {name: text for name, text in present.items() if name not in RECORD}
+    expected = [(trust(*statements), trust(*left))] if left != statements else []
+    plan = editor(aws, check_mode=True).revoke_grants([migrant()])
+    assert aws.writes == []
+    run = editor(aws).revoke_grants([migrant()])
+    for made in (plan, run):
+        assert rows(made) == []
+        assert [(change.before, change.after) for change in made.changes] == expected
+    other_tags = {name: text for name, text in present.items() if name != TAG}
     assert (stored(aws), tags(aws), aws.writes) == (left, {"team": "pay", **other_tags}, writes)
-    assert editor(aws).revoke_account([migrant()]) == TrustRun([], [])
+    assert editor(aws).revoke_grants([migrant()]) == TrustRun([], [])
+    assert aws.writes == writes
+
+
+def test_last_statement_of_a_trust_policy_is_not_removed() -> None:
+    aws = account(ACCOUNT_STATEMENT, tags={TAG: "account"})
+    assert rows(editor(aws).revoke_grants([migrant()])) == []
+    assert (stored(aws), tags(aws)) == ([ACCOUNT_STATEMENT], {})
+    assert "iam:UpdateAssumeRolePolicy" not in aws.writes
+
+
+def test_denied_removal_of_the_record_after_the_update() -> None:
+    aws = account(irsa(API), ACCOUNT_STATEMENT, tags={TAG: "account"})
+    aws.fail_on("iam:UntagRole", classify("iam:UntagRole", "AccessDenied", "User is not authorized"))
+    run = editor(aws).revoke_grants([migrant()])
+    assert [change.after for change in run.changes] == [trust(irsa(API))]
+    assert rows(run) == [
+        (
+            (key("api", "shop"),),
+            trust_target("app"),
+            "update",
+            "AccessDenied",
+            "iam:UntagRole: User is not authorized",
+            DENIED_REMEDY,
+        )
+    ]
+    assert (stored(aws), tags(aws)) == ([irsa(API)], {TAG: "account"})
+    # The next run only removes the record.
+    assert editor(aws).revoke_grants([migrant()]) == TrustRun([], [])
+    assert (stored(aws), tags(aws)) == ([irsa(API)], {})
+
+
+def test_denied_update_keeps_the_record() -> None:
+    aws = account(irsa(API), ACCOUNT_STATEMENT, tags={TAG: "account"})
+    aws.fail_on("iam:UpdateAssumeRolePolicy", DENIED)
+    run = editor(aws).revoke_grants([migrant()])
+    assert ([failure.error_code for failure in run.failures], run.changes) == (["AccessDenied"], [])
+    assert (stored(aws), tags(aws)) == ([irsa(API), ACCOUNT_STATEMENT], {TAG: "account"})
+
+
+# Two clusters that share a role
+
+
+@pytest.mark.parametrize("here_first", [True, False])
+def test_statement_for_the_account_stays_for_the_second_cluster(here_first: bool) -> None:
+    aws = account(irsa(API))
+    here, there = editor(aws), other_editor(aws)
+    here.record_grants([WIDE])
+    extend(aws, HERE, True)
+    there.record_grants([WIDE])
+    assert tags(aws) == {TAG: "account", OTHER_TAG: "account"}
+    first, second = (here, there) if here_first else (there, here)
+    assert first.revoke_grants([WIDE]) == TrustRun([], [])
+    assert stored(aws) == [irsa(API), ACCOUNT_STATEMENT]
+    assert [change.after for change in second.revoke_grants([WIDE]).changes] == [trust(irsa(API))]
+    assert (stored(aws), tags(aws)) == ([irsa(API)], {})
+
+
+def test_statement_for_the_account_of_one_cluster_is_not_kept_for_the_other() -> None:
+    aws = account(irsa(API))
+    other_editor(aws).record_grants([migrant()])
+    extend(aws, OTHER, False)
+    before = stored(aws)
+    editor(aws).record_grants([WIDE])
+    extend(aws, HERE, True)
+    assert tags(aws) == {TAG: "account", OTHER_TAG: "workload"}
+    editor(aws).revoke_grants([WIDE])
+    assert (stored(aws), tags(aws)) == (before, {OTHER_TAG: "workload"})
+
+
+def test_rollback_of_one_cluster_keeps_the_access_of_the_other() -> None:
+    aws = account(irsa(API), irsa_elsewhere(API))
+    other_editor(aws).record_grants([WIDE])
+    extend(aws, OTHER, True)
+    # The statement for the account includes the service account, so the engine adds none of its own.
+    editor(aws).record_grants([migrant()])
+    extend(aws, HERE, False)
+    assert rows(finish(aws)) == []
+    other_editor(aws).revoke_grants([WIDE])
+    grants, _rest = read_grants(json.loads(aws.iam.roles["app"]["trust"]))
+    assert covered(TrustGrant(ACCOUNT, CLUSTER_ARN, "shop", "api"), grants)
+
+
+def test_two_rollbacks_at_the_same_time_leave_no_statement_for_the_account() -> None:
+    aws = account(irsa(API), ACCOUNT_STATEMENT, tags={TAG: "account", OTHER_TAG: "account"})
+    aws.before_request("iam:UntagRole", lambda: other_editor(aws).revoke_grants([WIDE]))
+    editor(aws).revoke_grants([WIDE])
+    assert tags(aws) == {}
+    assert stored(aws) == [irsa(API)]
+
+
+def extend(aws: FakeAws, cluster: Cluster, wide: bool) -> None:
+    """Add the statement that the engine adds for an association, unless another statement includes it."""
+    document = json.loads(aws.iam.roles["app"]["trust"])
+    grants, rest = read_grants(document)
+    grant = TrustGrant(ACCOUNT) if wide else TrustGrant(ACCOUNT, cluster.arn, "shop", "api")
+    if not covered(grant, grants):
+        aws.iam.roles["app"]["trust"] = to_json(with_grants(document, rest, grants | {grant}))
+
+
+def withdraw(aws: FakeAws, cluster: Cluster) -> None:
+    """Remove the statement for the workload, as the engine does after it has deleted the association."""
+    document = json.loads(aws.iam.roles["app"]["trust"])
+    grants, rest = read_grants(document)
+    remaining = grants - {TrustGrant(ACCOUNT, cluster.arn, "shop", "api")}
+    aws.iam.roles["app"]["trust"] = to_json(with_grants(document, rest, remaining))
+
+
+def irsa_elsewhere(*accounts: tuple[str, str]) -> Json:
+    """Return a statement for the provider of the other cluster."""
+    moved: Json = json.loads(json.dumps(irsa(*accounts)).replace("EXAMPLE1", "EXAMPLE2"))
+    return moved
+
+
+OPERATIONS = ("record", "record wide", "finish", "restore", "revoke")
+drawn_operations = st.lists(
+    st.tuples(st.booleans(), st.sampled_from(OPERATIONS), st.integers(0, 6)), max_size=12
+)
+
+
+def operate(aws: FakeAws, is_here: bool, operation: str, fails_at: int = 0) -> None:
+    """Do one operation of a migration for a cluster; request number ``fails_at`` of the editor is denied, 0 for none."""
+    cluster, made = (HERE, editor(aws)) if is_here else (OTHER, other_editor(aws))
+    users = [migrant(disable_session_tags=operation == "record wide")]
+    if operation == "revoke":
+        withdraw(aws, cluster)
+    if fails_at:
+        aws.fail_at(fails_at, DENIED)
+    if operation == "finish":
+        run = made.finish(users, (API,))
+    elif operation == "restore":
+        run = made.restore(users)
+    elif operation == "revoke":
+        run = made.revoke_grants(users)
+    else:
+        run = made.record_grants(users)
+        # Without the record, the service account is left out.
+        if not run.failures:
+            extend(aws, cluster, operation == "record wide")
+    aws.clear_faults()
+    assert fails_at or not run.failures
+
+
+def role_state(aws: FakeAws) -> tuple[list[str], dict[str, str]]:
+    """Return the statements and the tags of the role. The order of statements has no meaning."""
+    return sorted(json.dumps(entry, sort_keys=True) for entry in stored(aws)), dict(tags(aws))
+
+
+# With the statements of both clusters, the trust policy is still within the quota of IAM.
+SHARED_STATEMENTS = [irsa(API), irsa_elsewhere(API), POD_IDENTITY, ACCOUNT_STATEMENT]
+
+
+@given(
+    st.lists(st.sampled_from(SHARED_STATEMENTS), unique_by=json.dumps),
+    drawn_operations,
+    st.permutations([(True, "restore"), (True, "revoke"), (False, "restore"), (False, "revoke")]),
+)
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+def test_rollback_of_two_clusters_returns_the_role(
+    statements: list[Json], operations: list[tuple[bool, str, int]], end: list[tuple[bool, str]]
+) -> None:
+    # IAM requires a statement, so one is never removed.
+    aws = account(FOREIGN, *statements, tags={"team": "pay"})
+    initial = role_state(aws)
+    for is_here, operation, fails_at in operations:
+        operate(aws, is_here, operation, fails_at)
+    for is_here, operation in end:
+        operate(aws, is_here, operation)
+    assert role_state(aws) == initial
 
 
 # Every mix of statements
@@ -663,7 +949,7 @@ def test_associations_of_the_cluster() -> None:
     aws = account(POD_IDENTITY)
     create_association(aws, "api", "app", "shop", tags={"a": "b"})
     create_association(aws, "web", "app", "shop", clusterName="other-cluster")
-    found = read_associations(aws, HERE, 1)
+    found = read_cluster_associations(aws, HERE, 1)
     assert {str(name): (item.role_arn, item.tags) for name, item in found.items()} == {
         "shop/api": (role_arn("app"), {"a": "b"})
     }
@@ -681,6 +967,63 @@ def test_all_roles_of_the_account_are_read() -> None:
     }
     assert reads.documents == {policy_arn("reads"): document("s3:GetObject")}
     assert requests(aws) == ["iam:GetAccountAuthorizationDetails"]
+
+
+ADMINISTRATOR, READ_ONLY = (
+    "arn:aws:iam::aws:policy/AdministratorAccess",
+    "arn:aws:iam::aws:policy/ReadOnlyAccess",
+)
+
+
+def add_managed_policy(aws: FakeAws, arn: str, *actions: str) -> None:
+    """Add a policy of AWS, which a bulk read does not return."""
+    own = create_policy(aws, arn.rpartition("/")[2], *actions)
+    aws.iam.policies[arn] = aws.iam.policies.pop(own)
+
+
+def account_with_managed_policies() -> FakeAws:
+    aws = account(irsa(API), POD_IDENTITY)
+    create_policy(aws, "reads", "s3:GetObject")
+    add_managed_policy(aws, ADMINISTRATOR, "*")
+    add_managed_policy(aws, READ_ONLY, "s3:Get*")
+    aws.iam.roles["app"]["attached"] = [policy_arn("reads"), ADMINISTRATOR]
+    add_role(aws, FOREIGN, name="other")
+    aws.iam.roles["other"]["attached"] = [READ_ONLY]
+    return aws
+
+
+def test_policies_of_aws_are_read_for_the_roles_of_the_migration_only() -> None:
+    aws = account_with_managed_policies()
+    reads = read_roles(aws, HERE, {}, [role_arn("app"), role_arn("gone"), "no-arn", role_arn("APP")], 1)
+    assert reads.complete
+    assert reads.documents == {policy_arn("reads"): document("s3:GetObject"), ADMINISTRATOR: document("*")}
+    assert requests(aws) == ["iam:GetAccountAuthorizationDetails", "iam:GetPolicy", "iam:GetPolicyVersion"]
+
+
+@pytest.mark.parametrize("request_name", ["iam:GetPolicy", "iam:GetPolicyVersion"])
+@pytest.mark.parametrize("code", ["AccessDenied", "NoSuchEntity"])
+def test_unreadable_policy_of_aws_has_no_document(request_name: str, code: str) -> None:
+    aws = account_with_managed_policies()
+    aws.fail_on(request_name, classify(request_name, code, "no"))
+    reads = read_roles(aws, HERE, {}, [role_arn("app"), role_arn("other")], 1)
+    assert reads.complete
+    # The policies are read in the order of their names.
+    assert reads.documents == {policy_arn("reads"): document("s3:GetObject"), READ_ONLY: document("s3:Get*")}
+
+
+def test_another_error_of_a_policy_of_aws_ends_the_read() -> None:
+    aws = account_with_managed_policies()
+    aws.fail_on("iam:GetPolicy", classify("iam:GetPolicy", "ServiceFailure", "Internal failure"))
+    with pytest.raises(AwsError, match="Internal failure"):
+        read_roles(aws, HERE, {}, [role_arn("app")], 1)
+
+
+def test_policy_of_aws_is_read_if_it_is_a_boundary() -> None:
+    aws = account(irsa(API), POD_IDENTITY)
+    add_managed_policy(aws, READ_ONLY, "s3:Get*")
+    aws.iam.roles["app"]["boundary"] = READ_ONLY
+    reads = read_roles(aws, HERE, {}, [role_arn("app")], 1)
+    assert reads.documents == {READ_ONLY: document("s3:Get*")}
 
 
 def test_only_the_roles_of_the_service_accounts_are_read_without_permission_for_all() -> None:
@@ -706,7 +1049,7 @@ def test_only_the_roles_of_the_service_accounts_are_read_without_permission_for_
 def associations(aws: FakeAws, *names: str) -> dict[WorkloadKey, ObservedAssociation]:
     for name in names:
         create_association(aws, name, "app", "shop", tags={"team": "pay"})
-    return read_associations(aws, HERE, 1)
+    return read_cluster_associations(aws, HERE, 1)
 
 
 ANNOTATIONS = {ROLE_ANNOTATION: role_arn("app"), AUDIENCE_ANNOTATION: "vault"}
@@ -724,14 +1067,16 @@ def test_annotations_are_recorded_at_their_association() -> None:
     assert record_annotations(aws, HERE, migrants, found, 1) == []
     assert association_tags(aws) == {"api": {"team": "pay", **TAGS}, "web": {"team": "pay"}}
     assert aws.writes == ["eks:TagResource"]
-    assert record_annotations(aws, HERE, migrants, read_associations(aws, HERE, 1), 1) == []
+    assert record_annotations(aws, HERE, migrants, read_cluster_associations(aws, HERE, 1), 1) == []
     assert aws.writes == ["eks:TagResource"]
 
 
 def test_missing_part_of_a_record_is_added() -> None:
     aws = account(POD_IDENTITY)
     create_association(aws, "api", "app", "shop", tags={**TAGS, "workload-identity/irsa-audience": "old"})
-    record_annotations(aws, HERE, [migrant(annotations=ANNOTATIONS)], read_associations(aws, HERE, 1), 1)
+    record_annotations(
+        aws, HERE, [migrant(annotations=ANNOTATIONS)], read_cluster_associations(aws, HERE, 1), 1
+    )
     assert aws.parameters("eks:TagResource")[0]["tags"] == {"workload-identity/irsa-audience": "vault"}
     assert association_tags(aws) == {"api": TAGS}
 
