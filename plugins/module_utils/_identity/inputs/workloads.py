@@ -248,8 +248,9 @@ def _addon(fields: Fields) -> str:
     """Return the name of the add-on that owns the association, or "". Report keys that an add-on does not support."""
     addon = fields.text("addon", "", ADDON_NAME, "the name of an EKS add-on such as aws-ebs-csi-driver") or ""
     if addon == AGENT_ADDON:
-        fields.refuse(
-            "addon", "an add-on with a role; the agent has none, and pod_identity_agent installs it"
+        fields.problems.add(
+            fields.place,
+            "addon: the agent has no role. Leave addon out; pod_identity_agent: present installs the agent.",
         )
     for key in _NOT_OF_ADDONS:
         if addon and fields.has(key):

@@ -284,6 +284,6 @@ def test_tag_for_added_statements_of_each_cluster() -> None:
     assert len(tags) == 2
     assert all(name.startswith(GRANT_TAG) for name in tags)
     assert grant_tag(CLUSTER_ARN) == "workload-identity/irsa-grant.d89abb76c66f"
-    # It is no part of the record of removed statements.
+    # The record of removed statements has other keys.
     assert trust_record_keys(CLUSTER_ARN, tags) == []
     assert recorded_annotations(tags) == {}

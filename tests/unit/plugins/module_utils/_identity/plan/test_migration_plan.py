@@ -990,13 +990,13 @@ def trusting(*pairs: tuple[str, Any], deny: str = "") -> ObservedRole:
 
 BOTH_ACTIONS = ["sts:AssumeRole", "sts:TagSession"]
 DIRECT = trusting((ROLE, BOTH_ACTIONS))
-# The two actions come from different statements, and only one of them names the role.
+# Each statement allows one of the two actions, and the second one does not name the role.
 SPLIT = trusting((ROLE, "sts:AssumeRole"), (ROOT, "sts:TagSession"))
 ELSEWHERE = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
 
 
 @pytest.mark.parametrize(
-    ("target_role", "own", "boundary", "accepts"),
+    ("target_role", "identity_statements", "boundary", "accepts"),
     [
         pytest.param(ACCEPTS_OF_ACCOUNT, [allow(*BOTH_ACTIONS)], None, True, id="own policy"),
         pytest.param(
@@ -1146,10 +1146,12 @@ ELSEWHERE = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
         ),
     ],
 )
-def test_roles_that_accept_session_tags(
-    target_role: ObservedRole, own: list[Json], boundary: Json | None, accepts: bool
+def test_session_tags_of_further_roles(
+    target_role: ObservedRole, identity_statements: list[Json], boundary: Json | None, accepts: bool
 ) -> None:
-    identity = {"chain": {"Version": "2012-10-17", "Statement": own}} if own else {}
+    identity = (
+        {"chain": {"Version": "2012-10-17", "Statement": identity_statements}} if identity_statements else {}
+    )
     chained_role = replace(
         MIGRATED, inline_documents=identity, permissions_boundary=BOUNDARY_ARN if boundary else ""
     )

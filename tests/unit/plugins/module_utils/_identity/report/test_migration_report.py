@@ -120,7 +120,7 @@ def test_service_accounts_with_association_are_unreached_in_a_rollback() -> None
         pytest.param(PodCredentials(irsa=("a",), agent=("b",)), True, id="one Pod with EKS Pod Identity"),
     ],
 )
-def test_rollback_is_complete_without_pods_that_use_eks_pod_identity(
+def test_pods_with_eks_pod_identity_are_unreached_in_a_rollback(
     pods: PodCredentials, is_unreached: bool
 ) -> None:
     made = report(migrant(pods=pods), rollback=True)

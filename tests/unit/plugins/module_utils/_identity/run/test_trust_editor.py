@@ -401,7 +401,7 @@ def test_busy_role_is_tried_again() -> None:
     aws.fail_on("iam:UpdateAssumeRolePolicy", busy, busy)
     assert rows(finish(aws, clock=clock)) == []
     assert stored(aws) == [POD_IDENTITY]
-    # The first pause is that between the record and the next read.
+    # The first pause follows the request for the record.
     assert clock.pauses == [0.5, 0.5, 1.0]
 
 
@@ -607,7 +607,7 @@ def test_record_of_added_statements(
 ) -> None:
     aws = account(*statements, tags={"team": "pay", **present})
     migrants = [WIDE if wide else migrant()]
-    # A check mode reports changes of trust policies, and the record is none.
+    # The check mode reports only changes of trust policies.
     assert editor(aws, check_mode=True).record_grants(migrants) == TrustRun([], [])
     assert aws.writes == []
     assert editor(aws).record_grants(migrants) == TrustRun([], [])
@@ -655,7 +655,7 @@ def test_role_without_place_for_the_record_of_added_statements() -> None:
     assert TAG not in tags(aws)
 
 
-def test_record_of_added_statements_that_iam_does_not_show() -> None:
+def test_invisible_record_of_added_statements() -> None:
     aws = account(irsa(API))
     aws.replace("iam:TagRole", lambda _parameters: {})
     run = editor(aws).record_grants([migrant()])
@@ -784,14 +784,14 @@ def test_denied_update_keeps_the_record() -> None:
 
 
 @pytest.mark.parametrize("here_first", [True, False])
-def test_statement_for_the_account_stays_for_the_second_cluster(here_first: bool) -> None:
+def test_last_cluster_removes_the_statement_for_the_account(here_first: bool) -> None:
     aws = account(irsa(API))
-    here, there = editor(aws), other_editor(aws)
-    here.record_grants([WIDE])
+    editor_here, editor_elsewhere = editor(aws), other_editor(aws)
+    editor_here.record_grants([WIDE])
     extend(aws, HERE, True)
-    there.record_grants([WIDE])
+    editor_elsewhere.record_grants([WIDE])
     assert tags(aws) == {TAG: "account", OTHER_TAG: "account"}
-    first, second = (here, there) if here_first else (there, here)
+    first, second = (editor_here, editor_elsewhere) if here_first else (editor_elsewhere, editor_here)
     assert first.revoke_grants([WIDE]) == TrustRun([], [])
     assert stored(aws) == [irsa(API), ACCOUNT_STATEMENT]
     assert [change.after for change in second.revoke_grants([WIDE]).changes] == [trust(irsa(API))]
@@ -802,19 +802,19 @@ def test_statement_for_the_account_of_one_cluster_is_not_kept_for_the_other() ->
     aws = account(irsa(API))
     other_editor(aws).record_grants([migrant()])
     extend(aws, OTHER, False)
-    before = stored(aws)
+    initial = stored(aws)
     editor(aws).record_grants([WIDE])
     extend(aws, HERE, True)
     assert tags(aws) == {TAG: "account", OTHER_TAG: "workload"}
     editor(aws).revoke_grants([WIDE])
-    assert (stored(aws), tags(aws)) == (before, {OTHER_TAG: "workload"})
+    assert (stored(aws), tags(aws)) == (initial, {OTHER_TAG: "workload"})
 
 
 def test_rollback_of_one_cluster_keeps_the_access_of_the_other() -> None:
     aws = account(irsa(API), irsa_elsewhere(API))
     other_editor(aws).record_grants([WIDE])
     extend(aws, OTHER, True)
-    # The statement for the account includes the service account, so the engine adds none of its own.
+    # The statement for the account includes the service account, so the engine adds no further statement.
     editor(aws).record_grants([migrant()])
     extend(aws, HERE, False)
     assert rows(finish(aws)) == []
@@ -861,7 +861,7 @@ drawn_operations = st.lists(
 
 
 def operate(aws: FakeAws, is_here: bool, operation: str, fails_at: int = 0) -> None:
-    """Do one operation of a migration for a cluster; request number ``fails_at`` of the editor is denied, 0 for none."""
+    """Run an operation of a migration for a cluster; request number ``fails_at`` of the editor is denied, 0 for none."""
     cluster, made = (HERE, editor(aws)) if is_here else (OTHER, other_editor(aws))
     users = [migrant(disable_session_tags=operation == "record wide")]
     if operation == "revoke":
@@ -977,8 +977,8 @@ ADMINISTRATOR, READ_ONLY = (
 
 def add_managed_policy(aws: FakeAws, arn: str, *actions: str) -> None:
     """Add a policy of AWS, which a bulk read does not return."""
-    own = create_policy(aws, arn.rpartition("/")[2], *actions)
-    aws.iam.policies[arn] = aws.iam.policies.pop(own)
+    created_arn = create_policy(aws, arn.rpartition("/")[2], *actions)
+    aws.iam.policies[arn] = aws.iam.policies.pop(created_arn)
 
 
 def account_with_managed_policies() -> FakeAws:
