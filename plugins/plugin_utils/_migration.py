@@ -179,6 +179,7 @@ class Migration:
     _findings: list[Finding] = field(default_factory=list)
     _waiting: dict[WorkloadKey, datetime] = field(default_factory=dict)
     _stopped: str = ""
+    _kept: frozenset[WorkloadKey] = frozenset()
 
     def __post_init__(self) -> None:
         self._steps = Steps(str(self.values["cluster_name"]), displays=not self.task.keywords.no_log)
@@ -226,6 +227,7 @@ class Migration:
             self.task.check_mode,
             self._stopped,
             frozenset(map(str, self.values.get("ignore", ()))),
+            self._kept,
         )
         if self.options.file:
             text = json.dumps(report_data(self.report), indent=4, sort_keys=True)
@@ -598,9 +600,13 @@ class Migration:
     def _roll_back(self, migrants: Sequence[Migrant]) -> None:
         """Restore IRSA: statements, annotations, then delete the associations and restart the Pods."""
         todo = [migrant for migrant in migrants if self._is_own(migrant)]
-        self._findings += [
-            _not_own(migrant) for migrant in migrants if migrant.stage != "irsa" and migrant not in todo
+        foreign = [
+            migrant
+            for migrant in migrants
+            if migrant.key in self._state.associations and not self._is_own(migrant)
         ]
+        self._kept = frozenset(migrant.key for migrant in foreign)
+        self._findings += map(_not_own, foreign)
         # An earlier rollback may have ended after it deleted these associations.
         half = [migrant for migrant in migrants if is_half_rolled_back(self._state, migrant)]
         if not (todo or half):

@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.evaluation.evaluate import ALLOWED, EXPLICIT_DENY
+from ..._policy.evaluation.evaluate import ALLOWED
 from ..._policy.evaluation.request import ASSUME_ROLE, TAG_SESSION, Subject
 from ..._policy.evaluation.rules import CONDITIONAL
 from ..._policy.permissions.permissions import (
@@ -61,6 +61,11 @@ from ..model.roles import ObservedRole
 from .trust import is_allow, read_principals
 
 _POSSIBLE = (ALLOWED, CONDITIONAL)
+# A policy with which only the Deny statements of other policies matter.
+_EVERYTHING = NamedPolicy(
+    "everything",
+    {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}},
+)
 _NO_PODS = PodCredentials()
 _SHOWN = 5
 
@@ -141,7 +146,7 @@ def is_half_rolled_back(state: MigrationState, migrant: Migrant) -> bool:
         return False
     cluster, role = state.cluster, state.role(migrant.role_arn)
     if role is None:
-        return bool(migrant.pods.agent)
+        return False
     return bool(migrant.pods.agent) or grant_tag(cluster.arn) in role.tags
 
 
@@ -169,6 +174,7 @@ def _migrant(state: MigrationState, key: WorkloadKey, index: _Index) -> Migrant:
     if association is not None and role_arn and association.role_arn.lower() == role_arn.lower():
         stage = "associated" if pods.remaining else "restarted" if account.role_arn else "finished"
     role = state.role(role_arn)
+    role_arn = role.arn if role is not None else role_arn
     disable = association.disable_session_tags if association is not None else False
     notes = [*_notes(account, pods), *_other_roles(index, key, role_arn)]
     if stage == "irsa" and role is not None and (tags_off := _session_tags_off(state, index, key, role)):
@@ -421,14 +427,17 @@ def _session_tags_off(
         names = f"policy {listed(unread, _SHOWN)}" if state.complete else "its policies"
         reason = f"{names} could not be read, so it is not known whether its Pods assume further roles"
         return _tags_off(
-            key, role, reason, "Allow the caller iam:GetAccountAuthorizationDetails and iam:GetPolicyVersion."
+            key,
+            role,
+            reason,
+            "Allow the caller iam:GetAccountAuthorizationDetails, iam:GetPolicy and iam:GetPolicyVersion.",
         )
     documents = _permission_documents(state, role)
     named = {value for _name, document in documents for value in _assumed_roles(document)}
     account_id = state.cluster.account_id
-    candidates = {target.arn: target for target in index.targets.get(role.arn, ())}
+    candidates = {target.arn: target for name in (role.arn, "*") for target in index.targets.get(name, ())}
     if named:
-        everyone = (account_id, f"arn:{state.cluster.partition}:iam::{account_id}:root", "*")
+        everyone = (account_id, f"arn:{state.cluster.partition}:iam::{account_id}:root")
         candidates |= {target.arn: target for name in everyone for target in index.targets.get(name, ())}
     refusing = sorted(
         target.arn
@@ -464,40 +473,37 @@ def _accepts_tags(state: MigrationState, key: WorkloadKey, role: ObservedRole, t
         role_arn=role.arn,
     )
     boundary = role.permissions_boundary
-    layers = permission_layers(
-        [NamedPolicy(name, document) for name, document in _permission_documents(state, role)],
-        NamedPolicy(boundary, state.documents[boundary]) if boundary else None,
-    )
+    limit = NamedPolicy(boundary, state.documents[boundary]) if boundary else None
+    policies = [NamedPolicy(name, document) for name, document in _permission_documents(state, role)]
     context = pod_context(subject, role.tags)
-    own = {
-        action: check_permission(layers, Required(action, target.arn), context).decision
-        for action in (ASSUME_ROLE, TAG_SESSION)
-    }
+
+    def decide(action: str, further: Sequence[NamedPolicy] = ()) -> str:
+        layers = permission_layers([*policies, *further], limit)
+        return check_permission(layers, Required(action, target.arn), context).decision
+
     trust = check_chain(target.trust, subject, target_role_arn=target.arn)
-    direct = check_chain(_only_for(target.trust, role.arn), subject, target_role_arn=target.arn)
+    direct = check_chain(_only_for(target.trust, {role.arn}), subject, target_role_arn=target.arn)
+    # IAM does not document whether the principal "*" counts as such a name.
+    perhaps = check_chain(_only_for(target.trust, {role.arn, "*"}), subject, target_role_arn=target.arn)
     # A possible permission counts for the first action, and only a certain one for the second.
     may_assume = trust.assume_role in _POSSIBLE and (
-        own[ASSUME_ROLE] in _POSSIBLE
-        or (direct.assume_role in _POSSIBLE and own[ASSUME_ROLE] != EXPLICIT_DENY)
+        decide(ASSUME_ROLE) in _POSSIBLE
+        or (perhaps.assume_role in _POSSIBLE and decide(ASSUME_ROLE, [_EVERYTHING]) in _POSSIBLE)
     )
     may_tag = trust.tag_session == ALLOWED and (
-        own[TAG_SESSION] == ALLOWED
-        or (
-            direct.tag_session == ALLOWED
-            and own[TAG_SESSION] not in (EXPLICIT_DENY, CONDITIONAL)
-            and not boundary
-        )
+        decide(TAG_SESSION) == ALLOWED
+        or (direct.tag_session == ALLOWED and decide(TAG_SESSION, [_EVERYTHING]) == ALLOWED)
     )
     return may_tag or not may_assume
 
 
-def _only_for(trust: Document, role_arn: str) -> Document:
-    """Return a trust policy with its Deny statements, and the Allow statements that name the role."""
+def _only_for(trust: Document, names: Collection[str]) -> Document:
+    """Return a trust policy with its Deny statements, and the Allow statements that have one of these principals."""
     statements = [
         entry
         for entry in _statements(trust)
         if isinstance(entry, Mapping)
-        and (entry.get("Effect") == "Deny" or role_arn in read_principals(entry))
+        and (entry.get("Effect") == "Deny" or read_principals(entry) & set(names))
     ]
     nobody = {"Effect": "Deny", "Principal": "*", "Action": "sts:GetFederationToken"}
     return {**trust, "Statement": statements or [nobody]}

@@ -50,7 +50,7 @@ class MigrationReport:
     ``migrants`` are the selected service accounts as they are now, ``changes`` the lines of all changes. ``findings`` are those
     of the runs, in addition to the findings of the service accounts. ``waiting`` has the service accounts that wait for the end
     of their soak time, with this time. ``ignore`` are codes of blockers that the user accepts. ``stopped`` is the reason why the
-    run ended early, or "".
+    run ended early, or "". ``kept`` are service accounts with an association that a rollback keeps.
     """
 
     cluster: Cluster
@@ -63,12 +63,14 @@ class MigrationReport:
     check_mode: bool = False
     stopped: str = ""
     ignore: Collection[str] = ()
+    kept: Collection[WorkloadKey] = ()
 
     @property
     def unreached(self) -> list[Migrant]:
         """Return the service accounts that have not reached the step of the run, without those that the user accepts."""
         if self.options.rollback:
-            return [migrant for migrant in self.migrants if migrant.stage != "irsa" or migrant.pods.agent]
+            left = [migrant for migrant in self.migrants if migrant.key not in self.kept]
+            return [migrant for migrant in left if migrant.stage != "irsa" or migrant.pods.agent]
         return [
             migrant
             for migrant in self.migrants

@@ -109,7 +109,9 @@ def read_roles(
 
 def _read_managed_documents(api: Api, roles: Iterable[ObservedRole], width: int) -> dict[str, Document]:
     """Return the documents of the AWS managed policies of roles, which a bulk read does not return. Leave out unreadable ones."""
-    arns = sorted({arn for role in roles for arn in role.attached if is_aws_managed(arn)})
+    arns = sorted(
+        {arn for role in roles for arn in (*role.attached, role.permissions_boundary) if is_aws_managed(arn)}
+    )
 
     def read(arn: str) -> Document | None:
         try:
@@ -232,17 +234,16 @@ class TrustEditor:
 
     def _with_record(self, role: ObservedRole, wide: Collection[str]) -> TrustEdit | None:
         tag = grant_tag(self.cluster.arn)
-        needed: Grant = "account" if role.arn in wide and self._adds_account_grant(role) else "workload"
+        grants, _rest = read_grants(role.trust)
+        is_granted = TrustGrant(self.cluster.account_id) in grants
+        # A statement for the account that a migration of another cluster adds serves this cluster, too.
+        needs_account = self._is_shared(role) or (role.arn in wide and not is_granted)
+        needed: Grant = "account" if needs_account else "workload"
         if role.tags.get(tag) in (needed, "account"):
             return None
         return TrustEdit(
             role.trust, iam_tag_calls("Role", {"RoleName": role.name}, TagChange({tag: needed}, ()))
         )
-
-    def _adds_account_grant(self, role: ObservedRole) -> bool:
-        """Return whether a migration adds the statement for the whole account, or another cluster's migration has added it."""
-        grants, _rest = read_grants(role.trust)
-        return TrustGrant(self.cluster.account_id) not in grants or self._is_shared(role)
 
     def _is_shared(self, role: ObservedRole) -> bool:
         """Return whether a migration of another cluster has added the statement for the whole account."""
@@ -258,6 +259,8 @@ class TrustEditor:
             return None
         grants, rest = read_grants(role.trust)
         revokes = role.tags[tag] == "account" and grant in grants and not self._is_shared(role)
+        # A trust policy needs at least one statement.
+        revokes = revokes and bool(rest or grants - {grant})
         trust = with_grants(role.trust, rest, grants - {grant}) if revokes else role.trust
         return TrustEdit(trust, (), iam_tag_calls("Role", {"RoleName": role.name}, TagChange({}, (tag,))))
 
@@ -339,23 +342,29 @@ class TrustEditor:
         """
         sent: Sequence[Call] = ()
         for _attempt in self.wait_policy.attempts():
-            raise_if_interrupted()
-            role = self._read(arn)
-            edit = make(role) if role is not None else None
-            if role is None or edit is None:
-                return None
-            if not edit.first or self.check_mode:
-                return role, edit
-            if edit.first != sent:
-                sent = edit.first
+            found = self._look(arn, make)
+            if found is not None and found[1].first != sent and found[1].first and not self.check_mode:
+                sent = found[1].first
                 self._send(sent)
+                found = self._look(arn, make)
+            if found is None or not found[1].first or self.check_mode:
+                return found
         raise _NotVisible
 
+    def _look(
+        self, arn: str, make: Callable[[ObservedRole], TrustEdit | None]
+    ) -> tuple[ObservedRole, TrustEdit] | None:
+        raise_if_interrupted()
+        role = self._read(arn)
+        edit = make(role) if role is not None else None
+        return (role, edit) if role is not None and edit is not None else None
+
     def _read(self, arn: str) -> ObservedRole | None:
-        """Return a role without its attached policies, or None if it does not exist."""
+        """Return a role without its attached policies, or None if no role of the account has this ARN."""
         request = {"RoleName": arn.rpartition("/")[2]}
         response = none_if_missing(lambda: self.api.call("iam", "GetRole", request))
-        return decode_role(response["Role"], ()) if response is not None else None
+        role = decode_role(response["Role"], ()) if response is not None else None
+        return role if role is not None and role.arn == arn else None
 
     def _send(self, calls: Iterable[Call]) -> None:
         for call in calls:

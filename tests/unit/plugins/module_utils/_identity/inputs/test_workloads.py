@@ -299,7 +299,7 @@ def test_no_workloads_are_no_problem() -> None:
 
 
 KNOWN_WORKLOAD = (
-    "namespace, service_account, role, policies, target_role_arn, disable_session_tags, session_policy, "
+    "namespace, service_account, role, policies, addon, target_role_arn, disable_session_tags, session_policy, "
     "tags, required_permissions, create_service_account, create_namespace, service_account_labels, "
     "service_account_annotations"
 )
@@ -861,3 +861,92 @@ def test_single_association_is_checked() -> None:
         "session policy "
         "only without session tags).",
     )
+
+
+@pytest.mark.parametrize(
+    ("addon", "parsed"),
+    [
+        ("aws-ebs-csi-driver", "aws-ebs-csi-driver"),
+        ("adot", "adot"),
+        ("3rd-party", "3rd-party"),
+        ("a" * 100, "a" * 100),
+        pytest.param(None, "", id="null is not set"),
+    ],
+)
+def test_addon_owns_the_association(addon: str | None, parsed: str) -> None:
+    (found,) = parse_workloads([{**workload(), "addon": addon}], CLUSTER)
+    assert found.addon == parsed
+
+
+def test_workload_of_an_addon_has_role_policies_and_required_permissions() -> None:
+    raw = workload(addon="aws-ebs-csi-driver", required_permissions=[{"action": "ec2:CreateVolume"}])
+    defaults = Defaults({"team": "a"}, create_service_accounts=False, create_namespaces=True)
+    (found,) = parse_workloads([raw], CLUSTER, defaults=defaults)
+    assert (found.addon, found.required_permissions) == (
+        "aws-ebs-csi-driver",
+        (RequiredPermission("ec2:CreateVolume", "*"),),
+    )
+    assert found.role is not None
+    assert [spec.name for spec in found.policies] == ["my-policy"]
+
+
+def test_removal_of_a_workload_of_an_addon_needs_no_role() -> None:
+    raw = {"namespace": "default", "service_account": "app", "addon": "adot"}
+    assert parse_workloads([raw], CLUSTER, "absent") == (Workload(key("app"), None, addon="adot"),)
+
+
+ADDON_RULE = "addon must be the name of an EKS add-on such as aws-ebs-csi-driver"
+
+
+@pytest.mark.parametrize(
+    ("addon", "problem"),
+    [
+        ("EBS driver", f"{ADDON_RULE}, got 'EBS driver'."),
+        ("aws_ebs", f"{ADDON_RULE}, got 'aws_ebs'."),
+        ("-adot", f"{ADDON_RULE}, got '-adot'."),
+        ("a" * 101, f"{ADDON_RULE}, got text."),
+        (5, f"{ADDON_RULE}, got 5."),
+        (True, f"{ADDON_RULE}, got True."),
+        (["adot"], f"{ADDON_RULE}, got ['adot']."),
+        ("", f"{ADDON_RULE}, got ''."),
+        (
+            "eks-pod-identity-agent",
+            "addon: the agent has no role. Leave addon out; pod_identity_agent: present installs the agent.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_invalid_addon_is_refused(addon: object, problem: str, state: str) -> None:
+    assert find_problems([{**workload(), "addon": addon}], state) == [f"{PLACE}: {problem}"]
+
+
+NOT_OF_ADDONS: list[tuple[str, Any]] = [
+    ("target_role_arn", TARGET),
+    ("target_role_arn", ""),
+    ("disable_session_tags", False),
+    ("tags", {"team": "a"}),
+    ("create_service_account", False),
+    ("create_namespace", True),
+    ("service_account_labels", {"a": "b"}),
+    ("service_account_annotations", {"a": "b"}),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), NOT_OF_ADDONS)
+def test_key_that_an_addon_does_not_support_is_refused(field: str, value: object) -> None:
+    assert find_problems([workload(addon="adot", **{field: value})]) == [not_of_addon(field)]
+    # Without an add-on, and as null, the key is no problem.
+    assert parse_workloads([workload(**{field: value})], CLUSTER)
+    assert parse_workloads([{**workload(addon="adot"), field: None}], CLUSTER)
+
+
+def not_of_addon(field: str) -> str:
+    return (
+        f"{PLACE}: {field} cannot be set for a service account of an add-on, which EKS creates with its association; leave "
+        f"{field} or addon out."
+    )
+
+
+def test_each_key_that_an_addon_does_not_support_is_reported() -> None:
+    raw = workload(addon="adot", session_policy=SESSION, disable_session_tags=True, tags={"a": "b"})
+    assert find_problems([raw]) == list(map(not_of_addon, ("disable_session_tags", "session_policy", "tags")))

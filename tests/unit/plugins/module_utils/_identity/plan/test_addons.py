@@ -172,6 +172,52 @@ def test_roles_that_are_not_listed_are_kept() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("released", "roles", "remaining"),
+    [
+        ({"snapshot-sa"}, {}, {"ebs-csi-controller-sa": ROLE}),
+        ({"ebs-csi-controller-sa", "snapshot-sa"}, {}, {}),
+        # A service account that has a role, and one that has none.
+        (
+            {"snapshot-sa", "absent-sa"},
+            {"ebs-csi-controller-sa": OTHER_ROLE},
+            {"ebs-csi-controller-sa": OTHER_ROLE},
+        ),
+        ({"snapshot-sa"}, {"snapshot-sa": ROLE}, {"ebs-csi-controller-sa": ROLE}),
+    ],
+)
+def test_released_roles_are_removed_and_others_stay(
+    released: set[str], roles: dict[str, str], remaining: dict[str, str]
+) -> None:
+    present = {"ebs-csi-controller-sa": ROLE, "snapshot-sa": OTHER_ROLE}
+    addon = installed(roles=present, configuration="a: 1")
+    planned = change(spec(released=frozenset(released), roles=roles), addon)
+    assert request(planned) == (
+        "UpdateAddon",
+        {
+            "addonVersion": MIDDLE,
+            "configurationValues": "a: 1",
+            "podIdentityAssociations": [
+                {"serviceAccount": account, "roleArn": arn} for account, arn in sorted(remaining.items())
+            ],
+            "resolveConflicts": "PRESERVE",
+        },
+    )
+    assert (planned.before, planned.after) == ({"roles": present}, {"roles": remaining})
+
+
+@pytest.mark.parametrize(
+    "addon",
+    [
+        pytest.param(None, id="a missing add-on is not installed by a removal"),
+        pytest.param(installed(), id="an add-on without roles"),
+        pytest.param(installed(roles={"snapshot-sa": OTHER_ROLE}), id="an add-on with the role of another"),
+    ],
+)
+def test_removal_of_a_missing_role_changes_nothing(addon: ObservedAddon | None) -> None:
+    assert plan_addon(spec(released=frozenset({"ebs-csi-controller-sa"})), addon, CLUSTER) is None
+
+
 def test_purge_deletes_the_other_roles() -> None:
     planned = change(spec(purge_roles=True), installed(roles={"snapshot-sa": OTHER_ROLE}))
     assert request(planned)[1]["podIdentityAssociations"] == []

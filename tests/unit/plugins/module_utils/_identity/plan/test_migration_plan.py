@@ -294,6 +294,54 @@ def test_facts_of_a_migrant(
     assert migrant.disable_session_tags is disables
 
 
+@pytest.mark.parametrize(
+    ("name", "annotated"),
+    [
+        pytest.param("app", "app", id="same"),
+        pytest.param("app", "APP", id="annotation in upper case"),
+        pytest.param("App", "app", id="role with upper case"),
+        pytest.param("App", "aPP", id="both"),
+    ],
+)
+@pytest.mark.parametrize("associations", [(), (association(arn=role_arn("APP")),)])
+def test_migrant_has_the_arn_of_the_role_as_iam_has_it(
+    name: str, annotated: str, associations: tuple[ObservedAssociation, ...]
+) -> None:
+    annotation = role_arn(annotated)
+    scene = state(
+        account(arn=annotation),
+        associations=associations,
+        roles=(role(irsa(API), POD_IDENTITY, name=name),),
+    )
+    migrant = only(plan_migration(scene))
+    assert migrant.role_arn == role_arn(name)
+    # A rollback restores the annotation as it was.
+    assert migrant.annotations == {ROLE_ANNOTATION: annotation}
+    assert (migrant.stage, migrant.blockers, migrant.notes) == (
+        "restarted" if associations else "irsa",
+        (),
+        (),
+    )
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [
+        pytest.param(state(configured={API: role_arn("APP")}, roles=(MIGRATED,)), id="ConfigMap"),
+        pytest.param(state(associations=(association(arn=role_arn("APP")),), roles=(FINISHED,)), id="record"),
+    ],
+)
+def test_letter_case_of_a_role_without_annotation(scene: MigrationState) -> None:
+    assert only(plan_migration(scene)).role_arn == ROLE
+
+
+@pytest.mark.parametrize(
+    "arn", [role_arn("GONE"), role_arn("path/APP"), "arn:aws:iam::444455556666:role/APP"]
+)
+def test_arn_of_another_role_stays_as_it_is(arn: str) -> None:
+    assert only(plan_migration(state(account(arn=arn), roles=(MIGRATED,)))).role_arn == arn
+
+
 def test_state_finds_roles_of_its_account_only() -> None:
     scene = state(roles=(MIGRATED,))
     assert scene.issuer == Issuer("us-west-2", "EXAMPLE1")
@@ -329,6 +377,16 @@ CONFIG_MAP = (
     "service account shop/api has its role from the ConfigMap pod-identity-webhook in namespace kube-system.",
     "Set the role as annotation of the service account, and remove it from the ConfigMap; then migrate.",
 )
+ADDON = (
+    "MIGRATION_ADDON",
+    "service account shop/api belongs to an EKS add-on, and only the add-on can have its association.",
+    "Apply it as a workload with addon: NAME, and with role: {arn: …, extend_trust: true}; then finish its migration.",
+)
+ADDON_ANNOTATED = (
+    "MIGRATION_ADDON",
+    "EKS has not removed the annotation of service account shop/api yet, which belongs to an add-on.",
+    "Run the step finish again later. EKS removes the annotation some time after the add-on has its association.",
+)
 CLAIMS_REMEDY = "Use session tags instead, such as aws:PrincipalTag/kubernetes-namespace, then migrate."
 LONG = "x" * 300
 
@@ -355,15 +413,31 @@ CLAIMS = (
         pytest.param(state(account(), roles=(MIGRATED,)), [], id="none"),
         pytest.param(
             state(account(is_addon=True), roles=(MIGRATED,)),
-            [
-                (
-                    "MIGRATION_ADDON",
-                    "service account shop/api belongs to an EKS add-on, which would set its annotation again.",
-                    "Give the add-on the role as a pod identity association: module "
-                    "workload_identity.aws.eks_addon_pod_identity.",
-                )
-            ],
+            [ADDON],
             id="add-on",
+        ),
+        pytest.param(state(IrsaAccount(API, is_addon=True)), [ADDON], id="add-on without a role"),
+        pytest.param(
+            state(
+                account(is_addon=True), roles=(MIGRATED,), associations=(association(arn=role_arn("other")),)
+            ),
+            ["MIGRATION_ADDON", "MIGRATION_OTHER_ASSOCIATION"],
+            id="add-on, association with another role",
+        ),
+        pytest.param(
+            state(account(is_addon=True), roles=(MIGRATED,), pods=IRSA_PODS, **HAS_ASSOCIATION),
+            [ADDON_ANNOTATED],
+            id="add-on with association",
+        ),
+        pytest.param(
+            state(account(is_addon=True), roles=(MIGRATED,), pods=AGENT_PODS, **HAS_ASSOCIATION),
+            [ADDON_ANNOTATED],
+            id="add-on after the restart",
+        ),
+        pytest.param(
+            state(IrsaAccount(API, is_addon=True), roles=(FINISHED,), pods=IRSA_PODS, **HAS_ASSOCIATION),
+            [],
+            id="EKS has removed the annotation, Pods with IRSA",
         ),
         pytest.param(state(configured={API: ROLE}, roles=(MIGRATED,)), [CONFIG_MAP], id="ConfigMap"),
         pytest.param(
@@ -808,7 +882,7 @@ TAGS_REMEDY = (
     "Allow sts:TagSession in the trust policies of the further roles; after the migration, set "
     "disable_session_tags: false."
 )
-UNREAD_REMEDY = "Allow the caller iam:GetAccountAuthorizationDetails and iam:GetPolicyVersion."
+UNREAD_REMEDY = "Allow the caller iam:GetAccountAuthorizationDetails, iam:GetPolicy and iam:GetPolicyVersion."
 TAGS_END = (
     " IRSA sends no session tags, so the association of shop/api gets disable_session_tags: true. Then the trust policy cannot "
     "distinguish the workloads of the account."
@@ -1047,7 +1121,21 @@ ELSEWHERE = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
             id="own conditional Deny of TagSession",
         ),
         pytest.param(
+            ACCEPTS_OF_ACCOUNT,
+            [allow(*BOTH_ACTIONS), allow("sts:TagSession", Effect="Deny", Condition=ELSEWHERE)],
+            None,
+            False,
+            id="own Allow and conditional Deny of TagSession",
+        ),
+        pytest.param(
             REFUSES, [allow("sts:AssumeRole", Effect="Deny")], None, True, id="own Deny of AssumeRole"
+        ),
+        pytest.param(
+            REFUSES,
+            [allow("sts:AssumeRole", Effect="Deny", Condition=ELSEWHERE)],
+            None,
+            False,
+            id="own conditional Deny of AssumeRole",
         ),
         pytest.param(
             REFUSES_OF_ACCOUNT,
@@ -1077,8 +1165,18 @@ ELSEWHERE = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
             True,
             id="target denies AssumeRole",
         ),
-        # A boundary limits a direct grant to a role, too; IAM then refuses the first action as well.
-        pytest.param(DIRECT, [], allow("s3:*"), False, id="direct, boundary without sts"),
+        # A boundary limits a direct grant to a role, too: then the role cannot assume the further role at all.
+        pytest.param(DIRECT, [], allow("s3:*"), True, id="direct, boundary without sts"),
+        pytest.param(REFUSES, [], allow("s3:*"), True, id="direct without tags, boundary without sts"),
+        pytest.param(DIRECT, [], allow("sts:*"), True, id="direct, boundary with sts"),
+        pytest.param(DIRECT, [], allow("sts:AssumeRole"), False, id="direct, boundary without TagSession"),
+        pytest.param(
+            DIRECT,
+            [],
+            allow("sts:*", Condition=ELSEWHERE),
+            False,
+            id="direct, conditional boundary",
+        ),
         pytest.param(
             ACCEPTS_OF_ACCOUNT, [allow("sts:*")], allow("s3:*"), True, id="own policy, boundary without sts"
         ),
@@ -1242,7 +1340,7 @@ GRANT, OTHER_GRANT = grant_tag(CLUSTER_ARN), grant_tag(OTHER_CLUSTER_ARN)
             False,
             id="association with another role",
         ),
-        pytest.param({}, AGENT_PODS, {"roles": ()}, True, id="role is gone, Pods with EKS Pod Identity"),
+        pytest.param({}, AGENT_PODS, {"roles": ()}, False, id="role is gone, Pods with EKS Pod Identity"),
         pytest.param({GRANT: "workload"}, IRSA_PODS, {"roles": ()}, False, id="role is gone"),
     ],
 )

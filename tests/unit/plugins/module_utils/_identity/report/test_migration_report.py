@@ -130,6 +130,33 @@ def test_pods_with_eks_pod_identity_are_unreached_in_a_rollback(
 
 
 @pytest.mark.parametrize(
+    ("kept", "unreached"),
+    [
+        pytest.param((), [API, WEB], id="none"),
+        pytest.param((JOB,), [API, WEB], id="one that is rolled back"),
+        pytest.param((API,), [WEB], id="one of two"),
+        pytest.param((API, WEB), [], id="all"),
+    ],
+)
+def test_kept_associations_are_not_unreached_in_a_rollback(
+    kept: Sequence[WorkloadKey], unreached: list[WorkloadKey]
+) -> None:
+    pods = PodCredentials(agent=("a",))
+    made = report(migrant(stage="restarted"), migrant(WEB, pods=pods), migrant(JOB), rollback=True, kept=kept)
+    assert [found.key for found in made.unreached] == unreached
+    count = f"{len(unreached)} of 3 service accounts"
+    names = ", ".join(map(str, unreached))
+    text = f"{count} of {PLACE} did not reach IRSA: {names}. The reasons are above." if unreached else ""
+    assert made.failure == text
+    # The table shows them nevertheless.
+    assert len(migration_rows(made.migrants)) == 3
+
+
+def test_kept_associations_matter_in_a_rollback_only() -> None:
+    assert report(migrant(), step="restart", kept=(API,)).unreached == [migrant()]
+
+
+@pytest.mark.parametrize(
     ("blockers", "ignore", "accepted"),
     [
         pytest.param((), ["MIGRATION_ADDON"], False, id="no blocker"),

@@ -325,7 +325,9 @@ def test_association_of_somebody_else_is_explained(monkeypatch: pytest.MonkeyPat
 def test_failed_agent_is_reported_apart_from_the_workloads() -> None:
     run = converge(FakeAddons(), agent(">=v9.0.0"))
     whole = add_addons(
-        Run(desired(workload()), "present", Observed(group_clusters(CLUSTER)), Plan(), (), (), ()), [run]
+        Run(desired(workload()), "present", Observed(group_clusters(CLUSTER)), Plan(), (), (), ()),
+        [run],
+        first=True,
     )
     assert failure_message(whole, CLUSTER) == (
         "the add-on of cluster my-cluster (account 111122223333, region us-west-2) could not be brought to state present:\n"

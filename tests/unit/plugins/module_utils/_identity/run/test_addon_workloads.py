@@ -1,0 +1,592 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs for workloads whose association belongs to an EKS add-on: check mode, changes, refusals, failures, teardown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import (
+    AddonSpec,
+    ObservedAddon,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    group_clusters,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import State
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import Failure
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.addons import addon_target
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.addons import (
+    AddonRun,
+    refusals,
+    role_runs,
+    with_addon_associations,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import (
+    Order,
+    Performed,
+    perform,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
+    build_result,
+    failure_message,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER,
+    HERE,
+    OTHER_CLUSTER,
+    REGION,
+    TRUST_BARE,
+    FakeAws,
+    Raw,
+    create_association,
+    create_role,
+    desired,
+    engine,
+    fleet_engine,
+    key,
+    members,
+    named,
+    policy,
+    policy_arn,
+    role_arn,
+    wait_policy,
+    workload,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_iam import (
+    refusal,
+)
+
+EBS, EFS, AGENT = "aws-ebs-csi-driver", "aws-efs-csi-driver", "eks-pod-identity-agent"
+DRIVER, SNAPSHOTS, FILES = "ebs-csi-controller-sa", "ebs-snapshot-sa", "efs-csi-controller-sa"
+ACCEPTED = {EBS: (DRIVER, SNAPSHOTS), EFS: (FILES,), AGENT: ()}
+VERSION = "v1.50.1-eksbuild.1"
+DENIED = classify("eks:UpdateAddon", "AccessDeniedException", "not authorized")
+
+
+class AwsWithAddons(FakeAws):
+    """AWS with EKS add-ons, which own associations in kube-system. An operation of EKS on an add-on ends at once."""
+
+    def __init__(self, *installed: str) -> None:
+        super().__init__()
+        self.addons: dict[tuple[str, str], dict[str, Any]] = {}
+        for operation in ("CreateAddon", "DescribeAddon", "UpdateAddon", "DescribeAddonConfiguration"):
+            self.replace(f"eks:{operation}", getattr(self, f"_{operation}"))
+        for name in (AGENT, *installed):
+            self.install(name)
+
+    def install(self, name: str, cluster: str = CLUSTER) -> dict[str, Any]:
+        addon: dict[str, Any] = {
+            "addonName": name,
+            "addonArn": f"arn:aws:eks:{REGION}:{ACCOUNT}:addon/{cluster}/{name}/1",
+            "addonVersion": VERSION,
+            "status": "ACTIVE",
+        }
+        self.addons[cluster, name] = addon
+        return addon
+
+    @property
+    def associated(self) -> list[tuple[str, str, str]]:
+        """Return service account, role and add-on of each association; "" for an association without an add-on."""
+        return [
+            (
+                f"{row['namespace']}/{row['serviceAccount']}",
+                row["roleArn"].rpartition("/")[2],
+                "".join(row.get("ownerArn", "").split("/")[2:3]),
+            )
+            for row in self.eks.state()
+        ]
+
+    def _found(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        addon = self.addons.get((parameters["clusterName"], parameters["addonName"]))
+        if addon is None:
+            raise refusal("ResourceNotFoundException", f"No addon: {parameters['addonName']}")
+        return addon
+
+    def _DescribeAddon(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        return {"addon": dict(self._found(parameters))}
+
+    def _DescribeAddonConfiguration(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        accounts = ACCEPTED[parameters["addonName"]]
+        return {"podIdentityConfiguration": [{"serviceAccount": account} for account in accounts]}
+
+    def _CreateAddon(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        addon = self.install(parameters["addonName"], parameters["clusterName"])
+        try:
+            self._give(addon, parameters)
+        except Exception:
+            del self.addons[parameters["clusterName"], parameters["addonName"]]
+            raise
+        return {"addon": dict(addon)}
+
+    def _UpdateAddon(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        self._give(self._found(parameters), parameters)
+        return {"update": {}}
+
+    def _give(self, addon: dict[str, Any], parameters: Mapping[str, Any]) -> None:
+        """Replace all associations of an add-on by a list, if the request has a list."""
+        if "podIdentityAssociations" not in parameters:
+            return
+        roles = {part["serviceAccount"]: part["roleArn"] for part in parameters["podIdentityAssociations"]}
+        unknown = roles.keys() - set(ACCEPTED[addon["addonName"]])
+        if unknown:
+            raise refusal("InvalidParameterException", f"Service account {min(unknown)} is not supported")
+        cluster, owner = parameters["clusterName"], addon["addonArn"]
+        arns = []
+        for row in list(self.eks.associations.values()):
+            if row.get("ownerArn") != owner:
+                continue
+            place = {"clusterName": cluster, "associationId": row["associationId"]}
+            arn = roles.pop(row["serviceAccount"], None)
+            if arn is None:
+                self.eks.DeletePodIdentityAssociation(place)
+                continue
+            self.eks.UpdatePodIdentityAssociation({**place, "roleArn": arn})
+            arns.append(row["associationArn"])
+        for account, arn in roles.items():
+            request = {
+                "clusterName": cluster,
+                "namespace": "kube-system",
+                "serviceAccount": account,
+                "roleArn": arn,
+                "ownerArn": owner,
+            }
+            arns.append(self.eks.CreatePodIdentityAssociation(request)["association"]["associationArn"])
+        addon["podIdentityAssociations"] = arns
+
+
+def entry(account: str = DRIVER, addon: str = EBS, role: str = "ebs", **more: Any) -> Raw:
+    """Return the input for one workload of an add-on."""
+    return workload(
+        account, "kube-system", **{"addon": addon, "role": {"name": role}, "policies": [policy(role)], **more}
+    )
+
+
+def execute(
+    aws: AwsWithAddons, *raw: Raw, state: str = "present", check_mode: bool = False, **options: Any
+) -> Performed:
+    config = desired(*raw, state=state, **options)
+    return perform(engine(aws, config, state), config, Order(state, check_mode, verify=True))
+
+
+def changes(performed: Performed) -> list[str]:
+    run = performed.run
+    listed = run.plan.changes if run.check_mode else [done.change for done in run.done]
+    return [named(change) for change in listed]
+
+
+def statuses(performed: Performed) -> dict[str, str]:
+    return {str(item.workload.key): item.status for item in performed.verified or ()}
+
+
+def failures(performed: Performed) -> list[tuple[str, str, str]]:
+    """Return the workload, the resource and the code of each failure."""
+    return [
+        (str(workload), failure.target.label, str(failure.error_code))
+        for failure in performed.run.failures
+        for workload in failure.workloads
+    ]
+
+
+CREATION = [
+    f"create policy {policy_arn('ebs')}",
+    "create role ebs",
+    f"attach attachment ebs {policy_arn('ebs')}",
+]
+REMOVAL = [
+    f"detach attachment ebs {policy_arn('ebs')}",
+    "delete role ebs",
+    f"delete policy {policy_arn('ebs')}",
+]
+
+
+@pytest.mark.parametrize(("installed", "action"), [((EBS,), "update"), ((), "create")])
+def test_addon_gets_and_loses_its_role(installed: tuple[str, ...], action: str) -> None:
+    aws = AwsWithAddons(*installed)
+    initial = aws.state()
+    passed = {f"kube-system/{DRIVER}": "pass"}
+    creation = [*CREATION, f"{action} addon {EBS}"]
+
+    planned = execute(aws, entry(), check_mode=True)
+    assert (changes(planned), statuses(planned), failures(planned)) == (creation, passed, [])
+    assert (aws.writes, aws.state()) == ([], initial)
+
+    created = execute(aws, entry())
+    assert (changes(created), statuses(created), failures(created)) == (creation, passed, [])
+    assert aws.associated == [(f"kube-system/{DRIVER}", "ebs", EBS)]
+    (row,) = build_result(created.run, False)["workloads"]
+    assert (row["status"], row["role_arn"]) == ("changed", role_arn("ebs"))
+
+    for check_mode in (True, False):
+        unchanged = execute(aws, entry(), check_mode=check_mode)
+        assert (changes(unchanged), statuses(unchanged), unchanged.run.findings) == ([], passed, ())
+
+    moved_changes = [
+        f"create policy {policy_arn('new')}",
+        "create role new",
+        f"attach attachment new {policy_arn('new')}",
+        f"update addon {EBS}",
+    ]
+    for check_mode in (True, False):
+        moved = execute(aws, entry(role="new"), check_mode=check_mode)
+        assert (changes(moved), statuses(moved), failures(moved)) == (moved_changes, passed, [])
+    assert aws.associated == [(f"kube-system/{DRIVER}", "new", EBS)]
+    again = execute(aws, entry(role="new"))
+    assert (changes(again), statuses(again)) == ([], passed)
+
+    back = execute(aws, entry())
+    assert changes(back) == [f"update addon {EBS}"]
+    removal = [f"update addon {EBS}", *REMOVAL]
+    for check_mode in (True, False):
+        removed = execute(aws, entry(), state="absent", check_mode=check_mode)
+        assert (changes(removed), failures(removed), removed.run.findings) == (removal, [], ())
+    assert (aws.associated, list(aws.iam.roles)) == ([], ["new"])
+    # The teardown keeps the add-on.
+    assert (CLUSTER, EBS) in aws.addons
+    for check_mode in (True, False):
+        assert changes(execute(aws, entry(), state="absent", check_mode=check_mode)) == []
+
+
+def test_two_service_accounts_of_one_addon_take_one_update() -> None:
+    aws = AwsWithAddons(EBS)
+    both = [entry(SNAPSHOTS, role="snapshots"), entry()]
+    created = execute(aws, *both)
+    assert (changes(created)[-1], set(statuses(created).values())) == (f"update addon {EBS}", {"pass"})
+    (update,) = aws.parameters("eks:UpdateAddon")
+    assert update["podIdentityAssociations"] == [
+        {"serviceAccount": DRIVER, "roleArn": role_arn("ebs")},
+        {"serviceAccount": SNAPSHOTS, "roleArn": role_arn("snapshots")},
+    ]
+    (row,) = [row for row in build_result(created.run, False)["changes"] if row["resource"] == "addon"]
+    assert (row["workload"], row["shared_with"]) == (
+        f"kube-system/{SNAPSHOTS}",
+        [f"kube-system/{DRIVER}"],
+    )
+    assert changes(execute(aws, *both)) == []
+    # A workload that is not in the run keeps its role.
+    assert changes(execute(aws, entry())) == []
+    removed = execute(aws, entry(), state="absent")
+    assert (changes(removed), failures(removed)) == ([f"update addon {EBS}", *REMOVAL], [])
+    assert aws.associated == [(f"kube-system/{SNAPSHOTS}", "snapshots", EBS)]
+
+
+def test_two_addons_are_updated_apart() -> None:
+    aws = AwsWithAddons(EBS)
+    both = [entry(), entry(FILES, EFS, "efs")]
+    for check_mode in (True, False):
+        created = execute(aws, *both, check_mode=check_mode)
+        assert changes(created)[-2:] == [f"update addon {EBS}", f"create addon {EFS}"]
+        assert set(statuses(created).values()) == {"pass"}
+    assert aws.associated == [(f"kube-system/{DRIVER}", "ebs", EBS), (f"kube-system/{FILES}", "efs", EFS)]
+    assert changes(execute(aws, *both)) == []
+    aws.fail_on("eks:UpdateAddon", DENIED)
+    removed = execute(aws, *both, state="absent")
+    assert failures(removed) == [(f"kube-system/{DRIVER}", f"addon {EBS}", "AccessDeniedException")]
+    assert (aws.associated, list(aws.iam.roles)) == ([(f"kube-system/{DRIVER}", "ebs", EBS)], ["ebs"])
+
+
+def test_addon_of_each_cluster_gets_the_shared_role() -> None:
+    aws = AwsWithAddons(EBS)
+    for name in (EBS, AGENT):
+        aws.install(name, OTHER_CLUSTER)
+    here, there = desired(entry()), desired(entry(), cluster=OTHER_CLUSTER)
+    config = replace(here, workloads=(*here.workloads, *there.workloads))
+
+    def execute_all(state: State = "present", check_mode: bool = False) -> Performed:
+        runner, fleet = fleet_engine(aws, members(config), config.options, state)
+        return perform(runner, fleet.desired, Order(state, check_mode, verify=True))
+
+    twice = [f"update addon {EBS}"] * 2
+    for check_mode in (True, False):
+        created = execute_all(check_mode=check_mode)
+        assert (changes(created), failures(created)) == ([*CREATION, *twice], [])
+        assert [item.status for item in created.verified or ()] == ["pass", "pass"]
+    # Each cluster has the change of its add-on.
+    for name in created.run.observed.clusters.members:
+        rows = build_result(created.run, False, name)["changes"]
+        assert [row["resource"] for row in rows] == ["policy", "role", "attachment", "addon"]
+    assert changes(execute_all()) == []
+    for check_mode in (True, False):
+        removed = execute_all("absent", check_mode)
+        assert (changes(removed), failures(removed)) == ([*twice, *REMOVAL], [])
+    assert aws.associated == []
+
+
+def test_new_role_is_offered_until_eks_knows_it() -> None:
+    aws = AwsWithAddons(EBS)
+    aws.eks.lag = 3
+    assert statuses(execute(aws, entry())) == {f"kube-system/{DRIVER}": "pass"}
+    assert len(aws.parameters("eks:UpdateAddon")) == 4
+
+
+REFUSED = (
+    f"version {VERSION} of the add-on does not accept roles for these service accounts: ebs-csi-node-sa; it accepts roles for "
+    f"{DRIVER}, {SNAPSHOTS}.",
+    "Correct the service accounts, or choose another version of the add-on. To list the service accounts of a version: aws eks "
+    f"describe-addon-configuration --addon-name {EBS} --addon-version {VERSION}",
+)
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_refused_service_account_changes_nothing(check_mode: bool) -> None:
+    aws = AwsWithAddons(EBS)
+    initial = aws.state()
+    refused = execute(aws, entry("ebs-csi-node-sa"), check_mode=check_mode)
+    (failure,) = refused.run.failures
+    assert (failure.error_code, failure.action, failure.message, failure.remedy) == (
+        "ADDON_ROLE_NOT_SUPPORTED",
+        "read",
+        *REFUSED,
+    )
+    assert failures(refused) == [
+        ("kube-system/ebs-csi-node-sa", "association kube-system/ebs-csi-node-sa", "ADDON_ROLE_NOT_SUPPORTED")
+    ]
+    assert (changes(refused), aws.writes, aws.state()) == ([], [], initial)
+    assert statuses(refused) == {"kube-system/ebs-csi-node-sa": "fail"}
+
+
+def test_refused_service_account_does_not_stop_other_workloads() -> None:
+    aws = AwsWithAddons(EBS)
+    refused = execute(aws, entry("ebs-csi-node-sa"), entry(FILES, EFS, "efs"), workload("app"))
+    assert [name for name, _target, _code in failures(refused)] == ["kube-system/ebs-csi-node-sa"]
+    assert statuses(refused) == {
+        "kube-system/ebs-csi-node-sa": "fail",
+        f"kube-system/{FILES}": "pass",
+        "default/app": "pass",
+    }
+    assert aws.associated == [("default/app", "my-role", ""), (f"kube-system/{FILES}", "efs", EFS)]
+
+
+def test_role_is_kept_if_the_addon_is_not_updated() -> None:
+    aws = AwsWithAddons(EBS)
+    aws.fail_on("eks:UpdateAddon", DENIED)
+    denied = execute(aws, entry(), workload("app"))
+    assert failures(denied) == [(f"kube-system/{DRIVER}", f"addon {EBS}", "AccessDeniedException")]
+    assert failure_message(denied.run, HERE) == (
+        f"1 of 2 workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could not be brought to state present:\n"
+        f"- kube-system/{DRIVER}: update addon {EBS}: AccessDeniedException: eks:UpdateAddon: not authorized. Allow the caller "
+        "this action on this resource. A service control policy or a permissions boundary can also deny it.\n"
+        "The other workloads succeeded; a rerun applies the rest."
+    )
+    result = build_result(denied.run, False)
+    assert [(row["service_account"], row["status"]) for row in result["workloads"]] == [
+        (DRIVER, "failed"),
+        ("app", "changed"),
+    ]
+    assert statuses(denied) == {f"kube-system/{DRIVER}": "fail", "default/app": "pass"}
+    assert (aws.associated, list(aws.iam.roles)) == ([("default/app", "my-role", "")], ["ebs", "my-role"])
+    assert changes(execute(aws, entry(), workload("app"))) == [f"update addon {EBS}"]
+
+
+@pytest.mark.parametrize("owner", ["", EFS])
+def test_existing_association_is_not_taken_over(owner: str) -> None:
+    aws = AwsWithAddons(EBS, EFS)
+    arn = {"ownerArn": aws.addons[CLUSTER, EFS]["addonArn"]} if owner else {}
+    create_role(aws, "other", TRUST_BARE)
+    identifier = create_association(aws, DRIVER, "other", "kube-system", **arn)
+    performed = execute(aws, entry())
+    assert failures(performed) == [(f"kube-system/{DRIVER}", f"addon {EBS}", "ADDON_ASSOCIATION_EXISTS")]
+    assert performed.run.failures[0].message.endswith(
+        f"Association already exists: {identifier}. An add-on cannot take over an existing association."
+    )
+    assert aws.associated == [(f"kube-system/{DRIVER}", "other", owner)]
+    # Check mode reads the association, and reports it with the verification.
+    planned = execute(aws, entry(), check_mode=True)
+    assert [str(finding.code) for item in planned.verified or () for finding in item.findings] == [
+        "ADDON_ASSOCIATION_EXISTS"
+    ]
+
+
+SHARED = [entry(), workload("app", role={"name": "ebs"}, policies=[policy("ebs")])]
+
+
+def granted(aws: AwsWithAddons) -> list[str]:
+    """Return the service accounts that the trust policy of the shared role allows."""
+    statements = aws.state()["roles"]["ebs"]["trust"]["Statement"]
+    return sorted(
+        part["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"] for part in statements
+    )
+
+
+def test_addon_and_ordinary_workload_share_a_role() -> None:
+    aws = AwsWithAddons(EBS)
+    creation = [*CREATION, "create association default/app", f"update addon {EBS}"]
+    for check_mode in (True, False):
+        created = execute(aws, *SHARED, check_mode=check_mode)
+        assert (changes(created), set(statuses(created).values())) == (creation, {"pass"})
+    assert granted(aws) == ["app", DRIVER]
+    assert changes(execute(aws, *SHARED)) == []
+
+    for check_mode in (True, False):
+        removed = execute(aws, SHARED[0], state="absent", check_mode=check_mode)
+        assert changes(removed) == [f"update addon {EBS}", "update trust_policy ebs"]
+        assert [str(finding.code) for finding in removed.run.findings] == [
+            "ROLE_STILL_USED",
+            "POLICY_STILL_USED",
+        ]
+    assert (granted(aws), aws.associated) == (["app"], [("default/app", "ebs", "")])
+
+    assert changes(execute(aws, *SHARED)) == ["update trust_policy ebs", f"update addon {EBS}"]
+    removal = [f"update addon {EBS}", "delete association default/app", *REMOVAL]
+    for check_mode in (True, False):
+        assert changes(execute(aws, *SHARED, state="absent", check_mode=check_mode)) == removal
+    assert (aws.associated, aws.iam.roles) == ([], {})
+
+
+def test_shared_role_is_kept_if_the_addon_keeps_its_association() -> None:
+    aws = AwsWithAddons(EBS)
+    execute(aws, *SHARED)
+    aws.fail_on("eks:UpdateAddon", DENIED)
+    removed = execute(aws, *SHARED, state="absent")
+    assert failures(removed) == [(f"kube-system/{DRIVER}", f"addon {EBS}", "AccessDeniedException")]
+    assert changes(removed) == ["delete association default/app", "update trust_policy ebs"]
+    assert (granted(aws), aws.associated) == ([DRIVER], [(f"kube-system/{DRIVER}", "ebs", EBS)])
+    assert aws.iam.roles["ebs"]["attached"] == [policy_arn("ebs")]
+    assert changes(execute(aws, *SHARED, state="absent")) == [f"update addon {EBS}", *REMOVAL]
+
+
+def test_teardown_keeps_the_role_of_an_addon_that_fails() -> None:
+    aws = AwsWithAddons(EBS)
+    execute(aws, entry(), workload("app"))
+    aws.fail_on("eks:UpdateAddon", DENIED)
+    removed = execute(aws, entry(), workload("app"), state="absent")
+    assert failures(removed) == [(f"kube-system/{DRIVER}", f"addon {EBS}", "AccessDeniedException")]
+    assert (aws.associated, list(aws.iam.roles)) == ([(f"kube-system/{DRIVER}", "ebs", EBS)], ["ebs"])
+    assert changes(execute(aws, entry(), workload("app"), state="absent")) == [
+        f"update addon {EBS}",
+        *REMOVAL,
+    ]
+
+
+def test_teardown_without_a_role_removes_only_the_association() -> None:
+    aws = AwsWithAddons(EBS)
+    execute(aws, entry())
+    removed = execute(aws, entry() | {"role": None, "policies": None}, state="absent")
+    assert (changes(removed), failures(removed)) == ([f"update addon {EBS}"], [])
+    assert (aws.associated, list(aws.iam.roles)) == ([], ["ebs"])
+
+
+def test_teardown_of_a_missing_addon_deletes_the_role() -> None:
+    aws = AwsWithAddons(EBS)
+    execute(aws, entry())
+    # Somebody deleted the add-on, and with it the association.
+    aws.eks.associations.clear()
+    del aws.addons[CLUSTER, EBS]
+    for check_mode in (True, False):
+        removed = execute(aws, entry(), state="absent", check_mode=check_mode)
+        assert (changes(removed), failures(removed)) == (REMOVAL, [])
+    assert (CLUSTER, EBS) not in aws.addons
+
+
+def test_existing_role_of_an_addon_gets_only_a_grant() -> None:
+    aws = AwsWithAddons(EBS)
+    create_role(aws, "existing")
+    raw = entry(policies=[]) | {"role": {"arn": role_arn("existing"), "extend_trust": True}}
+    both = ["update trust_policy existing", f"update addon {EBS}"]
+    assert changes(execute(aws, raw)) == both
+    assert aws.associated == [(f"kube-system/{DRIVER}", "existing", EBS)]
+    assert changes(execute(aws, raw, state="absent")) == both[::-1]
+
+
+def test_purge_keeps_the_association_of_a_listed_and_of_an_unlisted_addon() -> None:
+    aws = AwsWithAddons(EBS, EFS)
+    execute(aws, entry(), entry(FILES, EFS, "efs"), workload("app"))
+    config = desired(entry())
+    order = Order("present", verify=True, purge=PurgeScope())
+    purged = perform(engine(aws, config), config, order)
+    assert (changes(purged)[0], failures(purged)) == ("delete association default/app", [])
+    assert aws.associated == [(f"kube-system/{DRIVER}", "ebs", EBS), (f"kube-system/{FILES}", "efs", EFS)]
+    assert changes(perform(engine(aws, config), config, order)) == []
+
+
+def test_unexpected_error_of_an_addon_ends_the_run_with_its_completed_changes() -> None:
+    aws = AwsWithAddons(EBS)
+
+    def fail(_parameters: Mapping[str, Any]) -> dict[str, Any]:
+        raise RuntimeError("unexpected")
+
+    aws.replace("eks:UpdateAddon", fail)
+    performed = execute(aws, entry())
+    assert (performed.verified, performed.guard.cause is not None) == (None, True)
+    assert (changes(performed), [code for *_rest, code in failures(performed)]) == (
+        CREATION,
+        ["INTERNAL_ERROR"],
+    )
+
+
+# The parts
+
+
+def runs_for(*raw: Raw, state: State = "present", cluster: str = CLUSTER) -> list[AddonRun]:
+    config = desired(*raw, state=state, cluster=cluster)
+    return role_runs(FakeAws(), group_clusters(HERE), config.workloads, state, wait_policy(), check_mode=True)
+
+
+@pytest.mark.parametrize(
+    ("state", "roles", "released"),
+    [
+        ("present", {DRIVER: role_arn("ebs"), SNAPSHOTS: role_arn("snapshots")}, frozenset()),
+        ("absent", {}, frozenset({DRIVER, SNAPSHOTS})),
+    ],
+)
+def test_each_addon_of_the_workloads_has_one_run(
+    state: State, roles: dict[str, str], released: frozenset[str]
+) -> None:
+    raw = [workload("app"), entry(FILES, EFS, "efs"), entry(SNAPSHOTS, role="snapshots"), entry()]
+    first, second = runs_for(*raw, state=state)
+    assert first.spec == AddonSpec(EBS, roles=roles, released=released)
+    assert first.keys == (key(SNAPSHOTS, "kube-system"), key(DRIVER, "kube-system"))
+    assert (second.spec.name, second.keys) == (EFS, (key(FILES, "kube-system"),))
+    # EKS installs Pods, which takes longer than a change in IAM.
+    assert {run.wait_policy.timeout for run in (first, second)} == {300.0}
+
+
+def test_workloads_of_other_clusters_and_without_an_addon_have_no_run() -> None:
+    assert runs_for(entry(), cluster=OTHER_CLUSTER) == []
+    assert runs_for(workload("app")) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "found"), [(Code.ADDON_ROLE_NOT_SUPPORTED, True), ("AccessDeniedException", False)]
+)
+def test_refusals_are_findings_of_this_collection(code: str, found: bool) -> None:
+    (run,) = runs_for(entry(), entry(SNAPSHOTS, role="snapshots"))
+    assert refusals([run]) == ()
+    run.failure = Failure((), addon_target(EBS, CLUSTER), "update", code, "it is so.", "Change it.")
+    assert refusals([run]) == (
+        tuple(Finding(code, "it is so.", "Change it.", key, raised_as="error") for key in run.keys)
+        if found
+        else ()
+    )
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_predicted_association_belongs_to_the_addon(installed: bool) -> None:
+    aws = AwsWithAddons(*([EBS] if installed else []))
+    planned = execute(aws, entry(), check_mode=True)
+    found = planned.observed.associations[key(DRIVER, "kube-system")]
+    assert (found.role_arn, found.association_id) == (role_arn("ebs"), "")
+    assert found.owner_arn == (
+        aws.addons[CLUSTER, EBS]["addonArn"] if installed else f"addon/{CLUSTER}/{EBS}/"
+    )
+    assert planned.observed.role_users[role_arn("ebs").lower()] == (key(DRIVER, "kube-system"),)
+    assert AwsWithAddons().eks.associations == {}
+
+
+def test_failed_addon_predicts_no_association() -> None:
+    (run,) = runs_for(entry())
+    observed = Observed(group_clusters(HERE))
+    run.addon = ObservedAddon(EBS, "arn:addon", "ACTIVE", VERSION, roles={DRIVER: role_arn("ebs")})
+    assert list(with_addon_associations(observed, [run]).associations) == [key(DRIVER, "kube-system")]
+    run.failure = Failure((), addon_target(EBS, CLUSTER), "update", "AccessDeniedException", "no.", "")
+    assert with_addon_associations(observed, [run]).associations == {}
