@@ -259,8 +259,8 @@ def test_addon_gets_and_loses_its_role(installed: tuple[str, ...], action: str) 
 
 def test_two_service_accounts_of_one_addon_take_one_update() -> None:
     aws = AwsWithAddons(EBS)
-    both = [entry(SNAPSHOTS, role="snapshots"), entry()]
-    created = execute(aws, *both)
+    workloads = [entry(SNAPSHOTS, role="snapshots"), entry()]
+    created = execute(aws, *workloads)
     assert (changes(created)[-1], set(statuses(created).values())) == (f"update addon {EBS}", {"pass"})
     (update,) = aws.parameters("eks:UpdateAddon")
     assert update["podIdentityAssociations"] == [
@@ -272,7 +272,7 @@ def test_two_service_accounts_of_one_addon_take_one_update() -> None:
         f"kube-system/{SNAPSHOTS}",
         [f"kube-system/{DRIVER}"],
     )
-    assert changes(execute(aws, *both)) == []
+    assert changes(execute(aws, *workloads)) == []
     # A workload that is not in the run keeps its role.
     assert changes(execute(aws, entry())) == []
     removed = execute(aws, entry(), state="absent")
@@ -280,17 +280,17 @@ def test_two_service_accounts_of_one_addon_take_one_update() -> None:
     assert aws.associated == [(f"kube-system/{SNAPSHOTS}", "snapshots", EBS)]
 
 
-def test_two_addons_are_updated_apart() -> None:
+def test_two_addons_take_two_updates() -> None:
     aws = AwsWithAddons(EBS)
-    both = [entry(), entry(FILES, EFS, "efs")]
+    workloads = [entry(), entry(FILES, EFS, "efs")]
     for check_mode in (True, False):
-        created = execute(aws, *both, check_mode=check_mode)
+        created = execute(aws, *workloads, check_mode=check_mode)
         assert changes(created)[-2:] == [f"update addon {EBS}", f"create addon {EFS}"]
         assert set(statuses(created).values()) == {"pass"}
     assert aws.associated == [(f"kube-system/{DRIVER}", "ebs", EBS), (f"kube-system/{FILES}", "efs", EFS)]
-    assert changes(execute(aws, *both)) == []
+    assert changes(execute(aws, *workloads)) == []
     aws.fail_on("eks:UpdateAddon", DENIED)
-    removed = execute(aws, *both, state="absent")
+    removed = execute(aws, *workloads, state="absent")
     assert failures(removed) == [(f"kube-system/{DRIVER}", f"addon {EBS}", "AccessDeniedException")]
     assert (aws.associated, list(aws.iam.roles)) == ([(f"kube-system/{DRIVER}", "ebs", EBS)], ["ebs"])
 
@@ -299,8 +299,8 @@ def test_addon_of_each_cluster_gets_the_shared_role() -> None:
     aws = AwsWithAddons(EBS)
     for name in (EBS, AGENT):
         aws.install(name, OTHER_CLUSTER)
-    here, there = desired(entry()), desired(entry(), cluster=OTHER_CLUSTER)
-    config = replace(here, workloads=(*here.workloads, *there.workloads))
+    first, second = desired(entry()), desired(entry(), cluster=OTHER_CLUSTER)
+    config = replace(first, workloads=(*first.workloads, *second.workloads))
 
     def execute_all(state: State = "present", check_mode: bool = False) -> Performed:
         runner, fleet = fleet_engine(aws, members(config), config.options, state)
@@ -338,7 +338,7 @@ REFUSED = (
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
-def test_refused_service_account_changes_nothing(check_mode: bool) -> None:
+def test_refused_service_account_leaves_aws_unchanged(check_mode: bool) -> None:
     aws = AwsWithAddons(EBS)
     initial = aws.state()
     refused = execute(aws, entry("ebs-csi-node-sa"), check_mode=check_mode)
@@ -455,7 +455,7 @@ def test_shared_role_is_kept_if_the_addon_keeps_its_association() -> None:
     assert changes(execute(aws, *SHARED, state="absent")) == [f"update addon {EBS}", *REMOVAL]
 
 
-def test_teardown_keeps_the_role_of_an_addon_that_fails() -> None:
+def test_teardown_keeps_the_role_of_a_failed_addon() -> None:
     aws = AwsWithAddons(EBS)
     execute(aws, entry(), workload("app"))
     aws.fail_on("eks:UpdateAddon", DENIED)
@@ -479,7 +479,7 @@ def test_teardown_without_a_role_removes_only_the_association() -> None:
 def test_teardown_of_a_missing_addon_deletes_the_role() -> None:
     aws = AwsWithAddons(EBS)
     execute(aws, entry())
-    # Somebody deleted the add-on, and with it the association.
+    # Another process deleted the add-on with its association.
     aws.eks.associations.clear()
     del aws.addons[CLUSTER, EBS]
     for check_mode in (True, False):
@@ -492,10 +492,10 @@ def test_existing_role_of_an_addon_gets_only_a_grant() -> None:
     aws = AwsWithAddons(EBS)
     create_role(aws, "existing")
     raw = entry(policies=[]) | {"role": {"arn": role_arn("existing"), "extend_trust": True}}
-    both = ["update trust_policy existing", f"update addon {EBS}"]
-    assert changes(execute(aws, raw)) == both
+    expected = ["update trust_policy existing", f"update addon {EBS}"]
+    assert changes(execute(aws, raw)) == expected
     assert aws.associated == [(f"kube-system/{DRIVER}", "existing", EBS)]
-    assert changes(execute(aws, raw, state="absent")) == both[::-1]
+    assert changes(execute(aws, raw, state="absent")) == expected[::-1]
 
 
 def test_purge_keeps_the_association_of_a_listed_and_of_an_unlisted_addon() -> None:

@@ -81,7 +81,7 @@ def test_association_of_the_addon_passes() -> None:
         ({"tags": OWNED}, f"{SUBJECT} belongs to no add-on, and add-on {DRIVER} cannot take it over."),
     ],
 )
-def test_association_that_the_addon_does_not_own_fails(more: dict[str, object], message: str) -> None:
+def test_association_of_another_owner_fails(more: dict[str, object], message: str) -> None:
     code, severity, remedy = ELSEWHERE
     assert check(associated(**more)) == ("fail", [(code, severity, message, remedy)])
 
