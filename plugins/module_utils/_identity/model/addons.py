@@ -70,7 +70,8 @@ class AddonSpec:
 class ObservedAddon:
     """An installed add-on. Sources: eks DescribeAddon, and DescribePodIdentityAssociation for ``roles``.
 
-    ``roles`` are ARNs of IAM roles by service account. ``issues`` are code and message of its health issues.
+    ``roles`` are ARNs of IAM roles by service account. ``issues`` are code and message of its health issues. ``namespace`` is
+    "" if EKS does not report it.
     """
 
     name: str
@@ -82,6 +83,7 @@ class ObservedAddon:
     issues: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     association_ids: tuple[str, ...] = ()
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +106,13 @@ def agent_state(addon: ObservedAddon | None) -> Agent:
 class AddonRelease:
     """A version of an add-on that is compatible with a cluster.
 
-    ``default``: EKS installs this version if a request does not name a version.
+    ``default``: EKS installs this version if a request does not name a version. ``namespace`` is the namespace of the add-on
+    if a request does not name one; "" if EKS does not report it.
     """
 
     version: str
     default: bool = False
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,7 @@ def decode_addon(raw: Mapping[str, Any]) -> ObservedAddon:
         association_ids=tuple(
             str(arn).rpartition("/")[2] for arn in raw.get("podIdentityAssociations") or ()
         ),
+        namespace=str((raw.get("namespaceConfig") or {}).get("namespace") or ""),
     )
 
 
@@ -149,6 +154,7 @@ def decode_releases(addons: Iterable[Mapping[str, Any]], kubernetes_version: str
                 for compatibility in raw.get("compatibilities") or ()
                 if compatibility.get("clusterVersion") == kubernetes_version
             ),
+            str(addon.get("defaultNamespace") or ""),
         )
         for addon in addons
         for raw in addon.get("addonVersions") or ()

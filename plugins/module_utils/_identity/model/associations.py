@@ -61,6 +61,12 @@ class ObservedAssociation:
         return is_owned(self.tags)
 
     @property
+    def addon(self) -> str:
+        """Return the name of the EKS add-on that owns the association, or ""."""
+        _arn, _separator, path = self.owner_arn.partition(":addon/")
+        return path.split("/")[1] if "/" in path else ""
+
+    @property
     def roles(self) -> frozenset[str]:
         """Return the ARNs of the association's role and target role."""
         return frozenset(filter(None, (self.role_arn, self.target_role_arn)))

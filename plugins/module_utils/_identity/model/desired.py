@@ -21,6 +21,7 @@ from ..._findings.finding import Finding, WorkloadKey
 from .associations import AssociationSpec
 from .policies import DOCUMENT, PolicySpec
 from .roles import TRUST_POLICY, RoleSpec, TrustScope
+from .targets import Failure
 
 State = Literal["present", "absent"]
 
@@ -123,7 +124,8 @@ class Desired:
     ``leaving`` has the lower-case names of the roles that a purge deletes after the run, because only purged workloads use
     them. ``unassociated`` are workloads without an association that a purge found in trust policies; the resources of a
     workload that has got an association since are kept. ``refused`` has findings about objects in Kubernetes because of
-    which the run does not change their workload.
+    which the run does not change their workload. ``failed_addons`` has failures of workloads whose EKS add-on cannot get their
+    role or release it. ``addons_pending``: the add-ons get their roles only after this run.
     """
 
     workloads: tuple[Workload, ...]
@@ -132,6 +134,8 @@ class Desired:
     leaving: frozenset[str] = frozenset()
     unassociated: frozenset[WorkloadKey] = frozenset()
     refused: tuple[Finding, ...] = ()
+    failed_addons: tuple[Failure, ...] = ()
+    addons_pending: bool = False
 
     def stopped_by(self, findings: Iterable[Finding]) -> Desired:
         """Apply the findings about Kubernetes that were read before any change."""

@@ -198,6 +198,8 @@ def _plan_associations(
     Return the workloads whose association is deleted.
     """
     going = []
+    draft.failures += desired.failed_addons
+    failed = {key for failure in desired.failed_addons for key in failure.workloads}
     keys = {association_target(key): key for key in targets}
     for failure in observed.failures:
         if failure.target.resource == "associations":
@@ -207,9 +209,9 @@ def _plan_associations(
             draft.failures.append(failure.for_workloads((keys[failure.target],)))
     for workload in desired.workloads:
         association = observed.associations.get(workload.key)
-        if association is None:
+        if association is None or workload.key in failed:
             continue
-        if workload.addon and association.owner_arn:
+        if workload.addon and workload.addon == association.addon:
             # The run for the add-on has deleted it before, or in check mode would.
             going.append(workload.key)
         elif association.owner_arn and not desired.options.force:

@@ -86,6 +86,32 @@ def unsupported_accounts(
     )
 
 
+def other_namespace(
+    spec: AddonSpec,
+    addon: ObservedAddon | None,
+    releases: Sequence[AddonRelease],
+    keys: Collection[WorkloadKey],
+    cluster: Cluster,
+) -> Failure | None:
+    """Return a failure if a workload is in another namespace than its add-on.
+
+    EKS gives the role to the service account of this name in the namespace of the add-on, so to another service account.
+    """
+    default = next((release.namespace for release in releases), "") if addon is None or spec.roles else ""
+    namespace = (addon.namespace if addon is not None else "") or default
+    wrong = sorted(str(key) for key in keys if key.namespace != namespace)
+    if not wrong or not namespace:
+        return None
+    return _failure(
+        spec,
+        cluster,
+        "read",
+        Code.ADDON_ROLE_NOT_SUPPORTED,
+        f"the add-on runs in namespace {namespace}, so it has no service account {listed(wrong)}.",
+        f"Set namespace: {namespace}, or leave addon out of the workload.",
+    )
+
+
 def not_ready(spec: AddonSpec, addon: ObservedAddon | None, cluster: Cluster, action: Action) -> Failure:
     """Return the failure of an add-on that is not active when the waiting ends."""
     status = addon.status if addon is not None else "not installed"

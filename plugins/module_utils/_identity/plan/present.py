@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
@@ -178,7 +178,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     unread = find_unread(observed, keys)
     differing = _find_differences(account, workloads)
     draft.failures += dict.fromkeys(differing.values())
-    draft.failures += refused_in_kubernetes(desired.refused)
+    draft.failures += [*refused_in_kubernetes(desired.refused), *desired.failed_addons]
     # Unread clusters with workloads in the run are not reported here: each of these workloads gets a failure below.
     draft.failures += [
         observed.unread[target].for_workloads(()) for target in sorted(unread.unknown_clusters)
@@ -221,6 +221,8 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     draft.changes = [replacing.ordered(step) for change in draft.changes for step in replacing.steps(change)]
     _plan_associations(draft, desired, workloads, observed, observed.unread, gained)
     draft.changes = restrict_first(draft.changes, observed, all_shared, account, workloads)
+    if desired.addons_pending:
+        draft.changes = _without_early(draft.changes, workloads, movers)
     taken_over = (_other_owner(change) for change in draft.changes)
     draft.findings += [finding for finding in taken_over if finding is not None]
     plan = without_failed(draft.plan())
@@ -266,6 +268,15 @@ def _movers(
             movers.setdefault(association.role_arn.lower(), set()).add(association_target(workload.key))
     movers[""] = set(unread.associations.values())
     return {arn: frozenset(targets) for arn, targets in movers.items()}
+
+
+def _without_early(
+    changes: Iterable[Change], workloads: Iterable[Workload], movers: Mapping[str, frozenset[Target]]
+) -> list[Change]:
+    """Return the changes without those that would take a permission from an add-on before the add-on has its new role."""
+    moving = frozenset().union(*movers.values())
+    pending = {association_target(workload.key) for workload in workloads if workload.addon} & moving
+    return [change for change in changes if not (change.takes and change.needed_among(pending))]
 
 
 def _other_owner(change: Change) -> Finding | None:

@@ -272,7 +272,7 @@ def breaks(finding: Finding, change: Change) -> Failure:
 
 
 def refused_in_kubernetes(findings: Iterable[Finding]) -> list[Failure]:
-    """Convert findings about ServiceAccounts, namespaces and add-ons that a run cannot use to failures, one for each object."""
+    """Convert findings about ServiceAccounts and namespaces that a run cannot use to failures, one for each object."""
     groups: dict[tuple[Code, str, str, Target], list[WorkloadKey]] = {}
     for finding in findings:
         if key := finding.workload:
@@ -282,8 +282,6 @@ def refused_in_kubernetes(findings: Iterable[Finding]) -> list[Failure]:
                 if of_account
                 else Target("namespace", key.namespace, cluster=key.cluster)
             )
-            if finding.code.value.startswith("ADDON_"):
-                target = association_target(key)
             groups.setdefault((finding.code, finding.message, finding.remedy, target), []).append(key)
     return [
         Failure(tuple(keys), target, "read", code, message, remedy)

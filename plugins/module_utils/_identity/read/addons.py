@@ -44,16 +44,14 @@ def read_addon_with_roles(api: Api, cluster: Cluster, name: str) -> ObservedAddo
     if addon is None:
         return None
     regional = api.in_region(cluster.region)
-    associations = [
+    described = [
         describe_association(regional, cluster.name, association_id)
         for association_id in addon.association_ids
     ]
-    roles = {
-        association.key.service_account: association.role_arn
-        for association in associations
-        if association is not None
-    }
-    return replace(addon, roles=roles)
+    associations = [association for association in described if association is not None]
+    roles = {association.key.service_account: association.role_arn for association in associations}
+    namespaces = {association.key.namespace for association in associations}
+    return replace(addon, roles=roles, namespace=addon.namespace or min(namespaces, default=""))
 
 
 def read_releases(api: Api, cluster: Cluster, name: str) -> tuple[AddonRelease, ...]:

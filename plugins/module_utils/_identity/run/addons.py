@@ -8,23 +8,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..._aws.client import Api
 from ..._aws.interrupt import raise_if_interrupted
 from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
-from ..._findings.finding import Finding, WorkloadKey
-from ..model.addons import FAILED, IN_PROGRESS, AddonSpec, Agent, ObservedAddon, agent_state
+from ..._findings.finding import WorkloadKey
+from ..model.addons import (
+    FAILED,
+    IN_PROGRESS,
+    AddonRelease,
+    AddonSpec,
+    Agent,
+    ObservedAddon,
+    agent_state,
+)
 from ..model.associations import ObservedAssociation, group_by_role
 from ..model.changes import Change
 from ..model.cluster import Cluster, Clusters
 from ..model.desired import State, Workload
 from ..model.errors import AwsError, ErrorKind, sentence
 from ..model.observed import Observed
-from ..model.targets import Action, Failure, association_key, request_failure
-from ..plan.addons import addon_target, is_agent, needs_releases, not_ready, plan_addon, unsupported_accounts
+from ..model.targets import Action, Failure, association_key, association_target, request_failure
+from ..plan.addons import (
+    addon_target,
+    is_agent,
+    needs_releases,
+    not_ready,
+    other_namespace,
+    plan_addon,
+    unsupported_accounts,
+)
 from ..read.addons import read_addon, read_addon_with_roles, read_identities, read_releases
 from ..read.associations import list_associations
 from .consistency import WaitPolicy, send
@@ -112,8 +128,10 @@ class AddonRun:
             self.made = lost
             self.failure = not_ready(spec, self.addon, self.cluster, "update")
             return
-        needed = not spec.absent and needs_releases(spec.version, self.addon)
-        releases = read_releases(self.api, self.cluster, spec.name) if needed else ()
+        releases = read_releases(self.api, self.cluster, spec.name) if self._needs_releases() else ()
+        self.failure = other_namespace(spec, self.addon, releases, self.keys, self.cluster)
+        if self.failure is not None:
+            return
         planned = plan_addon(spec, self.addon, self.cluster, releases, self._users())
         if isinstance(planned, Failure):
             self.failure = planned
@@ -123,7 +141,7 @@ class AddonRun:
             self.change = None
         else:
             self.change = planned
-            self.failure = self._unsupported(planned)
+            self.failure = self._unsupported(planned, releases)
             if self.check_mode:
                 self.addon = self._predicted(planned)
 
@@ -147,9 +165,22 @@ class AddonRun:
         )
         return present - self.leaving
 
-    def _unsupported(self, change: Change) -> Failure | None:
+    def _needs_releases(self) -> bool:
+        """Return whether the plan depends on the versions of the add-on: on the version, the default version or the namespace."""
+        addon, spec = self.addon, self.spec
+        if spec.absent or (addon is None and spec.released):
+            return False
+        if needs_releases(spec.version, addon):
+            return True
+        return bool(spec.roles) and (addon is None or (bool(self.keys) and not addon.namespace))
+
+    def _unsupported(self, change: Change, releases: Sequence[AddonRelease]) -> Failure | None:
+        if self.spec.absent or not self.spec.roles:
+            return None
+        default = next((release.version for release in releases if release.default), "")
         version = str((change.after or {}).get("version") or (self.addon.version if self.addon else ""))
-        if self.spec.absent or not self.spec.roles or not version.startswith("v"):
+        version = version if version.startswith("v") else default
+        if not version:
             return None
         identities = read_identities(self.api, self.cluster, self.spec.name, version)
         return unsupported_accounts(self.spec, identities, version, self.cluster)
@@ -227,15 +258,21 @@ def role_runs(
     state: State,
     wait_policy: WaitPolicy,
     check_mode: bool,
+    single: bool = False,
 ) -> list[AddonRun]:
-    """Return one run for each add-on of these workloads, which gives their service accounts the roles, or removes these."""
-    users: dict[tuple[str, str], list[Workload]] = {}
+    """Return one run for each add-on of these workloads, which gives their service accounts the roles, or removes these.
+
+    :arg single: return one run for each workload, so that each workload has its own failure.
+    """
+    users: dict[tuple[str, str, WorkloadKey | None], list[Workload]] = {}
     for workload in workloads:
         if workload.addon and workload.key in clusters:
-            users.setdefault((workload.key.cluster, workload.addon), []).append(workload)
+            place = workload.key.cluster, workload.addon, workload.key if single else None
+            users.setdefault(place, []).append(workload)
     waiting = replace(wait_policy, timeout=AGENT_TIMEOUT, first_pause=1, longest_pause=10)
     runs = []
-    for (cluster, name), entries in sorted(users.items()):
+    for cluster, name, single_key in sorted(users, key=lambda place: (*place[:2], str(place[2]))):
+        entries = users[cluster, name, single_key]
         accounts = [entry.key.service_account for entry in entries]
         roles = {
             entry.key.service_account: clusters.account.role_arn(entry.role)
@@ -256,7 +293,7 @@ def with_addon_associations(observed: Observed, runs: Iterable[AddonRun]) -> Obs
         roles = run.addon.roles if run.addon is not None and run.failure is None else {}
         for key in run.keys:
             if arn := roles.get(key.service_account):
-                owner = (run.addon.arn if run.addon else "") or f"addon/{run.cluster.name}/{run.spec.name}/"
+                owner = (run.addon.arn if run.addon else "") or f":addon/{run.cluster.name}/{run.spec.name}/"
                 present = associations.get(key, ObservedAssociation(key, "", "", arn, owner_arn=owner))
                 associations[key] = replace(present, role_arn=arn)
     return replace(observed, associations=associations, role_users=group_by_role(associations))
@@ -296,7 +333,8 @@ def add_addons(run: Run, addons: Sequence[AddonRun], first: bool) -> Run:
         for addon in addons
         if addon.change is not None and (addon.made or addon.check_mode)
     ]
-    failures = tuple(addon.failure.for_workloads(addon.keys) for addon in addons if addon.failure is not None)
+    # The plan of a teardown already has the failures of its add-ons.
+    failures = tuple(failure for failure in failures_by_workload(addons) if failure not in run.failures)
     done = () if run.check_mode else tuple(map(Done, changes))
     if first:
         plan = replace(run.plan, changes=(*changes, *run.plan.changes))
@@ -305,11 +343,24 @@ def add_addons(run: Run, addons: Sequence[AddonRun], first: bool) -> Run:
     return replace(run, plan=plan, done=(*run.done, *done), failures=(*run.failures, *failures))
 
 
-def refusals(runs: Iterable[AddonRun]) -> tuple[Finding, ...]:
-    """Return a finding for each workload whose add-on cannot get the role, so that the run does not change the workload."""
-    return tuple(
-        Finding(run.failure.error_code, run.failure.message, run.failure.remedy, key, raised_as="error")
-        for run in runs
-        if run.failure is not None and isinstance(run.failure.error_code, Code)
-        for key in run.keys
-    )
+def moved_associations(runs: Iterable[AddonRun]) -> list[Change]:
+    """Return a change for each association that an add-on has moved, or in check mode would move, to another role."""
+    moves = []
+    for run in runs:
+        change = run.change if run.failure is None and run.change is not None else None
+        old, new = (
+            ((side or {}).get("roles") for side in (change.before, change.after)) if change else (None, None)
+        )
+        if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+            continue
+        for key in run.keys:
+            roles = old.get(key.service_account), new.get(key.service_account)
+            if all(roles) and roles[0] != roles[1]:
+                before, after = ({"role_arn": role} for role in roles)
+                moves.append(Change(0, association_target(key), "update", (key,), before, after, ()))
+    return moves
+
+
+def failures_by_workload(runs: Iterable[AddonRun]) -> tuple[Failure, ...]:
+    """Return the failures of add-ons, with the workloads of these add-ons."""
+    return tuple(run.failure.for_workloads(run.keys) for run in runs if run.failure is not None)

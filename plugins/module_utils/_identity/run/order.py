@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,11 +16,13 @@ from ..._findings.finding import WorkloadKey
 from ..._policy.permissions.catalogue import load_catalogue
 from ..model.associations import ObservedAssociation
 from ..model.checks import Verified
-from ..model.desired import Desired, State
+from ..model.desired import Desired, State, Workload
+from ..model.names import is_of_another
 from ..model.observed import Observed, VerificationReads
-from ..model.targets import Failure
+from ..model.targets import Failure, association_target, role_target
 from ..plan.predict import predict
-from ..plan.purge import PurgeScope
+from ..plan.problems import owned_by_another
+from ..plan.purge import PurgeScope, find_left_behind
 from ..read.observe import Observer
 from ..read.verification_reads import read_for_verification
 from ..verify.chain import consider_age, verify
@@ -30,8 +32,9 @@ from .addons import (
     AddonRun,
     add_addons,
     converge_addons,
+    failures_by_workload,
+    moved_associations,
     predicted_agents,
-    refusals,
     role_runs,
     with_addon_associations,
 )
@@ -79,7 +82,7 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
         changed = [key for addon in addons if addon.made for key in addon.keys]
         observed = engine.observe_after(run, changed)
         if engine.restore_grants(run, observed):
-            observed = engine.observe_after(run)
+            observed = engine.observe_after(run, changed)
         if order.verify and order.state == "present":
             if order.check_mode:
                 observed = with_addon_associations(predict(observed, observed, run.plan), addons)
@@ -104,36 +107,86 @@ def _apply(engine: Engine, desired: Desired, order: Order, addons: list[AddonRun
 
     :arg addons: gets the runs for the add-ons of workloads.
     """
+    check_mode, width = order.check_mode, engine.width
     runs_for = partial(
-        role_runs,
-        engine.api,
-        engine.clusters,
-        state=order.state,
-        wait_policy=engine.wait_policy,
+        role_runs, engine.api, engine.clusters, state=order.state, wait_policy=engine.wait_policy
     )
+    if order.state == "present":
+        converge_addons(order.agents, width)
+    # Check first, without a change, that the add-ons can get or release the roles.
+    checks = runs_for(workloads=desired.workloads, check_mode=True, single=True)
+    converge_addons(checks, width)
+    failures = failures_by_workload(checks)
     if order.state == "absent":
-        addons += runs_for(workloads=desired.workloads, check_mode=order.check_mode)
-        converge_addons(addons, engine.width)
-        failed = {key for addon in addons if addon.failure is not None for key in addon.keys}
-        left = tuple(workload for workload in desired.workloads if workload.key not in failed)
-        run = engine.run(replace(desired, workloads=left), order.state, order.check_mode)
-        deleted = run.plan.changes if order.check_mode else [done.change for done in run.done]
-        converge_addons(order.agents, engine.width, deleted)
+        failures += _of_other_owners(engine, desired)
+        released = _without(desired.workloads, failures)
+        addons += runs_for(workloads=released, check_mode=check_mode)
+        converge_addons(addons, width)
+        failures += failures_by_workload(addons)
+        run = engine.run(replace(desired, failed_addons=failures), order.state, check_mode)
+        deleted = run.plan.changes if check_mode else [done.change for done in run.done]
+        converge_addons(order.agents, width, deleted)
         return run
-    converge_addons(order.agents, engine.width)
-    # Check first, without a change, that the add-ons accept the roles.
-    checks = runs_for(workloads=desired.workloads, check_mode=True)
-    converge_addons(checks, engine.width)
-    desired = replace(desired, refused=(*desired.refused, *refusals(checks)))
-    if order.purge is not None:
-        run = run_with_purge(engine, desired, order.purge, order.check_mode)
+    desired = replace(desired, failed_addons=failures)
+    moves = not check_mode and any(
+        addon.change is not None and addon.change.action == "update" for addon in checks
+    )
+    if moves:
+        run = engine.run(replace(desired, addons_pending=True), order.state, check_mode)
     else:
-        run = engine.run(desired, order.state, order.check_mode)
-    failed = {key for failure in run.failures for key in failure.workloads}
-    accepted = [workload for workload in desired.workloads if workload.key not in failed]
-    addons += runs_for(workloads=accepted, check_mode=order.check_mode)
-    converge_addons(addons, engine.width)
-    return run
+        run = _apply_and_purge(engine, desired, order)
+    addons += runs_for(workloads=_without(desired.workloads, run.failures), check_mode=check_mode)
+    converge_addons(addons, width)
+    if order.purge is None:
+        left = find_left_behind(desired, run.observed, moved_associations(addons))
+        run = replace(run, findings=tuple(dict.fromkeys((*run.findings, *left))))
+    if not moves or failures_by_workload(addons):
+        return run
+    # No add-on needs the role that it has left any more.
+    again = _apply_and_purge(engine, desired, order)
+    changes = (*run.plan.changes, *again.plan.changes)
+    return replace(
+        again,
+        plan=replace(again.plan, changes=changes),
+        done=(*run.done, *again.done),
+        findings=tuple(dict.fromkeys((*run.findings, *again.findings))),
+    )
+
+
+def _apply_and_purge(engine: Engine, desired: Desired, order: Order) -> Run:
+    if order.purge is not None:
+        return run_with_purge(engine, desired, order.purge, order.check_mode)
+    return engine.run(desired, order.state, order.check_mode)
+
+
+def _without(workloads: Iterable[Workload], failures: Iterable[Failure]) -> list[Workload]:
+    """Return the workloads without a failure."""
+    failed = {key for failure in failures for key in failure.workloads}
+    return [workload for workload in workloads if workload.key not in failed]
+
+
+def _of_other_owners(engine: Engine, desired: Desired) -> tuple[Failure, ...]:
+    """Return a failure for each workload of an add-on whose role belongs to another owner, so that the add-on keeps it."""
+    workloads = tuple(
+        workload for workload in desired.workloads if workload.addon and workload.role is not None
+    )
+    if not workloads or desired.options.adopt:
+        return ()
+    observed = engine.observe(replace(desired, workloads=workloads), removal=True)
+    failures = []
+    for workload in workloads:
+        name = workload.role.name.lower() if workload.role is not None else ""
+        role, owner = observed.roles.get(name), desired.options.owner
+        if failure := observed.unread.get(role_target(name)):
+            failures.append(failure.for_workloads((workload.key,)))
+        elif (
+            role is not None
+            and not (workload.role and workload.role.existing)
+            and is_of_another(role.tags, owner)
+        ):
+            target = association_target(workload.key)
+            failures.append(owned_by_another(target, role.tags, owner, (workload.key,), "delete"))
+    return tuple(failures)
 
 
 def _verify(

@@ -330,6 +330,9 @@ def _find_difference(
 ) -> Finding | None:
     subject = f"association {association.association_id} of {workload.key}"
     spec = workload.association
+    elsewhere = _owned_elsewhere(subject, workload, association) if workload.addon else None
+    if elsewhere is not None:
+        return elsewhere
     if association.role_arn != role_arn:
         return Finding(
             Code.ASSOCIATION_OTHER_ROLE,
@@ -352,15 +355,15 @@ def _find_difference(
     extra = find_extra_settings(spec, association, shut_out)
     if extra is not None:
         return extra
-    if workload.addon:
-        return _owned_elsewhere(subject, workload, association)
-    if association.owner_arn:
+    if association.owner_arn and not workload.addon:
         return Finding(
             Code.ASSOCIATION_OWNED_BY_ADDON,
             f"{subject} is owned by the EKS add-on {association.owner_arn}.",
             "Manage its role in the add-on's podIdentityAssociations.",
             workload.key,
         )
+    if workload.addon:
+        return None
     if not association.owned:
         return _unmarked(subject, workload.key)
     change = compare_tags(association.tags, spec.tags, False)
@@ -372,7 +375,7 @@ def _find_difference(
 
 def _owned_elsewhere(subject: str, workload: Workload, association: ObservedAssociation) -> Finding | None:
     """Report an association that does not belong to the add-on of the workload."""
-    if f"/{workload.addon}/" in association.owner_arn:
+    if association.addon == workload.addon:
         return None
     owner = f"belongs to {association.owner_arn}" if association.owner_arn else "belongs to no add-on"
     return Finding(

@@ -59,6 +59,7 @@ class Addons:
             "tags": dict(request.get("tags", {})),
             "owner": "aws",
             "publisher": "eks",
+            "namespaceConfig": {"namespace": release.namespace},
         }
         if owned:
             addon["podIdentityAssociations"] = owned

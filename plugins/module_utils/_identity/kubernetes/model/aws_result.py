@@ -15,6 +15,7 @@ from typing import TypeAlias, cast
 
 from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
+from ...model.addons import AGENT_ADDON
 from ...model.checks import Check, Status
 from ...model.rows import FailureRow, parse_finding
 from .objects import Object, as_mapping, as_objects, as_text, parse_time
@@ -79,7 +80,10 @@ class AwsResult:
     @property
     def installs_agent(self) -> bool:
         """Return True if the run installs the add-on of the agent, in check mode if it would."""
-        return any(row.get("resource") == "addon" and row.get("action") == "create" for row in self.changes)
+        installed = ("addon", "create", AGENT_ADDON)
+        return any(
+            (row.get("resource"), row.get("action"), row.get("name")) == installed for row in self.changes
+        )
 
     def as_planned(self, unpredictable: Collection[str], now: datetime) -> AwsResult:
         """Return the result of a run in check mode as it would be after the planned changes.

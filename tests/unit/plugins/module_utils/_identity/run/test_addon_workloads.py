@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import (
     AddonSpec,
     ObservedAddon,
@@ -27,10 +25,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pl
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.addons import (
     AddonRun,
-    refusals,
+    failures_by_workload,
     role_runs,
     with_addon_associations,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import (
     Order,
     Performed,
@@ -80,7 +79,14 @@ class AwsWithAddons(FakeAws):
     def __init__(self, *installed: str) -> None:
         super().__init__()
         self.addons: dict[tuple[str, str], dict[str, Any]] = {}
-        for operation in ("CreateAddon", "DescribeAddon", "UpdateAddon", "DescribeAddonConfiguration"):
+        operations = (
+            "CreateAddon",
+            "DescribeAddon",
+            "UpdateAddon",
+            "DescribeAddonConfiguration",
+            "DescribeAddonVersions",
+        )
+        for operation in operations:
             self.replace(f"eks:{operation}", getattr(self, f"_{operation}"))
         for name in (AGENT, *installed):
             self.install(name)
@@ -119,6 +125,12 @@ class AwsWithAddons(FakeAws):
     def _DescribeAddonConfiguration(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         accounts = ACCEPTED[parameters["addonName"]]
         return {"podIdentityConfiguration": [{"serviceAccount": account} for account in accounts]}
+
+    def _DescribeAddonVersions(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        compatibility = {"clusterVersion": parameters["kubernetesVersion"], "defaultVersion": True}
+        versions = [{"addonVersion": VERSION, "compatibilities": [compatibility]}]
+        addon = {"addonName": parameters["addonName"], "defaultNamespace": "kube-system"}
+        return {"addons": [{**addon, "addonVersions": versions}]}
 
     def _CreateAddon(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         addon = self.install(parameters["addonName"], parameters["clusterName"])
@@ -240,6 +252,7 @@ def test_addon_gets_and_loses_its_role(installed: tuple[str, ...], action: str) 
     for check_mode in (True, False):
         moved = execute(aws, entry(role="new"), check_mode=check_mode)
         assert (changes(moved), statuses(moved), failures(moved)) == (moved_changes, passed, [])
+        assert [str(finding.code) for finding in moved.run.findings] == ["ROLE_LEFT"]
     assert aws.associated == [(f"kube-system/{DRIVER}", "new", EBS)]
     again = execute(aws, entry(role="new"))
     assert (changes(again), statuses(again)) == ([], passed)
@@ -345,12 +358,10 @@ def test_refused_service_account_leaves_aws_unchanged(check_mode: bool) -> None:
     (failure,) = refused.run.failures
     assert (failure.error_code, failure.action, failure.message, failure.remedy) == (
         "ADDON_ROLE_NOT_SUPPORTED",
-        "read",
+        "update",
         *REFUSED,
     )
-    assert failures(refused) == [
-        ("kube-system/ebs-csi-node-sa", "association kube-system/ebs-csi-node-sa", "ADDON_ROLE_NOT_SUPPORTED")
-    ]
+    assert failures(refused) == [("kube-system/ebs-csi-node-sa", f"addon {EBS}", "ADDON_ROLE_NOT_SUPPORTED")]
     assert (changes(refused), aws.writes, aws.state()) == ([], [], initial)
     assert statuses(refused) == {"kube-system/ebs-csi-node-sa": "fail"}
 
@@ -524,6 +535,157 @@ def test_unexpected_error_of_an_addon_ends_the_run_with_its_completed_changes() 
     )
 
 
+# An add-on that moves to another role, or cannot
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_old_role_loses_its_grant_only_after_the_addon_has_moved(moves: bool) -> None:
+    aws = AwsWithAddons(EBS)
+    execute(aws, *SHARED)
+    new = [entry(role="new"), SHARED[1]]
+    if not moves:
+        aws.fail_on("eks:UpdateAddon", DENIED)
+    moved = execute(aws, *new)
+    if moves:
+        assert (granted(aws), changes(execute(aws, *new))) == (["app"], [])
+        return
+    assert failures(moved) == [(f"kube-system/{DRIVER}", f"addon {EBS}", "AccessDeniedException")]
+    assert aws.associated[1] == (f"kube-system/{DRIVER}", "ebs", EBS)
+    assert granted(aws) == ["app", DRIVER]
+    assert changes(execute(aws, *new))[-2:] == ["update trust_policy ebs", f"update addon {EBS}"]
+    assert (granted(aws), changes(execute(aws, *new))) == (["app"], [])
+
+
+def test_purge_after_the_addon_has_moved_deletes_the_old_role() -> None:
+    aws = AwsWithAddons(EBS)
+    execute(aws, entry())
+    config = desired(entry(role="new"))
+    order = Order("present", verify=True, purge=PurgeScope())
+    purged = perform(engine(aws, config), config, order)
+    assert (failures(purged), list(aws.iam.roles)) == ([], ["new"])
+    assert statuses(purged) == {f"kube-system/{DRIVER}": "pass"}
+    assert changes(perform(engine(aws, config), config, order)) == []
+
+
+def test_failed_addon_stops_the_purge() -> None:
+    aws = AwsWithAddons(EBS)
+    execute(aws, entry(), workload("app"))
+    aws.fail_on("eks:UpdateAddon", DENIED)
+    config = desired(entry(role="new"))
+    purged = perform(engine(aws, config), config, Order("present", verify=True, purge=PurgeScope()))
+    assert failures(purged) == [(f"kube-system/{DRIVER}", f"addon {EBS}", "AccessDeniedException")]
+    assert aws.associated == [("default/app", "my-role", ""), (f"kube-system/{DRIVER}", "ebs", EBS)]
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_new_addon_is_checked_with_its_default_version(check_mode: bool) -> None:
+    aws = AwsWithAddons()
+    refused = execute(aws, entry("ebs-csi-node-sa"), check_mode=check_mode)
+    assert [code for *_rest, code in failures(refused)] == ["ADDON_ROLE_NOT_SUPPORTED"]
+    assert (changes(refused), aws.writes) == ([], [])
+
+
+def test_second_observation_includes_the_addon(monkeypatch: pytest.MonkeyPatch) -> None:
+    aws = AwsWithAddons(EBS)
+    execute(aws, entry())
+    monkeypatch.setattr(Engine, "restore_grants", lambda *_: True)
+    assert set(statuses(execute(aws, entry(role="new"))).values()) == {"pass"}
+
+
+def test_unreadable_addon_leaves_aws_unchanged() -> None:
+    aws = AwsWithAddons(EBS)
+    aws.fail_on("eks:DescribeAddon", *[DENIED] * 2)
+    assert failures(execute(aws, entry())) == [
+        (f"kube-system/{DRIVER}", f"addon {EBS}", "AccessDeniedException")
+    ]
+    assert aws.writes == []
+
+
+def test_accepted_service_account_gets_its_role_beside_a_refused_one() -> None:
+    aws = AwsWithAddons(EBS)
+    performed = execute(aws, entry("ebs-csi-node-sa", role="node"), entry())
+    assert statuses(performed)[f"kube-system/{DRIVER}"] == "pass"
+    assert [name for name, *_rest in failures(performed)] == ["kube-system/ebs-csi-node-sa"]
+
+
+def test_association_of_no_addon_with_another_role_cannot_be_taken_over() -> None:
+    aws = AwsWithAddons(EBS)
+    create_role(aws, "other", TRUST_BARE)
+    create_association(aws, DRIVER, "other", "kube-system")
+    (item,) = execute(aws, entry()).verified or ()
+    assert [str(finding.code) for finding in item.findings] == ["ADDON_ASSOCIATION_EXISTS"]
+
+
+def in_default(**more: Any) -> Raw:
+    return {**entry(**more), "namespace": "default"}
+
+
+@pytest.mark.parametrize("installed", [True, False])
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_workload_must_be_in_the_namespace_of_its_addon(installed: bool, check_mode: bool) -> None:
+    aws = AwsWithAddons(*([EBS] if installed else []))
+    refused = execute(aws, in_default(), entry(), check_mode=check_mode)
+    (failure,) = refused.run.failures
+    assert (str(failure.error_code), failure.message, failure.remedy) == (
+        "ADDON_ROLE_NOT_SUPPORTED",
+        f"the add-on runs in namespace kube-system, so it has no service account default/{DRIVER}.",
+        "Set namespace: kube-system, or leave addon out of the workload.",
+    )
+    assert statuses(refused) == {f"default/{DRIVER}": "fail", f"kube-system/{DRIVER}": "pass"}
+
+
+def test_same_service_account_in_two_namespaces_does_not_get_the_role_of_the_other() -> None:
+    aws = AwsWithAddons(EBS)
+    execute(aws, in_default(role="x"), entry())
+    assert aws.associated == [(f"kube-system/{DRIVER}", "ebs", EBS)]
+
+
+# Teardown that an add-on refuses
+
+
+def test_failed_teardown_lists_its_workload() -> None:
+    aws = AwsWithAddons(EBS)
+    execute(aws, entry())
+    aws.fail_on("eks:UpdateAddon", DENIED)
+    removed = execute(aws, entry(), state="absent")
+    assert failure_message(removed.run, HERE).startswith("1 of 1 workloads")
+    assert [row["status"] for row in build_result(removed.run, False)["workloads"]] == ["failed"]
+
+
+def test_teardown_keeps_the_association_of_another_addon() -> None:
+    aws = AwsWithAddons(EBS, EFS)
+    execute(aws, entry())
+    for check_mode in (True, False):
+        removed = execute(aws, entry(addon=EFS), state="absent", check_mode=check_mode)
+        assert changes(removed) == []
+        assert [code for *_rest, code in failures(removed)] == ["ASSOCIATION_OWNED_BY_ADDON"]
+    assert aws.associated == [(f"kube-system/{DRIVER}", "ebs", EBS)]
+
+
+def test_teardown_of_another_namespace_keeps_the_association() -> None:
+    aws = AwsWithAddons(EBS)
+    execute(aws, entry())
+    assert [code for *_rest, code in failures(execute(aws, in_default(), state="absent"))] == [
+        "ADDON_ROLE_NOT_SUPPORTED"
+    ]
+    assert aws.associated == [(f"kube-system/{DRIVER}", "ebs", EBS)]
+
+
+@pytest.mark.parametrize("adopt", [True, False])
+def test_teardown_keeps_the_association_of_another_owner(adopt: bool) -> None:
+    aws = AwsWithAddons(EBS)
+    execute(aws, entry(), tags={"workload-identity/owner": "a"})
+    removed = execute(
+        aws,
+        entry(),
+        state="absent",
+        tags={"workload-identity/owner": "b"},
+        **({"adopt": True} if adopt else {}),
+    )
+    assert [code for *_rest, code in failures(removed)] == ([] if adopt else ["OWNED_BY_ANOTHER"])
+    assert bool(aws.associated) is not adopt
+
+
 # The parts
 
 
@@ -556,18 +718,14 @@ def test_workloads_of_other_clusters_and_without_an_addon_have_no_run() -> None:
     assert runs_for(workload("app")) == []
 
 
-@pytest.mark.parametrize(
-    ("code", "found"), [(Code.ADDON_ROLE_NOT_SUPPORTED, True), ("AccessDeniedException", False)]
-)
-def test_refusals_are_findings_of_this_collection(code: str, found: bool) -> None:
+def test_failure_of_an_addon_concerns_its_workloads() -> None:
     (run,) = runs_for(entry(), entry(SNAPSHOTS, role="snapshots"))
-    assert refusals([run]) == ()
-    run.failure = Failure((), addon_target(EBS, CLUSTER), "update", code, "it is so.", "Change it.")
-    assert refusals([run]) == (
-        tuple(Finding(code, "it is so.", "Change it.", key, raised_as="error") for key in run.keys)
-        if found
-        else ()
+    assert failures_by_workload([run]) == ()
+    failure = Failure(
+        (), addon_target(EBS, CLUSTER), "update", "AccessDeniedException", "it is so.", "Change it."
     )
+    run.failure = failure
+    assert failures_by_workload([run]) == (failure.for_workloads(run.keys),)
 
 
 @pytest.mark.parametrize("installed", [True, False])
@@ -577,7 +735,7 @@ def test_predicted_association_belongs_to_the_addon(installed: bool) -> None:
     found = planned.observed.associations[key(DRIVER, "kube-system")]
     assert (found.role_arn, found.association_id) == (role_arn("ebs"), "")
     assert found.owner_arn == (
-        aws.addons[CLUSTER, EBS]["addonArn"] if installed else f"addon/{CLUSTER}/{EBS}/"
+        aws.addons[CLUSTER, EBS]["addonArn"] if installed else f":addon/{CLUSTER}/{EBS}/"
     )
     assert planned.observed.role_users[role_arn("ebs").lower()] == (key(DRIVER, "kube-system"),)
     assert AwsWithAddons().eks.associations == {}

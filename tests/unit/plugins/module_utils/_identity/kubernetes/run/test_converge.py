@@ -351,13 +351,18 @@ def test_check_mode_finds_agent_without_addon(
 
 
 @pytest.mark.parametrize(
-    ("resource", "found"), [("addon", []), ("association", ["AGENT_MISSING"])], ids=["planned", "not planned"]
+    ("resource", "name", "found"),
+    [
+        ("addon", "eks-pod-identity-agent", []),
+        ("addon", "aws-ebs-csi-driver", ["AGENT_MISSING"]),
+        ("association", "shop/api", ["AGENT_MISSING"]),
+    ],
 )
 def test_check_mode_does_not_miss_an_agent_that_the_run_would_install(
-    resource: str, found: list[str]
+    resource: str, name: str, found: list[str]
 ) -> None:
     cluster = FakeCluster({"Pod kube-system": build.read([]), "Pod shop": build.read([build.pod()])})
-    changes = [{"action": "create", "resource": resource, "workload": "shop/api"}]
+    changes = [{"action": "create", "resource": resource, "name": name, "workload": "shop/api"}]
     kube_run = run(
         cluster,
         result=after_a_change(changes=changes, verification=build.result(build.row())),
