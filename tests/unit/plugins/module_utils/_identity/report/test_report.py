@@ -138,7 +138,7 @@ def test_messages_of_service_accounts() -> None:
             "service account api does not exist in namespace shop.",
             "Apply the workload, which creates it (unless create_service_account is false), or create it with the "
             "workload's "
-            "own manifests.",
+            "own manifests. EKS creates the service account of an add-on with the add-on.",
         ),
         (
             "namespace shop does not exist.",
