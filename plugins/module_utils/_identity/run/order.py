@@ -12,14 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
 from ..._policy.permissions.catalogue import load_catalogue
 from ..model.associations import ObservedAssociation
 from ..model.checks import Verified
 from ..model.desired import Desired, State, Workload
+from ..model.errors import AwsError, InputError
 from ..model.names import is_of_another
 from ..model.observed import Observed, VerificationReads
-from ..model.targets import Failure, association_target, role_target
+from ..model.targets import Failure, association_target, associations_target, request_failure, role_target
 from ..plan.predict import predict
 from ..plan.problems import owned_by_another
 from ..plan.purge import PurgeScope, find_left_behind
@@ -41,7 +43,7 @@ from .addons import (
 from .consistency import not_yet_visible
 from .engine import Engine, Guard
 from .outcome import Run
-from .purge import run_with_purge
+from .purge import purge_waits, run_with_purge
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +130,14 @@ def _apply(engine: Engine, desired: Desired, order: Order, addons: list[AddonRun
         converge_addons(order.agents, width, deleted)
         return run
     desired = replace(desired, failed_addons=failures)
-    moves = not check_mode and any(
-        addon.change is not None and addon.change.action == "update" for addon in checks
-    )
-    if moves:
+    changing = [] if check_mode else [addon for addon in checks if addon.change is not None]
+    moves = bool(moved_associations(changing))
+    waits = bool(changing) and order.purge is not None
+    unlisted = 0
+    if waits and order.purge is not None:
+        # The purge follows the add-ons, but its errors must be raised before any change.
+        unlisted = run_with_purge(engine, desired, order.purge, True).purged
+    if moves or waits:
         run = engine.run(replace(desired, addons_pending=True), order.state, check_mode)
     else:
         run = _apply_and_purge(engine, desired, order)
@@ -140,10 +146,15 @@ def _apply(engine: Engine, desired: Desired, order: Order, addons: list[AddonRun
     if order.purge is None:
         left = find_left_behind(desired, run.observed, moved_associations(addons))
         run = replace(run, findings=tuple(dict.fromkeys((*run.findings, *left))))
-    if not moves or failures_by_workload(addons):
+    if not (moves or waits):
         return run
+    if failures_by_workload(addons):
+        return replace(run, findings=(*run.findings, purge_waits(unlisted))) if unlisted else run
     # No add-on needs the role that it has left any more.
-    again = _apply_and_purge(engine, desired, order)
+    try:
+        again = _apply_and_purge(engine, desired, order)
+    except (AwsError, InputError) as error:
+        return replace(run, failures=(*run.failures, _not_purged(desired, error)))
     changes = (*run.plan.changes, *again.plan.changes)
     return replace(
         again,
@@ -151,6 +162,16 @@ def _apply(engine: Engine, desired: Desired, order: Order, addons: list[AddonRun
         done=(*run.done, *again.done),
         findings=tuple(dict.fromkeys((*run.findings, *again.findings))),
     )
+
+
+def _not_purged(desired: Desired, error: AwsError | InputError) -> Failure:
+    """Return the failure of a purge after the add-ons of the run have changed."""
+    keys = tuple(workload.key for workload in desired.workloads)
+    target = associations_target(keys[0].cluster)
+    if isinstance(error, AwsError):
+        return request_failure(error, keys, target, "read", prefix="nothing was purged: ")
+    text = f"nothing was purged: {' '.join(error.problems)}"
+    return Failure(keys, target, "read", Code.PURGE_WAITS, text, "Run again.")
 
 
 def _apply_and_purge(engine: Engine, desired: Desired, order: Order) -> Run:

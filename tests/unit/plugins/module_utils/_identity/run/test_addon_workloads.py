@@ -19,10 +19,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     group_clusters,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import State
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import Failure
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.addons import addon_target
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run import order as order_module
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.addons import (
     AddonRun,
     failures_by_workload,
@@ -567,12 +569,41 @@ def test_purge_after_the_addon_has_moved_deletes_the_old_role() -> None:
     assert changes(perform(engine(aws, config), config, order)) == []
 
 
+def test_purge_beyond_its_limit_changes_no_addon() -> None:
+    aws = AwsWithAddons(EBS)
+    execute(aws, entry(), workload("app"))
+    config, before = desired(entry(role="new")), aws.state()
+    with pytest.raises(InputError, match="purge would remove 1 workloads"):
+        perform(engine(aws, config), config, Order("present", purge=PurgeScope(limit=0)))
+    assert aws.state() == before
+
+
+def test_unreadable_account_after_the_addon_has_moved_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    aws = AwsWithAddons(EBS)
+    execute(aws, entry(), workload("app"))
+    config = desired(entry(role="new"))
+    real, calls = order_module.run_with_purge, []
+
+    def once(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise DENIED
+        return real(*arguments)
+
+    monkeypatch.setattr(order_module, "run_with_purge", once)
+    performed = perform(engine(aws, config), config, Order("present", purge=PurgeScope()))
+    (failure,) = performed.run.failures
+    assert failure.message == "nothing was purged: eks:UpdateAddon: not authorized"
+    assert changes(performed)[-1] == f"update addon {EBS}"
+
+
 def test_failed_addon_stops_the_purge() -> None:
     aws = AwsWithAddons(EBS)
     execute(aws, entry(), workload("app"))
     aws.fail_on("eks:UpdateAddon", DENIED)
     config = desired(entry(role="new"))
     purged = perform(engine(aws, config), config, Order("present", verify=True, purge=PurgeScope()))
+    assert [str(finding.code) for finding in purged.run.findings][-1] == "PURGE_WAITS"
     assert failures(purged) == [(f"kube-system/{DRIVER}", f"addon {EBS}", "AccessDeniedException")]
     assert aws.associated == [("default/app", "my-role", ""), (f"kube-system/{DRIVER}", "ebs", EBS)]
 
