@@ -73,6 +73,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     judge_api_server,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
     InputError,
     listed,
 )
@@ -144,8 +145,17 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen impo
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
-NO_ISSUER = "cluster {name} has no OIDC issuer that IAM could trust, so no service account can use IRSA."
-STOPPED = "{names} failed, so the other service accounts were not changed"
+NO_ISSUER = (
+    "the OIDC issuer of cluster {name} (account {account}, region {region}) is missing or unknown, so no trust policy was "
+    "changed. To see it: aws eks describe-cluster --name {name} --query cluster.identity"
+)
+_CANARY_FAILED = "{names} failed as canary. No other service account was changed."
+_GROUP_FAILED = "{names} failed in the group '{group}'. The Pods of later groups were not restarted; their associations exist."
+_PROBE_FAILED = (
+    "{names} failed after the annotations were removed. Their roles still allow IRSA. To restore the annotations, run with "
+    "pod_identity_migration_state=rollback."
+)
+_RERUN = " The causes are above. Resolve them and run again."
 # Findings that a restart resolves, or that every service account has until the end of its migration.
 _EXPECTED = frozenset(
     (
@@ -158,6 +168,10 @@ _EXPECTED = frozenset(
 )
 _BEFORE_RESTART = frozenset((Code.POD_BEFORE_ASSOCIATION, Code.POD_NOT_INJECTED))
 CONFLICT_STATUS = 409
+_UNKNOWN = {
+    "namespaces": "no service account in namespace {} uses IRSA or was migrated",
+    "service_accounts": "service account {} does not use IRSA, was not migrated, or does not exist",
+}
 # The seconds between two reads of the agent on the nodes, and the time to wait for it.
 _AGENT_PAUSE, _AGENT_TIMEOUT = 5, 300
 
@@ -198,21 +212,30 @@ class Migration:
     def interruption(self) -> str:
         step = self._steps.step or "reading the variables"
         done = f"{len(self._changes)} change{'' if len(self._changes) == 1 else 's'}"
-        return f"{self._steps.title}: interrupted while {step}, after {done}. Run again: the migration continues where it was."
+        again = "again, also with pod_identity_migration_state=rollback" if self.options.rollback else "again"
+        return f"{self._steps.title}: interrupted ({step}), after {done}. Run {again}: completed changes are kept."
 
     def perform(self) -> None:
-        """Do the steps up to the one of the options, or the rollback. Raises SystemExit after a signal."""
+        """Do the steps up to the one of the options, or the rollback. An error after the first change is in the report.
+
+        Raises SystemExit after a signal.
+        """
         task = self.task
         screen = show_progress(self._steps.line) if is_watched(task) else contextlib.nullcontext()
         with task.in_environment(), leading_group(), screen:
             self._open()
             migrants = self._inventory()
-            if self.options.rollback:
-                self._roll_back(migrants)
-            elif self.options.step != "inventory":
-                self._advance(migrants)
-            if self._changes and not task.check_mode:
-                migrants = self._inventory()
+            try:
+                if self.options.rollback:
+                    self._roll_back(migrants)
+                elif self.options.step != "inventory":
+                    self._advance(migrants)
+                if self._changes and not task.check_mode:
+                    migrants = self._inventory()
+            except (RoleError, AwsError, InputError) as error:
+                if not self._changes:
+                    raise
+                self._stopped = as_sentence(error)
         self._leave_report(migrants)
 
     def _leave_report(self, migrants: Sequence[Migrant]) -> None:
@@ -262,7 +285,9 @@ class Migration:
     def _editor(self) -> TrustEditor:
         issuer = self._state.issuer
         if issuer is None:
-            raise RoleError(NO_ISSUER.format(name=self._opened.cluster.name))
+            cluster = self._opened.cluster
+            place = {"name": cluster.name, "account": cluster.account_id, "region": cluster.region}
+            raise RoleError(NO_ISSUER.format(**place))
         return TrustEditor(
             self._api, self._opened.cluster, issuer, self._width, self._wait_policy, self.task.check_mode
         )
@@ -279,7 +304,8 @@ class Migration:
         estate = read_irsa(self._kubernetes, cluster.key, associations.keys(), self._clock)
         if isinstance(estate, ApiError):
             raise RoleError(
-                f"The service accounts and Pods could not be listed: {estate.text} {remedy_for(estate)}"
+                f"The service accounts and Pods of cluster {cluster.name} (account {cluster.account_id}, region "
+                f"{cluster.region}) could not be listed: {estate.text} {remedy_for(estate)}"
             )
         arns = {account.role_arn for account in estate.accounts.values()} | {
             association.role_arn for association in associations.values()
@@ -342,8 +368,7 @@ class Migration:
             "service_accounts": {str(m.key) for m in migrants},
         }
         problems = [
-            f"{ROLE}migration_{name}: {value} has no service account that uses IRSA or was migrated. There are: "
-            f"{listed(sorted(names), 10) or 'none'}."
+            f"{ROLE}migration_{name}: {_UNKNOWN[name].format(value)}. There are: {listed(sorted(names), 10) or 'none'}."
             for name, names in known.items()
             for value in getattr(options, name)
             if value not in names
@@ -372,7 +397,7 @@ class Migration:
             if canary:
                 failed = self._run(canary, "canary", restarts, proof=True)
                 if failed:
-                    self._stopped = STOPPED.format(names=listed(sorted(map(str, failed)), 5))
+                    self._stop(_CANARY_FAILED, failed)
                     return
             new = [migrant for migrant in rest if migrant.stage == "irsa"]
             if new:
@@ -392,17 +417,29 @@ class Migration:
         size = self.options.batch
         waiting = [migrant for migrant in migrants if migrant.stage == "associated" or migrant.pods.remaining]
         for start in range(0, len(waiting), size):
-            failed = self._run(
-                waiting[start : start + size],
-                f"restarts {start + 1} to {min(start + size, len(waiting))} of {len(waiting)}",
-                True,
-            )
+            name = f"restarts {start + 1} to {min(start + size, len(waiting))} of {len(waiting)}"
+            failed = self._run(waiting[start : start + size], name, True)
             if failed:
-                self._stopped = STOPPED.format(names=listed(sorted(map(str, failed)), 5))
+                self._stop(_GROUP_FAILED, failed, name)
                 return
 
+    def _stop(self, text: str, failed: Collection[WorkloadKey], group: str = "") -> None:
+        names = listed(sorted(map(str, failed)), 5)
+        self._stopped = self._stopped or f"{text.format(names=names, group=group)}{_RERUN}"
+
+    def _has_agent(self, migrants: Iterable[Migrant]) -> bool:
+        """Return whether all nodes of the Pods have the agent already, from any source, such as EKS Auto Mode or Helm."""
+        state = self._estate.state
+        if state is None or self.values.get("agent_version"):
+            return False
+        pods = [pod for migrant in migrants for pod in (state.pods or {}).get(migrant.key, ())]
+        found = all(not pod.node or state.has_agent(pod.node) for pod in pods)
+        return found and (bool(pods) or self._opened.cluster.auto_mode)
+
     def _prepare_agent(self, migrants: Sequence[Migrant]) -> bool:
-        """Install the agent if it is missing, and wait until it is ready on the nodes of the Pods. Return whether it is."""
+        """Install the agent if it is missing, and wait for it on the nodes of the Pods. Return False if EKS refused it."""
+        if self._has_agent(migrants):
+            return True
         params = {
             "agent": self.values.get("agent", "present"),
             "agent_version": self.values.get("agent_version"),
@@ -451,7 +488,7 @@ class Migration:
         observe = self.options.observe
         unrecorded: set[WorkloadKey] = set()
         if new := [migrant for migrant in migrants if migrant.stage == "irsa"]:
-            self._steps.begin("recording the migration at the roles")
+            self._steps.begin("tagging the roles")
             with self._guarded():
                 unrecorded = self._edit(self._editor().record_grants(new))
             migrants = [migrant for migrant in migrants if migrant.key not in unrecorded]
@@ -542,16 +579,16 @@ class Migration:
             return
         failed = self._run(done, "probing without the annotation", False) if done else set()
         if failed:
-            self._stopped = STOPPED.format(names=listed(sorted(map(str, failed)), 5))
+            self._stop(_PROBE_FAILED, failed)
             return
         self._inventory()
         with self._guarded():
-            self._steps.begin("removing the statements of IRSA")
+            self._steps.begin("removing the IRSA statements")
             self._edit(self._editor().finish(done, self._plan.finished))
 
     def _remove_annotations(self, migrants: Sequence[Migrant]) -> list[Migrant]:
         """Record and remove the annotations. Return the service accounts without annotation, in check mode the planned ones."""
-        self._steps.begin("removing the annotations of IRSA")
+        self._steps.begin("removing the IRSA annotations")
         annotated = [
             m for m in migrants if (account := self._estate.accounts.get(m.key)) and account.role_arn
         ]
@@ -564,7 +601,7 @@ class Migration:
             unrecorded = {key for failure in failures for key in failure.workloads}
             annotated = [migrant for migrant in annotated if migrant.key not in unrecorded]
         patches = [removal_patch(self._estate.accounts[migrant.key]) for migrant in annotated]
-        refused = self._patch(patches, "remove the annotations of IRSA of")
+        refused = self._patch(patches, "remove the IRSA annotations of")
         left = {migrant.key for index, migrant in enumerate(annotated) if index not in refused}
         unannotated = {m.key for m in migrants} - {
             m.key for m in migrants if (a := self._estate.accounts.get(m.key)) and a.role_arn
@@ -613,7 +650,7 @@ class Migration:
             return
         editor = self._editor()
         with self._guarded():
-            self._steps.begin("restoring the statements of IRSA")
+            self._steps.begin("restoring the IRSA statements")
             failed = self._edit(editor.restore(todo))
         todo = [migrant for migrant in todo if migrant.key not in failed]
         bare = [
@@ -622,7 +659,7 @@ class Migration:
             if (account := self._estate.accounts.get(m.key)) is not None and not account.role_arn
         ]
         patches = [restoration_patch(self._estate.accounts[m.key], m.annotations) for m in bare]
-        refused = self._patch(patches, "restore the annotations of IRSA of")
+        refused = self._patch(patches, "restore the IRSA annotations of")
         unrestored = {bare[index].key for index in refused}
         todo = [*(migrant for migrant in todo if migrant.key not in unrestored), *half]
         self._delete_associations(todo)
@@ -636,10 +673,13 @@ class Migration:
             self._kubernetes, self._opened.cluster.key, [m.key for m in gone], settings, self._clock
         )
         self._changes += [f"restart {name}" for name in restarted.restarted]
-        for name, error in restarted.errors.items():
-            self._stopped = f"{name} was not restarted: {error.text}"
+        if restarted.errors:
+            errors = "; ".join(f"{name}: {error.text}" for name, error in restarted.errors.items())
+            self._stopped = (
+                f"{errors} New Pods use IRSA already. Restart these Pods yourself, or run the rollback again."
+            )
         if restarted.remaining:
-            self.warnings = [*self.warnings, _remaining(restarted.remaining)]
+            self.warnings = [*self.warnings, _remaining(restarted.remaining, settings.timeout)]
         used = {
             found.role_arn for found in self._state.associations.values() if recorded_annotations(found.tags)
         }
@@ -647,7 +687,7 @@ class Migration:
             self._edit(editor.revoke_grants([m for m in gone if m.role_arn not in used]))
 
     def _is_own(self, migrant: Migrant) -> bool:
-        """Return whether a migration created the association, which then records the annotations of the service account."""
+        """Return whether the association has the record of a migration."""
         association = self._state.associations.get(migrant.key)
         return association is not None and bool(recorded_annotations(association.tags))
 
@@ -661,7 +701,9 @@ class Migration:
         row = run_aws(part, prepared, "main")
         self._add_aws(row)
         raise_if_ended(row)
-        self._failures += parse_aws_result(row, prepared.cluster_name).failures
+        aws = parse_aws_result(row, prepared.cluster_name)
+        self._failures += aws.failures
+        self._findings += [finding for finding in aws.findings if finding.code == Code.ASSOCIATION_NOT_OWNED]
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -673,11 +715,11 @@ class Migration:
 
 
 def _canary(migrants: Sequence[Migrant], number: int) -> tuple[list[Migrant], list[Migrant]]:
-    """Split off the service accounts to migrate first: those with the fewest Pods, but with at least one."""
+    """Split off the service accounts to migrate first, with the runtime proof: those with the fewest Pods, but at least one."""
     ordered = sorted(
         migrants, key=lambda migrant: (not migrant.pods.remaining, len(migrant.pods.remaining), migrant.key)
     )
-    chosen = {migrant.key for migrant in ordered[:number]} if len(migrants) > number else set()
+    chosen = {migrant.key for migrant in ordered[:number]}
     return [m for m in migrants if m.key in chosen], [m for m in migrants if m.key not in chosen]
 
 
@@ -691,8 +733,13 @@ def _not_own(migrant: Migrant) -> Finding:
     )
 
 
-def _remaining(names: Sequence[str]) -> str:
+def _remaining(names: Sequence[str], timeout: int) -> str:
     return (
-        f"Pods {listed(names, 10)} still use EKS Pod Identity, and their credentials end within 6 hours. No restart of a "
-        "Deployment, DaemonSet or StatefulSet replaces them: recreate them."
+        f"Pods {listed(names, 10)} still use EKS Pod Identity {timeout} s after the restarts, and their credentials expire "
+        "within 6 hours. Wait for the rollouts of their Deployments, DaemonSets and StatefulSets, and recreate the other Pods."
     )
+
+
+def as_sentence(error: Exception) -> str:
+    """Return an error with the next action, for the report of a migration that has changed something."""
+    return f"{error.text} {error.remedy}" if isinstance(error, AwsError) else str(error)

@@ -55,6 +55,10 @@ NO_CLUSTER = (
 )
 # Variables of the role that choose workloads. A migration finds the service accounts itself.
 _WORKLOADS = ("fleet_workloads", "workloads", "workloads_from")
+_NO_STATE = (
+    f"{ROLE}state '{{state}}' has no effect on a migration. To restore IRSA, set {ROLE}migration_state: rollback; to migrate, "
+    f"leave out {ROLE}state."
+)
 _NO_EFFECT = (
     "{name} has no effect on a migration, which migrates the service accounts that use IRSA. To choose among them, set "
     "pod_identity_migration_namespaces, pod_identity_migration_service_accounts or pod_identity_migration_selector."
@@ -112,6 +116,9 @@ def _prepare(task: ActionTask, variables: dict[str, Any], write: Callable[[str],
         raise InputError([f"{ROLE}migration_file {options.file} cannot be written: {reason}."])
     if is_unanswered(task.template(variables.get(f"{ROLE}cluster_name"))):
         raise RoleError(NO_CLUSTER)
+    state = task.template(variables.get(f"{ROLE}state"))
+    if state not in (None, "", "present"):
+        raise InputError([_NO_STATE.format(state=state)])
     warnings = [
         _NO_EFFECT.format(name=f"{ROLE}{name}") for name in _WORKLOADS if f"{ROLE}{name}" in variables
     ]

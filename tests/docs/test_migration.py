@@ -147,8 +147,14 @@ def test_permissions_suffice_for_all_steps(cluster: Cluster) -> None:
         ),
         pytest.param(
             ["pod_identity_migration_namespaces=shop,shpo"],
-            "pod_identity_migration_namespaces: shpo has no service account that uses IRSA or was migrated. There are: shop.",
+            "pod_identity_migration_namespaces: no service account in namespace shpo uses IRSA or was migrated. There are: shop.",
             id="namespace without IRSA",
+        ),
+        pytest.param(
+            ["pod_identity_state=rollback"],
+            "pod_identity_state 'rollback' has no effect on a migration. To restore IRSA, set pod_identity_migration_state: "
+            "rollback; to migrate, leave out pod_identity_state.",
+            id="variable of the role",
         ),
         pytest.param(
             ["pod_identity_migration_service_accounts=app-00"],

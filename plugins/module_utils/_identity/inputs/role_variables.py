@@ -218,7 +218,7 @@ REPORT: Mapping[str, _Reader] = {
     "report_max_age": _integer(1),
 }
 # Facts that the role sets, without prefix.
-RESULTS = ("account", "accounts", "prepared", "report", "result")
+RESULTS = ("account", "accounts", "migration", "prepared", "report", "result")
 # The prefix of the artifacts of earlier jobs in an AWX workflow, which AWX passes to later jobs as extra variables.
 ARTIFACTS = "artifact_"
 _READERS = {**VARIABLES, **HIDDEN, **FLEET}

@@ -121,7 +121,8 @@ class Migrant:
     """A service account of the migration, with its stage.
 
     ``stage`` is the stage that it has reached, ``since`` the time of its association in ISO 8601, or "". ``blockers`` prevent
-    its next step; ``notes`` do not. ``disable_session_tags`` is true if its association must not send session tags.
+    its next step; ``notes`` do not. ``disable_session_tags`` is true if its association must not send session tags. ``addon`` is
+    the EKS add-on that owns its association, or "".
     """
 
     key: WorkloadKey
@@ -133,6 +134,7 @@ class Migrant:
     blockers: tuple[Finding, ...] = ()
     notes: tuple[Finding, ...] = ()
     pods: PodCredentials = field(default_factory=PodCredentials)
+    addon: str = ""
 
     def has_reached(self, step: MigrationStep) -> bool:
         """Return whether the service account has completed a step."""

@@ -116,6 +116,7 @@ def plan_migration(state: MigrationState) -> MigrationPlan:
         *state.accounts,
         *state.configured,
         *(key for key, found in state.associations.items() if recorded_annotations(found.tags)),
+        *(key for key, found in state.associations.items() if _is_of_migrated_addon(state, found)),
     }
     index = _make_index(state)
     migrants = [_migrant(state, key, index) for key in sorted(keys)]
@@ -158,6 +159,15 @@ def with_findings(migrant: Migrant, findings: Sequence[Finding]) -> Migrant:
     return replace(migrant, blockers=(*migrant.blockers, *errors), notes=(*migrant.notes, *notes))
 
 
+def _is_of_migrated_addon(state: MigrationState, association: ObservedAssociation) -> bool:
+    """Return whether the association belongs to an add-on, and its role still has an IRSA statement for its service account."""
+    role, issuer = state.role(association.role_arn), state.issuer
+    if not association.addon or role is None or issuer is None:
+        return False
+    name = account_name(association.key)
+    return any(name in (entry.accounts or ()) for entry in federated_statements(role.trust, issuer))
+
+
 def _is_annotated(state: MigrationState, key: WorkloadKey) -> bool:
     account = state.accounts.get(key)
     return account is not None and bool(account.role_arn)
@@ -169,6 +179,8 @@ def _migrant(state: MigrationState, key: WorkloadKey, index: _Index) -> Migrant:
     recorded = recorded_annotations(association.tags) if association is not None else {}
     annotations = dict(account.annotations) if account.role_arn else recorded
     role_arn = annotations.get(ROLE_ANNOTATION) or state.configured.get(key, "")
+    if not role_arn and association is not None and association.addon:
+        role_arn = association.role_arn
     pods = state.pods.get(key, _NO_PODS)
     stage: MigrationStage = "irsa"
     if association is not None and role_arn and association.role_arn.lower() == role_arn.lower():
@@ -191,6 +203,7 @@ def _migrant(state: MigrationState, key: WorkloadKey, index: _Index) -> Migrant:
         tuple(blockers),
         tuple(notes),
         pods,
+        association.addon if association is not None else "",
     )
 
 
@@ -251,14 +264,16 @@ def _blockers(
         yield Finding(
             Code.MIGRATION_ADDON,
             f"service account {key} belongs to an EKS add-on, and only the add-on can have its association.",
-            "Apply it as a workload with addon: NAME, and with role: {arn: …, extend_trust: true}; then finish its migration.",
+            f"List it as a workload of site.yml with addon: NAME and role: {{arn: {role_arn or 'ARN'}, extend_trust: true}}. "
+            f"Then run the step finish. To see the add-ons: aws eks list-addons --cluster-name {cluster.name}",
             key,
         )
     elif account.is_addon and account.role_arn:
         yield Finding(
             Code.MIGRATION_ADDON,
             f"EKS has not removed the annotation of service account {key} yet, which belongs to an add-on.",
-            "Run the step finish again later. EKS removes the annotation some time after the add-on has its association.",
+            "If the add-on still has a serviceAccountRoleArn, update it without this field (aws eks update-addon). Then run the "
+            "step finish again.",
             key,
         )
     if key in state.configured:
@@ -283,8 +298,9 @@ def _blockers(
         yield Finding(
             Code.MIGRATION_FOREIGN_ROLE,
             f"role {role_arn} is in account {parts.account_id}, and an association needs a role of account {cluster.account_id}.",
-            f"Create a role in account {cluster.account_id} that may assume {role_arn}, let that role trust it, and apply the "
-            "workload with target_role_arn (docs/accounts.md#target-roles). This service account keeps IRSA until then.",
+            f"Create a role in account {cluster.account_id} that may use sts:AssumeRole and sts:TagSession on {role_arn}, and "
+            f"allow it both in the trust policy of {role_arn}. List the service account as a workload of site.yml with the new "
+            f"role and target_role_arn: {role_arn} (docs/accounts.md#target-roles), restart its Pods, and remove the annotation.",
             key,
         )
         return
@@ -315,7 +331,7 @@ def _blockers(
         yield Finding(
             Code.MIGRATION_NO_RECORD,
             f"the annotations of {key} cannot be recorded for a rollback: {error}.",
-            "Shorten the annotations; the path of the role is part of its ARN.",
+            "Use a role with a shorter path, or remove the annotation and the IRSA statement yourself after the step restart.",
             key,
         )
 
@@ -562,6 +578,6 @@ def _notes(account: IrsaAccount, pods: PodCredentials) -> Iterator[Finding]:
             Code.MIGRATION_HOST_NETWORK,
             f"Pods {listed(pods.on_host_network, _SHOWN)} of {key} use the network of the node (hostNetwork). Users have "
             "reported that EKS refuses credentials to such Pods.",
-            "Migrate one of these Pods first, with the runtime proof.",
+            "Migrate this service account alone first, and check in the log of its Pods that they get credentials.",
             key,
         )

@@ -92,8 +92,9 @@ class MigrationReport:
         for key, time in self.waiting.items():
             yield Finding(
                 Code.MIGRATION_WAITS,
-                f"{key} keeps IRSA until {format_time(time)}: its association is younger than {self.options.soak} h.",
-                "Run the step finish again after that time, or set pod_identity_migration_soak.",
+                f"the annotation and the IRSA statements of {key} are kept: its association is less than {self.options.soak} "
+                "hours old.",
+                f"Run the step finish again after {format_time(time)}, or set pod_identity_migration_soak=0.",
                 key,
             )
 
@@ -104,7 +105,8 @@ class MigrationReport:
             f"cluster {self.cluster.name} (account {self.cluster.account_id}, region {self.cluster.region})"
         )
         if self.stopped:
-            return f"The migration of {place} was stopped: {self.stopped}"
+            run = "rollback" if self.options.rollback else "migration"
+            return f"The {run} of {place} was stopped: {self.stopped}"
         if self.failures:
             names = sorted({row["workload"] or row["name"] for row in self.failures}, key=natural)
             return f"The migration of {place} failed for {listed(names, 5)}. The reasons are above."
@@ -207,6 +209,11 @@ def migration_lines(report: MigrationReport) -> list[str]:
 
 def _table(report: MigrationReport) -> list[str]:
     if not report.migrants:
+        options = report.options
+        if options.namespaces or options.service_accounts or options.selector:
+            return [
+                "No service account that uses IRSA matches the selection (namespaces, service accounts, selector)."
+            ]
         return ["No service account uses IAM roles for service accounts (IRSA)."]
     summary = _summary(report.migrants)
     counts = [f"{summary[stage]} {stage}" for stage in STAGES if summary[stage]]
@@ -215,7 +222,7 @@ def _table(report: MigrationReport) -> list[str]:
     lines = [
         f"Migration from IRSA: {number} service account{'' if number == 1 else 's'}: {', '.join(counts)}{blocked}."
     ]
-    rows = [("SERVICE ACCOUNT", "ROLE", "STAGE", "SINCE", "PODS", "NEXT")]
+    rows = [("SERVICE ACCOUNT", "ROLE", "STAGE", "ASSOCIATED", "PODS", "NEXT")]
     ordered = sorted(report.migrants, key=lambda migrant: natural(str(migrant.key)))
     if len(ordered) > _SHOWN:
         # A long list shows the service accounts that need attention.
@@ -257,7 +264,7 @@ def _failure_note(row: FailureRow) -> NoteRow:
         "label": "failed",
         "code": row["error_code"],
         "workload": row["workload"],
-        "message": row["message"],
+        "message": f"{row['action']} {row['resource'].replace('_', ' ')} {row['name']}: {row['message']}",
         "remedy": row["remedy"],
     }
 

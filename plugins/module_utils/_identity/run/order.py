@@ -115,7 +115,7 @@ def _apply(engine: Engine, desired: Desired, order: Order, addons: list[AddonRun
     )
     if order.state == "present":
         converge_addons(order.agents, width)
-    # Check first, without a change, that the add-ons can get or release the roles.
+    # Check, without a change, that the add-ons can get or release the roles.
     checks = runs_for(workloads=desired.workloads, check_mode=True, single=True)
     converge_addons(checks, width)
     failures = failures_by_workload(checks)

@@ -368,8 +368,9 @@ CONDITIONAL = (
 FOREIGN = "arn:aws:iam::444455556666:role/app"
 FOREIGN_TEXT = (
     f"role {FOREIGN} is in account 444455556666, and an association needs a role of account {ACCOUNT}.",
-    f"Create a role in account {ACCOUNT} that may assume {FOREIGN}, let that role trust it, and apply the workload with "
-    "target_role_arn (docs/accounts.md#target-roles). This service account keeps IRSA until then.",
+    f"Create a role in account {ACCOUNT} that may use sts:AssumeRole and sts:TagSession on {FOREIGN}, and allow it both in the "
+    f"trust policy of {FOREIGN}. List the service account as a workload of site.yml with the new role and target_role_arn: "
+    f"{FOREIGN} (docs/accounts.md#target-roles), restart its Pods, and remove the annotation.",
 )
 MISSING_REMEDY = "Correct or remove the annotation: kubectl annotate serviceaccount api eks.amazonaws.com/role-arn- -n shop"
 CONFIG_MAP = (
@@ -377,15 +378,22 @@ CONFIG_MAP = (
     "service account shop/api has its role from the ConfigMap pod-identity-webhook in namespace kube-system.",
     "Set the role as annotation of the service account, and remove it from the ConfigMap; then migrate.",
 )
-ADDON = (
-    "MIGRATION_ADDON",
-    "service account shop/api belongs to an EKS add-on, and only the add-on can have its association.",
-    "Apply it as a workload with addon: NAME, and with role: {arn: …, extend_trust: true}; then finish its migration.",
-)
+
+
+def addon_blocker(arn: str) -> tuple[str, str, str]:
+    return (
+        "MIGRATION_ADDON",
+        "service account shop/api belongs to an EKS add-on, and only the add-on can have its association.",
+        f"List it as a workload of site.yml with addon: NAME and role: {{arn: {arn}, extend_trust: true}}. Then run the step "
+        f"finish. To see the add-ons: aws eks list-addons --cluster-name {CLUSTER.name}",
+    )
+
+
 ADDON_ANNOTATED = (
     "MIGRATION_ADDON",
     "EKS has not removed the annotation of service account shop/api yet, which belongs to an add-on.",
-    "Run the step finish again later. EKS removes the annotation some time after the add-on has its association.",
+    "If the add-on still has a serviceAccountRoleArn, update it without this field (aws eks update-addon). Then run the step "
+    "finish again.",
 )
 CLAIMS_REMEDY = "Use session tags instead, such as aws:PrincipalTag/kubernetes-namespace, then migrate."
 LONG = "x" * 300
@@ -413,10 +421,12 @@ CLAIMS = (
         pytest.param(state(account(), roles=(MIGRATED,)), [], id="none"),
         pytest.param(
             state(account(is_addon=True), roles=(MIGRATED,)),
-            [ADDON],
+            [addon_blocker(ROLE)],
             id="add-on",
         ),
-        pytest.param(state(IrsaAccount(API, is_addon=True)), [ADDON], id="add-on without a role"),
+        pytest.param(
+            state(IrsaAccount(API, is_addon=True)), [addon_blocker("ARN")], id="add-on without a role"
+        ),
         pytest.param(
             state(
                 account(is_addon=True), roles=(MIGRATED,), associations=(association(arn=role_arn("other")),)
@@ -607,7 +617,8 @@ CLAIMS = (
                     "MIGRATION_NO_RECORD",
                     "the annotations of shop/api cannot be recorded for a rollback: workload-identity/irsa-audience would have "
                     "more than 256 characters.",
-                    "Shorten the annotations; the path of the role is part of its ARN.",
+                    "Use a role with a shorter path, or remove the annotation and the IRSA statement yourself after the step "
+                    "restart.",
                 )
             ],
             id="annotation is too long for a record",
@@ -698,7 +709,7 @@ OTHER_ROLES_REMEDY = (
                     "MIGRATION_HOST_NETWORK",
                     "Pods a, b of shop/api use the network of the node (hostNetwork). Users have reported that EKS refuses "
                     "credentials to such Pods.",
-                    "Migrate one of these Pods first, with the runtime proof.",
+                    "Migrate this service account alone first, and check in the log of its Pods that they get credentials.",
                 )
             ],
             id="network of the node",
@@ -1354,3 +1365,33 @@ def test_half_of_a_rollback(
 def test_migrated_service_account_is_not_half_rolled_back() -> None:
     scene = state(account(), roles=(replace(MIGRATED, tags={GRANT: "workload"}),), pods=AGENT_PODS)
     assert not is_half_rolled_back(scene, Migrant(API, ROLE, "restarted", pods=AGENT_PODS))
+
+
+OF_ADDON = f"arn:aws:eks:us-west-2:{ACCOUNT}:addon/my-cluster/aws-ebs-csi-driver/1"
+
+
+@pytest.mark.parametrize(
+    ("statements", "pods", "stages", "finished"),
+    [
+        ((irsa(API), POD_IDENTITY), AGENT_PODS, ["restarted"], True),
+        ((irsa(API), POD_IDENTITY), IRSA_PODS, ["associated"], False),
+        ((POD_IDENTITY,), AGENT_PODS, [], False),
+        ((irsa(WEB), POD_IDENTITY), AGENT_PODS, [], False),
+    ],
+    ids=["to finish", "Pods with IRSA", "no IRSA statement", "statement of another service account"],
+)
+def test_addon_without_the_annotation_is_finished(
+    statements: tuple[Json, ...], pods: PodCredentials, stages: list[str], finished: bool
+) -> None:
+    owned = association(annotations={}, owner_arn=OF_ADDON)
+    plan = plan_migration(state(associations=(owned,), roles=(role(*statements),), pods=pods))
+    assert [migrant.stage for migrant in plan.migrants] == stages
+    assert [(migrant.addon, migrant.role_arn) for migrant in plan.migrants] == [
+        ("aws-ebs-csi-driver", ROLE) for _stage in stages
+    ]
+    assert plan.finished == ({("shop", "api")} if finished else frozenset())
+
+
+def test_association_of_no_addon_without_a_record_is_not_migrated() -> None:
+    scene = state(associations=(association(annotations={}),), roles=(MIGRATED,), pods=AGENT_PODS)
+    assert plan_migration(scene).migrants == []

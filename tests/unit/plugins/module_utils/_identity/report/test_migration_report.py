@@ -234,8 +234,8 @@ def test_failure(made: MigrationReport, text: str) -> None:
 UNTIL = datetime(2026, 3, 10, 10, 20, 30, tzinfo=timezone.utc)
 WAITS = Finding(
     Code.MIGRATION_WAITS,
-    "shop/api keeps IRSA until 2026-03-10T10:20:30Z: its association is younger than 24 h.",
-    "Run the step finish again after that time, or set pod_identity_migration_soak.",
+    "the annotation and the IRSA statements of shop/api are kept: its association is less than 24 hours old.",
+    "Run the step finish again after 2026-03-10T10:20:30Z, or set pod_identity_migration_soak=0.",
     API,
 )
 
@@ -311,17 +311,17 @@ def test_lines_of_a_run() -> None:
         replace(migrant(key("s10", "shop")), role_arn=""),
         migrant(key("s2", "shop"), "associated"),
         step="finish",
-        changes=["remove the annotations of IRSA of ServiceAccount batch/job", "update trust policy app"],
+        changes=["remove the IRSA annotations of ServiceAccount batch/job", "update trust policy app"],
         waiting={WEB: UNTIL},
     )
     assert migration_lines(made)[:12] == [
         HEAD,
         "Done: 2 changes.",
-        "    remove the annotations of IRSA of ServiceAccount batch/job",
+        "    remove the IRSA annotations of ServiceAccount batch/job",
         "    update trust policy app",
         "",
         "Migration from IRSA: 5 service accounts: 2 irsa, 1 associated, 1 restarted, 1 finished; 1 blocked.",
-        "SERVICE ACCOUNT  ROLE  STAGE       SINCE             PODS                                     NEXT",
+        "SERVICE ACCOUNT  ROLE  STAGE       ASSOCIATED        PODS                                     NEXT",
         "batch/job        app   finished    2026-03-09 10:20  1 pod identity                           -",
         "shop/api         app   irsa        -                 2 irsa, 1 pod identity, 1 other, 2 none  "
         "blocked: MIGRATION_ADDON, MIGRATION_NOT_TRUSTED",
@@ -366,8 +366,8 @@ def test_one_service_account() -> None:
     lines = migration_lines(report(migrant()))
     assert lines[3:] == [
         "Migration from IRSA: 1 service account: 1 irsa.",
-        "SERVICE ACCOUNT  ROLE  STAGE  SINCE  PODS  NEXT",
-        "shop/api         app   irsa   -      0     associate",
+        "SERVICE ACCOUNT  ROLE  STAGE  ASSOCIATED  PODS  NEXT",
+        "shop/api         app   irsa   -           0     associate",
     ]
 
 
@@ -382,7 +382,7 @@ def test_failures_and_findings_are_in_the_order_of_their_severity() -> None:
         waiting={API: UNTIL},
     )
     assert migration_lines(made)[8:] == [
-        "  failed AccessDenied shop/api: iam:UpdateAssumeRolePolicy: not authorized.",
+        "  failed AccessDenied shop/api: update trust policy app: iam:UpdateAssumeRolePolicy: not authorized.",
         "    Allow the caller this action.",
         "  error MIGRATION_ADDON shop/s2: shop/s2 is blocked.",
         "    Remove the blocker.",
@@ -392,9 +392,9 @@ def test_failures_and_findings_are_in_the_order_of_their_severity() -> None:
         "    Do c.",
         "  warning MIGRATION_HOST_NETWORK shop/api: b.",
         "    Do b.",
-        "  info MIGRATION_WAITS shop/api: shop/api keeps IRSA until 2026-03-10T10:20:30Z: its association is",
-        "    younger than 24 h.",
-        "    Run the step finish again after that time, or set pod_identity_migration_soak.",
+        "  info MIGRATION_WAITS shop/api: the annotation and the IRSA statements of shop/api are kept: its",
+        "    association is less than 24 hours old.",
+        "    Run the step finish again after 2026-03-10T10:20:30Z, or set pod_identity_migration_soak=0.",
     ]
 
 
