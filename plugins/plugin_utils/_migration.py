@@ -112,6 +112,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Guard
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
+    TrustChange,
     TrustEditor,
     TrustRun,
     read_cluster_associations,
@@ -167,6 +168,8 @@ _EXPECTED = frozenset(
     )
 )
 _BEFORE_RESTART = frozenset((Code.POD_BEFORE_ASSOCIATION, Code.POD_NOT_INJECTED))
+# Findings of a teardown about resources that a rollback leaves.
+_KEPT = frozenset((Code.ASSOCIATION_NOT_OWNED, Code.TRUST_STATEMENT_STAYS))
 CONFLICT_STATUS = 409
 _UNKNOWN = {
     "namespaces": "no service account in namespace {} uses IRSA or was migrated",
@@ -194,6 +197,8 @@ class Migration:
     _waiting: dict[WorkloadKey, datetime] = field(default_factory=dict)
     _stopped: str = ""
     _kept: frozenset[WorkloadKey] = frozenset()
+    _failed: set[WorkloadKey] = field(default_factory=set)
+    _edited: list[TrustChange] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._steps = Steps(str(self.values["cluster_name"]), displays=not self.task.keywords.no_log)
@@ -251,6 +256,7 @@ class Migration:
             self._stopped,
             frozenset(map(str, self.values.get("ignore", ()))),
             self._kept,
+            frozenset(self._failed),
         )
         if self.options.file:
             text = json.dumps(report_data(self.report), indent=4, sort_keys=True)
@@ -289,7 +295,13 @@ class Migration:
             place = {"name": cluster.name, "account": cluster.account_id, "region": cluster.region}
             raise RoleError(NO_ISSUER.format(**place))
         return TrustEditor(
-            self._api, self._opened.cluster, issuer, self._width, self._wait_policy, self.task.check_mode
+            self._api,
+            self._opened.cluster,
+            issuer,
+            self._width,
+            self._wait_policy,
+            self.task.check_mode,
+            self._edited,
         )
 
     def _inventory(self, installs_agent: bool = True) -> list[Migrant]:
@@ -373,7 +385,8 @@ class Migration:
             for value in getattr(options, name)
             if value not in names
         ]
-        if problems:
+        # A run may finish the last service account of a selection.
+        if problems and not self._changes:
             raise InputError(problems)
         return chosen
 
@@ -559,11 +572,16 @@ class Migration:
             failed |= set(by_name.values())
         if run.outcome.error:
             self._stopped = run.outcome.error
+        self._failed |= failed
         return failed
 
     def _finish(self, migrants: Sequence[Migrant]) -> None:
         """Remove the annotations and statements of IRSA of service accounts whose Pods all use EKS Pod Identity."""
-        ready = [migrant for migrant in migrants if migrant.stage == "restarted" and not migrant.blockers]
+        ready = [
+            migrant
+            for migrant in migrants
+            if migrant.stage == "restarted" and not migrant.blockers and migrant.key not in self._failed
+        ]
         now = datetime.now(timezone.utc)
         for migrant in ready:
             end = soak_end(migrant, self.options.soak)
@@ -629,10 +647,14 @@ class Migration:
 
     def _edit(self, run: TrustRun) -> set[WorkloadKey]:
         """Keep the changes and failures of an edit of trust policies, and return the service accounts with a failure."""
-        self._changes += [describe_change(change.row).line for change in run.changes]
-        self._diffs += [change.diff for change in run.changes]
+        self._add_trust(run.changes)
+        self._edited.clear()
         self._failures += [row for failure in run.failures for row in failure_rows(failure)]
         return {key for failure in run.failures for key in failure.workloads}
+
+    def _add_trust(self, changes: Sequence[TrustChange]) -> None:
+        self._changes += [describe_change(change.row).line for change in changes]
+        self._diffs += [change.diff for change in changes]
 
     def _roll_back(self, migrants: Sequence[Migrant]) -> None:
         """Restore IRSA: statements, annotations, then delete the associations and restart the Pods."""
@@ -680,9 +702,8 @@ class Migration:
             )
         if restarted.remaining:
             self.warnings = [*self.warnings, _remaining(restarted.remaining, settings.timeout)]
-        used = {
-            found.role_arn for found in self._state.associations.values() if recorded_annotations(found.tags)
-        }
+        # A statement for the whole account may serve associations without a record, too.
+        used = {found.role_arn for found in self._state.associations.values()}
         with self._guarded():
             self._edit(editor.revoke_grants([m for m in gone if m.role_arn not in used]))
 
@@ -703,7 +724,7 @@ class Migration:
         raise_if_ended(row)
         aws = parse_aws_result(row, prepared.cluster_name)
         self._failures += aws.failures
-        self._findings += [finding for finding in aws.findings if finding.code == Code.ASSOCIATION_NOT_OWNED]
+        self._findings += [finding for finding in aws.findings if finding.code in _KEPT]
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -711,6 +732,7 @@ class Migration:
         with Guard(None) as guard:
             yield
         if guard.cause is not None:
+            self._add_trust(self._edited)
             raise RoleError(f"{self._steps.title}: {guard.cause.text} {guard.cause.remedy}")
 
 

@@ -55,6 +55,8 @@ NO_CLUSTER = (
 )
 # Variables of the role that choose workloads. A migration finds the service accounts itself.
 _WORKLOADS = ("fleet_workloads", "workloads", "workloads_from")
+# A rollback removes the statements of the default scope.
+_LEFT_OUT = ("state", "purge", "trust_scope")
 _NO_STATE = (
     f"{ROLE}state '{{state}}' has no effect on a migration. To restore IRSA, set {ROLE}migration_state: rollback; to migrate, "
     f"leave out {ROLE}state."
@@ -122,7 +124,7 @@ def _prepare(task: ActionTask, variables: dict[str, Any], write: Callable[[str],
     warnings = [
         _NO_EFFECT.format(name=f"{ROLE}{name}") for name in _WORKLOADS if f"{ROLE}{name}" in variables
     ]
-    left_out = {f"{ROLE}{name}" for name in (*_WORKLOADS, "state", "purge")}
+    left_out = {f"{ROLE}{name}" for name in (*_WORKLOADS, *_LEFT_OUT)}
     chosen = {name: value for name, value in variables.items() if name not in left_out}
     values = read_role_variables(task, {**chosen, f"{ROLE}workloads": []}, "main")
     return Migration(task, chosen, values, options, write, warnings)

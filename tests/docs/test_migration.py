@@ -115,7 +115,10 @@ def test_permissions_suffice_for_all_steps(cluster: Cluster) -> None:
     assert "14 service accounts: 5 irsa, 9 restarted; 5 blocked." in done.stdout
     waiting = cluster.migrate(*accepted, "-e", "pod_identity_migration_step=finish")
     assert waiting.returncode == 2, waiting.stdout
-    assert "MIGRATION_WAITS shop/one: shop/one keeps IRSA until" in waiting.stdout
+    assert (
+        "MIGRATION_WAITS shop/one: the annotation and the IRSA statements of shop/one are kept"
+        in waiting.stdout
+    )
     end = (*accepted, "-e", "pod_identity_migration_step=finish", "-e", "pod_identity_migration_soak=0")
     finished = cluster.migrate(*end)
     assert finished.returncode == 0, finished.stdout

@@ -62,8 +62,8 @@ def examples(kind: str, name: str) -> list[dict[str, Any]]:
     return found
 
 
-# They use results of other jobs or tasks: tests/package/test_artifacts.py runs them by playbook and role.
-NEEDS_RESULTS = ("pod_identity_gather", "pod_identity_fleet")
+# They are run by playbook: tests/package/test_artifacts.py and tests/docs/test_migration.py.
+NEEDS_RESULTS = ("pod_identity_gather", "pod_identity_fleet", "pod_identity_migrate")
 
 
 def runnable() -> list[tuple[str, str]]:

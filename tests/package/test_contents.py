@@ -47,6 +47,7 @@ MODULES = (
     "pod_identity",
     "pod_identity_fleet",
     "pod_identity_gather",
+    "pod_identity_migrate",
 )
 
 

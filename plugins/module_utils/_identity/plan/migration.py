@@ -284,7 +284,7 @@ def _blockers(
             key,
         )
     if pods.templates:
-        owner, names = next(iter(pods.templates.items()))
+        (owner, names), *_more = pods.templates.items()
         yield Finding(
             Code.MIGRATION_OWN_VARIABLES,
             f"the Pod template of {owner} sets {', '.join(names)} itself, so an association would have no effect on it.",

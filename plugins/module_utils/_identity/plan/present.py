@@ -276,7 +276,11 @@ def _without_early(
     """Return the changes without those that would take a permission from an add-on before the add-on has its new role."""
     moving = frozenset().union(*movers.values())
     pending = {association_target(workload.key) for workload in workloads if workload.addon} & moving
-    return [change for change in changes if not (change.takes and change.needed_among(pending))]
+    kept = list(changes)
+    dropped = {change.target for change in kept if change.takes and change.needed_among(pending)}
+    while more := {change.target for change in kept if change.needed_among(dropped)} - dropped:
+        dropped |= more
+    return [change for change in kept if change.target not in dropped]
 
 
 def _other_owner(change: Change) -> Finding | None:

@@ -59,7 +59,8 @@ class PurgeScope:
 
     If ``namespaces`` is not empty, only workloads in these namespaces are included. A purge removes at most ``limit``
     workloads, or ``percent`` per cent of the managed workloads if ``percent`` is set. ``any_owner`` includes the resources
-    of all owners; it is used to report workloads that a purge without owner keeps.
+    of all owners; it is used to report workloads that a purge without owner keeps. ``kept`` are the lower-case ARNs of roles
+    that the purge keeps because listed workloads used them until this run.
     """
 
     owner: str | None = None
@@ -67,6 +68,7 @@ class PurgeScope:
     limit: int = 10
     any_owner: bool = False
     percent: int | None = None
+    kept: frozenset[str] = frozenset()
 
     def includes(self, tags: Mapping[str, str], namespaces: Iterable[str]) -> bool:
         """Return whether a resource with these tags, which serves workloads in these namespaces, is in the scope."""
@@ -106,7 +108,7 @@ def unlisted_workloads(
         if workload.role is not None
     }
     # Keep a role that a listed workload used until now: running Pods still have its credentials.
-    kept_roles |= {
+    kept_roles |= scope.kept | {
         arn for key, used in account.associations.items() if key in listed_keys for arn in _roles(used)
     }
     by_arn = {role.arn.lower(): role for role in account.roles}

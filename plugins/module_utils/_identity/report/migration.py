@@ -64,6 +64,7 @@ class MigrationReport:
     stopped: str = ""
     ignore: Collection[str] = ()
     kept: Collection[WorkloadKey] = ()
+    failed: Collection[WorkloadKey] = ()
 
     @property
     def unreached(self) -> list[Migrant]:
@@ -74,7 +75,8 @@ class MigrationReport:
         return [
             migrant
             for migrant in self.migrants
-            if not migrant.has_reached(self.options.step) and not self._is_accepted(migrant)
+            if (migrant.key in self.failed or not migrant.has_reached(self.options.step))
+            and not self._is_accepted(migrant)
         ]
 
     def _is_accepted(self, migrant: Migrant) -> bool:

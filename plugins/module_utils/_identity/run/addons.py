@@ -310,6 +310,9 @@ def converge_addons(runs: Sequence[AddonRun], width: int, changes: Iterable[Chan
         run.leaving = frozenset(key for key in deleted if key is not None)
     for _result in map_concurrently(AddonRun.converge, runs, width):
         pass
+    for run in runs:
+        if run.keys and not run.spec.released and not run.check_mode:
+            run.require_active()
 
 
 def predicted_agents(runs: Iterable[AddonRun]) -> dict[str, Agent]:

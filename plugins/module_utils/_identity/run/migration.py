@@ -175,7 +175,10 @@ class TrustRun:
 
 @dataclass(frozen=True, slots=True)
 class TrustEditor:
-    """Edits trust policies of a cluster's account, several roles concurrently."""
+    """An editor of the trust policies of a cluster's account. It edits several roles concurrently.
+
+    ``made`` gets each change of a trust policy at once, so that an interrupted edit can be reported.
+    """
 
     api: Api
     cluster: Cluster
@@ -183,6 +186,7 @@ class TrustEditor:
     width: int
     wait_policy: WaitPolicy
     check_mode: bool = False
+    made: list[TrustChange] = field(default_factory=list)
 
     def finish(self, migrants: Iterable[Migrant], accounts: Collection[ServiceAccountName]) -> TrustRun:
         """Remove the statements that allow only ``accounts`` with IRSA, and record them as tags of their roles.
@@ -296,6 +300,7 @@ class TrustEditor:
                 if edit.trust != role.trust:
                     self._send([edit.update(role)])
                     change = planned
+                    self.made.append(planned)
                 self._send(edit.then)
                 if self._shows(arn, make):
                     return change, None

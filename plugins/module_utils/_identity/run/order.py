@@ -8,24 +8,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
-from ..._findings.finding import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.permissions.catalogue import load_catalogue
 from ..model.associations import ObservedAssociation
+from ..model.changes import Change
 from ..model.checks import Verified
 from ..model.desired import Desired, State, Workload
-from ..model.errors import AwsError, InputError
+from ..model.errors import AwsError, InputError, sentence
 from ..model.names import is_of_another
 from ..model.observed import Observed, VerificationReads
-from ..model.targets import Failure, association_target, associations_target, request_failure, role_target
+from ..model.roles import decode_role
+from ..model.targets import Failure, association_target, request_failure, role_target
 from ..plan.predict import predict
-from ..plan.problems import owned_by_another
+from ..plan.problems import breaks, owned_by_another
 from ..plan.purge import PurgeScope, find_left_behind
 from ..read.observe import Observer
+from ..read.reader import none_if_missing
 from ..read.verification_reads import read_for_verification
 from ..verify.chain import consider_age, verify
 from ..verify.documents import lint_workloads
@@ -42,8 +46,8 @@ from .addons import (
 )
 from .consistency import not_yet_visible
 from .engine import Engine, Guard
-from .outcome import Run
-from .purge import purge_waits, run_with_purge
+from .outcome import Cause, Run
+from .purge import run_with_purge
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +82,26 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
     observed: Observed | None = None
     verified: Sequence[Verified] | None = None
     addons: list[AddonRun] = []
-    with Guard(order.deadline) as guard:
-        run = _apply(engine, desired, order, addons)
-        # Without changes, the observation of the run serves for the verification.
-        changed = [key for addon in addons if addon.made for key in addon.keys]
-        observed = engine.observe_after(run, changed)
-        if engine.restore_grants(run, observed):
+    guard = Guard(order.deadline)
+    try:
+        with guard:
+            run = _apply(engine, desired, order, addons)
+            # Without changes, the observation of the run serves for the verification.
+            changed = [key for addon in addons if addon.made for key in addon.keys]
             observed = engine.observe_after(run, changed)
-        if order.verify and order.state == "present":
-            if order.check_mode:
-                observed = with_addon_associations(predict(observed, observed, run.plan), addons)
-            verified = _verify(engine, desired, order, run, observed)
-        else:
-            late = not_yet_visible(observed, (done.change for done in run.done))
-            run = replace(run, findings=(*run.findings, *late))
+            if engine.restore_grants(run, observed):
+                observed = engine.observe_after(run, changed)
+            if order.verify and order.state == "present":
+                if order.check_mode:
+                    observed = with_addon_associations(predict(observed, observed, run.plan), addons)
+                verified = _verify(engine, desired, order, run, observed)
+            else:
+                late = not_yet_visible(observed, (done.change for done in run.done))
+                run = replace(run, findings=(*run.findings, *late))
+    except (AwsError, InputError) as error:
+        if not (engine.journal.done or any(addon.made for addon in (*order.agents, *addons))):
+            raise
+        guard.cause = _late_error(error)
     if guard.cause is not None:
         run = engine.cut_short(desired, order.state, guard.cause, order.check_mode)
     if run is None:
@@ -99,6 +109,13 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
     present = order.state == "present"
     run = add_addons(add_addons(run, addons, first=not present), order.agents, first=present)
     return Performed(run, guard, observed or run.observed, verified)
+
+
+def _late_error(error: AwsError | InputError) -> Cause:
+    """Return the cause of the end of a run whose add-ons have changed before the error."""
+    if isinstance(error, AwsError):
+        return Cause(error.code, f"{error.operation}: {sentence(error.text)}", error.remedy)
+    return Cause(Code.PURGE_WAITS, " ".join(error.problems), "Run again: completed changes are kept.")
 
 
 def _apply(engine: Engine, desired: Desired, order: Order, addons: list[AddonRun]) -> Run:
@@ -118,9 +135,8 @@ def _apply(engine: Engine, desired: Desired, order: Order, addons: list[AddonRun
     # Check, without a change, that the add-ons can get or release the roles.
     checks = runs_for(workloads=desired.workloads, check_mode=True, single=True)
     converge_addons(checks, width)
-    failures = failures_by_workload(checks)
+    failures = (*failures_by_workload(checks), *_refusals(engine, desired, checks))
     if order.state == "absent":
-        failures += _of_other_owners(engine, desired)
         released = _without(desired.workloads, failures)
         addons += runs_for(workloads=released, check_mode=check_mode)
         converge_addons(addons, width)
@@ -131,47 +147,63 @@ def _apply(engine: Engine, desired: Desired, order: Order, addons: list[AddonRun
         return run
     desired = replace(desired, failed_addons=failures)
     changing = [] if check_mode else [addon for addon in checks if addon.change is not None]
-    moves = bool(moved_associations(changing))
-    waits = bool(changing) and order.purge is not None
-    unlisted = 0
-    if waits and order.purge is not None:
-        # The purge follows the add-ons, but its errors must be raised before any change.
-        unlisted = run_with_purge(engine, desired, order.purge, True).purged
-    if moves or waits:
-        run = engine.run(replace(desired, addons_pending=True), order.state, check_mode)
-    else:
-        run = _apply_and_purge(engine, desired, order)
+    moves = moved_associations(changing)
+    if moves or (changing and order.purge is not None):
+        return _apply_in_two_passes(engine, desired, order, addons, runs_for, moves)
+    run = _apply_and_purge(engine, desired, order)
     addons += runs_for(workloads=_without(desired.workloads, run.failures), check_mode=check_mode)
     converge_addons(addons, width)
+    return _with_left_roles(desired, run, addons) if order.purge is None else run
+
+
+def _apply_in_two_passes(
+    engine: Engine,
+    desired: Desired,
+    order: Order,
+    addons: list[AddonRun],
+    runs_for: Callable[..., list[AddonRun]],
+    moves: Sequence[Change],
+) -> Run:
+    """Apply the workloads, then the add-ons, then the changes that need the add-ons: removals of permissions, and the purge.
+
+    :arg addons: gets the runs for the add-ons of workloads.
+    :arg moves: the associations that the add-ons will move to other roles.
+    """
+    first = desired
+    findings: tuple[Finding, ...] = ()
+    if order.purge is not None:
+        # The errors of the purge must be raised before any change.
+        planned = run_with_purge(engine, desired, order.purge, True)
+        first = planned.desired
+        findings = tuple(finding for finding in planned.findings if finding.code == Code.ROLE_LEFT)
+        # Running Pods may still have the credentials of the roles that the add-ons leave.
+        former = frozenset(str((change.before or {}).get("role_arn")).lower() for change in moves)
+        order = replace(order, purge=replace(order.purge, kept=former))
+    run = engine.run(replace(first, addons_pending=True), order.state, False)
+    addons += runs_for(workloads=_without(desired.workloads, run.failures), check_mode=False)
+    converge_addons(addons, engine.width)
     if order.purge is None:
-        left = find_left_behind(desired, run.observed, moved_associations(addons))
-        run = replace(run, findings=tuple(dict.fromkeys((*run.findings, *left))))
-    if not (moves or waits):
-        return run
-    if failures_by_workload(addons):
-        return replace(run, findings=(*run.findings, purge_waits(unlisted))) if unlisted else run
-    # No add-on needs the role that it has left any more.
-    try:
-        again = _apply_and_purge(engine, desired, order)
-    except (AwsError, InputError) as error:
-        return replace(run, failures=(*run.failures, _not_purged(desired, error)))
-    changes = (*run.plan.changes, *again.plan.changes)
+        run = _with_left_roles(desired, run, addons)
+    users = frozenset(workload.key for workload in desired.workloads if workload.addon)
+    refused = [
+        failure.for_workloads(keys)
+        for failure in run.failures
+        if (keys := tuple(key for key in failure.workloads if key in users))
+    ]
+    failed = tuple(dict.fromkeys((*refused, *failures_by_workload(addons))))
+    again = _apply_and_purge(engine, replace(desired, failed_addons=failed), order)
     return replace(
         again,
-        plan=replace(again.plan, changes=changes),
+        plan=replace(again.plan, changes=(*run.plan.changes, *again.plan.changes)),
         done=(*run.done, *again.done),
-        findings=tuple(dict.fromkeys((*run.findings, *again.findings))),
+        findings=tuple(dict.fromkeys((*run.findings, *findings, *again.findings))),
     )
 
 
-def _not_purged(desired: Desired, error: AwsError | InputError) -> Failure:
-    """Return the failure of a purge after the add-ons of the run have changed."""
-    keys = tuple(workload.key for workload in desired.workloads)
-    target = associations_target(keys[0].cluster)
-    if isinstance(error, AwsError):
-        return request_failure(error, keys, target, "read", prefix="nothing was purged: ")
-    text = f"nothing was purged: {' '.join(error.problems)}"
-    return Failure(keys, target, "read", Code.PURGE_WAITS, text, "Run again.")
+def _with_left_roles(desired: Desired, run: Run, addons: Iterable[AddonRun]) -> Run:
+    """Return the run with the findings about roles that add-ons have left."""
+    left = find_left_behind(desired, run.observed, moved_associations(addons))
+    return replace(run, findings=tuple(dict.fromkeys((*run.findings, *left))))
 
 
 def _apply_and_purge(engine: Engine, desired: Desired, order: Order) -> Run:
@@ -186,28 +218,40 @@ def _without(workloads: Iterable[Workload], failures: Iterable[Failure]) -> list
     return [workload for workload in workloads if workload.key not in failed]
 
 
-def _of_other_owners(engine: Engine, desired: Desired) -> tuple[Failure, ...]:
-    """Return a failure for each workload of an add-on whose role belongs to another owner, so that the add-on keeps it."""
-    workloads = tuple(
-        workload for workload in desired.workloads if workload.addon and workload.role is not None
-    )
-    if not workloads or desired.options.adopt:
-        return ()
-    observed = engine.observe(replace(desired, workloads=workloads), removal=True)
-    failures = []
-    for workload in workloads:
-        name = workload.role.name.lower() if workload.role is not None else ""
-        role, owner = observed.roles.get(name), desired.options.owner
-        if failure := observed.unread.get(role_target(name)):
-            failures.append(failure.for_workloads((workload.key,)))
-        elif (
-            role is not None
-            and not (workload.role and workload.role.existing)
-            and is_of_another(role.tags, owner)
-        ):
-            target = association_target(workload.key)
-            failures.append(owned_by_another(target, role.tags, owner, (workload.key,), "delete"))
-    return tuple(failures)
+def _refusals(engine: Engine, desired: Desired, checks: Iterable[AddonRun]) -> tuple[Failure, ...]:
+    """Return a failure for each add-on whose change would break running Pods, or take its role from another owner.
+
+    :arg checks: runs in check mode, each for one workload.
+    """
+    options = desired.options
+    roles = {workload.key: workload.role for workload in desired.workloads}
+
+    def find(check: AddonRun) -> Failure | None:
+        change, (key,) = check.change, check.keys
+        if change is None or check.failure is not None:
+            return None
+        present = (change.before or {}).get("roles", {})
+        arn = present.get(key.service_account) if isinstance(present, Mapping) else None
+        target = association_target(key)
+        if not arn:
+            finding = desired.would_break.get(key)
+            return breaks(finding, replace(change, target=target, workloads=(key,))) if finding else None
+        role = roles[key]
+        joins = role is not None and role.existing and engine.clusters.account.role_arn(role) == arn
+        if options.adopt or joins:
+            return None
+        request = {"RoleName": str(arn).rpartition("/")[2]}
+        try:
+            response = none_if_missing(lambda: engine.api.call("iam", "GetRole", request))
+        except AwsError as error:
+            return request_failure(error, (key,), role_target(request["RoleName"]), "read")
+        tags = decode_role(response["Role"], ()).tags if response is not None else {}
+        if not is_of_another(tags, options.owner):
+            return None
+        return owned_by_another(target, tags, options.owner, (key,), change.action)
+
+    found = map_concurrently(find, list(checks), engine.width)
+    return tuple(failure for failure in found if failure is not None)
 
 
 def _verify(

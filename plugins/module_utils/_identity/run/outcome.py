@@ -307,12 +307,16 @@ class Journal:
             self._undone(change, cause) for change in self.plan.changes if change.target not in permanent
         ]
         failures = [*self.plan.failures, *refused.values(), *undone]
-        if not failures:
-            # There is no plan yet, or all changes are complete and only the last observation is missing.
-            keys: dict[str, list[WorkloadKey]] = {name: [] for name in clusters.members}
-            for workload in desired.workloads:
-                keys.setdefault(workload.key.cluster, []).append(workload.key)
-            failures = [
+        if not undone:
+            # There is no plan yet, or all planned changes are complete or refused.
+            failed = {key for failure in failures for key in failure.workloads}
+            left = [workload.key for workload in desired.workloads if workload.key not in failed]
+            keys: dict[str, list[WorkloadKey]] = (
+                {name: [] for name in clusters.members} if not failures else {}
+            )
+            for key in left or [workload.key for workload in desired.workloads]:
+                keys.setdefault(key.cluster, []).append(key)
+            failures += [
                 Failure(
                     tuple(workloads), associations_target(name), "read", cause.code, cause.text, cause.remedy
                 )

@@ -109,7 +109,7 @@ def _findings(purge: _Purge, converge: Run) -> list[Finding]:
     if not converge.failures:
         findings += left_roles(purge.desired, purge.unlisted, purge.cluster, purge.scope, purge.account)
     elif purge.unlisted.workloads:
-        findings.append(purge_waits(len(purge.unlisted.workloads)))
+        findings.append(_purge_waits(purge.unlisted))
     return findings
 
 
@@ -173,9 +173,9 @@ def _outside(engine: Engine, desired: Desired, account: PurgeAccount) -> Outside
     return OutsideAssociations(frozenset(map(Reach, engine.clusters.members)), associations)
 
 
-def purge_waits(number: int) -> Finding:
+def _purge_waits(unlisted: Desired) -> Finding:
     return Finding(
         Code.PURGE_WAITS,
-        f"{number} unlisted workloads were not purged, because other workloads failed.",
+        f"{len(unlisted.workloads)} unlisted workloads were not purged, because other workloads failed.",
         "Resolve the failures and run again: a purge starts only after all listed workloads succeeded.",
     )

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import (
     AddonSpec,
     ObservedAddon,
@@ -51,6 +53,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeAws,
     Raw,
     create_association,
+    create_policy,
     create_role,
     desired,
     engine,
@@ -551,22 +554,126 @@ def test_old_role_loses_its_grant_only_after_the_addon_has_moved(moves: bool) ->
     if moves:
         assert (granted(aws), changes(execute(aws, *new))) == (["app"], [])
         return
-    assert failures(moved) == [(f"kube-system/{DRIVER}", f"addon {EBS}", "AccessDeniedException")]
+    assert failures(moved) == [
+        (f"kube-system/{DRIVER}", f"addon {EBS}", "AccessDeniedException"),
+        (f"kube-system/{DRIVER}", "trust_policy ebs", "SKIPPED"),
+    ]
     assert aws.associated[1] == (f"kube-system/{DRIVER}", "ebs", EBS)
     assert granted(aws) == ["app", DRIVER]
     assert changes(execute(aws, *new))[-2:] == ["update trust_policy ebs", f"update addon {EBS}"]
     assert (granted(aws), changes(execute(aws, *new))) == (["app"], [])
 
 
-def test_purge_after_the_addon_has_moved_deletes_the_old_role() -> None:
+def test_purge_keeps_the_role_that_an_addon_has_left_until_the_next_run() -> None:
     aws = AwsWithAddons(EBS)
     execute(aws, entry())
     config = desired(entry(role="new"))
     order = Order("present", verify=True, purge=PurgeScope())
-    purged = perform(engine(aws, config), config, order)
-    assert (failures(purged), list(aws.iam.roles)) == ([], ["new"])
-    assert statuses(purged) == {f"kube-system/{DRIVER}": "pass"}
+    for check_mode in (True, False):
+        purged = perform(engine(aws, config), config, replace(order, check_mode=check_mode))
+        assert (failures(purged), list(aws.iam.roles)) == ([], ["ebs"] if check_mode else ["ebs", "new"])
+        assert [str(finding.code) for finding in purged.run.findings] == ["ROLE_LEFT"]
+        assert statuses(purged) == {f"kube-system/{DRIVER}": "pass"}
+    assert changes(perform(engine(aws, config), config, order))[-2:] == [
+        "delete role ebs",
+        f"delete policy {policy_arn('ebs')}",
+    ]
     assert changes(perform(engine(aws, config), config, order)) == []
+
+
+def test_role_keeps_its_grant_if_the_new_role_of_the_addon_fails() -> None:
+    aws = AwsWithAddons(EBS)
+    execute(aws, *SHARED)
+    aws.fail_on("iam:CreateRole", DENIED)
+    failed = execute(aws, entry(role="new"), SHARED[1])
+    assert (aws.parameters("eks:UpdateAddon")[1:], granted(aws)) == ([], ["app", DRIVER])
+    assert {name for name, *_rest in failures(failed)} == {f"kube-system/{DRIVER}"}
+
+
+def test_failed_addon_does_not_keep_the_grant_of_another_one() -> None:
+    aws = AwsWithAddons(EBS, EFS)
+    files = entry(FILES, EFS, "efs")
+    execute(aws, *SHARED, files)
+
+    def fail(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if parameters["addonName"] == EFS:
+            raise DENIED
+        return aws._UpdateAddon(parameters)
+
+    aws.replace("eks:UpdateAddon", fail)
+    failed = execute(aws, entry(role="new"), SHARED[1], entry(FILES, EFS, "new-efs"))
+    assert {name for name, *_rest in failures(failed)} == {f"kube-system/{FILES}"}
+    assert granted(aws) == ["app"]
+
+
+@pytest.mark.parametrize("lifted", ["Deny", "boundary"])
+def test_restrictions_of_the_old_role_stay_until_the_addon_has_moved(lifted: str) -> None:
+    aws = AwsWithAddons(EBS)
+    deny = {"Effect": "Deny", "Action": "ec2:DeleteVolume", "Resource": "*"}
+    allow = {"Effect": "Allow", "Action": ["ec2:CreateVolume", "ec2:AttachVolume"], "Resource": "*"}
+    less = {"Effect": "Allow", "Action": "ec2:AttachVolume", "Resource": "*"}
+    create_policy(aws, "bound")
+    boundary = {"permissions_boundary": policy_arn("bound")} if lifted == "boundary" else {}
+    before = [allow, deny] if lifted == "Deny" else [allow]
+
+    def shared(statements: list[Raw], **role: Any) -> list[Raw]:
+        document = {"Version": "2012-10-17", "Statement": statements}
+        fields = {"role": {"name": "ebs", **role}, "policies": [policy("ebs", document=document)]}
+        return [{**entry(), **fields}, workload("app", **fields)]
+
+    execute(aws, *shared(before, **boundary))
+    start = aws.state()
+    aws.fail_on("eks:UpdateAddon", DENIED)
+    after = shared([less], **({"permissions_boundary": ""} if boundary else {}))
+    execute(aws, entry(role="new"), after[1])
+    assert aws.state()["policies"][policy_arn("ebs")] == start["policies"][policy_arn("ebs")]
+    assert aws.state()["roles"]["ebs"] == start["roles"]["ebs"]
+
+
+def test_addon_whose_pods_would_lose_their_credentials_is_refused() -> None:
+    aws = AwsWithAddons(EBS)
+    finding = Finding(
+        Code.ASSOCIATION_WOULD_BREAK,
+        "Pods would break.",
+        "Do it.",
+        key(DRIVER, "kube-system"),
+        raised_as="error",
+    )
+    config = desired(entry()).stopped_by([finding])
+    performed = perform(engine(aws, config), config, Order("present", verify=True))
+    assert [code for *_rest, code in failures(performed)] == ["ASSOCIATION_WOULD_BREAK"]
+    assert aws.writes == []
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_association_of_another_owner_is_kept(state: str) -> None:
+    aws = AwsWithAddons(EBS)
+    execute(aws, entry(), tags={"workload-identity/owner": "a"})
+    performed = execute(aws, entry(role="mine"), state=state, tags={"workload-identity/owner": "b"})
+    assert [code for *_rest, code in failures(performed)] == ["OWNED_BY_ANOTHER"]
+    assert aws.associated == [(f"kube-system/{DRIVER}", "ebs", EBS)]
+
+
+def test_early_end_is_reported_beside_other_failures() -> None:
+    aws = AwsWithAddons(EBS)
+    create_role(aws, "my-role")
+
+    def fail(_parameters: Mapping[str, Any]) -> dict[str, Any]:
+        raise RuntimeError("unexpected")
+
+    aws.replace("eks:UpdateAddon", fail)
+    performed = execute(aws, entry(), workload("app"))
+    assert {(name, code) for name, _target, code in failures(performed)} == {
+        ("default/app", "ROLE_NOT_OWNED"),
+        (f"kube-system/{DRIVER}", "INTERNAL_ERROR"),
+    }
+
+
+def test_failed_update_of_an_addon_fails_the_next_run_too() -> None:
+    aws = AwsWithAddons(EBS)
+    execute(aws, entry())
+    aws.addons[CLUSTER, EBS]["status"] = "UPDATE_FAILED"
+    assert [code for *_rest, code in failures(execute(aws, entry()))] == ["ADDON_NOT_READY"]
 
 
 def test_purge_beyond_its_limit_changes_no_addon() -> None:
@@ -593,7 +700,10 @@ def test_unreadable_account_after_the_addon_has_moved_is_reported(monkeypatch: p
     monkeypatch.setattr(order_module, "run_with_purge", once)
     performed = perform(engine(aws, config), config, Order("present", purge=PurgeScope()))
     (failure,) = performed.run.failures
-    assert failure.message == "nothing was purged: eks:UpdateAddon: not authorized"
+    assert (failure.error_code, failure.message) == (
+        "AccessDeniedException",
+        "eks:UpdateAddon: not authorized.",
+    )
     assert changes(performed)[-1] == f"update addon {EBS}"
 
 
