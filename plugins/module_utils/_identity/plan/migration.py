@@ -264,7 +264,7 @@ def _blockers(
         yield Finding(
             Code.MIGRATION_ADDON,
             f"service account {key} belongs to an EKS add-on, and only the add-on can have its association.",
-            f"List it as a workload of site.yml with addon: NAME and role: {{arn: {role_arn or 'ARN'}, extend_trust: true}}. "
+            f"List it as a workload with addon: NAME and role: {{arn: {role_arn or 'ARN'}, extend_trust: true}}. "
             f"Then run the step finish. To see the add-ons: aws eks list-addons --cluster-name {cluster.name}",
             key,
         )
@@ -299,7 +299,7 @@ def _blockers(
             Code.MIGRATION_FOREIGN_ROLE,
             f"role {role_arn} is in account {parts.account_id}, and an association needs a role of account {cluster.account_id}.",
             f"Create a role in account {cluster.account_id} that may use sts:AssumeRole and sts:TagSession on {role_arn}, and "
-            f"allow it both in the trust policy of {role_arn}. List the service account as a workload of site.yml with the new "
+            f"allow it both in the trust policy of {role_arn}. List the service account as a workload with the new "
             f"role and target_role_arn: {role_arn} (docs/accounts.md#target-roles), restart its Pods, and remove the annotation.",
             key,
         )

@@ -369,7 +369,7 @@ FOREIGN = "arn:aws:iam::444455556666:role/app"
 FOREIGN_TEXT = (
     f"role {FOREIGN} is in account 444455556666, and an association needs a role of account {ACCOUNT}.",
     f"Create a role in account {ACCOUNT} that may use sts:AssumeRole and sts:TagSession on {FOREIGN}, and allow it both in the "
-    f"trust policy of {FOREIGN}. List the service account as a workload of site.yml with the new role and target_role_arn: "
+    f"trust policy of {FOREIGN}. List the service account as a workload with the new role and target_role_arn: "
     f"{FOREIGN} (docs/accounts.md#target-roles), restart its Pods, and remove the annotation.",
 )
 MISSING_REMEDY = "Correct or remove the annotation: kubectl annotate serviceaccount api eks.amazonaws.com/role-arn- -n shop"
@@ -384,7 +384,7 @@ def addon_blocker(arn: str) -> tuple[str, str, str]:
     return (
         "MIGRATION_ADDON",
         "service account shop/api belongs to an EKS add-on, and only the add-on can have its association.",
-        f"List it as a workload of site.yml with addon: NAME and role: {{arn: {arn}, extend_trust: true}}. Then run the step "
+        f"List it as a workload with addon: NAME and role: {{arn: {arn}, extend_trust: true}}. Then run the step "
         f"finish. To see the add-ons: aws eks list-addons --cluster-name {CLUSTER.name}",
     )
 
