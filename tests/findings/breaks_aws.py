@@ -114,7 +114,7 @@ def guide_with_boundary(world: World) -> Workloads:
 
 
 def guide_with_unrelated_boundary(world: World) -> Workloads:
-    """Return a workload whose boundary allows only EC2, without required permissions."""
+    """Return a workload that lists no required permissions, and whose boundary allows only EC2."""
     boundary = world.iam.create_policy(
         PolicyName="boundary", PolicyDocument=json.dumps(document("ec2:*", resource="*"))
     )["Policy"]["Arn"]

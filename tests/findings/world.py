@@ -234,7 +234,7 @@ class World:
         self.control.patch_addon(self.account, REGION, CLUSTER, "eks-pod-identity-agent", **members)
 
     def refuse(self, operation: str) -> None:
-        """Let AWS deny an operation from now on."""
+        """Make AWS deny an operation from now on."""
         self.control.set_faults([{"kind": "access_denied", "operation": operation, "account": self.account}])
 
     def set_trust(self, policy: Mapping[str, Any], role: str = ROLE) -> None:

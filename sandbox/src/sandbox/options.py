@@ -56,7 +56,7 @@ def state_folder(parsed: argparse.Namespace, environment: Mapping[str, str]) -> 
 def explicit_settings(
     parsed: argparse.Namespace, environment: Mapping[str, str], folder: Path
 ) -> dict[str, Any]:
-    """Return the settings that the command line sets, by the field of Settings.
+    """Return the settings of the command line, by the name of the field of Settings.
 
     ``environment`` and ``folder`` determine the details of the Kubernetes backend that --kube selects.
     """

@@ -177,7 +177,7 @@ class Observed:
         return {**described, **self.outside.associations}
 
     def has_read_outside(self, reach: Reach) -> bool:
-        """Return whether the reads of the associations of a reach outside the run have ended, with or without success."""
+        """Return whether the associations of a ``Reach``, which the run does not list, have been read or could not be read."""
         unlisted = self.unlisted.get(reach.cluster)
         return self.outside.has_read(reach) or (unlisted is not None and unlisted.has_described(reach))
 

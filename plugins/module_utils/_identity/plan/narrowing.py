@@ -222,9 +222,9 @@ def narrow_trust(
 
 
 def _narrowed(narrowing: _Narrowing, wide: Mapping[str, object], spare: bool) -> Narrowed:
-    """Return the narrowed trust policy with statements for users outside the run.
+    """Return the narrowed trust policy, with statements for the other workloads that use the role and are not in the run.
 
-    Return ``wide``, which keeps all grants, if a user could not get such a statement or the policy would be too long.
+    Return ``wide``, which keeps all grants, if no statement is possible for one of them, or if the policy would be too long.
     """
     shared, role, options = narrowing.shared, narrowing.role, narrowing.options
     foreign = {

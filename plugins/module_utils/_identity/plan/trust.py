@@ -215,7 +215,7 @@ def extended_trust(
     users: Sequence[Workload],
     present: Mapping[str, object],
 ) -> Mapping[str, object]:
-    """Return the trust policy of an existing role with grants to the workloads added. All statements are kept."""
+    """Add grants for the workloads to the trust policy of an existing role, and return it. Its other statements are kept."""
     grants, rest = read_grants(present)
     new_grants = widest(desired_grants(clusters, role, options, users))
     return with_grants(present, rest, grants | {grant for grant in new_grants if not covered(grant, grants)})

@@ -283,7 +283,8 @@ class UseCheck:
         self.keys = frozenset(association.key for association in associations)
 
     def _removed(self) -> set[object]:
-        """Return the IDs of the associations that do not count as users: the run has deleted them or will delete them.
+        """Return the IDs of the associations that the run has deleted or will delete: a role that they name may be unused.
+
         A stale list may still contain an association after its deletion.
         """
         changes = (*(done.change for done in self.journal.done), *self.journal.plan.changes)

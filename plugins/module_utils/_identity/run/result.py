@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The result of a run, by the contract that other playbooks and AWX depend on. Pure."""
+"""The result of a run, in the format that other playbooks and AWX depend on. Pure."""
 
 from __future__ import annotations
 

@@ -318,7 +318,7 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
 
 
 def _hint(key: WorkloadKey, associated: Sequence[WorkloadKey]) -> str:
-    """Return a sentence with the workloads that have an association and a similar name; "" if there are no such workloads."""
+    """Return a sentence that names workloads with an association whose names are similar to ``key``; "" if there are none."""
     same = [str(other) for other in associated if other.service_account == key.service_account]
     similar = difflib.get_close_matches(str(key), list(map(str, associated)), 3, 0.8)
     suggestions = list(dict.fromkeys([*same, *similar]))

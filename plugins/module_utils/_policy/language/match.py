@@ -339,7 +339,7 @@ class ArnGlob:
         )
 
     def covers(self, parts: tuple[str, ...], wild: bool) -> Cover:
-        """Return how much of an ARN the pattern matches.
+        """Return how many of the ARNs that an ARN represents the pattern matches.
 
         :arg parts: the ARN, split by ``arn_parts``.
         :arg wild: whether the ARN has wildcards and represents many ARNs.

@@ -51,9 +51,9 @@ class OpenResource:
         self._relaxed = Glob(relax(self.tail) if late else (*relax(self.tail), Wild.ANY))
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
-        """Return how much of an ARN the value matches, at least and at most.
+        """Return the lower and the upper bound of how many of the ARNs that an ARN represents the value matches.
 
-        The two results differ only if a variable is unknown.
+        The bounds differ only if a variable is unknown.
         """
         head = self.head_cover(parts, wild)
         if head is Cover.NONE:
@@ -155,9 +155,9 @@ class ResourceTest:
                 yield resolved
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
-        """Return how much of an ARN the values match, at least and at most.
+        """Return the lower and the upper bound of how many of the ARNs that an ARN represents the values match.
 
-        The two results differ only if a variable is unknown.
+        The bounds differ only if a variable is unknown.
 
         :arg parts: the ARN, split by ``arn_parts``.
         :arg wild: whether the ARN has wildcards and represents many ARNs.

@@ -228,7 +228,7 @@ def check_permission(layers: Sequence[Layer], required: Required, context: Conte
 
 
 def request_context(required: Required, context: Context) -> Context:
-    """Add the condition keys of a required permission to ``context``, the condition keys of every request."""
+    """Add the condition keys of a required permission to ``context``, which has the condition keys of every request."""
     return context.assume({key.lower(): key_state(value) for key, value in required.context.items()})
 
 

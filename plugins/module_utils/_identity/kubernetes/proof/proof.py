@@ -473,7 +473,7 @@ def run_proof(
     """Create the Jobs, wait for their results, and delete them, even if the run is interrupted.
 
     :arg accounts: the workloads with an existing service account.
-    :arg skip_reason: the reason to skip the proof, or ""; with None the version of the API server determines it.
+    :arg skip_reason: the reason to skip the proof; "" means not to skip it, and None lets the version of the API server decide.
     :arg ending: deletes the Jobs of an interrupted run. Without it, ``cluster`` deletes them as in any other run.
     """
     if skip_reason is None:

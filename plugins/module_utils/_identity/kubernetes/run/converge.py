@@ -164,9 +164,9 @@ READING_PODS = "reading the Pods"
 class KubernetesSettings:
     """The options of the Kubernetes part.
 
-    ``injection``, ``restart`` and ``proof`` are None if that step is turned off. ``injects`` is set if the cluster injects
-    credentials into Pods although it is not on EKS, such as an emulator. ``proof_skip_reason`` is the reason to skip the runtime
-    proof, or ""; with None the version of the API server determines it.
+    ``injection``, ``restart`` and ``proof`` are None if that step is turned off. ``injects`` is set if a cluster that is
+    not on EKS, such as an emulator, injects credentials into Pods. ``proof_skip_reason`` is the reason to skip the runtime proof;
+    "" means not to skip it, and None lets the version of the API server decide.
     """
 
     check_mode: bool = False

@@ -33,7 +33,7 @@ def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def ended(capsys: pytest.CaptureFixture[str]) -> Ended:
-    """Return the result of a module that ends as a function does it."""
+    """Run a function as the body of a module, and return the result with which the module exits."""
 
     def end(end: Callable[[AwsModule], None], **arguments: Any) -> dict[str, Any]:
         spec = {"note": {"type": "str"}, "choice": {"type": "str", "choices": ["one"]}}

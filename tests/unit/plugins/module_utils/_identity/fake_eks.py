@@ -125,7 +125,7 @@ class FakeEks:
         return association
 
     def UpdatePodIdentityAssociation(self, request: Mapping[str, Any]) -> Answer:
-        """Keep unnamed settings; an empty target role ARN removes the target role."""
+        """Keep the settings that the request omits; an empty target role ARN removes the target role."""
         association = self._association(request)
         updated = {**association, **request}
         self._check_seen(updated["roleArn"])
