@@ -160,7 +160,7 @@ class RoleError(Exception):
 
 @contextlib.contextmanager
 def failing_into(failure: dict[str, Any]) -> Iterator[None]:
-    """Catch any exception raised in the block, and describe it in ``failure`` with the keys of a task result. "msg" is always set.
+    """Catch an exception of the block, and describe it in ``failure`` with the keys of a task result. "msg" is always set.
 
     A run must write its report after any failure, so the exception is not raised again.
     """
