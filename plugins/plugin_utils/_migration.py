@@ -244,6 +244,9 @@ class Migration:
         self._leave_report(migrants)
 
     def _leave_report(self, migrants: Sequence[Migrant]) -> None:
+        if self._kept:
+            # A rollback keeps these associations, with a warning instead of the blocker of a migration.
+            migrants = [_unblocked(migrant) if migrant.key in self._kept else migrant for migrant in migrants]
         self.report = MigrationReport(
             self._opened.cluster,
             self.options,
@@ -367,13 +370,13 @@ class Migration:
     def _select(self, migrants: Sequence[Migrant]) -> list[Migrant]:
         """Return the service accounts that the options choose. Raises InputError for a name that chooses none."""
         options = self.options
-        labelled = self._labelled() if options.selector else None
+        labelled = self._labelled() if options.selector else set()
         chosen = [
             migrant
             for migrant in migrants
             if (not options.namespaces or migrant.key.namespace in options.namespaces)
             and (not options.service_accounts or str(migrant.key) in options.service_accounts)
-            and (labelled is None or account_name(migrant.key) in labelled)
+            and (not options.selector or account_name(migrant.key) in labelled)
         ]
         known = {
             "namespaces": {m.key.namespace for m in migrants},
@@ -385,6 +388,10 @@ class Migration:
             for value in getattr(options, name)
             if value not in names
         ]
+        if options.selector and not labelled & {account_name(migrant.key) for migrant in migrants}:
+            problems.append(
+                f"{ROLE}migration_selector: no service account with the labels {options.selector} uses IRSA or was migrated."
+            )
         # A run may finish the last service account of a selection.
         if problems and not self._changes:
             raise InputError(problems)
@@ -743,6 +750,12 @@ def _canary(migrants: Sequence[Migrant], number: int) -> tuple[list[Migrant], li
     )
     chosen = {migrant.key for migrant in ordered[:number]}
     return [m for m in migrants if m.key in chosen], [m for m in migrants if m.key not in chosen]
+
+
+def _unblocked(migrant: Migrant) -> Migrant:
+    """Return a service account without the blocker about its association."""
+    code = Code.MIGRATION_OTHER_ASSOCIATION
+    return replace(migrant, blockers=tuple(found for found in migrant.blockers if found.code != code))
 
 
 def _not_own(migrant: Migrant) -> Finding:

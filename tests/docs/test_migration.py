@@ -154,6 +154,17 @@ def test_permissions_suffice_for_all_steps(cluster: Cluster) -> None:
             id="namespace without IRSA",
         ),
         pytest.param(
+            ["pod_identity_migration_state=rollback", "pod_identity_migration_step=finish"],
+            "pod_identity_migration_step has no effect on a rollback; leave it out, or leave out "
+            "pod_identity_migration_state.",
+            id="step of a rollback",
+        ),
+        pytest.param(
+            ["pod_identity_migration_selector=team=paymnts"],
+            "pod_identity_migration_selector: no service account with the labels team=paymnts uses IRSA or was migrated.",
+            id="selector without a match",
+        ),
+        pytest.param(
             ["pod_identity_state=rollback"],
             "pod_identity_state 'rollback' has no effect on a migration. To restore IRSA, set pod_identity_migration_state: "
             "rollback; to migrate, leave out pod_identity_state.",

@@ -346,7 +346,14 @@ def read_migration_variables(variables: Mapping[str, object]) -> MigrationOption
                 f"{ROLE}migration_service_accounts: '{shown_value(name)}' must be namespace/service-account.",
             )
     problems.raise_if_any()
-    return MigrationOptions(rollback=values.pop("state", "") == "rollback", **values)
+    rollback = values.pop("state", "") == "rollback"
+    if rollback and values.get("step"):
+        raise InputError(
+            [
+                f"{ROLE}migration_step has no effect on a rollback; leave it out, or leave out {ROLE}migration_state."
+            ]
+        )
+    return MigrationOptions(rollback=rollback, **values)
 
 
 def _read_with(readers: Mapping[str, _Reader], variables: Mapping[str, object]) -> dict[str, object]:

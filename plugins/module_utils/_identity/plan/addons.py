@@ -86,6 +86,19 @@ def unsupported_accounts(
     )
 
 
+def no_releases(spec: AddonSpec, cluster: Cluster) -> Failure:
+    """Return the failure of a new add-on of which EKS offers no version, such as one with a misspelt name."""
+    return _failure(
+        spec,
+        cluster,
+        "create",
+        Code.ADDON_VERSION_UNAVAILABLE,
+        f"EKS offers no version of an add-on with this name for Kubernetes {cluster.version}.",
+        "Correct the name of the add-on. To see all: aws eks describe-addon-versions --kubernetes-version "
+        f"{cluster.version} --query addons[].addonName",
+    )
+
+
 def other_namespace(
     spec: AddonSpec,
     addon: ObservedAddon | None,

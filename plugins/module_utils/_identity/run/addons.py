@@ -36,6 +36,7 @@ from ..plan.addons import (
     addon_target,
     is_agent,
     needs_releases,
+    no_releases,
     not_ready,
     other_namespace,
     plan_addon,
@@ -130,6 +131,8 @@ class AddonRun:
             return
         releases = read_releases(self.api, self.cluster, spec.name) if self._needs_releases() else ()
         self.failure = other_namespace(spec, self.addon, releases, self.keys, self.cluster)
+        if self.keys and self.addon is None and self._needs_releases() and not releases:
+            self.failure = no_releases(spec, self.cluster)
         if self.failure is not None:
             return
         planned = plan_addon(spec, self.addon, self.cluster, releases, self._users())

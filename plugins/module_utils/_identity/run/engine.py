@@ -286,7 +286,9 @@ class Engine:
         :arg surroundings: the first observation of the run.
         """
         if state == "absent":
-            return (*plan.findings, *find_possibly_unseen(desired, surroundings))
+            # The run for an add-on has read the associations of the add-on itself.
+            own = tuple(workload for workload in desired.workloads if not workload.addon)
+            return (*plan.findings, *find_possibly_unseen(replace(desired, workloads=own), surroundings))
         unlisted = find_unlisted(desired, surroundings)
         return (*plan.findings, *unlisted, *find_left_behind(desired, surroundings, changes))
 

@@ -133,6 +133,8 @@ class AwsWithAddons(FakeAws):
 
     def _DescribeAddonVersions(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         compatibility = {"clusterVersion": parameters["kubernetesVersion"], "defaultVersion": True}
+        if parameters["addonName"] not in ACCEPTED:
+            return {"addons": []}
         versions = [{"addonVersion": VERSION, "compatibilities": [compatibility]}]
         addon = {"addonName": parameters["addonName"], "defaultNamespace": "kube-system"}
         return {"addons": [{**addon, "addonVersions": versions}]}
@@ -723,6 +725,18 @@ def test_new_addon_is_checked_with_its_default_version(check_mode: bool) -> None
     aws = AwsWithAddons()
     refused = execute(aws, entry("ebs-csi-node-sa"), check_mode=check_mode)
     assert [code for *_rest, code in failures(refused)] == ["ADDON_ROLE_NOT_SUPPORTED"]
+    assert (changes(refused), aws.writes) == ([], [])
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_misspelt_addon_changes_nothing(check_mode: bool) -> None:
+    aws = AwsWithAddons()
+    refused = execute(aws, entry(addon="aws-ebs-csi-drivr"), check_mode=check_mode)
+    (failure,) = refused.run.failures
+    assert (failure.error_code, failure.message[:60]) == (
+        "ADDON_VERSION_UNAVAILABLE",
+        "EKS offers no version of an add-on with this name for Kubern",
+    )
     assert (changes(refused), aws.writes) == ([], [])
 
 
