@@ -345,14 +345,11 @@ def read_migration_variables(variables: Mapping[str, object]) -> MigrationOption
                 "",
                 f"{ROLE}migration_service_accounts: '{shown_value(name)}' must be namespace/service-account.",
             )
-    problems.raise_if_any()
     rollback = values.pop("state", "") == "rollback"
     if rollback and values.get("step"):
-        raise InputError(
-            [
-                f"{ROLE}migration_step has no effect on a rollback; leave it out, or leave out {ROLE}migration_state."
-            ]
-        )
+        text = "has no effect on a rollback; leave it out, or leave out"
+        problems.add("", f"{ROLE}migration_step {text} {ROLE}migration_state.")
+    problems.raise_if_any()
     return MigrationOptions(rollback=rollback, **values)
 
 
