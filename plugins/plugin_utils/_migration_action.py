@@ -31,6 +31,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._files impor
     why_not_writable,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration import Migration
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration_session import MigrationSession
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import (
     interruptible,
     parent_stderr,
@@ -127,4 +128,4 @@ def _prepare(task: ActionTask, variables: dict[str, Any], write: Callable[[str],
     left_out = {f"{ROLE}{name}" for name in (*_WORKLOADS, *_LEFT_OUT)}
     chosen = {name: value for name, value in variables.items() if name not in left_out}
     values = read_role_variables(task, {**chosen, f"{ROLE}workloads": []}, "main")
-    return Migration(task, chosen, values, options, write, warnings)
+    return Migration(MigrationSession(task, chosen, values, options, write, warnings))

@@ -21,7 +21,6 @@ from ansible.playbook.play import Play
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible.plugins import loader as plugin_loader
-from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws import client as aws_client
@@ -33,6 +32,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _kubernetes as kubernetes
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _migration as migration
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration_action import ActionModule
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration_session import MigrationSession
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import failing_into
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 from ansible_collections.workload_identity.aws.tests.migration.estate import CLUSTER, REGION
@@ -99,14 +100,15 @@ class Harness:
             "restart_timeout": 600,
             **values,
         }
-        return migration.Migration(ActionTask(self._action(check_mode)), {}, chosen, options, _ignore_text)
+        task = ActionTask(self._action(check_mode))
+        return migration.Migration(MigrationSession(task, {}, chosen, options, _ignore_text))
 
     def _action(self, check_mode: bool) -> Any:
         loader = DataLoader()
         play = Play.load({"hosts": "localhost", "gather_facts": False}, loader=loader)
         task = Task(block=Block(play=play))
         task.check_mode = check_mode
-        return _Action(
+        return ActionModule(
             task,
             SimpleNamespace(transport="local", become=None),
             PlayContext(play=play),
@@ -148,11 +150,6 @@ class Harness:
             result = work()
             on_write("after", name)
         return result
-
-
-class _Action(ActionBase):  # type: ignore[misc]  # Ansible has no type information
-    def run(self, tmp: object = None, task_vars: object = None) -> dict[str, Any]:
-        raise NotImplementedError
 
 
 def _ignore(_moment: str, _name: str) -> None:

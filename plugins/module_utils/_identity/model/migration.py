@@ -122,7 +122,8 @@ class Migrant:
 
     ``stage`` is the stage that it has reached, ``since`` the time of its association in ISO 8601, or "". ``blockers`` prevent
     its next step; ``notes`` do not. ``disable_session_tags`` is true if its association must not send session tags. ``addon`` is
-    the EKS add-on that owns its association, or "".
+    the EKS add-on that owns its association, or "". ``lacks_access`` is true if the trust policy of the role certainly does not
+    allow the association to use it.
     """
 
     key: WorkloadKey
@@ -135,6 +136,7 @@ class Migrant:
     notes: tuple[Finding, ...] = ()
     pods: PodCredentials = field(default_factory=PodCredentials)
     addon: str = ""
+    lacks_access: bool = False
 
     def has_reached(self, step: MigrationStep) -> bool:
         """Return whether the service account has completed a step."""
@@ -145,14 +147,18 @@ class DamagedRecord(ValueError):
     """The error for tags of a role from which the removed statements cannot be read."""
 
 
+class RecordTooLarge(ValueError):
+    """The error for annotations or statements that do not fit into tags."""
+
+
 def annotation_tags(annotations: Mapping[str, str]) -> dict[str, str]:
     """Return the tags with which an association records the annotations of its service account.
 
-    :raises ValueError: when a value is too long for a tag.
+    :raises RecordTooLarge: when a value is too long for a tag.
     """
     tags = {_ANNOTATION_TAGS[name]: annotations[name] for name in ANNOTATIONS if annotations.get(name)}
     if too_long := [key for key, value in tags.items() if len(value) > _TAG_LENGTH]:
-        raise ValueError(f"{', '.join(too_long)} would have more than {_TAG_LENGTH} characters")
+        raise RecordTooLarge(f"{', '.join(too_long)} would have more than {_TAG_LENGTH} characters")
     return tags
 
 
@@ -179,7 +185,7 @@ def trust_tags(cluster_arn: str, removed: Sequence[Removed], tags: Mapping[str, 
 
     :arg removed: the statements, in the order of their removal.
     :arg tags: the present tags of the role.
-    :raises ValueError: when the role would have too many tags.
+    :raises RecordTooLarge: when the role would have too many tags.
     """
     text = json.dumps([[entry.index, entry.statement] for entry in removed], separators=(",", ":"))
     data = base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode()
@@ -191,7 +197,7 @@ def trust_tags(cluster_arn: str, removed: Sequence[Removed], tags: Mapping[str, 
         for number, part in enumerate(parts)
     }
     if (count := len({**tags, **record})) > _TAG_COUNT:
-        raise ValueError(f"the role would have {count} tags, and IAM allows {_TAG_COUNT}")
+        raise RecordTooLarge(f"the role would have {count} tags, and IAM allows {_TAG_COUNT}")
     return record
 
 

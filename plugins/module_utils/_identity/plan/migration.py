@@ -13,7 +13,8 @@ Therefore a service account is migrated only if the trust policy of the role all
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
@@ -39,26 +40,32 @@ from ..._policy.trust.federation import (
     federated_statements,
     parse_issuer,
     provider_host,
+    with_federation,
     without_federation,
 )
+from ..._policy.trust.statements import SID_PREFIX, read_grants
+from ..._policy.trust.trust import check_trust, is_usable, prepare_trust
 from ..model.associations import ObservedAssociation
 from ..model.cluster import Cluster
 from ..model.errors import listed
 from ..model.migration import (
     AUDIENCE_ANNOTATION,
     ROLE_ANNOTATION,
+    DamagedRecord,
     IrsaAccount,
     Migrant,
     MigrationStage,
     PodCredentials,
+    RecordTooLarge,
     annotation_tags,
     grant_tag,
     recorded_annotations,
+    recorded_statements,
 )
 from ..model.names import parse_role_arn
 from ..model.observed import Document
 from ..model.roles import ObservedRole
-from .trust import is_allow, read_principals
+from .trust import is_allow, read_principals, trust_subject
 
 _POSSIBLE = (ALLOWED, CONDITIONAL)
 # A policy with which only the Deny statements of other policies matter.
@@ -67,6 +74,7 @@ _EVERYTHING = NamedPolicy(
     {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}},
 )
 _NO_PODS = PodCredentials()
+_GENERATED_SID = re.compile(rf"{SID_PREFIX}(?:(?:Workloads|Namespace|Cluster)[0-9a-f]{{12}}|Account\d{{12}})")
 _SHOWN = 5
 
 
@@ -183,12 +191,19 @@ def _migrant(state: MigrationState, key: WorkloadKey, index: _Index) -> Migrant:
         role_arn = association.role_arn
     pods = state.pods.get(key, _NO_PODS)
     stage: MigrationStage = "irsa"
-    if association is not None and role_arn and association.role_arn.lower() == role_arn.lower():
-        stage = "associated" if pods.remaining else "restarted" if account.role_arn else "finished"
     role = state.role(role_arn)
+    trusted = "yes"
+    if association is not None and role_arn and association.role_arn.lower() == role_arn.lower():
+        trusted = _trusts_association(state.cluster, association, role) if role is not None else "yes"
+        if trusted != "no" or not account.role_arn:
+            stage = "associated" if pods.remaining else "restarted" if account.role_arn else "finished"
     role_arn = role.arn if role is not None else role_arn
     disable = association.disable_session_tags if association is not None else False
     notes = [*_notes(account, pods), *_other_roles(index, key, role_arn)]
+    if association is None and pods.agent:
+        notes.append(_without_association(key, pods))
+    if trusted != "yes" and role is not None:
+        notes.append(_access_finding(key, role, trusted))
     if stage == "irsa" and role is not None and (tags_off := _session_tags_off(state, index, key, role)):
         disable = True
         notes.append(tags_off)
@@ -204,7 +219,111 @@ def _migrant(state: MigrationState, key: WorkloadKey, index: _Index) -> Migrant:
         tuple(notes),
         pods,
         association.addon if association is not None else "",
+        trusted == "no",
     )
+
+
+def _trusts_association(cluster: Cluster, association: ObservedAssociation, role: ObservedRole) -> str:
+    """Return "yes" if the trust policy of the role allows the association to use it, "no" if not, and otherwise another text."""
+    subject = trust_subject(cluster, association.key, role.arn, association.disable_session_tags)
+    trust = prepare_trust(role.trust)
+    return "yes" if is_usable(trust, subject) else check_trust(trust, subject).usable
+
+
+def _access_finding(key: WorkloadKey, role: ObservedRole, trusted: str) -> Finding:
+    remedy = (
+        f"Apply it as a workload with role: {{arn: {role.arn}, extend_trust: true}}, which adds a statement, or correct the "
+        "trust policy."
+    )
+    if trusted == "no":
+        text = f"the trust policy of role {role.name} does not allow {key} with EKS Pod Identity, so its Pods get no credentials."
+        return Finding(Code.TRUST_NOT_USABLE, text, remedy, key)
+    text = f"the trust policy of role {role.name} allows {key} with EKS Pod Identity only under further conditions."
+    return Finding(Code.TRUST_CONDITIONAL, text, remedy, key)
+
+
+def _without_association(key: WorkloadKey, pods: PodCredentials) -> Finding:
+    return Finding(
+        Code.ASSOCIATION_MISSING,
+        f"Pods {listed(pods.agent, _SHOWN)} of {key} use EKS Pod Identity, but there is no association, so EKS refuses them "
+        "new credentials.",
+        "Run the step restart, which creates the association, or the rollback, which restarts the Pods.",
+        key,
+    )
+
+
+def check_rollback(state: MigrationState, migrant: Migrant) -> Finding | None:
+    """Return a finding if a rollback would leave a service account without access, because its role does not allow IRSA."""
+    role, issuer = state.role(migrant.role_arn), state.issuer
+    if role is None or issuer is None:
+        return None
+    try:
+        trust = with_federation(role.trust, recorded_statements(state.cluster.arn, role.tags))
+    except DamagedRecord:
+        # The restoration of the statements reports it.
+        return None
+    audience = migrant.annotations.get(AUDIENCE_ANNOTATION) or DEFAULT_AUDIENCE
+    answer = allows_web_identity(trust, issuer, account_name(migrant.key), audience)
+    if answer == "yes":
+        return None
+    limit = "" if answer == "no" else ", or only under further conditions"
+    return Finding(
+        Code.MIGRATION_NOT_TRUSTED,
+        f"after a rollback, the trust policy of role {role.name} would not allow {migrant.key} with IRSA{limit}, so the "
+        "rollback keeps its association.",
+        "Correct the IRSA statement of the trust policy, and run the rollback again.",
+        migrant.key,
+    )
+
+
+def find_rollback_remains(state: MigrationState, migrants: Iterable[Migrant]) -> list[Finding]:
+    """Return warnings about parts that a rollback of service accounts does not restore or remove.
+
+    These are annotations without a record, because their associations were deleted by other means, and statements of this
+    collection that were edited.
+    """
+    first: dict[str, WorkloadKey] = {}
+    for migrant in migrants:
+        first.setdefault(migrant.role_arn, migrant.key)
+    findings = []
+    for arn, key in sorted(first.items()):
+        role = state.role(arn)
+        if role is not None:
+            findings += [*_lost_records(state, role), *_edited_statements(role, key)]
+    return findings
+
+
+def _lost_records(state: MigrationState, role: ObservedRole) -> Iterator[Finding]:
+    try:
+        removed = recorded_statements(state.cluster.arn, role.tags)
+    except DamagedRecord:
+        return
+    trust = {"Statement": [entry.statement for entry in removed]}
+    entries = federated_statements(trust, state.issuer) if state.issuer is not None else []
+    present = {account_name(key) for key in (*state.associations, *state.accounts)}
+    for namespace, name in sorted({name for entry in entries for name in entry.accounts or ()} - present):
+        key = WorkloadKey(state.cluster.key, namespace, name)
+        yield Finding(
+            Code.MIGRATION_NO_RECORD,
+            f"a migration has removed the IRSA statement of {key} from role {role.name}, and its association, which recorded "
+            "its annotations, does not exist any more. The rollback does not restore the annotations.",
+            f"If it must use IRSA: kubectl annotate serviceaccount {name} {ROLE_ANNOTATION}={role.arn} -n {namespace}",
+            key,
+            raised_as="warning",
+        )
+
+
+def _edited_statements(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
+    _grants, others = read_grants(role.trust)
+    sids = [str(entry.get("Sid", "")) for entry in others if isinstance(entry, Mapping)]
+    if edited := [sid for sid in sids if _GENERATED_SID.fullmatch(sid)]:
+        yield Finding(
+            Code.TRUST_STATEMENT_STAYS,
+            f"role {role.name} keeps the statement {listed(edited, _SHOWN)} of this collection, because it was edited.",
+            "Remove the statement from the trust policy if no workload needs it.",
+            key,
+            raised_as="warning",
+        )
 
 
 def _with_trust(migrant: Migrant, state: MigrationState, finished: Collection[ServiceAccountName]) -> Migrant:
@@ -327,7 +446,7 @@ def _blockers(
     yield from _subject_conditions(state, key, role)
     try:
         annotation_tags(account.annotations)
-    except ValueError as error:
+    except RecordTooLarge as error:
         yield Finding(
             Code.MIGRATION_NO_RECORD,
             f"the annotations of {key} cannot be recorded for a rollback: {error}.",

@@ -50,7 +50,8 @@ class MigrationReport:
     ``migrants`` are the selected service accounts as they are now, ``changes`` the lines of all changes. ``findings`` are those
     of the runs, in addition to the findings of the service accounts. ``waiting`` has the service accounts that wait for the end
     of their soak time, with this time. ``ignore`` are codes of blockers that the user accepts. ``stopped`` is the reason why the
-    run ended early, or "". ``kept`` are service accounts with an association that a rollback keeps.
+    run ended early, or "". ``kept`` are service accounts with an association that a rollback keeps, and ``failed`` those with a
+    failure or an error finding of the run.
     """
 
     cluster: Cluster
@@ -75,7 +76,11 @@ class MigrationReport:
         return [
             migrant
             for migrant in self.migrants
-            if (migrant.key in self.failed or not migrant.has_reached(self.options.step))
+            if (
+                migrant.key in self.failed
+                or migrant.lacks_access
+                or not migrant.has_reached(self.options.step)
+            )
             and not self._is_accepted(migrant)
         ]
 
@@ -229,7 +234,7 @@ def _table(report: MigrationReport) -> list[str]:
     if len(ordered) > _SHOWN:
         # A long list shows the service accounts that need attention.
         ordered = [migrant for migrant in ordered if migrant.blockers or migrant in report.unreached][:_SHOWN]
-    rows += [_cells(migrant, report.waiting) for migrant in ordered]
+    rows += [_cells(migrant, report) for migrant in ordered]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     if len(ordered) < number:
@@ -237,9 +242,11 @@ def _table(report: MigrationReport) -> list[str]:
     return lines
 
 
-def _cells(migrant: Migrant, waiting: Collection[WorkloadKey]) -> tuple[str, str, str, str, str, str]:
+def _cells(migrant: Migrant, report: MigrationReport) -> tuple[str, str, str, str, str, str]:
     codes = dict.fromkeys(finding.code.value for finding in migrant.blockers)
-    step = "waits" if migrant.key in waiting else _next_step(migrant) or "-"
+    step = "waits" if migrant.key in report.waiting else _next_step(migrant) or "-"
+    if report.options.rollback:
+        step = "-"
     return (
         visible(str(migrant.key)),
         visible(migrant.role_arn.rpartition("/")[2] or "-"),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -34,6 +34,7 @@ from ..model.migration import (
     DamagedRecord,
     Grant,
     Migrant,
+    RecordTooLarge,
     annotation_tags,
     grant_tag,
     recorded_statements,
@@ -105,6 +106,27 @@ def read_roles(
     found = map_concurrently(lambda spec: read_role(api, cluster.account, spec, False), specs.values(), width)
     roles = {name: role for name, role in zip(specs, found, strict=True) if role is not None}
     return MigrationReads(associations, roles, complete=False)
+
+
+def read_again(api: Api, reads: MigrationReads, role_arns: Iterable[str], width: int) -> MigrationReads:
+    """Read the trust policies of roles once more: a bulk read may not show a recent change yet. Raises AwsError.
+
+    Source: iam GetRole.
+    """
+    roles = dict(reads.roles)
+    for role in map_concurrently(partial(_read_trust, api), list(role_arns), width):
+        name = role.name.lower() if role is not None else ""
+        if role is not None and name in roles:
+            roles[name] = replace(roles[name], trust=role.trust, tags=role.tags)
+    return replace(reads, roles=roles)
+
+
+def _read_trust(api: Api, arn: str) -> ObservedRole | None:
+    """Return a role without its attached policies, or None if no role of the account has this ARN. Source: iam GetRole."""
+    request = {"RoleName": arn.rpartition("/")[2]}
+    response = none_if_missing(lambda: api.call("iam", "GetRole", request))
+    role = decode_role(response["Role"], ()) if response is not None else None
+    return role if role is not None and role.arn == arn else None
 
 
 def _read_managed_documents(api: Api, roles: Iterable[ObservedRole], width: int) -> dict[str, Document]:
@@ -318,7 +340,7 @@ class TrustEditor:
                 "Restore the trust policy yourself: the event UpdateAssumeRolePolicy in CloudTrail has its earlier versions. "
                 "Then delete these tags.",
             )
-        except ValueError as error:
+        except RecordTooLarge as error:
             return change, Failure(
                 keys,
                 trust_target(name),
@@ -360,16 +382,9 @@ class TrustEditor:
         self, arn: str, make: Callable[[ObservedRole], TrustEdit | None]
     ) -> tuple[ObservedRole, TrustEdit] | None:
         raise_if_interrupted()
-        role = self._read(arn)
+        role = _read_trust(self.api, arn)
         edit = make(role) if role is not None else None
         return (role, edit) if role is not None and edit is not None else None
-
-    def _read(self, arn: str) -> ObservedRole | None:
-        """Return a role without its attached policies, or None if no role of the account has this ARN."""
-        request = {"RoleName": arn.rpartition("/")[2]}
-        response = none_if_missing(lambda: self.api.call("iam", "GetRole", request))
-        role = decode_role(response["Role"], ()) if response is not None else None
-        return role if role is not None and role.arn == arn else None
 
     def _send(self, calls: Iterable[Call]) -> None:
         for call in calls:
@@ -380,7 +395,7 @@ class TrustEditor:
         """Wait until a read shows that nothing is left to edit."""
         for _attempt in self.wait_policy.attempts():
             raise_if_interrupted()
-            role = self._read(arn)
+            role = _read_trust(self.api, arn)
             if role is not None and make(role) is None:
                 return True
         return False

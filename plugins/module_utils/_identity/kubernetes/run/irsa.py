@@ -77,15 +77,14 @@ _CONTAINER_VARIABLES = (CREDENTIALS_URI, RELATIVE_URI, TOKEN_FILE, TOKEN)
 class IrsaEstate:
     """The use of IRSA in a cluster.
 
-    ``accounts`` are the service accounts with the annotation, and those whose templates set a web identity. ``configured`` are
-    the roles of service accounts in the ConfigMap of the webhook. ``pods`` has the live Pods of each service account in
-    ``accounts`` and ``known``. ``errors`` are the errors of lists that failed, by resource; their results are unknown.
+    ``accounts`` are the service accounts with the annotation, those whose templates set a web identity, and those that a
+    migration knows. ``configured`` are the roles of service accounts in the ConfigMap of the webhook. ``pods`` has the live Pods
+    of each of them. ``state`` has the Pods and the agent as the checks of Pods read them. ``errors`` are the errors of lists that failed, by resource; their results are unknown.
     """
 
     accounts: Mapping[WorkloadKey, IrsaAccount] = field(default_factory=dict)
     configured: Mapping[WorkloadKey, str] = field(default_factory=dict)
     pods: Mapping[WorkloadKey, PodCredentials] = field(default_factory=dict)
-    labels: Mapping[WorkloadKey, Mapping[str, str]] = field(default_factory=dict)
     state: KubeState | None = None
     errors: Mapping[str, ApiError] = field(default_factory=dict)
 
@@ -96,7 +95,7 @@ def read_irsa(
     """Read the use of IRSA in a cluster. Return the error if service accounts or Pods cannot be listed.
 
     :arg cluster: the value of ``cluster`` in the keys of the workloads.
-    :arg known: further service accounts of the migration, which have lost their annotation.
+    :arg known: further service accounts, such as those with an association.
     """
     listing = reader.list_objects(Query("v1", "ServiceAccount"))
     if listing.error is not None:
@@ -124,7 +123,6 @@ def read_irsa(
         chosen,
         _configured(reads["config maps"], cluster),
         {key: _credentials(users.get(key, ()), variables.get(key, {})) for key in {*chosen, *known}},
-        {key: as_texts(member(item, "metadata").get("labels")) for key, item in parsed.items()},
         state,
         {
             **{_RESOURCES[name]: read.error for name, read in reads.items() if read.error is not None},

@@ -20,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     IrsaAccount,
     Migrant,
     PodCredentials,
+    RecordTooLarge,
     annotation_tags,
     grant_tag,
     recorded_annotations,
@@ -132,7 +133,7 @@ def test_record_of_annotations(annotations: dict[str, str], tags: dict[str, str]
     ids=["role", "audience", "both"],
 )
 def test_annotation_too_long_for_a_tag(annotations: dict[str, str], names: str) -> None:
-    with pytest.raises(ValueError) as caught:  # noqa: PT011
+    with pytest.raises(RecordTooLarge) as caught:
         annotation_tags(annotations)
     assert str(caught.value) == f"{names} would have more than 256 characters"
 
@@ -226,7 +227,7 @@ def test_role_with_many_tags(number: int, problem: str) -> None:
             Removed(0, STATEMENT)
         ]
         return
-    with pytest.raises(ValueError) as caught:  # noqa: PT011
+    with pytest.raises(RecordTooLarge) as caught:
         trust_tags(CLUSTER_ARN, [Removed(0, STATEMENT)], tags)
     assert str(caught.value) == problem
 

@@ -783,17 +783,6 @@ OTHER_ROLES_REMEDY = (
             id="statement after a pattern for another namespace",
         ),
         pytest.param(
-            state(roles=(role(irsa(API)),), **HAS_ASSOCIATION),
-            [
-                (
-                    "MIGRATION_STATEMENT_KEPT",
-                    f"{KEPT}a trust policy needs at least one statement.",
-                    "Add a statement for EKS Pod Identity to the trust policy, and run the step finish again.",
-                )
-            ],
-            id="only statement",
-        ),
-        pytest.param(
             state(
                 roles=(
                     role(

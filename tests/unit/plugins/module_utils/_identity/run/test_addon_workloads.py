@@ -21,7 +21,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     group_clusters,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import State
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    InputError,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import Failure
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.addons import addon_target
@@ -143,7 +146,7 @@ class AwsWithAddons(FakeAws):
         addon = self.install(parameters["addonName"], parameters["clusterName"])
         try:
             self._give(addon, parameters)
-        except Exception:
+        except AwsError:
             del self.addons[parameters["clusterName"], parameters["addonName"]]
             raise
         return {"addon": dict(addon)}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The AWS part of a migration from IRSA: edits of trust policies with their records, and the reads before them."""
+"""Edits of trust policies in a migration from IRSA, with their records."""
 
 from __future__ import annotations
 
@@ -14,31 +14,20 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
-    ObservedAssociation,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import Interrupted
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
-    AUDIENCE_ANNOTATION,
-    ROLE_ANNOTATION,
     Migrant,
     grant_tag,
     recorded_statements,
     trust_tags,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
-    Target,
     trust_target,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
     TrustEditor,
     TrustRun,
-    read_cluster_associations,
-    read_roles,
-    record_annotations,
-    workload_rows,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import to_json
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.federation import (
@@ -58,12 +47,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     HERE,
     OTHER_CLUSTER_ARN,
     Clock,
-    create_association,
-    create_policy,
     create_role,
-    document,
     key,
-    policy_arn,
     role_arn,
     wait_policy,
 )
@@ -171,6 +156,20 @@ def rows(run: TrustRun) -> list[tuple[Any, ...]]:
 
 def requests(aws: FakeAws) -> list[str]:
     return [name for name, _parameters in aws.requests]
+
+
+def show_late(aws: FakeAws, write: str) -> None:
+    """Let the first two reads of the role after a write show the role before it."""
+    initial = aws.iam.GetRole({"RoleName": "app"})
+    late = [2]
+
+    def answer(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if write in requests(aws) and late[0]:
+            late[0] -= 1
+            return initial
+        return aws.iam.GetRole(parameters)
+
+    aws.replace("iam:GetRole", answer)
 
 
 def test_finish_removes_the_statement_and_records_it() -> None:
@@ -487,16 +486,7 @@ def test_change_of_the_trust_policy_after_the_record_is_kept() -> None:
 def test_late_visibility_of_the_record_is_awaited() -> None:
     aws = account(irsa(API), POD_IDENTITY)
     clock = Clock()
-    initial = aws.iam.GetRole({"RoleName": "app"})
-    late = [2]
-
-    def answer(parameters: Mapping[str, Any]) -> dict[str, Any]:
-        if "iam:TagRole" in requests(aws) and late[0]:
-            late[0] -= 1
-            return initial
-        return aws.iam.GetRole(parameters)
-
-    aws.replace("iam:GetRole", answer)
+    show_late(aws, "iam:TagRole")
     assert rows(finish(aws, clock=clock)) == []
     assert clock.pauses == [0.5, 1.0]
     assert aws.writes == ["iam:TagRole", "iam:UpdateAssumeRolePolicy"]
@@ -544,16 +534,7 @@ def test_ineffective_change_is_reported() -> None:
 def test_late_visibility_is_awaited() -> None:
     aws = account(irsa(API), POD_IDENTITY)
     clock = Clock()
-    initial = aws.iam.GetRole({"RoleName": "app"})
-    late = [2]
-
-    def answer(parameters: Mapping[str, Any]) -> dict[str, Any]:
-        if "iam:UpdateAssumeRolePolicy" in requests(aws) and late[0]:
-            late[0] -= 1
-            return initial
-        return aws.iam.GetRole(parameters)
-
-    aws.replace("iam:GetRole", answer)
+    show_late(aws, "iam:UpdateAssumeRolePolicy")
     assert rows(finish(aws, clock=clock)) == []
     assert clock.pauses == [0.5, 1.0]
     assert aws.writes.count("iam:UpdateAssumeRolePolicy") == 1
@@ -679,16 +660,7 @@ def test_invisible_record_of_added_statements() -> None:
 def test_late_visibility_of_the_record_of_added_statements_is_awaited() -> None:
     aws = account(irsa(API))
     clock = Clock()
-    initial = aws.iam.GetRole({"RoleName": "app"})
-    late = [2]
-
-    def answer(parameters: Mapping[str, Any]) -> dict[str, Any]:
-        if "iam:TagRole" in requests(aws) and late[0]:
-            late[0] -= 1
-            return initial
-        return aws.iam.GetRole(parameters)
-
-    aws.replace("iam:GetRole", answer)
+    show_late(aws, "iam:TagRole")
     assert editor(aws, clock=clock).record_grants([migrant()]) == TrustRun([], [])
     assert clock.pauses == [0.5, 1.0]
     assert aws.writes == ["iam:TagRole"]
@@ -947,168 +919,14 @@ def test_restore_after_any_steps(statements: list[Json], steps: list[tuple[tuple
     assert aws.iam.roles == initial
 
 
-# Reads, records and workloads
-
-
-def test_associations_of_the_cluster() -> None:
-    aws = account(POD_IDENTITY)
-    create_association(aws, "api", "app", "shop", tags={"a": "b"})
-    create_association(aws, "web", "app", "shop", clusterName="other-cluster")
-    found = read_cluster_associations(aws, HERE, 1)
-    assert {str(name): (item.role_arn, item.tags) for name, item in found.items()} == {
-        "shop/api": (role_arn("app"), {"a": "b"})
-    }
-
-
-def test_all_roles_of_the_account_are_read() -> None:
-    aws = account(irsa(API), POD_IDENTITY, name="app")
-    add_role(aws, FOREIGN, name="other")
-    create_policy(aws, "reads", "s3:GetObject")
-    reads = read_roles(aws, HERE, {}, [role_arn("app")], 1)
-    assert reads.complete
-    assert {name: role.trust for name, role in reads.roles.items()} == {
-        "app": trust(irsa(API), POD_IDENTITY),
-        "other": trust(FOREIGN),
-    }
-    assert reads.documents == {policy_arn("reads"): document("s3:GetObject")}
-    assert requests(aws) == ["iam:GetAccountAuthorizationDetails"]
-
-
-ADMINISTRATOR, READ_ONLY = (
-    "arn:aws:iam::aws:policy/AdministratorAccess",
-    "arn:aws:iam::aws:policy/ReadOnlyAccess",
-)
-
-
-def add_managed_policy(aws: FakeAws, arn: str, *actions: str) -> None:
-    """Add a policy of AWS, which a bulk read does not return."""
-    created_arn = create_policy(aws, arn.rpartition("/")[2], *actions)
-    aws.iam.policies[arn] = aws.iam.policies.pop(created_arn)
-
-
-def account_with_managed_policies() -> FakeAws:
+def test_changes_are_known_before_the_edit_ends() -> None:
     aws = account(irsa(API), POD_IDENTITY)
-    create_policy(aws, "reads", "s3:GetObject")
-    add_managed_policy(aws, ADMINISTRATOR, "*")
-    add_managed_policy(aws, READ_ONLY, "s3:Get*")
-    aws.iam.roles["app"]["attached"] = [policy_arn("reads"), ADMINISTRATOR]
-    add_role(aws, FOREIGN, name="other")
-    aws.iam.roles["other"]["attached"] = [READ_ONLY]
-    return aws
 
+    def interrupt(_parameters: Mapping[str, Any]) -> dict[str, Any]:
+        raise Interrupted
 
-def test_policies_of_aws_are_read_for_the_roles_of_the_migration_only() -> None:
-    aws = account_with_managed_policies()
-    reads = read_roles(aws, HERE, {}, [role_arn("app"), role_arn("gone"), "no-arn", role_arn("APP")], 1)
-    assert reads.complete
-    assert reads.documents == {policy_arn("reads"): document("s3:GetObject"), ADMINISTRATOR: document("*")}
-    assert requests(aws) == ["iam:GetAccountAuthorizationDetails", "iam:GetPolicy", "iam:GetPolicyVersion"]
-
-
-@pytest.mark.parametrize("request_name", ["iam:GetPolicy", "iam:GetPolicyVersion"])
-@pytest.mark.parametrize("code", ["AccessDenied", "NoSuchEntity"])
-def test_unreadable_policy_of_aws_has_no_document(request_name: str, code: str) -> None:
-    aws = account_with_managed_policies()
-    aws.fail_on(request_name, classify(request_name, code, "no"))
-    reads = read_roles(aws, HERE, {}, [role_arn("app"), role_arn("other")], 1)
-    assert reads.complete
-    # The policies are read in the order of their names.
-    assert reads.documents == {policy_arn("reads"): document("s3:GetObject"), READ_ONLY: document("s3:Get*")}
-
-
-def test_another_error_of_a_policy_of_aws_ends_the_read() -> None:
-    aws = account_with_managed_policies()
-    aws.fail_on("iam:GetPolicy", classify("iam:GetPolicy", "ServiceFailure", "Internal failure"))
-    with pytest.raises(AwsError, match="Internal failure"):
-        read_roles(aws, HERE, {}, [role_arn("app")], 1)
-
-
-def test_policy_of_aws_is_read_if_it_is_a_boundary() -> None:
-    aws = account(irsa(API), POD_IDENTITY)
-    add_managed_policy(aws, READ_ONLY, "s3:Get*")
-    aws.iam.roles["app"]["boundary"] = READ_ONLY
-    reads = read_roles(aws, HERE, {}, [role_arn("app")], 1)
-    assert reads.documents == {READ_ONLY: document("s3:Get*")}
-
-
-def test_only_the_roles_of_the_service_accounts_are_read_without_permission_for_all() -> None:
-    aws = account(irsa(API), POD_IDENTITY, name="App")
-    add_role(aws, FOREIGN, name="other")
-    aws.fail_on(
-        "iam:GetAccountAuthorizationDetails",
-        classify("iam:GetAccountAuthorizationDetails", "AccessDenied", "no"),
-    )
-    arns = [
-        role_arn("App"),
-        role_arn("gone"),
-        "arn:aws:iam::444455556666:role/foreign",
-        "no-arn",
-        role_arn("App"),
-    ]
-    reads = read_roles(aws, HERE, {}, arns, 1)
-    assert not reads.complete
-    assert {name: role.trust for name, role in reads.roles.items()} == {"app": trust(irsa(API), POD_IDENTITY)}
-    assert requests(aws).count("iam:GetRole") == 2
-
-
-def associations(aws: FakeAws, *names: str) -> dict[WorkloadKey, ObservedAssociation]:
-    for name in names:
-        create_association(aws, name, "app", "shop", tags={"team": "pay"})
-    return read_cluster_associations(aws, HERE, 1)
-
-
-ANNOTATIONS = {ROLE_ANNOTATION: role_arn("app"), AUDIENCE_ANNOTATION: "vault"}
-TAGS = {"workload-identity/irsa-role-arn": role_arn("app"), "workload-identity/irsa-audience": "vault"}
-
-
-def association_tags(aws: FakeAws) -> dict[str, dict[str, str]]:
-    return {item["serviceAccount"]: item["tags"] for item in aws.eks.associations.values()}
-
-
-def test_annotations_are_recorded_at_their_association() -> None:
-    aws = account(POD_IDENTITY)
-    found = associations(aws, "api", "web")
-    migrants = [migrant(annotations=ANNOTATIONS), migrant("web")]
-    assert record_annotations(aws, HERE, migrants, found, 1) == []
-    assert association_tags(aws) == {"api": {"team": "pay", **TAGS}, "web": {"team": "pay"}}
-    assert aws.writes == ["eks:TagResource"]
-    assert record_annotations(aws, HERE, migrants, read_cluster_associations(aws, HERE, 1), 1) == []
-    assert aws.writes == ["eks:TagResource"]
-
-
-def test_missing_part_of_a_record_is_added() -> None:
-    aws = account(POD_IDENTITY)
-    create_association(aws, "api", "app", "shop", tags={**TAGS, "workload-identity/irsa-audience": "old"})
-    record_annotations(
-        aws, HERE, [migrant(annotations=ANNOTATIONS)], read_cluster_associations(aws, HERE, 1), 1
-    )
-    assert aws.parameters("eks:TagResource")[0]["tags"] == {"workload-identity/irsa-audience": "vault"}
-    assert association_tags(aws) == {"api": TAGS}
-
-
-def test_denied_record_of_annotations() -> None:
-    aws = account(POD_IDENTITY)
-    found = associations(aws, "api", "web")
-    denied: AwsError = classify("eks:TagResource", "AccessDeniedException", "no")
-    aws.fail_on("eks:TagResource", denied)
-    migrants = [migrant(annotations=ANNOTATIONS), migrant("web", annotations=ANNOTATIONS)]
-    [failure] = record_annotations(aws, HERE, migrants, found, 1)
-    assert (failure.workloads, failure.action, failure.error_code) == (
-        (key("api", "shop"),),
-        "update",
-        "AccessDeniedException",
-    )
-    assert failure.target == Target("association", "shop/api", cluster="my-cluster")
-    assert (failure.message, failure.remedy) == ("eks:TagResource: no", DENIED_REMEDY)
-    assert association_tags(aws) == {"api": {"team": "pay"}, "web": {"team": "pay", **TAGS}}
-
-
-def test_workloads_of_a_migration() -> None:
-    row = {
-        "namespace": "shop",
-        "service_account": "api",
-        "role": {"arn": role_arn("app"), "extend_trust": True},
-        "create_service_account": False,
-    }
-    migrants = [migrant(), migrant("web", disable_session_tags=True)]
-    assert workload_rows(migrants) == [row, {**row, "service_account": "web", "disable_session_tags": True}]
+    aws.before_request("iam:UpdateAssumeRolePolicy", lambda: aws.replace("iam:GetRole", interrupt))
+    interrupted = editor(aws)
+    with pytest.raises(Interrupted):
+        interrupted.finish([migrant()], (API,))
+    assert [(change.role_name, change.after) for change in interrupted.made] == [("app", trust(POD_IDENTITY))]

@@ -168,14 +168,12 @@ def read(
 def test_annotations_of_a_service_account(annotations: Json, recorded: Json) -> None:
     estate = read([service_account(annotations=annotations, labels={"team": "pay"})])
     assert estate.accounts == {API: IrsaAccount(API, recorded, (), False, "7")}
-    assert estate.labels == {API: {"team": "pay"}}
 
 
 @pytest.mark.parametrize("annotations", [{}, {ROLE_ANNOTATION: ""}, {AUDIENCE_ANNOTATION: "vault"}])
 def test_service_account_without_role(annotations: Json) -> None:
     estate = read([service_account(annotations=annotations)], [irsa_pod()])
     assert (estate.accounts, estate.pods) == ({}, {})
-    assert list(estate.labels) == [API]
 
 
 def test_known_service_account_without_role_is_read() -> None:
@@ -184,7 +182,6 @@ def test_known_service_account_without_role_is_read() -> None:
     estate = read([service_account(annotations={}), service_account("web", {})], pods, [API, missing])
     assert estate.accounts == {API: IrsaAccount(API, {}, (), False, "7")}
     assert estate.pods == {API: PodCredentials(irsa=("a",)), missing: PodCredentials(irsa=("b",))}
-    assert list(estate.labels) == [API, WEB]
 
 
 def annotating(name: str = ROLE_ANNOTATION) -> Json:

@@ -1,0 +1,354 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all plugin_utils of this collection are private to it.
+
+"""The session of a migration: its connections, its inventory, and the changes and findings that it has so far."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import Api
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import (
+    Finding,
+    WorkloadKey,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    AGAIN,
+    ALLOW,
+    ApiError,
+    manifest_failure,
+    remedy_for,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Query,
+    RetryingCluster,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+    AwsResult,
+    parse_aws_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
+    Object,
+    ServiceAccount,
+    object_name,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
+    KubernetesRun,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.irsa import (
+    IrsaEstate,
+    read_irsa,
+    unread_findings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.usage import (
+    find_breakage,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    as_refusal,
+    judge_api_server,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    InputError,
+    listed,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
+    Migrant,
+    MigrationOptions,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import FailureRow
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.migration import (
+    MigrationPlan,
+    MigrationState,
+    account_name,
+    plan_migration,
+    with_findings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
+    describe_change,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import OpenedCluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
+    WaitPolicy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Guard
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
+    MigrationReads,
+    TrustChange,
+    TrustEditor,
+    TrustRun,
+    read_again,
+    read_cluster_associations,
+    read_roles,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import failure_rows
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import connect, make_clock
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
+    Prepared,
+    RoleError,
+    RoleInput,
+    begin_aws,
+    find_role_access,
+    parse_input,
+    prepare,
+    raise_if_ended,
+    run_aws,
+    run_kubernetes,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
+    Steps,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
+
+NO_ISSUER = (
+    "the OIDC issuer of cluster {name} (account {account}, region {region}) is missing or unknown, so no trust policy was "
+    "changed. To see it: aws eks describe-cluster --name {name} --query cluster.identity"
+)
+CONFLICT_STATUS = 409
+_UNKNOWN = {
+    "namespaces": "no service account in namespace {} uses IRSA or was migrated",
+    "service_accounts": "service account {} does not use IRSA, was not migrated, or does not exist",
+}
+
+
+@dataclass
+class MigrationSession:
+    """The session of a migration.
+
+    ``changes`` are lines for the report, ``failed`` the service accounts that failed in any part of the run, and ``stopped`` is
+    the reason why the run ended early, or "". ``estate``, ``state`` and ``plan`` are the last inventory.
+    """
+
+    task: ActionTask
+    variables: dict[str, Any]
+    values: dict[str, Any]
+    options: MigrationOptions
+    write: Callable[[str], None]
+    warnings: Sequence[str] = ()
+    changes: list[str] = field(default_factory=list)
+    diffs: list[Object] = field(default_factory=list)
+    failures: list[FailureRow] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    failed: set[WorkloadKey] = field(default_factory=set)
+    stopped: str = ""
+    _edited: list[TrustChange] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.steps = Steps(str(self.values["cluster_name"]), displays=not self.task.keywords.no_log)
+
+    def open(self) -> None:
+        """Connect to AWS and Kubernetes, and check that both are the same cluster."""
+        self.steps.begin("reading the cluster")
+        source = self.source([], agent=self.values.get("agent", "present"))
+        part = begin_aws(self.task, source, "main", self.task.check_mode, self.steps)
+        self._job = part.job
+        self.kubernetes: RetryingCluster = connect(
+            self.task, find_role_access(self.task, source), self.variables, deadline=source.deadline
+        )
+        self.clock = make_clock(source.deadline)
+        self.opened: OpenedCluster = part.opening()
+        cluster, server = self.opened.cluster, self.kubernetes.read_server()
+        doubt = judge_api_server(cluster, server)
+        if doubt and self.values.get("verify_cluster", True):
+            refusal = as_refusal(doubt)
+            raise RoleError(f"{refusal.message} {refusal.remedy} Nothing was changed.")
+        self.wait_policy = WaitPolicy(self._job.params["propagation_timeout"], time.monotonic, pause)
+
+    @property
+    def api(self) -> Api:
+        return self.opened.api
+
+    @property
+    def width(self) -> int:
+        return int(self._job.params["concurrency"])
+
+    def editor(self) -> TrustEditor:
+        issuer = self.state.issuer
+        if issuer is None:
+            cluster = self.opened.cluster
+            place = {"name": cluster.name, "account": cluster.account_id, "region": cluster.region}
+            raise RoleError(NO_ISSUER.format(**place))
+        return TrustEditor(
+            self.api,
+            self.opened.cluster,
+            issuer,
+            self.width,
+            self.wait_policy,
+            self.task.check_mode,
+            self._edited,
+        )
+
+    def take_inventory(self, installs_agent: bool = True) -> list[Migrant]:
+        """Read everything, and return the selected service accounts with their stages and blockers.
+
+        :arg installs_agent: a cluster without the agent gets it, so the missing agent is no blocker.
+        """
+        self.steps.begin("taking the inventory")
+        cluster = self.opened.cluster
+        with self.guarded():
+            associations = read_cluster_associations(self.api, cluster, self.width, self.steps)
+        estate = read_irsa(self.kubernetes, cluster.key, associations.keys(), self.clock)
+        if isinstance(estate, ApiError):
+            raise RoleError(
+                f"The service accounts and Pods of cluster {cluster.name} (account {cluster.account_id}, region "
+                f"{cluster.region}) could not be listed: {estate.text} {remedy_for(estate)}"
+            )
+        arns = {account.role_arn for account in estate.accounts.values()} | {
+            association.role_arn for association in associations.values()
+        }
+        with self.guarded():
+            reads = read_roles(self.api, cluster, associations, filter(None, arns), self.width)
+        self.estate: IrsaEstate = estate
+        unread = unread_findings(estate)
+        self.findings += [finding for finding in unread if finding not in self.findings]
+        self._plan(estate, reads)
+        if doubtful := {migrant.role_arn for migrant in self.plan.migrants if migrant.lacks_access}:
+            with self.guarded():
+                reads = read_again(self.api, reads, doubtful, self.width)
+            self._plan(estate, reads)
+        migrants = self._select(self.plan.migrants)
+        starting = [migrant.key for migrant in migrants if migrant.stage == "irsa" and not migrant.blockers]
+        accounts = {
+            key: ServiceAccount(key, annotations=estate.accounts[key].annotations)
+            for key in starting
+            if key in estate.accounts
+        }
+        found = find_breakage(
+            self.kubernetes,
+            starting,
+            accounts,
+            cluster.key,
+            self.clock.now(),
+            bool(self.values.get("allow_breakage")),
+            installs_agent=installs_agent and self.installs_agent,
+        )
+        return [with_findings(migrant, found) for migrant in migrants]
+
+    def _plan(self, estate: IrsaEstate, reads: MigrationReads) -> None:
+        accounts = {
+            key: account
+            for key, account in estate.accounts.items()
+            if account.role_arn or key not in reads.associations
+        }
+        self.state = MigrationState(
+            self.opened.cluster,
+            accounts,
+            reads.associations,
+            reads.roles,
+            reads.documents,
+            reads.complete,
+            estate.configured,
+            estate.pods,
+        )
+        self.plan: MigrationPlan = plan_migration(self.state)
+
+    @property
+    def installs_agent(self) -> bool:
+        return bool(self.values.get("agent", "present") == "present")
+
+    def _select(self, migrants: Sequence[Migrant]) -> list[Migrant]:
+        """Return the service accounts that the options choose. Raises InputError for a name that chooses none."""
+        options = self.options
+        labelled = self._labelled() if options.selector else set()
+        chosen = [
+            migrant
+            for migrant in migrants
+            if (not options.namespaces or migrant.key.namespace in options.namespaces)
+            and (not options.service_accounts or str(migrant.key) in options.service_accounts)
+            and (not options.selector or account_name(migrant.key) in labelled)
+        ]
+        known = {
+            "namespaces": {m.key.namespace for m in migrants},
+            "service_accounts": {str(m.key) for m in migrants},
+        }
+        problems = [
+            f"{ROLE}migration_{name}: {_UNKNOWN[name].format(value)}. There are: {listed(sorted(names), 10) or 'none'}."
+            for name, names in known.items()
+            for value in getattr(options, name)
+            if value not in names
+        ]
+        if options.selector and not labelled & {account_name(migrant.key) for migrant in migrants}:
+            problems.append(
+                f"{ROLE}migration_selector: no service account with the labels {options.selector} uses IRSA or was migrated."
+            )
+        # A run may finish the last service account of a selection.
+        if problems and not self.changes:
+            raise InputError(problems)
+        return chosen
+
+    def _labelled(self) -> set[tuple[str, str]]:
+        listing = self.kubernetes.list_objects(Query("v1", "ServiceAccount", "", (self.options.selector,)))
+        if listing.error is not None:
+            raise InputError([f"{ROLE}migration_selector '{self.options.selector}': {listing.error.text}"])
+        return {(name.namespace, name.name) for name in map(object_name, listing.items)}
+
+    def source(self, rows: Sequence[Mapping[str, Any]], **more: Any) -> RoleInput:
+        return parse_input(
+            {**self.values, "workloads": list(rows), "state": "present", **more}, self.variables, "main"
+        )
+
+    def run_role(self, source: RoleInput) -> tuple[AwsResult, KubernetesRun]:
+        """Run the role for some service accounts."""
+        prepared, aws = self.run_aws(source)
+        run = run_kubernetes(self.task, prepared, aws, self.variables, self.steps.begin, self.write)
+        self.changes += run.outcome.changes
+        self.diffs += run.diffs
+        self.warnings = [*self.warnings, *(text for text in run.warnings if text not in self.warnings)]
+        return aws, run
+
+    def run_aws(self, source: RoleInput) -> tuple[Prepared, AwsResult]:
+        """Run the AWS part of the role for some service accounts."""
+        part = begin_aws(self.task, source, "main", self.task.check_mode, self.steps)
+        prepared = prepare(self.task, source, self.variables, "main")
+        row = run_aws(part, prepared, "main")
+        self.changes += [describe_change(change).line for change in row.get("changes") or ()]
+        self.diffs += row.get("diff") or ()
+        raise_if_ended(row)
+        return prepared, parse_aws_result(row, prepared.cluster_name)
+
+    def patch(self, patches: Sequence[Object], verb: str) -> Collection[int]:
+        """Patch service accounts. Return the indexes of those that were not patched."""
+        written = self.kubernetes.patch(patches) if patches else None
+        if written is None:
+            return ()
+        refused = dict(written.refused)
+        if written.error is not None:
+            refused = dict.fromkeys(range(len(patches)), written.error)
+        for index, patch in enumerate(patches):
+            name = str(object_name(patch))
+            if index in refused:
+                # The API server answers 409 if the service account has changed since the inventory.
+                remedy = AGAIN if refused[index].status == CONFLICT_STATUS else ALLOW
+                self.failures.append(manifest_failure(patch, "update", refused[index], name, remedy))
+            else:
+                self.changes.append(f"{verb} ServiceAccount {name}")
+        self.diffs += written.diffs
+        return refused
+
+    def edit(self, run: TrustRun) -> set[WorkloadKey]:
+        """Keep the changes and failures of an edit of trust policies, and return the service accounts with a failure."""
+        self._add_trust(run.changes)
+        self._edited.clear()
+        self.failures += [row for failure in run.failures for row in failure_rows(failure)]
+        return {key for failure in run.failures for key in failure.workloads}
+
+    def _add_trust(self, changes: Sequence[TrustChange]) -> None:
+        self.changes += [describe_change(change.row).line for change in changes]
+        self.diffs += [change.diff for change in changes]
+
+    @contextlib.contextmanager
+    def guarded(self) -> Iterator[None]:
+        """End the block early on a signal. Raises RoleError then."""
+        with Guard(None) as guard:
+            yield
+        if guard.cause is not None:
+            self._add_trust(self._edited)
+            raise RoleError(f"{self.steps.title}: {guard.cause.text} {guard.cause.remedy}")

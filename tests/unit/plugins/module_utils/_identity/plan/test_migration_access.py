@@ -1,0 +1,192 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Access during a migration: trust policies for EKS Pod Identity at each stage, and for IRSA after a rollback."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
+    ObservedAssociation,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
+    trust_tags,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.migration import (
+    check_rollback,
+    find_rollback_remains,
+    plan_migration,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.federation import Removed
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.plan.test_migration_plan import (
+    AGENT_PODS,
+    API,
+    CLUSTER,
+    FINISHED,
+    HAS_ASSOCIATION,
+    KEPT,
+    MIGRATED,
+    POD_IDENTITY,
+    ROLE,
+    WEB,
+    Json,
+    account,
+    association,
+    irsa,
+    only,
+    role,
+    state,
+)
+
+ACCESS_REMEDY = (
+    f"Apply it as a workload with role: {{arn: {ROLE}, extend_trust: true}}, which adds a statement, or correct the trust "
+    "policy."
+)
+NO_ACCESS = (
+    "TRUST_NOT_USABLE",
+    "the trust policy of role app does not allow shop/api with EKS Pod Identity, so its Pods get no credentials.",
+    ACCESS_REMEDY,
+)
+PERHAPS = (
+    "TRUST_CONDITIONAL",
+    "the trust policy of role app allows shop/api with EKS Pod Identity only under further conditions.",
+    ACCESS_REMEDY,
+)
+ORGANIZATION = {"StringEquals": {"aws:SourceOrgID": "o-1"}}
+
+
+@pytest.mark.parametrize(
+    ("statements", "annotated", "stage", "expected"),
+    [
+        ((irsa(API), POD_IDENTITY), True, "restarted", []),
+        ((POD_IDENTITY,), False, "finished", []),
+        # A run completes the step associate again.
+        ((irsa(API),), True, "irsa", [NO_ACCESS]),
+        ((irsa(WEB),), False, "finished", [NO_ACCESS]),
+        (({**POD_IDENTITY, "Condition": ORGANIZATION},), False, "finished", [PERHAPS]),
+        ((irsa(API), {**POD_IDENTITY, "Condition": ORGANIZATION}), True, "restarted", [PERHAPS]),
+        ((irsa(API), POD_IDENTITY, {**POD_IDENTITY, "Effect": "Deny"}), True, "irsa", [NO_ACCESS]),
+    ],
+)
+def test_stage_needs_a_trust_policy_for_pod_identity(
+    statements: tuple[Json, ...], annotated: bool, stage: str, expected: list[tuple[str, str, str]]
+) -> None:
+    accounts = [account()] if annotated else []
+    scene = state(*accounts, associations=(association(),), roles=(role(*statements),), pods=AGENT_PODS)
+    migrant = only(plan_migration(scene))
+    assert (migrant.stage, migrant.lacks_access) == (stage, expected == [NO_ACCESS])
+    assert [(str(note.code), note.message, note.remedy) for note in migrant.notes] == expected
+
+
+def test_only_statement_for_irsa_is_kept() -> None:
+    migrant = only(plan_migration(state(roles=(role(irsa(API)),), **HAS_ASSOCIATION)))
+    assert [(str(note.code), note.message, note.remedy) for note in migrant.notes] == [
+        NO_ACCESS,
+        (
+            "MIGRATION_STATEMENT_KEPT",
+            f"{KEPT}a trust policy needs at least one statement.",
+            "Add a statement for EKS Pod Identity to the trust policy, and run the step finish again.",
+        ),
+    ]
+
+
+def test_pods_without_their_association() -> None:
+    migrant = only(plan_migration(state(account(), roles=(MIGRATED,), pods=AGENT_PODS)))
+    (note,) = migrant.notes
+    assert (note.code, note.severity, note.message) == (
+        "ASSOCIATION_MISSING",
+        "error",
+        "Pods p of shop/api use EKS Pod Identity, but there is no association, so EKS refuses them new credentials.",
+    )
+    assert migrant.blockers == ()
+
+
+# Rollback
+
+
+def with_record(*statements: Json, removed: Json, **tags: str) -> ObservedRole:
+    """Return a role from which a migration has removed the first statement."""
+    record = trust_tags(CLUSTER.arn, [Removed(0, removed)], {})
+    return role(*statements, tags={**record, **tags})
+
+
+@pytest.mark.parametrize(
+    ("found", "limit"),
+    [
+        (with_record(POD_IDENTITY, removed=irsa(API)), None),
+        (MIGRATED, None),
+        (FINISHED, ""),
+        (with_record(POD_IDENTITY, removed=irsa(WEB)), ""),
+        (role(irsa(API, condition={"StringEquals": {"aws:PrincipalTag/x": "y"}}), POD_IDENTITY), ""),
+        (
+            role(irsa(API, condition={"StringEquals": {"aws:SourceIp": "10.0.0.1"}}), POD_IDENTITY),
+            ", or only under further conditions",
+        ),
+    ],
+    ids=["recorded", "not removed", "no record", "record of another", "other condition", "further condition"],
+)
+def test_rollback_needs_a_trust_policy_for_irsa(found: ObservedRole, limit: str | None) -> None:
+    scene = state(associations=(association(),), roles=(found,), pods=AGENT_PODS)
+    finding = check_rollback(scene, only(plan_migration(scene)))
+    assert (finding.message if finding else None) == (
+        None
+        if limit is None
+        else f"after a rollback, the trust policy of role app would not allow shop/api with IRSA{limit}, so the rollback keeps "
+        "its association."
+    )
+
+
+def test_rollback_leaves_a_damaged_record_to_the_restoration() -> None:
+    prefix = next(iter(trust_tags(CLUSTER.arn, [Removed(0, irsa(API))], {})))
+    scene = state(
+        associations=(association(),), roles=(role(POD_IDENTITY, tags={prefix: "x"}),), pods=AGENT_PODS
+    )
+    migrant = only(plan_migration(scene))
+    assert (check_rollback(scene, migrant), find_rollback_remains(scene, [migrant])) == (None, [])
+
+
+EDITED = {
+    **POD_IDENTITY,
+    "Sid": "EksPodIdentityWorkloads0123456789ab",
+    "Condition": {"StringLike": {"a": "b"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("found", "associations", "expected"),
+    [
+        (with_record(POD_IDENTITY, removed=irsa(API)), (), []),
+        (
+            with_record(POD_IDENTITY, removed=irsa(API, WEB)),
+            (),
+            [
+                (
+                    "MIGRATION_NO_RECORD",
+                    "a migration has removed the IRSA statement of shop/web from role app, and its association, which recorded "
+                    "its annotations, does not exist any more. The rollback does not restore the annotations.",
+                )
+            ],
+        ),
+        (with_record(POD_IDENTITY, removed=irsa(API, WEB)), (association(WEB),), []),
+        (
+            with_record(POD_IDENTITY, EDITED, removed=irsa(API)),
+            (),
+            [
+                (
+                    "TRUST_STATEMENT_STAYS",
+                    "role app keeps the statement EksPodIdentityWorkloads0123456789ab of this collection, because it was edited.",
+                )
+            ],
+        ),
+        (with_record({**EDITED, "Sid": "EksPodIdentityOfMine"}, removed=irsa(API)), (), []),
+    ],
+    ids=["complete", "lost record", "other association", "edited statement", "statement of the user"],
+)
+def test_rollback_names_what_it_leaves(
+    found: ObservedRole, associations: tuple[ObservedAssociation, ...], expected: list[tuple[str, str]]
+) -> None:
+    scene = state(associations=(association(), *associations), roles=(found,), pods=AGENT_PODS)
+    findings = find_rollback_remains(scene, plan_migration(scene).migrants[:1])
+    assert [(str(item.code), item.message) for item in findings] == expected
+    assert {item.severity for item in findings} <= {"warning"}

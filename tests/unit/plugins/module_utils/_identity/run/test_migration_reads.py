@@ -1,0 +1,231 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The reads of a migration from IRSA, the records of annotations, and the workloads for the engine."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
+    ObservedAssociation,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
+    AUDIENCE_ANNOTATION,
+    ROLE_ANNOTATION,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    Target,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
+    read_again,
+    read_cluster_associations,
+    read_roles,
+    record_annotations,
+    workload_rows,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import to_json
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    HERE,
+    create_association,
+    create_policy,
+    document,
+    key,
+    policy_arn,
+    role_arn,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
+    FakeAws,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.run.test_trust_editor import (
+    API,
+    DENIED_REMEDY,
+    FOREIGN,
+    POD_IDENTITY,
+    account,
+    add_role,
+    irsa,
+    migrant,
+    requests,
+    trust,
+)
+
+
+def test_associations_of_the_cluster() -> None:
+    aws = account(POD_IDENTITY)
+    create_association(aws, "api", "app", "shop", tags={"a": "b"})
+    create_association(aws, "web", "app", "shop", clusterName="other-cluster")
+    found = read_cluster_associations(aws, HERE, 1)
+    assert {str(name): (item.role_arn, item.tags) for name, item in found.items()} == {
+        "shop/api": (role_arn("app"), {"a": "b"})
+    }
+
+
+def test_all_roles_of_the_account_are_read() -> None:
+    aws = account(irsa(API), POD_IDENTITY, name="app")
+    add_role(aws, FOREIGN, name="other")
+    create_policy(aws, "reads", "s3:GetObject")
+    reads = read_roles(aws, HERE, {}, [role_arn("app")], 1)
+    assert reads.complete
+    assert {name: role.trust for name, role in reads.roles.items()} == {
+        "app": trust(irsa(API), POD_IDENTITY),
+        "other": trust(FOREIGN),
+    }
+    assert reads.documents == {policy_arn("reads"): document("s3:GetObject")}
+    assert requests(aws) == ["iam:GetAccountAuthorizationDetails"]
+
+
+ADMINISTRATOR, READ_ONLY = (
+    "arn:aws:iam::aws:policy/AdministratorAccess",
+    "arn:aws:iam::aws:policy/ReadOnlyAccess",
+)
+
+
+def add_managed_policy(aws: FakeAws, arn: str, *actions: str) -> None:
+    """Add a policy of AWS, which a bulk read does not return."""
+    created_arn = create_policy(aws, arn.rpartition("/")[2], *actions)
+    aws.iam.policies[arn] = aws.iam.policies.pop(created_arn)
+
+
+def account_with_managed_policies() -> FakeAws:
+    aws = account(irsa(API), POD_IDENTITY)
+    create_policy(aws, "reads", "s3:GetObject")
+    add_managed_policy(aws, ADMINISTRATOR, "*")
+    add_managed_policy(aws, READ_ONLY, "s3:Get*")
+    aws.iam.roles["app"]["attached"] = [policy_arn("reads"), ADMINISTRATOR]
+    add_role(aws, FOREIGN, name="other")
+    aws.iam.roles["other"]["attached"] = [READ_ONLY]
+    return aws
+
+
+def test_policies_of_aws_are_read_for_the_roles_of_the_migration_only() -> None:
+    aws = account_with_managed_policies()
+    reads = read_roles(aws, HERE, {}, [role_arn("app"), role_arn("gone"), "no-arn", role_arn("APP")], 1)
+    assert reads.complete
+    assert reads.documents == {policy_arn("reads"): document("s3:GetObject"), ADMINISTRATOR: document("*")}
+    assert requests(aws) == ["iam:GetAccountAuthorizationDetails", "iam:GetPolicy", "iam:GetPolicyVersion"]
+
+
+@pytest.mark.parametrize("request_name", ["iam:GetPolicy", "iam:GetPolicyVersion"])
+@pytest.mark.parametrize("code", ["AccessDenied", "NoSuchEntity"])
+def test_unreadable_policy_of_aws_has_no_document(request_name: str, code: str) -> None:
+    aws = account_with_managed_policies()
+    aws.fail_on(request_name, classify(request_name, code, "no"))
+    reads = read_roles(aws, HERE, {}, [role_arn("app"), role_arn("other")], 1)
+    assert reads.complete
+    # The policies are read in the order of their names.
+    assert reads.documents == {policy_arn("reads"): document("s3:GetObject"), READ_ONLY: document("s3:Get*")}
+
+
+def test_another_error_of_a_policy_of_aws_ends_the_read() -> None:
+    aws = account_with_managed_policies()
+    aws.fail_on("iam:GetPolicy", classify("iam:GetPolicy", "ServiceFailure", "Internal failure"))
+    with pytest.raises(AwsError, match="Internal failure"):
+        read_roles(aws, HERE, {}, [role_arn("app")], 1)
+
+
+def test_policy_of_aws_is_read_if_it_is_a_boundary() -> None:
+    aws = account(irsa(API), POD_IDENTITY)
+    add_managed_policy(aws, READ_ONLY, "s3:Get*")
+    aws.iam.roles["app"]["boundary"] = READ_ONLY
+    reads = read_roles(aws, HERE, {}, [role_arn("app")], 1)
+    assert reads.documents == {READ_ONLY: document("s3:Get*")}
+
+
+def test_only_the_roles_of_the_service_accounts_are_read_without_permission_for_all() -> None:
+    aws = account(irsa(API), POD_IDENTITY, name="App")
+    add_role(aws, FOREIGN, name="other")
+    aws.fail_on(
+        "iam:GetAccountAuthorizationDetails",
+        classify("iam:GetAccountAuthorizationDetails", "AccessDenied", "no"),
+    )
+    arns = [
+        role_arn("App"),
+        role_arn("gone"),
+        "arn:aws:iam::444455556666:role/foreign",
+        "no-arn",
+        role_arn("App"),
+    ]
+    reads = read_roles(aws, HERE, {}, arns, 1)
+    assert not reads.complete
+    assert {name: role.trust for name, role in reads.roles.items()} == {"app": trust(irsa(API), POD_IDENTITY)}
+    assert requests(aws).count("iam:GetRole") == 2
+
+
+def associations(aws: FakeAws, *names: str) -> dict[WorkloadKey, ObservedAssociation]:
+    for name in names:
+        create_association(aws, name, "app", "shop", tags={"team": "pay"})
+    return read_cluster_associations(aws, HERE, 1)
+
+
+ANNOTATIONS = {ROLE_ANNOTATION: role_arn("app"), AUDIENCE_ANNOTATION: "vault"}
+TAGS = {"workload-identity/irsa-role-arn": role_arn("app"), "workload-identity/irsa-audience": "vault"}
+
+
+def association_tags(aws: FakeAws) -> dict[str, dict[str, str]]:
+    return {item["serviceAccount"]: item["tags"] for item in aws.eks.associations.values()}
+
+
+def test_annotations_are_recorded_at_their_association() -> None:
+    aws = account(POD_IDENTITY)
+    found = associations(aws, "api", "web")
+    migrants = [migrant(annotations=ANNOTATIONS), migrant("web")]
+    assert record_annotations(aws, HERE, migrants, found, 1) == []
+    assert association_tags(aws) == {"api": {"team": "pay", **TAGS}, "web": {"team": "pay"}}
+    assert aws.writes == ["eks:TagResource"]
+    assert record_annotations(aws, HERE, migrants, read_cluster_associations(aws, HERE, 1), 1) == []
+    assert aws.writes == ["eks:TagResource"]
+
+
+def test_missing_part_of_a_record_is_added() -> None:
+    aws = account(POD_IDENTITY)
+    create_association(aws, "api", "app", "shop", tags={**TAGS, "workload-identity/irsa-audience": "old"})
+    record_annotations(
+        aws, HERE, [migrant(annotations=ANNOTATIONS)], read_cluster_associations(aws, HERE, 1), 1
+    )
+    assert aws.parameters("eks:TagResource")[0]["tags"] == {"workload-identity/irsa-audience": "vault"}
+    assert association_tags(aws) == {"api": TAGS}
+
+
+def test_denied_record_of_annotations() -> None:
+    aws = account(POD_IDENTITY)
+    found = associations(aws, "api", "web")
+    denied: AwsError = classify("eks:TagResource", "AccessDeniedException", "no")
+    aws.fail_on("eks:TagResource", denied)
+    migrants = [migrant(annotations=ANNOTATIONS), migrant("web", annotations=ANNOTATIONS)]
+    [failure] = record_annotations(aws, HERE, migrants, found, 1)
+    assert (failure.workloads, failure.action, failure.error_code) == (
+        (key("api", "shop"),),
+        "update",
+        "AccessDeniedException",
+    )
+    assert failure.target == Target("association", "shop/api", cluster="my-cluster")
+    assert (failure.message, failure.remedy) == ("eks:TagResource: no", DENIED_REMEDY)
+    assert association_tags(aws) == {"api": {"team": "pay"}, "web": {"team": "pay", **TAGS}}
+
+
+def test_workloads_of_a_migration() -> None:
+    row = {
+        "namespace": "shop",
+        "service_account": "api",
+        "role": {"arn": role_arn("app"), "extend_trust": True},
+        "create_service_account": False,
+    }
+    migrants = [migrant(), migrant("web", disable_session_tags=True)]
+    assert workload_rows(migrants) == [row, {**row, "service_account": "web", "disable_session_tags": True}]
+
+
+def test_trust_policies_are_read_again() -> None:
+    aws = account(irsa(API), POD_IDENTITY)
+    add_role(aws, FOREIGN, name="other")
+    reads = read_roles(aws, HERE, {}, [role_arn("app")], 1)
+    for name in ("app", "other"):
+        aws.iam.UpdateAssumeRolePolicy({"RoleName": name, "PolicyDocument": to_json(trust(POD_IDENTITY))})
+    again = read_again(aws, reads, [role_arn("app")], 1)
+    assert {name: role.trust for name, role in again.roles.items()} == {
+        "app": trust(POD_IDENTITY),
+        "other": trust(FOREIGN),
+    }
+    assert requests(aws)[1:] == ["iam:GetRole"]
