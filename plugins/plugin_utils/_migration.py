@@ -189,8 +189,9 @@ class Migration:
         target: MigrationStep = "associate" if options.step == "associate" else "restart"
         todo = [migrant for migrant in migrants if not migrant.blockers and not migrant.has_reached(target)]
         restarts = target == "restart"
-        if todo and self._prepare_agent(todo):
-            if not check_mode:
+        has_agent = self._has_agent(todo)
+        if todo and (has_agent or self._prepare_agent(todo)):
+            if not (check_mode or has_agent):
                 todo = self._again(todo)
             canary, rest = _canary(todo, options.canary)
             if check_mode:
@@ -243,8 +244,6 @@ class Migration:
     def _prepare_agent(self, migrants: Sequence[Migrant]) -> bool:
         """Install the agent if it is missing, and wait for it on the nodes of the Pods. Return False if EKS refused it."""
         session = self.session
-        if self._has_agent(migrants):
-            return True
         params = {
             "agent": session.values.get("agent", "present"),
             "agent_version": session.values.get("agent_version"),

@@ -63,7 +63,8 @@ def roll_back(session: MigrationSession, migrants: Sequence[Migrant]) -> frozens
         finding for migrant in recorded if (finding := check_rollback(session.state, migrant)) is not None
     ]
     session.findings += refusals
-    refused = {finding.workload for finding in refusals}
+    refused = {finding.workload for finding in refusals if finding.workload is not None}
+    session.failed |= refused
     todo = [migrant for migrant in recorded if migrant.key not in refused]
     if todo or half:
         editor = session.editor()

@@ -433,7 +433,7 @@ def _blockers(
         )
         return
     association = state.associations.get(key)
-    if association is not None and stage == "irsa":
+    if association is not None and association.role_arn.lower() != role_arn.lower():
         yield Finding(
             Code.MIGRATION_OTHER_ASSOCIATION,
             f"association {association.association_id} gives {key} role {association.role_arn}, but the annotation names "

@@ -119,7 +119,8 @@ class MigrationReport:
             return f"The migration of {place} failed for {listed(names, 5)}. The reasons are above."
         missing = self.unreached
         if self.check_mode or not missing or self.options.step == "inventory":
-            blocked = [migrant for migrant in missing if migrant.blockers or migrant.key in self.waiting]
+            known = {*self.waiting, *self.failed}
+            blocked = [migrant for migrant in missing if migrant.blockers or migrant.key in known]
             if not blocked or self.options.step == "inventory":
                 return ""
             missing = blocked

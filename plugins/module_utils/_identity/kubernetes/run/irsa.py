@@ -79,7 +79,8 @@ class IrsaEstate:
 
     ``accounts`` are the service accounts with the annotation, those whose templates set a web identity, and those that a
     migration knows. ``configured`` are the roles of service accounts in the ConfigMap of the webhook. ``pods`` has the live Pods
-    of each of them. ``state`` has the Pods and the agent as the checks of Pods read them. ``errors`` are the errors of lists that failed, by resource; their results are unknown.
+    of each of them. ``state`` has the Pods and the agent as the checks of Pods read them. ``errors`` are the errors of lists that
+    failed, by resource; their results are unknown.
     """
 
     accounts: Mapping[WorkloadKey, IrsaAccount] = field(default_factory=dict)

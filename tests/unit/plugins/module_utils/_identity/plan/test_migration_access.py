@@ -76,6 +76,7 @@ def test_stage_needs_a_trust_policy_for_pod_identity(
     scene = state(*accounts, associations=(association(),), roles=(role(*statements),), pods=AGENT_PODS)
     migrant = only(plan_migration(scene))
     assert (migrant.stage, migrant.lacks_access) == (stage, expected == [NO_ACCESS])
+    assert migrant.blockers == ()
     assert [(str(note.code), note.message, note.remedy) for note in migrant.notes] == expected
 
 

@@ -1,0 +1,166 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Migrations and rollbacks after changes by other means, and after errors: no run is green without access, or silent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    ApiError,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _migration as migration
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _migration_session as session
+from ansible_collections.workload_identity.aws.tests.migration.estate import CLUSTER, Estate, Json
+from ansible_collections.workload_identity.aws.tests.migration.scene import Scene
+
+NAMESPACE = "aws:RequestTag/kubernetes-namespace"
+ONLY = ("shop/app-00", "shop/one", "shop/two")
+
+
+def set_trust(estate: Estate, role: str, statements: list[Json]) -> None:
+    document = {"Version": "2012-10-17", "Statement": statements}
+    estate.iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(document))
+
+
+def with_condition(statement: Json, key: str, value: str) -> Json:
+    condition = statement["Condition"]
+    return {
+        **statement,
+        "Condition": {**condition, "StringEquals": {**condition["StringEquals"], key: value}},
+    }
+
+
+def delete_association(estate: Estate, name: str) -> None:
+    found = estate.eks.list_pod_identity_associations(
+        clusterName=CLUSTER, serviceAccount=name, namespace="shop"
+    )
+    (item,) = found["associations"]
+    estate.eks.delete_pod_identity_association(clusterName=CLUSTER, associationId=item["associationId"])
+
+
+def named(findings: Any) -> set[tuple[str, str, str]]:
+    return {(str(item.workload), item.code.value, item.severity) for item in findings}
+
+
+def test_finished_service_account_without_access_fails(new_scene: Callable[[int], Scene]) -> None:
+    scene = new_scene(1)
+    scene.harness.run(step="finish", service_accounts=ONLY)
+    (statement,) = scene.estate.trust("app-00")
+    set_trust(scene.estate, "app-00", [with_condition(statement, NAMESPACE, "shopp")])
+    for step in ("inventory", "restart", "finish"):
+        report = scene.harness.run(step=step, service_accounts=ONLY)
+        assert report.changes == []
+        assert ("shop/app-00", "TRUST_NOT_USABLE", "error") in named(report.all_findings)
+        assert ("shop/app-00" in report.failure) == (step != "inventory")
+
+
+def test_run_repairs_a_trust_policy_while_the_annotation_exists(new_scene: Callable[[int], Scene]) -> None:
+    scene = new_scene(1)
+    scene.harness.run(step="restart", service_accounts=ONLY)
+    irsa, statement = scene.estate.trust("app-00")
+    set_trust(scene.estate, "app-00", [irsa, with_condition(statement, NAMESPACE, "shopp")])
+    seen = scene.harness.run(step="inventory", service_accounts=ONLY)
+    assert ("shop/app-00", "TRUST_NOT_USABLE", "error") in named(seen.all_findings)
+    repaired = scene.harness.run(step="restart", service_accounts=ONLY)
+    assert (repaired.failure, repaired.changes) == ("", ["update trust policy app-00 (trust policy)"])
+    scene.oracle.ask("the repair")
+    assert scene.oracle.problems == []
+
+
+def test_association_deleted_after_the_restart_is_an_error(new_scene: Callable[[int], Scene]) -> None:
+    scene = new_scene(1)
+    scene.harness.run(step="restart", service_accounts=ONLY)
+    delete_association(scene.estate, "app-00")
+    report = scene.harness.run(step="inventory", service_accounts=ONLY)
+    assert ("shop/app-00", "ASSOCIATION_MISSING", "error") in named(report.all_findings)
+    assert scene.harness.run(step="restart", service_accounts=ONLY).failure == ""
+    scene.oracle.ask("the next run")
+    assert scene.oracle.problems == []
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_rollback_names_a_service_account_without_a_record(
+    new_scene: Callable[[int], Scene], check_mode: bool
+) -> None:
+    scene = new_scene(1)
+    scene.harness.run(step="finish", service_accounts=ONLY)
+    delete_association(scene.estate, "two")
+    report = scene.harness.run(rollback=True, check_mode=check_mode)
+    assert ("shop/two", "MIGRATION_NO_RECORD", "warning") in named(report.all_findings)
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_rollback_keeps_an_association_whose_irsa_statement_was_narrowed(
+    new_scene: Callable[[int], Scene], check_mode: bool
+) -> None:
+    scene = new_scene(1)
+    scene.harness.run(step="restart", service_accounts=ONLY)
+    irsa, statement = scene.estate.trust("app-00")
+    narrow = with_condition(irsa, "aws:PrincipalTag/x", "y")
+    set_trust(scene.estate, "app-00", [narrow, statement])
+    report = scene.harness.run(rollback=True, check_mode=check_mode, service_accounts=ONLY)
+    assert ("shop/app-00", "MIGRATION_NOT_TRUSTED", "error") in named(report.all_findings)
+    assert "shop/app-00" in report.failure
+    if not check_mode:
+        assert scene.estate.snapshot()["associations"] == ["shop/app-00"]
+        set_trust(scene.estate, "app-00", [irsa, statement])
+        assert scene.harness.run(rollback=True, service_accounts=ONLY).failure == ""
+        scene.oracle.ask("the next rollback")
+        assert scene.oracle.problems == []
+
+
+def test_rollback_names_an_edited_statement(new_scene: Callable[[int], Scene]) -> None:
+    scene = new_scene(1)
+    scene.harness.run(step="restart", service_accounts=ONLY)
+    irsa, statement = scene.estate.trust("app-00")
+    edited = with_condition(statement, "aws:PrincipalTag/x", "y")
+    set_trust(scene.estate, "app-00", [irsa, statement, {**edited, "Sid": statement["Sid"][:-1] + "0"}])
+    report = scene.harness.run(rollback=True, service_accounts=ONLY)
+    assert ("shop/app-00", "TRUST_STATEMENT_STAYS", "warning") in named(report.all_findings)
+    assert [entry["Principal"] for entry in scene.estate.trust("app-00")] == [
+        irsa["Principal"],
+        statement["Principal"],
+    ]
+
+
+def test_error_after_the_first_change_is_in_the_report(
+    new_scene: Callable[[int], Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = new_scene(1)
+    read, reads = session.read_irsa, []
+
+    def fail_later(*arguments: Any) -> Any:
+        reads.append(arguments)
+        return read(*arguments) if len(reads) < 3 else ApiError(503, "the API server is busy")
+
+    monkeypatch.setattr(session, "read_irsa", fail_later)
+    report = scene.harness.run(step="restart", service_accounts=ONLY)
+    assert "update trust policy app-00 (trust policy)" in report.changes
+    assert report.failure.startswith(f"The migration of cluster {CLUSTER} (account")
+    assert "could not be listed: the API server is busy" in report.failure
+
+
+def test_error_finding_of_a_run_fails_its_service_account(
+    new_scene: Callable[[int], Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = new_scene(1)
+    judge = migration.Migration._judge
+
+    def with_failed_probe(self: Any, migrants: Any, aws: Any, run: Any, restarts: bool) -> Any:
+        failed = [item.key for item in migrants if str(item.key) == "shop/app-00"]
+        probes = [Finding(Code.INJECTION_NOT_YET, "m", "r", key, raised_as="error") for key in failed]
+        outcome = replace(run.outcome, findings=(*run.outcome.findings, *probes))
+        return judge(self, migrants, aws, replace(run, outcome=outcome), restarts)
+
+    monkeypatch.setattr(migration.Migration, "_judge", with_failed_probe)
+    report = scene.harness.run(step="associate", service_accounts=ONLY, canary=0)
+    assert {str(item.key): item.stage for item in report.migrants} == dict.fromkeys(ONLY, "associated")
+    assert report.failure.startswith("1 of 3 service accounts of cluster")
+    assert "shop/app-00" in report.failure
