@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lower bound: the requests of the EKS User Guide for N workloads, with boto3 and threads.
+"""Send the requests of the EKS User Guide for N workloads, with boto3 and threads, as a lower bound for the measured times.
 
     boto3_threads.py WORKLOADS.json CLUSTER THREADS
 
-It creates resources without reading them first, and then sends five read requests for each workload.
+For each workload, this script creates the resources without reading them first, and then sends five read requests.
 """
 
 from __future__ import annotations

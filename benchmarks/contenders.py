@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands that are compared: each creates N workloads from nothing and reads them back."""
+"""The programs that the benchmark compares. Each creates N workloads in an empty account, and reads them back."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ PYTHON = Path(sys.executable)
 PLAYBOOK = PYTHON.parent / "ansible-playbook"
 THREADS = 16
 
-# Names, as the table shows them.
+# Names of contenders in the table of results.
 SITE = "site.yml"
 CLI = "guide's aws CLI sequence"
 
 Command = list[str | Path]
 
-# Each phase needs the result of the previous one.
+# The playbook and the options of each phase, in order: each phase needs the result of the previous one.
 PHASES: Mapping[str, tuple[str, ...]] = {
     "plan": ("site", "--check"),
     "first run": ("site",),
@@ -40,8 +40,11 @@ PHASES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """``phases`` builds the commands by phase from a scratch folder and N. Above ``limit`` workloads the figures are
-    extrapolated. ``tree`` is the project whose playbooks run."""
+    """A program to measure. ``phases`` returns its commands by phase, for a scratch folder and a number of workloads.
+
+    At most ``limit`` workloads are measured, and figures for more workloads are extrapolated. ``tree`` is the folder of
+    the project whose playbooks run.
+    """
 
     name: str
     phases: Callable[[Surroundings, Path, int], Mapping[str, Command]]
@@ -50,7 +53,10 @@ class Contender:
 
 
 def contenders(trees: Sequence[Path]) -> tuple[list[Contender], list[str]]:
-    """Return the contenders that can run here, and notes on those that cannot. ``trees`` are other trees of this project."""
+    """Return the contenders that can run on this machine, and notes on the others.
+
+    ``trees`` are further work trees of this project, whose site.yml is measured too.
+    """
     found = [
         _boto3(f"boto3, {THREADS} threads", THREADS),
         _boto3("boto3, 1 thread", 1, limit=50),
@@ -67,7 +73,7 @@ def contenders(trees: Sequence[Path]) -> tuple[list[Contender], list[str]]:
 
 
 def aws_cli() -> str | None:
-    """Return version 2 where the system has it, else the first on the PATH."""
+    """Return the path of the AWS CLI: /usr/bin/aws if it exists, otherwise the first ``aws`` on the PATH, or None."""
     system = Path("/usr/bin/aws")
     return str(system) if system.exists() else shutil.which("aws")
 
@@ -131,7 +137,7 @@ def _cli(aws: str) -> Contender:
 
 
 def _guide_commands(aws: str, account: str, cluster: str, workload: dict[str, Any]) -> Iterator[list[str]]:
-    """Yield the AWS part of the guide for one workload: create, then confirm."""
+    """Yield the AWS CLI commands of the EKS User Guide for one workload, which create resources and then read them."""
     policy = workload["policies"][0]
     name = ["--role-name", workload["role"]["name"]]
     arn = ["--policy-arn", f"arn:aws:iam::{account}:policy/{policy['name']}"]

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fleet: fleet.yml for many clusters in two accounts and two regions, and site.yml for one cluster after the other.
+"""Measure fleet.yml on many clusters in two accounts and two regions, and site.yml on one cluster after the other.
 
-Slices are processes at the same time, each with --limit to its part of the clusters. Each cluster has a Kubernetes API of its
-own in the sandbox.
+A slice is a process that runs fleet.yml with --limit for a part of the clusters, concurrently with the other slices. In the
+sandbox, each cluster has a separate Kubernetes API.
 """
 
 from __future__ import annotations
@@ -34,9 +34,15 @@ REGIONS = ("us-west-2", "eu-central-1")
 def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("fleet").add_argument
     add("--clusters", type=int, default=40)
-    add("--workloads", type=int, default=25, help="of each cluster")
-    add("--forks", type=int, nargs="+", default=[10], help="of each process; one measurement for each")
-    add("--slices", type=int, nargs="+", default=[1], help="one measurement for each, with each of --forks")
+    add("--workloads", type=int, default=25, help="number of workloads in each cluster")
+    add("--forks", type=int, nargs="+", default=[10], help="forks of each process; every value is measured")
+    add(
+        "--slices",
+        type=int,
+        nargs="+",
+        default=[1],
+        help="slices; every value is measured with every value of --forks",
+    )
     add("--site-runs", type=int, default=3, help="runs of site.yml; the total is extrapolated from these")
 
 
@@ -98,7 +104,7 @@ def _row(fleet: FleetFixture, name: str, count: str, latency: int, command: Comm
 
 
 def _total(rows: Sequence[Row], name: str, clusters: int) -> Row:
-    """Return the sum over all clusters, extrapolated from the measured ones."""
+    """Return the sum of times and requests over all clusters, extrapolated from ``rows``, and the maximum of memory."""
     times = clusters / len(rows)
     return replace(
         rows[0],

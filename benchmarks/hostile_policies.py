@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documents that IAM would store and that are made to cost an evaluator time.
+"""Policy documents that IAM would store, but that are designed to be slow to evaluate.
 
-Each is as large as IAM takes: trust policies 4,096 characters (2,048 before a quota is raised), permissions
-policies 6,144 or 10,240.
+Their size is within the quotas of IAM: 4,096 characters for a trust policy (2,048 by default, 4,096 after a quota increase),
+6,144 for a managed policy and 10,240 for inline policies.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NAMESPACE, POD = tag("kubernetes-namespace"), tag("kubernetes-pod-name")
 
 
 def trust_documents() -> Iterator[tuple[str, dict[str, object]]]:
-    """Name and document."""
+    """Yield names and documents of trust policies."""
     yield "one chunk of many ?", document(allow({"StringLike": {NAMESPACE: "*" + "a?" * 900 + "b*"}}))
     yield "many stars", document(allow({"StringLike": {NAMESPACE: "*a" * 1800}}))
     yield (

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One command measured as a whole: its process and everything that it starts."""
+"""Measure the time and the memory of a command, including its child processes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ SAMPLE_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """``wall`` and ``cpu`` (user and system, children included) in seconds; ``memory`` is the peak in MB
-    of the proportional set size of the process tree."""
+    """The measurements of a command and its child processes.
+
+    ``wall`` and ``cpu`` (user and system) are in seconds. ``memory`` is the peak of the proportional set size, in MB.
+    """
 
     wall: float
     cpu: float
@@ -62,13 +64,13 @@ def _seconds(value: float) -> str:
 
 
 class CommandFailed(Exception):
-    """The measured command failed."""
+    """The error for a measured command that failed."""
 
 
 def measure(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> Measured:
     """Run a command and measure it.
 
-    :raises CommandFailed: with the end of its output when it fails.
+    :raises CommandFailed: when the command fails. The message has the last 3000 characters of the output.
     """
     with tempfile.TemporaryFile("w+") as output:
         started = time.perf_counter()
@@ -116,7 +118,7 @@ class _Peak(threading.Thread):
 
 
 def _tree(root: int) -> set[int]:
-    """Return a process and its descendants, also in other sessions."""
+    """Return the IDs of a process and its descendants, even of descendants in other sessions."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (parent := _parent(entry)) is not None:
@@ -132,14 +134,17 @@ def _tree(root: int) -> set[int]:
 
 def _parent(process: Path) -> int | None:
     try:
-        # The name in brackets may itself hold brackets and spaces.
+        # Skip the name of the command, which is in parentheses and may itself contain parentheses and spaces.
         return int((process / "stat").read_text().rpartition(")")[2].split()[1])
     except (OSError, IndexError):
         return None
 
 
 def _pss(pid: int) -> int:
-    """Proportional set size in kB: shared pages count by share, so that a sum counts them once."""
+    """Return the proportional set size of a process in kB, or 0 if the process has ended.
+
+    The size of a shared page is divided among the processes, so the sum over all processes counts the page once.
+    """
     try:
         found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
     except OSError:

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Policy verdicts: seconds for a thousand on ordinary policies, and for one on documents made to cost time.
+"""Measure the evaluation of policies: the time of a thousand verdicts on ordinary policies, and of one on hostile documents.
 
-One verdict is the answer for one action and resource, or for both actions of a trust policy together.
+A verdict is the result for one action and resource, or for the two actions of a trust policy together.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def verdict_rows() -> Iterator[Row]:
 
 
 def _least(work: Callable[[], object], count: int) -> float:
-    """Return the processor seconds of ``count`` calls: the least of five rounds."""
+    """Return the CPU time of ``count`` calls in seconds, as the minimum of five rounds."""
     spent = []
     for _ in range(5):
         start = time.process_time()
@@ -117,7 +117,10 @@ def _least(work: Callable[[], object], count: int) -> float:
 
 
 def _hostile() -> Iterator[tuple[str, float]]:
-    """Yield names, and the longest seconds of a verdict, with all keys known, some, or none."""
+    """Yield the name of each hostile document, and the time in seconds of its slowest verdict.
+
+    Verdicts are measured with known and with unknown values of the condition keys.
+    """
     requests = pod_identity_inquiry(SUBJECT).requests
     contexts = [pod_identity_context(subject) for subject in (SUBJECT, Subject())]
     for name, document in trust_documents():

@@ -45,7 +45,7 @@ class Bench:
         self.latency = latency
 
     def peers(self, compared: list[Contender], counts: list[int], rounds: int) -> Iterator[Row]:
-        """Yield the medians of each contender and phase, for every N."""
+        """Yield a row with the medians of all rounds, for each contender, phase and number of workloads."""
         for count in counts:
             found: dict[str, list[Row]] = {}
             for _ in range(rounds):
@@ -55,7 +55,7 @@ class Bench:
             yield from map(_median, found.values())
 
     def throttled(self) -> Iterator[Row]:
-        """Yield a first run with throttling, and the minimum of seconds at this request rate."""
+        """Yield the row of a first run with throttling, and a row with the shortest possible time at this request rate."""
         self.around.empty(self.latency, PER_SECOND)
         command = playbook(ROOT, "site", self.scratch, THROTTLED)
         row = self._row(
@@ -107,7 +107,7 @@ def _median(rows: list[Row]) -> Row:
 
 
 def about() -> str:
-    """Return the date, the machine, its load and the versions."""
+    """Return a line with the date, the machine, its load, and the versions of the software."""
     names = ("ansible-core", "boto3", "kubernetes")
     facts = [
         datetime.datetime.now(datetime.timezone.utc).date().isoformat(),

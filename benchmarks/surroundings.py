@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sandbox of the measurements, which is reset before each contender, delays responses and counts requests.
+"""The sandbox in which the benchmark measures each contender: it delays responses and counts requests.
 
-It needs the environment of ``sandbox run``, and ``sandbox/src`` on the path.
+This module needs the environment variables of ``sandbox run``, and ``sandbox/src`` on Python's path.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """The numbers of requests to AWS without throttling, of throttled ones, and of requests to Kubernetes."""
+    """The numbers of requests: accepted by AWS, throttled by AWS, and sent to Kubernetes."""
 
     aws: int
     throttled: int
@@ -45,7 +45,7 @@ class Surroundings:
         self._kubernetes = KubeControl(server, self.state / "kubernetes/ca.crt", token)
 
     def empty(self, latency_ms: float, per_second: float = 0) -> None:
-        """Reset the sandbox, create the namespaces of the teams, and delay every response.
+        """Reset the sandbox, create the namespaces of the workloads, and delay every response.
 
         :arg per_second: the request rate that AWS accepts, unlimited if 0.
         """
@@ -72,7 +72,7 @@ class Surroundings:
 
 def child_environment(root: Path = ROOT) -> dict[str, str]:
     """Return the environment variables of the sandbox and for Ansible in a tree of the project."""
-    # Python keeps bytecode by default, and so do the machines of users.
+    # Remove PYTHONDONTWRITEBYTECODE, because Python caches bytecode on the machines of users.
     removed = ("PYTHONPATH", "ANSIBLE_CONFIG", "PYTHONDONTWRITEBYTECODE")
     inherited = {name: value for name, value in os.environ.items() if name not in removed}
     return {

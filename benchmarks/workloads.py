@@ -27,12 +27,12 @@ def workloads(count: int) -> list[Workload]:
 
 
 def namespaces() -> list[str]:
-    """Return the namespaces of the workloads, which exist before each measurement."""
+    """Return the namespaces of the workloads, which the benchmark creates before each measurement."""
     return [f"team-{index}" for index in range(NAMESPACES)]
 
 
 def write_workloads(folder: Path, count: int) -> Path:
-    """Write a JSON file for pod_identity_workloads_from."""
+    """Write a JSON file for pod_identity_workloads_from, and return its path."""
     path = folder / f"workloads-{count}.json"
     path.write_text(json.dumps(workloads(count)), encoding="utf-8")
     return path

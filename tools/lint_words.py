@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # The share of hits that a folder may have among its texts of a kind: "opening" is a docstring or comment that opens with a
 # headless clause, "mood" the docstring of a function that does not open with a verb in the imperative.
 SHARES = {"opening": 0.0, "mood": 0.02, "code": 0.02, "name": 0.005, "message": 0.01, "prose": 0.01}
-# Hits are counted by folder. The number of path parts that a folder has in the table, by the longest prefix that matches.
+# Hits are counted by folder. For each prefix of a path: the number of path parts that name the folder. The longest one is used.
 DEPTHS = {"": 1, "plugins": 4, "roles": 2, "sandbox": 4, "tests": 2, "tests/unit": 5}
 
 

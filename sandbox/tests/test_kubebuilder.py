@@ -180,7 +180,7 @@ def test_start_retries_with_other_ports(
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         busy_port = listener.getsockname()[1]
-        # Ports of peer, etcd and API server; etcd's is in use when etcd starts.
+        # Ports of the etcd peer, etcd and the API server. The first choice for etcd is a port that is in use.
         port_choices = iter([[*free_ports(1), busy_port, *free_ports(1)]])
         monkeypatch.setattr(
             "sandbox.supervisor.free_ports", lambda count: next(port_choices, None) or free_ports(count)

@@ -133,7 +133,7 @@ def test_ctrl_c_reaches_command_once(
     os.close(secondary)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    # Standard signals do not queue: stop `run` until the command has received the terminal's signal.
+    # Stop `run` until the command has received the terminal's signal: two pending signals of one kind count as one.
     process.send_signal(signal.SIGSTOP)
     os.write(primary, b"\x03")
     assert process.stdout.readline() == "interrupt\n"

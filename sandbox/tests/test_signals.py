@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Signals during a start: at no moment do they leave a process."""
+"""A signal during a start never leaves a process behind, at whatever moment it arrives."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def wait_for_file(path: Path, seconds: float = 20) -> None:
 
 
 def test_server_without_record_dies_with_parent(tmp_path: Path) -> None:
-    """Kill the parent at many moments: there is a record, or no server."""
+    """Kill the parent at many moments. Afterwards either a record of the server exists, or the server does not run."""
     source = str(Path(launch.__file__).parents[1])
     outcomes = set()
     for step in range(20):
@@ -121,7 +121,7 @@ def test_server_without_record_dies_with_parent(tmp_path: Path) -> None:
         if step < 19:
             time.sleep(step * 0.004)
         else:
-            # The last server has enough time on a slow machine, too.
+            # In the last step, wait for the record, so that one server has a record even on a slow machine.
             wait_for_file(folder / "x.json")
         parent.kill()
         parent.wait()
@@ -147,7 +147,7 @@ def test_interrupted_up_leaves_no_process(
     number: signal.Signals,
     delay: float,
 ) -> None:
-    """After SIGKILL, `down` stops the servers. A signal after the start has no effect."""
+    """Send a signal during `up`. After SIGKILL, `down` must stop the servers. A signal after the start has no effect."""
     process = start_sandbox("up")
     while not (state_folder / "lock").exists():
         assert process.poll() is None

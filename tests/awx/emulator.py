@@ -108,7 +108,7 @@ class Refusal(Exception):
 
 
 class Controller:
-    """The objects by list and ID, like in the API of AWX, and every accepted write."""
+    """The state of the emulator: the objects by list and ID, like in the API of AWX, and all accepted writes."""
 
     def __init__(self, playbooks: tuple[str, ...]) -> None:
         self.playbooks = playbooks
@@ -326,7 +326,7 @@ class Controller:
         return self.objects[kind][number]
 
     def _home(self, kind: str, number: int) -> str:
-        """Return the list of an object, or ""."""
+        """Return the name of the list that contains an object, or ""."""
         lists = UNIFIED if kind == "unified_job_templates" else (kind,)
         return next((name for name in lists if number in self.objects[name]), "")
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The role awx_fleet creates its objects in AWX from one file of variables, and removes them.
 
-With CONTROLLER_HOST (and CONTROLLER_OAUTH_TOKEN) in the environment the runs use that AWX. It must have an organization
-Default, and AWX_TEST_PROJECT_URL must be a Git repository with the content of examples/awx/project. Otherwise the runs use
-the emulator of these tests.
+With CONTROLLER_HOST (and CONTROLLER_OAUTH_TOKEN) in the environment, the tests use that AWX. It must have an organization
+Default, and AWX_TEST_PROJECT_URL must be a Git repository with the content of examples/awx/project. Without CONTROLLER_HOST,
+the tests use the emulator.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def test_creates_changes_and_removes_objects(controller: Target, tmp_path: Path)
         assert_created(world)
         assert_named(world)
 
-    # Seven of the variables differ. The second run changes their objects alone.
+    # Seven of the variables differ. The second run changes only the objects of these variables.
     different = {
         **named,
         "awx_fleet_job_slice_count": "3",
@@ -164,9 +164,9 @@ def assert_created(world: Controller) -> None:
     nodes, links = workflow_nodes(world, "EKS Pod Identity: plan, approve, converge, verify")
     assert links == {
         **sync,
-        # The second try of a failed sync fails the workflow; jobs do not wait for it.
+        # A failed sync of the inventory does not stop the jobs. If the repetition fails as well, the workflow fails.
         "sync": {**no_links, "always": ["plan"], "failure": ["sync again"]},
-        # A failed cluster of the plan, or a slice without hosts, does not stop other clusters.
+        # The approval follows even a failed plan: a cluster that fails, or a slice without hosts, must not stop the others.
         "plan": {**no_links, "always": ["approve"]},
         "approve": {**no_links, "success": ["converge"], "failure": ["report"]},
         "converge": {**no_links, "always": ["verify"]},
@@ -267,7 +267,7 @@ def workflow_nodes(
 
 
 def test_keeps_other_galaxy_credentials(controller: Target, tmp_path: Path) -> None:
-    """Run until the error of a missing credential type."""
+    """Stop the run with a credential type that does not exist, after the role has changed the organization's credentials."""
     world = controller.emulator
     if world is None:
         pytest.skip("needs the emulator's state")

@@ -69,7 +69,7 @@ def clients(endpoint: str) -> dict[str, Any]:
 
 @pytest.fixture
 def sandbox_call(endpoint: str, clients: dict[str, Any]) -> Call:
-    """Requests to an embedded endpoint that has only the clusters of the fake."""
+    """A function that sends requests to the sandbox, which at first has only the clusters of the fake."""
     AwsControl(endpoint).reset()
     for name in (CLUSTER, OTHER_CLUSTER):
         clients["eks"].create_cluster(
@@ -82,6 +82,6 @@ def sandbox_call(endpoint: str, clients: dict[str, Any]) -> Call:
 
 @pytest.fixture(params=["fake", "sandbox"])
 def call(request: pytest.FixtureRequest) -> Call:
-    """Requests to the fake, and to the sandbox."""
+    """A function that sends requests: to the fake, or to the sandbox."""
     found: Call = fake_call() if request.param == "fake" else request.getfixturevalue("sandbox_call")
     return found

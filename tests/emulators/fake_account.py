@@ -17,7 +17,10 @@ Call = Callable[[str, str, Mapping[str, Any]], Answer]
 
 
 def fake_call() -> Call:
-    """Return a client of a new fake account. Operations of other tools only change its state."""
+    """Return a function that sends requests to a new fake account.
+
+    The fake does not have operations that only other tools use. These operations change the state of the account directly.
+    """
     aws = FakeAws()
     roles, policies = aws.iam.roles, aws.iam.policies
     other_tools: dict[str, Callable[[Mapping[str, Any]], object]] = {

@@ -14,7 +14,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request. ``saved`` names members of the response, for ``<name>`` in later requests."""
+    """A request. ``saved`` has the paths of members in the response by a name; later requests refer to them as ``<name>``."""
 
     service: str
     operation: str
@@ -56,7 +56,7 @@ class Case:
 
 
 def filled(value: Any, saved: Mapping[str, str]) -> Any:
-    """Replace names in a value by the saved members."""
+    """Replace each ``<name>`` in a value by the saved member with this name."""
     if isinstance(value, str):
         for name, text in saved.items():
             value = value.replace(f"<{name}>", text)

@@ -25,7 +25,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeIam,
 )
 
-# Members that differ between accounts.
+# Members of responses that differ between any two accounts, and are not compared.
 OWN = ("RoleId", "associationId", "associationArn", "CreateDate", "createdAt", "modifiedAt")
 each_case = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The access of workloads, evaluated independently of the collection, for the policies of this world only."""
+"""The access of workloads, evaluated without the code of the collection. It supports only the policies of ``world.py``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT
 
 Facets = dict[tuple[str, str], Any]
 
-# Actions that the policies of the world distinguish.
+# Actions that the policies of ``world.py`` distinguish.
 PROBES = (
     "s3:GetObject",
     "s3:ListBucket",

@@ -36,8 +36,11 @@ FAILED = 3
 
 @dataclass(frozen=True)
 class Kill:
-    """The end of a run: before its ``request``-th request, at its response, or ``delay`` s after sending. Without a
-    signal, the reader of its output disappears."""
+    """The way in which a run is ended, at its ``request``-th request.
+
+    ``moment`` is one of MOMENTS: before the request, at its response, or ``delay`` seconds after it was sent. If ``signal``
+    is None, the reader of the run's output disappears instead.
+    """
 
     request: int
     moment: str
@@ -47,7 +50,7 @@ class Kill:
 
 @dataclass(frozen=True)
 class Task:
-    """A task for a process. ``baseline`` is the same task without faults, for a verdict."""
+    """A task for a process. ``baseline`` is the same task without faults; with it, the process checks the outcome."""
 
     url: str
     spec: TaskSpec
@@ -57,9 +60,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Result:
-    """``code`` is 0 for success, FAILED with printed failures, the negative number of the signal that ended the process,
-    or None after a timeout. ``verdict`` is the result of check_outcome, ``problem`` its error; both are empty if the
-    process ended earlier."""
+    """The result of a process.
+
+    ``code`` is 0 for success, FAILED if the process printed failures, the negative number of the signal that ended the
+    process, or None after a timeout. ``verdict`` is the result of check_outcome, and ``problem`` its error. Both are empty
+    if the process ended before the check.
+    """
 
     code: int | None
     verdict: str = ""
@@ -102,9 +108,9 @@ def _work(task: Task, barrier: Any, sending: Any) -> None:
     if task.kill is not None:
         _arm(account, task.kill, dying)
     barrier.wait(TIMEOUT_SECONDS)
-    # Real pauses keep concurrent runs from conflicting again at once.
+    # Without real pauses, concurrent runs would retry at once and conflict again.
     outcome = account.play(task.spec, clock=Clock(0.1))
-    # A module would end here; the verdict needs the process a little longer.
+    # A module would exit here. Ignore signals from now on, because the check of the outcome needs more time.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     for thread in dying:

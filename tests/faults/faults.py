@@ -13,8 +13,11 @@ READS = ("Get", "List", "Describe")
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault of the sandbox. It affects one request, with ``lasts`` also later requests of the operation, and with ``seconds``
-    all requests for that time. A fault that ``passes`` does not fail the run. ``to`` selects the operations.
+    """A fault of the sandbox.
+
+    It affects one request. With ``lasts`` it also affects later requests of the operation, and with ``seconds`` all requests
+    for that time. A fault that ``passes`` does not fail the run. ``to`` selects the operations. The short form of the suite
+    applies ``sampled`` faults to only a part of the operations.
     """
 
     label: str
@@ -32,7 +35,10 @@ class Fault:
         return self.to == "all" or name.startswith(READS) == (self.to == "reads")
 
     def rule(self, operation: str, stall_seconds: float, scale: float) -> dict[str, Any]:
-        """Return the rule for the sandbox, to set immediately before the request. A second takes ``scale`` seconds."""
+        """Return the rule for the sandbox, which must be set immediately before the request.
+
+        The duration of the fault is multiplied by ``scale``.
+        """
         rule: dict[str, Any] = {"kind": self.kind}
         if self.kind == "stall":
             rule["seconds"] = stall_seconds

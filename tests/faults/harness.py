@@ -87,7 +87,7 @@ class Baseline:
 
 
 class Clock:
-    """A clock in which time passes for each thread only while it sleeps: ``scale`` real seconds a second."""
+    """A clock that advances for each thread only while the thread sleeps. A simulated second takes ``scale`` real seconds."""
 
     def __init__(self, scale: float = 0) -> None:
         self.pauses: list[float] = []
@@ -131,7 +131,7 @@ class TaskOutcome:
 
     @property
     def statuses(self) -> dict[str, dict[str, str]]:
-        """Return the status of the verification by workload and check."""
+        """The statuses of the verification, by workload and check."""
         rows = self.verification["workloads"] if self.verification else []
         return {
             f"{row['namespace']}/{row['service_account']}": {
@@ -142,7 +142,7 @@ class TaskOutcome:
 
 
 def create_client(url: str, service: Any) -> Any:
-    """Create a client like the modules, which sends each request once."""
+    """Create a client as the modules do: without the retries of botocore."""
     retries: Any = RETRIES
     return boto3.client(
         service,
@@ -324,7 +324,10 @@ def unowned(facets: Facets, initial: Facets) -> list[tuple[str, str]]:
 
 
 def check_outcome(outcome: TaskOutcome, baseline: Baseline, final: Facets) -> str:
-    """Return "well" or "named". Raise AssertionError if the task lost a resource or did not report a failure."""
+    """Return "well" if the task succeeded, or "named" if it reported its failures.
+
+    Raise AssertionError if the task lost a resource, or if its report is wrong.
+    """
     initial, goal, spec, ended = baseline.initial, baseline.goal, outcome.spec, outcome.ended
     assert unowned(final, initial) == []
     surplus = final.keys() - goal.keys() - initial.keys()
@@ -341,7 +344,7 @@ def check_outcome(outcome: TaskOutcome, baseline: Baseline, final: Facets) -> st
     for failure in ended.failures:
         members = (failure.workloads, failure.target.resource, failure.target.full_name, failure.action)
         assert all((*members, failure.error_code, failure.message, failure.remedy)), failure
-        # Each failure of a request names the request.
+        # A failure must name its request, unless the failure is not about a request.
         is_without_request = failure.error_code in ("SKIPPED", *ENDED, *NOT_THERE)
         assert is_without_request or _REQUEST.search(failure.message), failure
     _check_message(outcome, ended)

@@ -35,7 +35,7 @@ def check_statuses(run: RoleRun) -> dict[str, dict[str, str]]:
     rows = run.report["workloads"] if run.report else []
     return {
         f"{row['namespace']}/{row['service_account']}": {
-            # The Pods of this world are as old as their associations.
+            # Count this warning as a pass: the Pods of these tests are as old as their associations.
             check["name"]: "pass" if check["codes"] == ["POD_BEFORE_CHANGE"] else check["status"]
             for check in row.get("checks", ())
         }
@@ -61,7 +61,10 @@ def check_cluster(baseline: RoleBaseline, final: Facets) -> None:
 
 
 def check_role_outcome(run: RoleRun, baseline: RoleBaseline, final: Facets, aws_final: Facets) -> str:
-    """Return "well" or "named". Raise AssertionError if the run lost an object or did not report a failure."""
+    """Return "well" if the run succeeded, or "named" if it reported its failures.
+
+    Raise AssertionError if the run lost an object, or if its report is wrong.
+    """
     initial, goal = baseline.initial, baseline.goal
     check_cluster(baseline, final)
     if run.report is None:

@@ -16,7 +16,7 @@ from ansible_collections.workload_identity.aws.tests.findings.cluster import NOD
 IRSA = {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/irsa"}
 API, _WORKER, REPORT, _SYNC, APP = WORKLOADS
 WEB = {**API, "namespace": "old", "service_account": "web"}
-# One creates its namespace, two use existing service accounts; the last one has a Pod.
+# The second workload creates its namespace. The last two use existing service accounts, and the last one has a Pod.
 ACCOUNTS: tuple[Mapping[str, Any], ...] = (
     {**API, "service_account_labels": {"team": "shop"}},
     {**REPORT, "target_role_arn": "", "create_namespace": True},

@@ -59,7 +59,11 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Patience:
-    """Timeouts in seconds: between two parts of a response, and for a whole list or all requests of an object."""
+    """Timeouts in seconds.
+
+    ``read`` is the timeout between two parts of a response, ``answer`` the timeout for a whole list or for all requests about
+    an object.
+    """
 
     read: float = 65
     answer: float = 120
@@ -78,7 +82,7 @@ class RoleRun:
 
     @property
     def screen(self) -> str:
-        """Return the failure and the first line of the report, which names the cluster."""
+        """The failure and the first line of the report, which names the cluster; without a report, the message."""
         return "\n".join((self.report["failure"], self.report["lines"][0])) if self.report else self.message
 
 

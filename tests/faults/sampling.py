@@ -19,6 +19,6 @@ def chosen(*names: object, among: int) -> int:
 
 
 def some(names: Iterable[str], label: str, among: int) -> list[str]:
-    """Return one of ``among`` names, at least one in all; the sample depends only on names and label."""
+    """Return a sample of the names: one in ``among``, rounded up. The sample depends only on the names and the label."""
     ranked = sorted(names, key=lambda name: (chosen(label, name, among=2**32), name))
     return ranked[: math.ceil(len(ranked) / among)]

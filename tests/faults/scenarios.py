@@ -48,7 +48,7 @@ def account_with_first_list(account: Account) -> None:
     account.save("first list")
 
 
-# The purge also changes listed workloads, so that it follows a converge.
+# The task with the purge also changes the listed workloads, so that the purge follows a converge.
 _PURGED = frozenset(workload.key for workload in desired(*WORKLOADS[2:]).workloads)
 SCENARIOS = {
     "first run": Scenario(empty_account, TaskSpec(desired(*WORKLOADS))),

@@ -155,8 +155,8 @@ def workload(name: str, role: Mapping[str, Any], *policies: Mapping[str, Any], *
 class Sharing:
     """The workloads of two lists that share one aspect.
 
-    ``first`` and ``second`` are the workloads of the first run of each list, ``change`` is the changed second list, and
-    ``rest`` the second list for a purge, without its shared workload.
+    ``first`` and ``second`` are the workloads of the first run of each list. ``change`` is the second list after a change.
+    ``rest`` is the second list without the workload that shares the aspect, for a purge.
     """
 
     first: Workloads

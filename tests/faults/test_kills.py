@@ -32,7 +32,7 @@ from ansible_collections.workload_identity.aws.tests.faults.scenarios import SCE
 
 SEED = 20260101
 KILLS = 25 if THOROUGH else 2
-# None closes the reading end of the output.
+# Instead of a signal, None closes the reading end of the pipe that receives the output.
 ENDINGS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, None)
 # EKS removes a session policy only by replacing the association, which a kill may leave deleted until the next run.
 REPLACED = {"change": {"batch/sync"}}
@@ -91,7 +91,7 @@ def test_next_run_completes_killed_run(
 
 def _wrong(name: str, kill: Kill, result: Result, baseline: Baseline, remaining: Facets) -> str:
     if kill.signal != signal.SIGKILL:
-        # Without changes, a signal ends the process like any other.
+        # A run that has not changed anything may end without a report.
         return (
             result.problem
             if result.verdict or remaining == baseline.initial

@@ -46,9 +46,10 @@ SAMPLING = 6
 
 @dataclass(frozen=True)
 class KubeFault:
-    """A fault of the sandbox. It affects one request, or with ``lasts`` all of its operation.
+    """A fault of the sandbox. It affects one request, or with ``lasts`` all requests of an operation.
 
-    The short form of the suite applies ``sampled`` faults, which resemble another one, to a part of the operations.
+    A fault is ``sampled`` if it resembles another fault. The short form of the suite applies sampled faults to only a part of
+    the operations.
     """
 
     label: str
@@ -241,16 +242,16 @@ def kill_when(due: Callable[[], bool], how: signal.Signals, user: Role, scenario
     """Run the role in a process, kill it, and wait for its child processes."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        # The child does not need the threads of clients.
+        # Python warns about a fork while threads run. The child process does not use the threads of clients.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
         try:
             os.close(reading)
-            # The handlers of Ansible's workers.
+            # Restore the default handlers, which Ansible's worker processes have.
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
-            # The child needs new connections.
+            # Create new objects, because the child must not share connections with the parent.
             Role(Account(user.account.url), user.kubeconfig).run(
                 scenario.spec, scenario.workloads, Patience()
             )
@@ -265,5 +266,5 @@ def kill_when(due: Callable[[], bool], how: signal.Signals, user: Role, scenario
     os.kill(child, how)
     os.waitpid(child, 0)
     with os.fdopen(reading, "rb") as stream:
-        # EOF: all processes with the other end have exited.
+        # The end of the stream shows that all processes that inherited the other end have exited.
         assert stream.read() == b""

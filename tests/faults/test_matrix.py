@@ -28,13 +28,13 @@ from ansible_collections.workload_identity.aws.tests.faults.scenarios import SCE
 # The delay of a stalled response, and the timeout of an attempt.
 STALL_SECONDS = 0.6
 ATTEMPT_SECONDS = 0.3
-# Ten seconds of throttling take a hundredth of that.
+# A simulated second of throttling takes this many real seconds.
 SCALE = 0.01
-# The limit for endless lists, instead of a thousand pages.
+# The maximum number of pages of a list, lower than the limit of the modules.
 MOST_PAGES = 50
-# The number of tests per fault, which workers share.
+# The number of tests per fault, so that pytest can distribute them among its worker processes.
 PARTS = 8 if THOROUGH else 2
-# For sampled faults, the short form takes one of this many operations.
+# The short form of the suite applies sampled faults to one in this many operations.
 SAMPLING = 16
 
 

@@ -36,7 +36,7 @@ from ansible_collections.workload_identity.aws.tests.faults.world import (
 SCALE = 0.02
 NEVER_MS = 3_600_000
 ALL = desired(*WORKLOADS)
-# The run does not create the role of old/app, but it is as new as the account.
+# The run does not create the role of old/app, but that role is as new as the account.
 ALL_NAMES = {"default/api", "default/worker", "batch/report", "batch/sync", "old/app"}
 
 

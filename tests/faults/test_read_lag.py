@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Stale reads: first run, change, purge and teardown wait for their own changes; twenty times as fast."""
+"""Stale reads: first run, change, purge and teardown wait for their changes. Time passes twenty times as fast as in reality."""
 
 from __future__ import annotations
 

@@ -1,8 +1,11 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Replacements with a fault at each request: of a full role at most one policy is detached at a time, and none at the end;
-an association exists at the end with all of its settings."""
+"""Replacements with a fault at each request.
+
+A role with ten policies, the quota of IAM, can get another policy only after one is detached. At most one policy may be missing
+at a time, and none at the end. A replaced association exists at the end, with all of its settings.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ SWAPPED = desired(
 )
 LABELS = ("throttled once", "answer lost", "404 to a write", "access denied")
 ONCE = [fault for fault in FAULTS if fault.label in LABELS]
-# Attach, detach and attach again, for each of two policies.
+# For each of two policies, the run sends four requests: two attachments that prove the permission, a detachment, an attachment.
 REQUESTS = 8
 
 
@@ -45,7 +48,7 @@ def missing(names: list[str]) -> int:
 
 
 def prepare(account: Account) -> None:
-    """Create a full role and the new policies, so that only two swaps are missing."""
+    """Create a role with ten policies, and the new policies, so that a run only has to replace two attachments."""
     if account.restored("full"):
         return
     account.complete(FULL)
@@ -55,9 +58,9 @@ def prepare(account: Account) -> None:
 
 
 def swap(account: Account, number: int, *rules: dict[str, object]) -> tuple[list[str], list[int]]:
-    """Swap with these rules from the ``number``-th request about attachments.
+    """Replace two attachments, and set fault rules at the ``number``-th request to attach or detach a policy.
 
-    Return the codes of the failures, and the count of detached policies before each of these requests.
+    Return the codes of the failures, and for each of these requests the number of policies that were missing before it.
     """
     seen: list[int] = []
 

@@ -120,7 +120,10 @@ def test_second_party(playground: Playground, cell: tuple[str, str, str]) -> Non
 
 
 def check_next_runs(playground: Playground, pair: str, aspect: str, value: Any) -> None:
-    """Apply both lists in turn: the first one keeps its property, and after one more run of it neither changes anything."""
+    """Apply both lists in turn, twice. The first list keeps its property.
+
+    Only the first of these runs may make changes, and only in the trust policy.
+    """
     first, _listed, changed, _rest = PAIRS[pair].lists(ASPECTS[aspect])
     # A narrower trust policy has a statement for the other list, whose next run writes the wider one once.
     writes_once = {"trust_policy"} if aspect == "trust" else set()

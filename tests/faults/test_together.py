@@ -40,7 +40,7 @@ SHARING: Mapping[str, Any] = {**WORKLOADS[4], "policies": [SHARED]}
 SHARING_CHANGED: Mapping[str, Any] = {**CHANGED[4], "policies": [WIDER]}
 LATENCIES = (0, 1, 2) if THOROUGH else (1,)
 LAGS = (0.5, 2, 5, 15) if THOROUGH else (2, 15)
-# The clocks of the processes run ten times as fast.
+# The read lag in milliseconds for one second of a run, because the clocks of the processes run ten times as fast.
 LAG_MS = 100
 
 

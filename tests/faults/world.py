@@ -129,7 +129,7 @@ def desired(*workloads: Mapping[str, Any], state: str = "present") -> Desired:
 
 
 def furnish(iam: Any, eks: Any) -> None:
-    """Create a cluster, and unmanaged resources, of which workloads use a part."""
+    """Create a cluster, and unmanaged resources. Workloads use some of these resources."""
     eks.create_cluster(
         name=CLUSTER,
         roleArn=f"arn:aws:iam::{ACCOUNT}:role/cluster",

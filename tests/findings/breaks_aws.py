@@ -344,7 +344,7 @@ def grant_alone(world: World) -> None:
         world.eks.delete_pod_identity_association(
             clusterName=CLUSTER, associationId=association["associationId"]
         )
-    # New resources may belong to a run in progress.
+    # Make the resources older, because new ones may belong to a run in progress.
     world.control.grow_older(world.account, 3600)
 
 

@@ -153,8 +153,11 @@ def object_path(api_version: str, kind: str, namespace: str) -> str:
 
 
 class KubeCluster:
-    """The cluster for a caller with ``token``. Each Job gets a Pod with the status ``answer``, like from the Job
-    controller and a kubelet. ``mutate`` is another webhook for new Pods."""
+    """The cluster as the Kubernetes part of the role uses it, for the caller with ``token``.
+
+    Each new Job gets a Pod with the status ``answer``, which a Job controller and a kubelet would provide in a real cluster.
+    ``mutate`` is an additional webhook for new Pods.
+    """
 
     def __init__(
         self,

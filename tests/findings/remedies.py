@@ -31,10 +31,10 @@ KINDS = {"serviceaccount": "serviceaccounts", "pod": "pods"}
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """The steps of a remedy.
+    """The way to follow a remedy. ``excerpt`` is a part of the text of the remedy.
 
-    ``excerpt`` is a part of the remedy. With ``has_command`` its command is run, and ``apply`` is a repair without a command;
-    else the workload is applied with ``changes`` and ``options``. ``remaining_codes`` are the codes after the repair.
+    With ``has_command``, the test runs the command in the remedy. Otherwise the test calls ``apply``, if it is set, or applies
+    the workloads with ``changes`` and ``options``. ``remaining_codes`` are the codes of the findings after the repair.
     """
 
     excerpt: str
@@ -46,7 +46,7 @@ class Repair:
 
 
 def _edit_trust(role: str, keep: Callable[[Mapping[str, Any]], bool]) -> Callable[[World], None]:
-    """Return a function that removes statements of a trust policy, except where ``keep`` is true."""
+    """Return a function that removes the statements of a trust policy for which ``keep`` returns false."""
 
     def edit(world: World) -> None:
         present = world.iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
@@ -110,7 +110,7 @@ APPLY = Repair("pply the workload")
 COMMAND = Repair("", has_command=True)
 ALLOW_READS = Repair("Allow the caller this action", apply=_permit)
 NEW_POD = Repair("It has no owner, so recreate it", apply=_recreate)
-# By name of the scenario.
+# The repair of each scenario, by its name.
 REPAIRS: Mapping[str, Repair] = {
     "role deleted": APPLY,
     "trust without sts:TagSession": APPLY,
@@ -260,7 +260,7 @@ _PURGE = "the remedy is a purge, which tests of the engine and of the playbooks 
 _CLUSTER = "the sandbox does not run nodes, agents or admission policies"
 _AWS = "AWS or the owner of another account must repair it"
 _INSPECT = "the remedy is to inspect a component"
-# By name of the scenario, the reason why its remedy is not applied.
+# The reason why a test does not apply the remedy of a scenario, by the name of the scenario.
 NOT_APPLIED: Mapping[str, str] = {
     **dict.fromkeys(
         (

@@ -90,7 +90,7 @@ def test_each_remedy_is_applied_or_has_a_reason() -> None:
 
 
 def check_commands(remedy: str) -> None:
-    """Check that a command is ready to paste: after a colon, at the end. Other text does not resemble a command."""
+    """Check that the commands of a remedy can be pasted into a shell, and that its other text does not contain commands."""
     prose, commands = split_commands(remedy)
     assert not re.search(r"(^|[^:] )(kubectl|aws (iam|eks|sts)) [a-z-]", prose), remedy
     for command in commands:
@@ -110,7 +110,7 @@ def check_repair(world: World, remedy: str, repair: Repair) -> None:
     else:
         world.workloads = [{**workload, **repair.changes} for workload in world.workloads]
         world.converge(**repair.options)
-        # A Pod older than a recreated role has another finding.
+        # Recreate the Pod, because a Pod that is older than its role has another finding.
         world.pod()
     assert [finding["code"] for finding in world.report()["findings"]] == list(repair.remaining_codes)
 

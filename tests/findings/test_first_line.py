@@ -213,7 +213,7 @@ def shown_first(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def with_recent_change(cause: str) -> str:
-    """Return the cause with the reservation for recently changed resources."""
+    """Return the cause with the additional text for recently changed resources."""
     message, found, remedy = cause.partition(" Apply the workload")
     assert found, cause
     return (
@@ -235,7 +235,7 @@ def test_playbook_fails_with_the_cause(new_world: NewWorld, tmp_path: Path, name
     cause = with_recent_change(cause) if recent else cause
     # The command of the remedy is on the next line.
     assert without_age(shown_first(done)).startswith(cause)
-    # The message of the task refers to it instead of repeating it.
+    # The cause is printed once: the message of the task refers to it instead of repeating it.
     assert re.sub(r"\s+", " ", done.stdout + done.stderr).count(cause[:60]) == 1
     assert re.fullmatch(r".* (failed|is unknown): \w+\. The reasons are above\.", failed_with(done))
 

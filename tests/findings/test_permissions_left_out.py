@@ -62,7 +62,7 @@ def statement_actions(statement: Mapping[str, Any]) -> list[str]:
 
 
 def without_action(policy: Json, action: str) -> Json:
-    """Remove an action from the policy, and statements without another action."""
+    """Return the policy without an action. Leave out statements that have no other action."""
     statements = [
         {**statement, "Action": actions}
         for statement in policy["Statement"]
@@ -88,7 +88,7 @@ def inline_policy(world: World) -> None:
     world.iam.put_role_policy(RoleName=ROLE, PolicyName="more", PolicyDocument=content)
 
 
-# By action: a change of the world that requires the action, and the codes found with it.
+# For each action: a change of the account that makes the verification use the action, and the codes of its findings.
 ACTIONS: dict[str, tuple[Arrange, list[str]]] = {
     "eks:DescribeCluster": (aws.unchanged, []),
     "eks:ListPodIdentityAssociations": (aws.unchanged, []),
@@ -102,9 +102,9 @@ ACTIONS: dict[str, tuple[Arrange, list[str]]] = {
     "iam:GetPolicyVersion": (aws.unchanged, []),
     "iam:ListPolicyVersions": (aws.another_default_version, ["POLICY_OTHER_VERSION_DEFAULT"]),
 }
-# Only a plan that changes a document needs it.
+# Actions that only a plan needs, when it changes the document of a policy.
 PLAN_ACTIONS = ["iam:ListEntitiesForPolicy"]
-# The first request of a verification: denied, it is an error and not a finding.
+# The first request of a verification. If AWS denies it, the module fails with an error instead of a finding.
 FIRST = "eks:DescribeCluster"
 
 

@@ -199,7 +199,7 @@ class World:
         self.pod()
 
     def converge(self, **options: bool) -> None:
-        """Apply the list in AWS as site.yml does, an hour ago.
+        """Apply the list in AWS as site.yml does. Set the date of the association to an hour ago.
 
         :arg options: fields of ``Options`` in addition to the owner.
         """
@@ -250,7 +250,7 @@ class World:
         )
 
     def update_association(self, **members: Any) -> None:
-        """Change the association an hour ago, before its Pod was admitted."""
+        """Change the association, and set the date of the change to an hour ago, before its Pod was admitted."""
         self.eks.update_pod_identity_association(
             clusterName=CLUSTER, associationId=self.association_id, **members
         )
@@ -290,7 +290,7 @@ class World:
         self.kube.create(f"/api/v1/namespaces/{NAMESPACE}/pods", {"metadata": metadata, "spec": spec}, status)
 
     def prove(self, container: Json | None = None, condition: Json | None = None) -> None:
-        """Run the runtime proof with this container state, or this condition of its Pod."""
+        """Enable the runtime proof, and set the container state or the condition of the Pod that its Job will get."""
         self.proves, self.container, self.proof_condition = True, container, condition
 
     def verification(self) -> Json:

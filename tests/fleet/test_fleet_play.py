@@ -71,7 +71,7 @@ def associations(fleet: FleetFixture) -> dict[str, list[str]]:
 
 def _report(path: Path) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    # When it was.
+    # The time of the report differs between runs.
     report.pop("time")
     return report
 

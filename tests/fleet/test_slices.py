@@ -99,7 +99,7 @@ def test_concurrent_slices_match_one_run(
 def test_concurrent_slices_keep_grants_of_shared_role(
     fleet: FleetFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Let both slices create the role, or find it recently created. IAM writes a trust policy as a whole."""
+    """Run both slices at the same time. Each replaces the whole trust policy of the role, but keeps the grant of the other."""
     monkeypatch.setitem(fleet.variables, "pod_identity_workloads", [workload("reports")])
     fleet.reset()
     jobs = [start_here(fleet, tmp_path / host, [host]) for host in ("blue", "green")]

@@ -43,7 +43,7 @@ NEAR = {
     "trust/": "test_repairs.py",
 }
 LIMIT = 300
-# By default one of this many faults is seeded.
+# By default, one in this many faults is seeded.
 SHARE = 6
 
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
 SUPPORTED = ("2.16", "2.17", "2.18", "2.19", "2.20", "newest")
-# The oldest and the newest core have all differences.
+# By default, tests run with the oldest and the newest ansible-core, which together cover all differences.
 CORES = SUPPORTED if os.environ.get("CORES") == "all" else (SUPPORTED[0], SUPPORTED[-1])
 DEPENDENCIES = ("amazon", "kubernetes")
 SHOW_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"

@@ -48,7 +48,7 @@ PASS_ON = """
 
 
 class _Dumper(yaml.SafeDumper):
-    """A dumper that writes extra variables from artifacts like AWX."""
+    """A YAML dumper that writes artifacts as extra variables like AWX: every text has the tag !unsafe."""
 
     def represent_data(self, data: Any) -> Any:
         if isinstance(data, str):
@@ -58,7 +58,7 @@ class _Dumper(yaml.SafeDumper):
 
 @dataclass(frozen=True)
 class Workflow:
-    """Jobs of one core in a folder."""
+    """The jobs of a workflow, which run with one ansible-core in a folder."""
 
     venv: Path
     env: Mapping[str, str]
@@ -72,7 +72,7 @@ class Workflow:
         (self.folder / "extra.yml").write_text("".join(texts), encoding="utf-8")
         command = [self.venv / "bin" / "ansible-playbook", "-i", "hosts.yml", playbook, "-e", "@extra.yml"]
         settings = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_SHOW_CUSTOM_STATS": "true"}
-        # Facts of actions are only in ansible_facts, like with ansible-core 2.24 and newer.
+        # Leave facts in ansible_facts, and do not also set them as variables, like ansible-core 2.24 and newer.
         settings["ANSIBLE_INJECT_FACT_VARS"] = "false"
         done = subprocess.run(
             [*command, *arguments],
@@ -154,7 +154,7 @@ def test_artifact_is_unchanged_in_later_job(workflow: Workflow) -> None:
     assert (verified["form"], verified["workloads"]) == ("short", None)
 
 
-# Each core reads reports once.
+# The oldest core runs this test, and the newest core runs the other test of the report.
 @pytest.mark.parametrize("core", CORES[:1])
 def test_report_names_failed_and_missing_hosts(workflow: Workflow) -> None:
     artifacts = run_slices(workflow, ["blue", "missing", "typing", "silent"])

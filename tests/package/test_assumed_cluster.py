@@ -152,7 +152,7 @@ def test_denied_role_is_explained_before_changes(job: Job) -> None:
     )
     assert message in " ".join(ran.stdout.split())
     final = job.counters()
-    # The first reads of AWS and the token for Kubernetes are requested at the same time, each with a session of its own.
+    # The first reads of AWS and the token for Kubernetes are requested at the same time, each with a separate session.
     assert final.pop(OWN)["sts:AssumeRole"] == initial.pop(OWN).get("sts:AssumeRole", 0) + 2
     assert final == initial
 

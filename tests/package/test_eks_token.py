@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The main job without kubeconfig: with only the declared requirements, with callers that have an access entry and that do
-not, and without a trace of its secrets."""
+"""The main job without a kubeconfig: with only the declared requirements, with and without an access entry for the caller, and
+without secrets in any file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UV = ROOT / ".cache" / "uv" / "bin" / "uv"
 
 @pytest.fixture
 def bare(installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path) -> dict[str, str]:
-    """Return the environment of collection and sandbox without a kubeconfig, also in the home folder."""
+    """Return the environment of collection and sandbox without a kubeconfig, and with an empty home folder."""
     home = tmp_path / "home"
     home.mkdir()
     env = {**installed, **sandbox, "HOME": str(home)}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The main job as in an execution environment: a user without home folder, a collection of root, and a file system that is
-read-only except the private data folder."""
+"""The main job as in an execution environment: the user has no home folder, root owns the collection, and the file system is
+read-only except for the private data folder."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_main_job_needs_only_private_folder(
     assert recap(again)["changed"] == 0
     assert recap(job("verify", *isolate))["failed"] == 0
     assert "Teardown done: 5 changes." in job("teardown", *isolate)
-    # The job keeps no file, so it has none to miss here.
+    # The job leaves no other files, so a new container for the next job does not lose any.
     files = sorted(str(path.relative_to(private)) for path in private.rglob("*") if path.is_file())
     assert files == ["guide.yml", "report.json"]
     assert (private / "report.json").stat().st_uid == USER

@@ -153,7 +153,7 @@ def jobs(
     (folder / "inventory" / "group_vars" / "all.json").write_text(json.dumps(files), encoding="utf-8")
     with running_fleet(tmp_path / "clusters", CLUSTER_HOSTS, auth=True) as clusters:
         keys = make_caller(clusters)
-        # A file, because ansible-runner stores its environment.
+        # Pass the keys in a file, because ansible-runner writes environment variables to its artifacts.
         credentials = tmp_path / "credentials"
         lines = ["[default]", *(f"{name} = {value}" for name, value in keys.items())]
         credentials.write_text("\n".join(lines), encoding="utf-8")

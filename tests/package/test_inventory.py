@@ -26,7 +26,7 @@ MINE = f"my-cluster.{WEST}.{OWN}"
 GREEN = f"green.{EAST}.{OWN}"
 BLUE = f"my-cluster.{EAST}.{OTHER}"
 SUBNETS = ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"]
-# EKS does not allow braces in tags, but values of tags must stay unchanged in any case.
+# A value of a tag that must not be evaluated as a template, although EKS does not allow braces in tags.
 TEMPLATE = "{{ 1 + 1 }}"
 TWO_REGIONS = {"regions": [EAST, WEST]}
 TWO_ACCOUNTS = {
@@ -136,7 +136,7 @@ def fleet(
     return made
 
 
-# Independent of ansible-core.
+# A decorator for tests that do not depend on the version of ansible-core.
 on_the_newest = pytest.mark.parametrize("fleet", CORES[-1:], indirect=True)
 
 
@@ -307,7 +307,7 @@ def test_cache_serves_second_call(fleet: Fleet) -> None:
     fleet.control("PUT", "kubernetes", rotated)
     assert fleet.hosts() == first
     assert fleet.requests() == {}
-    # Names and groups are computed again.
+    # Names and groups are not cached: they are computed from the cached clusters.
     write(hostnames=["arn"], groups={"in_east": f"eks_region == '{EAST}'"})
     inventory, _warnings = fleet.list()
     assert len(inventory["in_east"]["hosts"]) == 2

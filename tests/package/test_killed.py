@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kill only ansible-playbook: its child processes end in order, and the next run completes the state. An interrupted runtime
-proof leaves no Job."""
+"""Kill only ansible-playbook: its child processes stop their work and exit, and the next run completes the state. An
+interrupted runtime proof leaves no Job."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The main job, run from the installed collection by its full name. With the lowest versions, test_role_variables.py runs it."""
+"""The main job, run from the installed collection by its full name. For the lowest versions, see test_role_variables.py."""
 
 from __future__ import annotations
 

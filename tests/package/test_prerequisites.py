@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make demo` on a machine without one of its prerequisites: it names this one before it downloads or creates anything."""
+"""`make demo` on a machine without one of its prerequisites fails before its first download, and names the prerequisite."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ NO_GIT = (
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Create the part of a checkout that runs before a download, and a folder of programs with make and a shell only."""
+    """Create a folder with the files that `make demo` uses before its first download, and with a bin folder for PATH.
+
+    The bin folder contains only make and a shell.
+    """
     (tmp_path / "tools").mkdir()
     shutil.copy(ROOT / "Makefile", tmp_path)
     shutil.copy(ROOT / "tools" / "setup.py", tmp_path / "tools")
@@ -41,7 +44,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def refused(checkout: Path, target: str, **env: str) -> str:
-    """Run make without home folder, expect a failure; return the first line of its errors."""
+    """Run make without a home folder, and expect a failure. Return the first line of standard error."""
     done = subprocess.run(
         [checkout / "bin" / "make", target],
         cwd=checkout,
@@ -57,7 +60,7 @@ def refused(checkout: Path, target: str, **env: str) -> str:
 
 
 def add_python(checkout: Path, program: str = sys.executable) -> None:
-    """Add a Python. With the program false it fails, like an older version."""
+    """Add a command python3 that runs ``program``. With the program ``false``, it fails like a version that is too old."""
     python = checkout / "bin" / "python3"
     python.write_text(f'#!/bin/sh\nexec {program} "$@"\n', encoding="utf-8")
     python.chmod(0o755)

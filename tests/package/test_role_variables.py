@@ -53,7 +53,7 @@ TEXTS = {
     "pod_identity_restart_settle": "1",
     "pod_identity_proof_resources": '{"requests": {"cpu": "10m"}}',
     "pod_identity_proof_pod_spec": '{"tolerations": []}',
-    # It replaces pod_identity_workloads in the second run.
+    # In the second run, files replace pod_identity_workloads.
     "pod_identity_workloads_from": "",
 }
 SITE = "workload_identity.aws.site"

@@ -61,7 +61,7 @@ def loud(folder: Path) -> dict[str, str]:
 
 
 def issued(control: AwsControl) -> list[str]:
-    """Return each credential of the sandbox and each token from one, in the forms that a file may contain."""
+    """Return all secrets of the sandbox, in the forms that a file may contain: credentials of sessions, and cluster tokens."""
     sessions, tokens = control.sessions(), control.tokens()
     assert sessions, "no role was assumed"
     assert tokens, "no cluster was shown a token"

@@ -18,15 +18,15 @@ class Backend(Protocol):
 
     @property
     def label(self) -> str:
-        """Return the name in messages: ``AWS`` or ``Kubernetes``."""
+        """The name in messages: ``AWS`` or ``Kubernetes``."""
 
     @property
     def processes(self) -> tuple[str, ...]:
-        """Return the names of the server processes, in the order in which they start."""
+        """The names of the server processes, in the order in which they start."""
 
     @property
     def port_names(self) -> tuple[str, ...]:
-        """Return the names of the ports that the servers need."""
+        """The names of the ports that the servers need."""
 
     async def start(self) -> None:
         """Start the servers, and wait until they are ready. Raise StartError if a server does not become ready."""
@@ -57,7 +57,7 @@ class KubernetesBackend(Backend, Protocol):
 
     @property
     def endpoint(self) -> str:
-        """Return the URL of the API server."""
+        """The URL of the API server."""
 
     def certificate_authority(self) -> bytes:
         """Return the certificate authority of the API server in PEM, or b"" if it is unknown."""

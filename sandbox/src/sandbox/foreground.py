@@ -43,7 +43,8 @@ def run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
 def _is_foreground_group() -> bool:
     """Return whether this process is in the foreground of the terminal.
 
-    Then the terminal sends the signals of Ctrl-C and Ctrl-\\ to the command as well, so this process does not forward them.
+    If it is, the terminal sends the signals of Ctrl-C and Ctrl-\\ to the command as well, so this process does not forward
+    them.
     """
     try:
         with open("/dev/tty", "rb", buffering=0) as terminal:

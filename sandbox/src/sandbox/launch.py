@@ -57,7 +57,7 @@ def _start_mark_from_ps(pid: int) -> str | None:
 
 
 def _die_with_parent(parent: int, signal_number: int) -> None:
-    """Let the kernel send a signal to this process when the parent dies. 0 disables that.
+    """Let the kernel send a signal to this process when the parent dies (Linux). The signal number 0 disables that.
 
     Exit if the parent has already died.
     """

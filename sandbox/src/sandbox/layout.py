@@ -50,7 +50,7 @@ class Layout:
 
     @property
     def kubernetes(self) -> Path:
-        """Return the folder with the certificates, keys and data of the Kubernetes servers."""
+        """The folder with the certificates, keys and data of the Kubernetes servers."""
         return self.root / "kubernetes"
 
     @property

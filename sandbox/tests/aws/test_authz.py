@@ -49,7 +49,7 @@ def auth_endpoint(shared_auth_endpoint: Endpoint) -> Endpoint:
 
 
 def allow(endpoint: Endpoint, *statements: dict[str, Any]) -> Any:
-    """Set the user's policy. Return the user's EKS and IAM clients."""
+    """Allow the user only these statements. Return the user's EKS and IAM clients."""
     iam = endpoint.client("iam")
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **s} for s in statements]}
     iam.put_user_policy(UserName="deployer", PolicyName="inline", PolicyDocument=json.dumps(document))

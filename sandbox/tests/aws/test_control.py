@@ -191,7 +191,7 @@ class TestCheckpoint:
             control.restore("start")
             assert undated(control.state(ACCOUNT)) == undated(saved_state)
             assert (control.counters()["total"], control.faults()) == (0, [])
-            # The indexes are restored as well.
+            # The indexes of attachments are restored as well.
             for policy in (customer, aws):
                 (role,) = iam.list_entities_for_policy(PolicyArn=policy)["PolicyRoles"]
                 assert role["RoleName"] == "app"

@@ -4,7 +4,7 @@
 
 ministack checks signatures and evaluates policies. This module adds the features that ministack does not have:
 iam:PassRole for the roles in EKS requests, ARNs of associations, paths in role ARNs, the condition key
-iam:PermissionsBoundary, and error messages that have the resource.
+iam:PermissionsBoundary, and error messages that name the resource.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Authorizer:
         resource: str,
         context: Mapping[str, str | list[str]] | None = None,
     ) -> None:
-        """Check, if the sandbox runs with --auth, that the caller may perform an action.
+        """Raise the access denied error of the service unless the caller may perform an action.
 
-        Raise the access denied error of the service if the caller may not.
+        Without --auth, do nothing.
         """
         if not self._ministack.auth:
             return
@@ -128,7 +128,7 @@ class Resources:
 
 
 def install(ministack: Ministack, resources: Resources) -> None:
-    """Replace functions of ministack's authorization, so that it uses the ARNs, tags and messages of this module."""
+    """Replace functions of ministack, so that its authorization uses the ARNs, tags and messages of this module."""
     original_resource_arn: Callable[..., str] = ministack.actions.extract_resource_arn
     original_denial: Callable[..., Any] = ministack.actions.access_denied_response
     original_context: Callable[..., dict[str, Any]] = ministack.actions.request_tag_context

@@ -55,7 +55,7 @@ class Eks:
         }
 
     async def handle(self, call: Call, inner: Inner) -> Response:
-        """Handle a request. ``inner`` lets ministack handle it. Raise ApiError for an error response."""
+        """Handle a request. ``inner`` passes the request to ministack. Raise ApiError for an error response."""
         if call.operation == "CreateCluster":
             return await self._create_cluster(call, inner)
         if call.operation == "DeleteCluster":

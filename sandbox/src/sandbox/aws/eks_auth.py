@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The service EKS Auth, which issues credentials of a role in exchange for a service account token.
 
-Checked are the audience and the expiry of the token, the association, the trust policy with the session tags of
-EKS, and the target role. The signature of the token is not checked.
+This module checks the audience and the expiry of the token, the association, the trust policy with the session tags
+of EKS, and the target role. The signature of the token is not checked.
 """
 
 from __future__ import annotations

@@ -39,14 +39,19 @@ class FaultRuleError(ValueError):
 class FaultRule:
     """A rule that makes some of the matching requests fail.
 
-    Attributes: operation: shell pattern for the operation, such as ``iam:CreateRole`` or ``iam:*``. account: shell pattern
-    for the account ID of the caller. region: shell pattern for the region in the signature of the request. kind: one of
-    KINDS. With ``reset_after`` (the connection is reset), ``malformed`` (half of the body is sent), ``stall`` (the response
-    is late), ``trickle`` (the body is slow) and ``endless_pages`` (every page has a next page), the request is executed
-    before the fault. With the other kinds the request is not executed. nth: fail only the n-th matching request, counted
-    from 1. every: fail every n-th matching request. times: the maximum number of failures. duration_ms: the time in
-    milliseconds after which the rule has no effect. code, message, status: the error of kind ``custom``. seconds: the delay
-    for ``stall``, or the time to send the body for ``trickle``.
+    Attributes:
+        kind: one of KINDS. With ``reset_after`` (the connection is reset), ``malformed`` (half of the body is sent),
+            ``stall`` (the response is late), ``trickle`` (the body is slow) and ``endless_pages`` (every page has a next
+            page), the request is executed before the fault. With the other kinds the request is not executed.
+        operation: shell pattern for the operation, such as ``iam:CreateRole`` or ``iam:*``.
+        account: shell pattern for the account ID of the caller.
+        region: shell pattern for the region in the signature of the request.
+        nth: fail only the n-th matching request, counted from 1.
+        every: fail every n-th matching request.
+        times: the maximum number of failures.
+        duration_ms: the time in milliseconds after which the rule has no effect.
+        code, message, status: the error of kind ``custom``.
+        seconds: the delay for ``stall``, or the time to send the body for ``trickle``.
     """
 
     kind: str
@@ -91,7 +96,7 @@ class _ActiveRule:
         self.fired = 0
 
     def selects(self, account: str, region: str, operation: str) -> bool:
-        """Return whether a request must fail by this rule. A matching request is counted in any case."""
+        """Return whether the rule makes a request fail. Count the request if it matches, even if it does not fail."""
         rule = self.rule
         selectors = ((operation, rule.operation), (account, rule.account), (region, rule.region))
         if not all(fnmatchcase(value, pattern) for value, pattern in selectors):

@@ -48,7 +48,7 @@ class AccountDetails:
         return result
 
     def _tables(self, form: Form) -> list[tuple[str, list[tuple[str, Record]]]]:
-        """Return the requested resources in page order: the digit of each list, with names and records."""
+        """Return the requested lists of resources in page order: pairs of the list's digit and its (name, record) items."""
         ministack = self._state.ministack
         account = form.account
         kinds = set(form.members("Filter"))

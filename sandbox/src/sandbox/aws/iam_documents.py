@@ -188,7 +188,7 @@ def _one_of(statement: dict[str, Any], name: str, negated: str) -> list[str]:
 
 
 def _may_assume(action: str) -> bool:
-    """Return whether a trust policy may contain an action. The result is True if AWS does not document whether it may."""
+    """Return whether a trust policy may contain an action. Return True for cases that AWS does not document."""
     folded = action.lower()
     return (
         folded == "*"

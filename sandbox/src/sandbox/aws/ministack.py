@@ -104,7 +104,7 @@ class Ministack:
         self._sigv4 = _module("ministack.core.sigv4")
         self._responses = _module("ministack.core.responses")
         self._router = _module("ministack.core.router")
-        # Prevent that ministack starts a Kubernetes cluster in Docker.
+        # Prevent ministack from starting a Kubernetes cluster in Docker.
         self.eks._docker_available = False
 
         self.users = AccountTable(self.iam._users._data)
@@ -133,7 +133,7 @@ class Ministack:
 
     @property
     def aws_managed_policies(self) -> dict[str, Record]:
-        """Return the AWS managed policies by ARN. All accounts share these policies."""
+        """The AWS managed policies by ARN. All accounts share these policies."""
         return cast("dict[str, Record]", self.iam._aws_managed_policies)
 
     def account(self) -> str:

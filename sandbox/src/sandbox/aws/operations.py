@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find out which API operation an HTTP request is for, according to the service models of AWS."""
+"""Determine the API operation of an HTTP request from the service models of AWS."""
 
 from __future__ import annotations
 

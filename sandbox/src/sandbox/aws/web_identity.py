@@ -47,7 +47,7 @@ class WebIdentity:
         self._iam = iam
 
     def check(self, call: Call) -> Identity:
-        """Check that the token allows to assume the role, and return its claims. Raise the error of AWS if it does not."""
+        """Return the claims of the token. Raise the error of AWS if the token is not sufficient to assume the role."""
         form = Form(call.account, call.body)
         seconds = check_parameters(form, _TEXT_RULES)
         match = ROLE_ARN.fullmatch(form.text("RoleArn"))

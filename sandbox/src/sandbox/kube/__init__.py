@@ -6,14 +6,14 @@ It serves the kinds in ``resources.py`` to kubernetes.core and the Python client
 server. Where it differs from a real cluster:
 
 - Containers never run: there is no kubelet, and tests write the status of Pods. A deleted Pod is removed at once.
-  The only controllers and the scheduler are in ``controllers.py``, ``rollouts.py`` and ``scheduling.py`` and must be
-  enabled. They set the status of a running and ready Pod at once.
-- Unknown fields are detected at the top level and in the metadata of an object; nested ones are stored.
+  The option --controllers enables the few emulated controllers and the scheduler, which are in ``controllers.py``,
+  ``rollouts.py`` and ``scheduling.py``. They set the status of a running and ready Pod at once.
+- Unknown fields are detected at the top level and in the metadata of an object. Unknown nested fields are stored.
 - Bindings may grant permissions that their author lacks, and cluster roles are not aggregated.
 - The only effective EKS access policy is AmazonEKSClusterAdminPolicy for the whole cluster, and the ConfigMap
   aws-auth is ignored. All clusters of the embedded AWS share this API, which accepts the tokens of one cluster.
-- Admission policies are stored and not evaluated. The only webhook is EKS's webhook for Pods.
-- Responses are JSON, requests JSON or YAML. Protobuf, tables, OpenAPI documents and aggregated discovery are
+- Admission policies are stored but not evaluated. The only webhook is the EKS Pod Identity webhook.
+- Requests are JSON or YAML, responses are JSON. Protobuf, tables, OpenAPI documents and aggregated discovery are
   missing, so kubectl is not supported.
 - Watches, JSON patches, reviews, impersonation, CustomResourceDefinitions, other kinds, and the subresources log,
   exec, eviction, scale and token are missing.

@@ -93,10 +93,10 @@ def inject_irsa(pod: Json, role: str, audience: str = STS_AUDIENCE) -> None:
 
 
 def _inject(pod: Json, variables: dict[str, str], mount: Json, token: Json) -> bool:
-    """Add a pair of environment variables, a mount and its volume with a token to a Pod. Return whether a container is
-    injected.
+    """Add two environment variables and the mount of a token to the containers of a Pod, and the volume to the Pod.
 
-    A container that has one of the two variables already gets neither, but gets the mount.
+    A container that already has one of the two variables gets only the mount. Return False if the annotation excludes all
+    containers.
     """
     skip = str(lookup(pod, "metadata", "annotations", SKIP_CONTAINERS) or "")
     skipped = {name.strip() for name in skip.split(",") if name.strip()}

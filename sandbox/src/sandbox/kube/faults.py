@@ -34,11 +34,15 @@ class FaultRuleError(ValueError):
 class FaultRule:
     """A rule that makes some of the matching requests fail.
 
-    Attributes: operation: shell pattern for the operation, such as ``create serviceaccounts`` or ``* pods``. kind: one of
-    KINDS. With ``reset_after`` (the connection is reset) and ``stall`` (the response is late), the request is executed
-    before the fault. With the other kinds the request is not executed. ``conflict`` is the error AlreadyExists for a create
-    request. nth: fail only the n-th matching request, counted from 1. every: fail every n-th matching request. times: the
-    maximum number of failures. seconds: the delay for ``stall``, or the value of the header Retry-After for ``throttle``.
+    Attributes:
+        kind: one of KINDS. With ``reset_after`` (the connection is reset) and ``stall`` (the response is late), the
+            request is executed before the fault. With the other kinds the request is not executed. ``conflict`` is the
+            error AlreadyExists for a create request.
+        operation: shell pattern for the operation, such as ``create serviceaccounts`` or ``* pods``.
+        nth: fail only the n-th matching request, counted from 1.
+        every: fail every n-th matching request.
+        times: the maximum number of failures.
+        seconds: the delay for ``stall``, or the value of the header Retry-After for ``throttle``.
     """
 
     kind: str
@@ -76,7 +80,7 @@ class _ActiveRule:
         self._fired = 0
 
     def fires(self, operation: str) -> bool:
-        """Return whether a request must fail by this rule. A matching request is counted in any case."""
+        """Return whether the rule makes a request fail. Count the request if it matches, even if it does not fail."""
         rule = self.rule
         if not fnmatchcase(operation, rule.operation):
             return False

@@ -42,7 +42,7 @@ def lookup(value: Any, *path: str) -> Any:
 
 
 def metadata(obj: Json) -> Json:
-    """Return the metadata of an object, which must have it."""
+    """Return the metadata of an object. Raise KeyError if the object has no metadata."""
     value: Json = obj["metadata"]
     return value
 

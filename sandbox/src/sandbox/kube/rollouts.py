@@ -210,7 +210,7 @@ class Rollouts:
     def _daemon_set(self, owner: Json) -> None:
         """Run one Pod on each matching node, or a single one if the cluster has no Nodes."""
         revision = _template_hash(owner["spec"]["template"])
-        # In Kubernetes, the generation is a number. Only whether the annotation equals the label of a Pod is important.
+        # In Kubernetes, the generation is a number. A hash is sufficient, because it is only compared with labels of Pods.
         annotate(self._store, DAEMON_SETS, owner, GENERATION, revision)
         replaces = lookup(owner, "spec", "updateStrategy", "type") != "OnDelete"
         nodes = self._scheduler.nodes(owner["spec"]["template"]["spec"], cordoned=True)
@@ -296,7 +296,7 @@ class Rollouts:
     def _create(
         self, owner: Json, rtype: ResourceType, name: Json, labels: Json, node: str = ""
     ) -> Json | None:
-        """Create a Pod, and run it if there is a node for it. ``node`` is its node if that is decided already."""
+        """Create a Pod, and run it if a node is available. Without ``node``, choose the first suitable node."""
         spec = owner["spec"]["template"]["spec"]
         node = node or spec.get("nodeName") or next(iter(self._scheduler.nodes(spec)), "")
         pod = create_pod(self._operations, owner, rtype, name, labels, {"nodeName": node} if node else {})

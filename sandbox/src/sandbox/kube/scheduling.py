@@ -25,7 +25,7 @@ class Scheduler:
         self._store = store
 
     def schedule(self) -> None:
-        """Run the Pods that had no node when they were created, if there is one now."""
+        """Run the unscheduled Pods for which a node is available now."""
         for pod in list(self._store.select(PODS.qualified)):
             if pod["metadata"].get("deletionTimestamp") or not _is_unschedulable(pod):
                 continue
@@ -69,7 +69,7 @@ class Scheduler:
     def nodes(self, spec: Json, *, cordoned: bool = False) -> list[str]:
         """Return the names of the nodes that a Pod can run on, in their order: the nodes with the labels of its nodeSelector.
 
-        A Pod runs on Fargate only if it selects Fargate. Nodes that are cordoned are left out unless ``cordoned``.
+        A Pod runs on Fargate only if it selects Fargate. Cordoned nodes are included only if ``cordoned`` is true.
         """
         selector = spec.get("nodeSelector") or {}
         names = []

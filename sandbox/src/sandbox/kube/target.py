@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find out from the URL of a request which resource, verb and object it is for."""
+"""Determine the resource, the verb and the object of a request from its HTTP method and URL."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Target:
 
     @property
     def subject(self) -> str:
-        """Return the name of the resource in counters and fault rules, such as ``pods`` or ``pods/status``."""
+        """The name of the resource in counters and fault rules, such as ``pods`` or ``pods/status``."""
         plural = self.rtype.plural
         return f"{plural}/{self.subresource}" if self.subresource else plural
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rooms of module_utils and the arrows between them, as docs/architecture.md draws them."""
+"""The packages of module_utils and the imports between them: the arrows in the diagram of docs/architecture.md."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KUBE_HALF = _KUBE_API | {
     "_identity.kubernetes.pods",
     "_identity.kubernetes.proof",
 }
-# The other rooms that a room may import.
+# The other packages that a package may import.
 ARROWS: Mapping[str, frozenset[str]] = {
     "_findings": frozenset(),
     "_policy.language": _BOTTOM,
@@ -52,9 +52,9 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "_identity.kubernetes.run": _KUBE_HALF,
     "_identity.report": _KUBE_MODEL | {"_identity.kubernetes.run"},
 }
-# Rooms that may import only some modules of another room.
+# Packages that may import only some modules of another package.
 PARTS = {("_aws", "_identity.model"): {f"_identity.model.{name}" for name in ("accounts", "errors")}}
-# A file with an import that the rest of its room may not have.
+# A module with an import that other modules of its package must not have.
 EXCEPTIONS = {("_policy.trust.check", "_policy.permissions")}
 PURE = (
     "_findings",
@@ -168,7 +168,7 @@ def test_no_circles() -> None:
 
 
 def test_each_room_has_its_row_in_the_docs() -> None:
-    """ansible-test requires empty __init__.py files, so the docs describe the content of each room."""
+    """Require a row in the docs for each package: ansible-test requires empty __init__.py files, which cannot describe it."""
     page = (ROOT.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
     ends = {
         room: ".py" if room in MODULES and MODULES[room].name != "__init__.py" else "/" for room in ARROWS

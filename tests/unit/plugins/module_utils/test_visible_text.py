@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Text of AWS, Kubernetes and files reaches a screen without a character that a terminal obeys."""
+"""Text from AWS, Kubernetes and files is printed without characters that control a terminal."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen impo
 from hypothesis import given
 from hypothesis import strategies as st
 
-# Clears the screen, names the window, turns text around, forges a line, ends in half a character.
+# Text that clears the screen, sets the window title, reverses the text direction, forges a line, and has half a surrogate pair.
 HOSTILE = "a\x1b[2J\x1b]0;x\x07\u202eb\nok: [localhost]\r\x9b31m\x7f\u2028\ud800 ü"
 SHOWN = "a\\x1b[2J\\x1b]0;x\\x07\\u202eb\\nok: [localhost]\\r\\x9b31m\\x7f\\u2028\\ud800 ü"
 

@@ -466,7 +466,7 @@ def test_associated_workload_with_a_refused_service_account_is_unchanged(run: Ru
 
 
 def test_role_keeps_policies_of_a_refused_workload(run: Run, aws: FakeAws) -> None:
-    """Another workload of the role succeeds and keeps its policies."""
+    """Change nothing in a role if one of its two workloads is refused and the other one is complete."""
     role = {"name": "shared"}
     workloads = [workload(role=role), workload(namespace="leaving", role=role)]
     run(eks_pod_identity, cluster_name=CLUSTER, workloads=workloads)
@@ -927,7 +927,7 @@ def test_list_of_a_missing_cluster_names_account_and_region(run: Run) -> None:
 
 
 def test_policy_given_by_arn_is_attached_and_not_managed(run: Run, aws: FakeAws) -> None:
-    """A policy given by its ARN is attached and not changed."""
+    """Attach a policy that the workload names by its ARN, but do not set the ownership tag of the collection."""
     create_policy(aws, "theirs")
     run(
         eks_pod_identity, cluster_name=CLUSTER, workloads=[workload(policies=[{"arn": policy_arn("theirs")}])]

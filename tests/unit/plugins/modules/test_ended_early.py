@@ -46,7 +46,7 @@ SESSION: dict[str, Any] = {
     "session_policy": document("s3:GetObject"),
     "role": {"name": "my-role", "trust_scope": "account"},
 }
-# Seconds: long enough for the earlier steps, also on a busy machine.
+# The deadline in seconds is long enough for the steps before the delayed request, even on a busy machine.
 DEADLINE, PAST_IT = 3, 3.2
 LONG = 60
 
@@ -178,7 +178,7 @@ def test_unexpected_error_of_an_association_has_no_traceback(
 
 
 def test_deadline_has_the_option_name_of_the_caller(run: Run, aws: FakeAws) -> None:
-    """In the role it is a variable, whatever ends a run or a reading."""
+    """Name the variable of the role, if the role calls the module, for a change and for a verification."""
     aws.before_request("iam:CreateRole", lambda: time.sleep(PAST_IT))
     arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "deadline": DEADLINE}
     named = {"option_prefix": "pod_identity_"}
@@ -195,7 +195,7 @@ def test_deadline_has_the_option_name_of_the_caller(run: Run, aws: FakeAws) -> N
 @pytest.mark.parametrize("module", [eks_pod_identity_info, eks_pod_identity_association_info])
 def test_reading_module_has_a_deadline(run: Run, aws: FakeAws, module: ModuleType) -> None:
     def wait(_parameters: object) -> dict[str, Any]:
-        # As a request that waits for its turn.
+        # Wait like a request in the queue of the rate limiter.
         pause(LONG)
         return {"associations": []}
 

@@ -54,7 +54,7 @@ def test_each_item_has_its_result_in_its_place() -> None:
 
 
 def test_no_more_work_is_done_at_once_than_allowed() -> None:
-    """Each waits for another one that is under way."""
+    """Run exactly two items at the same time: each item waits until another one is running."""
     barrier = threading.Barrier(2)
     running: list[int] = []
     most: list[int] = []

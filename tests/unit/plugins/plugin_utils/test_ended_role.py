@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role
 
 
 class Timeout(BaseException):
-    """End a task as ansible-core does after its timeout."""
+    """An exception like the one with which ansible-core ends a task after its timeout."""
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ COULD_NOT = (
 
 
 def kubeconfig(folder: Path, script: str, **user: Any) -> str:
-    """A kubeconfig with its plugin in the same folder, by a relative path."""
+    """Write a kubeconfig and an exec plugin in the same folder, with a relative path. Return the path of the kubeconfig."""
     (folder / "plugin").write_text(script, encoding="utf-8")
     (folder / "plugin").chmod(0o700)
     plugin = {

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Extra variables of which Ansible drops a part are refused, without their values."""
+"""Extra variables that Ansible would truncate are rejected. The message does not contain their values."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_a_prepared_host_has_its_options_and_at_least_a_second(ends: int | None,
 
 
 class Loaded:
-    """An object that fails the test when it is loaded."""
+    """An object that fails the test when it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         return pytest.fail, ("loaded",)
@@ -122,7 +122,7 @@ HERE = "111122223333"
 
 
 class Untemplatable(dict[str, Any]):
-    """Variables of which one cannot be read, as ansible-core 2.19 and newer refuses them."""
+    """Variables of a host with an invalid template. As in ansible-core 2.19 and newer, reading it raises an error."""
 
     def get(self, name: str, default: Any = None) -> Any:
         if super().get(name) == "{{ nobody }}":
@@ -138,7 +138,7 @@ def test_unstarted_run_made_no_changes() -> None:
 
 
 def ready(name: str, **options: Any) -> dict[str, Any]:
-    """The variables of a host that is prepared."""
+    """Return the variables of a host after the preparation step of the fleet play."""
     prepared = {
         "options": {"cluster_name": name, "account_id": HERE, "state": "present", **options},
         "prepared": {"path": "/none", "sha256": ""},

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A task whose process is ended, or outlives Ansible, reaches its ``finally``."""
+"""A task reaches its ``finally`` when its process is terminated, and when Ansible exits before the process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
 
 LONG = 60
-# A parent that ends as soon as its child works, as ansible-playbook does when it is killed alone.
+# A parent process that exits while its child works, as when only ansible-playbook is killed.
 ORPHAN = f"""
 import os, time
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
@@ -51,7 +51,7 @@ with interruptible():
 """
 
 
-# A worker in the group of ansible-playbook.
+# A worker that starts in the process group of ansible-playbook, and then leads a separate one.
 MEMBER = LEADER.replace("with interruptible():", "with interruptible(), leading_group():").replace(
     "import interruptible", "import interruptible, leading_group"
 )
@@ -63,7 +63,7 @@ with leading_group():
     print(os.getpgrp() == os.getpid())
 print(os.getpgrp() == group)
 """
-# A worker whose own output leads nowhere.
+# A worker whose standard error is /dev/null.
 CHILD = """
 import os
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import parent_stderr
@@ -112,7 +112,7 @@ def test_a_signal_ends_the_block_once(number: int) -> None:
 
 
 def test_the_end_of_the_parent_ends_the_block() -> None:
-    # The output ends after both processes. The block is in the process group of the tests.
+    # ``run`` returns after both processes have exited, because both have the pipe for the output open.
     assert run(ORPHAN).stdout.splitlines() == ["in order", str(128 + signal.SIGTERM)]
 
 

@@ -46,7 +46,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic.exceptions import NotFoundError, ResourceNotFoundError
 from kubernetes.dynamic.resource import ResourceInstance
 
-# Seconds, which the clock of the test skips.
+# A time in seconds that is longer than the time limits in these tests.
 LONG = 60
 QUERY = Query("v1", "Pod", "shop", ("a=b", "c"), ("status.phase!=Failed",))
 ITEM = {"metadata": {"name": "x"}}
@@ -79,7 +79,7 @@ class FakeClient:
 
 @pytest.fixture(autouse=True)
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The folder of this run of Ansible, and a process without a kubeconfig."""
+    """The temporary folder of an Ansible run, in an environment without a kubeconfig."""
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
     for name in ("KUBECONFIG", "K8S_AUTH_KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
@@ -110,7 +110,7 @@ def fake_reader(
 def test_the_description_of_an_api_is_cached_in_the_folder_of_the_run(
     monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
-    """Any user can write a file of that name into the folder that the machine has for temporary files."""
+    """Avoid the shared temporary folder of the machine, where any user could create the cache file."""
     fake_reader({"items": []}, monkeypatch)
     discoverer: Any = object.__new__(LazyDiscoverer)
     monkeypatch.setattr(discovery.Discoverer, "_Discoverer__init_cache", lambda _self: None)
@@ -137,7 +137,7 @@ def test_one_connection_for_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     ("variables", "options"),
     [
         ({"KUBECONFIG": "/of/the/task"}, {"context": "blue", "kubeconfig": "/of/the/task"}),
-        # The modules of kubernetes.core would use the other file.
+        # In the modules of kubernetes.core, K8S_AUTH_KUBECONFIG takes precedence.
         ({"KUBECONFIG": "/of/the/task", "K8S_AUTH_KUBECONFIG": "/other"}, {"context": "blue"}),
         ({}, {"context": "blue"}),
     ],
@@ -145,7 +145,7 @@ def test_one_connection_for_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_kubeconfig_of_the_task_s_environment_is_used(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], options: dict[str, str]
 ) -> None:
-    """The Kubernetes client reads KUBECONFIG when it is imported, before a task has its environment."""
+    """Pass KUBECONFIG as an option: the Kubernetes client reads the variable at import, before the task's environment is set."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     reader, _client, made = fake_reader({"items": []}, monkeypatch)
@@ -279,7 +279,7 @@ def test_how_long_the_api_wants_to_be_left_alone_is_kept(monkeypatch: pytest.Mon
 
 
 class Renewing:
-    """An access with a new token for each request."""
+    """A source of credentials with a new token for each request."""
 
     arguments: dict[str, Any] = {}
 
@@ -315,7 +315,7 @@ def test_client_requests_a_token_before_each_request(monkeypatch: pytest.MonkeyP
     )
     [options] = made
     assert (options.pop("host"), options.pop("api_key")) == ("https://eks", "token-1")
-    # No environment variable identifies the caller.
+    # Empty options override environment variables, so that only the token identifies the caller.
     assert {"kubeconfig", "context", "username", "client_cert", "client_key"} < set(options)
     assert set(options.values()) == {""}
     assert (first, second) == ("Bearer token-2", "Bearer token-3")
@@ -335,7 +335,7 @@ def test_no_request_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None
 def test_environment_does_not_override_a_token(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With the configuration that kubernetes.core makes of the options."""
+    """Check the configuration that kubernetes.core builds from the options."""
     for name in ("USERNAME", "PASSWORD", "CLIENT_CERT", "CLIENT_KEY", "KUBECONFIG", "API_KEY", "HOST"):
         monkeypatch.setenv(f"K8S_AUTH_{name}", "of the shell")
     found: list[Any] = []
@@ -371,7 +371,7 @@ print(trial.error.text)
 
 
 def test_abandoned_dry_runs_do_not_block_the_exit() -> None:
-    """The threads of a pool would: Python waits for them at its end."""
+    """Use no thread pool, because Python waits for the threads of a pool before it exits."""
     done = subprocess.run(
         [sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=LONG / 2, check=True
     )
@@ -379,7 +379,7 @@ def test_abandoned_dry_runs_do_not_block_the_exit() -> None:
 
 
 def test_each_request_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service layer of kubernetes.core gives none."""
+    """Add a time limit to requests of kubernetes.core, which do not have one."""
     cluster, client, _made = fake_reader({"items": []}, monkeypatch)
     requests: list[Any] = []
     client.client.client.call_api = lambda *arguments, **more: requests.append((arguments, more))
@@ -499,7 +499,7 @@ def test_namespaces_come_first_and_need_no_permission_to_patch(monkeypatch: pyte
     store = Store(answer=refuse)
     written = store_cluster(monkeypatch, store).apply([account(0), NAMESPACE, account(1)])
     assert (store.writes[0], sorted(store.writes[1:])) == ("create shop", ["apply a0", "apply a1"])
-    # By its place among all manifests.
+    # The key of a rejected manifest is its index in the list of all manifests.
     assert (written.changed, written.refused) == (True, {2: ApiError(409, CONFLICT)})
     assert [diff["after_header"] for diff in written.diffs] == ["ServiceAccount shop/a0"]
 
@@ -573,7 +573,7 @@ def test_rejection_is_the_response_of_the_api(
 
 
 def test_invalid_object_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client converts a web page to text and continues."""
+    """Report a web page as a response, which the Kubernetes client returns as text without an error."""
     store = Store()
     monkeypatch.setattr(store, "get", lambda *_, **__: "<html>login</html>")
     text = "the response with status 200 is not from the Kubernetes API: no ServiceAccount"
@@ -626,7 +626,7 @@ def test_without_credentials_for_another_token_no_more_is_written(monkeypatch: p
 
 
 def test_several_objects_are_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each waits for seven others that are under way."""
+    """Write eight objects at the same time: each write waits until seven others are running."""
     barrier = threading.Barrier(8)
     store = Store(answer=lambda _write: barrier.wait(LONG))
     written = store_cluster(monkeypatch, store).apply(accounts(16))

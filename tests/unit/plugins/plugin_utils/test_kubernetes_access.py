@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The connection of a task: by its options and module_defaults, on the machine that runs Ansible."""
+"""The Kubernetes connection of a task that runs on the controller: from its options and from module_defaults."""
 
 from __future__ import annotations
 

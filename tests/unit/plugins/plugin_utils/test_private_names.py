@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[4]
-# Attributes of action plugins that no other class defines.
+# Private attributes that action plugins inherit from Ansible's ActionBase. Their uses are not counted.
 OF_ACTIONS = {"_connection", "_loader", "_play_context", "_shared_loader_obj", "_task", "_templar"}
-# Of the Python client of Kubernetes.
+# Private names of the Python client of Kubernetes.
 OF_KUBERNETES = {"_current_context", "_load_from_exec_plugin", "_user"}
 PRIVATE = re.compile(r"_[a-z]\w*")
 MOST = 15

@@ -52,7 +52,7 @@ def test_the_environment_of_a_task_ends_with_it(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_no_thread_sets_variables_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The end of a thread that was given up would put back an old value under a module that is starting."""
+    """Raise an error in threads: an abandoned thread could restore an old value while a module is starting."""
     monkeypatch.setenv("FIRST", "of the shell")
     errors: list[Exception] = []
 

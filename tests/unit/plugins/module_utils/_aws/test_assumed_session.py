@@ -40,7 +40,7 @@ class Clock:
 
 
 class Sts:
-    """The job's own credentials: numbers the sessions it gives; ``error`` is given in their place."""
+    """STS as a caller of another account uses it. It numbers its sessions. If ``error`` is set, AssumeRole raises it."""
 
     def __init__(self, clock: Clock, account: str = "444455556666") -> None:
         self.clock = clock
@@ -82,7 +82,7 @@ def assumed_session(
 
 
 def access_key_id(session: AssumedSession) -> str:
-    """Return the access key that a new client signs with."""
+    """Return the access key ID with which a new client signs requests."""
     frozen = session.client("iam")._request_signer._credentials.get_frozen_credentials()
     assert frozen.secret_key.rpartition("-")[2] == frozen.token.rpartition("-")[2]
     return str(frozen.access_key)
@@ -178,7 +178,7 @@ class TestRefusals:
             assumed_session(sts).ready()
         assert caught.value.text == f"{DENIED}. Requested in region us-west-2, for account 444455556666."
         assert caught.value.remedy.startswith("Allow the caller sts:AssumeRole on this role")
-        # The message names the caller already.
+        # GetCallerIdentity is not needed, because the message already names the caller.
         assert [operation for operation, _ in sts.asked] == ["AssumeRole"]
 
     def test_name_the_caller_where_aws_does_not(self) -> None:

@@ -60,7 +60,7 @@ def test_url_satisfies_eks() -> None:
 
 @pytest.mark.parametrize(("cluster", "fits"), [("blue", True), ("green", False)])
 def test_the_signature_is_for_the_cluster_alone(cluster: str, fits: bool) -> None:
-    """Signed again by botocore with the header that the cluster's authenticator would send."""
+    """Compare the signature with botocore's signature of the same request, with the cluster's name in the header."""
     url = presigned_url(sign_token(sts(), "blue", NOW))
     parts = urlsplit(url)
     query = {name: value for name, [value] in parse_qs(parts.query).items()}
@@ -125,7 +125,7 @@ def test_the_sts_of_the_region_is_used(configured: str | None, used: str) -> Non
 
 
 class Signer:
-    """Tokens of 14 minutes, counted."""
+    """A source of tokens that are valid for 14 minutes. It numbers its tokens."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -143,6 +143,6 @@ def test_a_token_is_used_until_it_is_too_short_for_a_call() -> None:
     for minutes, seconds in ((0, 120), (1, 120), (11, 120), (12, 120), (13, 120), (13, 839), (26, 120)):
         signer.now = NOW + timedelta(minutes=minutes)
         used.append(source.token(seconds).text)
-    # At minute 12 there are two minutes left, which is not enough for the longest call.
+    # At minute 12 the first token is valid for only two more minutes, which is not enough for a call of up to 120 seconds.
     assert used == ["token-1", "token-1", "token-1", "token-2", "token-2", "token-3", "token-4"]
     assert signer.made == 4

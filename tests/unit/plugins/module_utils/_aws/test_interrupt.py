@@ -62,7 +62,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 class Timeout(BaseException):
-    """End a task as ansible-core does after its timeout."""
+    """An exception like the one with which ansible-core ends a task after its timeout."""
 
 
 def interrupted(
@@ -114,7 +114,7 @@ def test_who_waits_for_its_turn_does_not_get_it() -> None:
 
 
 def test_waiting_thread_gives_up_behind_a_stuck_one() -> None:
-    """An interrupt may strike where a thread cannot give its place in the queue away any more."""
+    """Interrupt threads that wait in the queue of the rate limiter, while the first thread in the queue is stuck."""
     seconds = 0.0
     release = threading.Event()
 
@@ -217,7 +217,7 @@ def test_an_ordinary_exception_stops_no_other_work() -> None:
 
 
 def test_a_change_ends_between_its_requests_unless_it_replaces() -> None:
-    """Between deletion and creation only this run has the settings of the association."""
+    """Complete a replacement: after the deletion, only this run still has the settings of the association."""
     client = Client("create_pod_identity_association")
     api = BotoApi(lambda _service: client, width=2)
     wait_policy = WaitPolicy(LONG, time.monotonic, pause)

@@ -63,7 +63,7 @@ def test_no_detection_after_the_block(ends: list[int]) -> None:
 def test_files_and_closed_descriptors_are_not_watched(tmp_path: Path, closed: bool) -> None:
     stream = os.open(tmp_path / "output", os.O_CREAT | os.O_WRONLY)
     lost = threading.Event()
-    # The next opened descriptor reuses the number of a closed one.
+    # A closed descriptor must not be watched, because the next opened file may get its number.
     with listened_to(lost.set, NEVER_OPENED if closed else stream):
         assert not lost.wait(0.2)
     os.close(stream)

@@ -43,7 +43,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
-    """The first item ends last: it waits for the others."""
+    """Complete all items at the same time, because each waits for the others."""
     other_threads = threading.Barrier(3, timeout=20)
 
     def work(number: int) -> int:
@@ -212,7 +212,7 @@ LATE = 0.0002
 
 
 class Service:
-    """A token bucket with a capacity of one second; it throttles every request from ``out[0]`` to ``out[1]``."""
+    """A token bucket that holds the tokens of one second. From time ``out[0]`` to ``out[1]`` it throttles every request."""
 
     def __init__(
         self, per_second: float, tokens: float | None = None, out: tuple[float, float] = (0, 0)
@@ -233,7 +233,7 @@ class Service:
 
 @dataclass
 class Work:
-    """The duration, the number of throttled requests, and the most attempts of a request."""
+    """The result of a simulation: its duration, the number of throttled attempts, and the most attempts of a request."""
 
     seconds: float
     throttled: int
@@ -360,7 +360,7 @@ def test_never_slower_than_the_least() -> None:
 
 def test_threads_wait_for_each_other() -> None:
     class Clock:
-        """Time that passes by sleeping."""
+        """A clock that advances only while a thread sleeps."""
 
         def __init__(self) -> None:
             self.seconds = 0.0
@@ -378,12 +378,12 @@ def test_threads_wait_for_each_other() -> None:
     limiter = RateLimiter(clock.now, clock.sleep)
     limiter.throttled(limiter.wait())
     sent = sorted(limiter.wait() for _ in range(20))
-    # Five a second at first, and a few of them at once.
+    # The limiter first permits FIRST requests a second, and a few of them without a pause.
     assert sent[-1] == pytest.approx(20 / FIRST, abs=1)
 
 
 def test_requests_are_sent_in_order() -> None:
-    """Other threads queue during the pause of the first; only the next thread sleeps."""
+    """Queue other threads during the pause of the first thread. Only the next thread in the queue sleeps."""
     seconds = 0.0
     slept: list[str] = []
     all_wait = threading.Event()
@@ -450,7 +450,7 @@ class Clock:
 
 
 class Sender:
-    """Fails with each error of a list, then answers."""
+    """A request that raises each of the errors in turn, and then succeeds."""
 
     def __init__(self, *errors: AwsError) -> None:
         self.errors = list(errors)

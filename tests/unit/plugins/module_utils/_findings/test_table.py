@@ -21,14 +21,14 @@ DESCRIPTIONS = {code: texts for group in GROUPS.values() for code, texts in grou
 
 
 def named(path: Path) -> Iterator[str]:
-    """The members of Code that a file names as ``Code.NAME``."""
+    """Yield the members of Code that a file uses, as ``Code.NAME``."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Code":
             yield node.attr
 
 
 def expected(path: Path) -> Iterator[str]:
-    """The codes that a test names, as members or as the text of results."""
+    """Yield the members of Code and all strings in a test file, because tests compare results with codes as text."""
     yield from named(path)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -31,12 +31,12 @@ BUSY = classify("test:Injected", "ServiceFailure", "Internal failure")
 
 
 class FakeAws:
-    """``requests`` holds every request as (service:Operation, parameters)."""
+    """An AWS account in memory. ``requests`` holds every request as ("service:Operation", parameters)."""
 
     def __init__(self) -> None:
         self.iam = FakeIam(ACCOUNT)
         self.eks = FakeEks(self.iam, ACCOUNT, REGION, (CLUSTER, OTHER_CLUSTER))
-        # By region.
+        # EKS by region.
         self.regions = {REGION: self.eks}
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self._fail_at: dict[int, tuple[AwsError, bool]] = {}
@@ -45,7 +45,7 @@ class FakeAws:
         self._answers: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {}
         self._lock = threading.RLock()
 
-    # For tests
+    # Methods for tests
 
     @property
     def writes(self) -> list[str]:
@@ -84,11 +84,11 @@ class FakeAws:
     def clear_faults(self) -> None:
         self._fail_at, self._fail_on, self._hooks = {}, {}, {}
 
-    # The Api
+    # The interface Api of the engine
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         name = f"{service}:{operation}"
-        # Outside the lock: a concurrent writer has threads of its own.
+        # Run the action without the lock: it may start a second run, whose threads send requests as well.
         if action := self._hooks.pop(name, None):
             action()
         with self._lock:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A cluster in memory, as the Kubernetes part uses one, and a clock that jumps."""
+"""Fakes for the Kubernetes part: a cluster in memory, and a clock that sleeps without delay."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 class FakeCluster:
     """A Kubernetes cluster in memory.
 
-    ``lists`` is keyed by kind, or by kind and namespace; ``refused`` by the name of an object.
+    ``lists`` holds the responses to lists, by kind, or by kind and namespace.
+    ``refused`` holds the errors of rejected writes, by the name of the object.
     ``trials`` holds the responses to dry runs by service account, in order; the last one repeats.
     ``accounts`` holds the applied service accounts; writes to names in ``undone`` are reverted
     at once. ``log`` holds every request: "list Pod shop", "apply api", "remove old".

@@ -49,7 +49,7 @@ class FakeEks:
         # Fields of DescribeCluster in addition to name, ARN and status.
         self.details: dict[str, Any] = {}
         self.associations: dict[str, Answer] = {}
-        # Associations on a page of a list; 0 for no limit.
+        # The maximum number of associations on a page of a list; 0 means no limit.
         self.page_size = 0
         self.lag = 0
         self.waits: dict[str, int] = {}
@@ -106,7 +106,7 @@ class FakeEks:
         return {"association": copy.deepcopy(self.put(request))}
 
     def put(self, request: Mapping[str, Any]) -> Answer:
-        """Create an association without any check."""
+        """Store an association without any check, and return it."""
         self.last += 1
         identifier = f"a-{self.last:017d}"
         place = f"{self.region}:{self.account_id}"
@@ -181,7 +181,7 @@ class FakeEks:
         match = ROLE_ARN.fullmatch(arn)
         if arn and match is None:
             raise _invalid(f"Invalid role ARN: {arn}")
-        # An empty ARN has no account, so it is not this one.
+        # As in EKS, an empty ARN has the same error as a role of another account.
         if match is None or match[1] != self.account_id:
             raise refusal("AccessDeniedException", "Cross-account pass role is not allowed")
         role = self.iam.roles.get(match[2].lower())

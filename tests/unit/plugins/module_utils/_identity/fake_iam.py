@@ -85,7 +85,7 @@ class FakeIam:
         return {"Role": _without(role, "Description", "MaxSessionDuration")}
 
     def UpdateRole(self, request: Mapping[str, Any]) -> Answer:
-        """Keep settings that the request omits."""
+        """Update a role. Settings that the request omits are kept."""
         role = self._role(request)
         role["description"] = request.get("Description", role["description"])
         role["duration"] = request.get("MaxSessionDuration", role["duration"])
@@ -167,7 +167,7 @@ class FakeIam:
         attached.remove(request["PolicyArn"])
         return {}
 
-    # In bulk
+    # Bulk reads
 
     def GetAccountAuthorizationDetails(self, request: Mapping[str, Any]) -> Answer:
         """Return roles without description and duration, policies without tags, like IAM."""
@@ -219,7 +219,7 @@ class FakeIam:
         return {"Policy": {**answer, **({"Description": description} if description else {})}}
 
     def CreatePolicy(self, request: Mapping[str, Any]) -> Answer:
-        """The answer has tags only where there are any."""
+        """Create a policy. As in IAM, the response has tags only if the policy has tags."""
         name = request["PolicyName"]
         document = json.loads(request["PolicyDocument"])
         tags = _with_tags({}, request.get("Tags", ()), "TagsPerPolicy")
@@ -260,7 +260,7 @@ class FakeIam:
         return {"PolicyVersion": {**_version(policy, version), "Document": policy["versions"][version]}}
 
     def ListPolicyVersions(self, request: Mapping[str, Any]) -> Answer:
-        """The newest first."""
+        """Return the versions of a policy, the newest first."""
         policy = self._policy(request)
         versions = [_version(policy, version) for version in reversed(policy["versions"])]
         return {"Versions": versions, "IsTruncated": False}
@@ -401,7 +401,7 @@ def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _with_tags(present: Mapping[str, str], added: Iterable[Mapping[str, str]], quota: str) -> dict[str, str]:
-    """IAM compares keys without case, and keeps the newest spelling."""
+    """Return the tags of a resource after a change. Keys are case-insensitive; the result has their newest spelling."""
     merged = {key.lower(): (key, value) for key, value in present.items()}
     new = [(tag["Key"], tag["Value"]) for tag in added]
     if len({key.lower() for key, _ in new}) != len(new):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""AWS in memory whose reads are late, as the sandbox's are with a read lag: writes act on the present."""
+"""A fake AWS with stale reads, like the sandbox with read lag. Writes use the current state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 
 class LateAws(FakeAws):
-    """AWS with reads that are ``lag`` seconds old; with two ``replicas``, every second read of a kind is old."""
+    """AWS whose reads return the state ``lag`` seconds ago. With two ``replicas``, only every second read is stale."""
 
     def __init__(self, clock: Clock, lag: float, replicas: int = 1) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class LateAws(FakeAws):
         self._history: list[tuple[float, tuple[Any, ...]]] = []
 
     def freeze(self) -> None:
-        """Set the present state as the whole history."""
+        """Forget earlier states, so that reads return at least the present state."""
         self._history = [(float("-inf"), self.backup())]
 
     def _answer(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

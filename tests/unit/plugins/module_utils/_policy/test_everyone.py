@@ -38,7 +38,7 @@ CASES = [
     ("error", allow(**{"ForAllValues:StringLike": {"aws:PrincipalOrgPaths": "o-1/*"}})),
     ("error", allow(StringNotEquals={"aws:PrincipalAccount": "111122223333"})),
     ("error", allow(Bool={"aws:SecureTransport": "true"})),
-    # The caller sets these keys itself.
+    # The caller itself chooses the values of these keys.
     (
         "error",
         allow(

@@ -635,7 +635,7 @@ EXACT = [
     ({"StringEquals": {"t:b": "${t:a}x", "t:c": "${t:b}y", "t:a": "a"}}, "conditional"),
     ({"BinaryEquals": {"t:key": "QUJD"}}, "conditional"),
     ({"BinaryEqualsIfExists": {"t:key": "QUJD"}}, "conditional"),
-    # The representative of all other values is not a value of the policy.
+    # One value represents all values that the policy does not name. This value must differ from the values in the policy.
     ({"BinaryEqualsIfExists": {"t:key": "x"}}, "conditional"),
     ({"BinaryEqualsIfExists": {"t:key": ["x", "y"], "t:other": "xxxx"}}, "conditional"),
     ({"BinaryEqualsIfExists": {"s3:max-keys": "0"}}, "conditional"),

@@ -49,7 +49,7 @@ from hypothesis import strategies as st
 
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 KEYS = ("t:one", "t:two")
-# Every value of a key that the policies below distinguish, and absence.
+# All values of a key that the policies below distinguish. The empty tuple means that the key is absent.
 DOMAIN: tuple[tuple[str, ...], ...] = (("a",), ("ab",), ("b",), ("bb",), ("~",), ())
 PATTERNS = ("a", "b", "ab", "a*", "*b", "?", "*", "${t:two}", "${t:one}x")
 
@@ -133,7 +133,7 @@ def plain_fill(text, keys, pattern=True):
             if len(keys[key]) != 1:
                 return None
             value = keys[key][0]
-            if pattern:  # a value's own * and ? are no wildcards
+            if pattern:  # * and ? in the value of a variable are not wildcards
                 value = value.replace("*", "[*]").replace("?", "[?]")
             text = text.replace(name, value)
     return text
@@ -150,7 +150,7 @@ def plain_holds(operator, actual, values, keys):
         return if_exists or quantifier == "ForAllValues" or (negated and not quantifier)
     like = "Like" in base
     filled = [text for text in (plain_fill(v, keys, like) for v in values) if text is not None]
-    if quantifier:  # empty values count as none for the set operators
+    if quantifier:  # set operators ignore empty values
         actual = [value for value in actual if value]
     matched = [
         any(fnmatch.fnmatchcase(value, text) if like else value == text for text in filled)
@@ -192,7 +192,7 @@ def test_conditional_if_and_only_if_both_outcomes_are_possible(document):
             assert plain_allows(document, anything | witness) is allowed
 
 
-# Only the added Deny has a set operator: with two values of t:two the first Deny does not hold.
+# If t:two has two values, the first Deny does not apply. Only the added Deny has a set operator, which allows several values.
 SEVERAL_VALUES = (
     {
         "Version": "2012-10-17",
@@ -231,7 +231,7 @@ def test_adding_a_deny_never_allows_more(document, statement):
     more["Statement"].append({**statement, "Effect": "Deny"})
     original, found = verdict(document).decision, verdict(more)
     if original in ("implicit_deny", "explicit_deny"):
-        # With more statements there may be more to try than the steps allow.
+        # The evaluation of more statements may exceed the budget.
         assert found.decision in ("implicit_deny", "explicit_deny") or found.undecided
     assert not (original == "conditional" and found.decision == "allowed")
 
@@ -246,7 +246,7 @@ def test_adding_an_allow_never_allows_less(document, statement):
         assert found.decision == "allowed" or found.undecided
 
 
-# That t:one is t:two, and neither can be "ab", is seen in one order of the values only.
+# Only with one order of the values, the evaluator proves that t:one equals t:two and that neither can be "ab".
 ORDER_DECIDES = {
     "Version": "2012-10-17",
     "Statement": [
@@ -263,7 +263,7 @@ ORDER_DECIDES = {
 }
 
 
-# Denied in any order; that no Allow takes effect either is proven in one of them only.
+# The request is denied in any order. Only with one order, the evaluator also proves that no Allow applies.
 ORDER_DECIDES_WHY = {
     "Version": "2012-10-17",
     "Statement": [
@@ -301,8 +301,8 @@ def test_normal_form_is_idempotent_and_keeps_verdict(document):
 def agree(first, second):
     """Return whether two verdicts agree.
 
-    In another order of statements the budget may suffice or not, so one of them may be undecided. But it is never allowed
-    in one order and denied in the other.
+    The order of statements decides whether the budget is sufficient, so one of the verdicts may be undecided. But a request
+    is never allowed in one order and denied in the other.
     """
     if first.decision == second.decision:
         return True
@@ -314,7 +314,7 @@ def _outcome(decision):
     return "denied" if decision in ("implicit_deny", "explicit_deny") else decision
 
 
-# That no statement applies is proven in one order of the statements only.
+# Only with one order of the statements, the evaluator proves that no statement applies.
 ORDER_OF_STATEMENTS_DECIDES = {
     "Version": "2012-10-17",
     "Statement": [

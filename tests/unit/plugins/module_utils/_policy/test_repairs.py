@@ -417,7 +417,7 @@ def test_repairs_are_ordered_by_width(case):
 
 @pytest.mark.parametrize("count", [2, 30])
 def test_work_is_not_quadratic_in_statements(count):
-    """Each statement could be completed. The narrowest are tried first, and no more than a few."""
+    """Try only a few drafts, the narrowest first, although each of the statements could be repaired."""
     further = [allow({IN_NAMESPACE: f"n{n}"}, Action="sts:AssumeRole") for n in range(count)]
     trust = prepare_trust(policy(*further, allow(WORKLOAD, Action="sts:AssumeRole")))
     tried = list(drafts(trust.document, trust.rules, pod_identity_inquiry(KNOWN)))
@@ -476,7 +476,7 @@ def test_cluster_name_replaces_unknown_arn(account):
     }
     source = {"aws:SourceAccount": account} if account else {}
     assert suggestion.trust_policy["Statement"][1]["Condition"] == {"StringEquals": {**source, **tags}}
-    # A cluster of the same name can be in another region.
+    # The condition is on the cluster's name, and a cluster of the same name can exist in another region.
     namesakes = "every cluster with the name my-cluster in the account"
     assert suggestion.also_lets_in == (
         (f"service account my-service-account of namespace default in {namesakes}",)
@@ -582,7 +582,7 @@ def test_previously_allowed_principals_are_not_admissions():
     ids=["a name", "a pattern", "clusters", "many names"],
 )
 def test_admissions_from_values_of_document(condition, principals):
-    """A repair that adds the workload's namespace and an action allows all principals of the statement."""
+    """Report all principals that a repair allows if it adds the workload's namespace and an action to the statement."""
     found = check_policy(policy(allow(Action="sts:AssumeRole", Condition=condition)), KNOWN)
     joined = next(suggestion for suggestion in found.suggestions if len(suggestion.edits) == 2)
     assert sorted(joined.also_lets_in) == sorted(principals)
@@ -634,7 +634,7 @@ def test_stored_elements_are_accepted_except_deleted_principals():
 
 
 def test_rejected_repairs_are_not_suggested():
-    # Read as a Deny it means every role; there is no other form of it that is certain to mean the same.
+    # IAM rejects a wildcard in the ARN of a principal, and no valid form of this Deny is certain to have the same meaning.
     wildcard = deny(principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/*"}, Action=BOTH)
     found = check_policy(policy(allow(Action="sts:AssumeRole"), wildcard), KNOWN)
     assert (found.verdict.usable, found.storable.answer, found.suggestions) == ("no", "no", ())
@@ -651,7 +651,7 @@ def test_no_repairs_for_role_of_another_account():
     assert (found.verdict.usable, found.suggestions) == ("no", ())
 
 
-# Acceptance: for every fault each suggestion is usable and storable, and the first allows no other principal.
+# Random faults: every suggestion is usable and storable, and the first suggestion allows no other principal.
 
 NAMESPACES = ("default", "payments", "web", "kube-system")
 NAMES = ("my-service-account", "checkout", "frontend", "default")
@@ -667,7 +667,7 @@ SERVICES = (
 
 
 def scope(chance, operator="StringEquals"):
-    """Conditions on some of the identifying tags."""
+    """Return random conditions on some of the session tags that identify a workload."""
     block = {}
     for key, values in KEYS.items():
         if chance.random() < 0.6:
@@ -750,7 +750,7 @@ CLASSES = (
 
 
 def unusable(seed):
-    """The seed's policy of its class, drawn again until the workload cannot use it."""
+    """Return a random trust policy that the workload cannot use. The seed determines the class of the fault."""
     chance = random.Random(seed)
     make = CLASSES[seed % len(CLASSES)]
     while True:
@@ -778,7 +778,7 @@ def test_suggestions_are_usable_and_first_is_exact(seed):
     assert found.suggestions
     for suggestion in found.suggestions:
         assert check_trust(suggestion.trust_policy, KNOWN).usable == "yes"
-        # Exempting one workload from a Deny takes statements, which may need a quota that was raised.
+        # Use the raised quota: a repair that exempts one workload from a Deny needs several statements.
         stored = storability(suggestion.trust_policy, "trust", existing={ACCOUNT}, trust_limit=4096)
         assert stored.answer == "yes"
         assert suggestion.storable.answer == "yes" or policy_size(suggestion.trust_policy) > 2048
@@ -796,5 +796,5 @@ def test_admissions_cover_every_other_workload(seed):
         newly_allowed = [s for s in OTHERS if check_trust(suggestion.trust_policy, s).usable == "yes"]
         if not suggestion.also_lets_in:
             assert [s for s in newly_allowed if s not in allowed] == []
-        # The edit does not deny any workload.
+        # No workload loses its access.
         assert [s for s in allowed if s not in newly_allowed] == []

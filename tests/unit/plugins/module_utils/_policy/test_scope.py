@@ -244,7 +244,7 @@ def test_covered(narrow: TrustGrant, wide: TrustGrant, answer: bool) -> None:
 
 
 def as_iam(change: str) -> Any:
-    """Our document, written another way that IAM may return or that means the same."""
+    """Return a managed trust policy in another form, which IAM may return or which has the same meaning."""
     document: Any = copy.deepcopy(trust_policy([grant(CLUSTERS[0], "default", "app"), grant(CLUSTERS[1])]))
     for statement in document["Statement"]:
         equals = statement["Condition"]["StringEquals"]

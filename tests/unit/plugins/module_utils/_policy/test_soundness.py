@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Possible values of unknown keys never contradict a definite answer, and both witnesses of a conditional answer hold.
 
-Policies are random over every operator, qualifier, position of a variable and type of key, and so are the unknown keys.
-SOUNDNESS_EXAMPLES and SOUNDNESS_COMPLETIONS lengthen the run.
+The random policies have every operator, qualifier, position of a variable and type of key. The choice of unknown keys is also
+random. The environment variables SOUNDNESS_EXAMPLES and SOUNDNESS_COMPLETIONS set the number of policies, and the number of
+values that are tried for the unknown keys of a policy.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ POD = Subject(
     namespace="b",
     role_arn="arn:aws:iam::111122223333:role/a",
 )
-# A key, how its values are compared, and whether it may have several.
+# For each key: the types of operators that compare its values, and whether the key may have several values.
 KEYS = {
     "t:one": (["String", "Bool", "Binary"], True),
     "t:two": (["String", "Arn"], True),
@@ -215,7 +216,7 @@ def identity_policy(draw, most):
 
 
 def completion(draw, key, may_be_absent=True):
-    """A state that IAM allows for a key."""
+    """Draw a possible state of a key: its values, or ABSENT."""
     _families, several = KEYS[key]
     if may_be_absent and draw([0, 0, 0, 1]):
         return ABSENT
@@ -277,7 +278,7 @@ def completion(draw, key, may_be_absent=True):
 
 
 def sample_request(draw, action, context):
-    """A request that can exist with all that is known: with one moment, and with the keys of its tags."""
+    """Draw a possible request with the known keys: both keys of the current time agree, and so do tags and tag keys."""
     states = {
         key.lower(): completion(draw, key, state.may_be_absent)
         for key in KEYS
@@ -312,7 +313,7 @@ def link_tags(draw, action, context, states):
 
 
 def assert_possible(action, context):
-    """Keys that belong together do not contradict each other."""
+    """Check that related keys do not contradict each other."""
     moments = [context.get(key) for key in ("aws:currenttime", "aws:epochtime")]
     moments = [tuple(map(date, moment)) for moment in moments if not isinstance(moment, Unknown)]
     assert ABSENT not in moments
@@ -338,7 +339,7 @@ def picker(random):
 @given(st.randoms(use_true_random=False), st.integers(0, 2**32 - 1))
 def test_no_permission_verdict_is_refuted(random, seed):
     draw = picker(random)
-    # A thousand completions are more than Hypothesis would keep, and would drop the whole example for.
+    # Draw completions from a separate generator: Hypothesis would discard an example with a thousand of them as too large.
     complete = picker(Random(seed))
     layers = [layer("identity", identity_policy(draw, 3))]
     if draw([0, 0, 0, 1]):
@@ -354,7 +355,7 @@ def test_no_permission_verdict_is_refuted(random, seed):
     def completed(witness=None):
         states = {}
         if context.get("aws:principaltype") == ("AssumedRole",) and "aws:multifactorauthpresent" not in fixed:
-            # As AWS may send it, whatever this collection takes it for.
+            # Try both states that AWS may send, independent of the assumption of the evaluator.
             states["aws:multifactorauthpresent"] = complete([ABSENT, ("false",)])
         states |= {key.lower(): state for key, state in (witness or {}).items()}
         return sample_request(complete, action, context.assume(states))
@@ -405,7 +406,7 @@ def test_wildcard_request_equals_its_literal_requests(random):
     assert (verdict.decision != "conditional", verdict.allowed) == (True, all(found))
 
 
-# ---- trust policies: the request of EKS Pod Identity, with keys that are part of one another
+# ---- Trust policies: requests of EKS Pod Identity, in which some keys contain the values of other keys
 
 CLUSTERS = [
     "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster",

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verdicts with unknown keys: proofs for all values, and witnesses for both outcomes.
 
-A definite answer is right for every value of the key; a conditional one is shown both ways.
+A definite decision holds for all values of the unknown keys. A conditional decision has two witnesses: values with which the
+request is allowed, and values with which it is denied.
 """
 
 from __future__ import annotations
@@ -534,7 +535,7 @@ def test_witnesses():
 
 
 def test_untried_values_are_not_excluded():
-    # "q/x" consists of "q" and "x", which are not in the policy and its patterns.
+    # "q/x" satisfies the condition. The evaluator does not try this value, because "q" and "x" are not values in the policy.
     condition = {
         "StringEquals": {ONE: "${aws:PrincipalTag/two}/${aws:PrincipalTag/three}"},
         "StringLike": {ONE: "q*"},
@@ -687,7 +688,7 @@ def test_linked_keys_agree_in_witness():
 
 
 def test_witness_has_keys_of_inapplicable_statements():
-    """The first statement compares a key with itself, so it never applies."""
+    """Include the keys of a statement that never applies, because it compares a key with itself."""
     found = check_trust(
         trust(
             ("Allow", {"ForAnyValue:StringNotEquals": {"aws:ResourceOrgID": "${aws:SourceOrgID}"}}),

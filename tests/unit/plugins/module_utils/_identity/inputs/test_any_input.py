@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whatever is given as workloads gives workloads or InputError, and never another exception."""
+"""Parsing any input returns workloads or raises InputError, and never raises another exception."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def test_reads_written_yaml(workloads: list[object]) -> None:
     text = yaml.safe_dump(json.loads(json.dumps(workloads, default=str, skipkeys=True)), allow_unicode=True)
     read = attempt(lambda: read_yaml("a", text))
     if isinstance(read, InputError):
-        # Only text that YAML cannot write and read back.
+        # PyYAML cannot read some of the text that it writes, such as control characters.
         assert "control character" in read.problems[0] or "valid YAML" in read.problems[0]
         return
     assert len(read) == len(workloads)

@@ -146,7 +146,7 @@ def test_rejects_large_file(tmp_path: Path, name: str, text: str, problem: str) 
 
 
 def test_reads_each_part_once() -> None:
-    """Twenty levels of ten references are 10**20 values."""
+    """Count 10**20 values in few steps: twenty nested lists with ten references each to the next list."""
     looks = 0
     value: list[object] = ["a"]
     for _level in range(20):
@@ -159,7 +159,7 @@ def test_reads_each_part_once() -> None:
 
     excess = find_excess(value, parts, lambda _part: 0, Limits(values=10**30))
     assert excess is None
-    # Each list of ten equal parts reads each part once at most.
+    # Each of the 20 lists is read once, and each of its ten references at most once.
     assert looks <= 20 * 10 + 2
 
 

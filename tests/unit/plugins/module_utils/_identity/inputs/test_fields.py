@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The one reader of booleans and the one of whole numbers."""
+"""Parsing of booleans and whole numbers."""
 
 from __future__ import annotations
 

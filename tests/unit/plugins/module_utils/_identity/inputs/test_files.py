@@ -40,7 +40,7 @@ def written(folder: Path, name: str, text: str) -> str:
         ("a.json", json.dumps([ONE, TWO])),
         ("a.json", json.dumps({"workloads": [ONE, TWO]})),
         ("a.json", json.dumps({"other": 1, "pod_identity_workloads": [ONE, TWO], "more": [1]}, indent=1)),
-        # As editors on Windows save it.
+        # Editors on Windows may add a byte order mark.
         ("a.json", "\ufeff" + json.dumps([ONE, TWO])),
         ("a.YML", "\ufeff" + YAML),
         ("a.yml", YAML.replace("\n", "\r\n")),
@@ -117,7 +117,7 @@ NOTHING = "has no workloads; write [] for an empty list."
             "line 2: must be a list of workloads, one mapping each.",
         ),
         ("a.json", "\n7", "line 2: must be a list of workloads, one mapping each."),
-        # A file that was cut off to nothing.
+        # Files without workloads.
         ("a.yml", "", f"line 1: {NOTHING}"),
         ("a.yml", "# none yet\n", f"line 1: {NOTHING}"),
         ("a.yml", "---\n", f"line 1: {NOTHING}"),
@@ -125,7 +125,7 @@ NOTHING = "has no workloads; write [] for an empty list."
         ("a.json", "\n", f"line 1: {NOTHING}"),
         ("a.json", "null", f"line 1: {NOTHING}"),
         ("a.json", '{\n"workloads": null}', f"line 2: {NOTHING}"),
-        # Cut off in the middle.
+        # Invalid JSON or YAML, for example in a truncated file.
         (
             "a.json",
             '[\n {"namespace": "default"},\n {"names',
@@ -144,7 +144,7 @@ NOTHING = "has no workloads; write [] for an empty list."
             "line 2: is not valid YAML: did not find expected node content. Is the file cut off?",
         ),
         ("a.yml", f"{YAML}---\n{YAML}", "line 3: is not valid YAML: but found another document."),
-        # Twice the same key, of which the readers of YAML and JSON keep the last.
+        # Duplicate keys, of which parsers of JSON and YAML would silently keep the last one.
         (
             "a.yml",
             f"workloads:\n{YAML}workloads:\n- {{}}\n",
@@ -187,7 +187,7 @@ NOTHING = "has no workloads; write [] for an empty list."
             "line 2: has workloads under workloads, and on line 1 under pod_identity_workloads; join them in one "
             "list.",
         ),
-        # Errors of PyYAML without a position.
+        # Values for which PyYAML raises errors without a position.
         (
             "a.yml",
             "- namespace: default\n  role:\n    description: 2001-99-99\n",
@@ -359,7 +359,7 @@ def test_accepts_absolute_and_home_paths(folders: tuple[Path, Path], monkeypatch
 
 
 def test_reports_a_path_of_a_missing_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user of a container may have no home folder."""
+    """Report a path with "~" if the user does not have a home folder, as in a container."""
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
     with pytest.raises(InputError) as caught:
@@ -416,7 +416,7 @@ WITH_DOCUMENT = """
         ("policies/reports.json", json.dumps(DOCUMENT)),
         ("policies/reports.yml", json.dumps(DOCUMENT, indent=2)),
         ("../shared.json", "\ufeff" + json.dumps(DOCUMENT)),
-        # The folder has no other use for it, although it ends in .json.
+        # A document next to the file of workloads is not itself read as a file of workloads, although its name ends in .json.
         ("reports.json", json.dumps(DOCUMENT)),
         ("reports.policy", json.dumps(DOCUMENT)),
     ],

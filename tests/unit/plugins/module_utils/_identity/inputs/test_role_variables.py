@@ -82,7 +82,7 @@ def test_parses_text(name: str, text: object, value: object) -> None:
     assert read_variables({name: text}, "main") == {name: value}
 
 
-# By the type of an option: text from a survey, a command line or an INI inventory, and its value.
+# Pairs of text from a survey, a command line or an INI inventory, and its parsed value, by the type of the option.
 ANSWERS: dict[str, list[tuple[object, object]]] = {
     "bool": [("true", True), ("False", False), ("yes", True), ("0", False), (True, True)],
     "int": [("900", 900), (" 901 ", 901), (902, 902)],
@@ -97,7 +97,7 @@ ANSWERS: dict[str, list[tuple[object, object]]] = {
     "str": [("text", "text"), (12345, "12345")],
     "path": [("a/b", "a/b")],
 }
-# Read with the workloads, or not any text.
+# Variables that are parsed together with the workloads, or that do not accept every text.
 ELSEWHERE = {
     "account_id",
     "assume_role_arn",
@@ -124,7 +124,7 @@ def test_every_variable_accepts_a_survey_answer(name: str) -> None:
         assert read_variables({name: answer, **required}, entry_point)[name] == value, answer
 
 
-# Variables with an error for an empty value.
+# Variables that must not be empty.
 NO_VALUE = {"owner", "workloads", "workloads_from"}
 
 
@@ -158,7 +158,7 @@ ARN = "arn:aws:iam::444455556666:role/fleet"
 
 
 def test_text_cut_at_a_space_has_a_remedy() -> None:
-    """Ansible truncates -e 'pod_identity_tags={"team": "x"}' at the space."""
+    """Explain a truncated value: Ansible splits -e 'pod_identity_tags={"team": "x"}' at the space."""
     assert find_problems({"tags": '{"team":'}) == [
         "pod_identity_tags line 1: is not valid YAML: did not find expected node content. Is it cut off? Ansible ends the value "
         "of -e name=value at its first space; write it as -e '{\"name\": value}'."

@@ -122,7 +122,7 @@ def test_teardown_needs_no_role() -> None:
     ids=["typed", "text"],
 )
 def test_options_of_the_run_apply_to_all_workloads(options: dict[str, Any]) -> None:
-    """Values of "-e name=value", an INI inventory and a survey are text."""
+    """Accept typed values, and text as from "-e name=value", an INI inventory or a survey."""
     tags = {"stage": "test", "workload-identity/owner": "team-a"}
     defaults = Defaults(tags, create_service_accounts=False, create_namespaces=True)
     assert read(workloads=[ONE], owner="team-a", tags={"stage": "test"}, **options) == ParsedInput(

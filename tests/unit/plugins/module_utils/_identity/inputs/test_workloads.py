@@ -935,7 +935,7 @@ NOT_OF_ADDONS: list[tuple[str, Any]] = [
 @pytest.mark.parametrize(("field", "value"), NOT_OF_ADDONS)
 def test_key_that_an_addon_does_not_support_is_refused(field: str, value: object) -> None:
     assert find_problems([workload(addon="adot", **{field: value})]) == [not_of_addon(field)]
-    # Without an add-on, and as null, the key is no problem.
+    # The key is valid without an add-on, and as null.
     assert parse_workloads([workload(**{field: value})], CLUSTER)
     assert parse_workloads([{**workload(addon="adot"), field: None}], CLUSTER)
 

@@ -158,7 +158,7 @@ def test_continued_run_has_warning() -> None:
     ids=["differs", "unknown"],
 )
 def test_remedy_depends_on_the_run(server: ApiServer, refusal: str, left_open: str) -> None:
-    """The word that lets a change go on proves nothing to a verification."""
+    """Do not suggest to a verification the options that let a change continue, because they do not prove anything."""
     finding = judge_api_server(CLUSTER, server)
     assert finding is not None
     assert (as_refusal(finding).message, as_refusal(finding).remedy) == (finding.message, refusal)

@@ -156,7 +156,7 @@ def observed(**fields: Any) -> Observed:
         (role_target("other"), False),
         (policy_target("arn:policy", "lifts"), True),
         (policy_target("other"), False),
-        # A list shows every association.
+        # The run has listed the associations of the cluster, so even an absent association counts as read.
         (association_target(APP), True),
     ],
 )

@@ -102,7 +102,7 @@ def test_a_failure_may_say_more_around_it() -> None:
 
 @pytest.mark.parametrize(("prefix", "name"), [("", "profile"), ("pod_identity_", "pod_identity_profile")])
 def test_missing_credentials_name_options_of_the_caller(prefix: str, name: str) -> None:
-    """The role has no option access_key."""
+    """Name the option profile, which the modules and the role both have. The role has no option access_key."""
     error = classify("sts:GetCallerIdentity", "NoCredentialsError", "Unable to locate credentials")
     remedy = (
         "Configure credentials: an AWS credential on the job template, AWS_PROFILE, AWS_ACCESS_KEY_ID and "

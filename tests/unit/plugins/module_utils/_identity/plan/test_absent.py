@@ -248,7 +248,7 @@ def test_addon_association_is_kept_with_the_trust_of_its_role() -> None:
 
 
 def test_trust_is_removed_only_with_the_association() -> None:
-    """A removal of both workloads keeps the unmanaged association of one of them."""
+    """Keep the grant of a workload whose association is unmanaged, and therefore kept."""
     raw = [workload("app"), workload("two")]
     aws = settled(*raw)
     aws.eks.associations["a-00000000000000002"]["tags"] = {}
@@ -351,7 +351,7 @@ def test_removal_deletes_a_grant_left_by_an_earlier_one() -> None:
 
 
 def test_removal_deletes_the_grant_of_a_manually_deleted_association() -> None:
-    """The role may be an unmanaged one."""
+    """Restore the trust policy of an unmanaged role, although its association no longer exists."""
     aws = FakeAws()
     create_role(aws, "old", TRUST_BARE)
     guest = workload("app", role={"arn": OLD, "extend_trust": True}, policies=None)
@@ -393,7 +393,7 @@ def test_policy_attached_to_another_role_is_kept() -> None:
 
 
 def test_detachments_wait_for_the_associations() -> None:
-    """If one of two workloads cannot be removed, their role keeps its policies and both are reported."""
+    """Keep the policies of a role if one of its two workloads cannot be removed, and report both workloads."""
     raw = [workload("app"), workload("two", policies=[policy(), policy("bad")])]
     aws = settled(*raw)
     aws.fail_on("iam:ListEntitiesForPolicy", DENIED)
@@ -582,7 +582,7 @@ def test_role_for_any_cluster_needs_force(scope: str) -> None:
 
 
 def test_role_without_session_tags_needs_force() -> None:
-    """Its policy is kept too, and the remedy does not suggest deleting a role with possible users."""
+    """Keep its policy as well. The remedy does not suggest deleting a role that may have users."""
     aws = settled(workload(disable_session_tags=True))
     findings = absent(aws, workload(disable_session_tags=True)).findings
     assert [finding.code for finding in findings] == ["ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
@@ -628,9 +628,9 @@ def test_run_keeps_and_reports_other_principals() -> None:
 
 
 def test_unreadable_association_keeps_the_role() -> None:
-    """An unmanaged association may use the role, too."""
+    """Keep the role, because an unreadable association may be an unmanaged one that uses the role."""
     aws = FakeAws()
-    # The first that is listed is the first that is read.
+    # Create the unmanaged association first: it is the first in the list, so the run reads it first.
     create_association(aws, "two", "my-role", namespace="batch")
     assert run(aws, desired(workload())).failures == ()
     aws.fail_on("eks:DescribePodIdentityAssociation", DENIED)

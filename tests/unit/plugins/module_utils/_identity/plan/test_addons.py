@@ -88,7 +88,7 @@ def test_version_is_chosen_by_its_policy(version: str, present: str | None, expe
     [
         ("", OLDEST),
         ("latest", NEWEST),
-        # EKS has withdrawn it.
+        # EKS no longer offers the installed version.
         ("latest", "v1.3.11-eksbuild.1"),
         (">=v1.3.8", MIDDLE),
         (">= 1.3.8-eksbuild.2", MIDDLE),
@@ -155,7 +155,7 @@ def test_new_addon_gets_its_roles_values_and_mark() -> None:
 
 
 def test_roles_that_are_not_listed_are_kept() -> None:
-    """EKS replaces the whole list of associations, and deletes all with an empty one."""
+    """Send unlisted associations as well: EKS replaces the whole list, so it would delete associations that are left out."""
     addon = installed(roles={"snapshot-sa": OTHER_ROLE}, configuration="{}")
     planned = change(spec(roles={"ebs-csi-controller-sa": ROLE}), addon)
     assert request(planned) == (
@@ -177,7 +177,7 @@ def test_roles_that_are_not_listed_are_kept() -> None:
     [
         ({"snapshot-sa"}, {}, {"ebs-csi-controller-sa": ROLE}),
         ({"ebs-csi-controller-sa", "snapshot-sa"}, {}, {}),
-        # A service account that has a role, and one that has none.
+        # A service account with a role, and one without a role.
         (
             {"snapshot-sa", "absent-sa"},
             {"ebs-csi-controller-sa": OTHER_ROLE},

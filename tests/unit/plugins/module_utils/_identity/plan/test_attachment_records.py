@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A removal detaches a policy from a role of other people only where its record shows that it was attached here."""
+"""A removal detaches a policy from an unmanaged role only if a record shows that a run for this cluster attached it.
+
+The record is a tag of the policy.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 MINE = policy_arn("my-policy")
 OLD = role_arn("old")
-# The last part is a digest of the cluster.
+# The last part of a record's tag key is a digest of the cluster's ARN.
 HERE, THERE = "d89abb76", hashlib.sha256(OTHER_CLUSTER_ARN.encode()).hexdigest()[:8]
 RECORD = f"workload-identity/attached-to/old/{HERE}"
 DENIED = classify("iam:AttachRolePolicy", "AccessDenied", "User is not authorized")
@@ -273,7 +276,7 @@ def test_next_run_completes_a_rejected_attachment() -> None:
         f"attach attachment old {MINE}",
         "create association default/app",
     ]
-    # The record is there already.
+    # The first run has already written the record.
     assert len(aws.parameters("iam:TagPolicy")) == 1
 
 
@@ -340,7 +343,7 @@ def test_bulk_read_records_attachments(joining: bool, monkeypatch: pytest.Monkey
         observe, "read_snapshot", lambda api, _singles, *kinds: read_snapshot(api, 1000, *kinds)
     )
     aws = account()
-    # The policy is there already, so that its tags are not read unless they matter.
+    # Create the policy first: the tags of an existing policy are read only if the plan needs them.
     run(aws, elsewhere(RAW) if joining else desired(workload("first", role={"name": "made"})))
     assert run(aws, desired(RAW)).failures == ()
     assert record(aws) is not None
@@ -367,7 +370,7 @@ def test_purge_detaches_recorded_attachments_and_reports_others() -> None:
 
 @pytest.mark.parametrize("refused", ["iam:DetachRolePolicy", "iam:UpdateAssumeRolePolicy"])
 def test_next_purge_completes_a_failed_change_of_an_unmanaged_role(refused: str) -> None:
-    """The association refers to the role, so it is deleted last."""
+    """Delete the association last, because the next purge finds the role by its association."""
     trust = {
         **TRUST_BARE,
         "Statement": [{**TRUST_BARE["Statement"][0], "Principal": {"Service": "ec2.amazonaws.com"}}],

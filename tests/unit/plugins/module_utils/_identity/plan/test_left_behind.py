@@ -272,7 +272,7 @@ def test_short_list_does_not_read_roles_without_workload() -> None:
 
 
 def still_listed_elsewhere(aws: FakeAws) -> None:
-    """Give the role an association after so many other ones that the run does not read it."""
+    """Create ten associations, and then one with the role, which a run does not read because it reads only the first ones."""
     for number in range(10):
         create_association(aws, f"a{number}", "x")
     create_association(aws, "gone", "gone")
@@ -321,7 +321,7 @@ def test_role_with_a_wide_grant_is_unused_only_if_all_associations_are_known(
 
 
 def test_does_not_report_a_role_younger_than_five_minutes() -> None:
-    """Another run may be about to create its association."""
+    """Ignore a new role, because another run may be about to create its association."""
     aws = orphaned()
     spec = desired(*many())
     for minutes, findings in ((1, []), (6, [UNUSED])):
@@ -332,7 +332,7 @@ def test_does_not_report_a_role_younger_than_five_minutes() -> None:
 
 
 def test_unread_pages_may_have_the_association() -> None:
-    """Two workloads with ten policies each are enough for a bulk read."""
+    """List two workloads with ten policies each, which cause a bulk read."""
     policies = [policy(f"p{number}") for number in range(10)]
     two = [workload(f"s{n}", role={"name": f"r{n}"}, policies=policies[:10]) for n in range(2)]
     more = [policy(f"q{number}") for number in range(10)]

@@ -208,7 +208,7 @@ def test_force_still_looks_for_readable_users(
 
 
 def test_plan_requests_associations_until_the_users_are_known() -> None:
-    """Until then, the plan has no removals."""
+    """Plan no removals until the users of the role have been read."""
     trust = trust_policy([grant("cluster")])
     spec = desired(
         workload(role={"name": "my-role"}, policies=[]), trust_scope="cluster", purge_policies=True

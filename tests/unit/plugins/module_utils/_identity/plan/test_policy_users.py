@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run changes the document of a policy only where it has all users of the policy, and adds an owner only there."""
+"""A run changes the document of a policy, or adds an owner to the policy, only if the run includes all users of the policy."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ def test_users_are_read_only_if_roles_of_the_run_do_not_explain_the_count() -> N
 
 @pytest.mark.parametrize("scope", ["workload", "namespace", "cluster", "account", "none"])
 def test_document_of_one_list_needs_no_further_request(scope: str) -> None:
-    """The associations of the cluster are listed anyway."""
+    """Send no additional requests for users, because a run lists the associations of the cluster in any case."""
     aws = account(single("two"), trust_scope=scope)
     aws.requests.clear()
     assert names(plan(aws, desired(single("two"), trust_scope=scope))) == []
@@ -378,7 +378,7 @@ def owner_not_set(reason: str) -> Finding:
 
 
 def of_policies(done: Run) -> tuple[Finding, ...]:
-    """Return the findings without the one about unlisted associations."""
+    """Return all findings except those about unlisted associations."""
     return tuple(finding for finding in done.findings if finding.code != Code.UNLISTED_ASSOCIATIONS)
 
 

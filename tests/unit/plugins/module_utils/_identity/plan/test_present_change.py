@@ -465,7 +465,7 @@ def test_explicit_wide_scope_has_no_warning(raw: dict[str, Any], options: dict[s
 
 
 def test_already_disabled_session_tags_set_the_default_scope() -> None:
-    """Otherwise the trust policy would compare session tags, which the workload does not have."""
+    """Do not plan a narrower trust policy, which would compare session tags that the association does not send."""
     aws = settled(workload(disable_session_tags=True))
     found = plan(aws, desired(workload()))
     assert names(found) == []
@@ -540,7 +540,7 @@ def test_association_with_an_unknown_field_is_kept_and_fails_alone() -> None:
 def test_session_policy_and_disabled_tags_go_together() -> None:
     aws = settled(workload(disable_session_tags=True, session_policy=READ))
     found = plan(aws, desired(workload(disable_session_tags=False, session_policy="")))
-    # Until then the association has no session tags, which the narrower trust policy looks at.
+    # The association is first, because the narrower trust policy compares session tags, which only the new association has.
     assert names(found) == ["replace association default/app", "update trust_policy my-role"]
     assert found.changes[0].calls[1].parameters["disableSessionTags"] is False
 
@@ -605,7 +605,7 @@ def test_manual_changes_of_a_role_are_reverted() -> None:
 
 
 def test_role_in_use_elsewhere_keeps_foreign_attachments() -> None:
-    """The policy of another play has the ownership tag, but this play must not detach it."""
+    """Keep the policy that another play has attached, although it has the ownership tag."""
     aws = FakeAws()
     first, second = workload("one", policies=[policy("a")]), workload("two", policies=[policy("b")])
     run(aws, desired(first))

@@ -238,7 +238,7 @@ def test_new_policy_may_be_listed_by_arn_in_another_workload() -> None:
 
 
 def test_waits_only_for_resources_of_the_plan() -> None:
-    """A new policy of one role does not delay attachments of another role."""
+    """Do not delay the attachment of an existing policy because of the new policy of another role."""
     aws = FakeAws()
     arn = create_policy(aws, "given")
     create_role(aws, "old", TRUST_BARE)

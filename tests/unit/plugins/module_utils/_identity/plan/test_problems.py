@@ -366,7 +366,7 @@ def test_adoption_changes_tags_and_ownership() -> None:
         "update trust_policy my-role",
         f"attach attachment my-role {policy_arn('my-policy')}",
         "update association default/app",
-        # The role that the workload leaves may have it too.
+        # The second change of the policy revokes permissions. The former role of the workload may use the policy until then.
         f"update policy {policy_arn('my-policy')}",
     ]
     assert [finding.code for finding in found.findings] == [
@@ -520,7 +520,7 @@ def test_matching_addon_association_is_accepted() -> None:
 
 
 def test_other_workloads_of_a_shared_role_get_their_policies() -> None:
-    """Only the workload with the unmanaged policy fails."""
+    """Fail only the workload with the unmanaged policy, and attach the policies of the other workload."""
     aws = FakeAws()
     create_policy(aws, "bad", "kms:Decrypt")
     raw = [workload("one", policies=[policy("bad")]), workload("two", policies=[policy("good")])]
@@ -551,7 +551,7 @@ def test_policy_of_a_failed_workload_remains_attached() -> None:
 
 
 def test_others_of_an_existing_role_get_their_policies() -> None:
-    """A trust policy may deny one workload and allow another."""
+    """Use an existing role whose trust policy allows only one of the two workloads."""
     aws = FakeAws()
     statement = {
         **TRUST_BARE["Statement"][0],

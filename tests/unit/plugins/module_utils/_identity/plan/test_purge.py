@@ -221,7 +221,7 @@ def test_policy_with_unreadable_tags_is_unmanaged() -> None:
 
 
 def test_purge_survives_the_denial_of_any_request() -> None:
-    """One of the roles with the policy is removed, another one is kept, so both removals read the policy."""
+    """Deny one request at a time. The purge deletes one role with the policy, and removes the policy from another role."""
     shared = policy("shared")
     initial = [
         workload("a", role={"name": "blue"}, policies=[shared]),
@@ -234,7 +234,7 @@ def test_purge_survives_the_denial_of_any_request() -> None:
         aws = settled(*initial)
         sent = len(aws.requests)
         aws.fail_at(number, DENIED)
-        # Required reads fail the run and are named.
+        # If a required read is denied, the run fails with an error that names it.
         with contextlib.suppress(AwsError):
             purge(aws, remaining)
         requests = max(requests, len(aws.requests) - sent)
@@ -311,7 +311,7 @@ def test_grant_in_a_role_of_another_owner_is_revoked_only_with_adopt(adopt: bool
     guest = {"role": {"arn": role_arn("role-b"), "extend_trust": True}, "policies": []}
     spec = desired(unshared("a") | guest, tags={OWNER_TAG: "a"})
     assert engine(aws, spec).run(spec, "present", check_mode=False).failures == ()
-    # Even if their association is missing for a moment.
+    # Remove the association of the other owner, which may be missing for a moment.
     aws.eks.associations = {
         key: association
         for key, association in aws.eks.associations.items()
@@ -470,7 +470,7 @@ def test_limit_may_be_a_percentage() -> None:
 
 
 def test_kept_role_is_closed() -> None:
-    """A foreign attachment keeps the role; its managed trust policy is closed, because IAM requires a statement."""
+    """Keep a role with an unmanaged attachment, and replace its trust policy by a Deny, because IAM requires a statement."""
     aws = settled(unshared("a"))
     aws.iam.roles["role-a"]["attached"].append(create_policy(aws, "theirs"))
     done = purge(aws)
@@ -586,7 +586,7 @@ def test_purge_deletes_a_grant_left_by_an_earlier_one() -> None:
 
 
 def test_purge_removes_grants_from_a_role_of_unlisted_workloads() -> None:
-    """Workload b has a manually created association."""
+    """Keep the grant of workload b, which has a manually created association."""
     aws = without_association("b", "c")
     create_association(aws, "b", "shared")
     done = purge(aws, unshared("d"))
@@ -644,7 +644,7 @@ def test_input_trust_policy_has_no_grants_to_purge() -> None:
 
 @pytest.mark.parametrize("moment", range(1, 5))
 def test_association_created_during_a_purge_keeps_its_grant(moment: int) -> None:
-    """The association appears at the given list of associations; the last list is right before the change."""
+    """Create the association right before one of the purge's lists of associations. The last list precedes the change."""
     aws = without_association("b")
     lists = iter(range(moment + 1))
 
@@ -671,7 +671,7 @@ def purge_at(moment: datetime, aws: FakeAws, *workloads: dict[str, Any]) -> Run:
 
 @pytest.mark.parametrize(("minutes", "remaining"), [(4, ["a", "b", "c"]), (6, ["a"])])
 def test_grants_of_a_new_role_are_kept(minutes: int, remaining: list[str]) -> None:
-    """Another run may be about to create its associations."""
+    """Keep the grants for five minutes, because another run may be about to create the associations."""
     aws = without_association("b", "c")
     done = purge_at(CREATED + timedelta(minutes=minutes), aws, unshared("a") | SHARED)
     assert granted(aws, "shared") == remaining

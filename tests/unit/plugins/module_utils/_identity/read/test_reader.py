@@ -22,7 +22,7 @@ MISSING, DENIED = "NoSuchEntity", "AccessDenied"
 
 
 def scripted_read(requests: list[str], name: str, *results: str) -> Callable[..., str]:
-    """A read with these results in order, the last one repeatedly; error codes are raised."""
+    """Return a read function that returns these results in order, and then repeats the last one. Raise error codes."""
     queue = list(results)
 
     def read(*_found: str) -> str:

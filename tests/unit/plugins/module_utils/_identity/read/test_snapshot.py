@@ -91,7 +91,7 @@ def test_snapshot_within_its_budget_is_complete() -> None:
         ({"tags": {"team": "a"}}, None, False),
         ({"description": "Reads"}, None, False),
         ({"description": ""}, None, False),
-        # The plan does not depend on it.
+        # A plan with default options does not compare descriptions.
         ({"description": "Reads"}, Options(), True),
     ],
 )

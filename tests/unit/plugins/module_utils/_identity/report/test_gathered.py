@@ -189,7 +189,7 @@ def test_plans_without_apply_fail() -> None:
 
 
 def test_cancelled_converge_names_planned_changes() -> None:
-    """The verification passes, because the policy that was not detached is only a warning."""
+    """Report planned changes that no job made, even if the verification passes: an attached extra policy is only a warning."""
     found = gathered(planned("blue", CREATE, DETACH), verified("blue"), applied("green"), verified("green"))
     assert found.failure == "1 of 2 clusters failed: blue.host. The reasons are above."
     assert list(found.lines)[-5:] == [
@@ -230,7 +230,7 @@ def test_missing_planned_change_is_named() -> None:
 
 
 def test_role_of_another_slice_counts_as_done() -> None:
-    """Both plans contain the role, and the job of one slice creates it. Each cluster has a separate association."""
+    """Accept that only one slice creates the shared role. Each slice must create the association of its cluster."""
     plans = [planned(name, CREATE, ASSOCIATE) for name in ("blue", "green")]
     made = applied("blue", CREATE, ASSOCIATE)
     assert gathered(*plans, made, applied("green", ASSOCIATE)).failure == ""
@@ -260,7 +260,7 @@ def test_of_a_plan_without_its_changes_the_number_is_named() -> None:
 
 def test_empty_plan_with_verification_succeeds() -> None:
     assert gathered(planned("blue"), verified("blue")).failure == ""
-    # A slice that was cancelled had nothing to do that the other did not.
+    # The slice of blue was cancelled, but the slice of green has made the same change.
     plans = [planned(name, CREATE) for name in ("blue", "green")]
     found = gathered(*plans, verified("blue"), applied("green", CREATE), verified("green"))
     assert found.failure == ""

@@ -194,7 +194,7 @@ def test_plan_report_has_no_changes() -> None:
     [(True, "Teardown plan: 1 change; nothing was changed."), (False, "Teardown done: 1 change.")],
 )
 def test_teardown_has_head(check_mode: bool, line: str) -> None:
-    """The user may not know that site.yml tears down: a job template can set the state as an extra variable."""
+    """Name the teardown in the first lines, because a job template can set the state of site.yml as an extra variable."""
     change = {"resource": "role", "name": "r", "action": "delete", "before": {}, "after": None}
     found = report_for(changed(state="absent", changes=[change]), check_mode=check_mode)
     assert found["lines"][:2] == ["Cluster my-cluster", line]
@@ -224,7 +224,7 @@ def test_failure_hides_its_consequences() -> None:
 
 
 def test_finding_of_failed_workload_has_no_command() -> None:
-    """The restriction failed. A command that changes the version of the policy would give permissions without it."""
+    """Offer no command for the policy: it would grant permissions without the restriction that failed."""
     other = {
         **REPLACED,
         "code": "POLICY_OTHER_VERSION_DEFAULT",
@@ -241,7 +241,7 @@ def test_finding_of_failed_workload_has_no_command() -> None:
 
 
 def test_failure_keeps_unrelated_findings() -> None:
-    """A role of an administrator is reported despite other failures."""
+    """Report a policy that administers the account, even if the workload has failed for another reason."""
     follows = {**ADDON, "code": "POLICY_NOT_ATTACHED", "workload": "shop/api"}
     administers = {
         **ADDON,
@@ -275,7 +275,7 @@ def refused(number: int, message: str = REFUSED["message"]) -> list[dict[str, An
     ],
 )
 def test_kubernetes_failure_is_the_failure(number: int, count: str, names: str) -> None:
-    """A cause is shown once for all objects."""
+    """Show a cause once for all objects that failed because of it."""
     kubernetes = KubernetesOutcome(["apply ServiceAccount shop/web"], refused(number))
     found = report_for(changed(cluster_arn="arn:aws:eks:r:1:cluster/c", account_id="1"), kubernetes)
     line = (
@@ -300,7 +300,7 @@ def test_command_is_on_a_separate_line() -> None:
 
 
 def test_refusals_of_three_causes_are_three_entries() -> None:
-    """The message of AWS names the role of each workload; the target of the failure is the association."""
+    """Group rejections by cause, although the message of AWS names a different role for each workload."""
     names = [f"app-{number}" for number in range(50)]
     rows = [
         {
@@ -468,7 +468,7 @@ def test_no_workload_passes_above_a_finding_of_it(code: Code, severity: str) -> 
 
 @pytest.mark.parametrize("code", ["POLICY_ATTACHED_EXTRA", "ROLE_RESTRICTED"])
 def test_finding_of_the_verification_replaces_the_one_of_the_plan(code: str) -> None:
-    """The plan may not have read that the policy only denies."""
+    """Replace the finding of the plan, which may not have read the document of the policy."""
     planned = {**ADDON, "code": "POLICY_ATTACHED_EXTRA", "severity": "warning", "workload": "shop/api"}
     verified = {**planned, "code": code, "message": "role my-role also has quarantine attached."}
     rest = {**planned, "workload": "shop/web"}
@@ -509,7 +509,7 @@ def test_consequence_is_accepted_in_addition_to_a_warning() -> None:
 
 @pytest.mark.parametrize("status", ["fail", "unknown"])
 def test_consequence_of_cause_is_not_a_finding(status: str) -> None:
-    """The cause of a new workload's failure is unknown, and so are its consequences."""
+    """Report only the cause of a failed or unknown check. If the cause is accepted, report its consequence as well."""
     follows = finding_row("PERMISSION_DENIED", "error")
     verified = result(
         check("attachment", status, "", "POLICY_NOT_ATTACHED"),
@@ -527,7 +527,7 @@ def test_failed_check_without_finding_fails_the_run() -> None:
 
 
 def test_warning_of_the_plan_does_not_explain_a_failed_check() -> None:
-    """The check has no finding, so it fails the run."""
+    """Fail the run for a failed check without a finding, although the plan has a warning about the workload."""
     found = report_for(changed(findings=[REPLACED], verification=result(check("association", "fail"))))
     assert found["failed"]
 
@@ -700,7 +700,7 @@ def test_natural_sort_order() -> None:
         "    create role r10",
         "    detach policy p from role r9",
         "    detach policy p from role r10",
-        # In the order of the work, which is first.
+        # Only consecutive changes of the same kind are sorted, because the order of the changes matters.
         "    create role r0",
     ]
 
@@ -773,13 +773,13 @@ def test_many_workloads_show_only_problems_worst_first() -> None:
 
 
 def test_plan_does_not_report_repaired_findings() -> None:
-    """A missing service account must not fail the plan that creates it."""
+    """Ignore a finding about a missing service account if the plan creates the service account."""
     verified = result(check("trust", "pass"), check("service account", "fail", "", "SERVICE_ACCOUNT_MISSING"))
     existing = changed(verification=verified, workloads=[{"namespace": "shop", "service_account": "api"}])
     plan = report_for(existing, KubernetesOutcome(["apply ServiceAccount shop/api"]), check_mode=True)
     assert (plan["failed"], plan["findings"], "checks" in plan["workloads"][0]) == (False, [], False)
     assert not any(line.startswith("WORKLOAD") for line in plan["lines"])
-    # Errors that would stay fail the plan, also where only Kubernetes would change.
+    # Errors that the planned changes do not repair fail the plan, even if it only has changes in Kubernetes.
     unaffected = {
         **existing,
         "verification": {**verified, "findings": [{**ADDON, "code": "ROLE_INLINE_POLICY"}]},
@@ -885,7 +885,7 @@ WARNED = "warnings (pod_identity_fail_on is warning)"
     ],
 )
 def test_warning_is_not_a_failure(severities: dict[str, str], verdict: str) -> None:
-    """The workload passes its checks, and the table shows the warning."""
+    """Do not count a workload with a warning as failed, even if fail_on: warning makes the run fail."""
     rows = [
         build.row(cluster="my-cluster", account=f"app-{index}", checks=[check("trust", "pass")])
         for index in range(3)
@@ -958,12 +958,12 @@ def test_table_fits_the_terminal(rows: list[tuple[str, str, list[str]]]) -> None
         if line == cells[0]:
             line = f"- {waiting.pop(0)}"
         else:
-            # A name is never cut.
+            # Names of workloads are never truncated.
             assert line.split()[0] == cells[0]
         assert len(line.removeprefix("- ")) <= WIDTH
         assert len(line.split()) == len(cells)
         for output, cell in zip(line.split()[1:], cells[1:], strict=True):
-            # A cut cell ends with an ellipsis.
+            # A truncated cell ends with an ellipsis.
             assert output == cell or (
                 output.endswith("…") and len(output) > 6 and cell.startswith(output[:-1])
             )
@@ -993,7 +993,7 @@ def test_columns_are_those_of_the_checks() -> None:
 
 
 def test_workloads_are_in_natural_order() -> None:
-    """s2 is before s10, in the table and below it."""
+    """Sort s2 before s10, in the table and below it."""
     names = ("s10", "s2", "s1", "s02x", "s")
     rows = [
         build.row(name, checks=[check("trust", "fail", "", "TRUST_NOT_USABLE")], cluster="my-cluster")
@@ -1060,7 +1060,7 @@ def verified(draw: Any) -> dict[str, Any]:
 
 @given(given_result=verified(), settings=FACT_SETTINGS)
 def test_failed_facts_fail_the_run(given_result: dict[str, Any], settings: dict[str, Any]) -> None:
-    """The role asserts only these facts."""
+    """Derive the failure from the facts of the verification, because the role asserts only these facts."""
     found = report_for(given_result, **settings)
     facts: dict[str, Any] = {**found["verification"]}
     assert found["failed"] == (not facts.pop("done") or "fail" in facts.values())

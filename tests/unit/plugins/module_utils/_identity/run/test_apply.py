@@ -221,7 +221,7 @@ def test_missing_resource_after_a_lost_response_counts_as_deleted() -> None:
 
 
 def test_replacement_waits_for_any_new_role() -> None:
-    """The old association is already deleted: giving up would leave the workload without one."""
+    """Wait until EKS sees the role, because the old association is already deleted."""
     error = failing("eks:CreatePodIdentityAssociation", "InvalidParameterException", UNKNOWN_ROLE)
     clock = Clock()
     outcome = apply(
@@ -412,7 +412,7 @@ def test_replacement_waits_for_the_deletion() -> None:
 
 
 def test_lost_response_is_not_taken_for_a_conflict() -> None:
-    """The new association may exist already: a retry would only conflict with it."""
+    """Do not retry, because the new association may exist already, and a retry would only conflict with it."""
     error = failing("eks:CreatePodIdentityAssociation", MALFORMED)
     clock = Clock()
     outcome = apply(
@@ -439,7 +439,7 @@ def test_failed_replacement_reports_the_association_in_full() -> None:
 
 
 def test_changes_of_one_target_are_serialized() -> None:
-    """Four threads meet at each request, so each must work on another role."""
+    """Let four threads wait for each other at every request, so that each must work on a different role."""
     together: list[list[str]] = []
     running: list[str] = []
 

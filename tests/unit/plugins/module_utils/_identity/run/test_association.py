@@ -247,7 +247,7 @@ def failed(aws: FakeAws, parameters: AssociationInput = CLEARED) -> AssociationE
 
 
 def test_replacement_reads_the_association_and_proves_the_permission_first() -> None:
-    """EKS authorizes a request before it reads the association, so "already exists" proves the permission."""
+    """Send the create request first: EKS checks the permission before the association, so "already exists" proves it."""
     aws = with_session_policy()
     ensure(aws, CLEARED)
     proof, creation = aws.parameters(CREATE)
@@ -395,7 +395,7 @@ def test_association_with_an_unknown_field_is_not_replaced(
 
 
 def test_association_with_reserved_tags_is_not_replaced() -> None:
-    """Another tool, such as CloudFormation, refers to the association by its ID."""
+    """Keep the association, because another tool such as CloudFormation refers to it by its ID."""
     aws = account()
     stack = "aws:cloudformation:stack-name"
     create_association(aws, "app", "r", **{**WHOLE, "tags": {stack: "mine", "team": "a"}})
@@ -545,7 +545,7 @@ def lose_answers(aws: FakeAws, operation: str, code: str = MALFORMED) -> None:
             OWNED,
             id="update",
         ),
-        # The response to the earlier change of the role arrives.
+        # Only the response to the second request, TagResource, is lost.
         pytest.param(
             "TagResource",
             MALFORMED,
@@ -812,7 +812,7 @@ def test_waits_for_a_new_role() -> None:
     aws.iam.roles["r"]["CreateDate"] = None
     aws.eks.waits["r"] = 4
     assert action(ensure(aws, association_input(), clock=clock)) == "create"
-    # After the first error it reads the role; from the second on it waits.
+    # After the first error the run reads the role, and from the second error on it waits.
     assert clock.pauses == [0.5, 1, 2]
 
 
@@ -890,7 +890,7 @@ def test_invalid_role_arn_is_not_read() -> None:
     ],
 )
 def test_role_age_uses_the_aws_clock(headers: dict[str, str], answer: bool) -> None:
-    """The local clock may be wrong."""
+    """Use the date in the response of AWS, because the local clock may be wrong."""
     aws = account()
     role = aws.iam.GetRole({"RoleName": "r"})
     aws.replace("iam:GetRole", lambda _asked: {**role, "ResponseMetadata": {"HTTPHeaders": headers}})
@@ -981,7 +981,7 @@ def test_reads_back_the_written_association(lag: float, replicas: int) -> None:
 
 @pytest.mark.parametrize("lag", [0.5, 2, 5, 15])
 def test_waits_until_an_existing_association_is_visible(lag: float) -> None:
-    """Like after a run that was killed a moment ago."""
+    """Start as after a killed run: the association exists, but reads do not show it yet."""
     clock = Clock()
     aws = late(clock, lag)
     aws.freeze()

@@ -98,7 +98,7 @@ def test_uses_the_raised_quota_of_the_account() -> None:
 
 @pytest.mark.parametrize(("attached", "limit"), [(10, 11), (9, 10)])
 def test_unreadable_quota_may_have_been_raised(attached: int, limit: int) -> None:
-    """The attached policies prove a minimum for the quota."""
+    """Report the number of attached policies as the quota if it is above the default, because it proves a raised quota."""
     aws = with_foreign_policies(attached)
     aws.fail_on(SUMMARY, classify(SUMMARY, "AccessDenied", "not authorized"))
     (failure,) = run(aws, with_policies("new")).failures
@@ -126,7 +126,7 @@ def test_workload_without_new_policies_succeeds_on_a_full_role() -> None:
 
 
 def test_existing_role_has_a_quota_too() -> None:
-    """Existing roles are never purged, so the remedy does not mention it."""
+    """Apply the quota to an existing role. The remedy must not suggest purge_policies, which does not affect such a role."""
     aws = with_foreign_policies(9)
     existing = workload("web", role={"arn": ROLE_ARN, "extend_trust": True}, policies=[policy("new")])
     (failure,) = run(aws, desired(existing)).failures

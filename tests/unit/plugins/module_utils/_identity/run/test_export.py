@@ -246,7 +246,7 @@ def test_export_only_reads() -> None:
 
 
 def release(aws: FakeAws, by_hand: list[bool]) -> None:
-    """Remove the marks of some resources, as if somebody else had created them."""
+    """Remove the tags of some resources, as if a person had created them by hand."""
     resources: list[dict[str, Any]] = [
         *aws.iam.roles.values(),
         *aws.iam.policies.values(),
@@ -283,7 +283,7 @@ def test_exported_list_changes_nothing_until_it_is_adopted(
 
 
 def test_300_associations_of_mixed_origin() -> None:
-    """Adopt an exported estate, then remove one workload: nothing else changes."""
+    """Adopt an exported list, and then remove one workload. The other workloads do not change."""
     aws = with_managed_policy()
     managed = [
         workload(f"managed-{n}", role={"name": f"role-{n % 50}"}, policies=[policy(f"p{n % 50}")])

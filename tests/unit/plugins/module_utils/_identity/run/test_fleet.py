@@ -83,7 +83,7 @@ def of_clusters(spec: Desired, *clusters: str) -> Desired:
 
 
 def spread(spec: Desired, places: Sequence[str]) -> Desired:
-    """Assign each workload to the first, the second or both clusters; the first cluster's workloads lead."""
+    """Assign each workload to the first, the second or both clusters. The workloads of the first cluster come first."""
     pairs = list(zip(spec.workloads, places, strict=False))
     first = [workload for workload, place in pairs if place != "second"]
     second = [
@@ -131,7 +131,7 @@ def test_shared_role_is_written_once_with_all_grants() -> None:
 
 
 def test_workload_in_a_terminating_namespace_fails_alone() -> None:
-    """A namespace is being deleted in one of two clusters that both have it."""
+    """Fail only the workload in the terminating namespace, and not the same workload in another cluster."""
     aws, spec = FakeAws(), in_both_clusters(workload(role=ROLE), workload("web", "leaving", role=ROLE))
     key = WorkloadKey(OTHER_CLUSTER, "leaving", "web")
     going = Finding(Code.NAMESPACE_GOING, "namespace leaving is being deleted.", "Remove the workload.", key)
@@ -383,7 +383,7 @@ def test_invalid_input_skips_only_its_cluster() -> None:
 def test_mismatched_api_server_requires_confirmation(
     changes: bool, required: bool, left_out: bool, report: tuple[str, str] | None
 ) -> None:
-    """A verification reports the unknown checks."""
+    """Leave the cluster out of a change unless the user has confirmed the API server. Verify it with a finding."""
     aws = FakeAws()
     data = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nQ0VSVA==\n-----END CERTIFICATE-----\n").decode()
     aws.eks.details = {"endpoint": "https://abc.eks.amazonaws.com", "certificateAuthority": {"data": data}}
@@ -547,7 +547,7 @@ def test_teardown_keeps_resources_of_an_unreadable_cluster() -> None:
 
 @pytest.mark.parametrize("scope", ["workload", "account", "none"])
 def test_keeps_resources_of_a_failed_cluster(scope: str) -> None:
-    """Its workloads are unknown, and ``force`` applies to the clusters of the run only."""
+    """Keep them even with ``force``, which applies only to clusters that the run has read."""
     aws = FakeAws()
     extra = policy("extra", "kms:Decrypt")
     wide = in_both_clusters(workload(role=ROLE, policies=[policy(), extra]), trust_scope=scope)
@@ -673,7 +673,7 @@ def test_one_run_equals_runs_per_cluster(
 
 
 def test_full_trust_policy_converges_in_one_run() -> None:
-    """Four namespaces in two clusters have users outside the run, which lists two workloads in two of them."""
+    """Converge with users outside the run in four namespaces of two clusters, which fill the trust policy."""
 
     def listed_workloads(scope: str, *keys: tuple[str, str]) -> Desired:
         rows = (workload(name, namespace, role=ROLE, policies=None) for namespace, name in keys)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Replacements exist before removals, after any failure and any early end of a run."""
+"""A run creates replacements before it removes permissions, even if a request fails or the run ends early."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ def default_document(aws: FakeAws, arn: str) -> Any:
 def unlisted_changes(aws: FakeAws, spec: Desired, documents: Mapping[str, Any]) -> set[str]:
     """Return the ARNs of attached policies that have another document and that no user of their role lists.
 
-    A role can keep such a policy, for example because its users cannot be listed. It then grants what the
-    other lists of the policy say, so nothing in it is promised to the users of this role.
+    A role can keep such a policy, for example because its users cannot be listed. Other lists then decide about the
+    document of the policy, so its permissions are not guaranteed to the users of this role.
     """
     listed: set[tuple[str, str]] = {
         (workload.role.name, policy_arn(listed_policy.name))
@@ -240,8 +240,8 @@ def spread(spec: Desired, elsewhere: Sequence[bool]) -> Desired:
 def disturb(initial: Desired, spec: Desired, purge: bool, listed_only: bool = False) -> None:
     """Fail one request at a time, and lose one write at a time.
 
-    After any request, where a run may be killed, every workload has the actions that both the old and
-    the desired state allow; with ``listed_only``, those that its own policies list.
+    After any request, where a run may be killed, every workload has the actions that both the old and the desired
+    state allow. With ``listed_only``, this is only guaranteed for the actions in its own policies.
     """
     aws = Watched()
     _attempt(aws, initial, purge=False)
@@ -311,7 +311,7 @@ def test_moved_statements_are_never_lost(initial: Desired, spec: Desired, purge:
 def test_run_over_several_clusters_never_loses_permissions(
     initial: Desired, spec: Desired, places: list[bool]
 ) -> None:
-    """A failed request also makes one of the clusters unreadable."""
+    """Fail requests of a run over two clusters. A failed request can also make one of the clusters unreadable."""
     disturb(spread(initial, places), spread(spec, places), purge=False, listed_only=True)
 
 
@@ -479,7 +479,7 @@ def test_trust_policies_widen_before_they_narrow() -> None:
 
 
 def test_interim_trust_policy_keeps_other_grants() -> None:
-    """A wider managed grant may be removed later; then only their own grant is left."""
+    """Keep the separate grants of other workloads: a wider grant that includes them may be removed later."""
     aws = FakeAws()
     run(aws, desired(workload("one"), workload("two"), workload("unlisted")))
     spec = desired(workload("one"), workload("two", role={"name": "other"}), trust_scope="namespace")
@@ -553,7 +553,7 @@ def test_swap_on_a_full_role_is_one_change() -> None:
 
 
 def test_swap_proves_both_attachments_before_the_detachment() -> None:
-    """IAM authorizes a request before it counts: a quota error proves the permission."""
+    """Send two attachments before the detachment: IAM checks the permission before the quota, so a quota error proves it."""
     aws, spec = full_role("a-new", "z-new")
     run(aws, spec)
     assert attachments(aws) == [
@@ -592,7 +592,7 @@ def test_denied_attachment_stops_at_the_first_swap() -> None:
 
 
 def test_policy_without_permission_to_attach_is_not_detached() -> None:
-    """The permission to attach may depend on the policy (iam:PolicyARN)."""
+    """Keep a policy that the run could not attach again: the permission may depend on the policy (iam:PolicyARN)."""
     aws, spec = full_role("new")
     initial = attached(aws)
     aws.fail_on("iam:AttachRolePolicy", FULL, DENIED)
@@ -675,7 +675,7 @@ def test_concurrent_attachment_is_reported_with_the_missing_policy() -> None:
 
 
 def test_swap_on_a_role_with_room_attaches_before_the_detachment() -> None:
-    """The account's quota may be higher: then the proof attaches the policy."""
+    """Raise the quota of the account, so that the proof of the permission already attaches the new policy."""
     aws, spec = full_role("new")
     attach = aws.iam.AttachRolePolicy
 
@@ -712,7 +712,7 @@ def test_swap_of_a_detached_policy_attaches_its_replacement() -> None:
 
 
 def test_concurrently_filled_role_is_planned_again() -> None:
-    """The first plan attaches into free room; the second plan needs a swap."""
+    """Fill the role during the run. The first plan only attaches a policy, and the second plan must detach another one before."""
     aws = FakeAws()
     run(aws, desired(workload(policies=LISTED[:9])))
     arn = create_policy(aws, "foreign")
@@ -781,7 +781,7 @@ SWAPPED = [*THREE, *(f"p{number}" for number in range(3, 10))]
 
 
 def missing(state: tuple[Any, ...]) -> int:
-    """Return how many of the three pairs have neither policy attached."""
+    """Return for how many of the three replacements both the old and the new policy are missing."""
     present = set(state[0]["my-role"]["attached"])
     return sum(
         present.isdisjoint((policy_arn(f"p{number}"), policy_arn(name))) for number, name in enumerate(THREE)

@@ -25,7 +25,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 
 FEW, FACTOR = 40, 4
-# Four times as many workloads take up to four times as many calls; nested loops take more.
+# The maximum factor of calls for FACTOR times as many workloads. A linear run has about FACTOR, a nested loop its square.
 MOST = 6
 BOTH, READ = ("s3:GetObject", "s3:PutObject"), ("s3:GetObject",)
 
@@ -84,7 +84,7 @@ def associations_unread(aws: FakeAws) -> None:
 
 FIRST = {"actions": BOTH}
 SCENES: dict[str, tuple[dict[str, Any] | None, Callable[[FakeAws], None], dict[str, Any]]] = {
-    # The initial state, a fault of AWS, and the run.
+    # The workloads of an earlier run or None, a fault of AWS, and the measured run.
     "create": (None, no_fault, FIRST),
     "create, in check mode": (None, no_fault, {**FIRST, "check_mode": True}),
     "no change": (FIRST, no_fault, FIRST),

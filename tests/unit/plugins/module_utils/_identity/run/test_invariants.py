@@ -147,7 +147,7 @@ def test_check_mode_predicts_the_verification(
         ]
 
     def comparable(found: object) -> str:
-        """Remove association IDs, which EKS sets, and other users of a role, because a plan reads more of them."""
+        """Remove association IDs, which EKS sets, and the names of other users of a role, of which a plan reads more."""
         return re.sub(r"a-\d{17}| The role [^']*? which may need the policy\.", "", repr(found))
 
     predicted = remaining(check_mode=True)
@@ -175,7 +175,7 @@ def test_desired_state_passes_verification_or_fails(aws: FakeAws, spec: Desired)
             # An adopted role keeps its other statements and policies.
             codes = {found.code for found in verified.findings}
             expected = {"warning"} if FOREIGN & codes else set()
-            # A document still allows too much while its second step waits for a workload that failed.
+            # The step that revokes permissions waits for a workload that failed, so the document still allows too much.
             if Code.POLICY_CONTENTS_DIFFER in codes and waiting:
                 expected.add("fail")
             # An adopted association keeps its other settings, which are an error if they widen access.
@@ -235,7 +235,8 @@ def test_rerun_after_any_failure_converges(
         else []
     )
     rerun = run(aws, spec, state)
-    # The first of two steps may be done; the second one then waits for a workload that did not move.
+    # The disturbed run may have granted permissions in a first step. The step that revokes the old ones then waits for a workload
+    # that still needs them.
     left_out = {key for failure in smooth.failures for key in failure.workloads}
     waiting = [
         failure

@@ -228,7 +228,7 @@ def test_policy_is_detached_from_a_role_with_listed_users_only(scope: str) -> No
 
 
 def test_user_without_a_grant_keeps_the_policies() -> None:
-    """The run reads its association because the trust policy requires a look at other users."""
+    """Keep the policies for a workload that has an association with the role but no grant in the trust policy."""
     aws = FakeAws()
     run(aws, single("a", "cluster", policies=("old",)))
     create_association(aws, "b", "shared", disableSessionTags=True)
@@ -238,7 +238,7 @@ def test_user_without_a_grant_keeps_the_policies() -> None:
 
 
 def test_verification_names_the_users_of_another_list() -> None:
-    """Advice to detach the policy, as for a role without other users, would remove their access."""
+    """Name the other users of the role, because a detachment of the policy would remove their access."""
     aws = FakeAws()
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
     role = {"name": "shared", "trust_scope": "cluster"}
@@ -301,7 +301,7 @@ def test_reads_no_association_without_removals(scope: str) -> None:
     aws = FakeAws()
     crowd(aws)
     run(aws, single("a", scope))
-    # The first page of the cluster has the workload of the run; it is described, and ten that are not listed.
+    # The run lists one page. It describes the association of the workload, and ten associations that are not in the list.
     same = requests(aws, single("a", scope))
     assert (same["eks:ListPodIdentityAssociations"], same["eks:DescribePodIdentityAssociation"]) == (1, 11)
     aws = FakeAws()
@@ -486,7 +486,7 @@ def test_manual_statement_is_replaced_by_one_per_user() -> None:
 
 
 def test_user_keeps_its_statement_while_the_role_is_quarantined() -> None:
-    """A temporary Deny blocks all users; a user without a statement would remain blocked."""
+    """Keep the statements of all users while a temporary Deny blocks the role, so that they have access after its removal."""
     aws = FakeAws()
     run(aws, single("a", "cluster"))
     run(aws, single("b", "cluster"))
@@ -515,7 +515,7 @@ def test_user_in_another_cluster_of_the_run_keeps_a_statement_by_force() -> None
 
 
 def test_concurrent_association_gets_its_statement_back() -> None:
-    """Another workload that only the wide statement trusts is created between the read and the write."""
+    """Create an association between the read and the write of the trust policy, when only the wide statement allows it."""
     aws = FakeAws()
     run(aws, single("a", "cluster"))
     aws.before_request("iam:UpdateAssumeRolePolicy", lambda: create_association(aws, "late", "shared"))
@@ -680,7 +680,7 @@ def test_purge_detaches_the_policy_with_the_last_user() -> None:
 
 
 def test_purge_keeps_the_policy_of_another_user() -> None:
-    """A purge does not delete the unmanaged association."""
+    """Keep the policy for a workload with an unmanaged association, which a purge does not delete."""
     aws = FakeAws()
     spec = single("a", "cluster")
     run(aws, spec)
@@ -711,7 +711,7 @@ def test_verification_reports_the_findings_of_the_run() -> None:
 
 
 def test_grant_lost_during_the_run_is_restored() -> None:
-    """Another run writes an older trust policy after this run's read and before its end."""
+    """Overwrite the trust policy with an older one after the run has read it, as a concurrent run could."""
     aws = FakeAws()
     run(aws, single("b"))
     run(aws, single("c"))

@@ -114,7 +114,7 @@ def request_number(aws: LateAws, name: str, spec: Desired) -> int:
 
 @pytest.mark.parametrize("lag", LAGS)
 def test_rerun_waits_for_the_changes_of_the_first_run(lag: float) -> None:
-    """The first run was killed at its end, before it waited for its changes to be visible."""
+    """Start a second run while the changes of the first run are not yet visible, as after a kill at the end of the first run."""
     clock = Clock()
     aws = LateAws(clock, lag)
     spec = several("s3:GetObject")
@@ -156,7 +156,7 @@ def test_invisible_changes_are_unknown() -> None:
 def test_verification_retries_reads_of_a_new_role_only(
     verb: str,
 ) -> None:
-    """One operation of the verification reads a replica that does not have the role yet."""
+    """Report the role as missing to one operation, as a replica would that does not have the role yet."""
     clock = Clock()
     aws = LateAws(clock, 0)
     aws.replace("eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE"}})

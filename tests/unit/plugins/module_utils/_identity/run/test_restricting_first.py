@@ -42,7 +42,7 @@ DENIED = classify("test:Injected", "AccessDenied", "not authorized")
 ACTIONS = ("s3:GetObject", "sqs:SendMessage", "kms:Decrypt")
 POLICIES = ("one", "two", "three")
 ROLES = ("blue", "green")
-# Permissions: service account and action.
+# Permissions, as pairs of service account and action.
 Access = set[tuple[str, str]]
 Actions = frozenset[str]
 # Permissions boundaries that the account has, the widest first.
@@ -274,7 +274,7 @@ def test_restrictions_precede_grants(pair: tuple[State, State]) -> None:
     disturb(old.desired(), new.desired())
 
 
-# Found by a random test: a Deny goes, an Allow and a session policy too, and the removal of the Allow fails.
+# Found by a random test: the new state lacks a Deny, an Allow and a session policy, and the removal of the Allow fails.
 LIFTED_DENY = tuple(
     State(
         {"app": "blue", "web": "blue"},
@@ -405,7 +405,7 @@ def test_failed_restriction_blocks_the_grant(
 
 
 def test_grant_waits_for_the_narrower_trust_policy() -> None:
-    """One workload leaves the role, whose trust policy becomes narrower before a policy is attached."""
+    """Narrow the trust policy for a workload that leaves the role, before another policy is attached to the role."""
     aws = Ceiling()
     service_accounts = ("app", "web")
     run(aws, shared_role_state(names=service_accounts))
@@ -505,7 +505,7 @@ def test_failed_removal_of_a_grant_keeps_the_restriction(
 
 
 def test_unplanned_restriction_blocks_the_grant() -> None:
-    """The denying policy cannot be created, because an unmanaged policy has its name."""
+    """Skip the grant if the policy with the Deny cannot be created, because an unmanaged policy has its name."""
     aws = Ceiling()
     run(aws, shared_role_state())
     create_policy(aws, "zero", "s3:GetObject")

@@ -45,7 +45,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 DENIED = classify("test:Injected", "AccessDenied", "not authorized")
 SERVICE = "pods.eks.amazonaws.com"
 ROLE = role_arn("my-role")
-# Handwritten: other order of keys, single values without lists.
+# A statement as a person writes it: the keys have another order, and single values are not in lists.
 QUARANTINE = {
     "Action": "sts:*",
     "Principal": {"Service": SERVICE},
@@ -200,7 +200,7 @@ def test_verification_reports_the_deny_and_its_effect(
 
 
 def test_two_denies_of_all_sessions_are_errors() -> None:
-    """Both depend on the Pod name, and together they deny every name."""
+    """Combine two Deny statements with conditions on the Pod name, which together deny every name."""
     spec = desired(workload("app"))
     other = {
         "Sid": "Others",
@@ -258,7 +258,7 @@ def block_deletion(aws: FakeAws) -> None:
 
 
 def test_kept_role_without_users_is_closed_and_keeps_the_deny() -> None:
-    """The closing statement names the cluster, so that a later purge knows the role."""
+    """Replace the grants by a Deny with the name of the cluster, by which a later purge finds the role."""
     spec = desired(workload("app"))
     aws = restricted(spec, QUARANTINE)
     block_deletion(aws)
@@ -322,7 +322,7 @@ def test_whole_trust_policy_needs_force_to_remove_a_deny() -> None:
 
 
 def test_deny_of_the_whole_trust_policy_is_managed() -> None:
-    """Its form does not matter; a Deny removed from the document later counts as unmanaged."""
+    """Accept any form of the statement. After its removal from role.trust_policy, it counts as unmanaged."""
     spec = with_document(OF_ONE_NAMESPACE)
     aws = FakeAws()
     run(aws, spec)
@@ -338,7 +338,7 @@ def test_deny_of_the_whole_trust_policy_is_managed() -> None:
 
 
 def test_deny_with_a_duplicate_sid_loses_the_sid() -> None:
-    """IAM accepts each Sid once."""
+    """Remove the Sid of the unmanaged statement, because a managed statement has the same Sid and IAM requires unique ones."""
     aws = restricted(with_document(), {**QUARANTINE, "Sid": "Pods"})
     run(aws, with_document({**OF_ONE_NAMESPACE, "Sid": "Batch"}))
     statements = [statement for statement in denies(aws) if statement.get("Sid") != "Batch"]
@@ -377,7 +377,7 @@ def test_merge_keeps_a_concurrent_deny() -> None:
 
 
 def test_managed_statement_changed_to_a_deny_is_kept() -> None:
-    """IAM accepts each Sid once, and the statement for the workload has that Sid."""
+    """Keep the Deny without its Sid: the new statement for the workload has the same Sid, and IAM requires unique ones."""
     spec = desired(workload("app"))
     aws = restricted(spec)
     trust = json.loads(aws.iam.roles["my-role"]["trust"])

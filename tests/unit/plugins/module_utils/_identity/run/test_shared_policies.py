@@ -69,7 +69,7 @@ def test_alternating_lists_converge(cluster: str, role: str, scope: str | None, 
 
 @pytest.mark.parametrize("scope", ["account", "none"])
 def test_document_is_kept_for_its_cluster_with_a_role_of_every_cluster(scope: str) -> None:
-    """The users of such a role cannot be listed, but the policy's tag names one of them."""
+    """Keep the document of the list that created the policy. The users of the role are unknown, but a tag names that cluster."""
     aws = FakeAws()
     first = single("one", "s3:GetObject", CLUSTER, "both", trust_scope=scope)
     second = single("two", "s3:PutObject", OTHER_CLUSTER, "both", trust_scope=scope)

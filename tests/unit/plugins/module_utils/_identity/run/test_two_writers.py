@@ -256,7 +256,7 @@ def test_slow_writer_reports_the_restored_workload() -> None:
 
 
 def test_slow_writer_does_not_restore_earlier_removals() -> None:
-    """A grant that was removed before this run is not restored, even with an association."""
+    """Restore no grant that was removed before the run, even if the workload has an association."""
     aws = shared_account()
     create_association(aws, "quarantined", "shared")
     simulate(aws, [(converging("slow"), "present")], [1000.0], 1, [{"UpdateAssumeRolePolicy": [8.0]}])

@@ -72,7 +72,7 @@ def test_association_of_the_addon_passes() -> None:
             {"ownerArn": owner("aws-efs-csi-driver")},
             f"{SUBJECT} belongs to {owner('aws-efs-csi-driver')}, and add-on {DRIVER} cannot take it over.",
         ),
-        # The name is a part of another name.
+        # The name of the add-on is a prefix of another add-on's name.
         (
             {"ownerArn": owner(f"{DRIVER}-2")},
             f"{SUBJECT} belongs to {owner(f'{DRIVER}-2')}, and add-on {DRIVER} cannot take it over.",

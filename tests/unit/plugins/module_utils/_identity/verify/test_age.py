@@ -63,7 +63,7 @@ READS = VerificationReads({CLUSTER: Agent("ACTIVE", "v1.3.8-eksbuild.2")})
 
 
 def made(role: timedelta | None = None, association: timedelta | None = None) -> FakeAws:
-    """Build two workloads, one of them with a role or association of this age."""
+    """Return an account with two workloads, and set the age of the role or the association of the first one."""
     aws = FakeAws()
     run(aws, WANTED)
     for item in aws.iam.roles.values():
@@ -140,7 +140,7 @@ YOUNG = {"role": timedelta(seconds=40), "association": timedelta(seconds=40)}
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS)
 def test_missing_part_of_a_young_workload_is_unknown(fault: Callable[[FakeAws], None], code: str) -> None:
-    """The finding keeps its code and severity, so the check does not pass."""
+    """Change the status of the check to unknown, but keep the code and the severity of its finding."""
     aws = made(**YOUNG)
     fault(aws)
     app, web = verified(aws)
@@ -163,14 +163,14 @@ def test_missing_part_of_a_young_workload_is_unknown(fault: Callable[[FakeAws], 
     ],
 )
 def test_workload_is_young_for_five_minutes(age: timedelta, status: str) -> None:
-    """A resource with a later date than the clock has the minimum age."""
+    """Report failures of a workload as unknown for five minutes. A date in the future counts as an age of zero."""
     aws = made(association=age)
     delete_role(aws)
     assert statuses(verified(aws)[0])["trust"] == status
 
 
 def test_aws_managed_policy_does_not_count_as_change() -> None:
-    """AWS changes its managed policies at any time."""
+    """Ignore the date of an AWS managed policy, which AWS may change at any time."""
     arn = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
     moment = (NOW - timedelta(seconds=40)).isoformat()
     observed = look(made())
@@ -229,7 +229,7 @@ EXPLAINED = {
     Code.TRUST_WIDER_THAN_ASKED,
 }
 NOT_EXPLAINED = {
-    # No run repairs these, so an age does not explain them.
+    # A run does not repair these, so they are not the result of a recent change.
     Code.ASSOCIATION_SETTINGS_EXTRA,
     Code.POLICY_DESCRIPTION_DIFFERS,
     Code.ROLE_INLINE_POLICY,
@@ -246,12 +246,12 @@ NOT_EXPLAINED = {
     Code.PERMISSION_TAKEN_AWAY,
     Code.TARGET_ROLE_NOT_ALLOWED,
     Code.TRUST_CONDITIONAL,
-    # The cluster's.
+    # These concern the cluster, not a workload.
     Code.AGENT_ADDON_DEGRADED,
     Code.AGENT_ADDON_MISSING,
     Code.AGENT_ADDON_WITH_AUTO_MODE,
     Code.CLUSTER_PLATFORM_TOO_OLD,
-    # Not read at all.
+    # The resource could not be read, so its age is unknown.
     Code.NOT_READABLE,
     Code.TARGET_ROLE_NOT_READABLE,
 }
@@ -267,12 +267,12 @@ def test_every_code_is_classified_by_age() -> None:
 @pytest.mark.parametrize("code", sorted(EXPLAINED | NOT_EXPLAINED))
 @pytest.mark.parametrize("severity", ["error", "warning", "info"])
 def test_late_read_codes_become_unknown(code: Code, severity: Severity) -> None:
-    """A failure becomes unknown; another status is kept, with the same text about the age."""
+    """Change a failed check to unknown, and keep any other status. All findings get the same text about the age."""
     finding = Finding(code, "it is so.", "Apply the workload.", key(), raised_as=severity)
     observed = look(made(**YOUNG))
     found = [Verified(WANTED.workloads[0], (conclude("trust", finding),))]
     ((check,),) = [subject.checks for subject in consider_age(found, observed)]
-    # Its error is a policy that administers the account, which no run attached.
+    # With severity error, POLICY_ATTACHED_EXTRA is about a policy that administers the account, which no run attaches.
     explained = code in EXPLAINED and (code, severity) != (Code.POLICY_ATTACHED_EXTRA, "error")
     status = {"error": "fail", "warning": "warning", "info": "pass"}[severity]
     assert check.status == ("unknown" if explained and severity == "error" else status)
@@ -290,7 +290,7 @@ def test_late_read_codes_become_unknown(code: Code, severity: Severity) -> None:
     ("cause", "status"), [(Code.ROLE_MISSING, "unknown"), (Code.PERMISSION_DENIED, "fail")]
 )
 def test_consequence_is_unknown_with_its_cause(cause: Code, status: str) -> None:
-    """A warning that the age explains is not the cause of another failed check."""
+    """Change a check that failed because of another one to unknown only if its cause is unknown. A warning is not a cause."""
     first = conclude("trust", Finding(cause, "it is so.", "Mend it.", key()))
     warned = conclude("contents", Finding(Code.POLICY_SETTINGS_DIFFER, "it is so.", "Mend it.", key()))
     found = [Verified(WANTED.workloads[0], (first, warned, Check("attachment", "fail")))]
@@ -309,7 +309,7 @@ def test_failure_without_age_remains() -> None:
 
 
 def test_age_does_not_explain_role_of_another_account() -> None:
-    """The account is part of the configured ARN; a young role with that name is unrelated."""
+    """Keep the failure for a role ARN of another account, although a new role of this account has the same name."""
     config = desired(workload(role={"arn": "arn:aws:iam::444455556666:role/my-role"}))
     observed = look(made(role=timedelta(seconds=40)))
     (app,) = consider_age(verify(config, observed, READS), observed)
@@ -339,7 +339,7 @@ def removed(aws: FakeAws, config: Desired = WANTED) -> list[tuple[str, str, str,
 
 
 def test_teardown_reports_possibly_invisible_resources() -> None:
-    """After a killed run the association is visible, but not the resources that it needs."""
+    """Report resources that may exist although reads do not show them, as after a killed run."""
     aws = made(association=timedelta(seconds=10))
     delete_role(aws)
     delete_policy_alone(aws)
@@ -389,7 +389,7 @@ SHARED = (workload(), workload("web"))
 
 @pytest.mark.parametrize("workloads", [SHARED, SHARED[:1]], ids=["all", "removed ones"])
 def test_second_teardown_has_no_age_finding(workloads: tuple[dict[str, Any], ...]) -> None:
-    """The young role serves another workload, and does not allow the removed one."""
+    """Report nothing about a new role that another workload uses, and that does not allow the removed workload."""
     aws = FakeAws()
     run(aws, desired(*SHARED))
     aws.iam.roles["my-role"]["CreateDate"] = NOW
@@ -412,7 +412,7 @@ def test_second_teardown_has_no_age_finding(workloads: tuple[dict[str, Any], ...
     ],
 )
 def test_wide_trust_statement_keeps_age_finding(role: dict[str, Any]) -> None:
-    """The statement still allows the removed workload, so it does not prove an earlier teardown."""
+    """Keep the finding: a statement that still allows the removed workload does not prove an earlier teardown."""
     aws = FakeAws()
     config = desired(workload(role=role), workload("web", role=role))
     run(aws, config)
@@ -444,7 +444,10 @@ def _unmark(aws: FakeAws, name: str) -> None:
 def test_young_policy_of_another_role_has_no_age_finding(
     holder: str, seen: str | None, doubted: list[str]
 ) -> None:
-    """``seen`` is the role whose trust policy my-role has; None if my-role does not exist."""
+    """Test a new policy that is attached to the role ``holder``.
+
+    ``seen`` is the role from which my-role has its trust policy, or None if my-role does not exist.
+    """
     observed = look(made())
     arn = policy_arn("my-policy")
     policy = observed.policies[arn]
@@ -464,7 +467,7 @@ def test_young_policy_of_another_role_has_no_age_finding(
 
 
 def test_local_clock_is_not_used() -> None:
-    """Only the date of the response counts."""
+    """Calculate ages from the date in the response of AWS, and not from the local clock."""
     aws = made(**YOUNG)
     caller = {"Account": ACCOUNT, "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session"}
     headers = {"date": "Wed, 25 Nov 2026 12:00:00 GMT"}

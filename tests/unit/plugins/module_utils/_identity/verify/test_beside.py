@@ -224,7 +224,7 @@ BY_ARN = desired(workload("app", role={"arn": role_arn("my-role")}, policies=Non
 
 
 def read_and_verified(aws: FakeAws, config: Desired) -> list[Verified]:
-    """Return the observed state with the reads of a verification."""
+    """Read the account as a verification does, and return the verified workloads."""
     aws.replace(
         "eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}}
     )

@@ -57,7 +57,7 @@ def linted(action: str, resource: Any, with_catalogue: bool, **more: Any) -> lis
         **more,
     }
     lints = lint_workloads(parse_workloads([workload], "c"), load_catalogue() if with_catalogue else None)
-    # Without it, that is reported as well.
+    # Ignore the finding that the catalogue is missing.
     found = [finding for finding in lints.findings if finding.code != "PERMISSION_NAMES_NOT_CHECKED"]
     return [finding.message for finding in found]
 

@@ -53,7 +53,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 TARGET = role_arn("target")
 OBJECT = "arn:aws:s3:::bucket/key"
-# It does not allow any action of AWS STS.
+# This session policy does not allow any action of AWS STS.
 SESSION = document("s3:GetObject", resource="arn:aws:s3:::bucket/*")
 ASSUMING = ("sts:AssumeRole", "sts:TagSession")
 

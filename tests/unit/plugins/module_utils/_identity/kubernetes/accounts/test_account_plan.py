@@ -402,7 +402,7 @@ def test_unmanaged_service_account_is_released_after_aws_removal() -> None:
 
 
 def test_unowned_association_keeps_service_account() -> None:
-    """ROLE_STILL_USED concerns the role alone, so the service account is deleted."""
+    """Keep service accounts whose association is kept. With ROLE_STILL_USED, only the role is kept."""
     accounts = {
         **account("app", labels=MANAGED),
         **account("kept", labels=MANAGED),
@@ -622,7 +622,7 @@ def test_preflight_plan_by_state(
     assert isinstance(preflight, Preflight)
     assert describe_plan(preflight.plan, removes=False) == lines
     assert len(preflight.plan.problems) == problems
-    # Later steps only get the workloads' own service accounts and namespaces.
+    # The preflight passes on the service accounts and namespaces of the workloads only.
     assert (list(preflight.accounts), preflight.namespaces) == ([build.KEY], {"shop"})
 
 

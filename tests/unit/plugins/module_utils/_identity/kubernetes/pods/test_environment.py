@@ -179,7 +179,7 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
         (injected_container(AWS_SECRET_ACCESS_KEY="b", AWS_PROFILE=""), "agent", ""),
         (plain_container(), "none", ""),
         (plain_container(AWS_REGION="eu-west-1"), "none", ""),
-        # Keys, with a value or from another source.
+        # Access keys as plain values, or from a Secret.
         (injected_container(**KEYS), "other", f"{BOTH_KEYS}, which SDKs prefer"),
         (injected_container(*secret_key(*KEYS)), "other", f"{BOTH_KEYS}, which SDKs prefer"),
         (plain_container(**KEYS), "other", f"{BOTH_KEYS}, which SDKs prefer"),
@@ -230,7 +230,7 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
             "a volume at /home/app/.aws, whose contents decide",
         ),
         (build.container(volumeMounts=[build.MOUNT, {"name": "a", "mountPath": "/x/.awsome"}]), "agent", ""),
-        # A container provider of the container itself.
+        # A container credential provider other than the agent.
         (plain_container(**{URI: "http://127.0.0.1:9911/"}), "other", f"its own {URI}, {NOT_THE_AGENT}"),
         (plain_container(**{URI: ""}), "other", f"its own {URI}, {NOT_THE_AGENT}"),
         (plain_container(**{FILE: build.TOKEN}), "other", f"its own {FILE}, {NOT_THE_AGENT}"),

@@ -44,7 +44,8 @@ REPLICA_SET = build.replica_set()
 class Case:
     """A state of the cluster.
 
-    ``checks`` has "status detail" of agent and pods; ``finding`` has code, severity, message and remedy.
+    ``checks`` has the text "status detail" of the check of the agent and of the check of the Pods.
+    ``finding`` has code, severity, message and remedy.
     """
 
     name: str
@@ -879,7 +880,7 @@ def test_findings_contain_no_values_of_variables() -> None:
 
 
 def test_agent_check_depends_on_node_of_pod() -> None:
-    """The agent is not ready on one of two nodes, and a Pod of one workload runs there."""
+    """Run the Pod of one of two workloads on a node on which the agent is not ready."""
     workloads = build.verification(build.row("api"), build.row("web")).workloads
     keys = [workload.key for workload in workloads]
     pods = [build.pod(account="api", node="bad"), build.pod(account="web")]

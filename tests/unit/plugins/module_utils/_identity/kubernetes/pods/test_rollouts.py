@@ -89,7 +89,7 @@ STALE = build.pod(created=build.BEFORE, injected=False)
 def test_deployment_is_not_restarted_for_unselected_pods(
     deployments: list[dict[str, Any]],
 ) -> None:
-    """Without the ReplicaSet, the owner is derived from the names of its Pods."""
+    """Require that the Deployment selects the Pods, because without the ReplicaSet it is found only by their names."""
     plan = restarts([STALE], replica_sets=[], deployments=deployments)
     assert (plan.names, plan.unmanaged) == ([], ["shop/web-6d5f7c9b8-x2x4z"])
 
@@ -101,7 +101,7 @@ def test_deployment_is_restarted_for_selected_pods() -> None:
 
 
 def test_stale_pods_of_current_template_are_restarted_during_rollout() -> None:
-    """The rollout began before the association."""
+    """Restart Pods of a rollout in progress that began before the association was created."""
     pods = [
         build.pod(
             "web-new-a",

@@ -429,7 +429,7 @@ def test_old_association_needs_one_probe() -> None:
 
 
 def test_young_association_needs_three_successes_in_a_row() -> None:
-    """A cluster has several API servers, which learn of an association at different times."""
+    """Require three successes, because the API servers of a cluster learn of an association at different times."""
     run, cluster, clock = probe_run(
         [MISSING, INJECTED, INJECTED, MISSING, INJECTED], build.row(association_created_at=YOUNG)
     )
@@ -467,8 +467,8 @@ def test_too_few_successes_are_unknown() -> None:
     assert injection_checks(run) == [("unknown", "")]
     (finding,) = run.outcome.findings
     assert finding.message == (
-        "a Pod that starts now under service account api got EKS Pod Identity in 2 of 3 dry runs in a row, but "
-        "that is needed to prove that all API servers of the cluster know the new association."
+        "a Pod that starts now under service account api got EKS Pod Identity in 2 dry runs in a row, but 3 in a row are "
+        "needed to prove that all API servers of the cluster know the new association."
     )
 
 

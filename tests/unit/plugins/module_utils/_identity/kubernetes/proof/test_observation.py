@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Observation of young associations: dry runs go on for a minimum time, because the injection may work only at times."""
+"""Observation of young associations: dry runs continue for a minimum time, because at first not every request is injected."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def dry_run(name: str, injected: bool) -> DryRun:
 
 
 def trials(name: str, results: str | Sequence[DryRun]) -> list[DryRun]:
-    """Return a dry run for each letter: "+" has the injection, "-" has not. The last one repeats."""
+    """Return a dry run for each character of ``results``: injected for "+", not injected for "-"."""
     return [dry_run(name, result == "+") if isinstance(result, str) else result for result in results]
 
 

@@ -260,7 +260,7 @@ def test_proof_job_is_restricted_bounded_and_managed() -> None:
     assert {"name": "AWS_REGION", "value": "us-west-2"} in container["env"]
     assert set(container["resources"]) == {"requests", "limits"}
     assert (spec["serviceAccountName"], spec["restartPolicy"]) == ("api", "Never")
-    # Its deadline is later than the last look, as it takes the Pod along with the reason.
+    # The deadline must be later than the last read, because it deletes the Pod, whose status has the reason of a failure.
     assert JOB["spec"]["activeDeadlineSeconds"] == 120
     assert JOB["spec"]["ttlSecondsAfterFinished"] == 300
     assert JOB["spec"]["backoffLimit"] == 0

@@ -416,7 +416,7 @@ SERVED = build.pod("new", created=build.AFTER)
     ids=["the newest Pod has it", "a newer one does not", "it is finished"],
 )
 def test_templates_are_read_only_without_injected_pod(pods: list[dict[str, Any]], reads: bool) -> None:
-    """An injected Pod proves an earlier association, which saves six lists."""
+    """Omit six lists if a Pod is injected, because this proves that the association existed before the run."""
     _findings, log = found(pods, **{"Pod_kube-system": build.read([build.agent()])})
     assert ("list CronJob shop" in log) is reads
     assert len([line for line in log if line.startswith("list ") and "Pod" not in line]) == 6 * reads

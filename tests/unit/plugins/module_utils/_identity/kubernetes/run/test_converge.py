@@ -551,7 +551,7 @@ def test_failed_read_back_is_unknown() -> None:
         "the service account could not be read after it was applied, so its state is unknown: serviceaccounts is "
         'forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the cluster scope.'
     )
-    # The role may run in any playbook.
+    # The remedy does not name a playbook, because the role may be part of any playbook.
     assert kube_run.outcome.findings[0].remedy == "Run the verification, which reads it."
     assert kube_run.outcome.findings[0] in check.findings
 
@@ -622,7 +622,7 @@ def test_error_before_a_purge_is_a_failure() -> None:
 
 
 def test_namespace_with_rejected_service_accounts_is_no_change() -> None:
-    """kubernetes.core treats a conflict (409) as success."""
+    """Report no change for a namespace that may exist: kubernetes.core treats a conflict (409) as success."""
 
     class Missing(FakeCluster):
         def apply(self, manifests: Sequence[Object]) -> WriteResult:
@@ -670,7 +670,7 @@ def test_field_manager_conflict_has_its_remedy() -> None:
 
 
 class Restarting(FakeCluster):
-    """A cluster that replaces its stale Pods some reads after the restart."""
+    """A cluster that still shows the stale Pods in ``looks`` reads after the restart, and then replaces them."""
 
     def __init__(self, looks: int) -> None:
         super().__init__({**AGENTS, "Pod shop": build.read([STALE]), "Deployment": DEPLOYMENT})
@@ -798,7 +798,7 @@ HELD = "replaces no Pod with an ordinal below 2 (partition 2). Delete db-0, db-1
 
 
 class Partitioned(FakeCluster):
-    """A restart replaces the third Pod only."""
+    """A cluster in which a restart replaces only the third Pod."""
 
     def list_objects(self, query: Query) -> Listing:
         listing = super().list_objects(query)
@@ -831,7 +831,7 @@ def test_partition_does_not_restart_new_pods() -> None:
 
 
 def test_warning_names_only_owners_with_stale_pods() -> None:
-    """The rollout of the Deployment is complete, but not the one of the StatefulSet."""
+    """Complete the rollout of the Deployment, but not the rollout of the StatefulSet."""
     pods = [build.pod(f"db-{n}", **OF_DB) for n in range(3)]
 
     class Stuck(FakeCluster):
@@ -857,7 +857,7 @@ def test_warning_names_only_owners_with_stale_pods() -> None:
 
 
 def test_stuck_rollout_is_not_restarted() -> None:
-    """Its new Pods cannot be scheduled, and with maxUnavailable 0 the earlier ones keep running."""
+    """Keep earlier Pods running: the new Pods cannot be scheduled, and maxUnavailable is 0."""
     revision = {"deployment.kubernetes.io/revision": "2"}
     lists = {
         **AGENTS,
@@ -1114,7 +1114,7 @@ def doubted(code: str, *rows: Any) -> dict[str, Any]:
 def test_unproven_api_leaves_checks_unknown(
     accounts: Preflight, pods: list[Any], code: str, required: bool
 ) -> None:
-    """The API may belong to another cluster, so Pods and service accounts are not read."""
+    """Read no Pods and service accounts, because the API may belong to another cluster."""
     cluster = FakeCluster({"Pod shop": build.read(pods), **AGENTS}, version=EKS)
     preflight = replace(accounts, server=ApiServer(required=required))
     kube_run = run(cluster, preflight, result=doubted(code), injection=PROBED, proof=PROOF["proof"])
@@ -1144,7 +1144,7 @@ def test_unproven_api_leaves_disabled_checks_out() -> None:
 def test_unproven_api_restarts_only_without_required_server(
     code: str, required: bool, restarted: bool
 ) -> None:
-    """The checks are still unknown."""
+    """Keep the checks unknown, even after a restart."""
     preflight = replace(THERE, server=ApiServer(required=required))
     cluster = FakeCluster({"Pod shop": build.read([STALE]), "Deployment": DEPLOYMENT, **AGENTS})
     kube_run = run(cluster, preflight, result=doubted(code, build.row()), restart=RestartSettings())

@@ -334,7 +334,7 @@ def test_known_user_hides_forbidden_list() -> None:
 
 
 def test_users_are_read_in_bulk() -> None:
-    """Eight lists before and one after, independent of the number of service accounts."""
+    """Send eight lists before the deletion and one after it, independent of the number of service accounts."""
     names = [f"api-{number}" for number in range(50)]
     items = {
         ObjectName("shop", name): {"metadata": {**IDENTITY, "name": name, "labels": MANAGED_BY_LABELS}}
@@ -369,7 +369,7 @@ def test_single_service_account_selects_its_pods() -> None:
 
 
 class Applying(FakeCluster):
-    """Keep the manifests of each write."""
+    """A cluster that records all applied manifests."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -435,7 +435,7 @@ def test_unmanaged_service_account_without_our_fields_needs_one_request() -> Non
 
 
 def test_purge_keeps_unmanaged_service_accounts() -> None:
-    """They do not show which list applied their labels, and an interrupted run could not be completed."""
+    """Keep labels too: an unmanaged service account does not show which list applied them."""
     cluster = FakeCluster()
     cluster.accounts = {ObjectName("shop", "api"): account(applied("team"), labels={"team": "shop"})}
     change = {"workload": "shop/api", "resource": "association", "action": "delete"}
