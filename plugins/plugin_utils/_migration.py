@@ -17,7 +17,7 @@ import json
 import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
@@ -52,19 +52,19 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.migration import (
     account_name,
+    find_unproven,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.migration import (
     MigrationReport,
     report_data,
     soak_end,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import judge_run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.addons import (
-    AddonRun,
     agent_runs,
     converge_addons,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
-    record_annotations,
     workload_rows,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import failure_rows
@@ -78,6 +78,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes i
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
     RoleError,
+    describe_error,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
     is_watched,
@@ -91,16 +92,9 @@ _PROBE_FAILED = (
     "pod_identity_migration_state=rollback."
 )
 _RERUN = " The causes are above. Resolve them and run again."
-# Findings that a restart resolves, or that every service account has until the end of its migration.
-_EXPECTED = frozenset(
-    (
-        Code.ASSOCIATION_MAY_BREAK,
-        Code.IRSA_ANNOTATION,
-        Code.TRUST_IRSA_LEFTOVER,
-        Code.TRUST_STATEMENT_FOREIGN,
-        Code.UNLISTED_ASSOCIATIONS,
-    )
-)
+# The migration does not change who else may use a role.
+_EXPECTED = frozenset((Code.TRUST_STATEMENT_FOREIGN,))
+# Findings that a restart resolves.
 _BEFORE_RESTART = frozenset((Code.POD_BEFORE_ASSOCIATION, Code.POD_NOT_INJECTED))
 # The seconds between two reads of the agent on the nodes, and the time to wait for it.
 _AGENT_PAUSE, _AGENT_TIMEOUT = 5, 300
@@ -112,7 +106,7 @@ class Migration:
 
     session: MigrationSession
     report: MigrationReport | None = None
-    _waiting: dict[WorkloadKey, datetime] = field(default_factory=dict)
+    _waiting: dict[WorkloadKey, datetime | None] = field(default_factory=dict)
     _kept: frozenset[WorkloadKey] = frozenset()
 
     @property
@@ -141,6 +135,10 @@ class Migration:
 
         Raises SystemExit after a signal.
         """
+        if self.session.options.file:
+            # A run that fails early must not leave the report of an earlier run.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.expanduser(self.session.options.file))
         session = self.session
         task = session.task
         screen = show_progress(session.steps.line) if is_watched(task) else contextlib.nullcontext()
@@ -153,15 +151,24 @@ class Migration:
                 elif session.options.step != "inventory":
                     self._advance(migrants)
                 if session.changes and not task.check_mode:
-                    migrants = session.take_inventory()
+                    session.take_inventory()
             except (RoleError, AwsError, InputError) as error:
+                session.add_made()
                 if not session.changes:
                     raise
-                session.stopped = _as_sentence(error)
-        self._leave_report(migrants)
+                session.stopped = str(describe_error(error)["msg"])
+            except BaseException as error:
+                # A signal, the end of the time of the task, or a fault of the collection.
+                session.add_made()
+                fault = isinstance(error, Exception)
+                session.stopped = str(describe_error(error)["msg"]) if fault else self.interruption
+                self._leave_report()
+                raise
+        self._leave_report()
 
-    def _leave_report(self, migrants: Sequence[Migrant]) -> None:
+    def _leave_report(self) -> None:
         session = self.session
+        migrants = session.migrants
         if session.options.rollback:
             # They are about the next step of a migration.
             migrants = [replace(migrant, blockers=(), notes=()) for migrant in migrants]
@@ -190,32 +197,28 @@ class Migration:
         todo = [migrant for migrant in migrants if not migrant.blockers and not migrant.has_reached(target)]
         restarts = target == "restart"
         has_agent = self._has_agent(todo)
-        if todo and (has_agent or self._prepare_agent(todo)):
-            if not (check_mode or has_agent):
-                todo = self._again(todo)
+        if todo and check_mode:
+            session.installs_agent = session.installs_agent and not has_agent
+            self._run(todo, "plan", restarts)
+        elif todo:
+            if not has_agent and not self._prepare_agent(todo):
+                return
+            # From now on, a missing agent prevents the migration.
+            session.installs_agent = False
+            if not has_agent:
+                keys = {migrant.key for migrant in todo}
+                todo = [m for m in session.take_inventory() if m.key in keys and not m.blockers]
             canary, rest = _canary(todo, options.canary)
-            if check_mode:
-                canary, rest = [], [*canary, *rest]
-            if canary:
-                failed = self._run(canary, "canary", restarts, proof=True)
-                if failed:
-                    self._stop(_CANARY_FAILED, failed)
-                    return
-            new = [migrant for migrant in rest if migrant.stage == "irsa"]
-            if new:
-                failed = self._run(new, "associations", restarts and check_mode)
+            if canary and (failed := self._run(canary, "canary", restarts, proof=True)):
+                self._stop(_CANARY_FAILED, failed)
+                return
+            if new := [migrant for migrant in rest if migrant.stage == "irsa"]:
+                failed = self._run(new, "associations", False)
                 rest = [migrant for migrant in rest if migrant.key not in failed]
-            if restarts and not check_mode:
+            if restarts:
                 self._restart(rest)
         if options.step == "finish" and not session.stopped:
             self._finish(session.take_inventory() if session.changes and not check_mode else migrants)
-
-    def _again(self, migrants: Iterable[Migrant]) -> list[Migrant]:
-        """Take the inventory again, now with the agent, and return the service accounts that are still not blocked."""
-        keys = {migrant.key for migrant in migrants}
-        return [
-            m for m in self.session.take_inventory(installs_agent=False) if m.key in keys and not m.blockers
-        ]
 
     def _restart(self, migrants: Sequence[Migrant]) -> None:
         size = self.session.options.batch
@@ -241,35 +244,31 @@ class Migration:
         found = all(not pod.node or state.has_agent(pod.node) for pod in pods)
         return found and (bool(pods) or session.opened.cluster.auto_mode)
 
+    @property
+    def _agent_options(self) -> dict[str, Any]:
+        values = self.session.values
+        return {"agent": values.get("agent", "present"), "agent_version": values.get("agent_version")}
+
     def _prepare_agent(self, migrants: Sequence[Migrant]) -> bool:
         """Install the agent if it is missing, and wait for it on the nodes of the Pods. Return False if EKS refused it."""
         session = self.session
-        params = {
-            "agent": session.values.get("agent", "present"),
-            "agent_version": session.values.get("agent_version"),
-        }
-        with session.guarded():
-            clusters = group_clusters(session.opened.cluster)
-            runs: list[AddonRun] = agent_runs(
-                session.api,
-                clusters,
-                parse_agent(params, ROLE),
-                session.wait_policy,
-                session.task.check_mode,
-            )
-            if runs:
-                session.steps.begin("checking the EKS Pod Identity Agent")
-            converge_addons(runs, 1)
-        made = [run for run in runs if run.change is not None and (run.made or run.check_mode)]
-        for run in made:
-            if run.change is not None:
-                session.changes.append(f"{run.change.action} add-on {run.spec.name}")
-        session.failures += [
-            row for run in runs if run.failure is not None for row in failure_rows(run.failure)
-        ]
-        if any(run.failure is not None for run in runs):
+        clusters = group_clusters(session.opened.cluster)
+        runs = agent_runs(
+            session.api, clusters, parse_agent(self._agent_options, ROLE), session.wait_policy, False
+        )
+        if runs:
+            session.steps.begin("checking the EKS Pod Identity Agent")
+        try:
+            with session.guarded():
+                converge_addons(runs, 1)
+        finally:
+            made = [f"{run.change.action} add-on {run.spec.name}" for run in runs if run.change and run.made]
+            session.changes += made
+        failures = [run.failure for run in runs if run.failure is not None]
+        session.failures += [row for failure in failures for row in failure_rows(failure)]
+        if failures:
             return False
-        if made and not session.task.check_mode:
+        if made:
             self._wait_for_agent(migrants)
         return True
 
@@ -309,6 +308,9 @@ class Migration:
             injection_timeout=max(int(session.values.get("injection_timeout", 60)), 2 * observe),
             runtime_proof=proof and bool(session.values.get("runtime_proof")),
         )
+        if session.task.check_mode and session.installs_agent:
+            # The plan of the role includes the agent.
+            source = replace(source, values={**source.values, **self._agent_options})
         session.steps.begin(f"{name}: {len(migrants)} service account{'' if len(migrants) == 1 else 's'}")
         tags = {migrant.key: annotation_tags(migrant.annotations) for migrant in migrants}
         workloads = tuple(
@@ -326,24 +328,32 @@ class Migration:
     def _judge(
         self, migrants: Sequence[Migrant], aws: AwsResult, run: KubernetesRun, restarts: bool
     ) -> set[WorkloadKey]:
-        """Keep the failures and findings of a run, and return the service accounts with one of them."""
+        """Keep the failures and findings of a run, and return the service accounts that failed or are not proven."""
         session = self.session
+        check_mode = session.task.check_mode
         rows = [*aws.failures, *run.outcome.failures]
-        ignored = _EXPECTED if restarts and not session.task.check_mode else _EXPECTED | _BEFORE_RESTART
-        all_findings = dict.fromkeys([*aws.findings, *aws.verification.findings, *run.outcome.findings])
-        codes = {str(code) for code in session.values.get("ignore", ())}
+        ignore = {*_EXPECTED, *map(str, session.values.get("ignore", ()))}
+        if check_mode or not restarts:
+            ignore |= _BEFORE_RESTART
+        judgement = judge_run(aws, run.outcome, ignore)
         findings = [
             finding
-            for finding in all_findings
-            if finding.code not in ignored and finding.code.value not in codes
+            for finding in judgement.findings
+            if finding.severity == "error" and finding.code not in ignore
         ]
-        session.failures += rows
-        session.findings += [finding for finding in findings if finding.severity == "error"]
         by_name = {str(migrant.key): migrant.key for migrant in migrants}
         failed = {by_name[row["workload"]] for row in rows if row["workload"] in by_name}
         for finding in findings:
-            if finding.severity == "error":
-                failed |= {finding.workload} if finding.workload is not None else set(by_name.values())
+            failed |= {finding.workload} if finding.workload is not None else set(by_name.values())
+        if not check_mode:
+            checks = {workload.key: checks for workload, checks in judgement.workloads}
+            for key in by_name.values():
+                unproven = find_unproven(key, checks.get(key, ()))
+                unproven = [finding for finding in unproven if finding.code not in ignore]
+                findings += unproven if key not in failed else ()
+                failed |= {key} if unproven else set()
+        session.failures += rows
+        session.findings += dict.fromkeys(findings)
         if run.outcome.error or any(not row["workload"] for row in rows):
             failed |= set(by_name.values())
         if run.outcome.error:
@@ -359,11 +369,11 @@ class Migration:
             for migrant in migrants
             if migrant.stage == "restarted" and not migrant.blockers and migrant.key not in session.failed
         ]
-        now = datetime.now(timezone.utc)
+        now = session.aws_time
         for migrant in ready:
             end = soak_end(migrant, session.options.soak)
             if end is None or end > now:
-                self._waiting[migrant.key] = end or now
+                self._waiting[migrant.key] = end
         due = [migrant for migrant in ready if migrant.key not in self._waiting]
         if not due:
             return
@@ -385,28 +395,17 @@ class Migration:
         """Record and remove the annotations. Return the service accounts without annotation, in check mode the planned ones."""
         session = self.session
         session.steps.begin("removing the IRSA annotations")
-        annotated = [
-            m for m in migrants if (account := session.estate.accounts.get(m.key)) and account.role_arn
-        ]
-        if not session.task.check_mode:
-            with session.guarded():
-                failures = record_annotations(
-                    session.api,
-                    session.opened.cluster,
-                    annotated,
-                    session.state.associations,
-                    session.width,
-                )
-            session.failures += [row for failure in failures for row in failure_rows(failure)]
-            unrecorded = {key for failure in failures for key in failure.workloads}
-            annotated = [migrant for migrant in annotated if migrant.key not in unrecorded]
-        patches = [removal_patch(session.estate.accounts[migrant.key]) for migrant in annotated]
+        accounts = session.estate.accounts
+        annotated = [m for m in migrants if (account := accounts.get(m.key)) and account.role_arn]
+        kept = {migrant.key for migrant in annotated}
+        with session.guarded():
+            recording = session.editor().record_annotations(annotated, session.state.associations)
+            unrecorded = session.edit(recording)
+        annotated = [migrant for migrant in annotated if migrant.key not in unrecorded]
+        patches = [removal_patch(accounts[migrant.key]) for migrant in annotated]
         refused = session.patch(patches, "remove the IRSA annotations of")
-        left = {migrant.key for index, migrant in enumerate(annotated) if index not in refused}
-        unannotated = {m.key for m in migrants} - {
-            m.key for m in migrants if (a := session.estate.accounts.get(m.key)) and a.role_arn
-        }
-        return [migrant for migrant in migrants if migrant.key in left | unannotated]
+        kept -= {migrant.key for index, migrant in enumerate(annotated) if index not in refused}
+        return [migrant for migrant in migrants if migrant.key not in kept]
 
 
 def _canary(migrants: Sequence[Migrant], number: int) -> tuple[list[Migrant], list[Migrant]]:
@@ -416,8 +415,3 @@ def _canary(migrants: Sequence[Migrant], number: int) -> tuple[list[Migrant], li
     )
     chosen = {migrant.key for migrant in ordered[:number]}
     return [m for m in migrants if m.key in chosen], [m for m in migrants if m.key not in chosen]
-
-
-def _as_sentence(error: Exception) -> str:
-    """Return an error with the next action, for the report of a migration that has changed something."""
-    return f"{error.text} {error.remedy}" if isinstance(error, AwsError) else str(error)

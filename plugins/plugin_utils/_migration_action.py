@@ -46,7 +46,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run im
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
     printable,
-    show_last,
+    show_report,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
@@ -98,12 +98,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         if migration is not None and migration.report is not None:
             report = migration.report
             hidden = bool(task.keywords.no_log)
-            last = show_last(migration_lines(report), report.failure, report.failure, hidden=hidden)
-            if last.pop("failed", False):
-                result["failure"] = str(last.pop("msg"))
-                if "lines" in last:
-                    last["msg"] = last.pop("lines")
-            result |= last
+            end = report.failure or result["failure"]
+            result |= show_report(migration_lines(report), end, end, hidden=hidden)
         return result
 
 

@@ -16,6 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
     WorkloadKey,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
+    SETTLE_SECONDS,
     RestartSettings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.irsa import (
@@ -24,6 +25,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     listed,
+    sentence,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     Migrant,
@@ -108,7 +110,10 @@ def _delete_associations(session: MigrationSession, migrants: Sequence[Migrant])
 def _restart(session: MigrationSession, editor: TrustEditor, migrants: Sequence[Migrant]) -> None:
     """Restart the owners of the Pods with EKS Pod Identity, then remove the statements for the whole account."""
     session.steps.begin("restarting the owners of Pods with EKS Pod Identity")
-    settings = RestartSettings(timeout=int(session.values.get("restart_timeout", 300)))
+    settings = RestartSettings(
+        int(session.values.get("restart_timeout", 300)),
+        int(session.values.get("restart_settle", SETTLE_SECONDS)),
+    )
     session.take_inventory()
     associations = session.state.associations
     gone = [migrant for migrant in migrants if migrant.key not in associations]
@@ -116,13 +121,16 @@ def _restart(session: MigrationSession, editor: TrustEditor, migrants: Sequence[
         session.kubernetes, session.opened.cluster.key, [m.key for m in gone], settings, session.clock
     )
     session.changes += [f"restart {name}" for name in restarted.restarted]
-    if restarted.errors:
-        errors = "; ".join(f"{name}: {error.text}" for name, error in restarted.errors.items())
+    session.failures += restarted.failures
+    warnings = [f"{text} New Pods use IRSA already." for text in restarted.blocked]
+    if restarted.error is not None:
         session.stopped = (
-            f"{errors} New Pods use IRSA already. Restart these Pods yourself, or run the rollback again."
+            f"the Pods could not be listed: {sentence(restarted.error.text)} New Pods use IRSA already. Restart the Pods "
+            "yourself, or run the rollback again."
         )
     if restarted.remaining:
-        session.warnings = [*session.warnings, _remaining(restarted.remaining, settings.timeout)]
+        warnings.append(_remaining(restarted.remaining, settings.timeout))
+    session.warnings = [*session.warnings, *warnings]
     # A statement for the whole account may serve associations without a record, too.
     used = {found.role_arn for found in associations.values()}
     with session.guarded():

@@ -11,7 +11,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import Api
@@ -29,6 +30,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     remedy_for,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Deadline,
     Query,
     RetryingCluster,
 )
@@ -54,11 +56,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     as_refusal,
+    describe_place,
     judge_api_server,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
     listed,
+    sentence,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     Migrant,
@@ -81,6 +85,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Guard
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
+    MigrationChange,
     MigrationReads,
     TrustChange,
     TrustEditor,
@@ -90,6 +95,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     read_roles,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import failure_rows
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.federation import (
+    Issuer,
+    parse_issuer,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import connect, make_clock
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
     Prepared,
@@ -109,8 +118,8 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen impo
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 NO_ISSUER = (
-    "the OIDC issuer of cluster {name} (account {account}, region {region}) is missing or unknown, so no trust policy was "
-    "changed. To see it: aws eks describe-cluster --name {name} --query cluster.identity"
+    "The OIDC issuer of {place} is missing or unknown, so it is not known which statements are for IRSA. Nothing was changed. To "
+    "see the issuer: aws eks describe-cluster --name {name} --query cluster.identity"
 )
 CONFLICT_STATUS = 409
 _UNKNOWN = {
@@ -124,7 +133,8 @@ class MigrationSession:
     """The session of a migration.
 
     ``changes`` are lines for the report, ``failed`` the service accounts that failed in any part of the run, and ``stopped`` is
-    the reason why the run ended early, or "". ``estate``, ``state`` and ``plan`` are the last inventory.
+    the reason why the run ended early, or "". ``estate``, ``state``, ``plan`` and ``migrants`` (the selected service accounts)
+    are the last inventory. ``made`` has the trust policies and tags that were changed since the last ``edit``.
     """
 
     task: ActionTask
@@ -139,15 +149,21 @@ class MigrationSession:
     findings: list[Finding] = field(default_factory=list)
     failed: set[WorkloadKey] = field(default_factory=set)
     stopped: str = ""
-    _edited: list[TrustChange] = field(default_factory=list)
+    migrants: Sequence[Migrant] = ()
+    made: list[MigrationChange] = field(default_factory=list)
+    deadline: Deadline | None = None
+    _edited_roles: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        # A missing agent is no obstacle as long as the run may install it.
+        self.installs_agent = self.values.get("agent", "present") == "present"
         self.steps = Steps(str(self.values["cluster_name"]), displays=not self.task.keywords.no_log)
 
     def open(self) -> None:
         """Connect to AWS and Kubernetes, and check that both are the same cluster."""
         self.steps.begin("reading the cluster")
         source = self.source([], agent=self.values.get("agent", "present"))
+        self.deadline = source.deadline
         part = begin_aws(self.task, source, "main", self.task.check_mode, self.steps)
         self._job = part.job
         self.kubernetes: RetryingCluster = connect(
@@ -160,7 +176,18 @@ class MigrationSession:
         if doubt and self.values.get("verify_cluster", True):
             refusal = as_refusal(doubt)
             raise RoleError(f"{refusal.message} {refusal.remedy} Nothing was changed.")
+        issuer = parse_issuer(cluster.issuer)
+        if issuer is None:
+            raise RoleError(NO_ISSUER.format(place=describe_place(cluster), name=cluster.name))
+        self.issuer: Issuer = issuer
+        now = datetime.now(timezone.utc)
+        self._clock_difference = (cluster.answered_at or now) - now
         self.wait_policy = WaitPolicy(self._job.params["propagation_timeout"], time.monotonic, pause)
+
+    @property
+    def aws_time(self) -> datetime:
+        """Return the time by the clock of AWS: the local clock may be wrong."""
+        return datetime.now(timezone.utc) + self._clock_difference
 
     @property
     def api(self) -> Api:
@@ -171,26 +198,18 @@ class MigrationSession:
         return int(self._job.params["concurrency"])
 
     def editor(self) -> TrustEditor:
-        issuer = self.state.issuer
-        if issuer is None:
-            cluster = self.opened.cluster
-            place = {"name": cluster.name, "account": cluster.account_id, "region": cluster.region}
-            raise RoleError(NO_ISSUER.format(**place))
         return TrustEditor(
             self.api,
             self.opened.cluster,
-            issuer,
+            self.issuer,
             self.width,
             self.wait_policy,
             self.task.check_mode,
-            self._edited,
+            self.made,
         )
 
-    def take_inventory(self, installs_agent: bool = True) -> list[Migrant]:
-        """Read everything, and return the selected service accounts with their stages and blockers.
-
-        :arg installs_agent: a cluster without the agent gets it, so the missing agent is no blocker.
-        """
+    def take_inventory(self) -> list[Migrant]:
+        """Read everything, and return the selected service accounts with their stages and blockers."""
         self.steps.begin("taking the inventory")
         cluster = self.opened.cluster
         with self.guarded():
@@ -198,8 +217,8 @@ class MigrationSession:
         estate = read_irsa(self.kubernetes, cluster.key, associations.keys(), self.clock)
         if isinstance(estate, ApiError):
             raise RoleError(
-                f"The service accounts and Pods of cluster {cluster.name} (account {cluster.account_id}, region "
-                f"{cluster.region}) could not be listed: {estate.text} {remedy_for(estate)}"
+                f"The service accounts and Pods of {describe_place(cluster)} could not be listed: {sentence(estate.text)} "
+                f"{remedy_for(estate)}"
             )
         arns = {account.role_arn for account in estate.accounts.values()} | {
             association.role_arn for association in associations.values()
@@ -210,7 +229,9 @@ class MigrationSession:
         unread = unread_findings(estate)
         self.findings += [finding for finding in unread if finding not in self.findings]
         self._plan(estate, reads)
-        if doubtful := {migrant.role_arn for migrant in self.plan.migrants if migrant.lacks_access}:
+        # A bulk read may not show the recent changes of this run.
+        doubtful = {migrant.role_arn for migrant in self.plan.migrants if migrant.lacks_access}
+        if doubtful := doubtful | (self._edited_roles & {role.arn for role in reads.roles.values()}):
             with self.guarded():
                 reads = read_again(self.api, reads, doubtful, self.width)
             self._plan(estate, reads)
@@ -228,9 +249,10 @@ class MigrationSession:
             cluster.key,
             self.clock.now(),
             bool(self.values.get("allow_breakage")),
-            installs_agent=installs_agent and self.installs_agent,
+            installs_agent=self.installs_agent,
         )
-        return [with_findings(migrant, found) for migrant in migrants]
+        self.migrants = [with_findings(migrant, found) for migrant in migrants]
+        return self.migrants
 
     def _plan(self, estate: IrsaEstate, reads: MigrationReads) -> None:
         accounts = {
@@ -240,6 +262,7 @@ class MigrationSession:
         }
         self.state = MigrationState(
             self.opened.cluster,
+            self.issuer,
             accounts,
             reads.associations,
             reads.roles,
@@ -249,10 +272,6 @@ class MigrationSession:
             estate.pods,
         )
         self.plan: MigrationPlan = plan_migration(self.state)
-
-    @property
-    def installs_agent(self) -> bool:
-        return bool(self.values.get("agent", "present") == "present")
 
     def _select(self, migrants: Sequence[Migrant]) -> list[Migrant]:
         """Return the service accounts that the options choose. Raises InputError for a name that chooses none."""
@@ -291,9 +310,10 @@ class MigrationSession:
         return {(name.namespace, name.name) for name in map(object_name, listing.items)}
 
     def source(self, rows: Sequence[Mapping[str, Any]], **more: Any) -> RoleInput:
-        return parse_input(
-            {**self.values, "workloads": list(rows), "state": "present", **more}, self.variables, "main"
-        )
+        """Parse the input of a run of the role for some service accounts. All runs have the deadline of the migration."""
+        values = {**self.values, "workloads": list(rows), "state": "present", **more}
+        source = parse_input(values, self.variables, "main")
+        return replace(source, deadline=self.deadline) if self.deadline is not None else source
 
     def run_role(self, source: RoleInput) -> tuple[AwsResult, KubernetesRun]:
         """Run the role for some service accounts."""
@@ -335,14 +355,20 @@ class MigrationSession:
 
     def edit(self, run: TrustRun) -> set[WorkloadKey]:
         """Keep the changes and failures of an edit of trust policies, and return the service accounts with a failure."""
-        self._add_trust(run.changes)
-        self._edited.clear()
+        self.add_made()
         self.failures += [row for failure in run.failures for row in failure_rows(failure)]
         return {key for failure in run.failures for key in failure.workloads}
 
-    def _add_trust(self, changes: Sequence[TrustChange]) -> None:
-        self.changes += [describe_change(change.row).line for change in changes]
-        self.diffs += [change.diff for change in changes]
+    def add_made(self) -> None:
+        """Add the changed trust policies and tags to the changes, each once."""
+        last = {(change.resource, change.name): change for change in self.made}
+        self.made.clear()
+        for change in sorted(last.values(), key=lambda change: change.name):
+            self.changes.append(describe_change(change.row).line)
+            if isinstance(change, TrustChange):
+                self.diffs.append(change.diff)
+            role = self.state.roles.get(change.name.lower()) if change.resource != "association" else None
+            self._edited_roles |= {role.arn} if role is not None else set()
 
     @contextlib.contextmanager
     def guarded(self) -> Iterator[None]:
@@ -350,5 +376,5 @@ class MigrationSession:
         with Guard(None) as guard:
             yield
         if guard.cause is not None:
-            self._add_trust(self._edited)
+            self.add_made()
             raise RoleError(f"{self.steps.title}: {guard.cause.text} {guard.cause.remedy}")

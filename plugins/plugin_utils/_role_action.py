@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run all work of the role in one process.
+"""Do all the work of the role in one process.
 
-It reads the input and the service accounts, applies the changes in AWS and Kubernetes, verifies them and writes the report.
+The action plugin reads the input and the service accounts, applies the changes in AWS and Kubernetes, verifies the result
+and writes the report.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen impo
     Steps,
     is_watched,
     printable,
-    show_last,
     show_progress,
+    show_report,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
@@ -93,12 +94,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         try:
             validate_extra_variables(task.loader)
         except InputError as error:
-            # Fail in this task instead: if an extra variable has the name of the registered result, the assertions would read
-            # that variable and miss the failure.
+            # Fail in this task, not in the assertions of the role. If an extra variable has the name of the registered result,
+            # the assertions read that variable and miss the failure.
             run.leave_stopped_report(message := input_message(error))
             return {"failed": True, "changed": False, "msg": message}
         failure: dict[str, Any] = {}
-        # Ansible sends the signal again after a moment. This second signal is ignored until the report is written.
+        # Ansible sends the signal a second time after a moment. Ignore the second signal until the report is written.
         with parent_stderr() as write, interruptible():
             try:
                 with failing_into(failure):
@@ -110,13 +111,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 run.leave_stopped_report(run.interruption)
                 raise
             except BaseException:
-                # Ansible raises this exception when the timeout of the task expires, and reports the timeout to the user.
+                # Ansible raises this exception when the timeout of the task expires. It also reports the timeout to the user.
                 run.leave_stopped_report(run.describe_end("the timeout of the task expired"))
                 raise
         if failure:
             message = str(failure.pop("msg"))
             run.leave_stopped_report(message)
-            # The assertions of the role fail instead of this task, because Ansible prints a failed result in full.
+            # The assertions of the role fail instead of this task, because Ansible prints the complete result of a failed task.
             result |= {**failure, "failure": message, "verification": dict(NO_FACTS)}
         return result
 
@@ -144,8 +145,8 @@ class _Run:
         values = read_role_variables(task, variables, entry_point)
         steps.title = str(values["cluster_name"])
         screen = show_progress(steps.line) if is_watched(task) else contextlib.nullcontext()
-        # An interrupt must also end the child processes that create the Jobs of the runtime proof. Otherwise Jobs could be
-        # created after the clean-up.
+        # An interrupt must also end the child processes that create the Jobs of the runtime proof. Otherwise they could create
+        # Jobs after the clean-up.
         group = leading_group() if has_proof(values) else contextlib.nullcontext()
         with task.in_environment(), group, screen:
             steps.begin("reading the service accounts")
@@ -169,18 +170,11 @@ class _Run:
             list(kubernetes_run.restarts.unmanaged),
         )
         result["proof_jobs"] = kubernetes_run.jobs
-        last = show_last(report["lines"], report["headline"], report["failure"], hidden=self._hidden)
-        # The assertions of the role fail instead of this task, so that their message is the last one on the screen.
-        result["failure"] = ""
-        if last.pop("failed", False):
-            result["failure"] = str(last.pop("msg"))
-            if "lines" in last:
-                last["msg"] = last.pop("lines")
-        result |= last
+        result |= show_report(report["lines"], report["headline"], report["failure"], hidden=self._hidden)
 
     @property
     def interruption(self) -> str:
-        """Return the message for a run that a signal ended, with the completed and the skipped changes."""
+        """Return the message for a run that a signal ended: the message of the AWS part, or else the name of the step."""
         if self._aws.get("msg"):
             return str(self._aws["msg"])
         return self.describe_end("interrupted")

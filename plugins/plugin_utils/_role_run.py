@@ -4,8 +4,10 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""The steps of the role: read the input and the service accounts (``prepare``), apply or verify in AWS, apply and verify in
-Kubernetes.
+"""The steps of the role.
+
+``parse_input`` reads the input, ``prepare`` the service accounts. ``run_aws`` applies or verifies the AWS resources, and
+``run_kubernetes`` applies and verifies the service accounts.
 """
 
 from __future__ import annotations
@@ -160,17 +162,18 @@ class RoleError(Exception):
 
 @contextlib.contextmanager
 def failing_into(failure: dict[str, Any]) -> Iterator[None]:
-    """Catch an exception of the block, and describe it in ``failure`` with the keys of a task result. "msg" is always set.
+    """Catch an exception of the block, and describe it in ``failure`` with the keys of a task result, at least "msg".
 
-    A run must write its report after any failure, so the exception is not raised again.
+    The exception is not raised again, because a run must write its report after any failure.
     """
     try:
         yield
     except Exception as error:  # noqa: BLE001 - every run writes its report
-        failure.update(_describe(error))
+        failure.update(describe_error(error))
 
 
-def _describe(error: Exception) -> dict[str, Any]:
+def describe_error(error: BaseException) -> dict[str, Any]:
+    """Return the keys of a task result for an error. "msg" is always set."""
     if isinstance(error, MissingInput):
         return {"msg": "\n".join(error.problems)}
     if isinstance(error, InputError):
@@ -222,7 +225,7 @@ class RoleInput:
 
 
 def parse_input(values: Mapping[str, Any], variables: dict[str, Any], entry_point: EntryPoint) -> RoleInput:
-    """Parse the input, and start the deadline of the run. Send no request.
+    """Parse the input, and start the deadline of the run, without sending a request.
 
     :arg values: the result of ``read_role_variables``.
     :raises InputError: with all problems of the input.
@@ -234,7 +237,7 @@ def parse_input(values: Mapping[str, Any], variables: dict[str, Any], entry_poin
 
 @dataclass(frozen=True, slots=True)
 class AwsPart:
-    """The AWS part of a run of the role. ``opening`` returns the cluster, which a thread is reading."""
+    """The AWS part of a run of the role. ``opening`` waits for the thread that reads the cluster, and returns the cluster."""
 
     job: AwsJob
     opening: Opening
@@ -243,7 +246,7 @@ class AwsPart:
 def begin_aws(
     task: ActionTask, source: RoleInput, entry_point: EntryPoint, check_mode: bool, progress: Progress
 ) -> AwsPart:
-    """Start to read caller and cluster from AWS, concurrently with the reads of ``prepare`` from Kubernetes.
+    """Start reading the caller and the cluster from AWS while ``prepare`` reads from Kubernetes.
 
     :raises AnsibleError: for invalid options or a missing SDK.
     """
@@ -263,10 +266,10 @@ def begin_aws(
 def prepare(
     task: ActionTask, source: RoleInput, variables: dict[str, Any], entry_point: EntryPoint
 ) -> Prepared:
-    """Read the service accounts, and plan their changes, but do not apply them.
+    """Read the service accounts, and plan their changes without applying them.
 
-    :raises InputError: for a remote connection of the task, or credentials of another account.
-    :raises AwsError: when a request to AWS fails, for example for the endpoint of the cluster.
+    :raises InputError: when the task has a remote connection, or the credentials belong to another account.
+    :raises AwsError: when a request to AWS fails, for example the request for the endpoint of the cluster.
     :raises RoleError: when the Kubernetes API cannot be reached, or the changes are not possible.
     """
     values, parsed, deadline = source.values, source.parsed, source.deadline
@@ -293,7 +296,7 @@ def run_aws(part: AwsPart, prepared: Prepared, entry_point: EntryPoint) -> Modul
     """
     job, deadline, preflight = part.job, prepared.deadline, prepared.preflight
     if deadline:
-        # The deadline is at least 1 second, because 0 would mean no limit.
+        # Keep the deadline at 1 second or more, because 0 means no limit.
         job = replace(job, params={**job.params, "deadline": max(1, round(deadline.remaining + 0.5))})
     if entry_point == "verify":
         return job.guarded(lambda: verify_cluster(job, prepared.parsed, preflight.server, part.opening))
@@ -302,10 +305,12 @@ def run_aws(part: AwsPart, prepared: Prepared, entry_point: EntryPoint) -> Modul
 
 
 def raise_if_ended(aws: Mapping[str, Any]) -> None:
-    """Check whether the AWS part of the run has ended early.
+    """Raise an error if the AWS part of the run has ended early.
 
-    :raises RoleError: when the AWS part could not start. :raises SystemExit: when a signal ended the AWS part. If the
-        timeout of the task ended the AWS part, the exception of Ansible is raised.
+    If the timeout of the task ended the AWS part, raise Ansible's exception for that timeout.
+
+    :raises RoleError: when the AWS part could not start.
+    :raises SystemExit: when a signal ended the AWS part.
     """
     if aws.get("failed"):
         details = {name: aws[name] for name in ("error_code", "remedy", "exception") if name in aws}
@@ -327,7 +332,7 @@ def run_kubernetes(
     """Apply the service accounts, and verify them and the Pods.
 
     :arg aws: the parsed result of ``run_aws``.
-    :arg on_step: is called with the name of each step, for the screen.
+    :arg on_step: receives the name of each step, to display it.
     :arg write: writes a line to standard error of ansible-playbook, for a user who interrupts the run.
     """
     values, deadline = prepared.values, prepared.deadline
@@ -411,7 +416,7 @@ def _unreachable(error: ApiError, cluster: str, region: str, access: Access) -> 
 
 
 def kubernetes_settings(values: Mapping[str, Any], check_mode: bool) -> KubernetesSettings:
-    """Build the settings of the Kubernetes part from the role variables. The settings have the defaults of unset variables."""
+    """Build the settings of the Kubernetes part from the role variables. Unset variables get their defaults."""
     image, injection = values.get("proof_image") or "", values.get("verify_injection", "auto")
     pods = _chosen(
         values,
@@ -439,5 +444,5 @@ def kubernetes_settings(values: Mapping[str, Any], check_mode: bool) -> Kubernet
 
 
 def _chosen(values: Mapping[str, Any], **names: str) -> dict[str, Any]:
-    """Select the role variables with a value. ``names`` has a variable for each field of the result."""
+    """Select the role variables that have a value. ``names`` maps each field of the result to a variable."""
     return {field: values[name] for field, name in names.items() if values.get(name) is not None}

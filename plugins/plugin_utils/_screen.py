@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Display the lines of a report and the progress of a task, in a way that suits the stdout callback of Ansible."""
+"""Display the lines of a report and the progress of a task in the form that the stdout callback of Ansible needs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PAGED = ("awx_display", "tower_display")
 
 
 def is_for_people() -> bool:
-    """Return whether the output of Ansible is text for people, rather than data or events of AWX."""
+    """Return whether the output of Ansible is text for people, not JSON or events for AWX."""
     return is_text(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK"))
 
 
@@ -44,7 +44,7 @@ def is_text(callback: str) -> bool:
 
 
 def is_paged() -> bool:
-    """Return whether the output of Ansible is events of AWX or Automation Platform, which truncate long events."""
+    """Return whether the output of Ansible consists of events for AWX or Automation Platform, which truncate long events."""
     return constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK").rpartition(".")[2] in _PAGED
 
 
@@ -69,11 +69,12 @@ def printable(run: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any
 EVENT_BYTES = 1024
 # The maximum size of a page in bytes. It is smaller than an event, to leave space for line ends and colours.
 _PAGE_BYTES = EVENT_BYTES - 24
+# A line that is longer than a page is wrapped after this number of characters, which take at most 960 bytes in UTF-8.
 _LINE_CHARACTERS = 240
 
 
 def show_last(lines: Sequence[str], headline: str, failure: str, *, hidden: bool = False) -> dict[str, Any]:
-    """Display the lines of a report. If the output of Ansible is data, return them in the result instead.
+    """Display the lines of a report. If the output of Ansible is JSON, return the lines in the result instead.
 
     :arg headline: the reason for a failure in one line, or "" for success.
     :arg failure: the complete reason for a failure, or "" for success.
@@ -83,11 +84,11 @@ def show_last(lines: Sequence[str], headline: str, failure: str, *, hidden: bool
     if hidden:
         return {"failed": True, "msg": headline} if failure else {}
     if is_for_people():
-        # Display all lines in one call, because lines of several hosts could mix otherwise.
+        # Display all lines in one call, so that the lines of several hosts do not mix.
         Display().display("\n".join(map(visible, lines)))
         return {"failed": True, "msg": headline} if failure else {}
     if is_paged():
-        # Each page becomes an event. The message of a failure is only the headline, because an event is truncated.
+        # Each page becomes an event. The message of a failure is only the headline, because AWX truncates long events.
         for page in pages(lines):
             Display().display(page)
         return {"failed": True, "msg": headline} if failure else {}
@@ -96,8 +97,20 @@ def show_last(lines: Sequence[str], headline: str, failure: str, *, hidden: bool
     return {"msg": list(lines), "_ansible_verbose_always": True}
 
 
+def show_report(lines: Sequence[str], headline: str, failure: str, *, hidden: bool = False) -> dict[str, Any]:
+    """Display a report like ``show_last``, but let the task succeed: the result has the reason for a failure as ``failure``.
+
+    A later assertion fails instead, so that its message is the last one on the screen.
+    """
+    last = show_last(lines, headline, failure, hidden=hidden)
+    if not last.pop("failed", False):
+        return {"failure": "", **last}
+    reason = str(last.pop("msg"))
+    return {"failure": reason, **({"msg": last["lines"]} if "lines" in last else {})}
+
+
 def pages(lines: Sequence[str]) -> Iterator[str]:
-    """Join lines to pages, each of which fits into an event of AWX."""
+    """Join lines into pages that each fit into one event of AWX."""
     page: list[str] = []
     size = 0
     for line in (part for long_line in lines for part in _cut(visible(long_line))):
@@ -177,7 +190,7 @@ def show_progress(line: Callable[[], str]) -> Iterator[None]:
 class Steps:
     """The steps of a task on the screen, with the progress of the current step. Its methods are thread-safe.
 
-    The screen is not used if the output of Ansible is data.
+    If the output of Ansible is JSON, the steps are not displayed.
 
     :arg title: the beginning of each line, such as the name of the cluster.
     :arg displays: whether to display the start of each step. For many hosts this would be too much output.

@@ -63,12 +63,16 @@ class ShortClock:
 
 @dataclass
 class Harness:
-    """Runs migrations of the cluster of the sandbox."""
+    """Runs migrations of the cluster of the sandbox.
+
+    All runs share a clock: two restarts at the same second would change nothing.
+    """
 
     endpoint: str
     kubeconfig: Path
     folder: Path
     writes: list[str] = field(default_factory=list)
+    clock: ShortClock = field(default_factory=ShortClock)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def run(
@@ -81,16 +85,22 @@ class Harness:
     ) -> MigrationReport:
         """Run a migration, and return its report. An error before the report fails the test."""
         failure: dict[str, Any] = {}
-        found = self._migration(
-            check_mode, values or {}, MigrationOptions(**{"observe": 0, "soak": 0, **options})
-        )
+        found = self._migration(check_mode, values or {}, options)
         with self._patched(on_write or _ignore), failing_into(failure):
             found.perform()
         assert not failure, failure
         assert found.report is not None
         return found.report
 
-    def _migration(self, check_mode: bool, values: Mapping[str, Any], options: MigrationOptions) -> Any:
+    def interrupted_run(self, **options: Any) -> MigrationReport:
+        """Run a migration that an exception ends, and return the report that it leaves."""
+        found = self._migration(False, {}, options)
+        with self._patched(_ignore), contextlib.suppress(KeyboardInterrupt, RuntimeError):
+            found.perform()
+        assert found.report is not None
+        return found.report
+
+    def _migration(self, check_mode: bool, values: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         self.writes.clear()
         chosen = {
             "cluster_name": CLUSTER,
@@ -101,7 +111,8 @@ class Harness:
             **values,
         }
         task = ActionTask(self._action(check_mode))
-        return migration.Migration(MigrationSession(task, {}, chosen, options, _ignore_text))
+        chosen_options = MigrationOptions(**{"observe": 0, "soak": 0, **options})
+        return migration.Migration(MigrationSession(task, {}, chosen, chosen_options, _ignore_text))
 
     def _action(self, check_mode: bool) -> Any:
         loader = DataLoader()
@@ -120,7 +131,6 @@ class Harness:
     @contextlib.contextmanager
     def _patched(self, on_write: OnWrite) -> Iterator[None]:
         send, write = aws_client.BotoApi.call, kubernetes._Writer.write
-        clock = ShortClock()
 
         def call(api: Any, service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
             if operation.startswith(READS):
@@ -135,7 +145,7 @@ class Harness:
 
         with (
             mock.patch.dict(core_client._pool, clear=True),
-            mock.patch.object(kubernetes, "SystemClock", return_value=clock),
+            mock.patch.object(kubernetes, "SystemClock", return_value=self.clock),
             mock.patch.object(migration, "leading_group", contextlib.nullcontext),
             mock.patch.object(aws_client.BotoApi, "call", call),
             mock.patch.object(kubernetes._Writer, "write", write_object),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +16,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run import converge
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Check
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _migration as migration
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _migration_session as session
 from ansible_collections.workload_identity.aws.tests.migration.estate import CLUSTER, Estate, Json
 from ansible_collections.workload_identity.aws.tests.migration.scene import Scene
 
 NAMESPACE = "aws:RequestTag/kubernetes-namespace"
+AGENT = "eks-pod-identity-agent"
 ONLY = ("shop/app-00", "shop/one", "shop/two")
 
 
@@ -138,7 +142,7 @@ def test_error_after_the_first_change_is_in_the_report(
 
     def fail_later(*arguments: Any) -> Any:
         reads.append(arguments)
-        return read(*arguments) if len(reads) < 3 else ApiError(503, "the API server is busy")
+        return read(*arguments) if len(reads) < 2 else ApiError(503, "the API server is busy")
 
     monkeypatch.setattr(session, "read_irsa", fail_later)
     report = scene.harness.run(step="restart", service_accounts=ONLY)
@@ -147,20 +151,104 @@ def test_error_after_the_first_change_is_in_the_report(
     assert "could not be listed: the API server is busy" in report.failure
 
 
-def test_error_finding_of_a_run_fails_its_service_account(
-    new_scene: Callable[[int], Scene], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_known", [True, False])
+def test_failed_or_unknown_probe_fails_its_service_account(
+    new_scene: Callable[[int], Scene], monkeypatch: pytest.MonkeyPatch, is_known: bool
 ) -> None:
     scene = new_scene(1)
     judge = migration.Migration._judge
+    code = Code.INJECTION_NOT_YET if is_known else Code.INJECTION_UNKNOWN
 
-    def with_failed_probe(self: Any, migrants: Any, aws: Any, run: Any, restarts: bool) -> Any:
-        failed = [item.key for item in migrants if str(item.key) == "shop/app-00"]
-        probes = [Finding(Code.INJECTION_NOT_YET, "m", "r", key, raised_as="error") for key in failed]
-        outcome = replace(run.outcome, findings=(*run.outcome.findings, *probes))
+    def with_probe(self: Any, migrants: Any, aws: Any, run: Any, restarts: bool) -> Any:
+        checks = dict(run.outcome.checks)
+        probes = [Finding(code, "m", "r", key) for key in checks if str(key) == "shop/app-00"]
+        for probe in probes:
+            status = "fail" if is_known else "unknown"
+            others = [check for check in checks[probe.workload] if check.name != "injection"]
+            checks[probe.workload] = [*others, Check("injection", status, findings=(probe,))]
+        outcome = replace(run.outcome, checks=checks, findings=(*run.outcome.findings, *probes))
         return judge(self, migrants, aws, replace(run, outcome=outcome), restarts)
 
-    monkeypatch.setattr(migration.Migration, "_judge", with_failed_probe)
+    monkeypatch.setattr(migration.Migration, "_judge", with_probe)
     report = scene.harness.run(step="associate", service_accounts=ONLY, canary=0)
     assert {str(item.key): item.stage for item in report.migrants} == dict.fromkeys(ONLY, "associated")
     assert report.failure.startswith("1 of 3 service accounts of cluster")
     assert "shop/app-00" in report.failure
+    assert ("shop/app-00", code.value, code.severity) in named(report.all_findings)
+    if not is_known:
+        accepted = scene.harness.run(step="associate", service_accounts=ONLY, values={"ignore": [code.value]})
+        assert accepted.failure == ""
+
+
+def test_unprobed_service_account_fails(
+    new_scene: Callable[[int], Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = new_scene(1)
+    monkeypatch.setattr(converge, "choose_workloads", lambda *_arguments: [])
+    report = scene.harness.run(step="restart", service_accounts=["shop/app-00"])
+    assert report.failure.startswith(f"The migration of cluster {CLUSTER} (account")
+    assert "shop/app-00 failed as canary" in report.failure
+    assert ("shop/app-00", "INJECTION_UNKNOWN", "warning") in named(report.all_findings)
+
+
+def test_agent_from_another_source_is_enough(new_scene: Callable[[int], Scene]) -> None:
+    scene = new_scene(1)
+    scene.estate.eks.delete_addon(clusterName=CLUSTER, addonName=AGENT)
+    for check_mode in (True, False):
+        report = scene.harness.run(step="restart", service_accounts=ONLY, check_mode=check_mode)
+        assert report.failure == ""
+        assert [change for change in report.changes if "add-on" in change] == []
+    assert scene.estate.eks.list_addons(clusterName=CLUSTER)["addons"] == []
+
+
+def test_migration_installs_a_missing_agent(new_scene: Callable[[int], Scene]) -> None:
+    scene = new_scene(1)
+    scene.estate.eks.delete_addon(clusterName=CLUSTER, addonName=AGENT)
+    for node in ("n1", "n2"):
+        scene.estate.kubernetes.send(
+            "DELETE", f"/api/v1/namespaces/kube-system/pods/eks-pod-identity-agent-{node}"
+        )
+    plan = scene.harness.run(step="restart", service_accounts=ONLY, check_mode=True)
+    assert plan.failure == ""
+    assert f"create add-on {AGENT}" in plan.changes
+    assert "create association shop/app-00" in plan.changes
+    # The sandbox does not create the Pods of the add-on.
+    report = scene.harness.run(step="restart", service_accounts=ONLY)
+    assert report.changes == [f"create add-on {AGENT}"]
+    assert report.failure.startswith("3 of 3 service accounts")
+    assert ("shop/app-00", "ASSOCIATION_WOULD_BREAK", "error") in named(report.all_findings)
+    for node in ("n1", "n2"):
+        scene.estate.agent(node)
+    assert scene.harness.run(step="restart", service_accounts=ONLY).failure == ""
+
+
+def test_plan_has_the_changes_of_the_run(new_scene: Callable[[int], Scene]) -> None:
+    scene = new_scene(1)
+    for options in ({"step": "associate"}, {"step": "finish"}, {"rollback": True}):
+        if options == {"step": "finish"}:
+            scene.harness.run(step="restart", service_accounts=ONLY)
+        plan = scene.harness.run(service_accounts=ONLY, check_mode=True, **options)
+        run = scene.harness.run(service_accounts=ONLY, **options)
+        restarts = [change for change in run.changes if change.startswith("restart ")]
+        assert sorted({*plan.changes, *restarts}) == sorted({*run.changes})
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a fault")])
+def test_report_after_an_abrupt_end(
+    new_scene: Callable[[int], Scene], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseException
+) -> None:
+    scene = new_scene(1)
+    path = tmp_path / "report.json"
+    path.write_text("a report of yesterday")
+
+    def end(*_arguments: object) -> None:
+        raise error
+
+    scene.harness.run(step="associate", service_accounts=ONLY)
+    monkeypatch.setattr(session.TrustEditor, "restore", end)
+    found = scene.harness.interrupted_run(rollback=True, service_accounts=ONLY, file=str(path))
+    report = json.loads(path.read_text())
+    assert report["failure"] == found.failure
+    assert report["changes"] == []
+    cause = "interrupted (restoring the IRSA statements), after 0 changes" if error.args == () else "a fault"
+    assert cause in found.failure

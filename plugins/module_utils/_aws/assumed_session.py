@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The credentials of an assumed role. AssumeRole is called at the first request, and again before the credentials expire."""
+"""The session of an assumed role. AssumeRole is called before the first request, and again before the credentials expire."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from .._identity.model.accounts import AssumeRole
 from .._identity.model.errors import AwsError
 from .errors import already_expired, explain_refusal, unexpected_account
 
-# Without boto3, importing this file must not fail: AnsibleAWSModule reports the missing package with a better message.
+# Importing this file must not fail without boto3, because AnsibleAWSModule reports the missing package with a better message.
 with contextlib.suppress(ImportError):
     import boto3
     from botocore.credentials import CredentialProvider, CredentialResolver, DeferredRefreshableCredentials
     from botocore.session import Session
 
 METHOD = "assume-role"
-# After AssumeRole was denied, AssumeRole is not sent again for this number of seconds. Otherwise each of hundreds of workloads
-# would repeat the denied request.
+# After AssumeRole has failed permanently, for example because it is denied, it is not sent again for this number of seconds.
+# Otherwise each of hundreds of workloads would repeat the request.
 DENIED_SECONDS = 60
 
 
@@ -63,8 +63,8 @@ class AssumedSession:
 
     :arg source: the client that sends AssumeRole with the source credentials.
     :arg now: returns the current time in UTC; tests replace it.
-    :arg lasting: refresh the credentials if they are valid for less than this number of seconds. A role with a shorter
-        session duration cannot have credentials that are valid so long.
+    :arg lasting: refresh the credentials if they are valid for less than this number of seconds. If the session duration of
+        the role is shorter, the credentials are refreshed at each use.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class AssumedSession:
 
         No lock is necessary: botocore calls this function in one thread at a time.
 
-        :raises AwsError: when AssumeRole fails, or was denied within the last ``DENIED_SECONDS``.
+        :raises AwsError: when AssumeRole fails, or has failed permanently within the last ``DENIED_SECONDS``.
         """
         if self._refusal is not None:
             refused_at, refusal = self._refusal
@@ -170,6 +170,10 @@ class AssumedSession:
         return {**request, "ExternalId": role.external_id} if role.external_id else request
 
     def _check(self, response: Mapping[str, Any]) -> None:
+        """Check that the session belongs to the account of the role, and that the credentials are valid now.
+
+        :raises AwsError: when they are not.
+        """
         session_arn = str(response.get("AssumedRoleUser", {}).get("Arn", ""))
         if session_arn.split(":")[4:5] != [self._role.account_id]:
             raise unexpected_account(self._role, session_arn or "nobody", self._region)
@@ -178,10 +182,9 @@ class AssumedSession:
             raise already_expired(self._role, expires.isoformat(), now.isoformat(), self._region)
 
     def _caller_arn(self, error: AwsError) -> str:
-        """Return the ARN of the source credentials for an error message, or "" if the error already contains that ARN, or
-        if the ARN is unknown.
+        """Return the ARN of the source credentials for an error message.
 
-        GetCallerIdentity needs no permissions.
+        :returns: "" if the ARN is unknown, or if the error already contains it. GetCallerIdentity needs no permissions.
         """
         if error.transient or "User: arn:" in error.text:
             return ""
@@ -197,8 +200,8 @@ def _renewed(
     class Renewed(DeferredRefreshableCredentials):
         """Credentials whose refresh times are proportional to the session duration.
 
-        The fixed times of botocore are right for sessions of an hour. With them, a session of 15 minutes would be refreshed
-        at every request.
+        botocore refreshes credentials 15 minutes before they expire, which suits sessions of an hour. A session of 15 minutes
+        would be refreshed at every request.
         """
 
         _advisory_refresh_timeout = max(lasting, min(900, duration // 3))

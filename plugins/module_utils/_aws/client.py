@@ -28,7 +28,7 @@ from .errors import MALFORMED, NOT_AWS, TOO_SLOW, classify
 from .interrupt import raise_if_interrupted
 from .transport import DEFAULT_WIDTH, Bounded, OutOfTime, RateLimiter, Retries
 
-# Without botocore, importing this file must not fail: AnsibleAWSModule reports the missing package with a better message.
+# Importing this file must not fail without botocore, because AnsibleAWSModule reports the missing package with a better message.
 with contextlib.suppress(ImportError):
     from botocore.config import Config
     from botocore.exceptions import (
@@ -47,16 +47,16 @@ with contextlib.suppress(ImportError):
 
 Response = dict[str, Any]
 
-# Retries of botocore are off, because transport.py retries. botocore would also repeat requests that must be sent only once, and
-# after 100 retries it would stop retrying in all threads.
+# The retries of botocore are off, because transport.py retries. botocore would also repeat requests that must be sent only once,
+# and after 100 failed retries it would not retry in any thread.
 RETRIES = {"mode": "standard", "total_max_attempts": 1}
-# The time limits in seconds: to connect, between two parts of a response, and for a whole attempt.
+# The time limits in seconds: for connecting, between two parts of a response, and for a whole attempt.
 TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}
 ATTEMPT_SECONDS = 60.0
 # The services that limit the rate of requests separately in each region. IAM is a global service with one limit for all regions.
 REGIONAL = frozenset(("eks",))
-# A list with more pages than this does not end because of an error: a page has up to 100 associations or 1000 roles, and an
-# account has at most 5000 roles.
+# No account is so large that a list has more pages than this, so a longer list is an error. A page has up to 100 associations or
+# 1000 roles, and an account has at most 5000 roles.
 MOST_PAGES = 1000
 
 
@@ -104,9 +104,10 @@ class _Service:
 
 
 class BotoApi:
-    """The interface ``Api`` with boto3. Each service, and each region of EKS, has one client with its own rate limiter.
+    """An implementation of ``Api`` with boto3.
 
-    A client is created at the first request. Threads may share an instance.
+    Each service has one client and one rate limiter; EKS has one of each per region. A client is created at the first request.
+    Threads may share an instance.
 
     :arg make_client: returns a client for a service in the default region.
     :arg width: the maximum number of concurrent requests in all regions.
@@ -134,7 +135,7 @@ class BotoApi:
         self._free = threading.BoundedSemaphore(max(1, width))
         self._home = region
         self._make_regional = make_regional
-        # The region of this instance. "" means the default region; ``in_region`` returns instances for other regions.
+        # The region of this instance, or "" for the default region. ``in_region`` returns instances for other regions.
         self._region = ""
         self._services: dict[tuple[str, str], _Service] = {}
         self._lock = threading.Lock()
@@ -188,8 +189,7 @@ class BotoApi:
             complete.setdefault(_REQUEST_TOKENS[operation], str(uuid.uuid4()))
         send = partial(self._send, service, operation, complete, [key for key in expected if key])
         turn = self._service(service).limiter.wait
-        # The refresh of credentials is not part of an attempt, because AssumeRole has separate retries and a separate time
-        # limit.
+        # Refresh the credentials before the attempts, because AssumeRole has separate retries and a separate time limit.
         if self._ready is not None:
             self._ready()
         return self._retries.run(send, f"{service}:{operation}" in ONCE_ONLY, turn)
@@ -205,7 +205,8 @@ class BotoApi:
         """Send a request once, and check that the response is complete.
 
         :arg expected: the path of nested keys that the response must have.
-        :arg sent: the time of the request, for the rate limiter.
+        :arg sent: the time at which the request is sent, for the rate limiter.
+        :raises AwsError: when the request fails or the response is incomplete.
         """
         channel = self._service(service)
         try:
@@ -288,8 +289,7 @@ def snake_case(operation: str) -> str:
 def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
     """Convert an error of botocore to an AwsError.
 
-    If the installed botocore does not know a parameter, the message has the first version of botocore that knows the
-    parameter.
+    If the installed botocore does not know a parameter, the message names the first version that does.
     """
     name = f"{service}:{operation}"
     if isinstance(error, ClientError):
@@ -312,10 +312,9 @@ def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
 
 
 def _is_from_aws(response: Mapping[str, Any]) -> bool:
-    """Return whether AWS sent a response: it has a request ID and is not a web page, which a proxy would send.
+    """Return whether AWS sent a response: it has a request ID, and is not a web page, as a proxy might send.
 
-    A response without HTTP metadata did not come over HTTP. It counts as a response of AWS, because tests use such
-    responses.
+    A response without HTTP metadata counts as a response of AWS, because tests use such responses.
     """
     metadata = response.get("ResponseMetadata")
     if metadata is None or "HTTPHeaders" not in metadata:
@@ -336,18 +335,18 @@ def _malformed(service: str, operation: str, reason: str) -> AwsError:
 
 
 _REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id")
-# The name of the token for the next page. The name is the same in the response and in the parameters of the next request.
+# The key of the token for the next page, by service. The response and the parameters of the next request use the same key.
 _PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker", "organizations": "NextToken"}
-# Members to ignore in the comparison of two pages, because they may differ although the content is the same.
+# The keys to ignore in the comparison of two pages, because their values may differ although the content is the same.
 _ENVELOPE = ("IsTruncated", "Marker", "NextToken", "ResponseMetadata", "nextToken")
-# The idempotency parameter of a request.
+# The parameter for the idempotency token, by operation.
 _REQUEST_TOKENS = {
     "CreateAddon": "clientRequestToken",
     "CreatePodIdentityAssociation": "clientRequestToken",
     "UpdateAddon": "clientRequestToken",
 }
 
-# The member that a complete response has. Without this check, botocore parses a truncated response as an empty one.
+# The key that a complete response has, by operation. botocore parses a truncated response without an error, as an empty one.
 _REQUIRED = {
     "AssumeRole": "Credentials",
     "CreateAddon": "addon",
@@ -416,7 +415,7 @@ def api_with(
     """Return the interface to AWS for a module or plugin of amazon.aws.
 
     :arg make_client: the method ``client`` of the module or plugin.
-    :arg connect: returns the connection settings. ``connect`` is called only if there is a role to assume.
+    :arg connect: returns the connection settings. It is called only if there is a role to assume.
     :arg width: the maximum number of concurrent requests.
     :arg role: the role to assume for all requests, or None to use the credentials directly.
     :arg region: the default region of the credentials.
@@ -460,7 +459,7 @@ def has_two_credentials(options: Mapping[str, Any]) -> bool:
 
 
 def validate_profile(profile: str | None) -> None:
-    """Check that a profile can be read. The error message of amazon.aws would not have the cause.
+    """Check that a profile can be read, because the error message of amazon.aws would not name the cause.
 
     :raises AwsError: when the profile does not exist or its files are malformed.
     """
@@ -488,11 +487,9 @@ def _assumed_client(session: AssumedSession, width: int, service: str, region: s
 
 
 def _with_all_members(client: Any, service: str) -> Any:
-    """Configure an EKS client to return all members of an association, including members that the installed botocore does
-    not know.
+    """Configure an EKS client to return all settings of an association, even those that the installed botocore does not know.
 
-    botocore drops unknown members. An association that is deleted and created again would then lose the settings in these
-    members.
+    botocore drops unknown members of a response. If an association is deleted and created again, it would lose these settings.
     """
     if service == "eks":
         client.meta.events.register("after-call.eks.DescribePodIdentityAssociation", add_unknown_members)
@@ -500,7 +497,7 @@ def _with_all_members(client: Any, service: str) -> Any:
 
 
 def add_unknown_members(http_response: Any, parsed: Response, model: Any, **_event: Any) -> None:
-    """Add the members of the response body that botocore does not know to the parsed association."""
+    """Add to the parsed association the members of the response body that botocore does not know."""
     if "association" not in parsed:
         return
     modelled = model.output_shape.members["association"].members

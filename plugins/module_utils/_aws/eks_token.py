@@ -7,9 +7,9 @@
 """Sign bearer tokens for the Kubernetes API of an EKS cluster, in the format of ``aws eks get-token``.
 
 A token is ``k8s-aws-v1.`` followed by a presigned URL of STS GetCallerIdentity, in URL-safe base64 without padding. The
-signature covers the header ``x-k8s-aws-id`` with the name of the cluster. Signing sends no request. EKS accepts a token for
-15 minutes after signing, regardless of the 60 seconds in the URL, as long as the credentials are valid.
-Source: aws-iam-authenticator, "API Authorization from Outside a Cluster".
+signature covers the header ``x-k8s-aws-id`` with the name of the cluster. Signing sends no request. The URL has a lifetime of 60
+seconds, but EKS accepts a token for 15 minutes after signing, as long as the credentials are valid. Source:
+aws-iam-authenticator, "API Authorization from Outside a Cluster".
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ with contextlib.suppress(ImportError):
 TOKEN_PREFIX = "k8s-aws-v1."
 CLUSTER_HEADER = "x-k8s-aws-id"
 URL_SECONDS = 60
-# EKS accepts a token for 15 minutes. One minute less allows for latency and clock skew.
+# EKS accepts a token for 15 minutes. A token is used for one minute less, to allow for latency and clock skew.
 LIFETIME = timedelta(minutes=14)
 GLOBAL_ENDPOINT = "https://sts.amazonaws.com"
 
@@ -51,8 +51,7 @@ def sign_token(client: Any, cluster: str, now: datetime, credentials_end: dateti
     :arg client: a boto3 STS client in the region of the cluster.
     :arg cluster: the name of the cluster.
     :arg now: the current time in UTC.
-    :arg credentials_end: the time when the credentials of the client expire, or None. The token expires when these
-        credentials expire.
+    :arg credentials_end: the time when the credentials of the client expire, or None. A token does not outlive them.
     :raises AwsError: when the client has no credentials.
     """
     events = client.meta.events
@@ -75,7 +74,7 @@ def sign_token(client: Any, cluster: str, now: datetime, credentials_end: dateti
 def regional_client(make_client: Callable[..., Any]) -> Any:
     """Return an STS client with a regional endpoint, even if botocore is configured to use the global endpoint.
 
-    :arg make_client: returns a boto3 client for a service, and optionally for an endpoint.
+    :arg make_client: returns a boto3 client for a service. The argument ``endpoint`` is the URL of the endpoint.
     """
     client = make_client("sts")
     if client.meta.endpoint_url != GLOBAL_ENDPOINT:
@@ -100,7 +99,7 @@ class TokenSource:
         self._lock = threading.Lock()
 
     def token(self, seconds: float = 0.0) -> EksToken:
-        """Return the cached token if it is valid for at least ``seconds`` more, otherwise a new one.
+        """Return the cached token if it is valid for more than ``seconds`` from now, otherwise a new token.
 
         A new token may be valid for a shorter time if the credentials expire earlier.
 

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Classify the errors of AWS: the kind and the remedy of each error code, and explanations for a failed AssumeRole.
+"""Classify AWS errors: find the kind and the remedy for an error code, and explain a failed AssumeRole.
 
 This file does not depend on boto3.
 """
@@ -20,8 +20,9 @@ from .._findings.text import option
 from .._identity.model.accounts import AssumeRole
 from .._identity.model.errors import AwsError, ErrorKind, sentence
 
-# The following three codes are not from AWS. The first code means that the response was incomplete; the request may have taken
-# effect.
+# AWS does not send the next three codes; this collection uses them for problems with a response.
+
+# The response was incomplete. The request may have taken effect.
 MALFORMED = "MalformedAnswer"
 # Another server, such as a proxy or the sign-in page of a network, sent the response.
 NOT_AWS = str(Code.NOT_AWS)
@@ -30,7 +31,7 @@ TOO_SLOW = "AnswerTooSlow"
 
 
 class _Meaning(NamedTuple):
-    """The kind and the remedy of errors that have one of ``codes`` and whose message contains ``text``.
+    """The kind and the remedy of errors with one of ``codes`` and with ``text`` in their message.
 
     Codes may have the wildcards "*" and "?".
     """
@@ -247,7 +248,7 @@ MEANINGS: tuple[_Meaning, ...] = (
         "Set the region: the option ⟨region⟩, or AWS_REGION.",
     ),
     _LOST,
-    # This kind is not retried, because an invalid certificate remains invalid.
+    # The kind OTHER prevents retries, because an invalid certificate remains invalid.
     _Meaning(ErrorKind.OTHER, ("SSLError",), "", _LOST.remedy),
 )
 
@@ -268,7 +269,7 @@ def classify(
     :arg outcome_unknown: whether the request may have taken effect.
     :arg status: the HTTP status of the response, or 0. The statuses 429 and 5xx take precedence over the code, because a
         proxy may have sent them.
-    :arg lost: whether the connection failed before a response. A failed connection takes precedence over the code, too.
+    :arg lost: whether the connection failed before a response arrived. This takes precedence over ``code`` and ``status``.
     """
     meaning = _LOST if lost else _meaning(code, text, status)
     return AwsError(operation, code, text, meaning.kind, meaning.remedy, outcome_unknown)
@@ -287,7 +288,7 @@ def _meaning(code: str, text: str, status: int) -> _Meaning:
 
 
 _ASSUME_ROLE = "sts:AssumeRole"
-# These codes are not from AWS.
+# AWS does not send these two codes; this collection uses them for unusable responses to AssumeRole.
 OTHER_ACCOUNT = "UnexpectedAccount"
 ALREADY_EXPIRED = "CredentialsAlreadyExpired"
 
@@ -295,7 +296,7 @@ ALREADY_EXPIRED = "CredentialsAlreadyExpired"
 class _Reason(NamedTuple):
     """The remedy for a cause of a failed AssumeRole.
 
-    The regular expression ``code`` must match the whole error code, and ``text`` must match a part of the message.
+    ``code`` and ``text`` are regular expressions. ``code`` must match the whole error code, ``text`` a part of the message.
     """
 
     code: str
@@ -390,7 +391,10 @@ def explain_refusal(error: AwsError, role: AssumeRole, caller_arn: str, region: 
 
 
 def unexpected_account(role: AssumeRole, session_arn: str, region: str) -> AwsError:
-    """Return the error for a response to AssumeRole with a session of another account. AWS never sends such a response."""
+    """Return the error for a response to AssumeRole with a session of another account.
+
+    AWS never sends such a response, so a different server must have sent it.
+    """
     text = f"The response has credentials of {session_arn}."
     return AwsError(
         _ASSUME_ROLE,

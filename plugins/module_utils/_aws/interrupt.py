@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Interrupt the work of all threads of a run: sleeping threads wake up, and no thread sends another request.
+"""Interrupt all threads of a run: sleeping threads wake up, and no thread sends another request.
 
-Python delivers signals to the main thread only. The other threads check an event, which a context variable holds. A thread
-without the event cannot be interrupted.
+Python delivers signals to the main thread only. So each thread checks an event, which a context variable holds. A thread without
+such an event cannot be interrupted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Interrupted(BaseException):
 
 
 def current_interrupt() -> Event:
-    """Return the event that interrupts this thread, or a new event if nothing interrupts it."""
+    """Return the event that can interrupt this thread. If there is none, return a new event."""
     return _STOP.get() or Event()
 
 
@@ -44,9 +44,9 @@ def set_interrupt(stop: Event) -> None:
 
 
 def raise_if_interrupted() -> None:
-    """Check whether the work of this thread is interrupted.
+    """Check whether this thread is interrupted.
 
-    :raises Interrupted: if the work is interrupted.
+    :raises Interrupted: when it is interrupted.
     """
     stop = _STOP.get()
     if stop is not None and stop.is_set():
@@ -56,7 +56,7 @@ def raise_if_interrupted() -> None:
 def pause(seconds: float) -> None:
     """Sleep for a number of seconds.
 
-    :raises Interrupted: as soon as the work of this thread is interrupted.
+    :raises Interrupted: as soon as this thread is interrupted.
     """
     stop = _STOP.get()
     if stop is None:
@@ -71,7 +71,7 @@ def interrupting(stop: Event) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        # Only an exception for an interrupt (a signal, or the timeout of an Ansible task) is not a subclass of Exception.
+        # The exceptions of an interrupt (a signal, or the timeout of an Ansible task) are not subclasses of Exception.
         if not isinstance(error, Exception):
             stop.set()
         raise
@@ -79,7 +79,7 @@ def interrupting(stop: Event) -> Iterator[None]:
 
 @contextmanager
 def finishing() -> Iterator[None]:
-    """Protect a block from interruption, because completing only a part of it would be worse than the delay."""
+    """Protect a block from interruption. Use it where a partly completed block would be worse than a delay."""
     token = _STOP.set(None)
     try:
         yield
@@ -91,7 +91,7 @@ def finishing() -> Iterator[None]:
 class Stop:
     """The state of a run that can end early.
 
-    ``reason`` is the name of the signal that ended the run, ``DEADLINE``, or "" while the run continues.
+    ``reason`` is the name of the signal that ended the run, ``DEADLINE`` if its time limit ended it, or "" while it continues.
     """
 
     reason: str = ""
@@ -109,7 +109,7 @@ _RESULT_PENDING: ContextVar[bool] = ContextVar("result_pending", default=False)
 
 
 def _numbers() -> tuple[signal.Signals, ...]:
-    """Return the signals to handle. Python allows only the main thread to set handlers, so other threads handle none."""
+    """Return the signals to handle, or none in other threads, because Python lets only the main thread set handlers."""
     return _SIGNALS if threading.current_thread() is threading.main_thread() else ()
 
 
@@ -120,10 +120,10 @@ def _alarm() -> tuple[signal.Signals, ...]:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Ensure that a module reports its changes even if it is interrupted. Wrap the whole module in this block.
+    """Ensure that a module reports its changes even if it is interrupted. The block must contain the whole module.
 
-    After the work ends, signals are ignored until the result is printed, because a signal in these milliseconds would lose
-    the result. If the process that reads the result disappears, the module sends itself SIGTERM.
+    Signals are ignored between the end of the work and the output of the result, because the result would be lost otherwise.
+    If the process that reads the result disappears, the module sends itself SIGTERM.
     """
     handlers = {number: signal.getsignal(number) for number in _numbers()}
     token = _RESULT_PENDING.set(True)
@@ -140,9 +140,9 @@ def answering() -> Iterator[None]:
 def stoppable(deadline: float | None = None) -> Iterator[Stop]:
     """End the work of the block early on SIGINT, SIGTERM, the timeout of an Ansible task (SIGALRM), or the deadline.
 
-    Requests in progress and blocks of ``finishing`` are completed. Then the threads of the work raise Interrupted.
+    Requests in progress and blocks of ``finishing`` are completed. Then the threads raise Interrupted.
 
-    :arg deadline: seconds from now, or None for no deadline.
+    :arg deadline: the time limit in seconds from now, or None for no limit.
     """
     stop = Stop()
 

@@ -6,7 +6,7 @@
 
 """Detect that the reader of standard output has disappeared.
 
-If the process that started a module is killed, the module continues, but nobody receives the report of its changes.
+If the process that started a module is killed, the module continues, but the report of its changes is lost.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _LOST = select.POLLERR | select.POLLHUP
 def listened_to(lost: Callable[[], None], stream: int = STANDARD_OUTPUT) -> Iterator[None]:
     """Call ``lost``, in another thread, if the reader of a pipe or socket disappears while the block runs.
 
-    :arg stream: the file descriptor to write to. ``lost`` is never called for a file or a closed descriptor, because these
-        have no reader.
+    :arg stream: the file descriptor of the writing end. ``lost`` is never called for a file or a closed descriptor, because
+        these have no reader.
     """
     block, end_of_block = os.pipe()
     watch = threading.Thread(target=_watch, args=(stream, block, lost), daemon=True)

@@ -27,7 +27,7 @@ ESCAPED = (
 
 
 class _PrintableModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no type information
-    """A module whose result has only printable characters. Ansible prints results as they are, including control characters."""
+    """A module that escapes unprintable characters in its result, because Ansible prints control characters unchanged."""
 
     @property
     def traces(self) -> bool:
@@ -48,7 +48,7 @@ class _PrintableModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no t
         whole = {"invocation": {"module_args": self.params}, **result}
         visible = visible_values(whole)
         if visible != whole:
-            # Remove secrets before escaping. Ansible removes secrets later, but does not recognise a secret that was escaped.
+            # Remove secrets before escaping. Ansible removes them later, but does not recognise a secret after escaping.
             visible = visible_values(remove_values(whole, self.no_log_values))
         return cast("dict[str, Any]", visible)
 
@@ -85,7 +85,8 @@ class SdkModule(Protocol):
 def require_sdk(module: SdkModule) -> None:
     """End the module with an error if boto3 or botocore is missing or too old.
 
-    Modules call this function if they need boto3 for some options only. AnsibleAWSModule checks boto3 in every module.
+    A module calls this function if it needs boto3 for some options only. Modules with AnsibleAWSModule do not need it, because
+    that class checks boto3.
     """
     try:
         check_sdk_version_supported(warn=module.warn)

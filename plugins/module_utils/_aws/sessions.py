@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Send requests with several roles in several regions. Each role has one session, each service and region one client."""
+"""Send requests with several roles in several regions: one session for each role, one client for each service and region."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .assumed_session import AssumedSession, Connection
 from .client import BotoApi, as_aws_error, client_config
 from .transport import DEFAULT_WIDTH
 
-# Without boto3, importing this file must not fail: the callers check that it is installed.
+# Importing this file must not fail without boto3. The callers check that boto3 is installed.
 with contextlib.suppress(ImportError):
     import boto3
     from botocore.config import Config
@@ -44,12 +44,13 @@ class Credentials:
 
 
 class Sessions:
-    """The boto3 sessions of a run: one for the source credentials, and one for each assumed role. It is thread-safe."""
+    """The boto3 sessions of a run: one for the source credentials, and one for each assumed role. The class is thread-safe."""
 
     def __init__(self, credentials: Credentials, home: str = "", width: int = DEFAULT_WIDTH) -> None:
         """Create the session of the source credentials.
 
-        :arg home: the region in which to call AssumeRole. The default is the region of the environment or the profile.
+        :arg home: the region in which to call AssumeRole. The default is the region of the environment or the profile, and
+            without such a region ``GLOBAL_REGION``.
         :arg width: the maximum number of concurrent requests with one role in one region.
         :raises AwsError: when the profile cannot be read.
         """

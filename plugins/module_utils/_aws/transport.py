@@ -6,10 +6,10 @@
 
 """Control how requests are sent: concurrency, a time limit for each attempt, a rate limit for each service, and retries.
 
-Time limit: each attempt runs in a separate thread that the caller stops waiting for. A socket timeout is not sufficient,
-because each piece of a slow response restarts it.
+Time limit: each attempt runs in a separate thread, and the caller stops waiting for the thread at the time limit. A socket
+timeout is not sufficient, because each piece of a slow response restarts it.
 
-Rate limit: no request is delayed until the service throttles. Then all threads together slow down to the rate at which
+Rate limit: requests are not delayed until the service throttles. Then all threads together slow down to the rate at which
 requests succeeded. docs/benchmarks.md compares this with the adaptive mode of botocore.
 
 Retries: requests are repeated a limited number of times, within a limited time, with random pauses. Conflicts, denials and
@@ -37,6 +37,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _Other = TypeVar("_Other")
 
+# The default of the maximum number of concurrent requests.
 DEFAULT_WIDTH = 16
 
 
@@ -46,14 +47,14 @@ def map_concurrently(
     """Call ``work`` for every item in at most ``width`` threads, and return the results in the order of the items.
 
     If ``items`` is an iterator, calls begin before it is exhausted. If ``work`` or the iterator raises an exception, no
-    further calls begin, and the exception is raised after the running calls have ended. So for a failure that concerns one
-    item only, ``work`` must return the failure instead of raising it. An interrupt also ends the running calls, at their
-    next request or pause.
+    further calls begin, and the exception is raised after the running calls have ended. If a failure concerns one item only,
+    ``work`` must therefore return it instead of raising it. An interrupt also ends the running calls, at their next request
+    or pause.
     """
     if width <= 1 or (isinstance(items, Sized) and len(items) <= 1):
         return [work(item) for item in items]
     stop = current_interrupt()
-    # The end of the pool's block waits for its threads. So the inner ``interrupting`` must interrupt the threads before that.
+    # Leaving the context of the pool waits for its threads, so the inner ``interrupting`` must interrupt the threads before.
     with (
         interrupting(stop),
         ThreadPoolExecutor(width, initializer=set_interrupt, initargs=(stop,)) as pool,
@@ -68,17 +69,14 @@ def map_concurrently(
                 future.cancel()
 
 
-# An idle thread of the pool ends after this number of seconds.
+# An idle thread of ``Bounded`` ends after this number of seconds.
 IDLE_SECONDS = 5.0
-# The timeout of a lock that waits without limit.
+# The timeout with which ``Lock.acquire`` waits without limit.
 WITHOUT_LIMIT = -1.0
 
 
 class OutOfTime(Exception):
-    """The error for a call that exceeds its time limit.
-
-    The call continues in its thread, but the result of the call is ignored.
-    """
+    """The error for a call that exceeds its time limit. The call continues in its thread, but its result is ignored."""
 
 
 class _Task(Generic[_Result]):
@@ -112,7 +110,7 @@ class _Task(Generic[_Result]):
 class Bounded:
     """A thread-safe pool of threads for calls with a time limit.
 
-    The threads are reused, because starting one takes as much CPU time as a tenth of a request.
+    The threads are reused, because starting a thread takes a tenth of the CPU time of a request.
     """
 
     def __init__(self) -> None:
@@ -157,9 +155,9 @@ class Bounded:
 def begin(work: Callable[[], _Result]) -> Callable[[], _Result]:
     """Start ``work`` in a new thread.
 
-    Return a function that waits for the end of ``work``, and returns its result or raises its error.
-
     An interrupt of the calling thread interrupts the work, too. The thread does not keep the process alive.
+
+    :returns: a function that waits for the end of ``work``, and returns its result or raises its error.
     """
     stop = current_interrupt()
 
@@ -200,20 +198,20 @@ def _start(work: Callable[[], _Result]) -> _Task[_Result]:
 
 # The rate of responses is measured over this number of seconds.
 WINDOW = 1.0
-# In requests per second: the minimum rate, and the rate to start with if too few responses were measured.
+# In requests per second: the minimum rate, and the minimum rate after throttling if too few responses were measured.
 SLOWEST = 1.0
 FIRST = 5.0
 # Throttling reduces the measured rate to this fraction.
 CUT = 0.9
-# Above the last good rate, the limit grows each second by GROWTH requests per second, plus GROWTH_PART of itself for each
-# second since the last throttling.
+# Above ``Rate.good``, the limit grows each second by GROWTH requests per second. It also grows each second by the fraction
+# GROWTH_PART of itself, times the number of seconds since the last throttling.
 GROWTH = 0.5
 GROWTH_PART = 0.02
-# Below the last good rate, the limit grows each second by this multiple of itself.
+# Below ``Rate.good``, the limit grows each second by this multiple of itself.
 RECOVERY = 2.0
 # The size of a burst, in seconds of the current rate.
 BURST = 0.1
-# Seconds between checks of a waiting thread for an interrupt.
+# The time in seconds between two checks for an interrupt while a thread waits.
 POLL_SECONDS = 0.5
 
 
@@ -235,7 +233,7 @@ class Rate:
     _responses: deque[float] = field(default_factory=deque)
 
     def take(self, now: float) -> float:
-        """Return 0 if a request may be sent now, otherwise the number of seconds to wait before the next call."""
+        """Return 0 if a request may be sent now, otherwise the seconds to wait before calling ``take`` again."""
         if now - self._requested > WINDOW:
             # After a time without requests, start a new measurement.
             self._started = now
@@ -270,7 +268,7 @@ class Rate:
     def throttled(self, sent: float, now: float) -> None:
         """Reduce the limit after a throttled request.
 
-        If the request was sent before the last reduction, nothing changes: the same throttling affects many threads.
+        A request that was sent before the last reduction changes nothing, because one throttling affects many threads.
         """
         if sent <= self.slowed:
             return
@@ -344,7 +342,7 @@ class RateLimiter:
             self._rate.throttled(sent, self._time())
 
     def _time(self) -> float:
-        """Return the time. It never decreases, even if two threads read the clock in another order."""
+        """Return the current time, but never less than the time that was returned before."""
         self._latest = max(self._latest, self._now())
         return self._latest
 
@@ -356,8 +354,8 @@ _Answer = TypeVar("_Answer")
 class Pace:
     """The retry settings for one kind of error. Times are in seconds.
 
-    ``attempts`` includes the first attempt. The pause between attempts starts at ``first`` and doubles up to ``longest``.
-    Jitter shortens each pause by up to half.
+    ``attempts`` includes the first attempt. The first pause is ``first``, and each further pause is twice as long, up to
+    ``longest``. Jitter shortens each pause by up to half.
     """
 
     attempts: int
@@ -365,7 +363,7 @@ class Pace:
     longest: float
 
 
-# Throttling may last long. Even with the shortest pauses, these 14 attempts take more than 20 seconds.
+# Throttling may last long, so it has the most attempts: 14 attempts take more than 20 seconds even with the shortest pauses.
 _PACES: Mapping[ErrorKind, Pace] = {
     ErrorKind.THROTTLED: Pace(14, 0.5, 4),
     ErrorKind.SERVER: Pace(6, 0.25, 4),
@@ -378,8 +376,9 @@ _PACES: Mapping[ErrorKind, Pace] = {
 class Retries:
     """The retries of requests.
 
-    ``budget`` is the number of seconds within which a request may be retried; the time in the queue of the rate limiter does
-    not count. ``now``, ``sleep`` and ``chance`` (a random number from 0 to 1) are fields so that tests can replace them.
+    ``budget`` is the number of seconds within which a request may be retried. Waiting for the rate limiter does not count.
+    ``paces`` has the kinds of errors that are retried. ``now``, ``sleep`` and ``chance``, which returns a random number from 0 to
+    1, are fields because tests replace them.
     """
 
     now: Callable[[], float] = time.monotonic
@@ -398,7 +397,7 @@ class Retries:
 
         :arg send: sends the request once; its argument is the time of the attempt.
         :arg once_only: do not retry after an attempt that may have taken effect.
-        :arg turn: waits until an attempt may be made and returns the time (see ``RateLimiter.wait``).
+        :arg turn: waits until an attempt may be sent, and returns the time (see ``RateLimiter.wait``).
         :raises AwsError: the error of the last attempt. ``outcome_unknown`` is set if any attempt may have taken effect.
         """
         wait = turn or self.now

@@ -6,7 +6,7 @@
 
 """The codes of findings and failures, with their severities.
 
-Playbooks of users compare these codes, so a code must not be renamed or removed without a note in the changelog.
+Users compare these codes in their playbooks, so a code must not be renamed or removed without a note in the changelog.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Severity = Literal["error", "warning", "info"]
 class Code(str, Enum):
     """A code of a finding or failure, with the check to which its findings belong and the severities that they may have.
 
-    ``check`` is a column of the table of workloads. A finding that no check has reported is shown in this column. The first
-    severity is the default; a finding may have another severity of the list (``Finding.raised_as``). docs/codes.yml
-    documents the title, cause and remedy of each code.
+    ``check`` is the name of a column in the report's table of workloads. A finding that does not result from a check, such as a
+    warning of the plan, is shown in this column. The first of ``severities`` is the default; a finding may have another one
+    (``Finding.raised_as``). docs/codes.yml has the title, cause and remedy of each code.
     """
 
     _value_: str
@@ -240,7 +240,7 @@ class Code(str, Enum):
     UNLISTED_ASSOCIATIONS = "UNLISTED_ASSOCIATIONS", "association", "warning", "info"
 
 
-# The codes of findings whose problem a run with state=present repairs.
+# The codes of problems that a run with state=present repairs.
 REPAIRED = frozenset(
     (
         Code.ASSOCIATION_MISSING,

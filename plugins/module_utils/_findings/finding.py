@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Findings of the verification: problems of a workload, a policy or a whole cluster."""
+"""The findings of checks: problems of a workload, a policy, a whole cluster or a whole run."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Finding:
     """A problem of a workload, a cluster or the whole run, with a remedy.
 
     For a workload, ``workload`` is set. For a whole cluster, ``cluster`` is set, in the format of ``WorkloadKey.cluster``. For
-    the whole run, neither is set. ``statement`` is the label of a policy's statement, or "". ``raised_as`` is the severity if
-    it differs from the default of the code.
+    the whole run, neither of them is set. ``statement`` is the label of the policy statement with the problem, or "".
+    ``raised_as`` is the severity if it differs from the default of the code.
     """
 
     code: Code

@@ -20,8 +20,8 @@ _COMMAND = re.compile(r"(?<=: )(?=kubectl |aws )")
 def visible(text: str) -> str:
     r"""Escape unprintable characters: ESC becomes the four characters "\x1b", a line break becomes "\n".
 
-    Otherwise a terminal would execute control sequences, and bidirectional characters would reorder the text. A second call
-    does not change the result.
+    Otherwise a terminal would execute control sequences, and bidirectional characters would reorder the text. Escaping a text
+    twice gives the same result as escaping it once.
     """
     return text if text.isprintable() else "".join(map(_shown, text))
 
@@ -52,19 +52,19 @@ def visible_values(value: object) -> object:
 
 
 def split_commands(text: str) -> tuple[str, list[str]]:
-    """Split a remedy into its prose and its commands (kubectl or aws), each of which follows a colon.
+    """Split a remedy into its prose and its commands. A command begins with kubectl or aws, and follows a colon.
 
     Messages show each command on a separate line, so that users can copy it.
     """
     prose, *commands = _COMMAND.split(text)
     if prose.startswith(("kubectl ", "aws ")):
         prose, commands = "", [prose, *commands]
-    # A command that precedes another command ends with the colon that introduces the next one.
+    # The colon before a command is at the end of the previous command.
     return prose.strip(), [command.strip().removesuffix(":") for command in commands]
 
 
 def with_remedy(text: str, remedy: str, indent: str) -> list[str]:
-    """Return the lines of a message: the text with the prose of the remedy, then each command of the remedy, indented."""
+    """Return the lines of a message: the text and the prose of the remedy in one line, then one indented line per command."""
     prose, commands = split_commands(remedy)
     return [f"{text} {prose}".rstrip(), *(f"{indent}{command}" for command in commands)]
 
@@ -75,15 +75,16 @@ def _shown(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+# The members of a result that contain messages.
 _MESSAGES = ("failures", "findings", "msg", "verification")
 _REFERENCE = re.compile(r"⟨([a-z_]+)⟩")
 
 
 def option(name: str) -> str:
-    """Return a placeholder for an option in a message.
+    """Return a placeholder for the name of an option in a message.
 
-    The name that users write depends on the caller: the role has "pod_identity_region" for the option "region" of a module.
-    ``with_option_names`` replaces the placeholder with that name.
+    The name differs between the modules and the role: the option "region" of a module is "pod_identity_region" in the role.
+    ``with_option_names`` replaces the placeholder with the right name.
     """
     return f"⟨{name}⟩"
 
@@ -103,9 +104,9 @@ def with_option_names(value: object, prefix: str) -> object:
 
 
 def named_result(result: Mapping[str, object], prefix: str) -> dict[str, object]:
-    """Replace the placeholders of ``option`` in those members of a result that have messages.
+    """Replace the placeholders of ``option`` in those members of a result that contain messages (``_MESSAGES``).
 
-    All other members have values of the user, which must not change.
+    All other members contain values of the user, which must not change.
     """
     return {
         key: with_option_names(value, prefix) if key in _MESSAGES else value for key, value in result.items()

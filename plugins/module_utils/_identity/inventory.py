@@ -182,7 +182,10 @@ def _role_variables(role: AssumeRole | None) -> dict[str, object]:
 
 
 def cluster_groups(cluster: FoundCluster, group_by: Sequence[str]) -> tuple[str, ...]:
-    """Return the default groups of a cluster. Tags with the prefix ``aws:`` create no groups."""
+    """Return the groups of a cluster: ``eks_clusters``, and one for each value of the properties in ``group_by``.
+
+    Tags with the prefix ``aws:`` are left out.
+    """
     values = {
         "region": [cluster.region],
         "account": [cluster.account_id],

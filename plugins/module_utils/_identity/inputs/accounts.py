@@ -31,7 +31,7 @@ ARN = "assume_role_arn"
 EXTERNAL_ID = "assume_role_external_id"
 SESSION_NAME = "assume_role_session_name"
 DURATION = "assume_role_duration"
-# These options have no effect unless the ARN is set.
+# These options have no effect without ``assume_role_arn``.
 DETAILS = (EXTERNAL_ID, SESSION_NAME, DURATION)
 ASSUME_ROLE_OPTIONS = (ARN, *DETAILS)
 
@@ -79,7 +79,7 @@ def read_assume_role(options: Mapping[str, object], prefix: str = "") -> AssumeR
 def parse_assume_role(fields: Fields) -> AssumeRole | None:
     """Return the role to assume, or None if ``assume_role_arn`` is not set.
 
-    Problems are added to ``fields.problems``; if there are any, the returned role must not be used.
+    Problems are added to ``fields.problems``. If there are any, the caller must not use the returned role.
     """
     values = _set_options(fields)
     if values.has(ARN):

@@ -82,8 +82,8 @@ AGENT_STATES = ("present", "ignore", "absent")
 def parse_agent(options: Mapping[str, object], prefix: str = "") -> AddonSpec | None:
     """Return the desired add-on of the EKS Pod Identity Agent, or None if the run must not change it. Raises InputError.
 
-    The agent is installed only by a run that gives workloads their roles, and removed only by a teardown, so that both runs
-    can have the same variables.
+    The value "present" installs the agent in a run with ``state: present``. A teardown ignores this value, so that both runs
+    can have the same variables. The value "absent" removes the agent, and is valid only for a teardown.
 
     :arg prefix: the prefix of the caller's options, for messages.
     """

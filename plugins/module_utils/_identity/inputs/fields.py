@@ -26,7 +26,7 @@ from ..model.names import is_mark
 
 _T = TypeVar("_T")
 
-# A text counts as one more value for each of these characters.
+# For the limit ``values``, a text counts as one value, and as one more for this number of characters.
 CHARACTERS_PER_VALUE = 100
 
 
@@ -34,7 +34,7 @@ CHARACTERS_PER_VALUE = 100
 class Limits:
     """The limits for the contents of a file or option, and for the number of files; docs/workloads.md lists them.
 
-    ``values`` is the number of keys and values with aliases expanded, and one more for each 100 characters of a text.
+    ``values`` is the number of keys and values with aliases expanded, plus one for each 100 characters of a text.
     ``depth`` is the number of nested mappings and lists. ``digits`` is the length of an integer.
     """
 
@@ -75,13 +75,13 @@ def find_excess(
 ) -> Excess[_T] | None:
     """Return the first part of a nested value that exceeds a limit, or None.
 
-    The function visits a part once even if YAML aliases refer to it several times, but counts its size for every reference.
+    If YAML aliases refer to a part several times, the function visits the part once, but counts its size for each reference.
 
     :arg split: returns the members of a mapping or list, and None for a scalar.
     :arg measure: returns the number of characters of a scalar.
     """
     sizes: dict[int, _Size] = {}
-    # The members of each mapping or list, by its id. Keeping them prevents that id() is reused after garbage collection.
+    # The members of each mapping or list, by its id(). Python may reuse the id() of a deleted object, so this keeps a reference.
     contents: dict[int, Sequence[_T]] = {}
     entered: set[int] = set()
     top = (root,)
@@ -145,7 +145,7 @@ def _measure_value(value: object) -> int:
     return len(value) if isinstance(value, (str, bytes)) else 0
 
 
-# The maximum size of the annotations of an object: all keys and values together, in bytes.
+# The maximum size of the annotations of a Kubernetes object: all keys and values together, in bytes.
 ANNOTATIONS_SIZE = 256 * 1024
 DESCRIPTION = re.compile(r"[\t\n\r\x20-\x7e\xa1-\xff]*")
 DESCRIPTION_RULE = (
@@ -173,13 +173,14 @@ def annotations_size(annotations: Mapping[str, str]) -> int:
     return sum(len(text.encode()) for pair in annotations.items() for text in pair)
 
 
-# IAM and EKS accept 50 tags on a resource. This collection sets two of these tags.
+# IAM and EKS accept 50 tags on a resource. Two of these are reserved for the tags MANAGED_BY_TAG and CLUSTER_TAG.
 TAGS_LEFT = 48
 
 # The strings that Ansible accepts as booleans.
 _TRUE = frozenset(("true", "t", "yes", "y", "on", "1"))
 _FALSE = frozenset(("false", "f", "no", "n", "off", "0"))
-# Limits for the user input that a message quotes, in characters and keys. The longest valid name has 253 characters.
+# Limits for the user input that a message quotes: the length of a text, the length of an invalid value, and the number of
+# unknown keys. The longest valid name has 253 characters.
 SHOWN_PROBLEMS = 300
 SHOWN_VALUE = 80
 SHOWN_KEYS = 10
@@ -199,7 +200,7 @@ def read_boolean(value: object) -> bool | None:
 
 
 def read_integer(value: object) -> int | None:
-    """Convert an integer, or a string of digits, to an integer. Return None for any other value."""
+    """Convert an integer or its decimal text to an integer. Return None for any other value."""
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
     # int() raises ValueError for strings of thousands of digits. No option needs 20 digits.
@@ -221,7 +222,7 @@ class Fields:
     null are equivalent.
 
     :arg raw: the mapping.
-    :arg place: where it is in the input, for messages ("workloads[0] role").
+    :arg place: the place of the mapping in the input, for messages ("workloads[0] role").
     :arg prefix: the text before a field name in messages, such as "pod_identity_".
     """
 

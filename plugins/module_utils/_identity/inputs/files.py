@@ -7,7 +7,7 @@
 """Read workloads from YAML and JSON files, and from folders with such files, for example one file per team.
 
 A file contains a list of workloads, or a mapping with such a list under ``pod_identity_workloads`` or ``workloads``. The
-file is plain data: templates are not evaluated. Whatever could make the list shorter than intended is an error, because a
+file is plain data: templates are not evaluated. Any sign of an incomplete list, such as an empty file, is an error, because a
 purge would remove the missing workloads.
 """
 
@@ -104,7 +104,7 @@ def _syntax(path: str, text: str, error: json.JSONDecodeError) -> str:
     hint = ""
     if error.pos >= end or error.msg.startswith("Unterminated string"):
         hint = CUT_OFF
-        # The error may be after the last line.
+        # The position of the error may be after the last line, so move it to the end of the text.
         error = json.JSONDecodeError(error.msg, text, min(error.pos, end))
     return f"{path} line {error.lineno}: is not valid JSON: {error.msg} (column {error.colno}).{hint}"
 
@@ -154,12 +154,12 @@ def _members(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _start(text: str) -> int:
-    """Return the offset of the top-level key whose value is the list of workloads."""
+    """Return the offset of the top-level key of valid JSON whose value is the list of workloads."""
     return next(place for key, place in _members(text) if key in LIST_KEYS)
 
 
 def _lines(text: str) -> Iterator[int]:
-    """Yield the line of each workload. The text must be valid JSON with a list of workloads."""
+    """Yield the line number of each workload. The text must be valid JSON with a list of workloads."""
     read = json.JSONDecoder().raw_decode
     offset = _skip(text, 0)
     if text[offset] == "{":
@@ -233,7 +233,7 @@ def locate(paths: Sequence[str], playbook_dir: str, working_dir: str) -> list[st
 
 
 def _are_same(paths: Sequence[str]) -> bool:
-    """Return whether all paths lead to the same file or folder."""
+    """Return whether all paths refer to the same file or folder."""
     try:
         return all(os.path.samefile(paths[0], other) for other in paths[1:])
     except OSError:
@@ -255,7 +255,7 @@ def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> FileSource:
     if len(files) > limits.files:
         more = f"there are {len(files):,} files with workloads; at most {limits.files:,} are allowed"
         raise InputError([f"{', '.join(paths[:3])}: {more}. Write more workloads into each file."])
-    # The files of policy documents may be in the same folders.
+    # Files of policy documents may be in the same folders. They have no list of workloads, so their problems are ignored.
     documents: set[Path] = set()
     invalid: dict[Path, tuple[str, ...]] = {}
     for path in files:
@@ -336,7 +336,7 @@ def _unread_folders(folders: Sequence[Path], documents: set[Path]) -> list[str]:
 
 
 def _files(paths: Sequence[str], folders: list[Path], problems: list[str]) -> list[Path]:
-    """Return the input files of paths. Add the folders inside a folder to ``folders``."""
+    """Return the input files at these paths. Add nested folders with input files to ``folders``, and problems to ``problems``."""
     files: list[Path] = []
     for name in paths:
         # Path.expanduser raises RuntimeError for a user without home folder.
@@ -355,7 +355,7 @@ def _files(paths: Sequence[str], folders: list[Path], problems: list[str]) -> li
 
 def _files_of_folder(folder: Path, folders: list[Path], problems: list[str]) -> list[Path]:
     files: list[Path] = []
-    earlier = len(problems), len(folders)
+    earlier_counts = len(problems), len(folders)
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
@@ -369,7 +369,7 @@ def _files_of_folder(folder: Path, folders: list[Path], problems: list[str]) -> 
                 files.append(path)
             else:
                 problems.append(f"{path}: {_describe(path)}.")
-    if not files and (len(problems), len(folders)) == earlier:
+    if not files and (len(problems), len(folders)) == earlier_counts:
         problems.append(f"{folder}: this folder has no file with a name that ends in {', '.join(SUFFIXES)}.")
     return files
 

@@ -6,8 +6,8 @@
 
 """Parse the input of several clusters of an account, and group the hosts of a play into runs of the AWS part. Pure.
 
-Each host is a cluster. The AWS part of the work (IAM and EKS) is done in one run for all hosts of an account with the same
-credentials and options. Hosts of the same account with other credentials or options form another run, which starts afterwards.
+Each host is a cluster. One run does the AWS part (IAM and EKS) for all hosts of an account that have the same credentials and
+options. Hosts of the account with other credentials or options are in another run, which starts afterwards.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .yaml_file import read_yaml_value
 
 @dataclass(frozen=True, slots=True)
 class ClusterInput:
-    """The input of one cluster.
+    """The input for one cluster.
 
     ``region`` is "" for the default region of the credentials. ``server`` is the Kubernetes API server that the run connects
     to, or None if it is unknown. ``breakage`` has a finding for each workload whose running Pods would lose their credentials.
@@ -120,7 +120,7 @@ def _read_cluster(
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A cluster that is not in the run, because the host of the cluster failed before its workloads were read.
+    """A cluster that is not in the run, because its host failed before the AWS part.
 
     ``region`` is "" for the default region of the credentials.
     """
@@ -133,7 +133,7 @@ class Stopped:
 class Member:
     """A cluster of a run.
 
-    ``key`` is the cluster in the keys of its workloads: its name or, in a run with several regions, REGION/NAME.
+    ``key`` is the cluster part of its workload keys: its name or, in a run over several regions, REGION/NAME.
     """
 
     key: str
@@ -179,7 +179,7 @@ def run_members(inputs: Sequence[ClusterInput], region: str, stopped: Sequence[S
 
 
 def stopped_keys(inputs: Sequence[ClusterInput], region: str, stopped: Sequence[Stopped]) -> list[str]:
-    """Return the keys of the clusters in ``stopped``, without those that are in the run as well."""
+    """Return the keys of the clusters in ``stopped``, except clusters that are also in the run."""
     several_regions = _several_regions(inputs, stopped, region)
     running = {
         _key(cluster.parsed.cluster_name, cluster.region or region, several_regions) for cluster in inputs
@@ -249,7 +249,7 @@ class Host:
     """A host of the play, which represents a cluster.
 
     ``account_id`` is "" if it is unknown. ``options`` has the values of the role variables that are set. ``row`` is the entry
-    of the host in the option ``clusters``. ``seconds_left`` is the time until its deadline, or None without a deadline.
+    for the host in the option ``clusters``. ``seconds_left`` is the time until the deadline, or None without a deadline.
     """
 
     name: str
@@ -291,13 +291,13 @@ def groups_by_account(hosts: Sequence[Host], stopped: Sequence[StoppedHost] = ()
     The groups of an account must run one after the other, because clusters in different groups may share roles. Accounts can
     run in parallel.
 
-    :arg stopped: hosts that failed before. A run keeps the resources that a failed host of the same account, or of an unknown
-        account, may use.
+    :arg stopped: hosts that failed before the AWS part. A run keeps the resources that a failed host of the same account, or
+        of an unknown account, may use.
     """
     accounts: dict[str, dict[str, list[Host]]] = {}
     for host in hosts:
-        same = {name: host.options.get(name) for name in (*CREDENTIALS, *GROUP_OPTIONS)}
-        text = json.dumps(same, sort_keys=True, default=str)
+        group_values = {name: host.options.get(name) for name in (*CREDENTIALS, *GROUP_OPTIONS)}
+        text = json.dumps(group_values, sort_keys=True, default=str)
         accounts.setdefault(_account_key(host), {}).setdefault(text, []).append(host)
     return [
         [
@@ -309,9 +309,7 @@ def groups_by_account(hosts: Sequence[Host], stopped: Sequence[StoppedHost] = ()
 
 
 def _account_key(host: Host | StoppedHost) -> str:
-    """Return the account of a host, or the credentials of the host as text if the account is unknown before the first
-    request to AWS.
-    """
+    """Return the account ID of a host, or the host's credentials as text if the account is not yet known."""
     role = parse_role_arn(str(host.options.get("assume_role_arn") or ""))
     if role is not None:
         return role.account_id
@@ -329,12 +327,12 @@ def _group(hosts: Sequence[Host], stopped: Sequence[StoppedHost]) -> Group:
         values = [value for host in hosts if isinstance(value := host.options.get(name), int)]
         if values:
             arguments[name] = max(values)
-    left = [host.seconds_left for host in hosts if host.seconds_left is not None]
-    if left:
-        arguments["deadline"] = min(left)
+    remaining_times = [host.seconds_left for host in hosts if host.seconds_left is not None]
+    if remaining_times:
+        arguments["deadline"] = min(remaining_times)
     regions = [str(host.options["region"]) for host in hosts if host.options.get("region")]
     if regions:
-        # The region of clusters without a region, and of requests to IAM and STS.
+        # The module uses this region for entries of ``clusters`` without a region, and for requests to IAM and STS.
         arguments["region"] = regions[0]
     arguments["clusters"] = [dict(host.row) for host in hosts]
     if stopped:

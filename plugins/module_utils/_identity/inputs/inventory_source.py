@@ -26,6 +26,7 @@ from .fields import Fields
 
 GROUPINGS = ("region", "account", "version", "status", "tag")
 DEFAULT_HOSTNAME = "name.region.account"
+# The maximum of the option ``concurrency``.
 MOST_AT_ONCE = 64
 
 _CRITERIA = ("name", "status", "version", "region", "account")
@@ -33,14 +34,14 @@ ACCOUNT_KEYS = (*ASSUME_ROLE_OPTIONS, "regions")
 ORGANIZATION_KEYS = ("role_name", *DETAILS, "include_accounts", "exclude_accounts")
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}", re.ASCII)
 _ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
-# A role's name, with its path if it has one.
+# The name of an IAM role, after its path if it has one.
 _ROLE_NAME = re.compile(r"([\x21-\x7e]+/)?[\w+=,.@-]{1,64}", re.ASCII)
 _URL = re.compile(r"(https?://.+)?", re.ASCII)
 _HOSTNAME = re.compile(r"arn|tag:.+|(name|region|account)(\.(name|region|account))*", re.DOTALL)
 
 
 def validate_names(options: Mapping[object, object], names: Sequence[str]) -> None:
-    """Raise InputError for options that are not in ``names``, because Ansible ignores unknown options silently."""
+    """Raise InputError for options that are not in ``names``, because Ansible silently ignores unknown options."""
     problems = Problems()
     Fields(options, "", problems).report_unknown(names)
     problems.raise_if_any()

@@ -21,7 +21,7 @@ from .addons import AGENT_STATES, parse_agent
 from .fields import Fields, read_integer
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
-# The minimum value of an option.
+# The minimum values of integer options.
 LEAST = {"concurrency": 1, "deadline": 1, "propagation_timeout": 0}
 
 
@@ -70,7 +70,7 @@ def verify_spec() -> dict[str, dict[str, Any]]:
 
 
 def run_options(params: Mapping[str, Any], owner: str | None) -> Options:
-    """Return the settings of a run.
+    """Convert the options of a module to the settings of a run.
 
     :arg params: module options by name; Ansible has already applied the defaults of ``run_spec``.
     """
@@ -86,7 +86,7 @@ def run_options(params: Mapping[str, Any], owner: str | None) -> Options:
 
 
 def validate_options(options: Mapping[str, object]) -> None:
-    """Check the numbers in LEAST, the purge limit, the owner and the agent. Missing options and None are valid.
+    """Validate the options in LEAST, the purge limit, the owner and the agent. Missing options and None are valid.
 
     :raises InputError: with all problems.
     """

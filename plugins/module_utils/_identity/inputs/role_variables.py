@@ -72,7 +72,7 @@ def _names(fields: Fields, name: str) -> object:
 
 
 def _name(fields: Fields, name: str) -> object:
-    """Return a name as text: YAML parses an unquoted name of digits as a number. run_input validates it."""
+    """Return a name as text, because YAML parses an unquoted name of digits as a number. ``run_input`` validates the name."""
     value = fields.raw.get(name)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -98,7 +98,7 @@ def _metadata(kind: Literal["label", "annotation"]) -> _Reader:
 
 
 def _unparsed(fields: Fields, name: str) -> object:
-    """Return the value unparsed. run_input parses it later and reports the place of each problem."""
+    """Return the value unparsed. ``run_input`` parses it later and reports the place of each problem."""
     return fields.raw.get(name)
 
 
@@ -236,10 +236,10 @@ _LISTS = frozenset(
         "report_files",
     )
 )
-# Variables whose text run_input checks for unprintable characters.
+# Variables whose contents ``run_input`` validates later. They are not checked for unprintable characters here.
 _READ_ELSEWHERE = frozenset(("fleet_workloads", "tags", "workloads", "workloads_from"))
-# Variables that must have a value if they are set. If such a variable were ignored, the run would have a wider effect than
-# intended.
+# Variables that must have a value if they are set. If an empty one were ignored, the run would use other workloads, another
+# owner or another image than intended.
 _NOT_EMPTY = frozenset(("owner", "proof_image", "workloads", "workloads_from"))
 
 
@@ -269,7 +269,7 @@ def find_variables(names: Iterable[str]) -> list[str]:
 def check_extra_variables(names: Iterable[str]) -> None:
     """Reject extra variables that would override facts of the role, or that look like a role variable with a misspelt prefix.
 
-    :raises InputError: with each such variable and what to do.
+    :raises InputError: with a problem for each such variable.
     """
     problems = Problems()
     results = {f"{ROLE}{result}" for result in RESULTS}
@@ -332,10 +332,10 @@ def read_migration_variables(variables: Mapping[str, object]) -> MigrationOption
     :arg variables: the values of the variables in ``MIGRATION``, by name without the prefix ``pod_identity_``.
     :raises InputError: with all problems.
     """
-    found = _read_with(MIGRATION, variables)
+    migration_values = _read_with(MIGRATION, variables)
     values: dict[str, Any] = {
         name.removeprefix("migration_"): tuple(value) if isinstance(value, list) else value
-        for name, value in found.items()
+        for name, value in migration_values.items()
         if value is not None
     }
     problems = Problems()
@@ -394,7 +394,7 @@ def find_ineffective(values: Mapping[str, object], entry_point: EntryPoint) -> l
 
 
 def is_unanswered(value: object) -> bool:
-    """Return whether a value is null or blank text, as an unanswered survey question has it."""
+    """Return whether a value is null or blank text, like the answer that AWX passes for an unanswered survey question."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -429,7 +429,7 @@ def _check_codes(ignore: object, problems: Problems) -> None:
 
 
 def _check_characters(values: Mapping[str, object], problems: Problems) -> None:
-    """Report unprintable characters: they are never intended in a region, path or manifest, and could garble the output."""
+    """Report unprintable characters, which are never intended in a region, path or manifest, and could garble the output."""
     for name, value in values.items():
         if name not in _READ_ELSEWHERE and (seen := visible_values(value)) != value:
             problems.add(

@@ -37,7 +37,7 @@ WAYS = LAYER_KEYS[1:]
 def read_layers(raw: object, name: str, matches: Matches, read_files: ReadFiles) -> list[FileSource]:
     """Return the layers that apply to the current host, in the order of the list.
 
-    :arg raw: a list of mappings with ``hosts`` and either ``workloads`` or ``workloads_from``, or its YAML text.
+    :arg raw: a list of mappings with ``hosts`` and either ``workloads`` or ``workloads_from``, or the YAML text of such a list.
     :arg name: the name of the option, for messages.
     :arg matches: returns whether a host pattern matches the current host.
     :raises InputError: with all problems, including problems in layers for other hosts.
@@ -120,7 +120,7 @@ def _read_paths(value: object, name: str) -> tuple[str, ...]:
 
 
 def refuse_files(_paths: tuple[str, ...]) -> FileSource:
-    """Reject ``workloads_from`` in a module, which may run on a host other than the controller, where the files are.
+    """Reject ``workloads_from`` in a module: the files are on the controller, and the module may run on another host.
 
     :raises InputError: always.
     """
@@ -148,9 +148,9 @@ def merge_layers(layers: Iterable[FileSource]) -> FileSource:
 
 
 def _key(workload: object, fallback: object) -> object:
-    """Return namespace and service account of a workload, or ``fallback`` if either is not text.
+    """Return (namespace, service account) of a workload, or ``fallback`` if one of them is not text.
 
-    The parser reports that later.
+    The parser later reports the invalid value.
     """
     if not isinstance(workload, Mapping):
         return fallback
@@ -208,7 +208,7 @@ def read_input(
     limit, percent = read_purge_limit(fields)
     owner = read_owner(fields)
     if prefix and "owner" in options and owner is None:
-        # Without an owner, a purge would delete resources of every owner.
+        # If the empty variable were ignored, the run would manage and purge the resources without an owner instead.
         problems.add("", f"{prefix}owner has no value; set the owner, or leave the variable out.")
     defaults = Defaults(
         tags=_tags(fields, owner),
@@ -237,10 +237,10 @@ def read_input(
 
 
 def validate_bounds(values: Mapping[str, object], prefix: str) -> None:
-    """Raise InputError for an oversized value.
+    """Raise InputError for each oversized value.
 
-    Call this function before any other check: YAML aliases can expand to a value that exhausts memory when a message quotes
-    the value.
+    Call this function before any other check: YAML aliases can make a value so large that a message that quotes it would
+    exhaust the memory.
     """
     excesses = ((name, find_excess_of_values(value)) for name, value in values.items())
     problems = [

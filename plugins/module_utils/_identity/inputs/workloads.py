@@ -231,7 +231,7 @@ def _workload(
     return Workload(key, role, policies, association, permissions, service_account, addon)
 
 
-# Keys that an add-on does not support: EKS sets only the role of its associations, and creates its service accounts.
+# Keys that a workload with ``addon`` must not have: EKS creates the service account and association, and sets only the role.
 _NOT_OF_ADDONS = (
     "target_role_arn",
     "disable_session_tags",
@@ -245,7 +245,7 @@ _NOT_OF_ADDONS = (
 
 
 def _addon(fields: Fields) -> str:
-    """Return the name of the add-on that owns the association, or "". Report keys that an add-on does not support."""
+    """Return the name of the add-on that owns the association, or "". Report keys that cannot be combined with ``addon``."""
     addon = fields.text("addon", "", ADDON_NAME, "the name of an EKS add-on such as aws-ebs-csi-driver") or ""
     if addon == AGENT_ADDON:
         fields.problems.add(
@@ -371,7 +371,7 @@ def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, st
                 problems.add(place, f"{key} cannot be set together with arn.")
         return PolicySpec(arn=arn)
     if policy.has("document_file"):
-        # The reader of files replaces it by the document.
+        # In files of workloads_from, ``read_sources`` has already replaced document_file by the document.
         problems.add(
             place, "document_file works only in a file of workloads_from; write the document itself here."
         )
@@ -422,7 +422,7 @@ def _association(fields: Fields, common: Mapping[str, str]) -> AssociationSpec:
 
 
 def _session_policy(fields: Fields, disabled: bool | None) -> PolicyDocument | None:
-    """Return the session policy of the association: an empty document deletes the present session policy, None keeps it."""
+    """Return the session policy of the association. An empty document removes the present session policy; None keeps it."""
     if fields.raw.get("session_policy") in ("", {}):
         return PolicyDocument()
     document = _document(fields, "session_policy", "session")
@@ -498,7 +498,7 @@ def _service_account(fields: Fields, defaults: Defaults) -> ServiceAccountSpec:
 
 
 def read_metadata(fields: Fields, name: str, kind: Literal["label", "annotation"]) -> dict[str, str]:
-    """Return labels or annotations by key. Report entries that violate the rules of Kubernetes."""
+    """Return labels or annotations by key. Report entries that Kubernetes would reject."""
     metadata: dict[str, str] = {}
     raw = fields.mapping(name) or {}
     name = f"{fields.prefix}{name}"
@@ -529,7 +529,7 @@ def read_metadata(fields: Fields, name: str, kind: Literal["label", "annotation"
 
 
 def _check_session_tags(fields: Fields, role: RoleSpec | None, association: AssociationSpec) -> None:
-    """Report a trust scope whose conditions need session tags on an association without session tags."""
+    """Report a trust scope that needs session tags if the association has session tags turned off."""
     if not association.disable_session_tags or role is None:
         return
     if role.trust_scope in ("workload", "namespace", "cluster"):

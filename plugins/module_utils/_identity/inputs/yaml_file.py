@@ -23,7 +23,7 @@ from ..model.errors import InputError
 from .fields import LIMITS, Limits, find_excess, shown_value, too_deep, too_many
 
 CUT_OFF = " Is the file cut off?"
-# The hint for text that contains spaces, such as a survey answer. Ansible did not truncate this text at a space.
+# The hint for text that contains spaces, such as a survey answer: it cannot be cut off at its first space.
 ANSWER_CUT_OFF = " Is it cut off?"
 CUT_AT_A_SPACE = (
     " Is it cut off? Ansible ends the value of -e name=value at its first space; write it as "
@@ -101,7 +101,7 @@ def describe_repeated(path: str, key: object, line: int, first: int) -> str:
     return f"{path} line {line}: key '{key}' is duplicate, first on line {first}; keep one of them."
 
 
-# The controller has PyYAML, but the Python that runs a module may not have it. In that case _loader reports the missing package.
+# The controller has PyYAML, but the Python that runs a module may lack it. In this case, _loader reports the missing package.
 with contextlib.suppress(ImportError):
     import yaml
 
@@ -118,9 +118,9 @@ _VALUE_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueE
 
 
 class _Guard:
-    """A counter that stops PyYAML at the limits.
+    """A counter that raises InputError when PyYAML exceeds a limit.
 
-    The guard takes the place of PyYAML's resolver, because PyYAML calls the resolver before it parses the content of a node.
+    Its methods replace methods of PyYAML's resolver, which PyYAML calls before it parses the content of a node.
     """
 
     def __init__(self, path: str, limits: Limits) -> None:
@@ -195,8 +195,7 @@ def read_yaml_value(place: str, text: str, limits: Limits = LIMITS) -> object:
 
 
 def _loader() -> Any:
-    """Return the loader of PyYAML that uses libyaml, because libyaml is many times faster, or the loader in pure Python if
-    libyaml is not available.
+    """Return the loader of PyYAML that uses libyaml, or the much slower loader in pure Python if libyaml is not available.
 
     :raises InputError: if PyYAML is not installed.
     """
@@ -226,7 +225,7 @@ def _compose(path: str, text: str, loader: Any, guard: _Guard, cut_off: str = CU
 
 
 def _validate_bounds(path: str, text: str, root: Any, limits: Limits) -> None:
-    """Check the limits with aliases expanded, because merging or writing the document expands them. Raises InputError."""
+    """Raise InputError if the document, with its aliases expanded, exceeds a limit. Later steps may expand the aliases."""
     # Without an anchor there are no aliases, and _Guard has already counted all values.
     if "&" in text and (excess := find_excess(root, _parts, _length, limits)):
         raise beyond_bounds(path, _line(excess.part), f"{excess.rule}, with aliases expanded")
@@ -251,7 +250,7 @@ def _length(node: Any) -> int:
 
 
 def _nodes(path: str, root: Any) -> list[Any]:
-    """Return the node of each workload. Raises InputError."""
+    """Return the YAML node of each workload. Raises InputError if the document has no list of workloads."""
     node, line = root, _line(root)
     if isinstance(root, yaml.MappingNode):
         keys = {str(key.value): key for key, _value in root.value}
@@ -280,7 +279,7 @@ def _find_repeated(path: str, root: Any, constructor: Any) -> Iterator[str]:
 
 
 def _construct_key(key: Any, constructor: Any) -> object:
-    """Return the parsed value of a key that is not text, so that two spellings of one key are equal (1 and 0x1)."""
+    """Return the parsed value of a key that is not text, so that different spellings of a key (1 and 0x1) are equal."""
     if not isinstance(key, yaml.ScalarNode):
         return id(key), "rejected during construction"
     try:

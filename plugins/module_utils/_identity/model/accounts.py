@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Accounts: the role that a run assumes, and the EKS clusters of accounts and regions that an inventory finds. Pure."""
+"""The data of account access and of the cluster inventory: roles to assume, filters, EKS clusters, failed reads. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from .errors import AwsError
 
 DEFAULT_SESSION_NAME = "workload-identity"
-# Seconds. Source: the parameter DurationSeconds of STS AssumeRole.
+# The duration of a session in seconds. Source: the parameter DurationSeconds of STS AssumeRole.
 DEFAULT_DURATION = 3600
 LEAST_DURATION = 900
 MOST_DURATION = 43200
@@ -40,7 +40,7 @@ class AssumeRole:
 
 @dataclass(frozen=True, slots=True)
 class RoleByName:
-    """A role of the same name in several accounts. The name may have a path before it, like fleet/reader."""
+    """A role with the same name in several accounts. ``name`` may include a path, like "fleet/reader"."""
 
     name: str
     external_id: str = ""
@@ -52,13 +52,16 @@ class RoleByName:
         return AssumeRole(arn, self.external_id, self.session_name, self.duration)
 
 
-# The prefix of the name of a criterion, before the key of a tag.
+# The prefix of a filter criterion for a tag, like "tag:environment".
 TAG = "tag:"
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A cluster matches when each criterion has a pattern that fits. Patterns are shell patterns with * and ?."""
+    """A filter for clusters. A cluster matches if, for each criterion, at least one of its patterns matches.
+
+    ``criteria`` has shell patterns, like "prod-*", by the names that ``FoundCluster.properties`` returns.
+    """
 
     criteria: Mapping[str, tuple[str, ...]]
 
@@ -69,9 +72,12 @@ def matches_filters(
     exclude: Sequence[Filter],
     described: bool = True,
 ) -> bool:
-    """Return whether a cluster becomes a host: it matches a filter of ``include``, if there are any, and no filter of
-    ``exclude``. If ``described`` is False, ``properties`` has only some properties of the cluster. Return False for such
-    a cluster only if further properties cannot change the result.
+    """Return whether a cluster becomes an inventory host: it matches a filter of ``include`` and no filter of ``exclude``.
+
+    An empty ``include`` matches every cluster.
+
+    :arg described: False if ``properties`` is incomplete, because the cluster was listed but not described. The result is
+        then False only if the missing properties cannot change it.
     """
     if any(_fits(criteria_filter, properties, unknown=False) for criteria_filter in exclude):
         return False
@@ -81,8 +87,9 @@ def matches_filters(
 
 
 def _fits(criteria_filter: Filter, properties: Mapping[str, str], unknown: bool) -> bool:
-    """Return whether the properties of a cluster fit all criteria of a filter.
-    ``unknown`` is the result for a criterion whose property is missing.
+    """Return whether a cluster matches all criteria of a filter.
+
+    :arg unknown: the result for a criterion whose property is missing.
     """
     return all(
         any(fnmatchcase(properties[name], pattern) for pattern in patterns) if name in properties else unknown
@@ -95,9 +102,9 @@ ALL_REGIONS = "all"
 
 @dataclass(frozen=True, slots=True)
 class AccountAccess:
-    """The access to an account: with an assumed role, or with the present credentials if there is no role.
+    """An account to read, and the role to assume in it. If ``role`` is None, the caller's own credentials are used.
 
-    ``regions`` are names, or ``ALL_REGIONS`` alone.
+    ``regions`` are names of regions, or ``ALL_REGIONS`` alone.
     """
 
     account_id: str
@@ -107,7 +114,10 @@ class AccountAccess:
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """The organization's accounts. ``include`` and ``exclude`` are account IDs; an empty ``include`` means all."""
+    """The accounts of an AWS organization to read, and the role to assume in each of them.
+
+    ``include`` and ``exclude`` are account IDs; an empty ``include`` selects all accounts.
+    """
 
     role: RoleByName
     include: frozenset[str] = frozenset()
@@ -116,7 +126,10 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class InventoryRequest:
-    """The options of an inventory source. ``own_account``: include the account of the credentials."""
+    """The parsed options of an inventory source.
+
+    ``own_account``: also read the account of the credentials. ``require_all``: any failed read is an error.
+    """
 
     regions: tuple[str, ...]
     accounts: tuple[AccountAccess, ...]
@@ -132,7 +145,7 @@ class InventoryRequest:
 
 @dataclass(frozen=True, slots=True)
 class AgentAddon:
-    """The add-on eks-pod-identity-agent. ``present`` is None when it could not be read.
+    """The add-on eks-pod-identity-agent. ``present`` is None if the read failed.
 
     Source: eks DescribeAddon.
     """
@@ -144,7 +157,7 @@ class AgentAddon:
 
 @dataclass(frozen=True, slots=True)
 class FoundCluster:
-    """A cluster as eks DescribeCluster shows it, and the role through which its account was read.
+    """A cluster as eks DescribeCluster returns it, and the role that was assumed to read it.
 
     ``version`` is like "1.33", ``platform_version`` like "eks.4"; ``certificate_authority_data`` is base64 of PEM.
     """
@@ -164,7 +177,7 @@ class FoundCluster:
     role: AssumeRole | None
 
     def properties(self) -> dict[str, str]:
-        """Return the properties for filters, by the names of their criteria."""
+        """Return the properties that filters can match, by the name of the criterion."""
         return {
             "name": self.name,
             "region": self.region,
@@ -177,7 +190,11 @@ class FoundCluster:
 
 @dataclass(frozen=True, slots=True)
 class UnreadClusters:
-    """A failed read of a cluster, of a region, or, if both are empty, of an account or the organization."""
+    """A failed read of a cluster, a region, an account or the organization.
+
+    ``cluster`` is "" if a region could not be read. ``region`` is also "" if an account could not be read, and all three names
+    are "" if the organization could not be read.
+    """
 
     account_id: str
     region: str

@@ -18,26 +18,28 @@ from typing import Any, Literal
 
 AGENT_ADDON = "eks-pod-identity-agent"
 
-# Statuses of an add-on that EKS changes to another status without a request.
+# Statuses of an add-on while an operation is running. They change without a further request.
 IN_PROGRESS = frozenset(("CREATING", "UPDATING", "DELETING"))
-# Statuses of an add-on after an operation that EKS has given up.
+# Statuses of an add-on whose last operation failed.
 FAILED = frozenset(("CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED"))
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:-eksbuild\.(\d+))?", re.ASCII)
 
 
 def version_order(version: str) -> tuple[int, ...]:
-    """Return the sort key of a version like "v1.3.8-eksbuild.2". Versions of another form precede all others."""
+    """Return the sort key of a version like "v1.3.8-eksbuild.2". Any other text has the key (), which sorts first."""
     match = _VERSION.fullmatch(version)
     return tuple(int(part or 0) for part in match.groups()) if match else ()
 
 
 @dataclass(frozen=True, slots=True)
 class VersionPolicy:
-    """The accepted versions of an add-on.
+    """The versions of an add-on that the user accepts, by ``kind``.
 
-    "any" keeps the installed version and otherwise installs the default version of EKS; "latest" is the newest compatible
-    version; "at least" updates a version below ``version`` to the newest compatible one; "exact" is ``version``.
+    - "any": keep the installed version, or install the default version of EKS;
+    - "latest": the newest compatible version;
+    - "at least": keep the installed version if it is ``version`` or newer, otherwise install the newest compatible version;
+    - "exact": ``version``.
     """
 
     kind: Literal["any", "latest", "at least", "exact"] = "any"
@@ -48,10 +50,10 @@ class VersionPolicy:
 class AddonSpec:
     """The definition of an add-on.
 
-    ``roles`` are ARNs of IAM roles by service account; with ``purge_roles`` all other associations of the add-on are
-    removed, and otherwise those of the service accounts in ``released``. ``configuration`` is JSON or YAML text; None keeps
-    the present configuration. ``overwrite`` replaces conflicting settings of self-managed objects in the cluster.
-    ``preserve`` keeps the objects in the cluster after a deletion.
+    ``roles`` has the ARNs of IAM roles by service account. With ``purge_roles``, all other associations of the add-on are
+    removed. The associations of the service accounts in ``released`` are always removed. ``configuration`` is JSON or YAML
+    text; None keeps the present configuration. ``overwrite``: EKS overwrites conflicting settings of objects in the cluster.
+    ``preserve``: the deletion of the add-on keeps its objects in the cluster.
     """
 
     name: str
@@ -70,8 +72,8 @@ class AddonSpec:
 class ObservedAddon:
     """An installed add-on. Sources: eks DescribeAddon, and DescribePodIdentityAssociation for ``roles``.
 
-    ``roles`` are ARNs of IAM roles by service account. ``issues`` are code and message of its health issues. ``namespace`` is
-    "" if EKS does not report it.
+    ``roles`` has the ARNs of IAM roles by service account. ``issues`` has each health issue as "CODE: message".
+    ``namespace`` is "" if EKS does not return it.
     """
 
     name: str
@@ -90,7 +92,7 @@ class ObservedAddon:
 class Agent:
     """The state of the add-on eks-pod-identity-agent.
 
-    ``status`` is empty when the cluster has no such add-on. ``issues`` are code and message.
+    ``status`` is "" if the cluster does not have the add-on. ``issues`` has each health issue as "CODE: message".
     """
 
     status: str = ""
@@ -106,8 +108,8 @@ def agent_state(addon: ObservedAddon | None) -> Agent:
 class AddonRelease:
     """A version of an add-on that is compatible with a cluster.
 
-    ``default``: EKS installs this version if a request does not name a version. ``namespace`` is the namespace of the add-on
-    if a request does not name one; "" if EKS does not report it.
+    ``default``: EKS installs this version if the request does not specify one. ``namespace`` is the default namespace of the
+    add-on, or "" if EKS does not return it.
     """
 
     version: str
@@ -117,7 +119,7 @@ class AddonRelease:
 
 @dataclass(frozen=True, slots=True)
 class AddonIdentity:
-    """A service account of an add-on that can have a role, and the ARNs of the managed policies that EKS recommends."""
+    """A service account of an add-on that can have a role, and the ARNs of the managed policies that EKS recommends for it."""
 
     service_account: str
     recommended_policies: tuple[str, ...]

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Pod Identity associations: definition, observed state, a row for each converged attribute, decoding of API responses. Pure.
+"""Pod Identity associations: definition, observed state, the attributes that a run updates, decoding of API responses. Pure.
 
 Sources: eks CreatePodIdentityAssociation, UpdatePodIdentityAssociation, DescribePodIdentityAssociation.
 """
@@ -75,7 +75,7 @@ class ObservedAssociation:
 def group_by_role(
     associations: Mapping[WorkloadKey, ObservedAssociation],
 ) -> dict[str, tuple[WorkloadKey, ...]]:
-    """Return the associations of each role, by its ARN in lower case: IAM names are case-insensitive."""
+    """Return the keys of the associations of each role, by its lower-case ARN, because IAM names are case-insensitive."""
     users: dict[str, list[WorkloadKey]] = {}
     for association in associations.values():
         for arn in association.roles:
@@ -104,7 +104,7 @@ ASSOCIATION_SETTINGS = (
 ASSOCIATION_ATTRIBUTES = (ASSOCIATION_ROLE, *ASSOCIATION_SETTINGS, Attribute("tags", "tags", _eks_tags, dict))
 
 
-# The other fields of an association that are decoded.
+# The fields that ``decode_association`` reads in addition to ASSOCIATION_ATTRIBUTES.
 _ASSOCIATION_IDENTITY = (
     "associationArn",
     "associationId",
@@ -124,7 +124,7 @@ _ASSOCIATION_FIELDS = frozenset(
 def decode_association(response: Mapping[str, Any], cluster: str = "") -> ObservedAssociation:
     """Decode an association.
 
-    ``cluster`` is the cluster part of the workload key, if that part is not the name of the cluster.
+    ``cluster`` is the cluster part of the workload key; "" for the name of the cluster.
     """
     return ObservedAssociation(
         key=WorkloadKey(

@@ -4,14 +4,14 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""A row for each converged attribute: name, API parameter, decoding, comparison and encoding. Pure.
+"""The attributes of resources that a run updates: name, API parameter, decoding, comparison and encoding. Pure.
 
-Rows are with the resources: ``roles.py``, ``policies.py``, ``associations.py``. Plan, prediction, the wait for visible
-writes, the verification, and the states before and after a change take the attributes from these rows. Three things have no
-row. Name, path and ARN identify a resource and never change. The requests of an update differ from resource to resource, and
-are in the plan of the resource: IAM sets the details of a role together, removes a boundary by a different operation, and
-keeps the document of a policy in versions. Tags are merged with the present ones (``compare_tags``), so ``compare`` does not
-use the row for tags.
+``roles.py``, ``policies.py`` and ``associations.py`` have one ``Attribute`` for each of them. The plan, its prediction, the
+wait for visible changes, the verification, and the states before and after a change all use these objects.
+
+Name, path and ARN are not attributes, because they identify a resource and never change. The requests of an update are in
+the plan of each resource: IAM sets the details of a role together, removes a boundary by a different operation, and keeps the
+document of a policy in versions. Tags are merged with the present tags (``compare_tags``), so ``compare`` ignores them.
 """
 
 from __future__ import annotations
@@ -47,12 +47,13 @@ def iam_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """An attribute that a run converges.
+    """An attribute of a resource that a run updates.
 
-    ``name`` is its name in a definition and in the states before and after a change, ``parameter`` its name in the API, and
-    ``field`` its name in the observed resource. ``decode`` converts the value of an API response, ``encode`` a value for a
-    request. ``document`` is the kind of a policy document, whose meaning is compared. ``limits_sessions``: the sessions of a
-    role depend on the attribute. ``removal`` is the value, in YAML, with which a user removes the attribute.
+    ``name`` is its name in a definition and in the states before and after a change, and ``parameter`` its name in the API.
+    ``field`` is its name in the observed resource, "" if that is ``name``. ``decode`` converts the value in an API response,
+    ``encode`` the value for a request. ``document`` is the type of a policy document, or "" for any other attribute.
+    ``limits_sessions``: the attribute limits the sessions of a role. ``removal`` is the value, as YAML text, with which the
+    user removes the attribute.
     """
 
     name: str
@@ -65,11 +66,11 @@ class Attribute:
     removal: str = ""
 
     def observed_value(self, resource: object) -> Any:
-        """Return the value of an observed resource."""
+        """Return the value of this attribute in an observed resource."""
         return getattr(resource, self.field or self.name)
 
     def equals(self, value: Any, other: Any) -> bool:
-        """Compare two values as AWS does."""
+        """Return whether two values are equal. Policy documents are equal if they have the same meaning."""
         if not self.document:
             return bool(value == other)
         if not value or not other:
@@ -82,7 +83,7 @@ IAM_TAGS = Attribute("tags", "Tags", _iam_tags, iam_tags)
 
 
 def decode_attributes(attributes: Iterable[Attribute], response: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of an observed resource from an API response."""
+    """Decode the attributes in an API response. Return them by the name of the field in the observed resource."""
     return {
         attribute.field or attribute.name: attribute.decode(response.get(attribute.parameter))
         for attribute in attributes
@@ -90,13 +91,13 @@ def decode_attributes(attributes: Iterable[Attribute], response: Mapping[str, An
 
 
 def changed_from_default(attributes: Iterable[Attribute], resource: object) -> dict[str, object]:
-    """Return the state before a deletion: the attributes whose value differs from the default value of AWS."""
+    """Return the state before a deletion: the attributes, by name, whose value is not the default of AWS."""
     values = {attribute: attribute.observed_value(resource) for attribute in attributes}
     return {attribute.name: value for attribute, value in values.items() if value != attribute.decode(None)}
 
 
 def predicted_fields(attributes: Iterable[Attribute], state: Mapping[str, object]) -> dict[str, Any]:
-    """Return the fields of an observed resource in the state after a change."""
+    """Return the fields of an observed resource that a change sets. ``state`` is the state after the change."""
     return {
         attribute.field or attribute.name: state[attribute.name]
         for attribute in attributes
@@ -106,7 +107,7 @@ def predicted_fields(attributes: Iterable[Attribute], state: Mapping[str, object
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An attribute whose present value is not the desired one."""
+    """An attribute whose present value is not the desired value."""
 
     attribute: Attribute
     present: Any
@@ -114,7 +115,7 @@ class Difference:
 
 
 def compare(attributes: Iterable[Attribute], spec: object, resource: object) -> list[Difference]:
-    """Compare a definition with an observed resource.
+    """Return the attributes in which a definition and an observed resource differ.
 
     None in the definition accepts any value; an empty document removes the present document.
     """
@@ -128,7 +129,7 @@ def compare(attributes: Iterable[Attribute], spec: object, resource: object) -> 
 
 
 def split_states(differences: Iterable[Difference]) -> tuple[dict[str, object], dict[str, object]]:
-    """Return the states before and after a change."""
+    """Return the states before and after a change: the present and the desired values, by attribute name."""
     present: dict[str, object] = {}
     desired: dict[str, object] = {}
     for difference in differences:
@@ -138,7 +139,7 @@ def split_states(differences: Iterable[Difference]) -> tuple[dict[str, object], 
 
 
 def update_parameters(differences: Iterable[Difference]) -> dict[str, object]:
-    """Return the parameters of an update."""
+    """Return the request parameters that set the desired values."""
     return {
         difference.attribute.parameter: difference.attribute.encode(difference.desired)
         for difference in differences
@@ -148,7 +149,7 @@ def update_parameters(differences: Iterable[Difference]) -> dict[str, object]:
 def creation(
     attributes: Iterable[Attribute], values: Mapping[str, Any]
 ) -> tuple[dict[str, object], dict[str, object]]:
-    """Return the parameters of a creation and the state after it. Attributes without a value are left out."""
+    """Return the request parameters that create a resource, and its state after that. Omit attributes without a value."""
     parameters: dict[str, object] = {}
     state: dict[str, object] = {}
     for attribute in attributes:

@@ -25,7 +25,7 @@ from .targets import Action, Failure, Target
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to AWS. ``operation`` is the API's name, like "CreateRole"."""
+    """A request to AWS. ``operation`` is the name in the API, like "CreateRole"."""
 
     service: str
     operation: str
@@ -34,10 +34,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A request that shows, before a removal, that the caller has the permission to send the same request after the removal.
+    """A request that proves, before a removal, that the caller has the permission to send the same request after it.
 
-    AWS first authorizes a request, and then compares the request with the present state. So the error code ``refusal`` (such
-    as "already exists") proves the permission, like a success.
+    AWS authorizes a request before it compares the request with the present state. So the error ``refusal``, such as "the
+    resource exists already", proves the permission as well as a success does.
     """
 
     call: Call
@@ -45,22 +45,25 @@ class Proof:
 
 
 class Stage(IntEnum):
-    """The stage of a change in a run that creates and updates workloads.
-    Restrictions precede grants, removed grants follow, and removed restrictions are last.
+    """The stage of a change in a run that creates and updates workloads. Changes of a lower stage are applied first.
+
+    The order is: new restrictions, new permissions, removed permissions, removed restrictions.
     """
 
     POLICY = 10
     ROLE = 20
-    # The next three stages are for roles that a plan restricts.
+    # New restrictions of existing roles: attachments of policies with a Deny, trust policies, session policies.
     DENYING_ATTACHMENT = 22
     TRUST = 24
     SESSION_POLICY = 26
     DOCUMENT = 28
     ATTACHMENT = 30
     ASSOCIATION = 40
+    # Removed permissions.
     TAKE = 50
+    # Removed restrictions.
     LIFT = 60
-    # Added to the stage of grants that wait until the trust policy of their role is narrower.
+    # Not a stage, but an offset to the stage of changes that wait until the trust policy of their role is narrower.
     WAITING = 100
 
 
@@ -68,18 +71,18 @@ class Stage(IntEnum):
 class Change:
     """A change of a resource, on behalf of one or more workloads.
 
-    Changes of a lower ``stage`` precede others; within a stage they are independent. ``needs`` has the targets of changes
-    that must succeed first. ``common_needs`` has further such targets, in one object that many changes share: for a grant,
-    the restrictions of its roles. ``awaits``: AWS may first have to propagate a resource that this plan creates or changes.
-    ``before`` and ``after`` have only the attributes that change; None means that the resource does not exist. ``takes``:
-    the change only removes a permission that its workloads no longer need, so the change waits for the replacement of the
-    permission. ``requires_unused``: the role must be unused, which is checked again right before the change.
-    ``unassociated`` are workloads that must not have an association, which is checked again as well.
+    Changes of a lower ``stage`` are applied first; changes of the same stage are independent. ``needs`` has the targets of
+    changes that must succeed first. ``common_needs`` has further such targets, in one set that many changes share, such as
+    the new restrictions of a role. ``awaits``: the change needs a resource that this plan creates or changes and that AWS may
+    not have propagated yet. ``before`` and ``after`` have only the attributes that change; None means that the resource does
+    not exist. ``takes``: the change only removes a permission that its workloads no longer need, after the replacement of
+    the permission exists. ``requires_unused``: the role must be unused. ``unassociated`` are workloads that must not have an
+    association. The run checks both again right before the change.
 
     The action "replace" is for two resources that cannot exist at the same time: the first of ``calls`` deletes or detaches
-    one, the last one creates or attaches the other. ``proofs`` are sent before ``calls``, and ``put_back`` if the last
-    request of ``calls`` is refused. ``replaced`` is the association to delete. That association must be unchanged, because
-    the requests contain its settings.
+    the former resource, and the last one creates or attaches the new resource. ``proofs`` are sent before ``calls``, and
+    ``put_back`` is sent if the last request fails. ``replaced`` is the association to delete. It must not have changed since
+    it was read, because the requests contain its settings.
     """
 
     stage: int
@@ -109,17 +112,17 @@ class Change:
 
     @property
     def place(self) -> tuple[int, str, str, str, str, str]:
-        """Return the sort key in a plan: the stage, then the parts of the target, which compare faster than the target."""
+        """Return the sort key in a plan: the stage, then the parts of the target, because tuples compare faster than targets."""
         target = self.target
         return self.stage, target.resource, target.name, target.policy_arn, target.cluster, target.step
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The changes, failures and findings of a run. No change serves only workloads with a failure.
+    """The changes, failures and findings of a run. Each change serves at least one workload without a failure.
 
-    ``unread`` has the clusters and namespaces whose associations outside the run must be read, before a role that these
-    associations may use loses a permission.
+    ``unread`` has the clusters and namespaces whose other associations the run must still read: they may use a role that
+    would lose a permission.
     """
 
     changes: tuple[Change, ...] = ()
@@ -162,7 +165,10 @@ def without_owner(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def compare_tags(present: Mapping[str, str], desired: Mapping[str, str], purge: bool) -> TagChange:
-    """Compare tags. Never remove tags of AWS (prefix ``aws:``) or marks of ownership."""
+    """Return the tags to set, and with ``purge`` the tags to remove.
+
+    Tags of AWS (prefix ``aws:``) and the tags of this collection are never removed.
+    """
     missing = {key: value for key, value in desired.items() if present.get(key) != value}
     extra = [key for key in present if key not in desired and not is_mark(key) and not key.startswith("aws:")]
     return TagChange(missing, tuple(sorted(extra)) if purge else ())
@@ -174,8 +180,10 @@ def tags_after(present: Mapping[str, str], change: TagChange) -> dict[str, str]:
 
 
 def iam_tag_calls(kind: str, identity: Mapping[str, str], change: TagChange) -> list[Call]:
-    """Return the requests for the tags of a "Role" or a "Policy"; ``identity`` is the request parameter that names the role
-    or policy.
+    """Return the requests that change the tags of a role or policy.
+
+    :arg kind: "Role" or "Policy".
+    :arg identity: the request parameter that identifies the role or policy.
     """
     calls = []
     if change.remove:
@@ -196,17 +204,17 @@ def eks_tag_calls(arn: str, change: TagChange) -> list[Call]:
 
 
 class Progress(Protocol):
-    """The progress of a run, counted from any thread. A stage is "read", "verify" or a type of resource."""
+    """A display of the progress of a run. Any thread can update it. A stage is "read", "verify" or a type of resource."""
 
     def expect(self, stage: str, number: int) -> None:
         """Add a number of items to this stage."""
 
     def done(self, stage: str) -> None:
-        """Count an item of this stage that is done or failed."""
+        """Count one item of this stage as finished, with or without success."""
 
 
 class NullProgress:
-    """A progress that is not shown."""
+    """A progress display that is turned off."""
 
     def expect(self, stage: str, number: int) -> None:
         """Ignore the items."""

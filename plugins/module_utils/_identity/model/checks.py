@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Checks of the verification: their status, their findings, and unknown checks because of failed reads. Pure."""
+"""The checks of the verification: their status, their findings, and checks that a failed read leaves unknown. Pure."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING)
 class Check:
     """The outcome of one check of one workload.
 
-    ``detail`` is shown next to a pass, like "v1". ``follows`` are findings that are consequences of the findings of other
-    checks. The findings in ``follows`` count only if the user accepts the findings of the other checks.
+    ``detail`` is shown next to the status "pass", like "v1". ``follows`` has findings that are consequences of findings of
+    other checks. They count only if the user accepts those other findings.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Verified:
 
     @property
     def findings(self) -> list[Finding]:
-        """Return the findings without duplicates: a failed read affects several checks."""
+        """Return the findings without duplicates, because one failed read may affect several checks."""
         return list(dict.fromkeys(finding for check in self.checks for finding in check.findings))
 
 
@@ -76,8 +76,8 @@ def join_checks(name: str, checks: Sequence[Check]) -> Check:
 
 
 def conclude(name: str, finding: Finding) -> Check:
-    """Return a check with one finding: a finding of severity "error" fails the check, with severity "info" the check
-    passes.
+    """Return a check with one finding. The severity "error" results in the status "fail", "warning" in "warning", and "info"
+    in "pass".
     """
     return Check(name, _ENDS[finding.severity], findings=(finding,))
 

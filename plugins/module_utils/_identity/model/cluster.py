@@ -6,8 +6,8 @@
 
 """The account of the credentials, its clusters, and the proof that a Kubernetes API belongs to an EKS cluster. Pure.
 
-Each EKS cluster has its own endpoint and certificate authority (eks DescribeCluster). A connection that trusts only that
-authority, or that goes to that endpoint, reaches that cluster and no other cluster.
+Each EKS cluster has a unique endpoint and a unique certificate authority (eks DescribeCluster). So a connection that trusts
+only this authority, or that uses this endpoint, reaches this cluster and no other cluster.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from .roles import RoleSpec
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The account behind the credentials. Source: sts GetCallerIdentity.
+    """The account of the credentials. Source: sts GetCallerIdentity.
 
-    ``answered_at`` is the time of the response by the clock of AWS: the local clock may be wrong.
+    ``answered_at`` is the time of the response by the clock of AWS, because the local clock may be wrong.
     """
 
     account_id: str
@@ -52,14 +52,12 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster and the account behind the credentials, as observed.
+    """An observed cluster, with the account of the credentials. Sources: eks DescribeCluster, sts GetCallerIdentity.
 
-    ``key`` is the cluster part of workload keys. ``version`` is like "1.33", ``platform_version`` like "eks.4"; ``auto_mode``
-    is EKS Auto Mode.
-    ``authorities`` are the SHA-256 digests of the certificate authorities of its Kubernetes API at ``endpoint``.
-    ``answered_at`` is the time of the response by the clock of AWS: the local clock may be wrong. ``issuer`` is the URL of its
-    OIDC issuer.
-    Sources: eks DescribeCluster, sts GetCallerIdentity.
+    ``status`` is "" for a cluster that does not exist. ``version`` is like "1.33", ``platform_version`` like "eks.4";
+    ``auto_mode`` is EKS Auto Mode. ``authorities`` are the SHA-256 digests of the certificate authorities of the Kubernetes
+    API at ``endpoint``. ``alias`` is like "region/name" in a run over several regions, otherwise "". ``answered_at`` is the
+    time of the response by the clock of AWS, because the local clock may be wrong. ``issuer`` is the URL of the OIDC issuer.
     """
 
     name: str
@@ -80,6 +78,7 @@ class Cluster:
 
     @property
     def key(self) -> str:
+        """Return the cluster part of the workload keys of this cluster (``WorkloadKey.cluster``)."""
         return self.alias or self.name
 
     @property
@@ -98,23 +97,23 @@ class Clusters:
         return key.cluster in self.members
 
     def of_workload(self, key: WorkloadKey) -> Cluster:
-        """Return the cluster of a workload. Raises KeyError if the cluster of the workload is not among these clusters."""
+        """Return the cluster of a workload. Raises KeyError if it is not one of these clusters."""
         return self.members[key.cluster]
 
     def with_arn(self, arn: str) -> Cluster | None:
-        """Return the cluster of an ARN, arn:partition:eks:region:account:cluster/name, or None."""
+        """Return the cluster with an ARN like arn:aws:eks:eu-central-1:111122223333:cluster/my-cluster, or None."""
         name = arn.rpartition("/")[2]
         region = arn.split(":")[3] if arn.count(":") > 3 else ""
         members = (self.members.get(name), self.members.get(f"{region}/{name}"))
         return next((cluster for cluster in members if cluster is not None and cluster.arn == arn), None)
 
     def among(self, keys: Iterable[WorkloadKey]) -> Clusters:
-        """Return the clusters of some workloads."""
+        """Return the clusters of these workloads."""
         names = {key.cluster for key in keys}
         return Clusters(self.account, {key: cluster for key, cluster in self.members.items() if key in names})
 
     def excluding(self, keys: Collection[str]) -> Clusters:
-        """Return the clusters except these, by the cluster part of workload keys."""
+        """Return all clusters except these. ``keys`` are cluster parts of workload keys."""
         if not keys:
             return self
         return Clusters(
@@ -123,7 +122,7 @@ class Clusters:
 
 
 def group_clusters(*members: Cluster) -> Clusters:
-    """Group clusters of one account, at least one."""
+    """Return one or more clusters of the same account as ``Clusters``."""
     return Clusters(members[0].account, {cluster.key: cluster for cluster in members})
 
 
@@ -135,8 +134,9 @@ _PORTS = {"http": 80, "https": 443}
 class ApiServer:
     """The Kubernetes API of a run. ``url`` is "" if it is unknown.
 
-    ``authorities`` are the SHA-256 digests of the certificates that the connection trusts; empty for the certificates of the
-    system, or if they are unknown. ``required``: changes need the proof that the API belongs to the EKS cluster.
+    ``authorities`` are the SHA-256 digests of the CA certificates that the connection trusts. They are empty if it trusts the
+    certificates of the system, or if they are unknown. ``required``: the run changes nothing without the proof that the API
+    belongs to the EKS cluster.
     """
 
     url: str = ""
@@ -157,7 +157,10 @@ def certificate_digests(pem: str) -> frozenset[str]:
 
 
 def certificate_data_digests(data: str) -> frozenset[str]:
-    """Return the digests for ``certificateAuthority.data`` of EKS, PEM in base64."""
+    """Return the SHA-256 digests of the certificates in ``certificateAuthority.data`` of EKS, which is PEM in base64.
+
+    Return an empty set for invalid data.
+    """
     try:
         return certificate_digests(base64.b64decode(data, validate=True).decode("ascii"))
     except (binascii.Error, UnicodeDecodeError):
@@ -165,9 +168,9 @@ def certificate_data_digests(data: str) -> frozenset[str]:
 
 
 def judge_api_server(cluster: Cluster, server: ApiServer) -> Finding | None:
-    """Return a finding unless the Kubernetes API belongs to the cluster.
+    """Return a finding unless it is proven that the Kubernetes API belongs to the cluster.
 
-    Return None if the cluster does not exist, because a run then does not use Kubernetes.
+    Return None also for a cluster that does not exist, because a run then does not use Kubernetes.
     """
     if not cluster.status or _is_same(cluster, server):
         return None
@@ -178,15 +181,14 @@ def judge_api_server(cluster: Cluster, server: ApiServer) -> Finding | None:
 
 
 def as_refusal(finding: Finding) -> Finding:
-    """Return the finding in the form for a run that fails because of the finding: the remedy also names the option with
-    which the run continues.
-    """
+    """Adapt the finding for a run that fails because of it: add to the remedy the option that turns the check off."""
     return replace(finding, remedy=f"{finding.remedy} {_GO_ON[finding.code]}")
 
 
 def as_open_check(finding: Finding) -> Finding:
-    """Return the finding in the form for a verification: the message also names the checks that are unknown for this
-    reason.
+    """Adapt the finding for a verification.
+
+    Add to the message the checks whose results are unknown, and to the remedy the option ``kube_auth``.
     """
     return replace(
         finding, message=f"{finding.message} {_LEFT_OPEN}", remedy=f"{finding.remedy} {_OWN_ENDPOINT}"
@@ -194,9 +196,10 @@ def as_open_check(finding: Finding) -> Finding:
 
 
 def _is_same(cluster: Cluster, server: ApiServer) -> bool:
-    """Return whether the connection proves the cluster. A certificate bundle that also has other authorities is not a proof.
+    """Return whether the connection is certain to reach the cluster.
 
-    While EKS rotates its authority, the kubeconfig may have only one of two certificates.
+    A connection that also trusts other authorities is not a proof. One of several certificates of EKS is enough, because a
+    kubeconfig may have only one of two certificates while EKS rotates the authority.
     """
     trusts_only_it = bool(server.authorities) and server.authorities <= cluster.authorities
     if server.checks_certificate and trusts_only_it:
@@ -217,7 +220,7 @@ def _address(url: str) -> tuple[str, int] | None:
 def _differs(cluster: Cluster, server: ApiServer) -> Finding:
     return Finding(
         Code.KUBERNETES_API_DIFFERS,
-        f"{_subject(server)} does not belong to {_place(cluster)}: for this cluster, EKS returns the endpoint "
+        f"{_subject(server)} does not belong to {describe_place(cluster)}: for this cluster, EKS returns the endpoint "
         f"{cluster.endpoint or '-'} "
         "and another certificate authority.",
         _CORRECT,
@@ -251,7 +254,7 @@ def _unknown(cluster: Cluster, server: ApiServer) -> Finding:
         reason = f"EKS returns no certificate authority for the cluster, only the endpoint {cluster.endpoint}"
     return Finding(
         Code.KUBERNETES_API_UNKNOWN,
-        f"{_subject(server)} is not proven to belong to {_place(cluster)}: {reason}.",
+        f"{_subject(server)} is not proven to belong to {describe_place(cluster)}: {reason}.",
         "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one).",
     )
 
@@ -279,15 +282,16 @@ def _subject(server: ApiServer) -> str:
     return f"the Kubernetes API of the kubeconfig{f' ({server.url})' if server.url else ''}"
 
 
-def _place(cluster: Cluster) -> str:
+def describe_place(cluster: Cluster) -> str:
+    """Return name, account and region of a cluster for a message."""
     return f"cluster {cluster.name} (account {cluster.account_id}, region {cluster.region})"
 
 
 @dataclass(frozen=True, slots=True)
 class EksTarget:
-    """A cluster to connect to.
+    """An EKS cluster whose Kubernetes API a run connects to.
 
-    ``authority`` is the certificate authority of EKS, PEM in base64. ``authentication_mode`` is API, API_AND_CONFIG_MAP or
+    ``authority`` is its certificate authority, PEM in base64. ``authentication_mode`` is API, API_AND_CONFIG_MAP or
     CONFIG_MAP, or "" if EKS does not return an authentication mode. Source: eks DescribeCluster.
     """
 
@@ -308,11 +312,12 @@ class EksTarget:
 
 @dataclass(frozen=True, slots=True)
 class CallerAccess:
-    """The access to EKS of a caller that the Kubernetes API rejects.
+    """The possible reasons why the Kubernetes API of an EKS cluster rejects a caller.
 
-    ``principal`` is the IAM principal for an access entry (for a session, its role); "" if it is unknown. ``has_entry`` is
-    None if the read failed, with ``unknown`` as the reason. ``clock_ahead`` is the difference between the local clock and
-    the clock of AWS in seconds, or None. ``sts_host`` is the host in the token if it does not belong to AWS.
+    ``principal`` is the IAM principal for an access entry (for a session, its role); "" if it is unknown. ``has_entry``:
+    EKS has an access entry for the principal; None if the read failed, with ``unknown`` as the reason. ``clock_ahead`` is
+    the number of seconds by which the local clock is ahead of the clock of AWS, or None. ``sts_host`` is the host in the
+    token if it does not belong to AWS.
     """
 
     caller_arn: str

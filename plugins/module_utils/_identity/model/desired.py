@@ -6,8 +6,7 @@
 
 """The desired state as plain data: workloads, options, the input of a run. Pure.
 
-``inputs`` builds and checks it. Every field has JSON values, tuples of JSON values, or other classes of this file, so that
-``inputs.codec`` can encode the whole input.
+The package ``inputs`` validates the user input and creates this state.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from .targets import Failure
 State = Literal["present", "absent"]
 
 STATES: tuple[State, ...] = ("present", "absent")
+# The default number of workloads that a purge may remove.
 PURGE_LIMIT = 10
 
 
@@ -72,10 +72,11 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class ParsedInput:
-    """The validated input of one run on one cluster, for the AWS part and the Kubernetes part of the run.
+    """The validated input for one cluster, which the AWS part and the Kubernetes part of a run use.
 
-    ``owner`` is None without an owner, and ``purge_namespaces`` is empty for a purge of all namespaces. ``purge_percent`` is the
-    limit of a purge as a share of the present workloads; None if ``purge_limit`` applies.
+    ``owner`` is None without an owner. ``purge_namespaces`` is empty for a purge of all namespaces. ``purge_limit`` is the
+    number of workloads that a purge may remove; if ``purge_percent`` is not None, that percentage of the managed workloads
+    applies instead.
     """
 
     cluster_name: str
@@ -89,12 +90,12 @@ class ParsedInput:
 
     @property
     def namespaces(self) -> tuple[str, ...]:
-        """The Kubernetes namespaces of the workloads, in alphabetical order."""
+        """Return the Kubernetes namespaces of the workloads, in alphabetical order."""
         return tuple(sorted({workload.key.namespace for workload in self.workloads}))
 
 
 def allowed_purge(count: int, limit: int, percent: int | None) -> int:
-    """Return the number of workloads that a purge may remove, of ``count`` present ones."""
+    """Return the number of workloads that a purge may remove. ``count`` is the number of managed workloads."""
     return limit if percent is None else count * percent // 100
 
 
@@ -112,18 +113,18 @@ class Options:
     purge: bool = False
 
 
-# Codes for Pods that would or may lose their credentials by a new association.
+# Codes of findings about running Pods that a new association would, or may, deprive of their present credentials.
 _OF_BREAKAGE = (Code.ASSOCIATION_WOULD_BREAK, Code.ASSOCIATION_MAY_BREAK)
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """The desired state of a run on clusters of one account. Workloads have equal definitions of the resources that they share.
+    """The desired state of a run on clusters of one account.
 
-    ``would_break`` has, by workload, the reason why its running Pods would lose credentials by a new association.
+    ``would_break`` has, by workload, the finding that its running Pods would lose their credentials by a new association.
     ``leaving`` has the lower-case names of the roles that a purge deletes after the run, because only purged workloads use
-    them. ``unassociated`` are workloads without an association that a purge found in trust policies; the resources of a
-    workload that has got an association since are kept. ``refused`` has findings about objects in Kubernetes because of
+    them. ``unassociated`` are workloads without an association that a purge found in trust policies. If such a workload has
+    got an association in the meantime, its resources are kept. ``refused`` has findings about objects in Kubernetes because of
     which the run does not change their workload. ``failed_addons`` has failures of workloads whose EKS add-on cannot get their
     role or release it. ``addons_pending``: the add-ons get their roles only after this run.
     """
@@ -138,7 +139,7 @@ class Desired:
     addons_pending: bool = False
 
     def stopped_by(self, findings: Iterable[Finding]) -> Desired:
-        """Apply the findings about Kubernetes that were read before any change."""
+        """Return the state with findings about Kubernetes from before any change. They stop changes of their workloads."""
         findings = tuple(findings)
         would_break = {
             finding.workload: finding
@@ -153,7 +154,7 @@ _DOCUMENTS = {attribute.name: attribute for attribute in (TRUST_POLICY, DOCUMENT
 
 
 def differing_field(spec: RoleSpec | PolicySpec, other: RoleSpec | PolicySpec) -> str:
-    """Return the name of the first field that differs, or ""."""
+    """Return the name of the first field in which two definitions differ, or ""."""
     if spec is other or spec == other:
         return ""
     for part in fields(spec):

@@ -6,8 +6,8 @@
 
 """Invalid input and failed requests to AWS, as data and as messages: problem, place, cause, remedy. Pure.
 
-``_aws.errors`` creates an AwsError when the response arrives. Failures with the same cause have texts that differ only in
-the names of their objects; messages show them as one group.
+``_aws.errors`` converts each failed request to an AwsError. If the texts of several failures differ only in the names of
+their resources, the failures have the same cause, and a message shows them as one group.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ class ErrorKind(Enum):
     """The kind of an AWS error, which decides how a run treats it."""
 
     BUSY = "another process modifies the resource"
-    CONNECTION = "the request or its answer was lost"
-    DAMAGED = "the answer cannot be used"
+    CONNECTION = "the request or its response was lost"
+    DAMAGED = "the response is incomplete, or is not from AWS"
     DENIED = "the caller is not allowed to perform the request"
     EXISTS = "the resource exists already"
-    FULL = "a quota leaves no room"
-    IN_USE = "something else uses the resource"
+    FULL = "a quota is exhausted"
+    IN_USE = "the resource is in use, or has changed since it was read"
     MISSING = "the resource does not exist"
     OTHER = "any other error"
-    ROLE_NOT_USABLE = "EKS does not know the role, or finds that the role does not trust it"
+    ROLE_NOT_USABLE = "EKS does not find the role, or the trust policy does not allow EKS Pod Identity"
     SERVER = "AWS had an internal error"
     THROTTLED = "AWS limits the rate of requests"
 
@@ -46,10 +46,10 @@ ONCE_ONLY = frozenset(("iam:CreatePolicyVersion",))
 
 
 class AwsError(Exception):
-    """A request that AWS refused, or that did not reach AWS.
+    """The error of a failed request to AWS.
 
-    ``operation`` is like "iam:CreateRole". ``code`` is the error code of the API, or the name of an error of the client;
-    ``text`` is its message, whose control characters are escaped. ``remedy`` is the action for the user.
+    ``operation`` is like "iam:CreateRole". ``code`` is the error code of the API, or the name of a botocore exception;
+    ``text`` is the message, in which control characters are escaped. ``remedy`` is an instruction for the user.
     ``outcome_unknown``: the request may have taken effect.
     """
 
@@ -71,11 +71,11 @@ class AwsError(Exception):
         super().__init__(f"{operation}: {self.code}: {self.text}")
 
     def amended(self, text: str, outcome_unknown: bool) -> AwsError:
-        """Return the error with another text and outcome, after several attempts."""
+        """Return a copy of the error with another text and ``outcome_unknown``, which describe several attempts."""
         return AwsError(self.operation, self.code, text, self.kind, self.remedy, outcome_unknown)
 
     def with_remedy(self, remedy: str) -> AwsError:
-        """Return the error with another remedy."""
+        """Return a copy of the error with another remedy."""
         return AwsError(self.operation, self.code, self.text, self.kind, remedy, self.outcome_unknown)
 
     @property
@@ -92,7 +92,7 @@ class AwsError(Exception):
 
     @property
     def conflict(self) -> bool:
-        """Return whether the resources must be read again."""
+        """Return whether the run must read the resources again, because their state is not as expected."""
         return self.kind in _CONFLICTS or (self.outcome_unknown and self.operation in ONCE_ONLY)
 
 
@@ -100,7 +100,7 @@ _T = TypeVar("_T")
 
 
 class InputError(Exception):
-    """Input that cannot be used. ``problems`` has one sentence for each place that is wrong."""
+    """Invalid user input. ``problems`` has one text for each problem, which includes its place in the input."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -108,17 +108,17 @@ class InputError(Exception):
 
 
 class Problems:
-    """The problems of the input, collected so that one run reports all of them."""
+    """A collector of problems in the user input, so that one run reports all of them."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
 
     def add(self, place: str, text: str) -> None:
-        """Add a problem at a place; "" for an option of the run, which the text names."""
+        """Add a problem. ``place`` is its place in the input, or "" if the text itself names the option."""
         self.texts.append(f"{place}: {text}" if place else text)
 
     def attempt(self, read: Callable[[], _T]) -> _T | None:
-        """Return the value, or record the problems of the InputError and return None."""
+        """Return the result of ``read``. If ``read`` raises InputError, add its problems and return None."""
         try:
             return read()
         except InputError as error:
@@ -142,7 +142,7 @@ def sentence(text: str) -> str:
 
 
 def as_clause(remedy: str) -> str:
-    """Return a remedy for the text after a colon: with its first letter in lower case."""
+    """Return a remedy with its first letter in lower case, for the text after a colon."""
     return remedy[:1].lower() + remedy[1:]
 
 
@@ -154,7 +154,7 @@ def listed(names: Iterable[str], limit: int = 3) -> str:
 
 
 def input_message(error: InputError) -> str:
-    """Return the message for invalid input, which is reported before any change."""
+    """Return the message for invalid input. It adds that nothing was changed, because input is parsed before any change."""
     problems = [visible(problem) for problem in error.problems]
     if len(problems) == 1:
         return f"{sentence(problems[0])} Nothing was changed."
@@ -164,21 +164,21 @@ def input_message(error: InputError) -> str:
 
 
 def _grouped(problems: Iterable[str]) -> list[str]:
-    """Return a line for each problem, in the order of the problems. A problem in many places is one line."""
+    """Return one line for each problem, in their order. A problem in more than SHOWN_PLACES places has a single line."""
     places: dict[str, list[str]] = {}
     parts = [problem.partition(": ") for problem in problems]
     for place, _colon, text in parts:
         places.setdefault(text, []).append(place)
-    many = {text: names for text, names in places.items() if text and len(names) > SHOWN_PLACES}
+    widespread = {text: names for text, names in places.items() if text and len(names) > SHOWN_PLACES}
     lines = (
-        f"{listed(many[text], SHOWN_PLACES)}: {text}" if text in many else f"{place}{colon}{text}"
+        f"{listed(widespread[text], SHOWN_PLACES)}: {text}" if text in widespread else f"{place}{colon}{text}"
         for place, colon, text in parts
     )
     return list(dict.fromkeys(lines))
 
 
 def aws_message(error: AwsError, region: str | None) -> str:
-    """Return the message for an error of the whole run before any change."""
+    """Return the message for an error that ends the run before any change."""
     place = f" (region {region})" if region and region not in error.text else ""
     return (
         f"{error.operation}{place}: {error.code}: {sentence(error.text)} {error.remedy} Nothing was changed."
@@ -195,10 +195,10 @@ _NAME_MARK = "\0"
 
 
 def own_names(workloads: Iterable[str], objects: Iterable[str]) -> list[str]:
-    """Return the names that belong to a failure, the longest first.
+    """Return the names of the workloads and resources of a failure, the longest first.
 
     :arg workloads: each like "namespace/service_account".
-    :arg objects: names or ARNs of its objects; the last part of an ARN is a name, too.
+    :arg objects: names or ARNs of the resources. For an ARN, the result also has its last part.
     """
     names: set[str] = set()
     for workload in workloads:
@@ -209,7 +209,7 @@ def own_names(workloads: Iterable[str], objects: Iterable[str]) -> list[str]:
 
 
 def _without_names(text: str, names: Sequence[str]) -> str:
-    """Return a text with one mark for each of these names, as whole words."""
+    """Replace each of these names in a text by _NAME_MARK, but only as whole words."""
     if not names:
         return text
     return re.sub(rf"(?<![\w-])(?:{'|'.join(map(re.escape, names))})(?![\w-])", _NAME_MARK, text)
@@ -220,19 +220,19 @@ def group_by_cause(
     read_texts: Callable[[_T], tuple[str, ...]],
     read_names: Callable[[_T], Sequence[str]],
 ) -> list[list[_T]]:
-    """Group failures whose texts differ only in the names of their objects.
+    """Group failures whose texts differ only in the names of their resources.
 
     Groups are in the order of their first failure.
 
     :arg read_texts: returns the texts that distinguish causes.
-    :arg read_names: returns the names of the objects of a failure.
+    :arg read_names: returns the names of the resources of a failure.
     """
-    # The text of a failure for many workloads may name only some of them.
-    same: dict[tuple[str, ...], list[_T]] = {}
+    # Failures with equal texts are grouped first: such a text may contain names of only one of these failures.
+    equal_texts: dict[tuple[str, ...], list[_T]] = {}
     for failure in failures:
-        same.setdefault(read_texts(failure), []).append(failure)
+        equal_texts.setdefault(read_texts(failure), []).append(failure)
     causes: dict[tuple[str, ...], list[_T]] = {}
-    for texts, group in same.items():
+    for texts, group in equal_texts.items():
         names = sorted(
             {name for failure in group for name in read_names(failure)}, key=lambda name: (-len(name), name)
         )

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Names and marks: ARNs of IAM, tags of ownership in AWS, labels and annotations of Kubernetes. Pure.
+"""Rules for names: IAM ARNs, the tags that mark managed resources, labels and annotations of Kubernetes. Pure.
 
 Labels are validated before any change, so that Kubernetes does not reject them after AWS was changed. Sources: "Resource types
 defined by AWS Identity and Access Management" in the Service Authorization Reference; Kubernetes, "Labels and Selectors",
@@ -49,7 +49,7 @@ def parse_policy_arn(arn: str) -> IamArn | None:
 
 
 def is_aws_managed(policy_arn: str) -> bool:
-    """Return whether the ARN belongs to a managed policy of AWS, not of a customer."""
+    """Return whether the ARN belongs to an AWS managed policy, not to a customer managed policy."""
     return ":iam::aws:policy/" in policy_arn
 
 
@@ -78,7 +78,7 @@ IRSA_TAG = "workload-identity/irsa-"
 
 
 def is_mark(key: str) -> bool:
-    """Return whether this collection sets the tag with this key."""
+    """Return whether a tag key is reserved for this collection."""
     return key in (MANAGED_BY_TAG, OWNER_TAG, CLUSTER_TAG) or key.startswith((ATTACHED_TAG, IRSA_TAG))
 
 
@@ -91,7 +91,7 @@ def is_of_another(tags: Mapping[str, str], owner: str | None) -> bool:
 
 
 def may_change(tags: Mapping[str, str], owner: str | None, adopt: bool) -> bool:
-    """Return whether a run may change a resource: it is managed for the owner of the run, or adopted."""
+    """Return whether a run may change a resource: it is managed for the owner of the run, or ``adopt`` is set."""
     return adopt or (is_owned(tags) and not is_of_another(tags, owner))
 
 

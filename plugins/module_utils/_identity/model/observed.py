@@ -6,7 +6,7 @@
 
 """The observed state of AWS as plain data, and the age of resources by the clock of AWS. Pure.
 
-``read`` builds it. Resources younger than YOUNG may have been changed so recently that reads of IAM and EKS do not show it.
+The package ``read`` creates this state. Changes younger than YOUNG may still be missing in reads of IAM and EKS.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .policies import ObservedPolicy
 from .roles import ObservedRole
 from .targets import Failure, Target
 
-# IAM and EKS are eventually consistent. Changes that are older than this are in all replicas.
+# IAM and EKS are eventually consistent. The collection assumes that all replicas have changes that are older than this.
 YOUNG = timedelta(minutes=5)
 
 
@@ -41,7 +41,7 @@ def calculate_age(moment: str, now: datetime | None) -> timedelta | None:
 
 
 def is_new(created_at: str, now: datetime | None) -> bool:
-    """Return whether a resource is so new, by the clock of AWS, that the run which created it may not have ended."""
+    """Return whether a resource is younger than YOUNG by the clock of AWS, so that the run that created it may still run."""
     return is_young(calculate_age(created_at, now))
 
 
@@ -54,7 +54,7 @@ Document = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class RolePermissions:
-    """The documents of the policies that give a role its permissions, by the name of the policy. Source: iam."""
+    """The policies that determine the permissions of a role, each as (name, document). Source: iam."""
 
     identity: tuple[tuple[str, Document], ...]
     boundary: tuple[str, Document] | None = None
@@ -64,9 +64,9 @@ class RolePermissions:
 class UnlistedAssociations:
     """The associations of a cluster whose workloads the run does not list. Source: eks ListPodIdentityAssociations.
 
-    ``keys`` are in alphabetical order, without the associations of EKS add-ons, which are in ``addons``. ``more``: EKS has
-    further pages, which were not read. ``described`` has the associations that were read in full, ``failed`` the
-    associations that could not be read, and ``error`` is the first error.
+    ``keys`` are in alphabetical order. The associations of EKS add-ons are in ``addons`` instead. ``more``: EKS has further
+    pages, which were not read. ``described`` has the associations that were read with all their fields, ``failed`` the
+    associations that could not be read, and ``error`` the first error.
     """
 
     keys: tuple[WorkloadKey, ...] = ()
@@ -80,7 +80,7 @@ class UnlistedAssociations:
         return key in self.keys or key in self.addons
 
     def has_described(self, reach: Reach) -> bool:
-        """Return whether all associations of a reach were read in full."""
+        """Return whether all associations of a reach were read with all their fields."""
         rest = {*self.keys, *self.addons} - self.described.keys()
         if self.more or self.error is not None:
             return False
@@ -119,20 +119,22 @@ class OutsideAssociations:
         return any(read.includes(reach) for read in self.reaches)
 
     def find_error(self, reach: Reach) -> AwsError | None:
-        """Return the error of a reach with an association that could not be read; None if there is no such association, or
-        if no read was attempted.
+        """Return the error of a failed read of an association in a reach, or None.
+
+        None does not prove success: possibly no association of the reach has been read yet (``has_read``).
         """
         return next((error for read, error in self.errors.items() if read.includes(reach)), None)
 
 
 @dataclass(frozen=True)
 class Observed:
-    """The observed resources of the account and the clusters that the desired workloads concern.
+    """The observed resources of the account and of the clusters of the run.
 
-    A key with None was read and does not exist. ``roles`` is by lower-case name (IAM names are case-insensitive),
-    ``policies`` by ARN. ``role_users`` has, by the ARN of a role in lower case, the associations of these clusters with the
-    role, also as their target role; this index is complete only for removals. ``bulk_denied`` is the error of AWS if the
-    caller may not read in bulk. ``documents`` has the default versions, by ARN, of other policies that a bulk read returned.
+    The value None means that the resource was read and does not exist. ``roles`` is by lower-case name (IAM names are
+    case-insensitive), ``policies`` by ARN. ``role_users`` has, by the lower-case ARN of a role, the associations of these
+    clusters that have it as role or target role; this index is complete only for removals. ``bulk_denied`` is the message of
+    AWS if the caller is not allowed to read all roles and policies at once (iam GetAccountAuthorizationDetails). ``documents``
+    has the default versions, by ARN, of other policies that such a bulk read returned.
     ``attachment_quota`` is the number of policies that a role may have; None if the quota was not read, or the read failed.
     ``unlisted`` is by the cluster part of workload keys, and empty if only some workloads were read. ``unassociated`` has
     the unlisted workloads that the trust policy of a role of the run names and that have no association; this set is also
@@ -173,16 +175,18 @@ class Observed:
     @cached_property
     def outside_associations(self) -> Mapping[WorkloadKey, ObservedAssociation]:
         """Return all associations outside the run that were read."""
-        described = {key: found for part in self.unlisted.values() for key, found in part.described.items()}
+        described = {
+            key: association for part in self.unlisted.values() for key, association in part.described.items()
+        }
         return {**described, **self.outside.associations}
 
     def has_read_outside(self, reach: Reach) -> bool:
-        """Return whether the associations of a ``Reach``, which the run does not list, have been read or could not be read."""
+        """Return whether the reads of the unlisted associations in a ``Reach`` have ended, with or without success."""
         unlisted = self.unlisted.get(reach.cluster)
         return self.outside.has_read(reach) or (unlisted is not None and unlisted.has_described(reach))
 
     def users_outside(self, role_arn: str, keys: Collection[WorkloadKey]) -> list[ObservedAssociation]:
-        """Return the associations with a role, also as their target role, whose workloads the run does not list."""
+        """Return the associations that have this role or target role, and whose workloads the run does not list."""
         arn, associations = role_arn.lower(), {**self.outside_associations, **self.associations}
         return [
             associations[key]
@@ -196,10 +200,10 @@ class VerificationReads:
     """The data that only a verification reads.
 
     ``agents`` is by the cluster part of workload keys, ``permissions`` by lower-case role name, and ``targets``, the trust
-    policies of target roles, by ARN; a missing target role is None. ``other_versions`` has, by policy ARN, the identifier of
-    a version with the desired document that is not the default. ``inline`` has the inline policies of the workloads' roles,
-    by lower-case role name; ``documents`` has policies by ARN, if a check needs them. ``associated`` has service accounts with
-    an association, read if a desired association is missing.
+    policies of target roles, by ARN; a missing target role is None. ``other_versions`` has, by policy ARN, the ID of a
+    version with the desired document, if the default version has another document. ``inline`` has the inline policies of the
+    workloads' roles, by lower-case role name; ``documents`` has policies by ARN, if a check needs
+    them. ``associated`` has service accounts with an association, read if a desired association is missing.
     """
 
     agents: Mapping[str, Agent | Failure] = field(default_factory=dict)
@@ -212,7 +216,7 @@ class VerificationReads:
 
 
 def find_target_role(workload: Workload, observed: Observed) -> str:
-    """Return the ARN of the desired target role, or of the present one if the definition leaves it open; "" without one."""
+    """Return the ARN of the target role: the desired one, or the present one if the definition does not set it; or ""."""
     desired = workload.association.target_role_arn
     if desired is not None:
         return desired

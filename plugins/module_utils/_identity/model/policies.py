@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Managed policies: definition, observed state, a row for each converged attribute, decoding of API responses. Pure.
+"""Managed policies: definition, observed state, the attributes that a run updates, decoding of API responses. Pure.
 
 Sources: iam CreatePolicy, CreatePolicyVersion, GetPolicy.
 """
@@ -57,8 +57,8 @@ class ObservedPolicy:
     ``versions`` is read only for a change. ``user_count`` is the number of entities that have the policy attached or as
     their boundary; None if AWS does not count them. ``attached_to`` has the names of the entities, read to delete the
     policy, and for a change if ``user_count`` is higher than the number of the run's roles with the policy. ``tags`` and
-    ``description`` are None if they were not read, because no change or check needs them. ``changed_at`` is the creation of
-    the latest version, in ISO 8601.
+    ``description`` are None if they were not read, because no change or check needs them. ``changed_at`` is the time
+    when the latest version was created, in ISO 8601.
     """
 
     arn: str
@@ -77,7 +77,7 @@ class ObservedPolicy:
         return self.tags is not None and is_owned(self.tags)
 
     def is_used_only_by(self, roles: Iterable[ObservedRole]) -> bool:
-        """Return whether these roles account for all entities that AWS counts."""
+        """Return whether only these roles use the policy, as permissions policy or boundary: AWS counts no further uses."""
         uses = sum((self.arn in role.attached) + (self.arn == role.permissions_boundary) for role in roles)
         return uses == self.user_count
 
@@ -100,7 +100,7 @@ def decode_policy(response: Mapping[str, Any]) -> ObservedPolicy:
 
 
 def _user_count(response: Mapping[str, Any]) -> int | None:
-    """Count the uses of a policy as permissions policy and as permissions boundary."""
+    """Return the number of uses as permissions policy and as permissions boundary; None if AWS does not count them."""
     attached, bounded = response.get("AttachmentCount"), response.get("PermissionsBoundaryUsageCount")
     return None if attached is None or bounded is None else int(attached) + int(bounded)
 
@@ -119,7 +119,7 @@ def decode_version(response: Mapping[str, Any]) -> PolicyVersion:
 
 
 def decode_policy_detail(response: Mapping[str, Any]) -> ObservedPolicy:
-    """Decode a policy of GetAccountAuthorizationDetails: with all its versions, but without description and tags."""
+    """Decode a policy of GetAccountAuthorizationDetails, which returns all versions, but no description and no tags."""
     versions = tuple(map(decode_version, response.get("PolicyVersionList", ())))
     default = next((version for version in versions if version.is_default), None)
     return ObservedPolicy(

@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The types of AWS resources that a run changes: their place in an observation, the visibility and the effect of a change. Pure.
+"""The types of AWS resources that a run changes: find them in ``Observed``, and predict and recognise their changes. Pure.
 
-A new type is a class in RESOURCE_TYPES. Its reads, its plan and its checks are files of ``read``, ``plan`` and ``verify``,
+A new type needs a class in RESOURCE_TYPES. Its reads, its plan and its checks are files of ``read``, ``plan`` and ``verify``,
 because IAM and EKS have different operations for each type. Service accounts are not in RESOURCE_TYPES: Kubernetes applies
 them on the server and returns the result, so this code does not compare, await or predict them.
 """
@@ -47,11 +47,11 @@ class ResourceType(ABC):
 
     @abstractmethod
     def observed_target(self, target: Target) -> Target:
-        """Return the target of the read that shows a resource."""
+        """Return the target of the read that returns a resource."""
 
     @abstractmethod
     def predict_resource(self, resource: Any, change: Change) -> Any:
-        """Return the observed resource as a change will leave it; None if it is deleted."""
+        """Return the state of an observed resource after a change; None if the change deletes it."""
 
     def has(self, observed: Observed, target: Target) -> bool:
         """Return whether an observation has an entry for a resource, which is None for a resource that does not exist."""
@@ -66,7 +66,7 @@ class ResourceType(ABC):
         return getattr(observed, self.collection).get(self.key(target))
 
     def is_visible(self, resource: Any, change: Change) -> bool:
-        """Return whether an observed resource shows a change."""
+        """Return whether an observed resource shows the result of a change, so that the wait for the change can end."""
         if change.action == "create":
             return resource is not None
         if change.action == "delete":
@@ -82,9 +82,7 @@ class ResourceType(ABC):
         )
 
     def is_former(self, _resource: Any, _change: Change) -> bool:
-        """Return whether an observed resource is the resource from before a change, and not a new resource with the same
-        name.
-        """
+        """Return whether an observed resource is the one before a change, and not a new resource with the same name."""
         return True
 
 
@@ -115,7 +113,7 @@ class RoleType(ResourceType):
 
 
 class TrustPolicyType(RoleType):
-    """The trust policy of a role, which has separate changes, apart from the other attributes of the role."""
+    """The trust policy of a role. The plan changes it separately from the other attributes of the role."""
 
     name = "trust_policy"
 
@@ -123,7 +121,7 @@ class TrustPolicyType(RoleType):
 class AttachmentType(RoleType):
     """The attachment of a managed policy to a role.
 
-    If a change replaces one attached policy by another, its state before has the detached policy.
+    If a change replaces one attached policy by another, ``before`` of the change has the detached policy.
     """
 
     name = "attachment"
@@ -163,7 +161,7 @@ class PolicyType(ResourceType):
         state, arn = change.after or {}, change.target.name
         policy = resource or ObservedPolicy(arn, arn.rpartition("/")[2], "")
         if "document" in state:
-            # The versions are compared only if the document is not the desired document.
+            # The versions are irrelevant here, because they are compared only if the document is not the desired one.
             policy = replace(policy, default_version="", versions=())
         return replace(policy, **predicted_fields(self.attributes, state))
 
@@ -220,7 +218,7 @@ def find_resource_type(target: Target) -> ResourceType:
 
 
 def observed_target(target: Target) -> Target:
-    """Return the target of the read that shows a resource: the role, for its trust policy and attachments."""
+    """Return the target of the read that returns a resource: the role, for its trust policy and attachments."""
     return find_resource_type(target).observed_target(target)
 
 
@@ -233,7 +231,7 @@ class ObservedDraft:
         self.collections: dict[str, dict[Any, Any]] = {name: dict(getattr(observed, name)) for name in names}
 
     def put(self, target: Target, resource: Any) -> None:
-        """Set a resource; None if it does not exist."""
+        """Set the state of a resource; None means that it does not exist."""
         self.collections[find_resource_type(target).collection][find_resource_type(target).key(target)] = (
             resource
         )
@@ -245,7 +243,7 @@ class ObservedDraft:
         )
 
     def apply(self, change: Change) -> None:
-        """Carry out a change."""
+        """Set a resource to its predicted state after a change."""
         resource_type = find_resource_type(change.target)
         resource = self.collections[resource_type.collection].get(resource_type.key(change.target))
         self.put(change.target, resource_type.predict_resource(resource, change))

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""IAM roles: definition, observed state, a row for each converged attribute, decoding of API responses. Pure.
+"""IAM roles: definition, observed state, the attributes that a run updates, decoding of API responses. Pure.
 
 Sources: iam CreateRole, UpdateRole, PutRolePermissionsBoundary, GetRole.
 """
@@ -114,7 +114,7 @@ def decode_role(response: Mapping[str, Any], attached: Iterable[Mapping[str, Any
 
 
 def decode_role_detail(response: Mapping[str, Any]) -> ObservedRole:
-    """Decode a role of GetAccountAuthorizationDetails, without description and session duration."""
+    """Decode a role of GetAccountAuthorizationDetails, which returns no description and no session duration."""
     inline = {
         entry["PolicyName"]: load_document(entry["PolicyDocument"])
         for entry in response.get("RolePolicyList", ())

@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Rows of a result, as modules return them. Pure.
+"""The rows in the results of modules. Pure.
 
-A resource that a purge finds without a workload has a workload key too: its namespace is one of the constants here, and
-results never show it.
+A purge also finds roles and policies without a workload. They get a workload key whose namespace is NO_ASSOCIATION or NO_ROLE,
+and results do not show this key.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from .checks import Check, Status
 from .observed import Document
 from .targets import Action, Resource
 
-# Replaces the namespace of a role without associations.
+# The namespace in the workload key of a role without associations.
 NO_ASSOCIATION = "(no association)"
-# Replaces the namespace of a policy without attachments.
+# The namespace in the workload key of a policy without attachments.
 NO_ROLE = "(no role)"
 
 
@@ -35,7 +35,7 @@ def workload_text(key: WorkloadKey | None) -> str:
 
 
 def describe_key(key: WorkloadKey) -> str:
-    """Describe a workload key in a sentence."""
+    """Return a workload key as text for a sentence."""
     if key.namespace == NO_ASSOCIATION:
         return f"role {key.service_account} (no association names it)"
     if key.namespace == NO_ROLE:
@@ -58,7 +58,7 @@ class AssociationSummary(TypedDict):
 
 
 class AssociationRow(AssociationSummary):
-    """An association in full."""
+    """An association with all its fields, as DescribePodIdentityAssociation returns them."""
 
     role_arn: str
     target_role_arn: str
@@ -88,7 +88,8 @@ class ChangeRow(_ChangeRow, total=False):
 class FailureRow(TypedDict):
     """A failure for one workload; ``workload`` is empty for a failure of a namespace.
 
-    ``resource`` and ``action`` are from a change, or a Kubernetes kind and "apply" or "remove".
+    For AWS, ``resource`` and ``action`` are from the change. For Kubernetes, ``resource`` is the kind of the object, and
+    ``action`` is "apply" or "remove".
     """
 
     workload: str
@@ -253,7 +254,7 @@ def finding_row(finding: Finding) -> FindingRow:
 
 
 def parse_finding(row: Mapping[str, object], cluster: str) -> Finding:
-    """Return the finding of a row about workloads of a cluster."""
+    """Convert a row back to a finding. ``cluster`` is the cluster of its workload."""
     code, severity = Code(str(row.get("code") or "")), cast(Severity, row.get("severity"))
     return Finding(
         code,
@@ -277,6 +278,6 @@ def check_row(check: Check) -> CheckRow:
 
 
 def _named_workload(name: str, cluster: str) -> WorkloadKey | None:
-    """Return the workload of a row. Names of namespaces and service accounts do not contain slashes."""
+    """Return the key of a workload like "namespace/service_account", whose parts never contain a slash; None for ""."""
     namespace, _slash, service_account = name.partition("/")
     return WorkloadKey(cluster, namespace, service_account) if name else None

@@ -20,7 +20,7 @@ from .policies import PolicySpec
 from .roles import RoleSpec
 from .targets import Target, association_target, associations_target
 
-# The default quota "Managed policies per role".
+# The default of the IAM quota "Managed policies per role".
 POLICIES_OF_A_ROLE = 10
 
 
@@ -40,7 +40,7 @@ class SharedRole:
         return tuple(workload.key for workload in self.users)
 
     def excluding(self, keys: frozenset[WorkloadKey]) -> SharedRole:
-        """Return the role without some of its workloads. The policies that these workloads list remain desired."""
+        """Return the role without these workloads. ``policy_users`` still has the policies that they list."""
         return replace(self, users=tuple(user for user in self.users if user.key not in keys))
 
 
@@ -76,9 +76,9 @@ def shared_roles(account: Account, workloads: Iterable[Workload]) -> list[Shared
 def shared_policies(
     account: Account, workloads: Iterable[Workload]
 ) -> dict[str, tuple[PolicySpec, tuple[WorkloadKey, ...]]]:
-    """Return the policies by ARN, with the workloads that need each, also as the boundary of their role.
+    """Return the policies that workloads list, by ARN, each with the workloads that need it, also as permissions boundary.
 
-    If one workload defines a policy and another lists its ARN, the definition counts.
+    If one workload defines a policy and another workload lists its ARN, the result has the definition.
     """
     workloads = list(workloads)
     specs: dict[str, PolicySpec] = {}
@@ -98,11 +98,12 @@ def shared_policies(
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Associations that could not be read. Such associations may use any role whose trust policy allows their workloads.
+    """The associations that could not be read. They may use any role whose trust policy allows their workloads.
 
-    ``clusters`` are the clusters without a readable association, by the cluster part of workload keys; of these, the run has
-    no workload in ``unknown_clusters``. ``associations`` has one target for each cluster name, which represents all unread
-    associations of the cluster: a plan never changes it, so that a change that needs it is never made.
+    ``clusters`` are the clusters whose associations could not be listed, by the cluster part of workload keys.
+    ``unknown_clusters`` are the targets of those clusters in which the run has no workload. ``associations`` has, by cluster
+    name, one target that represents all unread associations of the cluster. No plan changes this target, so a change that
+    depends on it is skipped.
     """
 
     clusters: frozenset[str]
@@ -111,7 +112,7 @@ class Unread:
 
 
 def find_unread(observed: Observed, keys: Iterable[WorkloadKey]) -> Unread:
-    """Find the unread associations, once for a plan."""
+    """Find the associations that could not be read. ``keys`` are the workloads of the run."""
     unread, clusters = observed.unread, observed.unread_clusters
     if not unread:
         return Unread(frozenset(), frozenset(), {})

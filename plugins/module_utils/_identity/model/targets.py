@@ -14,9 +14,9 @@ from typing import Literal
 from ..._findings.finding import WorkloadKey
 from .errors import AwsError
 
-# Some types of target exist only for reads: "associations" is the list of a cluster's associations; "document", "owner" and
-# "users" are the default version, the tags and the entities of a policy, by its ARN; "target role" is for the verification.
-# "namespace" and "service_account" belong to Kubernetes.
+# Some types of target exist only for reads: "associations" is the list of a cluster's associations. "document", "owner" and
+# "users" are the default version of a policy, its tags, and the entities that have it attached. "target role" is read by the
+# verification. "namespace" and "service_account" are Kubernetes objects.
 Resource = Literal[
     "addon",
     "association",
@@ -38,7 +38,7 @@ Action = Literal["attach", "create", "delete", "detach", "read", "replace", "upd
 
 @dataclass(frozen=True, slots=True, order=True)
 class Target:
-    """The identity of a resource in plan, outcome and result.
+    """The identity of a resource in plans, failures and results.
 
     ``name`` is the name of the role for a role, its trust policy and its attachments, the ARN for a policy, and
     "namespace/service_account" for an association. ``policy_arn`` is the policy of an attachment, ``cluster`` the cluster of an
@@ -69,11 +69,11 @@ class Target:
 
     @property
     def touched(self) -> tuple[str, str]:
-        """Return the key of the resource that AWS changes: the role, for a trust policy or an attachment."""
+        """Return cluster and lower-case name of the resource that AWS changes: the role, for a trust policy or an attachment."""
         return self.cluster, self.name.lower()
 
     def is_same_resource(self, other: Target) -> bool:
-        """Return whether both targets have the same resource; their steps may differ."""
+        """Return whether both targets have the same type, cluster and name. ``step`` and ``policy_arn`` may differ."""
         return (self.resource, self.touched) == (other.resource, other.touched)
 
 
@@ -82,7 +82,7 @@ def association_target(key: WorkloadKey) -> Target:
 
 
 def association_key(target: Target) -> WorkloadKey | None:
-    """Return the workload of an association; None for another resource."""
+    """Return the workload key of an association; None for another type of resource."""
     if target.resource != "association":
         return None
     namespace, _separator, service_account = target.name.partition("/")
@@ -114,7 +114,8 @@ def trust_target(role_name: str, narrows: bool = False) -> Target:
 class Failure:
     """A change or read that failed, and the reason. ``workloads`` are the workloads that need it.
 
-    ``partly``: some of its requests had succeeded. ``cause`` is the error of AWS, if a request was sent.
+    ``partly``: some requests of the change succeeded before the failure. ``cause`` is the error of the failed request, or
+    None if the failure is not due to a request.
     """
 
     workloads: tuple[WorkloadKey, ...]
@@ -128,20 +129,20 @@ class Failure:
 
     @property
     def error(self) -> AwsError:
-        """Return the error of a failed request, such as a read."""
+        """Return ``cause`` of a failure that has one, such as a failed read. Raises AssertionError for any other failure."""
         if self.cause is None:
             raise AssertionError(f"no request failed: {self.message}")
         return self.cause
 
     def for_workloads(self, workloads: tuple[WorkloadKey, ...]) -> Failure:
-        """Return the failure with the workloads that need its target."""
+        """Return a copy of the failure for the workloads that need its target."""
         return replace(self, workloads=workloads)
 
 
 def read_failure(target: Target, error: AwsError) -> Failure:
-    """Return the failure of a read.
+    """Return the failure of a read, without workloads.
 
-    The plan adds the workloads that need the target of the read; the run does not change these workloads.
+    The plan adds the workloads that need the target, and does not change them.
     """
     return request_failure(error, (), target, "read")
 
@@ -156,6 +157,6 @@ def request_failure(
     suffix: str = "",
     partly: bool = False,
 ) -> Failure:
-    """Return the failure of an action with an AWS error. ``prefix`` and ``suffix`` enclose the text of AWS."""
+    """Return the failure of an action whose request failed. ``prefix`` and ``suffix`` enclose the message of AWS."""
     message = f"{prefix}{error.operation}: {error.text}{suffix}"
     return Failure(workloads, target, action, error.code, message, error.remedy, partly, error)

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan the removal of workloads. Only resources that this collection manages and that have no other user are deleted. Pure.
+"""Plan the removal of workloads. Delete only resources that this collection manages and that have no other user. Pure.
 
 A removal is the teardown of listed workloads (``state: absent``), or the purge of workloads that are no longer listed.
 """
@@ -72,13 +72,13 @@ class _Removal:
     """The state of a removal after its associations are planned.
 
     ``targets`` are all workloads of the removal, ``going`` the workloads whose association this plan deletes, and
-    ``unassociated`` the workloads that a trust policy allows but that have no association. ``unread`` are the associations
-    that could not be read. ``may_purge`` is None for a teardown.
+    ``unassociated`` the workloads that a trust policy allows but that have no association. ``unread`` has the failed reads of
+    single associations. ``may_purge`` is None for a teardown.
 
-    While roles are planned, three indexes are filled. ``freed``: by the ARN of a policy, the roles that lose it, each with the
-    changes that detach it. ``unlisted``: by the ARN of a policy, the unmanaged roles that no longer need it, each with the
-    workloads and the ARNs of their clusters. ``predecessors``: by workload, the changes to make before its association is
-    deleted.
+    Planning the roles fills three indexes. ``freed`` has, by the ARN of a policy, the roles that lose the policy, each with the
+    changes after which it no longer has the policy. ``unlisted`` has, by the ARN of a policy, the unmanaged roles that no longer
+    need the policy, each with the removed workloads and the ARNs of their clusters. ``predecessors`` has, by workload, the
+    changes that precede the deletion of its association.
     """
 
     observed: Observed
@@ -128,7 +128,7 @@ class _Removal:
         return replace(change, stage=DETACHMENT, needs=change.needs | needs)
 
     def free(self, arn: str, role_name: str, change: Target) -> None:
-        """Note that a change detaches a policy from a role."""
+        """Add a change after which a role no longer has a policy, attached or as permissions boundary, to ``freed``."""
         self.freed.setdefault(arn, {}).setdefault(f"role {role_name}", set()).add(change)
 
 
@@ -177,9 +177,9 @@ def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge 
 
 
 def _without_appeared(desired: Desired, observed: Observed) -> Desired:
-    """Return ``desired`` without workloads that were found without an association, but may have one now.
+    """Return ``desired`` without workloads that had no association when the purge found them, but may have one now.
 
-    The association has been created in the meantime, or could not be read.
+    The association was created in the meantime, or could not be read.
     """
     appeared = {
         key
@@ -212,7 +212,7 @@ def _plan_associations(
         if association is None or workload.key in failed:
             continue
         if workload.addon and workload.addon == association.addon:
-            # The run for the add-on has deleted it before, or in check mode would.
+            # The run for the add-on has already deleted the association. In check mode, it only predicted the deletion.
             going.append(workload.key)
         elif association.owner_arn and not desired.options.force:
             draft.failures.append(addon_owned(association, "delete"))
@@ -371,7 +371,8 @@ def _plan_detachments(
 def _is_attached_here(removal: _Removal, shared: SharedRole, role: ObservedRole, arn: str) -> bool:
     """Return whether this collection attached a managed policy to the role for the clusters of the removal only.
 
-    That is so if this collection manages the role, or if the records of the attachment name no other cluster.
+    This is the case if this collection manages the role, or if it has recorded the attachment, but only for these clusters
+    (see ``attachments``).
     """
     policy = removal.observed.policies.get(arn)
     if policy is None or not policy.owned:
@@ -460,9 +461,10 @@ def _plan_trust(draft: Draft, removal: _Removal, shared: SharedRole, role: Obser
 
 
 def _may_detach(removal: _Removal, shared: SharedRole, role: ObservedRole, arn: str) -> bool:
-    """Return whether a policy may be detached: this collection manages the policy, or the removal lists it for a managed role.
+    """Return whether a policy may be detached from a role that is deleted.
 
-    A purge has no list, so it detaches managed policies only.
+    This collection must manage the policy, or a teardown must list the policy for a managed role. A purge has no list of
+    policies.
     """
     is_listed = role.owned and not shared.spec.existing and arn in shared.policy_users and not removal.purges
     return is_listed or _owned(removal.observed, arn)
@@ -474,7 +476,7 @@ def _owned(observed: Observed, arn: str) -> bool:
 
 
 def _associations(removal: _Removal, shared: SharedRole) -> frozenset[Target]:
-    """Return the deletions of associations with a role. They must succeed before the role loses permissions."""
+    """Return the targets of the deleted associations of a role. They must be deleted before the role loses permissions."""
     return frozenset(association_target(key) for key in shared.keys if key in removal.going)
 
 

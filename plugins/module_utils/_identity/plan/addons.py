@@ -39,10 +39,10 @@ def plan_addon(
     releases: Sequence[AddonRelease] = (),
     users: Collection[WorkloadKey] = (),
 ) -> Change | Failure | None:
-    """Plan one add-on. Return None if it has its desired state, a Failure if that state cannot be reached.
+    """Plan one add-on. Return None if it has its desired state, or a Failure if this state cannot be reached.
 
     :arg releases: the versions that are compatible with the cluster, newest first, if the version policy needs them.
-    :arg users: the service accounts that need the agent, for its removal.
+    :arg users: for the removal of the agent, the service accounts that need it.
     """
     if spec.absent:
         return _remove(spec, addon, cluster, users)
@@ -68,7 +68,7 @@ def unsupported_accounts(
 ) -> Failure | None:
     """Return a failure if ``spec`` has a role for a service account that the add-on does not list.
 
-    EKS would reject such a role only when it updates the add-on, after other changes of the play.
+    Without this check, EKS would reject the role only during the update of the add-on, after other changes of the play.
     """
     supported = [identity.service_account for identity in identities]
     unknown = [name for name in spec.roles if name not in supported]
@@ -87,7 +87,7 @@ def unsupported_accounts(
 
 
 def no_releases(spec: AddonSpec, cluster: Cluster) -> Failure:
-    """Return the failure of a new add-on of which EKS offers no version, such as one with a misspelt name."""
+    """Return the failure of a new add-on for which EKS offers no version, for example because its name is misspelt."""
     return _failure(
         spec,
         cluster,
@@ -108,7 +108,7 @@ def other_namespace(
 ) -> Failure | None:
     """Return a failure if a workload is in another namespace than its add-on.
 
-    EKS gives the role to the service account of this name in the namespace of the add-on, so to another service account.
+    EKS would give the role to another service account: the one with the same name in the namespace of the add-on.
     """
     default = next((release.namespace for release in releases), "") if addon is None or spec.roles else ""
     namespace = (addon.namespace if addon is not None else "") or default
@@ -126,7 +126,7 @@ def other_namespace(
 
 
 def not_ready(spec: AddonSpec, addon: ObservedAddon | None, cluster: Cluster, action: Action) -> Failure:
-    """Return the failure of an add-on that is not active when the waiting ends."""
+    """Return the failure of an add-on that is not active at the end of the wait."""
     status = addon.status if addon is not None else "not installed"
     reason = "; ".join(addon.issues if addon is not None else ()) or "EKS reports no health issue"
     return _failure(
@@ -170,7 +170,7 @@ def _create(spec: AddonSpec, version: str, cluster: Cluster) -> Change:
         parameters["configurationValues"] = spec.configuration
     if spec.roles:
         parameters["podIdentityAssociations"] = _associations(spec.roles)
-    # NONE: EKS refuses an update that would overwrite objects that were changed in the cluster.
+    # With NONE, EKS does not overwrite the objects of a self-managed add-on. The creation may then fail.
     parameters["resolveConflicts"] = "OVERWRITE" if spec.overwrite else "NONE"
     parameters["tags"] = with_owner(spec.tags)
     new = {"version": version or "the default of EKS", **_shown(spec.configuration or "", spec.roles)}
@@ -222,7 +222,7 @@ def _choose_version(
             return policy.version
         reason = f"version {policy.version} of the add-on is not available"
     elif versions and version_order(versions[0]) >= version_order(policy.version):
-        # A version that EKS has withdrawn may be newer than all that it offers.
+        # The installed version may be newer than all offered versions, because EKS withdraws versions.
         return max(versions[0], installed, key=version_order)
     else:
         minimum = f" that is {policy.version} or newer" if policy.version else ""
@@ -243,16 +243,16 @@ def _associations(roles: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _shown(configuration: str, roles: Mapping[str, str]) -> dict[str, object]:
-    shown: dict[str, object] = {}
+    state: dict[str, object] = {}
     if configuration:
-        shown["configuration_values"] = configuration
+        state["configuration_values"] = configuration
     if roles:
-        shown["roles"] = dict(roles)
-    return shown
+        state["roles"] = dict(roles)
+    return state
 
 
 def _same_configuration(text: str, other: str) -> bool:
-    """Compare configuration values. Two JSON texts are compared by their values."""
+    """Return whether two configurations are equal. JSON texts are compared by their values, other texts literally."""
     if text == other:
         return True
     try:

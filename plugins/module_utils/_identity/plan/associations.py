@@ -49,8 +49,8 @@ _ALL = 25
 class DesiredAssociation:
     """The desired state of an association, and the options of the run that concern it.
 
-    ``needs`` are the changes that must succeed before the association is changed. ``awaits`` is set if any of these changes
-    creates or changes the role, which EKS may see only after a while.
+    ``needs`` are the changes that must succeed before the association is changed. ``awaits``: one of these changes
+    creates or changes the role, and EKS may see the change only after a while.
     """
 
     key: WorkloadKey
@@ -132,9 +132,9 @@ def _replace(
 ) -> Change | Failure:
     """Plan to delete the association and create it again, because EKS cannot remove a session policy from an association.
 
-    Before the deletion, CreatePodIdentityAssociation is sent once: EKS authorizes the request before it looks for an existing
-    association, so the error "already exists" proves that the caller may create one. That does not prove that EKS accepts the
-    role: if it rejects the role after the deletion, the former association is created again.
+    Before the deletion, CreatePodIdentityAssociation is sent once. EKS authorizes this request before it looks for an existing
+    association, so the error "already exists" proves that the caller is allowed to create one. The error does not prove that
+    EKS accepts the role. If EKS rejects the role after the deletion, the former association is created again.
     """
     if losses := _losses(association):
         return _not_replaceable(association, losses)
@@ -153,7 +153,7 @@ def _replace(
 
 
 def _losses(association: ObservedAssociation) -> str:
-    """Describe the fields and tags that would be lost if the association were recreated; "" if there are none."""
+    """Describe the fields and tags that an association would lose if it were recreated; "" without such fields and tags."""
     parts = []
     fields = sorted(association.unknown)
     if fields:

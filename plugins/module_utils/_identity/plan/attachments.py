@@ -6,11 +6,12 @@
 
 """Plan attachments of policies to roles: attach, detach, check the quota, and record attachments to unmanaged roles. Pure.
 
-When this collection attaches one of its policies to a role that it does not manage (``role.arn``), it records that in a tag of
-the policy, so that a removal detaches the policy only if this collection attached it. There is one record for each role and
-each cluster whose workloads use the role. The key of the tag contains the name of the role, its value the ID of the role and
-the ARN of the cluster; a role that was deleted and recreated has another ID. The first record is written before the attachment,
-so that no attachment is without a record. When the last record is removed, the policy is detached.
+When this collection attaches one of its policies to a role that it does not manage (``role.arn``), it records the attachment
+in a tag of the policy. A removal detaches the policy only if there is such a record. There is one record for each role and
+each cluster whose workloads use the role. The key of the tag contains the name of the role, and its value the ID of the role
+and the ARN of the cluster, because a role that is deleted and recreated has another ID. The first record is written before the
+policy is attached, so that an interrupted run leaves no attachment without a record. A removal for the last recorded
+clusters detaches the policy.
 
 Sources: iam AttachRolePolicy, DetachRolePolicy, TagPolicy (at most 50 tags), UntagPolicy; IAM User Guide, "IAM and AWS STS
 quotas", managed policies attached to a role. Attachments of other processes count towards the quota.
@@ -47,7 +48,7 @@ def attach_policy(
     """Return the change that attaches a policy to a role.
 
     :arg workloads: the workloads that need the attachment.
-    :arg is_new: the same plan creates the role or the policy, so IAM may need time until it finds both.
+    :arg is_new: the same plan creates the role or the policy, so IAM may not find it at once.
     """
     needs = frozenset((policy_target(policy_arn), role_target(role_name)))
     return _attachment(ATTACHMENT_STAGE, "attach", role_name, policy_arn, workloads, needs, is_new)
@@ -172,7 +173,7 @@ def find_overfull(
 
 
 def has_overfull(plan: Plan) -> bool:
-    """Return whether a role exceeds the default quota in this plan, so that the quota of the account must be read."""
+    """Return whether the plan has a failure for a role with too many policies, so that the quota of the account must be read."""
     return any(failure.error_code == Code.ROLE_POLICIES_OVER_QUOTA for failure in plan.failures)
 
 
@@ -201,8 +202,7 @@ def recorded_clusters(present: Tags, role: ObservedRole) -> set[str]:
 
 
 def _missing_records(present: Tags, role: ObservedRole, cluster_arns: Iterable[str]) -> dict[str, str]:
-    """Return the records that a policy does not have yet, or no records if the policy would then exceed the maximum number
-    of tags.
+    """Return the records that a policy lacks; empty if the policy would exceed the maximum number of tags with them.
 
     :arg present: the tags of the policy.
     """
@@ -235,16 +235,16 @@ def further_records(
 def record_further(
     stage: int, policy: ObservedPolicy, records: Tags, workloads: tuple[WorkloadKey, ...]
 ) -> Change:
-    """Return the change that adds records to a policy without any other change."""
+    """Return the change that only adds records to a policy."""
     return _tag_change(stage, policy, TagChange(records, ()), workloads, frozenset())
 
 
 def with_records(
     changes: Sequence[Change], observed: Observed, options: Options, all_shared: Iterable[SharedRole]
 ) -> list[Change]:
-    """Return the changes. Attachments to an existing role (``role.arn``) also write their record.
+    """Return the changes, in which each attachment to an existing role (``role.arn``) also writes its record.
 
-    An attachment is not recorded if the policy is unmanaged or has the maximum number of tags. A removal keeps it.
+    If the policy is unmanaged or has the maximum number of tags, the attachment gets no record, and a removal keeps it.
     """
     roles = {
         role.name: role

@@ -20,9 +20,11 @@ from fnmatch import fnmatchcase
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.evaluation.evaluate import ALLOWED
+from ..._policy.evaluation.evaluate import ALLOWED, Layer
 from ..._policy.evaluation.request import ASSUME_ROLE, TAG_SESSION, Subject
 from ..._policy.evaluation.rules import CONDITIONAL
+from ..._policy.language.context import Context
+from ..._policy.language.document import document_statements
 from ..._policy.permissions.permissions import (
     NamedPolicy,
     Required,
@@ -38,7 +40,6 @@ from ..._policy.trust.federation import (
     ServiceAccountName,
     allows_web_identity,
     federated_statements,
-    parse_issuer,
     provider_host,
     with_federation,
     without_federation,
@@ -46,6 +47,7 @@ from ..._policy.trust.federation import (
 from ..._policy.trust.statements import SID_PREFIX, read_grants
 from ..._policy.trust.trust import check_trust, is_usable, prepare_trust
 from ..model.associations import ObservedAssociation
+from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, Check
 from ..model.cluster import Cluster
 from ..model.errors import listed
 from ..model.migration import (
@@ -88,6 +90,7 @@ class MigrationState:
     """
 
     cluster: Cluster
+    issuer: Issuer
     accounts: Mapping[WorkloadKey, IrsaAccount]
     associations: Mapping[WorkloadKey, ObservedAssociation]
     roles: Mapping[str, ObservedRole]
@@ -95,10 +98,6 @@ class MigrationState:
     complete: bool = True
     configured: Mapping[WorkloadKey, str] = field(default_factory=dict)
     pods: Mapping[WorkloadKey, PodCredentials] = field(default_factory=dict)
-
-    @property
-    def issuer(self) -> Issuer | None:
-        return parse_issuer(self.cluster.issuer)
 
     def role(self, arn: str) -> ObservedRole | None:
         """Return the role of an ARN; None if it does not exist in the account of the cluster."""
@@ -167,13 +166,40 @@ def with_findings(migrant: Migrant, findings: Sequence[Finding]) -> Migrant:
     return replace(migrant, blockers=(*migrant.blockers, *errors), notes=(*migrant.notes, *notes))
 
 
+def find_unproven(key: WorkloadKey, checks: Sequence[Check]) -> list[Finding]:
+    """Return the reasons why a run has not proven that new Pods of a service account get the credentials of its role.
+
+    The list is empty if the check "injection" has passed, and the check "proof" if it was made.
+
+    :arg checks: all checks of the run for the service account, with the codes that the user accepts.
+    """
+    proofs = [check for check in checks if check.name in ("injection", "proof")]
+    reason = "the runtime proof has no result"
+    open_checks = [check for check in proofs if check.status not in (PASS, ACCEPTED, SKIPPED)]
+    if all(check.name != "injection" for check in proofs):
+        # A service account with failed or unknown checks in AWS is not probed.
+        reason = "no dry run was made for it"
+        open_checks = [check for check in checks if check.status in (FAIL, UNKNOWN) and check.name != "pods"]
+    elif not open_checks:
+        return []
+    return [finding for check in open_checks for finding in check.findings] or [
+        Finding(
+            Code.INJECTION_UNKNOWN,
+            f"it is not known whether new Pods of {key} get the credentials of the role: {reason}.",
+            f"Check that the service account exists, then run again: kubectl get serviceaccount {key.service_account} -n "
+            f"{key.namespace}",
+            key,
+        )
+    ]
+
+
 def _is_of_migrated_addon(state: MigrationState, association: ObservedAssociation) -> bool:
     """Return whether the association belongs to an add-on, and its role still has an IRSA statement for its service account."""
-    role, issuer = state.role(association.role_arn), state.issuer
-    if not association.addon or role is None or issuer is None:
+    role = state.role(association.role_arn)
+    if not association.addon or role is None:
         return False
     name = account_name(association.key)
-    return any(name in (entry.accounts or ()) for entry in federated_statements(role.trust, issuer))
+    return any(name in (entry.accounts or ()) for entry in federated_statements(role.trust, state.issuer))
 
 
 def _is_annotated(state: MigrationState, key: WorkloadKey) -> bool:
@@ -194,7 +220,7 @@ def _migrant(state: MigrationState, key: WorkloadKey, index: _Index) -> Migrant:
     role = state.role(role_arn)
     trusted = "yes"
     if association is not None and role_arn and association.role_arn.lower() == role_arn.lower():
-        trusted = _trusts_association(state.cluster, association, role) if role is not None else "yes"
+        trusted = _usability(state.cluster, association, role) if role is not None else "yes"
         if trusted != "no" or not account.role_arn:
             stage = "associated" if pods.remaining else "restarted" if account.role_arn else "finished"
     role_arn = role.arn if role is not None else role_arn
@@ -223,7 +249,7 @@ def _migrant(state: MigrationState, key: WorkloadKey, index: _Index) -> Migrant:
     )
 
 
-def _trusts_association(cluster: Cluster, association: ObservedAssociation, role: ObservedRole) -> str:
+def _usability(cluster: Cluster, association: ObservedAssociation, role: ObservedRole) -> str:
     """Return "yes" if the trust policy of the role allows the association to use it, "no" if not, and otherwise another text."""
     subject = trust_subject(cluster, association.key, role.arn, association.disable_session_tags)
     trust = prepare_trust(role.trust)
@@ -254,8 +280,8 @@ def _without_association(key: WorkloadKey, pods: PodCredentials) -> Finding:
 
 def check_rollback(state: MigrationState, migrant: Migrant) -> Finding | None:
     """Return a finding if a rollback would leave a service account without access, because its role does not allow IRSA."""
-    role, issuer = state.role(migrant.role_arn), state.issuer
-    if role is None or issuer is None:
+    role = state.role(migrant.role_arn)
+    if role is None:
         return None
     try:
         trust = with_federation(role.trust, recorded_statements(state.cluster.arn, role.tags))
@@ -263,7 +289,7 @@ def check_rollback(state: MigrationState, migrant: Migrant) -> Finding | None:
         # The restoration of the statements reports it.
         return None
     audience = migrant.annotations.get(AUDIENCE_ANNOTATION) or DEFAULT_AUDIENCE
-    answer = allows_web_identity(trust, issuer, account_name(migrant.key), audience)
+    answer = allows_web_identity(trust, state.issuer, account_name(migrant.key), audience)
     if answer == "yes":
         return None
     limit = "" if answer == "no" else ", or only under further conditions"
@@ -299,7 +325,7 @@ def _lost_records(state: MigrationState, role: ObservedRole) -> Iterator[Finding
     except DamagedRecord:
         return
     trust = {"Statement": [entry.statement for entry in removed]}
-    entries = federated_statements(trust, state.issuer) if state.issuer is not None else []
+    entries = federated_statements(trust, state.issuer)
     present = {account_name(key) for key in (*state.associations, *state.accounts)}
     for namespace, name in sorted({name for entry in entries for name in entry.accounts or ()} - present):
         key = WorkloadKey(state.cluster.key, namespace, name)
@@ -329,7 +355,7 @@ def _edited_statements(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding
 def _with_trust(migrant: Migrant, state: MigrationState, finished: Collection[ServiceAccountName]) -> Migrant:
     """Return a migrant without annotation as finished only if the trust policy has no statement left that can be removed."""
     role, issuer = state.role(migrant.role_arn), state.issuer
-    if migrant.stage != "finished" or role is None or issuer is None:
+    if migrant.stage != "finished" or role is None:
         return migrant
     name = account_name(migrant.key)
     _document, removed = without_federation(role.trust, issuer, finished)
@@ -338,7 +364,7 @@ def _with_trust(migrant: Migrant, state: MigrationState, finished: Collection[Se
     if any(entry.index in indexes and name in (entry.accounts or ()) for entry in statements):
         return replace(migrant, stage="restarted")
     audience = migrant.annotations.get(AUDIENCE_ANNOTATION) or DEFAULT_AUDIENCE
-    denies = [entry for entry in _statements(role.trust) if not is_allow(entry)]
+    denies = [entry for entry in document_statements(role.trust) if not is_allow(entry)]
     for entry in statements:
         alone = {**role.trust, "Statement": [entry.statement, *denies]}
         if allows_web_identity(alone, issuer, name, audience) != "no":
@@ -456,13 +482,9 @@ def _blockers(
 
 
 def _distrust(state: MigrationState, account: IrsaAccount, role: ObservedRole) -> Iterator[Finding]:
-    key, issuer = account.key, state.issuer
-    name = account_name(key)
-    answer = (
-        allows_web_identity(role.trust, issuer, name, account.audience or DEFAULT_AUDIENCE)
-        if issuer
-        else "no"
-    )
+    key = account.key
+    audience = account.audience or DEFAULT_AUDIENCE
+    answer = allows_web_identity(role.trust, state.issuer, account_name(key), audience)
     if answer == "yes":
         return
     text = (
@@ -483,11 +505,7 @@ def _distrust(state: MigrationState, account: IrsaAccount, role: ObservedRole) -
 
 def _subject_conditions(state: MigrationState, key: WorkloadKey, role: ObservedRole) -> Iterator[Finding]:
     """Find permissions policies with conditions on the claims of the token, which EKS Pod Identity does not have."""
-    hosts = [
-        provider_host(arn).lower()
-        for arn in _providers(role.trust)
-        if state.issuer is not None and state.issuer.issued(arn)
-    ]
+    hosts = [provider_host(arn).lower() for arn in _providers(role.trust) if state.issuer.issued(arn)]
     names = [
         name
         for name, document in _permission_documents(state, role)
@@ -524,10 +542,10 @@ def _other_roles(index: _Index, key: WorkloadKey, role_arn: str) -> Iterator[Fin
 def _make_index(state: MigrationState) -> _Index:
     index = _Index()
     for role in state.roles.values():
-        entries = federated_statements(role.trust, state.issuer) if state.issuer is not None else []
+        entries = federated_statements(role.trust, state.issuer)
         for name in {name for entry in entries for name in entry.accounts or ()}:
             index.accounts.setdefault(name, []).append(role)
-        for entry in _statements(role.trust):
+        for entry in document_statements(role.trust):
             for principal in read_principals(entry) if isinstance(entry, Mapping) else ():
                 index.targets.setdefault(principal, []).append(role)
     return index
@@ -536,7 +554,7 @@ def _make_index(state: MigrationState) -> _Index:
 def _providers(trust: Document) -> list[str]:
     return [
         str(arn)
-        for statement in _statements(trust)
+        for statement in document_statements(trust)
         if isinstance(statement, Mapping)
         for arn in read_principals(statement)
         if ":oidc-provider/" in str(arn)
@@ -574,10 +592,12 @@ def _session_tags_off(
     if named:
         everyone = (account_id, f"arn:{state.cluster.partition}:iam::{account_id}:root")
         candidates |= {target.arn: target for name in everyone for target in index.targets.get(name, ())}
+    targets = [target for target in candidates.values() if target.arn != role.arn]
+    permissions = _permissions(state, key, role) if targets else None
     refusing = sorted(
         target.arn
-        for target in candidates.values()
-        if target.arn != role.arn and not _accepts_tags(state, key, role, target)
+        for target in targets
+        if permissions is not None and not _accepts_tags(permissions, role, target)
     )
     foreign = sorted(value for value in named if _is_foreign(value, account_id))
     remedy = (
@@ -593,41 +613,56 @@ def _session_tags_off(
     return None
 
 
-def _accepts_tags(state: MigrationState, key: WorkloadKey, role: ObservedRole, target: ObservedRole) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Permissions:
+    """The permissions of a role. ``open_layers`` allow everything that the policies of the role do not deny."""
+
+    subject: Subject
+    context: Context
+    layers: Sequence[Layer]
+    open_layers: Sequence[Layer]
+
+    def decide(self, action: str, target: str, is_named: bool = False) -> str:
+        """Return the decision about an action on a further role.
+
+        :arg is_named: the trust policy of the further role names this role, which then needs no permission of its own.
+        """
+        layers = self.open_layers if is_named else self.layers
+        return check_permission(layers, Required(action, target), self.context).decision
+
+
+def _permissions(state: MigrationState, key: WorkloadKey, role: ObservedRole) -> _Permissions:
+    subject = trust_subject(state.cluster, key, role.arn, disabled=False)
+    boundary = role.permissions_boundary
+    limit = NamedPolicy(boundary, state.documents[boundary]) if boundary else None
+    policies = [NamedPolicy(name, document) for name, document in _permission_documents(state, role)]
+    return _Permissions(
+        subject,
+        pod_context(subject, role.tags),
+        permission_layers(policies, limit),
+        permission_layers([*policies, _EVERYTHING], limit),
+    )
+
+
+def _accepts_tags(permissions: _Permissions, role: ObservedRole, target: ObservedRole) -> bool:
     """Return whether a role can assume a further role with session tags, or cannot assume it at all.
 
     A role that the trust policy names needs no permission of its own, unless its own policies deny the action. Source: IAM
     User Guide, "Policy evaluation logic".
     """
-    subject = Subject(
-        cluster_arn=state.cluster.arn,
-        namespace=key.namespace,
-        service_account=key.service_account,
-        account_id=state.cluster.account_id,
-        partition=state.cluster.partition,
-        role_arn=role.arn,
-    )
-    boundary = role.permissions_boundary
-    limit = NamedPolicy(boundary, state.documents[boundary]) if boundary else None
-    policies = [NamedPolicy(name, document) for name, document in _permission_documents(state, role)]
-    context = pod_context(subject, role.tags)
-
-    def decide(action: str, further: Sequence[NamedPolicy] = ()) -> str:
-        layers = permission_layers([*policies, *further], limit)
-        return check_permission(layers, Required(action, target.arn), context).decision
-
+    subject, decide = permissions.subject, permissions.decide
     trust = check_chain(target.trust, subject, target_role_arn=target.arn)
     direct = check_chain(_only_for(target.trust, {role.arn}), subject, target_role_arn=target.arn)
     # IAM does not document whether the principal "*" counts as such a name.
     perhaps = check_chain(_only_for(target.trust, {role.arn, "*"}), subject, target_role_arn=target.arn)
     # A possible permission counts for the first action, and only a certain one for the second.
     may_assume = trust.assume_role in _POSSIBLE and (
-        decide(ASSUME_ROLE) in _POSSIBLE
-        or (perhaps.assume_role in _POSSIBLE and decide(ASSUME_ROLE, [_EVERYTHING]) in _POSSIBLE)
+        decide(ASSUME_ROLE, target.arn) in _POSSIBLE
+        or (perhaps.assume_role in _POSSIBLE and decide(ASSUME_ROLE, target.arn, is_named=True) in _POSSIBLE)
     )
     may_tag = trust.tag_session == ALLOWED and (
-        decide(TAG_SESSION) == ALLOWED
-        or (direct.tag_session == ALLOWED and decide(TAG_SESSION, [_EVERYTHING]) == ALLOWED)
+        decide(TAG_SESSION, target.arn) == ALLOWED
+        or (direct.tag_session == ALLOWED and decide(TAG_SESSION, target.arn, is_named=True) == ALLOWED)
     )
     return may_tag or not may_assume
 
@@ -636,17 +671,12 @@ def _only_for(trust: Document, names: Collection[str]) -> Document:
     """Return a trust policy with its Deny statements, and the Allow statements that have one of these principals."""
     statements = [
         entry
-        for entry in _statements(trust)
+        for entry in document_statements(trust)
         if isinstance(entry, Mapping)
         and (entry.get("Effect") == "Deny" or read_principals(entry) & set(names))
     ]
     nobody = {"Effect": "Deny", "Principal": "*", "Action": "sts:GetFederationToken"}
     return {**trust, "Statement": statements or [nobody]}
-
-
-def _statements(document: Document) -> Sequence[object]:
-    statements = document.get("Statement", [])
-    return statements if isinstance(statements, list) else [statements]
 
 
 def _tags_off(key: WorkloadKey, role: ObservedRole, reason: str, remedy: str) -> Finding:
@@ -666,7 +696,7 @@ def _is_foreign(resource: str, account_id: str) -> bool:
 
 def _assumed_roles(document: Document) -> Iterator[str]:
     """Yield the resources of Allow statements that include sts:AssumeRole; "*" for a statement with NotResource."""
-    for statement in _statements(document):
+    for statement in document_statements(document):
         if not isinstance(statement, Mapping) or statement.get("Effect") != "Allow":
             continue
         included = _includes_assume_role(statement.get("Action", []))

@@ -4,17 +4,16 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Narrow the trust policy of a role without revoking the role from workloads and principals that use it and that the run
-does not list. Pure.
+"""Narrow the trust policy of a role, but keep the access of workloads that use the role and that the run does not list. Pure.
 
 A grant is the scope of a managed trust statement. A wide grant allows more than one workload: a namespace, a cluster, or all
 clusters of the account. If the desired trust policy lacks a wide grant of the present one, the grant may still have users
 outside the run:
 
-- a grant for all clusters is kept, because this run cannot list the users of the grant in other clusters; - a grant for a
-cluster or namespace that workloads of the run use is replaced by the desired grants, and each user outside the run gets a
-statement for it alone; - any other wide grant was probably written for the list of another run, and is kept while a workload
-outside the run uses it.
+- A grant for all clusters is kept, because this run cannot list the users of the grant in other clusters.
+- A grant for a cluster or namespace that workloads of the run use is replaced by the desired grants. Each user outside the
+  run gets a separate statement.
+- Any other wide grant was probably written by a run for another list, and is kept while a workload outside the run uses it.
 
 With ``force`` all wide grants are replaced. Known users outside the run still get a statement each.
 """
@@ -62,10 +61,10 @@ class Narrowed:
 
 
 class _Narrowing:
-    """A comparison of the present trust policy of a role with the desired one.
+    """A comparison of the present trust policy of a role with the desired trust policy.
 
-    ``outside`` are the associations outside the run that use the role. ``dropped`` are the wide grants that the desired policy
-    lacks; ``covered`` are those that it lacks only because a wider desired grant includes them. ``statements`` are the unmanaged
+    ``outside`` are the associations outside the run that use the role. ``covered`` are wide grants that the desired policy lacks
+    but that a wider grant in it includes. ``dropped`` are the other wide grants that it lacks, and ``statements`` the unmanaged
     Allow statements that it lacks.
     """
 
@@ -83,7 +82,7 @@ class _Narrowing:
         self.present, present_others = read_grants(role.trust)
         self.desired, self.rest = read_grants(trust)
         wide = {grant for grant in self.present - self.desired if not grant.service_account}
-        # Keeping a covered grant does not allow more workloads, and another list may need it once the wider grant is revoked.
+        # Covered grants are kept: they do not allow more workloads, and another list may need them if the wider grant is revoked.
         self.covered = {grant for grant in wide if covered(grant, self.desired)}
         self.dropped = wide - self.covered
         self.statements = [
@@ -127,11 +126,14 @@ class _Narrowing:
         )
 
     def covers(self, grant: TrustGrant, user: ObservedAssociation) -> bool:
-        """Return whether a grant allows a user. Grants compare session tags, so they do not allow users without session tags."""
+        """Return whether a grant allows a user.
+
+        Return False for a user without session tags, because the grant compares session tags.
+        """
         return not user.disable_session_tags and covered(self.exact_grant(user), (grant,))
 
     def exact_grant(self, user: ObservedAssociation) -> TrustGrant:
-        """Return the grant that allows exactly one user."""
+        """Return the grant that allows only this user."""
         return _exact_grant(self.observed.clusters, user.key)
 
     def with_grants(self, grants: Iterable[TrustGrant]) -> Mapping[str, object]:
@@ -163,8 +165,9 @@ class _Admission:
         return self._trust is not None and is_usable(self._trust, self._subject(user))
 
     def may_use(self, user: ObservedAssociation) -> bool:
-        """Return whether it is possible that the trust policy allows the user to assume the role.
-        The result of a condition may be unknown.
+        """Return whether the trust policy may allow the user to assume the role.
+
+        Return True also if the result of a condition is unknown.
         """
         if self._trust is None:
             return False
@@ -177,7 +180,7 @@ class _Admission:
 
 
 def _reaches(clusters: Clusters, grants: Iterable[TrustGrant], everywhere: bool) -> set[Reach]:
-    """Return the clusters and namespaces of the run whose associations may use wide grants; ``everywhere``: all clusters."""
+    """Return the clusters and namespaces of the run whose associations may use these grants; all clusters if ``everywhere``."""
     if everywhere or any(not grant.cluster_arn for grant in grants):
         return set(map(Reach, clusters.members))
     members = ((clusters.with_arn(grant.cluster_arn), grant.namespace) for grant in grants)
@@ -192,7 +195,7 @@ def narrow_trust(
     trust: Mapping[str, object],
     keys: frozenset[WorkloadKey],
 ) -> Narrowed:
-    """Return the trust policy that a role gets, so that users outside the run keep their access.
+    """Return the trust policy that a role gets. Users outside the run keep their access.
 
     :arg trust: the desired trust policy, which considers only the workloads of the run.
     :arg keys: the workloads of the run.
@@ -222,9 +225,10 @@ def narrow_trust(
 
 
 def _narrowed(narrowing: _Narrowing, wide: Mapping[str, object], spare: bool) -> Narrowed:
-    """Return the narrowed trust policy, with statements for the other workloads that use the role and are not in the run.
+    """Return the narrowed trust policy, with a statement for each user outside the run that would otherwise lose access.
 
-    Return ``wide``, which keeps all grants, if no statement is possible for one of them, or if the policy would be too long.
+    If no statement is possible for one of these users, or if the policy would be too long, return ``wide``, which keeps all
+    grants.
     """
     shared, role, options = narrowing.shared, narrowing.role, narrowing.options
     foreign = {
@@ -248,9 +252,7 @@ def _narrowed(narrowing: _Narrowing, wide: Mapping[str, object], spare: bool) ->
 
 @dataclass(frozen=True, slots=True)
 class LostUsers:
-    """Users outside the run that lost access to a role by a change of its trust policy, and the grants that restore this
-    access.
-    """
+    """The users outside the run that lost access to a role by a change of its trust policy, and grants that restore it."""
 
     users: tuple[ObservedAssociation, ...]
     grants: frozenset[TrustGrant]
@@ -303,9 +305,7 @@ def find_lost_users(
 
 
 def report_restored(role_arn: str, key: WorkloadKey, lost: LostUsers) -> Finding:
-    """Return the finding about users outside the run that lost access to a role by a concurrent write, and to which this
-    run has given access again.
-    """
+    """Return the finding about users outside the run whose access this run restored after a concurrent write."""
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
         f"another run changed the trust policy of role {role_arn}, or created an association, at the same time. These workloads "

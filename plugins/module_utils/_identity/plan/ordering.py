@@ -4,18 +4,18 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Order the changes of a plan so that, between two changes, no role has a permission that both its present and its desired
-policies lack. Pure.
+"""Order the changes of a plan, so that each role has, at any moment, only permissions that its present or its desired policies
+give it. Pure.
 
 The changes of each existing role are applied in this order:
 
-1. new restrictions: a permissions boundary, a Deny in a policy document, an attachment of a policy that denies, a session
+1. new restrictions: a permissions boundary, a Deny in a policy document, an attachment of a policy with a Deny, a session
    policy, a narrower trust policy;
-2. new permissions. They are skipped if a restriction fails;
+2. new permissions, which are skipped if a restriction fails;
 3. removed permissions, after their replacements exist;
-4. removed restrictions ("lifted"). They are skipped if the removal of a permission fails.
+4. removed restrictions ("lifts"), which are skipped if the removal of a permission fails.
 
-The changes of roles without new or removed restrictions keep their stages.
+If a role gets no new restriction and loses none, its changes keep their stages.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def restrict_first(
     account: Account,
     workloads: Iterable[Workload],
 ) -> list[Change]:
-    """Return the changes of a plan with the stages and dependencies that put the changes of each role in order.
+    """Return the changes of a plan with the stages and dependencies that put the changes of each role in this order.
 
     :arg all_shared: the roles of the run.
     """
@@ -70,9 +70,9 @@ def restrict_first(
 
 
 class _Plan:
-    """A plan whose changes, by target, get other stages and further dependencies.
+    """The changes of a plan, by target, while their stages and dependencies are set.
 
-    A method named after a kind of change, such as ``_restrictions``, yields the targets of these changes for one role.
+    The methods ``_restrictions``, ``_grants``, ``_removals`` and ``_lifts`` yield the targets of such changes for one role.
 
     :arg documents: the desired documents of the policies that the run defines, by ARN.
     """
@@ -86,7 +86,7 @@ class _Plan:
         self.common: dict[Target, frozenset[Target]] = {}
         # The changes that add permissions to a role, by the change that narrows the role's trust policy in the last stages.
         self.waiting: dict[Target, list[Target]] = {}
-        # By target, the changes that depend on it. It is filled on first use.
+        # The changes that depend on a target, by that target. ``_needing`` fills it on first use.
         self.needing: dict[Target, list[Target]] = {}
         self.policies: dict[str, list[Target]] = {}
         for target in self.changes:
@@ -148,8 +148,10 @@ class _Plan:
                 yield association_target(workload.key)
 
     def _document_restrictions(self, arn: str) -> Iterator[Target]:
-        """Yield the changes that add a Deny to a policy. If the policy cannot be read or changed, yield its target instead, so
-        that permissions that depend on the Deny are skipped."""
+        """Yield the changes that add a Deny to a policy.
+
+        If the policy cannot be read or changed, yield its target: the permissions that depend on the Deny are then skipped.
+        """
         desired, policy = self.documents.get(arn), self.observed.policies.get(arn)
         if desired is None or not denies(desired):
             return
@@ -158,12 +160,12 @@ class _Plan:
         present = policy.document if policy is not None else None
         if present is None or not denies_more(present, desired):
             return
-        found = [
+        restrictions = [
             target
             for target in self.policies.get(arn, ())
             if self.changes[target].stage < Stage.TAKE and _compare(self.changes[target], denies_more)
         ]
-        yield from found or [policy_target(arn)]
+        yield from restrictions or [policy_target(arn)]
 
     def _boundary_restrictions(self, arn: str) -> Iterator[Target]:
         """Yield the changes that remove permissions from a policy that is a permissions boundary."""
@@ -279,14 +281,14 @@ class _Plan:
                 yield association_target(workload.key)
 
     def _present(self, arn: str) -> Document | None:
-        """Return the present document of a policy, or None if it was not read."""
+        """Return the document of a policy in IAM, or None if it was not read."""
         policy = self.observed.policies.get(arn)
         return (
             self.observed.documents.get(arn) if policy is None or policy.document is None else policy.document
         )
 
     def _loses_session_policy(self, workload: Workload, role: ObservedRole) -> bool:
-        """Return whether a change removes the session policy of an association that keeps its role, or lets it allow more."""
+        """Return whether an association that keeps its role loses its session policy, or gets one that allows more."""
         change = self.changes.get(association_target(workload.key))
         association = self.observed.associations.get(workload.key)
         if change is None or association is None or association.session_policy is None:
@@ -300,8 +302,7 @@ class _Plan:
 
     def _lift_after(self, lifts: Sequence[Target], removals: frozenset[Target]) -> None:
         """Order the removal of restrictions after the removal of permissions, unless a change in an earlier stage needs it."""
-        # An association that loses its session policy may need the other restrictions, so the stage of its change is decided
-        # first.
+        # The associations are last in ``lifts``. Start with them, because their changes may depend on the other lifts.
         for target in reversed(lifts):
             for needing in self._needing(target):
                 # The role exists, so an attachment does not need to wait for the update of the role's other attributes.
@@ -325,8 +326,9 @@ class _Plan:
     def delay_grants(self) -> None:
         """Delay the new permissions of a role until its trust policy is narrower.
 
-        Otherwise the workloads that leave the role would have these permissions for a moment: the trust policy is narrowed late
-        if associations still need the present one. If narrowing depends on the new permissions, the order is unchanged.
+        Otherwise the workloads that leave the role would have these permissions for a moment, because the trust policy is
+        narrowed only after their associations have moved. If the narrower trust policy depends on the new permissions, the
+        order is unchanged.
         """
         for narrowing, grants in self.waiting.items():
             later = self._closure(grants)
@@ -342,19 +344,19 @@ class _Plan:
 
     def _closure(self, targets: Iterable[Target]) -> set[Target]:
         """Return the targets of these changes and of all changes that depend on them, directly or not."""
-        found: set[Target] = set()
-        left = list(targets)
-        while left:
-            target = left.pop()
-            if target not in found:
-                found.add(target)
-                left += self._needing(target)
-        return found
+        closure: set[Target] = set()
+        pending = list(targets)
+        while pending:
+            target = pending.pop()
+            if target not in closure:
+                closure.add(target)
+                pending += self._needing(target)
+        return closure
 
     def _leads_on(self, target: Target) -> bool:
-        """Return whether the changes of another role depend on this one.
+        """Return whether changes of another role may depend on the change of this target.
 
-        That is so for an association that moves to another role, and for a trust policy that becomes narrower.
+        They may depend on an association that moves to another role, and on a trust policy that becomes narrower.
         """
         moves = target.resource == "association" and _value(self.changes[target], "role_arn") is not None
         return (moves and self.changes[target].action != "create") or target == trust_target(
@@ -367,7 +369,7 @@ class _Plan:
         self.changes[target] = replace(self.changes[target], stage=stage)
 
     def _need(self, target: Target, needs: frozenset[Target]) -> None:
-        """Let a change depend on further changes."""
+        """Add dependencies to a change."""
         if needs:
             self.common[target] = self.common[target] | needs if target in self.common else needs
 
@@ -409,11 +411,11 @@ def _find_boundaries(observed: Observed, all_shared: Iterable[SharedRole]) -> fr
 class Replacing:
     """An index of the changes that may replace the permissions that a policy loses.
 
-    A permission can be replaced by another policy of the same role, or by the other role to which an association moves. The
-    policy must lose the permission only after the replacement.
+    Another policy of the same role may replace a permission, or the other role to which an association moves. The policy
+    must not lose the permission before that.
 
-    :arg gained: the policies and attachments of each role, by its lower-case name.
-    :arg added: the targets of changes that may add permissions, and of changes that the plan may have to skip.
+    :arg gained: the policies that each role lists and its new attachments, by the lower-case name of the role.
+    :arg added: the targets of changes that may add permissions, and of resources that could not be read.
     :arg movers: the associations that move to another role, by the lower-case ARN of the role that they leave.
     :arg changes: the changes of the plan so far.
     """
@@ -433,8 +435,8 @@ class Replacing:
         self.role_arns: dict[str, list[str]] = {}
         # Roles that were not read. They may have any policy.
         self.unknown_roles: list[SharedRole] = []
-        # For roles whose read failed: the names of their policies and attachments, and one association that represents all of
-        # their workloads, which fail. A change that depends on it is skipped.
+        # For roles whose read failed: the names of their policies and attachments, and one association that represents all
+        # workloads of these roles. The workloads fail, so a change that depends on the association is skipped.
         self.unread_gain: set[str] = set()
         unread_users: list[Target] = []
         for shared in all_shared:
@@ -472,9 +474,9 @@ class Replacing:
     def steps(self, change: Change) -> tuple[Change, ...]:
         """Split the update of a policy into steps if other changes may replace its permissions or depend on its Deny statements.
 
-        The steps add statements before they remove any (``policies.steps``). Any other change is returned unchanged. A
-        permissions boundary is updated in one step: its Allow statements only limit other policies, so adding them first would
-        lift the limit early.
+        The steps add statements before they remove statements (``policies.steps``). Any other change is returned unchanged. A
+        permissions boundary is updated in one step: its Allow statements only limit other policies, so a step that adds
+        them first would remove the limit too early.
         """
         policy = self.policies.get(change.target.name) if change.target.resource == "policy" else None
         if policy is None or change.action != "update":
@@ -530,7 +532,7 @@ class Replacing:
         return frozenset(association_target(key) for shared in self._roles(arn) for key in shared.keys)
 
     def _roles(self, arn: str) -> list[SharedRole]:
-        """Return the roles that have or get a policy, and those that may have it."""
+        """Return the roles that have or get a policy, and the roles that were not read, because they may have it."""
         return [*self.roles.get(arn, ()), *self.unknown_roles]
 
     def _leaving(self, arn: str) -> frozenset[Target]:

@@ -6,10 +6,11 @@
 
 """Find the users of a role or policy that are outside the run, because the run must not change their permissions. Pure.
 
-A user is a workload, or another principal, that can use the role, or a role with the policy. Users outside the run are not
-in its list of workloads. The trust policy of a role names some of these users; others have an association in a cluster of
-the run. A role with a policy counts as part of the run if the run lists it, or if only workloads of the run can use it.
-Source: iam ListEntitiesForPolicy.
+The users of a role are the workloads and other principals that can assume it. A user is outside the run if the run does not
+list it. The trust policy of the role names some users outside the run; others have an association in a cluster of the run.
+
+The users of a policy are the roles, IAM users and groups that have it. A role belongs to the run if the run lists it, or if
+only workloads of the run can use it. Source: iam ListEntitiesForPolicy.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class OutsideUsers:
-    """The users of a role that are not in the list of the run. The object is true if such users exist or may exist.
+    """The users of a role outside the run. The object is true if such users exist or may exist.
 
     ``names`` describes the users that associations and trust statements name. ``unseen`` describes trust statements whose users
-    cannot be listed. If both are empty, ``unread`` has the associations that must be read to be sure. ``unreadable`` describes
-    associations whose read failed, and ``remedy`` is the remedy for the first failure.
+    cannot be listed. ``unreadable`` describes associations whose read failed, and ``remedy`` is the remedy for the first failure.
+    If all three descriptions are empty, ``unread`` has the clusters and namespaces whose associations must be read to be sure.
     """
 
     names: tuple[str, ...] = ()
@@ -54,7 +55,7 @@ class OutsideUsers:
 
     @property
     def description(self) -> str:
-        """Return the predicate of a sentence about the role, like "has users outside this run (…)"; "" without users."""
+        """Return the end of a sentence about the role, like "has users outside this run (…)"; "" without users."""
         parts = [f"has users outside this run ({listed(self.names, _SHOWN)})"] if self.names else []
         rest = [*self.unseen, *self.unreadable]
         parts += [f"can be used by {listed(rest, _SHOWN)}"] if rest else []
@@ -134,7 +135,7 @@ def _describe_statement(statement: object) -> list[str]:
 
 
 def describe_unread_users(observed: Observed, reaches: Iterable[Reach]) -> dict[str, str]:
-    """Return a description of the associations that could not be read, per cluster, with the remedy of the error as value.
+    """Return the remedy of the read error of each cluster, by a description of its associations that could not be read.
 
     :arg reaches: the clusters and namespaces whose associations are needed.
     """
@@ -192,10 +193,10 @@ class PolicyUsers:
         return [text for text in (*in_run, *other_entities) if text]
 
     def reason_to_share(self, policy: ObservedPolicy) -> str:
-        """Return the reason, as a clause, not to set the owner of a policy that has no owner; "" without a reason.
+        """Return the reason why a policy without owner must not get the owner of the run, as a clause; "" without a reason.
 
-        The reason is users outside the run: if the policy had the tag with this run's owner, runs for other owners could no
-        longer change the policy.
+        The policy must not get the tag of the owner if it has, or may have, users outside the run, because runs for other owners
+        could then no longer change it.
         """
         if cluster := self._other_cluster(policy):
             return f"it was first created for cluster {cluster}, which is not part of this run"
@@ -211,9 +212,9 @@ class PolicyUsers:
         return arn if arn and self.observed.clusters.with_arn(arn) is None else ""
 
     def _describe_listed(self, policy: ObservedPolicy, shared: SharedRole, role: ObservedRole) -> str:
-        """Describe a role of the run if it has users outside the run, or if the run did not attach the policy to that role.
+        """Describe a role of the run with the policy, or return "" if all its users are workloads of the run.
 
-        Otherwise return "".
+        Always describe a role that the run does not manage and for which it does not list the policy.
         """
         arn = policy.arn
         listed_here = arn in shared.policy_users or arn == shared.spec.permissions_boundary
@@ -227,7 +228,7 @@ class PolicyUsers:
         return self._describe(role, users)
 
     def _describe_other(self, entity: str) -> str:
-        """Describe an entity with the policy. Return "" for a role of the run, and for one that only the run's workloads can use.
+        """Describe an entity with the policy. Return "" for a role that belongs to the run, or that a purge deletes.
 
         :arg entity: type and name, like "role my-role" or "user my-user".
         """

@@ -20,7 +20,13 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.rules import Request, Rule, build_rules
 from ..._policy.language.context import Context
-from ..._policy.language.document import PolicyError, parse_policy, policy_size, to_json
+from ..._policy.language.document import (
+    PolicyError,
+    document_statements,
+    parse_policy,
+    policy_size,
+    to_json,
+)
 from ..model.attributes import creation
 from ..model.changes import (
     Call,
@@ -46,7 +52,8 @@ from .problems import TAKE_BACK, UNMARKED, owned_by_another, owner_not_set
 RawStatement: TypeAlias = Mapping[str, object]
 # Elements of an Allow statement to which a value can be added without a loss of permissions.
 _LISTS = ("Action", "Resource")
-# If a statement has more pairs of an action and a resource, only the texts are compared: wildcards would take too long.
+# The maximum number of pairs of an action and a resource for which wildcards are compared, because that takes long. Above it,
+# only the texts are compared.
 _MOST_PAIRS = 4096
 
 
@@ -123,9 +130,7 @@ def steps(
 
 
 def _statements(document: Mapping[str, object]) -> list[RawStatement]:
-    statements = document.get("Statement", [])
-    items = statements if isinstance(statements, list) else [statements]
-    return [statement for statement in items if isinstance(statement, Mapping)]
+    return [statement for statement in document_statements(document) if isinstance(statement, Mapping)]
 
 
 def _allows(document: Mapping[str, object]) -> list[RawStatement]:
@@ -188,7 +193,7 @@ def _listed(statement: RawStatement, name: str) -> set[str]:
 
 
 def _without_sid(statement: RawStatement, used_sids: set[object]) -> RawStatement:
-    """Return a statement without its Sid if another statement has the same Sid, because IAM requires unique Sids."""
+    """Return a statement, without its Sid if ``used_sids`` contains the Sid, because IAM requires unique Sids."""
     if statement.get("Sid") not in used_sids:
         return statement
     return {name: value for name, value in statement.items() if name != "Sid"}
@@ -196,6 +201,7 @@ def _without_sid(statement: RawStatement, used_sids: set[object]) -> RawStatemen
 
 POLICY_STAGE = Stage.POLICY
 NARROWING_STAGE = Stage.TAKE
+# The maximum number of versions of a managed policy.
 VERSION_LIMIT = 5
 # The maximum number of characters in a managed policy, without white space.
 DOCUMENT_SIZE = 6144
@@ -360,7 +366,7 @@ def in_steps(update: Change, policy: ObservedPolicy) -> tuple[Change, ...]:
 
 
 def _oldest(versions: Sequence[PolicyVersion]) -> PolicyVersion | None:
-    """Return the oldest version that is not the default, or None if IAM accepts a further version without a deletion."""
+    """Return the version to delete before a new one: the oldest that is not the default; None if no deletion is necessary."""
     if len(versions) < VERSION_LIMIT:
         return None
     return min(

@@ -25,8 +25,8 @@ def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
     """Return the ``observed`` state with the changes of ``plan`` applied.
 
     :arg observed: the state to predict; the result has the same roles.
-    :arg look: the state that the plan is based on. ``look`` has roles and policies that the changes need and that
-        ``observed`` may lack.
+    :arg look: the state that the plan is based on. It may have roles and policies that the changes need and that
+        ``observed`` lacks.
     """
     present = {**look.roles, **observed.roles}
     draft = ObservedDraft(replace(observed, roles=present, policies={**look.policies, **observed.policies}))
@@ -50,7 +50,7 @@ def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
 
 
 def _users_by_policy(roles: Mapping[str, ObservedRole | None]) -> dict[str, list[str]]:
-    """Return the roles with a policy attached, or set as permissions boundary, by the ARN of the policy ("role my-role")."""
+    """Return the roles that have a policy attached or as permissions boundary, like "role my-role", by the policy's ARN."""
     users: dict[str, list[str]] = {}
     for role in filter(None, roles.values()):
         for arn in {*role.attached, role.permissions_boundary}:

@@ -41,10 +41,10 @@ from .trust import effective_scope, is_shut_out
 
 @dataclass(slots=True)
 class _Definition:
-    """A role or policy, as the first workload defines it.
+    """The definition of a role or policy by the first workload that has it.
 
-    ``users`` are all workloads that define the name. ``other`` is the first workload with a different definition of the same
-    resource, and ``differing`` the name of the field that differs.
+    ``users`` are all workloads that define a role or policy with this name. ``other`` is the first workload whose definition
+    differs, and ``differing`` is the name of the field that differs.
     """
 
     spec: RoleSpec | PolicySpec
@@ -117,8 +117,7 @@ def without_failed(plan: Plan) -> Plan:
     kept_changes: list[Change] = []
     skipped: list[Failure] = []
     skipped_targets: set[Target] = set()
-    # The targets of changes that are not made, each with the failed workloads. Failures for which the plan has no change are
-    # included.
+    # The targets of failed and skipped changes, each with its failed workloads. The plan may have no change for such a target.
     failed_targets = {failure.target: failure.workloads for failure in plan.failures}
     failed_targets |= {association_target(key): (key,) for key in sorted(failed)}
     for change in plan.changes:
@@ -145,8 +144,8 @@ def without_failed(plan: Plan) -> Plan:
 def _skipped_removal(change: Change, need: Target, workloads: tuple[WorkloadKey, ...]) -> Failure:
     """Return the failure of a skipped removal of permissions.
 
-    :arg workloads: the failed workloads. The failure does not belong to the workloads of ``change``: they already have
-        everything that they need, and the permission that is not removed does not make them fail.
+    :arg workloads: the failed workloads. The failure belongs to them instead of the workloads of ``change``, which have
+        everything that they need even if the permission is not removed.
     """
     return Failure(
         workloads,
@@ -208,7 +207,8 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         shared.spec.name.lower(): gains(shared, observed.roles.get(shared.spec.name.lower()))
         for shared in all_shared
     }
-    # The policies of roles that could not be read count as added permissions, which the plan has to skip.
+    # The plan skips the policies of roles that could not be read. They count as added permissions, so that no other policy loses
+    # a permission that they should replace.
     left_out = {
         target
         for name, targets in gained.items()
@@ -273,18 +273,18 @@ def _movers(
 def _without_early(
     changes: Iterable[Change], workloads: Iterable[Workload], movers: Mapping[str, frozenset[Target]]
 ) -> list[Change]:
-    """Return the changes without those that would take a permission from an add-on before the add-on has its new role."""
+    """Return the changes, except those that would remove a permission of an add-on before the add-on has its new role."""
     moving = frozenset().union(*movers.values())
     pending = {association_target(workload.key) for workload in workloads if workload.addon} & moving
-    kept = list(changes)
-    dropped = {change.target for change in kept if change.takes and change.needed_among(pending)}
-    while more := {change.target for change in kept if change.needed_among(dropped)} - dropped:
+    remaining = list(changes)
+    dropped = {change.target for change in remaining if change.takes and change.needed_among(pending)}
+    while more := {change.target for change in remaining if change.needed_among(dropped)} - dropped:
         dropped |= more
-    return [change for change in kept if change.target not in dropped]
+    return [change for change in remaining if change.target not in dropped]
 
 
 def _other_owner(change: Change) -> Finding | None:
-    """Return a finding if a change replaces the owner of a resource: the lists of both owners may contain it."""
+    """Return a finding if a change replaces the owner of a resource, because the lists of both owners may contain it."""
     old_tags, new_tags = (side.get("tags") if side else None for side in (change.before, change.after))
     if not isinstance(old_tags, Mapping) or not isinstance(new_tags, Mapping):
         return None
@@ -300,10 +300,10 @@ def _other_owner(change: Change) -> Finding | None:
 
 
 def _as_associated(draft: Draft, workload: Workload, observed: Observed) -> Workload:
-    """Return the workload with the present value of ``disable_session_tags`` if the workload does not set it.
+    """Return the workload, with the present value of ``disable_session_tags`` if the workload does not set this option.
 
-    The option determines the default trust scope. The workload is returned unchanged if its role requires session tags and its
-    association has them turned off: another process must have done that, and a finding reports it.
+    The option determines the default trust scope. The workload is returned unchanged if its role requires session tags but its
+    association has them turned off: another process must have turned them off, and a finding reports it.
     """
     association = observed.associations.get(workload.key)
     if association is None:

@@ -231,7 +231,10 @@ def role_used_elsewhere(
 def role_changed_elsewhere(
     shared: SharedRole, role: ObservedRole, users: OutsideUsers, lost: Sequence[str]
 ) -> Finding:
-    """Return the finding about users outside the run that a change with ``force`` affects. See ``role_used_elsewhere``."""
+    """Return the finding about users outside the run that a change with ``force`` affects.
+
+    See ``role_used_elsewhere`` for the arguments.
+    """
     differences, users = _differences(shared, role, users, lost)
     return Finding(
         Code.ROLE_USED_ELSEWHERE,
@@ -246,8 +249,8 @@ def role_changed_elsewhere(
 def _differences(
     shared: SharedRole, role: ObservedRole, users: OutsideUsers, lost: Sequence[str]
 ) -> tuple[list[str], OutsideUsers]:
-    """Return descriptions of the differences between a role and its definition, and the users outside the run that these
-    differences affect.
+    """Return descriptions of the differences between a role and its definition, and the users outside the run that they
+    affect.
     """
     differences = [
         f"its {name.replace('_', ' ')} is {present or 'none'}, not {desired or 'none'}"
@@ -260,19 +263,19 @@ def _differences(
     return differences, users
 
 
-# The description of users as long as the associations of the role are not read.
+# The description of users before the associations of the role have been read.
 _UNREAD = "might have other users"
 
 
 def breaks(finding: Finding, change: Change) -> Failure:
-    """Return the failure of an association that would replace, and so break, the present credentials of running Pods."""
+    """Return the failure of a new association that would break running Pods, because it replaces their present credentials."""
     return Failure(
         change.workloads, change.target, change.action, finding.code, finding.message, finding.remedy
     )
 
 
 def refused_in_kubernetes(findings: Iterable[Finding]) -> list[Failure]:
-    """Convert findings about ServiceAccounts and namespaces that a run cannot use to failures, one for each object."""
+    """Convert findings about service accounts and namespaces that a run cannot use to failures, one for each object."""
     groups: dict[tuple[Code, str, str, Target], list[WorkloadKey]] = {}
     for finding in findings:
         if key := finding.workload:
@@ -321,7 +324,7 @@ def attached_extra(
 def denies_meanwhile(role: ObservedRole, key: WorkloadKey, arn: str, unread: Failure) -> Finding:
     """Report an unlisted policy that may deny requests, and is kept because another attached policy could not be read.
 
-    Without the policy, the role may get permissions of the unread policy that are denied now.
+    If the policy were detached, the role might get permissions of the unread policy that are denied now.
 
     :arg unread: the failure of the other policy.
     """
@@ -420,9 +423,7 @@ def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequen
 
 
 def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], contents: Sequence[str]) -> Finding:
-    """Report a role that a removal keeps, because the role has policies or instance profiles that other processes have
-    added.
-    """
+    """Report a role that a removal keeps, because other processes have added ``contents``: policies or instance profiles."""
     return Finding(
         Code.ROLE_HOLDS_FOREIGN,
         f"role {role.arn} is kept: it has resources that this collection does not manage ({', '.join(contents)}).",
@@ -475,7 +476,7 @@ def owner_not_set(
     longer change the resource.
 
     :arg tags: the desired tags, with the owner.
-    :arg reason: the reason for which it has, or may have, other users, as a clause.
+    :arg reason: a clause about the users that the resource has, or may have, outside the run.
     """
     return Finding(
         Code.OWNER_NOT_SET,

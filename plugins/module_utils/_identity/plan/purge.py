@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find managed resources that are no longer desired, so that a purge removes them or another run reports them. Pure.
+"""Find managed resources that are no longer desired. A purge removes them; any other run reports them. Pure.
 
 A resource is managed if it has the tag of this collection. A purge of a cluster finds
 
@@ -26,7 +26,7 @@ from ..._policy.language.document import PolicyDocument
 from ..._policy.trust.statements import TrustGrant, closed_for, read_grants
 from ..model.associations import ObservedAssociation, group_by_role
 from ..model.changes import Change, Plan
-from ..model.cluster import Cluster, group_clusters
+from ..model.cluster import Cluster, describe_place, group_clusters
 from ..model.desired import Desired, Workload, allowed_purge
 from ..model.errors import SHOWN_UNLISTED, InputError, listed
 from ..model.names import CLUSTER_TAG, OWNER_TAG, is_of_another, parse_policy_arn, parse_role_arn
@@ -37,7 +37,7 @@ from ..model.rows import NO_ASSOCIATION, NO_ROLE, describe_key
 from ..model.shared import granted_workloads, shared_policies
 from ..model.targets import association_target
 from .trust import is_allow
-from .unlisted import SHOWN_ASSOCIATIONS, describe_place
+from .unlisted import SHOWN_ASSOCIATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,9 @@ class PurgeScope:
     """The scope of a purge: the resources of ``owner``, or the resources without owner if ``owner`` is None.
 
     If ``namespaces`` is not empty, only workloads in these namespaces are included. A purge removes at most ``limit``
-    workloads, or ``percent`` per cent of the managed workloads if ``percent`` is set. ``any_owner`` includes the resources
-    of all owners; it is used to report workloads that a purge without owner keeps. ``kept`` are the lower-case ARNs of roles
-    that the purge keeps because listed workloads used them until this run.
+    workloads, or ``percent`` per cent of the managed workloads if ``percent`` is set. With ``any_owner`` the scope has the
+    resources of all owners, to report the workloads that a purge without owner keeps. ``kept`` are the lower-case ARNs of
+    roles that the purge keeps because listed workloads used them until this run.
     """
 
     owner: str | None = None
@@ -91,8 +91,8 @@ def unlisted_workloads(
 ) -> Desired:
     """Return the workloads that a purge removes, as the input of ``make_removal_plan``.
 
-    Roles and policies that listed workloads use are not among their resources, so that the removal keeps them. A role or policy
-    without workload is represented by a workload whose namespace is NO_ASSOCIATION or NO_ROLE.
+    These workloads do not include the roles and policies that listed workloads use, so the removal keeps them. For a role or
+    policy without workload, the result has a workload whose namespace is NO_ASSOCIATION or NO_ROLE.
 
     :arg desired: the listed workloads.
     :arg freed: the policies that the plan for the listed workloads detaches.
@@ -271,7 +271,7 @@ def left_roles(
     associations = account.associations.items()
     used_roles = _desired_roles(desired, cluster)
     used_roles |= {arn for key, other in associations if key not in moving | purged for arn in _roles(other)}
-    left = {
+    last_users = {
         association.role_arn.lower(): key
         for key, association in associations
         if key in moving and association.role_arn.lower() not in used_roles
@@ -282,10 +282,10 @@ def left_roles(
             f"role {role.arn} loses its last association with cluster {cluster.name}, but running Pods may still have its "
             "credentials, so it is kept for now.",
             "Restart those Pods; the next run with purge removes the role.",
-            left[role.arn.lower()],
+            last_users[role.arn.lower()],
         )
         for role in account.roles
-        if role.arn.lower() in left and role.owned and _is_orphan(role, cluster, scope)
+        if role.arn.lower() in last_users and role.owned and _is_orphan(role, cluster, scope)
     )
 
 
@@ -488,8 +488,10 @@ def _unused_roles(observed: Observed, scope: PurgeScope, users: _Users) -> list[
 
 
 def _is_unused(grant: TrustGrant, cluster: Cluster, observed: Observed) -> bool:
-    """Return whether a grant has no user: all associations that it allows were read, and the caller knows that none of those
-    uses the role."""
+    """Return whether a grant has no user: all associations that it allows were read.
+
+    The caller has already checked that no association that was read uses the role.
+    """
     unlisted = observed.unlisted.get(cluster.key)
     if unlisted is None:
         return False

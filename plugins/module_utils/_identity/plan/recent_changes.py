@@ -95,8 +95,9 @@ def in_minutes(number: int) -> str:
 
 
 def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str, bool]]:
-    """Yield name, time of the last change (ISO 8601) and whether the resource is managed for this workload, for each
-    resource.
+    """Yield (name, time of the last change in ISO 8601, is_managed) for each resource of a workload.
+
+    ``is_managed``: this collection manages the resource for this workload.
     """
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     if role is not None:
@@ -129,8 +130,10 @@ def _allows(clusters: Clusters, workload: Workload, role: ObservedRole) -> bool:
 
 
 def _is_of_others(policy: ObservedPolicy, workload: Workload, observed: Observed) -> bool:
-    """Return whether a policy serves other workloads: the policy is attached to other roles, or the trust policy of its
-    role does not allow the workload.
+    """Return whether a policy serves other workloads.
+
+    This is the case if the policy is attached only to other roles, or if the trust policy of the workload's role does not
+    allow the workload.
     """
     if not policy.attached_to or workload.role is None:
         return False

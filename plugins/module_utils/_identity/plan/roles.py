@@ -47,7 +47,7 @@ def create_role(
     """Return the change that creates a role.
 
     :arg trust: the trust policy.
-    :arg boundary_is_new: the same plan creates the permissions boundary, so IAM may need time until it finds the boundary.
+    :arg boundary_is_new: the same plan creates the permissions boundary, so IAM may not find it at once.
     """
     values = {attribute.name: getattr(spec, attribute.name) for attribute in ROLE_SETTINGS}
     values |= {"trust_policy": trust, "tags": with_owner(spec.tags)}
@@ -71,7 +71,7 @@ def update_role(
 ) -> Change | None:
     """Return the update of all attributes of a role except its trust policy, or None if they have their desired values.
 
-    :arg boundary_is_new: the same plan creates the permissions boundary, so IAM may need time until it finds the boundary.
+    :arg boundary_is_new: the same plan creates the permissions boundary, so IAM may not find it at once.
     """
     differences = compare(ROLE_SETTINGS, spec, role)
     old, new = split_states(differences)
@@ -140,8 +140,8 @@ def change_trust(
 ) -> list[Change]:
     """Return the change of a trust policy, in two changes if ``holders`` still need the present trust policy.
 
-    The first change then allows the users of both trust policies. The second one sets the desired policy, after the changes of
-    ``holders``.
+    In this case, the first change allows the users of both trust policies. The second one sets the desired trust policy, after
+    the changes of ``holders``.
 
     :arg trust: the desired trust policy.
     :arg holders: the associations that need the present trust policy until they are changed.

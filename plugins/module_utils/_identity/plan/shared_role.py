@@ -128,7 +128,7 @@ def _find_obstacle(
     role: ObservedRole | None,
     created_arns: Collection[str],
 ) -> Failure | None:
-    """Return the failure for which a role cannot be planned at all."""
+    """Return the failure that prevents any change of a role, or None."""
     spec = shared.spec
     if spec.existing and (role is None or role.arn != spec.arn):
         return problems.role_missing(clusters.account, shared, role)
@@ -149,7 +149,7 @@ def _changes_elsewhere(
     users: OutsideUsers,
     narrowed: Narrowed,
 ) -> tuple[list[Failure], list[Finding]]:
-    """Return the failure of changes that users outside the run would notice, or with ``force`` the finding about them."""
+    """Return the failure of changes that affect users outside the run, or with ``force`` the finding about these users."""
     if role is None or not _may_change_role(role, options):
         return [], []
     refusal = problems.role_used_elsewhere(shared, role, users, narrowed.lost)
@@ -176,9 +176,10 @@ def _find_other_owner(
 def _make_room(
     observed: Observed, role: ObservedRole, joining: Sequence[Change], leaving: Sequence[Change]
 ) -> tuple[list[Change], list[Change]]:
-    """Return the attachments and the later detachments.
+    """Return the attachments and the detachments after them.
 
-    If the role has the maximum number of policies, a policy must be detached before another policy can be attached.
+    At the maximum number of policies, IAM accepts an attachment only after a detachment. An attachment that needs this is
+    combined with a detachment into one change.
     """
     excess = max(0, len(role.attached) + len(joining) - policy_limit(observed, role))
     # Policies with a Deny are last, because the first ones are detached early.
@@ -216,10 +217,10 @@ def without_claim(
     shared: SharedRole,
     keys: frozenset[WorkloadKey],
 ) -> SharedRole:
-    """Return the shared role, without the owner's tag if the role has no owner yet and users outside the run.
+    """Return the role without the desired tag for the owner, if the role has no owner yet but has users outside the run.
 
-    If the role had the tag with this run's owner, runs for these users could no longer change the role. A finding reports
-    the omitted tag.
+    With the tag of this run's owner, runs for those users could no longer change the role. A finding reports the omitted tag.
+    In any other case return ``shared`` unchanged.
     """
     spec, role = shared.spec, observed.roles.get(shared.spec.name.lower())
     if role is None or spec.existing or options.adopt or not lacks_owner(role.tags, spec.tags):
@@ -248,8 +249,8 @@ def _holders(
 ) -> frozenset[Target]:
     """Return the associations that need the present trust policy of the role until this plan has changed them.
 
-    These are the associations that move to another role, or whose session tags are turned on or off. Associations that could
-    not be read count as well, if the trust policy may allow them.
+    These are the associations that move to another role, and those whose session tags are turned on or off. Associations that
+    could not be read are included if the trust policy may allow them.
     """
     if role is None:
         return frozenset()
@@ -329,8 +330,8 @@ def _outside_users(
 ) -> OutsideUsers:
     """Return the users of the role outside the run, or an empty result if no planned change can affect them.
 
-    Trust statements for several clusters are ignored for an adopted role, and with both ``force`` and ``purge_policies``: with
-    these options the user accepts changes for users that cannot be listed.
+    Trust statements for several clusters are ignored for an adopted role, and with both ``force`` and ``purge_policies``,
+    because with these options the user accepts changes for users that cannot be listed.
     """
     if role is None or shared.spec.existing:
         return OutsideUsers()
@@ -384,8 +385,8 @@ def _attachments(
 ) -> list[Change]:
     """Return the attachment of each policy that the role lacks.
 
-    An attachment belongs only to the workloads that list the policy: if the change of the policy fails, these workloads
-    fail, and the policy is not attached.
+    The attachment has only the workloads that list the policy. If the change of the policy fails, only these workloads fail,
+    and the policy is not attached.
     """
     attached = role.attached if role is not None else ()
     changes, present = [], frozenset(shared.keys)
@@ -408,7 +409,7 @@ def _detachments(
     """Return the detachments of policies that no workload lists, and a finding for each such policy that is kept.
 
     Without ``purge_policies`` only policies that this collection manages are detached. A policy is kept if users outside the
-    run may need it, and if it only denies requests.
+    run may need it. An unmanaged policy that only denies requests is always kept.
     """
     if role is None or shared.spec.existing or not _may_change_role(role, options):
         return [], []

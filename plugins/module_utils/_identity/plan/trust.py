@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.request import SERVICE, Subject
+from ..._policy.language.document import document_statements
 from ..._policy.trust.statements import (
     TrustGrant,
     closed_for,
@@ -103,9 +104,7 @@ def desired_trust(
 def _with_denies(
     document: Mapping[str, object], denies: Iterable[Mapping[str, object]]
 ) -> Mapping[str, object]:
-    statements = document["Statement"]
-    added = statements if isinstance(statements, list) else [statements]
-    return {**document, "Statement": join_statements(denies, added)}
+    return {**document, "Statement": join_statements(denies, document_statements(document))}
 
 
 def outside_grants(
@@ -113,8 +112,8 @@ def outside_grants(
 ) -> set[TrustGrant]:
     """Return the managed grants to workloads outside the run.
 
-    These are grants to workloads that are not in ``keys``, to namespaces without such a workload, and for other clusters. Grants
-    for one of the clusters as a whole, or for the account, may belong to the run and are not returned.
+    These are grants to workloads that are not in ``keys``, to namespaces without a workload in ``keys``, and for other clusters.
+    Grants for the whole account, or for one of ``clusters`` as a whole, are not returned, because they may belong to the run.
 
     :arg clusters: the clusters of the run with workloads that use the role.
     :arg present: the trust policy in IAM.
@@ -134,7 +133,7 @@ def _of_others(grant: TrustGrant, clusters: Clusters, keys: frozenset[WorkloadKe
 
 
 def may_allow_cluster(cluster_name: str, present: Mapping[str, object]) -> bool:
-    """Return whether a trust policy may allow workloads of a cluster of which only the name is known."""
+    """Return whether a trust policy may allow workloads of a cluster whose name is known, but not its account and region."""
     grants, rest = read_grants(present)
     return any(grant.cluster_arn.rpartition("/")[2] in ("", cluster_name) for grant in grants) or any(
         isinstance(statement, Mapping) and not _names_others(statement) for statement in rest
@@ -215,7 +214,7 @@ def extended_trust(
     users: Sequence[Workload],
     present: Mapping[str, object],
 ) -> Mapping[str, object]:
-    """Add grants for the workloads to the trust policy of an existing role, and return it. Its other statements are kept."""
+    """Return the trust policy of an existing role with grants for the workloads added. All its other statements are kept."""
     grants, rest = read_grants(present)
     new_grants = widest(desired_grants(clusters, role, options, users))
     return with_grants(present, rest, grants | {grant for grant in new_grants if not covered(grant, grants)})
@@ -308,16 +307,15 @@ def find_public_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding
 def find_foreign_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
     """Report the principals other than EKS Pod Identity that a trust policy allows.
 
-    There is one finding about principals in other accounts, and one finding about all others.
-
-    ``find_public_access`` reports the principal "*".
+    Principals in other accounts share one finding, and all other principals another finding. The principal "*" is left out,
+    because ``find_public_access`` reports it.
     """
     names = _foreign_names(role.trust) - {"*"}
-    strange = {name for name in names if _is_of_another_account(name, role)}
-    if strange:
+    other_account_names = {name for name in names if _is_of_another_account(name, role)}
+    if other_account_names:
         yield Finding(
             Code.TRUST_STATEMENT_FOREIGN,
-            f"role {role.name} also allows {listed(describe_principals(strange), 10)}, in another account, "
+            f"role {role.name} also allows {listed(describe_principals(other_account_names), 10)}, in another account, "
             "which is not part of the role's configuration. Statements that this collection did not write are kept.",
             "Remove those statements from the trust policy. If that account must use the role, too, set the "
             "whole trust policy as "
@@ -325,10 +323,10 @@ def find_foreign_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Findin
             key,
             raised_as="error",
         )
-    if names - strange:
+    if names - other_account_names:
         yield Finding(
             Code.TRUST_STATEMENT_FOREIGN,
-            f"role {role.name} also allows {listed(describe_principals(names - strange), 10)}, which is not "
+            f"role {role.name} also allows {listed(describe_principals(names - other_account_names), 10)}, which is not "
             "part of the role's configuration. Statements that this collection did not write are kept.",
             _REMEDY,
             key,
@@ -358,7 +356,7 @@ _EFFECTS: Mapping[Severity, str] = {
 
 
 def trust_subject(cluster: Cluster, key: WorkloadKey, role_arn: str, disabled: bool) -> Subject:
-    """Return the context in which EKS Pod Identity assumes the role for a workload.
+    """Return the request context with which EKS Pod Identity assumes the role for a workload.
 
     :arg disabled: the association has session tags turned off.
     """
@@ -406,8 +404,8 @@ def is_shut_out(
 ) -> bool:
     """Return whether the workload cannot use its role because session tags are turned off.
 
-    That is the case if the association has them turned off, the workload does not set ``disable_session_tags``, and the trust
-    policy certainly requires them.
+    This is the case if the association has session tags turned off, the workload does not set ``disable_session_tags``, and
+    the trust policy certainly requires session tags.
     """
     if association is None or not association.disable_session_tags or role is None:
         return False
@@ -496,7 +494,7 @@ def input_trust_remedy(workload: Workload) -> str:
 
 
 def reasons(verdict: TrustVerdict) -> str:
-    """Return why a role cannot be used, as sentences in one line."""
+    """Return the reasons why a role cannot be used, as sentences in one line."""
     errors = [
         finding.message
         for finding in verdict.findings

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..model.associations import ObservedAssociation
-from ..model.cluster import Cluster
+from ..model.cluster import Cluster, describe_place
 from ..model.desired import Desired, Options, Workload
 from ..model.errors import AwsError, listed, sentence
 from ..model.names import OWNER_TAG, is_of_another
@@ -25,8 +25,8 @@ SHOWN_ASSOCIATIONS = 10
 
 
 def find_unlisted(desired: Desired, observed: Observed) -> list[Finding]:
-    """Return a finding for each cluster with unlisted associations, and for each workload that a trust policy allows
-    although it has no association.
+    """Return a finding for each cluster with unlisted associations, and for each workload that a trust policy allows but that
+    has no association.
     """
     findings = _unused_grants(desired, observed)
     for key, cluster in observed.clusters.members.items():
@@ -41,7 +41,8 @@ def find_unlisted(desired: Desired, observed: Observed) -> list[Finding]:
 def find_empty_list(workloads: Collection[Workload], among_others: bool = False) -> list[Finding]:
     """Return a finding if the list of a cluster is empty.
 
-    :arg among_others: the run has several clusters, of which one may have no workloads. The finding is then not a warning.
+    :arg among_others: the run has several clusters. The finding then only has the severity "info", because one of several
+        clusters may have no workloads.
     """
     if workloads:
         return []
@@ -163,11 +164,6 @@ def _not_readable(cluster: Cluster, error: AwsError) -> Finding:
         raised_as="info",
         cluster=cluster.key,
     )
-
-
-def describe_place(cluster: Cluster) -> str:
-    """Return name, account and region of a cluster for a message."""
-    return f"cluster {cluster.name} (account {cluster.account_id}, region {cluster.region})"
 
 
 def _text(error: AwsError) -> str:

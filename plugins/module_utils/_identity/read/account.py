@@ -84,8 +84,8 @@ class Snapshot:
 def _details_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options | None) -> bool:
     """Return whether a plan or verification needs the tags or the description of a policy, which cost a request.
 
-    The tags show the owner, which a change must respect, and are themselves compared, set or purged. The description is only
-    compared with the definition.
+    The tags show the owner, which a change must respect, and a plan compares, sets or purges them. The description is only
+    compared with the input.
     """
     if spec.document is None:
         return False
@@ -103,6 +103,7 @@ def read_snapshot(api: Api, singles: int, role_details: bool = False, policies: 
     """
     if singles < BULK_THRESHOLD:
         return Snapshot()
+    # All pages together may need at most half as many requests as the individual reads.
     budget = singles // (4 if role_details else 2)
     kinds = {"Filter": ["Role", "LocalManagedPolicy"] if policies else ["Role"]}
     reads = [partial(_pages, api, budget, "GetAccountAuthorizationDetails", kinds)]
@@ -164,7 +165,7 @@ def read_account(api: Api, width: int) -> tuple[list[ObservedRole], list[Observe
     request = {"Filter": ["Role", "LocalManagedPolicy"], "MaxItems": PAGE_SIZE}
     roles: list[ObservedRole] = []
     unattached: list[str] = []
-    # Page by page, so that the documents of all policies are not in memory at once.
+    # Process each page before the next one, so that the documents of all policies are never in memory together.
     for page in response_pages(api, "iam", "GetAccountAuthorizationDetails", request):
         roles += map(decode_role_detail, page.get("RoleDetailList", ()))
         unattached += [

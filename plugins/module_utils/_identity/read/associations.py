@@ -46,10 +46,11 @@ def _first_associations(api: Api, cluster_name: str) -> tuple[list[dict[str, Any
 def describe_association(
     api: Api, cluster_name: str, association_id: str, cluster: str = ""
 ) -> ObservedAssociation | None:
-    """Describe one association; None if it was deleted since it was listed. Raises AwsError.
+    """Describe one association; return None if it was deleted since it was listed. Raises AwsError.
 
-    :arg cluster: the cluster part of the workload key, if that part differs from the cluster's name. Source: eks
-        DescribePodIdentityAssociation.
+    Source: eks DescribePodIdentityAssociation.
+
+    :arg cluster: the cluster part of the workload key, if that part differs from the cluster's name.
     """
     request = {"clusterName": cluster_name, "associationId": association_id}
     result = none_if_missing(lambda: api.call("eks", "DescribePodIdentityAssociation", request))
@@ -76,7 +77,7 @@ _Listing = Iterable["_AssociationSummary | Failure"]
 
 @dataclass(slots=True)
 class Remainder:
-    """The associations of a cluster whose workloads are not in the run. ``more`` and ``error`` are as in UnlistedAssociations."""
+    """The associations of workloads outside the run in one cluster. ``more`` and ``error`` are as in UnlistedAssociations."""
 
     associations: list[_AssociationSummary] = field(default_factory=list)
     addons: list[WorkloadKey] = field(default_factory=list)
@@ -112,10 +113,11 @@ def read_associations(
     unchanged: Mapping[WorkloadKey, ObservedAssociation],
     remainders: dict[str, Remainder] | None = None,
 ) -> list[ObservedAssociation | Failure]:
-    """Read the associations of some workloads; for a removal, all associations of their clusters, because any of them may still
-    use a role.
+    """Read the associations of some workloads; for a removal, all associations of their clusters.
 
-    If the associations of a cluster cannot be listed, that failure is the only one for the cluster.
+    A removal needs all of them, because any association may still use a role.
+
+    If the associations of a cluster cannot be listed, this failure is the only result for the cluster.
 
     :arg unchanged: associations that are described again only if their ID has changed.
     :arg remainders: receives, by cluster, the associations of workloads that are not in ``keys``.
@@ -145,11 +147,10 @@ def read_associations(
 def describe_unlisted(
     reader: Reader, remainders: Mapping[str, Remainder], namespaces: Collection[str]
 ) -> dict[str, UnlistedAssociations]:
-    """Describe at most MAX_DESCRIBED unlisted associations of each cluster, because only the description has the tag with the
-    owner.
+    """Describe at most MAX_DESCRIBED unlisted associations of each cluster.
 
-    The ``namespaces`` of the run have priority, because a workload that was removed from the list is probably in one of
-    them.
+    Only the description has the tag with the owner. The ``namespaces`` of the run have priority, because a workload that was
+    removed from the list is probably in one of them.
     """
     chosen = [
         summary
@@ -182,7 +183,7 @@ def has_association(reader: Reader, key: WorkloadKey) -> bool | None:
 def _unlisted(
     remainder: Remainder, results: Mapping[WorkloadKey, ObservedAssociation | Failure | None]
 ) -> UnlistedAssociations:
-    # Without associations that were deleted since they were listed.
+    # An association that was deleted after it was listed has the description None, and is left out.
     keys = sorted(
         summary.key for summary in remainder.associations if results.get(summary.key, summary) is not None
     )
@@ -203,11 +204,14 @@ def _unlisted(
 def read_outside(
     reader: Reader,
     reaches: Collection[Reach],
-    summary: Collection[WorkloadKey],
+    run_keys: Collection[WorkloadKey],
     previous: OutsideAssociations,
 ) -> OutsideAssociations:
-    """Read the associations of workloads outside the run in some reaches, in addition to the ``previous`` ones.
+    """Read the associations of workloads outside the run in some reaches, in addition to ``previous``.
+
     A reach is a cluster, or a namespace of a cluster.
+
+    :arg run_keys: the workloads of the run.
     """
     clusters = reader.clusters.members
 
@@ -223,7 +227,7 @@ def read_outside(
         return [
             _AssociationSummary(cluster, key, str(row["associationId"]))
             for key, row in rows
-            if key not in summary
+            if key not in run_keys
         ]
 
     def describe(association: _AssociationSummary) -> ObservedAssociation | AwsError | None:
@@ -316,7 +320,7 @@ def _list_cluster(
     except AwsError as error:
         if remainder is not None:
             remainder.more, remainder.error = True, error
-        # A cluster without workloads of the run does not fail.
+        # An error is not a failure for a cluster of which only unlisted associations were requested.
         if remainder is None or keys:
             yield read_failure(associations_target(cluster.key), error)
 

@@ -28,7 +28,7 @@ from ..model.desired import Desired
 from ..model.errors import AwsError
 from ..model.shared import shared_policies
 
-# The maximum number of simulated resources of each type; more resources would only be slower.
+# The maximum number of resources in one simulation, to keep the check fast.
 MAX_RESOURCES = 5
 
 

@@ -52,12 +52,10 @@ def require_account(account: Account, account_id: str, name: str, region: str) -
 
 
 def _describe(api: Api, name: str, state: str) -> Mapping[str, Any] | AwsError:
-    """Describe the cluster, or return the error.
+    """Describe the cluster, or return the error. Source: eks DescribeCluster.
 
-    For a removal, return an empty mapping if the cluster does not exist. Source: eks DescribeCluster.
-
-    For a removal, ListPodIdentityAssociations must confirm that the cluster does not exist, because a removal deletes more
-    if there is no cluster.
+    For a removal, return an empty mapping if the cluster does not exist. ListPodIdentityAssociations must confirm that,
+    because a removal deletes more if there is no cluster.
     """
 
     def describe() -> Mapping[str, Any]:
@@ -166,7 +164,7 @@ def find_clusters(
 
 _SESSION = re.compile(r"arn:([\w-]+):sts::(\d{12}):assumed-role/([^/]+)/.*")
 _AWS_HOST = re.compile(r"sts[\w.-]*\.(?:amazonaws\.com(?:\.cn)?|api\.aws|c2s\.ic\.gov|sc2s\.sgov\.gov)")
-# The host is not one of AWS: a custom STS endpoint, which tests use.
+# Hosts of a custom STS endpoint on the local machine, which tests use.
 _LOOPBACK = re.compile(r"(?:localhost|127\.[\d.]+|\[::1\])")
 
 
@@ -216,8 +214,9 @@ def read_caller_access(api: Api, target: EksTarget, sts_url: str, now: datetime)
 
 
 def _access_principal(api: Api, caller_arn: str) -> str:
-    """Return the ARN that an EKS access entry must have for the caller: for a session of a role, the ARN of the role, including
-    its path.
+    """Return the ARN that an EKS access entry must have for the caller.
+
+    For a session of a role, this is the ARN of the role, including its path.
     """
     session = _SESSION.fullmatch(caller_arn)
     if session is None:

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read the EKS clusters of accounts and regions concurrently. Failed reads are returned with the clusters."""
+"""Read the EKS clusters of accounts and regions concurrently, and return the failed reads with the clusters."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ def read_clusters(request: InventoryRequest, apis: ApiProvider, home: str) -> Fo
     accounts = _accounts(request, api, str(caller["Account"]), str(caller["Arn"]).split(":")[1], failures)
     width = request.concurrency
     places = _gather(partial(_places, apis, home), accounts, width, failures)
-    cluster_name = _gather(partial(_names, apis, request), places, width, failures)
-    clusters = _gather(partial(_clusters, apis), cluster_name, width, failures)
-    lost = {(failure.account_id, failure.region) for failure in failures}
-    answered = {(place.access.account_id, place.region) for place in places} - lost
+    names = _gather(partial(_names, apis, request), places, width, failures)
+    clusters = _gather(partial(_clusters, apis), names, width, failures)
+    failed_regions = {(failure.account_id, failure.region) for failure in failures}
+    read_regions = {(place.access.account_id, place.region) for place in places} - failed_regions
     selected = [
         cluster
         for cluster in clusters
@@ -85,7 +85,7 @@ def read_clusters(request: InventoryRequest, apis: ApiProvider, home: str) -> Fo
     return FoundClusters(
         tuple(sorted(selected, key=lambda cluster: (cluster.name, cluster.region, cluster.account_id))),
         tuple(failures),
-        all_failed=bool(failures) and not answered and not clusters,
+        all_failed=bool(failures) and not read_regions and not clusters,
     )
 
 
@@ -166,20 +166,20 @@ def _names(apis: ApiProvider, request: InventoryRequest, place: _Place) -> _Answ
     ], ()
 
 
-def _clusters(apis: ApiProvider, cluster_name: _Named) -> _Answer[FoundCluster]:
-    place = cluster_name.place
+def _clusters(apis: ApiProvider, entry: _Named) -> _Answer[FoundCluster]:
+    place = entry.place
     try:
         api = apis.api(place.access.role, place.region)
-        raw = api.call("eks", "DescribeCluster", {"name": cluster_name.name})["cluster"]
+        raw = api.call("eks", "DescribeCluster", {"name": entry.name})["cluster"]
     except AwsError as error:
         # The cluster was deleted after it was listed.
-        return (), [] if error.missing else [place.failure(error, cluster_name.name)]
+        return (), [] if error.missing else [place.failure(error, entry.name)]
     failures: list[UnreadClusters] = []
     try:
-        agent = _agent(api, cluster_name.name)
+        agent = _agent(api, entry.name)
     except AwsError as error:
         agent = AgentAddon(present=None)
-        failures.append(place.failure(error, cluster_name.name))
+        failures.append(place.failure(error, entry.name))
     return [_cluster(raw, place, agent)], failures
 
 

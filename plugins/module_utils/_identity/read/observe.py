@@ -60,7 +60,7 @@ class _Demand:
 
     @property
     def has_role_details(self) -> bool:
-        """Return whether a definition has a description or session duration of a role, which a bulk read does not return."""
+        """Return whether the input sets the description or session duration of a role, which a bulk read does not return."""
         return any(
             getattr(role, attribute.name) is not None
             for role in self.roles.values()
@@ -95,6 +95,7 @@ class Observer(Reader):
 
     def observe_outside(self, desired: Desired, observed: Observed, reaches: Collection[Reach]) -> Observed:
         """Add associations of workloads outside the run to the observed state.
+
         ``reaches`` are the clusters, or namespaces of a cluster, whose associations are read.
         """
         keys = frozenset(workload.key for workload in desired.workloads)
@@ -208,8 +209,8 @@ class Observer(Reader):
         reads.snapshots.append(read_snapshot(self.api, singles, details, policies))
 
     def _read_extra_policies(self, reads: _Reads, desired: Desired, demand: _Demand, removal: bool) -> None:
-        """Read the tags of policies that managed roles have although no workload lists them, and of policies to attach to
-        unmanaged roles.
+        """Read the tags of two kinds of policies: those that are attached to a managed role although no workload lists them,
+        and those that a plan may attach to an existing role (``role.arn``).
         """
         extra = sorted(
             {
@@ -225,7 +226,7 @@ class Observer(Reader):
 
         def read(arn: str) -> None:
             spec = demand.policies.get(arn) or PolicySpec(arn=arn)
-            # Policies of a purge do not have a document to compare.
+            # A removal deletes only policies in ``demand``, and needs their versions and users.
             request = partial(read_policy, self.api, self.account, spec, removal and arn in demand.policies)
             self._keep_policy(reads, arn, self.attempt(Target("owner", arn), request))
 
@@ -395,6 +396,7 @@ def _tagged_policies(
 
 def _users_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options) -> bool:
     """Return whether a plan may change the document of a policy, or add the tag with the owner.
+
     The versions of a policy were read only if its document may change.
     """
     if spec.document is None or not (policy.owned or options.adopt):

@@ -4,8 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Shared settings of all reads of AWS, and repeated reads.
-IAM and EKS are eventually consistent: a replica of AWS that is not up to date reports an existing resource as missing, so a
+"""Settings of all reads of AWS, and functions that repeat reads.
+
+IAM and EKS are eventually consistent: a replica of AWS that is not up to date reports an existing resource as missing. So a
 second read has to confirm that a resource is missing.
 """
 
@@ -26,6 +27,7 @@ from ..model.cluster import Account, Clusters
 from ..model.errors import AwsError
 from ..model.targets import Failure, Target, read_failure
 
+# The maximum number of reads of one resource, if responses disagree about its existence.
 MAX_READS = 3
 _Found = TypeVar("_Found")
 _Whole = TypeVar("_Whole")
@@ -126,7 +128,7 @@ class Reader:
         return self.clusters.account
 
     def attempt(self, target: Target, read: Callable[[], Observation]) -> Observation | Failure:
-        """Return the result of ``read``, or the failure with its target."""
+        """Return the result of ``read``, or a failure for ``target`` if ``read`` raises AwsError."""
         try:
             return read()
         except AwsError as error:
@@ -136,7 +138,7 @@ class Reader:
 
 
 def response_time(response: Mapping[str, Any]) -> datetime | None:
-    """Return the time of a response by the clock of AWS, as the local clock may be wrong; None without a date."""
+    """Return the time of a response by the clock of AWS, because the local clock may be wrong; None without a date."""
     headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     try:
         return parsedate_to_datetime(headers.get("date", ""))

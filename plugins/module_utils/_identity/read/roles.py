@@ -47,8 +47,8 @@ def read_role(api: Api, account: Account, spec: RoleSpec, removal: bool) -> Obse
         role = decode_role(raw, attached())
         return _with_contents(api, role, spec.name) if removal and role.owned else role
 
-    # A removal has no work if the resource does not exist, so a second read must confirm that. A run that creates workloads
-    # notices an existing resource when it tries to create that resource.
+    # A removal does nothing about a role that does not exist, so another request must confirm that. A run that creates workloads
+    # needs no confirmation: IAM refuses to create a role that exists.
     confirm = list_attached if removal else None
     with early(list_attached) as attached:
         return read_composite(lambda: api.call("iam", "GetRole", request)["Role"], details, confirm)
@@ -89,8 +89,8 @@ def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = Fa
     def list_versions() -> list[Any]:
         return list(api.pages("iam", "ListPolicyVersions", request, "Versions"))
 
-    # A removal has no work if the resource does not exist, so a second read must confirm that. A run that creates workloads
-    # notices an existing resource when it tries to create that resource.
+    # A removal does nothing about a policy that does not exist, so another request must confirm that. A run that creates
+    # workloads needs no confirmation: IAM refuses to create a policy that exists.
     confirm = list_versions if removal else None
     return read_composite(
         lambda: decode_policy(api.call("iam", "GetPolicy", request)["Policy"]), details, confirm
@@ -98,7 +98,7 @@ def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = Fa
 
 
 def read_document(api: Api, arn: str, version: str = "") -> PolicyDocument:
-    """Return the document of a version of a policy, without ``version`` of its default version. Raises AwsError."""
+    """Return the document of a version of a policy, by default of its default version. Raises AwsError."""
     if not version:
         version = str(api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]["DefaultVersionId"])
     response = api.call("iam", "GetPolicyVersion", {"PolicyArn": arn, "VersionId": version})
@@ -106,7 +106,7 @@ def read_document(api: Api, arn: str, version: str = "") -> PolicyDocument:
 
 
 def read_policy_users(api: Api, policy: ObservedPolicy) -> ObservedPolicy:
-    """Return the policy with its users: the roles, users and groups that have the policy attached or as permissions boundary.
+    """Return the policy with its users: all roles, users and groups that have it attached or as their permissions boundary.
 
     Raises AwsError.
     """
@@ -124,7 +124,7 @@ def _with_versions(api: Api, policy: ObservedPolicy) -> ObservedPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RoleRead:
-    """A role (API operation iam:GetRole)."""
+    """A role as iam:GetRole returns it. ``boundary_arn`` is None without a permissions boundary."""
 
     name: str
     arn: str

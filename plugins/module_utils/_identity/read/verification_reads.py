@@ -49,7 +49,7 @@ from .roles import read_document
 _Item = TypeVar("_Item")
 _Found = TypeVar("_Found")
 
-# The value EvalDecision of IAM's policy simulator, and the equal decision of the evaluation in ``_policy``.
+# The decisions of IAM's policy simulator (EvalDecision), with the equivalent decisions of the evaluation in ``_policy``.
 _DECISIONS = {
     "allowed": "allowed",
     "explicitDeny": "explicit_deny",
@@ -65,12 +65,12 @@ class SimulationResult:
     missing: tuple[str, ...]
 
     def differs(self, decision: str) -> bool:
-        """Return whether the simulator contradicts a definite decision of the evaluation in ``_policy``."""
+        """Return whether the simulator contradicts a decision of the evaluation in ``_policy`` that is not conditional."""
         return decision not in ("conditional", self.decision)
 
 
 def simulate_role(api: Api, role_arn: str, required: Required, context: Context) -> SimulationResult:
-    """Simulate a request of a role, with its policies and boundary in IAM."""
+    """Simulate a request of a role with the policies and the permissions boundary that the role has in IAM."""
     parameters = {"PolicySourceArn": role_arn, **_simulation_parameters(required, context)}
     return _parse_result(api.call("iam", "SimulatePrincipalPolicy", parameters))
 
@@ -82,7 +82,7 @@ def simulate_documents(
     required: Required,
     context: Context,
 ) -> SimulationResult:
-    """Simulate a request with these policy documents."""
+    """Simulate a request with policy documents that need not exist in IAM."""
     parameters: dict[str, Any] = {
         "PolicyInputList": [to_json(policy.document) for policy in identity],
         **_simulation_parameters(required, context),
@@ -93,11 +93,11 @@ def simulate_documents(
 
 
 def _simulation_parameters(required: Required, context: Context) -> dict[str, Any]:
-    documents: dict[str, tuple[str, ...]] = {
+    values_by_key: dict[str, tuple[str, ...]] = {
         key: state for key, state in context.keys.items() if isinstance(state, tuple)
     }
     for key, value in required.context.items():
-        documents[key.lower()] = key_state(value)
+        values_by_key[key.lower()] = key_state(value)
     original_names = {key.lower(): key for key in required.context}
     return {
         "ActionNames": [required.action],
@@ -108,7 +108,7 @@ def _simulation_parameters(required: Required, context: Context) -> dict[str, An
                 "ContextKeyValues": list(values),
                 "ContextKeyType": "stringList" if len(values) > 1 else "string",
             }
-            for key, values in sorted(documents.items())
+            for key, values in sorted(values_by_key.items())
             if values
         ],
     }
@@ -172,6 +172,10 @@ class _Reader:
         return dict(zip(items, map_concurrently(read, list(items.values()), self.width), strict=True))
 
     def _others(self, desired: Desired) -> tuple[WorkloadKey, ...]:
+        """Return other workloads with an association, in the clusters where a desired workload has no association.
+
+        The finding about the missing association suggests similar names among them.
+        """
         desired_keys = {workload.key for workload in desired.workloads}
         incomplete = {key.cluster for key in desired_keys - set(self.observed.associations)}
         complete = {key: unlisted for key, unlisted in self.observed.unlisted.items() if not unlisted.more}
@@ -217,7 +221,7 @@ class _Reader:
         return {arn: version for arn, version in versions.items() if version}
 
     def _matching(self, item: tuple[ObservedPolicy, Document]) -> str:
-        policy, arns = item
+        policy, desired = item
         for version in policy.versions:
             if version.is_default:
                 continue
@@ -228,7 +232,7 @@ class _Reader:
                 except AwsError:
                     # A failure is ignored, because the finding about a different document is complete without this detail.
                     return ""
-            if same_meaning(document, arns, "identity"):
+            if same_meaning(document, desired, "identity"):
                 return version.version_id
         return ""
 

@@ -8,7 +8,7 @@
 
 An artifact is a variable that AWX passes to the later jobs of a workflow. Its name is unique to the cluster. Its values must keep
 their types: AWX writes artifacts as YAML with the tag !unsafe on every string, and ansible-core 2.19 and newer parses such a
-string like one without quotation marks, so that "1" becomes a number, "" null, and "2012-10-17" a date. Native Jinja does the
+string like one without quotation marks. So "1" would become a number, "" null, and "2012-10-17" a date. Native Jinja does the
 same to the result of a template. Therefore a string that would change its type is encoded as JSON.
 
 In JUnit each workload is a test case, and the cluster is one more test case. A workload that was not verified is skipped,
@@ -31,6 +31,7 @@ from .failure import unexplained
 from .rows import Facts, Place, Report, ReportedFindingRow, ReportStep
 from .text import NOTHING_VERIFIED, failure_line
 
+# The forms of an artifact. "auto" is replaced with "full" or "short", and "none" creates no artifact.
 FORMS = ("auto", "full", "short", "none")
 # The artifact COMMON has the reports of all clusters, by name. In addition, each step (plan, apply, verify) has a separate
 # artifact for the cluster, because AWX keeps only the value of the last job that sets a name, and a verification must not
@@ -56,9 +57,9 @@ NO_FACTS: Facts = {
 # Fields of a change with arbitrary values, such as policy documents. Each of these fields is encoded as one JSON string.
 _DOCUMENTS = ("after", "before")
 
-# YAML and Python parse text that begins with a letter or a slash as a string,
+# YAML and Python parse most text that begins with a letter or a slash as a string.
 _PLAIN = re.compile(r"[A-Za-z/]")
-# except these words, and string literals of Python with a prefix.
+# Exceptions: words that they parse as a boolean, null or an empty set, and string literals of Python with a prefix (b'text').
 _WORDS = frozenset(("false", "n", "no", "none", "null", "off", "on", "set()", "true", "y", "yes"))
 _PYTHON = re.compile(r"(?:[bft]r?|rb?|r[ft]|u)['\"]", re.IGNORECASE)
 
@@ -75,7 +76,7 @@ def artifact_key(step: ReportStep, cluster: str, region: str, account_id: str) -
 
 
 def choose_form(form: str, workloads: int) -> str:
-    """Return the form of an artifact: for "auto", "full" or "short" by the number of workloads."""
+    """Return ``form`` unchanged or, for "auto", the form "full" or "short", depending on the number of workloads."""
     if form != "auto":
         return form
     return "short" if workloads > MOST_WORKLOADS else "full"
@@ -107,7 +108,7 @@ def make_artifacts(
 
 
 def _without_documents(change: Object) -> Object:
-    """Return a change whose fields are null, except the ARNs of policies. The names of the fields remain."""
+    """Return a change without the values of its fields, except the ARNs of policies. The other values become null."""
     content = dict(change)
     for name in _DOCUMENTS:
         value = change.get(name)
@@ -196,7 +197,7 @@ def mapping_from_artifact(value: Object) -> Object:
 
 
 def keeps_its_type(text: str) -> bool:
-    """Return whether a text without quotation marks stays a string: neither YAML nor Python reads it as another type."""
+    """Return whether YAML and Python parse a text without quotation marks as a string."""
     return bool(_PLAIN.match(text)) and text.lower() not in _WORDS and not _PYTHON.match(text)
 
 

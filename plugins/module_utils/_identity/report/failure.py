@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Build the error message of the task with which a failed run ends. Pure."""
+"""Build the error message with which a failed run ends. Pure."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ _Row = TypeVar("_Row", bound=FindingRow)
 
 
 def failure_text(aws: AwsResult, kubernetes: KubernetesOutcome, failing: Sequence[FindingRow]) -> str:
-    """Return the reasons of a failed run, as lines: its failures or, if there are no failures, the findings of the
-    verification.
+    """Return the reasons why a run failed, in lines: its failures or, without failures, the findings of the verification.
 
     :arg failing: the findings that fail the run.
     """
@@ -77,7 +76,7 @@ def group_message(group: Sequence[FailureRow]) -> str:
 
 
 def describe_failures(group: Sequence[FailureRow]) -> str:
-    """Return action and objects of a group of failures, like "apply ServiceAccount shop/a, shop/b, shop/c and 4 more"."""
+    """Return the action and the objects of a group of failures, like "apply ServiceAccount shop/a, shop/b and 4 more"."""
     lines = list(dict.fromkeys(map(failure_line, group)))
     if len(lines) == 1 or group[0]["resource"] == "attachment":
         return listed(lines)

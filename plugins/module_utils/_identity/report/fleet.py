@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Format the reports of several clusters, and gather the reports that several jobs have written. Pure.
+"""Format the reports of several clusters, and evaluate the reports that several jobs have written. Pure.
 
-Reports from files and other jobs are parsed, because they may be invalid. Gathering them finds failed clusters, clusters without
-report, outdated reports, and planned changes that no job has applied.
+Reports from files and other jobs are parsed, because they may be invalid. Their evaluation finds failed clusters, clusters
+without a report, outdated reports, and planned changes that no job has applied.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def parse_reported(report: Object) -> Reported | None:
 
 
 def _changed(report: Object) -> list[ChangeText]:
-    """Return the changes of a report as text. Ignore invalid ones: another job may have written the report."""
+    """Return the changes of a report as text. Ignore invalid changes: another job may have written the report."""
     lines = report.get("kubernetes_changes")
     return [
         *(
@@ -140,7 +140,7 @@ _COLUMNS = ("cluster", "account", "region", "workloads", "changes", "verified", 
 class Ended:
     """The result of a host.
 
-    ``reported`` is its report, or None without a valid one. ``stopped`` is the reason for which there is no report, or "".
+    ``reported`` is its report, or None if there is no valid report. ``stopped`` is the reason why there is none, or "".
     """
 
     host: str
@@ -265,10 +265,10 @@ WITHOUT_A_MESSAGE = "It failed before its report, without a message: see the out
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The result of gathering reports.
+    """The result of evaluating the reports of several jobs.
 
-    ``lines`` are for the screen. ``failure`` is one line, or "" for success. ``failed`` and ``missing`` are the names of clusters
-    that failed, and of clusters without report.
+    ``lines`` are for the screen. ``failure`` is one line, or "" for success. ``failed`` has the names of clusters that failed,
+    ``missing`` the names of clusters without a report.
     """
 
     lines: Sequence[str]
@@ -405,6 +405,11 @@ def _label(report: Object) -> str:
 def _ended(
     steps: _Steps, shared: set[tuple[str, str]], now: datetime, max_age: int | None, plans: bool
 ) -> Ended:
+    """Return the result of a cluster from the reports of its steps.
+
+    :arg shared: changes in IAM that jobs of any cluster have applied.
+    :arg plans: accept a plan as the last report of the cluster.
+    """
     last = next(steps[step] for step in reversed(_STEPS) if step in steps)
     host, cluster = _label(last), as_text(last.get("cluster_name") or _label(last))
     work: list[Reported] = []

@@ -18,7 +18,7 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._findings.text import visible
 from ..kubernetes.model.objects import format_time, parse_time
-from ..model.cluster import Cluster
+from ..model.cluster import Cluster, describe_place
 from ..model.errors import listed
 from ..model.migration import STAGES, STEPS, Migrant, MigrationOptions
 from ..model.rows import FailureRow, FindingRow, finding_row
@@ -49,9 +49,9 @@ class MigrationReport:
 
     ``migrants`` are the selected service accounts as they are now, ``changes`` the lines of all changes. ``findings`` are those
     of the runs, in addition to the findings of the service accounts. ``waiting`` has the service accounts that wait for the end
-    of their soak time, with this time. ``ignore`` are codes of blockers that the user accepts. ``stopped`` is the reason why the
-    run ended early, or "". ``kept`` are service accounts with an association that a rollback keeps, and ``failed`` those with a
-    failure or an error finding of the run.
+    of their soak time, with this time, or None if it is unknown. ``ignore`` are codes of blockers that the user accepts.
+    ``stopped`` is the reason why the run ended early, or "". ``kept`` are service accounts with an association that a rollback
+    keeps, and ``failed`` those with a failure, an error finding or without proof.
     """
 
     cluster: Cluster
@@ -60,7 +60,7 @@ class MigrationReport:
     changes: Sequence[str] = ()
     failures: Sequence[FailureRow] = ()
     findings: Sequence[Finding] = ()
-    waiting: Mapping[WorkloadKey, datetime] = field(default_factory=dict)
+    waiting: Mapping[WorkloadKey, datetime | None] = field(default_factory=dict)
     check_mode: bool = False
     stopped: str = ""
     ignore: Collection[str] = ()
@@ -97,26 +97,31 @@ class MigrationReport:
 
     def _waits(self) -> Iterable[Finding]:
         for key, time in self.waiting.items():
+            reason = f"its association is less than {self.options.soak} hours old"
+            remedy = (
+                f"Run the step finish again after {format_time(time)}"
+                if time
+                else "Run the step finish again"
+            )
+            if time is None:
+                reason = "EKS did not return the age of its association"
             yield Finding(
                 Code.MIGRATION_WAITS,
-                f"the annotation and the IRSA statements of {key} are kept: its association is less than {self.options.soak} "
-                "hours old.",
-                f"Run the step finish again after {format_time(time)}, or set pod_identity_migration_soak=0.",
+                f"the annotation and the IRSA statements of {key} are kept: {reason}.",
+                f"{remedy}, or set pod_identity_migration_soak=0.",
                 key,
             )
 
     @property
     def failure(self) -> str:
         """Return why the run failed, in one line; "" if every service account has reached the step."""
-        place = (
-            f"cluster {self.cluster.name} (account {self.cluster.account_id}, region {self.cluster.region})"
-        )
+        place = describe_place(self.cluster)
+        run = "rollback" if self.options.rollback else "migration"
         if self.stopped:
-            run = "rollback" if self.options.rollback else "migration"
             return f"The {run} of {place} was stopped: {self.stopped}"
         if self.failures:
             names = sorted({row["workload"] or row["name"] for row in self.failures}, key=natural)
-            return f"The migration of {place} failed for {listed(names, 5)}. The reasons are above."
+            return f"The {run} of {place} failed for {listed(names, 5)}. The reasons are above."
         missing = self.unreached
         if self.check_mode or not missing or self.options.step == "inventory":
             known = {*self.waiting, *self.failed}
@@ -234,7 +239,8 @@ def _table(report: MigrationReport) -> list[str]:
     ordered = sorted(report.migrants, key=lambda migrant: natural(str(migrant.key)))
     if len(ordered) > _SHOWN:
         # A long list shows the service accounts that need attention.
-        ordered = [migrant for migrant in ordered if migrant.blockers or migrant in report.unreached][:_SHOWN]
+        unreached = {migrant.key for migrant in report.unreached}
+        ordered = [migrant for migrant in ordered if migrant.blockers or migrant.key in unreached][:_SHOWN]
     rows += [_cells(migrant, report) for migrant in ordered]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

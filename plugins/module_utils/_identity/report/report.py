@@ -65,34 +65,53 @@ class ReportSettings:
     path: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The checks of each verified workload, and the findings of a run.
+
+    A check has the status "accepted" if the user accepts its findings.
+    """
+
+    workloads: Sequence[tuple[VerifiedWorkload, list[Check]]]
+    findings: Sequence[Finding]
+
+
+def judge_run(aws: AwsResult, kubernetes: KubernetesOutcome, ignore: Collection[str]) -> Judgement:
+    """Join the checks and findings of the AWS part and the Kubernetes part of a run.
+
+    :arg ignore: the codes of findings that the user accepts.
+    """
+    follows: list[Finding] = []
+    judged: list[tuple[VerifiedWorkload, list[Check]]] = []
+    for workload in aws.verification.workloads:
+        checks, further = _promote_follows(workload.checks, ignore)
+        follows += further
+        checks = [*checks, *kubernetes.checks.get(workload.key, ())]
+        judged.append((workload, _accepted(_one_agent(checks), ignore)))
+    named = {finding.code for _workload, checks in judged for check in checks for finding in check.findings}
+    verified = [
+        finding
+        for finding in aws.verification.findings
+        if not (kubernetes.judges_agent and finding.code == _ADDON_MISSING and finding.code not in named)
+    ]
+    findings = [*_not_judged_again(aws.findings, verified), *verified, *follows, *kubernetes.findings]
+    return Judgement(judged, list(dict.fromkeys(findings)))
+
+
 def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportSettings) -> Report:
     """Return the report of a run.
 
     :arg aws: the result of the AWS part, with its verification.
     :arg kubernetes: the result of the Kubernetes part.
     """
-    follows: list[Finding] = []
-    judged: list[tuple[VerifiedWorkload, list[Check]]] = []
-    for workload in aws.verification.workloads:
-        checks, further = _promote_follows(workload.checks, settings.ignore)
-        follows += further
-        checks = [*checks, *kubernetes.checks.get(workload.key, ())]
-        judged.append((workload, _accepted(_one_agent(checks), settings.ignore)))
-    named = {finding.code for _workload, checks in judged for check in checks for finding in check.findings}
+    judgement = judge_run(aws, kubernetes, settings.ignore)
+    judged, found = judgement.workloads, judgement.findings
     planned: list[Check] = []
     if settings.check_mode and is_pending(aws, kubernetes.changes, kubernetes.failures):
         # These are checks of the predicted state: failed ones show errors that would remain, but passed ones do not prove that a
         # workload works.
         planned = [check for _workload, checks in judged for check in checks]
         judged = []
-    verified = [
-        finding
-        for finding in aws.verification.findings
-        if not (kubernetes.judges_agent and finding.code == _ADDON_MISSING and finding.code not in named)
-    ]
-    found = list(
-        dict.fromkeys([*_not_judged_again(aws.findings, verified), *verified, *follows, *kubernetes.findings])
-    )
     of_workloads: dict[WorkloadKey, list[Finding]] = {}
     for finding in found:
         if finding.workload is not None:
@@ -218,10 +237,10 @@ def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -
 
 
 def _promote_follows(checks: Sequence[Check], ignore: Collection[str]) -> tuple[list[Check], list[Finding]]:
-    """Return the checks and the findings that become visible, because the user accepts all findings that caused them.
+    """Move findings in ``follows`` to the findings of a check if the user accepts all findings that caused them.
 
-    A finding in ``follows`` is only the consequence of other findings of the workload, so it is hidden as long as the user
-    does not accept all of those.
+    A finding in ``follows`` is only a consequence of other findings of the workload, so it is hidden unless the user accepts
+    all of these. Return the checks, and the findings that were moved.
     """
     if not _causes(checks) <= set(ignore):
         return [replace(check, follows=()) for check in checks], []

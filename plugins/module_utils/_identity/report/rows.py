@@ -13,12 +13,12 @@ from typing import Literal, TypedDict
 from ..kubernetes.model.objects import Object
 from ..model.rows import FailureRow, FindingRow, VerifiedRow
 
-# In the order of a workflow: a plan is a run in check mode, an apply is a run that makes changes.
+# The steps of a workflow, in order. A plan is a run in check mode, an apply is a run that makes changes.
 ReportStep = Literal["plan", "apply", "verify"]
 
 
 def report_step(*, verifies: bool, check_mode: bool) -> ReportStep:
-    """Return which step of a workflow a run is. A verification is the step "verify", also in check mode."""
+    """Return the step of a workflow that a run performs. A verification is the step "verify", also in check mode."""
     if verifies:
         return "verify"
     return "plan" if check_mode else "apply"

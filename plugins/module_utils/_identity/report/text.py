@@ -36,7 +36,7 @@ def natural(name: str) -> tuple[tuple[str, int, str], ...]:
 
 
 def _pair(text: str, digits: str | None) -> tuple[str, int, str]:
-    """Return the sort key of a text and the digits after it, or None. Text without digits is first."""
+    """Return the sort key of a text and the digits after it. ``digits`` is None at the end of a name, which is sorted first."""
     if digits is None:
         return text, -1, ""
     number = digits.lstrip("0")
@@ -64,6 +64,7 @@ def wrapped(text: str, first: str, indent: str) -> list[str]:
 
 
 SHOWN_CHANGES = 40
+# The preposition between policy and role, by action.
 _TOWARDS = {"attach": "to", "detach": "from", "replace": "on"}
 _REMOVALS = ("replace", "detach", "delete", "remove")
 # The order of the counts. Removals are last, close to the list of changes below, which begins with them.
@@ -84,7 +85,7 @@ class ChangeText:
 
     @property
     def removes(self) -> bool:
-        """Return whether the change deletes or detaches a resource. A replacement does so, too."""
+        """Return whether the change deletes or detaches a resource, alone or as part of a replacement."""
         return self.action in _REMOVALS
 
 
@@ -119,12 +120,12 @@ def _noun(resource: str) -> str:
 
 
 def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, place: str) -> list[str]:
-    """Return lines with the number of changes, the numbers by kind, and the changes up to a limit.
+    """Return lines with the number of changes, the numbers by kind, and at most SHOWN_CHANGES changes.
 
-    The lines of a plan have all removals, whatever the limit.
+    A plan shows all removals, even if they exceed this limit.
 
     :arg state: "absent" for a teardown.
-    :arg place: where all changes are listed, for the line about omitted ones.
+    :arg place: the file or variable that has all changes, for the line about omitted changes.
     """
     count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
     outcome = "plan" if check_mode else "done"

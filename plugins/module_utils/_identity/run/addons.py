@@ -47,23 +47,24 @@ from ..read.associations import list_associations
 from .consistency import WaitPolicy, send
 from .outcome import Done, Run
 
-# After these errors, read the add-on once more: another process may have created or changed the add-on between the read and the
-# request.
+# The maximum number of attempts to change an add-on. After a conflict or a lost response, the second attempt reads the add-on
+# again: another process may have created or changed the add-on between the read and the request.
 _ROUNDS = 2
-# EKS may not know a new role yet. A longer wait would only delay the message about a role that cannot be used.
+# The longest wait, in seconds, until EKS accepts a new role. A longer wait would only delay the error about a role that EKS
+# never accepts.
 _ROLE_SECONDS = 60.0
 
 
 @dataclass(slots=True)
 class AddonRun:
-    """The run for one add-on. Its fields can be read after an interrupt, too.
+    """The run for one add-on. After an interrupt, its fields show how far the run got.
 
-    ``change`` is the planned change, and ``made`` is True after EKS has accepted the change, so never in check mode.
-    ``addon`` is the last state that was read, or in check mode the predicted one. ``failure`` has no workload: an add-on
-    belongs to the cluster.
+    ``change`` is the planned change. ``made`` is True once EKS has accepted the change; in check mode it is always False.
+    ``addon`` is the latest state that was read, or in check mode the predicted state. ``failure`` names no workload, because
+    an add-on belongs to the cluster.
 
-    ``leaving`` are associations that the same run has deleted, or in check mode would delete: EKS may still list these
-    associations. ``keys`` are the workloads of the run whose associations the add-on owns.
+    ``leaving`` has the workloads whose associations the same run has deleted, or in check mode would delete: EKS may still
+    list these associations. ``keys`` has the workloads of the run whose associations the add-on owns.
 
     :arg wait_policy: how long to wait until the add-on is active. With a timeout of 0 the run does not wait.
     """
@@ -107,7 +108,7 @@ class AddonRun:
             self.failure = self._refused(error, action)
 
     def require_active(self) -> None:
-        """Set a failure if an add-on without a change is not active, for a caller without the verification of the role."""
+        """Set ``failure`` if the add-on needs no change but is not active. ``converge`` checks this only after a change."""
         addon = self.addon
         if self.failure is not None or self.change is not None or addon is None or addon.status == "ACTIVE":
             return
@@ -122,11 +123,11 @@ class AddonRun:
 
         :arg refusal: the error of the earlier request, if there was one.
         """
-        lost = refusal is not None and refusal.outcome_unknown
+        response_lost = refusal is not None and refusal.outcome_unknown
         spec = self.spec
         self.addon = self._settled()
         if not self.check_mode and self.addon is not None and self.addon.status in IN_PROGRESS:
-            self.made = lost
+            self.made = response_lost
             self.failure = not_ready(spec, self.addon, self.cluster, "update")
             return
         releases = read_releases(self.api, self.cluster, spec.name) if self._needs_releases() else ()
@@ -138,7 +139,7 @@ class AddonRun:
         planned = plan_addon(spec, self.addon, self.cluster, releases, self._users())
         if isinstance(planned, Failure):
             self.failure = planned
-        elif planned is None and lost:
+        elif planned is None and response_lost:
             self.made = True
         elif planned is None:
             self.change = None
@@ -149,7 +150,7 @@ class AddonRun:
                 self.addon = self._predicted(planned)
 
     def _settled(self) -> ObservedAddon | None:
-        """Return the add-on, after EKS has ended any operation on the add-on."""
+        """Read the add-on until EKS has finished its current operation on it, or the timeout is over; in check mode, once."""
         addon: ObservedAddon | None = None
         for _attempt in self.wait_policy.attempts():
             raise_if_interrupted()
@@ -169,7 +170,7 @@ class AddonRun:
         return present - self.leaving
 
     def _needs_releases(self) -> bool:
-        """Return whether the plan depends on the versions of the add-on: on the version, the default version or the namespace."""
+        """Return whether the plan needs the list of versions of the add-on: to choose a version, or for its namespace."""
         addon, spec = self.addon, self.spec
         if spec.absent or (addon is None and spec.released):
             return False
@@ -178,6 +179,7 @@ class AddonRun:
         return bool(spec.roles) and (addon is None or (bool(self.keys) and not addon.namespace))
 
     def _unsupported(self, change: Change, releases: Sequence[AddonRelease]) -> Failure | None:
+        """Return a failure if the add-on does not support a role for one of the configured service accounts."""
         if self.spec.absent or not self.spec.roles:
             return None
         default = next((release.version for release in releases if release.default), "")
@@ -225,10 +227,10 @@ class AddonRun:
     def _refused(self, error: AwsError, action: Action) -> Failure:
         target = addon_target(self.spec.name, self.cluster.key)
         failure = request_failure(error, (), target, action, partly=error.outcome_unknown)
-        # The time for a new role is fixed here.
+        # The wait for a new role is limited by _ROLE_SECONDS, so a longer propagation timeout would not help.
         failure = replace(failure, remedy=failure.remedy.replace(", or raise ⟨propagation_timeout⟩", ""))
         if error.kind is ErrorKind.EXISTS and "association" in error.text.lower():
-            # EKS names the association, not its service account.
+            # The error message of EKS names the association, not its service account.
             return replace(
                 failure,
                 error_code=Code.ADDON_ASSOCIATION_EXISTS,
@@ -239,8 +241,9 @@ class AddonRun:
         return failure
 
 
-# EKS installs the Pods of an add-on. That takes minutes, while a change in IAM takes seconds.
-AGENT_TIMEOUT = 300.0
+# The longest wait, in seconds, until an add-on is active. EKS installs the Pods of an add-on, which takes minutes, while a
+# change in IAM takes seconds.
+ADDON_TIMEOUT = 300.0
 
 
 def agent_runs(
@@ -249,12 +252,12 @@ def agent_runs(
     """Return one run for each existing cluster, for the add-on of the EKS Pod Identity Agent; an empty list without ``spec``."""
     if spec is None:
         return []
-    waiting = replace(wait_policy, timeout=AGENT_TIMEOUT, first_pause=1, longest_pause=10)
+    waiting = replace(wait_policy, timeout=ADDON_TIMEOUT, first_pause=1, longest_pause=10)
     members = [cluster for cluster in clusters.members.values() if cluster.status]
     return [AddonRun(api, cluster, spec, waiting, check_mode) for cluster in members]
 
 
-def role_runs(
+def addon_runs(
     api: Api,
     clusters: Clusters,
     workloads: Iterable[Workload],
@@ -263,7 +266,9 @@ def role_runs(
     check_mode: bool,
     single: bool = False,
 ) -> list[AddonRun]:
-    """Return one run for each add-on of these workloads, which gives their service accounts the roles, or removes these.
+    """Return one run for each add-on that owns associations of these workloads.
+
+    With ``state`` "present", a run sets the roles of the service accounts; with "absent", it removes these roles.
 
     :arg single: return one run for each workload, so that each workload has its own failure.
     """
@@ -272,7 +277,7 @@ def role_runs(
         if workload.addon and workload.key in clusters:
             place = workload.key.cluster, workload.addon, workload.key if single else None
             users.setdefault(place, []).append(workload)
-    waiting = replace(wait_policy, timeout=AGENT_TIMEOUT, first_pause=1, longest_pause=10)
+    waiting = replace(wait_policy, timeout=ADDON_TIMEOUT, first_pause=1, longest_pause=10)
     runs = []
     for cluster, name, single_key in sorted(users, key=lambda place: (*place[:2], str(place[2]))):
         entries = users[cluster, name, single_key]
@@ -290,7 +295,7 @@ def role_runs(
 
 
 def with_addon_associations(observed: Observed, runs: Iterable[AddonRun]) -> Observed:
-    """Add the associations that add-ons would get in check mode to an observed state."""
+    """Return the observed state with the associations that add-ons would have after their planned changes."""
     associations = dict(observed.associations)
     for run in runs:
         roles = run.addon.roles if run.addon is not None and run.failure is None else {}
@@ -319,9 +324,7 @@ def converge_addons(runs: Sequence[AddonRun], width: int, changes: Iterable[Chan
 
 
 def predicted_agents(runs: Iterable[AddonRun]) -> dict[str, Agent]:
-    """Return the add-ons of the EKS Pod Identity Agent that a run in check mode would install or update, by the cluster part of
-    workload keys.
-    """
+    """Return the agent's add-ons that a run in check mode would install or update, by the cluster part of workload keys."""
     return {
         run.cluster.key: agent_state(run.addon)
         for run in runs
@@ -332,7 +335,7 @@ def predicted_agents(runs: Iterable[AddonRun]) -> dict[str, Agent]:
 def add_addons(run: Run, addons: Sequence[AddonRun], first: bool) -> Run:
     """Return the run with the changes and failures of its add-ons.
 
-    :arg first: the add-ons were changed before the workloads.
+    :arg first: whether the add-ons were changed before the workloads.
     """
     changes = [
         replace(addon.change, workloads=addon.keys)
@@ -362,8 +365,8 @@ def moved_associations(runs: Iterable[AddonRun]) -> list[Change]:
         for key in run.keys:
             roles = old.get(key.service_account), new.get(key.service_account)
             if all(roles) and roles[0] != roles[1]:
-                before, after = ({"role_arn": role} for role in roles)
-                moves.append(Change(0, association_target(key), "update", (key,), before, after, ()))
+                old_state, new_state = ({"role_arn": role} for role in roles)
+                moves.append(Change(0, association_target(key), "update", (key,), old_state, new_state, ()))
     return moves
 
 

@@ -5,9 +5,10 @@
 # Note that all module_utils of this collection are private to it.
 
 """Apply the changes of a plan.
+
 A change is applied after the changes that it needs. A trust policy is read again right before its change and merged, because
-other runs may have changed the trust policy since the plan. If an association is deleted and cannot be recreated, its former
-state is created again.
+other runs may have changed the trust policy since the plan. If the replacement of an association fails after the deletion,
+the former association is created again.
 """
 
 from __future__ import annotations
@@ -41,16 +42,16 @@ from .consistency import UseCheck, WaitPolicy, send
 from .outcome import Done, Journal, Outcome, Refusal
 
 OPERATION = "UpdateAssumeRolePolicy"
-# The number of reads after a change of a trust policy. Each other run that changes the same role at the same time may use up one
-# read.
+# The maximum number of reads before, and again after, a change of a trust policy. Each concurrent run that changes the same
+# role may make one more read necessary.
 LOOKS = 5
-# The pause before such a read, in seconds. A run sends one request between its read and its write of a trust policy, which is
-# shorter than this pause. So other runs have written by then.
+# The pause before each read after a change, in seconds. A run writes a trust policy right after it has read it, in less than
+# this time. So when the pause ends, a concurrent run has finished its write.
 LOOK_PAUSE = 1.0
 
 
 class _Writer:
-    """A change of a trust policy, merged with the present trust policy when it is sent."""
+    """A change of a trust policy that is merged with the present trust policy right before it is sent."""
 
     def __init__(
         self, api: Api, change: Change, call: Call, wait_policy: WaitPolicy, journal: Journal
@@ -61,7 +62,7 @@ class _Writer:
         self.began = 0.0
 
     def call_now(self) -> Call:
-        """Read the trust policy, and return the request that changes it. A read that took long is repeated."""
+        """Read the trust policy, and return the request that changes it. Repeat a read that took longer than LOOK_PAUSE."""
         for _look in range(LOOKS):
             self.began = self.wait_policy.now()
             present, self.read_at = _read(self.api, self.call)
@@ -74,14 +75,17 @@ class _Writer:
         return _with_document(self.call, present)
 
     def is_late(self) -> bool:
-        """Return whether another run may have written the trust policy and read it again since the last read of this run."""
+        """Return whether the last read is so old that this run may overwrite a change of another run unnoticed.
+
+        The other run may have changed the trust policy after that read, and finished its own reads after the change.
+        """
         return self.wait_policy.now() - self.began > LOOK_PAUSE
 
 
 def write_trust(
     api: Api, change: Change, call: Call, wait_policy: WaitPolicy, journal: Journal
 ) -> Mapping[str, Any]:
-    """Change a trust policy, merged with its present state. Raises AwsError.
+    """Change a trust policy: merge the change with the present trust policy, and send it. Raises AwsError.
 
     ``journal`` has earlier changes of the run to the same trust policy, which reads may not show yet.
     """
@@ -95,9 +99,10 @@ def write_trust(
 
 
 def hold_trust(api: Api, changes: Iterable[Change], wait_policy: WaitPolicy) -> bool:
-    """Read changed trust policies again until no other run overwrites them. Return whether a change was lost and repeated.
+    """Read changed trust policies again, and repeat each change that another run has overwritten.
 
-    Ignore errors: the next observation of the run reports them."""
+    Return whether a change was repeated. Ignore errors: the next observation of the run reports them.
+    """
     waiting = [(change, call) for change in changes for call in change.calls if call.operation == OPERATION]
     restored = False
     for _look in range(LOOKS):
@@ -126,10 +131,12 @@ def _put_back(api: Api, change: Change, call: Call, wait_policy: WaitPolicy) -> 
 
 
 def restore_grants(api: Api, changes: Iterable[Change], observed: Observed, wait_policy: WaitPolicy) -> bool:
-    """Add grants again that changes of this run added and that the later observation does not show.
-    A concurrent run may have overwritten these grants. Return whether any grant was added again.
+    """Add the grants of this run again that a later observation does not show.
+
+    A grant is a permission in a trust policy to assume the role. A concurrent run may have overwritten the trust policy.
+    Return whether any grant was added again.
     """
-    lost = False
+    restored = False
     for change in changes:
         documents = _documents(change)
         role = observed.roles.get(change.target.name.lower())
@@ -139,8 +146,8 @@ def restore_grants(api: Api, changes: Iterable[Change], observed: Observed, wait
         present, _rest = read_grants(role.trust)
         missing = {grant for grant in new_grants - old_grants if not covered(grant, present)}
         if missing:
-            lost = _add_grants(api, change, missing, wait_policy) or lost
-    return lost
+            restored = _add_grants(api, change, missing, wait_policy) or restored
+    return restored
 
 
 def restore_outside_grants(
@@ -151,13 +158,13 @@ def restore_outside_grants(
     journal: Journal,
     wait_policy: WaitPolicy,
 ) -> list[Finding]:
-    """Allow a role again to workloads outside the run that lost access to the role through changes of this run.
+    """Restore the access of workloads outside the run that lost access to a role through changes of this run.
 
-    Return a finding for each role that is allowed again.
+    Return a finding for each role whose access was restored.
 
-    ``keys`` are the workloads of the run. Other workloads are read only if a wide grant was removed, or if a trust policy was
-    written so long after its read that another run may have changed it in between (``Journal.late_writes``). Errors are
-    ignored, as in ``hold_trust``.
+    ``keys`` are the workloads of the run. The associations of other workloads are read in two cases: the change removed access
+    for more than single service accounts, or another run may have changed the trust policy between the read and the write of
+    this run (``Journal.late_writes``). Errors are ignored, as in ``hold_trust``.
     """
     findings = []
     for change in changes:
@@ -219,16 +226,18 @@ def _read(api: Api, call: Call) -> tuple[Mapping[str, object], datetime | None]:
     return load_document(answer["Role"]["AssumeRolePolicyDocument"]), response_time(answer)
 
 
+# More than the number of attributes of an association, so that a message lists all of them.
 _ALL = 25
 
 
 def prove(api: Api, change: Change, wait_policy: WaitPolicy) -> Mapping[str, Any] | None:
-    """Send the proofs of a change: requests that show, before a removal, that the caller may send the later request.
+    """Prove, before a resource is removed, that the caller has the permissions for the requests after the removal.
 
-    Raise AwsError for a refusal that leaves the permission unproven.
+    A proof sends such a request in advance. Usually AWS refuses it with the error ``proof.refusal``, which it returns only to
+    a caller with the permission. Raise AwsError for any other error.
 
-    Return the response to the last request of the change if the proof already carried out that request: the role is below
-    its quota, or the association does not exist.
+    If a proof already carries out the last request of the change, return its response. This happens if the role is below its
+    quota, or if the association does not exist.
     """
     if change.replaced is not None:
         _check_unchanged(api, change.replaced)
@@ -286,14 +295,14 @@ def put_back(api: Api, change: Change, call: Call, error: AwsError, wait_policy:
     association = association_key(change.target) is not None
     refusal: AwsError | None = None
     try:
-        # If the last request may have taken effect, the resource that this request created would prevent the creation of the
-        # former resource.
+        # If the outcome of the last request is unknown, "already exists" is not a reason to retry: the last request may have
+        # created the new resource, which blocks the former one.
         send(api, call, wait_policy, False, not error.outcome_unknown)
     except AwsError as refused:
         refusal = refused
     note = _association_result(change, refusal) if association else _attachment_result(change, refusal)
     ended = error.amended(sentence(error.text), error.outcome_unknown)
-    # The association has a new ID.
+    # An association that was created again has a new ID, so the change is never undone completely.
     partly = association or refusal is not None
     return request_failure(ended, change.workloads, change.target, change.action, suffix=note, partly=partly)
 
@@ -317,8 +326,8 @@ def _association_result(change: Change, refusal: AwsError | None) -> str:
     )
 
 
-# A 404 means that the resource to delete does not exist. For other removals, a 404 means that the resource that contains it does
-# not exist.
+# For these requests, a 404 means that the resource to delete does not exist. For other removals, it means that the resource
+# that contains it does not exist.
 _REMOVALS = frozenset(
     ("DeletePodIdentityAssociation", "DeletePolicy", "DeletePolicyVersion", "DeleteRole", "DetachRolePolicy")
 )
@@ -351,7 +360,7 @@ def apply_plan(
         progress.expect(resource, number)
     failed = {target: failure for target, failure in (permanent or {}).items() if target in planned}
     for stage in sorted({change.stage for change in plan.changes}):
-        # IAM refuses two changes of one role at the same time.
+        # IAM refuses concurrent changes of one role, so these changes are in one group and follow each other.
         groups: dict[tuple[str, str], list[Change]] = {}
         for change in plan.changes:
             if change.stage == stage:
@@ -391,7 +400,7 @@ def _make_all(
 ) -> list[Done | Refusal]:
     results: list[Done | Refusal] = []
     failures = dict(failed)
-    # One check of its use serves all changes of one role.
+    # The group has the changes of one role, so one check that the role is unused serves all of them.
     used: AwsError | None = None
     looked = use_check is None
     # After one refused replacement, leave the other policies of the role attached.
@@ -457,8 +466,8 @@ def _send_all(
         journal.answer(change, final)
         last = granted if "association" in granted else {}
     for call in calls:
-        # A resource that was just deleted may still block its replacement, and the workload has no role until then. So wait for
-        # every error that may be temporary.
+        # A resource that was just deleted may still block its replacement. The workload has no role until the replacement
+        # exists, so retry after every error that may be temporary.
         replaces = change.action == "replace" and bool(made)
         try:
             if call.operation == OPERATION:
@@ -466,13 +475,13 @@ def _send_all(
             else:
                 answer = send(api, call, wait_policy, change.awaits, replaces)
         except AwsError as error:
-            # The resource is deleted or may be: the creation of the replacement shows whether it is.
-            perhaps = error.outcome_unknown and change.action == "replace"
-            # After the last request, only another observation can confirm the deletion.
-            doubtful = call is change.calls[-1] and not error.outcome_unknown
-            if call.operation in _REMOVALS and (error.missing or perhaps) and not doubtful:
+            # If the response to the deletion was lost, the creation of the replacement shows whether the resource is deleted.
+            may_be_deleted = error.outcome_unknown and change.action == "replace"
+            # If the last request gets a 404, only another observation can confirm that the resource is deleted.
+            unconfirmed = call is change.calls[-1] and not error.outcome_unknown
+            if call.operation in _REMOVALS and (error.missing or may_be_deleted) and not unconfirmed:
                 if error.outcome_unknown:
-                    # An earlier attempt removed it.
+                    # A request whose response was lost counts as carried out.
                     made.append(call)
                 continue
             if change.put_back is not None and call is change.calls[-1] and made:
@@ -496,7 +505,7 @@ def _failure(change: Change, made: Sequence[Call], error: AwsError) -> Failure:
 
 
 def _skipped(change: Change, reason: Failure) -> Failure:
-    # A leftover does not fail a workload that is complete.
+    # A skipped removal does not fail its own workloads: they have all permissions that they need.
     workloads = reason.workloads if change.takes else change.workloads
     note = " Until the run succeeds, the resource is kept." if change.takes else ""
     return Failure(

@@ -65,7 +65,8 @@ class AssociationInput:
 class Result:
     """The outcome for one association. ``change`` is None if the association already had its desired state.
 
-    ``warnings`` are about interruptions: a replaced association, or a role that requires session tags.
+    ``warnings`` are about Pods that may lose their credentials: the association is replaced, or the role requires session
+    tags, which the association disables.
     """
 
     change: Change | None
@@ -101,9 +102,9 @@ def converge(
     cluster = find_cluster(api, request.key.cluster, region, state, request.account_id)
     _validate_role(request, cluster)
     result = _converge(api, cluster, request, check_mode, wait_policy, journal)
-    stake = replacement_finding(result.change) if result.change else None
+    finding = replacement_finding(result.change) if result.change else None
     warnings = (
-        f"{stake.message} {stake.remedy}" if stake else "",
+        f"{finding.message} {finding.remedy}" if finding else "",
         _session_tags_warning(api, cluster, request),
     )
     return replace(result, warnings=tuple(filter(None, warnings)))
@@ -233,16 +234,16 @@ def _removal(request: AssociationInput, association: ObservedAssociation | None)
 def _convergence(
     request: AssociationInput, association: ObservedAssociation | None
 ) -> Change | Failure | None:
-    tags_given = request.spec.tags
+    tags = request.spec.tags
     return plan_association(
         DesiredAssociation(
             key=request.key,
             role_arn=request.role_arn,
             spec=request.spec,
-            tags=with_owner(tags_given) if association is None else tags_given,
+            tags=with_owner(tags) if association is None else tags,
             purge_tags=request.has_tags and request.purge_tags,
             force=request.force,
-            # The user named the association.
+            # The user names the association explicitly, so the module may change an association that it did not create.
             adopt=True,
         ),
         association,
@@ -273,7 +274,8 @@ def _apply(
 
 
 def _session_tags_warning(api: Api, cluster: Cluster, request: AssociationInput) -> str:
-    """Return a warning if the role requires session tags, which this association turns off.
+    """Return a warning if the role requires session tags, which this association disables.
+
     Return "" for any other role, and for a role that cannot be read.
     """
     if request.absent or request.spec.disable_session_tags is not True:
@@ -317,7 +319,7 @@ def _read_back(api: Api, cluster: Cluster, change: Change, wait_policy: WaitPoli
     """Return the association once reads show the change, so that later tasks of a play read the changed state, too."""
     (key,) = change.workloads
     try:
-        association, seen = _settled(api, cluster, key, (change,), wait_policy)
+        association, is_visible = _settled(api, cluster, key, (change,), wait_policy)
     except AwsError as error:
         failure = request_failure(error, (key,), association_target(key), "read")
         message = (
@@ -325,7 +327,7 @@ def _read_back(api: Api, cluster: Cluster, change: Change, wait_policy: WaitPoli
             f"{sentence(str(error))} {error.remedy}"
         )
         raise AssociationError(message, failure, changed=True) from error
-    if not seen:
+    if not is_visible:
         raise _not_yet_visible(cluster, change, wait_policy.timeout)
     return association_row(association) if association else None
 

@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The AWS part of a run for one cluster, a change or a verification, from parameters to a result.
+"""Run the AWS part for one cluster, from the parameters to the result: change its workloads, or verify them.
 
-The modules and the role call the same functions.
+The modules and the role pod_identity call the same functions.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class AwsJob:
     """The parameters of a run, and its connection to AWS.
 
     :arg params: options of the module, by name, as its argument spec returns them.
-    :arg connect: returns a client for a number of threads, with an assumed role if there is one. Raises AwsError, and
-        InputError for conflicting credentials.
+    :arg connect: a function that returns a client for a number of threads, with the assumed role if one is configured. It
+        raises AwsError, and InputError for conflicting credentials.
     :arg region: the region of the credentials; "" without one.
     :arg traces: whether the result of an unexpected error has its traceback.
     :arg prefix: the prefix of the caller's options, for messages.
@@ -75,7 +75,7 @@ class AwsJob:
         return self.connect(self.params["concurrency"], read_assume_role(self.params, self.prefix))
 
     def guarded(self, work: Callable[[], ModuleResult]) -> ModuleResult:
-        """Return the result of ``work``, or the failure before any change."""
+        """Return the result of ``work``, or a failed result if ``work`` raises InputError or AwsError."""
         try:
             return named_result(work(), self.prefix)
         except InputError as error:
@@ -91,14 +91,14 @@ class Module(ClientModule, Protocol):
     traces: bool
 
     def exit_json(self, **result: Any) -> None:
-        """End the module."""
+        """End the module with a result."""
 
     def fail_json(self, **result: Any) -> None:
         """End the module with a failure."""
 
 
 def module_job(module: Module) -> AwsJob:
-    """Return the job of a module with options of ``change_spec`` or ``verify_spec``."""
+    """Return the job of a module whose argument spec is from ``change_spec`` or ``verify_spec``."""
     return AwsJob(
         module.params,
         partial(api_for, module),
@@ -214,9 +214,11 @@ def verify_cluster(
     server: ApiServer | None = None,
     opening: Opening | None = None,
 ) -> ModuleResult:
-    """Verify workloads of a cluster, without input all of its associations, and return the result of the module
-    eks_pod_identity_info. Raises InputError and AwsError.
+    """Verify the workloads of a cluster, and return the result of the module eks_pod_identity_info.
 
+    Raises InputError and AwsError.
+
+    :arg parsed: the workloads, or None to verify all associations of the cluster.
     :arg opening: returns the result of ``open_cluster``, if the caller has started it.
     """
     params = job.params

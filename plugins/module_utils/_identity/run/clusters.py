@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Run for several clusters of one account at once, with a result for each cluster."""
+"""Run the AWS part for several clusters of one account together, with a result for each cluster."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ from .result import (
     verified_result,
 )
 
-# The error code of a cluster whose input cannot be used, and the error code of a cluster that the run does not know.
+# The error codes of two kinds of skipped clusters: REFUSED if the input of the cluster is invalid, STOPPED if the cluster failed
+# before this run, so that its workloads are unknown.
 REFUSED = "InvalidInput"
 STOPPED = "ClusterStopped"
 
@@ -80,7 +81,10 @@ class Fleet:
         return self.clusters.account
 
     def find_doubts(self, cluster: str, verified: bool) -> list[Finding]:
-        """Return the finding about the Kubernetes API of a cluster. ``verified``: a verification reports it as an open check."""
+        """Return the finding about the Kubernetes API of a cluster, if there is one.
+
+        :arg verified: the run has a verification. The message then also names the checks that are unknown for this reason.
+        """
         doubt = self.doubts.get(cluster)
         if doubt is None:
             return []
@@ -153,7 +157,7 @@ def _refusal(
     doubt: Finding | None,
     quota: Callable[[], int | None],
 ) -> AwsError | None:
-    """Return the error for which a cluster is skipped although it can be read."""
+    """Return the reason to skip a cluster that can be read: its Kubernetes API or its input. Return None to include it."""
     if doubt is not None and member.server is not None and member.server.required:
         return AwsError("", doubt.code.value, doubt.message, ErrorKind.OTHER, as_refusal(doubt).remedy)
     desired = Desired(member.workloads, options)
@@ -292,7 +296,7 @@ def kept_for_stopped(run: Run) -> list[str]:
 
 
 def _unassigned_skips(run: Run) -> list[Failure]:
-    """Return the skipped changes that no workload of the run waits for."""
+    """Return the failures of skipped changes that concern no workload of the run."""
     return [
         failure for failure in run.failures if failure.error_code == Code.SKIPPED and not failure.workloads
     ]
@@ -384,7 +388,7 @@ def verify_clusters(job: AwsJob, inputs: Sequence[ClusterInput]) -> ModuleResult
     with Guard(params["deadline"] or None) as guard:
         api = job.open()
         members = run_members(inputs, job.region)
-        # A verification has no state "absent", and does not require the Kubernetes API of the cluster.
+        # A verification always has the state "present", and skips no cluster because of its Kubernetes API.
         options = Options(trust_scope=params["trust_scope"], owner=_owner(inputs))
         fleet = assemble(api, members, options, "present", width, False)
         observer = Observer(api, fleet.clusters, width, job.progress, "verify", fleet.left_out)

@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Eventual consistency: how long a run waits, whether AWS shows a write, whether EKS will accept a role soon.
+"""Handle the eventual consistency of AWS: wait until reads show the changes of a run, and until EKS accepts a new role.
 
-A resource type decides whether an observed resource shows a change (``model/resource_types.py``). ``read/reader.py`` has the
+The classes in ``model/resource_types.py`` decide whether an observed resource shows a change. ``read/reader.py`` has the
 rule for single reads: if one response shows a resource and another does not, the resource is read again.
 """
 
@@ -52,9 +52,10 @@ _BUILDING = frozenset(("AttachRolePolicy", "CreateRole", "PutRolePermissionsBoun
 
 @dataclass(frozen=True, slots=True)
 class WaitPolicy:
-    """The timeout and the pauses, in seconds, of everything that waits for AWS.
+    """The timeout and the pauses, in seconds, of each wait for AWS.
 
-    ``now``, ``sleep`` and ``chance`` (0 to 1) are parameters, so that tests do not wait.
+    ``chance`` returns a random number between 0 and 1. ``now``, ``sleep`` and ``chance`` are fields, so that tests can
+    replace them and do not wait.
     """
 
     timeout: float
@@ -65,7 +66,7 @@ class WaitPolicy:
     chance: Callable[[], float] = random.random
 
     def attempts(self) -> Iterator[None]:
-        """Yield at once, then after increasing pauses until the timeout is over."""
+        """Yield once for each attempt: the first time at once, then after increasing pauses until the timeout is over."""
         deadline = self.now() + self.timeout
         pause = self.first_pause
         yield
@@ -117,8 +118,9 @@ def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool
 
 
 def unchanged_resources(run: Run) -> list[Change]:
-    """Return the unchanged resources of a run in the form of creations: a later observation that lacks any such resource is
-    stale.
+    """Return a change of action "create" for each resource that the run has observed and not changed.
+
+    A later observation that lacks such a resource is stale.
     """
     account, removed = run.observed.account, {observed_target(done.change.target) for done in run.done}
     users: dict[Target, list[WorkloadKey]] = {}
@@ -159,8 +161,9 @@ def _is_unseen(change: Change, observed: Observed) -> bool:
 
 
 def merge(earlier: Observed, later: Observed, changes: Iterable[Change]) -> Observed:
-    """Return the later observation, plus the changes that only the earlier observation shows: the replicas of AWS behind the
-    two may differ.
+    """Return the later observation. For a change that only the earlier observation shows, take the resource from that one.
+
+    The two observations may be from different replicas of AWS.
     """
     draft, made = ObservedDraft(later), tuple(changes)
     for change in unseen(made, later):
@@ -173,7 +176,7 @@ def merge(earlier: Observed, later: Observed, changes: Iterable[Change]) -> Obse
 
 
 def overlay(observed: Observed, part: Observed, keys: Collection[WorkloadKey]) -> Observed:
-    """Replace the resources of some workloads by a later observation."""
+    """Return ``observed`` with the resources of the workloads ``keys`` from the later observation ``part``."""
     associations = {key: value for key, value in observed.associations.items() if key not in keys}
     associations |= {key: value for key, value in part.associations.items() if key in keys}
     again = {role_target(name) for name in part.roles} | {policy_target(arn) for arn in part.policies}
@@ -192,7 +195,7 @@ def overlay(observed: Observed, part: Observed, keys: Collection[WorkloadKey]) -
 
 
 def without_unseen(observed: Observed, changes: Iterable[Change], waited: float) -> Observed:
-    """Return an observation without the resources that do not show their changes yet. Such resources count as not read."""
+    """Return an observation without the resources that do not show these changes yet. Each of them counts as a failed read."""
     draft = ObservedDraft(observed)
     failures = {failure.target: failure for failure in observed.failures}
     for change in changes:
@@ -231,8 +234,8 @@ def not_yet_visible(observed: Observed, changes: Iterable[Change]) -> list[Findi
 def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime | None = None) -> bool:
     """Return whether EKS may accept a role soon: the role exists in IAM, is new, and has a usable trust policy.
 
-    Return False for a role that is older than a few minutes or does not exist; True without iam:GetRole, or if the response
-    has no time.
+    Return False for a role that is older than a few minutes or does not exist. Return True if the caller is not allowed to
+    perform iam:GetRole, or if the age of the role is unknown.
     """
     parts = parse_role_arn(role_arn)
     if parts is None:
@@ -252,7 +255,9 @@ def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime |
 class UseCheck:
     """A check, right before a deletion, that the role is unused.
 
-    ``observed`` is the observation behind the plan, ``journal`` has the later changes of the run.
+    ``observed`` is the observation behind the plan, ``journal`` has the later changes of the run. ``look`` sets the other
+    fields: ``users`` has one user of each role, by ARN in lower case; ``keys`` has the workloads with an association;
+    ``failure`` is the error if the associations could not be read.
     """
 
     reader: Reader
@@ -265,8 +270,8 @@ class UseCheck:
     def look(self, changes: list[Change]) -> None:
         """List the associations again.
 
-        Describe each association only if a trust policy allows more than single workloads: otherwise a new user needs a
-        change of the trust policy first.
+        Describe each association again only if a role to delete allows more than single service accounts in its trust policy.
+        Any other role gets a new user only after a change of its trust policy, which ``refusal`` detects.
         """
         unchanged = self.observed.associations
         if any(change.requires_unused and self._is_open(change) for change in changes):
@@ -283,9 +288,9 @@ class UseCheck:
         self.keys = frozenset(association.key for association in associations)
 
     def _removed(self) -> set[object]:
-        """Return the IDs of the associations that the run has deleted or will delete: a role that they name may be unused.
+        """Return the IDs of the associations that the run has deleted or will delete, which do not count as users of a role.
 
-        A stale list may still contain an association after its deletion.
+        The list of a stale replica may still contain a deleted association.
         """
         changes = (*(done.change for done in self.journal.done), *self.journal.plan.changes)
         return {
@@ -295,7 +300,10 @@ class UseCheck:
         }
 
     def refusal(self, change: Change) -> AwsError | None:
-        """Return the reason why the role of a change may be in use, so that the change must be planned again; or None."""
+        """Return an error if the change must not be sent, because its role may be in use or a workload has got an association.
+
+        Return None if the change can be sent. After an error, the change must be planned again.
+        """
         if self.failure is not None:
             return self.failure
         appeared = sorted(change.unassociated & self.keys)
@@ -320,6 +328,7 @@ class UseCheck:
         return _in_use(change, f"the trust policy of role {planned.arn} has changed since it was read.")
 
     def _is_open(self, change: Change) -> bool:
+        """Return whether the trust policy of the role may allow more than single service accounts."""
         role = self.observed.roles.get(change.target.name.lower())
         grants, _others = read_grants(role.trust if role is not None else {})
         return not grants or not all(grant.service_account for grant in grants)

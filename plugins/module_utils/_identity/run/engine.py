@@ -59,9 +59,10 @@ PASSED_THROUGH: tuple[type[Exception], ...] = (InputError, AwsError)
 
 @dataclass(slots=True)
 class Guard:
-    """A context that ends a run at its deadline, on an interrupt or an unexpected error, and then has the ``cause`` of that end.
+    """A context manager that ends a run at its deadline, on an interrupt, or on an unexpected error.
 
-    Errors in ``passed_through`` are not caught, because modules report them.
+    ``cause`` is then the reason for the end, and ``trace`` the traceback of an unexpected error. Errors in
+    ``passed_through`` are not caught, because modules report them.
     """
 
     deadline: float | None = None
@@ -155,7 +156,7 @@ class Engine:
         just_read: Associations | None = None,
         unlisted: bool = False,
     ) -> Observed:
-        """Read the present state. Associations in ``just_read`` are only listed again."""
+        """Read the present state. Associations in ``just_read`` are listed again, but described only if their ID has changed."""
         return self.observer().observe(desired, removal, unchanged=just_read, unlisted=unlisted)
 
     def observe_after(self, run: Run, again: Collection[WorkloadKey] = ()) -> Observed:
@@ -183,9 +184,10 @@ class Engine:
     def _settled(
         self, desired: Desired, look: Callable[[Desired], Observed], perhaps: Sequence[Change] = ()
     ) -> Observed:
-        """Observe until the changes of this run are visible or the timeout is over; then count the resources whose changes are
-        not visible as not read. ``perhaps`` are changes that may not be complete: the run waits for them, too, but it is no
-        failure if they remain invisible.
+        """Observe until the changes of this run are visible, or the timeout is over.
+
+        A resource whose change is still not visible counts as a failed read. ``perhaps`` has changes that may not be
+        complete. The run waits for these changes, too, but does not fail if they remain invisible.
         """
         made = [done.change for done in self.journal.done]
         awaited = (*made, *perhaps)
@@ -208,10 +210,10 @@ class Engine:
         return without_unseen(observed, behind, self.wait_policy.timeout)
 
     def plan(self, desired: Desired, observed: Observed) -> tuple[Plan, Observed]:
-        """Plan, and read the further state that this plan needs. Return the plan, with the extended observation.
+        """Make a plan, and read the further state that it needs. Return the final plan and the extended observation.
 
-        The further state is the associations of workloads outside the run, if a role loses a permission, and the account's
-        quota of policies for a role, if a role exceeds the default quota.
+        If a role loses a permission, the further state is the associations of workloads outside the run. If a role exceeds the
+        default quota of policies, it is the account's quota.
         """
         plan = make_plan(desired, observed)
         while plan.unread - observed.outside.reaches:
@@ -286,7 +288,7 @@ class Engine:
         :arg surroundings: the first observation of the run.
         """
         if state == "absent":
-            # The run for an add-on has read the associations of the add-on itself.
+            # The associations of add-ons are left out, because the runs for the add-ons have read them.
             own = tuple(workload for workload in desired.workloads if not workload.addon)
             return (*plan.findings, *find_possibly_unseen(replace(desired, workloads=own), surroundings))
         unlisted = find_unlisted(desired, surroundings)
@@ -310,7 +312,7 @@ class Engine:
         """Return the targets of refused changes that another round may complete. Repeat lost changes of trust policies."""
         targets = self._unsettled(desired, outcome)
         if hold_trust(self.api, (done.change for done in outcome.done), self.wait_policy):
-            # The workload could not use the role until the grant was restored.
+            # EKS refused these changes while grants were missing from the trust policies.
             targets |= {refusal.change.target for refusal in outcome.refusals if refusal.role_not_usable}
         if first:
             # Another process deleted or attached a resource after the read, or the resource is not yet in all replicas of IAM:
@@ -379,5 +381,5 @@ class Engine:
 
 
 def _awaiting(plan: Plan) -> Plan:
-    """Return the plan with changes that wait for new resources, which may not be in all replicas of IAM yet."""
+    """Return the plan with every change marked to wait for new resources, which may not be in all replicas of IAM yet."""
     return replace(plan, changes=tuple(replace(change, awaits=True) for change in plan.changes))

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Export all associations of a cluster, managed or not, as a list of workloads, and plan that list."""
+"""Export the associations of a cluster, managed or not, as a list of workloads, and plan the changes for this list."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ _DEFAULT_DURATION = 3600
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """The associations of a cluster with their roles and inline policies, by lower-case name, and managed policies, by ARN.
+    """The associations of a cluster, with their roles and policies.
 
-    ``inline`` are the names of inline policies, which a list of workloads cannot have. ``policies`` are customer managed
-    policies with their default document.
+    ``roles`` and ``inline`` are by role name in lower case. ``inline`` has the names of inline policies, which a list of
+    workloads cannot contain. ``policies``, by ARN, has each customer managed policy with its default document.
     """
 
     cluster: Cluster
@@ -71,14 +71,14 @@ def read_estate(
     account = cluster.account
     arns = {association.role_arn for association in associations.values()}
     specs = {parts.name.lower(): RoleSpec(parts.name, arn) for arn in arns if (parts := parse_role_arn(arn))}
-    found = map_concurrently(partial(_read_role, api, account), specs.values(), width)
-    roles = dict(zip(specs, (role for role, _inline in found), strict=True))
-    inline = {name: names for name, (_role, names) in zip(specs, found, strict=True) if names}
+    results = map_concurrently(partial(_read_role, api, account), specs.values(), width)
+    roles = dict(zip(specs, (role for role, _inline in results), strict=True))
+    inline = {name: names for name, (_role, names) in zip(specs, results, strict=True) if names}
     attached = sorted(
         {arn for role in roles.values() if role for arn in role.attached if not is_aws_managed(arn)}
     )
-    read = map_concurrently(partial(_read_policy, api, account), attached, width)
-    policies = {arn: found for arn, found in zip(attached, read, strict=True) if found is not None}
+    policy_reads = map_concurrently(partial(_read_policy, api, account), attached, width)
+    policies = {arn: policy for arn, policy in zip(attached, policy_reads, strict=True) if policy is not None}
     return Estate(cluster, associations, roles, inline, policies)
 
 
@@ -101,7 +101,9 @@ def export_workloads(estate: Estate) -> list[_Row]:
     out, and so are the tags that this collection sets.
     """
     clusters = group_clusters(estate.cluster)
-    exported = {key: found for key, found in estate.associations.items() if not found.owner_arn}
+    exported = {
+        key: association for key, association in estate.associations.items() if not association.owner_arn
+    }
     users: dict[str, list[Workload]] = {}
     for key, association in sorted(exported.items()):
         users.setdefault(_role_name(association).lower(), []).append(_user(key, association))
@@ -165,8 +167,8 @@ def _trust_row(
     """Return the entry for the trust policy of a role: the trust scope with the same meaning as the present policy, otherwise
     the whole policy.
 
-    The default scope needs no entry. A run keeps a Deny, and statements for other principals, although a list with a scope does
-    not have them, so such a policy is exported whole: a new role from the list would lack them.
+    The default scope needs no entry. A policy with a Deny, or with statements for other principals, is exported whole: a trust
+    scope does not include such statements, so a new role that is created from the list would lack them.
     """
     spec = RoleSpec(role.name)
     scopes = () if foreign_statements(role.trust) else (None, *TRUST_SCOPES)
@@ -217,10 +219,10 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
         cluster = find_cluster(api, name, job.region, account_id=parse_account_id(params))
         clusters = group_clusters(cluster)
         observer = Observer(api, clusters, width, job.progress, "read")
-        found = observer.all_associations()
-        _check_namespaces(chosen, found, cluster)
+        present = observer.all_associations()
+        _check_namespaces(chosen, present, cluster)
         associations = {
-            key: association for key, association in found.items() if not chosen or key.namespace in chosen
+            key: association for key, association in present.items() if not chosen or key.namespace in chosen
         }
         estate = read_estate(api, cluster, associations, width)
         rows = export_workloads(estate)

@@ -15,14 +15,14 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from ..._aws.client import Api
 from ..._aws.interrupt import raise_if_interrupted
 from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
-from ..._policy.language.document import to_json
+from ..._policy.language.document import document_statements, to_json
 from ..._policy.trust.federation import Issuer, ServiceAccountName, with_federation, without_federation
 from ..._policy.trust.statements import TrustGrant, read_grants, with_grants
 from ..model.associations import ObservedAssociation
@@ -166,10 +166,25 @@ class _NotVisible(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class TrustChange:
-    """A change of a trust policy that was made, or in check mode would be made."""
+class TagWrite:
+    """A change of the tags with which a migration records the state before it, or in check mode a planned one."""
 
-    role_name: str
+    resource: Literal["role", "association"]
+    name: str
+
+    @property
+    def row(self) -> dict[str, object]:
+        """Return the change as a row of a result, without its values."""
+        return {"action": "update", "resource": self.resource, "name": self.name, "after": {"tags": {}}}
+
+
+@dataclass(frozen=True, slots=True)
+class TrustChange:
+    """A change of the trust policy of a role that was made, or in check mode would be made."""
+
+    resource: ClassVar[str] = "trust_policy"
+
+    name: str
     before: Document
     after: Document
 
@@ -177,19 +192,22 @@ class TrustChange:
     def row(self) -> dict[str, object]:
         """Return the change as a row of a result, without its values."""
         after = {"trust_policy": self.after}
-        return {"action": "update", "resource": "trust_policy", "name": self.role_name, "after": after}
+        return {"action": "update", "resource": self.resource, "name": self.name, "after": after}
 
     @property
     def diff(self) -> dict[str, str]:
         """Return the change in the form that Ansible prints with --diff."""
-        header = f"trust policy of role {self.role_name}"
+        header = f"trust policy of role {self.name}"
         before, after = (f"{json.dumps(document, indent=4)}\n" for document in (self.before, self.after))
         return {"before_header": header, "after_header": header, "before": before, "after": after}
 
 
+MigrationChange: TypeAlias = "TrustChange | TagWrite"
+
+
 @dataclass(frozen=True, slots=True)
 class TrustRun:
-    """The changes and failures of an edit of several roles."""
+    """The changes of trust policies and the failures of an edit of several roles."""
 
     changes: Sequence[TrustChange] = ()
     failures: Sequence[Failure] = ()
@@ -197,9 +215,11 @@ class TrustRun:
 
 @dataclass(frozen=True, slots=True)
 class TrustEditor:
-    """An editor of the trust policies of a cluster's account. It edits several roles concurrently.
+    """An editor of the trust policies of a cluster's account, and of the tags of a migration.
 
-    ``made`` gets each change of a trust policy at once, so that an interrupted edit can be reported.
+    It edits several roles concurrently.
+
+    ``made`` gets each change of a trust policy or of tags at once, so that an interrupted edit can be reported.
     """
 
     api: Api
@@ -208,7 +228,7 @@ class TrustEditor:
     width: int
     wait_policy: WaitPolicy
     check_mode: bool = False
-    made: list[TrustChange] = field(default_factory=list)
+    made: list[MigrationChange] = field(default_factory=list)
 
     def finish(self, migrants: Iterable[Migrant], accounts: Collection[ServiceAccountName]) -> TrustRun:
         """Remove the statements that allow only ``accounts`` with IRSA, and record them as tags of their roles.
@@ -227,6 +247,33 @@ class TrustEditor:
         wide = frozenset(migrant.role_arn for migrant in migrants if migrant.disable_session_tags)
         return self._edit(migrants, partial(self._with_record, wide=wide))
 
+    def record_annotations(
+        self, migrants: Iterable[Migrant], associations: Mapping[WorkloadKey, ObservedAssociation]
+    ) -> TrustRun:
+        """Record the annotations of service accounts as tags of their associations, where the record is missing."""
+
+        def record(migrant: Migrant) -> Failure | None:
+            association = associations[migrant.key]
+            tags = annotation_tags(migrant.annotations)
+            missing = {key: value for key, value in tags.items() if association.tags.get(key) != value}
+            if not missing:
+                return None
+            api = self.api.in_region(self.cluster.region)
+            try:
+                for call in (
+                    ()
+                    if self.check_mode
+                    else eks_tag_calls(association.association_arn, TagChange(missing, ()))
+                ):
+                    api.call(call.service, call.operation, call.parameters)
+            except AwsError as error:
+                return request_failure(error, (migrant.key,), association_target(migrant.key), "update")
+            self.made.append(TagWrite("association", str(migrant.key)))
+            return None
+
+        results = map_concurrently(record, list(migrants), self.width)
+        return TrustRun([], [failure for failure in results if failure is not None])
+
     def revoke_grants(self, migrants: Iterable[Migrant]) -> TrustRun:
         """Remove this record, and the statement for all clusters of the account if a migration has added it."""
         return self._edit(migrants, self._without_record)
@@ -235,8 +282,7 @@ class TrustEditor:
         trust, removed = without_federation(role.trust, self.issuer, accounts)
         if not removed:
             return None
-        statements = role.trust.get("Statement", [])
-        present = statements if isinstance(statements, list) else [statements]
+        present = document_statements(role.trust)
         # A run that ended between the two requests has recorded statements that are still present.
         earlier = [
             entry
@@ -317,13 +363,14 @@ class TrustEditor:
                     return change, None
                 role, edit = found
                 planned = TrustChange(name, change.before if change else role.trust, edit.trust)
-                if self.check_mode:
-                    return planned if planned.before != planned.after else None, None
                 if edit.trust != role.trust:
-                    self._send([edit.update(role)])
+                    if not self.check_mode:
+                        self._send([edit.update(role)])
                     change = planned
                     self.made.append(planned)
-                self._send(edit.then)
+                self._send_tags(role, edit.then)
+                if self.check_mode:
+                    return change, None
                 if self._shows(arn, make):
                     return change, None
         except _NotVisible:
@@ -370,10 +417,10 @@ class TrustEditor:
         sent: Sequence[Call] = ()
         for _attempt in self.wait_policy.attempts():
             found = self._look(arn, make)
-            if found is not None and found[1].first != sent and found[1].first and not self.check_mode:
+            if found is not None and found[1].first != sent and found[1].first:
                 sent = found[1].first
-                self._send(sent)
-                found = self._look(arn, make)
+                self._send_tags(found[0], sent)
+                found = found if self.check_mode else self._look(arn, make)
             if found is None or not found[1].first or self.check_mode:
                 return found
         raise _NotVisible
@@ -385,6 +432,12 @@ class TrustEditor:
         role = _read_trust(self.api, arn)
         edit = make(role) if role is not None else None
         return (role, edit) if role is not None and edit is not None else None
+
+    def _send_tags(self, role: ObservedRole, calls: Sequence[Call]) -> None:
+        for call in calls:
+            if not self.check_mode:
+                self._send([call])
+            self.made.append(TagWrite("role", role.name))
 
     def _send(self, calls: Iterable[Call]) -> None:
         for call in calls:
@@ -399,33 +452,6 @@ class TrustEditor:
             if role is not None and make(role) is None:
                 return True
         return False
-
-
-def record_annotations(
-    api: Api,
-    cluster: Cluster,
-    migrants: Iterable[Migrant],
-    associations: Mapping[WorkloadKey, ObservedAssociation],
-    width: int,
-) -> list[Failure]:
-    """Record the annotations of service accounts as tags of their associations, where the record is missing."""
-
-    def record(migrant: Migrant) -> Failure | None:
-        association = associations[migrant.key]
-        missing = {
-            key: value
-            for key, value in annotation_tags(migrant.annotations).items()
-            if association.tags.get(key) != value
-        }
-        try:
-            for call in eks_tag_calls(association.association_arn, TagChange(missing, ())) if missing else ():
-                api.in_region(cluster.region).call(call.service, call.operation, call.parameters)
-        except AwsError as error:
-            return request_failure(error, (migrant.key,), association_target(migrant.key), "update")
-        return None
-
-    results = map_concurrently(record, list(migrants), width)
-    return [failure for failure in results if failure is not None]
 
 
 def workload_rows(migrants: Iterable[Migrant]) -> list[dict[str, Any]]:

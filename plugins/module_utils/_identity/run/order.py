@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Execute an order for a run: apply or remove workloads, purge unlisted ones, and verify the result."""
+"""Execute the steps of a run: apply or remove workloads, purge unlisted ones, and verify the result."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from ..verify.trust import set_kept_remedies
 from .addons import (
     AddonRun,
     add_addons,
+    addon_runs,
     converge_addons,
     failures_by_workload,
     moved_associations,
     predicted_agents,
-    role_runs,
     with_addon_associations,
 )
 from .consistency import not_yet_visible
@@ -52,9 +52,9 @@ from .purge import run_with_purge
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The parts that a run must execute. ``purge`` is the scope of unlisted resources to remove; ``deadline`` is in seconds.
+    """The steps that a run must execute. ``purge`` is the scope of unlisted resources to delete; ``deadline`` is in seconds.
 
-    ``agents`` are the runs for the agent's add-on, one for each cluster.
+    ``agents`` has the runs for the add-on of the EKS Pod Identity Agent, one for each cluster.
     """
 
     state: State
@@ -77,7 +77,7 @@ class Performed:
 
 
 def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
-    """Execute an order. Raises InputError and AwsError, both before any change."""
+    """Execute the steps of an order. Raises InputError and AwsError, both before any change."""
     run: Run | None = None
     observed: Observed | None = None
     verified: Sequence[Verified] | None = None
@@ -86,7 +86,7 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
     try:
         with guard:
             run = _apply(engine, desired, order, addons)
-            # Without changes, the observation of the run serves for the verification.
+            # If the run has changed nothing, observe_after returns the observation of the run without another read.
             changed = [key for addon in addons if addon.made for key in addon.keys]
             observed = engine.observe_after(run, changed)
             if engine.restore_grants(run, observed):
@@ -112,7 +112,7 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
 
 
 def _late_error(error: AwsError | InputError) -> Cause:
-    """Return the cause of the end of a run whose add-ons have changed before the error."""
+    """Return the cause of the early end of a run: an error after the run had already changed a resource."""
     if isinstance(error, AwsError):
         return Cause(error.code, f"{error.operation}: {sentence(error.text)}", error.remedy)
     return Cause(Code.PURGE_WAITS, " ".join(error.problems), "Run again: completed changes are kept.")
@@ -122,13 +122,13 @@ def _apply(engine: Engine, desired: Desired, order: Order, addons: list[AddonRun
     """Apply or remove the workloads.
 
     The add-on of the EKS Pod Identity Agent is installed before the workloads, and removed after them. Other add-ons get their
-    roles after these exist, and lose them before they are removed.
+    roles after the roles were created, and lose them before the roles are deleted.
 
-    :arg addons: gets the runs for the add-ons of workloads.
+    :arg addons: a list to which the runs for the add-ons of workloads are appended.
     """
     check_mode, width = order.check_mode, engine.width
     runs_for = partial(
-        role_runs, engine.api, engine.clusters, state=order.state, wait_policy=engine.wait_policy
+        addon_runs, engine.api, engine.clusters, state=order.state, wait_policy=engine.wait_policy
     )
     if order.state == "present":
         converge_addons(order.agents, width)
@@ -166,7 +166,7 @@ def _apply_in_two_passes(
 ) -> Run:
     """Apply the workloads, then the add-ons, then the changes that need the add-ons: removals of permissions, and the purge.
 
-    :arg addons: gets the runs for the add-ons of workloads.
+    :arg addons: a list to which the runs for the add-ons of workloads are appended.
     :arg moves: the associations that the add-ons will move to other roles.
     """
     first = desired
@@ -219,7 +219,7 @@ def _without(workloads: Iterable[Workload], failures: Iterable[Failure]) -> list
 
 
 def _refusals(engine: Engine, desired: Desired, checks: Iterable[AddonRun]) -> tuple[Failure, ...]:
-    """Return a failure for each add-on whose change would break running Pods, or take its role from another owner.
+    """Return a failure for each add-on whose change would break running Pods, or would replace a role of another owner.
 
     :arg checks: runs in check mode, each for one workload.
     """
@@ -250,8 +250,8 @@ def _refusals(engine: Engine, desired: Desired, checks: Iterable[AddonRun]) -> t
             return None
         return owned_by_another(target, tags, options.owner, (key,), change.action)
 
-    found = map_concurrently(find, list(checks), engine.width)
-    return tuple(failure for failure in found if failure is not None)
+    failures = map_concurrently(find, list(checks), engine.width)
+    return tuple(failure for failure in failures if failure is not None)
 
 
 def _verify(
@@ -282,7 +282,7 @@ def verify_workloads(
 ) -> tuple[Sequence[Verified], Observed]:
     """Read and verify workloads without a run. Return the verification, and the verified state.
 
-    :arg present: associations that are not read again.
+    :arg present: associations that were already read.
     """
     observed = observer.observe(desired, planning=False, present=present, unlisted=True)
     proof = read_for_verification(observer.api, desired, observed, observer.width)

@@ -4,8 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The outcome of a run: completed and refused changes, the rounds of attempts, and the journal, from which an interrupted run
-is reported.
+"""The outcome of a run: completed and refused changes, the attempts of all rounds, and the journal.
+
+The journal is the source for the report of an interrupted run.
 """
 
 from __future__ import annotations
@@ -57,8 +58,10 @@ class Refusal:
 
     @property
     def perhaps_made(self) -> bool:
-        """Return whether the change may be complete although reads do not show it yet: AWS reports that the resource to create
-        exists already or that the resource to delete does not exist, or the response was lost.
+        """Return whether the change may be complete although reads do not show it yet.
+
+        This is so if the resource to create already exists, if the resource to delete does not exist, or if the response was
+        lost.
         """
         if self.error is None:
             return False
@@ -108,7 +111,7 @@ class Outcome:
 
     @property
     def conflict(self) -> bool:
-        """Return whether another process changed any resource meanwhile, so that the run has to read the state again."""
+        """Return whether another process changed a resource in the meantime, so that the run must read the state again."""
         refusals = self.refusals
         return any(refusal.conflict for refusal in refusals) and not any(
             refusal.half_replaced for refusal in refusals
@@ -136,7 +139,7 @@ class Run:
 
 @dataclass(slots=True)
 class Attempts:
-    """The attempts of a run.
+    """The results of a run's attempts, over all rounds.
 
     ``done`` has the completed changes; ``permanent``, by target, the failures that are not tried again; ``pending``, by target,
     the refusals that no later observation has explained.
@@ -150,8 +153,8 @@ class Attempts:
     def perhaps_made(self) -> list[Change]:
         """Return the refused changes that reads may show later.
 
-        Return each change only once, so that the run waits once; but return a change that must not be repeated after each of
-        its refusals.
+        Most changes are returned only once, so that the run waits for them once. The exception is a change whose repetition
+        would create a second resource: it is returned after each of its refusals.
         """
         refusals = {target: refusal for target, refusal in self.pending.items() if refusal.perhaps_made}
         new = [
@@ -243,7 +246,7 @@ class Cause:
 
 @dataclass(slots=True)
 class Journal:
-    """The responses of a run, written by its threads, so that an interrupted run can be reported.
+    """A record of the requests and changes that a run has completed, from which an interrupted run is reported.
 
     ``observed`` and ``plan`` are the latest observation and plan. ``late_writes`` has trust policies that were written so
     long after their read that another run may have changed the trust policy in between, with the time of the read.
@@ -277,8 +280,10 @@ class Journal:
             self._answered.setdefault(change.target, []).append(call)
 
     def note_late_write(self, target: Target, read_at: datetime) -> None:
-        """Record a late write of a trust policy, with the time of its first read: a statement of another run that this write
-        removed may be as old as that read.
+        """Record a late write of a trust policy, with the time of the read before it.
+
+        If there are several late writes, keep the time of the first read: a statement of another run that a write removed may
+        be as old as that read.
         """
         with self._lock:
             self.late_writes.setdefault(target, read_at)

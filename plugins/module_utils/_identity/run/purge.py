@@ -78,7 +78,7 @@ def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mo
 
 
 def _read_unlisted(engine: Engine, desired: Desired, scope: PurgeScope) -> _Purge:
-    """Read the account, find the unlisted workloads, and refuse a purge beyond its limit."""
+    """Read the account, and find the unlisted workloads. Raise InputError if the purge exceeds its limit."""
     (cluster,) = engine.clusters.members.values()
     desired = replace(desired, options=replace(desired.options, purge=True))
     account = PurgeAccount(engine.observer().all_associations(), *read_account(engine.api, engine.width))
@@ -114,7 +114,7 @@ def _findings(purge: _Purge, converge: Run) -> list[Finding]:
 
 
 def _remove(engine: Engine, unlisted: Desired, purge: _Purge, converge: Run, observed: Observed) -> Run:
-    """Remove unlisted workloads. In check mode, the start is ``observed`` with the predicted changes of ``converge``."""
+    """Remove unlisted workloads. In check mode, plan this for ``observed`` after the planned changes of ``converge``."""
     look = engine.observe(unlisted, removal=True)
     if converge.check_mode:
         look = predict(look, observed, converge.plan)
@@ -124,6 +124,7 @@ def _remove(engine: Engine, unlisted: Desired, purge: _Purge, converge: Run, obs
 
 def _converge_without_purged(engine: Engine, purge: _Purge, purged: Run) -> Run:
     """Apply the listed workloads again after a purge, to revoke access that only the purged workloads needed.
+
     The first apply kept grants in trust policies and attached policies of listed roles, because workloads outside the list
     still used them. The purge has removed these workloads.
     """
@@ -169,7 +170,7 @@ def _joined(first: Run, second: Run) -> Run:
 def _outside(engine: Engine, desired: Desired, account: PurgeAccount) -> OutsideAssociations:
     """Return the associations of workloads outside the run. The purge has read them already."""
     keys = {workload.key for workload in desired.workloads}
-    associations = {key: found for key, found in account.associations.items() if key not in keys}
+    associations = {key: value for key, value in account.associations.items() if key not in keys}
     return OutsideAssociations(frozenset(map(Reach, engine.clusters.members)), associations)
 
 

@@ -46,8 +46,8 @@ SHOWN_FAILURES = 10
 def build_result(run: Run, check_mode: bool, cluster: str = "") -> RunResult:
     """Return the result of a run, without ``failed`` and ``msg``, for all workloads or for one cluster.
 
-    With ``cluster``, only the workloads whose key has this cluster are in the result.
-    Resources that clusters share are in the result of each of these clusters.
+    :arg cluster: the cluster in workload keys, or "" for all workloads. A resource that several clusters share is in the
+        result of each of these clusters.
     """
     run = filter_run(run, cluster) if cluster else run
     changes = run.plan.changes if check_mode else tuple(done.change for done in run.done)
@@ -113,8 +113,10 @@ def filter_run(run: Run, cluster: str) -> Run:
 
 
 def change_row(change: Change, cluster: str = "") -> ChangeRow:
-    """Return the row of a change, for its first workload in ``cluster`` or, if ``cluster`` has no workload of the change,
-    for its first workload.
+    """Return the row of a change.
+
+    The row names the first workload of the change in ``cluster``. If the change concerns no workload in ``cluster``, the row
+    names the first workload of the change.
     """
     keys = sorted(change.workloads, key=lambda key: key.cluster != cluster) if cluster else change.workloads
     row: ChangeRow = {
@@ -183,7 +185,7 @@ def failure_message(run: Run, cluster: Cluster) -> str:
 
 
 def _by_cause(run: Run, failures: Sequence[Failure]) -> list[list[Failure]]:
-    """Group failures by cause: messages of AWS that differ only in the names of the resources."""
+    """Group failures by cause. Failures whose messages differ only in the names of resources have the same cause."""
     account = run.observed.account
     objects: dict[WorkloadKey, list[str]] = {}
     for workload in run.desired.workloads:
@@ -334,7 +336,7 @@ def _facts(account: Account, workload: Workload, association: ObservedAssociatio
 
 
 def _role_arn(account: Account, workload: Workload, association: ObservedAssociation | None) -> str:
-    """Return the ARN of the desired role; for a workload without a role, the role of its association."""
+    """Return the ARN of the desired role; for a workload without a role, the ARN of the role in its association."""
     if workload.role is not None:
         return account.role_arn(workload.role)
     return association.role_arn if association else ""

@@ -140,7 +140,7 @@ def verify(
 
     Workloads of clusters that could not be read are left out.
 
-    :arg reads: the data that only a verification reads, such as the documents of attached policies.
+    :arg reads: data that only a verification reads, such as the documents of attached policies.
     :arg lints: the findings about the input from ``lint_workloads``.
     """
     agents = {key: _check_agent(cluster, reads) for key, cluster in observed.clusters.members.items()}
@@ -148,15 +148,10 @@ def verify(
     extra = extra_permissions(desired, observed, reads)
     access_findings = find_unexpected_access(desired, observed)
     verified = []
-    clusters_reported: set[str] = set()
     for workload in desired.workloads:
         if workload.key not in observed.clusters:
             continue
         agent = agents[workload.key.cluster]
-        if workload.key.cluster in clusters_reported:
-            # A finding about the cluster is reported once, not for every workload.
-            agent = replace(agent, findings=())
-        clusters_reported.add(workload.key.cluster)
         trust = check_trust_policy(workload, observed, scopes)
         contents = check_contents(workload, observed, reads)
         permissions = check_permissions(workload, observed, reads) or check_grants(workload, observed, reads)
@@ -225,8 +220,8 @@ def _apply_age(check: Check, young: RecentChange, explained: bool) -> Check:
     """Return the check with status unknown if a stale read may be the only cause of its failure.
 
     :arg young: the recent change.
-    :arg explained: a stale read may be the cause of a finding of another check of the workload. A failed check without
-        findings is a consequence of another check, so its status becomes unknown, too.
+    :arg explained: a stale read may be the cause of an error of the workload. A failed check without findings is a consequence
+        of another check, so its status becomes unknown, too.
     """
     if check.name == _CLUSTER_CHECK:
         return check

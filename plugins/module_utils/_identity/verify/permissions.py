@@ -6,8 +6,8 @@
 
 """Check the permissions of a role. Pure.
 
-The checks find required permissions that are missing, a target role that cannot be assumed, policies that no workload lists,
-and policies that have no effect because a permissions boundary or session policy denies everything.
+The checks find missing required permissions, a target role that cannot be assumed, and policies that no workload lists. They also
+find policies that have no effect because a permissions boundary, a session policy or a Deny excludes everything.
 """
 
 from __future__ import annotations
@@ -118,11 +118,10 @@ def _mark_consequence(
     *,
     restricted: bool = True,
 ) -> Check:
-    """Move findings about missing permissions to ``follows`` if they are only consequences of other findings: applying the
-    workload would resolve them.
+    """Move findings about missing permissions to ``follows`` if applying the workload would resolve them.
 
-    A policy that the workload lists by ARN and that is not attached has unknown contents. The function assumes that such a
-    policy gives the missing permissions.
+    Such findings are only consequences of other findings. A policy that the workload lists by ARN and that is not attached has
+    unknown contents. This function assumes that such a policy gives the missing permissions.
 
     :arg is_allowed: returns whether policies allow the permissions.
     :arg restricted: the session policy of the association applies to these permissions. With a target role, it applies only
@@ -162,8 +161,8 @@ def _judge_verdict(
 ) -> Check:
     """Return the check of one permission.
 
-    :arg allowed_without: the policies of the role allow the permission if permissions boundary and session policy are
-        ignored.
+    :arg allowed_without: whether the policies of the role allow the permission if the permissions boundary and the session
+        policy are ignored.
     """
     permission = f"{verdict.required.action} on {verdict.required.resource}"
     if verdict.decision == ALLOWED:
@@ -450,7 +449,7 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
 
 
 def add_checks(check: Check, extra: list[Check]) -> Check:
-    """Return one check with the findings of all these checks; its status is the worst status of these checks."""
+    """Return ``check`` with the findings of the checks in ``extra``. Its status becomes the worst status of all of them."""
     return join_checks(check.name, [check, *extra]) if extra else check
 
 
@@ -481,7 +480,7 @@ def _only_denies(document: Mapping[str, object] | Failure | None) -> bool:
 
 
 def _administers(role: ObservedRole, document: Mapping[str, object] | Failure | None) -> bool:
-    """Return whether the policy allows the role to give itself any permission, in every request."""
+    """Return whether the policy allows the role, without conditions, to give itself any permission."""
     if document is None or isinstance(document, Failure):
         return False
     try:

@@ -78,7 +78,7 @@ _KEPT_REMEDY = (
     "Resolve the finding TRUST_KEPT_FOR_OTHERS of the role first: until then, applying the workload does not narrow "
     "it."
 )
-# The number of callers in check_width, beginning with the first, that a trust scope must not allow.
+# The number of ``strangers`` in check_width, from the first, that must not be allowed, by trust scope.
 _EXCLUDED_KINDS = {"workload": 3, "namespace": 2, "cluster": 1, "account": 0, "none": 0}
 
 
@@ -263,7 +263,7 @@ def tags_disabled(workload: Workload, observed: Observed) -> bool:
 def find_observed_role(
     workload: Workload, observed: Observed, check: str
 ) -> tuple[ObservedRole | None, Check]:
-    """Return the role of a workload and a passed check. If there is no role, return None and the result of the check.
+    """Return the role of a workload and a passed check. If the role cannot be used, return None and the result of the check.
 
     :arg check: the name of the check that needs the role. Only the check of the trust policy reports a missing role, so that
         it is reported once.

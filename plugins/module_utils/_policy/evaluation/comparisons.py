@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The comparisons of one evaluation: of condition keys and resources with values that contain policy variables.
+"""The comparisons of condition keys and resources with the values of a policy that contain policy variables.
 
-Two terms of this file: a value is "open" when it contains a policy variable such as ``${aws:username}``. The "window" of a
-variable is the set of values for which a pattern such as ``home/${aws:username}/*`` matches a known text.
+Two terms of this file: a value is "open" if it contains a policy variable such as ``${aws:username}``. The "window" of a
+variable is the set of its values with which a pattern such as ``home/${aws:username}/*`` matches a known text.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ from ..language.resources import OpenResource
 from .keys import TAG_KEYS, TagLinks
 from .rules import Question, Request, Rule
 
-# A window with more values than this is a pattern instead of a list.
+# A window with more values than this is represented by a pattern instead of a list.
 _MAX_LISTED = 40
-# The maximum length of a text in which all positions of a variable are tried that a pattern has more than once.
+# If a pattern contains a variable more than once, its values are tried one by one. This is the maximum length of a text for that.
 _MAX_TRIED = 48
 
 
 def filled(tokens: tuple[Token, ...], names: frozenset[str], context: Context) -> list[Token] | None:
-    """Replace all variables except ``names`` by their values.
+    """Replace all variables except ``names`` with their values.
 
-    :returns: None when one of the replaced variables does not have a single known value.
+    :returns: None if one of the replaced variables does not have exactly one known value.
     """
     result: list[Token] = []
     for token in tokens:
@@ -72,11 +72,12 @@ def filled(tokens: tuple[Token, ...], names: frozenset[str], context: Context) -
 
 
 def window(tokens: list[Token], text: str, arn: bool, ignore_case: bool, budget: Budget) -> Language | None:
-    """Return the values of the variable in ``tokens`` for which they match a text.
+    """Return the values of the variable in ``tokens`` with which the tokens match a text.
 
-    :arg text: may have ``STAR`` and ``MARK`` for the wildcards of a request.
+    :arg tokens: a pattern with one variable, which may occur more than once.
+    :arg text: the text. ``STAR`` and ``MARK`` in it represent the wildcards of a request.
     :arg arn: whether the tokens are an ARN, in which a wildcard does not match a colon.
-    :returns: None when the pattern is too complex to determine the values, or when the budget is used up.
+    :returns: None if the pattern is too complex to determine the values, or if the budget is used up.
     """
     spots = [index for index, token in enumerate(tokens) if isinstance(token, Variable)]
     wild = any(isinstance(token, Wild) for token in tokens)
@@ -134,7 +135,7 @@ def _listed(words: list[str], ignore_case: bool) -> Language:
 
 
 def _covering(units: tuple[Unit, ...]) -> tuple[Unit, ...]:
-    """Prevent that ``?`` in a pattern matches ``STAR``, which represents any number of characters of a request."""
+    """Replace ``?`` with a unit that does not match ``STAR``, because ``STAR`` represents any number of characters."""
     return tuple(Unit(STAR, negated=True) if unit == ONE else unit for unit in units)
 
 
@@ -142,17 +143,17 @@ def _literals(tokens: list[Token]) -> list[Literal]:
     return [token for token in tokens if isinstance(token, str | Wild)]
 
 
-# The number of values of a condition that are tried in comparisons with its key.
+# The maximum number of condition values that are tried as the value of an unknown key in comparisons with open values.
 _MAX_WORDS = 8
-# The length in characters of a condition, above which the values of the condition are not tried.
+# The values of a condition with more characters than this are not tried.
 _MAX_LENGTH = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The values of a key to evaluate.
+    """The values of a key that must be evaluated.
 
-    If ``complete``, every other value of the key has the same outcome as one of these values.
+    If ``complete``, every other value of the key leads to the same outcome as one of these values.
     """
 
     states: tuple[KeyState | Part, ...]
@@ -161,7 +162,7 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class OpenCondition:
-    """A value with variables in a condition."""
+    """An open value, with the condition that compares its key with this value."""
 
     value: OpenValue
     test: Test
@@ -169,7 +170,7 @@ class OpenCondition:
 
 @dataclass(frozen=True, slots=True)
 class OpenTarget:
-    """A value with variables in Resource, and the request whose resource is compared with that value."""
+    """An open value of a Resource element, with the request whose resource is compared with this value."""
 
     value: OpenResource
     rule: Rule
@@ -178,9 +179,10 @@ class OpenTarget:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """The values of a key for which the comparison with an open value (``value``) holds, while the other keys are known.
+    """The values of a key (``language``) for which a comparison with an open value (``value``) holds.
 
-    If ``exact``, the comparison holds for these values only. Otherwise, the comparison may hold for further values.
+    All other keys in the comparison have known values. ``extract`` selects the part of the key's value that is compared. If
+    ``exact``, the comparison holds for no other values. Otherwise it may hold for other values.
     """
 
     value: object
@@ -204,7 +206,7 @@ class Comparisons:
     def __init__(
         self, questions: Sequence[Question], context: Context, links: TagLinks, memo: dict[object, Values]
     ) -> None:
-        # Two caches: the values in ``memo`` depend on the statements only; ``sorted_values`` also depends on other keys.
+        # Two caches: the values in ``memo`` depend on the statements only, the values in ``sorted_values`` also on other keys.
         self.memo = memo
         self.links = links
         self.sorted_values: dict[object, Values] = {}
@@ -225,19 +227,20 @@ class Comparisons:
                 self._open_by_root.setdefault(root, []).append(item)
 
     def compared(self, key: str) -> bool:
-        """Return whether the key is compared with an open value, or is a variable in an open value."""
+        """Return whether the key is compared with an open value, or is the key of a variable in an open value."""
         return key in self._open_by_root
 
     def entangled(self, key: str, exact: frozenset[object]) -> bool:
-        """Return whether a comparison of the key with an open value is missing from ``exact``, so that this comparison
-        remains undecided.
+        """Return whether a comparison of the key with an open value is undecided.
+
+        :arg exact: the open values whose comparisons are decided.
         """
         return any(item.value not in exact for item in self._open_by_root.get(key, ()))
 
     def constraints(self, key: str, context: Context, budget: Budget) -> Iterator[Constraint]:
         """Generate the constraints on a key from open values whose other keys are known, and from request tags.
 
-        A request tag is a constraint on aws:TagKeys, which contains its key.
+        Request tags are constraints on aws:TagKeys, because aws:TagKeys contains their keys.
         """
         if key == TAG_KEYS:
             for tag, spellings in self.links.tags:
@@ -257,10 +260,10 @@ class Comparisons:
         if root == key:
             same = all(home(name, context) == (root, extract) for name in variable_keys(value.tokens))
             if same and value.more_than_variables:
-                # The key is compared with a value that consists of itself and more characters, so the two are never equal.
+                # The key is compared with its own value and additional characters, so the two are never equal.
                 yield Constraint(value, Language(), extract, True)
                 return
-            # Only a value of the key that matches for at least one value of the variables can match at all.
+            # The key must have a value for which the comparison holds with at least one value of the variables.
             yield Constraint(value, value.possible, extract, False)
             if names:
                 return
@@ -341,11 +344,12 @@ def _windows(
 
 
 def _names(tokens: tuple[str | Wild | Variable, ...], key: str, context: Context) -> frozenset[str]:
-    """Return the variables whose values are determined by a key."""
+    """Return the variables whose values a key determines (see ``home``)."""
     return frozenset(name for name in variable_keys(tokens) if home(name, context)[0] == key)
 
 
 def _roots(item: OpenCondition | OpenTarget, context: Context) -> set[str]:
+    """Return the keys on which a comparison depends."""
     roots = {home(name, context)[0] for name in variable_keys(item.value.tokens)}
     if isinstance(item, OpenCondition):
         roots.add(home(item.test.key, context)[0])
@@ -353,7 +357,7 @@ def _roots(item: OpenCondition | OpenTarget, context: Context) -> set[str]:
 
 
 def _never(tokens: tuple[str | Wild | Variable, ...], context: Context) -> bool:
-    """Return whether the tokens match nothing, because a variable is known to have no value or several values."""
+    """Return whether the tokens certainly match nothing, because a variable has no value or several values."""
     for token in tokens:
         if isinstance(token, Variable):
             state = context.get(token.key)

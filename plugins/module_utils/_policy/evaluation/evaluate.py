@@ -9,9 +9,9 @@
 An explicit Deny overrides every Allow. Otherwise every layer (identity policies, permissions boundary, session policy) must
 have an Allow, and the default is an implicit deny. Source: IAM User Guide, "Policy evaluation logic".
 
-A request may have wildcards, such as s3:Get*. Such a request is allowed if and only if every request that its wildcards
-match is allowed. A policy distinguishes actions and ARNs only by the patterns in its statements. So it is sufficient to
-evaluate one literal request for each combination of patterns that a request can match.
+A request may have wildcards, such as s3:Get*. Such a request is allowed if and only if every literal request that matches it is
+allowed. A policy distinguishes actions and ARNs only by the patterns in its statements. So it is sufficient to evaluate one
+literal request for each combination of patterns that a request can match.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from .comparisons import Values
 from .rules import CONDITIONAL, Answer, Question, Request, Rule, Witness
 from .search import explore
 
+# The budget to split a request with wildcards into literal requests, in steps, and the maximum number of literal requests.
 _STEPS = 4_000
 _MOST = 400
+# The texts that replace ``*`` in literal requests that are tried first.
 _FILLS = ("", "x", "xy-z")
 
 
@@ -56,7 +58,7 @@ def _samples(request: Request) -> Iterator[Request]:
 def split(rules: Iterable[Rule], request: Request, context: Context) -> tuple[Request, ...]:
     """Return one literal request for each combination of patterns that a request with wildcards can match.
 
-    :returns: an empty tuple when patterns cannot be compared as text: the service of the action has a wildcard, or a
+    :returns: an empty tuple if patterns cannot be compared as text, because the service of the action has a wildcard, or a
         policy variable has no known value.
     :raises OverBudget: when there are too many combinations.
     """
@@ -125,8 +127,8 @@ class Verdict:
     ``decision`` is "allowed", "explicit_deny", "implicit_deny" or "conditional". ``rules`` has the statements that
     determine the decision; for "conditional", the statements that may determine it. ``missing`` has the names of the layers
     without an Allow. ``conditional_on`` has the condition keys on which the decision depends, in the letter case of the
-    policy. ``allowed_when`` and ``denied_when`` have example values of these keys. If ``undecided``, the budget was used up:
-    a "conditional" request may always have one outcome, and an "explicit_deny" may be an implicit deny instead.
+    policy. ``allowed_when`` and ``denied_when`` have example values of these keys. If ``undecided``, the evaluation stopped at
+    its limit of steps: a "conditional" request may always have the same outcome, and an "explicit_deny" may be an implicit deny.
     """
 
     decision: str
@@ -161,7 +163,7 @@ def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ver
 def _evaluate_wildcards(layers: Sequence[Layer], question: Question, context: Context) -> Verdict | None:
     """Evaluate a request with wildcards, which several statements may allow together.
 
-    :returns: None when the patterns cannot be compared as text.
+    :returns: None if a Deny certainly applies, or if the patterns cannot be compared as text (see ``split``).
     """
     request = question.request
     certain = [
@@ -183,7 +185,7 @@ def _evaluate_wildcards(layers: Sequence[Layer], question: Question, context: Co
     verdicts, together = evaluate_together(layers, parts, context)
     denied = [verdict for verdict in verdicts if verdict.decision in (EXPLICIT_DENY, IMPLICIT_DENY)]
     if denied:
-        # Report an explicit Deny first, because a further Allow does not help against it.
+        # Prefer an explicit Deny, because a further Allow does not override it.
         return min(denied, key=lambda verdict: verdict.decision != EXPLICIT_DENY)
     rules = tuple(dict.fromkeys(rule for verdict in verdicts for rule in verdict.rules))
     if together.proven:
@@ -225,7 +227,7 @@ def evaluate_together(
 
 
 def ask(layers: Sequence[Layer], request: Request) -> Question:
-    """Select the statements that apply to the caller and action of a request."""
+    """Build the question whether a request is allowed: select the statements that match its caller and action."""
     denies: list[Rule] = []
     allows: list[tuple[str, tuple[Rule, ...]]] = []
     for layer in layers:
@@ -238,7 +240,7 @@ def ask(layers: Sequence[Layer], request: Request) -> Question:
 
 
 def describe(question: Question, context: Context, answer: Answer) -> Verdict:
-    """Turn an answer into a verdict: add the statements that determine the answer."""
+    """Convert an answer to a verdict, which has the statements that determine the answer."""
     request = question.request
     allowed = answer.proven
     denies = [(rule, rule.applies(request, context)) for rule in question.denies]

@@ -6,12 +6,14 @@
 
 """Condition keys: their possible values, and keys whose values depend on each other.
 
+The values of these keys depend on each other:
+
 * aws:CurrentTime (a date) and aws:EpochTime (epoch seconds) have the same time in every request.
 * If a request has the tag aws:RequestTag/k, its aws:TagKeys contains k in any letter case.
 
 For numbers, dates, addresses and bytes, it is sufficient to try the values in the conditions and one value of each interval
 between them. Sources: IAM User Guide, "AWS global condition context keys" (the data type of each key); Service Authorization
-Reference (the types of condition keys: only texts and ARNs can be arrays).
+Reference (only condition keys with texts or ARNs can be multivalued).
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ _MULTIVALUED = frozenset(
         "sts:transitivetagkeys",
     }
 )
+# The formats of the values in the notation of ``shape_units``.
 _SHAPES = {
     "aws:principalaccount": "############",
     "aws:resourceaccount": "############",
@@ -101,15 +104,17 @@ def value_shape(key: str) -> str | None:
 
 # With this precision, calculations are exact for all numbers that ``number`` accepts.
 _EXACT = Arithmetic(prec=3000)
+# The first second of the year 1 and the last second of the year 9999, in epoch seconds.
 _FIRST_YEAR, _LAST_YEAR = -62_135_596_800, 253_402_300_799
+# The number of bits of an IP address, by IP version.
 _SIZES = {4: 32, 6: 128}
 
 
 def typed_values(key: str, tests: Sequence[Test], budget: Budget) -> tuple[list[str], bool]:
     """Return sample values of a key with a type other than text: the values in its conditions, and values between these.
 
-    :returns: the values, and whether every other value has, in all conditions, the same results as one of these values. That
-        cannot be shown for conditions of different types, such as a number and an address.
+    :returns: the values, and whether they are complete: every other value has the same results in all conditions as one of
+        them. For conditions of different types, such as a number and an address, this cannot be shown.
     """
     families = {family(test.condition.base) for test in tests}
     values = [value for test in tests for value in test.condition.values]
@@ -153,7 +158,7 @@ def _is_typed(key: str, text: str) -> bool:
 
 
 def sample_values(key: str) -> Iterator[str]:
-    """Generate valid values for a key whose type is number, date or address."""
+    """Generate an endless series of valid values for a key whose type is number, date or address."""
     for value in itertools.count():
         if key in ADDRESSES:
             yield str(ipaddress.IPv4Address(value))
@@ -166,9 +171,7 @@ def _read(kind: str, value: str) -> Decimal | None:
 
 
 def _between(points: Sequence[Decimal]) -> Iterator[Decimal]:
-    """Generate the points of a sorted list, a point between each two neighbours, one point below all of them and one point
-    above.
-    """
+    """Generate the points of a sorted list, a point between each two neighbours, one lower point and one higher point."""
     if not points:
         yield Decimal(0)
         return
@@ -181,7 +184,7 @@ def _between(points: Sequence[Decimal]) -> Iterator[Decimal]:
 
 
 def _as_number(point: Decimal) -> str:
-    """Format a number in digits, or with an exponent if it is very long."""
+    """Format a number without an exponent, or with an exponent if the number is very long."""
     exponent = point.as_tuple().exponent
     short = isinstance(exponent, int) and -400 < exponent < 20
     return format(point, "f") if short else str(point)
@@ -208,7 +211,7 @@ def _addresses(values: Iterable[str]) -> Iterator[str]:
 
 _CURRENT, EPOCH = "aws:currenttime", "aws:epochtime"
 TAG_KEYS, _REQUEST_TAG = "aws:tagkeys", "aws:requesttag/"
-# The requests of this action have aws:RequestTag but not aws:TagKeys.
+# An action whose requests have aws:RequestTag but not aws:TagKeys.
 _WITHOUT_TAG_KEYS = "backup:copyintobackupvault"
 
 
@@ -226,7 +229,10 @@ SECONDS = Epoch()
 
 
 def same_moment(context: Context, names: Iterable[str]) -> Context:
-    """Set aws:CurrentTime and aws:EpochTime to the same time, if ``names`` contains one of these keys."""
+    """Return a context in which aws:CurrentTime and aws:EpochTime have the same time.
+
+    :arg names: the condition keys in the policies, in lower case. If neither of the two keys is among them, nothing changes.
+    """
     if _CURRENT not in names and EPOCH not in names:
         return context
     current, epoch = context.get(_CURRENT), context.get(EPOCH)
@@ -243,10 +249,10 @@ def same_moment(context: Context, names: Iterable[str]) -> Context:
 
 @dataclass(frozen=True, slots=True)
 class TagLinks:
-    """The request tags to keep consistent with aws:TagKeys.
+    """The request tags that must be consistent with aws:TagKeys: if the tag is present, aws:TagKeys contains its key.
 
-    ``tags`` has each condition key, such as aws:requesttag/team, with the spellings of its tag key in any letter case. With
-    ``both_ways``, a tag key in aws:TagKeys also requires the request tag.
+    ``tags`` has each condition key, such as aws:requesttag/team, with all spellings of its tag key, because the letter case may
+    differ. If ``both_ways``, a tag key in aws:TagKeys also requires the tag.
     """
 
     tags: tuple[tuple[str, Language], ...] = ()
@@ -271,7 +277,12 @@ _NO_LINKS = TagLinks()
 
 
 def tag_links(requests: Iterable[Request], context: Context, names: Iterable[str]) -> TagLinks:
-    """Return the request tags to keep consistent with aws:TagKeys, or no tags if both are known or not in ``names``."""
+    """Return the request tags that must be consistent with aws:TagKeys.
+
+    The result has no tags if all of these keys are known, or the policies do not have them, or an action has wildcards.
+
+    :arg names: the condition keys in the policies, in lower case.
+    """
     state = context.get(TAG_KEYS)
     if isinstance(state, Unknown):
         if TAG_KEYS not in names:

@@ -6,25 +6,30 @@
 
 """The condition keys in the requests with which EKS Pod Identity assumes roles in AWS STS.
 
-Sources:
+The facts, with their sources:
 
-* Caller ``pods.eks.amazonaws.com`` in every partition; sts:AssumeRole and sts:TagSession: Amazon EKS User Guide, "Create IAM
-role with trust policy required by EKS Pod Identity". * The six session tags, which are all transitive, and how to disable
-them: Amazon EKS User Guide, "Grant Pods access to AWS resources based on tags"; EKS API, ``disableSessionTags``. * A session
-tag is in the request as ``aws:RequestTag/<tag>``, and its name is in ``aws:TagKeys``, and for a transitive tag also in
-``sts:TransitiveTagKeys``: IAM User Guide, "Pass session tags in AWS STS". * Requests of an AWS service principal have
-aws:SourceAccount, aws:SourceArn, aws:SourceOrgID, aws:PrincipalIsAWSService and aws:PrincipalServiceName: IAM User Guide,
-"AWS global condition context keys". For this service the EKS guides show aws:SourceAccount and aws:SourceOrgId. AWS does not
-document which value aws:SourceArn has in these requests. The examples in its guides compare it with the ARN of the cluster,
-and conditions with the ARN of an association are known to fail. So the key is the ARN of the cluster, or absent. * The role
-is in the cluster's account, because EKS rejects a role of another account. Therefore aws:ResourceAccount and
-aws:ResourceOrgID equal aws:SourceAccount and aws:SourceOrgID. * Keys of other kinds of callers (an address, MFA, an external
-ID, a web identity) are absent. * Requests with temporary credentials have aws:MultiFactorAuthPresent (``false`` without
-MFA), and have aws:MultiFactorAuthAge only with MFA: IAM User Guide, "AWS global condition context keys". AWS does not
-document whether aws:MultiFactorAuthPresent is present after a service assumed the role, as for a Pod. So the key is
-``false`` or absent. * The session of the pod identity role assumes a target role with the same tags, or with
-``sts:ExternalId`` when session tags are disabled: Amazon EKS User Guide, "Access AWS resources using EKS Pod Identity target
-IAM roles"; EKS API, ``targetRoleArn`` and ``externalId``.
+* The caller is ``pods.eks.amazonaws.com`` in every partition. The actions are sts:AssumeRole and sts:TagSession. Source: Amazon
+  EKS User Guide, "Create IAM role with trust policy required by EKS Pod Identity".
+* There are six session tags, all of them transitive, which an association can disable. Sources: Amazon EKS User Guide, "Grant
+  Pods access to AWS resources based on tags"; EKS API, ``disableSessionTags``.
+* A session tag is in the request as ``aws:RequestTag/<tag>``. Its name is in ``aws:TagKeys``, and for a transitive tag also in
+  ``sts:TransitiveTagKeys``. Source: IAM User Guide, "Pass session tags in AWS STS".
+* Requests of an AWS service principal have aws:SourceAccount, aws:SourceArn, aws:SourceOrgID, aws:PrincipalIsAWSService and
+  aws:PrincipalServiceName. Source: IAM User Guide, "AWS global condition context keys". For EKS Pod Identity the EKS guides
+  show aws:SourceAccount and aws:SourceOrgId.
+* AWS does not document the value of aws:SourceArn in these requests. Examples in the guides compare it with the ARN of the
+  cluster, and conditions with the ARN of an association are known to fail. So this module assumes that the key has the ARN of
+  the cluster, or is absent.
+* The role is in the cluster's account, because EKS rejects a role of another account. Therefore aws:ResourceAccount and
+  aws:ResourceOrgID equal aws:SourceAccount and aws:SourceOrgID.
+* Keys of other kinds of callers (an address, MFA, an external ID, a web identity) are absent.
+* Requests with temporary credentials have aws:MultiFactorAuthPresent (``false`` without MFA), and have aws:MultiFactorAuthAge
+  only with MFA. Source: IAM User Guide, "AWS global condition context keys". AWS does not document whether
+  aws:MultiFactorAuthPresent is present after a service has assumed the role, as for a Pod. So this module assumes that the key
+  is ``false`` or absent.
+* The session of the pod identity role (the role of the association) assumes a target role with the same tags, or with
+  ``sts:ExternalId`` if session tags are disabled. Sources: Amazon EKS User Guide, "Access AWS resources using EKS Pod Identity
+  target IAM roles"; EKS API, ``targetRoleArn`` and ``externalId``.
 """
 
 from __future__ import annotations
@@ -56,10 +61,12 @@ SESSION_TAGS = (
     "kubernetes-pod-name",
     "kubernetes-pod-uid",
 )
-# Internal names, which are not condition keys: values from which the values of several keys are extracted.
+# Two internal names that are not condition keys: the values of several condition keys are extracted from their values.
 _CLUSTER = "~cluster"
 ORG_PATH = "~organization path"
+# Twelve digits in the notation of ``shape_units``.
 _ANY_ACCOUNT = "#" * 12
+# The key aws:MultiFactorAuthPresent in a request without MFA: ``false`` or absent.
 NO_MFA = Unknown(choices=("false",))
 
 
@@ -86,7 +93,7 @@ class Subject:
 
     @property
     def account(self) -> str | None:
-        """Return the account ID of cluster and role."""
+        """Return the account ID of the cluster and the role, or None if it is unknown."""
         if self.account_id:
             return self.account_id
         for arn in (self.cluster_arn, self.role_arn):
@@ -202,8 +209,8 @@ def chained_context(
 def web_identity_context(host: str, subject: str, audience: str) -> Context:
     """Return the condition keys of the request sts:AssumeRoleWithWebIdentity with the token of a service account.
 
-    The request needs no signature, so it has no keys of a principal. It cannot have session tags, because the tokens of
-    Kubernetes do not have the claim for them. Sources: IAM User Guide, "IAM and AWS STS condition context keys" (keys for
+    The request is not signed, so it does not have the condition keys of a principal. It cannot have session tags, because
+    Kubernetes tokens do not have the claim for them. Sources: IAM User Guide, "IAM and AWS STS condition context keys" (keys for
     OIDC federation); EKS User Guide, "IAM roles for service accounts".
 
     :arg host: the OIDC provider without scheme, such as oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE.
@@ -240,7 +247,8 @@ _TAG_FAMILIES: tuple[tuple[str, KeyState], ...] = (
 def session_tags(subject: Subject, prefix: str) -> dict[str, KeyState | Part]:
     """Return the session tags as condition keys with a prefix, such as ``aws:requesttag/``.
 
-    If the ARN of the cluster is unknown, the tag with its name is extracted from the ARN, so that both tags agree.
+    If the ARN of the cluster is unknown, the tags with its ARN and its name are taken from one internal value (see
+    ``_cluster``), so that they always agree.
     """
     if not subject.session_tags:
         return {}
@@ -255,6 +263,7 @@ def session_tags(subject: Subject, prefix: str) -> dict[str, KeyState | Part]:
 
 
 def _tag_keys(subject: Subject) -> dict[str, KeyState | Part]:
+    """Return the session tags as ``aws:requesttag/`` keys, and the keys that list the names of the tags."""
     keys = session_tags(subject, "aws:requesttag/")
     if not keys:
         return _cluster(subject)
@@ -264,7 +273,7 @@ def _tag_keys(subject: Subject) -> dict[str, KeyState | Part]:
 def _principal_tags(subject: Subject) -> dict[str, KeyState | Part]:
     """Return the session tags as ``aws:principaltag/`` keys.
 
-    EKS passes the tags of the session on to the target role. So an unknown tag has the same value in aws:RequestTag.
+    EKS passes the tags of the session on to the target role. So an unknown tag has the same value as in aws:RequestTag.
     """
     keys = session_tags(subject, "aws:principaltag/")
     for name in SESSION_TAGS:
@@ -289,7 +298,7 @@ def _every_call() -> dict[str, KeyState | Part]:
 
 
 def _cluster(subject: Subject) -> dict[str, KeyState | Part]:
-    """Return an entry for the unknown ARN of the cluster, with the known account and name in its format."""
+    """Return the internal value for an unknown cluster ARN. Its shape has the account and the name if they are known."""
     if subject.cluster_arn:
         return {}
     shape = f"arn:=:eks:%:{subject.account or _ANY_ACCOUNT}:cluster/{subject.cluster or '^'}"
@@ -297,10 +306,10 @@ def _cluster(subject: Subject) -> dict[str, KeyState | Part]:
 
 
 def org_keys(org_id: str | None) -> tuple[KeyState | Part, KeyState | Part]:
-    """Return the values of the condition keys for the ID and the path of an account's organization.
+    """Return the states of two condition keys: the ID and the path of an account's organization.
 
-    A path has the form o-id/r-root/ou-.../. If the ID is unknown, the account may not belong to an organization; then both
-    keys are absent.
+    A path has the form o-id/r-root/ou-.../. If the ID is unknown, both keys may be absent, because the account may not belong
+    to an organization.
     """
     if org_id:
         return (org_id,), Unknown(may_be_absent=False, shape=f"{org_id}/r-*")

@@ -9,9 +9,9 @@
 A request with wildcards in its action or resource represents every request that the wildcards match. An Allow takes effect
 only if it covers all of these requests, a Deny if it covers some of them.
 
-If condition keys are unknown, the outcome may depend on their values. A "witness" is a set of values with which evaluation
-gives a certain outcome. An answer is either proven for all values, or has one witness that allows the request and one
-witness that denies it.
+If condition keys are unknown, the outcome may depend on their values. A "witness" is an example of such values that leads to a
+particular outcome. An answer is either proven for all values, or has a witness for which the request is allowed and a witness
+for which it is denied.
 """
 
 from __future__ import annotations
@@ -109,13 +109,13 @@ class Rule:
             if statement.principals is not None
             else None
         )
-        # True for a Deny with Resource and for an Allow with NotResource: these grant less when they match more resources.
+        # A Deny with Resource and an Allow with NotResource grant less if they match more resources.
         wide = self.allow is statement.not_resource
         self._resources = (
             ResourceTest(statement.resources, variables, wide, complete) if statement.resources else None
         )
         self.tests = tuple(Test(condition, variables) for condition in statement.conditions)
-        # The cost of evaluating the statement once, in steps of the budget: about one for each value in the document.
+        # The cost of evaluating the statement once, in steps (see ``Budget``): about one step for each value of the statement.
         self.weight = 1 + sum(test.weight for test in self.tests)
         if self._resources is not None:
             self.weight += self._resources.weight
@@ -127,7 +127,7 @@ class Rule:
 
     @property
     def joint_keys(self) -> tuple[str, ...]:
-        """Return the condition keys of the statement, or nothing if the statement has a single comparison of a single key."""
+        """Return the condition keys of the statement. The result is empty if there is only one key, in only one comparison."""
         names = [test.key for test in self.tests]
         for test in self.tests:
             names.extend(test.variables)
@@ -151,7 +151,7 @@ class Rule:
         return self.matches_caller(request.caller) and self.matches_action(request)
 
     def matches_resource(self, request: Request, context: Context) -> bool | None:
-        """Return whether the statement applies to the resource, or None when that depends on a policy variable."""
+        """Return whether the statement applies to the resource, or None if that depends on an unknown policy variable."""
         if request.resource is None or self._resources is None:
             return True
         if request.resource == "*":
@@ -185,11 +185,11 @@ class Rule:
 
     @property
     def needs_all(self) -> bool:
-        """Return whether the statement takes effect only if its values cover all resources of a request with wildcards."""
+        """Return whether the statement applies to a request with wildcards only if its Resource values cover all resources."""
         return self.allow is not self.statement.not_resource
 
     def resource_question(self, request: Request) -> object:
-        """Return an identifier of the undecided comparison with the resource. Equal comparisons have equal identifiers."""
+        """Return an identifier of the comparison with the resource. Equal comparisons have equal identifiers."""
         early = self._resources is not None and self._resources.early
         return (
             self.statement.resources,
@@ -198,9 +198,9 @@ class Rule:
         )
 
     def applies(self, request: Request, context: Context) -> bool | None:
-        """Return whether resource and conditions of the statement match, or None if that depends on unknown keys.
+        """Return whether the resource and the conditions of the statement match, or None if that depends on unknown keys.
 
-        Call it only for a statement whose caller and action match (see ``concerns``).
+        The caller and the action of the request must match the statement (see ``concerns``).
         """
         answer = self.matches_resource(request, context)
         if answer is False:
@@ -214,9 +214,7 @@ class Rule:
         return answer
 
     def open_part(self, request: Request, context: Context) -> Rule | None:
-        """Return the statement reduced to the conditions that are undecided or false, or None if the statement cannot
-        apply.
-        """
+        """Return the statement without the conditions that hold, or None if the statement cannot apply."""
         if self.matches_resource(request, context) is False:
             return None
         answers = [test.holds(context) for test in self.tests]
@@ -278,10 +276,9 @@ class Question:
     allows: tuple[tuple[str, tuple[Rule, ...]], ...]
 
     def allowed(self, context: Context) -> bool | None:
-        """Return whether the request is allowed, or None if a single evaluation cannot decide that.
+        """Return whether the request is allowed for all values of the unknown keys, or None if one evaluation cannot decide.
 
-        True and False hold for all values of the unknown keys. After None, ``explore`` finds out whether the outcome
-        really depends on their values.
+        If the result is None, ``explore`` finds out whether the outcome really depends on the values.
         """
         request = self.request
         answer: bool | None = True
@@ -313,11 +310,11 @@ class Question:
 
     @property
     def weight(self) -> int:
-        """Return the cost of evaluating all statements once, in steps of the budget."""
+        """Return the cost of evaluating all statements once, in steps (see ``Budget``)."""
         return sum(rule.weight for rule in self.rules)
 
     def open_keys(self, context: Context) -> Iterator[str]:
-        """Generate the unknown keys, in lower case, that decide whether a statement applies."""
+        """Generate the unknown keys, in lower case, that decide whether the undecided statements apply."""
         for rule in self.rules:
             if rule.applies(self.request, context) is not None:
                 continue
@@ -340,7 +337,7 @@ class Question:
                 yield rule.resource_question(self.request)
 
     def open_part(self, context: Context) -> Question:
-        """Return the question without the conditions that always hold and the statements that never apply."""
+        """Return the question without the conditions that certainly hold and the statements that cannot apply."""
 
         def parts(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
             simplified = (rule.open_part(self.request, context) for rule in rules)
@@ -358,7 +355,7 @@ class Question:
         return Question(self.request, denies, allows)
 
     def same_as(self, other: Question) -> bool:
-        """Return whether another question must have the same answer: it has the same statements, and no resource."""
+        """Return whether another question has the same answer, because the statements are the same and there is no resource."""
         return self.denies == other.denies and self.allows == other.allows and self.request.resource is None
 
     def without_denies(self) -> Question:
@@ -376,8 +373,7 @@ YES = "yes"
 NO = "no"
 CONDITIONAL = "conditional"
 
-# Values of unknown condition keys, by name, that lead to a certain outcome. An empty tuple as the value means that the request
-# does not have the key.
+# The values of unknown condition keys, by name, that lead to a particular outcome. An empty tuple means that the key is absent.
 Witness: TypeAlias = Mapping[str, tuple[str, ...]]
 
 
@@ -398,14 +394,12 @@ class Answer:
 
     @property
     def decision(self) -> str:
-        """Return the answer in the form for the result of a module: "yes", "no" or "conditional"."""
+        """Return the answer for the result of a module: "yes", "no" or "conditional"."""
         return CONDITIONAL if self.proven is None else YES if self.proven else NO
 
 
 def witness_row(witness: Witness | None) -> dict[str, object] | None:
-    """Return a witness for the result of a module: each key with its value, a list of values, or None if the request does
-    not have the key.
-    """
+    """Return a witness for the result of a module: a value or a list of values for each key, or None for an absent key."""
     if witness is None:
         return None
     return {

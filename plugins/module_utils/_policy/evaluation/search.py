@@ -9,13 +9,14 @@
 The values of a key are divided into kinds (see ``values``): all values of a kind have the same result in every condition
 that compares the key with constants. Two searches try the kinds of each unknown key:
 
-* The first search evaluates one value of each kind. The search looks for values that allow the request and values that deny
-it. If the search has tried every kind and found only one outcome, that outcome is proven. * If two keys are compared with
-each other, values of one kind may have different results, so the first search does not prove the outcome. The second search
-does not choose values for such keys, but assumes both results of each comparison in turn. If the outcome is the same for all
-these results, it is proven.
+* The first search evaluates one value of each kind. It looks for values that allow the request and values that deny it. If it
+  has tried every kind and found only one outcome, that outcome is proven.
+* If two keys are compared with each other, values of one kind may have different results, so the first search does not prove
+  the outcome. The second search does not choose values for such keys, but assumes both results of each comparison in turn. If
+  the outcome is always the same, it is proven.
 
-If both searches use up their budgets, the answer is conditional and marked as undecided.
+Each search stops after a limited number of steps, its budget. If both searches use up their budgets, the answer is conditional
+and marked as undecided.
 """
 
 from __future__ import annotations
@@ -34,17 +35,18 @@ from .values import possible_values
 # The budgets in steps: to find statements that can never apply, for the first search, for the second search, and to find
 # the keys on which the outcome depends.
 RULE_STEPS, VALUE_STEPS, KIND_STEPS, KEY_STEPS = 800, 2_000, 1_600, 500
+# The maximum number of combinations of values that a search records with their outcomes.
 _MAX_LEAVES = 24
 
 
 def explore(
     questions: Sequence[Question], context: Context, memo: dict[object, Values] | None = None
 ) -> tuple[Answer, ...]:
-    """Answer questions for all values of the unknown keys.
+    """Find out for each question whether all, some or no values of the unknown keys allow the request.
 
     :arg memo: a cache of the possible values of keys. Reuse it for further questions about the same statements.
-    :returns: the answer to each question, followed by the answer whether all requests are allowed together, for the same
-        values of the keys.
+    :returns: the answer to each question, and as the last item the answer to the question whether the same values of the keys
+        allow all requests.
     """
     spelling = _spelling(questions)
     context = same_moment(context, spelling)
@@ -68,7 +70,7 @@ def explore(
             for by_value, by_kind in zip(proven, kinds.proven(), strict=True)
         )
     if len(questions) == 1:
-        # With one question, the answer to all questions together equals the answer to that question.
+        # For one question, the last item equals the answer to that question.
         return (_answer(0, proven[0], walk, original_questions, spelling),) * 2
     return tuple(
         _answer(index, value, walk, original_questions, spelling) for index, value in enumerate(proven)
@@ -76,9 +78,7 @@ def explore(
 
 
 def _dead(question: Question, context: Context, comparisons: Comparisons, budget: Budget) -> frozenset[Rule]:
-    """Return the statements that can never apply, because for some key no value meets all conditions that the statement has
-    on that key.
-    """
+    """Return the statements that can never apply, because no value of some key meets all of their conditions on that key."""
     return frozenset(
         rule
         for rule in question.rules
@@ -94,7 +94,7 @@ def _dead(question: Question, context: Context, comparisons: Comparisons, budget
 def _excluded(
     rule: Rule, request: Request, key: str, context: Context, comparisons: Comparisons, budget: Budget
 ) -> bool:
-    """Return whether it is certain that a statement applies for no value of a key."""
+    """Return whether a statement certainly applies for no value of a key."""
     values = possible_values(key, comparisons, context, budget)
     if not values.complete:
         return False
@@ -127,9 +127,13 @@ def _answers(questions: Sequence[Question], context: Context) -> tuple[bool | No
 class _Walk:
     """A depth-first search over the values of the unknown keys.
 
-    ``hold`` selects the second search: it does not choose a value for a key that is compared with other keys, but assumes
-    both results of the comparison. ``leaves`` has the values and outcomes that were found. ``exact`` is True until the
-    search has to skip values, so that the outcome is not proven.
+    ``hold`` selects the second search, which assumes both results of a comparison of two keys instead of choosing values for
+    them. ``weight`` is the number of steps that one evaluation costs.
+
+    ``first`` has the outcomes before any value is chosen, ``seen`` the different outcomes of each question, and ``leaves``
+    combinations of values with their outcomes. ``tried`` has the values that were tried for each key, ``order`` all keys on
+    which an outcome may depend, and ``opaque`` the keys for which the second search does not choose values. ``exact`` becomes
+    False if the search skips values; then it does not prove the outcome.
     """
 
     questions: Sequence[Question]
@@ -160,13 +164,13 @@ class _Walk:
         return _answers(self.questions, context)
 
     def settled(self) -> bool:
-        """Return whether both outcomes were found for each question that depends on unknown keys."""
+        """Return whether both outcomes were found for each question whose outcome may depend on unknown keys."""
         return all(
             answer is not None or len(seen) == 2 for answer, seen in zip(self.first, self.seen, strict=True)
         )
 
     def proven(self) -> tuple[bool | None, ...]:
-        """Return the proven outcome of each question, or None where it is not proven."""
+        """Return for each question the proven outcome, or None if no outcome is proven."""
         complete = self.exact and self.budget.left >= 0
         return tuple(
             answer if answer is not None else next(iter(seen)) if complete and len(seen) == 1 else None
@@ -174,18 +178,22 @@ class _Walk:
         )
 
     def step(self, context: Context, assigned: dict[str, KeyState | Part]) -> None:
+        """Evaluate the questions, and continue with the next unknown key or undecided comparison.
+
+        :arg assigned: the values that were chosen so far; ``context`` contains them.
+        """
         if not self.budget.spend(self.weight):
             return
         answers = self.answers(context)
-        open_ones = [
+        open_indexes = [
             index
             for index, answer in enumerate(answers)
             if answer is None and self.first[index] is None and len(self.seen[index]) < 2
         ]
         self.record(assigned, answers)
-        if not open_ones or self.settled():
+        if not open_indexes or self.settled():
             return
-        key = self.next_key(context, open_ones)
+        key = self.next_key(context, open_indexes)
         if key is not None:
             self.branch(key, context, assigned)
             return
@@ -199,9 +207,10 @@ class _Walk:
             self.step(context.decide(comparison, answer), assigned)
 
     def branch(self, key: str, context: Context, assigned: dict[str, KeyState | Part]) -> None:
+        """Continue the search with each possible value of a key."""
         values = possible_values(key, self.comparisons, context, self.budget)
         if not values.complete and self.hold:
-            # Not all kinds of values are known, so assume both results of each condition on the key.
+            # Not all kinds of values are known. So do not choose a value, but assume both results of each condition on the key.
             self.opaque.add(key)
             self.step(context, assigned)
             self.opaque.discard(key)
@@ -218,10 +227,10 @@ class _Walk:
             if not self.links.tags or self.links.possible(completed):
                 self.step(completed, {**assigned, key: state})
 
-    def next_key(self, context: Context, open_ones: Sequence[int]) -> str | None:
-        """Return the next key to assign, or None. If a key is compared with another key, that other key precedes it."""
+    def next_key(self, context: Context, open_indexes: Sequence[int]) -> str | None:
+        """Return the next key to choose a value for, or None. If a key is compared with another key, the other key is first."""
         fallback = None
-        for key in self.turning(context, open_ones):
+        for key in self.turning(context, open_indexes):
             root = context.canonical(key)
             self.order.setdefault(key)
             if root in self.opaque:
@@ -232,17 +241,18 @@ class _Walk:
                 return root
         return fallback
 
-    def turning(self, context: Context, open_ones: Sequence[int]) -> Iterator[str]:
+    def turning(self, context: Context, open_indexes: Sequence[int]) -> Iterator[str]:
+        """Generate the unknown keys on which the outcome of the open questions depends."""
         questions = (
             self.questions
-            if len(self.questions) in open_ones
-            else [self.questions[index] for index in open_ones]
+            if len(self.questions) in open_indexes
+            else [self.questions[index] for index in open_indexes]
         )
         for question in questions:
             yield from question.open_keys(context)
 
     def waits(self, root: str, context: Context) -> bool:
-        """Return whether the key is compared with a policy variable whose value is not assigned yet."""
+        """Return whether the key is compared with a policy variable for which no value is chosen yet."""
         return any(
             isinstance(context.get(name), Unknown) and home(name, context)[0] != root
             for test, _extract in self.comparisons.tests.get(root, ())
@@ -251,6 +261,7 @@ class _Walk:
         )
 
     def record(self, assigned: dict[str, KeyState | Part], answers: tuple[bool | None, ...]) -> None:
+        """Add new outcomes to ``seen``, and the values that lead to them to ``leaves``."""
         new = False
         for index, answer in enumerate(answers):
             if answer is not None and answer not in self.seen[index]:
@@ -265,7 +276,11 @@ class _Walk:
         """Return values of the unknown keys that lead to the outcome ``answer``, or None if none were found.
 
         The keys have the letter case of the policy. The values are evaluated once more with all statements, including
-        those that never apply, because the values of two keys may depend on each other (see ``keys``).
+        those that the search has left out, because the values of two keys may depend on each other (see keys.py).
+
+        :arg index: the position of the question.
+        :arg whole: the questions with all statements.
+        :arg names: the result of ``_spelling``.
         """
         for assigned, answers in self.leaves:
             if answers[index] is not answer:
@@ -288,7 +303,7 @@ class _Walk:
         return None
 
     def filled(self, context: Context, assigned: dict[str, KeyState | Part]) -> Context:
-        """Assign a value to each key that the search has only assumed to be present."""
+        """Choose a value for each key that the search has only assumed to be present."""
         for key, state in assigned.items():
             if isinstance(state, Unknown):
                 for value in possible_values(key, self.comparisons, context, Budget(KEY_STEPS)).states:
@@ -303,7 +318,7 @@ class _Walk:
     def keys(self, index: int, names: Mapping[str, str]) -> tuple[str, ...]:
         """Return the keys on which the outcome depends: a change of one such key alone can change the outcome.
 
-        If the budget is used up, return all keys that the search has tried.
+        If no such key is found, or the budget is used up, return all keys on which the outcome may depend.
         """
         if len(self.order) == 1:
             return tuple(names.get(key, key) for key in self.order)

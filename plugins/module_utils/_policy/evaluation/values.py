@@ -6,8 +6,8 @@
 
 """The possible values of an unknown condition key, divided into kinds.
 
-All values of a kind have the same result in every condition on the key. So it is sufficient to evaluate one value of each
-kind. If the budget is used up before every kind is found, the result is marked as incomplete.
+All values of a kind have the same result in every condition on the key, so it is sufficient to evaluate one value of each
+kind. If the budget of steps is used up before every kind is found, the result is marked as incomplete.
 """
 
 from __future__ import annotations
@@ -32,24 +32,22 @@ from ..language.operators import date, family, number
 from .comparisons import Comparisons, Constraint, Values
 from .keys import BOOLEANS, DATES, TAG_KEYS, is_multivalued, sample_values, typed_values, value_shape
 
+# The maximum number of sets of values of a multivalued key, and of patterns of a condition for which sample texts are built.
 _MAX_STATES = 96
-# If there are at most this number of words, the first run of the automaton already excludes the words from the texts that it
-# finds.
+# If the conditions have at most this many literal values, the automaton already excludes them in its first run.
 _FEW = 2
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One value of a kind. ``single`` states that the kind has no other value."""
+    """A kind of values, with an example value (``text``). If ``single``, the kind has no other value."""
 
     text: str
     single: bool
 
 
 def possible_values(key: str, comparisons: Comparisons, context: Context, budget: Budget) -> Values:
-    """Return the values of an unknown key to evaluate: one of each kind, and also the absence of the key if requests may
-    lack it.
-    """
+    """Return the values of an unknown key to evaluate: one of each kind, and ``ABSENT`` if requests may lack the key."""
     part = context.keys.get(key)
     if isinstance(part, Part):
         return Values((Part(part.root, part.extract), ABSENT), True)
@@ -57,7 +55,7 @@ def possible_values(key: str, comparisons: Comparisons, context: Context, budget
     if not isinstance(state, Unknown):
         return Values((state,), True)
     if state.may_be_absent and any(test.presence for test, _extract in comparisons.tests.get(key, ())):
-        # A condition tests only whether the key is present, so try that before any value.
+        # A condition with the operator Null tests whether the key is present, so first decide that alone.
         return Values((replace(state, may_be_absent=False), ABSENT), True)
     if comparisons.compared(key):
         sorter = _Sorter(key, state, comparisons, context, budget)
@@ -92,8 +90,7 @@ class _Sorter:
         self.entangled = comparisons.entangled(key, self.exact)
         self.typed = [test for test, _extract in self.tests if not test.reads_text]
         texts = [(test, extract) for test, extract in self.tests if test.reads_text]
-        # If the budget is too small to compile the conditions, the result is marked as incomplete anyway, so leave the
-        # conditions out.
+        # If the budget is too small to compile the conditions, leave them out. The result is then marked as incomplete anyway.
         affordable = budget.spend(sum(test.length for test, _extract in texts) // CHARACTERS)
         languages = (
             containing(extract, test.language)
@@ -143,7 +140,7 @@ class _Sorter:
             all_kinds += [_Kind(text, False) for text in more if self._fits(text)]
             complete = False
         if self.key in DATES:
-            # The value must be a date. Conditions that compare text see the date as text, not its epoch seconds.
+            # The value must be a date. If a condition compares it as text, it must not be epoch seconds.
             all_kinds.append(_Kind(next(sample_values(self.key)), False))
             dates = any(test.reads_text and extract is WHOLE for test, extract in self.tests)
             return [
@@ -168,7 +165,7 @@ class _Sorter:
         if self.shape is not None:
             shape_index = len(patterns)
             patterns.append((Pattern(shape_units(self.shape)),))
-        # Each word is a separate kind. The texts for the other kinds must differ from all words.
+        # Each word (a literal value of a condition) is a separate kind. The texts for the other kinds must differ from all words.
         few = len(fitting) <= _FEW
         combinations, complete = kinds(
             [*patterns, *([_words(fitting)] if few else [])], shape_index, self.budget
@@ -182,7 +179,7 @@ class _Sorter:
         ), complete
 
     def _samples(self) -> Iterable[str]:
-        """Generate a text that matches each pattern, for when the budget is too small to find all kinds."""
+        """Generate texts that match the patterns, as a substitute if the budget is too small to find all kinds."""
         for language in self.languages:
             for pattern in language.patterns[:_MAX_STATES]:
                 if pattern.ends is None and self.budget.spend(1 + len(pattern.units) // 16):
@@ -204,7 +201,7 @@ class _Sorter:
         return self.shape is None or shape_form(self.shape).fullmatch(text) is not None
 
     def _different(self, several_kinds: list[_Kind]) -> list[_Kind]:
-        """Drop values with the same results in all conditions. If the key is compared with other keys, keep every text."""
+        """Return only one kind for equal results in all conditions. If comparisons with other keys are undecided, keep all."""
         if self.entangled:
             return list({kind.text: kind for kind in reversed(several_kinds)}.values())[::-1]
         distinct: dict[tuple[bool, ...], _Kind] = {}
@@ -225,15 +222,15 @@ class _Sorter:
         return tuple(marks)
 
     def _sets(self, several_kinds: list[_Kind]) -> tuple[list[KeyState], bool]:
-        """Return the sets of values to evaluate for a multivalued key, and whether these sets are sufficient to find every
-        outcome.
+        """Return the sets of values to evaluate for a multivalued key, and whether they are sufficient to find every outcome.
 
-        Two sets are different when a condition with or without ForAllValues or ForAnyValue distinguishes them.
+        A set is left out if all conditions, with and without ForAllValues or ForAnyValue, have the same results as for another
+        set.
         """
         singles = [self._state((kind,)) for kind in several_kinds]
         marks = {kind.text: self._matched(kind.text) for kind in several_kinds}
         if self.entangled:
-            # A set of two values of one kind differs from one value, because a policy variable requires a single value.
+            # Two values of one kind can have other results than one value, because a policy variable requires a single value.
             doubles = [
                 more
                 for kind in several_kinds
@@ -264,6 +261,7 @@ class _Sorter:
         return list(dict.fromkeys(states)), True
 
     def _twin(self, kind: _Kind, marks: dict[str, tuple[bool, ...]]) -> tuple[_Kind, ...] | None:
+        """Return a kind together with a second value of the same kind, or None if no such value is found."""
         for text in (
             kind.text + "x",
             "x" + kind.text,

@@ -4,18 +4,26 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The rules of IAM for actions, conditions, resources and principals, and the reasons why IAM rejects a document.
+"""Check the actions, conditions, resources and principals of a statement against the rules of IAM.
 
-IAM rejects a trust policy with a principal that does not exist. The functions assume that the principals in their argument
-``existing`` exist, and that the services exist that the AWS guides mention. The existence of any other principal is unknown.
+Each function generates the reasons why IAM rejects, or may reject, a document with the statement.
 
-Sources: IAM User Guide, "IAM JSON policy elements: Action", "... Condition" (key names), "... Condition operators", "...
-Resource" (incomplete ARNs are completed in identity-based policies; variables are after the fifth colon), "AWS JSON policy
-elements: Principal" (no wildcard in a part of a name or ARN, no groups), "... NotPrincipal" (not in trust policies),
-"Grammar of the IAM JSON policy language", "IAM policy validation check reference"; and error messages of IAM: "AssumeRole
-policy may only specify STS AssumeRole actions", "Resource … must be in ARN format", "Resource vendor must be fully qualified
-and cannot contain regexes", "Partition … is not valid", "The policy failed legacy parsing" (also for a date condition whose
-value is not a date).
+IAM rejects a trust policy if one of its principals does not exist. The functions assume that the principals in their argument
+``existing`` exist, and also the services in ``SERVICES``. They do not know whether any other principal exists.
+
+Sources in the IAM User Guide:
+
+* "IAM JSON policy elements: Action", "IAM JSON policy elements: Condition" (the names of keys), "IAM JSON policy elements:
+  Condition operators";
+* "IAM JSON policy elements: Resource" (IAM completes short ARNs in identity-based policies; variables are supported after the
+  fifth colon);
+* "AWS JSON policy elements: Principal" (no groups, and no wildcards in a part of a name or ARN), "AWS JSON policy elements:
+  NotPrincipal" (not in trust policies);
+* "Grammar of the IAM JSON policy language", "IAM policy validation check reference".
+
+Error messages of IAM: "AssumeRole policy may only specify STS AssumeRole actions", "Resource … must be in ARN format",
+"Resource vendor must be fully qualified and cannot contain regexes", "Partition … is not valid", "The policy failed legacy
+parsing" (also for a date condition whose value is not a date).
 """
 
 from __future__ import annotations
@@ -34,7 +42,7 @@ _MAX_QUOTED = 120
 
 
 def quote(value: str) -> str:
-    """Return a value in quotes, shortened if it is long."""
+    """Return a value in quotes for a message, shortened to ``_MAX_QUOTED`` characters."""
     return repr(value if len(value) <= _MAX_QUOTED else f"{value[: _MAX_QUOTED - 3]}...")
 
 
@@ -108,6 +116,10 @@ _NAME = re.compile(r"[A-Za-z0-9*?_.-]+\Z")
 
 
 def action_reasons(statement: Statement, trust: bool) -> Iterator[Reason]:
+    """Generate the reasons why IAM rejects or may reject the actions of a statement.
+
+    :arg trust: whether the statement belongs to a trust policy.
+    """
     if trust and statement.not_action:
         yield Reason(
             True,
@@ -228,8 +240,8 @@ def _values(label: str, condition: Condition) -> Iterator[Reason]:
     for value in condition.values:
         if _has_form(kind, value):
             continue
-        # IAM has an error message for texts that are not dates. For the other types there is only the guide, which calls
-        # such a value invalid.
+        # IAM has an error message for a value that is not a date, so this rejection is certain. For values of the other types
+        # only the IAM User Guide calls them invalid.
         yield Reason(
             kind == "Date" and "${" not in value,
             label,
@@ -253,7 +265,7 @@ def _has_form(kind: str, value: str) -> bool:
 
 
 def _spelling(label: str, block: object, canonical: set[str]) -> Iterator[Reason]:
-    """Generate a reason for each operator in an unusual letter case: AWS does not document whether IAM accepts it."""
+    """Generate a reason for each operator in an unusual letter case, because AWS does not document whether IAM accepts it."""
     for operator in block if isinstance(block, Mapping) else ():
         folded = [name for name in canonical if name.lower() == str(operator).lower()]
         if folded and str(operator) not in folded:
@@ -275,6 +287,10 @@ _FULL = "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."
 
 
 def resource_reasons(statement: Statement, session: bool) -> Iterator[Reason]:
+    """Generate the reasons why IAM rejects or may reject the resources of a statement.
+
+    :arg session: whether the statement belongs to a session policy.
+    """
     for resource in statement.resources or ():
         for certain, message, remedy in _problems(resource, session):
             yield Reason(certain, statement.label, message, remedy)
@@ -334,7 +350,7 @@ def _problems(resource: str, session: bool) -> Iterator[tuple[bool, str, str]]:
         )
 
 
-# The services whose guides show them as the principal of a role.
+# The services that the AWS guides show as the principal of a role.
 SERVICES = frozenset(
     f"{name}.amazonaws.com"
     for name in (

@@ -4,14 +4,14 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Check whether IAM would store a document: its size, its characters, and each of its elements.
+"""Check whether IAM would store a policy document: its size, its characters, and each of its elements.
 
-The answers "yes" and "no" follow from the documentation or the error messages of AWS. If these leave a question open, the
+The answers "yes" and "no" follow from the documentation or the error messages of AWS. If AWS does not document a case, the
 answer is "unknown".
 
-Sources: IAM User Guide, "IAM and AWS STS quotas", where white space does not count; IAM API Reference, the pattern of policy
-documents; Amazon EKS and AWS STS API References, session policies. The guides disagree on the maximum to which the quota for
-trust policies can be increased: one guide has 4,096 characters, another 8,192.
+Sources: IAM User Guide, "IAM and AWS STS quotas" (the quotas do not count white space); IAM API Reference (the characters
+that a policy document may have); Amazon EKS and AWS STS API References (session policies). The quota for trust policies can be
+increased to 4,096 characters according to one guide, and to 8,192 according to another. This module uses the higher number.
 """
 
 from __future__ import annotations
@@ -38,11 +38,13 @@ from .elements import (
     resource_reasons,
 )
 
+# The maximum sizes in characters. TRUST is the default quota for trust policies, TRUST_RAISED the highest possible quota.
 MANAGED = 6_144
 INLINE = 10_240
 SESSION = 2_048
 TRUST = 2_048
 TRUST_RAISED = 8_192
+# The last character in Unicode order that IAM accepts in a policy document.
 _LAST_CHARACTER = "\u00ff"
 
 
@@ -62,12 +64,12 @@ def size_reasons(text: str, kind: str, trust_limit: int | None = None) -> Iterat
             "Replace the character.",
         )
     size = len(text)
-    # AWS does not document whether white space in values counts.
+    # AWS does not document whether white space in values counts, so IAM counts between ``least`` and ``size`` characters.
     least = size - sum(text.count(blank) for blank in " \t\r\n")
     if kind == "trust":
         yield from _trust(size, least, trust_limit)
     elif kind == "session":
-        # A session policy is sent to AWS STS unchanged, so that white space counts.
+        # A session policy is sent to AWS STS unchanged, so white space in its values counts.
         yield from _over(size, size, SESSION, "a session policy", "Shorten it.")
     elif kind == "identity":
         yield from _over(
@@ -108,14 +110,14 @@ def _over(size: int, least: int, limit: int, noun: str, remedy: str) -> Iterator
         )
 
 
-# "identity" is a permissions policy that may become a managed or an inline policy.
+# "identity" is a permissions policy that may become either a managed or an inline policy.
 STORED_KINDS = ("trust", "managed", "boundary", "identity", "session")
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 
 
 @dataclass(frozen=True, slots=True)
 class Storability:
-    """The answer whether IAM would store a document: "yes", "no" or "unknown", with the reasons unless the answer is "yes"."""
+    """The result of ``storability``. ``answer`` is "yes", "no" or "unknown"; ``reasons`` is empty if it is "yes"."""
 
     reasons: tuple[Reason, ...] = ()
 
@@ -132,22 +134,21 @@ class Storability:
 
     @property
     def rows(self) -> list[ReasonRow]:
-        """Return the reasons in the form for the result of a module: the certain reasons, or all reasons if no reason is
-        certain.
-        """
+        """Return the reasons for the result of a module. If at least one reason is certain, the uncertain ones are left out."""
         return [reason.as_row() for reason in self.refusals or self.reasons]
 
 
 class NamedReasonRow(ReasonRow):
-    """A reason with the name of its policy."""
+    """A reason in the result of a module, with the name of its policy."""
 
     policy: str
 
 
 def together(judged: Sequence[tuple[str, Storability]]) -> tuple[str, list[NamedReasonRow]]:
-    """Combine the results for several named documents.
+    """Combine the results for several documents.
 
-    :returns: the worst answer ("no", then "unknown", then "yes"), and the reasons for that result.
+    :arg judged: pairs of the name of a document and the result of ``storability``.
+    :returns: the worst answer ("no", then "unknown", then "yes"), and the reasons for it.
     """
     answers = [verdict.answer for _name, verdict in judged]
     answer = next((worst for worst in ("no", "unknown") if worst in answers), "yes")
@@ -165,7 +166,7 @@ def storability(
 ) -> Storability:
     """Check whether IAM would store a document.
 
-    :arg document: a dict, JSON text, or URL-encoded JSON text. Text that is not a policy gets the answer "no".
+    :arg document: a dict, JSON text, or URL-encoded JSON text. The answer is "no" for a document that is not a policy.
     :arg kind: one of ``STORED_KINDS``.
     :arg existing: account IDs, services and principals that are known to exist.
     :arg trust_limit: the account's quota for trust policies in characters, or None if it is unknown.
@@ -190,7 +191,7 @@ def storability(
 
 
 def _id(content: Mapping[str, object], kind: str) -> Iterator[Reason]:
-    """Generate the reason why IAM rejects the Id, if any. Source: IAM User Guide, "IAM JSON policy elements: Id"."""
+    """Generate a reason if IAM rejects the Id of the document. Source: IAM User Guide, "IAM JSON policy elements: Id"."""
     if "Id" not in content:
         return
     if kind != "trust":
@@ -239,7 +240,7 @@ def _statements(
 def _sid(statement: Statement, sids: dict[str, Statement], trust: bool) -> Iterator[Reason]:
     """Generate the reasons why IAM rejects or may reject the Sid of a statement.
 
-    :arg sids: the statements by Sid that were checked before; the function adds this one.
+    :arg sids: the statements that were checked before, by Sid. The function adds ``statement``.
 
     Sources: IAM User Guide, "IAM JSON policy elements: Sid"; the Amazon EKS User Guide shows a trust policy with spaces in
     a Sid.

@@ -6,8 +6,8 @@
 
 """Find every combination of patterns that a text can match, with an example text for each combination.
 
-For example, for the patterns ``a*`` and ``*b`` these are: both ("ab"), only the first ("a"), only the second ("b"), neither
-("x"). A "language" is a set of texts, described by words and patterns; a "unit" is one position of a pattern.
+For example, the patterns ``a*`` and ``*b`` have four combinations: both ("ab"), only the first ("a"), only the second ("b"),
+neither ("x"). A "language" is a set of texts, described by words and patterns. A "unit" is one position of a pattern.
 
 A nondeterministic finite automaton reads all patterns at once. The bits of an integer are its states. A breadth-first search
 from the empty text reaches every combination with its shortest text. The search is limited by a budget of steps instead of
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from .context import Extract
 from .match import ARN_PARTS, Literal, Wild, cut_arn
 
-# Compiling this number of pattern characters costs one step of the budget.
+# Compiling this number of pattern characters costs one step of a ``Budget``.
 CHARACTERS = 2
 
 
@@ -42,17 +42,17 @@ class Budget:
         return self.left >= 0
 
 
-# Letters that ``fold`` maps to the key although ``upper`` and ``title`` of the key do not return them.
+# By lower-case letter, another letter that ``fold`` maps to it, but that ``str.upper`` and ``str.title`` do not return.
 _FOLDED_ALIASES = {"k": "\u212a", "\xe5": "\u212b", "\u03c9": "\u2126", "\xdf": "\u1e9e", "\u03b8": "\u03f4"}
-# Characters for the positions of an example text where any character matches.
+# The characters to use in an example text at positions where any character matches.
 _FILLERS = "xyzwvutsrqponmlkjihgfedcba0123456789"
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One position of a pattern: a character among ``chars``, or with ``negated`` any other character.
+    """One position of a pattern. It matches one of ``chars``, or if ``negated``, any other character.
 
-    A ``run`` matches any number of such characters, including none.
+    If ``run``, the unit matches any number of such characters, including none.
     """
 
     chars: str
@@ -180,9 +180,10 @@ def shape_units(shape: str) -> tuple[Unit, ...]:
 
     A shape describes the format of a condition key's values in a notation of this module:
 
-    ``*`` is any number of characters, ``?`` one character, ``#`` a digit, ``+`` a name of letters, digits, hyphens and
-    underscores, ``^`` such a name that begins with a letter or digit, ``&`` the path and name of a role, ``=`` a partition,
-    and ``%`` a Region. Any other character is literal.
+    * ``*`` is any number of characters, ``?`` one character, and ``#`` one digit.
+    * ``+`` is a name of letters, digits, hyphens and underscores. ``^`` is such a name that begins with a letter or digit.
+    * ``&`` is the path and name of a role, ``=`` a partition such as aws-cn, and ``%`` a Region.
+    * Any other character is literal.
     """
     return tuple(unit for character in shape for unit in _SHAPES.get(character, (Unit(character),)))
 
@@ -228,7 +229,10 @@ def containing(extract: Extract, language: Language) -> Language:
 
 
 def _excluding(character: str, units: tuple[Unit, ...]) -> Iterator[tuple[Unit, ...]]:
-    """Generate the units of a pattern that matches only texts without a character, or no units if no such text matches."""
+    """Generate the units that match only those texts of a pattern that do not contain a character.
+
+    If the pattern does not match any such text, the generator is empty.
+    """
     narrowed = []
     for unit in units:
         if unit.negated:
@@ -299,8 +303,8 @@ class _Automaton:
             self.ends.append(ends)
             self.positions.append((1 << position) - (1 << first))
             if absorbing:
-                # A pattern that ends with * and is matched so far matches every continuation. The other states of the language
-                # with this pattern cannot change the result, so they are dropped to keep the search small.
+                # If a pattern ends with * and has matched up to there, it also matches every longer text. The other states of its
+                # language cannot change the result, so they are dropped to keep the search small.
                 self.finals.append((absorbing, self.positions[-1], final))
         self.absorbing = sum(absorbing for absorbing, _all, _final in self.finals)
         self.takes = {
@@ -334,7 +338,7 @@ class _Automaton:
         return self.settle((matched ^ repeated) << 1 | repeated)
 
     def distinct_characters(self, state: int) -> list[str]:
-        """Return one character for each different transition from a state. The last one represents all other characters."""
+        """Return one character for each different transition from a state. The last character represents all others."""
         characters: dict[str, None] = {}
         rest = state & self.branching
         while rest:
@@ -351,12 +355,12 @@ class _Automaton:
 def kinds(
     languages: Sequence[Sequence[Pattern]], inside: int, budget: Budget
 ) -> tuple[dict[tuple[bool, ...], str], bool]:
-    """Find every combination of languages that can contain a text.
+    """Find every combination of languages to which a text can belong.
 
     :arg languages: the patterns of each language.
-    :arg inside: the index of a language that must contain each text, or -1 for no such language.
-    :returns: the combinations, each as one boolean for each language with an example text; and whether all combinations were
-        found before the budget was used up.
+    :arg inside: the index of a language to which each text must belong, or -1 for no such language.
+    :returns: an example text by combination, which has one boolean for each language; and whether all combinations were found
+        before the budget was used up.
     """
     texts: dict[tuple[bool, ...], str] = {}
     units = sum(len(pattern.units) + 1 for patterns in languages for pattern in patterns)
@@ -366,6 +370,7 @@ def kinds(
     needed = automaton.positions[inside] if inside >= 0 else 0
     shortest: dict[int, str] = {automaton.start: ""}
     queue = deque([automaton.start])
+    # The evaluation of a state takes longer with a larger automaton, so it costs more steps.
     width = 1 + len(automaton.branches) // 400 + len(automaton.finals) // 8
     while queue:
         state = queue.popleft()

@@ -6,9 +6,13 @@
 
 """Compare two policy documents by meaning, and convert findings on policies for the results of modules.
 
-Two documents have the same meaning if they differ only in the order of keys, lists and statements; a single value instead of
-a list with that value; duplicates; the letter case of actions, operators and condition keys; Id and Sid; or spellings of
-a principal that IAM treats as equal (account ID and root ARN; "*" and {"AWS": "*"}).
+Two documents have the same meaning if they differ only in these points:
+
+* the order of keys, lists and statements, and duplicates;
+* a single value instead of a list with that value;
+* the letter case of actions, operators and condition keys;
+* Id and Sid;
+* spellings of a principal that IAM treats as equal (an account ID and its root ARN; "*" and {"AWS": "*"}).
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ _CASELESS_VALUES = ("Bool", "Null", "StringEqualsIgnoreCase", "StringNotEqualsIg
 
 
 def normalise(document: object, kind: str = "identity") -> dict[str, object]:
-    """Return a form that is equal for all documents with the same meaning: sorted lists without duplicates, no Id or Sid.
+    """Return a document with sorted lists, without duplicates, Id and Sid. It is equal for all documents with the same meaning.
 
     :arg document: a ``Policy``, dict, JSON text, or URL-encoded JSON text.
     :arg kind: the kind of the policy, as for ``parse_policy``.
@@ -43,7 +47,7 @@ def normalise(document: object, kind: str = "identity") -> dict[str, object]:
 
 
 def display(document: object, kind: str = "identity") -> dict[str, object]:
-    """Return a document in a uniform form for display, with the order of statements, Sids and letter case of the author.
+    """Return a document in a uniform form for display. It keeps the order of the statements, their Sids and the letter case.
 
     :arg document: a ``Policy``, dict, JSON text, or URL-encoded JSON text.
     :raises PolicyError: when ``document`` is not a policy of this kind.

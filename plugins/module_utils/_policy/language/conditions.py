@@ -6,8 +6,8 @@
 
 """Evaluate the conditions of statements, and describe them in messages.
 
-Sources: IAM User Guide, "IAM JSON policy elements: Condition operators" (negated operators and IfExists hold when the
-key is absent) and "Set operators for multi-valued context keys" (ForAllValues holds on no values, ForAnyValue does not).
+Sources: IAM User Guide, "IAM JSON policy elements: Condition operators" (negated operators and IfExists hold if the key is
+absent) and "Set operators for multi-valued context keys" (without values, ForAllValues holds and ForAnyValue does not).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Test:
 
     def __init__(self, condition: Condition, variables: bool) -> None:
         self.condition = condition
-        # The number of characters of the patterns that ``language`` has to compile.
+        # The number of characters in the patterns that the property ``language`` compiles.
         self.length = sum(map(len, condition.values))
         self.key = condition.key.lower()
         base = condition.base
@@ -93,7 +93,7 @@ class Test:
 
     @property
     def weight(self) -> int:
-        """Return the cost of one evaluation in steps of the budget: one step for each value that is compared."""
+        """Return the cost of one evaluation in steps (see ``Budget``): about one step for each value that is compared."""
         looked_up = "Equals" in self.condition.base and not self.condition.base.startswith("Arn")
         return 1 + len(self.open_values) + (0 if looked_up else len(self.condition.values))
 
@@ -103,7 +103,7 @@ class Test:
         return self._nulls is not None
 
     def matches(self, value: str) -> bool:
-        """Return whether a value of the key matches a value without variables. The negation of an operator is ignored."""
+        """Return whether a value of the key matches a policy value without variables, before a negated operator inverts it."""
         return self._nulls is None and self._compare(value)
 
     def holds(self, context: Context) -> bool | None:
@@ -125,7 +125,7 @@ class Test:
         """Return an identifier of the undecided comparison, and whether the condition negates its result.
 
         A condition and its negation, such as StringEquals and StringNotEquals, have the same identifier. So a search that
-        assumes the result of one of the two also decides the other.
+        assumes a result for one of them also decides the other.
         """
         if self._same is not None and self._single(self.key, context) and self._single(self._same, context):
             return ("same", frozenset({context.root(self.key), context.root(self._same)})), self._negated
@@ -191,7 +191,7 @@ class Test:
             return False if any(context.root(token.key) == root for token in variables) else None
         if any(context.root(token.key) != root for token in variables) or pattern.arn or not value:
             return None
-        # The key is compared with its own value, which is equal unless the pattern requires additional characters.
+        # The key is compared with its own value, so the comparison holds unless the pattern requires additional characters.
         return len(variables) == 1 and not any(
             token for token in pattern.tokens if token is not Wild.ANY and not isinstance(token, Variable)
         )
@@ -242,7 +242,7 @@ _SHOWN = 5
 
 
 def describe_values(values: tuple[str, ...]) -> str:
-    """Describe the values of a condition for a message: at most five of them, and the number of the remaining ones."""
+    """Describe the values of a condition for a message: the first five values, and the number of the other values."""
     if not values:
         return "nothing"
     quoted = [repr(value if len(value) <= 200 else value[:197] + "...") for value in values[:_SHOWN]]
@@ -261,7 +261,7 @@ def describe_condition(condition: Condition) -> str:
 
 
 def describe_actual(key: str, context: Context) -> str:
-    """Describe for a message which value the request has for a condition key."""
+    """Describe the value of a condition key in the request for a message, such as "no such key"."""
     state = context.get(key.lower())
     if isinstance(state, Unknown) and state.choices:
         choices = " or ".join(repr(choice) for choice in state.choices)

@@ -52,10 +52,10 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Representative:
-    """A key with an example value that represents many values: conditions without policy variables treat all of them alike.
+    """A key with an example value. It represents many values that give the same results in conditions without policy variables.
 
-    ``values`` is the example. ``exact`` has those policy values with variables that treat all of the represented values
-    alike, too. The comparison with any other policy value that has variables is undecided.
+    ``values`` is the example. ``exact`` has those policy values with variables for which all represented values give the same
+    result, too. A comparison with any other policy value that has variables is undecided.
     """
 
     values: tuple[str, ...]
@@ -85,8 +85,9 @@ PRESENT = Unknown(may_be_absent=False)
 class Context:
     """The condition keys of one request, by lower-case name.
 
-    ``prefixes`` has the state of all other keys with a prefix such as ``aws:requesttag/``, ``default`` the state of all
-    remaining keys. ``decided`` has comparisons whose result is assumed although it is unknown (see ``search``).
+    ``keys`` has the states of single keys, ``prefixes`` the state of all other keys with a prefix such as ``aws:requesttag/``,
+    and ``default`` the state of all remaining keys. ``decided`` has assumed results of comparisons whose real result is unknown
+    (see search.py).
     """
 
     keys: Mapping[str, KeyState | Part] = field(default_factory=dict)
@@ -120,11 +121,11 @@ class Context:
         return state.root, state.extract
 
     def canonical(self, key: str) -> str:
-        """Return the key that determines the value of a key; for most keys this is the key itself."""
+        """Return the key that determines the value of a key. For most keys this is the key itself."""
         return self.root(key)[0]
 
     def assume(self, more: Mapping[str, KeyState | Part]) -> Context:
-        """Return a copy in which the keys of ``more`` have the states in ``more``."""
+        """Return a copy in which the keys in ``more`` have the states that ``more`` maps them to."""
         return Context({**self.keys, **more}, self.prefixes, self.default, self.decided)
 
     def decide(self, question: object, answer: bool) -> Context:

@@ -59,7 +59,7 @@ _QUANTIFIERS = {"forallvalues": "ForAllValues", "foranyvalue": "ForAnyValue"}
 
 
 class PolicyError(ValueError):
-    """The error for a document that is not a policy. The message has the place in the document and the reason."""
+    """The error for a document that is not a policy. The message names the place in the document and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def _parse_strings(value: object, place: str, element: str) -> tuple[str, ...]:
 
 
 def _parse_principals(value: object, place: str, element: str) -> tuple[tuple[str, str], ...]:
-    """Parse ``"*"`` or an object of principal types into pairs of type and value, in the author's order."""
+    """Parse ``"*"``, or an object with principal types as keys, into pairs of type and value in the author's order."""
     if value == "*":
         return (EVERYONE,)
     if isinstance(value, str):
@@ -121,7 +121,7 @@ def parse_conditions(block: object, statement: str) -> tuple[Condition, ...]:
     """Parse a Condition block into one condition for each operator and key.
 
     :arg statement: the label of the statement, for messages.
-    :raises PolicyError: when the block is malformed, or has a key twice for an operator.
+    :raises PolicyError: when the block is malformed, or has the same key twice for one operator.
     """
     if not isinstance(block, Mapping):
         raise PolicyError(f"{statement}: Condition must be an object, got {describe_type(block)}")
@@ -168,7 +168,7 @@ def _parse_operator(operator: str, place: str) -> tuple[str, str, bool]:
 def _check_elements(
     item: Mapping[object, object] | Mapping[str, object], allowed: Collection[str], place: str
 ) -> None:
-    """Raise PolicyError for an element that is not allowed. The message has the most similar allowed name."""
+    """Raise PolicyError for an element that is not allowed. The message suggests the most similar name, if there is one."""
     for key in item:
         if key not in allowed:
             name = key if isinstance(key, str) else repr(key)
@@ -198,7 +198,8 @@ def _hint(name: str, allowed: Collection[str]) -> str:
 def describe_type(value: object) -> str:
     """Describe the type of a value for a message, such as "text" or "a list".
 
-    ``isinstance`` is necessary because Ansible passes subclasses, whose names mean nothing to users.
+    Ansible passes values of internal subclasses, whose names users do not know. So the name of the class is used for other
+    types only.
     """
     if value is None:
         return "null"
@@ -229,8 +230,8 @@ class PolicyDocument(dict[str, object]):
 def load_document(document: object) -> PolicyDocument:
     """Convert a dict, JSON text or URL-encoded JSON text to a dict, and check its size and depth.
 
-    :raises PolicyError: when it is not a JSON object, is too large or too deeply nested, or has a key twice or a key that
-        is not text.
+    :raises PolicyError: when the document is not a JSON object, is too large or too deeply nested, has the same key twice, or
+        has a key that is not text.
     """
     if isinstance(document, PolicyDocument):
         return document
@@ -262,6 +263,12 @@ def policy_size(document: object) -> int:
     return len(to_json(document))
 
 
+def document_statements(document: Mapping[str, object]) -> list[object]:
+    """Return the statements of a policy document, which may have a single statement instead of a list."""
+    statements = document.get("Statement", [])
+    return list(statements) if isinstance(statements, list) else [statements]
+
+
 def _from_text(text: str) -> object:
     if len(text) > 3 * MAX_CHARACTERS:
         raise PolicyError(_too_large(len(text)))
@@ -281,7 +288,7 @@ def _from_text(text: str) -> object:
     except RecursionError as error:
         raise PolicyError(f"nested more than {MAX_DEPTH} levels deep") from error
     except ValueError as error:
-        # The one remaining cause is an integer with more digits than Python converts.
+        # The only remaining cause is an integer with more digits than Python converts.
         raise PolicyError(f"not a policy document: {error}") from error
 
 
@@ -405,8 +412,8 @@ def parse_policy(document: object, kind: str = "identity") -> Policy:
 
     :arg kind: "identity", "session", "boundary" or "trust". The first three require Resource and forbid Principal, "trust"
         requires Principal and forbids Resource.
-    :raises PolicyError: when the document is malformed. The message has the statement, its Sid and the element.
-    :raises ValueError: when ``kind`` is not one of these four.
+    :raises PolicyError: when the document is malformed. The message names the statement, its Sid and the element.
+    :raises ValueError: when ``kind`` is not one of these four kinds.
     """
     if kind not in DOCUMENT_KINDS:
         raise ValueError(f"kind must be one of {', '.join(DOCUMENT_KINDS)}, got {kind!r}")

@@ -9,8 +9,8 @@
 ``*`` matches any number of characters, ``?`` exactly one. A pattern is split at each ``*`` into chunks, which are searched
 from left to right. So the time is at most proportional to the length of the pattern times the length of the text.
 
-Variables have the forms ``${key}`` and ``${key, 'default'}``; ``${*}``, ``${?}`` and ``${$}`` are the characters themselves.
-Variables exist in Version 2012-10-17 only; in Version 2008-10-17 the same text is literal.
+Variables have the forms ``${key}`` and ``${key, 'default'}``. The texts ``${*}``, ``${?}`` and ``${$}`` represent the literal
+characters. Variables exist in Version 2012-10-17 only; in Version 2008-10-17 the same text is literal.
 
 Sources: IAM User Guide, "IAM JSON policy elements: Resource", "... Condition operators", "IAM policy elements: Variables
 and tags".
@@ -116,8 +116,8 @@ def resolve(
 ) -> tuple[Literal, ...] | bool | None:
     """Replace policy variables with their values in the request. Wildcards in such a value are literal text.
 
-    :arg comparison: the value that the tokens belong to. An example value of a key (``Representative``) may be used only if
-        its ``exact`` contains this value.
+    :arg comparison: the policy value that the tokens belong to. An example value of a key (see ``Representative``) is used
+        only if its ``exact`` contains this policy value.
     :returns: the tokens without variables; False if a variable does not have exactly one value, so that nothing matches;
         None if a value is unknown.
     """
@@ -165,7 +165,7 @@ def _flush(plain: list[str], tokens: list[Token]) -> None:
 
 
 ARN_PARTS = 6
-# The cache of patterns for parts of ARNs: the number of patterns, and the length of the longest text.
+# The limits of the cache of patterns for parts of ARNs: the number of patterns, and the length of a text.
 _SHARED, _SHORT = 256, 64
 # Replacements for ``*`` and ``?`` in a request. No value has these characters, because Unicode reserves them.
 STAR, MARK = "\U0010fffe", "\U0010ffff"
@@ -173,7 +173,7 @@ _SYMBOLS = {ord("*"): STAR, ord("?"): MARK}
 
 
 class Cover(IntEnum):
-    """The part of a request that a pattern matches. A request with wildcards represents many requests, so SOME is possible."""
+    """The share of a request that a pattern matches. A request with wildcards represents many requests, so SOME is possible."""
 
     NONE = 0
     SOME = 1
@@ -181,7 +181,7 @@ class Cover(IntEnum):
 
 
 class _Chunk:
-    """A part of a pattern between two ``*``. ``holes`` has the positions of ``?`` in its text."""
+    """The text between two ``*`` of a pattern. ``holes`` has the positions of ``?`` in the text."""
 
     __slots__ = ("_masks", "holes", "text")
 
@@ -274,8 +274,8 @@ class Glob:
     def matches(self, text: str, symbolic: bool = False) -> bool:
         """Return whether the whole text matches.
 
-        :arg symbolic: whether the text is a pattern, too. Then the result is whether this pattern matches every text that
-            the other pattern matches. Only a ``*`` in this pattern matches a ``*`` in the other.
+        :arg symbolic: whether the text is a pattern, too. If it is, the method returns whether this pattern matches every text
+            that the other pattern matches. Only a ``*`` of this pattern matches a ``*`` of the other.
         """
         if symbolic:
             text = text.symbolic if isinstance(text, WildText) else symbolise(text)
@@ -302,15 +302,15 @@ class Glob:
         return True
 
     def covers(self, text: str, wild: bool) -> Cover:
-        """Return how much of a text this pattern matches.
+        """Return whether this pattern matches all, some or none of the texts that a text represents.
 
         :arg wild: whether the text is a pattern, which represents many texts. Otherwise the result is never SOME.
         """
         if not wild:
             return Cover.ALL if self.matches(text) else Cover.NONE
         request = text if isinstance(text, WildText) else WildText(text)
-        # Two patterns may be equivalent although this test fails, such as ?* and *?. Then the result is SOME, and evaluation
-        # splits the request (see ``split``).
+        # This test fails for some equivalent patterns, such as ?* and *?. The result is then SOME, and the evaluation splits the
+        # request (see ``split``).
         if self.matches(request, symbolic=True):
             return Cover.ALL
         return Cover.SOME if overlaps(self.tokens, request) else Cover.NONE
@@ -339,10 +339,10 @@ class ArnGlob:
         )
 
     def covers(self, parts: tuple[str, ...], wild: bool) -> Cover:
-        """Return how many of the ARNs that an ARN represents the pattern matches.
+        """Return whether the pattern matches all, some or none of the ARNs of a request.
 
-        :arg parts: the ARN, split by ``arn_parts``.
-        :arg wild: whether the ARN has wildcards and represents many ARNs.
+        :arg parts: the ARN in the request, split by ``arn_parts``.
+        :arg wild: whether that ARN has wildcards and therefore represents many ARNs.
         """
         if not len(parts) == len(self.parts) == ARN_PARTS:
             return Cover.NONE
@@ -363,7 +363,7 @@ def _part(tokens: list[Literal]) -> Glob:
 
 @lru_cache(_SHARED)
 def _shared(token: Literal) -> Glob:
-    """Return a pattern from the cache, because most ARNs of a document have the same partition, service and account."""
+    """Return the pattern of one token. It is cached, because most ARNs of a document have the same partition and service."""
     return Glob((token,))
 
 
@@ -385,7 +385,7 @@ def cut_arn(tokens: Iterable[Literal]) -> list[list[Literal]]:
 
 
 def symbolise(text: str) -> str:
-    """Replace the wildcards of a request with characters that no value has."""
+    """Replace the wildcards of a request with ``STAR`` and ``MARK``, which no value contains."""
     return text.translate(_SYMBOLS)
 
 
@@ -395,7 +395,11 @@ def arn_parts(text: str) -> tuple[str, ...]:
 
 
 class WildText(str):
-    """A text of a request in which ``*`` and ``?`` are wildcards, compiled for comparisons with many patterns."""
+    """A text of a request in which ``*`` and ``?`` are wildcards, compiled for comparisons with many patterns.
+
+    Positions are the bits of integers: of ``*`` in ``runs``, of ``?`` in ``singles``, of each other character in ``texts``, and
+    of the end of the text in ``end``. ``symbolic`` is the text with ``STAR`` and ``MARK``.
+    """
 
     __slots__ = ("end", "runs", "singles", "symbolic", "texts")
 
@@ -422,10 +426,10 @@ class WildText(str):
 
 
 def overlaps(pattern: Iterable[Literal], request: WildText) -> bool:
-    """Return whether at least one text matches both patterns.
+    """Return whether at least one text matches both patterns: ``pattern`` and the request with wildcards.
 
-    The loop reads ``pattern`` token by token. Bit n of ``state`` is set if the tokens read so far can match the first n
-    characters of the request.
+    The loop reads ``pattern`` token by token. Bit n of ``state`` is set if some text matches both the tokens that were read and
+    the first n characters of the request.
     """
     runs, singles, texts, end = request.runs, request.singles, request.texts, request.end
     state = _past(1, runs)

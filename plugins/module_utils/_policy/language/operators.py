@@ -6,7 +6,7 @@
 
 """Condition operators: compare a value of a request with the values of a policy.
 
-Negated operators such as ``StringNotEquals`` use the comparison of ``StringEquals``; conditions.py negates its result.
+A negated operator such as ``StringNotEquals`` uses the comparison of ``StringEquals``; conditions.py inverts the result.
 Source: IAM User Guide, "IAM JSON policy elements: Condition operators".
 """
 
@@ -96,10 +96,10 @@ def value_tokens(base: str, values: tuple[str, ...], variables: bool) -> tuple[t
 
 
 def comparison(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ...], ...]) -> Compare:
-    """Return a function that compares a value of the request with the values of an operator.
+    """Return a function that compares a value of the request with the values of a condition.
 
-    :arg tokens: the result of ``value_tokens`` without values that have variables; unused except for String and Arn
-        operators.
+    :arg base: the operator of the condition.
+    :arg tokens: the tokens of the values without variables (see ``value_tokens``), for String and Arn operators only.
     """
     kind = family(base)
     if kind == "String":
@@ -160,7 +160,7 @@ class OpenValue:
 
     @property
     def possible(self) -> Language:
-        """Return the texts that the value may match: every variable is replaced with ``*``."""
+        """Return the texts that the value may match if every variable may have any value."""
         return value_language(relax(self.tokens), arn=False, ignore_case=self.ignore_case)
 
     @property
@@ -175,7 +175,7 @@ class OpenValue:
         return self._relaxed.matches(fold(value) if self.ignore_case else value)
 
     def matches(self, value: str, context: Context) -> bool | None:
-        """Return whether a value of the request matches, or None when that depends on an unknown variable."""
+        """Return whether a value of the request matches, or None if that depends on an unknown variable."""
         resolved = resolve(self.tokens, context, self)
         if resolved is None:
             return None if self.may_match(value) else False
@@ -219,7 +219,7 @@ def _ordered(read: Callable[[str], Decimal | None], values: tuple[str, ...], ord
         return lambda value: read(value) in limits
     if not limits:
         return lambda _value: False
-    # It is sufficient to meet one of several limits, so only the least strict limit matters.
+    # A condition holds if one of its values holds, so only the least strict limit matters.
     limit = max(limits) if order.startswith("Less") else min(limits)
     holds = _ORDER[order]
 

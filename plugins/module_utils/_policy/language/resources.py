@@ -35,8 +35,8 @@ from .match import (
 class OpenResource:
     """An ARN with policy variables in a Resource element.
 
-    ``head`` has the patterns of the parts before the fifth colon. IAM does not document variables in these parts; if there
-    is one, ``head`` is None.
+    ``head`` has the patterns of the parts before the fifth colon, ``tail`` the rest. ``head`` is None if a variable is before
+    the fifth colon, which IAM does not document; ``tail`` then has the whole ARN.
     """
 
     __slots__ = ("_relaxed", "head", "tail", "tokens")
@@ -51,9 +51,9 @@ class OpenResource:
         self._relaxed = Glob(relax(self.tail) if late else (*relax(self.tail), Wild.ANY))
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
-        """Return the lower and the upper bound of how many of the ARNs that an ARN represents the value matches.
+        """Return whether the value matches all, some or none of the ARNs of a request, as a lower and an upper bound.
 
-        The bounds differ only if a variable is unknown.
+        The bounds differ only if a variable is unknown. ``ResourceTest.covers`` describes the parameters.
         """
         head = self.head_cover(parts, wild)
         if head is Cover.NONE:
@@ -78,7 +78,7 @@ class OpenResource:
         return tokens if tokens is None or isinstance(tokens, bool) else ArnGlob(tokens)
 
     def head_cover(self, parts: tuple[str, ...], wild: bool) -> Cover:
-        """Return how much of an ARN the parts before the fifth colon match."""
+        """Return whether the parts before the fifth colon match all, some or none of the ARNs of a request."""
         cover = Cover.ALL
         for glob, part in zip(self.head or (), parts, strict=False):
             cover = min(cover, glob.covers(part, wild))
@@ -88,9 +88,9 @@ class OpenResource:
 class ResourceTest:
     """The values of Resource or NotResource. ``open`` has the values with policy variables.
 
-    :arg wide: how to read a variable before the fifth colon, which IAM does not document. True: the value may match. This is
-        the safe choice where a match makes the statement grant less, in a Deny with Resource and an Allow with NotResource.
-        False: the value matches nothing.
+    :arg wide: whether a value with a variable before the fifth colon may match; otherwise it matches nothing. IAM does not
+        document such variables. The safe choice grants less: True for a Deny with Resource and for an Allow with NotResource,
+        otherwise False.
     :arg complete: whether missing parts of an ARN count as ``*`` (see ``ArnGlob``).
     """
 
@@ -100,8 +100,9 @@ class ResourceTest:
         self.complete = complete
         self._everything = False
         self._globs: list[ArnGlob] = []
-        # The services whose resources are all included in one value.
+        # The patterns of the services for which a single value includes all resources.
         self._services: list[Glob] = []
+        # Set if any value has a variable before the fifth colon.
         self.early = False
         opened: list[OpenResource] = []
         for value in values:
@@ -122,7 +123,7 @@ class ResourceTest:
 
     @property
     def weight(self) -> int:
-        """Return the cost of one comparison in steps of the budget: one step for each value."""
+        """Return the cost of one comparison in steps (see ``Budget``): one step for each value."""
         return len(self._globs) + len(self.open)
 
     def covers_service(self, service: str, wild: bool) -> Cover:
@@ -155,12 +156,12 @@ class ResourceTest:
                 yield resolved
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
-        """Return the lower and the upper bound of how many of the ARNs that an ARN represents the values match.
+        """Return whether the values match all, some or none of the ARNs of a request, as a lower and an upper bound.
 
         The bounds differ only if a variable is unknown.
 
-        :arg parts: the ARN, split by ``arn_parts``.
-        :arg wild: whether the ARN has wildcards and represents many ARNs.
+        :arg parts: the ARN in the request, split by ``arn_parts``.
+        :arg wild: whether that ARN has wildcards and therefore represents many ARNs.
         """
         if self._everything:
             return Cover.ALL, Cover.ALL
@@ -224,8 +225,8 @@ class PrincipalTest:
         self._negated = negated
         self._allow = allow
         self._everyone = not self._pairs.isdisjoint({("*", "*"), ("AWS", "*")})
-        # IAM rejects wildcards within a principal, so the meaning of such a statement is undefined. It is safe to treat the
-        # wildcards as a pattern in a Deny, and to ignore the principal in an Allow.
+        # IAM rejects wildcards within a principal, so such a statement has no defined meaning. The safe choice grants less: in a
+        # Deny the wildcards are a pattern, in an Allow the principal is ignored.
         self._patterns = tuple(
             (kind, Glob(t for t in tokens if isinstance(t, str | Wild)))
             for kind, value in pairs
@@ -236,7 +237,7 @@ class PrincipalTest:
     def matches(self, caller: Caller) -> bool:
         """Return whether the statement applies to this caller."""
         if self._negated:
-            # IAM does not support NotPrincipal with Allow, so such a statement counts as granting nothing.
+            # IAM does not support NotPrincipal with Allow, so such a statement grants nothing.
             return not self._allow and not self._includes(caller, widest=False)
         return self._includes(caller, widest=not self._allow)
 

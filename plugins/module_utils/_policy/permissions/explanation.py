@@ -27,6 +27,7 @@ from .permissions import PermissionVerdict, request_context
 @dataclass(frozen=True, slots=True)
 class Addition:
     """A suggested Allow statement.
+
     A layer is a group of policies that must allow a request, such as the identity policies of the role or its permissions
     boundary. ``policy`` is the name of the layer to which the statement must be added, such as "identity policies".
     """
@@ -51,8 +52,9 @@ class Addition:
 def additions(
     layers: Sequence[Layer], action: str, resource: str, missing: Sequence[str], context: Context
 ) -> tuple[Addition, ...]:
-    """Suggest a statement for each layer in ``missing``, which has the names of the layers without an Allow for the request.
+    """Suggest a statement for each layer that does not allow the request.
 
+    :arg missing: the names of these layers.
     :returns: an empty tuple if IAM might reject the statements, or if they would not allow the request.
     """
     added = tuple(Addition(name, (action,), resource) for name in missing)
@@ -68,19 +70,19 @@ def additions(
 
 
 def join_additions(items: Iterable[Addition]) -> tuple[Addition, ...]:
-    """Combine suggestions for the same policy and resource into one statement with the actions of all combined suggestions."""
+    """Combine the suggestions for the same policy and resource into one statement with all of their actions."""
     actions: dict[tuple[str, str], dict[str, None]] = {}
     for item in items:
         actions.setdefault((item.policy, item.resource), {}).update(dict.fromkeys(item.actions))
     return tuple(Addition(policy, tuple(names), resource) for (policy, resource), names in actions.items())
 
 
+# The maximum number of explained statements with the same effect in one layer.
 _MAX_LINES = 12
 
 
 def reason(layers: Sequence[Layer], request: Request, context: Context) -> tuple[str, ...]:
-    """Explain the effect of each statement that matches the action: first the Deny statements, then the Allow statements of
-    each layer.
+    """Explain the effect of each statement that matches the action: first the Deny statements, then the Allow statements.
 
     :returns: one sentence for each statement, and one for each layer without a matching Allow.
     """
@@ -130,8 +132,9 @@ def _describe_failure(test: Test, context: Context) -> str:
 
 
 def _similar_actions(layer: Layer, request: Request) -> str:
-    """Return a clause with the actions of the same service that the layer allows, because the name of the required action
-    may be misspelt.
+    """Return the end of a sentence with the allowed actions of the same service, because the action may be misspelt.
+
+    The result is empty if the layer allows no such actions.
     """
     service = request.action.partition(":")[0]
     actions = [

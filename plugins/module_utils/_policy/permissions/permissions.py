@@ -6,9 +6,9 @@
 
 """Evaluate whether the policies of a role allow the requests of a Pod, and which workloads have a permission.
 
-Evaluated are the identity policies, the permissions boundary and the session policy. Not evaluated are resource-based
-policies, which can allow further requests, and the service and resource control policies of the organization, which can deny
-further requests. Source: IAM User Guide, "Policy evaluation logic".
+The evaluation includes the identity policies, the permissions boundary and the session policy. It does not include
+resource-based policies, which can allow further requests, or the service control policies and resource control policies of the
+organization, which can deny further requests. Source: IAM User Guide, "Policy evaluation logic".
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from ..language.match import ARN_PARTS, arn_parts
 _CLUSTER = re.compile(r"arn:[a-z0-9-]+:eks:[a-z0-9-]+:[0-9]{12}:cluster/[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 _ROLE = re.compile(r"arn:[a-z0-9-]+:iam::[0-9]{12}:role/[\x21-\x7e]+\Z")
 _ACCOUNT = re.compile(r"[0-9]{12}\Z")
+# Options with the pattern of a valid value and an example for messages.
 _FORMS = (
     ("cluster_arn", _CLUSTER, "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"),
     ("role_arn", _ROLE, "arn:aws:iam::111122223333:role/my-role"),
@@ -44,7 +45,7 @@ _FORMS = (
 
 
 class FactError(ValueError):
-    """The error for an option with an invalid value. The message has the name of the option and the expected form."""
+    """The error for an option with an invalid value. The message names the option and the expected form."""
 
 
 def parse_subject(params: Mapping[str, object]) -> Subject:
@@ -149,7 +150,7 @@ class PermissionVerdict:
 def parse_required(items: Sequence[Mapping[str, Any]], context: Mapping[str, object]) -> list[Required]:
     """Parse the option required_permissions.
 
-    :arg context: the values of condition keys for all items. The context of an item takes precedence.
+    :arg context: the values of condition keys for all items. The values in an item take precedence.
     :raises FactError: when an item has an invalid action, resource or context.
     """
     required = []
@@ -288,7 +289,7 @@ def _rules(policy: NamedPolicy, kind: str) -> tuple[Rule, ...]:
 
 
 def key_state(value: object) -> tuple[str, ...]:
-    """Convert a value in the option context to the values of a condition key. None means that the key is absent."""
+    """Convert a value of the option ``context`` to the state of a condition key. None means that the key is absent."""
     if value is None:
         return ABSENT
     items = value if isinstance(value, list | tuple) else (value,)
@@ -392,7 +393,10 @@ def _ask(holder: Holder, required: Required) -> Holding:
 def _is_settled(decision: str, change: Sequence[str], unknown: Sequence[tuple[str, str]]) -> bool:
     """Return whether a decision is certain although the documents of some policies are unknown.
 
-    An unknown policy cannot override a Deny, and cannot allow a request in place of another layer.
+    An unknown policy cannot override a Deny, and cannot replace the Allow that another layer lacks.
+
+    :arg change: the names of the layers and policies to change (see ``PermissionVerdict``).
+    :arg unknown: the unknown policies (see ``Holder``).
     """
     if decision == EXPLICIT_DENY:
         return True
@@ -400,7 +404,7 @@ def _is_settled(decision: str, change: Sequence[str], unknown: Sequence[tuple[st
 
 
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
-# Represents all resources in a request. A request whose resource is "*" would be a request for an action without a resource.
+# The resource of a request for all resources. It cannot be "*", because that means an action without a resource.
 _EVERYTHING = "arn:*:*:*:*:*"
 
 
@@ -411,11 +415,12 @@ def find_denying_policies(
     subject: Subject,
     role_tags: dict[str, str],
 ) -> list[str]:
-    """Find the policies that prevent every permission that ``granting`` grants from taking effect.
+    """Find the policies that make all permissions of other policies ineffective, by a Deny or a missing Allow.
 
-    :arg further: other identity policies of the role. Only the Deny statements of these policies matter here.
+    :arg granting: the identity policies with the permissions.
+    :arg further: the other identity policies of the role. Only their Deny statements matter here.
     :arg limits: the permissions boundary and the session policy.
-    :returns: the names of the policies, or an empty list if some permission may take effect or no permission is granted.
+    :returns: the names of the policies, or an empty list if some permission may be effective, or there are no permissions.
     """
     context = pod_context(subject, role_tags)
     grants = [grant for policy in granting for grant in _grants(_parsed(policy, "identity"))]
@@ -461,7 +466,7 @@ def find_denying_policies(
 def _grants(policy: Policy) -> Iterator[Request | None]:
     """Generate a request for each action and resource that a policy allows.
 
-    A statement with NotAction or NotResource cannot be expressed as requests and yields None.
+    The request is None for a statement with NotAction or NotResource, which cannot be expressed as requests.
     """
     for statement in policy.statements:
         if statement.effect != "Allow":
@@ -485,7 +490,7 @@ def _complete_rules(policy: NamedPolicy, kind: str) -> list[Rule]:
 
 
 def _with_effect(rule: Rule, effect: str) -> Rule:
-    """Return a statement with another effect, to evaluate a request with wildcards differently.
+    """Return a statement with another effect, because the effect decides how it matches a request with wildcards.
 
     An Allow applies only if it covers every request that the wildcards match, a Deny if it covers any of them. So a Deny
     that is evaluated with effect Allow shows whether every request is denied. An Allow that is evaluated with effect Deny

@@ -6,10 +6,11 @@
 
 """Check a trust policy for a workload, and check whether a pod identity role can assume a target role.
 
-To assume a target role, two checks must pass: the trust policy of the target role must allow it (``check_chain``), and the
-identity policies of the pod identity role must allow it (``check_chain_permissions``). If both roles are in one account and
-the trust policy has the ARN of the pod identity role, the trust policy alone is sufficient. Source: IAM User Guide, "Policy
-evaluation logic", for requests within one account and across accounts.
+The pod identity role is the role of an association. If the association also has a target role, the session of the pod identity
+role assumes the target role. Two policies must allow this: the trust policy of the target role (``check_chain``), and the
+identity policies of the pod identity role (``check_chain_permissions``). If both roles are in one account and the trust policy
+names the ARN of the pod identity role, the trust policy alone is sufficient. Source: IAM User Guide, "Policy evaluation
+logic", for requests within one account and across accounts.
 """
 
 from __future__ import annotations
@@ -52,8 +53,10 @@ def check_chain(
 
     :arg document: the trust policy, in any form that ``prepare_trust`` accepts.
     :arg subject: the workload; its ``role_arn`` is the pod identity role.
+    :arg target_role_arn: the ARN of the target role, or None if it is unknown.
     :arg external_id: the external ID of the association; by default it is composed from the subject.
-    :raises PolicyError: when ``document`` is not a trust policy. :raises ValueError: when ``subject.role_arn`` is missing.
+    :raises PolicyError: when ``document`` is not a trust policy.
+    :raises ValueError: when ``subject.role_arn`` is missing.
     """
     return check_requests(prepare_trust(document), _chain_inquiry(subject, target_role_arn, external_id))
 
@@ -70,11 +73,12 @@ def _chain_inquiry(
     caller = Caller(role_arn=subject.role_arn)
     tags = identifying_tags(subject)
     expected = external_id or subject.external_id
-    number = {"sts:ExternalId": expected} if expected and not subject.session_tags else {}
+    id_condition = {"sts:ExternalId": expected} if expected and not subject.session_tags else {}
 
     def context_for(other: Subject) -> Context:
-        same = replace(other, pod_name=None, pod_uid=None) == replace(subject, pod_name=None, pod_uid=None)
-        return chained_context(other, target_role_arn, external_id if same else None)
+        # ``external_id`` belongs to the association of this workload. Another workload has another external ID.
+        is_same = replace(other, pod_name=None, pod_uid=None) == replace(subject, pod_name=None, pod_uid=None)
+        return chained_context(other, target_role_arn, external_id if is_same else None)
 
     requests = tuple(Request(action, None, caller) for action in ACTIONS)
     return Inquiry(
@@ -85,10 +89,10 @@ def _chain_inquiry(
         Remedy(
             sid="AllowPodIdentityRole",
             principal={"AWS": subject.role_arn},
-            equals={**tags, **number},
-            identity=number or complete_identity(tags),
+            equals={**tags, **id_condition},
+            identity=id_condition or complete_identity(tags),
             caller=("ArnNotEquals", "aws:PrincipalArn", subject.role_arn),
-            unsafe=not subject.session_tags and not number,
+            unsafe=not subject.session_tags and not id_condition,
         ),
     )
 
@@ -98,8 +102,8 @@ def check_chain_permissions(
 ) -> tuple[PermissionVerdict, ...]:
     """Check whether the policies of a pod identity role allow the actions that it needs on a target role.
 
-    :arg layers: identity policies and permissions boundary. The session policy of the association does not belong here,
-        because it limits the session of the target role.
+    :arg layers: the identity policies and the permissions boundary of the pod identity role, without the session policy of the
+        association, because that policy limits the session of the target role.
     :returns: the decision on sts:AssumeRole and, unless session tags are disabled, on sts:TagSession.
     """
     context = pod_context(subject)
@@ -108,16 +112,19 @@ def check_chain_permissions(
 
 
 def _needed(subject: Subject) -> int:
-    """Return how many of ``ACTIONS``, from the first on, the session needs.
+    """Return the number of needed actions at the start of ``ACTIONS``: all, or 1 if there are no session tags.
 
-    The last one, sts:TagSession, is needed for session tags only.
+    The last action, sts:TagSession, is needed for session tags only.
     """
     return len(ACTIONS) if subject.session_tags else 1
 
 
 @dataclass(frozen=True, slots=True)
 class TrustCheck:
-    """The result of ``check_policy``. ``suggestions`` has repairs if ``verdict.usable`` is "no" and an edit can repair it."""
+    """The result of ``check_policy``.
+
+    ``suggestions`` is empty unless ``verdict.usable`` is "no" and edits of the policy can make the role usable.
+    """
 
     verdict: TrustVerdict
     storable: Storability
@@ -125,13 +132,13 @@ class TrustCheck:
 
     def as_dict(self) -> dict[str, object]:
         """Return the check as the result of a module."""
-        first = self.suggestions[0].trust_policy if self.suggestions else None
+        suggested = self.suggestions[0].trust_policy if self.suggestions else None
         return {
             **self.verdict.as_dict(),
             "storable": self.storable.answer,
             "storable_reasons": self.storable.rows,
             "suggestions": [suggestion.as_dict() for suggestion in self.suggestions],
-            "suggested_trust_policy": first,
+            "suggested_trust_policy": suggested,
         }
 
 
@@ -144,15 +151,15 @@ def check_policy(
     external_id: str | None = None,
     stored: bool = False,
 ) -> TrustCheck:
-    """Check whether a workload can use a role with a trust policy, whether IAM accepts the policy, and how to repair it.
+    """Check whether a workload can use a role with this trust policy, and whether IAM accepts the policy. Suggest repairs.
 
     :arg document: the trust policy, in any form that ``prepare_trust`` accepts.
     :arg chained: whether the policy belongs to a target role, which the session of ``subject.role_arn`` assumes.
     :arg target_role_arn: the ARN of the target role, if ``chained``.
     :arg external_id: the external ID of the association, if ``chained``; by default it is composed from the subject.
-    :arg stored: whether the policy was read from IAM. If it was not, the result is "not usable" for a document that IAM
-        would reject.
+    :arg stored: whether the policy was read from IAM. If it was not, a policy that IAM would reject makes the role unusable.
     :raises PolicyError: when ``document`` is not a trust policy.
+    :raises ValueError: when ``chained`` is set and ``subject.role_arn`` is missing.
     """
     trust = prepare_trust(document)
     if chained:

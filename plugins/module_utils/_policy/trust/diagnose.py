@@ -6,9 +6,10 @@
 
 """Explain why a trust policy does not allow EKS Pod Identity (``diagnose``), and warn about common mistakes (``lint``).
 
-``lint`` does not change the answer whether a role is usable. ``lint`` finds mistakes in statements for EKS Pod Identity, and
-finds statements that allow every principal of every AWS account, without a condition that limits from which AWS accounts
-callers may be. Source: IAM User Guide, "AWS global condition context keys" and "Available keys for AWS STS".
+The findings of ``lint`` do not affect whether a role is usable. They concern mistakes in statements for EKS Pod Identity, and
+statements that allow every principal of every AWS account. Such a statement is an error, or a warning if conditions or a Deny
+limit the accounts of the callers. Source: IAM User Guide, "AWS global condition context keys" and "Available keys for AWS
+STS".
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from ..language.context import Context, Unknown
 from ..language.document import Condition, Statement
 from ..language.match import Glob, Wild, tokenize
 
-# Services of EKS that are easily confused with EKS Pod Identity.
+# Service principals that are easily confused with the one of EKS Pod Identity.
 _EKS_SERVICES = (
     "eks.amazonaws.com",
     "eks-auth.amazonaws.com",
@@ -60,6 +61,7 @@ def _is_similar(value: str) -> bool:
     return (
         name in _EKS_SERVICES
         or name.startswith("pods.eks.")
+        # A ratio above 0.85 means that only a few characters differ.
         or difflib.SequenceMatcher(None, name, SERVICE).ratio() > 0.85
     )
 
@@ -69,8 +71,8 @@ _UNEQUAL = frozenset(
     ("StringNotEquals", "StringNotEqualsIgnoreCase", "StringNotLike", "ArnNotEquals", "ArnNotLike")
 )
 _ARNS = frozenset(("aws:principalarn", "aws:sourcearn"))
-# Condition keys that limit from which AWS accounts callers may be. Tags, session names and user names do not limit that, because
-# callers in any account can choose these values.
+# The condition keys that can limit the AWS accounts of the callers. Tags, session names and user names cannot, because callers in
+# any account can choose these values.
 _ACCOUNT_KEYS = _ARNS | frozenset(
     (
         "aws:principalaccount",
@@ -89,14 +91,12 @@ _ACCOUNT_KEYS = _ARNS | frozenset(
 
 
 def _allows_everyone(rule: Rule) -> bool:
-    """Return whether a statement allows every principal of every account, apart from its conditions."""
+    """Return whether an Allow statement applies to every principal of every account. Its conditions are ignored."""
     return rule.allow and _names_everyone(rule) and not rule.statement.not_principal
 
 
 def _is_narrowed(rule: Rule, rules: Sequence[Rule]) -> bool:
-    """Return whether a condition of the statement, or a Deny statement of the policy, limits from which AWS accounts
-    callers may be.
-    """
+    """Return whether a condition of the statement, or a Deny statement of the policy, limits the accounts of the callers."""
     if any(_limits_accounts(test.condition, _EQUAL) for test in rule.tests):
         return True
     return any(_denies_others(other) for other in rules if not other.allow)
@@ -109,8 +109,8 @@ def _names_everyone(rule: Rule) -> bool:
 def _denies_others(deny: Rule) -> bool:
     """Return whether a Deny applies to everyone except certain accounts or callers.
 
-    Such a Deny has at most one condition. All conditions of a Deny must match, so another condition would exempt callers from
-    other accounts.
+    A Deny with several conditions does not count: all of them must match, so a caller from another account that does not match
+    one of them would be exempt.
     """
     actions = {action.lower() for action in deny.statement.actions}
     if deny.statement.not_action or actions.isdisjoint({"*", "sts:*", "sts:assumerole", "sts:assumerole*"}):
@@ -127,17 +127,16 @@ def _limits_accounts(condition: Condition, operators: frozenset[str]) -> bool:
     key = condition.key.lower()
     if key not in _ACCOUNT_KEYS or condition.base not in operators or condition.quantifier == "ForAllValues":
         return False
-    # A condition with IfExists is true if the request does not have the key. In an Allow, such a condition therefore limits no
-    # caller.
+    # A condition with IfExists also holds if the request does not have the key. So in an Allow it does not limit the callers.
     if condition.if_exists and operators is _EQUAL:
         return False
     return all(_is_specific(value, key in _ARNS) for value in condition.values)
 
 
 def _is_specific(value: str, arn: bool) -> bool:
-    """Return whether the account or organization in a value is given in full.
+    """Return whether a condition value names one account or organization, without a wildcard or policy variable in its ID.
 
-    For example, "o-1/*" and "arn:aws:iam::111122223333:role/*" name one organization and one account; "o-*" does not.
+    For example, "o-1/*" and "arn:aws:iam::111122223333:role/*" do, "o-*" does not.
     """
     parts = value.split(":") if arn else re.split("[/:]", value)
     place = 4 if arn else 0
@@ -220,6 +219,7 @@ def _name_caller(request: Request) -> str:
     return str((caller.service or caller.role_arn) if caller else None)
 
 
+# The condition keys of the requests that assume a role. A similar key in a policy is probably a misspelling of one of them.
 _KEYS = (
     *(f"aws:RequestTag/{name}" for name in SESSION_TAGS),
     "aws:TagKeys",
@@ -295,7 +295,10 @@ def _open_to_everyone(rule: Rule, narrowed: bool) -> Finding:
 
 
 def _similar_key(key: str) -> str | None:
-    """Return the condition key that is probably meant by a key that no request has, or None."""
+    """Return the key of ``_KEYS`` of which a condition key is probably a misspelling, or None.
+
+    :arg key: in lower case.
+    """
     if key in _KNOWN or not key.startswith(("aws:requesttag", "aws:source", "sts:", "aws:tag")):
         return None
     near = difflib.get_close_matches(key[:128], _KNOWN, n=1, cutoff=0.9)
@@ -326,7 +329,7 @@ def diagnose(
 ) -> list[Finding]:
     """Explain why the trust policy denies the requests, or may deny them.
 
-    If the role is usable, the findings have severity "info" and name statements that have no effect for this workload.
+    If the role is usable, the findings have severity "info". They then concern statements that do not apply to this workload.
 
     :arg requests: the requests to assume the role, in the order of ``ACTIONS``.
     :arg usable: whether the trust policy allows all requests, or None if the answer depends on unknown condition keys.

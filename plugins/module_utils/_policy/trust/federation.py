@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Evaluate and edit the statements of a trust policy with which IRSA (IAM roles for service accounts) uses a role. Pure.
+"""Evaluate and edit the statements of a trust policy for IRSA (IAM roles for service accounts). No requests are sent.
 
 With IRSA a Pod calls sts:AssumeRoleWithWebIdentity with a token of its service account. The trust policy names the OIDC
 provider that IAM has for the issuer of the cluster. An issuer has two host names, so a cluster may have two providers.
@@ -22,6 +22,7 @@ from typing import Literal, TypeAlias
 from ..evaluation.evaluate import Layer, evaluate
 from ..evaluation.request import web_identity_context
 from ..evaluation.rules import CONDITIONAL, Request
+from ..language.document import document_statements
 from ..language.resources import Caller
 from .trust import prepare_trust
 
@@ -32,7 +33,7 @@ _DOMAIN = r"amazonaws\.(?:com(?:\.cn)?|eu)|api\.aws|api\.amazonwebservices\.(?:c
 _ISSUER = re.compile(rf"(?:https://)?oidc[.-]eks\.([a-z0-9-]+)\.(?:{_DOMAIN})/id/([A-Za-z0-9]+)")
 _SUBJECT = re.compile(r"system:serviceaccount:([^:]+):([^:]+)")
 
-# A namespace and a service account.
+# The namespace and the name of a service account.
 ServiceAccountName: TypeAlias = tuple[str, str]
 TrustDocument: TypeAlias = Mapping[str, object]
 
@@ -50,7 +51,7 @@ class Issuer:
 
 
 def parse_issuer(url: str) -> Issuer | None:
-    """Return the issuer of a URL like https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE, or None for another URL."""
+    """Parse an issuer URL, such as https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE. Return None for any other URL."""
     match = _ISSUER.fullmatch(url)
     return Issuer(match[1], match[2]) if match else None
 
@@ -65,15 +66,15 @@ def allows_web_identity(
 ) -> Literal["yes", "no", "conditional"]:
     """Return whether a trust policy allows a service account of a cluster to use the role with IRSA.
 
-    :arg account: its namespace and name.
-    :arg audience: the audience of its tokens.
+    :arg account: the namespace and name of the service account.
+    :arg audience: the audience of the service account's tokens.
     :raises PolicyError: when ``document`` is not a trust policy.
     """
     layers = (Layer("trust", prepare_trust(document).rules),)
     subject = "system:serviceaccount:{}:{}".format(*account)
     conditional = False
     for arn in sorted(
-        {arn for entry in _statements(document) for arn in _providers(entry) if issuer.issued(arn)}
+        {arn for entry in document_statements(document) for arn in _providers(entry) if issuer.issued(arn)}
     ):
         request = Request(WEB_IDENTITY, None, Caller(provider_arn=arn))
         verdict = evaluate(layers, request, web_identity_context(provider_host(arn), subject, audience))
@@ -88,8 +89,8 @@ class FederatedStatement:
     """An Allow statement for the OIDC provider of a cluster.
 
     ``index`` is its position in the trust policy. ``exclusive`` is true if all of its principals are providers of the cluster.
-    ``accounts`` are the service accounts that it can allow; None if it can allow others, because it has a pattern or no
-    condition on the subject.
+    ``accounts`` has the service accounts to which its conditions limit it. ``accounts`` is None if there is no such limit: the
+    condition on the subject is missing, or has a pattern.
     """
 
     index: int
@@ -100,8 +101,8 @@ class FederatedStatement:
 
 def federated_statements(document: TrustDocument, issuer: Issuer) -> list[FederatedStatement]:
     """Return the Allow statements of a trust policy that name an OIDC provider of the cluster."""
-    found = []
-    for index, statement in enumerate(_statements(document)):
+    federated = []
+    for index, statement in enumerate(document_statements(document)):
         providers = _providers(statement)
         if not isinstance(statement, Mapping) or statement.get("Effect") != "Allow":
             continue
@@ -113,13 +114,13 @@ def federated_statements(document: TrustDocument, issuer: Issuer) -> list[Federa
                 and list(principal) == ["Federated"]
                 and all(map(issuer.issued, providers))
             )
-            found.append(FederatedStatement(index, statement, exclusive, _accounts(statement, hosts)))
-    return found
+            federated.append(FederatedStatement(index, statement, exclusive, _accounts(statement, hosts)))
+    return federated
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """A statement that was removed from a trust policy, and its position at that time."""
+    """A statement that was removed from a trust policy, with its position before the removal."""
 
     index: int
     statement: Mapping[str, object]
@@ -128,17 +129,17 @@ class Removed:
 def without_federation(
     document: TrustDocument, issuer: Issuer, accounts: Collection[ServiceAccountName]
 ) -> tuple[TrustDocument, list[Removed]]:
-    """Remove the statements that allow only these service accounts of the cluster, and no other statement.
+    """Remove each statement that allows only service accounts in ``accounts``.
 
-    :returns: the trust policy, and the removed statements in the order in which ``with_federation`` needs them. The policy is
-        unchanged if no statement would remain.
+    :returns: the trust policy, and the removed statements in the order of their removal, as ``with_federation`` needs them.
+        If no statement would remain, the policy is returned unchanged, because IAM requires at least one statement.
     """
     removable = [
         entry
         for entry in federated_statements(document, issuer)
         if entry.exclusive and entry.accounts and entry.accounts <= set(accounts)
     ]
-    statements = list(_statements(document))
+    statements = list(document_statements(document))
     removed = []
     for entry in reversed(removable):
         del statements[entry.index]
@@ -149,25 +150,20 @@ def without_federation(
 
 
 def with_federation(document: TrustDocument, removed: Sequence[Removed]) -> TrustDocument:
-    """Insert removed statements at their former positions. A statement that is present already is not inserted again.
+    """Insert removed statements at their former positions, except statements that the policy already has.
 
     :arg removed: the statements, in the order of their removal.
     """
-    statements = list(_statements(document))
+    statements = list(document_statements(document))
     present = list(statements)
     for entry in reversed(removed):
         if entry.statement in present:
             present.remove(entry.statement)
         else:
             statements.insert(min(entry.index, len(statements)), entry.statement)
-    if len(statements) == len(_statements(document)):
+    if len(statements) == len(document_statements(document)):
         return document
     return {**document, "Statement": statements}
-
-
-def _statements(document: TrustDocument) -> Sequence[object]:
-    statements = document.get("Statement", [])
-    return statements if isinstance(statements, list) else [statements]
 
 
 def _providers(statement: object) -> list[str]:
@@ -189,7 +185,7 @@ def _accounts(
             names = [_SUBJECT.fullmatch(value) for value in values]
             if any("$" in value for value in values):
                 continue
-            # The subject of another kind of token is not among the accounts of a cluster.
+            # A subject that is not a service account gets an empty namespace, which no service account has.
             limits.append(
                 frozenset(
                     (match[1], match[2]) if match else ("", value)

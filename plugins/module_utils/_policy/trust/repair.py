@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Edit a trust policy so that a workload may become able to use the role. All other parts remain unchanged.
+"""Edit a trust policy to let a workload use the role. All other parts of the policy remain unchanged.
 
-A draft is an edited policy. Its ``admits`` describe, as Allow statements, which requests the edits additionally allow: these
-statements match every request that the edited policy allows and the original policy did not allow. ``suggestions`` evaluates
-the drafts, and uses ``admits`` to find out which other callers a draft allows.
+A draft is an edited policy. It may still deny the workload, so ``suggestions`` evaluates each draft. ``admits`` of a draft has
+Allow statements that match every request that the edited policy allows and the original policy does not. ``suggestions`` uses
+them to find out which other callers the draft allows.
 
 ``mend`` replaces elements that IAM rejects with equivalent elements that IAM accepts. An element without an equivalent
 remains, and ``suggestions`` then drops the draft.
@@ -54,7 +54,7 @@ class TrustDraft:
         return {**self.whole, "Statement": [statement for slot in self.slots for statement in slot]}
 
     def current(self, statement: Statement) -> RawDocument | None:
-        """Return the edited form of an original statement, or None if it was removed or split into several."""
+        """Return the edited form of an original statement, or None if it was removed, or split into several statements."""
         slot = self.slots[statement.index - 1]
         return slot[0] if len(slot) == 1 else None
 
@@ -80,7 +80,7 @@ class TrustDraft:
         )
 
     def unused_sid(self, sid: str) -> str:
-        """Return a Sid that no statement has: ``sid`` itself, or with the lowest number as suffix that makes it unique."""
+        """Return a Sid that no statement has: ``sid``, or ``sid`` followed by the lowest number that makes it unique."""
         used = {statement.get("Sid") for slot in self.slots for statement in slot}
         names = (sid if number == 1 else f"{sid}{number}" for number in range(1, len(used) + 3))
         return next(name for name in names if name not in used)
@@ -93,7 +93,7 @@ def _new_draft(document: Mapping[str, object]) -> TrustDraft:
 
 
 def _add_statement(draft: TrustDraft, remedy: Remedy) -> TrustDraft:
-    """Add a statement that allows the workload, limited by all known values of the workload."""
+    """Add a statement that allows the workload. Its conditions have all known values of the workload."""
     statement: RawDocument = {
         "Sid": draft.unused_sid(remedy.sid),
         "Effect": "Allow",
@@ -125,8 +125,9 @@ def _add_value(
 
     An Allow then also matches requests with that value; a Deny with a negated operator exempts such requests.
 
-    :arg condition: operator and key of the condition.
+    :arg condition: the operator and the key of the condition.
     :arg actions: the actions that are additionally allowed when the edit exempts a value from a Deny.
+    :returns: None if the statement does not have the condition, or if an earlier edit has split the statement.
     """
     present = draft.current(statement)
     place = _find_condition(present, *condition) if present is not None else None
@@ -137,6 +138,7 @@ def _add_value(
     edited = with_condition(present, operator, key, [*values, value])
     gained = with_condition(present, operator, key, value)
     if statement.effect == "Deny":
+        # ``released`` matches the requests that the Deny no longer matches after the edit.
         released = require(_without_key(present, operator, key), _positive(condition[0]), key, value)
         gained = {**released, "Effect": "Allow", "Action": list(actions)}
     words = f"Add {value!r} to {operator} {key} of {statement.label}."
@@ -146,7 +148,7 @@ def _add_value(
 def _rename_service(
     draft: TrustDraft, statement: Statement, wrong: Sequence[str], right: str
 ) -> TrustDraft | None:
-    """Replace misspelt service principals of a statement with ``right``."""
+    """Replace the misspelt service principals of a statement (``wrong``) with ``right``."""
     present = draft.current(statement)
     if present is None or not isinstance(present.get("Principal"), dict):
         return None
@@ -187,11 +189,12 @@ def _exempt(
 ) -> TrustDraft | None:
     """Exempt a workload from a Deny.
 
-    All conditions of a statement must match. To exempt only requests that have all values, the Deny is replaced with copies:
-    each excludes the requests that have one of the values. A request is exempt only if all copies exclude it.
+    Only requests with all of the values must become exempt. So the Deny is replaced with copies: each copy excludes the
+    requests with one of the values, and a request is exempt only if all copies exclude it.
 
     :arg pins: the values that identify the workload, each as negated operator, condition key and value.
     :arg freed: whether requests of other workloads may have all these values, so that the edit may allow them.
+    :returns: None if ``pins`` is empty, or if an earlier edit has split the statement.
     """
     present = draft.current(statement)
     if present is None or not pins:
@@ -228,18 +231,13 @@ def _exempt(
 
 
 def require(statement: Mapping[str, Any], operator: str, key: str, value: str) -> RawDocument:
-    """Return a statement with an additional condition.
-
-    The new condition replaces a condition with the same operator and key.
-    """
+    """Return a copy of a statement with an additional condition, which replaces a condition with the same operator and key."""
     place = _find_condition(statement, operator, key) or (operator, key)
     return with_condition(statement, *place, value)
 
 
 def _find_condition(statement: Mapping[str, Any], operator: str, key: str) -> tuple[str, str] | None:
-    """Return the operator and the key of a condition in the letter case of the author, or None if the statement does not
-    have that condition.
-    """
+    """Return the operator and the key of a condition as the author spells them, or None if there is no such condition."""
     for name, keys in statement.get("Condition", {}).items():
         if name.lower() == operator.lower():
             return next(((name, spelling) for spelling in keys if spelling.lower() == key.lower()), None)
@@ -247,7 +245,10 @@ def _find_condition(statement: Mapping[str, Any], operator: str, key: str) -> tu
 
 
 def with_condition(statement: Mapping[str, Any], operator: str, key: str, value: object) -> RawDocument:
-    """Return a statement in which a condition has a certain value, or list of values, instead of its present ones."""
+    """Return a copy of a statement in which ``value``, a text or a list, replaces the values of a condition.
+
+    If the statement does not have the condition, it is added.
+    """
     block = statement.get("Condition", {})
     name = next((spelling for spelling in block if spelling.lower() == operator.lower()), operator)
     return {**statement, "Condition": {**block, name: {**block.get(name, {}), key: value}}}
@@ -260,7 +261,7 @@ def as_list(value: Any) -> list[Any]:
 def _find_listed(statement: Mapping[str, Any], key: str, value: str) -> tuple[str, str] | None:
     """Return the operator and the key of a condition that lists a value literally, or None.
 
-    Only a literal value can be removed from the list to exclude exactly that value.
+    A literal value can be excluded by removing it from the list. A pattern would match it in another way.
     """
     for operator in ("StringEquals", "StringLike"):
         place = _find_condition(statement, operator, key)
@@ -272,11 +273,12 @@ def _find_listed(statement: Mapping[str, Any], key: str, value: str) -> tuple[st
 
 
 def _positive(operator: str) -> str:
-    """Return the operator without the negation: ArnEquals or StringEquals."""
+    """Return the operator without its negation: ArnEquals for an operator on ARNs, otherwise StringEquals."""
     return "ArnEquals" if operator.startswith("Arn") else "StringEquals"
 
 
 def _named(draft: TrustDraft, statement: RawDocument, number: int) -> RawDocument:
+    """Return a copy of a Deny with an unused Sid. The first copy, with number 0, keeps the Sid of the original."""
     if number == 0 or "Sid" not in statement:
         return statement
     return {**statement, "Sid": draft.unused_sid(f"{statement['Sid']}Unless{number}")}
@@ -313,7 +315,7 @@ def mend(draft: TrustDraft, rules: tuple[Rule, ...]) -> TrustDraft:
 
 
 def _empty(draft: TrustDraft, statement: Statement) -> TrustDraft:
-    """Remove a Sid that is null and condition operators without keys. Neither of them has an effect, but IAM rejects both."""
+    """Remove a Sid that is null, and condition operators without keys. They have no effect, but IAM rejects them."""
     present = draft.current(statement)
     if present is None:
         return draft
@@ -389,9 +391,9 @@ def _with_value_added(statement: RawDocument, operator: str, key: str, value: st
 
 
 def _principals(draft: TrustDraft, statement: Statement) -> TrustDraft:
-    """Remove principals that cannot exist from an Allow statement, which grants them nothing.
+    """Remove principals that cannot exist from an Allow statement. They have no effect, but IAM rejects them.
 
-    A Deny remains unchanged, because its author wanted to exclude some existing principal.
+    A Deny remains unchanged, because its author meant a principal that does exist.
     """
     if statement.not_principal or statement.effect != "Allow":
         return draft
@@ -433,18 +435,19 @@ def _glob(action: str) -> Glob:
     return Glob(token for token in tokens if isinstance(token, str | Wild))
 
 
+# The operators whose condition in an Allow matches more requests with an additional value. ``_CLOSED`` has the negated operators,
+# whose condition in a Deny matches fewer requests with an additional value.
 _OPEN_ENDED = ("StringEquals", "StringLike", "StringEqualsIgnoreCase", "ArnEquals", "ArnLike")
-_TRIED = 6
 _CLOSED = ("StringNotEquals", "StringNotLike", "ArnNotEquals", "ArnNotLike")
+# The maximum number of drafts that edit existing Allow statements.
+_TRIED = 6
 
 
 def drafts(document: dict[str, object], rules: tuple[Rule, ...], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """Generate edited policies that may allow the workload.
+    """Generate edited policies that may allow the workload. Those that probably allow the fewest other principals are first.
 
-    The policies that probably allow the fewest other principals are first.
-
-    The drafts with an added statement allow no other workload if the identity of the workload is completely known. Edits of
-    existing statements are limited to the first few, because each draft is evaluated.
+    The drafts with an added statement allow no other workload if the identity of the workload is completely known. At most
+    ``_TRIED`` drafts edit existing Allow statements, because the evaluation of each draft takes time.
     """
     mended = mend(_new_draft(document), rules)
     bases = [mended]
@@ -473,7 +476,10 @@ def _open_parts(draft: TrustDraft, inquiry: Inquiry) -> int:
 
 
 def _exempted(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> TrustDraft:
-    """Exempt the workload, and no other caller, from every Deny that applies, or may apply, to the workload."""
+    """Exempt the workload from every Deny that applies, or may apply, to it, and exempt no other caller.
+
+    If the identity of the workload is not completely known, the exemption may also apply to other workloads.
+    """
     remedy = inquiry.remedy
     caller = set(remedy.principal.items())
     allowed = {pair for rule in rules if rule.allow for pair in rule.statement.principals or ()}
@@ -488,10 +494,10 @@ def _exempted(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Tru
 
 
 def _with_value_in_denies(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """Exempt the workload from each Deny: add the value that the workload has for the condition key to a negated condition,
-    such as StringNotEquals.
+    """Generate a draft that adds the workload's value to a negated condition, such as StringNotEquals, of every Deny.
 
-    The result is shorter than with ``_exempted``, but may exempt other workloads with the same value.
+    There is no draft if a Deny does not have such a condition. The draft is shorter than the one of ``_exempted``, but may
+    exempt other workloads with the same value.
     """
     for rule in _blocking(rules, inquiry):
         choices = (_with_value(draft, rule, test, inquiry.context) for test in rule.tests)
@@ -503,6 +509,7 @@ def _with_value_in_denies(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inq
 
 
 def _blocking(rules: Sequence[Rule], inquiry: Inquiry) -> list[Rule]:
+    """Return the Deny statements that apply, or may apply, to the workload."""
     context = inquiry.context
     return [
         rule
@@ -527,7 +534,7 @@ def _completed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Ite
 
 
 def _renamed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """Generate drafts that correct misspelt names of the service, or replace them with a statement for the workload.
+    """Generate drafts that correct misspelt service principals, or replace them with a statement for the workload.
 
     The name of another existing service remains, because that service may use the role.
     """
@@ -548,14 +555,14 @@ def _renamed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Itera
 
 
 def _missing(rule: Rule, inquiry: Inquiry) -> list[str]:
-    """Return the actions that the workload needs and a statement does not allow."""
+    """Return the actions that the workload needs and that a statement does not have."""
     # ``inquiry.needed`` has the order of ``ACTIONS``. It may lack sts:TagSession, the last of ``ACTIONS``.
     pairs = zip(ACTIONS, inquiry.needed, strict=False)
     return [action for action, request in pairs if not rule.matches_action(request)]
 
 
 def _with_value(base: TrustDraft, rule: Rule, test: Test, context: Context) -> TrustDraft | None:
-    """Add the workload's value to a condition, or return None if that value is unknown, or would not change the result."""
+    """Add the workload's value to a condition, or return None if the value is unknown or would not help."""
     condition = test.condition
     state = context.get(test.key)
     open_ended = _CLOSED if condition.base in NEGATED else _OPEN_ENDED

@@ -9,7 +9,7 @@
 The statements limit the workloads with conditions on aws:SourceAccount and on the session tags (aws:RequestTag). Source:
 Amazon EKS User Guide, "Grant Pods access to AWS resources based on tags".
 
-A statement is "managed" if it is exactly a statement that this module builds. All other statements are unmanaged and never
+A statement is "managed" if this module would build exactly the same statement. All other statements are "unmanaged" and never
 change.
 """
 
@@ -22,7 +22,7 @@ from typing import Any
 
 from ..evaluation.request import ACTIONS, SERVICE
 from ..language.canonical import same_meaning
-from ..language.document import PolicyDocument
+from ..language.document import PolicyDocument, document_statements
 
 SID_PREFIX = "EksPodIdentity"
 # The Sid in the examples of the EKS User Guide.
@@ -38,8 +38,8 @@ _SERVICE_ACCOUNT = "aws:RequestTag/kubernetes-service-account"
 class TrustGrant:
     """The workloads that may use a role: a single workload, or all workloads of a namespace, cluster or account.
 
-    An empty part means any value. The trust scope "workload" sets all four parts, "namespace" the first three, "cluster" the
-    first two, "account" only the first, and "none" sets no part.
+    An empty field means any value. The trust scope "workload" sets all four fields, "namespace" the first three, "cluster" the
+    first two, "account" only the first, and "none" sets no field.
     """
 
     account_id: str = ""
@@ -51,7 +51,7 @@ class TrustGrant:
 def grant_for(
     scope: str, account_id: str, cluster_arn: str, namespace: str, service_account: str
 ) -> TrustGrant:
-    """Return the grant for a workload that a trust scope requires.
+    """Return the grant that allows a workload with a trust scope.
 
     :arg scope: "workload", "namespace", "cluster", "account" or "none".
     """
@@ -67,13 +67,13 @@ def covered(grant: TrustGrant, grants: Iterable[TrustGrant]) -> bool:
 
 
 def widest(grants: Iterable[TrustGrant]) -> set[TrustGrant]:
-    """Return the grants without those whose workloads another grant includes."""
+    """Return the grants whose workloads no other grant includes."""
     unique = set(grants)
     return {grant for grant in unique if not covered(grant, unique - {grant})}
 
 
 def _parts(grant: TrustGrant) -> tuple[str, ...]:
-    """Return the parts of a grant that are not empty."""
+    """Return the values of the fields that are not empty."""
     parts = (grant.account_id, grant.cluster_arn, grant.namespace, grant.service_account)
     return tuple(part for part in parts if part)
 
@@ -128,7 +128,7 @@ def _sid(place: TrustGrant, named: bool) -> str:
 def closed_policy(cluster_arn: str) -> dict[str, object]:
     """Build a trust policy that allows nothing.
 
-    IAM requires at least one statement, so the policy has a Deny with the ARN of the cluster.
+    IAM requires at least one statement, so the policy has a Deny statement. Its condition has the ARN of the cluster.
     """
     statement = {
         "Sid": f"{SID_PREFIX}Nobody",
@@ -145,19 +145,19 @@ def closed(document: Mapping[str, object], cluster_arn: str) -> Mapping[str, obj
 
     IAM requires at least one statement. A policy with an Allow statement is returned unchanged.
     """
-    statements = _statements(document)
+    statements = document_statements(document)
     if any(isinstance(statement, Mapping) and statement.get("Effect") == "Allow" for statement in statements):
         return document
     closing = closed_policy(cluster_arn)
     further = [statement for statement in statements if not _closed_for(statement)]
-    return {**closing, **document, "Statement": join_statements(further, _statements(closing))}
+    return {**closing, **document, "Statement": join_statements(further, document_statements(closing))}
 
 
 def closed_for(document: Mapping[str, object]) -> str:
     """Return the ARN of the cluster in the Deny statement of ``closed_policy``, or "" if the policy does not have that
     statement.
     """
-    return next(filter(None, map(_closed_for, _statements(document))), "")
+    return next(filter(None, map(_closed_for, document_statements(document))), "")
 
 
 def _closed_for(statement: object) -> str:
@@ -166,13 +166,8 @@ def _closed_for(statement: object) -> str:
     condition = statement.get("Condition", {})
     equals = condition.get("StringEquals", {}) if isinstance(condition, Mapping) else {}
     arn = _single(equals.get(_CLUSTER, "")) if isinstance(equals, Mapping) else ""
-    (closing,) = _statements(closed_policy(str(arn)))
+    (closing,) = document_statements(closed_policy(str(arn)))
     return str(arn) if _comparable(statement) == _comparable(closing) else ""
-
-
-def _statements(document: Mapping[str, object]) -> list[object]:
-    statements = document.get("Statement", [])
-    return statements if isinstance(statements, list) else [statements]
 
 
 def foreign_denies(
@@ -180,11 +175,13 @@ def foreign_denies(
 ) -> list[Mapping[str, object]]:
     """Return the Deny statements of a trust policy that this collection does not manage.
 
-    :arg listed_policy: a complete trust policy from the user's input. Deny statements with the meaning of one of its
-        statements are left out.
+    :arg listed_policy: a complete trust policy from the user's input. A Deny statement that has the same meaning as one of
+        its statements is left out.
     """
     _grants, unmanaged = read_grants(document)
-    listed_denies = [statement for statement in _statements(listed_policy or {}) if _is_deny(statement)]
+    listed_denies = [
+        statement for statement in document_statements(listed_policy or {}) if _is_deny(statement)
+    ]
     return [
         statement
         for statement in unmanaged
@@ -223,17 +220,17 @@ def with_grants(
 ) -> dict[str, object]:
     """Return a trust policy with the unmanaged statements, followed by managed statements for the grants."""
     granted = trust_policy(grants)["Statement"]
-    return {**document, "Statement": join_statements(unmanaged, _statements({"Statement": granted}))}
+    return {**document, "Statement": join_statements(unmanaged, document_statements({"Statement": granted}))}
 
 
 def read_grants(document: Mapping[str, object]) -> tuple[set[TrustGrant], list[object]]:
     """Split a trust policy into the grants of its managed statements, and its unmanaged statements.
 
-    The Deny of ``closed_policy`` is managed and grants nothing, so this statement is in neither of the two results.
+    The Deny statement of ``closed_policy`` is left out: it is managed, and grants nothing.
     """
     grants: set[TrustGrant] = set()
     unmanaged: list[object] = []
-    for statement in _statements(document):
+    for statement in document_statements(document):
         if _closed_for(statement):
             continue
         managed = _managed_grants(statement)
@@ -273,7 +270,7 @@ def _single(value: Any) -> Any:
 
 
 def _comparable(value: object) -> object:
-    """Convert every text to a list and sort every list, because IAM may return a single value as text or as a list."""
+    """Convert each text to a list, and sort each list, because IAM may return a single value as text or as a list."""
     if isinstance(value, Mapping):
         return {str(key): _comparable(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -287,11 +284,10 @@ _Document = Mapping[str, object]
 def merge_trust(base: _Document, desired: _Document, current: _Document) -> _Document:
     """Merge a change into a trust policy that another process may have changed in the meantime.
 
-    :arg base: the policy that the change was planned from.
-    :arg desired: the policy that the change leads to.
-    :arg current: the policy as it is now. Only the differences between ``base`` and ``desired`` are applied to ``current``.
-    :returns: the merged policy, or ``current`` if the merged policy would have no statement, because IAM requires at least
-        one statement.
+    :arg base: the policy before the planned change.
+    :arg desired: the policy after the planned change.
+    :arg current: the policy as it is now. Only the differences between ``base`` and ``desired`` are applied to it.
+    :returns: the merged policy, or ``current`` if the merged policy would have no statement. IAM requires at least one.
     """
     if same_meaning(base, current, "trust"):
         return desired

@@ -7,9 +7,9 @@
 """Suggest repairs of a trust policy that a workload cannot use, with the other principals that each repair would allow.
 
 Every suggestion has been evaluated: with the suggested policy, the workload can use the role. A repair allows no other
-principal if all requests that the repair additionally allows have the caller and the complete identity of the workload.
-Otherwise example workloads are evaluated. If all of these are denied, the repair may still allow other workloads, and the
-suggestion mentions that.
+principal if every request that it additionally allows must have the caller and the complete identity of the workload.
+Otherwise example workloads are evaluated. If the repaired policy denies all of these, it may still allow other workloads, and
+the suggestion mentions that.
 """
 
 from __future__ import annotations
@@ -34,11 +34,15 @@ from .repair import RawDocument, TrustDraft, drafts
 from .trust import IDENTIFYING, Inquiry, TrustPolicy, reach
 
 UNPROVEN = "possibly other callers, which the check cannot rule out"
+# A name that no cluster, namespace or service account can have.
 _OTHER = "~another~"
+# The maximum number of groups of workloads that are described.
 _MAX_DESCRIBED = 5
+# The highest width (see ``Admission``), for a draft that allows other callers. Groups of workloads have the widths 2 to 8.
 _WIDEST = 9
 # The maximum number of values of a condition that are evaluated.
 _MAX_VALUES = 4
+# The operators whose values are evaluated. ``_PLAIN`` has only the operators that distinguish letter case.
 _TEXTS = ("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike")
 _PLAIN = ("StringEquals", "StringLike", "ArnEquals", "ArnLike")
 
@@ -48,8 +52,7 @@ class Admission:
     """The other principals that a draft allows.
 
     ``principals`` has a description of each principal, and is empty only if there are certainly no other principals.
-    ``width`` compares drafts: it is 0 without other principals, and otherwise the higher, the more workloads may use the
-    role.
+    ``width`` ranks drafts: it is 0 without other principals, and higher if more workloads may use the role.
     """
 
     principals: tuple[str, ...] = ()
@@ -75,7 +78,7 @@ def find_admissions(
 
 
 def _is_pinned(rule: Rule, inquiry: Inquiry) -> bool:
-    """Return whether it is certain that a statement matches only requests of the workload."""
+    """Return whether a statement certainly matches only requests of the workload."""
     remedy = inquiry.remedy
     if not remedy.identity:
         return False
@@ -106,7 +109,7 @@ def _is_plain(condition: Condition) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """An edit of a policy: the requests of a workload, prepared for evaluation against the policy before and after it."""
+    """The requests of a workload, prepared for evaluation against the original and the edited policy."""
 
     original: Sequence[Question]
     edited: Sequence[Question]
@@ -126,9 +129,9 @@ class _Edit:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """A cluster, namespace or service account to evaluate, with the words that describe it.
+    """A cluster, namespace or service account to evaluate, with a description of it (``words``).
 
-    ``rank`` is 2 for a certain cluster, namespace or service account, 1 for an example that matches a pattern, and 0 for an
+    ``rank`` is 2 for a specific cluster, namespace or service account, 1 for an example that matches a pattern, and 0 for an
     example of all others.
     """
 
@@ -140,8 +143,8 @@ class _Choice:
 def _workloads(edit: _Edit, admits: Sequence[Rule]) -> Iterator[tuple[str, int]]:
     """Generate a description and the width of each group of other workloads that the edit allows.
 
-    Evaluated are all combinations of cluster, namespace and service account: the workload's own values, the values in the
-    statements, and an invented name as an example of any other value. A group that is part of a wider group is left out.
+    The function evaluates all combinations of cluster, namespace and service account: the workload's own values, the values in
+    the statements, and an invented name as an example of any other value. A group that is part of a wider group is left out.
     """
     subject = edit.inquiry.subject
     stranger = replace(subject, pod_name=None, pod_uid=None)
@@ -176,6 +179,7 @@ def _workloads(edit: _Edit, admits: Sequence[Rule]) -> Iterator[tuple[str, int]]
     for combination in admitted[:_MAX_DESCRIBED]:
         yield _describe(combination), _WIDEST - 1 - sum(choice.rank for choice in combination)
     if len(admitted) > _MAX_DESCRIBED:
+        # 2 is the width of a single workload, the smallest group.
         yield f"{len(admitted) - _MAX_DESCRIBED} more workloads in the policy", 2
     if subject.session_tags and not any(sum(choice.rank for choice in parts) == 0 for parts in admitted):
         last = tuple(options[-1].value for options in choices)
@@ -201,7 +205,7 @@ def _describe(combination: tuple[_Choice, ...]) -> str:
 
 
 def _clusters(subject: Subject, admits: Sequence[Rule]) -> list[_Choice]:
-    """Return the clusters to evaluate: the workload's cluster, clusters in the statements, and an invented one."""
+    """Return the clusters to evaluate: the workload's cluster, clusters in the statements, and one with an invented name."""
     arn = subject.cluster_arn
     account = subject.account
     prefix = f"arn:{(arn or 'arn:aws').split(':')[1]}:eks"
@@ -228,6 +232,12 @@ def _clusters(subject: Subject, admits: Sequence[Rule]) -> list[_Choice]:
 
 
 def _choices(admits: Sequence[Rule], tag: str, current: str | None, every: str) -> list[_Choice]:
+    """Return the namespaces or service accounts to evaluate: the workload's, others in the statements, and an invented name.
+
+    :arg tag: the session tag that has the namespace or service account.
+    :arg current: the workload's value of the tag.
+    :arg every: the description of the invented name, such as "every namespace".
+    """
     kind = every.removeprefix("every ")
     choices = [_Choice(current, f"{kind} {current or 'any'}", 2)]
     for value in _tag_values(admits, tag):
@@ -238,7 +248,7 @@ def _choices(admits: Sequence[Rule], tag: str, current: str | None, every: str) 
 
 
 def _tag_values(rules: Sequence[Rule], tag: str) -> list[str]:
-    """Return the first values that the statements compare with a session tag."""
+    """Return the values that the statements compare with a session tag, at most ``_MAX_VALUES``."""
     key = f"aws:requesttag/{tag}"
     values = [
         value
@@ -267,7 +277,7 @@ def _fill(pattern: str) -> str:
 
 
 def _callers(admits: Sequence[Rule], inquiry: Inquiry) -> Iterator[str]:
-    """Generate a description of each principal in the statements other than the caller."""
+    """Generate a description of each principal of the statements, except the caller."""
     _operator, key, value = inquiry.remedy.caller
     for rule in admits:
         if _requires(rule, key, value):
@@ -326,8 +336,8 @@ def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> tuple
     There are no suggestions for a policy that is too long, because edits do not remove statements of its author. There are
     also no suggestions if a safe statement would need a condition on sts:ExternalId whose value is unknown.
 
-    :arg stored: whether the policy was read from IAM. Then IAM also accepts the elements of this policy in an edited policy.
-    :returns: at most ``MAX_SUGGESTIONS``, the best first: the fewest other principals, then the smallest change.
+    :arg stored: whether the policy was read from IAM. If it was, IAM also accepts its elements in an edited policy.
+    :returns: at most ``MAX_SUGGESTIONS`` suggestions, the best first: the fewest other principals, then the smallest change.
     """
     if inquiry.remedy.unsafe:
         return ()
@@ -380,22 +390,23 @@ def _judge(
 
 
 def _messages(judged: Storability) -> frozenset[str]:
+    """Return the messages of the reasons, except for unique IDs: IAM rejects the ID of a deleted role in an edited policy."""
     return frozenset(reason.message for reason in judged.reasons if not _UNIQUE_ID.search(reason.message))
 
 
 def _rank(suggestion: Suggestion, trust: TrustPolicy) -> tuple[object, ...]:
     """Return the sort key of a suggestion: fewer other principals first, then certainly valid, then the smaller change."""
-    grown = policy_size(suggestion.trust_policy) - policy_size(trust.document)
+    growth = policy_size(suggestion.trust_policy) - policy_size(trust.document)
     return (
         suggestion.width,
         suggestion.storable.answer != "yes",
         len(suggestion.edits),
-        abs(grown),
+        abs(growth),
     )
 
 
 def _distinct(ordered: Sequence[Suggestion]) -> list[Suggestion]:
-    """Keep only the first of several suggestions that allow the same other principals."""
+    """Return the suggestions, but only the first of several that allow the same other principals."""
     distinct: dict[tuple[str, ...], Suggestion] = {}
     for suggestion in ordered:
         distinct.setdefault(suggestion.also_lets_in, suggestion)

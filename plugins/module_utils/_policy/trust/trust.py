@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Evaluate whether EKS Pod Identity can use a role for a workload, and whether it can use the role for other workloads.
+"""Check whether a trust policy lets EKS Pod Identity use a role for a workload, and for which other workloads.
 
-A role is usable if its trust policy allows sts:AssumeRole and sts:TagSession in the same request. If session tags are
-disabled, AWS STS does not require sts:TagSession. However, EKS still rejects a role whose trust policy does not allow both.
+A role is usable if its trust policy allows sts:AssumeRole and sts:TagSession for the same request. Without session tags, AWS
+STS does not require sts:TagSession, but EKS still rejects a role whose trust policy does not allow both actions.
 """
 
 from __future__ import annotations
@@ -38,10 +38,9 @@ class Remedy:
     """The parts of a statement that would allow a workload.
 
     ``principal`` is the Principal element, ``equals`` the StringEquals conditions. ``identity`` has the conditions that
-    together match no other workload; ``identity`` is empty if a value is unknown or session tags are disabled. ``caller`` is
-    the condition (negated operator, key, value) that exempts the caller from a Deny. ``unsafe`` is set if the statement
-    needs a condition on sts:ExternalId but the value is unknown: without that condition, every workload with the caller's
-    role would be allowed.
+    together match only this workload; it is empty if no such conditions are known. ``caller`` is the condition (negated
+    operator, key, value) that exempts the caller from a Deny. ``unsafe`` is set if the statement needs a condition on
+    sts:ExternalId but the value is unknown: without that condition, every workload with the caller's role would be allowed.
     """
 
     sid: str
@@ -54,11 +53,11 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """The requests to evaluate in order to decide whether a workload can use a role.
+    """The requests to evaluate in order to decide whether a workload, the ``subject``, can use a role.
 
-    ``requests`` are sts:AssumeRole and sts:TagSession; the result reports the decision on both. ``needed`` are the requests
-    that must be allowed together for the role to be usable. ``context_for`` returns the condition keys of the requests for a
-    workload, which may be another workload.
+    ``requests`` are sts:AssumeRole and sts:TagSession; the result reports the decision on both. ``needed`` has only the requests
+    that must be allowed together for the role to be usable. ``context_for`` returns the condition keys of the requests for any
+    workload, not only for ``subject``. ``remedy`` has the parts of a statement that would allow the workload.
     """
 
     subject: Subject
@@ -112,14 +111,15 @@ def complete_identity(tags: Mapping[str, str]) -> Mapping[str, str]:
     return tags if {f"aws:RequestTag/{name}" for name in IDENTIFYING} <= set(tags) else {}
 
 
+# A name that no cluster, namespace or service account can have.
 _STRANGER = "~another~"
 
 
 def reach(rules: Sequence[Rule], inquiry: Inquiry) -> tuple[Finding, ...]:
-    """Return findings if a trust policy also allows other workloads to use the role, the widest group first.
+    """Return a finding for each group of other workloads that a trust policy allows, the widest group first.
 
-    Example workloads with invented names are evaluated. The trust policy of a target role has no such findings, because its
-    principal is a role, not EKS Pod Identity.
+    To find the groups, the function evaluates example workloads with invented names. There are no findings for the trust
+    policy of a target role, because its principal is a role, not EKS Pod Identity.
     """
     if "Service" not in inquiry.remedy.principal:
         return ()
@@ -176,8 +176,7 @@ class TrustVerdict:
     ``usable`` is "yes", "no" or "conditional"; ``assume_role`` and ``tag_session`` are "allowed", "denied" or "conditional".
     ``trust_policy`` is the document in a uniform form. The remaining fields are set if ``usable`` is "conditional":
     ``conditional_on`` has the condition keys on which the answer depends, ``allowed_when`` and ``denied_when`` have example
-    values of these keys. If ``undecided``, the budget of the evaluation was used up, and the answer may be the same for all
-    values.
+    values of these keys. If ``undecided``, the evaluation stopped at its limit of steps, so all values may lead to one answer.
     """
 
     usable: str
@@ -207,7 +206,7 @@ class TrustVerdict:
 
 @dataclass(frozen=True, slots=True)
 class TrustPolicy:
-    """A trust policy, compiled to be checked for any number of workloads."""
+    """A trust policy, compiled for checks of any number of workloads. ``lints`` has the findings of ``lint``."""
 
     document: PolicyDocument
     policy: Policy
@@ -219,7 +218,6 @@ def prepare_trust(document: object) -> TrustPolicy:
     """Compile a trust policy for checks.
 
     :arg document: a dict, JSON text, URL-encoded JSON text, a ``Policy``, or a ``TrustPolicy``, which is returned unchanged.
-
     :raises PolicyError: when ``document`` is not a trust policy.
     """
     if isinstance(document, TrustPolicy):
@@ -231,7 +229,7 @@ def prepare_trust(document: object) -> TrustPolicy:
 
 
 def check_trust(document: object, subject: Subject) -> TrustVerdict:
-    """Check whether EKS Pod Identity can use a role with a trust policy for a workload.
+    """Check whether EKS Pod Identity can use a role with this trust policy for a workload.
 
     :arg document: the trust policy, in any form that ``prepare_trust`` accepts.
     :raises PolicyError: when ``document`` is not a trust policy.
@@ -267,7 +265,7 @@ def is_usable(trust: TrustPolicy, subject: Subject) -> bool:
 
 
 def check_requests(trust: TrustPolicy, inquiry: Inquiry) -> TrustVerdict:
-    """Check whether a trust policy allows the requests of an inquiry, and explain why not."""
+    """Check whether a trust policy allows the requests of an inquiry. The findings explain denied requests."""
     rules, context = trust.rules, inquiry.context
     verdicts, answer = _judge(rules, inquiry.requests, context)
     if inquiry.needed != inquiry.requests:
@@ -377,7 +375,7 @@ class Denial:
 
 
 def find_denials(trust: TrustPolicy, subject: Subject) -> list[Denial]:
-    """Return the Deny statements of a trust policy, each with the answer whether it denies the workload the role."""
+    """Return the Deny statements of a trust policy, and for each of them whether it denies a request of the workload."""
     stored = trust.document["Statement"]
     statements = stored if isinstance(stored, list) else [stored]
     inquiry = pod_identity_inquiry(subject)

@@ -63,7 +63,7 @@ class AccountPlan:
 
 
 def needs_namespaces(workloads: Iterable[Workload], accounts: Collection[WorkloadKey]) -> bool:
-    """Return whether the namespaces must be listed: the namespace of a missing service account may be missing or terminating."""
+    """Return whether the namespaces must be listed: if a service account is missing, its namespace may be missing, too."""
     return any(workload.key not in accounts for workload in workloads)
 
 
@@ -90,7 +90,7 @@ def plan_apply(
     manifests: list[Object] = []
     waiting: list[Object] = []
     refused: list[Finding] = []
-    # A namespace that one workload may create is available to all of its workloads.
+    # If one workload may create a namespace, all other workloads in this namespace can use it, too.
     creatable = {
         workload.key.namespace for workload in workloads if workload.service_account.create_namespace
     }
@@ -135,13 +135,13 @@ def plan_apply(
     return AccountPlan([*map(_namespace, new), *manifests], waiting, refused=refused)
 
 
-def drop_failed_workloads(plan: AccountPlan, removal: AwsResult) -> AccountPlan:
-    """Return the plan without the service accounts of workloads that failed in AWS, and without namespaces that only these
-    workloads need.
+def drop_failed_workloads(plan: AccountPlan, aws: AwsResult) -> AccountPlan:
+    """Return the plan without the workloads that failed in AWS: without their service accounts, and without namespaces that only
+    they need.
 
-    :arg removal: the result of the AWS part.
+    :arg aws: the result of the AWS part.
     """
-    failed = {failure["workload"] for failure in removal.failures} - {""}
+    failed = {failure["workload"] for failure in aws.failures} - {""}
     left_out = [item for item in (*plan.manifests, *plan.waiting) if affected_workload(item) in failed]
     names = [str(object_name(item)) for item in left_out]
     if not names:

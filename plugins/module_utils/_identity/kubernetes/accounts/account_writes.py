@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Apply the plan for service accounts: read them again before a deletion, write, and verify the writes with another read. Pure.
+"""Apply the plan for service accounts: read them again before deletions, send the writes, and read them back. Pure.
 
 The plan may be minutes old when it is applied, because the AWS part runs in between. In the meantime a service account may have
 got another owner, or may have been recreated without the label of this collection.
@@ -41,7 +41,7 @@ from ..model.objects import (
 )
 from .account_plan import AccountPlan, Accounts, Preflight, affected_workload, other_owner_finding
 
-# Metadata that the API server sets. In a dry run they have values that no object will have.
+# Metadata that the API server sets. A dry run returns values that no real object gets, so a diff leaves them out.
 _SERVER_FIELDS = frozenset({"creationTimestamp", "generation", "managedFields", "resourceVersion", "uid"})
 
 
@@ -177,10 +177,10 @@ def unread_failure(
 
 @dataclass(frozen=True, slots=True)
 class RemovalCheck:
-    """A plan with only the deletions and releases that are still correct, and a failure for each service account that could
-    not be checked.
+    """A plan that has only the deletions and releases that are still correct.
 
-    ``accounts`` are the service accounts as the API server returned them.
+    ``failures`` has a failure for each service account that could not be checked. ``accounts`` are the service accounts as the
+    API server returned them.
     """
 
     plan: AccountPlan
@@ -265,8 +265,8 @@ def read_back(
 ) -> ReadBack:
     """Read the service accounts again if any was written, and correct the result of the writes.
 
-    A write without response counts as done if the object has its desired state. A write that succeeded counts as a failure if
-    the object does not have it.
+    A write without a response counts as done if the object has its desired state. A write that succeeded counts as a failure if
+    the object does not have its desired state.
 
     :arg name: the value of ``cluster`` in the keys of the workloads.
     :arg accounts: the service accounts before the writes.
@@ -369,7 +369,7 @@ def _resource_name(manifest: Object) -> tuple[str, str]:
 
 
 def _is_confirmed(manifest: Object, inhabited: Collection[str]) -> bool:
-    """Return False for a namespace without a service account, because such a namespace may not exist."""
+    """Return False only for a namespace without a service account, because such a namespace may not exist."""
     # Kubernetes creates the service account "default" in each namespace.
     return manifest["kind"] == "ServiceAccount" or object_name(manifest).name in inhabited
 

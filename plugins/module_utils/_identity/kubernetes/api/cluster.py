@@ -102,7 +102,7 @@ class KubernetesCluster(ClusterReader, Protocol):
 
 
 class Clock(Protocol):
-    """The current time and pauses; tests replace it."""
+    """A source of the current time and of pauses, which tests replace."""
 
     def now(self) -> datetime:
         """Return the current time in UTC."""
@@ -189,6 +189,7 @@ class RetryingCluster:
         retry_after = max((error.retry_after for error in errors if error), default=0)
         pause = max(float(retry_after), FIRST_PAUSE * 2 ** (attempt - 1)) * (1 + self.jitter() / 2)
         elapsed = (self.clock.now() - began).total_seconds()
+        # The jitter makes a pause longer by up to half.
         if pause > LONGEST_PAUSE * 1.5 or elapsed + pause > RETRY_SECONDS:
             return False
         self.clock.sleep(pause)

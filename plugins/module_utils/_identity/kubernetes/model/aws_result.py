@@ -79,7 +79,7 @@ class AwsResult:
 
     @property
     def installs_agent(self) -> bool:
-        """Return True if the run installs the add-on of the agent, in check mode if it would."""
+        """Return True if the run installs, or in check mode would install, the add-on of the EKS Pod Identity Agent."""
         installed = ("addon", "create", AGENT_ADDON)
         return any(
             (row.get("resource"), row.get("action"), row.get("name")) == installed for row in self.changes
@@ -151,9 +151,7 @@ def is_pending(aws: AwsResult, changes: Sequence[str], failures: Sequence[Failur
 
 
 def result_cluster_name(result: Object) -> str:
-    """Return the name of the cluster from the ARN or the workloads in the result of a module; "" if the result has neither
-    of them.
-    """
+    """Return the name of the cluster from the ARN or the workloads in the result of a module, or ""."""
     names = [as_text(row.get("cluster")) for row in as_objects(result.get("workloads"))[:1]]
     return as_text(result.get("cluster_arn")).rpartition("/")[2] or next(iter(names), "")
 

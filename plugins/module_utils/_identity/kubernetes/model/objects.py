@@ -138,12 +138,11 @@ def other_managers(item: Object) -> dict[str, list[str]]:
 
 
 def release_manifest(item: Object) -> Object | None:
-    """Return the manifest that releases a service account, or None if this collection has applied no fields to the service
-    account.
+    """Return the manifest that releases a service account, or None if this collection has applied no fields to it.
 
-    Server-side apply removes the labels and annotations of this collection, because the manifest does not have them. A managed
-    service account keeps its ownership labels, by which the next teardown finds it. The UID in the manifest prevents the API
-    server from creating a service account that was deleted in the meantime.
+    A server-side apply of this manifest removes the labels and annotations that this collection applied, because the manifest
+    lacks them. A managed service account keeps its ownership labels, by which the next teardown finds it. The UID in the
+    manifest prevents the API server from creating a service account that was deleted in the meantime.
 
     :arg item: the service account as the API server returned it, with managedFields.
     """
@@ -177,7 +176,7 @@ def _steps(tree: Object) -> list[str]:
 
 
 def parse_time(text: object) -> datetime | None:
-    """Parse a time in RFC 3339, as Kubernetes has it, or in ISO 8601. Return None for any other value."""
+    """Parse a time in RFC 3339, the format of Kubernetes, or in ISO 8601. Return None for any other value."""
     try:
         moment = datetime.fromisoformat(str(text or "").replace("Z", "+00:00"))
     except ValueError:

@@ -38,7 +38,7 @@ AUDIENCE = "pods.eks.amazonaws.com"
 IPV4_ADDRESS = "169.254.170.23"
 IPV6_ADDRESS = "fd00:ec2::23"
 AGENT_ADDRESSES = (IPV4_ADDRESS, IPV6_ADDRESS)
-# The proxy variables, in the order in which findings name them. Their lower-case forms follow.
+# The proxy variables, in the order in which findings name them. The lower-case form of each variable follows the variable.
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -60,8 +60,9 @@ Env: TypeAlias = Mapping[str, "str | None"]
 class CredentialSource:
     """The source of the credentials that the SDKs in a container use.
 
-    ``kind`` is "agent" for the role of the association, "none" without injected variables, "irsa" if the webhook of EKS
-    injected IRSA instead, "other" for other credentials, and "unknown" if the manifest does not show it. ``description``
+    ``kind`` is "agent" for the role of the association, and "none" if no variables were injected. It is "irsa" if the webhook
+    of EKS injected IRSA instead, "other" for other credentials, and "unknown" if the manifest does not show the source.
+    ``description``
     continues "container app with …", ``removal`` continues "remove … from container app". Both contain the names of
     variables, but not their values, which may be secret. ``names`` are the names of the variables that determine the source.
     """
@@ -220,7 +221,7 @@ def preferred_provider(env: Env) -> tuple[str, ...]:
 
 
 def proxies_to_agent(env: Env) -> tuple[str, ...]:
-    """Return the names of the proxy variables because of which SDKs would request credentials from the proxy.
+    """Return the names of the proxy variables that make SDKs send requests for credentials to the proxy, not to the agent.
 
     A NO_PROXY whose value is unknown (valueFrom) is assumed to contain the address of the agent.
     """

@@ -128,8 +128,7 @@ class FaultyPod:
 
 @dataclass(slots=True)
 class PodVerdict:
-    """The checks of each workload, and all findings: first of the workloads, in the order of the workloads, then of the
-    cluster.
+    """The checks of each workload, and all findings. The findings about workloads precede those about the cluster.
 
     ``judges_agent`` is true if the state of the agent was read from the cluster.
     """

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find the faults because of which a Pod does not get its role. Pure.
+"""Find the faults that prevent a Pod from getting its role. Pure.
 
 There is one function for each fault. The function returns the fault of a Pod, or None. The functions are ordered: if a Pod
 cannot use EKS Pod Identity at all (``POD_CAUSES``), its other faults do not matter. Containers are examined one by one,
@@ -61,9 +61,9 @@ class Fault:
     """A reason why a Pod does not get its role.
 
     ``description`` continues the sentence "Pod my-pod: …", and is equal for all Pods with the same cause. ``detail``, such as
-    the node, may differ between them. ``check`` is the check that fails, "pods" or "agent". ``recreates`` is true if the Pod
-    must be recreated; the way to do that depends on its owner and is added to ``remedy``. ``template`` is the change of the Pod
-    template that the remedy requires first, or "".
+    the node, may differ between these Pods. ``check`` is the check that fails, "pods" or "agent". ``recreates`` is true if the
+    Pod must be recreated; the command for this depends on its owner, and is added to ``remedy``. ``template`` is the change of
+    the Pod template that the remedy requires first, or "".
     """
 
     code: Code

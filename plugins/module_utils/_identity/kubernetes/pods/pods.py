@@ -29,10 +29,10 @@ from ..model.objects import (
     parse_time,
 )
 
-# Set by the VPC resource controller on a Pod with its own security groups.
+# The annotation that the VPC resource controller sets on a Pod with its own security groups.
 OWN_INTERFACE = "vpc.amazonaws.com/pod-eni"
 SKIP_CONTAINERS = "eks.amazonaws.com/skip-containers"
-# The webhook skips Pods with this label.
+# The webhook of EKS skips Pods with this label.
 SKIP_WEBHOOK = "eks.amazonaws.com/skip-pod-identity-webhook"
 TOKEN_VOLUME = "eks-pod-identity-token"
 
@@ -89,8 +89,8 @@ class Container:
     """A container of a Pod or Pod template.
 
     ``env`` has the variables of the manifest, with None for a value from another source (valueFrom). ``host_ports`` are the ports
-    of the node that the container uses, with hostNetwork as well. ``optional`` are the variables that are not set if
-    their Secret or ConfigMap does not exist.
+    of the node that the container uses, including those that Kubernetes sets for hostNetwork. ``optional`` are the variables
+    that are not set if their Secret or ConfigMap does not exist.
     """
 
     name: str
@@ -151,9 +151,7 @@ def is_ready(item: Object) -> bool:
 
 
 def pod_service_account(item: Object, cluster: str) -> WorkloadKey:
-    """Return the key of the workload to which a Pod belongs by its service account, which is "default" if the Pod does not
-    set one.
-    """
+    """Return the key of the workload to which a Pod belongs. The service account is "default" if the Pod does not set one."""
     account = as_text(member(item, "spec").get("serviceAccountName")) or "default"
     return WorkloadKey(cluster, object_name(item).namespace, account)
 
@@ -301,8 +299,8 @@ def restart_patch(owner: Owner, moment: str) -> Object:
     }
 
 
-# The reason why a restart of the owner would not replace a Pod, or "" if it would. With "rolling" a rollout is under way that
-# replaces the Pod already.
+# The reason why a restart of the owner would not replace a Pod, or "" if it would. "rolling" means that a rollout is already
+# replacing the Pod.
 Hold = Literal["", "paused", "on delete", "partition", "rolling"]
 
 _REVISION = "deployment.kubernetes.io/revision"
@@ -315,8 +313,8 @@ Hashes = Mapping[tuple[ObjectName, str], str]
 class Rollout:
     """The update strategy of an owner, and the state of its last rollout.
 
-    With a ``partition`` a StatefulSet replaces only Pods whose ordinal is at least ``first``. ``current`` is the label that
-    Pods of the current template have, by its name; empty if it is unknown.
+    With a ``partition`` a StatefulSet replaces only Pods whose ordinal is at least ``first``. ``current`` has the name and the
+    value of the label that Pods of the current template have. It is empty if the label is unknown.
     """
 
     paused: bool = False
@@ -336,7 +334,7 @@ class Rollout:
             return "on delete"
         if self.partition and _ordinal(pod) < self.first:
             return "partition"
-        # The Pod is of an earlier template, so a rollout is replacing it. A restart would only begin the replacement again.
+        # The Pod was created from an earlier template, so a rollout is replacing it. A restart would only start this again.
         if any(pod.labels.get(name, value) != value for name, value in self.current.items()):
             return "rolling"
         return ""
@@ -376,7 +374,7 @@ def template_hashes(replica_sets: Iterable[Object]) -> Hashes:
 
 
 def describe_hold(hold: Hold, owner: Owner, pods: Sequence[str], rollout: Rollout) -> str:
-    """Return a predicate about an owner that does not replace its Pods, with the remedy as its end.
+    """Return a predicate about an owner whose restart would not replace its Pods, followed by the remedy.
 
     :arg pods: the names of the Pods.
     """

@@ -183,15 +183,13 @@ def build_state(verification: Verification, reads: Reads, now: datetime) -> Kube
 
 
 def pods_query(verification: Verification) -> Query | None:
-    """Return the query for the Pods of all workloads that returns the fewest Pods of other workloads, or None without
-    workloads.
-    """
+    """Return the result of ``live_pods_query`` for all workloads, or None without workloads."""
     keys = [workload.key for workload in verification.workloads]
     return live_pods_query(keys) if keys else None
 
 
 def live_pods_query(keys: Sequence[WorkloadKey]) -> Query:
-    """Return the query for the unfinished Pods of these workloads that returns the fewest Pods of other workloads."""
+    """Return a query for the unfinished Pods of these workloads that returns as few Pods of other workloads as possible."""
     account = (f"spec.serviceAccountName={keys[0].service_account}",) if len(keys) == 1 else ()
     return Query("v1", "Pod", _common_namespace(keys), field_selectors=(*LIVE, *account))
 

@@ -87,7 +87,7 @@ def plan_restarts(
     workloads = [workload for workload in passed if workload.key not in injection.failing]
     failing = [workload for workload in passed if workload.key in injection.failing]
     stale, unmanaged = find_stale(workloads, state)
-    groups = {owner: _by_hold(pods, state) for owner, pods in stale.items()}
+    groups = {owner: group_by_hold(pods, state) for owner, pods in stale.items()}
     owners = [owner for owner, holds in groups.items() if "" in holds and state.find_rollout(owner)]
     keys = {pod.workload for owner in owners for pod in groups[owner][""]}
     restarted = [workload for workload in workloads if workload.key in keys]
@@ -100,12 +100,12 @@ def plan_restarts(
     rolling = [owner for owner, holds in groups.items() if "rolling" in holds and owner not in owners]
     return Restarts(
         [restart_patch(owner, format_time(now)) for owner in owners],
-        _names(owners),
+        owner_names(owners),
         sorted({f"{faulty.pod.namespace}/{faulty.pod.name}" for faulty in unmanaged}),
-        _names(rolling),
+        owner_names(rolling),
         [pod for owner in (*owners, *rolling) for hold in _REPLACING for pod in groups[owner].get(hold, ())],
-        [sentence for owner, holds in groups.items() for sentence in _describe_holds(owner, holds, state)],
-        _names(find_stale(failing, state)[0]),
+        [sentence for owner, holds in groups.items() for sentence in describe_holds(owner, holds, state)],
+        owner_names(find_stale(failing, state)[0]),
         [workload.key for workload in restarted],
         int(min(max(wait, 0), injection.settle)),
     )
@@ -115,16 +115,16 @@ def plan_restarts(
 _REPLACING: tuple[Hold, ...] = ("", "rolling")
 
 
-def _by_hold(pods: Sequence[Pod], state: KubeState) -> dict[Hold, list[Pod]]:
+def group_by_hold(pods: Sequence[Pod], state: KubeState) -> dict[Hold, list[Pod]]:
     groups: dict[Hold, list[Pod]] = {}
     for pod in pods:
         groups.setdefault(state.find_hold(pod), []).append(pod)
     return groups
 
 
-def _describe_holds(owner: Owner, holds: Mapping[Hold, Sequence[Pod]], state: KubeState) -> Iterator[str]:
+def describe_holds(owner: Owner, holds: Mapping[Hold, Sequence[Pod]], state: KubeState) -> Iterator[str]:
     """Yield a sentence for each reason why Pods of an owner are not replaced."""
-    [name] = _names([owner])
+    [name] = owner_names([owner])
     rollout, error = state.find_rollout(owner), state.owner_errors.get(owner.kind)
     if rollout is None:
         if error is not None:
@@ -142,7 +142,7 @@ def _describe_holds(owner: Owner, holds: Mapping[Hold, Sequence[Pod]], state: Ku
             yield f"{subject}{name} not restarted: it {describe_hold(hold, owner, names, rollout)}"
 
 
-def _names(owners: Iterable[Owner]) -> list[str]:
+def owner_names(owners: Iterable[Owner]) -> list[str]:
     return [f"{owner.kind} {owner.namespace}/{owner.name}" for owner in owners]
 
 

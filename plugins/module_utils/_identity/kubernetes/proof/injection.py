@@ -45,7 +45,7 @@ class ProbeResult:
 
     ``code`` is None if the Pod gets the credentials of the role. Otherwise it is the code of the fault, ``description``
     continues the sentence "a Pod that starts now under service account …", and ``remedy`` is the way to resolve it. ``retry``
-    is true if another dry run may succeed, after ``retry_after`` seconds. ``unanswered`` is true without response and for a
+    is true if another dry run may succeed, after ``retry_after`` seconds. ``unanswered`` is true if there was no response or a
     server error, ``busy`` if the API server returned 429.
     """
 

@@ -6,10 +6,11 @@
 
 """Check whether new Pods get the credentials of their role: send dry runs in rounds, and read the webhook of EKS. Pure.
 
-A cluster has several API servers, and the webhook of each gets to know a new association after a delay. The client cannot
-choose the server. Therefore a single dry run with injection does not prove that every API server's webhook knows a new
-association; several in a row do. Sources: amazon-eks-pod-identity-webhook, and the configuration ``pod-identity-webhook``
-that EKS creates.
+A cluster has several API servers. The webhook of each one knows a new association only after a delay, and a client cannot
+choose the server. Therefore one dry run with injection does not prove that the webhooks of all API servers know a new
+association, but several dry runs in a row do.
+
+Sources: amazon-eks-pod-identity-webhook, and the configuration ``pod-identity-webhook`` that EKS creates.
 """
 
 from __future__ import annotations
@@ -34,8 +35,10 @@ WEBHOOK = "pod-identity-webhook"
 
 @dataclass(frozen=True, slots=True)
 class WebhookState:
-    """The mutating webhook configurations of the cluster, which are None if they could not be read; and the labels of
-    namespaces.
+    """The mutating webhooks and the namespaces of the cluster.
+
+    ``configurations`` are the mutating webhook configurations, or None if they could not be read. ``namespaces`` has the
+    labels of each namespace, by name.
     """
 
     configurations: Sequence[Object] | None = None
@@ -115,12 +118,12 @@ PROBE_PAUSE = 1
 LONGEST_PROBE_PAUSE = 10
 # The maximum number of concurrent dry runs of a client.
 AT_ONCE = 8
-# The number of successful probes in a row that prove that all API servers know a young association.
+# The number of successful probes in a row that prove that all API servers know a new association.
 REQUIRED_SUCCESSES = 3
-# The number of probes with which a workload is observed, in addition to those that have proven it.
+# The approximate number of probes that are spread over the time InjectionSettings.observe.
 OBSERVATIONS = 6
-# The number of probes without injection after which a workload fails, if its association is so old that all API servers must
-# know the association.
+# The number of probes without injection after which a workload fails. This holds for an association that is so old that all API
+# servers must know it.
 MISSES = 3
 
 
@@ -129,8 +132,8 @@ class InjectionSettings:
     """The settings of all probes.
 
     ``timeout`` is the maximum time for all probes together, in seconds. ``sample`` is the maximum number of workloads to
-    probe; 0 for all. ``observe`` is the minimum time in seconds over which workloads with a young association are probed,
-    because the injection may work only at times.
+    probe; 0 for all. ``observe`` is the minimum time in seconds over which workloads with a new association are probed,
+    because the injection may fail again after it has worked.
     """
 
     probe: ProbeSettings
@@ -158,7 +161,7 @@ class ProbeSeries:
     failures: int = 0
 
     def add(self, result: ProbeResult) -> ProbeSeries:
-        """Return the series with another result."""
+        """Return the series with the result of another probe added."""
         tried = replace(self, probes=self.probes + 1, pause=PROBE_PAUSE, failures=0)
         if result.is_injected:
             return replace(tried, successes=self.successes + 1)
@@ -271,8 +274,8 @@ def _run_round(
 
     The round ends early if the API server is busy, which halves the width, and when the time is over.
 
-    :arg keys: the workloads that are not decided.
-    :arg series: the results, to which this round adds its own.
+    :arg keys: the workloads whose result is not decided, those with the fewest probes first.
+    :arg series: the results of each workload, to which the results of this round are added.
     """
     start = 0
     while start < len(keys) and not (start and is_late()):
@@ -298,7 +301,7 @@ def _associated_now(aws: AwsResult) -> set[object]:
 
 
 def failing_workloads(run: InjectionRun) -> list[WorkloadKey]:
-    """Return the workloads whose new Pods would not get, or not reliably get, the credentials of the role."""
+    """Return the workloads whose new Pods would not get the credentials of the role, or would get them only at times."""
     return [key for key, probed in run.items() if not probed.is_proven and not probed.fault.is_unknown]
 
 
@@ -352,8 +355,8 @@ def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Fi
     if fault.is_injected:
         return Finding(
             Code.INJECTION_UNKNOWN,
-            f"{subject} got EKS Pod Identity in {series.successes} of {REQUIRED_SUCCESSES} dry runs in a row, "
-            "but that is needed to prove that all API servers of the cluster know the new association.",
+            f"{subject} got EKS Pod Identity in {series.successes} dry runs in a row, but {REQUIRED_SUCCESSES} in a row are "
+            "needed to prove that all API servers of the cluster know the new association.",
             "Verify again, or with a greater pod_identity_injection_timeout.",
             key,
         )

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Runtime proof: run a short-lived Job under each service account, which reports its IAM identity. Pure.
+"""Runtime proof: run a short-lived Job under each service account. The Job reports its IAM identity. Pure.
 
 The Job writes the result of ``aws sts get-caller-identity`` to the termination message of its container. So one list of Pods
 returns all results, and no permission to read logs is needed. The cause of a failure is recognised by the error texts of the AWS
@@ -106,8 +106,8 @@ def pod_template(
     return {"metadata": metadata, "spec": spec}
 
 
-# Seconds from the last read of the Pods to the deadline of the Job. At that deadline Kubernetes deletes the Pod of the Job. So
-# the Pod must be read before, because its status shows why it was not scheduled.
+# The seconds from the last read of the Pods to the deadline of the Job, at which Kubernetes deletes the Pod of the Job. The Pod
+# must be read before that, because its status shows why it was not scheduled.
 DEADLINE_MARGIN = 60
 # Seconds from the end of a Job until Kubernetes deletes the Job, if the run has not deleted it.
 TTL = 300
@@ -164,7 +164,8 @@ def proof_job(key: WorkloadKey, settings: ProofSettings, region: str) -> Object:
 def job_name(key: WorkloadKey, run: str) -> str:
     """Return the name of the Job for a workload.
 
-    The name has a digest, so that it is short enough for the label of the Pod with this name.
+    The name has a digest of the workload instead of its full name. Kubernetes also sets the name of the Job as a label of the
+    Pod, and a label has at most 63 characters.
     """
     digest = hashlib.sha256(f"{key.namespace}/{key.service_account}".encode()).hexdigest()[:8]
     return f"pod-identity-proof-{run}-{digest}"
@@ -186,7 +187,7 @@ _ADDRESS = r"(169\.254\.170\.23|\[?fd00:ec2::23\]?)"
 
 @dataclass(frozen=True, slots=True)
 class ProofCause:
-    """A cause of a failed request for the identity.
+    """A cause of a failed request for the IAM identity.
 
     ``pattern`` is a regular expression for the error text. ``description`` is a clause in which "it" is the Pod ("it is not
     allowed …").
@@ -278,8 +279,8 @@ _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrIm
 class ProofRun:
     """The result of the Jobs.
 
-    ``jobs`` are the workloads with a Job, ``pods`` the Pods of the Jobs. ``skipped`` is the reason for which no Job ran, or
-    "". ``unknown`` are the workloads whose Job could not be created or whose Pods could not be read. ``failures`` has the
+    ``jobs`` are the workloads with a Job, ``pods`` the Pods of the Jobs. ``skipped`` is the reason why no Job ran, or "".
+    ``unknown`` are the workloads whose Job could not be created or whose Pods could not be read. ``failures`` has the
     errors of ``unknown``, and the Jobs that could not be deleted. ``timeout`` is the time that the run waited for results,
     in seconds.
     """
@@ -316,7 +317,7 @@ def is_finished(jobs: Collection[str], pods: Sequence[Object]) -> bool:
 
 
 def emulator_reason(version: Object) -> str:
-    """Return the reason for which no Pod runs in a cluster, or "".
+    """Return the reason why no Pod can run in the cluster, or "".
 
     :arg version: the response of GET /version.
     """

@@ -194,7 +194,7 @@ class KubernetesRun:
 
 
 def ignore_step(_step: str) -> None:
-    """Ignore the progress of a run."""
+    """Do nothing. This is the default ``on_step`` of ``converge_kubernetes``."""
 
 
 def converge_kubernetes(

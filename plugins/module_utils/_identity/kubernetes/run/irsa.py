@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
 from ...model.migration import ANNOTATIONS, ROLE_ANNOTATION, IrsaAccount, PodCredentials
-from ..api.api_errors import FORBIDDEN, ApiError, remedy_for
+from ...model.rows import FailureRow
+from ..api.api_errors import ALLOW, FORBIDDEN, ApiError, manifest_failure, remedy_for
 from ..api.cluster import Clock, ClusterReader, KubernetesCluster, Listing, Query, WriteResult
 from ..model.objects import (
     Object,
@@ -49,7 +50,6 @@ from ..pods.pods import (
     Owner,
     Pod,
     can_restart,
-    has_ended,
     is_live,
     parse_pod,
     pod_service_account,
@@ -57,7 +57,14 @@ from ..pods.pods import (
     restart_patch,
 )
 from ..pods.reads import LIVE, Templates, is_proof, read_templates
-from ..pods.restarts import RESTART_PAUSE, RestartSettings, poll_attempts
+from ..pods.restarts import (
+    RESTART_PAUSE,
+    RestartSettings,
+    describe_holds,
+    group_by_hold,
+    owner_names,
+    poll_attempts,
+)
 
 WEBHOOK_CONFIG = "pod-identity-webhook"
 # The further lists of an inventory, as the remedy for a failed list names them.
@@ -70,6 +77,7 @@ _RESOURCES = {
 _ADDON_MANAGER = "eks"
 # The beginnings of the names of field managers that set an annotation again with the next application of their manifests.
 _APPLYING = ("argocd", "helm", "kubectl-client-side-apply", "kustomize", "pulumi", "terraform")
+_PODS = Query("v1", "Pod", field_selectors=LIVE)
 _CONTAINER_VARIABLES = (CREDENTIALS_URI, RELATIVE_URI, TOKEN_FILE, TOKEN)
 
 
@@ -101,7 +109,7 @@ def read_irsa(
     listing = reader.list_objects(Query("v1", "ServiceAccount"))
     if listing.error is not None:
         return listing.error
-    pods = reader.list_objects(Query("v1", "Pod", field_selectors=LIVE))
+    pods = reader.list_objects(_PODS)
     if pods.error is not None:
         return pods.error
     parsed = {WorkloadKey(cluster, *object_name(item)): item for item in listing.items}
@@ -109,7 +117,7 @@ def read_irsa(
     reads = _further_reads(reader)
     users: dict[WorkloadKey, list[tuple[Pod, Object]]] = {}
     for item in pods.items:
-        if is_live(item) and not has_ended(item) and not is_proof(item):
+        if is_live(item) and not is_proof(item):
             users.setdefault(pod_service_account(item, cluster), []).append((parse_pod(item, cluster), item))
     templates = read_templates(reader, parsed.keys(), cluster)
     variables = {key: _variables(templates, key) for key in parsed}
@@ -260,12 +268,15 @@ class RollbackRun:
     """The result of the restarts of a rollback.
 
     ``restarted`` are the owners, such as "Deployment shop/web". ``remaining`` are the Pods that still use EKS Pod Identity, as
-    "namespace/name", because no restart replaces them or the time was over. ``errors`` are the rejected restarts, by owner.
+    "namespace/name", because no restart replaces them or the time was over; ``blocked`` has a sentence about each group of them
+    that a restart would not replace. ``failures`` are the rejected restarts. ``error`` is the error of the first read, or None.
     """
 
     restarted: Sequence[str] = ()
     remaining: Sequence[str] = ()
-    errors: Mapping[str, ApiError] = field(default_factory=dict)
+    blocked: Sequence[str] = ()
+    failures: Sequence[FailureRow] = ()
+    error: ApiError | None = None
 
 
 def restart_injected(
@@ -277,50 +288,54 @@ def restart_injected(
 ) -> RollbackRun:
     """Restart the owners of Pods that use EKS Pod Identity, and wait until these Pods are replaced.
 
+    A webhook gets to know the end of an association after a delay, so the restart waits for ``settings.settle`` seconds.
+
     :arg name: the value of ``cluster`` in the keys.
     :arg keys: service accounts without an association, so that a new Pod gets the credentials of IRSA.
     """
-    injected = _injected(cluster, name, keys, clock)
-    if isinstance(injected, ApiError):
-        return RollbackRun(errors={"pods": injected})
-    state, pods = injected
-    owners = sorted({owner for pod in pods if can_restart(owner := state.find_owner(pod))}, key=_owner_name)
-    if not owners:
-        return RollbackRun(remaining=_names(pods))
-    written = cluster.patch([restart_patch(owner, format_time(clock.now())) for owner in owners])
-    refused = _refused(written, len(owners))
-    errors = {_owner_name(owners[index]): error for index, error in refused.items()}
-    restarted = [_owner_name(owner) for index, owner in enumerate(owners) if index not in refused]
-    for attempt in range(poll_attempts(settings.timeout) if restarted else 0):
+    reads = {"pods": cluster.list_objects(_PODS)}
+    if (error := reads["pods"].error) is not None:
+        return RollbackRun(error=error)
+    reads["replica_sets"] = cluster.list_objects(Query(APPS, "ReplicaSet"))
+    for resource, kind in OWNER_KINDS.items():
+        reads[resource] = cluster.list_objects(Query(APPS, kind))
+
+    def find(listing: Listing) -> tuple[KubeState, list[Pod]]:
+        state = read_state({**reads, "pods": listing}, keys, name, clock.now())
+        return state, [pod for pods in (state.pods or {}).values() for pod in pods if has_injection(pod)]
+
+    state, pods = find(reads["pods"])
+    groups: dict[Owner, list[Pod]] = {}
+    for pod in pods:
+        if can_restart(owner := state.find_owner(pod)):
+            groups.setdefault(owner, []).append(pod)
+    holds = {
+        owner: group_by_hold(groups[owner], state)
+        for owner in sorted(groups, key=lambda owner: owner_names([owner]))
+    }
+    owners = [owner for owner, held in holds.items() if "" in held and state.find_rollout(owner)]
+    blocked = [sentence for owner, held in holds.items() for sentence in describe_holds(owner, held, state)]
+    if owners:
+        clock.sleep(settings.settle)
+    manifests = [restart_patch(owner, format_time(clock.now())) for owner in owners]
+    written = cluster.patch(manifests) if manifests else WriteResult()
+    refused = dict(written.refused)
+    if written.error is not None:
+        refused = dict.fromkeys(range(len(owners)), written.error)
+    failures = [
+        manifest_failure(manifests[index], "restart", error, remedy=ALLOW) for index, error in refused.items()
+    ]
+    restarted = [owner for index, owner in enumerate(owners) if index not in refused]
+    replacing = {*restarted, *(owner for owner, held in holds.items() if "rolling" in held)}
+    for attempt in range(poll_attempts(settings.timeout) if replacing else 0):
         if attempt:
             clock.sleep(RESTART_PAUSE)
-        injected = _injected(cluster, name, keys, clock)
-        if not isinstance(injected, ApiError):
-            pods = injected[1]
-            if not any(_owner_name(injected[0].find_owner(pod)) in restarted for pod in pods):
+        listing = cluster.list_objects(_PODS)
+        if listing.error is None:
+            pods = find(listing)[1]
+            if not any(state.find_owner(pod) in replacing for pod in pods):
                 break
-    return RollbackRun(restarted, _names(pods), errors)
-
-
-def _refused(written: WriteResult, count: int) -> Mapping[int, ApiError]:
-    return dict.fromkeys(range(count), written.error) if written.error is not None else written.refused
-
-
-def _injected(
-    reader: ClusterReader, name: str, keys: Collection[WorkloadKey], clock: Clock
-) -> tuple[KubeState, list[Pod]] | ApiError:
-    reads = {"pods": reader.list_objects(Query("v1", "Pod", field_selectors=LIVE))}
-    if (error := reads["pods"].error) is not None:
-        return error
-    reads["replica_sets"] = reader.list_objects(Query(APPS, "ReplicaSet"))
-    for resource, kind in OWNER_KINDS.items():
-        reads[resource] = reader.list_objects(Query(APPS, kind))
-    state = read_state(reads, keys, name, clock.now())
-    return state, [pod for pods in (state.pods or {}).values() for pod in pods if has_injection(pod)]
-
-
-def _owner_name(owner: Owner) -> str:
-    return f"{owner.kind} {owner.namespace}/{owner.name}"
+    return RollbackRun(owner_names(restarted), _names(pods), blocked, failures)
 
 
 def _names(pods: Iterable[Pod]) -> list[str]:

@@ -4,12 +4,12 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find Pods that need something that a run would replace or delete: the credentials of IRSA, or their service account. Pure.
+"""Find Pods that a run would break: Pods that need the credentials of IRSA, and Pods whose service account is deleted. Pure.
 
 IRSA (IAM roles for service accounts) is the older way to give a Pod an IAM role, by an annotation of its service account. The
 webhook of EKS injects either EKS Pod Identity or IRSA into a new Pod, never both (amazon-eks-pod-identity-webhook). If the
-service account gets an association, a Pod that used IRSA uses EKS Pod Identity after its next start, even if it runs where it
-cannot reach the EKS Pod Identity Agent, such as on Fargate. Then it has no credentials. Service accounts without the annotation
+service account gets an association, a Pod that used IRSA uses EKS Pod Identity after its next start. If it then runs where it
+cannot reach the EKS Pod Identity Agent, such as on Fargate, it has no credentials. Service accounts without the annotation
 need no check.
 
 The Pod template shows where Pods will run only by node selector, labels and scheduler. A Fargate profile, which is not an
@@ -106,8 +106,8 @@ def find_breakage(
 
     :arg keys: the workloads that the run would give an association.
     :arg accounts: the existing service accounts.
-    :arg allowed: the user accepts that Pods lose credentials, so the finding is a warning instead of an error.
-    :arg installs_agent: the run installs the agent if the cluster has none, before the associations.
+    :arg allowed: whether the user accepts that Pods lose credentials. The finding is then a warning instead of an error.
+    :arg installs_agent: whether the run installs a missing agent before it creates the associations.
     """
     annotated = [key for key in keys if key in accounts and accounts[key].annotations.get(IRSA_ANNOTATION)]
     if not annotated:
@@ -116,15 +116,19 @@ def find_breakage(
     verification = Verification(cluster, "", workloads)
     reads = read_pod_state(reader, verification, now, finished=True)
     state = build_state(verification, reads, now)
-    recheck = _ClusterState(state, finished=_finished_pods(reads, cluster), installs_agent=installs_agent)
+    cluster_state = _ClusterState(
+        state, finished=_finished_pods(reads, cluster), installs_agent=installs_agent
+    )
     # If the newest Pod has EKS Pod Identity, the association exists already, and the templates of the workload do not need to be
     # read.
-    uninjected = [key for key in annotated if not _has_injected_pod(recheck.find_users(key))]
+    uninjected = [key for key in annotated if not _has_injected_pod(cluster_state.find_users(key))]
     if uninjected:
-        recheck = replace(recheck, templates=read_templates(reader, frozenset(uninjected), cluster))
+        cluster_state = replace(
+            cluster_state, templates=read_templates(reader, frozenset(uninjected), cluster)
+        )
     findings = [
-        _breakage(key, recheck, allowed)
-        or (_possible_breakage(key, recheck, cluster) if key in uninjected else None)
+        _breakage(key, cluster_state, allowed)
+        or (_possible_breakage(key, cluster_state, cluster) if key in uninjected else None)
         for key in annotated
     ]
     return [finding for finding in findings if finding is not None]
@@ -181,27 +185,27 @@ def _is_exempt(pod: Pod) -> bool:
     )
 
 
-def _breakage(key: WorkloadKey, recheck: _ClusterState, allowed: bool) -> Finding | None:
-    users = recheck.find_users(key)
+def _breakage(key: WorkloadKey, cluster_state: _ClusterState, allowed: bool) -> Finding | None:
+    users = cluster_state.find_users(key)
     pods: dict[str, list[str]] = {}
     owners: dict[str, dict[Owner, None]] = {}
     named = set()
     for pod in users.live:
         reason = (
-            _unreachable_reason(pod, recheck.state, recheck.installs_agent)
+            _unreachable_reason(pod, cluster_state.state, cluster_state.installs_agent)
             if _uses_irsa(pod) and SKIP_WEBHOOK not in pod.labels
             else ""
         )
         if reason:
             pods.setdefault(reason, []).append(pod.name)
-            named |= {pod.owner, recheck.templates.root(pod.owner)}
+            named |= {pod.owner, cluster_state.templates.root(pod.owner)}
     for template in users.templates:
-        reason = _incompatible_reason(template.pod, recheck.state)
-        newest = _newest(_template_pods(template, (*users.live, *users.finished), recheck.templates))
+        reason = _incompatible_reason(template.pod, cluster_state.state)
+        newest = _newest(_template_pods(template, (*users.live, *users.finished), cluster_state.templates))
         if not reason and newest is not None and newest in users.finished:
-            reason = _incompatible_reason(newest, recheck.state)
+            reason = _incompatible_reason(newest, cluster_state.state)
         if reason and template.owner not in named and not _is_exempt(template.pod):
-            owners.setdefault(reason, {})[recheck.templates.root(template.owner)] = None
+            owners.setdefault(reason, {})[cluster_state.templates.root(template.owner)] = None
     places = [
         f"Pod{'' if len(names) == 1 else 's'} {listed(sorted(names))} {reason}"
         for reason, names in pods.items()
@@ -222,22 +226,22 @@ def _breakage(key: WorkloadKey, recheck: _ClusterState, allowed: bool) -> Findin
     )
 
 
-def _possible_breakage(key: WorkloadKey, recheck: _ClusterState, cluster: str) -> Finding | None:
+def _possible_breakage(key: WorkloadKey, cluster_state: _ClusterState, cluster: str) -> Finding | None:
     """Return a finding if it is unknown where Pods of the workload will run, or None.
 
     That is unknown for a template without Pods, and if a resource could not be listed.
     """
-    users = recheck.find_users(key)
-    seen = (*users.live, *users.finished)
+    users = cluster_state.find_users(key)
+    pods = (*users.live, *users.finished)
     unseen = dict.fromkeys(
-        str(recheck.templates.root(template.owner))
+        str(cluster_state.templates.root(template.owner))
         for template in users.templates
-        if not _is_exempt(template.pod) and not _template_pods(template, seen, recheck.templates)
+        if not _is_exempt(template.pod) and not _template_pods(template, pods, cluster_state.templates)
     )
     verb = "have" if len(unseen) > 1 else "has"
     gaps = [f"{listed(unseen)} {verb} no Pod that shows where its Pods start"] if unseen else []
-    gaps += [f"{', '.join(recheck.errors)} could not be listed"] if recheck.errors else []
-    if not (users.live or users.finished or users.templates or recheck.errors):
+    gaps += [f"{', '.join(cluster_state.errors)} could not be listed"] if cluster_state.errors else []
+    if not (users.live or users.finished or users.templates or cluster_state.errors):
         gaps.append(
             "no Pod uses it, and no Deployment, StatefulSet, DaemonSet, ReplicaSet, CronJob or Job; other kinds of owners "
             "were not read"
@@ -245,8 +249,8 @@ def _possible_breakage(key: WorkloadKey, recheck: _ClusterState, cluster: str) -
     if not gaps:
         return None
     allow = (
-        f"Allow the caller to list these resources (RBAC: {list_rules(recheck.errors)}). "
-        if recheck.errors
+        f"Allow the caller to list these resources (RBAC: {list_rules(cluster_state.errors)}). "
+        if cluster_state.errors
         else ""
     )
     return Finding(

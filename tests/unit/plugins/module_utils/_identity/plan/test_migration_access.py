@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
     ObservedAssociation,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Check
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     trust_tags,
 )
@@ -16,6 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.migration import (
     check_rollback,
     find_rollback_remains,
+    find_unproven,
     plan_migration,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.federation import Removed
@@ -191,3 +195,38 @@ def test_rollback_names_what_it_leaves(
     findings = find_rollback_remains(scene, plan_migration(scene).migrants[:1])
     assert [(str(item.code), item.message) for item in findings] == expected
     assert {item.severity for item in findings} <= {"warning"}
+
+
+NOT_TESTED = Finding(Code.INJECTION_UNKNOWN, "no answer", "r", API)
+NO_TRUST = Finding(Code.TRUST_CONDITIONAL, "under conditions", "r", API)
+OLD_POD = Finding(Code.POD_BEFORE_ASSOCIATION, "old", "r", API)
+NOT_KNOWN = "it is not known whether new Pods of shop/api get the credentials of the role"
+NO_DRY_RUN = f"{NOT_KNOWN}: no dry run was made for it."
+NO_RESULT = f"{NOT_KNOWN}: the runtime proof has no result."
+
+
+@pytest.mark.parametrize(
+    ("checks", "messages"),
+    [
+        pytest.param([Check("injection", "pass")], [], id="probed"),
+        pytest.param([Check("injection", "accepted", findings=(NOT_TESTED,))], [], id="accepted"),
+        pytest.param(
+            [Check("injection", "pass"), Check("pods", "fail", findings=(OLD_POD,))], [], id="old Pods"
+        ),
+        pytest.param([Check("injection", "pass"), Check("proof", "pass")], [], id="proven"),
+        pytest.param([Check("injection", "pass"), Check("proof", "skipped")], [], id="no proof is possible"),
+        pytest.param([Check("injection", "unknown", findings=(NOT_TESTED,))], ["no answer"], id="no answer"),
+        pytest.param([Check("injection", "warning", findings=(NOT_TESTED,))], ["no answer"], id="warning"),
+        pytest.param(
+            [Check("injection", "pass"), Check("proof", "unknown")], [NO_RESULT], id="unknown proof"
+        ),
+        pytest.param(
+            [Check("trust", "unknown", findings=(NO_TRUST,)), Check("pods", "fail", findings=(OLD_POD,))],
+            ["under conditions"],
+            id="not probed because of the trust policy",
+        ),
+        pytest.param([], [NO_DRY_RUN], id="not probed"),
+    ],
+)
+def test_new_pods_must_be_proven(checks: list[Check], messages: list[str]) -> None:
+    assert [finding.message for finding in find_unproven(API, checks)] == messages

@@ -53,6 +53,7 @@ Json = dict[str, Any]
 HOST = "oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE1"
 OTHER_HOST = "oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE2"
 CLUSTER = replace(HERE, issuer=f"https://{HOST}")
+ISSUER = Issuer("us-west-2", "EXAMPLE1")
 API, WEB, JOB = key("api", "shop"), key("web", "shop"), key("job", "batch")
 ROLE = role_arn("app")
 ASSOCIATED = "2026-03-09T10:00:00+00:00"
@@ -111,6 +112,7 @@ def state(
     return MigrationState(
         **{
             "cluster": CLUSTER,
+            "issuer": ISSUER,
             "accounts": {account.key: account for account in accounts},
             "associations": {found.key: found for found in associations},
             "roles": {role.name.lower(): role for role in roles},
@@ -204,12 +206,6 @@ HAS_ASSOCIATION = {"associations": (association(),)}
             id="no annotation, Pods with IRSA",
         ),
         pytest.param(state(**HAS_ASSOCIATION), "finished", True, id="role is gone"),
-        pytest.param(
-            state(roles=(MIGRATED,), cluster=HERE, **HAS_ASSOCIATION),
-            "finished",
-            True,
-            id="issuer is unknown",
-        ),
         pytest.param(state(IrsaAccount(API)), "irsa", False, id="no role"),
         pytest.param(
             state(configured={API: ROLE}, roles=(MIGRATED,)), "irsa", False, id="role of the ConfigMap"
@@ -344,8 +340,6 @@ def test_arn_of_another_role_stays_as_it_is(arn: str) -> None:
 
 def test_state_finds_roles_of_its_account_only() -> None:
     scene = state(roles=(MIGRATED,))
-    assert scene.issuer == Issuer("us-west-2", "EXAMPLE1")
-    assert state(cluster=HERE).issuer is None
     assert scene.role(ROLE) is scene.role(ROLE.replace("app", "App")) is MIGRATED
     for arn in ("", "app", role_arn("other"), role_arn("path/app"), "arn:aws:iam::444455556666:role/app"):
         assert scene.role(arn) is None
@@ -523,11 +517,6 @@ CLAIMS = (
             state(account(audience="vault"), roles=(MIGRATED,)),
             [("MIGRATION_NOT_TRUSTED", NO_ACCESS, NOT_TRUSTED)],
             id="not trusted with its audience",
-        ),
-        pytest.param(
-            state(account(), roles=(MIGRATED,), cluster=HERE),
-            [("MIGRATION_NOT_TRUSTED", NO_ACCESS, NOT_TRUSTED)],
-            id="issuer is unknown",
         ),
         pytest.param(
             state(

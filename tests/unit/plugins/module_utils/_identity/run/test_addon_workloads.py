@@ -32,8 +32,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pl
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run import order as order_module
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.addons import (
     AddonRun,
+    addon_runs,
     failures_by_workload,
-    role_runs,
     with_addon_associations,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
@@ -849,7 +849,7 @@ def test_teardown_keeps_the_association_of_another_owner(adopt: bool) -> None:
 
 def runs_for(*raw: Raw, state: State = "present", cluster: str = CLUSTER) -> list[AddonRun]:
     config = desired(*raw, state=state, cluster=cluster)
-    return role_runs(FakeAws(), group_clusters(HERE), config.workloads, state, wait_policy(), check_mode=True)
+    return addon_runs(FakeAws(), group_clusters(HERE), config.workloads, state, wait_policy(), check_mode=True)
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Target,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
+    TagWrite,
+    TrustRun,
     read_again,
     read_cluster_associations,
     read_roles,
-    record_annotations,
     workload_rows,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import to_json
@@ -46,6 +47,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     POD_IDENTITY,
     account,
     add_role,
+    editor,
     irsa,
     migrant,
     requests,
@@ -172,18 +174,30 @@ def test_annotations_are_recorded_at_their_association() -> None:
     aws = account(POD_IDENTITY)
     found = associations(aws, "api", "web")
     migrants = [migrant(annotations=ANNOTATIONS), migrant("web")]
-    assert record_annotations(aws, HERE, migrants, found, 1) == []
+    recording = editor(aws)
+    assert recording.record_annotations(migrants, found) == TrustRun([], [])
+    assert recording.made == [TagWrite("association", "shop/api")]
     assert association_tags(aws) == {"api": {"team": "pay", **TAGS}, "web": {"team": "pay"}}
     assert aws.writes == ["eks:TagResource"]
-    assert record_annotations(aws, HERE, migrants, read_cluster_associations(aws, HERE, 1), 1) == []
+    assert editor(aws).record_annotations(migrants, read_cluster_associations(aws, HERE, 1)) == TrustRun(
+        [], []
+    )
     assert aws.writes == ["eks:TagResource"]
+
+
+def test_record_of_annotations_in_check_mode() -> None:
+    aws = account(POD_IDENTITY)
+    planning = editor(aws, check_mode=True)
+    found = associations(aws, "api")
+    assert planning.record_annotations([migrant(annotations=ANNOTATIONS)], found) == TrustRun([], [])
+    assert (planning.made, aws.writes) == ([TagWrite("association", "shop/api")], [])
 
 
 def test_missing_part_of_a_record_is_added() -> None:
     aws = account(POD_IDENTITY)
     create_association(aws, "api", "app", "shop", tags={**TAGS, "workload-identity/irsa-audience": "old"})
-    record_annotations(
-        aws, HERE, [migrant(annotations=ANNOTATIONS)], read_cluster_associations(aws, HERE, 1), 1
+    editor(aws).record_annotations(
+        [migrant(annotations=ANNOTATIONS)], read_cluster_associations(aws, HERE, 1)
     )
     assert aws.parameters("eks:TagResource")[0]["tags"] == {"workload-identity/irsa-audience": "vault"}
     assert association_tags(aws) == {"api": TAGS}
@@ -195,7 +209,9 @@ def test_denied_record_of_annotations() -> None:
     denied: AwsError = classify("eks:TagResource", "AccessDeniedException", "no")
     aws.fail_on("eks:TagResource", denied)
     migrants = [migrant(annotations=ANNOTATIONS), migrant("web", annotations=ANNOTATIONS)]
-    [failure] = record_annotations(aws, HERE, migrants, found, 1)
+    recording = editor(aws)
+    [failure] = recording.record_annotations(migrants, found).failures
+    assert recording.made == [TagWrite("association", "shop/web")]
     assert (failure.workloads, failure.action, failure.error_code) == (
         (key("api", "shop"),),
         "update",

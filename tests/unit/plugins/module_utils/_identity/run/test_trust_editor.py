@@ -179,7 +179,7 @@ def test_finish_removes_the_statement_and_records_it() -> None:
     assert tags(aws) == {"team": "pay", **trust_tags(CLUSTER_ARN, [Removed(1, irsa(API))], {})}
     assert rows(run) == []
     [change] = run.changes
-    assert change.role_name == "app"
+    assert change.name == "app"
     assert (change.before, change.after) == (
         trust(FOREIGN, irsa(API), POD_IDENTITY),
         trust(FOREIGN, POD_IDENTITY),
@@ -320,7 +320,7 @@ def test_roles_are_edited_once_for_all_their_service_accounts() -> None:
     add_role(aws, irsa(WEB), POD_IDENTITY, name="other")
     users = [migrant(), migrant("web"), migrant("web", "other"), migrant("job", "gone")]
     run = TrustEditor(aws, HERE, ISSUER, 4, wait_policy()).finish(users, (API, WEB))
-    assert [change.role_name for change in run.changes] == ["app", "other"]
+    assert [change.name for change in run.changes] == ["app", "other"]
     assert rows(run) == []
     assert (stored(aws), stored(aws, "other")) == ([POD_IDENTITY], [POD_IDENTITY])
     assert aws.writes.count("iam:UpdateAssumeRolePolicy") == 2
@@ -929,4 +929,7 @@ def test_changes_are_known_before_the_edit_ends() -> None:
     interrupted = editor(aws)
     with pytest.raises(Interrupted):
         interrupted.finish([migrant()], (API,))
-    assert [(change.role_name, change.after) for change in interrupted.made] == [("app", trust(POD_IDENTITY))]
+    assert [(change.resource, change.name) for change in interrupted.made] == [
+        ("role", "app"),
+        ("trust_policy", "app"),
+    ]

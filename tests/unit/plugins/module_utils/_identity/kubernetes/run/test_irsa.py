@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -565,21 +565,21 @@ def roll_back(
     lists = [pods if isinstance(pods, Listing) else build.read(pods) for pods in rounds]
     cluster = Recorder(**{"lists": OWNERS, "rounds": lists, **more})
     clock = FakeClock()
-    run = restart_injected(cluster, build.CLUSTER, keys, RestartSettings(timeout), clock)
-    return RollbackRun([*run.restarted], [*run.remaining], run.errors), cluster, clock
+    run = restart_injected(cluster, build.CLUSTER, keys, RestartSettings(timeout, settle=7), clock)
+    return replace(run, restarted=[*run.restarted], remaining=[*run.remaining]), cluster, clock
 
 
 def test_no_pod_with_pod_identity() -> None:
     run, cluster, clock = roll_back(
         [REPLACED, build.pod("other", account="web"), build.pod("x", deleted=True)]
     )
-    assert run == RollbackRun([], [], {})
+    assert run == RollbackRun([], [], [], [])
     assert (cluster.patches, clock.slept) == ([], [])
 
 
 def test_owner_is_restarted_until_its_pods_are_replaced() -> None:
     run, cluster, clock = roll_back([INJECTED], [INJECTED], [INJECTED, REPLACED], [REPLACED])
-    assert run == RollbackRun(["Deployment shop/web"], [], {})
+    assert run == RollbackRun(["Deployment shop/web"], [], [], [])
     assert cluster.patches == [
         {
             "apiVersion": "apps/v1",
@@ -587,12 +587,12 @@ def test_owner_is_restarted_until_its_pods_are_replaced() -> None:
             "metadata": {"namespace": "shop", "name": "web"},
             "spec": {
                 "template": {
-                    "metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-03-10T12:00:00Z"}}
+                    "metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-03-10T12:00:07Z"}}
                 }
             },
         }
     ]
-    assert clock.slept == [2, 2]
+    assert clock.slept == [7, 2, 2]
 
 
 def test_owners_are_restarted_once_and_together() -> None:
@@ -600,7 +600,7 @@ def test_owners_are_restarted_once_and_together() -> None:
     run, cluster, clock = roll_back(pods, [])
     assert run.restarted == ["DaemonSet shop/log", "Deployment shop/web", "StatefulSet shop/db"]
     assert [line for line in cluster.log if line.startswith("patch")] == ["patch log web db"]
-    assert (run.remaining, clock.slept) == ([], [])
+    assert (run.remaining, clock.slept) == ([], [7])
 
 
 @pytest.mark.parametrize(
@@ -618,32 +618,38 @@ def test_owners_are_restarted_once_and_together() -> None:
 )
 def test_pods_without_a_possible_restart(pods: list[Json], remaining: list[str]) -> None:
     run, cluster, clock = roll_back(pods)
-    assert run == RollbackRun([], remaining, {})
+    assert run == RollbackRun([], remaining, [], [])
     assert (cluster.patches, clock.slept) == ([], [])
 
 
 def test_waiting_ends_when_only_pods_without_restart_are_left() -> None:
     run, _cluster, clock = roll_back([INJECTED, BARE], [INJECTED, BARE], [BARE, REPLACED])
-    assert run == RollbackRun(["Deployment shop/web"], ["shop/bare"], {})
-    assert clock.slept == [2]
+    assert run == RollbackRun(["Deployment shop/web"], ["shop/bare"], [], [])
+    assert clock.slept == [7, 2]
 
 
 def test_waiting_ends_after_the_timeout() -> None:
     run, _cluster, clock = roll_back([INJECTED, BARE])
-    assert run == RollbackRun(["Deployment shop/web"], ["shop/bare", "shop/web-1"], {})
-    assert clock.slept == [2, 2, 2, 2]
+    assert run == RollbackRun(["Deployment shop/web"], ["shop/bare", "shop/web-1"], [], [])
+    assert clock.slept == [7, 2, 2, 2, 2]
 
 
 def test_pods_are_read_once_without_time_to_wait() -> None:
     run, _cluster, clock = roll_back([INJECTED], [REPLACED], timeout=0)
-    assert run == RollbackRun(["Deployment shop/web"], [], {})
-    assert clock.slept == []
+    assert run == RollbackRun(["Deployment shop/web"], [], [], [])
+    assert clock.slept == [7]
+
+
+def failed_restarts(run: RollbackRun) -> list[tuple[str, str, str]]:
+    return [(row["action"], row["name"], row["message"]) for row in run.failures]
 
 
 def test_refused_restart() -> None:
     run, cluster, clock = roll_back([INJECTED], refused={"web": "no"})
-    assert run == RollbackRun([], ["shop/web-1"], {"Deployment shop/web": ApiError(403, "no")})
-    assert clock.slept == []
+    assert (run.restarted, run.remaining) == ([], ["shop/web-1"])
+    assert failed_restarts(run) == [("restart", "shop/web", "Kubernetes returned 403: no.")]
+    assert run.failures[0]["remedy"].startswith("For a 403, grant the caller that permission")
+    assert clock.slept == [7]
     assert cluster.log.count("list Pod") == 1
 
 
@@ -651,34 +657,46 @@ def test_one_of_two_restarts_is_refused() -> None:
     run, _cluster, clock = roll_back([INJECTED, OF_DATABASE], [OF_DATABASE], refused={"db": "no"})
     assert run.restarted == ["Deployment shop/web"]
     assert run.remaining == ["shop/db-0"]
-    assert run.errors == {"StatefulSet shop/db": ApiError(403, "no")}
+    assert failed_restarts(run) == [("restart", "shop/db", "Kubernetes returned 403: no.")]
     # The Pods of the other owner are not awaited.
-    assert clock.slept == []
+    assert clock.slept == [7]
 
 
 def test_restarts_without_an_answer() -> None:
     run, _cluster, clock = roll_back([INJECTED, OF_DATABASE], broken="connection lost")
-    assert run == RollbackRun(
-        [],
-        ["shop/db-0", "shop/web-1"],
-        {"Deployment shop/web": BROKEN, "StatefulSet shop/db": BROKEN},
-    )
-    assert clock.slept == []
+    assert (run.restarted, run.remaining) == ([], ["shop/db-0", "shop/web-1"])
+    assert [name for _action, name, _message in failed_restarts(run)] == ["shop/web", "shop/db"]
+    assert clock.slept == [7]
 
 
 def test_failure_of_the_list_of_pods() -> None:
     run, cluster, _clock = roll_back(Listing(error=BROKEN))
-    assert run == RollbackRun([], [], {"pods": BROKEN})
+    assert run == RollbackRun([], [], error=BROKEN)
     assert cluster.patches == []
 
 
 def test_failure_of_a_list_while_waiting() -> None:
     run, _cluster, clock = roll_back([INJECTED], Listing(error=BROKEN), [REPLACED])
-    assert run == RollbackRun(["Deployment shop/web"], [], {})
-    assert clock.slept == [2]
+    assert run == RollbackRun(["Deployment shop/web"], [], [], [])
+    assert clock.slept == [7, 2]
 
 
-def test_unreadable_owner_is_restarted_by_its_name() -> None:
-    lists = {**OWNERS, "ReplicaSet": build.refused("replicasets"), "Deployment": build.refused("deployments")}
-    run, _cluster, _clock = roll_back([INJECTED], [], lists=lists)
-    assert run == RollbackRun(["Deployment shop/web"], [], {})
+def test_unreadable_owner_is_not_restarted() -> None:
+    lists = {**OWNERS, "Deployment": build.refused("deployments")}
+    run, cluster, _clock = roll_back([INJECTED], [], lists=lists)
+    assert (run.restarted, run.remaining, cluster.patches) == ([], ["shop/web-1"], [])
+    assert run.blocked[0].startswith("Deployment shop/web not restarted: it could not be read")
+
+
+def test_paused_deployment_is_not_restarted() -> None:
+    paused = build.owner()
+    paused["spec"]["paused"] = True
+    lists = {**OWNERS, "Deployment": build.read([paused])}
+    run, cluster, clock = roll_back([INJECTED, OF_DATABASE], [INJECTED], lists=lists)
+    assert run.restarted == ["StatefulSet shop/db"]
+    assert (run.remaining, len(cluster.patches)) == (["shop/web-1"], 1)
+    assert run.blocked == [
+        "Deployment shop/web not restarted: it is paused. Resume it, then restart it: kubectl rollout resume "
+        "deployment/web -n shop"
+    ]
+    assert clock.slept == [7]
