@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action plugin of the module eks_pod_identity. It validates the input on the controller before the module runs."""
+"""The action plugin of the module eks_pod_identity, which validates the input on the controller before the module runs."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action plugin of the module eks_pod_identity_info. It validates the input on the controller before the module runs."""
+"""The action plugin of the module eks_pod_identity_info, which validates the input on the controller before the module runs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._module_inpu
 
 
 class ActionModule(LongModule):
-    """The action plugin of eks_pod_identity_info. Without workloads the module verifies every association of the cluster."""
+    """The action plugin of eks_pod_identity_info.
+
+    Workloads are optional. Without workloads, the module verifies every association of the cluster.
+    """
 
     workloads_required = False

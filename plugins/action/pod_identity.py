@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action plugin that does all work of the role in one process. Its code is in plugin_utils/_role_action.py."""
+"""The action plugin that does all the work of the role in one process. Its code is in plugin_utils/_role_action.py."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action plugin that combines the reports of several jobs, for the playbook workload_identity.aws.report."""
+"""The action plugin that combines the reports of several jobs for the playbook workload_identity.aws.report."""
 
 from __future__ import annotations
 

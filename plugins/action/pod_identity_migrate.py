@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action plugin of the playbook migrate. Its code is in plugin_utils/_migration_action.py."""
+"""The action plugin of the playbook workload_identity.aws.migrate. Its code is in plugin_utils/_migration_action.py."""
 
 from __future__ import annotations
 

@@ -12,24 +12,26 @@ class ModuleDocFragment:
 options:
   assume_role_arn:
     description:
-      - ARN of an IAM role to assume first, with the credentials of the environment, a profile, O(access_key) and
-        O(secret_key), or the machine. All requests to AWS use this role, in its account.
-      - Its credentials are renewed in longer runs. They are kept in memory only, and not part of any result.
+      - ARN of an IAM role to assume before other requests. The credentials for this request are from the environment, a
+        profile, O(access_key) and O(secret_key), or the machine. All other requests to AWS use the role, in the account of
+        the role.
+      - The credentials of the role are renewed in longer runs. They are kept in memory only, and are not part of any result.
     type: str
   assume_role_external_id:
     description:
-      - The external ID that the role's trust policy requires. AWS does not treat it as a secret; it is not hidden.
+      - The external ID that the role's trust policy requires. It is not hidden in output, because AWS does not treat it as
+        a secret.
     type: str
   assume_role_session_name:
     description:
-      - The session name in CloudTrail and error messages of AWS. 2 to 64 letters, digits and characters of
-        V(_+=,.@-).
+      - The session name in CloudTrail and in error messages of AWS. It has 2 to 64 characters, which are letters, digits
+        and V(_+=,.@-).
       - Defaults to V(workload-identity).
     type: str
   assume_role_duration:
     description:
-      - Duration of the session in seconds, from 900 to 43200, within the role's maximum session duration, and at most
+      - Duration of the session in seconds, from 900 to 43200. It must not exceed the role's maximum session duration, or
         3600 if the current credentials belong to a role.
-      - A run may take longer. Defaults to 3600.
+      - A run may take longer than the session. Defaults to 3600.
     type: int
 """

@@ -20,7 +20,7 @@ attributes:
       - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
 """
 
-    # This fragment is for the members of the action group.
+    # This fragment is for the modules of the action group workload_identity.aws.aws.
     AWS = r"""
 options: {}
 attributes:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options for one cluster with its files, or several clusters of one account."""
+    """The options for one cluster and its workload files, and for several clusters of one account."""
 
     DOCUMENTATION = r"""
 options:
@@ -19,28 +19,29 @@ options:
   account_id:
     description:
       - ID of the AWS account in which the cluster is expected, in quotation marks.
-      - Credentials of another account fail with the error code V(ACCOUNT_DIFFERS), before any request to EKS and IAM. By
-        default the account of the credentials is used, where a cluster may have the same name.
+      - If the credentials belong to another account, the module fails with the error code V(ACCOUNT_DIFFERS) before any
+        request to EKS and IAM. Without this option the module uses the account of the credentials, which may have another
+        cluster with the same name.
     type: str
   workloads_from:
     description:
       - Files with workloads, or folders of such files, instead of O(workloads). For example, each team can have a file.
-      - A file ends in C(.yml), C(.yaml) or C(.json) and holds a list of workloads, or a mapping with such a list under
-        C(pod_identity_workloads) or C(workloads). Ansible does not evaluate templates in it. Error messages contain the
-        file and the line.
-      - A relative path is searched in the folder of the playbook, then in the working directory; a path that exists in both
+      - The name of a file ends in C(.yml), C(.yaml) or C(.json). The file contains a list of workloads, or a mapping with such
+        a list under C(pod_identity_workloads) or C(workloads). Ansible does not evaluate templates in the file. Error
+        messages contain the file and the line.
+      - A relative path is searched in the folder of the playbook and in the working directory. A path that exists in both
         is an error.
-      - The files are read on the controller, also when the module runs on another host.
+      - The files are read on the controller, even if the module runs on another host.
     type: list
     elements: path
   clusters:
     description:
       - Several clusters, instead of O(cluster_name) and O(workloads). All of them must belong to the account of the
         credentials. The other options of the module apply to every cluster.
-      - IAM is read once for all clusters, and a role that clusters share is handled once. Requests to EKS go to the region of
-        each cluster.
+      - The module reads IAM once for all clusters, and processes a role that several clusters share only once. Requests to
+        EKS go to the region of each cluster.
       - If a cluster cannot be used (it is missing, not active, not reachable, or in another account), only this cluster
-        fails, and the result lists its workloads. The module completes the other clusters.
+        fails, and the result lists its workloads. The module continues with the other clusters.
     type: list
     elements: dict
     suboptions:
@@ -56,8 +57,8 @@ options:
         type: str
       workloads:
         description:
-          - The workloads of the cluster, as in O(workloads). A role or policy that workloads share must have one definition, also
-            across clusters.
+          - The workloads of the cluster, as in O(workloads). If workloads share a role or policy, also across clusters, they
+            must define it identically.
         type: list
         elements: dict
       workloads_from:

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options of eks_pod_identity that control how changes are made, for one cluster or several."""
+    """The options of eks_pod_identity that control how it applies changes, for one cluster or several clusters."""
 
     DOCUMENTATION = r"""
 options:
   state:
     description:
       - V(present) creates and updates the resources of the workloads.
-      - V(absent) removes managed associations, attachments, roles and policies of the workloads, unless something
-        else uses them.
+      - V(absent) removes managed associations, attachments, roles and policies of the workloads. Roles and policies that
+        other workloads or principals use are kept.
     type: str
     choices:
       - present
@@ -24,8 +24,8 @@ options:
     description:
       - V(present) installs the EKS add-on eks-pod-identity-agent, which the Pods of the workloads need on their nodes, or
         updates it to O(agent_version), and waits until it is active. It has no effect with O(state=absent).
-      - V(absent) removes it, with O(state=absent) only. It is kept while the cluster has associations.
-      - V(ignore) does not read or change it. EKS Auto Mode includes an agent on its nodes.
+      - V(absent) removes the add-on, but only with O(state=absent), and only if the cluster has no associations left.
+      - V(ignore) does not read or change the add-on. Use it for EKS Auto Mode, whose nodes include an agent.
     type: str
     choices:
       - present
@@ -40,9 +40,11 @@ options:
   trust_scope:
     description:
       - Default trust scope of managed roles.
-      - V(workload) means exactly the service accounts listed with the role, V(namespace) every service account of
-        their namespaces, V(cluster) every workload in the cluster, V(account) every cluster of the account.
-      - V(none) is the statement of the EKS User Guide without any condition.
+      - The trust scope determines the workloads that the trust policy of a role allows.
+      - V(workload) means only the service accounts listed with the role, V(namespace) every service account of their
+        namespaces.
+      - V(cluster) means every workload in the cluster, V(account) every workload in every cluster of the account.
+      - V(none) means the trust policy of the EKS User Guide, which has no conditions.
       - Defaults to V(workload), or V(account) for a workload without session tags.
     type: str
     choices:
@@ -53,13 +55,13 @@ options:
       - none
   trust_policy_size_limit:
     description:
-      - Quota of the account for trust policies, in characters without white space ("Role trust policy length" of
-        IAM). A role that exceeds it is rejected before any change.
+      - Quota of the account for the size of a trust policy, in characters without white space. AWS calls it
+        "Role trust policy length". A role that would exceed it is rejected before any change.
     type: int
     default: 2048
   tags:
     description:
-      - Tags of all managed resources. Tags of a single role, policy or workload override these.
+      - Tags of all managed resources. The tags of a single role, policy or workload override these tags.
     type: dict
     default: {}
     aliases:
@@ -72,37 +74,39 @@ options:
   purge_policies:
     description:
       - Whether to detach every unlisted policy from managed roles.
-      - Unlisted managed policies are always detached.
-      - The policies of a role are kept if workloads that are not in this run use the role. If the module cannot
-        determine these workloads, as with V(account) and V(none) of O(trust_scope), detaching also needs O(force=true).
-      - An unmanaged policy that only denies restricts the role, and is kept (V(ROLE_RESTRICTED)).
+      - Unlisted policies that this collection manages are always detached.
+      - The policies of a role are kept if workloads outside this run use the role. If the module cannot determine these
+        workloads, for example with O(trust_scope=account) or O(trust_scope=none), it detaches policies only with
+        O(force=true).
+      - An unmanaged policy that has only C(Deny) statements is kept, because it restricts the role (V(ROLE_RESTRICTED)).
     type: bool
     default: false
   adopt:
     description:
       - Whether to manage existing roles, policies and associations of the listed workloads that this collection did not
         create, or that have another O(owner).
-      - They are then changed and tagged as managed, and O(state=absent) deletes them.
+      - Adopted resources are changed and tagged as managed, and a later run with O(state=absent) deletes them.
     type: bool
     default: false
   force:
     description:
-      - Whether to change or delete associations of EKS add-ons, and with O(state=absent) to delete unmanaged
-        associations, and managed roles that other clusters may use because their trust policy is not limited to the
-        cluster.
-      - Also whether to change the document of a policy that is attached to roles, users or groups outside the run, or is
-        their permissions boundary (V(POLICY_USED_ELSEWHERE)).
+      - Whether to change or delete associations of EKS add-ons.
+      - With O(state=absent) also whether to delete unmanaged associations, and managed roles that other clusters may use
+        because the trust policy is not limited to the cluster.
+      - Also whether to change the document of a policy that is attached to roles, users or groups outside the run, or that
+        is their permissions boundary (V(POLICY_USED_ELSEWHERE)).
       - Also whether to remove a C(Deny) statement from the trust policy of a role if C(role.trust_policy) does not have
-        it (V(ROLE_RESTRICTED)).
-      - With O(state=present) also whether to change roles that workloads outside the run may use, namely to narrow the
-        trust policy, and to change permissions boundary, session duration and tags. Known users of a role keep access.
+        that statement (V(ROLE_RESTRICTED)).
+      - With O(state=present) also whether to change roles that workloads outside the run may use. The changes are a narrower
+        trust policy, and another permissions boundary, session duration or tags. Known users of a role keep access.
     type: bool
     default: false
   propagation_timeout:
     description:
-      - Seconds to wait until EKS sees a role that this run created or changed.
-      - Also the time to repeat reads until they show the changes of this run. A change that is not visible then is a
-        finding, V(NOT_YET_VISIBLE), and the check that needs it has the result V(unknown).
+      - Seconds to wait until EKS accepts a role that this run created or changed. IAM changes reach EKS with a delay.
+      - Also the number of seconds to repeat reads until they show the changes of this run. If a change is not visible after
+        this time, the module returns the finding V(NOT_YET_VISIBLE), and checks that depend on the change have the result
+        V(unknown).
     type: int
     default: 60
   concurrency:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options of workloads for the modules; tools/make_forms.py derives the options of the role and the JSON Schema from them."""
+"""The options of a workload. tools/make_forms.py generates the options of the role and the JSON Schema from them."""
 
 from __future__ import annotations
 
@@ -27,18 +27,20 @@ options:
         required: true
       role:
         description:
-          - The IAM role, created (C(name)) or existing (C(arn)). Required unless you remove workloads.
+          - The IAM role. Set C(name) for a role that the collection manages, or C(arn) for an existing role. Required except
+            to remove workloads.
         type: dict
         suboptions:
           name:
             description:
-              - The name of a role to create; at most 64 letters, digits and V(+=,.@_-). Names in IAM are unique
-                without regard to letter case.
+              - The name of a role to create; at most 64 letters, digits and V(+=,.@_-). IAM does not allow names that
+                differ only in letter case.
             type: str
           arn:
             description:
-              - The ARN of an existing role in the cluster's account. It is used unchanged, if its trust policy allows
-                the workload; only C(extend_trust) and C(trust_scope) are allowed with it.
+              - The ARN of an existing role in the cluster's account. The role is not changed, except with C(extend_trust), so
+                its trust policy must allow the workload. Of the other options of the role, only C(extend_trust) and
+                C(trust_scope) can be set.
             type: str
           path:
             description: The IAM path of the role. Starts and ends with V(/). Defaults to V(/). IAM cannot change it later.
@@ -57,10 +59,11 @@ options:
             type: dict
           trust_scope:
             description:
-              - The workloads that the trust policy allows. V(workload) means exactly the service accounts listed with
-                the role, V(namespace) every service account of their namespaces, V(cluster) every workload in the
-                cluster, V(account) every cluster of the account, V(none) the statement of the EKS User Guide without
-                conditions.
+              - The workloads that the trust policy allows.
+              - V(workload) means only the service accounts listed with the role, V(namespace) every service account of their
+                namespaces.
+              - V(cluster) means every workload in the cluster, V(account) every workload in every cluster of the account.
+              - V(none) means the trust policy of the EKS User Guide, which has no conditions.
             type: str
             choices:
               - workload
@@ -73,8 +76,8 @@ options:
             type: raw
           extend_trust:
             description:
-              - With C(arn), whether to add a managed statement to the trust policy of the role if it does not allow
-                the workload.
+              - With C(arn), whether to add a managed statement to the trust policy of the role if the trust policy does not
+                allow the workload.
             type: bool
       policies:
         description:
@@ -88,13 +91,13 @@ options:
             type: str
           document:
             description:
-              - The policy, as a mapping or JSON text. A document whose meaning changed is stored as a new default
-                version; at the limit of five versions the oldest non-default one is deleted first.
+              - The policy, as a mapping or JSON text. If the meaning of the document changes, the document becomes the new
+                default version. If the policy already has five versions, the oldest non-default version is deleted first.
             type: raw
           document_file:
             description:
-              - A file with the policy as JSON or YAML, in place of C(document). Only in a file of
-                C(workloads_from), and relative to that file.
+              - A file with the policy as JSON or YAML, instead of C(document). This option is allowed only in a file of
+                C(workloads_from). The path is relative to that file.
             type: str
           path:
             description: The IAM path of the policy. Starts and ends with V(/). Defaults to V(/).
@@ -110,27 +113,28 @@ options:
             type: str
       target_role_arn:
         description:
-          - A role, possibly in another account, that EKS assumes through the role. An empty string removes it.
-            Unchanged if omitted.
+          - ARN of a second role, possibly in another account, that EKS assumes with the credentials of C(role). An empty
+            string removes the target role. Unchanged if omitted.
         type: str
       disable_session_tags:
         description:
-          - Whether to turn off the session tags that EKS adds. Unchanged if omitted. Without them a trust policy
-            cannot distinguish workloads.
+          - Whether to turn off the session tags that EKS adds. Without session tags, a trust policy cannot distinguish
+            workloads. Unchanged if omitted.
         type: bool
       session_policy:
         description:
-          - A policy, as a mapping or JSON text, that limits the session. It needs C(disable_session_tags=true). An
-            empty string removes it; the association is then deleted and recreated. Unchanged if omitted.
+          - A policy, as a mapping or JSON text, that limits the session. It needs C(disable_session_tags=true). An empty
+            string removes the session policy, for which the association is deleted and recreated. Unchanged if omitted.
         type: raw
       tags:
         description: Tags of the association. They override the tags of all resources.
         type: dict
       addon:
         description:
-          - Name of the EKS add-on to which the service account belongs, such as V(aws-ebs-csi-driver). The run gives the
-            add-on the role, which creates the association; it installs the add-on if it is missing.
-          - Only C(namespace), C(service_account), C(role), C(policies) and C(required_permissions) can be set with it.
+          - Name of the EKS add-on to which the service account belongs, such as V(aws-ebs-csi-driver). The run configures the
+            role in the add-on, and EKS then creates the association. A missing add-on is installed.
+          - With this option, only C(namespace), C(service_account), C(role), C(policies) and C(required_permissions) can be
+            set.
         type: str
       required_permissions:
         description: Permissions that the Pod needs; the verification evaluates them.

@@ -74,9 +74,9 @@ def pod_identity_report(
 
 
 def parse_cluster_reads(results: Mapping[str, Mapping[str, Any]]) -> Reads:
-    """Parse the results of kubernetes.core.k8s_info, and return them by the names of RESOURCES.
+    """Parse the results of kubernetes.core.k8s_info, and return the listings by the names of RESOURCES.
 
-    Skipped tasks are left out.
+    The results of skipped tasks are ignored.
     """
     return {
         name: parse_list_result(results[name])
@@ -86,7 +86,7 @@ def parse_cluster_reads(results: Mapping[str, Mapping[str, Any]]) -> Reads:
 
 
 def parse_list_result(result: Mapping[str, Any]) -> Listing:
-    """Parse a result of kubernetes.core.k8s_info: return its objects, or its error."""
+    """Parse a result of kubernetes.core.k8s_info, and return its objects or its error."""
     if "resources" in result and result.get("api_found", True):
         return Listing(as_objects(result["resources"]))
     return Listing(error=parse_api_error(as_text(result.get("module_stderr") or result.get("msg"))))

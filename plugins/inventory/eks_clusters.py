@@ -7,14 +7,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: eks_clusters
 version_added: 1.0.0
-short_description: EKS clusters of several accounts and regions as hosts
+short_description: List EKS clusters of several accounts and regions as hosts
 description:
   - Lists the Amazon EKS clusters of the regions and accounts in the options. Each cluster is a host.
-  - The variables of a host describe the cluster and include all variables that the role
-    P(workload_identity.aws.pod_identity#role) needs for it, so a playbook of this collection runs on the whole fleet
-    or on any group.
-  - The name of a source file ends with C(eks_clusters.yml) or C(eks_clusters.yaml).
-  - The plugin changes nothing in AWS. C(docs/iam-permissions.md) lists the permissions that it needs.
+  - The variables of a host describe the cluster. They include the variables that the role
+    P(workload_identity.aws.pod_identity#role) needs to find and access the cluster, so you can run the playbooks of this
+    collection on all clusters or on any group.
+  - The name of an inventory source file must end with C(eks_clusters.yml) or C(eks_clusters.yaml).
+  - The plugin does not change AWS. C(docs/iam-permissions.md) lists the permissions that it needs.
 author:
   - The workload_identity.aws authors (@workload-identity)
 extends_documentation_fragment:
@@ -33,7 +33,7 @@ options:
   regions:
     description:
       - The regions to read.
-      - V(all) alone means all enabled regions of the account. It needs C(ec2:DescribeRegions).
+      - The single value V(all) means all enabled regions of the account. It needs the permission C(ec2:DescribeRegions).
       - Defaults to O(region), or the region of the profile or the environment.
     type: list
     elements: str
@@ -65,13 +65,14 @@ options:
         elements: str
   organization:
     description:
-      - Read all active accounts of the organization of the credentials. This needs C(organizations:ListAccounts), in
-        the management account or as a delegated administrator.
-      - The account of the credentials is read without a role. An account of O(accounts) is read through its role.
+      - Read all active accounts of the organization to which the credentials belong. This needs the permission
+        C(organizations:ListAccounts) in the management account or in a delegated administrator account.
+      - The account of the credentials is read without a role. An account that is also in O(accounts) is read with the role
+        from O(accounts).
     type: dict
     suboptions:
       role_name:
-        description: Name of the role to assume in each account, with its path if it has one, like C(fleet/reader).
+        description: Name of the role to assume in each account. If the role has a path, include the path, like C(fleet/reader).
         type: str
         required: true
       assume_role_external_id:
@@ -94,11 +95,11 @@ options:
   own_account:
     description:
       - Whether to read the account of the credentials, without a role.
-      - Defaults to true without O(accounts), O(organization) and O(assume_role_arn).
+      - Defaults to true if O(accounts), O(organization) and O(assume_role_arn) are not set.
     type: bool
   assume_role_arn:
     description:
-      - ARN of one role to assume, to read its account. For several accounts use O(accounts).
+      - ARN of a role to assume. The plugin reads the account of this role. To read several accounts, use O(accounts).
     type: str
   assume_role_external_id:
     description: The external ID that the trust policy of O(assume_role_arn) requires.
@@ -112,20 +113,21 @@ options:
   include_filters:
     description:
       - Only clusters that match one of these filters become hosts.
-      - A filter is a mapping of C(name), C(status), C(version), C(region), C(account) and C(tag:KEY) to a pattern or
-        a list of patterns. All criteria of a filter must match, each with one of its patterns. Patterns are
-        case-sensitive shell patterns with C(*) and C(?).
+      - A filter is a mapping with the keys C(name), C(status), C(version), C(region), C(account) and C(tag:KEY). Each value
+        is a pattern or a list of patterns. A cluster matches a filter if each key of the filter has a matching pattern.
+        Patterns are case-sensitive shell patterns with C(*) and C(?).
     type: list
     elements: dict
   exclude_filters:
-    description: Clusters that match one of these filters are excluded. They override O(include_filters).
+    description: Clusters that match one of these filters are excluded, even if they match O(include_filters).
     type: list
     elements: dict
   hostnames:
     description:
-      - Forms of host names. The first one with a value is used.
-      - A form is C(name), C(region) and C(account) with dots between them, or C(arn), or C(tag:KEY).
-      - Two clusters with the same name are an error that names both. A new cluster never changes the name of another.
+      - Forms of host names. The first form that has a value for the cluster is used.
+      - A form is a combination of C(name), C(region) and C(account) with dots between them, or C(arn), or C(tag:KEY).
+      - Two clusters with the same host name are an error. The plugin does not make such names unique with a suffix, so
+        that a new cluster never changes the host name of another cluster.
     type: list
     elements: str
     default:
@@ -133,9 +135,9 @@ options:
   default_groups:
     description:
       - Groups to create in addition to C(eks_clusters), which contains all hosts.
-      - C(eks_region_REGION), C(eks_account_ID), C(eks_version_VERSION), C(eks_status_STATUS) with the status in lower
-        case, and C(eks_tag_KEY_VALUE), or C(eks_tag_KEY) for a tag without value. Tags whose key starts with C(aws:)
-        create no groups.
+      - The names of the groups are C(eks_region_REGION), C(eks_account_ID), C(eks_version_VERSION), C(eks_status_STATUS) with
+        the status in lower case, and C(eks_tag_KEY_VALUE), or C(eks_tag_KEY) for a tag without a value. Tags whose key starts
+        with C(aws:) do not create groups.
       - Characters other than ASCII letters and digits become C(_) in a group's name, as in
         C(eks_region_eu_central_1). Tags that differ only in such characters share a group.
     type: list
@@ -154,9 +156,9 @@ options:
       - tag
   require_all:
     description:
-      - Whether an account, a region or a cluster that cannot be read is an error. By default it is a warning with
+      - Whether the plugin fails if it cannot read an account, a region or a cluster. By default it prints a warning with
         cause and remedy, and the other clusters become hosts.
-      - It is always an error if all reads fail.
+      - The plugin always fails if all reads fail.
     type: bool
     default: false
     env:
@@ -166,22 +168,22 @@ options:
     type: int
     default: 16
 notes:
-  - The variables of a host are C(eks_account), C(eks_agent_addon) (with C(present), C(status) and C(version) of the
-    add-on C(eks-pod-identity-agent); C(present) is null if it could not be read), C(eks_arn), C(eks_auto_mode),
-    C(eks_certificate_authority_data), C(eks_endpoint), C(eks_name), C(eks_platform_version), C(eks_region),
-    C(eks_status), C(eks_tags) and C(eks_version).
-  - The variables for the role are C(pod_identity_cluster_name), C(pod_identity_account_id), C(pod_identity_region),
-    with an assumed role C(pod_identity_assume_role_arn) with its non-default external ID, session name and duration,
-    and C(pod_identity_profile) and C(pod_identity_endpoint_url) if the source file sets O(profile) and
+  - The variables of a host are C(eks_account), C(eks_agent_addon), C(eks_arn), C(eks_auto_mode),
+    C(eks_certificate_authority_data), C(eks_endpoint), C(eks_name), C(eks_platform_version), C(eks_region), C(eks_status),
+    C(eks_tags) and C(eks_version). C(eks_agent_addon) is a mapping with C(present), C(status) and C(version) of the add-on
+    C(eks-pod-identity-agent). C(present) is null if the add-on could not be read.
+  - The variables for the role are C(pod_identity_cluster_name), C(pod_identity_account_id) and C(pod_identity_region). With an
+    assumed role, C(pod_identity_assume_role_arn) is set, and the external ID, session name and duration if they differ from
+    the defaults. C(pod_identity_profile) and C(pod_identity_endpoint_url) are set if the source file sets O(profile) and
     O(endpoint_url). C(ansible_connection) is V(local), because you cannot log in to a cluster.
-  - Access keys are never variables. Plays use the environment or a profile.
+  - The plugin does not set variables with access keys. Plays use the credentials of the environment or a profile.
   - Text from AWS, such as the value of a tag, is never evaluated as a template.
-  - With O(cache=true) all results are one entry of the cache, including certificate authorities and endpoints, which
-    expires after O(cache_timeout). Filters, names and groups of a source are computed in each run. If another option
-    of the selection or the access key changes, the entry is not used. Results with a read error are not cached.
-    C(--flush-cache) and C(meta=refresh_inventory) read again.
-  - Ansible prints a warning for an inventory source that fails, and continues without it, unless
-    C(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED) is true. Set it if a missing cluster must not go unnoticed.
+  - With O(cache=true) all results, including certificate authorities and endpoints, are stored as one entry of the cache,
+    which expires after O(cache_timeout). Host names and groups are computed again in each run. The entry is not used if the
+    access key changes, or an option that selects clusters. Results with a read error are not cached. C(--flush-cache) and
+    C(meta=refresh_inventory) ignore the cache.
+  - If an inventory source fails, Ansible prints a warning and continues without the source, unless
+    C(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED) is true. Set this environment variable if a missing cluster must be an error.
   - Values in the file may be templates, for instance with the lookup P(ansible.builtin.env#lookup).
   - An unknown option is an error.
 """
@@ -195,7 +197,7 @@ regions:
   - us-west-2
 
 ---
-# Two accounts through roles, without clusters that are being deleted, grouped by the tag stage as well
+# Two accounts with a role in each, without clusters that are being deleted, and with groups by the tag "stage"
 plugin: workload_identity.aws.eks_clusters
 regions: all
 accounts:
@@ -220,7 +222,7 @@ organization:
 require_all: true
 
 ---
-# Production clusters by their short names, which must differ; cached for five minutes
+# Production clusters with their cluster names, which must be unique, as host names; cached for five minutes
 plugin: workload_identity.aws.eks_clusters
 regions: [eu-central-1]
 include_filters:
@@ -319,7 +321,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             hosts = self._hosts(config, path, cache)
         except (InputError, AwsError, AnsibleBotocoreError) as error:
             raise AnsibleParserError(_message(error)) from None
-        # Add hosts only after every read succeeded, so that an error leaves no partial inventory.
+        # Add hosts only after all reads, so that an error does not leave a partial inventory.
         self.inventory.add_group(ALL_CLUSTERS)
         for host in hosts:
             self._add(host)
@@ -364,6 +366,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
     def _sessions(self, options: Mapping[str, Any]) -> Sessions:
         names = ("profile", "access_key", "secret_key", "session_token", "endpoint_url")
         credentials = Credentials(**{name: options.get(name) or "" for name in names})
+        # Requests that do not belong to a region to read, such as AssumeRole, go to this region.
         first = next(iter(options.get("regions") or ()), ALL_REGIONS)
         home = options.get("region") or ("" if first == ALL_REGIONS else first)
         return Sessions(credentials, home, int(options["concurrency"]))
@@ -376,6 +379,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         sessions: Sessions,
         cache: bool,
     ) -> tuple[FoundCluster, ...]:
+        """Return the clusters from the cache of Ansible, or from AWS. Write a result without read errors to the cache.
+
+        :arg cache: whether to read the cache. It is False for ``--flush-cache`` and ``meta: refresh_inventory``.
+        """
         if not options["cache"]:
             return self._read(request, sessions)[0]
         self.load_cache_plugin()

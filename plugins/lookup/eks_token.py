@@ -7,14 +7,15 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: eks_token
 version_added: 1.0.0
-short_description: A bearer token for the Kubernetes API of an EKS cluster
+short_description: Create a bearer token for the Kubernetes API of an EKS cluster
 description:
-  - Returns the token of C(aws eks get-token), for the modules of kubernetes.core and other clients with a bearer
-    token. It needs no AWS CLI and no kubeconfig.
-  - The token is a presigned request for C(sts:GetCallerIdentity) at the STS of the region. Creating it takes no
-    request, except to assume a role, so a missing cluster or missing access is an error only when you use the token.
-  - The cluster accepts it for 15 minutes, and no longer than the credentials are valid. Each evaluation creates a new
-    token, so use the lookup in the task itself, not in a fact.
+  - Returns the same kind of token as C(aws eks get-token), for the modules of kubernetes.core and other clients with a
+    bearer token. The lookup does not need the AWS CLI or a kubeconfig.
+  - The token is a presigned request for C(sts:GetCallerIdentity) to the STS endpoint of the region. The lookup signs the
+    token without a request to AWS, except to assume a role. So a missing cluster or missing access causes an error only when
+    you use the token.
+  - The cluster accepts the token for 15 minutes, but only as long as the credentials are valid. Each evaluation creates a new
+    token, so use the lookup in the task that needs the token, not in a fact.
   - The caller needs an access entry in the cluster, or a line in its ConfigMap C(aws-auth).
   - The role P(workload_identity.aws.pod_identity#role) creates its own tokens.
 author:
@@ -33,19 +34,19 @@ options:
   want:
     description:
       - V(token) returns the token alone.
-      - V(credential) returns a mapping of C(token) and C(expires_at), the last time to use it, a minute before it
-        expires.
+      - V(credential) returns a mapping with C(token) and C(expires_at). Do not use the token after C(expires_at), which is a
+        minute before the token expires.
     type: str
     choices:
       - token
       - credential
     default: token
 notes:
-  - With O(assume_role_arn) the token belongs to the role, which needs the access entry.
-  - The token is a secret. Options of modules that take one, such as O(kubernetes.core.k8s#module:api_key), are never shown or
-    logged; in anything else use C(no_log=true).
-  - Ansible writes the arguments of a module into a temporary file, which only its user can read and which is deleted with the
-    task. With pipelining (C(ANSIBLE_PIPELINING=true)) there is no such file.
+  - With O(assume_role_arn) the token belongs to the assumed role, so that role needs the access entry.
+  - The token is a secret. Ansible does not show or log module options for tokens, such as
+    O(kubernetes.core.k8s#module:api_key). In other tasks use C(no_log=true).
+  - Ansible writes the arguments of a module to a temporary file that only the current user can read, and deletes the file
+    after the task. With pipelining (C(ANSIBLE_PIPELINING=true)) Ansible does not write this file.
 """
 
 EXAMPLES = r"""

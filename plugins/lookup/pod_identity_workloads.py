@@ -9,22 +9,22 @@ name: pod_identity_workloads
 version_added: 1.0.0
 short_description: Read workloads from files
 description:
-  - Reads workloads from files and folders, as the option C(workloads_from) of
-    M(workload_identity.aws.eks_pod_identity), and returns them as a list.
+  - Reads workloads from files and folders, like the option C(workloads_from) of
+    M(workload_identity.aws.eks_pod_identity), and returns the workloads as a list.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
   _terms:
     description:
-      - Files with workloads, or folders of such files. A relative path is resolved next to the playbook, then in the
-        working directory of Ansible; it is an error if both exist.
+      - Files with workloads, or folders of such files. A relative path is searched in the folder of the playbook and in the
+        working directory of Ansible. A path that exists in both is an error.
     type: list
     elements: path
     required: true
   fields:
     description:
-      - Return only these fields of each workload. Defaults to all.
-      - Ansible processes every returned value, so this saves time for thousands of workloads.
+      - Return only these fields of each workload. By default all fields are returned.
+      - Ansible processes every returned value, so a selection of fields saves time with thousands of workloads.
     type: list
     elements: str
 """
@@ -68,10 +68,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
 
 
 def _select(workload: Any, fields: list[str]) -> Any:
-    """Return a workload with only those fields that are in ``fields``.
-
-    A value that is not a mapping is returned unchanged.
-    """
+    """Return a workload with only the fields in ``fields``. Return a value that is not a mapping unchanged."""
     if not isinstance(workload, dict):
         return workload
     return {name: workload[name] for name in fields if name in workload}

@@ -17,7 +17,7 @@ description:
   - Gives the service accounts of the add-on IAM roles with EKS Pod Identity. Other associations of the add-on are kept,
     unless O(purge_associations=true).
   - Configuration values are kept unless O(configuration_values) is set.
-  - The module does not create roles. Their trust policies must allow C(pods.eks.amazonaws.com).
+  - The module does not create roles. The trust policies of the roles must allow C(pods.eks.amazonaws.com).
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
@@ -41,9 +41,9 @@ options:
       - name
   state:
     description:
-      - V(present) installs or updates the add-on, V(absent) removes it with the associations that it owns.
-      - The EKS Pod Identity Agent is not removed while the cluster has associations, because their Pods would lose their
-        credentials.
+      - V(present) installs or updates the add-on. V(absent) removes the add-on and the associations that it owns.
+      - The EKS Pod Identity Agent is not removed while the cluster has associations, because the Pods of these
+        associations would lose their credentials.
     type: str
     choices:
       - present
@@ -51,16 +51,16 @@ options:
     default: present
   addon_version:
     description:
-      - V(latest) is the newest version that is compatible with the Kubernetes version of the cluster.
-      - A minimum such as V(>=v1.3.0) keeps an installed version that satisfies it, and otherwise installs the newest
-        compatible version.
-      - A version such as V(v1.3.8-eksbuild.2) installs exactly this version, which may be older than the installed one.
+      - V(latest) installs the newest version that is compatible with the Kubernetes version of the cluster.
+      - A minimum such as V(>=v1.3.0) keeps an installed version that is not older than the minimum. Otherwise it installs
+        the newest compatible version.
+      - A version such as V(v1.3.8-eksbuild.2) installs exactly this version, even if a newer version is installed.
       - If omitted, an installed version is kept, and a new add-on gets the default version of EKS.
     type: str
   configuration_values:
     description:
-      - Values for the add-on as a mapping, or as JSON or YAML text. They replace all present values.
-      - If omitted, the present values are kept.
+      - Configuration values of the add-on as a mapping, or as JSON or YAML text. They replace all current values.
+      - If omitted, the current values are kept.
     type: raw
   pod_identity_associations:
     description:
@@ -88,17 +88,19 @@ options:
   overwrite:
     description:
       - Whether EKS may overwrite settings of the add-on that were changed in the cluster, for example by a
-        self-managed installation. Otherwise EKS keeps them in an update, and refuses to install the add-on over them.
+        self-managed installation. If false, EKS keeps these settings in an update, and refuses to install an add-on that
+        would overwrite them.
     type: bool
     default: false
   preserve:
     description:
-      - Whether V(absent) keeps the objects of the add-on in the cluster, which EKS then no longer manages.
+      - With O(state=absent), whether to keep the Kubernetes objects of the add-on in the cluster. EKS then no longer manages
+        them.
     type: bool
     default: false
   tags:
     description:
-      - Tags of a new add-on. The module does not change the tags of an installed one.
+      - Tags of a new add-on. The module does not change the tags of an installed add-on.
     type: dict
     aliases:
       - resource_tags
@@ -110,7 +112,7 @@ options:
     default: 300
   deadline:
     description:
-      - Maximum duration of the task in seconds. SIGINT and SIGTERM end it as well. Unlimited by default.
+      - Maximum duration of the task in seconds. The signals SIGINT and SIGTERM also end the task. Unlimited by default.
     type: int
 attributes:
   check_mode:
@@ -168,7 +170,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 addon:
-  description: The add-on after the task, or in check mode as it would be. Null when it is not installed.
+  description: The add-on after the task, or in check mode the predicted add-on. Null when it is not installed.
   returned: always
   type: dict
   contains:
@@ -177,7 +179,7 @@ addon:
       type: str
       sample: aws-ebs-csi-driver
     arn:
-      description: ARN of the add-on; empty in check mode when it would be installed.
+      description: ARN of the add-on; empty in check mode for an add-on that is not installed yet.
       type: str
       sample: arn:aws:eks:us-west-2:111122223333:addon/my-cluster/aws-ebs-csi-driver/1ac0b1c2-1111-2222-3333-444455556666
     status:
@@ -193,7 +195,7 @@ addon:
       type: str
       sample: ""
     roles:
-      description: ARN of the IAM role by service account.
+      description: A mapping from each service account to the ARN of its IAM role.
       type: dict
       sample:
         ebs-csi-controller-sa: arn:aws:iam::111122223333:role/ebs-csi
@@ -209,7 +211,7 @@ addon:
         team: platform
 identities:
   description:
-    - The service accounts that the version of the add-on accepts roles for. Empty when the add-on is not installed.
+    - The service accounts for which this version of the add-on accepts roles. Empty when the add-on is not installed.
   returned: always
   type: list
   elements: dict
@@ -311,7 +313,7 @@ def main() -> None:
         cluster_name = parse_cluster_name(params["cluster_name"])
         api = api_for(module, 4, read_assume_role(params))
         cluster = find_cluster(api, cluster_name, module.region or "", account_id=parse_account_id(params))
-        # Add-ons change within minutes, so reads every half second would only use up the rate of the account.
+        # An add-on takes minutes to change, and more frequent reads would count against the request rate of the account.
         waiting = WaitPolicy(params["wait_timeout"], time.monotonic, pause, first_pause=1, longest_pause=10)
         run = AddonRun(api, cluster, spec, waiting, module.check_mode)
         with Guard(params["deadline"] or None) as guard:
@@ -368,12 +370,13 @@ def _addon_row(addon: ObservedAddon | None) -> dict[str, Any] | None:
 
 def _identity_rows(api: Api, run: AddonRun) -> list[dict[str, Any]]:
     addon = run.addon
+    # In check mode, the version of a new add-on may be the text "the default of EKS", which EKS does not accept as a version.
     if addon is None or not addon.version.startswith("v"):
         return []
     try:
         identities = read_identities(api, run.cluster, addon.name, addon.version)
     except AwsError:
-        # The add-on has its desired state already, so ignore the error: the caller may lack the permission for this read.
+        # Ignore the error, because the add-on already has its desired state. The caller may lack the permission for this read.
         return []
     return [
         {

@@ -12,12 +12,13 @@ module: eks_pod_identity
 version_added: 1.0.0
 short_description: Manage IAM roles of Kubernetes service accounts with EKS Pod Identity
 description:
-  - Manages permissions policies, IAM roles with trust policies, attachments and pod identity associations for a list
-    of workloads of one cluster, or with O(clusters) of several clusters.
-  - Reads AWS first and computes a plan. Check mode and diff show the plan; otherwise it is applied in stages,
-    concurrently within each stage. One workload's failure does not stop the others.
-  - Resources that the module creates are managed and have the tag C(workload-identity/managed-by). O(state=absent)
-    removes only managed resources without other users.
+  - Manages permissions policies, IAM roles with trust policies, attachments and pod identity associations for a list of
+    workloads. A workload is a Kubernetes service account. The workloads belong to one cluster, or with O(clusters) to
+    several clusters.
+  - Reads AWS first and computes a plan. Check mode and diff show the plan. Otherwise the module applies the plan in stages,
+    with concurrent requests in each stage. If a workload fails, the module continues with the other workloads.
+  - Resources that the module creates get the tag C(workload-identity/managed-by) and are called managed. O(state=absent)
+    removes only managed resources that have no other users.
   - The module does not create service accounts, which are Kubernetes objects. The role
     P(workload_identity.aws.pod_identity#role) also creates them and verifies the result.
 author:
@@ -25,67 +26,68 @@ author:
 options:
   purge:
     description:
-      - Whether to remove the unlisted managed workloads of the cluster once all listed workloads succeeded, namely
-        their associations, and roles and policies without other users. It compares AWS with the list of one cluster,
-        so it excludes O(clusters).
-      - A policy of this cluster that is unlisted and not attached is deleted too.
-      - A role that a listed workload has just left is kept until the next purge, because running Pods may still hold
-        its credentials.
-      - Limit it with O(owner) or O(purge_namespaces) if a cluster has several lists. Check mode with diff shows the
-        deletions.
+      - Whether to remove managed workloads of the cluster that are not in the list. Their associations are deleted, and
+        their roles and policies if these have no other users. The purge starts only if all listed workloads succeeded.
+      - This option cannot be combined with O(clusters), because the purge compares AWS with the list of one cluster.
+      - A managed policy of this cluster that is unlisted and not attached is deleted too.
+      - If a listed workload has just changed to another role, its former role is kept until the next purge, because running
+        Pods may still have credentials of the former role.
+      - If a cluster has several lists of workloads, limit the purge with O(owner) or O(purge_namespaces). Check mode with
+        diff shows the deletions.
     type: bool
     default: false
   purge_all:
     description:
-      - Whether to allow O(purge=true) with an empty list of workloads, which removes all managed workloads of the
-        cluster within O(owner) and O(purge_namespaces). Otherwise such a run is rejected before anything is read.
+      - Whether to allow O(purge=true) with an empty list of workloads, which removes all managed workloads of the cluster
+        that match O(owner) and O(purge_namespaces). Without this option such a run is rejected before it reads AWS.
       - O(purge_limit) still applies.
     type: bool
     default: false
   purge_namespaces:
     description:
-      - With O(purge=true), Kubernetes namespaces to purge. A policy without a workload belongs to no namespace, and
-        is kept.
+      - With O(purge=true), the Kubernetes namespaces to purge; all namespaces by default. With this option, policies without
+        a workload are kept, because they do not belong to a namespace.
     type: list
     elements: str
     default: []
   purge_limit:
     description:
-      - With O(purge=true), maximum number of workloads to remove in one run. A run that would remove more, for
-        example because a file with workloads is missing, is rejected before any change. With V(0) no workload may be
-        removed.
-      - A percentage like V(20%) refers to the existing workloads, listed or not, rounded down.
+      - With O(purge=true), maximum number of workloads to remove in one run. A run that would remove more workloads, for
+        example because a file with workloads is missing, is rejected before any change. V(0) does not allow any removal.
+      - A percentage like V(20%) is relative to the number of existing workloads, listed or not. The result is rounded down.
     type: str
     default: "10"
   owner:
     description:
-      - Owner of these workloads. All managed resources get the tag C(workload-identity/owner) with this value.
-      - Resources of another owner are not changed or deleted without O(adopt=true), also by a run without owner.
-        O(purge=true) removes only resources with this owner, or without O(owner) only resources without the tag.
-      - It must be a Kubernetes label value, because the role P(workload_identity.aws.pod_identity#role) labels service
-        accounts with it, namely 1 to 63 letters, digits, V(-), V(_) and V(.), with a letter or digit at both ends.
+      - Owner of these workloads, for example a team. All managed resources get the tag C(workload-identity/owner) with this
+        value.
+      - Resources of another owner are not changed or deleted without O(adopt=true). This also applies to a run without
+        O(owner). O(purge=true) removes only resources with this owner, or without O(owner) only resources without the tag.
+      - The owner must be a valid value of a Kubernetes label, because the role
+        P(workload_identity.aws.pod_identity#role) labels service accounts with it. It has 1 to 63 letters, digits, V(-), V(_)
+        and V(.), and starts and ends with a letter or digit.
     type: str
   continue_on_error:
     description:
       - Whether the module succeeds even if some workloads, or some clusters of O(clusters), failed. RV(failures) or
-        RV(clusters) has the failures, and RV(msg) describes them. Invalid input, or a single cluster that cannot be
-        used, always fails.
+        RV(clusters) has the failures, and RV(msg) describes them. The module always fails if the input is invalid, or if
+        the cluster in O(cluster_name) cannot be used.
     type: bool
     default: false
   verify:
     description:
-      - Whether to read AWS again afterwards and verify the workloads, as
-        M(workload_identity.aws.eks_pod_identity_info) does. RV(verification) has the result; a finding does not fail
-        the module.
-      - In check mode it evaluates the state that the changes would lead to, so it returns the findings that a run
-        would leave.
+      - Whether to read AWS again after the changes and verify the workloads, as
+        M(workload_identity.aws.eks_pod_identity_info) does. RV(verification) has the result. The module does not fail
+        because of a finding.
+      - In check mode the module evaluates the predicted state, and returns the findings that would remain after the
+        changes.
     type: bool
     default: false
   deadline:
     description:
       - Maximum duration of the run in seconds. After that the module completes the changes in progress, and sends no
         further requests. RV(failures) has the remaining changes with the code V(DEADLINE).
-      - Unlimited by default; then only each request has a timeout.
+      - By default the duration of the run is not limited, but each request has a timeout.
     type: int
 attributes:
   check_mode:
@@ -219,14 +221,14 @@ changes:
       sample: role
     name:
       description: >-
-        The resource. The ARN for a policy, the name for a role, the name of the role and the ARN of the policy, with a
-        space in between, for an attachment, and the workload for an association.
+        The identifier of the resource. It is the ARN of a policy, the name of a role, or the workload of an association. For
+        an attachment it is the name of the role and the ARN of the policy, with a space in between.
       type: str
       sample: my-role
     action:
       description: >-
-        One of V(create), V(update), V(replace), V(delete), V(attach), V(detach). An attachment is replaced if the role has
-        reached the quota of attached policies; RV(changes[].before) names the policy that is detached first.
+        One of V(create), V(update), V(replace), V(delete), V(attach), V(detach). An attachment has the action V(replace) if
+        the role has reached its quota of attached policies. RV(changes[].before) then has the policy that is detached first.
       type: str
       sample: create
     before:
@@ -286,7 +288,7 @@ workloads:
       type: str
       sample: ""
     external_id:
-      description: The external ID that EKS uses towards a target role; empty without target role.
+      description: The external ID that EKS sends when it assumes the target role; empty without target role.
       type: str
       sample: us-west-2/111122223333/my-cluster/default/my-service-account
     status:
@@ -351,9 +353,9 @@ failures:
       type: str
 clusters:
   description:
-    - The result of each cluster, in the order of O(clusters). It has the following values, and the values that the module
-      returns with O(cluster_name).
-    - A resource that several clusters share is in the result of each of them.
+    - The results of the clusters, in the order of O(clusters). Each result has the following values, and the values that the
+      module returns with O(cluster_name).
+    - A resource that several clusters share is in the result of each of these clusters.
   returned: with O(clusters)
   type: list
   elements: dict
@@ -372,7 +374,7 @@ clusters:
       sample: false
     left_out:
       description: >-
-        Whether the cluster could not be used. RV(failures) then has the changes that were not made for its workloads.
+        Whether the cluster could not be used. RV(failures) then has the changes that were skipped for its workloads.
       returned: when it could not be used
       type: bool
       sample: true
@@ -397,7 +399,7 @@ clusters:
       returned: when something failed
       type: str
 summary:
-  description: The counts of workloads, changes and findings, with O(clusters) the totals of all clusters.
+  description: The numbers of workloads, changes and findings. With O(clusters), these are totals of all clusters.
   returned: always
   type: dict
   contains:
@@ -439,7 +441,7 @@ verification:
   returned: with O(verify=true), O(state=present) and O(cluster_name)
   type: dict
 account_id:
-  description: The AWS account of the cluster or clusters.
+  description: ID of the AWS account of the cluster or clusters.
   returned: always
   type: str
   sample: "111122223333"

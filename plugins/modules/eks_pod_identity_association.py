@@ -15,7 +15,8 @@ description:
   - Creates, updates and deletes the association of a Kubernetes service account with an IAM role.
   - An association is identified by cluster, namespace and service account. An existing association is
     updated, even if this collection did not create it, unless an EKS add-on owns it.
-  - The module does not change the role or its policies; M(workload_identity.aws.eks_pod_identity) manages them as well.
+  - The module does not change the role or its policies. To manage these as well, use
+    M(workload_identity.aws.eks_pod_identity).
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
@@ -55,21 +56,22 @@ options:
     type: str
   target_role_arn:
     description:
-      - ARN of a second role, possibly in another account, that EKS assumes through O(role_arn).
+      - ARN of a second role, possibly in another account, that EKS assumes with the credentials of O(role_arn).
       - An empty string removes the target role. Unchanged if omitted.
     type: str
   disable_session_tags:
     description:
       - Whether to turn off the session tags that EKS adds. Unchanged if omitted.
-      - A trust policy with conditions on C(aws:RequestTag), the default of M(workload_identity.aws.eks_pod_identity),
-        then denies the workload. The module warns of that if it may read the role (C(iam:GetRole)).
+      - Without session tags, a trust policy with conditions on C(aws:RequestTag) denies the workload.
+        M(workload_identity.aws.eks_pod_identity) creates such trust policies by default. The module warns of this conflict if
+        the caller is allowed to read the role (C(iam:GetRole)).
     type: bool
   session_policy:
     description:
       - A policy that limits the session, as a mapping or JSON text. It needs O(disable_session_tags=true).
-      - An empty string removes it. EKS cannot remove it from an association, so the association is deleted and recreated
-        with another ID; Pods that start in between get no credentials. The module fails instead if the association has
-        fields or tags that the new association could not have.
+      - An empty string removes the session policy. EKS cannot remove it from an existing association, so the module deletes
+        the association and creates it again with another ID. Pods that start in between get no credentials. The module
+        fails before the deletion if the association has fields or tags that the new association could not have.
       - Policies are compared by meaning, so the order of keys and lists does not matter.
     type: raw
   tags:
@@ -93,14 +95,15 @@ options:
     description:
       - Seconds to wait until EKS accepts O(role_arn). The module waits only for a role that was created in the last few
         minutes and has a correct trust policy, because EKS may not see it yet.
-      - Also the seconds to wait until a read shows the change. If it does not, the module fails with the code
-        V(NOT_YET_VISIBLE).
+      - Also the number of seconds to wait until a read of the association shows the change. If no read shows it in this
+        time, the module fails with the code V(NOT_YET_VISIBLE).
     type: int
     default: 60
   deadline:
     description:
       - Maximum duration of the task in seconds. After that the module completes a change in progress, starts no further
-        change, and fails with the code V(DEADLINE). SIGINT and SIGTERM have the same effect. Unlimited by default.
+        change, and fails with the code V(DEADLINE). The signals SIGINT and SIGTERM have the same effect. Unlimited by
+        default.
     type: int
 attributes:
   check_mode:
@@ -172,7 +175,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 association:
-  description: The association after the task, or in check mode as it would be. Null when there is none.
+  description: The association after the task, or in check mode the predicted association. Null when there is none.
   returned: always
   type: dict
   contains:
@@ -189,11 +192,11 @@ association:
       type: str
       sample: my-service-account
     association_id:
-      description: ID of the association; empty in check mode when it would be created.
+      description: ID of the association; empty in check mode for an association that does not exist yet.
       type: str
       sample: a-abcdefghijklmnop1
     association_arn:
-      description: ARN of the association; empty in check mode when it would be created.
+      description: ARN of the association; empty in check mode for an association that does not exist yet.
       type: str
       sample: arn:aws:eks:us-west-2:111122223333:podidentityassociation/my-cluster/a-abcdefghijklmnop1
     role_arn:
@@ -205,7 +208,7 @@ association:
       type: str
       sample: arn:aws:iam::444455556666:role/lake-reader
     external_id:
-      description: The external ID that EKS uses towards the target role; empty when there is no target role.
+      description: The external ID that EKS sends when it assumes the target role; empty when there is no target role.
       type: str
       sample: us-west-2/111122223333/my-cluster/default/my-service-account
     disable_session_tags:

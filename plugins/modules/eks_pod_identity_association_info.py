@@ -27,15 +27,16 @@ options:
       - cluster
   namespace:
     description:
-      - Only associations of this Kubernetes namespace.
+      - List only associations of this Kubernetes namespace.
     type: str
   service_account:
     description:
-      - Only associations of service accounts of this name.
+      - List only associations of service accounts with this name.
     type: str
   details:
     description:
-      - Whether to return the role, the tags and the other settings of each association. This takes one request for each.
+      - Whether to return the role, the tags and the other settings of each association. This takes one more request for each
+        association.
     type: bool
     default: false
   concurrency:
@@ -45,8 +46,8 @@ options:
     default: 16
   deadline:
     description:
-      - Maximum duration of the task in seconds. An incomplete read then fails with the code V(DEADLINE). SIGINT and
-        SIGTERM have the same effect. Unlimited by default.
+      - Maximum duration of the task in seconds. If the reads take longer, the module fails with the code V(DEADLINE). The
+        signals SIGINT and SIGTERM also end the module. Unlimited by default.
     type: int
 attributes:
   check_mode:
@@ -127,7 +128,7 @@ associations:
       type: str
       sample: ""
     external_id:
-      description: The external ID that EKS uses towards the target role; empty when there is no target role.
+      description: The external ID that EKS sends when it assumes the target role; empty when there is no target role.
       returned: with O(details=true)
       type: str
       sample: ""
@@ -197,6 +198,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 
 
 def associations(api: BotoApi, params: dict[str, Any], region: str) -> list[AssociationSummary]:
+    """Return the associations that the options select, ordered by namespace and service account.
+
+    :raises InputError: when the name of the cluster is invalid.
+    :raises AwsError: when the cluster does not exist, or a request fails.
+    """
     name = parse_cluster_name(params["cluster_name"])
     rows: list[AssociationSummary]
     try:

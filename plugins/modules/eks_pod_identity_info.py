@@ -12,34 +12,36 @@ module: eks_pod_identity_info
 version_added: 1.0.0
 short_description: Read and verify the EKS Pod Identity chain of workloads
 description:
-  - Reads role, trust policy, attachments, policies and association of each workload, and compares them with the list.
-  - The checks are the five confirmations of the EKS User Guide, the agent add-on or EKS Auto Mode, the cluster's
-    platform version, C(required_permissions), both sides of a target role, and the width of the trust policy.
-    RV(workloads[].checks) has the results of each workload, and RV(findings) the causes and remedies. With O(clusters)
-    the module verifies several clusters of one account.
-  - The module fails only if it cannot read. Assert on the findings in your play, as the role
-    P(workload_identity.aws.pod_identity#role) does.
+  - Reads the role, trust policy, attachments, policies and association of each workload, and compares them with the list.
+    These resources are the EKS Pod Identity chain of the workload.
+  - The checks include the five confirmations in the EKS User Guide. They also cover the agent add-on or EKS Auto Mode, the
+    platform version of the cluster, and C(required_permissions). For a target role they cover the trust policy and the
+    permission to assume it. A last check finds trust policies that allow more than the workloads.
+  - RV(workloads[].checks) has the results of each workload, and RV(findings) the causes and remedies. With O(clusters) the
+    module verifies several clusters of one account.
+  - The module does not fail because of a finding. It fails only if it cannot read AWS. Assert on the findings in your play,
+    as the role P(workload_identity.aws.pod_identity#role) does.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
   workloads:
     description:
       - The listed workloads, in the form of O(workload_identity.aws.eks_pod_identity#module:workloads).
-      - If omitted, every association of the cluster is verified with its role. Each entry of O(clusters) needs a
+      - If omitted, every association of the cluster is verified with its role. Each entry of O(clusters) requires its own
         list.
     type: list
     elements: dict
   check_caller:
     description:
-      - Whether to check with IAM's policy simulator that the caller has the permissions of
-        M(workload_identity.aws.eks_pod_identity) for these workloads, including C(iam:PassRole). The caller needs
-        C(iam:SimulatePrincipalPolicy) for that.
+      - Whether to check with IAM's policy simulator that the caller has the permissions to apply these workloads with
+        M(workload_identity.aws.eks_pod_identity), including C(iam:PassRole). For this check the caller needs
+        C(iam:SimulatePrincipalPolicy).
     type: bool
     default: false
   trust_scope:
     description:
-      - Default trust scope of the roles, as in M(workload_identity.aws.eks_pod_identity). A trust policy that allows
-        more is a finding.
+      - Default trust scope of the roles, as in M(workload_identity.aws.eks_pod_identity). The module returns a finding for
+        a trust policy that allows more.
     type: str
     choices:
       - workload
@@ -54,8 +56,8 @@ options:
     default: 16
   deadline:
     description:
-      - Maximum duration of the task in seconds. An incomplete read then fails with the code V(DEADLINE). SIGINT and
-        SIGTERM have the same effect. Unlimited by default.
+      - Maximum duration of the task in seconds. If the reads take longer, the module fails with the code V(DEADLINE). The
+        signals SIGINT and SIGTERM also end the module. Unlimited by default.
     type: int
 attributes:
   check_mode:
@@ -104,7 +106,7 @@ EXAMPLES = r"""
     cluster_name: my-cluster
   register: verified_all
 
-- name: Stop when something is wrong
+- name: Assert that all checks passed
   ansible.builtin.assert:
     that: verified.summary.failed + verified.summary.unknown == 0
     fail_msg: "{{ verified.findings | map(attribute='message') | join(' ') }}"
@@ -177,7 +179,7 @@ workloads:
       type: str
       sample: ""
     external_id:
-      description: The external ID that EKS uses towards a target role; empty without target role.
+      description: The external ID that EKS sends when it assumes the target role; empty without target role.
       type: str
       sample: ""
     status:
@@ -223,9 +225,9 @@ findings:
       type: str
 clusters:
   description:
-    - The result of each cluster, in the order of O(clusters). It has the following values, and the values that the module
-      returns with O(cluster_name).
-    - A resource that several clusters share is in the result of each of them.
+    - The results of the clusters, in the order of O(clusters). Each result has the following values, and the values that the
+      module returns with O(cluster_name).
+    - A resource that several clusters share is in the result of each of these clusters.
   returned: with O(clusters)
   type: list
   elements: dict
@@ -244,8 +246,8 @@ clusters:
       sample: false
     left_out:
       description: >-
-        Whether the cluster could not be read. The result of the cluster then has none of the values that are returned with
-        O(cluster_name).
+        Whether the cluster could not be read. The values that are returned with O(cluster_name) are then missing in the result of
+        the cluster.
       returned: when it could not be read
       type: bool
       sample: true
@@ -274,7 +276,7 @@ msg:
   returned: when a cluster of O(clusters) could not be read
   type: str
 summary:
-  description: The number of workloads by result, with O(clusters) the totals of all clusters.
+  description: The numbers of workloads by result. With O(clusters), these are totals of all clusters.
   returned: always
   type: dict
   contains:
@@ -308,7 +310,7 @@ summary:
       type: int
       sample: 0
 account_id:
-  description: The AWS account of the cluster or clusters.
+  description: ID of the AWS account of the cluster or clusters.
   returned: always
   type: str
   sample: "111122223333"

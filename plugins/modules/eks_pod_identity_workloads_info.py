@@ -14,9 +14,9 @@ short_description: Export the EKS Pod Identity associations of a cluster as a li
 description:
   - Reads all associations of a cluster, however they were created, with their roles, trust policies and policies, and
     returns them in the form of the option O(workload_identity.aws.eks_pod_identity#module:workloads).
-  - Then plans this list, as M(workload_identity.aws.eks_pod_identity) does in check mode. RV(changes) and RV(failures) are
-    empty if applying the list changes nothing.
-  - The module changes nothing.
+  - Then computes the plan for this list, as M(workload_identity.aws.eks_pod_identity) does in check mode. RV(changes) and
+    RV(failures) are empty if the list describes the current state completely.
+  - The module does not change any resource.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
@@ -28,11 +28,12 @@ options:
     aliases:
       - cluster
   account_id:
-    description: As O(workload_identity.aws.eks_pod_identity#module:account_id).
+    description: ID of the AWS account in which the cluster is expected, in quotation marks. See
+      O(workload_identity.aws.eks_pod_identity#module:account_id).
     type: str
   namespaces:
     description:
-      - Kubernetes namespaces to export. All if omitted.
+      - Kubernetes namespaces to export. If omitted, all namespaces are exported.
     type: list
     elements: str
     default: []
@@ -43,7 +44,7 @@ options:
     default: 16
   deadline:
     description:
-      - Maximum duration of the task in seconds. SIGINT and SIGTERM end it as well. Unlimited by default.
+      - Maximum duration of the task in seconds. The signals SIGINT and SIGTERM also end the task. Unlimited by default.
     type: int
 seealso:
   - module: workload_identity.aws.eks_pod_identity
@@ -62,18 +63,18 @@ EXAMPLES = r"""
 - name: Read the workloads of a cluster
   workload_identity.aws.eks_pod_identity_workloads_info:
     cluster_name: my-cluster
-  register: estate
+  register: exported
 
 - name: Write them to a file for site.yml
   ansible.builtin.copy:
     dest: my-cluster.yml
     mode: "0644"
-    content: "{{ {'pod_identity_workloads': estate.workloads} | to_nice_yaml(sort_keys=false) }}"
+    content: "{{ {'pod_identity_workloads': exported.workloads} | to_nice_yaml(sort_keys=false) }}"
 """
 
 RETURN = r"""
 workloads:
-  description: An entry of the option C(workloads) for each association, without those that EKS add-ons own.
+  description: An entry of the option C(workloads) for each association that no EKS add-on owns.
   returned: always
   type: list
   elements: dict
@@ -86,7 +87,7 @@ workloads:
       policies:
         - arn: arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
 left_out:
-  description: The associations that EKS add-ons own. Their add-on manages them.
+  description: The associations that EKS add-ons own. They are not exported, because the add-on manages them.
   returned: always
   type: list
   elements: dict
@@ -100,7 +101,7 @@ left_out:
       type: str
       sample: arn:aws:eks:us-west-2:111122223333:addon/my-cluster/aws-ebs-csi-driver/1ac0b1c2-1111-2222-3333-444455556666
 inline_policies:
-  description: Inline policies of the roles. A list of workloads has managed policies only, so these are not exported.
+  description: The inline policies of the roles. They are not exported, because workloads can have managed policies only.
   returned: always
   type: list
   elements: dict
@@ -117,23 +118,24 @@ inline_policies:
         - read-bucket
 changes:
   description:
-    - The changes that applying the list would make, as RV(workload_identity.aws.eks_pod_identity#module:changes). Empty if the
-      list describes the present state completely.
+    - The changes that would apply the list, in the form of RV(workload_identity.aws.eks_pod_identity#module:changes). Empty if
+      the list describes the current state completely.
   returned: always
   type: list
   elements: dict
 failures:
-  description: The workloads that could not be applied, as RV(workload_identity.aws.eks_pod_identity#module:failures).
+  description: >-
+    The workloads that could not be applied, in the form of RV(workload_identity.aws.eks_pod_identity#module:failures).
   returned: always
   type: list
   elements: dict
 findings:
-  description: Findings of the plan, as RV(workload_identity.aws.eks_pod_identity#module:findings).
+  description: Findings of the plan, in the form of RV(workload_identity.aws.eks_pod_identity#module:findings).
   returned: always
   type: list
   elements: dict
 summary:
-  description: Counts.
+  description: The numbers of workloads, associations, changes and failures.
   returned: always
   type: dict
   contains:
@@ -146,7 +148,7 @@ summary:
       type: int
       sample: 0
     changes:
-      description: Number of changes that applying the list would make.
+      description: Number of changes that would apply the list.
       type: int
       sample: 0
     failures:
@@ -154,7 +156,7 @@ summary:
       type: int
       sample: 0
 account_id:
-  description: The AWS account of the cluster.
+  description: ID of the AWS account of the cluster.
   returned: always
   type: str
   sample: "111122223333"

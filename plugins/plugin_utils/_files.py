@@ -25,7 +25,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 
 
 def locate_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> list[str]:
-    """Return absolute paths. A relative path is searched in the folder of the playbook and in the working directory.
+    """Return absolute paths. Search a relative path in the folder of the playbook and in the working directory.
 
     :arg variables: the variables of the task; ``playbook_dir`` is the folder of the playbook.
     :raises InputError: when a path does not exist, or exists in both folders.
@@ -36,7 +36,7 @@ def locate_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> l
 
 
 def read_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> FileSource:
-    """Read the workloads in files and folders, with the file and line of each for messages.
+    """Read workloads from files and folders. The result also has the file and line of each workload, for error messages.
 
     :raises InputError: when a file cannot be found, read or parsed.
     """

@@ -4,7 +4,10 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""The steps of a play over many clusters, and the table of clusters that the play displays at its end."""
+"""The steps of a play over many clusters, and the table of clusters that the play displays at its end.
+
+_fleet_action.py describes the steps.
+"""
 
 from __future__ import annotations
 
@@ -67,6 +70,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen impo
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 Result = dict[str, Any]
+# The variables in which the tasks of fleet.yml register their results, and the fact with the report.
 PREPARED, ACCOUNT, REPORT = "pod_identity_prepared", "pod_identity_account", "pod_identity_report"
 # The role variables that determine the AWS account of a host.
 ACCOUNT_OPTIONS = ("account_id", *CREDENTIALS)
@@ -86,9 +90,9 @@ REQUIRES_LINEAR = (
 def hand_over(name: str, content: Any) -> dict[str, str]:
     """Write an object to a temporary file for later tasks of this run, and return the path and the SHA-256 of the file.
 
-    A result of a task then contains only the path, because Ansible processes every value of a result on every host. Only the
-    current user can read the file, and Ansible deletes the file when Ansible exits. Pickle is acceptable here, because
-    Ansible's own processes also exchange pickled objects.
+    The result of a task contains the path instead of the object, because Ansible processes every value of a result on every
+    host. Only the current user can read the file, and Ansible deletes it at exit. Pickle is acceptable here, because the
+    processes of Ansible also exchange pickled objects.
     """
     data = pickle.dumps(content)
     digest = hashlib.sha256(data).hexdigest()
@@ -100,8 +104,8 @@ def hand_over(name: str, content: Any) -> dict[str, str]:
 def take_over(file: Mapping[str, str]) -> Any:
     """Read an object that ``hand_over`` wrote.
 
-    :raises InputError: when the file is missing, was modified, or is outside the temporary folder of this run. All of that
-        is checked before the file is unpickled.
+    :raises InputError: when the file is missing, was modified, or is outside the temporary folder of this run. The
+        function checks this before it unpickles the file.
     """
     path = str(file["path"])
     if Path(path).parent != Path(constants.DEFAULT_LOCAL_TMP):
@@ -117,22 +121,22 @@ def take_over(file: Mapping[str, str]) -> Any:
 
 
 def prepared_row(prepared: Prepared) -> Result:
-    """Convert the preparation of a host to a result of a task, from which ``restore`` reads it in a later step."""
+    """Convert the result of the step "prepare" to a task result. In a later step, ``restore`` reads that task result."""
     access, deadline = prepared.access, prepared.deadline
     target = access.target if isinstance(access, EksAccess) else None
     return {
-        # The workloads and the tags are left out, because the parsed input contains them.
+        # Leave out the workloads and the tags, because the parsed input contains them.
         "options": {
             name: value for name, value in prepared.values.items() if name not in (*WORKLOADS, "tags")
         },
         "prepared": hand_over("prepared", (prepared.parsed, prepared.preflight, deadline, target)),
-        # The time limit of the account's AWS run in seconds. It is at least 1, because 0 would mean no limit.
+        # The time limit of the account's AWS run in seconds. It is at least 1, because 0 means no limit.
         "seconds_left": max(1, math.ceil(deadline.remaining)) if deadline else None,
     }
 
 
 def restore(task: ActionTask, row: Mapping[str, Any]) -> Prepared:
-    """Read the preparation of a host from a result that ``prepared_row`` returned.
+    """Read the result of the step "prepare" from a task result that ``prepared_row`` returned.
 
     :raises InputError: when its file is missing or was modified.
     """
@@ -142,10 +146,10 @@ def restore(task: ActionTask, row: Mapping[str, Any]) -> Prepared:
 
 
 def require_step(strategy: str, hosts: Collection[str]) -> None:
-    """Check that the strategy of the play runs each task on all hosts before the next task, as the strategy linear does.
+    """Check that the strategy of the play is linear, which runs each task on all hosts before the next task.
 
-    :arg hosts: the hosts of the play. A single host may have any strategy.
-    :raises InputError: when the play has another strategy and several hosts.
+    :arg hosts: the hosts of the play. With a single host, any strategy is allowed.
+    :raises InputError: when a play over several hosts has another strategy.
     """
     plugin = strategy_loader.get(strategy, class_only=True)
     # Ansible imports a plugin under several names, so classes cannot be compared.
@@ -155,12 +159,13 @@ def require_step(strategy: str, hosts: Collection[str]) -> None:
 
 
 def group_hosts(variables: Mapping[str, Any], names: Collection[str]) -> Result:
-    """Group the hosts by AWS account.
+    """Group the hosts by AWS account and, within an account, by credentials and options.
 
-    The first host of an account is the leader of the account, which applies the changes in AWS for all hosts of the account.
+    The first host of an account is the leader of the account. The leader applies the changes in AWS for all groups of the
+    account.
 
     :arg names: the hosts of the current batch.
-    :returns: ``files`` with a file for each leader, which contains the groups of its account; and ``leaders``, which maps
+    :returns: a mapping with two members. ``files`` maps each leader to a file with the groups of its account. ``leaders`` maps
         each host to the leader of its account.
     """
     hosts: list[Host] = []
@@ -173,8 +178,8 @@ def group_hosts(variables: Mapping[str, Any], names: Collection[str]) -> Result:
             hosts.append(host)
     files, leaders = {}, {}
     if any(host.options.get("state") == "absent" and host.options.get("force") for host in hosts):
-        # With ``force``, a removal deletes resources unless a cluster of this run uses them. Clusters of later batches may still
-        # use them, because the removal of these clusters has not run yet.
+        # With ``force``, a removal deletes resources that no cluster of this run uses. Clusters of other batches may still use
+        # them if the removal of these clusters has not succeeded, so pass these clusters to the run as well.
         stopped += _not_done(variables, {*names})
     for groups in groups_by_account(hosts, stopped):
         leader = groups[0].hosts[0]
@@ -198,9 +203,9 @@ def _not_done(variables: Mapping[str, Any], batch: Collection[str]) -> list[Stop
 
 
 def _stopped_host(name: str, variables: Mapping[str, Any]) -> StoppedHost:
-    """Return a failed host with those variables that can be read.
+    """Return a failed host with the variables that can be read.
 
-    Variables that cannot be read may be the cause of the failure.
+    A variable that cannot be read may be the cause of the failure.
     """
     options: dict[str, object] = {}
     unreadable = set()
@@ -240,8 +245,8 @@ def run_account(task: ActionTask, groups: Mapping[str, str], steps: Steps) -> Re
     """Apply or verify the AWS resources of an account, one group of hosts after the other.
 
     :arg groups: the file of the account from ``group_hosts``.
-    :returns: ``parts`` with a result file for each host. Errors are in these results, because each host reports the errors
-        of the host's cluster. The step itself fails only if ``groups`` cannot be read.
+    :returns: a mapping with the member ``parts``, which maps each host to a result file. The result files contain the errors,
+        because each host reports the errors of its cluster. The step itself fails only if ``groups`` cannot be read.
     """
     try:
         content = take_over(groups)
@@ -261,7 +266,7 @@ def run_account(task: ActionTask, groups: Mapping[str, str], steps: Steps) -> Re
             parts[host] = hand_over("part", row)
     for host, names in kept_names.items():
         parts[host] = hand_over("part", {"changed": False, "kept": list(dict.fromkeys(names))})
-    # The result has no changes and diffs: each host reports its own from its result file.
+    # Do not return changes and diffs here, because each host reports the changes and diffs of its result file.
     return {"changed": False, "parts": parts}
 
 
@@ -285,7 +290,7 @@ def _cluster_input(row: Mapping[str, Any]) -> ClusterInput:
 
 
 def _failed_row(result: Result) -> Result:
-    """Return the result for each host of a group whose run failed before it read any cluster."""
+    """Return the result for each host of a group if the run of the group failed before it read any cluster."""
     passed_on: Result = {
         name: result[name] for name in ("error_code", "remedy", "exception") if name in result
     }
@@ -295,7 +300,7 @@ def _failed_row(result: Result) -> Result:
 def take_part(account: Mapping[str, Any], host: str) -> Result:
     """Return the result of the step "apply" for one host, in the format of the module for one cluster.
 
-    :arg account: the registered result of ``run_account`` on the leader of the account, which may be a failure or empty.
+    :arg account: the registered result of ``run_account`` from the leader of the account. It may be a failure or empty.
     """
     part = (account.get("parts") or {}).get(host)
     if part is None:
@@ -307,9 +312,7 @@ def take_part(account: Mapping[str, Any], host: str) -> Result:
 
 
 def show_fleet(variables: Mapping[str, Any], *, hidden: bool) -> dict[str, Any]:
-    """Display a table with a line for each host of the batch, or, after the last batch, with a line for each host of the
-    play.
-    """
+    """Display a table with a line for each host of the batch. After the last batch, show all hosts of the play."""
     hosts, all_hosts = variables["hostvars"], variables["ansible_play_hosts_all"]
     names = [name for name in all_hosts if _has_ended(hosts[name])]
     batch = set(variables["ansible_play_batch"])

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Perform the steps of a play over many clusters, where each host of the play is a cluster.
+"""Perform the steps of a play over many clusters. Each host of the play represents a cluster.
 
-Each host runs the step "prepare". The first host of each account runs "apply" for all clusters of the account. Then each
-host runs "finish".
+Each host runs the step "prepare". One host runs "group" to group the hosts by account. The first host of each account runs
+"apply" for all clusters of the account. Then each host runs "finish", and one host runs "end" to display a table.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ INTERRUPTED = "The run was interrupted. Run again: completed changes are kept."
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
     """The action plugin for one step.
 
-    A failure stops only the cluster of this host. The final table of clusters shows the failure.
+    A failure stops only the cluster of this host. The table at the end of the play shows the failure.
     """
 
     TRANSFERS_FILES = False
@@ -121,7 +121,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     def _prepare(self, task: ActionTask, variables: dict[str, Any]) -> dict[str, Any]:
         """Read the input and the service accounts of a cluster, and return them for the later steps.
 
-        If that fails, return the failure.
+        If a read fails, return the reason as ``stopped``.
         """
         row: dict[str, Any] = {}
         failure: dict[str, Any] = {}
@@ -137,7 +137,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     def _apply(self, task: ActionTask, groups: dict[str, str]) -> dict[str, Any]:
         """Apply the changes in AWS for all clusters of an account.
 
-        Return a result file for each host or, if the step fails, the failure.
+        :returns: a mapping with a result file for each host, or a failed task result.
         """
         failure: dict[str, Any] = {}
         steps = Steps("")
@@ -159,7 +159,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             part = take_part(account or {}, host)
         entry_point: EntryPoint = "main"
         failure: dict[str, Any] = {}
-        # Ansible sends the signal again after a moment. This second signal is ignored until the report is written.
+        # Ansible sends the signal a second time after a moment. Ignore the second signal until the report is written.
         with interruptible():
             try:
                 with failing_into(failure):

@@ -22,10 +22,10 @@ except ImportError:  # ansible-core before 2.19 trusts unmarked text.
 
 
 def inert(value: Any) -> Any:
-    """Mark every text in a value or mapping so that Ansible never evaluates it as a template.
+    """Mark a text, or every text in a mapping, so that Ansible never evaluates it as a template.
 
     Text that may be a template is marked as unsafe, because ansible-core before 2.19 evaluates unmarked text. Other text is
-    marked as trusted, because newer versions print untrusted text as a mapping in ``ansible-inventory --list``.
+    marked as trusted, because ansible-core 2.19 and newer print untrusted text as a mapping in ``ansible-inventory --list``.
     """
     if isinstance(value, Mapping):
         return {key: inert(part) for key, part in value.items()}
@@ -35,5 +35,5 @@ def inert(value: Any) -> Any:
 
 
 def _may_be_template(text: str) -> bool:
-    # A header such as "#jinja2: variable_start_string:'[['" sets other delimiters than braces.
+    # A header such as "#jinja2: variable_start_string:'[['" defines delimiters other than braces.
     return "{" in text or text.lstrip().startswith("#jinja2")

@@ -86,6 +86,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes i
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
+# The error message for a missing Python package or collection, or "".
 MISSING = ""
 try:
     from kubernetes.client.exceptions import ApiException
@@ -119,9 +120,10 @@ else:
         )
 
 
-# The timeouts in seconds: to connect, and between two parts of a response. An API server ends a request after 60 seconds.
+# The timeouts in seconds to connect, and to wait for the next part of a response. An API server ends a request after 60
+# seconds, so the client waits slightly longer.
 REQUEST_TIMEOUT = (10, 65)
-# The time limit in seconds for reading a list, or for writing one object, with API discovery and retries of the client.
+# The time limit in seconds to read a list or to write one object, including API discovery and the client's retries.
 LONGEST_CALL = 120.0
 # The time limit in seconds for deleting the objects that an interrupted run has created.
 CLEANUP_SECONDS = 30.0
@@ -133,6 +135,7 @@ LONGEST_DRY_RUNS = 180.0
 GRACE = 5.0
 # The module_defaults for this module of kubernetes.core also apply to writes.
 APPLY = "kubernetes.core.k8s"
+# The expected content of a response to API discovery, for error messages.
 DESCRIPTION = "description of its resources"
 NOT_STARTED = "pending, because another write ended early: {cause}"
 
@@ -155,8 +158,8 @@ class Connection:
                 client = get_api_client(**{**_named_kubeconfig(), **self._options})
             else:
                 # Empty options prevent the client from reading other credentials from environment variables.
-                unnamed = dict.fromkeys(IDENTITY_OPTIONS, "")
-                client = get_api_client(**{**unnamed, **self._options, "api_key": token})
+                no_identity = dict.fromkeys(IDENTITY_OPTIONS, "")
+                client = get_api_client(**{**no_identity, **self._options, "api_key": token})
                 # The client calls this hook before each request.
                 client.configuration.refresh_api_key_hook = self._renew
             _limit_requests(client)
@@ -164,7 +167,7 @@ class Connection:
         return self._client
 
     def token(self) -> str | None:
-        """Return a token that is valid for the longest call, or None if the options have credentials.
+        """Return a token that is valid for at least ``LONGEST_CALL``, or None if the options have credentials.
 
         :raises CoreException: when there is no token.
         """
@@ -201,7 +204,7 @@ class ClientCluster:
     def __init__(self, reads: Connection, writes: Connection, options: WriteOptions) -> None:
         self._reads, self._writes, self._options = reads, writes, options
         # The client caches API discovery in a file with a predictable name in the temporary folder. Another user could create
-        # that file before, so use a folder that only the current user can access.
+        # that file first, so use a folder that only the current user can access.
         tempfile.tempdir = constants.DEFAULT_LOCAL_TMP
         bound_plugins()
         # The role warns once about an unverified certificate. The client would repeat the warning for every request.
@@ -220,7 +223,7 @@ class ClientCluster:
             namespace=query.namespace or None,
             label_selector=",".join(query.label_selectors),
             field_selector=",".join(query.field_selectors),
-            # A list may have thousands of items. Wrapper objects of the client for each of them would be slow.
+            # A list may have thousands of items, and the client is slow to create a wrapper object for each item.
             serialize=False,
         )
         return bytes(response.data)
@@ -258,9 +261,9 @@ class ClientCluster:
 
     def apply(self, manifests: Sequence[Object]) -> WriteResult:
         """Create or update the objects. Service accounts are applied server-side, because other field managers write them."""
-        applied = [index for index, item in enumerate(manifests) if item["kind"] == "ServiceAccount"]
-        created = [index for index, item in enumerate(manifests) if item["kind"] != "ServiceAccount"]
-        apply = {
+        account_indexes = [index for index, item in enumerate(manifests) if item["kind"] == "ServiceAccount"]
+        other_indexes = [index for index, item in enumerate(manifests) if item["kind"] != "ServiceAccount"]
+        server_side = {
             "apply": True,
             "server_side_apply": {
                 "field_manager": FIELD_MANAGER,
@@ -269,10 +272,10 @@ class ClientCluster:
         }
         total = WriteResult()
         # Create namespaces before the service accounts in them.
-        for places, arguments in ((created, {}), (applied, apply)):
-            if places and total.error is None:
-                result = self._write([manifests[index] for index in places], state="present", **arguments)
-                refused = {places[index]: reason for index, reason in result.refused.items()}
+        for indexes, arguments in ((other_indexes, {}), (account_indexes, server_side)):
+            if indexes and total.error is None:
+                result = self._write([manifests[index] for index in indexes], state="present", **arguments)
+                refused = {indexes[index]: reason for index, reason in result.refused.items()}
                 total = WriteResult(
                     total.changed or result.changed,
                     dict(sorted({**total.refused, **refused}.items())),
@@ -290,8 +293,8 @@ class ClientCluster:
     def _write(self, manifests: Sequence[Object], **arguments: Any) -> WriteResult:
         """Write the objects concurrently.
 
-        After a write without a response, no further writes are started. If no write gets a response, the whole result is an
-        error; otherwise errors are listed by the index of the object.
+        After the first write without a response, no further writes are started. If this affects every object, the result is
+        one error. Otherwise the result has the errors by the index of the object.
         """
         if not manifests:
             return WriteResult()
@@ -314,11 +317,11 @@ class ClientCluster:
     def _service(self, kinds: Collection[tuple[str, str]], arguments: Mapping[str, Any]) -> Any:
         """Return the service layer of kubernetes.core for writes.
 
-        Before that, look up ``kinds`` in the API. Otherwise each thread would repeat the requests of the lookup.
+        Look up ``kinds`` in the API first, so that the threads do not repeat the requests of the lookup.
         """
         for kind, api_version in kinds:
             _find_resource(self._writes, kind, api_version)
-        # Copy the client, because reads may use the same client, whose requests must not become dry runs.
+        # Copy the client, because reads may use the same client, and the setting dry_run must not apply to reads.
         client = copy.copy(self._writes.client())
         client.dry_run = self._options.check_mode
         options = {**self._options.defaults, **arguments}
@@ -334,7 +337,7 @@ class SystemClock:
 
 
 class BoundedEnding:
-    """The clean-up of an interrupted run: it deletes objects that the run has created, in at most ``CLEANUP_SECONDS``.
+    """The clean-up of an interrupted run. It takes at most ``CLEANUP_SECONDS`` to delete the objects that the run created.
 
     :arg write: displays a line to the user.
     """
@@ -364,7 +367,7 @@ def connect(
     force: bool = False,
     deadline: Deadline | None = None,
 ) -> RetryingCluster:
-    """Return the interface to the Kubernetes API for a task. The function sends no request.
+    """Return the interface to the Kubernetes API for a task, without sending a request.
 
     :arg access: the connection options and the source of the token.
     :arg force: take over fields of other field managers.
@@ -394,7 +397,7 @@ class _Module:
         self.params, self.check_mode, self._diff = dict(params), check_mode, diff
 
     def warn(self, *_texts: Any, **_more: Any) -> None:
-        """Ignore a warning. The role reads the objects after the writes and reports any problem as a finding."""
+        """Ignore a warning, because the role reads the objects after the writes and reports problems as findings."""
 
     deprecate = warn
 
@@ -410,11 +413,11 @@ class _Outcome:
 
 
 class _Writer:
-    """A writer of objects that threads share.
+    """A writer of objects for concurrent use by several threads.
 
-    No write is started after the first write without a response; ``cause`` is the error of that write.
+    After the first write without a response, the writer starts no further writes. ``cause`` is the error of that write.
 
-    :arg ready: ensures that there are credentials for a request; it may raise CoreException.
+    :arg ready: ensures that there are valid credentials for a request, or raises CoreException.
     """
 
     def __init__(self, service: Any, ready: Callable[[], object]) -> None:
@@ -443,9 +446,9 @@ class _Writer:
         )
 
     def _stop(self, error: Exception) -> _Outcome:
-        found = _parse_error(error)
-        self.cause = self.cause or found
-        return _Outcome(error=found, is_lost=True)
+        api_error = _parse_error(error)
+        self.cause = self.cause or api_error
+        return _Outcome(error=api_error, is_lost=True)
 
 
 def read_client_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -454,8 +457,8 @@ def read_client_options(options: Mapping[str, Any]) -> dict[str, Any]:
     :raises InputError: when an option is invalid.
     """
     names = {alias for name, option in AUTH_ARG_SPEC.items() for alias in (name, *option.get("aliases", ()))}
-    found = _validated({name: value for name, value in options.items() if name in names})
-    return {name: found[name] for name in AUTH_ARG_SPEC if found.get(name) is not None}
+    valid = _validated({name: value for name, value in options.items() if name in names})
+    return {name: valid[name] for name in AUTH_ARG_SPEC if valid.get(name) is not None}
 
 
 def read_write_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -498,7 +501,7 @@ def _validated(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _limit_requests(client: Any) -> None:
-    """Set a timeout for each request. The service layer of kubernetes.core sets none."""
+    """Set a timeout for each request, because the service layer of kubernetes.core does not set a timeout."""
     api = client.client.client
     call_api = api.call_api
 
@@ -509,17 +512,17 @@ def _limit_requests(client: Any) -> None:
 
 
 def _find_resource(connection: Connection, kind: str, api_version: str) -> tuple[Any, Any]:
-    """Return the client, and the resource of a kind as API discovery describes it."""
+    """Return the client, and the client's object for a kind of resource from API discovery."""
     with _expect(DESCRIPTION):
         client = connection.client()
         return client, client.resource(kind, api_version)
 
 
 def _named_kubeconfig() -> dict[str, str]:
-    """Return the environment variable KUBECONFIG as an option, if modules of kubernetes.core would use it.
+    """Return the environment variable KUBECONFIG as an option, if modules of kubernetes.core would use the variable.
 
-    The option is necessary because the package of the client reads the variable when Python imports it, which is before the
-    environment of the task is set.
+    The option is necessary, because the client package reads the variable at import, before the environment of the task is
+    set.
     """
     file = os.environ.get("KUBECONFIG")
     if not file or os.environ.get("K8S_AUTH_KUBECONFIG"):
@@ -538,7 +541,7 @@ def _try_pod(client: Any, pods: Any, manifest: Object) -> DryRun:
             namespace=as_text(member(manifest, "metadata").get("namespace")),
             dry_run="All",
             serialize=False,
-            # Use a new connection for each request, so that a load balancer can select different API servers.
+            # Use a new connection for each request, so that a load balancer can select another API server each time.
             header_params={"Connection": "close"},
         )
         pod = as_mapping(json.loads(response.data))
@@ -551,7 +554,7 @@ def _try_pod(client: Any, pods: Any, manifest: Object) -> DryRun:
 
 @contextlib.contextmanager
 def _expect(content: str) -> Iterator[None]:
-    """Convert an error of the client about an unexpected response, such as the web page of a proxy, to ValueError.
+    """Raise ValueError if the block fails because of an unexpected response, such as the web page of a proxy.
 
     :arg content: a description of the expected content, for the message.
     """
@@ -564,7 +567,7 @@ def _expect(content: str) -> Iterator[None]:
 
 
 def _parse_listing(answer: bytes, kind: str) -> Listing:
-    """Parse a response with a list of objects. Any other content, such as the web page of a proxy, is an error."""
+    """Parse a response with a list of objects. For other content, such as the web page of a proxy, return an error."""
     try:
         items = as_mapping(json.loads(answer)).get("items")
     except ValueError:
@@ -579,7 +582,7 @@ def _parse_listing(answer: bytes, kind: str) -> Listing:
 
 
 def _parse_error(error: Exception) -> ApiError:
-    """Convert an exception to an ApiError: use the error in the response of the API if there is one."""
+    """Convert an exception to an ApiError, preferably from the response of the API."""
     answer = error if isinstance(error, ApiException) else error.__cause__
     if isinstance(answer, ApiException):
         return _parse_response(answer)

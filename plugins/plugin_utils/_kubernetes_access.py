@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Find the access to the Kubernetes API: connection options of the user, or the endpoint and a token of the EKS cluster."""
+"""Choose how to access the Kubernetes API: with connection options of the user, or with an endpoint and token from EKS."""
 
 from __future__ import annotations
 
@@ -56,23 +56,22 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import
 
 # The module_defaults for this module of kubernetes.core also apply to the connection of the role.
 LIST = "kubernetes.core.k8s_info"
-# The connection options of the role. kubernetes.core reads other options from the variables K8S_AUTH_* and KUBECONFIG.
+# The connection options of the role. kubernetes.core reads other options from environment variables (K8S_AUTH_*, KUBECONFIG).
 CONNECTION_SPEC = {"kubeconfig": {"type": "raw"}, "context": {"type": "str"}}
-# The AWS options that apply to signing a token for the EKS cluster.
+# The AWS options for signing a token for the EKS cluster.
 AWS_SPEC: dict[str, dict[str, Any]] = {
     **{name: {"type": "str"} for name in ("region", "profile", "endpoint_url")},
-    # These options have no type here, because accounts.py parses these options together and ignores empty text.
+    # These options have no type here, because read_assume_role validates them together and ignores empty text.
     **{name: {"type": "raw"} for name in ASSUME_ROLE_OPTIONS},
 }
 ELSEWHERE = (
     "this play has {how}, but requests to Kubernetes run on the controller, as the user who runs Ansible: set "
-    "connection: "
-    "local and become: false for the play, or ansible_connection: local and ansible_become: false for the host"
+    "connection: local and become: false for the play, or ansible_connection: local and ansible_become: false for the host"
 )
 
 
 class Access(Protocol):
-    """The interface of an access to the Kubernetes API: connection options of kubernetes.core, and a source of tokens."""
+    """A way to access the Kubernetes API: connection options of kubernetes.core, and a source of tokens."""
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -86,7 +85,7 @@ class Access(Protocol):
 
 
 class GivenAccess:
-    """An access with the connection options of the user. kubernetes.core adds the options from the environment."""
+    """Access with the connection options of the user. kubernetes.core adds options from environment variables."""
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self.arguments = arguments
@@ -96,9 +95,7 @@ class GivenAccess:
 
 
 class EksAccess:
-    """An access with the endpoint and the certificate authority of an EKS cluster, and tokens that are signed for this
-    cluster.
-    """
+    """Access with the endpoint and the certificate authority of an EKS cluster, and with tokens signed for the cluster."""
 
     def __init__(self, target: EksTarget, clients: AwsClients) -> None:
         self.target, self._clients = target, clients
@@ -113,7 +110,10 @@ class EksAccess:
         return self._source.token(seconds).text
 
     def caller_access(self) -> CallerAccess | None:
-        """Return the caller and its EKS access entry, to explain a response with status 401, or None if they are unknown."""
+        """Return facts about the caller and its EKS access entry that explain a response with status 401.
+
+        Return None if STS rejects the credentials.
+        """
         url = regional_client(self._clients.client).meta.endpoint_url
         return read_caller_access(self._clients.api, self.target, str(url), _now())
 
@@ -125,12 +125,12 @@ class EksAccess:
 def find_access(
     task: ActionTask, kube_auth: KubeAuth, cluster: str, options: Mapping[str, Any], account_id: str = ""
 ) -> Access:
-    """Find the access to the Kubernetes API of an EKS cluster.
+    """Choose how to access the Kubernetes API of an EKS cluster.
 
-    If the options or the environment have a kubeconfig or another connection, use it. Otherwise use the endpoint of the EKS
-    cluster and sign tokens. With the option ``kube_auth`` of the role, the user can require the first or the second of
-    these.
+    If the options or the environment specify a kubeconfig or another connection, use that connection. Otherwise use the
+    endpoint of the EKS cluster and sign tokens.
 
+    :arg kube_auth: the variable ``pod_identity_kube_auth``, with which the user can require either of these two ways.
     :arg cluster: the name of the EKS cluster.
     :arg options: the connection options of the role, for AWS and Kubernetes.
     :arg account_id: the AWS account that the credentials must belong to, or "" for any account.
@@ -150,7 +150,7 @@ def find_access(
 
 
 def access_for(task: ActionTask, target: EksTarget | None, options: Mapping[str, Any]) -> Access:
-    """Return the access that an earlier step of a play has found.
+    """Restore the access to the Kubernetes API that an earlier step of the play has chosen.
 
     :arg target: the EKS cluster to sign tokens for, or None to use the connection options of the user.
     :raises InputError: when the role to assume is invalid.

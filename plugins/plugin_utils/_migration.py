@@ -131,7 +131,7 @@ class Migration:
         return f"{session.steps.title}: interrupted ({step}), after {done}. Run {again}: completed changes are kept."
 
     def perform(self) -> None:
-        """Do the steps up to the one of the options, or the rollback. An error after the first change is in the report.
+        """Do the steps up to the one of the options, or the rollback. An error after the inventory is in the report.
 
         Raises SystemExit after a signal.
         """
@@ -154,8 +154,6 @@ class Migration:
                     session.take_inventory()
             except (RoleError, AwsError, InputError) as error:
                 session.add_made()
-                if not session.changes:
-                    raise
                 session.stopped = str(describe_error(error)["msg"])
             except BaseException as error:
                 # A signal, the end of the time of the task, or a fault of the collection.

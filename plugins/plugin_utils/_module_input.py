@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Validate the input of the modules for many workloads on the controller, because the workload files are there."""
+"""Validate the input of eks_pod_identity and eks_pod_identity_info on the controller, because the workload files are there."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ALIASES = {"cluster": "cluster_name", "resource_tags": "tags"}
 def plain_arguments(
     arguments: Mapping[str, Any], variables: Mapping[str, Any] | None, workloads_required: bool
 ) -> dict[str, Any]:
-    """Validate the arguments of a module, and replace workload files and text with lists of workloads.
+    """Validate the arguments of a module, and replace workloads in files or as text with lists of workloads.
 
     :arg workloads_required: whether the module needs workloads.
     :raises InputError: with all problems of the workloads, each with its file and line.
@@ -63,8 +63,10 @@ def plain_arguments(
 
 
 def with_list(arguments: Mapping[Any, Any], read: ReadFiles) -> dict[str, Any]:
-    """Replace ``workloads`` (a list or text) or ``workloads_from`` (files) with a list in ``workloads``, if either of the
-    two is set.
+    """Return the arguments with the workloads as a list in ``workloads``.
+
+    The workloads are from ``workloads`` (a list or text) or ``workloads_from`` (files). If both are unset, the result has no
+    workloads.
 
     :arg read: reads workload files.
     """
@@ -97,11 +99,11 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
         except InputError as error:
             return {"changed": False, "failed": True, "msg": input_message(error)}
         try:
-            # If this process ends, end the module as well, because no process would read the module's result.
+            # If this process is interrupted, end the module as well, because no other process reads the module's result.
             with interruptible():
                 result: dict[str, Any] = super().run(tmp, task_vars)
         finally:
             # Restore the arguments, so that a retry of the task reads the files again.
             task.args = arguments
-        # The module escapes its own result. So only the output of a crashed module may have unprintable text.
+        # A module escapes unprintable characters in its result. Only the output of a crashed module can contain them.
         return cast("dict[str, Any]", visible_values(result)) if "module_stderr" in result else result

@@ -70,14 +70,14 @@ def each_within(
 ) -> list[T]:
     """Call ``work`` for every item in at most ``width`` threads, and return the results in the order of the items.
 
-    The threads are daemons, because Python waits for the threads of a pool when the process exits. After an interrupt, no
-    further calls begin, and running calls may continue for ``grace`` seconds.
+    The threads are daemons, so that the process can exit while a call still runs. After an interrupt, no further calls
+    begin, and running calls may continue for ``grace`` seconds.
 
-    :raises TimeoutError: when the calls together take longer than ``seconds``. Then no further calls begin.
+    :raises TimeoutError: when all calls together take longer than ``seconds``. No further calls begin after that.
     """
     waiting: SimpleQueue[tuple[int, Item]] = SimpleQueue()
-    for index in enumerate(items):
-        waiting.put(index)
+    for numbered_item in enumerate(items):
+        waiting.put(numbered_item)
     results: dict[int, T] = {}
     errors: list[BaseException] = []
     given_up = threading.Event()
@@ -126,8 +126,8 @@ def alarm(seconds: float) -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise TimeoutError(f"no result within {seconds:g} seconds")
 
-    left = signal.getitimer(signal.ITIMER_REAL)[0]
-    if left and left <= seconds:
+    remaining = signal.getitimer(signal.ITIMER_REAL)[0]
+    if remaining and remaining <= seconds:
         yield
         return
     old_handler = signal.signal(signal.SIGALRM, stop)
@@ -137,12 +137,12 @@ def alarm(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old_handler)
-        if left:
-            signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - began), 0.001))
+        if remaining:
+            signal.setitimer(signal.ITIMER_REAL, max(remaining - (time.monotonic() - began), 0.001))
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# The seconds between two checks whether ansible-playbook still runs.
+# Seconds between two checks that ansible-playbook still runs.
 POLL_SECONDS = 0.5
 
 
@@ -150,8 +150,8 @@ POLL_SECONDS = 0.5
 def interruptible() -> Iterator[None]:
     """Raise SystemExit on SIGINT or SIGTERM while the block runs, so that ``finally`` blocks can clean up and report.
 
-    Ansible ends its worker processes with these signals. If ansible-playbook itself is killed, its workers get no signal, so
-    this process sends SIGTERM to itself. Further signals are ignored.
+    Ansible ends its worker processes with these signals. If ansible-playbook is killed, its workers get no signal, so this
+    process then sends SIGTERM to itself. Signals after the first one are ignored.
 
     If this process leads a process group, it sends the signal to its children as well. Workers of ansible-core 2.19 and
     newer lead a group, and have signal handlers that do the same; this function replaces these handlers.
@@ -178,7 +178,7 @@ def interruptible() -> Iterator[None]:
 
 
 def raise_timeout() -> None:
-    """Raise the exception of Ansible for an expired timeout of the task, if the work ended because that timeout expired."""
+    """Raise Ansible's exception for the timeout of the task, if that timeout has expired."""
     handler = signal.getsignal(signal.SIGALRM)
     seconds_left, _interval = signal.getitimer(signal.ITIMER_REAL)
     if callable(handler) and not seconds_left:
@@ -189,7 +189,7 @@ def raise_timeout() -> None:
 def leading_group() -> Iterator[None]:
     """Make this process the leader of a process group while the block runs, so that an interrupt also ends its children.
 
-    Workers of ansible-core 2.19 and newer lead a group already; workers of older versions belong to the group of
+    Workers of ansible-core 2.19 and newer already lead a group. Workers of older versions belong to the group of
     ansible-playbook.
     """
     group = os.getpgrp()

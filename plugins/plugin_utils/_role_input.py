@@ -65,10 +65,10 @@ _DROPPED_WORDS = (
 
 
 def validate_extra_variables(loader: Any) -> None:
-    """Check the extra variables of the command line (-e) for mistakes that would otherwise have no visible effect.
+    """Check the extra variables of the command line (-e) for mistakes that Ansible does not report.
 
     The mistakes are names of the role's results, misspelt prefixes, and words that Ansible ignores because of missing
-    quotes. Messages never contain values, because these may be secret.
+    quotes. Messages never contain the values of variables, because a value may be secret.
 
     :raises InputError: with all problems.
     """
@@ -111,7 +111,8 @@ def matches(pattern: str, names: Collection[str]) -> bool:
 def find_unknown(patterns: Iterable[str], names: Collection[str]) -> list[str]:
     """Return a warning for each term of the patterns that matches no host and no group of the inventory.
 
-    An unknown name is not an error, because a job slice of AWX has only some of the hosts, and an empty group may not exist.
+    An unknown name is not an error, because a job slice of AWX has only a part of the hosts, and because a dynamic inventory
+    may not create empty groups.
 
     :arg patterns: host patterns of Ansible.
     :arg names: the names of all hosts and groups.
@@ -139,6 +140,7 @@ def _is_one_of(term: str, names: Collection[str]) -> bool:
     return any(fnmatch.fnmatchcase(name, term) for name in names)
 
 
+# The variable with lists of workloads by host pattern. An entry whose pattern matches a host is a layer of the host's workloads.
 LAYERS = "fleet_workloads"
 WORKLOADS = ("workloads", "workloads_from", LAYERS)
 FILES = ("report_file", "junit_file")
@@ -186,7 +188,7 @@ VERIFY_WITHOUT_FLEET = (
 
 
 class MissingInput(InputError):
-    """The error for missing variables that every run needs. Its message explains how to set these variables."""
+    """The error for missing variables that every run requires. Its message explains how to set these variables."""
 
 
 def read_entry_point(
@@ -263,9 +265,7 @@ def parse_role_input(
 
 
 def _untemplated(task: ActionTask, raw: Mapping[str, Any]) -> Iterator[str]:
-    """Generate an error for each variable whose template fails, and for ``workloads`` an error for each entry whose
-    template fails.
-    """
+    """Generate an error message for each variable with a failing template. For ``workloads``, name each failing entry."""
     for name, value in raw.items():
         rows = value if name == "workloads" and isinstance(value, list) else []
         errors = [_template_error(task, row) for row in rows]
@@ -292,9 +292,7 @@ def _template_error(task: ActionTask, value: Any) -> str:
 
 
 def _workload_label(row: object) -> str:
-    """Return " (namespace/service-account)" to identify a workload in a message, or "" if the namespace or the service
-    account is a template.
-    """
+    """Return " (namespace/service-account)" for a message, or "" if the namespace or the service account is a template."""
     names = [row.get("namespace"), row.get("service_account")] if isinstance(row, Mapping) else []
     plain = [name for name in names if isinstance(name, str) and "{{" not in name]
     return f" ({'/'.join(plain)})" if len(plain) == 2 else ""

@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Write the report of a run: set it as a fact of the host, write it to files, and add it to the artifacts of the job."""
+"""Publish the report of a run as a fact of the host, in files, and in the artifacts of an AWX job."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def set_fact(task: ActionTask, result: dict[str, Any], name: str, value: Any) ->
 def read_fact(variables: Mapping[str, Any], name: str) -> Any:
     """Return a fact of the host, or None.
 
-    With INJECT_FACTS_AS_VARS=false, ansible-core before 2.21 has the fact in ``ansible_facts`` only.
+    ansible-core before 2.21 stores the fact only in ``ansible_facts`` if the setting INJECT_FACTS_AS_VARS is false.
     """
     return variables[name] if name in variables else (variables.get("ansible_facts") or {}).get(name)
 
@@ -116,7 +116,7 @@ FACT = "pod_identity_report"
 
 
 def forget_report(task: ActionTask, result: dict[str, Any]) -> None:
-    """Clear the report fact of an earlier run of the role, so that a user cannot take it for the report of this run."""
+    """Clear the report fact of an earlier run of the role, so that a user cannot mistake it for the report of this run."""
     set_fact(task, result, FACT, {})
 
 
@@ -147,7 +147,7 @@ def leave_report(
         path,
     )
     report = make_report(aws, outcome, settings)
-    # Write the files in check mode as well, because report files do not change the cluster.
+    # Write the files in check mode as well, because report files do not change AWS or the cluster.
     unwritten = write_report(report, path, junit_path, fail_on, host=host)
     if unwritten:
         raise AnsibleError(f"{unwritten} Completed changes are kept.")
@@ -167,7 +167,7 @@ def leave_stopped_report(
 ) -> None:
     """Write the report files of a run that ended before its report, and add its artifacts to the result of the task.
 
-    Without this function, the files of an earlier run would remain and look like the report of this run.
+    Otherwise the files of an earlier run would remain, and a user could mistake them for the report of this run.
 
     :arg message: the reason why the run ended.
     :arg aws: the result of the AWS part of the run, or an empty mapping.
@@ -198,7 +198,7 @@ def leave_stopped_report(
 
 
 def _place(task: ActionTask, variables: Mapping[str, Any], aws: Mapping[str, Any]) -> Place:
-    """Return cluster, account, region and caller of a run. A value that is unknown, because the run ended early, is ""."""
+    """Return cluster, account, region and caller of a run. A value is "" if the run ended before the value was known."""
     role = parse_role_arn(_variable(task, variables, "assume_role_arn"))
     cluster_arn = str(aws.get("cluster_arn") or "")
     return {

@@ -129,6 +129,7 @@ OWN_ERROR = (
     "an internal error of the collection: {error}. Report it to the maintainers of workload_identity.aws, with the "
     "output of -vvv. Then run again: completed changes are kept."
 )
+# The modules that do the work of the AWS part. Their module_defaults apply to the role.
 CHANGE, VERIFY = "workload_identity.aws.eks_pod_identity", "workload_identity.aws.eks_pod_identity_info"
 CHANGE_OPTIONS = (
     "account_id",

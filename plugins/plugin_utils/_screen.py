@@ -26,6 +26,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
+# The stdout callbacks of AWX and Automation Platform, which write events.
 _PAGED = ("awx_display", "tower_display")
 
 

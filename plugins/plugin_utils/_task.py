@@ -58,7 +58,7 @@ class ActionTask:
         return self.templar.template(value)
 
     def find_file(self, path: str) -> str:
-        """Return the absolute path of a file, which is searched in the folder ``files`` of the role and the play.
+        """Search a file in the folders ``files`` of the role and the play, and return its absolute path.
 
         :raises AnsibleError: when the file does not exist.
         """
@@ -99,7 +99,7 @@ class ActionTask:
     def in_environment(self) -> contextlib.AbstractContextManager[None]:
         """Set the environment of the task in this process, because clients read credentials from environment variables.
 
-        Only the main thread may use this block, once, around all work of the task.
+        Use this context manager only in the main thread, and only once, around all work of the task.
         """
         return set_environment(self.environment)
 

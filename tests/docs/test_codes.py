@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tables of codes in the pages are those that tools/make_docs.py writes."""
+"""The tables of codes in the pages match the output of tools/make_docs.py."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ import yaml
 from support import ROOT, Sandbox, blocks, commands, copy_checkout, environment, link_dependencies, run
 
 README = ROOT / "README.md"
-# They have tests below.
+# Commands with separate tests in this file.
 MAKE = ("make demo", "make test")
 BUILD = "ansible-galaxy collection build"
 INSTALL = "ansible-galaxy collection install"
-# They need servers, which tests do not use.
+# Commands that download from servers, which tests do not use.
 FROM_SERVERS = ("pip install ", "ansible-galaxy collection install workload_identity.aws")
 SITE = "ansible-playbook workload_identity.aws.site -e @workloads.yml"
 

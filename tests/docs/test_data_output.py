@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""With a JSON callback every line of the output is JSON, and the result is part of it."""
+"""With a JSON callback, the output is only JSON, and it includes the result of the role."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def task_results(output: str, callback: str) -> list[tuple[str, Json]]:
     return [(task["task"]["name"], result) for task in tasks for result in task["hosts"].values()]
 
 
-# Each callback with one of the cores.
+# Test each callback with one version of ansible-core.
 @pytest.mark.parametrize(
     ("core", "callback"),
     [
@@ -39,7 +39,7 @@ def task_results(output: str, callback: str) -> list[tuple[str, Json]]:
     ],
 )
 def test_json_callback_prints_only_json(sandbox: Sandbox, tmp_path: Path, core: Core, callback: str) -> None:
-    """Report the changes in the result of one task, and the reason of a failure in the assertion."""
+    """Find the changes in the result of one task, and the reason for a failure in the result of the assertion."""
     namespace = tmp_path / "ansible_collections" / "workload_identity"
     namespace.mkdir(parents=True)
     (namespace / "aws").symlink_to(ROOT, target_is_directory=True)

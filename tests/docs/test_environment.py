@@ -38,7 +38,7 @@ def test_image_python_supports_ansible_core(context: Path) -> None:
     assert bounds is not None, core
     least, below = bounds.groups()
     assert runtime["requires_ansible"] == f">={least}.0"
-    # With it, AWX 24.6.1 changes the types of artifacts.
+    # With ansible-core 2.19 and newer, AWX 24.6.1 changes the types of values in artifacts.
     assert below == "2.19"
     galaxy = yaml.safe_load((context / "_build" / "requirements.yml").read_text(encoding="utf-8"))
     version = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
@@ -73,14 +73,14 @@ def test_image_has_declared_python_packages_and_no_system_packages(context: Path
 
 
 def test_excluded_packages_are_declared(tmp_path: Path) -> None:
-    """Prove that the example needs its exclusions."""
+    """Check that each package that the example excludes is a dependency of one of the collections."""
     done = run(
         [BIN / "ansible-builder", "introspect", COLLECTIONS],
         tmp_path,
         environment(COLLECTIONS, home=tmp_path),
     )
     found = yaml.safe_load(done.stdout)
-    # Older versions of kubernetes.core have one list of packages for images and for its tests.
+    # Older versions of kubernetes.core list the packages for images and the packages for their tests in one file.
     older = COLLECTIONS / "ansible_collections" / "kubernetes" / "core" / "bindep.txt"
     everything = [*found["python"], *found["system"], *older.read_text(encoding="utf-8").splitlines()]
     excluded = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["dependencies"]["exclude"]

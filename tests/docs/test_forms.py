@@ -248,7 +248,7 @@ def test_variables_match_in_both_entry_points() -> None:
 
 
 def test_role_validates_its_variables_before_ansible() -> None:
-    """Ansible validates variables if an entry point has the name of a tasks file, with or without suffix."""
+    """Give no entry point the name of a tasks file, because Ansible would then validate the variables before the role."""
     spec = yaml.safe_load(make_forms.ROLE.read_text(encoding="utf-8"))["argument_specs"]
     files = list((ROOT / "roles" / "pod_identity" / "tasks").iterdir())
     assert files

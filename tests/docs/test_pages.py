@@ -51,7 +51,7 @@ def links(page: Path) -> list[str]:
 
 
 def rows(page: Path, section: str) -> list[list[str]]:
-    """Return the cells of the tables below a heading, without head and rule."""
+    """Return the cells of the tables below a heading, without the header and the separator line."""
     text = page.read_text(encoding="utf-8")
     start = re.search(rf"^#+ {re.escape(section)}$", text, re.MULTILINE)
     assert start is not None, f"{page.name} has no section '{section}'"
@@ -180,10 +180,10 @@ class TestTrustScopes:
     def test_limits_match_page(self) -> None:
         text = (DOCS / "trust-scopes.md").read_text(encoding="utf-8")
         numbers = re.search(
-            r"- (\d+) service accounts of one namespace \(`workload`\),\n"
-            r"- (\d+) namespaces with a service account each \(`workload`\), "
-            r"(\d+) namespaces \(`namespace`\),\n"
-            r"- (\d+) clusters \(`cluster`\)\.",
+            r"- with `workload`, (\d+) service accounts of one namespace, "
+            r"or (\d+) namespaces with one service account each\n"
+            r"- with `namespace`, (\d+) namespaces\n"
+            r"- with `cluster`, (\d+) clusters",
             text,
         )
         assert numbers is not None

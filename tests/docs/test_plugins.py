@@ -62,7 +62,8 @@ def examples(kind: str, name: str) -> list[dict[str, Any]]:
     return found
 
 
-# They are run by playbook: tests/package/test_artifacts.py and tests/docs/test_migration.py.
+# Filters whose examples need the results of earlier jobs. Other tests run them in playbooks: tests/package/test_artifacts.py and
+# tests/docs/test_migration.py.
 NEEDS_RESULTS = ("pod_identity_gather", "pod_identity_fleet", "pod_identity_migrate")
 
 
@@ -74,7 +75,7 @@ def runnable() -> list[tuple[str, str]]:
     ]
 
 
-# Preconditions of the examples of a plugin: roles by name, and modules whose first example is run.
+# The roles that must exist before the examples of a plugin run.
 ROLE_FIXTURES = {
     "eks_pod_identity": ["reports"],
     "eks_addon_pod_identity": ["ebs-csi"],
@@ -83,6 +84,7 @@ ROLE_FIXTURES = {
     "iam_permissions_check": ["my-role"],
     "pod_identity_report": ["my-role"],
 }
+# The module whose first example must run before the examples of a plugin.
 EXAMPLE_FIXTURES = {
     "eks_pod_identity_info": "eks_pod_identity",
     "eks_pod_identity_association_info": "eks_pod_identity",
@@ -101,7 +103,7 @@ FILE_FIXTURES = {
 
 
 def test_ansible_doc_renders_the_roles(tmp_path: Path) -> None:
-    """Of the other kinds, ansible-test sanity renders each on each core."""
+    """Render only roles, because ansible-test sanity renders the plugins and modules on each ansible-core."""
     names = [f"{NAME}.{name}" for kind, name in kinds() if kind == "role"]
     done = run([BIN / "ansible-doc", "-t", "role", *names], tmp_path, environment(COLLECTIONS, home=tmp_path))
     assert done.returncode == 0, done.stdout

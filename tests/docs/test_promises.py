@@ -17,7 +17,7 @@ _TEST = re.compile(r"`(test_\w+\.py)::(test_\w+)`")
 
 @cache
 def names_in(name: str) -> frozenset[str]:
-    """Return the tests of all files of a name, in classes too."""
+    """Return the names of all functions, including methods, in the test files with a name."""
     files = [path for folder in ("tests", "sandbox/tests") for path in (ROOT / folder).rglob(name)]
     return frozenset(
         node.name

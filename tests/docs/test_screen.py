@@ -43,7 +43,7 @@ def cores() -> list[Core]:
 
 
 def end_cores() -> list[Core]:
-    """Return the oldest and the newest ansible-core, or with CORES=all each."""
+    """Return the newest and the oldest ansible-core, or with CORES=all in the environment every installed one."""
     newest, *older = cores()
     return [newest, *(older if os.environ.get("CORES") == "all" else older[:1])]
 
@@ -65,7 +65,7 @@ def test_output_of_playbooks(sandbox: Sandbox, tmp_path: Path, core: Core) -> No
         command = (core.bin / "ansible-playbook", f"playbooks/{playbook}.yml", "-e", f"@{EXAMPLE}")
         done = sandbox.run(*command, env=env)
         assert done.returncode == 0, done.stdout
-        # amazon.aws 10 imports the old place of a function on its own account.
+        # The deprecated import of ansible.module_utils._text is in amazon.aws 10, not in this collection.
         warnings = re.findall(r"^\[DEPRECATION WARNING\]: (.*)", done.stdout, re.MULTILINE)
         assert [text for text in warnings if "ansible.module_utils._text" not in text] == [], done.stdout
         assert len(re.findall(r"^TASK \[", done.stdout, re.MULTILINE)) == TASKS
@@ -73,7 +73,7 @@ def test_output_of_playbooks(sandbox: Sandbox, tmp_path: Path, core: Core) -> No
         assert re.search(r"^(Done|Teardown done): 5 changes\.|^WORKLOAD +TRUST", done.stdout, re.MULTILINE), (
             done.stdout
         )
-        # The task runs all modules in its process.
+        # There are no module files, because the action plugin runs all modules in its process.
         assert list(remote_tmp.glob("*/AnsiballZ_*.py")) == []
 
 

@@ -250,5 +250,9 @@ def test_report_after_an_abrupt_end(
     report = json.loads(path.read_text())
     assert report["failure"] == found.failure
     assert report["changes"] == []
-    cause = "interrupted (restoring the IRSA statements), after 0 changes" if error.args == () else "a fault"
+    cause = (
+        "an internal error of the collection: RuntimeError: a fault"
+        if error.args
+        else "interrupted (restoring the IRSA"
+    )
     assert cause in found.failure

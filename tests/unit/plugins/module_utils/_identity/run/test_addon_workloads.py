@@ -849,7 +849,9 @@ def test_teardown_keeps_the_association_of_another_owner(adopt: bool) -> None:
 
 def runs_for(*raw: Raw, state: State = "present", cluster: str = CLUSTER) -> list[AddonRun]:
     config = desired(*raw, state=state, cluster=cluster)
-    return addon_runs(FakeAws(), group_clusters(HERE), config.workloads, state, wait_policy(), check_mode=True)
+    return addon_runs(
+        FakeAws(), group_clusters(HERE), config.workloads, state, wait_policy(), check_mode=True
+    )
 
 
 @pytest.mark.parametrize(
