@@ -19,14 +19,16 @@ unexport ANSIBLE_CONFIG
 # What is compiled once is not compiled by each of a thousand processes
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test setup setup-run setup-matrix setup-release lint unit findings fleet emulators docs docs-tables awx sandbox-tests faults migration sanity integration molecule package mutation release-check bench clean
+.PHONY: help demo test setup setup-run setup-matrix setup-release lint unit findings fleet emulators docs docs-tables presets-check awx sandbox-tests faults migration sanity integration molecule package mutation release-check bench browser clean
 
 help:
 	@echo "make demo          the guide's example on the sandbox: plan, converge, proof, teardown"
 	@echo "make test          every check: $(TESTS)"
 	@echo "make TARGET        one of these checks"
-	@echo "make docs-tables   write the tables of codes and the form of workloads into docs/ and the role"
+	@echo "make docs-tables   write the tables of codes the presets and the form of workloads into docs/ and the role"
+	@echo "make presets-check compare the presets with the newest AWS managed policies (needs PyPI)"
 	@echo "make release-check what a release needs: sanity, package, changelog, import into Galaxy, documentation site"
+	@echo "make browser       the page of the access report in headless Chromium; not a part of make test"
 	@echo "make bench         one table: the guide's CLI sequence, amazon.aws, boto3, this collection, a fleet, verdicts"
 	@echo "make clean         remove environments and build output"
 
@@ -48,7 +50,7 @@ demo: setup-run
 # Worker processes of one check; with 0 it is one process
 WORKERS ?= 2
 # Quick ones first; then those that take longest, so that none is left alone at the end
-TESTS := lint unit findings emulators package integration docs migration sanity faults awx fleet sandbox-tests mutation molecule
+TESTS := lint unit findings emulators migration package integration docs faults sanity awx fleet sandbox-tests mutation molecule
 
 test: setup
 	@$(VENV)/python tools/run_tests.py $(TESTS)
@@ -85,6 +87,9 @@ docs-tables: setup
 	@PYTHONPATH=.collections $(VENV)/python tools/make_docs.py
 	@PYTHONPATH=.collections $(VENV)/python tools/make_forms.py
 
+presets-check: setup
+	@PYTHONPATH=.collections $(VENV)/python tools/check_presets.py
+
 sandbox-tests: setup
 	@$(VENV)/python -m pytest -q -n $(WORKERS) sandbox/tests
 
@@ -116,6 +121,14 @@ release-check: sanity package setup-release
 # BENCH="--only peers --counts 1" for a part of it; benchmarks/run.py --help has all options
 bench: setup
 	@PYTHONPATH=.collections:sandbox/src $(SANDBOX) run --fresh -- $(VENV)/python benchmarks/run.py $(BENCH)
+
+# Debian: apt-get install chromium chromium-driver. SCREENSHOTS=folder keeps pictures of the page
+SELENIUM := selenium==4.51.0
+browser: setup
+	@command -v chromedriver >/dev/null || { echo "chromedriver is missing. Debian: apt-get install chromium chromium-driver." >&2; exit 1; }
+	@test -f .venv-browser/$(SELENIUM) || { $(VENV)/python -m venv .venv-browser \
+	  && .venv-browser/bin/python -m pip install -q $(SELENIUM) ansible-core pytest && touch .venv-browser/$(SELENIUM); }
+	@PYTHONPATH=.collections .venv-browser/bin/python -m pytest -q tests/browser
 
 clean:
 	rm -rf .venv .venv-* .collections .cache build dist

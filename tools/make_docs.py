@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Update the tables of codes in the pages of docs/, from docs/codes.yml and the code of the collection.
+"""Update the tables of codes in the pages of docs/, from docs/codes.yml and the code of the collection, and the presets.
 
-A table is between the comments ``<!-- codes: NAME -->`` and ``<!-- end of codes -->``.
+A table is between the comments ``<!-- codes: NAME -->`` and ``<!-- end of codes -->``. preset_docs.py writes the presets.
 
 Usage: PYTHONPATH=.collections python tools/make_docs.py
 """
@@ -20,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import with_option_names
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
+from preset_docs import fill_presets
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SOURCE = DOCS / "codes.yml"
@@ -152,7 +153,7 @@ def marked_tables(text: str) -> list[str]:
 def main() -> int:
     for path in sorted(DOCS.glob("*.md")):
         text = path.read_text(encoding="utf-8")
-        updated = filled(path.name, text)
+        updated = fill_presets(filled(path.name, text))
         if updated != text:
             path.write_text(updated, encoding="utf-8")
             print(f"wrote {path.relative_to(DOCS.parent)}")

@@ -21,6 +21,9 @@ from typing import Any
 import yaml
 from ansible_collections.workload_identity.aws.plugins.doc_fragments.workloads import ModuleDocFragment
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import workload_spec
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.presets import (
+    preset_names,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     EXISTING_ROLE_KEYS,
     NAMESPACE,
@@ -47,9 +50,10 @@ TEMPLATE = r"\{\{|\{%"
 _BOOLEAN = (
     r"^(?:[Tt]([Rr][Uu][Ee])?|[Yy]([Ee][Ss])?|[Oo][Nn]|1|[Ff]([Aa][Ll][Ss][Ee])?|[Nn]([Oo])?|[Oo][Ff][Ff]|0)$"
 )
+_PATTERN = r"[-a-z0-9.]*\*[-a-z0-9.*]*"
 _TEXT_RULES: Mapping[str, re.Pattern[str]] = {
-    "namespace": NAMESPACE,
-    "service_account": SERVICE_ACCOUNT,
+    "namespace": re.compile(f"{NAMESPACE.pattern}|{_PATTERN}"),
+    "service_account": re.compile(f"{SERVICE_ACCOUNT.pattern}|{_PATTERN}"),
     "role.name": ROLE_NAME,
     "role.path": PATH_PATTERN,
     "role.arn": ROLE_ARN,
@@ -156,15 +160,11 @@ def _mapping(spec: Mapping[str, Any], texts: Mapping[str, Any], place: str) -> d
                 "allOf": [
                     _has("name"),
                     {"oneOf": [_has("document"), _has("document_file")]},
-                    {"properties": {"arn": {"type": "null"}}},
+                    _without("arn", "preset", "with"),
                 ]
             },
-            {
-                "allOf": [
-                    _has("arn"),
-                    {"properties": {name: {"type": "null"} for name in spec if name != "arn"}},
-                ]
-            },
+            {"allOf": [_has("preset"), _without("arn", "document", "document_file")]},
+            {"allOf": [_has("arn"), _without(*(name for name in spec if name != "arn"))]},
         ]
     return mapping
 
@@ -190,6 +190,8 @@ def _option(name: str, option: Mapping[str, Any], text: Mapping[str, Any], place
             {"type": "string", "pattern": "^[0-9]+$"},
             _template(),
         ]
+    elif path == "policies.preset":
+        forms = [{"enum": preset_names()}, _template()]
     elif "choices" in option:
         forms = [{"enum": option["choices"]}, _template()]
     else:
@@ -212,6 +214,11 @@ def _template() -> dict[str, Any]:
 def _has(name: str) -> dict[str, Any]:
     """Return the schema of a mapping that sets a key. The value null counts as not set."""
     return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+
+
+def _without(*names: str) -> dict[str, Any]:
+    """Return the schema of a mapping that does not set these keys."""
+    return {"properties": {name: {"type": "null"} for name in names}}
 
 
 def _filled() -> dict[str, Any]:

@@ -39,8 +39,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    # Checks often wait for servers, so run one more check than there are processors.
-    parser.add_argument("--at-once", type=int, default=(os.cpu_count() or 1) + 1)
+    # Checks often wait for servers, so run two more checks than there are processors.
+    parser.add_argument("--at-once", type=int, default=(os.cpu_count() or 1) + 2)
     parser.add_argument("checks", nargs="+")
     options = parser.parse_args()
     started = time.monotonic()

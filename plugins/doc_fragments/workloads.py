@@ -18,13 +18,27 @@ options:
     elements: dict
     suboptions:
       namespace:
-        description: The Kubernetes namespace; at most 63 lower-case letters, digits and V(-).
+        description:
+          - The Kubernetes namespace; at most 63 lower-case letters, digits and V(-). In the role
+            P(workload_identity.aws.pod_identity#role) it may be a pattern with V(*), such as V(team-*).
         type: str
         required: true
       service_account:
-        description: The Kubernetes service account; at most 253 lower-case letters, digits, V(-) and V(.).
+        description:
+          - The Kubernetes service account; at most 253 lower-case letters, digits, V(-) and V(.). In the role
+            P(workload_identity.aws.pod_identity#role) it may be a pattern with V(*).
         type: str
         required: true
+      namespace_selector:
+        description:
+          - A label selector of namespaces, such as V(tenant=yes), which limits the pattern in C(namespace). For the role
+            P(workload_identity.aws.pod_identity#role).
+        type: str
+      service_account_selector:
+        description:
+          - A label selector of service accounts, such as V(tier in (web\, api\)), which limits the pattern in
+            C(service_account). For the role P(workload_identity.aws.pod_identity#role).
+        type: str
       role:
         description:
           - The IAM role. Set C(name) for a role that the collection manages, or C(arn) for an existing role. Required except
@@ -99,6 +113,18 @@ options:
               - A file with the policy as JSON or YAML, instead of C(document). This option is allowed only in a file of
                 C(workloads_from). The path is relative to that file.
             type: str
+          preset:
+            description:
+              - A permissions policy that the collection contains, such as V(external-dns), instead of C(document). The
+                lookup P(workload_identity.aws.pod_identity_presets#lookup) lists all presets with their parameters.
+              - Some presets have several policies. C(name) defaults to the name of the role and the name of the preset.
+            type: str
+          with:
+            description:
+              - The parameters of the preset, as a mapping.
+              - Every preset also has the parameters C(partition), C(dns_suffix), C(account_id), C(region) and
+                C(cluster_name). Their defaults are the values of the run.
+            type: dict
           path:
             description: The IAM path of the policy. Starts and ends with V(/). Defaults to V(/).
             type: str

@@ -11,7 +11,16 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.answers import (
+    NotAReport,
+    answer_from_report,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.preset_expansion import (
+    PresetExpander,
+    RunValues,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    Defaults,
     parse_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
@@ -32,7 +41,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 
 
 def pod_identity_who_can(
-    workloads: Sequence[Mapping[str, Any]],
+    workloads: Sequence[Mapping[str, Any]] | Mapping[str, Any],
     action: str,
     resource: str = "*",
     context: Mapping[str, Any] | None = None,
@@ -42,14 +51,28 @@ def pod_identity_who_can(
     try:
         parse_subject({"cluster_arn": cluster_arn})
         (required,) = parse_required([{"action": action, "resource": resource}], context or {})
+        if isinstance(workloads, Mapping):
+            return [holding.as_dict() for holding in answer_from_report(workloads, required)]
         cluster = cluster_arn.rpartition("/")[2] if cluster_arn else "cluster"
-        parsed = parse_workloads(workloads, cluster)
+        presets = PresetExpander(RunValues(cluster, *_account_and_region(cluster_arn)))
+        parsed = parse_workloads(workloads, cluster, defaults=Defaults(presets=presets))
         holders = build_holders(parsed, documents or {}, cluster_arn)
     except InputError as error:
         raise AnsibleFilterError("\n".join(map(visible, error.problems))) from None
+    except NotAReport as error:
+        raise AnsibleFilterError(
+            f"The input is not a list of workloads, and not an access report: {error}."
+        ) from None
     except (FactError, PolicyError) as error:
         raise AnsibleFilterError(visible(str(error))) from None
     return [holding.as_dict() for holding in who_can(holders, required)]
+
+
+def _account_and_region(cluster_arn: str | None) -> tuple[str, str]:
+    if not cluster_arn:
+        return "", ""
+    region, account_id = cluster_arn.split(":")[3:5]
+    return account_id, region
 
 
 class FilterModule:

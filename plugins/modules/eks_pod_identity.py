@@ -504,8 +504,9 @@ def main() -> None:
 
     def change() -> ModuleResult:
         if module.params["clusters"] is None:
-            return change_cluster(job, read_input(module.params, refuse_files))
-        return change_clusters(job, read_cluster_inputs(module.params, refuse_files))
+            return change_cluster(job, read_input(module.params, refuse_files, presets_expanded=True))
+        clusters = read_cluster_inputs(module.params, refuse_files, presets_expanded=True)
+        return change_clusters(job, clusters)
 
     end_module(module, job.guarded(change))
 

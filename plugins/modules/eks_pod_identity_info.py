@@ -369,9 +369,10 @@ def main() -> None:
     def verify() -> ModuleResult:
         params = module.params
         if params["clusters"] is not None:
-            return verify_clusters(job, read_cluster_inputs(params, refuse_files))
+            return verify_clusters(job, read_cluster_inputs(params, refuse_files, presets_expanded=True))
         has_workloads = any(params[way] is not None for way in ("workloads", "workloads_from"))
-        return verify_cluster(job, read_input(params, refuse_files) if has_workloads else None)
+        parsed = read_input(params, refuse_files, presets_expanded=True) if has_workloads else None
+        return verify_cluster(job, parsed)
 
     end_module(module, job.guarded(verify))
 

@@ -104,7 +104,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
 
 def _prepare(task: ActionTask, variables: dict[str, Any], write: Callable[[str], None]) -> Migration:
-    """Read the variables. Raises InputError with all problems."""
+    """Read and check the variables. Raises InputError, or RoleError without the name of a cluster."""
     find_variables(variables)
     raw = {name: variables[f"{ROLE}{name}"] for name in MIGRATION if f"{ROLE}{name}" in variables}
     try:

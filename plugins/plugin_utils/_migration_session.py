@@ -132,7 +132,7 @@ _UNKNOWN = {
 class MigrationSession:
     """The session of a migration.
 
-    ``changes`` are lines for the report, ``failed`` the service accounts that failed in any part of the run, and ``stopped`` is
+    ``changes`` are lines for the report. ``failed`` are the service accounts that failed in any part of the run. ``stopped`` is
     the reason why the run ended early, or "". ``estate``, ``state``, ``plan`` and ``migrants`` (the selected service accounts)
     are the last inventory. ``made`` has the trust policies and tags that were changed since the last ``edit``.
     """

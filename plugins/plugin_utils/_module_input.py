@@ -20,9 +20,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     cluster_rows,
     read_cluster_inputs,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.preset_expansion import (
+    PresetExpander,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     WAYS,
     ReadFiles,
+    expander_for,
     read_input,
     read_way,
 )
@@ -34,16 +38,23 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._files impor
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
+# The option for the region of amazon.aws, and its aliases.
+REGIONS = ("region", "aws_region", "ec2_region")
 ALIASES = {"cluster": "cluster_name", "resource_tags": "tags"}
 
 
 def plain_arguments(
-    arguments: Mapping[str, Any], variables: Mapping[str, Any] | None, workloads_required: bool
+    arguments: Mapping[str, Any],
+    variables: Mapping[str, Any] | None,
+    workloads_required: bool,
+    region: str = "",
 ) -> dict[str, Any]:
-    """Validate the arguments of a module, and replace workloads in files or as text with lists of workloads.
+    """Validate the arguments of a module. Replace workloads in files or as text with lists of workloads, and presets with
+    documents.
 
     :arg workloads_required: whether the module needs workloads.
-    :raises InputError: with all problems of the workloads, each with its file and line.
+    :arg region: the region of the task, for presets; "" if it is unknown.
+    :raises InputError: with the problems of the workloads, each with its place, such as file and line.
     """
 
     @cache
@@ -51,19 +62,27 @@ def plain_arguments(
         return read_files(paths, variables)
 
     options = {ALIASES.get(name, name): value for name, value in arguments.items()}
+    options |= {"region": region} if region else {}
     if options.get("clusters") is not None:
         read_cluster_inputs(options, read)
         return {
             **arguments,
-            "clusters": [with_list(row, read) for row in cluster_rows(options["clusters"])],
+            "clusters": [
+                with_list(row, read, expander_for({"region": region, **_with_values(row)}))
+                for row in cluster_rows(options["clusters"])
+            ],
         }
     if workloads_required or any(options.get(way) is not None for way in WAYS):
         read_input(options, read)
-    return with_list(arguments, read)
+    return with_list(arguments, read, expander_for(options))
 
 
-def with_list(arguments: Mapping[Any, Any], read: ReadFiles) -> dict[str, Any]:
-    """Return the arguments with the workloads as a list in ``workloads``.
+def _with_values(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def with_list(arguments: Mapping[Any, Any], read: ReadFiles, presets: PresetExpander) -> dict[str, Any]:
+    """Return the arguments with the workloads as a list in ``workloads``, with documents in place of presets.
 
     The workloads are from ``workloads`` (a list or text) or ``workloads_from`` (files). If both are unset, the result has no
     workloads.
@@ -73,7 +92,8 @@ def with_list(arguments: Mapping[Any, Any], read: ReadFiles) -> dict[str, Any]:
     plain = {str(name): value for name, value in arguments.items() if name not in WAYS}
     ways = [way for way in WAYS if arguments.get(way) not in (None, "")]
     if ways:
-        plain["workloads"] = _plain(read_way(ways[0], arguments[ways[0]], ways[0], read).workloads)
+        workloads = read_way(ways[0], arguments[ways[0]], ways[0], read).workloads
+        plain["workloads"] = _plain([presets.expand_workload(workload) for workload in workloads])
     return plain
 
 
@@ -92,10 +112,12 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
     workloads_required = True
 
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        task = ActionTask(self).keywords
+        access = ActionTask(self)
+        task = access.keywords
         arguments = dict(task.args)
         try:
-            task.args = plain_arguments(arguments, task_vars, self.workloads_required)
+            region = access.region(next(filter(None, map(arguments.get, REGIONS)), None))
+            task.args = plain_arguments(arguments, task_vars, self.workloads_required, region)
         except InputError as error:
             return {"changed": False, "failed": True, "msg": input_message(error)}
         try:

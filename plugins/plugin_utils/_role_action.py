@@ -15,6 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.patterns import (
+    Expansion,
+    describe_matches,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     EntryPoint,
 )
@@ -46,8 +50,10 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
     begin_aws,
+    expand_patterns,
     failing_into,
     has_proof,
+    mark_origins,
     parse_input,
     prepare,
     raise_if_ended,
@@ -150,13 +156,19 @@ class _Run:
         group = leading_group() if has_proof(values) else contextlib.nullcontext()
         with task.in_environment(), group, screen:
             steps.begin("reading the service accounts")
-            source = parse_input(values, variables, entry_point)
+            source = parse_input(values, variables, entry_point, expands=True)
             aws_part = begin_aws(task, source, entry_point, task.check_mode, steps)
+            source = expand_patterns(task, source, variables, entry_point, aws_part)
+            patterns = source.patterns
+            expansion = patterns.expansion or Expansion(patterns.source)
+            for line in describe_matches(patterns.patterns, expansion.origins):
+                steps.begin(line)
             prepared = prepare(task, source, variables, entry_point)
             result["warnings"] = list(prepared.warnings)
             steps.begin(_aws_step(entry_point, task.check_mode))
             self._aws = run_aws(aws_part, prepared, entry_point)
             raise_if_ended(self._aws)
+            mark_origins(self._aws, expansion.origins)
             aws = parse_aws_result(self._aws, prepared.cluster_name)
             kubernetes_run = run_kubernetes(task, prepared, aws, variables, steps.begin, write)
         result["changed"] = bool(self._aws.get("changed")) or kubernetes_run.changed

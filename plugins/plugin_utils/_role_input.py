@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Read the variables of the role in a task: evaluate templates, convert types, and report all problems in one message."""
+"""Read the variables of the role in a task: evaluate templates, convert types, and report problems."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     read_boolean,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import FileSource
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.patterns import (
+    PatternInput,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     EntryPoint,
     check_extra_variables,
@@ -70,7 +73,7 @@ def validate_extra_variables(loader: Any) -> None:
     The mistakes are names of the role's results, misspelt prefixes, and words that Ansible ignores because of missing
     quotes. Messages never contain the values of variables, because a value may be secret.
 
-    :raises InputError: with all problems.
+    :raises InputError: with all ignored words; if there are none, with all other problems.
     """
     texts = [str(text) for text in context.CLIARGS.get("extra_vars", ())]
     problems = [
@@ -218,7 +221,7 @@ def read_role_variables(
     :arg variables: all variables of the task.
     :arg fleet: whether the play runs over many clusters.
     :returns: the values by name without the prefix "pod_identity_", converted to their types.
-    :raises InputError: with all problems.
+    :raises InputError: with the problems of the first check that fails: names, templates, missing variables, or values.
     """
     # A variable may be "{{ omit }}". In a mapping, ansible-core 2.19 and newer drops such a value; older versions replace it
     # with a placeholder.
@@ -249,19 +252,27 @@ def read_role_variables(
 
 
 def parse_role_input(
-    values: Mapping[str, Any], variables: Mapping[str, Any], entry_point: EntryPoint
+    values: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    entry_point: EntryPoint,
+    patterns: PatternInput | None = None,
 ) -> tuple[ParsedInput, list[str]]:
     """Parse the workloads and options of a run, and check that the report files can be written.
 
     :arg values: the result of ``read_role_variables``.
+    :arg patterns: allows patterns in the list of workloads.
     :returns: the parsed input, and a warning for each host pattern with an unknown host or group.
-    :raises InputError: with all problems.
+    :raises InputError: with the problems of the first check that fails: report files, layers, or options and workloads.
     """
     _check_files(values)
     read = partial(read_files, variables=variables)
     layers, unknown = _read_layers(values, variables, read)
-    options = {name: value for name, value in values.items() if name in INPUT_OPTIONS}
-    return read_input({**options, "verify_only": entry_point == "verify"}, read, ROLE, layers), unknown
+    options = {name: value for name, value in values.items() if name in (*INPUT_OPTIONS, "account_id")}
+    # The caller has set the environment of the task.
+    region = (values.get("region"), os.environ.get("AWS_REGION"), os.environ.get("AWS_DEFAULT_REGION"))
+    options["region"] = next(filter(None, region), None)
+    options["verify_only"] = entry_point == "verify"
+    return read_input(options, read, ROLE, layers, patterns=patterns), unknown
 
 
 def _untemplated(task: ActionTask, raw: Mapping[str, Any]) -> Iterator[str]:

@@ -17,7 +17,7 @@ import secrets
 import signal
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
@@ -32,11 +32,21 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     parse_account_id,
     verify_spec,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.patterns import (
+    Candidate,
+    PatternInput,
+    Selected,
+    expand,
+    read_rules,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     EntryPoint,
     find_ineffective,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    NO_PATTERN,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
     AccountPurgeScope,
     Preflight,
@@ -47,6 +57,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     UNAUTHORIZED,
     ApiError,
     parse_api_error,
+    remedy_for,
     unreachable_message,
     warn_unverified_tls,
 )
@@ -55,10 +66,18 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Deadline,
+    Query,
     start_deadline,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     AwsResult,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
+    Object,
+    ObjectName,
+    as_texts,
+    member,
+    object_name,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
     RestartSettings,
@@ -82,6 +101,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     find_breakage,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Progress
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    describe_place,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     ParsedInput,
 )
@@ -90,6 +112,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
     aws_failure,
     input_message,
+    sentence,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
     AwsJob,
@@ -98,6 +121,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     change_cluster,
     open_cluster,
     verify_cluster,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
+    read_cluster_associations,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._aws_clients import job_of_task
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import (
@@ -130,6 +156,7 @@ OWN_ERROR = (
     "output of -vvv. Then run again: completed changes are kept."
 )
 # The modules that do the work of the AWS part. Their module_defaults apply to the role.
+BAD_REQUEST = 400
 CHANGE, VERIFY = "workload_identity.aws.eks_pod_identity", "workload_identity.aws.eks_pod_identity_info"
 CHANGE_OPTIONS = (
     "account_id",
@@ -223,17 +250,95 @@ class RoleInput:
     parsed: ParsedInput
     deadline: Deadline | None = None
     warnings: Sequence[str] = ()
+    patterns: PatternInput = field(default_factory=PatternInput)
 
 
-def parse_input(values: Mapping[str, Any], variables: dict[str, Any], entry_point: EntryPoint) -> RoleInput:
+def parse_input(
+    values: Mapping[str, Any], variables: dict[str, Any], entry_point: EntryPoint, expands: bool = False
+) -> RoleInput:
     """Parse the input, and start the deadline of the run, without sending a request.
 
     :arg values: the result of ``read_role_variables``.
-    :raises InputError: with all problems of the input.
+    :arg expands: whether ``expand_patterns`` follows, so that patterns are allowed.
+    :raises InputError: as ``parse_role_input``.
     """
-    parsed, unknown = parse_role_input(values, variables, entry_point)
+    patterns = PatternInput(read_rules(values.get("annotated"), f"{ROLE}annotated"))
+    if patterns.rules and not expands:
+        raise InputError([f"{ROLE}annotated is set, but annotations are not read in this run. {NO_PATTERN}"])
+    parsed, unknown = parse_role_input(values, variables, entry_point, patterns if expands else None)
     warnings = [*find_ineffective(values, entry_point), *unknown]
-    return RoleInput(values, parsed, start_deadline(values.get("deadline")), warnings)
+    return RoleInput(values, parsed, start_deadline(values.get("deadline")), warnings, patterns)
+
+
+def expand_patterns(
+    task: ActionTask,
+    source: RoleInput,
+    variables: dict[str, Any],
+    entry_point: EntryPoint,
+    part: AwsPart,
+) -> RoleInput:
+    """Replace the patterns of the input by workloads, one for each matching service account of the cluster.
+
+    A removal also includes associations whose service account no longer exists.
+
+    :raises InputError: with all problems of the expanded list.
+    :raises RoleError: when the service accounts cannot be listed.
+    """
+    patterns = source.patterns
+    if not patterns.is_needed:
+        return source
+    opened = part.opening()
+    cluster = opened.cluster
+    reader = connect(task, find_role_access(task, source), variables, deadline=source.deadline)
+
+    def read(kind: str, selector: str = "") -> list[Object]:
+        listing = reader.list_objects(Query("v1", kind, "", (selector,) if selector else ()))
+        if listing.error is None:
+            return [item for item in listing.items if not member(item, "metadata").get("deletionTimestamp")]
+        if selector and listing.error.status == BAD_REQUEST:
+            raise InputError(
+                [f"the label selector '{selector}' is not valid: {sentence(listing.error.text)}"]
+            )
+        raise RoleError(
+            f"The {kind}s of {describe_place(cluster)} could not be listed, which the patterns and annotations of the "
+            f"workloads need: {sentence(listing.error.text)} {remedy_for(listing.error)} Nothing was changed."
+        )
+
+    candidates = {
+        object_name(item): as_texts(member(item, "metadata").get("annotations"))
+        for item in read("ServiceAccount")
+    }
+    if source.parsed.state == "absent":
+        associations = read_cluster_associations(opened.api, cluster, int(part.job.params["concurrency"]))
+        for key in associations:
+            candidates.setdefault(ObjectName(key.namespace, key.service_account), {})
+    namespace_selectors, account_selectors = patterns.selectors
+    selected = Selected(
+        {text: {object_name(item).name for item in read("Namespace", text)} for text in namespace_selectors},
+        {
+            text: {str(object_name(item)) for item in read("ServiceAccount", text)}
+            for text in account_selectors
+        },
+    )
+    patterns.expansion = expand(
+        patterns.source,
+        patterns.patterns,
+        patterns.rules,
+        [Candidate(*name, annotations) for name, annotations in sorted(candidates.items())],
+        selected,
+        cluster,
+        source.values.get("trust_scope"),
+    )
+    parsed, _unknown = parse_role_input(source.values, variables, entry_point, patterns)
+    return replace(source, parsed=parsed)
+
+
+def mark_origins(aws: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+    """Add the pattern or annotation from which a workload comes to its rows in the result of the AWS part."""
+    for row in (*aws.get("changes", ()), *aws.get("workloads", ())):
+        name = row.get("workload") or f"{row.get('namespace')}/{row.get('service_account')}"
+        if name in origins and row.get("resource", "association") == "association":
+            row["pattern"] = origins[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +385,9 @@ def prepare(
     preflight = _read_accounts(task, parsed, state, values, variables, deadline, access)
     if isinstance(preflight, ApiError):
         raise RoleError(_unreachable(preflight, parsed.cluster_name, region, access))
+    if source.patterns.expansion is not None:
+        findings = (*preflight.plan.findings, *source.patterns.expansion.findings)
+        preflight = replace(preflight, plan=replace(preflight.plan, findings=findings))
     server = replace(preflight.server, required=values.get("verify_cluster", True))
     preflight = replace(preflight, server=server)
     if preflight.plan.problems:

@@ -69,6 +69,10 @@ GOOD: dict[str, dict[str, Any]] = {
     "duration as text": workload(role={"name": "r", "max_session_duration": "7200"}),
     "policies": workload(policies=[{"arn": POLICY_ARN}, {"name": "p", "document": SESSION, "path": "/p/"}]),
     "policy as text": workload(policies=[{"name": "p", "document": json.dumps(SESSION)}]),
+    "preset": workload(
+        policies=[{"preset": "external-dns", "with": {"hosted_zone_ids": ["Z1"]}, "name": "p", "path": "/p/"}]
+    ),
+    "preset alone": workload(policies=[{"preset": "external-dns", "document": None, "arn": None}]),
     "target removed": workload(target_role_arn=""),
     "flags as text": workload(disable_session_tags="no", create_namespace="TRUE", create_service_account=1),
     "session policy": workload(session_policy=SESSION, disable_session_tags=True),
@@ -107,6 +111,13 @@ BAD: dict[str, Any] = {
     "policy without a document": workload(policies=[{"name": "p"}]),
     "policy with both": workload(policies=[{"name": "p", "document": SESSION, "arn": POLICY_ARN}]),
     "policy without name and ARN": workload(policies=[{"description": "d"}]),
+    "preset and document": workload(policies=[{"preset": "external-dns", "document": SESSION}]),
+    "preset and ARN": workload(policies=[{"preset": "external-dns", "arn": POLICY_ARN}]),
+    "unknown preset": workload(policies=[{"preset": "external-dn"}]),
+    "parameters as a list": workload(policies=[{"preset": "external-dns", "with": ["Z1"]}]),
+    "parameters without a preset": workload(
+        policies=[{"name": "p", "document": SESSION, "with": {"hosted_zone_ids": ["Z1"]}}]
+    ),
     "unknown key of a policy": workload(policies=[{"arn": POLICY_ARN, "nmae": "p"}]),
     "policy name as ARN": workload(policies=[{"arn": "my-policy"}]),
     "role name as target": workload(target_role_arn="role"),

@@ -10,10 +10,19 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import FileSource
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.patterns import (
+    find_patterns,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.preset_expansion import (
+    PresetExpander,
+    RunValues,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     POLICY_KEYS,
     ROLE_KEYS,
     WORKLOAD_KEYS,
+    Defaults,
     parse_cluster_name,
     parse_workloads,
 )
@@ -121,7 +130,12 @@ class TestWorkloads:
         ]
         assert found
         for workloads in found:
-            assert len(parse_workloads(workloads, "my-cluster")) == len(workloads)
+            places = [f"workloads[{index}]" for index in range(len(workloads))]
+            source, _patterns = find_patterns(FileSource(workloads, places))
+            expander = PresetExpander(RunValues("my-cluster"))
+            defaults = Defaults(patterns=True, presets=expander)
+            parsed = parse_workloads(source.workloads, "my-cluster", defaults=defaults)
+            assert len(parsed) == len(workloads)
 
     @pytest.mark.parametrize(
         "path",

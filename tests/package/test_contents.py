@@ -31,6 +31,7 @@ TOP = {
     "meta",
     "playbooks",
     "plugins",
+    "presets",
     "requirements.txt",
     "roles",
     "tests",
@@ -45,9 +46,11 @@ MODULES = (
     "iam_permissions_check",
     "iam_trust_policy_check",
     "pod_identity",
+    "pod_identity_audit",
     "pod_identity_fleet",
     "pod_identity_gather",
     "pod_identity_migrate",
+    "pod_identity_usage",
 )
 
 
@@ -68,6 +71,7 @@ def test_top_level_files(names: list[str]) -> None:
         "examples/awx/execution-environment.yml",
         "meta/execution-environment.yml",
         "meta/runtime.yml",
+        "presets/external-dns.yml",
         "roles/pod_identity/meta/argument_specs.yml",
         *(f"plugins/modules/{module}.py" for module in MODULES),
         *(f"playbooks/{playbook}.yml" for playbook in ("awx", "report", "site", "teardown", "verify")),

@@ -336,7 +336,7 @@ def _malformed(service: str, operation: str, reason: str) -> AwsError:
 
 _REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id")
 # The key of the token for the next page, by service. The response and the parameters of the next request use the same key.
-_PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker", "organizations": "NextToken"}
+_PAGE_TOKENS = {"cloudtrail": "NextToken", "eks": "nextToken", "iam": "Marker", "organizations": "NextToken"}
 # The keys to ignore in the comparison of two pages, because their values may differ although the content is the same.
 _ENVELOPE = ("IsTruncated", "Marker", "NextToken", "ResponseMetadata", "nextToken")
 # The parameter for the idempotency token, by operation.
@@ -359,14 +359,17 @@ _REQUIRED = {
     "DescribeCluster": "cluster",
     "DescribePodIdentityAssociation": "association",
     "DescribeRegions": "Regions",
+    "GenerateServiceLastAccessedDetails": "JobId",
     "GetAccountAuthorizationDetails": "RoleDetailList",
     "GetCallerIdentity": "Account",
     "GetPolicy": "Policy",
     "GetPolicyVersion": "PolicyVersion",
     "GetRole": "Role",
     "GetRolePolicy": "PolicyDocument",
+    "GetServiceLastAccessedDetails": "JobStatus",
     "ListPodIdentityAssociations": "associations",
     "ListRoles": "Roles",
+    "LookupEvents": "Events",
     "UpdatePodIdentityAssociation": "association",
 }
 

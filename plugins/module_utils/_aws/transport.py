@@ -102,6 +102,8 @@ class _Task(Generic[_Result]):
         """
         if not self.ended.acquire(timeout=seconds):
             raise OutOfTime
+        # The result may be asked for again.
+        self.ended.release()
         if self._error is not None:
             raise self._error
         return self._results[0]

@@ -24,6 +24,7 @@ from ..model.cluster import Cluster
 from ..model.desired import Desired
 from ..model.errors import Problems
 from ..model.names import ROLE_ARN, IamArn, parse_policy_arn, parse_role_arn
+from ..model.policies import PresetScope
 from ..model.shared import POLICIES_OF_A_ROLE, shared_roles
 from .fields import Fields
 
@@ -166,6 +167,8 @@ def validate_accounts(desired: Desired, cluster: Cluster) -> None:
         for spec in workload.policies:
             if spec.arn is not None:
                 _policy(problems, place, "policy", spec.arn, cluster)
+            if spec.preset is not None:
+                _preset(problems, place, spec.name, spec.preset, cluster)
     problems.raise_if_any()
 
 
@@ -217,6 +220,18 @@ def _policy(problems: Problems, place: str, kind: str, arn: str, cluster: Cluste
             "Set a policy of this account.",
         )
     _partition(problems, place, kind, arn, parts, cluster)
+
+
+def _preset(problems: Problems, place: str, policy: str, preset: PresetScope, cluster: Cluster) -> None:
+    """Report a document of a preset that names another partition, account or region than the cluster's."""
+    for part in ("partition", "account_id", "region"):
+        value, expected = getattr(preset, part), getattr(cluster, part)
+        if value not in ("", expected):
+            problems.add(
+                place,
+                f"policy {policy}: preset '{preset.name}' has {part} {value} in its document, but cluster {cluster.name} has "
+                f'{part} {expected}. Set {part}: "{expected}" in with, or the account and region of the run.',
+            )
 
 
 def _partition(

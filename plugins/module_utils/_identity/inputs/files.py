@@ -60,7 +60,7 @@ def read_json(path: str, text: str, limits: Limits = LIMITS) -> list[tuple[int, 
     """Return the line number and the parsed value of each workload in JSON text.
 
     :arg path: the path of the file, for messages.
-    :raises InputError: with every problem.
+    :raises InputError: with the first problem, or with all duplicate keys.
     """
     if not text.strip():
         raise no_workloads(path)
@@ -243,7 +243,7 @@ def _are_same(paths: Sequence[str]) -> bool:
 def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> FileSource:
     """Return the workloads of files and folders. In a folder, read the files that end in .yml, .yaml or .json, sorted by name.
 
-    :raises InputError: with file and line of every problem.
+    :raises InputError: for too many files, or with the problems of all files and folders. Reading a file ends at its first error.
     """
     problems: list[str] = []
     if not paths:
@@ -283,7 +283,7 @@ def _with_documents(
 
     :arg folder: the folder of the file with the workload, to which paths are relative.
     :arg documents: the document files that other workloads use; the function adds the document files of this workload.
-    :raises InputError: with every problem.
+    :raises InputError: with the first problem of each policy.
     """
     policies = workload.get("policies") if isinstance(workload, Mapping) else None
     if not isinstance(workload, Mapping) or not isinstance(policies, list):

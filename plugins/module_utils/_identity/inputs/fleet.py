@@ -56,12 +56,15 @@ _NO_PURGE = (
 )
 
 
-def read_cluster_inputs(options: Mapping[str, object], read_files: ReadFiles) -> list[ClusterInput]:
+def read_cluster_inputs(
+    options: Mapping[str, object], read_files: ReadFiles, *, presets_expanded: bool = False
+) -> list[ClusterInput]:
     """Parse the option ``clusters`` of a module.
 
     :arg options: all options of the module by name.
     :arg read_files: reads the workloads of files and folders.
-    :raises InputError: with all problems.
+    :arg presets_expanded: whether the workloads have documents in place of presets, as the workloads of a module have.
+    :raises InputError: for a list that is malformed or exceeds a limit; otherwise with the problems of all clusters.
     """
     problems = Problems()
     rows = cluster_rows(options["clusters"])
@@ -77,9 +80,12 @@ def read_cluster_inputs(options: Mapping[str, object], read_files: ReadFiles) ->
         )
     if read_boolean(options.get("purge")):
         problems.add("", _NO_PURGE)
-    common = {name: options[name] for name in _COMMON if options.get(name) is not None}
+    # A cluster without a region is in the region of the credentials.
+    common = {name: options[name] for name in (*_COMMON, "region") if options.get(name) is not None}
     clusters = [
-        problems.attempt(partial(_read_cluster, row, f"clusters[{index}]", common, read_files))
+        problems.attempt(
+            partial(_read_cluster, row, f"clusters[{index}]", common, read_files, presets_expanded)
+        )
         for index, row in enumerate(rows)
     ]
     problems.raise_if_any()
@@ -100,7 +106,11 @@ def cluster_rows(raw: object) -> list[Mapping[str, object]]:
 
 
 def _read_cluster(
-    row: Mapping[str, object], place: str, common: Mapping[str, object], read_files: ReadFiles
+    row: Mapping[str, object],
+    place: str,
+    common: Mapping[str, object],
+    read_files: ReadFiles,
+    presets_expanded: bool,
 ) -> ClusterInput:
     if row.get("cluster_name"):
         place = f"{place} ({shown_value(row['cluster_name'])})"
@@ -110,7 +120,7 @@ def _read_cluster(
     region, account_id = fields.text("region") or "", read_account_id(fields)
     values = {name: value for name, value in row.items() if value is not None}
     try:
-        parsed = read_input({**common, **values}, read_files)
+        parsed = read_input({**common, **values}, read_files, presets_expanded=presets_expanded)
     except InputError as error:
         for problem in error.problems:
             problems.add(place, problem)

@@ -45,6 +45,8 @@ def workload_spec() -> Spec:
     return {
         "namespace": {"type": "str", "required": True},
         "service_account": {"type": "str", "required": True},
+        "namespace_selector": {"type": "str"},
+        "service_account_selector": {"type": "str"},
         "role": {"type": "dict", "options": role_spec()},
         "policies": {"type": "list", "elements": "dict", "options": policy_spec()},
         "addon": {"type": "str"},
@@ -82,6 +84,8 @@ def policy_spec() -> Spec:
         "name": {"type": "str"},
         "document": {"type": "raw"},
         "document_file": {"type": "str"},
+        "preset": {"type": "str"},
+        "with": {"type": "dict"},
         "path": {"type": "str"},
         "description": {"type": "str"},
         "tags": {"type": "dict"},

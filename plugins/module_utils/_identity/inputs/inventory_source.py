@@ -67,7 +67,7 @@ def read_request(options: Mapping[str, object]) -> InventoryRequest:
     """Return the accounts, regions and filters that the options of an inventory source select.
 
     :arg options: option values by name.
-    :raises InputError: with all problems.
+    :raises InputError: with all problems. A missing region is reported only if there is no other problem.
     """
     problems = Problems()
     fields = Fields(dict(options.items()), "", problems)
@@ -174,7 +174,8 @@ def _account_ids(fields: Fields, name: str) -> frozenset[str]:
         if not _ACCOUNT_ID.fullmatch(account_id):
             fields.problems.add(
                 fields.place,
-                f"{name}: '{account_id}' is not an account ID, which has 12 digits and needs quotation marks.",
+                f"{name}: '{account_id}' is not an account ID, which has 12 digits. Write the ID in quotation marks, because "
+                "YAML can change an unquoted ID that starts with 0.",
             )
     return frozenset(ids)
 

@@ -88,7 +88,7 @@ def run_options(params: Mapping[str, Any], owner: str | None) -> Options:
 def validate_options(options: Mapping[str, object]) -> None:
     """Validate the options in LEAST, the purge limit, the owner and the agent. Missing options and None are valid.
 
-    :raises InputError: with all problems.
+    :raises InputError: with all problems, but only the first problem of the options ``agent`` and ``agent_version``.
     """
     problems = Problems()
     fields = Fields(dict(options.items()), "", problems)
@@ -108,8 +108,9 @@ def validate_numbers(fields: Fields) -> None:
 def read_purge_limit(fields: Fields) -> tuple[int, int | None]:
     """Return the limit of workloads that a purge may remove, as (number, percentage).
 
-    The percentage is None unless the option is a text such as "20%", which limits the share of the managed workloads. A missing
-    or invalid option has the default number.
+    For a number, the percentage is None. For a text such as "20%", the percentage limits the share of the managed workloads,
+    and the number is the default, which callers ignore. A missing or invalid option results in (default, None). Report an
+    invalid option.
     """
     value = fields.raw.get("purge_limit")
     if value is None:
@@ -128,7 +129,7 @@ def read_purge_limit(fields: Fields) -> tuple[int, int | None]:
 def read_account_id(fields: Fields) -> str:
     """Return the ID of the account that the credentials must belong to, or "" if it is not set or invalid.
 
-    Report an invalid ID. YAML parses an unquoted ID as a number, which loses leading zeros and so has fewer digits.
+    Report an invalid ID. YAML parses an unquoted ID as a number, which can change an ID that starts with 0.
     """
     value = fields.raw.get("account_id")
     text = "" if value is None or isinstance(value, bool) else str(value).strip()

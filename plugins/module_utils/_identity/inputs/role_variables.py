@@ -22,10 +22,12 @@ from typing import Any, Literal, TypeAlias
 
 from ..._findings.codes import Code
 from ..._findings.text import visible_values
+from ..model.access import AccessOptions
 from ..model.desired import PURGE_LIMIT, STATES
 from ..model.errors import Problems
 from ..model.migration import STEPS, MigrationOptions
 from ..model.roles import TRUST_SCOPES
+from ..model.usage import DEFAULT_LOOKUP_DAYS, LOOKUP_DAYS, LOOKUP_EVENTS, USAGE_FORMS, UsageOptions
 from .accounts import read_assume_role, read_duration
 from .addons import AGENT_STATES, parse_agent
 from .fields import Fields, shown_value
@@ -127,6 +129,7 @@ VARIABLES: Mapping[str, _Reader] = {
     "agent": _choice(*AGENT_STATES),
     "agent_version": _text,
     "allow_breakage": _flag,
+    "annotated": _unparsed,
     "artifact": _choice("auto", "full", "short", "none"),
     "assume_role_arn": _text,
     "assume_role_duration": _duration,
@@ -198,9 +201,30 @@ MIGRATION: Mapping[str, _Reader] = {
     "migration_state": _choice("present", "rollback"),
     "migration_step": _choice(*STEPS),
 }
+# Variables of the playbook usage.
+USAGE: Mapping[str, _Reader] = {
+    "usage_days": _integer(1),
+    "usage_file": _text,
+    "usage_form": _choice(*USAGE_FORMS),
+    "usage_from": _text,
+    "usage_generalise": _flag,
+    "usage_keep_unseen": _flag,
+    "usage_requests": _integer(1),
+    "usage_services": _flag,
+}
+# Variables of the playbook audit.
+AUDIT: Mapping[str, _Reader] = {
+    "audit_csv": _text,
+    "audit_file": _text,
+    "audit_json": _text,
+    "audit_namespaces": _names,
+    "audit_previous": _text,
+}
 # Variables of the playbooks.
 PLAYBOOKS = (
+    *AUDIT,
     *MIGRATION,
+    *USAGE,
     "expected",
     "export_file",
     "export_namespaces",
@@ -218,7 +242,7 @@ REPORT: Mapping[str, _Reader] = {
     "report_max_age": _integer(1),
 }
 # Facts that the role sets, without prefix.
-RESULTS = ("account", "accounts", "migration", "prepared", "report", "result")
+RESULTS = ("account", "accounts", "audit", "audit_part", "migration", "prepared", "report", "result", "usage")
 # The prefix of the artifacts of earlier jobs in an AWX workflow, which AWX passes to later jobs as extra variables.
 ARTIFACTS = "artifact_"
 _READERS = {**VARIABLES, **HIDDEN, **FLEET}
@@ -228,6 +252,8 @@ _JSON = frozenset(("fleet_workloads", "workloads", "workloads_from"))
 _MAPPINGS = frozenset(("probe_annotations", "probe_labels", "proof_pod_spec", "proof_resources", "tags"))
 _LISTS = frozenset(
     (
+        "annotated",
+        "audit_namespaces",
         "expected",
         "ignore",
         "migration_namespaces",
@@ -237,7 +263,7 @@ _LISTS = frozenset(
     )
 )
 # Variables whose contents ``run_input`` validates later. They are not checked for unprintable characters here.
-_READ_ELSEWHERE = frozenset(("fleet_workloads", "tags", "workloads", "workloads_from"))
+_READ_ELSEWHERE = frozenset(("annotated", "fleet_workloads", "tags", "workloads", "workloads_from"))
 # Variables that must have a value if they are set. If an empty one were ignored, the run would use other workloads, another
 # owner or another image than intended.
 _NOT_EMPTY = frozenset(("owner", "proof_image", "workloads", "workloads_from"))
@@ -294,7 +320,7 @@ def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> 
     ``run_input`` later parses the workloads, and some of these options again.
 
     :arg variables: the values by name without prefix, as Ansible has them.
-    :raises InputError: with all problems.
+    :raises InputError: for values that exceed a limit; if there are none, with all other problems.
     """
     validate_bounds(variables, ROLE)
     problems = Problems()
@@ -330,7 +356,7 @@ def read_migration_variables(variables: Mapping[str, object]) -> MigrationOption
     """Return the options of a migration.
 
     :arg variables: the values of the variables in ``MIGRATION``, by name without the prefix ``pod_identity_``.
-    :raises InputError: with all problems.
+    :raises InputError: with all values of a wrong type; if there are none, with all other problems.
     """
     migration_values = _read_with(MIGRATION, variables)
     values: dict[str, Any] = {
@@ -351,6 +377,66 @@ def read_migration_variables(variables: Mapping[str, object]) -> MigrationOption
         problems.add("", f"{ROLE}migration_step {text} {ROLE}migration_state.")
     problems.raise_if_any()
     return MigrationOptions(rollback=rollback, **values)
+
+
+NO_SOURCE = (
+    f"{ROLE}usage_from is not set. Set it to a folder with CloudTrail files (.json or .json.gz), or to {LOOKUP_EVENTS} to read "
+    "the events of the last days from AWS."
+)
+
+
+def read_usage_variables(variables: Mapping[str, object]) -> UsageOptions:
+    """Return the options of an analysis of used permissions.
+
+    :arg variables: the values of the variables in ``USAGE``, by name without the prefix ``pod_identity_``.
+    :raises InputError: with all values of a wrong type; if there are none, with all other problems.
+    """
+    values: dict[str, Any] = {
+        name.removeprefix("usage_"): value
+        for name, value in _read_with(USAGE, variables).items()
+        if value is not None
+    }
+    problems = Problems()
+    source = values.pop("from", "")
+    if not source:
+        problems.add("", NO_SOURCE)
+    if source == LOOKUP_EVENTS:
+        days = values.setdefault("days", DEFAULT_LOOKUP_DAYS)
+        if days > LOOKUP_DAYS:
+            problems.add(
+                "",
+                f"{ROLE}usage_days must be at most {LOOKUP_DAYS} with {ROLE}usage_from: {LOOKUP_EVENTS}, got {days}. CloudTrail "
+                "keeps older events only in the files of a trail.",
+            )
+    elif "requests" in values:
+        problems.add(
+            "", f"{ROLE}usage_requests has no effect without {ROLE}usage_from: {LOOKUP_EVENTS}; leave it out."
+        )
+    problems.raise_if_any()
+    return UsageOptions(source, **values)
+
+
+def read_audit_variables(variables: Mapping[str, object]) -> AccessOptions:
+    """Return the options of an access report.
+
+    :arg variables: the values of the variables in ``AUDIT``, by name without the prefix ``pod_identity_``.
+    :raises InputError: with all values of a wrong type; if there are none, with all other problems.
+    """
+    values: dict[str, Any] = {
+        name.removeprefix("audit_"): tuple(value) if isinstance(value, list) else value
+        for name, value in _read_with(AUDIT, variables).items()
+        if value is not None
+    }
+    problems = Problems()
+    written = {name: values[name] for name in ("file", "json", "csv") if values.get(name)}
+    for name, path in written.items():
+        others = [other for other in written if other != name and written[other] == path]
+        if others and name < others[0]:
+            problems.add(
+                "", f"{ROLE}audit_{name} and {ROLE}audit_{others[0]} are the same file, {shown_value(path)}."
+            )
+    problems.raise_if_any()
+    return AccessOptions(**values)
 
 
 def _read_with(readers: Mapping[str, _Reader], variables: Mapping[str, object]) -> dict[str, object]:

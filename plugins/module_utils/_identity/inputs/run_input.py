@@ -22,7 +22,9 @@ from ..model.errors import InputError, Problems
 from ..model.names import OWNER_TAG
 from .fields import Fields, find_excess_of_values, read_boolean, shown_value
 from .files import FileSource
-from .options import read_owner, read_purge_limit, validate_numbers
+from .options import read_account_id, read_owner, read_purge_limit, validate_numbers
+from .patterns import PatternInput
+from .preset_expansion import PresetExpander, RunValues
 from .workloads import NAMESPACE, Defaults, parse_cluster_name, parse_tags, parse_workloads
 from .yaml_file import CUT_AT_A_SPACE, read_yaml, read_yaml_value
 
@@ -40,7 +42,7 @@ def read_layers(raw: object, name: str, matches: Matches, read_files: ReadFiles)
     :arg raw: a list of mappings with ``hosts`` and either ``workloads`` or ``workloads_from``, or the YAML text of such a list.
     :arg name: the name of the option, for messages.
     :arg matches: returns whether a host pattern matches the current host.
-    :raises InputError: with all problems, including problems in layers for other hosts.
+    :raises InputError: with the problems of all layers. The workloads of layers for other hosts are not read.
     """
     if isinstance(raw, str):
         raw = read_yaml_value(name, raw)
@@ -184,6 +186,9 @@ def read_input(
     read_files: ReadFiles,
     prefix: str = "",
     layers: Sequence[FileSource] | None = None,
+    *,
+    presets_expanded: bool = False,
+    patterns: PatternInput | None = None,
 ) -> ParsedInput:
     """Parse the options of a module or, with ``prefix``, the variables of the role.
 
@@ -194,7 +199,9 @@ def read_input(
     :arg read_files: reads the workloads of files and folders.
     :arg prefix: the text before an option name in messages, such as "pod_identity_".
     :arg layers: lists of workloads, from general to specific. Workloads in ``options`` override them.
-    :raises InputError: with all problems.
+    :arg presets_expanded: whether the workloads have documents in place of presets, as the workloads of a module have.
+    :arg patterns: allows patterns in the list. Without an expansion, the result has the patterns as workloads.
+    :raises InputError: for values that exceed a limit; if there are none, with the problems of all options and workloads.
     """
     values = {name: options[name] for name in INPUT_OPTIONS if name in options}
     validate_bounds(values, prefix)
@@ -214,14 +221,18 @@ def read_input(
         tags=_tags(fields, owner),
         create_service_accounts=fields.flag("create_service_accounts") is not False,
         create_namespaces=fields.flag("create_namespaces") is True,
+        presets=None if presets_expanded else expander_for(options, prefix),
+        patterns=patterns is not None and patterns.expansion is None,
+        prefix=prefix,
     )
     purge = fields.flag("purge") is True
     namespaces = _namespaces(fields, purge)
     workloads = problems.attempt(
-        lambda: _workloads(fields, read_files, str(cluster_name), state, defaults, layers)
+        lambda: _workloads(fields, read_files, str(cluster_name), state, defaults, layers, patterns)
     )
     purges = purge and state == "present" and not read_boolean(options.get("verify_only"))
-    if purges and workloads == () and fields.flag("purge_all") is not True:
+    is_complete = patterns is None or patterns.expansion is not None or not patterns.rules
+    if purges and is_complete and workloads == () and fields.flag("purge_all") is not True:
         problems.add("", _purges_all(prefix, str(cluster_name)))
     problems.raise_if_any()
     return ParsedInput(
@@ -233,6 +244,22 @@ def read_input(
         purge_namespaces=namespaces,
         purge_limit=limit,
         purge_percent=percent,
+    )
+
+
+def expander_for(options: Mapping[str, object], prefix: str = "") -> PresetExpander:
+    """Return the expander of presets for a run. Other functions report invalid options.
+
+    :arg options: option values by name, without ``prefix``: cluster_name, account_id and region.
+    """
+    fields = Fields(dict(options.items()), "", Problems())
+    return PresetExpander(
+        RunValues(
+            fields.text("cluster_name") or "",
+            read_account_id(fields),
+            fields.text("region") or "",
+            prefix,
+        )
     )
 
 
@@ -304,7 +331,12 @@ def _workloads(
     state: State,
     defaults: Defaults,
     layers: Sequence[FileSource] | None,
+    patterns: PatternInput | None,
 ) -> tuple[Workload, ...]:
+    if patterns is not None and patterns.expansion is not None:
+        source = patterns.expansion.source
+        workloads = parse_workloads(source.workloads, cluster_name, state, defaults, source.places)
+        return tuple(map(patterns.expansion.with_trust_patterns, workloads))
     inline, files = f"{fields.prefix}workloads", f"{fields.prefix}workloads_from"
     ways = [name for name in ("workloads", "workloads_from") if fields.raw.get(name) not in (None, "")]
     if len(ways) > 1:
@@ -315,6 +347,8 @@ def _workloads(
     if ways:
         layers.append(read_way(ways[0], fields.raw[ways[0]], f"{fields.prefix}{ways[0]}", read_files))
     source = merge_layers(layers) if len(layers) > 1 else layers[0]
+    if patterns is not None:
+        source = patterns.find(source)
     return parse_workloads(source.workloads, cluster_name, state, defaults, source.places)
 
 

@@ -24,6 +24,7 @@ from ..model.associations import AssociationSpec
 from ..model.desired import RequiredPermission, ServiceAccountSpec, State, Workload, differing_field
 from ..model.errors import Problems
 from ..model.names import (
+    CLUSTER_NAME_RULE,
     KEY_RULE,
     PATH_PATTERN,
     POLICY_NAME,
@@ -34,11 +35,12 @@ from ..model.names import (
     parse_policy_arn,
     parse_role_arn,
 )
-from ..model.policies import PolicySpec
+from ..model.policies import PolicySpec, PresetScope
 from ..model.roles import TRUST_SCOPES, RoleSpec, TrustScope
 from .addons import ADDON_NAME
 from .fields import ANNOTATIONS_SIZE, DESCRIPTION, DESCRIPTION_RULE, Fields, annotations_size, shown_value
 from .form import permission_spec, policy_spec, role_spec, workload_spec
+from .preset_expansion import PresetExpander, RunValues, read_role_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,23 +108,36 @@ def _compare(
 
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 SERVICE_ACCOUNT = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
-CLUSTER_NAME_RULE = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", re.ASCII)
 
 WORKLOAD_KEYS = tuple(workload_spec())
+SELECTORS = ("namespace_selector", "service_account_selector")
 ROLE_KEYS = tuple(role_spec())
 EXISTING_ROLE_KEYS = ("arn", "extend_trust", "trust_scope")
 POLICY_KEYS = tuple(policy_spec())
 PERMISSION_KEYS = tuple(permission_spec())
+_PATTERN = re.compile(r"[-a-z0-9.*]{1,253}", re.ASCII)
+NO_PATTERN = (
+    "Patterns need the role pod_identity for one cluster at a time, which reads the service accounts of the cluster. List the "
+    "service accounts by their names."
+)
 _ACTION = re.compile(r"[\w-]+:\w+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """The values of a run for fields that a workload does not set. The tags of a workload are merged into ``tags``."""
+    """The values of a run for fields that a workload does not set. The tags of a workload are merged into ``tags``.
+
+    ``patterns`` allows patterns with "*" as names.
+    ``presets`` replaces presets by documents. It is None in a module, whose action plugin has already replaced them.
+    ``prefix`` is the text before the name of an option of the run in messages, such as "pod_identity_".
+    """
 
     tags: Mapping[str, str] = field(default_factory=dict)
     create_service_accounts: bool = True
     create_namespaces: bool = False
+    patterns: bool = False
+    presets: PresetExpander | None = None
+    prefix: str = ""
 
 
 def parse_cluster_name(value: object, option: str = "cluster_name") -> str:
@@ -170,11 +185,11 @@ def parse_workloads(
     With ``state`` "absent" a workload may omit its role; then only its association is deleted.
 
     :arg raw: a list of mappings, as ``workload_spec`` describes them.
-    :arg defaults: the values for fields that a workload does not set.
+    :arg defaults: the values for fields that a workload does not set. By default, presets get no account and no region.
     :arg places: the place of each workload in the input, for messages; by default "workloads[INDEX]".
-    :raises InputError: with every problem.
+    :raises InputError: with the problems of all workloads. Invalid workloads are not compared with other workloads.
     """
-    defaults = defaults or Defaults()
+    defaults = defaults or Defaults(presets=PresetExpander(RunValues(cluster_name)))
     problems = Problems()
     if isinstance(raw, (str, Mapping)) or not isinstance(raw, Sequence):
         problems.add("workloads", f"must be a list of mappings, got {describe_type(raw)}.")
@@ -209,12 +224,16 @@ def _workload(
     fields = Fields(raw, f"{place} ({named})", problems)
     earlier_problems = len(problems.texts)
     fields.report_unknown(WORKLOAD_KEYS, {"role": ROLE_KEYS})
-    key = _key(fields, cluster_name)
+    key = _key(fields, cluster_name, defaults.patterns)
+    for name in SELECTORS:
+        # The function that finds patterns has removed the selectors.
+        if fields.has(name):
+            fields.problems.add(fields.place, f"{name} selects service accounts. {NO_PATTERN}")
     role = _role(fields, state, common)
     policies = tuple(
         policy
-        for index, entry in enumerate(fields.entries("policies"))
-        if (policy := _policy(entry, f"{fields.place} policies[{index}]", problems, common)) is not None
+        for policy_place, entry in _policy_entries(fields, defaults.presets)
+        if (policy := _policy(entry, policy_place, problems, common)) is not None
     )
     association = _association(fields, common)
     permissions = tuple(
@@ -225,7 +244,7 @@ def _workload(
     )
     _check_session_tags(fields, role, association)
     service_account = _service_account(fields, defaults)
-    addon = _addon(fields)
+    addon = _addon(fields, defaults.prefix)
     if len(problems.texts) > earlier_problems:
         return None
     return Workload(key, role, policies, association, permissions, service_account, addon)
@@ -244,13 +263,17 @@ _NOT_OF_ADDONS = (
 )
 
 
-def _addon(fields: Fields) -> str:
-    """Return the name of the add-on that owns the association, or "". Report keys that cannot be combined with ``addon``."""
+def _addon(fields: Fields, prefix: str) -> str:
+    """Return the name of the add-on that owns the association, or "". Report keys that cannot be combined with ``addon``.
+
+    :arg prefix: the text before the name of an option of the run in messages.
+    """
     addon = fields.text("addon", "", ADDON_NAME, "the name of an EKS add-on such as aws-ebs-csi-driver") or ""
     if addon == AGENT_ADDON:
         fields.problems.add(
             fields.place,
-            "addon: the agent has no role. Leave addon out; pod_identity_agent: present installs the agent.",
+            f"addon: the EKS Pod Identity Agent has no role, so it is not a workload. Remove this workload; {prefix}agent: "
+            "present installs the agent.",
         )
     for key in _NOT_OF_ADDONS:
         if addon and fields.has(key):
@@ -262,11 +285,24 @@ def _addon(fields: Fields) -> str:
     return addon
 
 
-def _key(fields: Fields, cluster_name: str) -> WorkloadKey:
-    """Return cluster, namespace and service account of a workload. Report an invalid name."""
+def _key(fields: Fields, cluster_name: str, patterns: bool = False) -> WorkloadKey:
+    """Return cluster, namespace and service account of a workload. Report an invalid name.
+
+    :arg patterns: whether the names may be patterns with "*".
+    """
     for name in ("namespace", "service_account"):
+        value = fields.raw.get(name)
         if not fields.has(name):
             fields.problems.add(fields.place, f"{name} is missing.")
+        elif isinstance(value, str) and "*" in value:
+            if not patterns:
+                fields.problems.add(fields.place, f"{name} '{shown_value(value)}' is a pattern. {NO_PATTERN}")
+            elif not _PATTERN.fullmatch(value):
+                fields.refuse(name, "a pattern of lower case letters, digits, -, . and *")
+    if any("*" in str(fields.raw.get(name)) for name in ("namespace", "service_account")):
+        return WorkloadKey(
+            cluster_name, str(fields.raw.get("namespace")), str(fields.raw.get("service_account"))
+        )
     namespace = fields.text(
         "namespace",
         "",
@@ -356,9 +392,21 @@ def _existing_role(role: Fields, arn: str, name: str | None) -> RoleSpec:
     )
 
 
+def _policy_entries(fields: Fields, presets: PresetExpander | None) -> list[tuple[str, object]]:
+    """Return the entries of ``policies`` with their places. Replace presets by documents, except in a module."""
+    entries = [
+        (f"{fields.place} policies[{index}]", entry) for index, entry in enumerate(fields.entries("policies"))
+    ]
+    return (
+        presets.expand(entries, read_role_name(fields.raw.get("role")), fields.problems)
+        if presets
+        else entries
+    )
+
+
 def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, str]) -> PolicySpec | None:
     if not isinstance(raw, Mapping):
-        problems.add(place, "must be a mapping with name and document, or with arn.")
+        problems.add(place, "must be a mapping with name and document, with preset, or with arn.")
         return None
     policy = Fields(raw, place, problems)
     policy.report_unknown(POLICY_KEYS)
@@ -370,15 +418,24 @@ def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, st
             if key != "arn" and policy.has(key):
                 problems.add(place, f"{key} cannot be set together with arn.")
         return PolicySpec(arn=arn)
+    if policy.has("preset") and not policy.has("document"):
+        problems.add(
+            place,
+            "preset: the module was started without its action plugin, which reads the presets on the controller. Call it "
+            "from a play by its full name.",
+        )
+        return None
     if policy.has("document_file"):
         # In files of workloads_from, ``read_sources`` has already replaced document_file by the document.
         problems.add(
             place, "document_file works only in a file of workloads_from; write the document itself here."
         )
     elif not policy.has("document"):
-        problems.add(place, "document is missing; set name and document, or arn.")
+        problems.add(place, "document is missing; set name and document, preset, or arn.")
     if not policy.has("name"):
-        problems.add(place, "name is missing; set name and document, or arn.")
+        problems.add(place, "name is missing; set name and document, preset, or arn.")
+    if policy.has("with") and not policy.has("preset"):
+        problems.add(place, "with has the parameters of a preset; set preset, or leave with out.")
     return PolicySpec(
         name=policy.text(
             "name",
@@ -391,7 +448,18 @@ def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, st
         path=policy.text("path", "/", PATH_PATTERN, "a path that starts and ends with /") or "/",
         description=policy.text("description", longest=1000),
         tags=policy.tags("tags", common),
+        preset=_preset_scope(policy),
     )
+
+
+def _preset_scope(policy: Fields) -> PresetScope | None:
+    """Return the scope of an entry whose preset ``PresetExpander`` has replaced by a document, or None."""
+    name = policy.text("preset")
+    if name is None:
+        return None
+    scope = Fields(policy.mapping("with") or {}, policy.place, policy.problems)
+    values = {part: scope.text(part) or "" for part in ("description", "partition", "account_id", "region")}
+    return PresetScope(name, **values)
 
 
 def parse_association(params: Mapping[str, object]) -> AssociationSpec:

@@ -148,7 +148,7 @@ def read_yaml(
 
     :arg path: the path of the file, for messages.
     :arg cut_off: the hint in the message about text that seems to be truncated.
-    :raises InputError: with every problem.
+    :raises InputError: with the first problem, with all duplicate keys, or with all invalid scalars such as the date 2001-99-99.
     """
     loader = _loader()
     root = _compose(path, text, loader, _Guard(path, limits), cut_off)
@@ -174,7 +174,7 @@ def read_yaml_value(place: str, text: str, limits: Limits = LIMITS) -> object:
     """Parse the YAML text of an option, such as a survey answer.
 
     :arg place: the name of the option, for messages.
-    :raises InputError: with every problem.
+    :raises InputError: with the first problem, or with all duplicate keys.
     """
     loader = _loader()
     root = _compose(place, text, loader, _Guard(place, limits), CUT_AT_A_SPACE)

@@ -49,11 +49,11 @@ def iam_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
 class Attribute:
     """An attribute of a resource that a run updates.
 
-    ``name`` is its name in a definition and in the states before and after a change, and ``parameter`` its name in the API.
-    ``field`` is its name in the observed resource, "" if that is ``name``. ``decode`` converts the value in an API response,
-    ``encode`` the value for a request. ``document`` is the type of a policy document, or "" for any other attribute.
-    ``limits_sessions``: the attribute limits the sessions of a role. ``removal`` is the value, as YAML text, with which the
-    user removes the attribute.
+    ``name`` is its name in a definition and in the states before and after a change. ``parameter`` is its name in the API.
+    ``field`` is its name in the observed resource; "" means the same as ``name``. ``decode`` converts the value in an API
+    response. ``encode`` converts the value for a request. ``document`` is the type of a policy document, or "" for any other
+    attribute. ``limits_sessions``: the attribute limits the sessions of a role. ``removal`` is the value, as YAML text, with
+    which the user removes the attribute.
     """
 
     name: str

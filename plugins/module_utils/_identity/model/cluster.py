@@ -314,8 +314,9 @@ class EksTarget:
 class CallerAccess:
     """The possible reasons why the Kubernetes API of an EKS cluster rejects a caller.
 
-    ``principal`` is the IAM principal for an access entry (for a session, its role); "" if it is unknown. ``has_entry``:
-    EKS has an access entry for the principal; None if the read failed, with ``unknown`` as the reason. ``clock_ahead`` is
+    ``principal`` is the ARN that an access entry for the caller must have: the ARN of a user or, for a session, of its role
+    with the path; "" if it is unknown. ``has_entry`` is true if the cluster has an access entry with this ARN; None if that
+    is unknown, with the reason in ``unknown``. ``clock_ahead`` is
     the number of seconds by which the local clock is ahead of the clock of AWS, or None. ``sts_host`` is the host in the
     token if it does not belong to AWS.
     """

@@ -157,7 +157,7 @@ def differing_field(spec: RoleSpec | PolicySpec, other: RoleSpec | PolicySpec) -
     """Return the name of the first field in which two definitions differ, or ""."""
     if spec is other or spec == other:
         return ""
-    for part in fields(spec):
+    for part in (part for part in fields(spec) if part.compare):
         value, other_value = getattr(spec, part.name), getattr(other, part.name)
         document = _DOCUMENTS.get(part.name)
         if not (document.equals(value, other_value) if document else value == other_value):

@@ -120,10 +120,10 @@ class PodCredentials:
 class Migrant:
     """A service account of the migration, with its stage.
 
-    ``stage`` is the stage that it has reached, ``since`` the time of its association in ISO 8601, or "". ``blockers`` prevent
-    its next step; ``notes`` do not. ``disable_session_tags`` is true if its association must not send session tags. ``addon`` is
-    the EKS add-on that owns its association, or "". ``lacks_access`` is true if the trust policy of the role certainly does not
-    allow the association to use it.
+    ``stage`` is the stage that it has reached. ``since`` is the time of its association in ISO 8601, or "" without one.
+    ``blockers`` prevent its next step; ``notes`` do not. ``disable_session_tags`` is true if its association must not send
+    session tags. ``addon`` is the EKS add-on that owns its association, or "". ``lacks_access`` is true if the trust policy of
+    the role certainly does not allow the association to use it.
     """
 
     key: WorkloadKey

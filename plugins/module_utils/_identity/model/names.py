@@ -20,6 +20,7 @@ from dataclasses import dataclass
 PARTITION = r"aws(?:-[a-z]+)*"
 PATH = r"/(?:[\x21-\x7e]*/)?"
 ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
+CLUSTER_NAME_RULE = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", re.ASCII)
 POLICY_NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
 PATH_PATTERN = re.compile(r"/|/[\x21-\x7e]{1,510}/", re.ASCII)
 ROLE_ARN = re.compile(rf"arn:({PARTITION}):iam::(\d{{12}}):role({PATH})([\w+=,.@-]{{1,64}})", re.ASCII)

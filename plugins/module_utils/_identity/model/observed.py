@@ -130,17 +130,23 @@ class OutsideAssociations:
 class Observed:
     """The observed resources of the account and of the clusters of the run.
 
-    The value None means that the resource was read and does not exist. ``roles`` is by lower-case name (IAM names are
-    case-insensitive), ``policies`` by ARN. ``role_users`` has, by the lower-case ARN of a role, the associations of these
-    clusters that have it as role or target role; this index is complete only for removals. ``bulk_denied`` is the message of
-    AWS if the caller is not allowed to read all roles and policies at once (iam GetAccountAuthorizationDetails). ``documents``
-    has the default versions, by ARN, of other policies that such a bulk read returned.
+    The value None means that the resource was read and does not exist.
+
+    ``roles`` has the listed roles by lower-case name, because IAM names are case-insensitive.
+    ``policies`` has the listed policies by ARN.
+    ``role_users`` has the associations of these clusters with a role or target role, by the lower-case ARN of that role. This
+    index is complete only for removals.
+    ``bulk_denied`` is the message of AWS if the caller is not allowed to read all roles and policies at once (iam
+    GetAccountAuthorizationDetails).
+    ``documents`` has the default versions of other policies that such a bulk read returned, by ARN.
     ``attachment_quota`` is the number of policies that a role may have; None if the quota was not read, or the read failed.
-    ``unlisted`` is by the cluster part of workload keys, and empty if only some workloads were read. ``unassociated`` has
-    the unlisted workloads that the trust policy of a role of the run names and that have no association; this set is also
-    empty if only some workloads were read. ``unlisted_roles`` has unlisted roles, by lower-case name: the former roles of
-    associations that the run moves to another role, and all roles of a bulk read. ``outside`` is empty unless a plan needs
-    it.
+    ``unlisted`` has the unlisted associations, by the cluster part of workload keys. It is empty if only some workloads were
+    read.
+    ``unassociated`` has the unlisted workloads that the trust policy of a role of the run names and that have no association.
+    This set is also empty if only some workloads were read.
+    ``unlisted_roles`` has unlisted roles, by lower-case name: the former roles of associations that the run moves to another
+    role, and all roles of a bulk read.
+    ``outside`` is empty unless a plan needs it.
     """
 
     clusters: Clusters
@@ -199,11 +205,14 @@ class Observed:
 class VerificationReads:
     """The data that only a verification reads.
 
-    ``agents`` is by the cluster part of workload keys, ``permissions`` by lower-case role name, and ``targets``, the trust
-    policies of target roles, by ARN; a missing target role is None. ``other_versions`` has, by policy ARN, the ID of a
-    version with the desired document, if the default version has another document. ``inline`` has the inline policies of the
-    workloads' roles, by lower-case role name; ``documents`` has policies by ARN, if a check needs
-    them. ``associated`` has service accounts with an association, read if a desired association is missing.
+    ``agents`` has the state of the EKS Pod Identity Agent, by the cluster part of workload keys.
+    ``permissions`` has the policies that determine the permissions of a role, by lower-case role name.
+    ``targets`` has the trust policies of target roles, by role ARN. None means that the role does not exist.
+    ``other_versions`` has the IDs of policy versions, by policy ARN: a version that is not the default, but has the desired
+    document, which the default version does not have.
+    ``inline`` has the inline policies of the workloads' roles, by lower-case role name and policy name.
+    ``documents`` has the default versions of policies that a check needs, by policy ARN.
+    ``associated`` has the service accounts with an association. They are read only if a desired association is missing.
     """
 
     agents: Mapping[str, Agent | Failure] = field(default_factory=dict)

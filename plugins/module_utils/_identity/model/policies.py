@@ -22,10 +22,26 @@ from .roles import ObservedRole
 
 
 @dataclass(frozen=True, slots=True)
+class PresetScope:
+    """A preset from which a document was built, and the partition, account and region in the document; "" for none.
+
+    ``description`` is for a new policy without a description in the input. It is not compared with the description of an
+    existing policy, because it changes with each version of the preset, and IAM cannot change a description.
+    """
+
+    name: str
+    description: str = ""
+    partition: str = ""
+    account_id: str = ""
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PolicySpec:
     """The definition of a permissions policy to create (``name`` and ``document``), or an existing policy (``arn``).
 
-    ``path``, ``description`` and ``tags`` are for a policy to create.
+    ``path``, ``description`` and ``tags`` are for a policy to create. ``preset`` is None for a document without a preset; it does
+    not belong to the definition of the policy.
     """
 
     name: str = ""
@@ -34,6 +50,7 @@ class PolicySpec:
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     arn: str | None = None
+    preset: PresetScope | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,8 @@ from .targets import Resource, Target, association_key, associations_target, pol
 class ResourceType(ABC):
     """A type of AWS resource.
 
-    ``name`` is its name in targets, ``collection`` the field of ``Observed`` that has resources of this type, and
-    ``operation`` the request that reads one. In an observation, the trust policy and the attachments of a role are parts of
+    ``name`` is its name in targets. ``collection`` is the field of ``Observed`` that has resources of this type. ``operation``
+    is the request that reads one resource. In an observation, the trust policy and the attachments of a role are parts of
     the role, so these three types have the same ``collection``.
     """
 

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
+from ..._findings.finding import WorkloadKey
 from ..._policy.language.document import PolicyDocument, load_document, to_json
 from .attributes import IAM_DESCRIPTION, IAM_TAGS, Attribute, decode_attributes, decode_document, decode_time
 from .names import is_owned
@@ -29,7 +31,8 @@ class RoleSpec:
     """The definition of an IAM role to create (``name``), or an existing role (``arn``), which is not changed.
 
     ``max_session_duration`` is in seconds. ``None`` accepts any present value. An empty ``permissions_boundary`` removes the
-    boundary.
+    boundary. ``trust_patterns`` are pairs of a namespace and a service account with "*", which statements of the trust policy
+    compare; they are for the workloads that the run has found by these patterns.
     """
 
     name: str
@@ -42,6 +45,14 @@ class RoleSpec:
     trust_scope: TrustScope | None = None
     trust_policy: PolicyDocument | None = None
     extend_trust: bool = False
+    trust_patterns: tuple[tuple[str, str], ...] = ()
+
+    def includes(self, key: WorkloadKey) -> bool:
+        """Return whether the trust policy allows a workload by one of its patterns."""
+        return any(
+            fnmatchcase(key.namespace, namespace) and fnmatchcase(key.service_account, name)
+            for namespace, name in self.trust_patterns
+        )
 
     @property
     def existing(self) -> bool:

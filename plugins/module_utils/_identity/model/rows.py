@@ -161,7 +161,11 @@ class _CheckRow(TypedDict):
 
 
 class CheckRow(_CheckRow, total=False):
-    """A check. ``codes`` are the codes of its findings. ``follows`` is missing if it is empty."""
+    """A check. ``codes`` are the codes of its findings.
+
+    ``follows`` has findings that are only consequences of findings of other checks (see ``Check``); it is missing if there are
+    none.
+    """
 
     follows: list[FindingRow]
 

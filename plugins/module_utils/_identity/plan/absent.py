@@ -71,14 +71,19 @@ POLICY_REMOVAL = 4
 class _Removal:
     """The state of a removal after its associations are planned.
 
-    ``targets`` are all workloads of the removal, ``going`` the workloads whose association this plan deletes, and
-    ``unassociated`` the workloads that a trust policy allows but that have no association. ``unread`` has the failed reads of
-    single associations. ``may_purge`` is None for a teardown.
+    ``targets`` has all workloads of the removal.
+    ``going`` has the workloads whose association this plan deletes.
+    ``unassociated`` has the workloads that a trust policy allows but that have no association.
+    ``unread`` has the failed reads of single associations.
+    ``may_purge`` is None for a teardown.
 
-    Planning the roles fills three indexes. ``freed`` has, by the ARN of a policy, the roles that lose the policy, each with the
-    changes after which it no longer has the policy. ``unlisted`` has, by the ARN of a policy, the unmanaged roles that no longer
-    need the policy, each with the removed workloads and the ARNs of their clusters. ``predecessors`` has, by workload, the
-    changes that precede the deletion of its association.
+    Planning the roles fills three indexes:
+
+    ``freed`` has the roles that lose a policy, by the ARN of the policy, each with the changes after which it no longer
+    has the policy.
+    ``unlisted`` has the unmanaged roles that no longer need a policy, by the ARN of the policy, each with the removed workloads
+    and the ARNs of their clusters.
+    ``predecessors`` has the changes that precede the deletion of an association, by its workload.
     """
 
     observed: Observed

@@ -290,11 +290,14 @@ def outdated_records(
     policy: ObservedPolicy,
     users: Sequence[tuple[ObservedRole, tuple[WorkloadKey, ...], Sequence[str]]],
 ) -> Change | None:
-    """Return the change that removes the records of a policy for workloads that are removed, or None without such records.
+    """Return the change that deletes the records of attachments for removed workloads; None if the policy has no such record.
 
-    :arg changes: the changes of the removal. Records are removed after the policy is detached.
-    :arg users: unmanaged roles, each with the workloads that list the policy for the role, and the ARNs of the clusters of
-        these workloads.
+    A record is a tag of the policy for one role and one cluster (see ``record_key``).
+
+    :arg stage: the stage of the returned change in the plan.
+    :arg changes: the changes of the removal. A record is deleted after its policy is detached from the role.
+    :arg users: the unmanaged roles that no longer need the policy, each with the removed workloads that list the policy for the
+        role, and the ARNs of the clusters of these workloads.
     """
     going = {change.target for change in changes if change.action == "detach"}
     keys, workloads, needs = set[str](), dict[WorkloadKey, None](), set[Target]()

@@ -84,9 +84,10 @@ _SHOWN = 5
 class MigrationState:
     """The state that a migration starts from.
 
-    ``accounts`` are the service accounts with IRSA, ``configured`` the roles of service accounts in the ConfigMap of the
-    webhook. ``roles`` are roles of the account by lower-case name, ``documents`` customer managed policies by ARN. ``complete``
-    is true if these are all roles of the account.
+    ``accounts`` has the service accounts with IRSA.
+    ``configured`` has the roles of service accounts in the ConfigMap of the webhook.
+    ``roles`` has roles of the account by lower-case name. ``complete`` is true if these are all roles of the account.
+    ``documents`` has the documents of customer managed policies by ARN.
     """
 
     cluster: Cluster

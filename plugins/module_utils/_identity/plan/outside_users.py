@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from ..._findings.finding import WorkloadKey
 from ..._policy.evaluation.request import SERVICE
-from ..._policy.trust.statements import TrustGrant, read_grants
+from ..._policy.trust.statements import TrustGrant, read_grants, read_pattern
 from ..model.cluster import Clusters
 from ..model.desired import Desired
 from ..model.errors import listed, sentence
@@ -86,8 +86,17 @@ def find_outside_users(
         for association in observed.users_outside(role.arn, keys)
     }
     unseen = [_describe_scope(grant) for grant in sorted(grants) if not grant.cluster_arn]
-    unseen += [text for statement in rest for text in _describe_statement(statement)]
-    reaches = {
+    patterns = [
+        clusters.with_arn(pattern.cluster_arn) if (pattern := read_pattern(statement)) else None
+        for statement in rest
+    ]
+    unseen += [
+        text
+        for statement, pattern in zip(rest, patterns, strict=True)
+        if pattern is None
+        for text in _describe_statement(statement)
+    ]
+    reaches = {Reach(cluster.key, "") for cluster in patterns if cluster is not None} | {
         Reach(cluster.key, grant.namespace)
         for grant in grants - foreign
         if not grant.service_account and (cluster := clusters.with_arn(grant.cluster_arn)) is not None

@@ -264,6 +264,8 @@ def plan_policy(
 def _create(spec: PolicySpec, arn: str, clusters: Clusters, workloads: tuple[WorkloadKey, ...]) -> Change:
     values = {attribute.name: getattr(spec, attribute.name) for attribute in POLICY_ATTRIBUTES}
     values["tags"] = _marked(spec, clusters, workloads)
+    if spec.description is None and spec.preset is not None:
+        values["description"] = spec.preset.description
     parameters, state = creation(POLICY_ATTRIBUTES, values)
     parameters |= {"PolicyName": spec.name, "Path": spec.path}
     state["arn"] = arn

@@ -238,8 +238,8 @@ def role_changed_elsewhere(
     differences, users = _differences(shared, role, users, lost)
     return Finding(
         Code.ROLE_USED_ELSEWHERE,
-        f"role {role.arn} changes also for users outside this run: {' and '.join(differences)}. The role "
-        f"{users.description or _UNREAD}.",
+        f"this run changes role {role.arn} ({' and '.join(differences)}), which also affects its users outside this run. "
+        f"The role {users.description or _UNREAD}.",
         "Notify the owners of these users, and use the same definition in every list with the role.",
         shared.keys[0],
         raised_as="warning",
@@ -563,12 +563,13 @@ def perhaps_used(clusters: Clusters, role: ObservedRole, keys: tuple[WorkloadKey
             "⟨force⟩: true for this workload alone."
         )
     else:
-        unseen = "that cluster was not found, so its associations are not known."
+        missing = listed(cluster.name for cluster in members if not cluster.status)
+        unseen = f"cluster {missing} was not found, so its associations are not known."
         remedy = "Check the cluster's name, the account and the region; if the cluster is deleted, set ⟨force⟩: true."
     names = listed([cluster.name for cluster in members])
     return Finding(
         Code.ROLE_PERHAPS_USED,
-        f"role {role.arn} is kept: its trust policy allows more than cluster {names}, and {unseen}",
+        f"role {role.arn} is kept: its trust policy is not limited to cluster {names}, and {unseen}",
         remedy,
         keys[0],
     )

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import PolicyDocument
-from ..._policy.trust.statements import TrustGrant, closed_for, read_grants
+from ..._policy.trust.statements import TrustGrant, closed_for, read_grants, read_pattern
 from ..model.associations import ObservedAssociation, group_by_role
 from ..model.changes import Change, Plan
 from ..model.cluster import Cluster, describe_place, group_clusters
@@ -44,8 +44,8 @@ from .unlisted import SHOWN_ASSOCIATIONS
 class PurgeAccount:
     """The state that a purge reads.
 
-    ``associations`` are the associations of the cluster, ``roles`` all roles of the account, and ``idle_policies`` the policies
-    of the account that are not attached to any role, user or group.
+    ``associations`` has the associations of the cluster. ``roles`` has all roles of the account. ``idle_policies`` has the
+    policies of the account that are not attached to any role, user or group.
     """
 
     associations: Mapping[WorkloadKey, ObservedAssociation]
@@ -357,8 +357,12 @@ def _tied_cluster(role: ObservedRole) -> str:
     or other principals.
     """
     grants, rest = read_grants(role.trust)
-    arns = {grant.cluster_arn for grant in grants} or {closed_for(role.trust)}
-    return next(iter(arns)) if len(arns) == 1 and not any(map(is_allow, rest)) else ""
+    patterns = [read_pattern(statement) for statement in rest if is_allow(statement)]
+    arns = {grant.cluster_arn for grant in grants} | {
+        grant.cluster_arn if grant else "" for grant in patterns
+    }
+    arns = arns or {closed_for(role.trust)}
+    return next(iter(arns)) if len(arns) == 1 else ""
 
 
 def _managed_policies(arns: Iterable[str]) -> tuple[PolicySpec, ...]:

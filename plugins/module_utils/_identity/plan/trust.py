@@ -20,6 +20,7 @@ from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.request import SERVICE, Subject
 from ..._policy.language.document import document_statements
 from ..._policy.trust.statements import (
+    PatternGrant,
     TrustGrant,
     closed_for,
     covered,
@@ -27,6 +28,7 @@ from ..._policy.trust.statements import (
     grant_for,
     join_statements,
     read_grants,
+    read_pattern,
     trust_policy,
     widest,
     with_grants,
@@ -59,6 +61,7 @@ def effective_scope(role: RoleSpec, options: Options, workload: Workload) -> Tru
 def desired_grants(
     clusters: Clusters, role: RoleSpec, options: Options, users: Iterable[Workload]
 ) -> set[TrustGrant]:
+    """Return the grants to workloads of a role, without those that its patterns include."""
     return {
         grant_for(
             effective_scope(role, options, workload),
@@ -68,6 +71,7 @@ def desired_grants(
             workload.key.service_account,
         )
         for workload in users
+        if not (role.includes(workload.key) and effective_scope(role, options, workload) == "workload")
     }
 
 
@@ -91,14 +95,47 @@ def desired_trust(
     if role.trust_policy is not None:
         denies = foreign_denies(present or {}, role.trust_policy)
         return role.trust_policy if options.force or not denies else _with_denies(role.trust_policy, denies)
-    foreign: list[Mapping[str, object]] = []
+    kept: list[object] = []
+    patterns = [grant.statement() for grant in _desired_patterns(clusters, role, users)]
     # Grants to workloads outside the run are added after widest(), so that they remain if a wider grant is revoked later.
     grants = widest(desired_grants(clusters, role, options, users))
     if present is not None:
         grants |= outside_grants(clusters, present, keys)
-        foreign = foreign_statements(present)
+        kept = [*foreign_statements(present), *_outside_patterns(clusters, present, keys)]
     granted = trust_policy(grants)
-    return with_grants(granted, foreign, grants) if foreign else granted
+    if not (kept or patterns):
+        return granted
+    return with_grants(granted, [*(entry for entry in kept if entry not in patterns), *patterns], grants)
+
+
+def _desired_patterns(clusters: Clusters, role: RoleSpec, users: Sequence[Workload]) -> list[PatternGrant]:
+    arns = {clusters.of_workload(workload.key).arn for workload in users if role.includes(workload.key)}
+    account_id = clusters.account.account_id
+    return [PatternGrant(account_id, arn, *names) for arn in sorted(arns) for names in role.trust_patterns]
+
+
+def _outside_patterns(
+    clusters: Clusters, present: Mapping[str, object], keys: frozenset[WorkloadKey]
+) -> list[object]:
+    """Return the statements with patterns that include no workload of the run, which another list has probably added."""
+    _grants, rest = read_grants(present)
+    return [
+        statement
+        for statement in rest
+        if (grant := read_pattern(statement)) is not None and not _matching(grant, clusters, keys)
+    ]
+
+
+def _matching(grant: PatternGrant, clusters: Clusters, keys: Iterable[WorkloadKey]) -> list[WorkloadKey]:
+    """Return the workloads among ``keys`` that a pattern includes."""
+    cluster = clusters.with_arn(grant.cluster_arn)
+    return [
+        key
+        for key in keys
+        if cluster is not None
+        and key.cluster == cluster.key
+        and grant.includes(key.namespace, key.service_account)
+    ]
 
 
 def _with_denies(
@@ -232,9 +269,16 @@ def revoke_grants(
     """
     grants, rest = read_grants(present)
     revoked = {grant for grant in grants if _is_revoked(grant, clusters, removed, staying)}
-    if not revoked:
+    left = [
+        statement
+        for statement in rest
+        if (pattern := read_pattern(statement)) is None
+        or _matching(pattern, clusters, staying)
+        or not _matching(pattern, clusters, removed)
+    ]
+    if not revoked and len(left) == len(rest):
         return None
-    return with_grants(present, rest, grants - revoked)
+    return with_grants(present, left, grants - revoked)
 
 
 def _is_revoked(
@@ -257,8 +301,11 @@ def _in_reach(grant: TrustGrant, cluster: Cluster, keys: Iterable[WorkloadKey]) 
 def is_still_granted(
     clusters: Clusters, present: Mapping[str, object], removed: frozenset[WorkloadKey]
 ) -> bool:
-    """Return whether a managed grant for a namespace, cluster or account still allows one of the removed workloads."""
-    grants, _others = read_grants(present)
+    """Return whether a pattern, or a managed grant for a namespace, cluster or account, still allows a removed workload."""
+    grants, rest = read_grants(present)
+    patterns = filter(None, map(read_pattern, rest))
+    if any(_matching(pattern, clusters, removed) for pattern in patterns):
+        return True
     return any(
         not grant.cluster_arn
         or (
@@ -271,11 +318,11 @@ def is_still_granted(
 
 
 def is_limited_to(clusters: Clusters, present: Mapping[str, object]) -> bool:
-    """Return whether the managed statements of a trust policy allow workloads of these clusters only."""
-    grants, _others = read_grants(present)
-    if not grants:
-        return clusters.with_arn(closed_for(present)) is not None
-    return all(clusters.with_arn(grant.cluster_arn) is not None for grant in grants)
+    """Return whether the managed statements and patterns of a trust policy allow workloads of these clusters only."""
+    grants, rest = read_grants(present)
+    arns = {grant.cluster_arn for grant in grants}
+    arns |= {grant.cluster_arn for grant in filter(None, map(read_pattern, rest))}
+    return all(clusters.with_arn(arn) is not None for arn in arns or {closed_for(present)})
 
 
 def grants_elsewhere(clusters: Clusters, present: Mapping[str, object]) -> list[str]:

@@ -47,11 +47,11 @@ class MigrantRow(TypedDict):
 class MigrationReport:
     """The report of a migration.
 
-    ``migrants`` are the selected service accounts as they are now, ``changes`` the lines of all changes. ``findings`` are those
-    of the runs, in addition to the findings of the service accounts. ``waiting`` has the service accounts that wait for the end
-    of their soak time, with this time, or None if it is unknown. ``ignore`` are codes of blockers that the user accepts.
-    ``stopped`` is the reason why the run ended early, or "". ``kept`` are service accounts with an association that a rollback
-    keeps, and ``failed`` those with a failure, an error finding or without proof.
+    ``migrants`` are the selected service accounts as they are now. ``changes`` has the lines of all changes. ``findings`` has
+    the findings of the runs, in addition to the findings of the service accounts. ``waiting`` has the service accounts that
+    wait for the end of their soak time, with this time, or None if it is unknown. ``ignore`` are codes of blockers that the
+    user accepts. ``stopped`` is the reason why the run ended early, or "". ``kept`` are service accounts with an association
+    that a rollback keeps. ``failed`` are service accounts with a failure, with an error finding, or without proof.
     """
 
     cluster: Cluster

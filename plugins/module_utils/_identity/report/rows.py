@@ -74,9 +74,9 @@ class Facts(TypedDict):
 class Report(Place):
     """The report of a run.
 
-    ``lines`` are for the screen. ``failure`` has the reasons of a failure and ``headline`` its codes in one line; both are "" for
-    a run that succeeded. ``time`` is in ISO 8601, ``version`` is the version of this collection. ``workloads`` are the verified
-    workloads; without a verification, the workloads as in the result of the module ``eks_pod_identity``.
+    ``lines`` are for the screen. ``failure`` has the reasons of a failure, and ``headline`` has its codes in one line; both
+    are "" for a run that succeeded. ``time`` is in ISO 8601, ``version`` is the version of this collection. ``workloads`` are
+    the verified workloads; without a verification, the workloads as in the result of the module ``eks_pod_identity``.
     """
 
     time: str

@@ -21,6 +21,7 @@ from itertools import groupby
 
 from ..._findings.finding import Finding
 from ..._findings.text import split_commands, visible
+from ..._policy.language.document_changes import describe_document_change
 from ..kubernetes.model.objects import Object, as_mapping, as_text
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status, conclude
 from ..model.rows import CheckRow, FailureRow, VerifiedRow
@@ -76,17 +77,24 @@ class ChangeText:
     """A change as text.
 
     ``action`` is its verb, ``kind`` the type of the resource, like "trust policy" or "ServiceAccount", and ``line`` the whole
-    text, like "attach policy arn:aws:iam::aws:policy/ReadOnlyAccess to role my-role".
+    text, like "attach policy arn:aws:iam::aws:policy/ReadOnlyAccess to role my-role". ``has_details``: the line names the
+    permissions that the change adds and removes, so that it may be long.
     """
 
     action: str
     kind: str
     line: str
+    has_details: bool = False
 
     @property
     def removes(self) -> bool:
         """Return whether the change deletes or detaches a resource, alone or as part of a replacement."""
         return self.action in _REMOVALS
+
+    @property
+    def screen_lines(self) -> list[str]:
+        """Return the lines for the screen, with an indent."""
+        return wrapped(self.line, "    ", "      ") if self.has_details else [f"    {self.line}"]
 
 
 def describe_change(change: Object) -> ChangeText:
@@ -98,8 +106,18 @@ def describe_change(change: Object) -> ChangeText:
         line = line.replace("replace policy ", f"replace policy {leaving} with ", 1)
     if action == "update":
         line += f" ({', '.join(sorted(map(str, as_mapping(change.get('after'))))).replace('_', ' ')})"
+    if origin := as_text(change.get("pattern")):
+        line += f" (from {origin})"
+    details = _document_details(change) if action == "update" else ""
+    line += f": {details}" if details else ""
     kind = "policy" if resource == "attachment" else _noun(resource)
-    return ChangeText(action, kind, visible(line))
+    return ChangeText(action, kind, visible(line), bool(details))
+
+
+def _document_details(change: Object) -> str:
+    """Describe the permissions that the update of a policy adds and removes. Return "" for any other change."""
+    present, desired = (as_mapping(change.get(state)).get("document") for state in ("before", "after"))
+    return describe_document_change(present, desired) if present and desired else ""
 
 
 def describe_kubernetes_change(line: str) -> ChangeText:
@@ -135,13 +153,13 @@ def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, p
         lines += wrapped(f"{_counted(changes)}.", "  ", "  ")
     changes = _by_name(changes)
     if len(changes) <= SHOWN_CHANGES:
-        return [*lines, *(f"    {change.line}" for change in changes)]
+        return [*lines, *(line for change in changes for line in change.screen_lines)]
     removals = [change for change in changes if change.removes]
     if not check_mode:
         removals = removals[:SHOWN_CHANGES]
     other_changes = [change for change in changes if not change.removes]
     shown_changes = [*removals, *other_changes[: max(0, SHOWN_CHANGES - len(removals))]]
-    lines += [f"    {change.line}" for change in shown_changes]
+    lines += [line for change in shown_changes for line in change.screen_lines]
     if len(shown_changes) < len(changes):
         lines.append(f"    and {len(changes) - len(shown_changes)} more, listed in {place}")
     return lines
@@ -151,7 +169,7 @@ def change_lines_of_cluster(cluster: str, changes: Sequence[ChangeText], check_m
     """Return the numbers of changes by kind of one cluster in a fleet and, in a plan, all removals."""
     removals = [change for change in _by_name(changes) if change.removes] if check_mode else []
     lines = wrapped(f"{visible(cluster)}: {_counted(changes)}.", "", "  ")
-    return [*lines, *(f"    {change.line}" for change in removals)]
+    return [*lines, *(line for change in removals for line in change.screen_lines)]
 
 
 def _by_name(changes: Sequence[ChangeText]) -> list[ChangeText]:

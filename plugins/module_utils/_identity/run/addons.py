@@ -82,7 +82,10 @@ class AddonRun:
     keys: tuple[WorkloadKey, ...] = ()
 
     def converge(self) -> None:
-        """Bring the add-on to its desired state. Store an error of AWS in ``failure``."""
+        """Bring the add-on to its desired state, and wait until it is ready. In check mode, only plan the change.
+
+        Store errors of AWS, a change that cannot be planned, and an add-on that is not ready in time in ``failure``.
+        """
         action: Action = "read"
         refusal: AwsError | None = None
         patience = replace(self.wait_policy, timeout=min(self.wait_policy.timeout, _ROLE_SECONDS))
@@ -116,12 +119,13 @@ class AddonRun:
             self.failure = not_ready(self.spec, addon, self.cluster, "read")
 
     def _plan(self, refusal: AwsError | None) -> None:
-        """Plan the change.
+        """Read the add-on and plan its change. Set ``addon``, ``change`` and ``failure``.
 
-        If the response to the earlier request was lost and no difference is left, EKS has carried out that request. If EKS
-        refused the earlier request and no difference is left, another process has made the change.
+        After a failed request, ``converge`` plans again with its error. If no difference is left then, the change is complete.
+        If the response was lost, EKS has carried out the request, so ``made`` becomes True. If EKS refused the request,
+        another process has made the change, so ``change`` becomes None.
 
-        :arg refusal: the error of the earlier request, if there was one.
+        :arg refusal: the error of the failed request; None for the first plan.
         """
         response_lost = refusal is not None and refusal.outcome_unknown
         spec = self.spec

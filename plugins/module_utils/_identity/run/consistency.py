@@ -24,7 +24,7 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.request import Subject
 from ..._policy.language.canonical import same_meaning
-from ..._policy.trust.statements import read_grants
+from ..._policy.trust.statements import read_grants, read_pattern
 from ..._policy.trust.trust import check_trust
 from ..model.associations import ObservedAssociation, group_by_role
 from ..model.changes import Call, Change
@@ -330,7 +330,9 @@ class UseCheck:
     def _is_open(self, change: Change) -> bool:
         """Return whether the trust policy of the role may allow more than single service accounts."""
         role = self.observed.roles.get(change.target.name.lower())
-        grants, _others = read_grants(role.trust if role is not None else {})
+        grants, rest = read_grants(role.trust if role is not None else {})
+        if any(map(read_pattern, rest)):
+            return True
         return not grants or not all(grant.service_account for grant in grants)
 
 

@@ -141,8 +141,9 @@ class Run:
 class Attempts:
     """The results of a run's attempts, over all rounds.
 
-    ``done`` has the completed changes; ``permanent``, by target, the failures that are not tried again; ``pending``, by target,
-    the refusals that no later observation has explained.
+    ``done`` has the completed changes. ``pending`` has the last refusal of each change, by target, until the change is complete
+    or a later plan does not contain it. ``permanent`` has the failures of those pending changes that are not tried again, also
+    by target.
     """
 
     done: list[Done] = field(default_factory=list)
@@ -199,7 +200,11 @@ class Attempts:
                 self.permanent[target] = refusal.failure
 
     def failures(self, plan: Plan, outcome: Outcome) -> tuple[Failure, ...]:
-        """Return the failures of all rounds."""
+        """Return the failures of the last plan and its outcome, and of earlier refusals that are still pending.
+
+        A pending refusal is left out if a failure of the plan explains it, or if its change certainly had no effect and was not
+        final. A change that was carried out partly is always reported.
+        """
         last = {refusal.change.target: refusal for refusal in outcome.refusals}
         latest = [self._latest(target, refusal) for target, refusal in last.items()]
         explained = {failure.target for failure in plan.failures if failure.action != "read"}

@@ -82,7 +82,7 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
                 Code.AGENT_ADDON_MISSING,
                 f"cluster {cluster.name} has neither the EKS add-on eks-pod-identity-agent nor EKS Auto Mode.",
                 "An agent that is not an add-on is found through the Kubernetes API. To install the add-on, apply the workloads "
-                "with pod_identity_agent: present.",
+                "with ⟨agent⟩: present.",
             ),
         )
     if agent.status not in _WORKING or agent.issues:

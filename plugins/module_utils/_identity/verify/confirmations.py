@@ -6,8 +6,9 @@
 
 """Check that policies exist, have the configured contents and are attached, and that the association exists. Pure.
 
-The EKS User Guide has five steps to confirm a configuration; these checks are steps 2 to 5, and ``trust.py`` has step 1. The
-checks also compare the attributes and tags of role, policies and association, with the functions that plan their changes.
+The EKS User Guide, "Assign an IAM role to a Kubernetes service account", has five steps to confirm a configuration. These checks
+are steps 2 to 5, and ``trust.py`` has step 1. The checks also compare the attributes and tags of role, policies and association,
+with the functions that plan their changes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from .trust import find_observed_role, has_foreign_role
 
 
 def check_attachment(workload: Workload, observed: Observed) -> Check:
-    """Check that every policy of the workload is attached to its role (EKS User Guide, step 2)."""
+    """Check that every policy of the workload is attached to its role (step 2 of the EKS User Guide)."""
     role, end = find_observed_role(workload, observed, "attachment")
     if role is None:
         return end
@@ -60,9 +61,10 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
 
 
 def check_version(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
-    """Check that each policy exists, and that the desired document is the default version of the policy, not another version.
+    """Check that each policy exists, and that the desired document is not in a version other than the default version.
 
-    Source: EKS User Guide, step 3.
+    If no version has the desired document, this check passes, and ``check_contents`` reports the difference. This is step 3 of
+    the EKS User Guide (see the top of this file).
 
     Return None for a workload without policies.
     """
@@ -91,7 +93,7 @@ def _missing(arn: str, spec: PolicySpec, workload: Workload, observed: Observed)
 
 
 def check_contents(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
-    """Check that the default version of each policy is equivalent to its desired document (EKS User Guide, step 4).
+    """Check that the default version of each policy is equivalent to its desired document (step 4 of the EKS User Guide).
 
     Return None for a workload without policies.
     """
@@ -290,7 +292,10 @@ ASSOCIATION_CHECK = "association"
 
 
 def check_association(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
-    """Check that the association exists and has the configured settings (EKS User Guide, step 5). Report the first fault only."""
+    """Check that the association exists and has the configured settings (step 5 of the EKS User Guide).
+
+    Report the first fault only.
+    """
     cluster = observed.clusters.of_workload(workload.key)
     failure = find_read_failure(observed, associations_target(cluster.key)) or find_read_failure(
         observed, association_target(workload.key)

@@ -320,8 +320,8 @@ def _check_target_trust(
 def _condition_remedy(keys: Sequence[str], session_tags: bool) -> str:
     if session_tags and "sts:ExternalId" in keys:
         return (
-            "Give the workload disable_session_tags: true: EKS sends sts:ExternalId only without session tags. "
-            "Or remove the condition from the trust policy of the target role."
+            "Give the workload disable_session_tags: true, because AWS documents sts:ExternalId only for associations without "
+            "session tags. Or remove the condition from the trust policy of the target role."
         )
     return "Check that those conditions hold for the Pods, or remove the conditions from the trust policy of the target role."
 

@@ -6,9 +6,9 @@
 
 """Check that a trust policy allows EKS Pod Identity to assume the role for a workload, and for no other workload. Pure.
 
-This is the first of the five steps by which the EKS User Guide confirms a configuration. To find out whether a trust policy
-is wider than its scope, evaluate it for workloads that do not exist: with another service account, namespace or cluster. The
-result does not depend on the form of the policy.
+This is the first of the five steps to confirm a configuration in the EKS User Guide (see ``confirmations.py``). To find out
+whether a trust policy is wider than its scope, evaluate it for workloads that do not exist: with another service account,
+namespace or cluster. The result does not depend on the form of the policy.
 """
 
 from __future__ import annotations
@@ -53,18 +53,16 @@ from ..plan.trust import (
 # A name that no cluster, namespace or service account has. A trust policy that allows this name allows every other name, too.
 STRANGER = "trust-probe-stranger"
 _NARROW = (
-    "Apply the workload, which narrows the trust policy to the trust_scope, unless workloads outside the run "
-    "use the role (check mode with "
-    "diff shows the change)."
+    "Apply the workload. The run narrows the trust policy to the trust_scope, but keeps the access of workloads outside "
+    "the run (check mode with diff shows the change)."
 )
 _NARROW_WITH_FORCE = (
-    "If no other cluster uses the role, apply the workload with ⟨force⟩: true, which narrows the trust policy "
-    "to the trust_scope (check "
-    "mode with diff shows the change)."
+    "If no other cluster uses the role, apply the workload with ⟨force⟩: true. The run then narrows the trust policy to "
+    "the trust_scope (check mode with diff shows the change)."
 )
 _NARROW_MANAGED = (
-    "Apply the workload, which narrows the managed statements. Other statements are kept: remove those that allow more from "
-    "the trust policy, or set the complete policy in role.trust_policy."
+    "Apply the workload. The run narrows the statements that are only for EKS Pod Identity, and keeps all other statements. "
+    "Remove each kept statement that allows more than the trust_scope, or set the complete policy in role.trust_policy."
 )
 _NARROW_WITH_ADOPT = (
     "Set the trust_scope that the role has, or use the role by its ARN (role.arn), so that the role is not "
@@ -115,6 +113,11 @@ def check_width(
         ("every service account of the namespace", replace(subject, service_account=STRANGER)),
     )
     for caller, stranger in strangers[: _EXCLUDED_KINDS[scope]]:
+        names = str(stranger.namespace), str(stranger.service_account)
+        if stranger.cluster_arn == subject.cluster_arn and spec.includes(
+            WorkloadKey(workload.key.cluster, *names)
+        ):
+            continue
         if is_usable(trust, stranger):
             return conclude(
                 "trust",

@@ -209,9 +209,11 @@ def chained_context(
 def web_identity_context(host: str, subject: str, audience: str) -> Context:
     """Return the condition keys of the request sts:AssumeRoleWithWebIdentity with the token of a service account.
 
-    The request is not signed, so it does not have the condition keys of a principal. It cannot have session tags, because
-    Kubernetes tokens do not have the claim for them. Sources: IAM User Guide, "IAM and AWS STS condition context keys" (keys for
-    OIDC federation); EKS User Guide, "IAM roles for service accounts".
+    The request is not signed, so keys that identify a principal, such as aws:PrincipalArn, aws:PrincipalAccount,
+    aws:PrincipalOrgID and aws:PrincipalTag, are absent. Keys of session tags are absent, because Kubernetes tokens do not have
+    the claim for them. These keys may be present: aws:PrincipalType, keys of the network such as aws:SourceIp and
+    aws:SourceVpc, and keys of the organization and the tags of the role. Sources: IAM User Guide, "IAM and AWS STS condition
+    context keys" (keys for OIDC federation); EKS User Guide, "IAM roles for service accounts".
 
     :arg host: the OIDC provider without scheme, such as oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE.
     :arg subject: the claim ``sub``, such as system:serviceaccount:default:app.

@@ -130,10 +130,13 @@ class _Walk:
     ``hold`` selects the second search, which assumes both results of a comparison of two keys instead of choosing values for
     them. ``weight`` is the number of steps that one evaluation costs.
 
-    ``first`` has the outcomes before any value is chosen, ``seen`` the different outcomes of each question, and ``leaves``
-    combinations of values with their outcomes. ``tried`` has the values that were tried for each key, ``order`` all keys on
-    which an outcome may depend, and ``opaque`` the keys for which the second search does not choose values. ``exact`` becomes
-    False if the search skips values; then it does not prove the outcome.
+    ``first`` has the outcomes before any value is chosen.
+    ``seen`` has the different outcomes of each question.
+    ``leaves`` has combinations of values with their outcomes.
+    ``tried`` has the values that were tried for each key.
+    ``order`` has all keys on which an outcome may depend.
+    ``opaque`` has the keys for which the second search does not choose values.
+    ``exact`` becomes False if the search skips values; then the search does not prove the outcome.
     """
 
     questions: Sequence[Question]

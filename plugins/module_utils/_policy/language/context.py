@@ -85,9 +85,9 @@ PRESENT = Unknown(may_be_absent=False)
 class Context:
     """The condition keys of one request, by lower-case name.
 
-    ``keys`` has the states of single keys, ``prefixes`` the state of all other keys with a prefix such as ``aws:requesttag/``,
-    and ``default`` the state of all remaining keys. ``decided`` has assumed results of comparisons whose real result is unknown
-    (see search.py).
+    ``keys`` has the states of single keys. ``prefixes`` has the state of all other keys with a prefix such as
+    ``aws:requesttag/``. ``default`` is the state of all remaining keys. ``decided`` has assumed results of comparisons whose
+    real result is unknown (see search.py).
     """
 
     keys: Mapping[str, KeyState | Part] = field(default_factory=dict)

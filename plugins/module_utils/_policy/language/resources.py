@@ -35,8 +35,8 @@ from .match import (
 class OpenResource:
     """An ARN with policy variables in a Resource element.
 
-    ``head`` has the patterns of the parts before the fifth colon, ``tail`` the rest. ``head`` is None if a variable is before
-    the fifth colon, which IAM does not document; ``tail`` then has the whole ARN.
+    ``head`` has the patterns of the parts before the fifth colon, and ``tail`` has the rest of the ARN. If a variable is before
+    the fifth colon, which IAM does not document, ``head`` is None and ``tail`` has the whole ARN.
     """
 
     __slots__ = ("_relaxed", "head", "tail", "tokens")

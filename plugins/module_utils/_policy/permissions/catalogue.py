@@ -60,6 +60,31 @@ class Catalogue:
         hint = f"; did you mean {service}:{near[0]}?" if near else "."
         return f"there is no action {action}{hint}"
 
+    def spelling(self, action: str) -> str | None:
+        """Return an action in the letter case of the catalogue, or None if it does not exist."""
+        service, _separator, name = action.partition(":")
+        service = service.lower()
+        if not self._data.services.service_exists(service):
+            return None
+        if not self._data.actions.action_exists(service, name):
+            return None
+        return f"{service}:{self._data.actions.get_action_details(service, name)['name']}"
+
+    @property
+    def service_names(self) -> list[str]:
+        """Return the prefixes of the actions of all services."""
+        return list(self._data.services.get_service_keys())
+
+    def actions_of(self, service: str) -> list[str]:
+        """Return all actions of a service, with its prefix; an empty list if the service does not exist."""
+        if not self._data.services.service_exists(service):
+            return []
+        return [f"{service}:{name}" for name in self._data.actions.get_actions_for_service(service)]
+
+    def has_resources(self, action: str) -> bool:
+        """Return whether an action that exists applies to resources, not only to ``*``."""
+        return bool(self._resource_arns(action))
+
     def resource_problem(self, action: str, resource: str) -> str | None:
         """Return a message if an action never applies to a resource, otherwise None.
 
@@ -193,6 +218,21 @@ def allowed_names(statement: Statement) -> list[str]:
 def is_name(action: str) -> bool:
     """Return whether an action is a single name, without wildcards."""
     return "*" not in action and "?" not in action
+
+
+class ArnFormat:
+    """The ARN format of a resource type, with placeholders such as ${BucketName}, compiled for repeated comparisons."""
+
+    def __init__(self, arn: str) -> None:
+        self._pattern = _pattern(arn)
+        self._is_bucket = arn.endswith("${BucketName}")
+
+    def fits(self, resource: str) -> bool:
+        """Return whether a resource in a policy, which may have wildcards and policy variables, can have the format."""
+        parts = _complete(arn_parts(_PLACEHOLDER.sub("*", resource)))
+        if self._is_bucket and "/" in parts[-1]:
+            return False
+        return self._pattern.covers(parts, True) is not Cover.NONE
 
 
 def _fits(arn: str, parts: tuple[str, ...]) -> bool:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from ..evaluation.request import ACTIONS, SERVICE
@@ -123,6 +124,51 @@ def _sid(place: TrustGrant, named: bool) -> str:
     scope = "Workloads" if named else "Namespace" if place.namespace else "Cluster"
     text = f"{place.cluster_arn}\0{place.namespace}"
     return f"{SID_PREFIX}{scope}{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PatternGrant:
+    """The workloads of a cluster whose namespace and service account match patterns with "*"."""
+
+    account_id: str
+    cluster_arn: str
+    namespace: str
+    service_account: str
+
+    def includes(self, namespace: str, service_account: str) -> bool:
+        return fnmatchcase(namespace, self.namespace) and fnmatchcase(service_account, self.service_account)
+
+    def statement(self) -> dict[str, object]:
+        """Return the statement that allows these workloads."""
+        equals = {_ACCOUNT: self.account_id, _CLUSTER: self.cluster_arn}
+        like: dict[str, str] = {}
+        for key, value in ((_NAMESPACE, self.namespace), (_SERVICE_ACCOUNT, self.service_account)):
+            if "*" not in value:
+                equals[key] = value
+            elif value != "*":
+                like[key] = value
+        text = f"{self.cluster_arn}\0{self.namespace}\0{self.service_account}"
+        return {
+            "Sid": f"{SID_PREFIX}Pattern{hashlib.sha256(text.encode()).hexdigest()[:12]}",
+            "Effect": "Allow",
+            "Principal": {"Service": SERVICE},
+            "Action": list(ACTIONS),
+            "Condition": {"StringEquals": equals, **({"StringLike": like} if like else {})},
+        }
+
+
+def read_pattern(statement: object) -> PatternGrant | None:
+    """Return the grant of a statement that ``PatternGrant.statement`` has built, or None for every other statement."""
+    if not isinstance(statement, Mapping) or not str(statement.get("Sid")).startswith(f"{SID_PREFIX}Pattern"):
+        return None
+    condition = statement.get("Condition")
+    blocks = condition.values() if isinstance(condition, Mapping) else ()
+    values = {
+        key: _single(value) for block in blocks if isinstance(block, Mapping) for key, value in block.items()
+    }
+    fields = ((_ACCOUNT, ""), (_CLUSTER, ""), (_NAMESPACE, "*"), (_SERVICE_ACCOUNT, "*"))
+    grant = PatternGrant(*(str(values.get(key, default)) for key, default in fields))
+    return grant if _comparable(grant.statement()) == _comparable(statement) else None
 
 
 def closed_policy(cluster_arn: str) -> dict[str, object]:

@@ -37,7 +37,7 @@ IDENTIFYING = ("eks-cluster-arn", "kubernetes-namespace", "kubernetes-service-ac
 class Remedy:
     """The parts of a statement that would allow a workload.
 
-    ``principal`` is the Principal element, ``equals`` the StringEquals conditions. ``identity`` has the conditions that
+    ``principal`` is the Principal element, and ``equals`` has the StringEquals conditions. ``identity`` has the conditions that
     together match only this workload; it is empty if no such conditions are known. ``caller`` is the condition (negated
     operator, key, value) that exempts the caller from a Deny. ``unsafe`` is set if the statement needs a condition on
     sts:ExternalId but the value is unknown: without that condition, every workload with the caller's role would be allowed.
@@ -175,7 +175,7 @@ class TrustVerdict:
 
     ``usable`` is "yes", "no" or "conditional"; ``assume_role`` and ``tag_session`` are "allowed", "denied" or "conditional".
     ``trust_policy`` is the document in a uniform form. The remaining fields are set if ``usable`` is "conditional":
-    ``conditional_on`` has the condition keys on which the answer depends, ``allowed_when`` and ``denied_when`` have example
+    ``conditional_on`` has the condition keys on which the answer depends; ``allowed_when`` and ``denied_when`` have example
     values of these keys. If ``undecided``, the evaluation stopped at its limit of steps, so all values may lead to one answer.
     """
 
@@ -337,8 +337,8 @@ def _conditional(keys: tuple[str, ...], session_tags: bool) -> Finding:
     remedies = [f"Set the value of {', '.join(options)} to get a definite answer."] if options else []
     if session_tags and any(key.lower() == _EXTERNAL_ID for key in rest):
         remedies.append(
-            "EKS sends sts:ExternalId only without session tags: disable them (session_tags: false here, and "
-            "disable_session_tags: true on the association), or remove the condition."
+            "AWS documents sts:ExternalId only for associations without session tags: disable them (session_tags: false here, "
+            "and disable_session_tags: true on the association), or remove the condition."
         )
         rest = [key for key in rest if key.lower() != _EXTERNAL_ID]
     if rest:

@@ -134,6 +134,17 @@ def test_documents_make_policies_known() -> None:
     assert [row["decision"] for row in rows] == ["allowed", "implicit_deny"]
 
 
+def test_presets_get_account_and_region_of_the_cluster() -> None:
+    preset = {"preset": "rds-iam-connect", "with": {"resource_ids": ["db-ABC"], "database_user": "app"}}
+    workloads = [{**workload("a"), "policies": [preset]}]
+    cluster = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
+    user = "arn:aws:rds-db:us-west-2:111122223333:dbuser:db-ABC/app"
+    (row,) = who_can(workloads, "rds-db:connect", user, cluster_arn=cluster)
+    assert row["decision"] == "allowed"
+    with pytest.raises(AnsibleFilterError, match="account_id is missing; preset 'rds-iam-connect' needs it"):
+        who_can(workloads, "rds-db:connect", user)
+
+
 def test_keys_of_the_request_and_the_cluster() -> None:
     condition = {
         "StringEquals": {"aws:SourceVpc": "vpc-1", "aws:PrincipalTag/eks-cluster-name": "my-cluster"}

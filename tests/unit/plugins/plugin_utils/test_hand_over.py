@@ -81,3 +81,46 @@ def test_module_rejects_namespaces_without_a_name(namespaces: object) -> None:
         "purge_namespaces has no value, and purge is true: that would purge all namespaces. Set the namespaces, or write [] for "
         "all namespaces.",
     )
+
+
+CONNECT = {
+    "preset": "rds-iam-connect",
+    "with": {"resource_ids": ["db-ABC"], "database_user": "app", "account_id": "111122223333"},
+}
+
+
+@pytest.mark.parametrize("by_cluster", [False, True])
+def test_presets_become_documents(by_cluster: bool) -> None:
+    row = {"cluster_name": "c", "workloads": [{**ONE, "policies": [CONNECT]}]}
+    options: dict[str, Any] = {"clusters": [row]} if by_cluster else row
+    arguments = plain_arguments({**options, "region": "eu-west-1"}, {}, True, "eu-west-1")
+    found = arguments["clusters"][0] if by_cluster else arguments
+    (policy,) = found["workloads"][0]["policies"]
+    assert policy["name"] == "r-rds-iam-connect"
+    assert policy["preset"] == "rds-iam-connect"
+    assert policy["with"].pop("description").endswith("created from preset rds-iam-connect version 1")
+    assert policy["with"] == {"partition": "aws", "account_id": "111122223333", "region": "eu-west-1"}
+    (statement,) = policy["document"]["Statement"]
+    assert statement["Resource"] == ["arn:aws:rds-db:eu-west-1:111122223333:dbuser:db-ABC/app"]
+
+
+def test_region_of_a_cluster_takes_precedence() -> None:
+    rows = [
+        {"cluster_name": name, "region": region, "workloads": [{**ONE, "policies": [CONNECT]}]}
+        for name, region in (("a", "us-east-1"), ("b", None))
+    ]
+    arguments = plain_arguments({"clusters": rows}, {}, True, "eu-west-1")
+    policies = [row["workloads"][0]["policies"][0] for row in arguments["clusters"]]
+    assert [policy["with"]["region"] for policy in policies] == ["us-east-1", "eu-west-1"]
+
+
+@pytest.mark.parametrize("by_cluster", [False, True])
+def test_an_invalid_preset_is_an_error_of_the_input(by_cluster: bool) -> None:
+    row = {"cluster_name": "c", "workloads": [{**ONE, "policies": [{"preset": "rds-iam-conect"}]}]}
+    with pytest.raises(InputError) as caught:
+        plain_arguments({"clusters": [row]} if by_cluster else row, {}, True)
+    (problem,) = caught.value.problems
+    place = "clusters[0] (c): " if by_cluster else ""
+    assert problem.startswith(
+        f"{place}workloads[0] (default/one) policies[0]: there is no preset 'rds-iam-conect'; did you mean 'rds-iam-connect'"
+    )

@@ -16,8 +16,9 @@ ONE = {"namespace": "default", "service_account": "one", "role": {"name": "r"}}
 
 
 class Module(LongModule):
-    def __init__(self, arguments: dict[str, Any]) -> None:
-        self._task = SimpleNamespace(args=arguments)
+    def __init__(self, arguments: dict[str, Any], environment: dict[str, str] | None = None) -> None:
+        self._task = SimpleNamespace(args=arguments, environment=[environment or {}])
+        self._templar = SimpleNamespace(template=lambda value: value)
 
 
 @pytest.fixture
@@ -52,3 +53,20 @@ def test_bad_input_starts_no_module(seen: list[dict[str, Any]]) -> None:
         "msg": "workloads[0]: must be a mapping, got text. Nothing was changed.",
     }
     assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "region"),
+    [
+        ({"aws_region": "us-east-1"}, {"AWS_REGION": "eu-west-1"}, "us-east-1"),
+        ({}, {"AWS_REGION": "eu-west-1"}, "eu-west-1"),
+    ],
+)
+def test_presets_get_the_region_of_the_task(
+    seen: list[dict[str, Any]], arguments: dict[str, str], environment: dict[str, str], region: str
+) -> None:
+    preset = {"preset": "rds-iam-connect", "with": {"resource_ids": ["db-ABC"], "database_user": "app"}}
+    workloads = [{**ONE, "policies": [preset]}]
+    options = {"cluster_name": "c", "account_id": "111122223333", "workloads": workloads, **arguments}
+    Module(options, environment).run(task_vars={})
+    assert seen[0]["workloads"][0]["policies"][0]["with"]["region"] == region

@@ -341,8 +341,9 @@ def _find_problem(error: ApiError) -> ConnectionProblem:
 def _remedy_for_status(status: int) -> str:
     if status == UNAUTHORIZED:
         return (
-            "Renew the token of the kubeconfig (aws eks update-kubeconfig writes one that renews itself). If "
-            "the token is new, the IAM principal has no access entry in the cluster."
+            "Check the token of the kubeconfig: it may have expired, or belong to another cluster. A kubeconfig from 'aws eks "
+            "update-kubeconfig' requests a new token when it needs one. If the token is valid, the cluster has neither an "
+            "access entry nor an entry in the ConfigMap aws-auth for its IAM principal."
         )
     if status == FORBIDDEN:
         return "Grant that user, or its group, the permission: docs/iam-permissions.md has the manifests."

@@ -6,8 +6,9 @@
 
 """Find out from the manifest of a container which credentials its AWS SDKs use. Pure.
 
-EKS Pod Identity injects the variables of the container provider, which makes SDKs request credentials from the agent. Every SDK
-prefers access keys and a web identity (IRSA) to the container provider. Other variables are not evaluated in the same order:
+EKS Pod Identity injects the variables of the container provider, which makes SDKs request credentials from the agent. Every
+SDK prefers access keys to a web identity (IRSA), and a web identity to the container provider. Other variables are not
+evaluated in the same order:
 
 - of AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and _FULL_URI, botocore prefers the first, Go and JavaScript the second;
 - of AWS_CONTAINER_AUTHORIZATION_TOKEN and _TOKEN_FILE, botocore prefers the second, JavaScript the first;
@@ -213,11 +214,18 @@ def agent_address(env: Env) -> str:
 
 
 def preferred_provider(env: Env) -> tuple[str, ...]:
-    """Return the variables that every SDK prefers to the container provider: the access keys, the web identity, or none."""
+    """Return the names of the variables that every SDK prefers to the container provider: of the access keys, else of the web
+    identity. Return an empty tuple if neither is set completely.
+    """
     for names in (_KEYS, _WEB_IDENTITY):
         if _set_names(env, names) == names:
             return names
     return ()
+
+
+def uses_irsa(env: Env) -> bool:
+    """Return whether SDKs use a web identity (IRSA): its variables are set, and the access keys, which SDKs prefer, are not."""
+    return preferred_provider(env) == _WEB_IDENTITY
 
 
 def proxies_to_agent(env: Env) -> tuple[str, ...]:

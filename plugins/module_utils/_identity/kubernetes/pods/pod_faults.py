@@ -26,8 +26,8 @@ from .environment import (
     CredentialSource,
     find_source,
     is_injected,
-    preferred_provider,
     proxies_to_agent,
+    uses_irsa,
 )
 from .pods import AGENT_NAMESPACE, AGENTS, SKIP_CONTAINERS, SKIP_WEBHOOK, KubeState, Pod
 
@@ -416,8 +416,11 @@ def _node(pod: Pod) -> str:
 
 
 def _irsa_suffix(pod: Pod) -> str:
-    """Return the end of a sentence about the role that the Pod uses by IRSA instead, or "" if the Pod does not use IRSA."""
+    """Return the end of a sentence about the role that the Pod uses by IRSA instead.
+
+    Return "" if no container uses IRSA, or if the ARN of the role is not in the manifest.
+    """
     for container in pod.containers:
-        if preferred_provider(container.env) and container.env.get("AWS_ROLE_ARN"):
+        if uses_irsa(container.env) and container.env["AWS_ROLE_ARN"]:
             return f"; it still uses role {container.env['AWS_ROLE_ARN']} by IRSA"
     return ""

@@ -279,7 +279,7 @@ _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrIm
 class ProofRun:
     """The result of the Jobs.
 
-    ``jobs`` are the workloads with a Job, ``pods`` the Pods of the Jobs. ``skipped`` is the reason why no Job ran, or "".
+    ``jobs`` are the workloads with a Job. ``pods`` are the Pods of the Jobs. ``skipped`` is the reason why no Job ran, or "".
     ``unknown`` are the workloads whose Job could not be created or whose Pods could not be read. ``failures`` has the
     errors of ``unknown``, and the Jobs that could not be deleted. ``timeout`` is the time that the run waited for results,
     in seconds.

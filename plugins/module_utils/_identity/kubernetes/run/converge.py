@@ -182,7 +182,7 @@ class KubernetesSettings:
 class KubernetesRun:
     """The result of ``converge_kubernetes``.
 
-    ``outcome`` is for the report, ``diffs`` is shown with ``--diff``, and ``jobs`` is the number of Jobs of the runtime proof.
+    ``outcome`` is for the report. ``diffs`` is shown with ``--diff``. ``jobs`` is the number of Jobs of the runtime proof.
     """
 
     outcome: KubernetesOutcome

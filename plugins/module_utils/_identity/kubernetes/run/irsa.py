@@ -88,7 +88,8 @@ class IrsaEstate:
     ``accounts`` are the service accounts with the annotation, those whose templates set a web identity, and those that a
     migration knows. ``configured`` are the roles of service accounts in the ConfigMap of the webhook. ``pods`` has the live Pods
     of each of them. ``state`` has the Pods and the agent as the checks of Pods read them. ``errors`` are the errors of lists that
-    failed, by resource; their results are unknown.
+    failed, by resource; their results are unknown. ``own_roles`` are the roles that Pod templates set, by the owner of the
+    template.
     """
 
     accounts: Mapping[WorkloadKey, IrsaAccount] = field(default_factory=dict)
@@ -96,15 +97,22 @@ class IrsaEstate:
     pods: Mapping[WorkloadKey, PodCredentials] = field(default_factory=dict)
     state: KubeState | None = None
     errors: Mapping[str, ApiError] = field(default_factory=dict)
+    own_roles: Mapping[WorkloadKey, Mapping[str, str]] = field(default_factory=dict)
 
 
 def read_irsa(
-    reader: ClusterReader, cluster: str, known: Collection[WorkloadKey], clock: Clock
+    reader: ClusterReader,
+    cluster: str,
+    known: Collection[WorkloadKey],
+    clock: Clock,
+    *,
+    any_variables: bool = False,
 ) -> IrsaEstate | ApiError:
     """Read the use of IRSA in a cluster. Return the error if service accounts or Pods cannot be listed.
 
     :arg cluster: the value of ``cluster`` in the keys of the workloads.
     :arg known: further service accounts, such as those with an association.
+    :arg any_variables: also return service accounts whose Pod templates set other variables of credentials, such as access keys.
     """
     listing = reader.list_objects(Query("v1", "ServiceAccount"))
     if listing.error is not None:
@@ -124,7 +132,10 @@ def read_irsa(
     chosen = {
         key: account
         for key, account in accounts.items()
-        if account.role_arn or _sets_web_identity(variables[key]) or key in known
+        if account.role_arn
+        or _sets_web_identity(variables[key])
+        or key in known
+        or (any_variables and variables[key])
     }
     agents = {name: reads[name] for name in ("agents", "nodes")}
     state = read_state({"pods": pods, **agents}, chosen, cluster, clock.now())
@@ -137,6 +148,7 @@ def read_irsa(
             **{_RESOURCES[name]: read.error for name, read in reads.items() if read.error is not None},
             **templates.errors,
         },
+        {key: roles for key in chosen if (roles := _own_roles(templates, key))},
     )
 
 
@@ -200,6 +212,16 @@ def _variables(templates: Templates, key: WorkloadKey) -> dict[str, tuple[str, .
         if names:
             found[str(templates.root(template.owner))] = tuple(sorted(names))
     return found
+
+
+def _own_roles(templates: Templates, key: WorkloadKey) -> dict[str, str]:
+    """Return the roles of web identities that Pod templates of a service account set, by the owner of the template."""
+    return {
+        str(templates.root(template.owner)): role
+        for template in templates.by_workload.get(key, ())
+        for container in template.pod.containers
+        if "AWS_WEB_IDENTITY_TOKEN_FILE" in container.env and (role := container.env.get("AWS_ROLE_ARN"))
+    }
 
 
 def _sets_web_identity(variables: Mapping[str, Sequence[str]]) -> bool:

@@ -37,7 +37,7 @@ from ..api.api_errors import AGAIN, FORBIDDEN, ApiError, list_rules
 from ..api.cluster import ClusterReader, Reads
 from ..model.aws_result import Verification, VerifiedWorkload
 from ..model.objects import Object, member, object_name, other_managers, release_manifest
-from ..pods.environment import preferred_provider
+from ..pods.environment import preferred_provider, uses_irsa
 from ..pods.pod_faults import Association, has_injection, on_fargate, on_virtual_node, on_windows
 from ..pods.pods import (
     SKIP_WEBHOOK,
@@ -149,7 +149,7 @@ def _unreachable_reason(pod: Pod, state: KubeState, installs_agent: bool) -> str
 
 
 def _uses_irsa(pod: Pod) -> bool:
-    return any("AWS_ROLE_ARN" in preferred_provider(container.env) for container in pod.containers)
+    return any(uses_irsa(container.env) for container in pod.containers)
 
 
 def _incompatible_reason(pod: Pod, state: KubeState) -> str:
@@ -178,10 +178,14 @@ def _newest(pods: Iterable[Pod]) -> Pod | None:
     return dated[max(dated)] if dated else None
 
 
-def _is_exempt(pod: Pod) -> bool:
-    """Return whether an association does not matter for a Pod: the webhook skips it, or its manifest sets credentials."""
-    return SKIP_WEBHOOK in pod.labels or all(
-        preferred_provider(container.env) for container in pod.containers
+def _is_exempt(template: Pod) -> bool:
+    """Return whether an association does not change the credentials of the Pods of a template.
+
+    Either the webhook skips these Pods because of a label, or the template gives all of its containers access keys or a web
+    identity, which SDKs prefer.
+    """
+    return SKIP_WEBHOOK in template.labels or all(
+        preferred_provider(container.env) for container in template.containers
     )
 
 

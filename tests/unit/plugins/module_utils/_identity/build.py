@@ -18,6 +18,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     Member,
     run_members,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.preset_expansion import (
+    PresetExpander,
+    RunValues,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     Defaults,
     parse_workloads,
@@ -129,7 +133,8 @@ def desired(*workloads: Mapping[str, Any], state: str = "present", **options: An
     tags = options.pop("tags", None)
     options.setdefault("owner", (tags or {}).get(OWNER_TAG))
     cluster = options.pop("cluster", CLUSTER)
-    return Desired(parse_workloads(list(workloads), cluster, state, Defaults(tags or {})), Options(**options))
+    defaults = Defaults(tags or {}, presets=PresetExpander(RunValues(cluster)))
+    return Desired(parse_workloads(list(workloads), cluster, state, defaults), Options(**options))
 
 
 def cluster_name(desired: Desired) -> str:

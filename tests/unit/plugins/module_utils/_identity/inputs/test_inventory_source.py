@@ -192,7 +192,8 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"organization": {"role_name": "fleet", "include_accounts": [1234]}},
         [
-            "organization: include_accounts: '1234' is not an account ID, which has 12 digits and needs quotation marks."
+            "organization: include_accounts: '1234' is not an account ID, which has 12 digits. Write the ID in quotation "
+            "marks, because YAML can change an unquoted ID that starts with 0."
         ],
     ),
     (

@@ -101,6 +101,7 @@ ANSWERS: dict[str, list[tuple[object, object]]] = {
 ELSEWHERE = {
     "account_id",
     "assume_role_arn",
+    "annotated",
     "assume_role_duration",
     "fleet_workloads",
     "probe_annotations",

@@ -299,7 +299,8 @@ def test_no_workloads_are_no_problem() -> None:
 
 
 KNOWN_WORKLOAD = (
-    "namespace, service_account, role, policies, addon, target_role_arn, disable_session_tags, session_policy, "
+    "namespace, service_account, namespace_selector, service_account_selector, role, policies, addon, target_role_arn, "
+    "disable_session_tags, session_policy, "
     "tags, required_permissions, create_service_account, create_namespace, service_account_labels, "
     "service_account_annotations"
 )
@@ -565,17 +566,17 @@ KNOWN_WORKLOAD = (
         ),
         pytest.param(
             {"policies": ["my-policy"]},
-            [f"{PLACE} policies[0]: must be a mapping with name and document, or with arn."],
+            [f"{PLACE} policies[0]: must be a mapping with name and document, with preset, or with arn."],
             id="policy as text",
         ),
         pytest.param(
             {"policies": [{"name": "my-policy"}]},
-            [f"{PLACE} policies[0]: document is missing; set name and document, or arn."],
+            [f"{PLACE} policies[0]: document is missing; set name and document, preset, or arn."],
             id="policy without document",
         ),
         pytest.param(
             {"policies": [{"document": SESSION}]},
-            [f"{PLACE} policies[0]: name is missing; set name and document, or arn."],
+            [f"{PLACE} policies[0]: name is missing; set name and document, preset, or arn."],
             id="policy without name",
         ),
         pytest.param(
@@ -603,7 +604,7 @@ KNOWN_WORKLOAD = (
             {"policies": [{"name": "p", "docment": SESSION}]},
             [
                 f"{PLACE} policies[0]: unknown key 'docment'; did you mean 'document'?",
-                f"{PLACE} policies[0]: document is missing; set name and document, or arn.",
+                f"{PLACE} policies[0]: document is missing; set name and document, preset, or arn.",
             ],
             id="misspelt document",
         ),
@@ -911,7 +912,8 @@ ADDON_RULE = "addon must be the name of an EKS add-on such as aws-ebs-csi-driver
         ("", f"{ADDON_RULE}, got ''."),
         (
             "eks-pod-identity-agent",
-            "addon: the agent has no role. Leave addon out; pod_identity_agent: present installs the agent.",
+            "addon: the EKS Pod Identity Agent has no role, so it is not a workload. Remove this workload; agent: present "
+            "installs the agent.",
         ),
     ],
 )

@@ -28,10 +28,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 
 IDENTITY = {"name", "arn", "path"}
 # The trust policy is computed from these.
-TRUST = {"trust_scope", "extend_trust"}
+TRUST = {"trust_scope", "extend_trust", "trust_patterns"}
 TABLES = [
     pytest.param(ROLE_ATTRIBUTES, RoleSpec, IDENTITY | TRUST, ObservedRole, id="role"),
-    pytest.param(POLICY_ATTRIBUTES, PolicySpec, IDENTITY, ObservedPolicy, id="policy"),
+    pytest.param(POLICY_ATTRIBUTES, PolicySpec, {*IDENTITY, "preset"}, ObservedPolicy, id="policy"),
     pytest.param(ASSOCIATION_ATTRIBUTES, AssociationSpec, set(), ObservedAssociation, id="association"),
 ]
 

@@ -553,9 +553,8 @@ def test_missing_cluster_keeps_roles_of_any_cluster(scope: str) -> None:
     found = absent(aws, workload(), cluster="my-clutser")
     assert codes(found) == ["CLUSTER_MISSING", "ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
     assert found.findings[1].message == (
-        f"role {role_arn('my-role')} is kept: its trust policy allows more than cluster my-clutser, "
-        "and that "
-        "cluster was not found, so its associations are not known."
+        f"role {role_arn('my-role')} is kept: its trust policy is not limited to cluster my-clutser, "
+        "and cluster my-clutser was not found, so its associations are not known."
     )
     assert found.findings[1].remedy == (
         "Check the cluster's name, the account and the region; if the cluster is deleted, set ⟨force⟩: true."
@@ -571,7 +570,7 @@ def test_role_for_any_cluster_needs_force(scope: str) -> None:
     assert names(found) == EVERYTHING[:1]
     assert codes(found) == ["ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
     assert (found.findings[0].message, found.findings[0].remedy) == (
-        f"role {role_arn('my-role')} is kept: its trust policy allows more than cluster my-cluster, and "
+        f"role {role_arn('my-role')} is kept: its trust policy is not limited to cluster my-cluster, and "
         "it is not known whether another cluster uses the role.",
         "Check whether an association in another cluster of the account uses the role (aws eks "
         "list-pod-identity-associations, describe-pod-identity-association), and when the role was last used "

@@ -403,7 +403,7 @@ def test_role_for_other_clusters_is_kept() -> None:
     assert [(finding.code, finding.message, finding.remedy) for finding in done.findings] == [
         (
             "ROLE_PERHAPS_USED",
-            f"role {role_arn('role-a')} is kept: its trust policy allows more than cluster {CLUSTER}, and "
+            f"role {role_arn('role-a')} is kept: its trust policy is not limited to cluster {CLUSTER}, and "
             "it is not known whether another cluster uses the role.",
             PROOF,
         ),

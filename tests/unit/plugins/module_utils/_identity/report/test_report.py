@@ -678,6 +678,24 @@ def test_replacement_on_a_full_role_has_both_policies() -> None:
     assert lines[2:4] == ["  replace 1 policy.", "    replace policy arn:old with arn:new on role r"]
 
 
+def test_update_of_a_policy_names_added_and_removed_permissions() -> None:
+    def grant(*actions: str) -> dict[str, Any]:
+        statement = {"Effect": "Allow", "Action": list(actions), "Resource": "arn:aws:s3:::b/*"}
+        return {"document": {"Version": "2012-10-17", "Statement": [statement]}}
+
+    update = {
+        **row("update", "policy", "arn:aws:iam::111122223333:policy/my-policy"),
+        "before": grant("s3:GetObject", "s3:DeleteObject"),
+        "after": grant("s3:GetObject", "s3:PutObject"),
+    }
+    lines = report_for(changed(changes=[update]), check_mode=True)["lines"]
+    assert lines[2:5] == [
+        "  update 1 policy.",
+        "    update policy arn:aws:iam::111122223333:policy/my-policy (document): adds s3:PutObject on",
+        "      arn:aws:s3:::b/*; removes s3:DeleteObject on arn:aws:s3:::b/*",
+    ]
+
+
 def test_of_a_plan_without_removals_the_first_are_shown() -> None:
     roles = [row("create", "role", f"r{number}") for number in range(50)]
     lines = report_for(changed(changes=roles), check_mode=True)["lines"]

@@ -603,7 +603,7 @@ def test_limits_of_a_role_with_outside_users_are_kept(
     ] == [
         (
             "warning",
-            f"role {ROLE} changes also for users outside this run: {difference}. The role {users}.",
+            f"this run changes role {ROLE} ({difference}), which also affects its users outside this run. The role {users}.",
             "Notify the owners of these users, and use the same definition in every list with the role.",
         )
     ]

@@ -37,18 +37,16 @@ BOTH_SERVICES = {
     ],
 }
 OURS = (
-    "Apply the workload, which narrows the trust policy to the trust_scope, unless workloads outside the run "
-    "use the role (check mode with "
-    "diff shows the change)."
+    "Apply the workload. The run narrows the trust policy to the trust_scope, but keeps the access of workloads outside "
+    "the run (check mode with diff shows the change)."
 )
 EVERY_CLUSTER = (
-    "If no other cluster uses the role, apply the workload with ⟨force⟩: true, which narrows the trust policy "
-    "to the trust_scope (check "
-    "mode with diff shows the change)."
+    "If no other cluster uses the role, apply the workload with ⟨force⟩: true. The run then narrows the trust policy to "
+    "the trust_scope (check mode with diff shows the change)."
 )
 THEIRS = (
-    "Apply the workload, which narrows the managed statements. Other statements are kept: remove those that allow more "
-    "from the trust policy, or set the complete policy in role.trust_policy."
+    "Apply the workload. The run narrows the statements that are only for EKS Pod Identity, and keeps all other statements. "
+    "Remove each kept statement that allows more than the trust_scope, or set the complete policy in role.trust_policy."
 )
 
 

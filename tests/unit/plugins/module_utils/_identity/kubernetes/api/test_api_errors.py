@@ -77,8 +77,9 @@ def message(error: ApiError) -> str:
     [
         (
             401,
-            "Renew the token of the kubeconfig (aws eks update-kubeconfig writes one that renews itself). If "
-            "the token is new, the IAM principal has no access entry in the cluster.",
+            "Check the token of the kubeconfig: it may have expired, or belong to another cluster. A kubeconfig from 'aws eks "
+            "update-kubeconfig' requests a new token when it needs one. If the token is valid, the cluster has neither an "
+            "access entry nor an entry in the ConfigMap aws-auth for its IAM principal.",
         ),
         (403, "Grant that user, or its group, the permission: docs/iam-permissions.md has the manifests."),
         (429, "Run again when the API server is available."),

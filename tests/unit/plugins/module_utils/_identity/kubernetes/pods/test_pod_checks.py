@@ -118,6 +118,15 @@ def other_credentials(description: str, change: str, age: str = "2 hours") -> tu
     )
 
 
+def skips_webhook(instead: str = "") -> tuple[str, str, str, str]:
+    return (
+        "POD_SKIPS_WEBHOOK",
+        "warning",
+        f"{ONE} (2 hours old): with the label eks.amazonaws.com/skip-pod-identity-webhook, so the webhook skips it{instead}.",
+        f"If the workload needs the role, remove the label from the Pod template. {RESTART}",
+    )
+
+
 AGENTS = {"agents": build.read([build.agent()])}
 NO_AGENTS = {"agents": build.read([])}
 CASES = [
@@ -227,6 +236,22 @@ CASES = [
             f"{ONE} (3 days old): with the label eks.amazonaws.com/skip-pod-identity-webhook, so the webhook skips it.",
             f"If the workload needs the role, remove the label from the Pod template. {RESTART}",
         ),
+    ),
+    Case(
+        "left to itself, with IRSA",
+        [build.pod(injected=False, labels=SKIPPING, containers=[build.container(env=STALE_AND_IRSA)])],
+        ("pass", "warning 1/1"),
+        skips_webhook("; it still uses role arn:aws:iam::111122223333:role/old by IRSA"),
+    ),
+    Case(
+        "left to itself, with keys, which SDKs prefer to IRSA",
+        [
+            build.pod(
+                injected=False, labels=SKIPPING, containers=[build.container(env={**STALE_AND_IRSA, **KEYS})]
+            )
+        ],
+        ("pass", "warning 1/1"),
+        skips_webhook(),
     ),
     Case(
         "the agent's port",

@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Answer questions from an access report: which service accounts may perform an action on a resource."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..._findings.finding import WorkloadKey
+from ..._policy.evaluation.evaluate import IMPLICIT_DENY, Layer
+from ..._policy.evaluation.request import Subject
+from ..._policy.evaluation.rules import Rule, build_rules
+from ..._policy.language.context import PRESENT, Context
+from ..._policy.language.document import parse_policy
+from ..._policy.permissions.permissions import (
+    IDENTITY,
+    NOT_KNOWN,
+    Holder,
+    Holding,
+    Required,
+    pod_context,
+    who_can,
+)
+from .report import REPORT_FORMAT, REPORT_KIND
+
+_Row = Mapping[str, Any]
+
+
+class NotAReport(ValueError):
+    """The error for a mapping that is not an access report, or has a format that this version does not know."""
+
+
+def validate_report(data: object) -> _Row:
+    """Return an access report. Raises NotAReport for anything else."""
+    if not isinstance(data, Mapping) or data.get("kind") != REPORT_KIND:
+        raise NotAReport("it is not a report from pod_identity_audit_json")
+    if data.get("format") != REPORT_FORMAT:
+        raise NotAReport(
+            f"it has the format {data.get('format')}, and this version of the collection reads format {REPORT_FORMAT}"
+        )
+    return data
+
+
+def answer_from_report(data: object, required: Required) -> list[Holding]:
+    """Decide for each service account of a report whether its policies allow a permission.
+
+    :raises NotAReport: when ``data`` is not a report.
+    """
+    report = _Answers(validate_report(data))
+    return [report.answer(row, required) for row in report.row["workloads"]]
+
+
+@dataclass
+class _Answers:
+    row: _Row
+    _rules: dict[tuple[int, str], tuple[Rule, ...]] = field(default_factory=dict)
+    _layers: dict[int, tuple[Layer, ...]] = field(default_factory=dict)
+
+    def answer(self, workload: _Row, required: Required) -> Holding:
+        name, access = self._name(workload), workload["access"]
+        permission = f"{required.action} on {required.resource}"
+        if access == "unknown":
+            message = f"{permission} is not known: {workload['winner']}"
+            return Holding(name, NOT_KNOWN, (), (), (str(workload["winner"]),), message)
+        if access == "none":
+            message = f"{permission} is denied: the service account has no role that exists."
+            return Holding(name, IMPLICIT_DENY, (), (), (), message)
+        if access == "blocked":
+            reason = next((entry.get("why", "") for entry in workload["credentials"] if "role" in entry), "")
+            message = f"{permission} is denied: the service account cannot use its role. {reason}"
+            return Holding(name, IMPLICIT_DENY, (), (), (), message)
+        holder = Holder(
+            name, self._profile_layers(workload["profile"]), self.context(workload), self._unread(workload)
+        )
+        (holding,) = who_can([holder], required)
+        return holding
+
+    def context(self, workload: _Row) -> Context:
+        """Return the condition keys of the requests of a service account."""
+        entry = next(entry for entry in workload["credentials"] if "role" in entry)
+        role = self.row["roles"][entry.get("target", entry["role"])]
+        cluster = self.row["clusters"][workload["cluster"]]
+        is_pod_identity = entry["kind"] == "pod_identity"
+        subject = Subject(
+            cluster_arn=cluster["arn"],
+            namespace=workload["namespace"],
+            service_account=workload["service_account"],
+            account_id=role["account"],
+            partition=cluster["arn"].split(":")[1],
+            role_arn=role["arn"],
+            session_tags=is_pod_identity and entry.get("session_tags", True),
+        )
+        context = pod_context(subject, role.get("tags", {}))
+        return context if is_pod_identity else context.assume({"aws:federatedprovider": PRESENT})
+
+    def _name(self, workload: _Row) -> str:
+        key = WorkloadKey("", workload["namespace"], workload["service_account"])
+        clusters: Sequence[_Row] = self.row["clusters"]
+        return f"{clusters[workload['cluster']]['key']} {key}" if len(clusters) > 1 else str(key)
+
+    def _profile_layers(self, number: int) -> tuple[Layer, ...]:
+        if number not in self._layers:
+            self._layers[number] = tuple(self._build_layers(self.row["profiles"][number]))
+        return self._layers[number]
+
+    def _build_layers(self, profile: _Row) -> Iterator[Layer]:
+        identity = [rule for number in profile["policies"] for rule in self._policy_rules(number, "identity")]
+        yield Layer(IDENTITY, tuple(identity))
+        for kind in ("boundary", "session"):
+            if kind in profile:
+                name = self.row["policies"][profile[kind]]["name"]
+                yield Layer(name, self._policy_rules(profile[kind], kind))
+
+    def _policy_rules(self, number: int, kind: str) -> tuple[Rule, ...]:
+        key = number, kind
+        if key not in self._rules:
+            row = self.row["policies"][number]
+            statements = [_statement(entry) for entry in row["statements"]]
+            document = {"Version": row.get("version", "2012-10-17"), "Statement": statements}
+            self._rules[key] = build_rules(parse_policy(document, kind), row["name"]) if statements else ()
+        return self._rules[key]
+
+    def _unread(self, workload: _Row) -> tuple[tuple[str, str], ...]:
+        """Return the unread policies, each with its layer."""
+        profile = self.row["profiles"][workload["profile"]]
+        return tuple((str(layer), str(name)) for layer, name in profile.get("unread_layers", ()))
+
+
+def _statement(row: _Row) -> dict[str, object]:
+    """Return a statement of a report as it is in a policy."""
+    sid = str(row["label"]).partition("(Sid '")[2].removesuffix("')")
+    elements = {name: value for name, value in row.items() if name != "label"}
+    return {"Sid": sid, **elements} if sid else elements

@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Find the further roles that a role can assume, directly and by other roles, and the roles that can administer an account.
+
+A role can assume another role if its policies and the trust policy of the other role allow it. If the trust policy names the
+role itself, no identity policy is needed within an account. Source: IAM User Guide, "Policy evaluation logic".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ..._policy.evaluation.evaluate import ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY
+from ..._policy.evaluation.request import Subject
+from ..._policy.evaluation.rules import CONDITIONAL
+from ..._policy.language.context import Context
+from ..._policy.permissions.levels import find_possibility
+from ..._policy.permissions.permissions import IDENTITY, Required, check_permission, pod_context
+from ..._policy.trust.check import check_chain
+from ..model.access import RoleFacts
+from ..model.names import is_aws_managed
+from .effective import AccessTables, Profile
+from .estate import AccessEstate, arn_account
+
+_ASSUME_ROLE = "sts:AssumeRole"
+# A role that is allowed one of these actions on itself can give itself all other permissions.
+_SELF_GRANTS = ("iam:AttachRolePolicy", "iam:PutRolePolicy")
+# The maximum number of roles in a path.
+_LONGEST_PATH = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SelfGrant:
+    """An action with which a role can give itself all permissions."""
+
+    action: str
+    is_certain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RolePath:
+    """The roles that a role assumes one after another, without the first role. ``administers``: the last one is an administrator.
+
+    ``is_certain`` is false if a step depends on condition keys.
+    """
+
+    arns: tuple[str, ...]
+    is_certain: bool
+    administers: bool
+
+
+@dataclass
+class RoleGraph:
+    """The roles of a report, and which of them can assume which."""
+
+    estate: AccessEstate
+    tables: AccessTables
+    _next: dict[tuple[int, str, bool], list[tuple[str, bool]]] = field(default_factory=dict)
+    _own: dict[str, Profile] = field(default_factory=dict)
+
+    @cached_property
+    def _trusting(self) -> Mapping[str, list[RoleFacts]]:
+        """Return the roles by the AWS principals, in lower case, that their trust policies allow."""
+        found: dict[str, list[RoleFacts]] = {}
+        for role in self.estate.roles.values():
+            trust = self.estate.trust(role)
+            principals = {
+                value.lower()
+                for rule in (trust.rules if trust is not None else ())
+                if rule.allow
+                for kind, value in rule.statement.principals or ()
+                if kind in ("AWS", "*")
+            }
+            for principal in principals:
+                found.setdefault(principal, []).append(role)
+        return found
+
+    def self_grant(self, role: RoleFacts, profile: Profile, context: Context) -> SelfGrant | None:
+        """Return an action with which a role can give itself all permissions, a certain one first; None without one."""
+        grants = [Required(action, role.arn) for action in _SELF_GRANTS]
+        grants += [
+            Required("iam:CreatePolicyVersion", arn) for arn in role.attached if not is_aws_managed(arn)
+        ]
+        uncertain = None
+        for grant in grants:
+            decision = check_permission(profile.layers, grant, context).decision
+            if decision == ALLOWED:
+                return SelfGrant(grant.action, True)
+            if decision == CONDITIONAL and uncertain is None:
+                uncertain = SelfGrant(grant.action, False)
+        return uncertain
+
+    def paths(self, role: RoleFacts, profile: Profile, context: Context, subject: Subject) -> list[RolePath]:
+        """Return a shortest path to each further role that a role can assume."""
+        found: dict[str, RolePath] = {}
+        waiting: list[tuple[RoleFacts, Profile, Context, Subject, RolePath | None]] = [
+            (role, profile, context, subject, None)
+        ]
+        while waiting:
+            current, permissions, keys, caller, path = waiting.pop(0)
+            arns = path.arns if path is not None else ()
+            if len(arns) == _LONGEST_PATH:
+                continue
+            for arn, is_certain in self._assumable(current, permissions, keys, caller):
+                name = arn.lower()
+                if name in found or name == role.arn.lower():
+                    continue
+                target = self.estate.role(arn)
+                further = self._own_profile(target)
+                context_of_target = _own_context(target)
+                grant = self.self_grant(target, further, context_of_target)
+                step = RolePath(
+                    (*arns, target.arn),
+                    is_certain and (path is None or path.is_certain),
+                    grant is not None and grant.is_certain,
+                )
+                found[name] = step
+                waiting.append((target, further, context_of_target, _own_subject(target), step))
+        return sorted(found.values(), key=lambda path: (not path.administers, not path.is_certain, path.arns))
+
+    def _own_profile(self, role: RoleFacts) -> Profile:
+        if role.arn not in self._own:
+            self._own[role.arn] = self.tables.profile(role, _own_context(role))
+        return self._own[role.arn]
+
+    def _assumable(
+        self, role: RoleFacts, profile: Profile, context: Context, subject: Subject
+    ) -> list[tuple[str, bool]]:
+        key = profile.number, role.arn, subject.session_tags
+        if key not in self._next:
+            self._next[key] = list(self._find_assumable(role, profile, context, subject))
+        return self._next[key]
+
+    def _find_assumable(
+        self, role: RoleFacts, profile: Profile, context: Context, subject: Subject
+    ) -> Iterator[tuple[str, bool]]:
+        account = arn_account(role.arn)
+        named = {target.arn for target in self._trusting.get(role.arn.lower(), ())}
+        action = profile.index.find(_ASSUME_ROLE.lower())
+        names: Sequence[str] = (role.arn.lower(),)
+        if find_possibility(profile.layers, action, context, profile.index).decision != "no":
+            partition = role.arn.split(":")[1]
+            names = (*names, "*", account, f"arn:{partition}:iam::{account}:root")
+        candidates = {target.arn: target for name in names for target in self._trusting.get(name, ())}
+        for arn, target in candidates.items():
+            if arn == role.arn:
+                continue
+            verdict = check_permission(profile.layers, Required(_ASSUME_ROLE, arn), context)
+            decision = verdict.decision
+            is_named = arn in named and arn_account(arn) == account
+            if decision == IMPLICIT_DENY and is_named and verdict.change == (IDENTITY,):
+                decision = ALLOWED
+            if decision in (EXPLICIT_DENY, IMPLICIT_DENY):
+                continue
+            trust = self.estate.trust(target)
+            if trust is None:
+                continue
+            usable = check_chain(trust, subject, target_role_arn=arn).usable
+            if usable != "no":
+                yield arn, decision == ALLOWED and usable == "yes"
+
+
+def _own_subject(role: RoleFacts) -> Subject:
+    """Return the caller of a session of a role that another role has assumed. Its session tags are not known."""
+    return Subject(account_id=arn_account(role.arn), role_arn=role.arn, session_tags=False)
+
+
+def _own_context(role: RoleFacts) -> Context:
+    return pod_context(_own_subject(role), role.tags)

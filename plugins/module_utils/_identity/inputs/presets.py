@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Presets: permissions policies with parameters, in the folder ``presets`` of the collection. Each preset is a YAML file."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from ..._policy.language.document import policy_size
+from ..model.errors import InputError
+from .fields import shown_value
+from .yaml_file import read_yaml_value
+
+FOLDER = Path(__file__).resolve().parents[4] / "presets"
+ParameterKind = Literal["name", "names", "arn", "arns", "flag"]
+# The number of similar names in a message.
+_SHOWN = 3
+# The number of characters from which a part of a name counts as similar.
+_SHORTEST_PART = 3
+# The version of the policy language.
+VERSION = "2012-10-17"
+PLACEHOLDER = re.compile(r"<([a-z][a-z0-9_]*)>")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a preset.
+
+    The kinds ``names`` and ``arns`` are lists. ``pattern`` is the regular expression for each value, or "". ``service`` is the
+    service part that an ARN must have, or "" for any service. ``default`` is None for a required parameter.
+    """
+
+    name: str
+    kind: ParameterKind
+    description: str
+    pattern: str = ""
+    service: str = ""
+    default: object = None
+
+    @property
+    def plural(self) -> bool:
+        return self.kind in ("names", "arns")
+
+    @property
+    def is_arn(self) -> bool:
+        return self.kind in ("arn", "arns")
+
+
+@dataclass(frozen=True, slots=True)
+class PresetPolicy:
+    """A policy of a preset. ``suffix`` is the end of its name, or "". A statement with ``when`` is optional."""
+
+    suffix: str
+    statements: tuple[Mapping[str, object], ...]
+
+    @property
+    def size(self) -> int:
+        """Return the size of the document with all statements and with the placeholders, in characters without white space."""
+        statements = [
+            {key: value for key, value in statement.items() if key != "when"} for statement in self.statements
+        ]
+        return policy_size({"Version": VERSION, "Statement": statements})
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A named permissions policy for a product, or several policies.
+
+    ``version`` grows with each change of the statements. ``source`` is the URL of the product's own documentation, which was
+    compared on the date ``checked``. ``managed_policies`` are AWS managed policies with the same purpose; ``left_out`` has the
+    actions of these policies that the preset leaves out, with the reasons.
+    """
+
+    name: str
+    title: str
+    purpose: str
+    version: int
+    checked: str
+    source: str
+    source_version: str
+    partitions: tuple[str, ...]
+    parameters: Mapping[str, Parameter]
+    policies: tuple[PresetPolicy, ...]
+    namespace: str = ""
+    service_account: str = ""
+    needs_session_tags: bool = False
+    managed_policies: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    limits: str = ""
+
+
+def preset_names() -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob("*.yml"))
+
+
+def unknown_preset(name: str, names: Sequence[str]) -> str:
+    """Return the message for a name that is not in ``names``, with the names that are similar to it or contain it."""
+    near = difflib.get_close_matches(shown_value(name), names, _SHOWN)
+    near = (
+        near or [other for other in names if len(name) >= _SHORTEST_PART and name.lower() in other][:_SHOWN]
+    )
+    quoted = " or ".join(f"'{other}'" for other in near)
+    hint = f"did you mean {quoted}?" if near else "docs/presets.md lists all presets."
+    return f"there is no preset '{shown_value(name)}'; {hint}"
+
+
+def load_preset(name: str) -> Preset:
+    """Read a preset. Its name must be one of ``preset_names``.
+
+    :raises InputError: when the file cannot be read.
+    """
+    path = FOLDER / f"{name}.yml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError([f"{path}: cannot be read: {error.strerror}."]) from error
+    return parse_preset(name, cast("Mapping[str, Any]", read_yaml_value(str(path), text)))
+
+
+def parse_preset(name: str, content: Mapping[str, Any]) -> Preset:
+    """Convert the content of a preset's file. The files are part of the collection, so that tests validate them."""
+    parameters = {
+        key: Parameter(
+            key,
+            raw["type"],
+            raw["description"],
+            raw.get("pattern") or "",
+            raw.get("service") or "",
+            raw.get("default"),
+        )
+        for key, raw in (content.get("parameters") or {}).items()
+    }
+    policies = tuple(
+        PresetPolicy(raw.get("suffix") or "", tuple(raw["statements"])) for raw in content["policies"]
+    )
+    return Preset(
+        name=name,
+        title=content["title"],
+        purpose=content["purpose"],
+        version=content["version"],
+        checked=str(content["checked"]),
+        source=content["source"],
+        source_version=str(content["source_version"]),
+        partitions=tuple(content["partitions"]),
+        parameters=parameters,
+        policies=policies,
+        namespace=content.get("namespace") or "",
+        service_account=content.get("service_account") or "",
+        needs_session_tags=bool(content.get("needs_session_tags")),
+        managed_policies=tuple(content.get("managed_policies") or ()),
+        left_out=dict(content.get("left_out") or {}),
+        limits=content.get("limits") or "",
+    )
+
+
+def placeholders(value: object) -> Iterator[str]:
+    """Yield the name of each placeholder in a statement, also in keys of mappings."""
+    if isinstance(value, str):
+        yield from PLACEHOLDER.findall(value)
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from placeholders(key)
+            yield from placeholders(part)
+    elif isinstance(value, Sequence):
+        for part in value:
+            yield from placeholders(part)

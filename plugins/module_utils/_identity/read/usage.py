@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Read the use of roles from AWS: events of CloudTrail, and the last use of each action from IAM.
+
+No resource is changed. Sources: cloudtrail LookupEvents; iam GenerateServiceLastAccessedDetails, GetServiceLastAccessedDetails.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from ..._aws.client import Api, response_pages
+from ..model.errors import InputError
+
+# LookupEvents allows two requests a second for each account and region.
+LOOKUP_INTERVAL = 0.5
+LOOKUP_PAGE = 50
+# IAM needs some seconds to prepare the last uses of a role.
+REPORT_SECONDS = 120
+_REPORT_INTERVAL = 1.0
+
+
+@dataclass
+class EventLookup:
+    """A reader of LookupEvents that keeps to its rate.
+
+    ``remaining`` is the number of requests that may still be sent; ``exhausted`` is set when more requests would be needed.
+
+    :arg sleep: waits for some seconds. It may raise an exception to interrupt the reader.
+    """
+
+    api: Api
+    remaining: int
+    now: Callable[[], float]
+    sleep: Callable[[float], None]
+    sent: int = 0
+    exhausted: bool = False
+    _next: float = field(default=0.0, repr=False)
+
+    def records(self, attribute: str, value: str, begin: datetime, end: datetime) -> Iterator[Any]:
+        """Generate the events with an attribute in a period. An event that is not valid JSON is returned as text.
+
+        :raises AwsError: when a request fails.
+        """
+        parameters = {
+            "LookupAttributes": [{"AttributeKey": attribute, "AttributeValue": value}],
+            "StartTime": begin,
+            "EndTime": end,
+            "MaxResults": LOOKUP_PAGE,
+        }
+        pages = response_pages(self.api, "cloudtrail", "LookupEvents", parameters)
+        more = True
+        while more:
+            if self.remaining <= 0:
+                self.exhausted = True
+                return
+            self._wait()
+            self.remaining -= 1
+            page = next(pages, None)
+            if page is None:
+                return
+            self.sent += 1
+            for event in page["Events"]:
+                yield _parsed(event.get("CloudTrailEvent"))
+            more = bool(page.get("NextToken"))
+
+    def _wait(self) -> None:
+        now = self.now()
+        if now < self._next:
+            self.sleep(self._next - now)
+            now = self._next
+        self._next = now + LOOKUP_INTERVAL
+
+
+def _parsed(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def read_last_accessed(api: Api, role_arn: str, sleep: Callable[[float], None]) -> dict[str, str]:
+    """Return the time of the last use of each action and service by a role, by names such as "s3:GetObject" and "s3".
+
+    IAM has the actions of some services only, and includes denied attempts. The newest uses may be missing for four hours.
+
+    :raises AwsError: when a request fails.
+    :raises InputError: when IAM does not complete the report.
+    """
+    job = api.call(
+        "iam", "GenerateServiceLastAccessedDetails", {"Arn": role_arn, "Granularity": "ACTION_LEVEL"}
+    )
+    parameters = {"JobId": job["JobId"]}
+    for _attempt in range(int(REPORT_SECONDS / _REPORT_INTERVAL)):
+        first = api.call("iam", "GetServiceLastAccessedDetails", parameters)
+        if first["JobStatus"] != "IN_PROGRESS":
+            break
+        sleep(_REPORT_INTERVAL)
+    else:
+        raise InputError([_no_report(role_arn, f"IAM did not complete it within {REPORT_SECONDS} seconds")])
+    if first["JobStatus"] != "COMPLETED":
+        reason = str(first.get("Error", {}).get("Message") or first["JobStatus"])
+        raise InputError([_no_report(role_arn, f"IAM could not create it: {reason}")])
+    found: dict[str, str] = {}
+    for page in response_pages(api, "iam", "GetServiceLastAccessedDetails", parameters):
+        for service in page.get("ServicesLastAccessed", ()):
+            prefix = str(service["ServiceNamespace"])
+            if time := service.get("LastAuthenticated"):
+                found[prefix] = _time(time)
+            for action in service.get("TrackedActionsLastAccessed", ()):
+                if time := action.get("LastAccessedTime"):
+                    found[f"{prefix}:{action['ActionName']}"] = _time(time)
+    return found
+
+
+def _no_report(role_arn: str, reason: str) -> str:
+    return (
+        f"The report of the last uses of role {role_arn} is missing: {reason}. Run again, or leave out "
+        "pod_identity_usage_services."
+    )
+
+
+def _time(time: datetime) -> str:
+    return time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

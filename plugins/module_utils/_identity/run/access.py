@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Read the roles of an account with all policies that determine their permissions, for an access report. AWS is not changed.
+
+Sources: iam GetAccountAuthorizationDetails, GetPolicy, GetPolicyVersion. If the caller is not allowed to read the account in
+bulk, only the roles of the service accounts are read: iam GetRole, ListAttachedRolePolicies, ListRolePolicies, GetRolePolicy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ..._aws.client import Api
+from ..._aws.transport import map_concurrently
+from ..._policy.language.document import document_statements, load_document
+from ..model.access import PolicyLayer, RoleFacts
+from ..model.cluster import Cluster
+from ..model.errors import AwsError
+from ..model.names import is_aws_managed, parse_role_arn
+from ..model.observed import Document
+from ..model.roles import ObservedRole
+from ..read.account import Snapshot, read_snapshot
+from ..read.reader import none_if_missing
+from ..read.roles import RoleNotFound, find_role, read_document
+
+# A bulk read of the account is worth any number of pages: the report names who may assume further roles.
+_ALL_PAGES = 8000
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class RoleReads:
+    """The roles of an account by their lower-case ARNs. ``complete``: these are all roles. ``denied`` is the message of AWS if
+    the caller is not allowed to read all roles at once.
+    """
+
+    roles: Mapping[str, RoleFacts] = field(default_factory=dict)
+    complete: bool = False
+    denied: str = ""
+
+
+def read_role_facts(api: Api, cluster: Cluster, arns: Iterable[str], width: int) -> RoleReads:
+    """Read the roles of the account with their policies. Raises AwsError.
+
+    :arg arns: the roles of service accounts, including target roles; roles of other accounts are left out.
+    """
+    used = {arn for arn in arns if (parts := parse_role_arn(arn)) and parts.account_id == cluster.account_id}
+    snapshot = read_snapshot(api, _ALL_PAGES)
+    if snapshot.complete:
+        return RoleReads(_from_snapshot(api, cluster, snapshot, used, width), True)
+    found = map_concurrently(lambda arn: _read_role(api, arn), sorted(used), width)
+    return RoleReads({role.arn.lower(): role for role in found}, False, snapshot.denied)
+
+
+def _from_snapshot(
+    api: Api, cluster: Cluster, snapshot: Snapshot, used: Collection[str], width: int
+) -> dict[str, RoleFacts]:
+    present = {role.arn.lower(): role for role in snapshot.roles.values()}
+    documents = {
+        arn: policy.document for arn, policy in snapshot.policies.items() if policy.document is not None
+    }
+    reachable = _reachable(cluster, present, used)
+    managed_arns = sorted(
+        {
+            arn
+            for name in reachable
+            for arn in (*present[name].attached, present[name].permissions_boundary)
+            if is_aws_managed(arn)
+        }
+    )
+    read = map_concurrently(lambda arn: _if_allowed(lambda: read_document(api, arn)), managed_arns, width)
+    documents |= {
+        arn: document for arn, document in zip(managed_arns, read, strict=True) if document is not None
+    }
+    facts = {name: _with_documents(role, documents) for name, role in present.items()}
+    return facts | {arn.lower(): RoleFacts(arn, "missing") for arn in used if arn.lower() not in facts}
+
+
+def _reachable(cluster: Cluster, roles: Mapping[str, ObservedRole], used: Iterable[str]) -> set[str]:
+    """Return the roles in use, and those that their trust policies may let them assume, directly or by other roles."""
+    account = cluster.account_id
+    anyone = {"*", account, f"arn:{cluster.partition}:iam::{account}:root"}
+    principals = {name: _aws_principals(role.trust) for name, role in roles.items()}
+    reached = {arn.lower() for arn in used} & roles.keys()
+    open_to_all = {name for name, found in principals.items() if found & anyone}
+    while added := {
+        name for name in roles.keys() - reached if name in open_to_all or principals[name] & reached
+    }:
+        reached |= added
+    return reached
+
+
+def _aws_principals(trust: Document) -> set[str]:
+    """Return the AWS principals in the Allow statements of a trust policy, in lower case."""
+    found: set[str] = set()
+    for entry in document_statements(trust):
+        if not isinstance(entry, Mapping) or entry.get("Effect") != "Allow":
+            continue
+        principal: Any = entry.get("Principal", "*")
+        values = principal.get("AWS", ()) if isinstance(principal, Mapping) else principal
+        found |= {str(value).lower() for value in ([values] if isinstance(values, str) else values)}
+    return found
+
+
+def _with_documents(role: ObservedRole, documents: Mapping[str, Document]) -> RoleFacts:
+    attached = [(arn, documents[arn]) for arn in role.attached if arn in documents]
+    inline = [
+        (f"inline policy {name} of role {role.name}", document)
+        for name, document in (role.inline_documents or {}).items()
+    ]
+    boundary = role.permissions_boundary
+    unread: list[tuple[PolicyLayer, str]] = [
+        ("identity", arn) for arn in role.attached if arn not in documents
+    ]
+    unread += [("boundary", boundary)] if boundary and boundary not in documents else []
+    return RoleFacts(
+        role.arn,
+        "read",
+        role.trust,
+        role.tags,
+        (*attached, *inline),
+        (boundary, documents[boundary]) if boundary in documents else None,
+        tuple(unread),
+        role.attached,
+    )
+
+
+def _read_role(api: Api, arn: str) -> RoleFacts:
+    """Read a role and its policies one by one."""
+    try:
+        role = find_role(api, arn)
+    except RoleNotFound:
+        return RoleFacts(arn, "missing")
+    except AwsError as error:
+        if error.denied:
+            return RoleFacts(arn, "unread")
+        raise
+    name = {"RoleName": role.name}
+    policies: list[tuple[str, Document]] = []
+    unread: list[tuple[PolicyLayer, str]] = []
+
+    def list_all(operation: str, key: str, title: str) -> list[Any]:
+        found = _if_allowed(lambda: list(api.pages("iam", operation, name, key)))
+        unread.extend(
+            [] if found is not None else [("identity", f"the {title} policies of role {role.name}")]
+        )
+        return found or []
+
+    attached = [
+        str(entry["PolicyArn"])
+        for entry in list_all("ListAttachedRolePolicies", "AttachedPolicies", "attached")
+    ]
+    for policy_arn in attached:
+        document = _if_allowed(lambda arn=policy_arn: read_document(api, arn))  # type: ignore[misc]
+        if document is None:
+            unread.append(("identity", policy_arn))
+        else:
+            policies.append((policy_arn, document))
+    for policy_name in list_all("ListRolePolicies", "PolicyNames", "inline"):
+        request = {**name, "PolicyName": policy_name}
+        response = _if_allowed(lambda asked=request: api.call("iam", "GetRolePolicy", asked))  # type: ignore[misc]
+        title = f"inline policy {policy_name} of role {role.name}"
+        if response is None:
+            unread.append(("identity", title))
+        else:
+            policies.append((title, load_document(response["PolicyDocument"])))
+    boundary = None
+    if role.boundary_arn:
+        limit = _if_allowed(lambda: read_document(api, str(role.boundary_arn)))
+        boundary = (role.boundary_arn, limit) if limit is not None else None
+        unread += [] if limit is not None else [("boundary", role.boundary_arn)]
+    return RoleFacts(
+        role.arn,
+        "read",
+        load_document(role.trust_policy),
+        role.tags,
+        tuple(policies),
+        boundary,
+        tuple(unread),
+        tuple(attached),
+    )
+
+
+def _if_allowed(read: Callable[[], _T]) -> _T | None:
+    """Return the result of a read, or None if the caller is not allowed to read it, or it does not exist any more."""
+    try:
+        return none_if_missing(read)
+    except AwsError as error:
+        if error.denied:
+            return None
+        raise

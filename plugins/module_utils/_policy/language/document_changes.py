@@ -1,0 +1,167 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Describe the difference between two permissions policies: the permissions that a change adds and removes. Pure.
+
+The statements are compared pair by pair of an action and a resource. A permission is not new if a wildcard of the other
+document covers it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from .document import Condition, Policy, PolicyError, parse_policy
+
+# The numbers of actions, resources, values and parts of the description that are shown.
+_ACTIONS, _RESOURCES, _VALUES, _PARTS = 4, 2, 2, 4
+# Above these numbers of permissions and comparisons, the difference is not described.
+_MOST_GRANTS, _MOST_PAIRS = 4_000, 400_000
+_ARN_PARTS = 6
+_EXCEPT = " except "
+
+
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    """An action on a resource that a statement allows or denies, for comparison or, with shortened lists, for display."""
+
+    effect: str
+    action: str
+    resource: str
+    condition: str
+
+
+_Grants = dict[_Grant, _Grant]
+
+
+def describe_document_change(present: object, desired: object) -> str:
+    """Return a text such as "adds s3:PutObject on arn:aws:s3:::b/*; removes s3:GetObject on arn:aws:s3:::b/*".
+
+    Return "" if the documents cannot be compared, or allow and deny the same requests.
+    """
+    try:
+        old, new = parse_policy(present, "identity"), parse_policy(desired, "identity")
+    except PolicyError:
+        return ""
+    old_grants, new_grants = _read_grants(old), _read_grants(new)
+    if len(old_grants) + len(new_grants) > _MOST_GRANTS:
+        return ""
+    parts = [
+        f"changes Version from {old.version} to {new.version}" if old.version != new.version else "",
+        *_describe("adds", _uncovered(new_grants, old_grants)),
+        *_describe("removes", _uncovered(old_grants, new_grants)),
+    ]
+    return "; ".join(filter(None, parts))
+
+
+def _read_grants(policy: Policy) -> _Grants:
+    """Return the permissions of a policy, each with its form for display."""
+    grants: _Grants = {}
+    for statement in policy.statements:
+        condition = " and ".join(sorted(_condition_text(part, None) for part in statement.conditions))
+        condition_text = " and ".join(_condition_text(part, _VALUES) for part in statement.conditions)
+        resources = _elements(statement.resources or (), statement.not_resource, "all resources", _RESOURCES)
+        for action, action_text in _elements(
+            statement.actions, statement.not_action, "all actions", _ACTIONS
+        ):
+            for resource, resource_text in resources:
+                grant = _Grant(statement.effect, action.lower(), resource, condition)
+                display = _Grant(statement.effect, action_text, resource_text, condition_text)
+                grants.setdefault(grant, display)
+        if len(grants) > _MOST_GRANTS:
+            break
+    return grants
+
+
+def _elements(values: Sequence[str], negated: bool, everything: str, limit: int) -> list[tuple[str, str]]:
+    """Return each value and its form for display. The values of NotAction or NotResource are one exception."""
+    if not negated:
+        return [(value, value) for value in values]
+    names = sorted(set(values))
+    return [(f"{everything}{_EXCEPT}{', '.join(names)}", f"{everything}{_EXCEPT}{_shorten(names, limit)}")]
+
+
+def _condition_text(condition: Condition, limit: int | None) -> str:
+    """Return a condition for display or, without ``limit``, for comparison."""
+    values = sorted(condition.values)
+    if limit is None:
+        return f"{condition.operator} {condition.key.lower()} {', '.join(values)}"
+    return f"{condition.operator} {condition.key} {_shorten(values, limit)}"
+
+
+def _uncovered(grants: _Grants, other_grants: _Grants) -> list[_Grant]:
+    """Return the permissions, for display, that the other document does not have, also not by its wildcards."""
+    missing = {grant: display for grant, display in grants.items() if grant not in other_grants}
+    if len(missing) * len(other_grants) > _MOST_PAIRS:
+        return [*missing.values()]
+    return [
+        display
+        for grant, display in missing.items()
+        if not any(_covers(other, grant) for other in other_grants)
+    ]
+
+
+def _covers(wide: _Grant, grant: _Grant) -> bool:
+    return (
+        wide.effect == grant.effect
+        and wide.condition in ("", grant.condition)
+        and _matches(wide.action, grant.action)
+        and _matches_resource(wide.resource, grant.resource)
+    )
+
+
+def _matches_resource(pattern: str, resource: str) -> bool:
+    """Return whether a pattern matches a resource. A wildcard does not match across the first five colons of an ARN."""
+    if pattern in ("*", resource):
+        return True
+    parts, texts = pattern.split(":", _ARN_PARTS - 1), resource.split(":", _ARN_PARTS - 1)
+    # The value of a policy variable is unknown.
+    return len(parts) == len(texts) == _ARN_PARTS and "${" not in pattern and all(map(_matches, parts, texts))
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """Return whether a pattern with wildcards matches every text that ``text``, which may have wildcards, matches."""
+    # An exception with more wildcards covers less.
+    if pattern == text or _EXCEPT in pattern or ("*" not in pattern and "?" not in pattern):
+        return pattern == text
+    expression = "".join({"*": ".*", "?": r"[^*]"}.get(sign, re.escape(sign)) for sign in pattern)
+    return re.fullmatch(expression, text, re.DOTALL) is not None
+
+
+def _describe(verb: str, grants: Iterable[_Grant]) -> Iterator[str]:
+    """Yield a part of the description for each group of actions with the same resources."""
+    resources: dict[tuple[str, str, str], list[str]] = {}
+    for grant in grants:
+        resources.setdefault((grant.effect, grant.condition, grant.action), []).append(grant.resource)
+    groups: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for (effect, condition, action), targets in resources.items():
+        groups.setdefault((effect, condition, tuple(targets)), []).append(action)
+    parts = [
+        _describe_group(verb, effect, actions, targets, condition)
+        for (effect, condition, targets), actions in groups.items()
+    ]
+    yield from parts[:_PARTS]
+    if len(parts) > _PARTS:
+        count = sum(map(len, list(groups.values())[_PARTS:]))
+        yield f"{verb} {count} more action{'' if count == 1 else 's'}"
+
+
+def _describe_group(
+    verb: str, effect: str, actions: Sequence[str], resources: Sequence[str], condition: str
+) -> str:
+    denial = "" if effect == "Allow" else "Deny of "
+    limit = f" if {condition}" if condition else ""
+    return f"{verb} {denial}{_shorten(actions, _ACTIONS)} on {_shorten(resources, _RESOURCES)}{limit}"
+
+
+def _shorten(names: Iterable[str], limit: int) -> str:
+    """Return names like "a, b and 4 more". A single further name is shown."""
+    texts = list(names)
+    if len(texts) <= limit + 1:
+        return ", ".join(texts)
+    return f"{', '.join(texts[:limit])} and {len(texts) - limit} more"

@@ -1,0 +1,461 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Summarise the effective permissions of a role: the access levels of each AWS service.
+
+``check_permission`` decides about an action on all resources that match an ARN. Here an action counts if it is allowed on at
+least one resource that the policies name. The decision is "yes" if this holds for all values of the unknown condition keys, and
+"depends" if it holds for some values only.
+
+Actions that the same statements name have the same decision, so one of them is evaluated for each group.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, TypeAlias
+
+from ..evaluation.evaluate import ALLOWED, Layer, OverBudget, Verdict, describe, split
+from ..evaluation.rules import CONDITIONAL, Answer, Question, Request, Rule
+from ..evaluation.search import explore
+from ..language.context import Context
+from ..language.match import Variable
+from .actions import LEVELS, UNKNOWN_LEVEL, ActionIndex, ServiceAction, action_expression, action_service
+
+Decision = Literal["yes", "depends", "no"]
+# The name of the cell for all other services.
+EVERY_SERVICE: Final = "*"
+# The default partition, if the ARN of the principal is not known.
+_PARTITION: Final = "aws"
+# A resource in a policy that names all resources of a service, so that actions without a resource are included.
+_WHOLE_SERVICE = re.compile(r"arn:[^:]*:[^:]*:\*:\*:\*")
+_VARIABLE = re.compile(r"\$\{([^},]*)[^}]*\}")
+# The value of a policy variable whose value is not known.
+_ASSUMED = "x"
+# The patterns of all actions.
+_ANY_ACTION: Final = frozenset(("*", "*:*"))
+_SHOWN_RESOURCES = 6
+_ORDER: Final[Mapping[Decision, int]] = {"no": 0, "depends": 1, "yes": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Possibility:
+    """The decision whether an action is allowed on some resource.
+
+    ``rules`` are the statements that allow it. ``denying`` are the statements that deny it, on all or some of the resources, and
+    ``limiting`` the layers that do not allow it on all of them. ``keys`` are the condition keys on which "depends" depends.
+    """
+
+    decision: Decision
+    rules: tuple[Rule, ...] = ()
+    denying: tuple[Rule, ...] = ()
+    limiting: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether the action is allowed on all resources that were evaluated."""
+        return self.decision == "yes" and not self.denying and not self.limiting
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The access of a role to a service. ``levels`` has a decision for each level with an allowed action.
+
+    ``resources`` are some resources in the statements. ``everywhere`` has the levels with an action that is allowed on all
+    resources. The other members are as in ``Possibility``.
+    """
+
+    service: str
+    levels: Mapping[str, Decision] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    denying: tuple[Rule, ...] = ()
+    limiting: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    everywhere: frozenset[str] = frozenset()
+
+
+def find_possibility(
+    layers: Sequence[Layer], action: ServiceAction, context: Context, index: ActionIndex
+) -> Possibility:
+    """Decide whether the layers allow an action on some resource.
+
+    :arg layers: the result of ``permission_layers``; the first layer has the identity policies.
+    :arg action: an action without wildcards.
+    """
+    request, service = Request(action.name), action_service(action.name)
+
+    def concerns(rule: Rule) -> bool:
+        patterns = index.by_service(rule.statement.actions)
+        return (rule.statement.not_action or service in patterns or "" in patterns) and rule.matches_action(
+            request
+        )
+
+    concerned = [Layer(layer.name, tuple(filter(concerns, layer.rules))) for layer in layers]
+    found = Possibility("no")
+    for rule in concerned[0].rules:
+        for resource in _resources(rule) if rule.allow else ():
+            if not _fits(action.types, service, resource, index):
+                continue
+            for target in _targets(action.types, service, resource, context, index):
+                found = _merge(found, _decide(concerned, action.name, target, context))
+                if found.decision == "yes":
+                    return found
+    return found
+
+
+# The cells of earlier summaries, so that roles with the same statements for a service share them.
+CellMemo: TypeAlias = dict[object, "Cell | None"]
+
+
+def summarise_access(
+    layers: Sequence[Layer], context: Context, index: ActionIndex, memo: CellMemo | None = None
+) -> list[Cell]:
+    """Return the access to each service that the policies name, and a cell for all other services if they name all.
+
+    :arg layers: the result of ``permission_layers``; the first layer has the identity policies.
+    :arg memo: a cache of cells. Reuse it for further roles as long as their rules exist.
+    """
+    summary = _Summary(layers, context, index, {} if memo is None else memo)
+    cells = [cell for service in summary.services if (cell := summary.cell(service)) is not None]
+    # A cell without levels is an exception to a cell for all other services. It is useless without that cell.
+    is_open = any(cell.service == EVERY_SERVICE and cell.levels for cell in cells)
+    return cells if is_open else [cell for cell in cells if cell.levels]
+
+
+def compared_keys(rules: Iterable[Rule]) -> dict[str, str]:
+    """Return the condition keys that statements compare, by their lower-case names, in the letter case of the policies."""
+    keys: dict[str, str] = {}
+    for rule in rules:
+        for test in rule.tests:
+            keys.setdefault(test.key, test.condition.key)
+            for key, name in test.variable_names.items():
+                keys.setdefault(key, name)
+        for value in rule.open_resources:
+            for token in value.tokens:
+                if isinstance(token, Variable):
+                    keys.setdefault(token.key, token.name)
+    return keys
+
+
+def context_signature(rules: Iterable[Rule], context: Context) -> tuple[tuple[str, str], ...]:
+    """Return the states of the condition keys that statements compare. Contexts with equal states give equal decisions."""
+    return tuple(sorted((key, repr(context.get(key))) for key in compared_keys(rules)))
+
+
+# The resource types of actions, and the levels of these actions.
+_Kinds: TypeAlias = dict["frozenset[str] | None", set[str]]
+
+
+class _Summary:
+    """The access of one role, found service by service."""
+
+    def __init__(self, layers: Sequence[Layer], context: Context, index: ActionIndex, memo: CellMemo) -> None:
+        self._layers, self._context, self._index, self._memo = layers, context, index, memo
+        self._patterns = {
+            id(rule): index.by_service(rule.statement.actions) for layer in layers for rule in layer.rules
+        }
+        allowing = [rule for rule in layers[0].rules if rule.allow]
+        self.is_wide = any(map(self._is_open, allowing))
+        relevant = [rule for layer in layers for rule in layer.rules] if self.is_wide else allowing
+        named = {service for rule in relevant for service in self._patterns[id(rule)] if service}
+        for rule in filter(self._is_open, allowing):
+            for resource in filter(_names_service, _resources(rule)):
+                named |= index.find_services(resource)
+        self._named = frozenset(named)
+
+    @property
+    def services(self) -> list[str]:
+        return [*sorted(self._named), *([EVERY_SERVICE] if self.is_wide else ())]
+
+    def cell(self, service: str) -> Cell | None:
+        """Return the access to a service; None if no action is allowed and the policies name the services one by one."""
+        layers = [
+            Layer(layer.name, tuple(rule for rule in layer.rules if self._concerns(rule, service)))
+            for layer in self._layers
+        ]
+        rules = [rule for layer in layers for rule in layer.rules]
+        key = (
+            service,
+            self._named if service == EVERY_SERVICE else self.is_wide,
+            tuple((layer.name, tuple(map(id, layer.rules))) for layer in layers),
+            context_signature(rules, self._context),
+        )
+        if key not in self._memo:
+            self._memo[key] = self._evaluate(service, layers)
+        return self._memo[key]
+
+    def _is_open(self, rule: Rule) -> bool:
+        """Return whether a statement applies to services that it does not name."""
+        return rule.statement.not_action or "" in self._patterns[id(rule)]
+
+    def _concerns(self, rule: Rule, service: str) -> bool:
+        return self._is_open(rule) or service in self._patterns[id(rule)]
+
+    def _evaluate(self, service: str, layers: Sequence[Layer]) -> Cell | None:
+        decisions: dict[str, Decision] = {}
+        found = Possibility("no")
+        resources: dict[str, None] = {}
+        everywhere: set[str] = set()
+        for numbers, actions in self._groups(service, layers).items():
+            selected = _select(layers, numbers)
+            kinds: _Kinds = {}
+            for action in actions:
+                kinds.setdefault(action.types, set()).add(action.level)
+            for rule in selected[0].rules:
+                for resource in _resources(rule) if rule.allow else ():
+                    for target, levels in self._targets(kinds, service, resource).items():
+                        possibility = _decide(selected, actions[0].name, target, self._context)
+                        found = _merge(found, possibility)
+                        if target.is_whole and possibility.is_whole:
+                            everywhere |= levels
+                        for level in levels if possibility.decision != "no" else ():
+                            resources[resource] = None
+                            decisions[level] = _greater(decisions.get(level, "no"), possibility.decision)
+        if not decisions and not self.is_wide:
+            return None
+        return Cell(
+            service,
+            {level: decisions[level] for level in (*LEVELS, UNKNOWN_LEVEL) if level in decisions},
+            found.rules,
+            found.denying,
+            found.limiting,
+            found.keys if "depends" in decisions.values() else (),
+            tuple(resources)[:_SHOWN_RESOURCES],
+            frozenset(everywhere),
+        )
+
+    def _targets(self, kinds: _Kinds, service: str, resource: str) -> dict[_Target, set[str]]:
+        """Return the levels of the actions that apply to a resource of a statement, by the resource to evaluate."""
+        targets: dict[_Target, set[str]] = {}
+        if service == EVERY_SERVICE and _names_service(resource):
+            return targets
+        for types, levels in kinds.items():
+            if _fits(types, service, resource, self._index):
+                for target in _targets(types, service, resource, self._context, self._index):
+                    targets[target] = targets.get(target, set()) | levels
+        return targets
+
+    def _groups(self, service: str, layers: Sequence[Layer]) -> dict[frozenset[int], list[ServiceAction]]:
+        """Return the actions of a service that the policies name, grouped by the statements that name them."""
+        rules = [rule for layer in layers for rule in layer.rules]
+        universe = self._universe(service, rules)
+        numbers: dict[str, list[int]] = {}
+        for number, rule in enumerate(rules):
+            for name in self._names(rule, service, universe):
+                numbers.setdefault(name, []).append(number)
+        groups: dict[frozenset[int], list[ServiceAction]] = {}
+        for name, concerned in numbers.items():
+            groups.setdefault(frozenset(concerned), []).append(universe[name])
+        return groups
+
+    def _universe(self, service: str, rules: Iterable[Rule]) -> dict[str, ServiceAction]:
+        """Return the actions of a service, and the names in the policies that the index does not have."""
+        if service == EVERY_SERVICE:
+            unnamed = self._index.services - self._named
+            open_patterns = {pattern for rule in rules for pattern in self._patterns[id(rule)].get("", ())}
+            if not open_patterns - _ANY_ACTION:
+                # All actions have the same decision, apart from their levels and resources.
+                return self._index.examples(unnamed) or {"*": ServiceAction("*")}
+            return {
+                name: action for service in unnamed for name, action in self._index.actions(service).items()
+            }
+        actions = dict(self._index.actions(service))
+        is_known = bool(actions)
+        for rule in rules:
+            for name in self._patterns[id(rule)].get(service, ()) if rule.allow else ():
+                if name not in actions and not (is_known and _is_wild(name)):
+                    actions[name] = ServiceAction(name)
+        return actions or {f"{service}:*": ServiceAction(f"{service}:*")}
+
+    def _names(self, rule: Rule, service: str, universe: Mapping[str, ServiceAction]) -> Collection[str]:
+        """Return the actions of the universe to which a statement applies."""
+        if not self._index.services:
+            return [name for name in universe if rule.matches_action(Request(name))]
+        services = self._index.services - self._named if service == EVERY_SERVICE else (service,)
+        patterns = self._patterns[id(rule)]
+        named: set[str] = set()
+        for pattern in (*patterns.get(service, ()), *patterns.get("", ())):
+            if pattern in _ANY_ACTION:
+                named |= universe.keys()
+            elif not _is_wild(pattern):
+                named |= {pattern} & universe.keys()
+            else:
+                for name in services:
+                    named |= self._index.matching(name, pattern)
+                unknown = [name for name, action in universe.items() if action.types is None]
+                named |= set(filter(action_expression(pattern).fullmatch, unknown)) if unknown else set()
+        return universe.keys() - named if rule.statement.not_action else named
+
+
+def _select(layers: Iterable[Layer], numbers: Collection[int]) -> tuple[Layer, ...]:
+    """Return the layers with only these statements, which are counted over all layers."""
+    first, selected = 0, []
+    for layer in layers:
+        rules = tuple(rule for number, rule in enumerate(layer.rules, first) if number in numbers)
+        selected.append(Layer(layer.name, rules))
+        first += len(layer.rules)
+    return tuple(selected)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The resource of a request.
+
+    ``assumed`` are the condition keys for which a value was assumed, by policy variables. ``is_whole`` is true for all
+    resources of a service.
+    """
+
+    resource: str
+    assumed: tuple[str, ...] = ()
+    is_whole: bool = False
+
+
+def _decide(layers: Sequence[Layer], action: str, target: _Target, context: Context) -> Possibility:
+    """Decide whether the layers allow an action on some resource that matches a resource with wildcards."""
+    if not target.assumed:
+        return _decide_known(layers, action, target.resource, context)
+    assumed = context.assume(dict.fromkeys(map(str.lower, target.assumed), (_ASSUMED,)))
+    found = _decide_known(layers, action, target.resource, assumed)
+    if found.decision == "no":
+        return found
+    return replace(found, decision="depends", keys=tuple(dict.fromkeys((*target.assumed, *found.keys))))
+
+
+def _decide_known(layers: Sequence[Layer], action: str, resource: str, context: Context) -> Possibility:
+    request = Request(action, resource)
+    question = _question(layers, request)
+    if question.allowed(context) is True:
+        allowing = (rule for _name, rules in question.allows for rule in rules)
+        return Possibility("yes", tuple(rule for rule in allowing if rule.applies(request, context)))
+    parts: Sequence[Request] = ()
+    if request.resource_wild:
+        try:
+            parts = split((rule for layer in layers for rule in layer.rules), request, context)
+        except OverBudget:
+            return _conclude(question, Verdict(CONDITIONAL), context)
+    if not parts:
+        return _conclude(question, _answer(question, context), context)
+    found = Possibility("no")
+    for part in parts:
+        question = _question(layers, part)
+        found = _merge(found, _conclude(question, _answer(question, context), context))
+    return found
+
+
+def _question(layers: Sequence[Layer], request: Request) -> Question:
+    """Return the question about an action that all of the statements name, so that ``ask`` need not compare it again."""
+    return Question(
+        request,
+        tuple(rule for layer in layers for rule in layer.rules if not rule.allow),
+        tuple((layer.name, tuple(rule for rule in layer.rules if rule.allow)) for layer in layers),
+    )
+
+
+def _answer(question: Question, context: Context) -> Verdict:
+    allowed = question.allowed(context)
+    answer = Answer(allowed) if allowed is not None else explore((question,), context)[0]
+    return describe(question, context, answer)
+
+
+def _conclude(question: Question, verdict: Verdict, context: Context) -> Possibility:
+    request = question.request
+    denying = tuple(rule for rule in question.denies if rule.applies(request, context) is not False)
+    if verdict.decision == ALLOWED:
+        return Possibility("yes", tuple(rule for rule in verdict.rules if rule.allow), denying)
+    if verdict.decision != CONDITIONAL:
+        return Possibility("no", (), denying, verdict.missing)
+    allowing = (rule for _name, rules in question.allows for rule in rules)
+    applying = tuple(rule for rule in allowing if rule.applies(request, context) is not False)
+    return Possibility("depends", applying, denying, (), verdict.conditional_on)
+
+
+def _merge(first: Possibility, second: Possibility) -> Possibility:
+    if not second.rules and not second.denying and not second.limiting and second.decision == "no":
+        return first
+    return Possibility(
+        _greater(first.decision, second.decision),
+        _union(first.rules, second.rules),
+        _union(first.denying, second.denying),
+        tuple(dict.fromkeys((*first.limiting, *second.limiting))),
+        tuple(dict.fromkeys((*first.keys, *second.keys))),
+    )
+
+
+def _union(first: tuple[Rule, ...], second: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    return first if second == first or not second else tuple(dict.fromkeys((*first, *second)))
+
+
+def _greater(first: Decision, second: Decision) -> Decision:
+    return first if _ORDER[first] >= _ORDER[second] else second
+
+
+def _resources(rule: Rule) -> tuple[str, ...]:
+    """Return the resources of a statement; all resources for NotResource."""
+    statement = rule.statement
+    return ("*",) if statement.not_resource or not statement.resources else statement.resources
+
+
+def _fits(types: frozenset[str] | None, service: str, resource: str, index: ActionIndex) -> bool:
+    """Return whether an action with these resource types can apply to a resource in a policy."""
+    if resource == "*" or types is None:
+        return True
+    if not types:
+        return _WHOLE_SERVICE.fullmatch(resource) is not None
+    return service == EVERY_SERVICE or not types.isdisjoint(index.fitting_types(service, resource))
+
+
+def _targets(
+    types: frozenset[str] | None, service: str, resource: str, context: Context, index: ActionIndex
+) -> Iterator[_Target]:
+    """Yield the resources of the requests for an action on a resource in a policy."""
+    if types is not None and not types:
+        yield _Target("*")
+    elif resource != "*":
+        yield _with_values(resource, context)
+    else:
+        # A request for "*" is one for an action without a resource, so name all resources by their ARN.
+        known = service != EVERY_SERVICE and types is not None
+        parts = index.arn_services(service, types) if known and types is not None else frozenset()
+        for part in sorted(parts) or ("*",):
+            yield _Target(f"arn:{_partition(context)}:{part}:*:*:*", is_whole=True)
+
+
+def _partition(context: Context) -> str:
+    """Return the partition of the principal. A Deny for all ARNs of this partition denies everything."""
+    state = context.get("aws:principalarn")
+    arn = state[0] if isinstance(state, tuple) and len(state) == 1 else ""
+    return arn.split(":")[1] if arn.startswith("arn:") else _PARTITION
+
+
+def _with_values(resource: str, context: Context) -> _Target:
+    """Return a resource in a policy with a value for each policy variable."""
+    assumed: dict[str, None] = {}
+
+    def value(match: re.Match[str]) -> str:
+        key = match[1].strip()
+        if key in ("*", "?", "$"):
+            return _ASSUMED
+        state = context.get(key.lower())
+        if isinstance(state, tuple) and len(state) == 1:
+            return state[0]
+        assumed[key] = None
+        return _ASSUMED
+
+    return _Target(_VARIABLE.sub(value, resource), tuple(assumed))
+
+
+def _names_service(resource: str) -> bool:
+    """Return whether a resource in a policy belongs to a service that it names."""
+    parts = resource.split(":")
+    return len(parts) > 2 and bool(parts[2]) and "*" not in parts[2] and "?" not in parts[2]
+
+
+def _is_wild(pattern: str) -> bool:
+    return "*" in pattern or "?" in pattern

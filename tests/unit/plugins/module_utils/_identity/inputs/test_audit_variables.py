@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The variables of the playbook audit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+    AUDIT,
+    check_extra_variables,
+    find_variables,
+    read_audit_variables,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.access import (
+    AccessOptions,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+
+
+@pytest.mark.parametrize("name", AUDIT)
+@pytest.mark.parametrize("answer", [None, "", " \n"])
+def test_unanswered_questions(name: str, answer: Any) -> None:
+    assert read_audit_variables({name: answer}) == AccessOptions()
+
+
+@pytest.mark.parametrize(
+    "value", [["shop", "web"], "shop, web", "shop\nweb\n", "[shop, web]", "- shop\n- web"]
+)
+def test_namespaces_as_text(value: Any) -> None:
+    assert read_audit_variables({"audit_namespaces": value}) == AccessOptions(namespaces=("shop", "web"))
+
+
+def test_files() -> None:
+    values = {f"audit_{name}": f"{name}.out" for name in ("file", "json", "csv", "previous")}
+    assert read_audit_variables(values) == AccessOptions("file.out", "json.out", "csv.out", "previous.out")
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (
+            {"audit_json": "a", "audit_csv": "a"},
+            "pod_identity_audit_csv and pod_identity_audit_json are the same file, a.",
+        ),
+        ({"audit_file": ["a"]}, "pod_identity_audit_file must be text, got ['a']."),
+        (
+            {"audit_namespaces": {"a": 1}},
+            "pod_identity_audit_namespaces must be a list, got {'a': 1}.",
+        ),
+        (
+            {"audit_file": "a\x1b"},
+            "pod_identity_audit_file has an unprintable character, which is escaped here: a\\x1b. Remove it.",
+        ),
+    ],
+)
+def test_invalid_values(values: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_audit_variables(values)
+    assert caught.value.problems == (problem,)
+
+
+def test_names() -> None:
+    assert find_variables([f"pod_identity_{name}" for name in AUDIT]) == []
+    with pytest.raises(InputError, match="did you mean pod_identity_audit_namespaces"):
+        find_variables(["pod_identity_audit_namespace"])
+    with pytest.raises(InputError, match="pod_identity_audit is a result of the role"):
+        check_extra_variables(["pod_identity_audit"])

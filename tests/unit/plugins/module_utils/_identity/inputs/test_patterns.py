@@ -1,0 +1,424 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Patterns and annotations: the service accounts that match, the trust policy, and every refusal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import FileSource
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.patterns import (
+    AnnotationRule,
+    Candidate,
+    Expansion,
+    Selected,
+    describe_matches,
+    expand,
+    find_patterns,
+    read_rules,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    parse_workloads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    group_clusters,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    Options,
+    Workload,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import (
+    desired_trust,
+    is_limited_to,
+    is_still_granted,
+    revoke_grants,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    PolicyDocument,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
+    PatternGrant,
+    read_pattern,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
+    is_usable,
+    prepare_trust,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import HERE
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ARN = f"arn:aws:iam::{HERE.account_id}:role"
+CLUSTER = [
+    Candidate("default", "default"),
+    Candidate("kube-system", "aws-node"),
+    Candidate("team-a", "default"),
+    Candidate("team-a", "web"),
+    Candidate("team-a", "worker"),
+    Candidate("team-b", "web"),
+]
+
+
+def entry(namespace: object, service_account: object, **more: Any) -> dict[str, Any]:
+    return {"namespace": namespace, "service_account": service_account, "role": {"name": "r"}, **more}
+
+
+def expanded(
+    *entries: object,
+    candidates: list[Candidate] = CLUSTER,
+    rules: tuple[AnnotationRule, ...] = (),
+    selected: Selected | None = None,
+    scope: str | None = None,
+) -> Expansion:
+    places = [f"workloads[{index}]" for index in range(len(entries))]
+    source, patterns = find_patterns(FileSource(list(entries), places))
+    return expand(source, patterns, rules, candidates, selected or Selected(), HERE, scope)
+
+
+def names(expansion: Expansion) -> list[str]:
+    return [
+        f"{item['namespace']}/{item['service_account']}"
+        for item in expansion.source.workloads
+        if isinstance(item, dict)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "service_account", "matches"),
+    [
+        ("team-*", "web", ["team-a/web", "team-b/web"]),
+        ("team-a", "w*", ["team-a/web", "team-a/worker"]),
+        ("*", "*", ["team-a/web", "team-a/worker", "team-b/web"]),
+        ("team-a", "d*", ["team-a/default"]),
+        ("*", "default", ["default/default", "team-a/default"]),
+        ("kube-*", "*", ["kube-system/aws-node"]),
+        ("*system", "*", []),
+        ("team", "*", []),
+    ],
+)
+def test_matches_of_a_pattern(namespace: str, service_account: str, matches: list[str]) -> None:
+    expansion = expanded(entry(namespace, service_account))
+    assert names(expansion) == matches
+    assert expansion.origins == dict.fromkeys(matches, f"{namespace}/{service_account}")
+    assert [finding.code.value for finding in expansion.findings] == (
+        [] if matches else ["PATTERN_UNMATCHED"]
+    )
+
+
+def test_workload_of_a_match() -> None:
+    expansion = expanded(entry("team-*", "web", policies=[{"arn": "p"}]))
+    [first, _second] = expansion.source.workloads
+    assert isinstance(first, dict)
+    assert {name: value for name, value in first.items() if name != "role"} == {
+        "namespace": "team-a",
+        "service_account": "web",
+        "create_service_account": False,
+        "policies": [{"arn": "p"}],
+    }
+    assert expansion.source.places[0] == "workloads[0] (from team-*/web)"
+
+
+def test_named_workload_precedes_patterns() -> None:
+    expansion = expanded(entry("team-*", "web"), entry("team-a", "web", role={"name": "own"}))
+    assert names(expansion) == ["team-b/web", "team-a/web"]
+    assert expansion.origins == {"team-b/web": "team-*/web"}
+
+
+def test_two_patterns_must_not_match_the_same_service_account() -> None:
+    with pytest.raises(InputError) as caught:
+        expanded(entry("team-*", "*"), entry("*", "w*"))
+    assert list(caught.value.problems) == [
+        "workloads[1]: */w* and team-*/* both match team-a/web, team-a/worker, team-b/web. Narrow one of the patterns, or "
+        "list these service accounts by their names."
+    ]
+
+
+def test_selectors_limit_the_matches() -> None:
+    selected = Selected({"tenant=yes": {"team-b"}}, {"tier in (web)": {"team-a/web", "team-b/web"}})
+    by_namespace = entry("*", "*", namespace_selector=" tenant=yes ")
+    by_account = entry("team-*", "*", service_account_selector="tier in (web)")
+    assert names(expanded(by_namespace, selected=selected)) == ["team-b/web"]
+    expansion = expanded(by_account, selected=selected)
+    assert expansion.origins["team-a/web"] == "team-*/* with tier in (web)"
+    assert "namespace_selector" not in str(expanded(by_namespace, selected=selected).source.workloads)
+
+
+def test_selector_of_another_type() -> None:
+    with pytest.raises(InputError) as caught:
+        find_patterns(FileSource([entry("*", "*", namespace_selector={"a": "b"})], ["list.yml line 2"]))
+    assert list(caught.value.problems) == [
+        "list.yml line 2 namespace_selector: must be a label selector, such as team=payments, got {'a': 'b'}."
+    ]
+
+
+def test_lines_about_matches() -> None:
+    source, patterns = find_patterns(FileSource([entry("team-*", "*"), entry("x-*", "*")], ["a", "b"]))
+    expansion = expand(source, patterns, (), CLUSTER, Selected(), HERE)
+    assert list(describe_matches(patterns, expansion.origins)) == [
+        "team-*/* matches 3 service accounts: team-a/web, team-a/worker, team-b/web"
+    ]
+
+
+# The trust policy
+
+
+def test_trust_policy_of_a_role_compares_its_patterns() -> None:
+    expansion = expanded(
+        entry("team-*", "web"), entry("*", "worker", role={"name": "R"}), entry("default", "solo")
+    )
+    assert expansion.trust_patterns == {"r": (("*", "worker"), ("team-*", "web"))}
+
+
+@pytest.mark.parametrize(
+    ("listed_entry", "scope"),
+    [
+        pytest.param(
+            entry("team-*", "web", role={"name": "r", "trust_scope": "cluster"}), None, id="scope of the role"
+        ),
+        pytest.param(entry("team-*", "web"), "namespace", id="scope of the run"),
+        pytest.param(entry("team-*", "web", disable_session_tags="yes"), None, id="no session tags"),
+        pytest.param(entry("team-*", "web", role={"arn": f"{ARN}/r"}), None, id="existing role"),
+        pytest.param(entry("*", "web", namespace_selector="t=1"), None, id="selector"),
+    ],
+)
+def test_trust_policy_names_each_service_account(listed_entry: dict[str, Any], scope: str | None) -> None:
+    selected = Selected({"t=1": {"team-a", "team-b"}})
+    assert expanded(listed_entry, scope=scope, selected=selected).trust_patterns == {}
+
+
+def parsed(expansion: Expansion) -> tuple[Workload, ...]:
+    source = expansion.source
+    workloads = parse_workloads(source.workloads, HERE.name, places=source.places)
+    return tuple(map(expansion.with_trust_patterns, workloads))
+
+
+def trust_of(workloads: tuple[Workload, ...], present: PolicyDocument | None = None) -> PolicyDocument:
+    role = workloads[0].role
+    assert role is not None
+    keys = frozenset(workload.key for workload in workloads)
+    clusters = group_clusters(HERE)
+    return PolicyDocument(desired_trust(clusters, role, Options(), workloads, keys, present))
+
+
+def conditions(trust: PolicyDocument) -> list[Any]:
+    statements = trust["Statement"]
+    assert isinstance(statements, list)
+    return [entry["Condition"] for entry in statements]
+
+
+CLUSTER_ONLY = {"aws:SourceAccount": HERE.account_id, "aws:RequestTag/eks-cluster-arn": HERE.arn}
+NAMESPACE, ACCOUNT = "aws:RequestTag/kubernetes-namespace", "aws:RequestTag/kubernetes-service-account"
+
+
+def test_statements_of_a_trust_policy() -> None:
+    trust = trust_of(parsed(expanded(entry("team-*", "web"), entry("default", "solo"))))
+    assert conditions(trust) == [
+        {"StringEquals": {**CLUSTER_ONLY, ACCOUNT: "web"}, "StringLike": {NAMESPACE: "team-*"}},
+        {"StringEquals": {**CLUSTER_ONLY, NAMESPACE: "default", ACCOUNT: "solo"}},
+    ]
+    everything = trust_of(parsed(expanded(entry("*", "*"))))
+    assert conditions(everything) == [{"StringEquals": CLUSTER_ONLY}]
+
+
+def test_statement_of_another_list_is_kept() -> None:
+    mine, other = parsed(expanded(entry("team-*", "web"))), parsed(expanded(entry("*", "worker")))
+    both = trust_of(mine, trust_of(other))
+    assert [list(entry) for entry in conditions(both)] == [["StringEquals"], ["StringEquals", "StringLike"]]
+    # The narrower pattern replaces a pattern that includes its workloads.
+    narrower = trust_of(parsed(expanded(entry("team-a", "web"))), trust_of(mine))
+    assert conditions(narrower) == [{"StringEquals": {**CLUSTER_ONLY, NAMESPACE: "team-a", ACCOUNT: "web"}}]
+
+
+def test_pattern_is_revoked_with_its_last_workload() -> None:
+    workloads = parsed(expanded(entry("team-*", "web"), entry("default", "solo")))
+    trust, clusters = trust_of(workloads), group_clusters(HERE)
+    first, second, solo = (frozenset({workload.key}) for workload in workloads)
+    assert revoke_grants(clusters, trust, first, second | solo) is None
+    assert is_still_granted(clusters, trust, first)
+    revoked = revoke_grants(clusters, trust, first | second, solo)
+    assert revoked is not None
+    assert len(conditions(PolicyDocument(revoked))) == 1
+    assert not is_still_granted(clusters, revoked, first)
+    assert is_limited_to(clusters, trust)
+
+
+WORD = st.text("ab-", min_size=1, max_size=4)
+GLOB = st.text("ab-*", min_size=1, max_size=4)
+
+
+@given(GLOB, GLOB, WORD, WORD)
+@settings(max_examples=150, deadline=None)
+def test_trust_policy_allows_exactly_the_matching_names(
+    namespaces: str, accounts: str, namespace: str, account: str
+) -> None:
+    grant = PatternGrant(HERE.account_id, HERE.arn, namespaces, accounts)
+    assert read_pattern(grant.statement()) == grant
+    subject = Subject(
+        cluster_arn=HERE.arn,
+        namespace=namespace,
+        service_account=account,
+        account_id=HERE.account_id,
+        partition=HERE.partition,
+        role_arn=f"{ARN}/r",
+    )
+    trust = prepare_trust({"Version": "2012-10-17", "Statement": [grant.statement()]})
+    matches = fnmatchcase(namespace, namespaces) and fnmatchcase(account, accounts)
+    assert is_usable(trust, subject) == matches == grant.includes(namespace, account)
+    assert not is_usable(trust, replace(subject, cluster_arn=f"{HERE.arn}2"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Sid": "Other"},
+        {"Effect": "Deny"},
+        {"Principal": {"Service": "ec2.amazonaws.com"}},
+        {"Condition": {"StringEquals": CLUSTER_ONLY, "StringLike": {NAMESPACE: "team-?"}}},
+        {"Condition": {"StringEquals": CLUSTER_ONLY, "IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}},
+        {"Condition": {}},
+    ],
+)
+def test_changed_statement_is_no_pattern(change: dict[str, Any]) -> None:
+    statement = PatternGrant(HERE.account_id, HERE.arn, "team-*", "*").statement()
+    assert read_pattern({**statement, **change}) is None
+
+
+# Annotations
+
+ROLE, PRESET = "workload-identity/role", "workload-identity/preset"
+RULES = read_rules(
+    [
+        {"namespaces": "team-*", "roles": ["team-*"]},
+        {"namespaces": ["team-b"], "presets": {"s3-read": {"bucket_names": ["b"]}, "xray-write": None}},
+    ],
+    "pod_identity_annotated",
+)
+
+
+def asking(namespace: str, **annotations: str) -> Candidate:
+    keys = {"role": ROLE, "preset": PRESET}
+    return Candidate(namespace, "app", {keys[name]: value for name, value in annotations.items()})
+
+
+@pytest.mark.parametrize(
+    ("candidate", "workload"),
+    [
+        (asking("team-a", role="team-x"), {"role": {"arn": f"{ARN}/team-x", "extend_trust": True}}),
+        (
+            asking("team-a", role=f"{ARN}/p/team-x"),
+            {"role": {"arn": f"{ARN}/p/team-x", "extend_trust": True}},
+        ),
+        (
+            asking("team-b", preset="s3-read"),
+            {
+                "role": {"name": "my-cluster-team-b-app"},
+                "policies": [{"preset": "s3-read", "with": {"bucket_names": ["b"]}}],
+            },
+        ),
+        (
+            asking("team-b", preset="xray-write"),
+            {"role": {"name": "my-cluster-team-b-app"}, "policies": [{"preset": "xray-write"}]},
+        ),
+    ],
+)
+def test_allowed_annotation(candidate: Candidate, workload: dict[str, Any]) -> None:
+    expansion = expanded(candidates=[candidate], rules=RULES)
+    assert expansion.source.workloads == [
+        {
+            "create_service_account": False,
+            **workload,
+            "namespace": candidate.namespace,
+            "service_account": "app",
+        }
+    ]
+    assert expansion.source.places == [f"the annotation of service account {candidate}"]
+    assert expansion.origins == {str(candidate): "its annotation"}
+
+
+def test_long_role_names_are_shortened_and_distinct() -> None:
+    candidates = [Candidate("team-b", f"{'a' * 60}-{end}", {PRESET: "s3-read"}) for end in "xy"]
+    roles = [item["role"]["name"] for item in expanded(candidates=candidates, rules=RULES).source.workloads]  # type: ignore[index]
+    assert [len(role) for role in roles] == [64, 64]
+    assert roles[0] != roles[1]
+
+
+NOT_ALLOWED = "pod_identity_annotated does not allow it in this namespace"
+
+
+@pytest.mark.parametrize(
+    ("candidate", "request_text", "reason"),
+    [
+        (asking("team-a", role="admin"), "role admin", NOT_ALLOWED),
+        (asking("other", role="team-x"), "role team-x", NOT_ALLOWED),
+        (asking("team-a", preset="s3-read"), "preset s3-read", NOT_ALLOWED),
+        (
+            asking("team-a", role="arn:aws:iam::444455556666:role/team-x"),
+            "role arn:aws:iam::444455556666:role/team-x",
+            f"the role must be in account {HERE.account_id}",
+        ),
+        (asking("team-a", role="arn:nonsense"), "role arn:nonsense", NOT_ALLOWED),
+        (
+            asking("team-b", role="team-x", preset="s3-read"),
+            f"both {ROLE} and {PRESET}",
+            "it must have one of them",
+        ),
+    ],
+)
+def test_refused_annotation(candidate: Candidate, request_text: str, reason: str) -> None:
+    expansion = expanded(candidates=[candidate], rules=RULES)
+    assert expansion.source.workloads == []
+    [finding] = expansion.findings
+    assert (finding.code.value, finding.severity, str(finding.workload)) == (
+        "ANNOTATION_REFUSED",
+        "error",
+        str(candidate),
+    )
+    assert finding.message == (
+        f"an annotation of service account {candidate} asks for {request_text}, but {reason}, so the service account gets no "
+        "role from it."
+    )
+
+
+def test_annotations_without_rules_have_no_effect() -> None:
+    assert expanded(candidates=[asking("team-a", role="admin")]) == Expansion(FileSource([], []), {}, [])
+
+
+def test_list_and_patterns_precede_annotations() -> None:
+    candidate = asking("team-a", role="team-x")
+    for listed_entry in (entry("team-a", "app"), entry("team-*", "app")):
+        expansion = expanded(listed_entry, candidates=[candidate], rules=RULES)
+        assert [item["role"]["name"] for item in expansion.source.workloads] == ["r"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("raw", "problems"),
+    [
+        ("x", ["rules must be a list of mappings, got text."]),
+        (["x"], ["rules[0]: must be a mapping with namespaces, got text."]),
+        (
+            [{"namespace": ["a"], "roles": ["r"]}],
+            [
+                "rules[0]: unknown key 'namespace'; did you mean 'namespaces'?",
+                "rules[0]: namespaces is missing; list names or patterns, such as team-*.",
+            ],
+        ),
+        (
+            [{"namespaces": ["a"]}],
+            ["rules[0]: allows nothing; set roles (names or patterns) or presets (name: parameters)."],
+        ),
+        (
+            [{"namespaces": ["a"], "presets": {"s3-read": "b"}}],
+            ["rules[0]: presets must be a mapping from the name of each preset to its parameters."],
+        ),
+    ],
+)
+def test_invalid_rules(raw: object, problems: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        read_rules(raw, "rules")
+    assert list(caught.value.problems) == problems

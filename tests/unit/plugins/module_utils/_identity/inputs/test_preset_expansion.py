@@ -1,0 +1,572 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Presets in the policies of a workload: their documents, names, and a message for each invalid parameter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
+    validate_accounts,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.preset_expansion import (
+    PresetExpander,
+    RunValues,
+    find_partition,
+    shorten_name,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.presets import (
+    Preset,
+    load_preset,
+    parse_preset,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    Defaults,
+    parse_workloads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    Desired,
+    Workload,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import POLICY_NAME
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import (
+    PolicySpec,
+    PresetScope,
+)
+
+HEAD = {
+    "title": "My Product",
+    "purpose": "Send messages.",
+    "version": 3,
+    "checked": "2026-11-29",
+    "source": "https://example.com/policy",
+    "source_version": "v1.2.0",
+    "partitions": ["aws", "aws-cn"],
+}
+GRANT = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+QUEUE = "arn:aws:sqs:us-west-2:111122223333:jobs"
+PRESETS: dict[str, dict[str, Any]] = {
+    "queue-writer": {
+        **HEAD,
+        "parameters": {
+            "queue_arns": {"type": "arns", "service": "sqs", "description": "ARNs of the queues."},
+            "topic_arn": {"type": "arn", "default": "", "description": "ARN of a topic."},
+            "key_arns": {"type": "arns", "service": "kms", "default": [], "description": "ARNs of keys."},
+        },
+        "policies": [
+            {
+                "suffix": "",
+                "statements": [
+                    {"Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": ["<queue_arns>"]},
+                    {
+                        "when": "topic_arn",
+                        "Effect": "Allow",
+                        "Action": "sns:Publish",
+                        "Resource": "<topic_arn>",
+                    },
+                    {
+                        "when": "key_arns",
+                        "Effect": "Allow",
+                        "Action": ["kms:Decrypt"],
+                        "Resource": ["<key_arns>"],
+                        "Condition": {"StringEquals": {"kms:ViaService": "sqs.<region>.<dns_suffix>"}},
+                    },
+                ],
+            }
+        ],
+    },
+    "zones": {
+        **HEAD,
+        "parameters": {
+            "zone_ids": {
+                "type": "names",
+                "pattern": "Z[A-Z0-9]+",
+                "default": ["*"],
+                "description": "IDs of zones.",
+            },
+            "owner": {"type": "name", "default": "<cluster_name>", "description": "An owner."},
+            "lists": {"type": "flag", "default": True, "description": "Whether to list zones."},
+        },
+        "policies": [
+            {
+                "suffix": "change",
+                "statements": [
+                    {
+                        "Effect": "Allow",
+                        "Action": ["route53:ChangeResourceRecordSets"],
+                        "Resource": ["arn:<partition>:route53:::hostedzone/<zone_ids>"],
+                        "Condition": {"StringEquals": {"aws:ResourceTag/owner/<cluster_name>": ["<owner>"]}},
+                    }
+                ],
+            },
+            {
+                "suffix": "list",
+                "statements": [
+                    {"when": "lists", "Effect": "Allow", "Action": "route53:ListHostedZones", "Resource": "*"}
+                ],
+            },
+        ],
+    },
+    "optional": {
+        **HEAD,
+        "parameters": {"on": {"type": "flag", "default": False, "description": "Whether to grant."}},
+        "policies": [
+            {
+                "statements": [
+                    {"when": "on", "Effect": "Allow", "Action": "sts:GetCallerIdentity", "Resource": "*"}
+                ]
+            }
+        ],
+    },
+    "secrets": {
+        **HEAD,
+        "parameters": {"prefix": {"type": "name", "description": "Prefix of the names."}},
+        "policies": [
+            {
+                "statements": [
+                    {
+                        "Effect": "Allow",
+                        "Action": "secretsmanager:GetSecretValue",
+                        "Resource": "arn:<partition>:secretsmanager:<region>:<account_id>:secret:<prefix>*",
+                    }
+                ]
+            }
+        ],
+    },
+}
+RUN = RunValues("my-cluster", "111122223333", "us-west-2", "pod_identity_")
+
+
+@pytest.fixture(autouse=True)
+def replace_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.preset_expansion.preset_names",
+        lambda: sorted(PRESETS),
+    )
+
+
+def load(name: str) -> Preset:
+    return parse_preset(name, PRESETS[name])
+
+
+def workload(*policies: object, **fields: Any) -> dict[str, Any]:
+    content = {"namespace": "default", "service_account": "app", "role": {"name": "my-role"}, **fields}
+    return {**content, "policies": list(policies)}
+
+
+def use(preset: str, parameters: object = None, **keys: Any) -> dict[str, Any]:
+    return {"preset": preset, **({"with": parameters} if parameters is not None else {}), **keys}
+
+
+def parse(*workloads: object, run: RunValues = RUN, state: Any = "present") -> tuple[Workload, ...]:
+    return parse_workloads(workloads, "my-cluster", state, Defaults(presets=PresetExpander(run, load)))
+
+
+def policies(*entries: object, run: RunValues = RUN, **fields: Any) -> tuple[PolicySpec, ...]:
+    return parse(workload(*entries, **fields), run=run)[0].policies
+
+
+def problems(*entries: object, run: RunValues = RUN, **fields: Any) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        policies(*entries, run=run, **fields)
+    return list(caught.value.problems)
+
+
+def granted(spec: PolicySpec) -> list[tuple[object, object]]:
+    document: Any = spec.document
+    return [(statement["Action"], statement["Resource"]) for statement in document["Statement"]]
+
+
+def test_preset_becomes_a_policy() -> None:
+    (spec,) = policies(use("queue-writer", {"queue_arns": [QUEUE]}))
+    assert spec == PolicySpec(
+        name="my-role-queue-writer",
+        document=spec.document,
+    )
+    assert spec.preset == PresetScope(
+        "queue-writer", "My Product, created from preset queue-writer version 3"
+    )
+    assert granted(spec) == [(["sqs:SendMessage"], [QUEUE])]
+
+
+def test_entry_keeps_its_settings() -> None:
+    (spec,) = policies(
+        use("queue-writer", {"queue_arns": QUEUE}, name="p", path="/p/", tags={"a": "b"}, description="d")
+    )
+    assert (spec.name, spec.path, spec.tags, spec.description) == ("p", "/p/", {"a": "b"}, "d")
+
+
+def test_preset_with_several_policies() -> None:
+    change, lists = policies(use("zones", {"zone_ids": ["Z1", "Z2", "Z1"]}))
+    assert (change.name, lists.name) == ("my-role-zones-change", "my-role-zones-list")
+    assert change.document is not None
+    assert change.document["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Action": ["route53:ChangeResourceRecordSets"],
+            "Resource": ["arn:aws:route53:::hostedzone/Z1", "arn:aws:route53:::hostedzone/Z2"],
+            "Condition": {"StringEquals": {"aws:ResourceTag/owner/my-cluster": ["my-cluster"]}},
+        }
+    ]
+    description = "My Product, created from preset zones version 3"
+    assert change.preset == PresetScope("zones", description, partition="aws")
+    assert lists.preset == PresetScope("zones", description)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "names"),
+    [
+        pytest.param({}, ["my-role-zones-change", "my-role-zones-list"], id="default"),
+        pytest.param({"lists": "no"}, ["my-role-zones-change"], id="flag as text"),
+        pytest.param({"lists": False}, ["my-role-zones-change"], id="flag"),
+        pytest.param({"lists": None}, ["my-role-zones-change", "my-role-zones-list"], id="null"),
+    ],
+)
+def test_a_policy_without_statements_is_left_out(parameters: Mapping[str, Any], names: list[str]) -> None:
+    assert [spec.name for spec in policies(use("zones", parameters))] == names
+
+
+@pytest.mark.parametrize(
+    ("parameters", "resources"),
+    [
+        pytest.param({"queue_arns": [QUEUE]}, [[QUEUE]], id="required only"),
+        pytest.param({"queue_arns": f"{QUEUE}, {QUEUE}-2"}, [[QUEUE, f"{QUEUE}-2"]], id="text"),
+        pytest.param(
+            {"queue_arns": [QUEUE], "topic_arn": "arn:aws:sns:us-west-2:111122223333:t", "key_arns": []},
+            [[QUEUE], "arn:aws:sns:us-west-2:111122223333:t"],
+            id="optional statement",
+        ),
+        pytest.param({"queue_arns": [QUEUE], "topic_arn": ""}, [[QUEUE]], id="empty text as the default"),
+        pytest.param(
+            {"queue_arns": ["arn:aws-cn:sqs:cn-north-1:111122223333:jobs"], "region": "cn-north-1"},
+            [["arn:aws-cn:sqs:cn-north-1:111122223333:jobs"]],
+            id="another partition",
+        ),
+    ],
+)
+def test_values_of_parameters(parameters: Mapping[str, Any], resources: list[object]) -> None:
+    (spec,) = policies(use("queue-writer", parameters))
+    assert [resource for _action, resource in granted(spec)] == resources
+
+
+@pytest.mark.parametrize(
+    ("run", "parameters", "arn", "scope"),
+    [
+        (
+            RUN,
+            {},
+            "arn:aws:secretsmanager:us-west-2:111122223333:secret:a*",
+            ("aws", "111122223333", "us-west-2"),
+        ),
+        (
+            RunValues(),
+            {"account_id": 444455556666, "region": "cn-north-1"},
+            "arn:aws-cn:secretsmanager:cn-north-1:444455556666:secret:a*",
+            ("aws-cn", "444455556666", "cn-north-1"),
+        ),
+    ],
+)
+def test_account_and_region(
+    run: RunValues, parameters: dict[str, Any], arn: str, scope: tuple[str, str, str]
+) -> None:
+    (spec,) = policies(use("secrets", {"prefix": "a", **parameters}), run=run)
+    assert granted(spec) == [("secretsmanager:GetSecretValue", arn)]
+    assert spec.preset == PresetScope("secrets", "My Product, created from preset secrets version 3", *scope)
+
+
+PLACE = "workloads[0] (default/app) policies[0]"
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        pytest.param(
+            use("queue-writr"),
+            [f"{PLACE}: there is no preset 'queue-writr'; did you mean 'queue-writer'?"],
+            id="misspelt",
+        ),
+        pytest.param(
+            use("writer"),
+            [f"{PLACE}: there is no preset 'writer'; did you mean 'queue-writer'?"],
+            id="part of a name",
+        ),
+        pytest.param(
+            use("x"), [f"{PLACE}: there is no preset 'x'; docs/presets.md lists all presets."], id="unknown"
+        ),
+        pytest.param(
+            use(["zones"]), [f"{PLACE}: preset must be the name of a preset, got ['zones']."], id="list"
+        ),
+        pytest.param(
+            use("zones", document={}, document_file="a.json", arn="arn:aws:iam::aws:policy/A"),
+            [
+                f"{PLACE}: document cannot be set together with preset.",
+                f"{PLACE}: document_file cannot be set together with preset.",
+                f"{PLACE}: arn cannot be set together with preset.",
+            ],
+            id="contradicting keys",
+        ),
+        pytest.param(
+            {"arn": "arn:aws:iam::aws:policy/A", "with": {}},
+            [f"{PLACE}: with cannot be set together with arn."],
+            id="with and an ARN",
+        ),
+        pytest.param(
+            {"name": "p", "document": {"Version": "2012-10-17", "Statement": [GRANT]}, "with": {}},
+            [
+                f"{PLACE}: with has the parameters of a preset; set preset, or leave with out.",
+            ],
+            id="with without a preset",
+        ),
+        pytest.param(
+            use("zones", ["Z1"]), [f"{PLACE}: with must be a mapping, got ['Z1']."], id="with as a list"
+        ),
+        pytest.param(
+            use("zones", {"zone_id": "Z1"}),
+            [f"{PLACE} with: unknown key 'zone_id'; did you mean 'zone_ids'?"],
+            id="unknown parameter",
+        ),
+        pytest.param(
+            use("queue-writer"), [f"{PLACE} with: queue_arns is missing. ARNs of the queues."], id="missing"
+        ),
+        pytest.param(
+            use("queue-writer", {"queue_arns": []}),
+            [f"{PLACE} with: queue_arns is empty; list at least one value."],
+            id="empty list",
+        ),
+        pytest.param(
+            use("queue-writer", {"queue_arns": {"a": 1}}),
+            [f"{PLACE} with: queue_arns must be a list, got {{'a': 1}}."],
+            id="mapping for a list",
+        ),
+        pytest.param(
+            use(
+                "queue-writer", {"queue_arns": [QUEUE, "jobs", None, "arn:aws:sns:us-west-2:111122223333:t"]}
+            ),
+            [
+                f"{PLACE} with: queue_arns[1] must be an ARN such as arn:aws:sqs:…, got 'jobs'.",
+                f"{PLACE} with: queue_arns[2] must be an ARN such as arn:aws:sqs:…, got None.",
+                f"{PLACE} with: queue_arns[3] must be an ARN such as arn:aws:sqs:…, got "
+                "'arn:aws:sns:us-west-2:111122223333:t'.",
+            ],
+            id="no ARN of the service",
+        ),
+        pytest.param(
+            use("queue-writer", {"queue_arns": [QUEUE], "region": "cn-north-1"}),
+            [f"{PLACE} with: queue_arns[0] must be an ARN such as arn:aws-cn:sqs:…, got '{QUEUE}'."],
+            id="ARN of another partition",
+        ),
+        pytest.param(
+            use("zones", {"zone_ids": ["Z1", "z2", True], "owner": ["a"], "lists": "perhaps"}),
+            [
+                f"{PLACE} with: zone_ids[1] must be text of the form Z[A-Z0-9]+, got 'z2'.",
+                f"{PLACE} with: zone_ids[2] must be text of the form Z[A-Z0-9]+, got True.",
+                f"{PLACE} with: owner must be text, got ['a'].",
+                f"{PLACE} with: lists must be true or false, got 'perhaps'.",
+            ],
+            id="types",
+        ),
+        pytest.param(
+            use("optional"),
+            [f"{PLACE} with: preset 'optional' grants nothing with these values; set on."],
+            id="grants nothing",
+        ),
+        pytest.param(
+            use("zones", {"partition": "aws-cn"}),
+            [f"{PLACE} with: partition 'aws-cn' contradicts region 'us-west-2', which is in aws."],
+            id="contradicting partition",
+        ),
+        pytest.param(
+            use("zones", {"region": "us-gov-west-1"}),
+            [f"{PLACE} with: preset 'zones' is for aws, aws-cn, not for partition 'aws-us-gov'."],
+            id="unsupported partition",
+        ),
+        pytest.param(
+            use(
+                "zones", {"partition": "amazon", "region": "Oregon", "account_id": "1", "cluster_name": "a b"}
+            ),
+            [
+                f"{PLACE} with: region must be a region, such as us-west-2, got 'Oregon'.",
+                f"{PLACE} with: account_id must be an AWS account ID, which is 12 digits in quotation marks, got '1'.",
+                f"{PLACE} with: partition must be one of aws, aws-cn, aws-us-gov, aws-eusc, aws-iso, aws-iso-b, aws-iso-e, "
+                "aws-iso-f, got 'amazon'.",
+                f"{PLACE} with: cluster_name must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
+                "characters), got 'a b'.",
+            ],
+            id="common parameters",
+        ),
+        pytest.param(
+            use("zones", name="a b"),
+            [
+                f"{PLACE} (preset zones): name must be a policy name (letters, digits and +=,.@_-, at most 128 characters), "
+                f"got 'a b-{suffix}'."
+                for suffix in ("change", "list")
+            ],
+            id="invalid name",
+        ),
+    ],
+)
+def test_invalid_entries(entry: object, expected: list[str]) -> None:
+    assert problems(entry) == expected
+
+
+def test_unknown_account_and_region() -> None:
+    assert problems(use("secrets", {"prefix": "a"}), run=RunValues(prefix="pod_identity_")) == [
+        f"{PLACE} with: account_id is missing; preset 'secrets' needs it. Set account_id here, or pod_identity_account_id for "
+        "the run.",
+        f"{PLACE} with: region is missing; preset 'secrets' needs it. Set region here, or pod_identity_region for the run.",
+    ]
+
+
+def test_a_document_is_checked_as_any_other() -> None:
+    (problem,) = problems(use("secrets", {"prefix": "a" * 7000}))
+    assert problem.startswith(f"{PLACE} (preset secrets): document is not a valid policy: ")
+
+
+def test_a_preset_twice_needs_names() -> None:
+    first, second = use("secrets", {"prefix": "a"}), use("secrets", {"prefix": "b"})
+    assert problems(first, second) == [
+        f"workloads[0] (default/app) policies[1]: preset 'secrets' is already in {PLACE}; set name in one of them, so that their "
+        "policies have different names."
+    ]
+    specs = policies(first, {**second, "name": "other"})
+    assert [spec.name for spec in specs] == ["my-role-secrets", "other"]
+
+
+def test_workloads_of_a_shared_role_have_the_same_policy() -> None:
+    entry = use("secrets", {"prefix": "a"})
+    first, second = parse(
+        workload(entry), workload(entry, service_account="two", role={"name": "my-role", "path": "/"})
+    )
+    assert first.policies == second.policies
+    with pytest.raises(InputError) as caught:
+        parse(workload(entry), workload(use("secrets", {"prefix": "b"}), service_account="two"))
+    assert caught.value.problems == (
+        "workload default/two (workloads[1]): defines policy 'my-role-secrets' with another document than workload default/app "
+        "(workloads[0]); use the same definition, or rename the policy.",
+    )
+
+
+def test_existing_role_gives_the_name() -> None:
+    (spec,) = policies(
+        use("secrets", {"prefix": "a"}), role={"arn": "arn:aws:iam::111122223333:role/path/reader"}
+    )
+    assert spec.name == "reader-secrets"
+
+
+def test_removal_without_a_role_needs_a_name() -> None:
+    with pytest.raises(InputError) as caught:
+        parse(workload(use("secrets", {"prefix": "a"}), role=None), state="absent")
+    assert caught.value.problems == (
+        f"{PLACE}: name is missing; without it the role must have a name, which becomes a part of it.",
+    )
+
+
+@pytest.mark.parametrize("length", [1, 128, 129, 200])
+def test_long_names_are_cut_without_becoming_equal(length: int) -> None:
+    first, second = shorten_name("a" * length), shorten_name("a" * (length - 1) + "b")
+    assert POLICY_NAME.fullmatch(first)
+    assert len(first) == min(length, 128)
+    assert first != second
+    assert first == shorten_name("a" * length)
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        ("us-west-2", "aws"),
+        ("cn-north-1", "aws-cn"),
+        ("us-gov-east-1", "aws-us-gov"),
+        ("us-iso-east-1", "aws-iso"),
+        ("us-isob-east-1", "aws-iso-b"),
+        ("us-isof-south-1", "aws-iso-f"),
+        ("eu-isoe-west-1", "aws-iso-e"),
+        ("eusc-de-east-1", "aws-eusc"),
+        ("", "aws"),
+    ],
+)
+def test_partition_of_a_region(region: str, partition: str) -> None:
+    assert find_partition(region) == partition
+
+
+def cluster(account_id: str = "111122223333", region: str = "us-west-2", partition: str = "aws") -> Cluster:
+    arn = f"arn:{partition}:eks:{region}:{account_id}:cluster/my-cluster"
+    return Cluster("my-cluster", arn, account_id, region, partition)
+
+
+@pytest.mark.parametrize(
+    ("observed", "differences"),
+    [
+        (cluster(), []),
+        (cluster(account_id="444455556666"), [("account_id", "111122223333", "444455556666")]),
+        (cluster(region="eu-west-1"), [("region", "us-west-2", "eu-west-1")]),
+        (
+            cluster(region="cn-north-1", partition="aws-cn"),
+            [("partition", "aws", "aws-cn"), ("region", "us-west-2", "cn-north-1")],
+        ),
+    ],
+)
+def test_document_must_be_for_the_cluster(observed: Cluster, differences: list[tuple[str, str, str]]) -> None:
+    desired = Desired(parse(workload(use("secrets", {"prefix": "a"}))))
+    texts = []
+    try:
+        validate_accounts(desired, observed)
+    except InputError as error:
+        texts = list(error.problems)
+    assert texts == [
+        f"workload default/app: policy my-role-secrets: preset 'secrets' has {part} {value} in its document, but cluster "
+        f'my-cluster has {part} {expected}. Set {part}: "{expected}" in with, or the account and region of the run.'
+        for part, value, expected in differences
+    ]
+
+
+def test_a_document_without_region_is_for_any_region() -> None:
+    desired = Desired(parse(workload(use("queue-writer", {"queue_arns": [QUEUE]}))))
+    validate_accounts(desired, cluster("444455556666", "eu-west-1"))
+
+
+def test_a_module_gets_documents() -> None:
+    entries = [workload(use("secrets", {"prefix": "a"}), {"arn": "arn:aws:iam::aws:policy/A"}), "text"]
+    expander = PresetExpander(RUN, load)
+    sent = json.loads(json.dumps([expander.expand_workload(entry) for entry in entries]))
+    assert sent[1] == "text"
+    (in_module,) = parse_workloads(sent[:1], "my-cluster", defaults=Defaults())
+    (in_process,) = parse(entries[0])
+    assert in_module == in_process
+    assert [spec.preset for spec in in_module.policies] == [spec.preset for spec in in_process.policies]
+
+
+def test_a_module_without_its_action_plugin_cannot_read_presets() -> None:
+    with pytest.raises(InputError) as caught:
+        parse_workloads([workload(use("secrets"))], "my-cluster", defaults=Defaults())
+    assert caught.value.problems == (
+        f"{PLACE}: preset: the module was started without its action plugin, which reads the presets on the controller. Call it "
+        "from a play by its full name.",
+    )
+
+
+def test_a_preset_is_read_once() -> None:
+    names: list[str] = []
+
+    def load_counted(name: str) -> Preset:
+        names.append(name)
+        return load(name)
+
+    entry = use("secrets", {"prefix": "a"})
+    defaults = Defaults(presets=PresetExpander(RUN, load_counted))
+    parse_workloads(
+        [workload(entry), workload(entry, service_account="two")], "my-cluster", defaults=defaults
+    )
+    assert names == ["secrets"]
+
+
+def test_unreadable_preset() -> None:
+    with pytest.raises(
+        InputError, match=r"presets/no-such-preset\.yml: cannot be read: No such file or directory\."
+    ):
+        load_preset("no-such-preset")

