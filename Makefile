@@ -111,7 +111,7 @@ molecule: setup
 package: setup-matrix
 	@$(VENV)/python -m pytest -q -n $(WORKERS) --dist loadfile tests/package
 
-# SANITY=all has every test on every ansible-core
+# SANITY=all has every test on every ansible-core, rather than on the newest, and a part on the oldest
 sanity: setup-matrix
 	@$(VENV)/python tools/run_sanity.py
 

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run ansible-test sanity: python tools/run_sanity.py [CORE ...] [-- OPTIONS OF ANSIBLE-TEST]
 
-CORE is a version of ansible-core, such as 2.16. The default is all installed versions, with as many concurrent
-runs as there are processors.
+CORE is a version of ansible-core, such as 2.16. The default is the newest and the oldest installed version, with as many
+concurrent runs as there are processors.
 
-To save time, only the newest version runs all tests. The oldest version runs the tests whose result depends on ansible-core,
-and the versions between run validate-modules. With SANITY=all in the environment, every version runs all tests.
+To save time, only the newest version runs all tests, and the oldest version those whose result depends on ansible-core. With
+SANITY=all in the environment, every version runs all tests.
 """
 
 from __future__ import annotations
@@ -24,9 +24,7 @@ from run_support import ROOT, ansible_test_environment, collection_copy, python_
 EXCLUDED = (".ci", "Makefile", "benchmarks", "pyproject.toml", "requirements", "sandbox", "tools")
 OWN_TESTS = ("config.yml", "integration", "sanity")
 # The tests whose result depends on the version of ansible-core. Both of these tests import the plugins.
-OLDEST = ("ansible-doc", "validate-modules")
-# The tests for versions between the oldest and the newest. The rules of validate-modules differ from version to version.
-BETWEEN = ("validate-modules",)
+_OLDEST_OPTIONS = ("--test", "ansible-doc", "--test", "validate-modules")
 PROBE = "import ansible.release; print('.'.join(ansible.release.__version__.split('.')[:2]))"
 
 
@@ -43,25 +41,18 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     newest, oldest = next(iter(installed)), next(reversed(installed))
     every_test = os.environ.get("SANITY") == "all"
+    chosen = cores or (list(installed) if every_test else list(dict.fromkeys((newest, oldest))))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = [
             pool.submit(
                 run,
                 core,
                 *installed[core],
-                options or ([] if every_test else _selection(core, newest, oldest)),
+                options or ([] if every_test or core != oldest else _OLDEST_OPTIONS),
             )
-            for core in cores or installed
+            for core in chosen
         ]
         return max([_show(*future.result()) for future in runs])
-
-
-def _selection(core: str, newest: str, oldest: str) -> list[str]:
-    """Return the options of ansible-test that select the tests for a version. An empty list selects all tests."""
-    if core == newest:
-        return []
-    tests = OLDEST if core == oldest else BETWEEN
-    return [part for name in tests for part in ("--test", name)]
 
 
 def excluded_files() -> list[str]:

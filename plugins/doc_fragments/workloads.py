@@ -36,7 +36,7 @@ options:
         type: str
       service_account_selector:
         description:
-          - A label selector of service accounts, such as V(tier in (web\, api\)), which limits the pattern in
+          - A label selector of service accounts, such as V(tier=web), which limits the pattern in
             C(service_account). For the role P(workload_identity.aws.pod_identity#role).
         type: str
       role:

@@ -334,11 +334,10 @@ def expand_patterns(
 
 
 def mark_origins(aws: Mapping[str, Any], origins: Mapping[str, str]) -> None:
-    """Add the pattern or annotation from which a workload comes to its rows in the result of the AWS part."""
-    for row in (*aws.get("changes", ()), *aws.get("workloads", ())):
-        name = row.get("workload") or f"{row.get('namespace')}/{row.get('service_account')}"
-        if name in origins and row.get("resource", "association") == "association":
-            row["pattern"] = origins[name]
+    """Add to each change of an association the pattern or annotation from which its workload comes."""
+    for row in aws.get("changes", ()):
+        if row["resource"] == "association" and row["workload"] in origins:
+            row["pattern"] = origins[row["workload"]]
 
 
 @dataclass(frozen=True, slots=True)

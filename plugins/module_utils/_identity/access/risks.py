@@ -359,7 +359,8 @@ class RiskFinder:
             for arn in {entry.role_arn.lower(): None for entry in member.credentials if entry.role_arn}:
                 users.setdefault(arn, []).append(member)
         for arn, members in sorted(users.items()):
-            role = self.estate.role(next(_spellings(members[0], arn)))
+            [spelling, *_others] = _spellings(members[0], arn)
+            role = self.estate.role(spelling)
             name = role_name(role.arn)
             for code, affected in self._scopes(role, members).items():
                 scope, severity = _TRUST_SCOPES[code]

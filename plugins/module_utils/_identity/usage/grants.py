@@ -109,8 +109,9 @@ def grant_statements(policies: Sequence[NamedPolicy], kind: str = "identity") ->
         contents = document_statements(load_document(policy.document))
         for statement, content in zip(parsed.statements, contents, strict=True):
             rule = Rule(statement, parsed.has_variables, policy.name, kind != "session")
-            assert isinstance(content, Mapping)
-            found.append(GrantStatement(policy.name, content, rule, not parsed.has_variables))
+            # parse_policy has refused statements that are not mappings.
+            if isinstance(content, Mapping):
+                found.append(GrantStatement(policy.name, content, rule, not parsed.has_variables))
     return found
 
 

@@ -100,6 +100,8 @@ CASES = {
         {"s3": {"Read": "yes"}},
     ),
     "a Deny of everything": ((allow("s3:GetObject", OBJECTS), deny("s3:*")), {}, {}),
+    "a Deny of all ARNs of the service": ((allow("sqs:Send*"), deny("sqs:*", "arn:aws:sqs:*:*:*")), {}, {}),
+    "a Deny of all ARNs": ((allow("s3:GetObject"), deny("*", "arn:aws:*:*:*:*")), {}, {}),
     "a known policy variable": (
         (allow("s3:GetObject", "arn:aws:s3:::b/${aws:PrincipalTag/kubernetes-namespace}/*"),),
         {},
