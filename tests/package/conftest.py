@@ -19,7 +19,10 @@ VENV = ROOT / ".venv"
 SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
 SUPPORTED = ("2.16", "2.17", "2.18", "2.19", "2.20", "newest")
 # By default, tests run with the oldest and the newest ansible-core, which together cover all differences.
-CORES = SUPPORTED if os.environ.get("CORES") == "all" else (SUPPORTED[0], SUPPORTED[-1])
+ALL_CORES = os.environ.get("CORES") == "all"
+CORES = SUPPORTED if ALL_CORES else (SUPPORTED[0], SUPPORTED[-1])
+# By default, long tests whose code does not depend on ansible-core run with the oldest one.
+LONG = SUPPORTED if ALL_CORES else SUPPORTED[:1]
 DEPENDENCIES = ("amazon", "kubernetes")
 SHOW_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
 

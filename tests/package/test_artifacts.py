@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import CORES
+from .conftest import CORES, LONG
 from .test_inventory import squeezed
 
 OWN, REGION = "111122223333", "us-west-2"
@@ -125,7 +125,7 @@ def run_slices(workflow: Workflow, hosts: Sequence[str]) -> dict[str, Any]:
     return merged
 
 
-@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("core", LONG)
 def test_artifact_is_unchanged_in_later_job(workflow: Workflow) -> None:
     artifacts = run_slices(workflow, ["blue"])
     assert set(artifacts) == {"pod_identity", BLUE}

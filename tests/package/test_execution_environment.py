@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import CORES, run
+from .conftest import LONG, run
 from .test_main_job import GUIDE, recap
 
 USER = 1000
@@ -67,7 +67,7 @@ def private(short: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("core", LONG)
 def test_main_job_needs_only_private_folder(
     core: str,
     cores: Mapping[str, tuple[Path, Mapping[str, str]]],

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import CORES, ROOT, run
+from .conftest import CORES, LONG, ROOT, run
 from .test_main_job import recap
 
 SPECS = yaml.safe_load((ROOT / "roles/pod_identity/meta/argument_specs.yml").read_text(encoding="utf-8"))
@@ -311,7 +311,7 @@ OWN_CASES: dict[str, tuple[str, Mapping[str, object], str]] = {
 }
 
 
-@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("core", LONG)
 def test_custom_play_gets_same_message(
     core: str, cores: Mapping[str, tuple[Path, Mapping[str, str]]], tmp_path: Path
 ) -> None:
