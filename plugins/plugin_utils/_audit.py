@@ -16,7 +16,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.answers import (
     NotAReport,
@@ -31,7 +30,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ac
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     AUDIT,
-    find_variables,
     is_unanswered,
     read_audit_variables,
 )
@@ -80,6 +78,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes 
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
     read_role_variables,
+    template_variables,
     validate_extra_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
@@ -149,12 +148,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
 def _read_options(task: ActionTask, variables: Mapping[str, Any]) -> AccessOptions:
     """Read the variables of the report, and check its files. Raises InputError with all problems."""
-    find_variables(variables)
-    raw = {name: variables[f"{ROLE}{name}"] for name in AUDIT if f"{ROLE}{name}" in variables}
-    try:
-        options = read_audit_variables(task.template(raw))
-    except AnsibleError as error:
-        raise InputError([str(error)]) from error
+    options = read_audit_variables(template_variables(task, variables, AUDIT))
     problems = [
         f"{ROLE}audit_{name} {path} cannot be written: {reason}."
         for name in _FILES

@@ -12,11 +12,9 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     MIGRATION,
-    find_variables,
     is_unanswered,
     read_migration_variables,
 )
@@ -38,6 +36,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes i
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
     read_role_variables,
+    template_variables,
     validate_extra_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
@@ -105,12 +104,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
 def _prepare(task: ActionTask, variables: dict[str, Any], write: Callable[[str], None]) -> Migration:
     """Read and check the variables. Raises InputError, or RoleError without the name of a cluster."""
-    find_variables(variables)
-    raw = {name: variables[f"{ROLE}{name}"] for name in MIGRATION if f"{ROLE}{name}" in variables}
-    try:
-        options = read_migration_variables(task.template(raw))
-    except AnsibleError as error:
-        raise InputError([str(error)]) from error
+    options = read_migration_variables(template_variables(task, variables, MIGRATION))
     if options.file and (reason := why_not_writable(os.path.expanduser(options.file))):
         raise InputError([f"{ROLE}migration_file {options.file} cannot be written: {reason}."])
     if is_unanswered(task.template(variables.get(f"{ROLE}cluster_name"))):

@@ -213,6 +213,22 @@ def read_entry_point(
     return "verify" if verify_only else entry_point
 
 
+def template_variables(
+    task: ActionTask, variables: Mapping[str, Any], names: Iterable[str]
+) -> dict[str, Any]:
+    """Evaluate the variables of a playbook, and return those that are set, by name without the prefix "pod_identity_".
+
+    :raises InputError: for an unknown variable with the prefix, or a failing template.
+    """
+    find_variables(variables)
+    raw = {name: variables[f"{ROLE}{name}"] for name in names if f"{ROLE}{name}" in variables}
+    try:
+        values: dict[str, Any] = task.template(raw)
+    except AnsibleError as error:
+        raise InputError([str(error)]) from error
+    return values
+
+
 def read_role_variables(
     task: ActionTask, variables: Mapping[str, Any], entry_point: EntryPoint, fleet: bool = False
 ) -> dict[str, Any]:

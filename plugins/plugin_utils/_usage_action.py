@@ -17,7 +17,6 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
-from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import Api
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import pause
@@ -27,7 +26,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     USAGE,
-    find_variables,
     is_unanswered,
     read_usage_variables,
 )
@@ -99,6 +97,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._files impor
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
     read_role_variables,
+    template_variables,
     validate_extra_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
@@ -208,12 +207,7 @@ def _analyse(
 
 
 def _read_options(task: ActionTask, variables: Mapping[str, Any]) -> UsageOptions:
-    find_variables(variables)
-    raw = {name: variables[f"{ROLE}{name}"] for name in USAGE if f"{ROLE}{name}" in variables}
-    try:
-        templated = task.template(raw)
-    except AnsibleError as error:
-        raise InputError([str(error)]) from error
+    templated = template_variables(task, variables, USAGE)
     for name in ("usage_file", "usage_from"):
         if isinstance(templated.get(name), str):
             templated[name] = os.path.expanduser(templated[name])
