@@ -48,6 +48,7 @@ CHANGES = {
     "role": "Roles",
     "source": "Credentials",
     "new": "New workloads",
+    "resources": "Other resources",
     "lost": "Less access",
     "risk_gone": "Solved risks",
     "gone": "Removed workloads",

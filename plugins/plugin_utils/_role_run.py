@@ -387,11 +387,14 @@ def prepare(
     if source.patterns.expansion is not None:
         findings = (*preflight.plan.findings, *source.patterns.expansion.findings)
         preflight = replace(preflight, plan=replace(preflight.plan, findings=findings))
+    gone = source.patterns.expansion.findings if source.patterns.expansion and state == "absent" else ()
     server = replace(preflight.server, required=values.get("verify_cluster", True))
     preflight = replace(preflight, server=server)
     if preflight.plan.problems:
         raise RoleError("\n".join([*map(visible, preflight.plan.problems), "Nothing was changed."]))
     warnings = [*source.warnings, *warn_unverified_tls(server, parsed.cluster_name, region)]
+    # A teardown has a plan of its own, so its output lacks the findings of the expansion.
+    warnings += [finding.message for finding in gone]
     if not parsed.workloads and state == "absent":
         warnings.append(EMPTY)
     return Prepared(values, parsed, access, preflight, deadline, warnings)

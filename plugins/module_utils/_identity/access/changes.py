@@ -44,6 +44,7 @@ _KINDS: Final = (
     "role",
     "trust",
     "gained",
+    "resources",
     "lost",
     "risk_new",
     "risk_gone",
@@ -97,12 +98,12 @@ class _Report:
                 return str(self.row["roles"][entry.get("target", entry["role"])]["arn"])
         return ""
 
-    def levels(self, workload: _Row) -> dict[str, Mapping[str, str]]:
-        """Return the levels by service; "*" for all services without an entry."""
+    def cells(self, workload: _Row) -> dict[str, _Row]:
+        """Return the access by service; "*" for all services without an entry."""
         if "profile" not in workload or workload["access"] == "blocked":
             return {}
         cells = self.row["profiles"][workload["profile"]]["cells"]
-        return {cell["service"]: cell["levels"] for cell in cells}
+        return {cell["service"]: cell for cell in cells}
 
     @cached_property
     def risks(self) -> dict[tuple[str, str], _Row]:
@@ -179,18 +180,20 @@ class _Comparison:
             verb = "can no longer use its role" if usable[1] == "no" else "can now use its role"
             yield self._row("trust", identity, verb)
         if self._is_comparable:
-            yield from self._of_levels(identity, self.old.levels(before), self.new.levels(after))
+            yield from self._of_access(identity, self.old.cells(before), self.new.cells(after))
 
-    def _of_levels(
-        self,
-        identity: _Identity,
-        before: Mapping[str, Mapping[str, str]],
-        after: Mapping[str, Mapping[str, str]],
+    def _of_access(
+        self, identity: _Identity, before: Mapping[str, _Row], after: Mapping[str, _Row]
     ) -> Iterator[dict[str, Any]]:
         for service in sorted(before.keys() | after.keys()):
-            old = before.get(service, before.get("*", {}))
-            new = after.get(service, after.get("*", {}))
+            cells = before.get(service, before.get("*", {})), after.get(service, after.get("*", {}))
+            old, new = (cell.get("levels", {}) for cell in cells)
             title = "all other services" if service == "*" else service
+            resources = [sorted(cell.get("resources", ())) for cell in cells]
+            if old and new and resources[0] != resources[1]:
+                names = [listed(names, _SHOWN) or "none" for names in resources]
+                text = f"now has access in {title} to {names[1]}; before it had access to {names[0]}"
+                yield self._row("resources", identity, text)
             gained = [level for level in new if _rank(new, level) > _rank(old, level)]
             lost = [level for level in old if _rank(old, level) > _rank(new, level)]
             if gained:

@@ -47,6 +47,7 @@ _SHOWN_WORKLOADS = 40
 _SHOWN_RISKS = 20
 _SHOWN_CHANGES = 20
 _SHOWN_SERVICES = 6
+NO_CHANGES = "No changes of credentials, roles, access levels, shown resources and risks"
 
 
 def access_lines(report: _Row) -> list[str]:
@@ -72,7 +73,7 @@ def access_lines(report: _Row) -> list[str]:
     changes = report["changes"]
     if changes is not None:
         rows = changes["rows"]
-        count = f"{len(rows) or 'No'} change{'' if len(rows) == 1 else 's'}"
+        count = f"{len(rows)} change{'' if len(rows) == 1 else 's'}" if rows else NO_CHANGES
         lines.append(f"{count} since {changes['since']}{':' if rows else '.'}")
         lines += [f"- {row['text']}" for row in rows[:_SHOWN_CHANGES]]
         lines += _more(len(rows), _SHOWN_CHANGES, "changes")

@@ -16,6 +16,7 @@ annotation, so the rules of ``pod_identity_annotated`` limit the roles and prese
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -29,7 +30,8 @@ from ..model.errors import InputError, Problems, listed
 from ..model.names import parse_role_arn
 from .fields import Fields, read_boolean, shown_value
 from .files import FileSource
-from .workloads import SELECTORS
+from .presets import preset_names, unknown_preset
+from .workloads import PATTERN, SELECTORS
 
 ROLE_REQUEST, PRESET_REQUEST = "workload-identity/role", "workload-identity/preset"
 # Kubernetes creates this service account in every namespace, for Pods that name none.
@@ -37,6 +39,7 @@ DEFAULT_ACCOUNT = "default"
 _SYSTEM_NAMESPACES = ("kube-node-lease", "kube-public", "kube-system")
 _RULE_KEYS = ("namespaces", "roles", "presets")
 _ROLE_NAME_LENGTH = 64
+_ROLE_PATTERN = re.compile(r"[\w+=,.@*-]{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,12 @@ def read_rules(raw: object, option: str) -> tuple[AnnotationRule, ...]:
         fields = Fields(entry, place, problems)
         fields.report_unknown(_RULE_KEYS)
         presets = {str(name): value for name, value in (fields.mapping("presets") or {}).items()}
+        if unknown := [name for name in presets if name not in preset_names()]:
+            problems.add(place, unknown_preset(unknown[0], preset_names()))
+        for key, characters in (("namespaces", PATTERN), ("roles", _ROLE_PATTERN)):
+            for value in fields.names(key):
+                if not characters.fullmatch(value):
+                    problems.add(place, f"{key}: '{shown_value(value)}' is not a name or a pattern with *.")
         rule = AnnotationRule(fields.names("namespaces"), fields.names("roles"), presets)
         if not rule.namespaces:
             problems.add(place, "namespaces is missing; list names or patterns, such as team-*.")
@@ -392,7 +401,8 @@ def _refused(candidate: Candidate, request: str, reason: str, cluster: Cluster) 
         Code.ANNOTATION_REFUSED,
         f"an annotation of service account {candidate} asks for {shown_value(request)}, but {reason}, so the service account "
         "gets no role from it.",
-        "Correct or remove the annotation. To allow the request, add a rule to pod_identity_annotated.",
+        "Correct or remove the annotation."
+        + (" To allow the request, add a rule to pod_identity_annotated." if reason == _NOT_ALLOWED else ""),
         WorkloadKey(cluster.key, candidate.namespace, candidate.name),
     )
 

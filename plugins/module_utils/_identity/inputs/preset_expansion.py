@@ -21,6 +21,7 @@ from typing import Any, cast
 from ..model.errors import Problems
 from ..model.names import CLUSTER_NAME_RULE, parse_role_arn
 from .fields import Fields, read_boolean, shown_value
+from .form import policy_spec
 from .presets import (
     PLACEHOLDER,
     VERSION,
@@ -176,6 +177,7 @@ class PresetExpander:
 
     def _preset(self, fields: Fields) -> Preset | None:
         """Return the preset of an entry, or None if its name does not exist or the entry has contradicting keys."""
+        fields.report_unknown(policy_spec())
         name = fields.text("preset", rule="the name of a preset")
         excluded = [key for key in _EXCLUDED if fields.has(key)]
         for key in excluded:

@@ -115,7 +115,7 @@ ROLE_KEYS = tuple(role_spec())
 EXISTING_ROLE_KEYS = ("arn", "extend_trust", "trust_scope")
 POLICY_KEYS = tuple(policy_spec())
 PERMISSION_KEYS = tuple(permission_spec())
-_PATTERN = re.compile(r"[-a-z0-9.*]{1,253}", re.ASCII)
+PATTERN = re.compile(r"[-a-z0-9.*]{1,253}", re.ASCII)
 NO_PATTERN = (
     "Patterns need the role pod_identity for one cluster at a time, which reads the service accounts of the cluster. List the "
     "service accounts by their names."
@@ -294,15 +294,15 @@ def _key(fields: Fields, cluster_name: str, patterns: bool = False) -> WorkloadK
         value = fields.raw.get(name)
         if not fields.has(name):
             fields.problems.add(fields.place, f"{name} is missing.")
-        elif isinstance(value, str) and "*" in value:
-            if not patterns:
-                fields.problems.add(fields.place, f"{name} '{shown_value(value)}' is a pattern. {NO_PATTERN}")
-            elif not _PATTERN.fullmatch(value):
-                fields.refuse(name, "a pattern of lower case letters, digits, -, . and *")
-    if any("*" in str(fields.raw.get(name)) for name in ("namespace", "service_account")):
-        return WorkloadKey(
-            cluster_name, str(fields.raw.get("namespace")), str(fields.raw.get("service_account"))
-        )
+        elif isinstance(value, str) and "*" in value and not patterns:
+            fields.problems.add(fields.place, f"{name} '{shown_value(value)}' is a pattern. {NO_PATTERN}")
+    raw_names = [str(fields.raw.get(name)) for name in ("namespace", "service_account")]
+    if any("*" in name for name in raw_names):
+        for name, rule in (("namespace", NAMESPACE), ("service_account", SERVICE_ACCOUNT)):
+            value = str(fields.raw.get(name))
+            if patterns and not (PATTERN if "*" in value else rule).fullmatch(value):
+                fields.refuse(name, "a name, or a pattern of lower case letters, digits, -, . and *")
+        return WorkloadKey(cluster_name, *raw_names)
     namespace = fields.text(
         "namespace",
         "",

@@ -118,7 +118,7 @@ def test_report_without_workloads() -> None:
     report["changes"]["rows"] = []
     text = Parts(render_page(report)).text
     assert "0 workloads" in text
-    assert "No changes." in text
+    assert "No changes of credentials, roles, access levels, shown resources and risks." in text
 
 
 def test_each_kind_of_change_has_a_heading() -> None:

@@ -53,6 +53,11 @@ RED = make_facts([make_role("x", READS, trust=wide_trust())], cluster=make_clust
 WIDE = "The trust policy of role {} allows every service account of every cluster in the account."
 CASES = {
     "nothing": (one(READS), one(READS), []),
+    "other resources": (
+        one(READS),
+        one(allow("s3:GetObject", "arn:aws:s3:::c/*")),
+        ["shop/api now has access in s3 to arn:aws:s3:::c/*; before it had access to arn:aws:s3:::b/*."],
+    ),
     "more access": (
         one(READS),
         one(READS, WRITES),
@@ -82,6 +87,7 @@ CASES = {
         [
             "shop/api can now list, read, write, tag and manage permissions in all other services; before it had no access.",
             "shop/api can now list, write, tag and manage permissions in s3; before it could read.",
+            "shop/api now has access in s3 to *; before it had access to arn:aws:s3:::b/*.",
             "New risk (high): Role api has all actions of all services on all resources.",
         ],
     ),

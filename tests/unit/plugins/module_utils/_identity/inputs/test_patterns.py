@@ -22,6 +22,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     read_rules,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    Defaults,
     parse_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
@@ -289,6 +290,17 @@ def test_changed_statement_is_no_pattern(change: dict[str, Any]) -> None:
     assert read_pattern({**statement, **change}) is None
 
 
+@pytest.mark.parametrize(
+    ("namespace", "account", "refused"),
+    [("team-[ab]", "*", "namespace"), ("team-*", "we?", "service_account"), ("Team-*", "x", "namespace")],
+)
+def test_other_wildcards_are_refused(namespace: str, account: str, refused: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_workloads([entry(namespace, account)], "my-cluster", defaults=Defaults(patterns=True))
+    [problem] = caught.value.problems
+    assert f"{refused} must be a name, or a pattern of lower case letters, digits, -, . and *, got" in problem
+
+
 # Annotations
 
 ROLE, PRESET = "workload-identity/role", "workload-identity/preset"
@@ -411,6 +423,17 @@ def test_list_and_patterns_precede_annotations() -> None:
         (
             [{"namespaces": ["a"]}],
             ["rules[0]: allows nothing; set roles (names or patterns) or presets (name: parameters)."],
+        ),
+        (
+            [{"namespaces": ["team-[ab]"], "roles": ["r"]}, {"namespaces": ["a"], "roles": ["r?"]}],
+            [
+                "rules[0]: namespaces: 'team-[ab]' is not a name or a pattern with *.",
+                "rules[1]: roles: 'r?' is not a name or a pattern with *.",
+            ],
+        ),
+        (
+            [{"namespaces": ["a"], "presets": {"s3-reed": None}}],
+            ["rules[0]: there is no preset 's3-reed'; did you mean 's3-read' or 's3-read-write'?"],
         ),
         (
             [{"namespaces": ["a"], "presets": {"s3-read": "b"}}],

@@ -312,6 +312,9 @@ PLACE = "workloads[0] (default/app) policies[0]"
             id="contradicting keys",
         ),
         pytest.param(
+            use("zones", nam="x"), [f"{PLACE}: unknown key 'nam'; did you mean 'name'?"], id="misspelt key"
+        ),
+        pytest.param(
             {"arn": "arn:aws:iam::aws:policy/A", "with": {}},
             [f"{PLACE}: with cannot be set together with arn."],
             id="with and an ARN",
