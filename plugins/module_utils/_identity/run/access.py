@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from ..._aws.client import Api
@@ -157,14 +158,14 @@ def _read_role(api: Api, arn: str) -> RoleFacts:
         for entry in list_all("ListAttachedRolePolicies", "AttachedPolicies", "attached")
     ]
     for policy_arn in attached:
-        document = _if_allowed(lambda arn=policy_arn: read_document(api, arn))  # type: ignore[misc]
+        document = _if_allowed(partial(read_document, api, policy_arn))
         if document is None:
             unread.append(("identity", policy_arn))
         else:
             policies.append((policy_arn, document))
     for policy_name in list_all("ListRolePolicies", "PolicyNames", "inline"):
         request = {**name, "PolicyName": policy_name}
-        response = _if_allowed(lambda asked=request: api.call("iam", "GetRolePolicy", asked))  # type: ignore[misc]
+        response = _if_allowed(partial(api.call, "iam", "GetRolePolicy", request))
         title = f"inline policy {policy_name} of role {role.name}"
         if response is None:
             unread.append(("identity", title))

@@ -334,7 +334,7 @@ def look_up(
     events: Mapping[tuple[str, str], list[Any]], requests: int = 100
 ) -> tuple[UsageTotals, FakeCloudTrail, Clock]:
     api, clock, totals = FakeCloudTrail(events), Clock(), new_totals()
-    lookup = EventLookup(api, requests, clock, clock.sleep)  # type: ignore[arg-type]  # only call() is used
+    lookup = EventLookup(api, requests, clock, clock.sleep)
     look_up_events(lookup, totals, LookupPeriod(START, START + timedelta(days=1)), requests)
     totals.finish()
     return totals, api, clock
@@ -404,7 +404,7 @@ class FakeReports:
 def test_last_accessed() -> None:
     clock = Clock()
     api = FakeReports(["IN_PROGRESS", "IN_PROGRESS", "COMPLETED"])
-    found = read_last_accessed(api, role_arn("shared"), clock.sleep)  # type: ignore[arg-type]  # only call() is used
+    found = read_last_accessed(api, role_arn("shared"), clock.sleep)
     assert found == {"s3": "2026-11-20T00:00:00Z", "s3:GetObject": "2026-11-20T00:00:00Z"}
     assert clock.time == 102.0
 
@@ -418,7 +418,7 @@ def test_last_accessed() -> None:
 )
 def test_last_accessed_fails(status: str, reason: str) -> None:
     with pytest.raises(InputError) as error:
-        read_last_accessed(FakeReports([status]), "arn:r", Clock().sleep)  # type: ignore[arg-type]
+        read_last_accessed(FakeReports([status]), "arn:r", Clock().sleep)
     assert list(error.value.problems) == [
         f"The report of the last uses of role arn:r is missing: {reason}. Run again, or leave out pod_identity_usage_services."
     ]

@@ -90,6 +90,10 @@ def names(expansion: Expansion) -> list[str]:
     ]
 
 
+def role_names(expansion: Expansion) -> list[str]:
+    return [item["role"]["name"] for item in expansion.source.workloads if isinstance(item, dict)]
+
+
 @pytest.mark.parametrize(
     ("namespace", "service_account", "matches"),
     [
@@ -355,7 +359,7 @@ def test_allowed_annotation(candidate: Candidate, workload: dict[str, Any]) -> N
 
 def test_long_role_names_are_shortened_and_distinct() -> None:
     candidates = [Candidate("team-b", f"{'a' * 60}-{end}", {PRESET: "s3-read"}) for end in "xy"]
-    roles = [item["role"]["name"] for item in expanded(candidates=candidates, rules=RULES).source.workloads]  # type: ignore[index]
+    roles = role_names(expanded(candidates=candidates, rules=RULES))
     assert [len(role) for role in roles] == [64, 64]
     assert roles[0] != roles[1]
 
@@ -405,7 +409,7 @@ def test_list_and_patterns_precede_annotations() -> None:
     candidate = asking("team-a", role="team-x")
     for listed_entry in (entry("team-a", "app"), entry("team-*", "app")):
         expansion = expanded(listed_entry, candidates=[candidate], rules=RULES)
-        assert [item["role"]["name"] for item in expansion.source.workloads] == ["r"]  # type: ignore[index]
+        assert role_names(expansion) == ["r"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.benchmarks.usage_events import (
@@ -83,8 +84,8 @@ def reasons(totals: UsageTotals) -> dict[str, dict[str, int]]:
     }
 
 
-def session(number: int = 1, name: str = "app", **options: object) -> Session:
-    return Session(number, str(options.pop("role", "shared")), "shop", name, **options)  # type: ignore[arg-type]
+def session(number: int = 1, name: str = "app", **options: Any) -> Session:
+    return Session(number, str(options.pop("role", "shared")), "shop", name, **options)
 
 
 def test_separates_two_service_accounts_with_one_role() -> None:
