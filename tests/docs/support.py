@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -136,6 +137,26 @@ class Sandbox:
 
     def down(self) -> None:
         run([SANDBOX, "--state", self.state, "down"], ROOT, self.env)
+
+    def show_environment(self, folder: Path) -> dict[str, str]:
+        """Return the environment that a command of this sandbox has."""
+        script = "import json, os; print(json.dumps(dict(os.environ)))"
+        shown = self.run(BIN / "python", "-c", script, cwd=folder)
+        environment: dict[str, str] = json.loads(shown.stdout.splitlines()[-1])
+        return environment
+
+    def create_user(self, folder: Path, script: str, setup: object) -> dict[str, str]:
+        """Run a script that creates a user, and return the environment variables of the user's credentials.
+
+        The script reads ``setup`` as JSON from standard input, and prints the variables as JSON in a line that begins with KEY.
+        """
+        (folder / "setup.json").write_text(json.dumps(setup), encoding="utf-8")
+        (folder / "set_up.py").write_text(script, encoding="utf-8")
+        done = self.run("bash", "-ec", f"{BIN}/python set_up.py <setup.json", cwd=folder)
+        assert done.returncode == 0, done.stdout
+        [line] = [line for line in done.stdout.splitlines() if line.startswith("KEY ")]
+        key: dict[str, str] = json.loads(line.removeprefix("KEY "))
+        return key
 
     def reset(self) -> None:
         done = run([SANDBOX, "--state", self.state, "reset"], ROOT, self.env)

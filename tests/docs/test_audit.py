@@ -16,7 +16,7 @@ import pytest
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.risks import RISK_KINDS
 from ansible_collections.workload_identity.aws.tests.migration.estate import Estate
-from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
+from support import COLLECTIONS, ROOT, Sandbox, blocks, environment
 
 PAGE = ROOT / "docs" / "audit.md"
 FILES = ROOT / "examples" / "permissions"
@@ -49,22 +49,14 @@ class Cluster:
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox, self.folder = sandbox, folder
-        variables = sandbox.run(
-            BIN / "python", "-c", "import json, os; print(json.dumps(dict(os.environ)))", cwd=folder
-        )
-        settings = json.loads(variables.stdout.splitlines()[-1])
+        settings = sandbox.show_environment(folder)
         self.estate = Estate(settings["AWS_ENDPOINT_URL"], Path(settings["KUBECONFIG"]))
         self.estate.build(1)
         setup = {
             "document": json.loads((FILES / "audit-iam-policy.json").read_text()),
             "manifests": yaml.safe_load((FILES / "audit-rbac.yml").read_text())["items"],
         }
-        (folder / "setup.json").write_text(json.dumps(setup), encoding="utf-8")
-        (folder / "set_up.py").write_text(SET_UP, encoding="utf-8")
-        done = sandbox.run("bash", "-ec", f"{BIN}/python set_up.py <setup.json", cwd=folder)
-        assert done.returncode == 0, done.stdout
-        line = next(line for line in done.stdout.splitlines() if line.startswith("KEY "))
-        self.key: dict[str, str] = json.loads(line.removeprefix("KEY "))
+        self.key = sandbox.create_user(folder, SET_UP, setup)
 
     @property
     def environment(self) -> dict[str, str]:

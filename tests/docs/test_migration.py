@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.workload_identity.aws.tests.migration.estate import Estate
-from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
+from support import COLLECTIONS, ROOT, Sandbox, blocks, environment
 
 PAGE = ROOT / "docs" / "migration.md"
 FILES = ROOT / "examples" / "permissions"
@@ -41,10 +41,7 @@ class Cluster:
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox, self.folder = sandbox, folder
-        variables = sandbox.run(
-            BIN / "python", "-c", "import json, os; print(json.dumps(dict(os.environ)))", cwd=folder
-        )
-        shown = json.loads(variables.stdout.splitlines()[-1])
+        shown = sandbox.show_environment(folder)
         self.estate = Estate(shown["AWS_ENDPOINT_URL"], Path(shown["KUBECONFIG"]))
         self.estate.build(1)
         documents = [json.loads(block.text) for page in (PERMISSIONS, PAGE) for block in blocks(page, "json")]
@@ -54,12 +51,7 @@ class Cluster:
             "documents": [documents[0], documents[-1]],
             "manifests": [item for path in manifests for item in yaml.safe_load(path.read_text())["items"]],
         }
-        (folder / "setup.json").write_text(json.dumps(setup), encoding="utf-8")
-        (folder / "set_up.py").write_text(SET_UP, encoding="utf-8")
-        done = sandbox.run("bash", "-ec", f"{BIN}/python set_up.py <setup.json", cwd=folder)
-        assert done.returncode == 0, done.stdout
-        line = next(line for line in done.stdout.splitlines() if line.startswith("KEY "))
-        self.key: dict[str, str] = json.loads(line.removeprefix("KEY "))
+        self.key = sandbox.create_user(folder, SET_UP, setup)
 
     def migrate(self, *options: str) -> subprocess.CompletedProcess[str]:
         env = {

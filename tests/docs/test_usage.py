@@ -15,7 +15,7 @@ from ansible_collections.workload_identity.aws.benchmarks.usage_events import (
     role_arn,
     write_trail,
 )
-from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
+from support import COLLECTIONS, ROOT, Sandbox, blocks, environment
 
 PAGE = ROOT / "docs" / "usage.md"
 POLICY = ROOT / "examples" / "permissions" / "usage-iam-policy.json"
@@ -54,12 +54,7 @@ class Analyst:
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox, self.folder = sandbox, folder
         setup = [json.loads(POLICY.read_text(encoding="utf-8")), TRUST, PERMISSIONS, role_arn("shared")]
-        (folder / "setup.json").write_text(json.dumps(setup), encoding="utf-8")
-        (folder / "set_up.py").write_text(SET_UP, encoding="utf-8")
-        done = sandbox.run("bash", "-ec", f"{BIN}/python set_up.py <setup.json", cwd=folder)
-        assert done.returncode == 0, done.stdout
-        line = next(line for line in done.stdout.splitlines() if line.startswith("KEY "))
-        self.key: dict[str, str] = json.loads(line.removeprefix("KEY "))
+        self.key = sandbox.create_user(folder, SET_UP, setup)
 
     def analyse(self, *variables: str) -> subprocess.CompletedProcess[str]:
         options = [part for variable in variables for part in ("-e", variable)]
