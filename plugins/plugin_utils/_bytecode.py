@@ -4,14 +4,16 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Import modules of this collection with a bytecode cache on disk.
+"""Import modules of this collection with a bytecode cache on disk, and without garbage collection.
 
 Ansible caches the bytecode of a plugin file. But it compiles the modules that the plugin imports in every process, which
-adds 0.3 seconds to a run of the role.
+adds 0.3 seconds to a run of the role. Garbage collection of the imported objects, which live until the process ends, adds
+another 0.2 seconds.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -47,12 +49,19 @@ class _SourceFinder(MetaPathFinder):
 def import_cached(name: str) -> ModuleType:
     """Import a module of plugin_utils and its dependencies in this collection with a bytecode cache on disk.
 
+    Afterwards, garbage collections in this process and in the workers that it forks ignore all objects that exist now.
+
     :arg name: the name of the module in plugin_utils.
     :raises ImportError: when the module or a dependency cannot be imported.
     """
     finder = _SourceFinder()
     sys.meta_path.insert(0, finder)
+    collects = gc.isenabled()
+    gc.disable()
     try:
         return import_module(f"{PLUGINS}.plugin_utils.{name}")
     finally:
         sys.meta_path.remove(finder)
+        gc.freeze()
+        if collects:
+            gc.enable()

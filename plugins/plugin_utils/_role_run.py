@@ -16,7 +16,7 @@ import contextlib
 import secrets
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -76,6 +76,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Object,
     ObjectName,
     as_texts,
+    is_terminating,
     member,
     object_name,
 )
@@ -106,6 +107,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     ParsedInput,
+    Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
@@ -114,10 +116,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     input_message,
     sentence,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
     AwsJob,
     ModuleResult,
     Opening,
+    begin_reading_ahead,
     change_cluster,
     open_cluster,
     verify_cluster,
@@ -244,13 +248,17 @@ def connection_options(values: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class RoleInput:
-    """The input of a run of the role. ``values`` is the result of ``read_role_variables``."""
+    """The input of a run of the role. ``values`` is the result of ``read_role_variables``.
+
+    ``service_accounts`` are all service accounts of the cluster, or None if ``expand_patterns`` did not need them.
+    """
 
     values: Mapping[str, Any]
     parsed: ParsedInput
     deadline: Deadline | None = None
     warnings: Sequence[str] = ()
     patterns: PatternInput = field(default_factory=PatternInput)
+    service_accounts: Sequence[Object] | None = None
 
 
 def parse_input(
@@ -291,22 +299,25 @@ def expand_patterns(
     cluster = opened.cluster
     reader = connect(task, find_role_access(task, source), variables, deadline=source.deadline)
 
-    def read(kind: str, selector: str = "") -> list[Object]:
+    invalid: dict[str, str] = {}
+
+    def read(kind: str, selector: str = "") -> Sequence[Object]:
         listing = reader.list_objects(Query("v1", kind, "", (selector,) if selector else ()))
         if listing.error is None:
-            return [item for item in listing.items if not member(item, "metadata").get("deletionTimestamp")]
+            return listing.items
         if selector and listing.error.status == BAD_REQUEST:
-            raise InputError(
-                [f"the label selector '{selector}' is not valid: {sentence(listing.error.text)}"]
-            )
+            invalid[selector] = sentence(listing.error.text)
+            return ()
         raise RoleError(
             f"The {kind}s of {describe_place(cluster)} could not be listed, which the patterns and annotations of the "
             f"workloads need: {sentence(listing.error.text)} {remedy_for(listing.error)} Nothing was changed."
         )
 
+    service_accounts = read("ServiceAccount")
     candidates = {
         object_name(item): as_texts(member(item, "metadata").get("annotations"))
-        for item in read("ServiceAccount")
+        for item in service_accounts
+        if not is_terminating(item)
     }
     if source.parsed.state == "absent":
         associations = read_cluster_associations(opened.api, cluster, int(part.job.params["concurrency"]))
@@ -320,6 +331,8 @@ def expand_patterns(
             for text in account_selectors
         },
     )
+    if invalid:
+        raise InputError(patterns.describe_invalid(invalid))
     patterns.expansion = expand(
         patterns.source,
         patterns.patterns,
@@ -330,11 +343,12 @@ def expand_patterns(
         source.values.get("trust_scope"),
     )
     parsed, _unknown = parse_role_input(source.values, variables, entry_point, patterns)
-    return replace(source, parsed=parsed)
+    return replace(source, parsed=parsed, service_accounts=service_accounts)
 
 
-def mark_origins(aws: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+def mark_origins(aws: Mapping[str, Any], workloads: Iterable[Workload]) -> None:
     """Add to each change of an association the pattern or annotation from which its workload comes."""
+    origins = {str(workload.key): workload.origin.text for workload in workloads if workload.origin}
     for row in aws.get("changes", ()):
         if row["resource"] == "association" and row["workload"] in origins:
             row["pattern"] = origins[row["workload"]]
@@ -342,16 +356,21 @@ def mark_origins(aws: Mapping[str, Any], origins: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class AwsPart:
-    """The AWS part of a run of the role. ``opening`` waits for the thread that reads the cluster, and returns the cluster."""
+    """The AWS part of a run of the role.
+
+    ``opening`` waits for the thread that reads the cluster, and returns the cluster. ``read_ahead`` waits for the thread that
+    reads the state of the workloads, see ``begin_reading_ahead``.
+    """
 
     job: AwsJob
     opening: Opening
+    read_ahead: Callable[[], Observed | None] = lambda: None
 
 
 def begin_aws(
     task: ActionTask, source: RoleInput, entry_point: EntryPoint, check_mode: bool, progress: Progress
 ) -> AwsPart:
-    """Start reading the caller and the cluster from AWS while ``prepare`` reads from Kubernetes.
+    """Start reading the caller and the cluster from AWS while the caller reads from Kubernetes.
 
     :raises AnsibleError: for invalid options or a missing SDK.
     """
@@ -368,6 +387,15 @@ def begin_aws(
     return AwsPart(job, opening)
 
 
+def read_ahead(part: AwsPart, source: RoleInput, entry_point: EntryPoint) -> AwsPart:
+    """Start reading the state of the workloads from AWS while ``prepare`` reads from Kubernetes.
+
+    :arg source: the input without patterns, as ``expand_patterns`` returns it.
+    """
+    changes = entry_point == "main"
+    return replace(part, read_ahead=begin_reading_ahead(part.job, source.parsed, part.opening, changes))
+
+
 def prepare(
     task: ActionTask, source: RoleInput, variables: dict[str, Any], entry_point: EntryPoint
 ) -> Prepared:
@@ -381,7 +409,9 @@ def prepare(
     state: TaskState = "verify" if entry_point == "verify" else parsed.state
     access = find_role_access(task, source)
     region = task.region(values.get("region")) or "as configured"
-    preflight = _read_accounts(task, parsed, state, values, variables, deadline, access)
+    preflight = _read_accounts(
+        task, parsed, state, values, variables, deadline, access, source.service_accounts
+    )
     if isinstance(preflight, ApiError):
         raise RoleError(_unreachable(preflight, parsed.cluster_name, region, access))
     if source.patterns.expansion is not None:
@@ -410,9 +440,15 @@ def run_aws(part: AwsPart, prepared: Prepared, entry_point: EntryPoint) -> Modul
         # Keep the deadline at 1 second or more, because 0 means no limit.
         job = replace(job, params={**job.params, "deadline": max(1, round(deadline.remaining + 0.5))})
     if entry_point == "verify":
-        return job.guarded(lambda: verify_cluster(job, prepared.parsed, preflight.server, part.opening))
+        return job.guarded(
+            lambda: verify_cluster(job, prepared.parsed, preflight.server, part.opening, part.read_ahead)
+        )
     breakage = (*preflight.plan.refused, *preflight.breakage)
-    return job.guarded(lambda: change_cluster(job, prepared.parsed, preflight.server, breakage, part.opening))
+    return job.guarded(
+        lambda: change_cluster(
+            job, prepared.parsed, preflight.server, breakage, part.opening, part.read_ahead
+        )
+    )
 
 
 def raise_if_ended(aws: Mapping[str, Any]) -> None:
@@ -490,6 +526,7 @@ def _read_accounts(
     variables: dict[str, Any],
     deadline: Deadline | None,
     access: Access,
+    service_accounts: Sequence[Object] | None,
 ) -> Preflight | ApiError:
     purge = None
     if parsed.purge and state == "present":
@@ -504,6 +541,7 @@ def _read_accounts(
             parsed.owner,
             purge,
             bool(values.get("adopt")),
+            service_accounts,
         )
         if isinstance(preflight, ApiError) or state != "present" or preflight.plan.problems:
             return preflight

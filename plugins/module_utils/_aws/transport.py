@@ -26,7 +26,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -95,15 +94,21 @@ class _Task(Generic[_Result]):
         except BaseException as error:  # noqa: BLE001 - result() raises it in the thread of the caller
             self._error = error
 
+    def ended_within(self, seconds: float) -> bool:
+        """Wait for the end of the call, and return whether it has ended after at most ``seconds``."""
+        if not self.ended.acquire(timeout=seconds):
+            return False
+        # Another thread, or a later call of this method, may wait for the end, too.
+        self.ended.release()
+        return True
+
     def result(self, seconds: float) -> _Result:
         """Wait for the call, and return its result or raise its error.
 
         :raises OutOfTime: when the call has not ended after ``seconds``.
         """
-        if not self.ended.acquire(timeout=seconds):
+        if not self.ended_within(seconds):
             raise OutOfTime
-        # The result may be asked for again.
-        self.ended.release()
         if self._error is not None:
             raise self._error
         return self._results[0]
@@ -157,9 +162,11 @@ class Bounded:
 def begin(work: Callable[[], _Result]) -> Callable[[], _Result]:
     """Start ``work`` in a new thread.
 
-    An interrupt of the calling thread interrupts the work, too. The thread does not keep the process alive.
+    An interrupt of the calling thread, or of the thread that waits for the result, interrupts the work, too. The thread does
+    not keep the process alive.
 
-    :returns: a function that waits for the end of ``work``, and returns its result or raises its error.
+    :returns: a function that waits for the end of ``work``, and returns its result or raises its error. It raises Interrupted
+        when the waiting thread is interrupted.
     """
     stop = current_interrupt()
 
@@ -167,13 +174,21 @@ def begin(work: Callable[[], _Result]) -> Callable[[], _Result]:
         set_interrupt(stop)
         return work()
 
-    return partial(_start(interruptible).result, WITHOUT_LIMIT)
+    task = _start(interruptible)
+
+    def wait() -> _Result:
+        with interrupting(stop):
+            while not task.ended_within(POLL_SECONDS):
+                raise_if_interrupted()
+            return task.result(WITHOUT_LIMIT)
+
+    return wait
 
 
 def call_both(first: Callable[[], _Result], second: Callable[[], _Other]) -> tuple[_Result, _Other]:
     """Call two functions concurrently, and return both results.
 
-    If both raise an error, the error of ``first`` is raised.
+    An error of ``first`` is raised without waiting for ``second``. An error of ``second`` is raised after the end of ``first``.
     """
     other = begin(second)
     return first(), other()
@@ -200,7 +215,7 @@ def _start(work: Callable[[], _Result]) -> _Task[_Result]:
 
 # The rate of responses is measured over this number of seconds.
 WINDOW = 1.0
-# In requests per second: the minimum rate, and the minimum rate after throttling if too few responses were measured.
+# In requests per second: the minimum rate, and the minimum rate after throttling within the first WINDOW of a measurement.
 SLOWEST = 1.0
 FIRST = 5.0
 # Throttling reduces the measured rate to this fraction.
@@ -255,7 +270,7 @@ class Rate:
         return pause
 
     def responded(self, now: float) -> None:
-        """Count a request that was not throttled, and raise the limit."""
+        """Count a request that was not throttled, and raise the limit if it restricts the requests."""
         since = min(now - self._responses[-1], 1.0) if self._responses else 0.0
         self._responses.append(now)
         measured = self._measured(now)

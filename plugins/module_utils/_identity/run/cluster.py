@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from ..._aws.client import Api, ClientModule, api_for
 from ..._aws.interrupt import pause
+from ..._aws.transport import begin
 from ..._findings.finding import Finding
 from ..._findings.text import named_result, with_option_names
 from ..._policy.permissions.catalogue import load_catalogue
@@ -31,6 +32,7 @@ from ..model.changes import NullProgress, Progress
 from ..model.cluster import ApiServer, Cluster, as_open_check, as_refusal, group_clusters, judge_api_server
 from ..model.desired import Desired, Options, ParsedInput, State
 from ..model.errors import AwsError, InputError, aws_failure, input_message
+from ..model.observed import Observed
 from ..model.rows import finding_row
 from ..plan.purge import PurgeScope, find_left_behind
 from ..plan.unlisted import find_empty_list, find_unlisted
@@ -132,12 +134,57 @@ def open_cluster(job: AwsJob, name: str, state: State = "present") -> OpenedClus
     return OpenedCluster(api, find_cluster(api, name, job.region, state, parse_account_id(job.params)))
 
 
+# A state that was read ahead is read again if it is older than this number of seconds when it is needed.
+_FRESH_SECONDS = 30.0
+
+
+def begin_reading_ahead(
+    job: AwsJob, parsed: ParsedInput, opening: Opening, changes: bool
+) -> Callable[[], Observed | None]:
+    """Start reading the state of the workloads in AWS while the caller reads from Kubernetes.
+
+    :arg opening: returns the result of ``open_cluster``.
+    :arg changes: the state is for ``change_cluster``; otherwise it is for ``verify_cluster``.
+    :returns: a function that waits for the state. It returns None if the run has to read the state itself: a purge reads more,
+        and an add-on may change first, or the state is too old. It raises AwsError.
+    """
+    removes = parsed.state == "absent"
+    if changes and (parsed.purge or any(workload.addon for workload in parsed.workloads)):
+        return lambda: None
+
+    def read() -> tuple[Observed, float]:
+        opened, params = opening(), job.params
+        stage = "read" if changes else "verify"
+        observer = Observer(
+            opened.api, group_clusters(opened.cluster), params["concurrency"], job.progress, stage
+        )
+        options = run_options(params, parsed.owner) if changes else _verify_options(params, parsed)
+        desired = Desired(parsed.workloads, options)
+        observed = observer.observe(
+            desired, changes and removes, planning=changes, unlisted=not (changes and removes)
+        )
+        return observed, time.monotonic()
+
+    reading = begin(read)
+
+    def wait() -> Observed | None:
+        observed, ended = reading()
+        return observed if time.monotonic() - ended < _FRESH_SECONDS else None
+
+    return wait
+
+
+def _verify_options(params: Mapping[str, Any], parsed: ParsedInput | None) -> Options:
+    return Options(trust_scope=params["trust_scope"], owner=parsed.owner if parsed else None)
+
+
 def change_cluster(
     job: AwsJob,
     parsed: ParsedInput,
     server: ApiServer | None = None,
     breakage: Sequence[Finding] = (),
     opening: Opening | None = None,
+    read_ahead: Callable[[], Observed | None] = lambda: None,
 ) -> ModuleResult:
     """Bring the workloads of a cluster to their desired state, and return the result of the module eks_pod_identity.
 
@@ -145,6 +192,7 @@ def change_cluster(
     :arg breakage: findings about the workloads' Pods and ServiceAccounts. A workload with a finding of severity error is
         skipped.
     :arg opening: returns the result of ``open_cluster``, if the caller has started it.
+    :arg read_ahead: the result of ``begin_reading_ahead``, if the caller has called it.
     :raises InputError: before any change.
     :raises AwsError: before any change.
     """
@@ -177,6 +225,7 @@ def change_cluster(
         purge if parsed.purge else None,
         params["deadline"] or None,
         agents,
+        read_ahead,
     )
     performed = perform(engine, desired, order)
     run = performed.run
@@ -213,6 +262,7 @@ def verify_cluster(
     parsed: ParsedInput | None,
     server: ApiServer | None = None,
     opening: Opening | None = None,
+    read_ahead: Callable[[], Observed | None] = lambda: None,
 ) -> ModuleResult:
     """Verify the workloads of a cluster, and return the result of the module eks_pod_identity_info.
 
@@ -220,11 +270,12 @@ def verify_cluster(
 
     :arg parsed: the workloads, or None to verify all associations of the cluster.
     :arg opening: returns the result of ``open_cluster``, if the caller has started it.
+    :arg read_ahead: the result of ``begin_reading_ahead``, if the caller has called it.
     """
     params = job.params
     width = params["concurrency"]
     name = parse_cluster_name(params["cluster_name"])
-    options = Options(trust_scope=params["trust_scope"], owner=parsed.owner if parsed else None)
+    options = _verify_options(params, parsed)
     with Guard(params["deadline"] or None) as guard:
         opened = opening() if opening else open_cluster(job, name)
         api, cluster = opened.api, opened.cluster
@@ -237,7 +288,7 @@ def verify_cluster(
             else parsed.workloads,
             options,
         )
-        verified, observed = verify_workloads(observer, desired, associations)
+        verified, observed = verify_workloads(observer, desired, associations, read_ahead())
         caller = check_caller(api, desired, cluster, 4) if params["check_caller"] else []
     if guard.cause is not None:
         return {"failed": True, **interrupted_result(guard.cause, job.prefix)}

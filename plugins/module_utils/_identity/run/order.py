@@ -54,7 +54,8 @@ from .purge import run_with_purge
 class Order:
     """The steps that a run must execute. ``purge`` is the scope of unlisted resources to delete; ``deadline`` is in seconds.
 
-    ``agents`` has the runs for the add-on of the EKS Pod Identity Agent, one for each cluster.
+    ``agents`` has the runs for the add-on of the EKS Pod Identity Agent, one for each cluster. ``read_ahead`` returns the state
+    for the first plan if the caller has read it, otherwise None.
     """
 
     state: State
@@ -63,6 +64,7 @@ class Order:
     purge: PurgeScope | None = None
     deadline: float | None = None
     agents: Sequence[AddonRun] = ()
+    read_ahead: Callable[[], Observed | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,9 @@ def _apply(engine: Engine, desired: Desired, order: Order, addons: list[AddonRun
         addons += runs_for(workloads=released, check_mode=check_mode)
         converge_addons(addons, width)
         failures += failures_by_workload(addons)
-        run = engine.run(replace(desired, failed_addons=failures), order.state, check_mode)
+        run = engine.run(
+            replace(desired, failed_addons=failures), order.state, check_mode, order.read_ahead()
+        )
         deleted = run.plan.changes if check_mode else [done.change for done in run.done]
         converge_addons(order.agents, width, deleted)
         return run
@@ -209,7 +213,7 @@ def _with_left_roles(desired: Desired, run: Run, addons: Iterable[AddonRun]) -> 
 def _apply_and_purge(engine: Engine, desired: Desired, order: Order) -> Run:
     if order.purge is not None:
         return run_with_purge(engine, desired, order.purge, order.check_mode)
-    return engine.run(desired, order.state, order.check_mode)
+    return engine.run(desired, order.state, order.check_mode, order.read_ahead())
 
 
 def _without(workloads: Iterable[Workload], failures: Iterable[Failure]) -> list[Workload]:
@@ -278,13 +282,17 @@ def _read_proof(engine: Engine, desired: Desired, observed: Observed, made: bool
 
 
 def verify_workloads(
-    observer: Observer, desired: Desired, present: Mapping[WorkloadKey, ObservedAssociation] | None = None
+    observer: Observer,
+    desired: Desired,
+    present: Mapping[WorkloadKey, ObservedAssociation] | None = None,
+    read_ahead: Observed | None = None,
 ) -> tuple[Sequence[Verified], Observed]:
     """Read and verify workloads without a run. Return the verification, and the verified state.
 
     :arg present: associations that were already read.
+    :arg read_ahead: the state, if it was already read.
     """
-    observed = observer.observe(desired, planning=False, present=present, unlisted=True)
+    observed = read_ahead or observer.observe(desired, planning=False, present=present, unlisted=True)
     proof = read_for_verification(observer.api, desired, observed, observer.width)
     lints = lint_workloads(desired.workloads, load_catalogue())
     return consider_age(verify(desired, observed, proof, lints), observed), observed

@@ -9,7 +9,9 @@ import base64
 import contextlib
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -133,10 +135,91 @@ def run_as_the_role_does(module: ModuleType, aws: FakeAws, check: bool, argument
     api = arguments.get("kubernetes_api")
     server = ApiServer(**{**api, "authorities": frozenset(api["authorities"])}) if api else None
     opening = begin(lambda: cluster_run.open_cluster(job, parsed.cluster_name, parsed.state))
+    read_ahead = cluster_run.begin_reading_ahead(job, parsed, opening, module is eks_pod_identity)
     if module is eks_pod_identity_info:
-        return job.guarded(lambda: cluster_run.verify_cluster(job, parsed, server, opening))
+        return job.guarded(lambda: cluster_run.verify_cluster(job, parsed, server, opening, read_ahead))
     breakage = [parse_finding(row, CLUSTER) for row in arguments.get("breakage", ())]
-    return job.guarded(lambda: cluster_run.change_cluster(job, parsed, server, breakage, opening))
+    return job.guarded(lambda: cluster_run.change_cluster(job, parsed, server, breakage, opening, read_ahead))
+
+
+# The state that is read ahead, while the role reads from Kubernetes
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [
+        (eks_pod_identity, {}),
+        (eks_pod_identity, {"verify": True}),
+        (eks_pod_identity, {"state": "absent"}),
+        (eks_pod_identity_info, {}),
+    ],
+    ids=["apply", "apply and verify", "remove", "verify"],
+)
+@pytest.mark.parametrize("exists", [False, True], ids=["missing", "present"])
+@pytest.mark.parametrize("check", [False, True], ids=["", "check mode"])
+def test_reading_ahead_changes_no_result_and_sends_no_more_requests(
+    module: ModuleType, options: Result, exists: bool, check: bool, run: Run, aws: FakeAws
+) -> None:
+    has_agent(aws)
+    arguments = {"cluster_name": CLUSTER, "workloads": [workload(), workload("two")], **options}
+    if exists:
+        run(eks_pod_identity, cluster_name=CLUSTER, workloads=arguments["workloads"])
+    start = aws.backup()
+    results, requests = [], []
+    for ahead in ({}, {"breakage": []}):
+        aws.restore(start)
+        sent = len(aws.requests)
+        results.append(run(module, check, **arguments, **ahead))
+        requests.append(sorted(name for name, _parameters in aws.requests[sent:]))
+    results[0].pop("invocation", None)
+    assert results[1] == results[0]
+    assert requests[1] == requests[0]
+
+
+def begin_reading(aws: FakeAws, opened: list[str], **options: Any) -> tuple[Any, Callable[[], Any]]:
+    """Begin to read a workload ahead. ``opened`` gets an item when the cluster has been read."""
+    arguments = {"cluster_name": CLUSTER, "workloads": [workload()], **options}
+    params = ArgumentSpecValidator(change_spec()).validate(
+        {name: value for name, value in arguments.items() if name in change_spec()}
+    )
+    job = cluster_run.AwsJob(params.validated_parameters, lambda *_: aws, REGION)
+    parsed = read_input(arguments, refuse_files)
+
+    def opening() -> cluster_run.OpenedCluster:
+        opened.append(CLUSTER)
+        return cluster_run.open_cluster(job, parsed.cluster_name, parsed.state)
+
+    return job, cluster_run.begin_reading_ahead(job, parsed, opening, changes=True)
+
+
+@pytest.mark.parametrize(
+    "options", [{"purge": True}, {"workloads": [{**workload(), "addon": "aws-ebs-csi-driver"}]}]
+)
+def test_a_purge_and_addons_are_not_read_ahead(aws: FakeAws, options: dict[str, Any]) -> None:
+    opened: list[str] = []
+    _job, read_ahead = begin_reading(aws, opened, **options)
+    assert (read_ahead(), opened, aws.requests) == (None, [], [])
+
+
+def test_an_old_state_is_read_again(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_run, "_FRESH_SECONDS", 0.0)
+    _job, read_ahead = begin_reading(aws, opened := [])
+    assert (read_ahead(), opened) == (None, [CLUSTER])
+
+
+def test_a_fresh_state_is_used_and_the_deadline_holds_while_it_is_read(aws: FakeAws) -> None:
+    _job, read_ahead = begin_reading(aws, [])
+    assert read_ahead().roles == {"my-role": None}
+    # A state whose reading takes longer than the deadline of the run.
+    hanging = threading.Event()
+    aws.before_request("eks:ListPodIdentityAssociations", lambda: hanging.wait(20))
+    job, read_ahead = begin_reading(aws, [])
+    job = replace(job, params={**job.params, "deadline": 1})
+    parsed = read_input({"cluster_name": CLUSTER, "workloads": [workload()]}, refuse_files)
+    result = job.guarded(lambda: cluster_run.change_cluster(job, parsed, read_ahead=read_ahead))
+    hanging.set()
+    assert [row["error_code"] for row in result["failures"]] == ["DEADLINE"]
+    assert aws.writes == []
 
 
 # eks_pod_identity

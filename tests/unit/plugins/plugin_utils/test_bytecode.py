@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -16,15 +17,16 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._bytecode im
 COLLECTIONS = Path(__file__).resolve().parents[4] / ".collections"
 # Import a module as an action plugin does, and print the class that loaded each module of the collection.
 PROGRAM = f"""
-import json, sys
+import gc, json, sys
 from ansible.plugins.loader import init_plugin_loader
 
 init_plugin_loader([{str(COLLECTIONS)!r}])
 from {PLUGINS}.plugin_utils._bytecode import import_cached
 
-finders = list(sys.meta_path)
+finders, frozen = list(sys.meta_path), gc.get_freeze_count()
 import_cached("_role_input")
 assert sys.meta_path == finders
+assert gc.isenabled() and gc.get_freeze_count() > frozen
 print(json.dumps({{
     name: type(module.__spec__.loader).__name__
     for name, module in sys.modules.items()
@@ -38,6 +40,18 @@ def test_module_of_plugin_utils_is_imported() -> None:
     module = import_cached("_inert_text")
     assert module is sys.modules[f"{PLUGINS}.plugin_utils._inert_text"]
     assert sys.meta_path == finders
+
+
+def test_garbage_collection_stays_as_it_was() -> None:
+    assert gc.isenabled()
+    import_cached("_inert_text")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        import_cached("_inert_text")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_import_error_leaves_no_finder() -> None:

@@ -139,6 +139,30 @@ def test_begun_work_is_interrupted_with_the_work_of_its_caller() -> None:
             result()
 
 
+def test_begun_work_is_interrupted_with_the_thread_that_waits_for_it() -> None:
+    ended = threading.Event()
+
+    def work() -> None:
+        try:
+            pause(20)
+        except Interrupted:
+            ended.set()
+            raise
+
+    result = begin(work)
+    with stoppable() as stop:
+        stop.end("SIGTERM")
+        with pytest.raises(Interrupted):
+            result()
+    assert ended.wait(10)
+
+
+def test_result_of_begun_work_is_returned_again() -> None:
+    results: list[list[int]] = [[1]]
+    result = begin(results.pop)
+    assert (result(), result(), results) == ([1], [1], [])
+
+
 Within = Callable[[float, Callable[[], Any]], Any]
 
 
