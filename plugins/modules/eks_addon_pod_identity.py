@@ -250,10 +250,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.addons import parse_addon
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     parse_account_id,
-    validate_options,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_cluster_name,
+    validate_options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import (
     ObservedAddon,
@@ -273,7 +271,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     WaitPolicy,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Guard
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.guard import Guard
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import diff_row
 
 

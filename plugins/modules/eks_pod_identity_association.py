@@ -259,11 +259,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     parse_account_id,
+    parse_cluster_name,
     validate_options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_association,
-    parse_cluster_name,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
@@ -280,7 +280,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     WaitPolicy,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.guard import (
     PASSED_THROUGH,
     Guard,
 )

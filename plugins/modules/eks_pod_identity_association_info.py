@@ -170,10 +170,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     read_assume_role,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
-    validate_options,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_cluster_name,
+    validate_options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
@@ -191,7 +189,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     list_associations,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.guard import (
     Guard,
     interrupted_result,
 )

@@ -81,7 +81,7 @@ verification:
       sample: true
     trust:
       description:
-        - Whether the trust policies allow EKS Pod Identity to assume the roles for these Pods only.
+        - The result for the trust policies of the roles.
         - V(fail) if this check of any workload fails the run. Otherwise the worst result of all workloads, from V(unknown) over
           V(warning) and V(accepted) to V(pass). V(skipped) if no workload has such a check.
       type: str

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 ---
 module: pod_identity_audit
 version_added: 1.0.0
-short_description: Report the access of service accounts to AWS, one step of it
+short_description: Run a step of the report on the access of service accounts to AWS
 description:
   - The playbook C(workload_identity.aws.audit) runs this module.
   - Finds the service accounts with a pod identity association, with an IAM role for service accounts (IRSA), or with credentials
@@ -25,9 +25,11 @@ options:
   step:
     description:
       - V(read) reads the cluster of the host. The playbook registers its result as C(pod_identity_audit_part).
-      - V(report) writes the report of the clusters of all hosts. Run it once, after all hosts have read their clusters.
+      - V(roles) reads the roles of the account. The first host of each account and caller reads them for the other hosts. The
+        playbook registers its result as C(pod_identity_audit_roles).
+      - V(report) writes the report of the clusters of all hosts. Run it once, after all hosts have read their clusters and roles.
     type: str
-    choices: [read, report]
+    choices: [read, roles, report]
     required: true
 extends_documentation_fragment:
   - workload_identity.aws.requirements.aws
@@ -42,6 +44,11 @@ EXAMPLES = r"""
     step: read
   register: pod_identity_audit_part
 
+- name: Read the roles of each account
+  workload_identity.aws.pod_identity_audit:
+    step: roles
+  register: pod_identity_audit_roles
+
 - name: Write the report
   workload_identity.aws.pod_identity_audit:
     step: report
@@ -52,12 +59,24 @@ EXAMPLES = r"""
 
 RETURN = r"""
 part:
-  description: The file with the facts of the cluster, for the step V(report).
+  description: The file with the facts of the cluster, for the later steps.
   returned: for the step V(read)
   type: dict
+reader:
+  description: The account, and the caller that reads its roles.
+  returned: for the step V(read), if the cluster was read
+  type: str
+roles:
+  description: The file with the ARNs of the roles that the cluster uses, for the step V(roles).
+  returned: for the step V(read), if the cluster was read
+  type: dict
+reads:
+  description: The file with the roles of the account, for the step V(report).
+  returned: for the step V(roles), on the first host of an account and caller
+  type: dict
 stopped:
-  description: The reason why the cluster could not be read, or an empty text.
-  returned: for the step V(read)
+  description: The reason why the cluster or the roles could not be read, or an empty text.
+  returned: for the steps V(read) and V(roles)
   type: str
 summary:
   description: The numbers of service accounts, by the source of their credentials, and of risks, by severity.

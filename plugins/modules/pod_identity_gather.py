@@ -15,7 +15,7 @@ description:
   - The playbook C(workload_identity.aws.report) runs this module.
   - Reads reports from the variables whose names start with C(pod_identity_artifact_). AWX passes these variables to the later
     nodes of a workflow.
-  - Also reads reports from the files that the role wrote to C(pod_identity_report_file). If a step of a cluster has several reports,
+  - Also reads reports from the files that the role wrote to C(pod_identity_report_file). If a step (plan, apply or verify) of a cluster has several reports,
     the module uses the latest report.
   - Outside check mode, a report of a check-mode run is not sufficient. A later report must contain the planned changes.
   - The module is an action plugin and runs on the controller.

@@ -83,7 +83,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     WaitPolicy,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Guard
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.guard import Guard
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
     MigrationChange,
     MigrationReads,
@@ -155,7 +155,7 @@ class MigrationSession:
     _edited_roles: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        # A missing agent is no obstacle as long as the run may install it.
+        # A missing agent does not prevent the migration while the run may install it.
         self.installs_agent = self.values.get("agent", "present") == "present"
         self.steps = Steps(str(self.values["cluster_name"]), displays=not self.task.keywords.no_log)
 
@@ -209,7 +209,12 @@ class MigrationSession:
         )
 
     def take_inventory(self) -> list[Migrant]:
-        """Read everything, and return the selected service accounts with their stages and blockers."""
+        """Read the service accounts, Pods, associations and roles. Return the selected service accounts with their stages.
+
+        :raises RoleError: when the service accounts or Pods cannot be listed.
+        :raises AwsError: when a request to AWS fails.
+        :raises InputError: when an option names no service account of the migration.
+        """
         self.steps.begin("taking the inventory")
         cluster = self.opened.cluster
         with self.guarded():
@@ -298,7 +303,7 @@ class MigrationSession:
             problems.append(
                 f"{ROLE}migration_selector: no service account with the labels {options.selector} uses IRSA or was migrated."
             )
-        # A run may finish the last service account of a selection.
+        # After a change, a name may select nothing: the run may have finished the last of its service accounts.
         if problems and not self.changes:
             raise InputError(problems)
         return chosen
@@ -310,13 +315,17 @@ class MigrationSession:
         return {(name.namespace, name.name) for name in map(object_name, listing.items)}
 
     def source(self, rows: Sequence[Mapping[str, Any]], **more: Any) -> RoleInput:
-        """Parse the input of a run of the role for some service accounts. All runs have the deadline of the migration."""
+        """Parse the input of a run of the role. All runs have the deadline of the migration.
+
+        :arg rows: the entries of ``workloads`` for the service accounts of the run.
+        :arg more: further variables of the role, without their prefix.
+        """
         values = {**self.values, "workloads": list(rows), "state": "present", **more}
         source = parse_input(values, self.variables, "main")
         return replace(source, deadline=self.deadline) if self.deadline is not None else source
 
     def run_role(self, source: RoleInput) -> tuple[AwsResult, KubernetesRun]:
-        """Run the role for some service accounts."""
+        """Run the AWS part and the Kubernetes part of the role, and add their changes to the session."""
         prepared, aws = self.run_aws(source)
         run = run_kubernetes(self.task, prepared, aws, self.variables, self.steps.begin, self.write)
         self.changes += run.outcome.changes
@@ -325,7 +334,10 @@ class MigrationSession:
         return aws, run
 
     def run_aws(self, source: RoleInput) -> tuple[Prepared, AwsResult]:
-        """Run the AWS part of the role for some service accounts."""
+        """Run the AWS part of the role, and add its changes to the session.
+
+        :raises RoleError: when the AWS part could not start.
+        """
         part = begin_aws(self.task, source, "main", self.task.check_mode, self.steps)
         prepared = prepare(self.task, source, self.variables, "main")
         row = run_aws(part, prepared, "main")
@@ -335,7 +347,10 @@ class MigrationSession:
         return prepared, parse_aws_result(row, prepared.cluster_name)
 
     def patch(self, patches: Sequence[Object], verb: str) -> Collection[int]:
-        """Patch service accounts. Return the indexes of those that were not patched."""
+        """Patch service accounts. Return the indexes of those that were not patched.
+
+        :arg verb: the beginning of the line that describes a change, such as "restore the IRSA annotations of".
+        """
         written = self.kubernetes.patch(patches) if patches else None
         if written is None:
             return ()
@@ -345,7 +360,7 @@ class MigrationSession:
         for index, patch in enumerate(patches):
             name = str(object_name(patch))
             if index in refused:
-                # The API server answers 409 if the service account has changed since the inventory.
+                # The API server returns 409 if the service account has changed since the inventory.
                 remedy = AGAIN if refused[index].status == CONFLICT_STATUS else ALLOW
                 self.failures.append(manifest_failure(patch, "update", refused[index], name, remedy))
             else:
@@ -354,13 +369,13 @@ class MigrationSession:
         return refused
 
     def edit(self, run: TrustRun) -> set[WorkloadKey]:
-        """Keep the changes and failures of an edit of trust policies, and return the service accounts with a failure."""
+        """Add the changes and failures of an edit of trust policies to the session. Return the service accounts that failed."""
         self.add_made()
         self.failures += [row for failure in run.failures for row in failure_rows(failure)]
         return {key for failure in run.failures for key in failure.workloads}
 
     def add_made(self) -> None:
-        """Add the changed trust policies and tags to the changes, each once."""
+        """Add the trust policies and tags in ``made`` to the changes of the session, each once, and clear ``made``."""
         last = {(change.resource, change.name): change for change in self.made}
         self.made.clear()
         for change in sorted(last.values(), key=lambda change: change.name):
@@ -372,7 +387,7 @@ class MigrationSession:
 
     @contextlib.contextmanager
     def guarded(self) -> Iterator[None]:
-        """End the block early on a signal. Raises RoleError then."""
+        """Raise RoleError if a signal or an unexpected error ends the block. The changes so far are added to the session."""
         with Guard(None) as guard:
             yield
         if guard.cause is not None:

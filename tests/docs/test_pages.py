@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pages: links, sizes, tables that repeat facts of the code, and examples of workloads."""
+"""Test the pages: links, sizes, tables that repeat facts of the code, and examples of workloads."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import pytest
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import FileSource
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    parse_cluster_name,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.patterns import (
     find_patterns,
 )
@@ -23,7 +26,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     ROLE_KEYS,
     WORKLOAD_KEYS,
     Defaults,
-    parse_cluster_name,
     parse_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
@@ -48,7 +50,7 @@ CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 
 
 def anchor(heading: str) -> str:
-    """Return the anchor of a heading on the usual code hosts."""
+    """Return the anchor that GitHub creates for a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
@@ -60,7 +62,7 @@ def links(page: Path) -> list[str]:
 
 
 def rows(page: Path, section: str) -> list[list[str]]:
-    """Return the cells of the tables below a heading, without the header and the separator line."""
+    """Return the cells of the tables below a heading, row by row, without the header and the separator line."""
     text = page.read_text(encoding="utf-8")
     start = re.search(rf"^#+ {re.escape(section)}$", text, re.MULTILINE)
     assert start is not None, f"{page.name} has no section '{section}'"
@@ -73,7 +75,7 @@ def rows(page: Path, section: str) -> list[list[str]]:
 
 
 def keys(page: Path, section: str) -> list[str]:
-    """Return the names in back quotes in the first column of a section's tables."""
+    """Return the names in back quotes that the first column of a section's tables contains."""
     return [name for row in rows(page, section) for name in re.findall(r"`([^`]+)`", row[0])]
 
 
@@ -215,7 +217,7 @@ class TestTrustScopes:
 
     @staticmethod
     def fitting(scope: str, cluster: str, namespace: str, service_account: str) -> int:
-        """Count the workloads of this pattern that fit into one trust policy."""
+        """Count how many grants fit into one trust policy. The braces in the names are replaced by the number of the grant."""
         grants: list[TrustGrant] = []
         while True:
             parts = (part.format(len(grants)) for part in (cluster, namespace, service_account))

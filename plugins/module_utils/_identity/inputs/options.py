@@ -14,11 +14,11 @@ from typing import Any
 
 from ..model.desired import PURGE_LIMIT, Options
 from ..model.errors import Problems
-from ..model.names import OWNER_RULE, is_owner
+from ..model.names import CLUSTER_NAME_RULE, OWNER_RULE, is_owner
 from ..model.roles import TRUST_SCOPES
 from .accounts import assume_role_spec
 from .addons import AGENT_STATES, parse_agent
-from .fields import Fields, read_integer
+from .fields import Fields, read_integer, shown_value
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
 # The minimum values of integer options.
@@ -67,6 +67,27 @@ def verify_spec() -> dict[str, dict[str, Any]]:
         "deadline": {"type": "int"},
         **assume_role_spec(),
     }
+
+
+def parse_cluster_name(value: object, option: str = "cluster_name") -> str:
+    """Validate the name of an EKS cluster and return it. Source: EKS CreateCluster, ``name``.
+
+    :arg option: the name of the option, for messages.
+    :raises InputError: for a missing or invalid name.
+    """
+    problems = Problems()
+    if value is None:
+        problems.add(option, "is missing; set the name of the EKS cluster.")
+    elif isinstance(value, str) and not value.strip():
+        problems.add(option, "is empty; set the name of the EKS cluster.")
+    elif not isinstance(value, str) or not CLUSTER_NAME_RULE.fullmatch(value):
+        problems.add(
+            option,
+            "must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
+            f"characters), got {shown_value(repr(value))}.",
+        )
+    problems.raise_if_any()
+    return str(value)
 
 
 def run_options(params: Mapping[str, Any], owner: str | None) -> Options:

@@ -8,6 +8,7 @@
 
 The workloads of a cluster may be listed in several layers: for all clusters, for a group of hosts, or for one cluster. A
 workload in a later layer replaces, as a whole, the workload with the same namespace and service account in an earlier layer.
+Patterns with different selectors are different workloads.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from ..model.errors import InputError, Problems
 from ..model.names import OWNER_TAG
 from .fields import Fields, find_excess_of_values, read_boolean, shown_value
 from .files import FileSource
-from .options import read_account_id, read_owner, read_purge_limit, validate_numbers
+from .options import parse_cluster_name, read_account_id, read_owner, read_purge_limit, validate_numbers
 from .patterns import PatternInput
 from .preset_expansion import PresetExpander, RunValues
-from .workloads import NAMESPACE, Defaults, parse_cluster_name, parse_tags, parse_workloads
+from .workloads import NAMESPACE, SELECTORS, Defaults, parse_tags, parse_workloads
 from .yaml_file import CUT_AT_A_SPACE, read_yaml, read_yaml_value
 
 # A function that returns whether an Ansible host pattern matches the current host. Raises InputError for an invalid pattern.
@@ -33,6 +34,7 @@ Matches = Callable[[str], bool]
 # A function that reads the workloads of files and folders, by their paths. Raises InputError.
 ReadFiles = Callable[[tuple[str, ...]], FileSource]
 LAYER_KEYS = ("hosts", "workloads", "workloads_from")
+# The two options that can have workloads: a list of workloads, or paths of files with such lists.
 WAYS = LAYER_KEYS[1:]
 
 
@@ -150,13 +152,14 @@ def merge_layers(layers: Iterable[FileSource]) -> FileSource:
 
 
 def _key(workload: object, fallback: object) -> object:
-    """Return (namespace, service account) of a workload, or ``fallback`` if one of them is not text.
+    """Return namespace, service account and selectors of a workload, or ``fallback`` if one of them is not text.
 
     The parser later reports the invalid value.
     """
     if not isinstance(workload, Mapping):
         return fallback
-    key = workload.get("namespace"), workload.get("service_account")
+    selectors = (workload.get(name) or "" for name in SELECTORS)
+    key = (workload.get("namespace"), workload.get("service_account"), *selectors)
     return key if all(isinstance(part, str) for part in key) else fallback
 
 
@@ -200,7 +203,8 @@ def read_input(
     :arg prefix: the text before an option name in messages, such as "pod_identity_".
     :arg layers: lists of workloads, from general to specific. Workloads in ``options`` override them.
     :arg presets_expanded: whether the workloads have documents in place of presets, as the workloads of a module have.
-    :arg patterns: allows patterns in the list. Without an expansion, the result has the patterns as workloads.
+    :arg patterns: allows names with "*" in the list of workloads (see ``PatternInput``). If it has no expansion yet, the result
+        has one workload for each pattern.
     :raises InputError: for values that exceed a limit; if there are none, with the problems of all options and workloads.
     """
     values = {name: options[name] for name in INPUT_OPTIONS if name in options}
@@ -336,7 +340,7 @@ def _workloads(
     if patterns is not None and patterns.expansion is not None:
         source = patterns.expansion.source
         workloads = parse_workloads(source.workloads, cluster_name, state, defaults, source.places)
-        return tuple(map(patterns.expansion.with_trust_patterns, workloads))
+        return tuple(map(patterns.expansion.complete, workloads))
     inline, files = f"{fields.prefix}workloads", f"{fields.prefix}workloads_from"
     ways = [name for name in ("workloads", "workloads_from") if fields.raw.get(name) not in (None, "")]
     if len(ways) > 1:

@@ -24,7 +24,6 @@ from ..model.associations import AssociationSpec
 from ..model.desired import RequiredPermission, ServiceAccountSpec, State, Workload, differing_field
 from ..model.errors import Problems
 from ..model.names import (
-    CLUSTER_NAME_RULE,
     KEY_RULE,
     PATH_PATTERN,
     POLICY_NAME,
@@ -116,9 +115,9 @@ EXISTING_ROLE_KEYS = ("arn", "extend_trust", "trust_scope")
 POLICY_KEYS = tuple(policy_spec())
 PERMISSION_KEYS = tuple(permission_spec())
 PATTERN = re.compile(r"[-a-z0-9.*]{1,253}", re.ASCII)
-NO_PATTERN = (
-    "Patterns need the role pod_identity for one cluster at a time, which reads the service accounts of the cluster. List the "
-    "service accounts by their names."
+_NO_PATTERN = (
+    "Only runs of the role pod_identity accept patterns and selectors, because they read the service accounts of the cluster. "
+    "List the service accounts by their names here, or use the role."
 )
 _ACTION = re.compile(r"[\w-]+:\w+", re.ASCII)
 
@@ -138,27 +137,6 @@ class Defaults:
     patterns: bool = False
     presets: PresetExpander | None = None
     prefix: str = ""
-
-
-def parse_cluster_name(value: object, option: str = "cluster_name") -> str:
-    """Validate the name of an EKS cluster and return it. Source: EKS CreateCluster, ``name``.
-
-    :arg option: the name of the option, for messages.
-    :raises InputError: for a missing or invalid name.
-    """
-    problems = Problems()
-    if value is None:
-        problems.add(option, "is missing; set the name of the EKS cluster.")
-    elif isinstance(value, str) and not value.strip():
-        problems.add(option, "is empty; set the name of the EKS cluster.")
-    elif not isinstance(value, str) or not CLUSTER_NAME_RULE.fullmatch(value):
-        problems.add(
-            option,
-            "must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
-            f"characters), got {shown_value(repr(value))}.",
-        )
-    problems.raise_if_any()
-    return str(value)
 
 
 def parse_tags(raw: object, place: str = "options") -> dict[str, str]:
@@ -196,7 +174,7 @@ def parse_workloads(
         problems.raise_if_any()
         return ()
     workloads: list[Workload] = []
-    written: list[str] = []
+    valid_places: list[str] = []
     for index, entry in enumerate(raw):
         place = places[index] if places else f"workloads[{index}]"
         if not isinstance(entry, Mapping):
@@ -205,8 +183,8 @@ def parse_workloads(
         workload = _workload(entry, cluster_name, place, problems, state, defaults)
         if workload is not None:
             workloads.append(workload)
-            written.append(place)
-    _validate_consistency(workloads, problems, written)
+            valid_places.append(place)
+    _validate_consistency(workloads, problems, valid_places)
     problems.raise_if_any()
     return tuple(workloads)
 
@@ -226,9 +204,11 @@ def _workload(
     fields.report_unknown(WORKLOAD_KEYS, {"role": ROLE_KEYS})
     key = _key(fields, cluster_name, defaults.patterns)
     for name in SELECTORS:
-        # The function that finds patterns has removed the selectors.
-        if fields.has(name):
-            fields.problems.add(fields.place, f"{name} selects service accounts. {NO_PATTERN}")
+        # The function that finds patterns has removed valid selectors.
+        if defaults.patterns and fields.has(name):
+            fields.refuse(name, "a label selector, such as team=payments")
+        elif fields.has(name):
+            fields.problems.add(fields.place, f"{name} selects service accounts. {_NO_PATTERN}")
     role = _role(fields, state, common)
     policies = tuple(
         policy
@@ -250,8 +230,8 @@ def _workload(
     return Workload(key, role, policies, association, permissions, service_account, addon)
 
 
-# Keys that a workload with ``addon`` must not have: EKS creates the service account and association, and sets only the role.
-_NOT_OF_ADDONS = (
+# Keys that a workload with ``addon`` must not have, because EKS creates its service account and association.
+_UNSUPPORTED_BY_ADDONS = (
     "target_role_arn",
     "disable_session_tags",
     "session_policy",
@@ -275,7 +255,7 @@ def _addon(fields: Fields, prefix: str) -> str:
             f"addon: the EKS Pod Identity Agent has no role, so it is not a workload. Remove this workload; {prefix}agent: "
             "present installs the agent.",
         )
-    for key in _NOT_OF_ADDONS:
+    for key in _UNSUPPORTED_BY_ADDONS:
         if addon and fields.has(key):
             fields.problems.add(
                 fields.place,
@@ -295,7 +275,7 @@ def _key(fields: Fields, cluster_name: str, patterns: bool = False) -> WorkloadK
         if not fields.has(name):
             fields.problems.add(fields.place, f"{name} is missing.")
         elif isinstance(value, str) and "*" in value and not patterns:
-            fields.problems.add(fields.place, f"{name} '{shown_value(value)}' is a pattern. {NO_PATTERN}")
+            fields.problems.add(fields.place, f"{name} '{shown_value(value)}' is a pattern. {_NO_PATTERN}")
     raw_names = [str(fields.raw.get(name)) for name in ("namespace", "service_account")]
     if any("*" in name for name in raw_names):
         for name, rule in (("namespace", NAMESPACE), ("service_account", SERVICE_ACCOUNT)):

@@ -25,8 +25,7 @@ from ..._findings.text import named_result, with_option_names
 from ..._policy.permissions.catalogue import load_catalogue
 from ..inputs.accounts import has_many_policies, read_assume_role, validate_accounts, validate_attachments
 from ..inputs.addons import parse_agent
-from ..inputs.options import parse_account_id, run_options, validate_options
-from ..inputs.workloads import parse_cluster_name
+from ..inputs.options import parse_account_id, parse_cluster_name, run_options, validate_options
 from ..model.accounts import AssumeRole
 from ..model.changes import NullProgress, Progress
 from ..model.cluster import ApiServer, Cluster, as_open_check, as_refusal, group_clusters, judge_api_server
@@ -44,7 +43,8 @@ from ..verify.chain import workloads_from_associations
 from ..verify.documents import lint_workloads
 from .addons import agent_runs
 from .consistency import WaitPolicy
-from .engine import Engine, Guard, interrupted_result
+from .engine import Engine
+from .guard import Guard, interrupted_result
 from .order import Order, perform, verify_workloads
 from .result import build_result, failure_message, notes_of_new_associations, verified_result
 
@@ -58,7 +58,7 @@ class AwsJob:
     :arg params: options of the module, by name, as its argument spec returns them.
     :arg connect: a function that returns a client for a number of threads, with the assumed role if one is configured. It
         raises AwsError, and InputError for conflicting credentials.
-    :arg region: the region of the credentials; "" without one.
+    :arg region: the region from the options or the environment; "" if neither sets one.
     :arg traces: whether the result of an unexpected error has its traceback.
     :arg prefix: the prefix of the caller's options, for messages.
     """

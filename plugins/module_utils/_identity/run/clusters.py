@@ -42,7 +42,8 @@ from ..verify.documents import lint_workloads
 from .addons import agent_runs
 from .cluster import AwsJob, ModuleResult
 from .consistency import WaitPolicy
-from .engine import Engine, Guard, interrupted_result
+from .engine import Engine
+from .guard import Guard, interrupted_result
 from .order import Order, Performed, perform, verify_workloads
 from .outcome import Run
 from .result import (
@@ -157,7 +158,13 @@ def _refusal(
     doubt: Finding | None,
     quota: Callable[[], int | None],
 ) -> AwsError | None:
-    """Return the reason to skip a cluster that can be read: its Kubernetes API or its input. Return None to include it."""
+    """Return the reason to skip a cluster that can be read, or None to include it.
+
+    Its Kubernetes API may belong to another cluster, or its input may not fit the cluster.
+
+    :arg doubt: the doubt that the Kubernetes API belongs to this cluster, if there is one.
+    :arg quota: reads the quota of policies per role.
+    """
     if doubt is not None and member.server is not None and member.server.required:
         return AwsError("", doubt.code.value, doubt.message, ErrorKind.OTHER, as_refusal(doubt).remedy)
     desired = Desired(member.workloads, options)
@@ -303,7 +310,10 @@ def _unassigned_skips(run: Run) -> list[Failure]:
 
 
 def _summary(rows: Sequence[Row], counts: Iterable[str]) -> dict[str, int]:
-    """Return the counts of all clusters together. The workloads of a cluster that was left out failed."""
+    """Return the sums of the counts of all clusters. The workloads of a skipped cluster count as failed.
+
+    :arg counts: the names of the counts.
+    """
     total = Counter(dict.fromkeys(counts, 0))
     for row in rows:
         names = row.get("names")

@@ -8,25 +8,18 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from types import TracebackType
-from typing import Literal
 
 from ..._aws.client import Api
-from ..._aws.interrupt import DEADLINE, Interrupted, Stop, stoppable
 from ..._aws.transport import map_concurrently
-from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._findings.text import with_option_names
 from ..model.associations import ObservedAssociation
 from ..model.changes import Change, NullProgress, Plan, Progress
 from ..model.cluster import Clusters
 from ..model.desired import Desired
-from ..model.errors import AwsError, InputError
+from ..model.errors import AwsError
 from ..model.observed import Observed
 from ..model.targets import Target, association_key
 from ..plan.absent import MayPurge, make_removal_plan
@@ -52,76 +45,6 @@ from .consistency import (
     without_unseen,
 )
 from .outcome import Attempts, Cause, Journal, Outcome, Refusal, Run
-
-# Errors that a module reports with a specific message.
-PASSED_THROUGH: tuple[type[Exception], ...] = (InputError, AwsError)
-
-
-@dataclass(slots=True)
-class Guard:
-    """A context manager that ends a run at its deadline, on an interrupt, or on an unexpected error.
-
-    ``cause`` is then the reason for the end, and ``trace`` the traceback of an unexpected error. Errors in
-    ``passed_through`` are not caught, because modules report them.
-    """
-
-    deadline: float | None = None
-    passed_through: tuple[type[Exception], ...] = PASSED_THROUGH
-    cause: Cause | None = None
-    trace: str = ""
-    _stack: ExitStack = field(default_factory=ExitStack)
-    _stop: Stop = field(default_factory=Stop)
-
-    def __enter__(self) -> Guard:
-        self._stop = self._stack.enter_context(stoppable(self.deadline))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Literal[True] | None:
-        self._stack.close()
-        if isinstance(error, Interrupted):
-            self.cause = _stopped(self._stop.reason, self.deadline)
-            return True
-        if isinstance(error, Exception) and not isinstance(error, self.passed_through):
-            self.cause = _unexpected(error)
-            self.trace = "".join(traceback.format_exception(kind, error, trace))
-            return True
-        return None
-
-
-def interrupted_result(cause: Cause, prefix: str = "") -> dict[str, str]:
-    """Return the result of an interrupted info module. ``prefix`` is the prefix of the caller's options."""
-    remedy = str(with_option_names(cause.remedy, prefix))
-    return {
-        "msg": f"not everything was read: {cause.text} {remedy}",
-        "error_code": str(cause.code),
-        "remedy": remedy,
-    }
-
-
-def _stopped(reason: str, deadline: float | None) -> Cause:
-    if reason == DEADLINE:
-        return Cause(
-            Code.DEADLINE,
-            f"the deadline of {deadline:g} s has passed.",
-            "Run again: completed changes are kept. To complete more in one run, raise ⟨deadline⟩.",
-        )
-    return Cause(
-        Code.INTERRUPTED,
-        f"the run was ended by {'the timeout of its task' if reason == 'SIGALRM' else reason}.",
-        "Run again: completed changes are kept.",
-    )
-
-
-def _unexpected(error: Exception) -> Cause:
-    return Cause(
-        Code.INTERNAL_ERROR,
-        f"an internal error of the collection: {type(error).__name__}: {error}.",
-        "Report it to the maintainers of workload_identity.aws, with the output of -vvv. Then run again: completed "
-        "changes are kept.",
-    )
-
 
 Associations = Mapping[WorkloadKey, ObservedAssociation]
 
@@ -156,7 +79,12 @@ class Engine:
         just_read: Associations | None = None,
         unlisted: bool = False,
     ) -> Observed:
-        """Read the present state. Associations in ``just_read`` are listed again, but described only if their ID has changed."""
+        """Read the present state of the desired workloads.
+
+        :arg removal: read the state for a plan that removes the workloads.
+        :arg just_read: associations that were just read. They are listed again, but described again only if their ID has changed.
+        :arg unlisted: also read the associations of workloads that ``desired`` does not list.
+        """
         return self.observer().observe(desired, removal, unchanged=just_read, unlisted=unlisted)
 
     def observe_after(self, run: Run, again: Collection[WorkloadKey] = ()) -> Observed:
@@ -289,8 +217,11 @@ class Engine:
         """
         if state == "absent":
             # The associations of add-ons are left out, because the runs for the add-ons have read them.
-            own = tuple(workload for workload in desired.workloads if not workload.addon)
-            return (*plan.findings, *find_possibly_unseen(replace(desired, workloads=own), surroundings))
+            workloads = tuple(workload for workload in desired.workloads if not workload.addon)
+            return (
+                *plan.findings,
+                *find_possibly_unseen(replace(desired, workloads=workloads), surroundings),
+            )
         unlisted = find_unlisted(desired, surroundings)
         return (*plan.findings, *unlisted, *find_left_behind(desired, surroundings, changes))
 
@@ -309,7 +240,12 @@ class Engine:
         )
 
     def _retryable(self, desired: Desired, outcome: Outcome, first: bool) -> set[Target]:
-        """Return the targets of refused changes that another round may complete. Repeat lost changes of trust policies."""
+        """Return the targets of incomplete changes that another round may complete.
+
+        Before that, write trust policies of this run again if another run has overwritten them.
+
+        :arg first: whether this was the first round.
+        """
         targets = self._unsettled(desired, outcome)
         if hold_trust(self.api, (done.change for done in outcome.done), self.wait_policy):
             # EKS refused these changes while grants were missing from the trust policies.

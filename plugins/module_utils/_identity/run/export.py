@@ -19,9 +19,8 @@ from ..._aws.interrupt import pause
 from ..._aws.transport import map_concurrently
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.canonical import same_meaning
-from ..inputs.options import parse_account_id
+from ..inputs.options import parse_account_id, parse_cluster_name
 from ..inputs.run_input import read_input, refuse_files
-from ..inputs.workloads import parse_cluster_name
 from ..model.associations import AssociationSpec, ObservedAssociation
 from ..model.cluster import Account, Cluster, Clusters, group_clusters
 from ..model.desired import Desired, Options, Workload
@@ -35,7 +34,8 @@ from ..read.observe import Observer
 from ..read.roles import read_document, read_policy, read_role
 from .cluster import AwsJob, ModuleResult
 from .consistency import WaitPolicy
-from .engine import Engine, Guard, interrupted_result
+from .engine import Engine
+from .guard import Guard, interrupted_result
 from .result import build_result
 
 _Row = dict[str, Any]

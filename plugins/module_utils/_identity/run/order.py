@@ -45,7 +45,8 @@ from .addons import (
     with_addon_associations,
 )
 from .consistency import not_yet_visible
-from .engine import Engine, Guard
+from .engine import Engine
+from .guard import Guard
 from .outcome import Cause, Run
 from .purge import run_with_purge
 
@@ -69,8 +70,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Performed:
-    """The outcome of an order. ``verified`` is None without a verification; ``observed`` is the verified state, in check mode
-    the predicted one."""
+    """The outcome of an order.
+
+    ``guard`` has the reason for an early end, if there was one. ``observed`` is the state after the run, in check mode the
+    predicted one. ``verified`` is the verification of this state, or None if the order does not include a verification.
+    """
 
     run: Run
     guard: Guard
@@ -176,7 +180,7 @@ def _apply_in_two_passes(
     first = desired
     findings: tuple[Finding, ...] = ()
     if order.purge is not None:
-        # The errors of the purge must be raised before any change.
+        # Plan the purge first, because its errors must be raised before any change.
         planned = run_with_purge(engine, desired, order.purge, True)
         first = planned.desired
         findings = tuple(finding for finding in planned.findings if finding.code == Code.ROLE_LEFT)

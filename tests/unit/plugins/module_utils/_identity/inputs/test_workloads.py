@@ -11,7 +11,6 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     Defaults,
     parse_association,
-    parse_cluster_name,
     parse_tags,
     parse_workloads,
 )
@@ -137,7 +136,7 @@ def test_existing_role_has_the_parts_of_its_arn() -> None:
 
 
 def long_document(size: int) -> dict[str, Any]:
-    """Return a policy of about ``size`` characters, without white space."""
+    """Return a policy document of about ``size`` characters, not counting white space."""
     statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
     document = {"Version": "2012-10-17", "Statement": [statement]}
     padding = size - len(json.dumps(document, separators=(",", ":"))) + 1
@@ -801,37 +800,6 @@ def test_long_invalid_value_is_not_quoted() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["my-cluster", "A_1", "x" * 100])
-def test_valid_cluster_name_is_unchanged(name: str) -> None:
-    assert parse_cluster_name(name) == name
-
-
-@pytest.mark.parametrize("name", ["-a", "x" * 101, "a b", 5, "arn:aws:eks:us-west-2:1:cluster/a"])
-def test_rejects_invalid_cluster_name(name: object) -> None:
-    with pytest.raises(InputError) as caught:
-        parse_cluster_name(name)
-    assert caught.value.problems == (
-        "cluster_name: must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
-        "characters), "
-        f"got {name!r}.",
-    )
-
-
-@pytest.mark.parametrize("name", ["", "  "])
-def test_reports_empty_cluster_name(name: str) -> None:
-    with pytest.raises(InputError) as caught:
-        parse_cluster_name(name)
-    assert caught.value.problems == ("cluster_name: is empty; set the name of the EKS cluster.",)
-
-
-def test_missing_cluster_name_names_the_option() -> None:
-    with pytest.raises(InputError) as caught:
-        parse_cluster_name(None, "pod_identity_cluster_name")
-    assert caught.value.problems == (
-        "pod_identity_cluster_name: is missing; set the name of the EKS cluster.",
-    )
-
-
 def test_common_tags_are_checked_too() -> None:
     assert parse_tags({"a": 1, "b": False}) == {"a": "1", "b": "false"}
     with pytest.raises(InputError) as caught:
@@ -937,7 +905,7 @@ NOT_OF_ADDONS: list[tuple[str, Any]] = [
 @pytest.mark.parametrize(("field", "value"), NOT_OF_ADDONS)
 def test_key_that_an_addon_does_not_support_is_refused(field: str, value: object) -> None:
     assert find_problems([workload(addon="adot", **{field: value})]) == [not_of_addon(field)]
-    # The key is valid without an add-on, and as null.
+    # The key is valid in a workload without an add-on. With an add-on it may be null.
     assert parse_workloads([workload(**{field: value})], CLUSTER)
     assert parse_workloads([{**workload(addon="adot"), field: None}], CLUSTER)
 

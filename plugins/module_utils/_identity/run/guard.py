@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""End a run at its deadline, on an interrupt, or on an unexpected error, and give the cause."""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Literal
+
+from ..._aws.interrupt import DEADLINE, Interrupted, Stop, stoppable
+from ..._findings.codes import Code
+from ..._findings.text import with_option_names
+from ..model.errors import AwsError, InputError
+from .outcome import Cause
+
+# Errors that a module reports with a specific message.
+PASSED_THROUGH: tuple[type[Exception], ...] = (InputError, AwsError)
+
+
+@dataclass(slots=True)
+class Guard:
+    """A context manager that ends a run at its deadline, on an interrupt, or on an unexpected error.
+
+    ``cause`` is then the reason for the end, and ``trace`` the traceback of an unexpected error. Errors in
+    ``passed_through`` are not caught, because modules report them.
+    """
+
+    deadline: float | None = None
+    passed_through: tuple[type[Exception], ...] = PASSED_THROUGH
+    cause: Cause | None = None
+    trace: str = ""
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _stop: Stop = field(default_factory=Stop)
+
+    def __enter__(self) -> Guard:
+        self._stop = self._stack.enter_context(stoppable(self.deadline))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[True] | None:
+        self._stack.close()
+        if isinstance(error, Interrupted):
+            self.cause = _stopped(self._stop.reason, self.deadline)
+            return True
+        if isinstance(error, Exception) and not isinstance(error, self.passed_through):
+            self.cause = _unexpected(error)
+            self.trace = "".join(traceback.format_exception(kind, error, trace))
+            return True
+        return None
+
+
+def interrupted_result(cause: Cause, prefix: str = "") -> dict[str, str]:
+    """Return the result of an interrupted info module. ``prefix`` is the prefix of the caller's options."""
+    remedy = str(with_option_names(cause.remedy, prefix))
+    return {
+        "msg": f"not everything was read: {cause.text} {remedy}",
+        "error_code": str(cause.code),
+        "remedy": remedy,
+    }
+
+
+def _stopped(reason: str, deadline: float | None) -> Cause:
+    if reason == DEADLINE:
+        return Cause(
+            Code.DEADLINE,
+            f"the deadline of {deadline:g} s has passed.",
+            "Run again: completed changes are kept. To complete more in one run, raise ⟨deadline⟩.",
+        )
+    return Cause(
+        Code.INTERRUPTED,
+        f"the run was ended by {'the timeout of its task' if reason == 'SIGALRM' else reason}.",
+        "Run again: completed changes are kept.",
+    )
+
+
+def _unexpected(error: Exception) -> Cause:
+    return Cause(
+        Code.INTERNAL_ERROR,
+        f"an internal error of the collection: {type(error).__name__}: {error}.",
+        "Report it to the maintainers of workload_identity.aws, with the output of -vvv. Then run again: completed "
+        "changes are kept.",
+    )
