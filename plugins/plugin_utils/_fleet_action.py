@@ -20,6 +20,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     parse_aws_result,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
+    NullProgress,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
     input_message,
@@ -56,8 +59,11 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
     RoleError,
+    begin_aws,
+    expand_patterns,
     failing_into,
     has_proof,
+    mark_origins,
     parse_input,
     prepare,
     run_kubernetes,
@@ -129,7 +135,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             entry_point = read_entry_point(task, variables, "main", fleet=True)
             values = read_role_variables(task, variables, entry_point, fleet=True)
             with task.in_environment(), interruptible():
-                source = parse_input(values, variables, entry_point)
+                source = parse_input(values, variables, entry_point, expands=True)
+                if source.patterns.is_needed:
+                    part = begin_aws(task, source, entry_point, task.check_mode, NullProgress())
+                    source = expand_patterns(task, source, variables, entry_point, part)
                 prepared = prepare(task, source, variables, entry_point)
                 row = {**prepared_row(prepared), "warnings": list(prepared.warnings)}
         return {"stopped": str(failure["msg"])} if failure else row
@@ -159,7 +168,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             part = take_part(account or {}, host)
         entry_point: EntryPoint = "main"
         failure: dict[str, Any] = {}
-        # Ansible sends the signal a second time after a moment. Ignore the second signal until the report is written.
+        # After an interrupt, Ansible sends its workers the signal twice. Ignore the second one until the report is written.
         with interruptible():
             try:
                 with failing_into(failure):
@@ -191,6 +200,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             steps = Steps(prepared.cluster_name, displays=False)
             screen = show_progress(steps.line) if is_watched(task) else contextlib.nullcontext()
             group = leading_group() if has_proof(values) else contextlib.nullcontext()
+            mark_origins(part, prepared.parsed.workloads)
             aws = parse_aws_result(part, prepared.cluster_name)
             with group, screen, parent_stderr() as write:
                 kubernetes_run = run_kubernetes(task, prepared, aws, variables, steps.begin, write)

@@ -92,11 +92,11 @@ _PROBE_FAILED = (
     "pod_identity_migration_state=rollback."
 )
 _RERUN = " The causes are above. Resolve them and run again."
-# The migration does not change who else may use a role.
+# Findings that do not fail a service account, because a migration does not change which other principals may use a role.
 _EXPECTED = frozenset((Code.TRUST_STATEMENT_FOREIGN,))
 # Findings that a restart resolves.
 _BEFORE_RESTART = frozenset((Code.POD_BEFORE_ASSOCIATION, Code.POD_NOT_INJECTED))
-# The seconds between two reads of the agent on the nodes, and the time to wait for it.
+# The seconds between two reads of the agent's Pods, and the longest wait for the agent in seconds.
 _AGENT_PAUSE, _AGENT_TIMEOUT = 5, 300
 
 
@@ -131,9 +131,11 @@ class Migration:
         return f"{session.steps.title}: interrupted ({step}), after {done}. Run {again}: completed changes are kept."
 
     def perform(self) -> None:
-        """Do the steps up to the one of the options, or the rollback. An error after the inventory is in the report.
+        """Run the steps up to the requested one, or the rollback, and write the report.
 
-        Raises SystemExit after a signal.
+        An error before or during the first inventory is raised. A later one is not raised, but is part of the report.
+
+        :raises SystemExit: after a signal.
         """
         if self.session.options.file:
             # A run that fails early must not leave the report of an earlier run.
@@ -156,7 +158,7 @@ class Migration:
                 session.add_made()
                 session.stopped = str(describe_error(error)["msg"])
             except BaseException as error:
-                # A signal, the end of the time of the task, or a fault of the collection.
+                # A signal was received, the timeout of the task expired, or the collection has an error.
                 session.add_made()
                 fault = isinstance(error, Exception)
                 session.stopped = str(describe_error(error)["msg"]) if fault else self.interruption
@@ -168,7 +170,7 @@ class Migration:
         session = self.session
         migrants = session.migrants
         if session.options.rollback:
-            # They are about the next step of a migration.
+            # These findings are about the next step of a migration, not about the rollback.
             migrants = [replace(migrant, blockers=(), notes=()) for migrant in migrants]
         self.report = MigrationReport(
             session.opened.cluster,
@@ -271,7 +273,10 @@ class Migration:
         return True
 
     def _wait_for_agent(self, migrants: Sequence[Migrant]) -> None:
-        """Wait until the agent is ready on the nodes of the Pods, or the time is over; the inventory reports the rest."""
+        """Wait until the agent is ready on the nodes of the Pods, at most ``_AGENT_TIMEOUT`` seconds.
+
+        If the agent is not ready then, the next inventory reports it.
+        """
         session = self.session
         keys = {migrant.key for migrant in migrants}
         for _attempt in range(_AGENT_TIMEOUT // _AGENT_PAUSE):
@@ -285,7 +290,13 @@ class Migration:
     def _run(
         self, migrants: Sequence[Migrant], name: str, restarts: bool, proof: bool = False
     ) -> set[WorkloadKey]:
-        """Associate service accounts, probe and verify them, and restart their Pods. Return those that failed."""
+        """Run the role for service accounts: create missing associations, probe the injection, and verify.
+
+        :arg name: the name of this part of the migration, for the progress on the screen.
+        :arg restarts: restart the owners of stale Pods.
+        :arg proof: run the runtime proof if it is turned on.
+        :returns: the service accounts that failed.
+        """
         session = self.session
         observe = session.options.observe
         unrecorded: set[WorkloadKey] = set()
@@ -307,7 +318,7 @@ class Migration:
             runtime_proof=proof and bool(session.values.get("runtime_proof")),
         )
         if session.task.check_mode and session.installs_agent:
-            # The plan of the role includes the agent.
+            # The agent was not installed before this plan, so the plan includes its add-on.
             source = replace(source, values={**source.values, **self._agent_options})
         session.steps.begin(f"{name}: {len(migrants)} service account{'' if len(migrants) == 1 else 's'}")
         tags = {migrant.key: annotation_tags(migrant.annotations) for migrant in migrants}
@@ -326,7 +337,12 @@ class Migration:
     def _judge(
         self, migrants: Sequence[Migrant], aws: AwsResult, run: KubernetesRun, restarts: bool
     ) -> set[WorkloadKey]:
-        """Keep the failures and findings of a run, and return the service accounts that failed or are not proven."""
+        """Add the failures and findings of a run to the session. Return the service accounts that failed.
+
+        A service account fails also if the run did not prove that its new Pods get the credentials of the role.
+
+        :arg restarts: whether the run restarted the owners of stale Pods. Without it, findings about these Pods are expected.
+        """
         session = self.session
         check_mode = session.task.check_mode
         rows = [*aws.failures, *run.outcome.failures]
@@ -395,15 +411,15 @@ class Migration:
         session.steps.begin("removing the IRSA annotations")
         accounts = session.estate.accounts
         annotated = [m for m in migrants if (account := accounts.get(m.key)) and account.role_arn]
-        kept = {migrant.key for migrant in annotated}
+        annotated_keys = {migrant.key for migrant in annotated}
         with session.guarded():
             recording = session.editor().record_annotations(annotated, session.state.associations)
             unrecorded = session.edit(recording)
         annotated = [migrant for migrant in annotated if migrant.key not in unrecorded]
         patches = [removal_patch(accounts[migrant.key]) for migrant in annotated]
         refused = session.patch(patches, "remove the IRSA annotations of")
-        kept -= {migrant.key for index, migrant in enumerate(annotated) if index not in refused}
-        return [migrant for migrant in migrants if migrant.key not in kept]
+        annotated_keys -= {migrant.key for index, migrant in enumerate(annotated) if index not in refused}
+        return [migrant for migrant in migrants if migrant.key not in annotated_keys]
 
 
 def _canary(migrants: Sequence[Migrant], number: int) -> tuple[list[Migrant], list[Migrant]]:

@@ -55,7 +55,8 @@ NO_CLUSTER = (
 )
 # Variables of the role that choose workloads. A migration finds the service accounts itself.
 _WORKLOADS = ("fleet_workloads", "workloads", "workloads_from")
-# A rollback removes the statements of the default scope.
+# Further variables of the role that a migration ignores. It always uses the default trust scope, because a rollback removes
+# the statements of that scope.
 _LEFT_OUT = ("state", "purge", "trust_scope")
 _NO_STATE = (
     f"{ROLE}state '{{state}}' has no effect on a migration. To restore IRSA, set {ROLE}migration_state: rollback; to migrate, "

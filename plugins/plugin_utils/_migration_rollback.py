@@ -42,23 +42,23 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration_session import MigrationSession
 
-# Findings of a teardown about resources that a rollback leaves.
+# Codes of the findings that a teardown reports about resources that it keeps, and that a rollback reports, too.
 _LEFT = frozenset((Code.ASSOCIATION_NOT_OWNED, Code.TRUST_STATEMENT_STAYS))
 
 
 def roll_back(session: MigrationSession, migrants: Sequence[Migrant]) -> frozenset[WorkloadKey]:
-    """Restore IRSA: statements, annotations, then delete the associations and restart the Pods.
+    """Restore the IRSA statements and annotations of service accounts, delete their associations, and restart their Pods.
 
-    Return the service accounts whose association is kept, because no migration has recorded their annotations.
+    Return the service accounts whose association is kept, because its tags do not show that a migration created it.
     """
     recorded = [migrant for migrant in migrants if _is_recorded(session, migrant)]
-    kept = [
+    unrecorded = [
         migrant
         for migrant in migrants
         if migrant.key in session.state.associations and migrant not in recorded
     ]
-    session.findings += map(_not_recorded, kept)
-    # An earlier rollback may have ended after it deleted these associations.
+    session.findings += map(_not_recorded, unrecorded)
+    # An earlier rollback may have been interrupted after it deleted these associations.
     half = [migrant for migrant in migrants if is_half_rolled_back(session.state, migrant)]
     session.findings += find_rollback_remains(session.state, [*recorded, *half])
     refusals = [
@@ -74,17 +74,17 @@ def roll_back(session: MigrationSession, migrants: Sequence[Migrant]) -> frozens
         _delete_associations(session, todo)
         if not session.task.check_mode:
             _restart(session, editor, todo)
-    return frozenset(migrant.key for migrant in kept)
+    return frozenset(migrant.key for migrant in unrecorded)
 
 
 def _is_recorded(session: MigrationSession, migrant: Migrant) -> bool:
-    """Return whether the association has the record of a migration."""
+    """Return whether the tags of the association record annotations, so that a migration created it."""
     association = session.state.associations.get(migrant.key)
     return association is not None and bool(recorded_annotations(association.tags))
 
 
 def _restore(session: MigrationSession, editor: TrustEditor, migrants: Sequence[Migrant]) -> list[Migrant]:
-    """Restore the statements and annotations. Return the service accounts that have both."""
+    """Restore the IRSA statements and annotations. Return the service accounts for which both succeeded."""
     with session.guarded():
         session.steps.begin("restoring the IRSA statements")
         failed = session.edit(editor.restore(migrants))
@@ -102,13 +102,17 @@ def _delete_associations(session: MigrationSession, migrants: Sequence[Migrant])
     session.steps.begin("deleting the associations")
     _prepared, aws = session.run_aws(session.source(workload_rows(migrants), state="absent", agent="ignore"))
     session.failures += aws.failures
-    # The plan of check mode does not see the restored statements.
+    # In check mode, IRSA statements are not restored. So the plan may report that a trust policy would have no other statement,
+    # although the rollback restores one.
     left = _LEFT - {Code.TRUST_STATEMENT_STAYS} if session.task.check_mode else _LEFT
     session.findings += [finding for finding in aws.findings if finding.code in left]
 
 
 def _restart(session: MigrationSession, editor: TrustEditor, migrants: Sequence[Migrant]) -> None:
-    """Restart the owners of the Pods with EKS Pod Identity, then remove the statements for the whole account."""
+    """Restart the owners of the Pods with EKS Pod Identity, then remove the trust statements for the whole account.
+
+    Only statements that a migration added, and that no association needs any more, are removed.
+    """
     session.steps.begin("restarting the owners of Pods with EKS Pod Identity")
     settings = RestartSettings(
         int(session.values.get("restart_timeout", 300)),
@@ -116,9 +120,9 @@ def _restart(session: MigrationSession, editor: TrustEditor, migrants: Sequence[
     )
     session.take_inventory()
     associations = session.state.associations
-    gone = [migrant for migrant in migrants if migrant.key not in associations]
+    restored = [migrant for migrant in migrants if migrant.key not in associations]
     restarted = restart_injected(
-        session.kubernetes, session.opened.cluster.key, [m.key for m in gone], settings, session.clock
+        session.kubernetes, session.opened.cluster.key, [m.key for m in restored], settings, session.clock
     )
     session.changes += [f"restart {name}" for name in restarted.restarted]
     session.failures += restarted.failures
@@ -131,10 +135,10 @@ def _restart(session: MigrationSession, editor: TrustEditor, migrants: Sequence[
     if restarted.remaining:
         warnings.append(_remaining(restarted.remaining, settings.timeout))
     session.warnings = [*session.warnings, *warnings]
-    # A statement for the whole account may serve associations without a record, too.
+    # A statement for the whole account also allows associations that no migration created.
     used = {found.role_arn for found in associations.values()}
     with session.guarded():
-        session.edit(editor.revoke_grants([m for m in gone if m.role_arn not in used]))
+        session.edit(editor.revoke_grants([m for m in restored if m.role_arn not in used]))
 
 
 def _not_recorded(migrant: Migrant) -> Finding:

@@ -106,7 +106,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             run.leave_stopped_report(message := input_message(error))
             return {"failed": True, "changed": False, "msg": message}
         failure: dict[str, Any] = {}
-        # Ansible sends the signal a second time after a moment. Ignore the second signal until the report is written.
+        # After an interrupt, Ansible sends its workers the signal twice. Ignore the second one until the report is written.
         with parent_stderr() as write, interruptible():
             try:
                 with failing_into(failure):

@@ -44,9 +44,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     find_ineffective,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
-    NO_PATTERN,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
     AccountPurgeScope,
     Preflight,
@@ -159,8 +156,9 @@ OWN_ERROR = (
     "an internal error of the collection: {error}. Report it to the maintainers of workload_identity.aws, with the "
     "output of -vvv. Then run again: completed changes are kept."
 )
-# The modules that do the work of the AWS part. Their module_defaults apply to the role.
+# The status of the response to an invalid label selector.
 BAD_REQUEST = 400
+# The modules that do the work of the AWS part. Their module_defaults apply to the role.
 CHANGE, VERIFY = "workload_identity.aws.eks_pod_identity", "workload_identity.aws.eks_pod_identity_info"
 CHANGE_OPTIONS = (
     "account_id",
@@ -194,7 +192,7 @@ class RoleError(Exception):
 
 @contextlib.contextmanager
 def failing_into(failure: dict[str, Any]) -> Iterator[None]:
-    """Catch an exception of the block, and describe it in ``failure`` with the keys of a task result, at least "msg".
+    """Catch an exception of the block, and add a description of it to ``failure``: members of a task result, at least "msg".
 
     The exception is not raised again, because a run must write its report after any failure.
     """
@@ -205,7 +203,7 @@ def failing_into(failure: dict[str, Any]) -> Iterator[None]:
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:
-    """Return the keys of a task result for an error. "msg" is always set."""
+    """Return the members of a task result that describe an error. "msg" is always one of them."""
     if isinstance(error, MissingInput):
         return {"msg": "\n".join(error.problems)}
     if isinstance(error, InputError):
@@ -250,7 +248,7 @@ def connection_options(values: Mapping[str, Any]) -> dict[str, Any]:
 class RoleInput:
     """The input of a run of the role. ``values`` is the result of ``read_role_variables``.
 
-    ``service_accounts`` are all service accounts of the cluster, or None if ``expand_patterns`` did not need them.
+    ``service_accounts`` are all service accounts of the cluster, or None if ``expand_patterns`` did not read them.
     """
 
     values: Mapping[str, Any]
@@ -267,12 +265,10 @@ def parse_input(
     """Parse the input, and start the deadline of the run, without sending a request.
 
     :arg values: the result of ``read_role_variables``.
-    :arg expands: whether ``expand_patterns`` follows, so that patterns are allowed.
+    :arg expands: whether ``expand_patterns`` follows. Otherwise patterns are invalid, and annotations have no effect.
     :raises InputError: as ``parse_role_input``.
     """
-    patterns = PatternInput(read_rules(values.get("annotated"), f"{ROLE}annotated"))
-    if patterns.rules and not expands:
-        raise InputError([f"{ROLE}annotated is set, but annotations are not read in this run. {NO_PATTERN}"])
+    patterns = PatternInput(read_rules(values.get("annotated"), f"{ROLE}annotated") if expands else ())
     parsed, unknown = parse_role_input(values, variables, entry_point, patterns if expands else None)
     warnings = [*find_ineffective(values, entry_point), *unknown]
     return RoleInput(values, parsed, start_deadline(values.get("deadline")), warnings, patterns)
@@ -289,6 +285,7 @@ def expand_patterns(
 
     A removal also includes associations whose service account no longer exists.
 
+    :arg part: the AWS part, which has begun to read the cluster.
     :raises InputError: with all problems of the expanded list.
     :raises RoleError: when the service accounts cannot be listed.
     """
@@ -370,7 +367,7 @@ class AwsPart:
 def begin_aws(
     task: ActionTask, source: RoleInput, entry_point: EntryPoint, check_mode: bool, progress: Progress
 ) -> AwsPart:
-    """Start reading the caller and the cluster from AWS while the caller reads from Kubernetes.
+    """Start to read the IAM identity of the run and the cluster from AWS, in a thread, while other requests go to Kubernetes.
 
     :raises AnsibleError: for invalid options or a missing SDK.
     """
@@ -417,15 +414,16 @@ def prepare(
     if source.patterns.expansion is not None:
         findings = (*preflight.plan.findings, *source.patterns.expansion.findings)
         preflight = replace(preflight, plan=replace(preflight.plan, findings=findings))
-    gone = source.patterns.expansion.findings if source.patterns.expansion and state == "absent" else ()
+    expansion = source.patterns.expansion if state == "absent" else None
+    expansion_findings = expansion.findings if expansion else ()
     server = replace(preflight.server, required=values.get("verify_cluster", True))
     preflight = replace(preflight, server=server)
     if preflight.plan.problems:
         raise RoleError("\n".join([*map(visible, preflight.plan.problems), "Nothing was changed."]))
     warnings = [*source.warnings, *warn_unverified_tls(server, parsed.cluster_name, region)]
-    # A teardown has a plan of its own, so its output lacks the findings of the expansion.
-    warnings += [finding.message for finding in gone]
-    if not parsed.workloads and state == "absent":
+    # A teardown makes another plan, without the findings of the expansion, so they become warnings.
+    warnings += [finding.message for finding in expansion_findings]
+    if not parsed.workloads and state == "absent" and not expansion_findings:
         warnings.append(EMPTY)
     return Prepared(values, parsed, access, preflight, deadline, warnings)
 

@@ -101,7 +101,8 @@ def show_last(lines: Sequence[str], headline: str, failure: str, *, hidden: bool
 def show_report(lines: Sequence[str], headline: str, failure: str, *, hidden: bool = False) -> dict[str, Any]:
     """Display a report like ``show_last``, but let the task succeed: the result has the reason for a failure as ``failure``.
 
-    A later assertion fails instead, so that its message is the last one on the screen.
+    A later assertion fails instead, so that its message is the last one on the screen. The arguments are those of
+    ``show_last``.
     """
     last = show_last(lines, headline, failure, hidden=hidden)
     if not last.pop("failed", False):

@@ -58,7 +58,7 @@ class ActionTask:
         return self.templar.template(value)
 
     def find_file(self, path: str) -> str:
-        """Search a file in the folders ``files`` of the role and the play, and return its absolute path.
+        """Search for a file in the folders ``files`` of the role and the play, and return its absolute path.
 
         :raises AnsibleError: when the file does not exist.
         """

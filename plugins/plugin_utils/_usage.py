@@ -49,12 +49,12 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes i
 
 # The maximum number of processes that read files.
 PROCESSES = 2
-# Less data than this number of bytes, as stored, is read without further processes.
+# Files that have less than this number of bytes together are read in the process of the task.
 _SMALL = 500_000
 _CHUNK = 1 << 20
 # The maximum size of a record in characters. CloudTrail limits events to 256 KB.
 LONGEST_RECORD = 4_000_000
-# The number of files that wait for a process.
+# The maximum number of files that the processes have not finished.
 _AHEAD = 8
 # The maximum number of invalid records that are reported for a file.
 _MOST_PROBLEMS = 5

@@ -137,7 +137,7 @@ LOOKUP_LIMITS = (
     "LookupEvents has management events of one region only. Calls in other regions, and data events, such as requests for S3 "
     "objects, DynamoDB items and SQS messages, are missing. For these, use the files of a trail."
 )
-# The variables of the role that choose workloads and changes have no effect.
+# Variables of the role that have no effect on an analysis, because they choose workloads and changes.
 _LEFT_OUT = ("fleet_workloads", "purge", "state", "workloads", "workloads_from")
 
 
@@ -157,7 +157,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         with failing_into(failure):
             validate_extra_variables(task.loader)
             options, values, paths = _read_input(task, task_vars or {})
-            # Start the processes before the thread of ``interruptible``.
+            # ``EventFiles`` forks processes, so enter it before ``interruptible`` starts a thread.
             with EventFiles(paths) as files, interruptible():
                 report = _analyse(task, options, values, files)
         # The assertion of the playbook fails instead of this task, because Ansible prints a failed result in full.
@@ -283,13 +283,8 @@ class _Analysis:
     ) -> dict[str, dict[str, str]]:
         self._steps.begin("reading the last uses of the roles from IAM")
         arns = [arn for arn in usage_roles(associations) if _is_own(arn, cluster)]
-        return dict(
-            zip(
-                arns,
-                map_concurrently(partial(read_last_accessed, api, sleep=pause), arns, width),
-                strict=True,
-            )
-        )
+        uses = map_concurrently(partial(read_last_accessed, api, sleep=pause), arns, width)
+        return {arn: found.times for arn, found in zip(arns, uses, strict=True)}
 
 
 def _association(observed: ObservedAssociation) -> UsageAssociation:

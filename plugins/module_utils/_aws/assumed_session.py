@@ -32,7 +32,7 @@ DENIED_SECONDS = 60
 
 
 class AssumingClient(Protocol):
-    """A client that sends requests with the source credentials, such as AssumeRole."""
+    """A client with the source credentials, with which AssumeRole is called."""
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request and return the response.
@@ -62,6 +62,7 @@ class AssumedSession:
     """The session of an assumed role. All clients of a run share its credentials, in all regions and threads.
 
     :arg source: the client that sends AssumeRole with the source credentials.
+    :arg connection: the settings of the clients that ``client`` creates.
     :arg now: returns the current time in UTC; tests replace it.
     :arg lasting: refresh the credentials if they are valid for less than this number of seconds. If the session duration of
         the role is shorter, the credentials are refreshed at each use.
@@ -198,10 +199,10 @@ def _renewed(
     assume: Callable[[], dict[str, str]], duration: int, lasting: int, now: Callable[[], datetime]
 ) -> Any:
     class Renewed(DeferredRefreshableCredentials):
-        """Credentials whose refresh times are proportional to the session duration.
+        """Credentials that botocore refreshes at most a third of the session duration before they expire.
 
-        botocore refreshes credentials 15 minutes before they expire, which suits sessions of an hour. A session of 15 minutes
-        would be refreshed at every request.
+        By default, botocore refreshes credentials 15 minutes before they expire, so it would refresh a session of 15 minutes
+        at each request. A larger ``lasting`` takes precedence.
         """
 
         _advisory_refresh_timeout = max(lasting, min(900, duration // 3))

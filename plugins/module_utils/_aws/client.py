@@ -47,16 +47,16 @@ with contextlib.suppress(ImportError):
 
 Response = dict[str, Any]
 
-# The retries of botocore are off, because transport.py retries. botocore would also repeat requests that must be sent only once,
-# and after 100 failed retries it would not retry in any thread.
+# The retries of botocore are off, because transport.py retries. botocore would also repeat requests that must be sent only once.
+# And its retry quota, which all threads of a client share, is used up after 100 failed retries.
 RETRIES = {"mode": "standard", "total_max_attempts": 1}
 # The time limits in seconds: for connecting, between two parts of a response, and for a whole attempt.
 TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}
 ATTEMPT_SECONDS = 60.0
 # The services that limit the rate of requests separately in each region. IAM is a global service with one limit for all regions.
 REGIONAL = frozenset(("eks",))
-# No account is so large that a list has more pages than this, so a longer list is an error. A page has up to 100 associations or
-# 1000 roles, and an account has at most 5000 roles.
+# The maximum number of pages of a list. No account has resources for more: a page has up to 100 associations or 1000 roles, and
+# an account has at most 5000 roles. So a list with more pages is an error.
 MOST_PAGES = 1000
 
 
@@ -110,8 +110,9 @@ class BotoApi:
     Threads may share an instance.
 
     :arg make_client: returns a client for a service in the default region.
+    :arg retries: the retry settings; the default is ``Retries()``.
     :arg width: the maximum number of concurrent requests in all regions.
-    :arg attempt_seconds: the time limit for one attempt.
+    :arg attempt_seconds: the time limit for one attempt, in seconds.
     :arg region: the default region of the credentials.
     :arg make_regional: returns a client for a service in another region. Without it, ``in_region`` has no effect.
     :arg ready: is called before each request to refresh credentials. It may raise AwsError.
@@ -185,7 +186,7 @@ class BotoApi:
     ) -> Response:
         complete = dict(parameters)
         if operation in _REQUEST_TOKENS:
-            # All attempts have the same token, so that EKS recognises a retry and does not create a second association.
+            # All attempts have the same token, so that EKS recognises a retry and does not execute the request twice.
             complete.setdefault(_REQUEST_TOKENS[operation], str(uuid.uuid4()))
         send = partial(self._send, service, operation, complete, [key for key in expected if key])
         turn = self._service(service).limiter.wait
@@ -357,6 +358,7 @@ _REQUIRED = {
     "DescribeAddon": "addon",
     "DescribeAddonVersions": "addons",
     "DescribeCluster": "cluster",
+    "DescribeNodegroup": "nodegroup",
     "DescribePodIdentityAssociation": "association",
     "DescribeRegions": "Regions",
     "GenerateServiceLastAccessedDetails": "JobId",
@@ -367,6 +369,7 @@ _REQUIRED = {
     "GetRole": "Role",
     "GetRolePolicy": "PolicyDocument",
     "GetServiceLastAccessedDetails": "JobStatus",
+    "ListNodegroups": "nodegroups",
     "ListPodIdentityAssociations": "associations",
     "ListRoles": "Roles",
     "LookupEvents": "Events",

@@ -306,7 +306,7 @@ class _Reason(NamedTuple):
 
 _DENIED = r"AccessDenied(Exception)?"
 _DURATION = option("assume_role_duration")
-_RENEWED = "A run that takes longer refreshes its credentials."
+_RENEWED = "If a run takes longer than the session, it renews the session."
 # The first matching entry is used. Sources: AWS STS API Reference, errors of AssumeRole; IAM User Guide, "Troubleshoot IAM
 # roles" and "Troubleshoot access denied error messages".
 _REASONS = (

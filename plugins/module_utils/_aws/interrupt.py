@@ -109,7 +109,10 @@ _RESULT_PENDING: ContextVar[bool] = ContextVar("result_pending", default=False)
 
 
 def _numbers() -> tuple[signal.Signals, ...]:
-    """Return the signals to handle, or none in other threads, because Python lets only the main thread set handlers."""
+    """Return the signals to handle. In a thread other than the main thread there are no such signals.
+
+    Python lets only the main thread set signal handlers.
+    """
     return _SIGNALS if threading.current_thread() is threading.main_thread() else ()
 
 

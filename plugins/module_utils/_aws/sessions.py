@@ -31,9 +31,9 @@ GLOBAL_REGION = "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The credentials for boto3.
+    """The credentials and the endpoint for boto3.
 
-    For an empty value, boto3 uses the environment. ``repr`` shows no value, because the values are secret.
+    boto3 reads empty values from the environment. ``repr`` shows no value, because some of them are secret.
     """
 
     profile: str = field(default="", repr=False)

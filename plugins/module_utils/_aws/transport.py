@@ -53,7 +53,7 @@ def map_concurrently(
     if width <= 1 or (isinstance(items, Sized) and len(items) <= 1):
         return [work(item) for item in items]
     stop = current_interrupt()
-    # Leaving the context of the pool waits for its threads, so the inner ``interrupting`` must interrupt the threads before.
+    # The end of the pool's context waits for its threads. So the inner ``interrupting`` first interrupts these threads.
     with (
         interrupting(stop),
         ThreadPoolExecutor(width, initializer=set_interrupt, initargs=(stop,)) as pool,

@@ -22,8 +22,8 @@ class Code(str, Enum):
     """A code of a finding or failure, with the check to which its findings belong and the severities that they may have.
 
     ``check`` is the name of a column in the report's table of workloads. A finding that does not result from a check, such as a
-    warning of the plan, is shown in this column. The first of ``severities`` is the default; a finding may have another one
-    (``Finding.raised_as``). docs/codes.yml has the title, cause and remedy of each code.
+    warning of the plan, is shown in this column. The first of ``severities`` is the default, and ``Finding.raised_as`` selects
+    another of them for one finding. docs/codes.yml has the title, cause and remedy of each code.
     """
 
     _value_: str

@@ -37,7 +37,7 @@ def visible_lines(text: str) -> str:
 
 
 def visible_values(value: object) -> object:
-    """Escape unprintable characters in every string of nested mappings and lists, except line breaks and tabs."""
+    """Escape unprintable characters, except line breaks and tabs, in every key and string of nested mappings and lists."""
     if isinstance(value, str):
         return value if value.isprintable() else visible_lines(value)
     if isinstance(value, (dict, Mapping)):
@@ -52,9 +52,10 @@ def visible_values(value: object) -> object:
 
 
 def split_commands(text: str) -> tuple[str, list[str]]:
-    """Split a remedy into its prose and its commands. A command begins with kubectl or aws, and follows a colon.
+    """Split a remedy into its prose and its commands.
 
-    Messages show each command on a separate line, so that users can copy it.
+    A command begins with kubectl or aws. It follows a colon, unless the remedy begins with it. Messages show each command on a
+    separate line, so that users can copy it.
     """
     prose, *commands = _COMMAND.split(text)
     if prose.startswith(("kubectl ", "aws ")):
@@ -75,7 +76,7 @@ def _shown(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-# The members of a result that contain messages.
+# The keys of a result whose values contain messages.
 _MESSAGES = ("failures", "findings", "msg", "verification")
 _REFERENCE = re.compile(r"⟨([a-z_]+)⟩")
 
@@ -104,9 +105,9 @@ def with_option_names(value: object, prefix: str) -> object:
 
 
 def named_result(result: Mapping[str, object], prefix: str) -> dict[str, object]:
-    """Replace the placeholders of ``option`` in those members of a result that contain messages (``_MESSAGES``).
+    """Replace the placeholders of ``option`` in the messages of a result, which are the values of the keys in ``_MESSAGES``.
 
-    All other members contain values of the user, which must not change.
+    The other values contain input of the user, which must not change.
     """
     return {
         key: with_option_names(value, prefix) if key in _MESSAGES else value for key, value in result.items()

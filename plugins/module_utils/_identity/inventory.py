@@ -17,7 +17,7 @@ from typing import Any
 from .model.accounts import TAG, AgentAddon, AssumeRole, FoundCluster, UnreadClusters
 from .model.errors import InputError
 
-# The number of clusters that a message names.
+# The maximum number of clusters that a message names.
 NAMED_CLUSTERS = 5
 # Error codes for valid credentials in a region that is not enabled for the account.
 _NOT_ENABLED = frozenset(

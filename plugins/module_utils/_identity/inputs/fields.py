@@ -271,7 +271,7 @@ class Fields:
         rule: str = "text",
         longest: int | None = None,
     ) -> str | None:
-        """Return the text of a field, or ``default`` if it is missing or not a string.
+        """Return the text of a field, or ``default`` if it is missing or not a string. Report an invalid value.
 
         :arg pattern: the regular expression that the whole text must match.
         :arg rule: describes the pattern in messages ("NAME must be …").
@@ -352,9 +352,9 @@ class Fields:
         return tuple(str(part) for part in self.entries(name))
 
     def tags(self, name: str, common: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return tags by key, merged into ``common``. Report tags that IAM or EKS would reject.
+        """Return the tags of a field, together with ``common``, by key. Report tags that IAM or EKS would reject.
 
-        :arg common: the tags of all resources of the run. A tag of the field overrides one with the same key.
+        :arg common: the tags of all resources of the run. A tag of the field overrides a common tag with the same key.
         """
         tags: dict[str, str] = dict(common or {})
         for key, value in (self.mapping(name) or {}).items():

@@ -131,7 +131,7 @@ def _find_repeated(path: str, text: str) -> Iterator[str]:
 
 
 def _deep_line(text: str, limits: Limits) -> int:
-    """Return the first line that is nested too deeply, or 1. The text up to that line must be valid JSON."""
+    """Return the first line that is nested too deeply, or 1 if there is none. The text up to that line must be valid JSON."""
     depth = 0
     for token in _TOKEN.finditer(text):
         depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token.group(), 0)

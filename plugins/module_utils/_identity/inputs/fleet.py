@@ -189,7 +189,7 @@ def run_members(inputs: Sequence[ClusterInput], region: str, stopped: Sequence[S
 
 
 def stopped_keys(inputs: Sequence[ClusterInput], region: str, stopped: Sequence[Stopped]) -> list[str]:
-    """Return the keys of the clusters in ``stopped``, except clusters that are also in the run."""
+    """Return the keys (see ``Member``) of the clusters in ``stopped``, except clusters that are also in the run."""
     several_regions = _several_regions(inputs, stopped, region)
     running = {
         _key(cluster.parsed.cluster_name, cluster.region or region, several_regions) for cluster in inputs
@@ -250,7 +250,7 @@ GROUP_OPTIONS = (
     "check_caller",
     "verify_only",
 )
-# Options that may differ between the hosts of a run. The run uses the largest value.
+# Options with numbers that may differ between the hosts of a run. The run uses the largest value.
 GROUP_PATIENCE = ("propagation_timeout", "concurrency")
 
 

@@ -9,8 +9,8 @@
 EKS Pod Identity has no associations for patterns. Therefore each run reads the service accounts, and expands a workload with
 ``namespace: team-*``, ``service_account: "*"`` or a label selector to one workload for each of them.
 
-A service account can also ask for its role itself, with an annotation. Everyone who may edit a service account can set an
-annotation, so the rules of ``pod_identity_annotated`` limit the roles and presets by namespace.
+A service account can also request its role with an annotation. Everyone who may edit a service account can set an annotation, so
+the rules of ``pod_identity_annotated`` limit the roles and presets by namespace.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import describe_type
 from ..model.cluster import Cluster
-from ..model.desired import Workload
+from ..model.desired import ROLE_REQUEST, Origin, Workload
 from ..model.errors import InputError, Problems, listed
 from ..model.names import parse_role_arn
 from .fields import Fields, read_boolean, shown_value
 from .files import FileSource
 from .presets import preset_names, unknown_preset
 from .workloads import PATTERN, SELECTORS
+from .yaml_file import read_yaml_value
 
-ROLE_REQUEST, PRESET_REQUEST = "workload-identity/role", "workload-identity/preset"
-# Kubernetes creates this service account in every namespace, for Pods that name none.
+PRESET_REQUEST = "workload-identity/preset"
+# Kubernetes creates this service account in every namespace, for Pods that do not specify a service account.
 DEFAULT_ACCOUNT = "default"
 _SYSTEM_NAMESPACES = ("kube-node-lease", "kube-public", "kube-system")
 _RULE_KEYS = ("namespaces", "roles", "presets")
@@ -56,7 +57,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """The namespaces by the label selector that they match, and the service accounts ("namespace/name") by theirs."""
+    """The matches of label selectors.
+
+    ``namespaces`` has the names of the matching namespaces, by selector. ``accounts`` has the matching service accounts, as
+    "namespace/name", by selector.
+    """
 
     namespaces: Mapping[str, Collection[str]] = field(default_factory=dict)
     accounts: Mapping[str, Collection[str]] = field(default_factory=dict)
@@ -64,12 +69,13 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadPattern:
-    """An entry of the list of workloads that stands for several service accounts.
+    """An entry of the list of workloads that represents several service accounts.
 
-    ``index`` is its index in the list. The selectors are label selectors as text, or "".
+    ``index`` is its index in the list, and ``place`` its place in the input. The selectors are label selectors as text, or "".
     """
 
     index: int
+    place: str
     namespace: str
     service_account: str
     namespace_selector: str = ""
@@ -80,11 +86,18 @@ class WorkloadPattern:
         suffix = f" with {' and '.join(selectors)}" if selectors else ""
         return f"{self.namespace}/{self.service_account}{suffix}"
 
+    @property
+    def origin(self) -> Origin:
+        """Return the origin of the workloads from this pattern."""
+        return Origin(str(self), self.place)
+
     def matches(self, candidate: Candidate, selected: Selected) -> bool:
         """Return whether the pattern includes a service account.
 
-        A pattern includes system namespaces and the service account "default" only if it names them, such as "kube-*".
+        If ``namespace`` begins with "*", it does not match system namespaces. If ``service_account`` begins with "*", it does not
+        match the service account "default".
 
+        :arg selected: the matches of the selectors of all patterns.
         """
         return (
             _fits(candidate.namespace, self.namespace, _SYSTEM_NAMESPACES)
@@ -100,7 +113,7 @@ class WorkloadPattern:
 def _fits(name: str, pattern: str, special: Collection[str]) -> bool:
     if not fnmatchcase(name, pattern):
         return False
-    # A pattern such as kube-* means the system namespaces, but * does not.
+    # A pattern such as kube-* is for the system namespaces, a pattern such as * is not.
     return name not in special or not pattern.startswith("*")
 
 
@@ -139,11 +152,27 @@ class PatternInput:
 
     @property
     def selectors(self) -> tuple[set[str], set[str]]:
-        """Return the label selectors of namespaces, and those of service accounts."""
+        """Return the label selectors for namespaces, and the label selectors for service accounts."""
         return (
             {pattern.namespace_selector for pattern in self.patterns} - {""},
             {pattern.account_selector for pattern in self.patterns} - {""},
         )
+
+    def describe_invalid(self, reasons: Mapping[str, str]) -> list[str]:
+        """Return a problem for each use of a label selector that Kubernetes rejects.
+
+        :arg reasons: the error message of Kubernetes for each invalid selector.
+        """
+        problems = Problems()
+        for pattern in self.patterns:
+            selectors = (pattern.namespace_selector, pattern.account_selector)
+            for name, selector in zip(SELECTORS, selectors, strict=True):
+                if selector in reasons:
+                    problems.add(
+                        f"{pattern.place} ({pattern.namespace}/{pattern.service_account})",
+                        f"{name} '{shown_value(selector)}' is not a valid label selector: {reasons[selector]}",
+                    )
+        return problems.texts
 
     def find(self, source: FileSource) -> FileSource:
         """Find the patterns of a list, and return the list for the first parse."""
@@ -161,13 +190,14 @@ class Expansion:
     """
 
     source: FileSource
-    origins: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
     trust_patterns: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
-    def with_trust_patterns(self, workload: Workload) -> Workload:
-        """Return a workload with the patterns that the trust policy of its role compares."""
+    def complete(self, workload: Workload) -> Workload:
+        """Return a workload with its origin, and with the patterns for the trust policy of its role."""
         role = workload.role
+        workload = replace(workload, origin=self.origins.get(str(workload.key)))
         patterns = self.trust_patterns.get(role.name.lower(), ()) if role is not None else ()
         if role is None or role.existing or role.trust_policy is not None:
             return workload
@@ -177,13 +207,16 @@ class Expansion:
 def read_rules(raw: object, option: str) -> tuple[AnnotationRule, ...]:
     """Parse the rules for annotations.
 
-    :arg raw: a list of mappings with ``namespaces`` and at least one of ``roles`` and ``presets``.
+    :arg raw: a list of mappings with ``namespaces`` and at least one of ``roles`` and ``presets``, or the YAML text of such a
+        list. Null and an empty string count as an empty list.
     :arg option: the name of the option, for messages.
     :raises InputError: with all problems.
     """
-    if raw is None:
+    if raw is None or raw == "":
         return ()
     problems = Problems()
+    if isinstance(raw, str):
+        raw = read_yaml_value(option, raw)
     if isinstance(raw, (str, Mapping)) or not isinstance(raw, Sequence):
         raise InputError([f"{option} must be a list of mappings, got {describe_type(raw)}."])
     rules = []
@@ -218,35 +251,28 @@ def read_rules(raw: object, option: str) -> tuple[AnnotationRule, ...]:
 def find_patterns(source: FileSource) -> tuple[FileSource, list[WorkloadPattern]]:
     """Return the list without selectors, and its entries that are patterns.
 
-    :raises InputError: with all problems of the selectors.
+    A selector that is not text remains in the list, so that the parser of workloads reports it with all other problems.
     """
-    problems = Problems()
     entries: list[object] = []
     patterns = []
     for index, (entry, place) in enumerate(zip(source.workloads, source.places, strict=True)):
         if not isinstance(entry, Mapping):
             entries.append(entry)
             continue
-        selectors = [_selector(entry.get(name), f"{place} {name}", problems) for name in SELECTORS]
-        names = (entry.get("namespace"), entry.get("service_account"))
-        if any(selectors) or any(isinstance(name, str) and "*" in name for name in names):
-            patterns.append(
-                WorkloadPattern(index, *(name if isinstance(name, str) else "" for name in names), *selectors)
-            )
-        entries.append({name: value for name, value in entry.items() if name not in SELECTORS})
-    problems.raise_if_any()
-    return FileSource(entries, list(source.places)), patterns
-
-
-def _selector(value: object, place: str, problems: Problems) -> str:
-    if value in (None, ""):
-        return ""
-    if not isinstance(value, str):
-        problems.add(
-            place, f"must be a label selector, such as team=payments, got {shown_value(repr(value))}."
+        namespace, account, *selectors = (
+            value.strip() if isinstance(value := entry.get(name), str) else ""
+            for name in ("namespace", "service_account", *SELECTORS)
         )
-        return ""
-    return value.strip()
+        if any(selectors) or "*" in namespace or "*" in account:
+            patterns.append(WorkloadPattern(index, place, namespace, account, *selectors))
+        entries.append(
+            {
+                name: value
+                for name, value in entry.items()
+                if name not in SELECTORS or not (isinstance(value, str) and value.strip())
+            }
+        )
+    return FileSource(entries, list(source.places)), patterns
 
 
 def expand(
@@ -260,7 +286,7 @@ def expand(
 ) -> Expansion:
     """Expand the patterns of a list and the annotations of service accounts to workloads.
 
-    A workload that the list names without pattern takes precedence over patterns, and these over annotations.
+    A workload that the list names without a pattern takes precedence over patterns, and a pattern over annotations.
 
     :arg source: the list from ``find_patterns``.
     :arg candidates: the service accounts of the cluster.
@@ -275,7 +301,7 @@ def expand(
         if isinstance(entry, Mapping)
     }
     problems = Problems()
-    origins: dict[str, str] = {}
+    origins: dict[str, Origin] = {}
     findings: list[Finding] = []
     entries: list[object] = []
     places: list[str] = []
@@ -298,11 +324,11 @@ def expand(
             names = [str(candidate) for candidate in matching if origins.get(str(candidate)) == first]
             problems.add(
                 place,
-                f"{pattern} and {first} both match {listed(names, 5)}. Narrow one of the patterns, or list these service "
-                "accounts by their names.",
+                f"{pattern} and {first.text} of {first.place} both match {listed(names, 5)}. Narrow one of the patterns, or "
+                "list these service accounts by their names.",
             )
         for candidate in matching:
-            origins.setdefault(str(candidate), str(pattern))
+            origins.setdefault(str(candidate), pattern.origin)
             entries.append(_workload(entry, candidate))
             places.append(f"{place} (from {pattern})")
     problems.raise_if_any()
@@ -314,7 +340,7 @@ def expand(
         if isinstance(requested, Finding):
             findings.append(requested)
             continue
-        origins[str(candidate)] = "its annotation"
+        origins[str(candidate)] = Origin("its annotation")
         entries.append(_workload(requested, candidate))
         places.append(f"the annotation of service account {candidate}")
     trust_patterns = _trust_patterns(source, by_index, trust_scope)
@@ -332,21 +358,23 @@ def _workload(entry: Mapping[object, object], candidate: Candidate) -> dict[obje
 
 
 def _without_match(pattern: WorkloadPattern, place: str, cluster: Cluster) -> Finding:
-    return Finding(
-        Code.PATTERN_UNMATCHED,
-        f"{place}: {pattern} matches no service account of cluster {cluster.name}.",
-        "Correct the pattern, or create the service accounts first. A pattern that begins with * leaves out the service account "
-        "default and the namespaces kube-node-lease, kube-public and kube-system.",
-    )
+    remedy = "Correct the pattern, or create the service accounts first."
+    if "*" in (pattern.namespace[:1], pattern.service_account[:1]):
+        remedy += (
+            " A pattern that begins with * leaves out the service account default and the namespaces kube-node-lease, "
+            "kube-public and kube-system."
+        )
+    message = f"{place}: {pattern} matches no service account of cluster {cluster.name}."
+    return Finding(Code.PATTERN_UNMATCHED, message, remedy)
 
 
 def _trust_patterns(
     source: FileSource, patterns: Mapping[int, WorkloadPattern], trust_scope: str | None
 ) -> dict[str, tuple[tuple[str, str], ...]]:
-    """Return the patterns that the trust policy of each role can compare, by the lower-case name of the role.
+    """Return the patterns that conditions in the trust policy of each role can express, by the lower-case name of the role.
 
-    The size of such a trust policy does not grow with the number of matches. Labels cannot be compared, and without session tags
-    no names.
+    The size of such a trust policy does not grow with the number of matches. Conditions cannot compare labels, and without
+    session tags they cannot compare names.
     """
     pairs: dict[str, set[tuple[str, str]]] = {}
     for index, pattern in patterns.items():
@@ -368,7 +396,7 @@ def _trust_patterns(
 def _requested(
     candidate: Candidate, rules: Iterable[AnnotationRule], cluster: Cluster
 ) -> dict[object, object] | Finding:
-    """Return the entry of a workload that an annotation asks for, or a finding if no rule allows it."""
+    """Return the entry of the workload that an annotation requests, or a finding if it is not valid or no rule allows it."""
     role, preset = (candidate.annotations.get(name, "") for name in (ROLE_REQUEST, PRESET_REQUEST))
     if role and preset:
         return _refused(
@@ -408,7 +436,7 @@ def _refused(candidate: Candidate, request: str, reason: str, cluster: Cluster) 
 
 
 def _role_name(cluster: str, candidate: Candidate) -> str:
-    """Return the name of the role for a preset: cluster, namespace and service account, shortened with a digest."""
+    """Return the name of the role for a preset: cluster, namespace and service account. A digest shortens a long name."""
     name = f"{cluster}-{candidate.namespace}-{candidate.name}"
     if len(name) <= _ROLE_NAME_LENGTH:
         return name
@@ -416,10 +444,10 @@ def _role_name(cluster: str, candidate: Candidate) -> str:
     return f"{name[: _ROLE_NAME_LENGTH - len(digest) - 1]}-{digest}"
 
 
-def describe_matches(patterns: Sequence[WorkloadPattern], origins: Mapping[str, str]) -> Iterator[str]:
+def describe_matches(patterns: Sequence[WorkloadPattern], origins: Mapping[str, Origin]) -> Iterator[str]:
     """Yield a line for each pattern: how many service accounts it matches, and some of their names."""
     for pattern in patterns:
-        names = sorted(name for name, origin in origins.items() if origin == str(pattern))
+        names = sorted(name for name, origin in origins.items() if origin == pattern.origin)
         if names:
             count = f"{len(names)} service account{'' if len(names) == 1 else 's'}"
             yield f"{pattern} matches {count}: {listed(names, 5)}"

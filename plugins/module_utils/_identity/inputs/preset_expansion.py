@@ -43,7 +43,7 @@ _PARTITION, _DNS_SUFFIX, _ACCOUNT_ID, _REGION, _CLUSTER = (
 )
 # Placeholders that every preset may use, and that every ``with`` may set.
 COMMON_PARAMETERS = (_PARTITION, _DNS_SUFFIX, _ACCOUNT_ID, _REGION, _CLUSTER)
-# Values that the cluster determines. A document with another value is an input error.
+# The parameters whose values must be the values of the cluster. A document with another value is an input error.
 _OF_CLUSTER = (_PARTITION, _ACCOUNT_ID, _REGION)
 # The DNS suffix of each partition. Source: endpoints.json of botocore.
 DNS_SUFFIXES = {
@@ -115,7 +115,7 @@ def read_role_name(raw: object) -> str:
 
 
 class PresetExpander:
-    """Replaces the presets in ``policies`` of workloads. Each instance reads the file of a preset at most once.
+    """An expander of the presets in ``policies`` of workloads. Each instance reads the file of a preset at most once.
 
     :arg values: the values of the run for parameters.
     :arg load: reads a preset by its name.
@@ -210,7 +210,8 @@ def expand_preset(preset: Preset, entry: Fields, role: str, values: RunValues) -
     base = entry.text("name") or (f"{role}-{preset.name}" if role else "")
     if not base and not entry.has("name"):
         entry.problems.add(
-            entry.place, "name is missing; without it the role must have a name, which becomes a part of it."
+            entry.place,
+            "name is missing. Set it, or set role.name, from which the policy then gets its name.",
         )
     if len(entry.problems.texts) > earlier_problems:
         return []

@@ -24,7 +24,7 @@ FOLDER = Path(__file__).resolve().parents[4] / "presets"
 ParameterKind = Literal["name", "names", "arn", "arns", "flag"]
 # The number of similar names in a message.
 _SHOWN = 3
-# The number of characters from which a part of a name counts as similar.
+# A text with at least this number of characters counts as similar to each name that contains it.
 _SHORTEST_PART = 3
 # The version of the policy language.
 VERSION = "2012-10-17"
@@ -77,7 +77,8 @@ class Preset:
 
     ``version`` grows with each change of the statements. ``source`` is the URL of the product's own documentation, which was
     compared on the date ``checked``. ``managed_policies`` are AWS managed policies with the same purpose; ``left_out`` has the
-    actions of these policies that the preset leaves out, with the reasons.
+    actions of these policies that the preset leaves out, with the reasons. ``namespace`` and ``service_account`` are the names
+    that the product uses by default, or "". ``limits`` describes the use cases that the preset does not cover, or is "".
     """
 
     name: str

@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeAlias
 
 from ..._findings.codes import Code
 from ..._findings.text import visible_values
-from ..model.access import AccessOptions
+from ..model.access import TRACKED_DAYS, AccessOptions
 from ..model.desired import PURGE_LIMIT, STATES
 from ..model.errors import Problems
 from ..model.migration import STEPS, MigrationOptions
@@ -219,6 +219,7 @@ AUDIT: Mapping[str, _Reader] = {
     "audit_json": _text,
     "audit_namespaces": _names,
     "audit_previous": _text,
+    "audit_unused_days": _integer(1),
 }
 # Variables of the playbooks.
 PLAYBOOKS = (
@@ -242,7 +243,10 @@ REPORT: Mapping[str, _Reader] = {
     "report_max_age": _integer(1),
 }
 # Facts that the role sets, without prefix.
-RESULTS = ("account", "accounts", "audit", "audit_part", "migration", "prepared", "report", "result", "usage")
+RESULTS = (
+    *("account", "accounts", "audit", "audit_part", "audit_roles"),
+    *("migration", "prepared", "report", "result", "usage"),
+)
 # The prefix of the artifacts of earlier jobs in an AWX workflow, which AWX passes to later jobs as extra variables.
 ARTIFACTS = "artifact_"
 _READERS = {**VARIABLES, **HIDDEN, **FLEET}
@@ -339,7 +343,7 @@ def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> 
     if values.get("purge") and has_no_name(variables.get("purge_namespaces", ())):
         problems.add("", purges_all_namespaces(ROLE))
     problems.raise_if_any()
-    # run_input rejects an owner or workloads without a value.
+    # Keep these variables even without a value, because run_input rejects them then.
     checked_later = ("fleet_workloads", "owner", "workloads", "workloads_from")
     return {name: value for name, value in values.items() if value is not None or name in checked_later}
 
@@ -435,6 +439,12 @@ def read_audit_variables(variables: Mapping[str, object]) -> AccessOptions:
             problems.add(
                 "", f"{ROLE}audit_{name} and {ROLE}audit_{others[0]} are the same file, {shown_value(path)}."
             )
+    if values.get("unused_days", 1) > TRACKED_DAYS:
+        problems.add(
+            "",
+            f"{ROLE}audit_unused_days must be at most {TRACKED_DAYS}, got {values['unused_days']}. IAM does not keep older "
+            "records.",
+        )
     problems.raise_if_any()
     return AccessOptions(**values)
 

@@ -237,7 +237,8 @@ def read_input(
     purges = purge and state == "present" and not read_boolean(options.get("verify_only"))
     is_complete = patterns is None or patterns.expansion is not None or not patterns.rules
     if purges and is_complete and workloads == () and fields.flag("purge_all") is not True:
-        problems.add("", _purges_all(prefix, str(cluster_name)))
+        matches_none = patterns is not None and bool(patterns.patterns)
+        problems.add("", _purges_all(prefix, str(cluster_name), matches_none))
     problems.raise_if_any()
     return ParsedInput(
         cluster_name=cluster_name or "",
@@ -314,9 +315,10 @@ def _namespaces(fields: Fields, purge: bool) -> tuple[str, ...]:
     return namespaces
 
 
-def _purges_all(prefix: str, cluster_name: str) -> str:
+def _purges_all(prefix: str, cluster_name: str, matches_none: bool) -> str:
+    reason = "no service account matches the patterns" if matches_none else "the list of workloads is empty"
     return (
-        f"the list of workloads is empty, and {prefix}purge is true: that would delete all managed resources of "
+        f"{reason}, and {prefix}purge is true: that would delete all managed resources of "
         f"cluster {cluster_name} that {prefix}owner and {prefix}purge_namespaces select. Correct the list, or set "
         f"{prefix}purge_all: true if that is intended."
     )

@@ -171,9 +171,9 @@ def read_yaml(
 
 
 def read_yaml_value(place: str, text: str, limits: Limits = LIMITS) -> object:
-    """Parse the YAML text of an option, such as a survey answer.
+    """Parse the YAML text of an option, such as a survey answer, or of a file with a policy document.
 
-    :arg place: the name of the option, for messages.
+    :arg place: the name of the option or the path of the file, for messages.
     :raises InputError: with the first problem, or with all duplicate keys.
     """
     loader = _loader()
@@ -287,7 +287,7 @@ def _construct_key(key: Any, constructor: Any) -> object:
         # Raises TypeError for a value that cannot be a key, such as a set.
         hash(name)
     except (yaml.YAMLError, *_VALUE_ERRORS):
-        # The merge key << cannot be constructed either.
+        # Use the text of a key that cannot be parsed, such as the merge key <<.
         return str(key.value)
     return name
 

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from .errors import AwsError
 
 DEFAULT_SESSION_NAME = "workload-identity"
-# The duration of a session in seconds. Source: the parameter DurationSeconds of STS AssumeRole.
+# The duration of a session in seconds: default, minimum and maximum. Source: the parameter DurationSeconds of STS AssumeRole.
 DEFAULT_DURATION = 3600
 LEAST_DURATION = 900
 MOST_DURATION = 43200
@@ -23,7 +23,7 @@ MOST_DURATION = 43200
 
 @dataclass(frozen=True, slots=True)
 class AssumeRole:
-    """A role to assume. ``duration`` is in seconds; ``external_id`` is "" without one.
+    """A role to assume. ``duration`` is in seconds. ``external_id`` is "" if the trust policy does not require an external ID.
 
     Source: the parameters of STS AssumeRole.
     """
@@ -102,7 +102,7 @@ ALL_REGIONS = "all"
 
 @dataclass(frozen=True, slots=True)
 class AccountAccess:
-    """An account to read, and the role to assume in it. If ``role`` is None, the caller's own credentials are used.
+    """An account whose clusters are read, and the role to assume in it. If ``role`` is None, no role is assumed.
 
     ``regions`` are names of regions, or ``ALL_REGIONS`` alone.
     """
@@ -114,7 +114,7 @@ class AccountAccess:
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """The accounts of an AWS organization to read, and the role to assume in each of them.
+    """The accounts of an AWS organization whose clusters are read, and the role to assume in each of them.
 
     ``include`` and ``exclude`` are account IDs; an empty ``include`` selects all accounts.
     """
@@ -128,7 +128,10 @@ class Organization:
 class InventoryRequest:
     """The parsed options of an inventory source.
 
-    ``own_account``: also read the account of the credentials. ``require_all``: any failed read is an error.
+    With ``own_account``, the clusters in the account of the credentials are read, too, in ``regions``. ``include`` and
+    ``exclude`` select the clusters (see ``matches_filters``). ``hostnames`` has forms of host names, such as "name.region";
+    ``group_by`` names the properties that become groups. With ``require_all``, any failed read is an error. ``concurrency`` is
+    the maximum number of concurrent reads.
     """
 
     regions: tuple[str, ...]
@@ -204,7 +207,7 @@ class UnreadClusters:
 
 @dataclass(frozen=True, slots=True)
 class FoundClusters:
-    """The clusters of an inventory source. ``all_failed``: every read failed."""
+    """The clusters of an inventory source, and the failed reads. ``all_failed`` is true if every read failed."""
 
     clusters: tuple[FoundCluster, ...]
     failures: tuple[UnreadClusters, ...]

@@ -52,8 +52,8 @@ class AddonSpec:
 
     ``roles`` has the ARNs of IAM roles by service account. With ``purge_roles``, all other associations of the add-on are
     removed. The associations of the service accounts in ``released`` are always removed. ``configuration`` is JSON or YAML
-    text; None keeps the present configuration. ``overwrite``: EKS overwrites conflicting settings of objects in the cluster.
-    ``preserve``: the deletion of the add-on keeps its objects in the cluster.
+    text; None keeps the present configuration. With ``overwrite``, EKS overwrites conflicting settings of objects in the
+    cluster. With ``preserve``, the deletion of the add-on keeps its objects in the cluster.
     """
 
     name: str
@@ -72,8 +72,9 @@ class AddonSpec:
 class ObservedAddon:
     """An installed add-on. Sources: eks DescribeAddon, and DescribePodIdentityAssociation for ``roles``.
 
-    ``roles`` has the ARNs of IAM roles by service account. ``issues`` has each health issue as "CODE: message".
-    ``namespace`` is "" if EKS does not return it.
+    ``roles`` has the ARNs of IAM roles by service account; ``decode_addon`` leaves it empty. ``association_ids`` has the IDs of
+    the associations of the add-on. ``issues`` has each health issue as "CODE: message". ``namespace`` is "" if EKS does not
+    return it.
     """
 
     name: str
@@ -108,8 +109,8 @@ def agent_state(addon: ObservedAddon | None) -> Agent:
 class AddonRelease:
     """A version of an add-on that is compatible with a cluster.
 
-    ``default``: EKS installs this version if the request does not specify one. ``namespace`` is the default namespace of the
-    add-on, or "" if EKS does not return it.
+    ``default`` is true if EKS installs this version for a request without a version. ``namespace`` is the default namespace of
+    the add-on, or "" if EKS does not return it.
     """
 
     version: str

@@ -51,9 +51,9 @@ class Attribute:
 
     ``name`` is its name in a definition and in the states before and after a change. ``parameter`` is its name in the API.
     ``field`` is its name in the observed resource; "" means the same as ``name``. ``decode`` converts the value in an API
-    response. ``encode`` converts the value for a request. ``document`` is the type of a policy document, or "" for any other
-    attribute. ``limits_sessions``: the attribute limits the sessions of a role. ``removal`` is the value, as YAML text, with
-    which the user removes the attribute.
+    response. ``encode`` converts the value for a request. ``document`` is the kind of a policy document, as for
+    ``parse_policy``, or "" for any other attribute. ``limits_sessions`` is true if the attribute limits the sessions of a role.
+    ``removal`` is the value, as YAML text, with which the user removes the attribute, or "".
     """
 
     name: str
@@ -160,7 +160,7 @@ def creation(
 
 
 def describe_value(value: object) -> str:
-    """Return a value as messages show it."""
+    """Convert the value of an attribute to text for a message."""
     if value is None or value == "" or value == {}:
         return "(none)"
     if isinstance(value, bool):

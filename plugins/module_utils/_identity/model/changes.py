@@ -73,11 +73,11 @@ class Change:
 
     Changes of a lower ``stage`` are applied first; changes of the same stage are independent. ``needs`` has the targets of
     changes that must succeed first. ``common_needs`` has further such targets, in one set that many changes share, such as
-    the new restrictions of a role. ``awaits``: the change needs a resource that this plan creates or changes and that AWS may
-    not have propagated yet. ``before`` and ``after`` have only the attributes that change; None means that the resource does
-    not exist. ``takes``: the change only removes a permission that its workloads no longer need, after the replacement of
-    the permission exists. ``requires_unused``: the role must be unused. ``unassociated`` are workloads that must not have an
-    association. The run checks both again right before the change.
+    the new restrictions of a role. ``awaits`` is true if the change needs a resource that this plan creates or changes and that
+    AWS may not have propagated yet. ``before`` and ``after`` have only the attributes that change; None means that the resource
+    does not exist. ``takes`` is true if the change only removes a permission that its workloads no longer need, after the
+    replacement of the permission exists. With ``requires_unused``, the role must be unused. ``unassociated`` are workloads that
+    must not have an association. The run checks these two conditions again right before the change.
 
     The action "replace" is for two resources that cannot exist at the same time: the first of ``calls`` deletes or detaches
     the former resource, and the last one creates or attaches the new resource. ``proofs`` are sent before ``calls``, and
@@ -103,7 +103,7 @@ class Change:
     replaced: ObservedAssociation | None = None
 
     def needed_among(self, targets: Set[Target]) -> Target | None:
-        """Return the first of these targets that the change needs."""
+        """Return the first of these targets, in sort order, that the change needs, or None if there is no such target."""
         if not targets:
             return None
         few, many = sorted((self.common_needs, targets), key=len)
@@ -207,10 +207,10 @@ class Progress(Protocol):
     """A display of the progress of a run. Any thread can update it. A stage is "read", "verify" or a type of resource."""
 
     def expect(self, stage: str, number: int) -> None:
-        """Add a number of items to this stage."""
+        """Add a number to the expected items of a stage."""
 
     def done(self, stage: str) -> None:
-        """Count one item of this stage as finished, with or without success."""
+        """Count one item of a stage as finished, with or without success."""
 
 
 class NullProgress:

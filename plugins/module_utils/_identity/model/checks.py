@@ -19,6 +19,7 @@ from .errors import sentence
 from .observed import Observed
 from .targets import Failure, Target
 
+# The status "accepted" replaces another status if the user accepts the findings of the check. "skipped" means not performed.
 Status = Literal["pass", "fail", "warning", "unknown", "accepted", "skipped"]
 PASS: Final = "pass"
 FAIL: Final = "fail"
@@ -26,7 +27,7 @@ WARNING: Final = "warning"
 UNKNOWN: Final = "unknown"
 ACCEPTED: Final = "accepted"
 SKIPPED: Final = "skipped"
-_ENDS: Mapping[Severity, Status] = {"error": FAIL, "warning": WARNING, "info": PASS}
+_STATUSES: Mapping[Severity, Status] = {"error": FAIL, "warning": WARNING, "info": PASS}
 _WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING)
 
 
@@ -79,7 +80,7 @@ def conclude(name: str, finding: Finding) -> Check:
     """Return a check with one finding. The severity "error" results in the status "fail", "warning" in "warning", and "info"
     in "pass".
     """
-    return Check(name, _ENDS[finding.severity], findings=(finding,))
+    return Check(name, _STATUSES[finding.severity], findings=(finding,))
 
 
 def conclude_unread(name: str, failure: Failure, workload: WorkloadKey | None = None) -> Check:

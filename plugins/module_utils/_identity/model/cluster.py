@@ -58,6 +58,7 @@ class Cluster:
     ``auto_mode`` is EKS Auto Mode. ``authorities`` are the SHA-256 digests of the certificate authorities of the Kubernetes
     API at ``endpoint``. ``alias`` is like "region/name" in a run over several regions, otherwise "". ``answered_at`` is the
     time of the response by the clock of AWS, because the local clock may be wrong. ``issuer`` is the URL of the OIDC issuer.
+    ``node_role_arn`` is the role of the nodes of EKS Auto Mode, or "".
     """
 
     name: str
@@ -75,6 +76,7 @@ class Cluster:
     alias: str = ""
     answered_at: datetime | None = field(default=None, compare=False)
     issuer: str = ""
+    node_role_arn: str = ""
 
     @property
     def key(self) -> str:
@@ -135,7 +137,7 @@ class ApiServer:
     """The Kubernetes API of a run. ``url`` is "" if it is unknown.
 
     ``authorities`` are the SHA-256 digests of the CA certificates that the connection trusts. They are empty if it trusts the
-    certificates of the system, or if they are unknown. ``required``: the run changes nothing without the proof that the API
+    certificates of the system, or if they are unknown. With ``required``, the run changes nothing without the proof that the API
     belongs to the EKS cluster.
     """
 
@@ -146,7 +148,7 @@ class ApiServer:
 
 
 def certificate_digests(pem: str) -> frozenset[str]:
-    """Return the SHA-256 digests of the certificates in a PEM text, like ``openssl x509 -fingerprint``."""
+    """Return the SHA-256 digests, in lower-case hexadecimal, of the certificates in a PEM text. Ignore malformed certificates."""
     digests = set()
     for body in _CERTIFICATE.findall(pem):
         try:
@@ -181,12 +183,15 @@ def judge_api_server(cluster: Cluster, server: ApiServer) -> Finding | None:
 
 
 def as_refusal(finding: Finding) -> Finding:
-    """Adapt the finding for a run that fails because of it: add to the remedy the option that turns the check off."""
+    """Adapt a finding of ``judge_api_server`` for a run that fails because of it.
+
+    Add to the remedy the option that turns the check off.
+    """
     return replace(finding, remedy=f"{finding.remedy} {_GO_ON[finding.code]}")
 
 
 def as_open_check(finding: Finding) -> Finding:
-    """Adapt the finding for a verification.
+    """Adapt a finding of ``judge_api_server`` for a verification.
 
     Add to the message the checks whose results are unknown, and to the remedy the option ``kube_auth``.
     """
@@ -316,9 +321,8 @@ class CallerAccess:
 
     ``principal`` is the ARN that an access entry for the caller must have: the ARN of a user or, for a session, of its role
     with the path; "" if it is unknown. ``has_entry`` is true if the cluster has an access entry with this ARN; None if that
-    is unknown, with the reason in ``unknown``. ``clock_ahead`` is
-    the number of seconds by which the local clock is ahead of the clock of AWS, or None. ``sts_host`` is the host in the
-    token if it does not belong to AWS.
+    is unknown, with the reason in ``unknown``. ``clock_ahead`` is the number of seconds by which the local clock is ahead of the
+    clock of AWS, or None if that is unknown. ``sts_host`` is the host in the token if it does not belong to AWS, otherwise "".
     """
 
     caller_arn: str

@@ -45,7 +45,7 @@ class RequiredPermission:
 class ServiceAccountSpec:
     """The service account of a workload and its namespace.
 
-    ``create`` and ``create_namespace``: create a missing service account or namespace.
+    With ``create`` a run creates a missing service account, and with ``create_namespace`` a missing namespace.
     """
 
     create: bool = True
@@ -54,11 +54,27 @@ class ServiceAccountSpec:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 
+# The annotation with which a service account requests an existing role.
+ROLE_REQUEST = "workload-identity/role"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The pattern or annotation from which a workload comes.
+
+    ``text`` is the pattern, or "its annotation". ``place`` is the place of the pattern in the input, or "" for an annotation.
+    """
+
+    text: str
+    place: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     """A service account with its role, policies and association.
 
-    ``addon`` is the name of the EKS add-on that owns the association and the service account, or "".
+    ``addon`` is the name of the EKS add-on that owns the association and the service account, or "". ``origin`` is None for a
+    workload that the input names.
     """
 
     key: WorkloadKey
@@ -68,6 +84,7 @@ class Workload:
     required_permissions: tuple[RequiredPermission, ...] = ()
     service_account: ServiceAccountSpec = field(default_factory=ServiceAccountSpec)
     addon: str = ""
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +118,11 @@ def allowed_purge(count: int, limit: int, percent: int | None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of a run. ``owner`` is None in a run without an owner. ``purge``: the run also removes unlisted resources."""
+    """The options of a run, which plugins/doc_fragments/run.py describes.
+
+    ``owner`` is None in a run without an owner. ``trust_policy_size_limit`` is in characters. With ``purge``, the run also
+    removes unlisted resources.
+    """
 
     trust_scope: TrustScope | None = None
     purge_tags: bool = False
@@ -113,8 +134,8 @@ class Options:
     purge: bool = False
 
 
-# Codes of findings about running Pods that a new association would, or may, deprive of their present credentials.
-_OF_BREAKAGE = (Code.ASSOCIATION_WOULD_BREAK, Code.ASSOCIATION_MAY_BREAK)
+# The codes of findings about running Pods that would lose, or may lose, their present credentials through a new association.
+_BREAKAGE_CODES = (Code.ASSOCIATION_WOULD_BREAK, Code.ASSOCIATION_MAY_BREAK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +145,9 @@ class Desired:
     ``would_break`` has, by workload, the finding that its running Pods would lose their credentials by a new association.
     ``leaving`` has the lower-case names of the roles that a purge deletes after the run, because only purged workloads use
     them. ``unassociated`` are workloads without an association that a purge found in trust policies. If such a workload has
-    got an association in the meantime, its resources are kept. ``refused`` has findings about objects in Kubernetes because of
-    which the run does not change their workload. ``failed_addons`` has failures of workloads whose EKS add-on cannot get their
-    role or release it. ``addons_pending``: the add-ons get their roles only after this run.
+    an association when the run removes its resources, the resources are kept. ``refused`` has findings about objects in
+    Kubernetes; the run does not change the workloads of these findings. ``failed_addons`` has the failures of workloads whose
+    EKS add-on cannot get or release their role. ``addons_pending`` is true if the add-ons get their roles only after this run.
     """
 
     workloads: tuple[Workload, ...]
@@ -139,14 +160,17 @@ class Desired:
     addons_pending: bool = False
 
     def stopped_by(self, findings: Iterable[Finding]) -> Desired:
-        """Return the state with findings about Kubernetes from before any change. They stop changes of their workloads."""
+        """Return a copy with the findings of checks in Kubernetes before any change.
+
+        Workloads in ``would_break`` get no new association. The other findings prevent all changes of their workloads.
+        """
         findings = tuple(findings)
         would_break = {
             finding.workload: finding
             for finding in findings
-            if finding.workload and finding.code in _OF_BREAKAGE and finding.severity == "error"
+            if finding.workload and finding.code in _BREAKAGE_CODES and finding.severity == "error"
         }
-        refused = tuple(finding for finding in findings if finding.code not in _OF_BREAKAGE)
+        refused = tuple(finding for finding in findings if finding.code not in _BREAKAGE_CODES)
         return replace(self, would_break=would_break, refused=refused)
 
 
@@ -154,7 +178,7 @@ _DOCUMENTS = {attribute.name: attribute for attribute in (TRUST_POLICY, DOCUMENT
 
 
 def differing_field(spec: RoleSpec | PolicySpec, other: RoleSpec | PolicySpec) -> str:
-    """Return the name of the first field in which two definitions differ, or ""."""
+    """Return the name of the first field in which two definitions differ, or "". Documents are compared by meaning."""
     if spec is other or spec == other:
         return ""
     for part in (part for part in fields(spec) if part.compare):

@@ -37,11 +37,11 @@ class ErrorKind(Enum):
     THROTTLED = "AWS limits the rate of requests"
 
 
-# A retry of the request may succeed.
+# The kinds of temporary errors: a retry of the request may succeed.
 _TRANSIENT = frozenset((ErrorKind.CONNECTION, ErrorKind.DAMAGED, ErrorKind.SERVER, ErrorKind.THROTTLED))
 # After an error of these kinds, only another read shows the present state.
 _CONFLICTS = frozenset((ErrorKind.DAMAGED, ErrorKind.EXISTS, ErrorKind.IN_USE))
-# Operations that create a second resource if they are repeated. All others are idempotent.
+# Operations that create a second resource if the request is repeated. All other requests of this collection can be repeated.
 ONCE_ONLY = frozenset(("iam:CreatePolicyVersion",))
 
 
@@ -50,7 +50,7 @@ class AwsError(Exception):
 
     ``operation`` is like "iam:CreateRole". ``code`` is the error code of the API, or the name of a botocore exception;
     ``text`` is the message, in which control characters are escaped. ``remedy`` is an instruction for the user.
-    ``outcome_unknown``: the request may have taken effect.
+    ``outcome_unknown`` is true if the request may have taken effect.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class AwsError(Exception):
         super().__init__(f"{operation}: {self.code}: {self.text}")
 
     def amended(self, text: str, outcome_unknown: bool) -> AwsError:
-        """Return a copy of the error with another text and ``outcome_unknown``, which describe several attempts."""
+        """Return a copy of the error of the last attempt, with a text and ``outcome_unknown`` that describe all attempts."""
         return AwsError(self.operation, self.code, text, self.kind, self.remedy, outcome_unknown)
 
     def with_remedy(self, remedy: str) -> AwsError:
@@ -147,7 +147,7 @@ def as_clause(remedy: str) -> str:
 
 
 def listed(names: Iterable[str], limit: int = 3) -> str:
-    """Return names like "a, b, c and 4 more"."""
+    """Join names to a text like "a, b, c and 4 more", with at most ``limit`` names."""
     texts = list(names)
     more = f" and {len(texts) - limit} more" if len(texts) > limit else ""
     return ", ".join(texts[:limit]) + more
@@ -197,7 +197,7 @@ _NAME_MARK = "\0"
 def own_names(workloads: Iterable[str], objects: Iterable[str]) -> list[str]:
     """Return the names of the workloads and resources of a failure, the longest first.
 
-    :arg workloads: each like "namespace/service_account".
+    :arg workloads: each like "namespace/service_account". The result also has the namespace and the service account.
     :arg objects: names or ARNs of the resources. For an ARN, the result also has its last part.
     """
     names: set[str] = set()

@@ -37,7 +37,7 @@ AUDIENCE_ANNOTATION = "eks.amazonaws.com/audience"
 ANNOTATIONS = (ROLE_ANNOTATION, AUDIENCE_ANNOTATION)
 _ANNOTATION_TAGS = {ROLE_ANNOTATION: f"{IRSA_TAG}role-arn", AUDIENCE_ANNOTATION: f"{IRSA_TAG}audience"}
 # The prefix of the tags with which a role records that a migration has added statements for a cluster. The value names the
-# widest scope of these statements. A rollback that has ended early is continued by this record.
+# widest scope of these statements. With this record, a later run continues a rollback that was interrupted.
 GRANT_TAG = f"{IRSA_TAG}grant."
 Grant = Literal["workload", "account"]
 # The maximum length of a tag value in IAM and EKS, and the number of tags of a role.
@@ -51,10 +51,11 @@ _COUNT = "{:02d}:"
 class MigrationOptions:
     """The options of a migration.
 
-    ``namespaces``, ``service_accounts`` ("namespace/name") and ``selector`` (a label selector of service accounts) limit it;
-    empty for all. ``soak`` is the minimum age of an association in hours before the step finish. ``canary`` is the number of
-    service accounts to migrate first, ``batch`` the number whose Pods are restarted together, and ``observe`` the minimum time
-    in seconds over which the injection is probed. ``file`` is the file for the report, or "".
+    ``namespaces``, ``service_accounts`` ("namespace/name") and ``selector`` (a label selector of service accounts) limit the
+    migration; each is empty for no limit. ``soak`` is the minimum age of an association, in hours, before the step "finish"
+    removes IRSA. ``canary`` is the number of service accounts to migrate first, and ``batch`` the number of service accounts
+    whose Pods are restarted together. ``observe`` is the minimum time, in seconds, over which the injection is tested. ``file``
+    is the path of the report, or "".
     """
 
     step: MigrationStep = "restart"
@@ -71,11 +72,11 @@ class MigrationOptions:
 
 @dataclass(frozen=True, slots=True)
 class IrsaAccount:
-    """A service account with the annotations of IRSA, or one whose Pods use a web identity by other means.
+    """A service account with the annotations of IRSA, or whose Pods use a web identity token without the annotations.
 
-    ``annotations`` has those of ``ANNOTATIONS`` that are set. ``managers`` names the tools that would set the annotation again,
-    such as "Helm release shop". ``is_addon`` is true if EKS applied the service account for an add-on. ``version`` is its
-    resourceVersion.
+    ``annotations`` has the annotations in ``ANNOTATIONS`` that are set. ``managers`` names the tools that would set a removed
+    annotation again, such as "Helm release shop". ``is_addon`` is true if EKS applied the service account for an add-on.
+    ``version`` is its resourceVersion.
     """
 
     key: WorkloadKey
@@ -95,12 +96,12 @@ class IrsaAccount:
 
 @dataclass(frozen=True, slots=True)
 class PodCredentials:
-    """The live Pods of a service account by the source of their credentials.
+    """The Pods of a service account by the source of their credentials, without Pods that have ended or are being deleted.
 
-    ``irsa``, ``agent`` and ``other`` are names of Pods; a Pod whose containers differ is in several of them. ``other`` are
-    Pods with their own credentials, or with credentials that their manifest does not show. ``none`` are Pods without any.
-    ``templates`` are Pod templates that set variables of credentials themselves, with the names of the variables.
-    ``on_host_network`` are Pods with hostNetwork.
+    ``irsa`` (a web identity token), ``agent`` (the EKS Pod Identity Agent), ``other`` and ``none`` have the names of the Pods; a
+    Pod whose containers differ is in several of them. ``other`` are Pods with their own credentials, or with credentials that
+    their manifest does not show. ``none`` are Pods without credentials. ``templates`` are Pod templates that set variables of
+    credentials themselves, with the names of the variables. ``on_host_network`` are Pods with hostNetwork.
     """
 
     irsa: tuple[str, ...] = ()
@@ -118,9 +119,9 @@ class PodCredentials:
 
 @dataclass(frozen=True, slots=True)
 class Migrant:
-    """A service account of the migration, with its stage.
+    """A service account of the migration, with the stage that it has reached.
 
-    ``stage`` is the stage that it has reached. ``since`` is the time of its association in ISO 8601, or "" without one.
+    ``since`` is the creation time of its association in ISO 8601, or "" without an association.
     ``blockers`` prevent its next step; ``notes`` do not. ``disable_session_tags`` is true if its association must not send
     session tags. ``addon`` is the EKS add-on that owns its association, or "". ``lacks_access`` is true if the trust policy of
     the role certainly does not allow the association to use it.
@@ -191,7 +192,7 @@ def trust_tags(cluster_arn: str, removed: Sequence[Removed], tags: Mapping[str, 
     data = base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode()
     size = _TAG_LENGTH - len(_COUNT.format(0))
     parts = [data[start : start + size] for start in range(0, len(data), size)]
-    # With the number of parts, tags that are left from a longer record do no harm.
+    # Because each part begins with the number of parts, a reader ignores the tags that remain of an earlier, longer record.
     record = {
         f"{_trust_prefix(cluster_arn)}{number}": _COUNT.format(len(parts)) + part
         for number, part in enumerate(parts)

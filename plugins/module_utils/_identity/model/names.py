@@ -70,7 +70,7 @@ OWNER_TAG = "workload-identity/owner"
 CLUSTER_TAG = "workload-identity/cluster"
 
 
-# The prefix of the tag of a policy that records its attachment to an unmanaged role.
+# The prefix of a tag of a policy, which records that this collection has attached the policy to an unmanaged role.
 ATTACHED_TAG = "workload-identity/attached-to/"
 
 

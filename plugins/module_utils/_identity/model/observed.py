@@ -41,7 +41,7 @@ def calculate_age(moment: str, now: datetime | None) -> timedelta | None:
 
 
 def is_new(created_at: str, now: datetime | None) -> bool:
-    """Return whether a resource is younger than YOUNG by the clock of AWS, so that the run that created it may still run."""
+    """Return whether a resource is younger than YOUNG by the clock of AWS. The run that created it may not have ended yet."""
     return is_young(calculate_age(created_at, now))
 
 
@@ -64,8 +64,8 @@ class RolePermissions:
 class UnlistedAssociations:
     """The associations of a cluster whose workloads the run does not list. Source: eks ListPodIdentityAssociations.
 
-    ``keys`` are in alphabetical order. The associations of EKS add-ons are in ``addons`` instead. ``more``: EKS has further
-    pages, which were not read. ``described`` has the associations that were read with all their fields, ``failed`` the
+    ``keys`` are in alphabetical order. The associations of EKS add-ons are in ``addons`` instead. ``more`` is true if EKS has
+    further pages, which were not read. ``described`` has the associations that were read with all their fields, ``failed`` the
     associations that could not be read, and ``error`` the first error.
     """
 
@@ -130,12 +130,13 @@ class OutsideAssociations:
 class Observed:
     """The observed resources of the account and of the clusters of the run.
 
-    The value None means that the resource was read and does not exist.
+    A resource is "listed" if a workload of the run uses it. The value None means that the resource was read and does not exist.
 
     ``roles`` has the listed roles by lower-case name, because IAM names are case-insensitive.
     ``policies`` has the listed policies by ARN.
     ``role_users`` has the associations of these clusters with a role or target role, by the lower-case ARN of that role. This
-    index is complete only for removals.
+    index is complete only in runs that remove workloads.
+    ``failures`` has the failed reads.
     ``bulk_denied`` is the message of AWS if the caller is not allowed to read all roles and policies at once (iam
     GetAccountAuthorizationDetails).
     ``documents`` has the default versions of other policies that such a bulk read returned, by ARN.
@@ -208,8 +209,8 @@ class VerificationReads:
     ``agents`` has the state of the EKS Pod Identity Agent, by the cluster part of workload keys.
     ``permissions`` has the policies that determine the permissions of a role, by lower-case role name.
     ``targets`` has the trust policies of target roles, by role ARN. None means that the role does not exist.
-    ``other_versions`` has the IDs of policy versions, by policy ARN: a version that is not the default, but has the desired
-    document, which the default version does not have.
+    ``other_versions`` has, by policy ARN, the ID of a version with the desired document, if the default version has another
+    document.
     ``inline`` has the inline policies of the workloads' roles, by lower-case role name and policy name.
     ``documents`` has the default versions of policies that a check needs, by policy ARN.
     ``associated`` has the service accounts with an association. They are read only if a desired association is missing.

@@ -23,8 +23,9 @@ from .roles import ObservedRole
 
 @dataclass(frozen=True, slots=True)
 class PresetScope:
-    """A preset from which a document was built, and the partition, account and region in the document; "" for none.
+    """The preset, a policy template of this collection, from which a document was built.
 
+    ``partition``, ``account_id`` and ``region`` are the values in the document, each "" if the document does not have it.
     ``description`` is for a new policy without a description in the input. It is not compared with the description of an
     existing policy, because it changes with each version of the preset, and IAM cannot change a description.
     """
@@ -72,10 +73,10 @@ class ObservedPolicy:
 
     ``document`` is the default version; None if it was not read, for example for a policy that workloads list by its ARN.
     ``versions`` is read only for a change. ``user_count`` is the number of entities that have the policy attached or as
-    their boundary; None if AWS does not count them. ``attached_to`` has the names of the entities, read to delete the
-    policy, and for a change if ``user_count`` is higher than the number of the run's roles with the policy. ``tags`` and
-    ``description`` are None if they were not read, because no change or check needs them. ``changed_at`` is the time
-    when the latest version was created, in ISO 8601.
+    their boundary; None if AWS does not count them. ``attached_to`` has the type and name of these entities, like "role my-role".
+    It is read to delete the policy, and for a change if ``user_count`` is higher than the number of the run's roles with the
+    policy. ``tags`` and ``description`` are None if they were not read, because no change or check needs them. ``changed_at``
+    is the time when the latest version was created, in ISO 8601.
     """
 
     arn: str

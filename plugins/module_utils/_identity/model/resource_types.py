@@ -82,7 +82,7 @@ class ResourceType(ABC):
         )
 
     def is_former(self, _resource: Any, _change: Change) -> bool:
-        """Return whether an observed resource is the one before a change, and not a new resource with the same name."""
+        """Return whether an observed resource existed before a change, and is not a new resource with the same name."""
         return True
 
 
@@ -136,9 +136,9 @@ class AttachmentType(RoleType):
         if resource is None:
             return None
         arn = change.target.policy_arn
-        leaving = {arn, (change.before or {}).get("policy")}
-        staying = tuple(attached for attached in resource.attached if attached not in leaving)
-        return replace(resource, attached=staying if change.action == "detach" else (*staying, arn))
+        changed = {arn, (change.before or {}).get("policy")}
+        remaining = tuple(attached for attached in resource.attached if attached not in changed)
+        return replace(resource, attached=remaining if change.action == "detach" else (*remaining, arn))
 
 
 class PolicyType(ResourceType):

@@ -31,8 +31,9 @@ class RoleSpec:
     """The definition of an IAM role to create (``name``), or an existing role (``arn``), which is not changed.
 
     ``max_session_duration`` is in seconds. ``None`` accepts any present value. An empty ``permissions_boundary`` removes the
-    boundary. ``trust_patterns`` are pairs of a namespace and a service account with "*", which statements of the trust policy
-    compare; they are for the workloads that the run has found by these patterns.
+    boundary. ``trust_patterns`` are pairs of a namespace and a service account with "*". The trust policy has a statement for
+    each pair, which allows the workloads that the run has found by this pattern. Clusters can have different patterns for the
+    same role.
     """
 
     name: str
@@ -45,7 +46,7 @@ class RoleSpec:
     trust_scope: TrustScope | None = None
     trust_policy: PolicyDocument | None = None
     extend_trust: bool = False
-    trust_patterns: tuple[tuple[str, str], ...] = ()
+    trust_patterns: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     def includes(self, key: WorkloadKey) -> bool:
         """Return whether the trust policy allows a workload by one of its patterns."""
@@ -65,7 +66,8 @@ class ObservedRole:
 
     ``attached`` has the ARNs of the attached policies. ``inline`` and ``instance_profiles`` are names, read only to delete the
     role; ``inline_documents`` is read only in bulk. ``created_at`` is in ISO 8601; IAM has no time of the last change. IAM
-    does not reuse ``role_id`` for another role of the same name.
+    does not reuse ``role_id`` for another role of the same name. ``last_used`` is "" if IAM has recorded no use in its tracking
+    period, and None if it is unknown.
     """
 
     name: str
@@ -82,6 +84,7 @@ class ObservedRole:
     instance_profiles: tuple[str, ...] = ()
     created_at: str = ""
     role_id: str = ""
+    last_used: str | None = field(default=None, compare=False)
 
     @property
     def owned(self) -> bool:
@@ -120,8 +123,15 @@ def decode_role(response: Mapping[str, Any], attached: Iterable[Mapping[str, Any
         attached=tuple(entry["PolicyArn"] for entry in attached),
         created_at=decode_time(response.get("CreateDate")),
         role_id=str(response.get("RoleId") or ""),
+        last_used=decode_last_used(response),
         **decode_attributes(ROLE_ATTRIBUTES, response),
     )
+
+
+def decode_last_used(response: Mapping[str, Any]) -> str | None:
+    """Return the time of the last use of a role: "" if it is empty in the response, None if the response does not have it."""
+    use = response.get("RoleLastUsed")
+    return None if use is None else decode_time(use.get("LastUsedDate"))
 
 
 def decode_role_detail(response: Mapping[str, Any]) -> ObservedRole:

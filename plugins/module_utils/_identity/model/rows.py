@@ -111,7 +111,7 @@ class DiffRow(TypedDict):
 
 
 class WorkloadFacts(TypedDict):
-    """A workload with its AWS resources. The fields of the association are empty without one."""
+    """A workload with its AWS resources. The fields of the association are empty if the workload has no association."""
 
     cluster: str
     namespace: str
@@ -133,7 +133,7 @@ class WorkloadRow(WorkloadFacts):
 
 
 class Summary(TypedDict):
-    """Counts of a run. ``failed``, ``changed`` and ``unchanged`` count workloads."""
+    """Counts of a run. ``failed``, ``changed`` and ``unchanged`` are numbers of workloads."""
 
     workloads: int
     changes: int
@@ -182,7 +182,7 @@ class VerifiedRow(WorkloadFacts):
 
 
 class VerificationSummary(TypedDict):
-    """Counts of workloads by their status."""
+    """Counts of a verification: the workloads, in total and by their status, and the findings."""
 
     workloads: int
     passed: int

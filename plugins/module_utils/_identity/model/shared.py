@@ -101,9 +101,9 @@ class Unread:
     """The associations that could not be read. They may use any role whose trust policy allows their workloads.
 
     ``clusters`` are the clusters whose associations could not be listed, by the cluster part of workload keys.
-    ``unknown_clusters`` are the targets of those clusters in which the run has no workload. ``associations`` has, by cluster
-    name, one target that represents all unread associations of the cluster. No plan changes this target, so a change that
-    depends on it is skipped.
+    ``unknown_clusters`` has the targets of the clusters among them in which the run has no workload. ``associations`` has, by
+    cluster name, one target that represents all unread associations of the cluster. No plan changes this target, so a change
+    that depends on it is skipped.
     """
 
     clusters: frozenset[str]

@@ -59,12 +59,14 @@ class Target:
 
     @property
     def label(self) -> str:
-        """Return the type and name, like "role my-role", with the type as results name it."""
+        """Return the type and name as in results, like "trust_policy my-role"."""
         return f"{self.resource} {self.full_name}"
 
     @property
     def display(self) -> str:
-        """Return the label as part of a sentence."""
+        """Return the type and name for a sentence, like "trust policy my-role"."""
+        if self.policy_arn:
+            return f"attachment of policy {self.policy_arn} to role {self.name}"
         return f"{self.resource.replace('_', ' ')} {self.full_name}"
 
     @property
@@ -114,8 +116,8 @@ def trust_target(role_name: str, narrows: bool = False) -> Target:
 class Failure:
     """A change or read that failed, and the reason. ``workloads`` are the workloads that need it.
 
-    ``partly``: some requests of the change succeeded before the failure. ``cause`` is the error of the failed request, or
-    None if the failure is not due to a request.
+    ``partly`` is true if some requests of the change succeeded before the failure. ``cause`` is the error of the failed request,
+    or None if the failure is not due to a request.
     """
 
     workloads: tuple[WorkloadKey, ...]
@@ -142,7 +144,7 @@ class Failure:
 def read_failure(target: Target, error: AwsError) -> Failure:
     """Return the failure of a read, without workloads.
 
-    The plan adds the workloads that need the target, and does not change them.
+    The plan adds the workloads that need the target, and plans no changes for these workloads.
     """
     return request_failure(error, (), target, "read")
 

@@ -25,8 +25,10 @@ class UsageOptions:
     """The options of an analysis.
 
     ``source`` is a file, a folder, or LOOKUP_EVENTS. ``days`` is the length of the analysed period in days, or None for all
-    events. ``requests`` is the maximum number of requests of LookupEvents. ``services``: also read from IAM when each role was
-    last used. ``file`` is the path of the report, or "".
+    events. ``requests`` is the maximum number of LookupEvents requests. With ``services``, the analysis also reads from IAM which
+    services each role has used. ``form`` is the kind of policy to suggest. With ``generalise``, a suggested policy may have a
+    pattern instead of several resources. With ``keep_unseen``, it keeps actions that CloudTrail may not show. ``file`` is the
+    path of the report, or "".
     """
 
     source: str

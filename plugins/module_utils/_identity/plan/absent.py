@@ -114,7 +114,7 @@ class _Removal:
         return self.targets | self.unassociated
 
     def precede(self, changes: Iterable[Change], keys: Iterable[WorkloadKey]) -> list[Change]:
-        """Order the changes before the deletion of the associations of these workloads, instead of after it."""
+        """Return the changes ordered before the deletion of the associations of these workloads, instead of after it."""
         going = self.going.intersection(keys)
         deletions = {association_target(key) for key in going}
         first = [
@@ -125,7 +125,7 @@ class _Removal:
         return first
 
     def ordered(self, change: Change) -> Change:
-        """Order the deletion of an association after its predecessors. Return any other change unchanged."""
+        """Return the deletion of an association ordered after its ``predecessors``. Return any other change unchanged."""
         key = association_key(change.target)
         needs = self.predecessors.get(key) if key is not None else None
         if needs is None:
@@ -351,7 +351,7 @@ def _may_delete(draft: Draft, removal: _Removal, shared: SharedRole, role: Obser
     """Return whether an unused role may be deleted.
 
     This collection must manage the role, and the role must have no instance profile, no inline policy and no policy that
-    must not be detached. Otherwise add a finding.
+    must not be detached. If a managed role has one of these, add a finding.
     """
     if not role.owned or shared.spec.existing:
         return False
@@ -405,7 +405,12 @@ def _listed_for(shared: SharedRole, role: ObservedRole) -> Mapping[str, tuple[Wo
 def _note_attached(
     draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole, users: Sequence[str]
 ) -> None:
-    """Report the policies that remain attached to an unmanaged role, and collect the records to delete."""
+    """Add findings about the policies that remain attached to an unmanaged role.
+
+    Add to ``removal.unlisted`` the policies whose records of the attachment (see ``attachments``) may be outdated.
+
+    :arg users: descriptions of the users that the role still has.
+    """
     cluster_arns = _cluster_arns(removal, shared)
     for arn, keys in _listed_for(shared, role).items():
         policy = removal.observed.policies.get(arn)
@@ -430,7 +435,10 @@ def _note_attached(
 
 
 def _plan_records(draft: Draft, removal: _Removal) -> None:
-    """Plan to delete the records of attachments for the removed workloads, from policies that are kept."""
+    """Plan to delete the tags of policies that record attachments (see ``attachments``) for the removed workloads.
+
+    Policies that this plan deletes are skipped.
+    """
     deleted = {change.target for change in draft.changes if change.action == "delete"}
     for arn, users in removal.unlisted.items():
         policy = removal.observed.policies.get(arn)

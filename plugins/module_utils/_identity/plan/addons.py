@@ -55,7 +55,7 @@ def plan_addon(
 
 
 def needs_releases(policy: VersionPolicy, addon: ObservedAddon | None) -> bool:
-    """Return whether the choice of a version depends on the compatible versions."""
+    """Return whether the versions that are compatible with the cluster must be read to choose a version."""
     if addon is None:
         return policy.kind != "any"
     if policy.kind == "at least":
@@ -66,9 +66,11 @@ def needs_releases(policy: VersionPolicy, addon: ObservedAddon | None) -> bool:
 def unsupported_accounts(
     spec: AddonSpec, identities: Sequence[AddonIdentity], version: str, cluster: Cluster
 ) -> Failure | None:
-    """Return a failure if ``spec`` has a role for a service account that the add-on does not list.
+    """Return a failure if ``spec`` has a role for a service account that the add-on does not accept, or None.
 
     Without this check, EKS would reject the role only during the update of the add-on, after other changes of the play.
+
+    :arg identities: the service accounts for which this version of the add-on accepts roles.
     """
     supported = [identity.service_account for identity in identities]
     unknown = [name for name in spec.roles if name not in supported]
@@ -106,9 +108,12 @@ def other_namespace(
     keys: Collection[WorkloadKey],
     cluster: Cluster,
 ) -> Failure | None:
-    """Return a failure if a workload is in another namespace than its add-on.
+    """Return a failure if a workload is in another namespace than its add-on; None if not, or if the namespace is unknown.
 
     EKS would give the role to another service account: the one with the same name in the namespace of the add-on.
+
+    :arg releases: the versions of the add-on, which have its default namespace.
+    :arg keys: the workloads of the add-on.
     """
     default = next((release.namespace for release in releases), "") if addon is None or spec.roles else ""
     namespace = (addon.namespace if addon is not None else "") or default
@@ -185,7 +190,7 @@ def _update(spec: AddonSpec, addon: ObservedAddon, version: str, cluster: Cluste
     configuration = addon.configuration if spec.configuration is None else spec.configuration
     if not _same_configuration(configuration, addon.configuration):
         old["configuration_values"], new["configuration_values"] = addon.configuration, configuration
-    # A list in the request replaces all associations of the add-on.
+    # The associations in a request replace all present associations of the add-on. So the request repeats those to keep.
     present = {} if spec.purge_roles else addon.roles
     roles = {
         account: arn for account, arn in {**present, **spec.roles}.items() if account not in spec.released
@@ -201,7 +206,7 @@ def _update(spec: AddonSpec, addon: ObservedAddon, version: str, cluster: Cluste
         "resolveConflicts": "OVERWRITE" if spec.overwrite else "PRESERVE",
     }
     if configuration:
-        # EKS keeps the values only if the request has them.
+        # EKS keeps the present configuration values only if the request repeats them.
         parameters["configurationValues"] = configuration
     if "roles" in new:
         parameters["podIdentityAssociations"] = _associations(roles)

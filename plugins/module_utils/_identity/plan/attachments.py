@@ -202,7 +202,9 @@ def recorded_clusters(present: Tags, role: ObservedRole) -> set[str]:
 
 
 def _missing_records(present: Tags, role: ObservedRole, cluster_arns: Iterable[str]) -> dict[str, str]:
-    """Return the records that a policy lacks; empty if the policy would exceed the maximum number of tags with them.
+    """Return the tags that record the attachment to a role for these clusters, and that the policy lacks.
+
+    Return no tags if the policy would exceed the maximum number of tags with them, or if the ID of the role is unknown.
 
     :arg present: the tags of the policy.
     """
@@ -219,7 +221,9 @@ def _find_cluster_arns(clusters: Clusters, keys: Iterable[WorkloadKey]) -> list[
 def further_records(
     policy: ObservedPolicy, users: Iterable[tuple[SharedRole, ObservedRole]], clusters: Clusters
 ) -> dict[str, str]:
-    """Return the records to add for clusters of the run whose workloads use an attachment that another cluster has recorded.
+    """Return the tags with which a policy records its attachments for further clusters, whose workloads use them in this run.
+
+    Only attachments that already have a record, for any cluster, get further ones.
 
     :arg users: the roles of the run to which the policy is attached.
     """
@@ -235,14 +239,14 @@ def further_records(
 def record_further(
     stage: int, policy: ObservedPolicy, records: Tags, workloads: tuple[WorkloadKey, ...]
 ) -> Change:
-    """Return the change that only adds records to a policy."""
+    """Return a change that only adds the tags ``records``, which are from ``further_records``, to a policy."""
     return _tag_change(stage, policy, TagChange(records, ()), workloads, frozenset())
 
 
 def with_records(
     changes: Sequence[Change], observed: Observed, options: Options, all_shared: Iterable[SharedRole]
 ) -> list[Change]:
-    """Return the changes, in which each attachment to an existing role (``role.arn``) also writes its record.
+    """Return the changes, with the request that writes the record added to each attachment to an existing role (``role.arn``).
 
     If the policy is unmanaged or has the maximum number of tags, the attachment gets no record, and a removal keeps it.
     """

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan the migration of service accounts from IRSA to EKS Pod Identity: their stages, and what prevents their next step. Pure.
+"""Plan the migration of service accounts from IRSA to EKS Pod Identity: their stages, and obstacles to their next step. Pure.
 
 An annotation alone must not lead to an association, because everyone who may edit a service account can set an annotation.
 Therefore a service account is migrated only if the trust policy of the role allows it to use the role with IRSA.
@@ -84,10 +84,13 @@ _SHOWN = 5
 class MigrationState:
     """The state that a migration starts from.
 
+    ``issuer`` is the OIDC issuer of the cluster.
     ``accounts`` has the service accounts with IRSA.
-    ``configured`` has the roles of service accounts in the ConfigMap of the webhook.
+    ``associations`` has all associations of the cluster.
+    ``configured`` has the ARNs of the roles that the ConfigMap of the webhook gives to service accounts.
     ``roles`` has roles of the account by lower-case name. ``complete`` is true if these are all roles of the account.
     ``documents`` has the documents of customer managed policies by ARN.
+    ``pods`` has the credentials that the Pods of each service account use.
     """
 
     cluster: Cluster
@@ -101,7 +104,7 @@ class MigrationState:
     pods: Mapping[WorkloadKey, PodCredentials] = field(default_factory=dict)
 
     def role(self, arn: str) -> ObservedRole | None:
-        """Return the role of an ARN; None if it does not exist in the account of the cluster."""
+        """Return the role with an ARN, or None if it does not exist in the account of the cluster."""
         parts = parse_role_arn(arn)
         role = self.roles.get(parts.name.lower()) if parts else None
         return role if role is not None and role.arn.lower() == arn.lower() else None
@@ -138,8 +141,11 @@ def plan_migration(state: MigrationState) -> MigrationPlan:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """The roles whose trust policies name a service account of the cluster, by the service account, and the roles by the
-    principals of their trust policies."""
+    """Two indexes of the roles of the account.
+
+    ``accounts`` has the roles whose trust policies allow a service account of the cluster with IRSA, by the service account.
+    ``targets`` has the roles whose trust policies name a principal, by the principal.
+    """
 
     accounts: dict[ServiceAccountName, list[ObservedRole]] = field(default_factory=dict)
     targets: dict[str, list[ObservedRole]] = field(default_factory=dict)
@@ -150,7 +156,10 @@ def account_name(key: WorkloadKey) -> ServiceAccountName:
 
 
 def is_half_rolled_back(state: MigrationState, migrant: Migrant) -> bool:
-    """Return whether a rollback has deleted the association of a service account, but ended before its last changes."""
+    """Return whether a rollback has deleted the association of a service account, but was interrupted before its last changes.
+
+    The signs are Pods that still use EKS Pod Identity, or the tag of the role that records its statement for the cluster.
+    """
     if migrant.stage != "irsa" or migrant.key in state.associations:
         return False
     cluster, role = state.cluster, state.role(migrant.role_arn)
@@ -160,17 +169,20 @@ def is_half_rolled_back(state: MigrationState, migrant: Migrant) -> bool:
 
 
 def with_findings(migrant: Migrant, findings: Sequence[Finding]) -> Migrant:
-    """Add findings about the Pods of a service account: errors are blockers, the others notes."""
-    own = [finding for finding in findings if finding.workload == migrant.key]
-    errors = [finding for finding in own if finding.severity == "error"]
-    notes = [finding for finding in own if finding.severity != "error"]
+    """Return the service account with further findings: errors as blockers, which prevent its next step, the rest as notes.
+
+    :arg findings: findings about Pods. Findings about other service accounts are ignored.
+    """
+    concerned = [finding for finding in findings if finding.workload == migrant.key]
+    errors = [finding for finding in concerned if finding.severity == "error"]
+    notes = [finding for finding in concerned if finding.severity != "error"]
     return replace(migrant, blockers=(*migrant.blockers, *errors), notes=(*migrant.notes, *notes))
 
 
 def find_unproven(key: WorkloadKey, checks: Sequence[Check]) -> list[Finding]:
     """Return the reasons why a run has not proven that new Pods of a service account get the credentials of its role.
 
-    The list is empty if the check "injection" has passed, and the check "proof" if it was made.
+    The list is empty if the check "injection" has passed, and the check "proof" has passed or was not part of the run.
 
     :arg checks: all checks of the run for the service account, with the codes that the user accepts.
     """
@@ -195,7 +207,7 @@ def find_unproven(key: WorkloadKey, checks: Sequence[Check]) -> list[Finding]:
 
 
 def _is_of_migrated_addon(state: MigrationState, association: ObservedAssociation) -> bool:
-    """Return whether the association belongs to an add-on, and its role still has an IRSA statement for its service account."""
+    """Return whether an association belongs to an add-on, and the role still has an IRSA statement for the service account."""
     role = state.role(association.role_arn)
     if not association.addon or role is None:
         return False
@@ -251,7 +263,7 @@ def _migrant(state: MigrationState, key: WorkloadKey, index: _Index) -> Migrant:
 
 
 def _usability(cluster: Cluster, association: ObservedAssociation, role: ObservedRole) -> str:
-    """Return "yes" if the trust policy of the role allows the association to use it, "no" if not, and otherwise another text."""
+    """Return whether the trust policy of the role allows the association to use it: "yes", "no" or "conditional"."""
     subject = trust_subject(cluster, association.key, role.arn, association.disable_session_tags)
     trust = prepare_trust(role.trust)
     return "yes" if is_usable(trust, subject) else check_trust(trust, subject).usable
@@ -259,8 +271,8 @@ def _usability(cluster: Cluster, association: ObservedAssociation, role: Observe
 
 def _access_finding(key: WorkloadKey, role: ObservedRole, trusted: str) -> Finding:
     remedy = (
-        f"Apply it as a workload with role: {{arn: {role.arn}, extend_trust: true}}, which adds a statement, or correct the "
-        "trust policy."
+        f"Apply the service account as a workload with role: {{arn: {role.arn}, extend_trust: true}}, which adds a statement, or "
+        "correct the trust policy."
     )
     if trusted == "no":
         text = f"the trust policy of role {role.name} does not allow {key} with EKS Pod Identity, so its Pods get no credentials."
@@ -287,7 +299,7 @@ def check_rollback(state: MigrationState, migrant: Migrant) -> Finding | None:
     try:
         trust = with_federation(role.trust, recorded_statements(state.cluster.arn, role.tags))
     except DamagedRecord:
-        # The restoration of the statements reports it.
+        # ``TrustEditor.restore``, which the rollback calls next, reports the damaged tags.
         return None
     audience = migrant.annotations.get(AUDIENCE_ANNOTATION) or DEFAULT_AUDIENCE
     answer = allows_web_identity(trust, state.issuer, account_name(migrant.key), audience)
@@ -332,8 +344,8 @@ def _lost_records(state: MigrationState, role: ObservedRole) -> Iterator[Finding
         key = WorkloadKey(state.cluster.key, namespace, name)
         yield Finding(
             Code.MIGRATION_NO_RECORD,
-            f"a migration has removed the IRSA statement of {key} from role {role.name}, and its association, which recorded "
-            "its annotations, does not exist any more. The rollback does not restore the annotations.",
+            f"a migration has removed the IRSA statement of {key} from role {role.name}. The association of {key}, which "
+            "recorded the annotations, does not exist any more, so the rollback does not restore the annotations.",
             f"If it must use IRSA: kubectl annotate serviceaccount {name} {ROLE_ANNOTATION}={role.arn} -n {namespace}",
             key,
             raised_as="warning",
@@ -341,12 +353,12 @@ def _lost_records(state: MigrationState, role: ObservedRole) -> Iterator[Finding
 
 
 def _edited_statements(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
-    _grants, others = read_grants(role.trust)
-    sids = [str(entry.get("Sid", "")) for entry in others if isinstance(entry, Mapping)]
+    _grants, rest = read_grants(role.trust)
+    sids = [str(entry.get("Sid", "")) for entry in rest if isinstance(entry, Mapping)]
     if edited := [sid for sid in sids if _GENERATED_SID.fullmatch(sid)]:
         yield Finding(
             Code.TRUST_STATEMENT_STAYS,
-            f"role {role.name} keeps the statement {listed(edited, _SHOWN)} of this collection, because it was edited.",
+            f"role {role.name} keeps the statement {listed(edited, _SHOWN)} of this collection, because someone edited it.",
             "Remove the statement from the trust policy if no workload needs it.",
             key,
             raised_as="warning",
@@ -354,7 +366,12 @@ def _edited_statements(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding
 
 
 def _with_trust(migrant: Migrant, state: MigrationState, finished: Collection[ServiceAccountName]) -> Migrant:
-    """Return a migrant without annotation as finished only if the trust policy has no statement left that can be removed."""
+    """Return a finished service account with the stage "restarted" if its IRSA statement still exists and can be removed.
+
+    If the statement must be kept, because others need it, the stage remains "finished", and a note reports the statement.
+
+    :arg finished: all finished service accounts. A statement that allows only these can be removed.
+    """
     role, issuer = state.role(migrant.role_arn), state.issuer
     if migrant.stage != "finished" or role is None:
         return migrant
@@ -367,8 +384,8 @@ def _with_trust(migrant: Migrant, state: MigrationState, finished: Collection[Se
     audience = migrant.annotations.get(AUDIENCE_ANNOTATION) or DEFAULT_AUDIENCE
     denies = [entry for entry in document_statements(role.trust) if not is_allow(entry)]
     for entry in statements:
-        alone = {**role.trust, "Statement": [entry.statement, *denies]}
-        if allows_web_identity(alone, issuer, name, audience) != "no":
+        document = {**role.trust, "Statement": [entry.statement, *denies]}
+        if allows_web_identity(document, issuer, name, audience) != "no":
             return replace(migrant, notes=(*migrant.notes, _statement_kept(migrant, role, entry, finished)))
     return migrant
 
@@ -379,15 +396,15 @@ def _statement_kept(
     entry: FederatedStatement,
     finished: Collection[ServiceAccountName],
 ) -> Finding:
-    others = sorted("/".join(name) for name in (entry.accounts or frozenset()) - frozenset(finished))
-    if others and entry.exclusive:
-        reason = f"it also allows {listed(others, _SHOWN)}"
+    unfinished = sorted("/".join(name) for name in (entry.accounts or frozenset()) - frozenset(finished))
+    if unfinished and entry.exclusive:
+        reason = f"it also allows {listed(unfinished, _SHOWN)}"
         remedy = "Migrate those service accounts, too; then a run with the step finish removes the statement."
     elif entry.accounts and entry.exclusive:
         reason = "a trust policy needs at least one statement"
         remedy = "Add a statement for EKS Pod Identity to the trust policy, and run the step finish again."
     else:
-        reason = "it has a pattern, or other principals"
+        reason = "it matches service accounts by a pattern, or allows other principals"
         remedy = "Edit the statement yourself if no other service account needs it."
     return Finding(
         Code.MIGRATION_STATEMENT_KEPT,
@@ -426,7 +443,8 @@ def _blockers(
         yield Finding(
             Code.MIGRATION_CONFIG_MAP,
             f"service account {key} has its role from the ConfigMap pod-identity-webhook in namespace kube-system.",
-            "Set the role as annotation of the service account, and remove it from the ConfigMap; then migrate.",
+            "Set the role as the annotation eks.amazonaws.com/role-arn of the service account, remove the entry of the service "
+            "account from the ConfigMap, and run the migration again.",
             key,
         )
     if pods.templates:
@@ -489,8 +507,8 @@ def _distrust(state: MigrationState, account: IrsaAccount, role: ObservedRole) -
     if answer == "yes":
         return
     text = (
-        f"the trust policy of role {role.name} does not allow {key} with IRSA, so it has no access today. An association would "
-        "give access to everyone who may edit this service account."
+        f"the trust policy of role {role.name} does not allow {key} with IRSA, so it has no access today. Everyone who may "
+        "edit the service account can set its annotation, so the annotation does not prove that it may have the role."
         if answer == "no"
         else f"the trust policy of role {role.name} allows {key} with IRSA only under conditions that EKS Pod Identity does not "
         "have, so an association would lift them."
@@ -616,7 +634,10 @@ def _session_tags_off(
 
 @dataclass(frozen=True, slots=True)
 class _Permissions:
-    """The permissions of a role. ``open_layers`` allow everything that the policies of the role do not deny."""
+    """The permissions of a role.
+
+    ``layers`` are its compiled policies. ``open_layers`` allow everything that these policies do not deny.
+    """
 
     subject: Subject
     context: Context
@@ -626,7 +647,7 @@ class _Permissions:
     def decide(self, action: str, target: str, is_named: bool = False) -> str:
         """Return the decision about an action on a further role.
 
-        :arg is_named: the trust policy of the further role names this role, which then needs no permission of its own.
+        :arg is_named: the trust policy of the further role names this role, which then does not need a policy with the action.
         """
         layers = self.open_layers if is_named else self.layers
         return check_permission(layers, Required(action, target), self.context).decision
@@ -648,15 +669,15 @@ def _permissions(state: MigrationState, key: WorkloadKey, role: ObservedRole) ->
 def _accepts_tags(permissions: _Permissions, role: ObservedRole, target: ObservedRole) -> bool:
     """Return whether a role can assume a further role with session tags, or cannot assume it at all.
 
-    A role that the trust policy names needs no permission of its own, unless its own policies deny the action. Source: IAM
-    User Guide, "Policy evaluation logic".
+    If the trust policy of the further role names the role itself, the policies of the role do not have to allow the action; they
+    must only not deny it. Source: IAM User Guide, "Policy evaluation logic".
     """
     subject, decide = permissions.subject, permissions.decide
     trust = check_chain(target.trust, subject, target_role_arn=target.arn)
     direct = check_chain(_only_for(target.trust, {role.arn}), subject, target_role_arn=target.arn)
     # IAM does not document whether the principal "*" counts as such a name.
     perhaps = check_chain(_only_for(target.trust, {role.arn, "*"}), subject, target_role_arn=target.arn)
-    # A possible permission counts for the first action, and only a certain one for the second.
+    # To be on the safe side, a conditional permission counts for sts:AssumeRole, but not for sts:TagSession.
     may_assume = trust.assume_role in _POSSIBLE and (
         decide(ASSUME_ROLE, target.arn) in _POSSIBLE
         or (perhaps.assume_role in _POSSIBLE and decide(ASSUME_ROLE, target.arn, is_named=True) in _POSSIBLE)
@@ -676,8 +697,9 @@ def _only_for(trust: Document, names: Collection[str]) -> Document:
         if isinstance(entry, Mapping)
         and (entry.get("Effect") == "Deny" or read_principals(entry) & set(names))
     ]
-    nobody = {"Effect": "Deny", "Principal": "*", "Action": "sts:GetFederationToken"}
-    return {**trust, "Statement": statements or [nobody]}
+    # A policy needs at least one statement. This one has no effect on the actions to evaluate.
+    placeholder = {"Effect": "Deny", "Principal": "*", "Action": "sts:GetFederationToken"}
+    return {**trust, "Statement": statements or [placeholder]}
 
 
 def _tags_off(key: WorkloadKey, role: ObservedRole, reason: str, remedy: str) -> Finding:

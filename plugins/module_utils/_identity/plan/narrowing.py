@@ -82,7 +82,8 @@ class _Narrowing:
         self.present, present_others = read_grants(role.trust)
         self.desired, self.rest = read_grants(trust)
         wide = {grant for grant in self.present - self.desired if not grant.service_account}
-        # Covered grants are kept: they do not allow more workloads, and another list may need them if the wider grant is revoked.
+        # Keep grants that a wider grant includes. They allow no further workloads, and another run may need them after the wider
+        # grant is revoked.
         self.covered = {grant for grant in wide if covered(grant, self.desired)}
         self.dropped = wide - self.covered
         self.statements = [
@@ -91,9 +92,9 @@ class _Narrowing:
 
     @property
     def unseen(self) -> set[TrustGrant]:
-        """Return the dropped grants for all clusters of the account.
+        """Return the dropped grants for all clusters of the account, which are kept because this run cannot list their users.
 
-        They are kept, because this run cannot list their users.
+        Return none with ``force``, and none for a role that this collection does not manage yet.
         """
         vouched = self.options.force or not self.role.owned
         return set() if vouched else {grant for grant in self.dropped if not grant.cluster_arn}
@@ -107,6 +108,8 @@ class _Narrowing:
 
     def has_only_outside_users(self, grant: TrustGrant, spare: bool) -> bool:
         """Return whether a grant for a cluster or namespace has users outside the run, and no user in the run.
+
+        Return False for a grant for all clusters, and with ``force``.
 
         :arg spare: do not count a workload of the run as a user if another grant, which remains, allows it.
         """
@@ -180,7 +183,7 @@ class _Admission:
 
 
 def _reaches(clusters: Clusters, grants: Iterable[TrustGrant], everywhere: bool) -> set[Reach]:
-    """Return the clusters and namespaces of the run whose associations may use these grants; all clusters if ``everywhere``."""
+    """Return the clusters and namespaces of the run whose workloads these grants may allow; all clusters if ``everywhere``."""
     if everywhere or any(not grant.cluster_arn for grant in grants):
         return set(map(Reach, clusters.members))
     members = ((clusters.with_arn(grant.cluster_arn), grant.namespace) for grant in grants)
@@ -227,8 +230,10 @@ def narrow_trust(
 def _narrowed(narrowing: _Narrowing, wide: Mapping[str, object], spare: bool) -> Narrowed:
     """Return the narrowed trust policy, with a statement for each user outside the run that would otherwise lose access.
 
-    If no statement is possible for one of these users, or if the policy would be too long, return ``wide``, which keeps all
-    grants.
+    If no statement is possible for one of these users, or if the policy would be too long, return ``wide``.
+
+    :arg wide: the trust policy that keeps all grants.
+    :arg spare: see ``has_only_outside_users``.
     """
     shared, role, options = narrowing.shared, narrowing.role, narrowing.options
     foreign = {
@@ -252,7 +257,10 @@ def _narrowed(narrowing: _Narrowing, wide: Mapping[str, object], spare: bool) ->
 
 @dataclass(frozen=True, slots=True)
 class LostUsers:
-    """The users outside the run that lost access to a role by a change of its trust policy, and grants that restore it."""
+    """The users outside the run that lost access to a role by a change of its trust policy.
+
+    ``grants`` are the grants that restore their access.
+    """
 
     users: tuple[ObservedAssociation, ...]
     grants: frozenset[TrustGrant]
@@ -261,7 +269,7 @@ class LostUsers:
 def narrowed_reaches(
     clusters: Clusters, old_trust: Mapping[str, object], new_trust: Mapping[str, object], everywhere: bool
 ) -> set[Reach]:
-    """Return the clusters and namespaces whose associations may have used the grants that a change removed.
+    """Return the clusters and namespaces of the run whose workloads may have lost access by a change of a trust policy.
 
     :arg everywhere: return all clusters of the run.
     """
@@ -316,7 +324,10 @@ def report_restored(role_arn: str, key: WorkloadKey, lost: LostUsers) -> Finding
 
 
 def _is_as_young(user: ObservedAssociation, since: datetime | None) -> bool:
-    """Return whether an association was created or changed after a time, within the tolerance of clocks."""
+    """Return whether an association was created or changed after a time, or up to ``_CLOCKS`` before it.
+
+    Return False if ``since`` is None.
+    """
     moments = [user.created_at, user.modified_at]
     ages = [calculate_age(moment, since) for moment in moments] if since is not None else []
     return any(age is not None and age <= _CLOCKS for age in ages)

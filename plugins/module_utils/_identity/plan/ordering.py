@@ -52,7 +52,7 @@ def restrict_first(
     account: Account,
     workloads: Iterable[Workload],
 ) -> list[Change]:
-    """Return the changes of a plan with the stages and dependencies that put the changes of each role in this order.
+    """Return the changes of a plan, with stages and dependencies that put the changes of each role in the order shown above.
 
     :arg all_shared: the roles of the run.
     """
@@ -72,7 +72,8 @@ def restrict_first(
 class _Plan:
     """The changes of a plan, by target, while their stages and dependencies are set.
 
-    The methods ``_restrictions``, ``_grants``, ``_removals`` and ``_lifts`` yield the targets of such changes for one role.
+    For one role, the methods ``_restrictions``, ``_grants``, ``_removals`` and ``_lifts`` yield the targets of its new
+    restrictions, new permissions, removed permissions and removed restrictions.
 
     :arg documents: the desired documents of the policies that the run defines, by ARN.
     """
@@ -103,7 +104,7 @@ class _Plan:
         ] + self.others
 
     def order(self, shared: SharedRole, role: ObservedRole | None) -> None:
-        """Put the changes of one role in order. ``role`` is None if it does not exist yet."""
+        """Set the stages and dependencies of the changes of one role. ``role`` is None if it does not exist yet."""
         grants = list(self._grants(shared, role))
         lifts = list(self._lifts(shared, role))
         if not grants and not lifts:
@@ -198,8 +199,9 @@ class _Plan:
         return present is None or takes(present, desired)
 
     def _restrict(self, shared: SharedRole, restrictions: frozenset[Target]) -> None:
-        """Move the new restrictions of a role to early stages, in an order that AWS accepts (EKS validates the role of an
-        association).
+        """Move the new restrictions of a role to early stages.
+
+        EKS validates the role when an association changes, so a wider trust policy of the role precedes session policies.
         """
         first = frozenset(target for target in restrictions if target.resource in ("policy", "role"))
         attachments = frozenset(target for target in restrictions if target.resource == "attachment")
@@ -301,7 +303,13 @@ class _Plan:
         return not desired or not takes(association.session_policy, desired)
 
     def _lift_after(self, lifts: Sequence[Target], removals: frozenset[Target]) -> None:
-        """Order the removal of restrictions after the removal of permissions, unless a change in an earlier stage needs it."""
+        """Order the removal of each restriction after the removal of permissions.
+
+        A removal of a restriction keeps its stage if a change of an earlier stage depends on it.
+
+        :arg lifts: the removals of restrictions.
+        :arg removals: the removals of permissions.
+        """
         # The associations are last in ``lifts``. Start with them, because their changes may depend on the other lifts.
         for target in reversed(lifts):
             for needing in self._needing(target):
@@ -411,8 +419,8 @@ def _find_boundaries(observed: Observed, all_shared: Iterable[SharedRole]) -> fr
 class Replacing:
     """An index of the changes that may replace the permissions that a policy loses.
 
-    Another policy of the same role may replace a permission, or the other role to which an association moves. The policy
-    must not lose the permission before that.
+    A plan may move a permission to another policy of the same role, or to a policy of the role to which an association moves.
+    The former policy must not lose the permission until the other policy gives it.
 
     :arg gained: the policies that each role lists and its new attachments, by the lower-case name of the role.
     :arg added: the targets of changes that may add permissions, and of resources that could not be read.

@@ -144,9 +144,10 @@ def _describe_statement(statement: object) -> list[str]:
 
 
 def describe_unread_users(observed: Observed, reaches: Iterable[Reach]) -> dict[str, str]:
-    """Return the remedy of the read error of each cluster, by a description of its associations that could not be read.
+    """Describe the associations that could not be read, one text for each cluster.
 
     :arg reaches: the clusters and namespaces whose associations are needed.
+    :returns: the remedy of the read error, by the description.
     """
     errors = {
         reach.cluster: error for reach in sorted(reaches) if (error := observed.outside.find_error(reach))
@@ -196,16 +197,16 @@ class PolicyUsers:
         return self.observed.unread.get(Target("users", policy.arn))
 
     def outside(self, policy: ObservedPolicy) -> list[str]:
-        """Return a description of each user of a policy outside the run."""
+        """Describe the users that a policy has outside the run, such as "role my-role"; an empty list without such users."""
         in_run = (self._describe_listed(policy, *pair) for pair in self.roles.get(policy.arn, ()))
         other_entities = map(self._describe_other, policy.attached_to)
         return [text for text in (*in_run, *other_entities) if text]
 
     def reason_to_share(self, policy: ObservedPolicy) -> str:
-        """Return the reason why a policy without owner must not get the owner of the run, as a clause; "" without a reason.
+        """Return the reason, as a clause, why a policy without owner must not be tagged with the owner of the run, or "".
 
-        The policy must not get the tag of the owner if it has, or may have, users outside the run, because runs for other owners
-        could then no longer change it.
+        A reason is that the policy has, or may have, users outside the run: with the tag, runs for other owners could no longer
+        change the policy.
         """
         if cluster := self._other_cluster(policy):
             return f"it was first created for cluster {cluster}, which is not part of this run"

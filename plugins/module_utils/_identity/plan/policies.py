@@ -142,7 +142,11 @@ def _denies(document: Mapping[str, object]) -> list[RawStatement]:
 
 
 def _is_covered(statement: RawStatement, candidates: Iterable[RawStatement]) -> bool:
-    """Return whether one of the candidates is equal to the statement, except that it may have more actions or resources."""
+    """Return whether one of the candidates is equal to the statement, or wider.
+
+    A wider candidate has more actions or resources, or wildcards that match the actions and resources of the statement. Sids
+    are ignored.
+    """
     return any(_rest(statement) == _rest(other) and _is_within(statement, other) for other in candidates)
 
 
@@ -159,7 +163,9 @@ def _is_within(statement: RawStatement, other: RawStatement) -> bool:
 
 
 def _is_within_wildcards(statement: RawStatement, other: RawStatement) -> bool:
-    """Return whether the wildcards of ``other`` cover each action on each resource: ``sqs:*`` covers ``sqs:SendMessage``."""
+    """Return whether the wildcards of ``other`` match each action and resource of ``statement``, as ``sqs:*`` matches
+    ``sqs:SendMessage``.
+    """
     if any(name not in item for name in _LISTS for item in (statement, other)):
         return False
     actions, resources = (_listed(statement, name) for name in _LISTS)
@@ -276,7 +282,7 @@ def _create(spec: PolicySpec, arn: str, clusters: Clusters, workloads: tuple[Wor
 def _marked(spec: PolicySpec, clusters: Clusters, workloads: tuple[WorkloadKey, ...]) -> dict[str, str]:
     """Return the desired tags of a policy that this collection creates or adopts.
 
-    Add the mark of ownership, and the ARN of the cluster of the first workload, by which a purge finds the policy.
+    Add the tag of managed resources, and a tag with the cluster of the first workload, by which a purge finds the policy.
     """
     cluster_arn = next((clusters.of_workload(key).arn for key in workloads if key in clusters), "")
     return {**with_owner(spec.tags), **({CLUSTER_TAG: cluster_arn} if cluster_arn else {})}
@@ -327,10 +333,11 @@ _STAGES: Mapping[Step, Stage] = {
 
 
 def in_steps(update: Change, policy: ObservedPolicy) -> tuple[Change, ...]:
-    """Split the update of a policy into the changes of ``steps``, so that another change can run between two steps.
+    """Split the update of a policy into the changes of ``steps``, so that another change can be applied between two steps.
 
     For example, another policy gets a permission before this one loses it. A step whose document exceeds the size limit of IAM
-    is omitted. If only the last step remains, it runs in the stage that removes permissions.
+    is omitted. If only the last step remains, the result is one change, in a later stage if it removes permissions or Deny
+    statements.
     """
     document_after = (update.after or {}).get("document")
     if not isinstance(document_after, Mapping) or policy.document is None:
@@ -453,7 +460,7 @@ def _used_elsewhere(
         Code.POLICY_USED_ELSEWHERE,
         f"policy {policy.arn} has another document than this run defines for {listed(map(str, workloads))}. It is unchanged "
         f"because of users outside this run: {listed(users, 5)}.{tagged}",
-        "Give the policy another name here, or run all lists that use it together. To change it for all of these users, set "
+        "Give the policy another name here, or apply all lists that use it in one run. To change it for all of these users, set "
         "⟨force⟩: true (check mode with diff shows the change), and define the same document in all lists.",
     )
 

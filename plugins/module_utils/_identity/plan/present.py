@@ -41,10 +41,11 @@ from .trust import effective_scope, is_shut_out
 
 @dataclass(slots=True)
 class _Definition:
-    """The definition of a role or policy by the first workload that has it.
+    """A role or policy that one or more workloads define.
 
-    ``users`` are all workloads that define a role or policy with this name. ``other`` is the first workload whose definition
-    differs, and ``differing`` is the name of the field that differs.
+    ``spec`` is the definition by the first workload. ``users`` are all workloads that define a role or policy with this name,
+    and ``targets`` are their roles or policies in the plan: policies with one name can have different paths. ``other`` is the
+    first workload whose definition differs from ``spec``, and ``differing`` is the name of the field that differs.
     """
 
     spec: RoleSpec | PolicySpec
@@ -109,9 +110,9 @@ def _failure(kind: str, definition: _Definition, other: WorkloadKey) -> Failure:
 
 
 def without_failed(plan: Plan) -> Plan:
-    """Return the plan without the changes of failed workloads, and without changes that depend on a skipped change.
+    """Return the plan without the changes that only failed workloads need, and without changes that depend on a skipped change.
 
-    A change that also serves other workloads is kept. Each skipped change that other workloads need becomes a failure.
+    A skipped change that a workload without failure needs becomes a failure of that workload.
     """
     failed = {key for failure in plan.failures for key in failure.workloads}
     kept_changes: list[Change] = []
@@ -152,7 +153,7 @@ def _skipped_removal(change: Change, need: Target, workloads: tuple[WorkloadKey,
         change.target,
         change.action,
         Code.SKIPPED,
-        f"not done, because it needs a change of {need.display}, which was skipped because its workloads failed.",
+        f"not done: it needs a change of the {need.display}, which was skipped because the workloads of that change failed.",
         "Resolve those failures and run again.",
     )
 
@@ -163,13 +164,13 @@ def _skipped(change: Change, need: Target, failed: Collection[WorkloadKey]) -> F
         change.target,
         change.action,
         Code.SKIPPED,
-        f"not done, because it needs a change of {need.display}, which was skipped because its workloads failed.",
+        f"not done: it needs a change of the {need.display}, which was skipped because the workloads of that change failed.",
         "Resolve those failures and run again.",
     )
 
 
 def make_plan(desired: Desired, observed: Observed) -> Plan:
-    """Plan the creation and update of the desired workloads. Return ordered changes, failures and findings."""
+    """Plan the creation and update of the desired workloads. Return the changes in their order, failures and findings."""
     draft = Draft()
     account, options = observed.account, desired.options
     workloads = [_as_associated(draft, workload, observed) for workload in desired.workloads]
@@ -178,7 +179,8 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     differing = _find_differences(account, workloads)
     draft.failures += dict.fromkeys(differing.values())
     draft.failures += [*refused_in_kubernetes(desired.refused), *desired.failed_addons]
-    # Unread clusters with workloads in the run are not reported here: each of these workloads gets a failure below.
+    # A cluster that could not be read and has no workload in the run gets its own failure. In the other clusters that could not
+    # be read, each workload gets a failure below.
     draft.failures += [
         observed.unread[target].for_workloads(()) for target in sorted(unread.unknown_clusters)
     ]
@@ -207,8 +209,8 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         shared.spec.name.lower(): gains(shared, observed.roles.get(shared.spec.name.lower()))
         for shared in all_shared
     }
-    # The plan skips the policies of roles that could not be read. They count as added permissions, so that no other policy loses
-    # a permission that they should replace.
+    # The plan skips the policies of roles that could not be read. Count them as added permissions, so that no permission is
+    # removed that one of these policies should replace.
     left_out = {
         target
         for name, targets in gained.items()
@@ -273,7 +275,12 @@ def _movers(
 def _without_early(
     changes: Iterable[Change], workloads: Iterable[Workload], movers: Mapping[str, frozenset[Target]]
 ) -> list[Change]:
-    """Return the changes, except those that would remove a permission of an add-on before the add-on has its new role."""
+    """Return the changes, except removals of permissions that an add-on needs until it has its new role.
+
+    The changes that depend on such a removal are left out, too.
+
+    :arg movers: the associations that move to another role, by the lower-case ARN of the role that they leave.
+    """
     moving = frozenset().union(*movers.values())
     pending = {association_target(workload.key) for workload in workloads if workload.addon} & moving
     remaining = list(changes)
@@ -300,10 +307,11 @@ def _other_owner(change: Change) -> Finding | None:
 
 
 def _as_associated(draft: Draft, workload: Workload, observed: Observed) -> Workload:
-    """Return the workload, with the present value of ``disable_session_tags`` if the workload does not set this option.
+    """Return the workload, with the present ``disable_session_tags`` of its association if the workload does not set this option.
 
     The option determines the default trust scope. The workload is returned unchanged if its role requires session tags but its
-    association has them turned off: another process must have turned them off, and a finding reports it.
+    association has them turned off, because another process must have turned them off. Add a finding to the draft if the
+    association has settings that the workload does not set.
     """
     association = observed.associations.get(workload.key)
     if association is None:
@@ -329,8 +337,8 @@ def _plan_associations(
 ) -> None:
     """Add the changes and failures of the associations to the draft.
 
-    :arg gained: the policies and attachments of a role, by its lower-case name. An association that moves to the role needs
-        all of these changes first.
+    :arg gained: the policies that a role gets and their attachments, by the lower-case name of the role. An association that
+        moves to the role needs all of these changes first.
     """
     account, options = observed.account, desired.options
     by_key: dict[WorkloadKey, list[Change]] = {}
@@ -379,7 +387,10 @@ def _plan_associations(
 
 
 def _note_narrower(draft: Draft, role: RoleSpec, options: Options, workload: Workload) -> None:
-    """Report that the trust scope is the whole account, because session tags are turned off and no scope is set."""
+    """Add a finding to the draft if a role's trust scope is the whole account only because session tags are turned off.
+
+    There is no finding if the role sets a trust scope, or if the trust scope of the run is the account.
+    """
     if (
         workload.association.disable_session_tags
         and not role.existing

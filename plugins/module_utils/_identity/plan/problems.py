@@ -20,7 +20,7 @@ from ..._policy.language.document import policy_size
 from ..model.associations import ObservedAssociation
 from ..model.changes import Change
 from ..model.cluster import Account, Cluster, Clusters
-from ..model.desired import Options, Workload
+from ..model.desired import ROLE_REQUEST, Options, Workload
 from ..model.errors import as_clause, listed, sentence
 from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG
 from ..model.policies import ObservedPolicy
@@ -54,8 +54,36 @@ def role_missing(account: Account, shared: SharedRole, role: ObservedRole | None
         "read",
         Code.ROLE_MISSING,
         f"role {shared.spec.arn} does not exist in account {account.account_id}{path}.",
-        "Correct the ARN, or set role.name instead of role.arn to create the role.",
+        missing_role_remedy(shared.users, role),
     )
+
+
+def missing_role_remedy(users: Iterable[Workload], role: ObservedRole | None) -> str:
+    """Return the remedy for workloads with the ARN of a role that does not exist.
+
+    :arg role: the role of the same name with another path, or None.
+    """
+    annotated: list[str] = []
+    places: dict[str, None] = {}
+    for workload in users:
+        if workload.origin is None or workload.origin.place:
+            origin = workload.origin
+            places[f" in {origin.place} ({origin.text})" if origin else ""] = None
+        else:
+            annotated.append(str(workload.key))
+    remedies = [
+        f"Correct the ARN{place}, or set role.name instead of role.arn to create the role."
+        for place in places
+    ]
+    annotation = f"the annotation {ROLE_REQUEST} on ServiceAccount {listed(annotated)}"
+    if annotated and role is not None:
+        remedies.append(f"Set {annotation} to {role.arn}.")
+    elif annotated:
+        remedies.append(
+            f"Correct {annotation}, or have your platform team create the role. Another role name may need a rule in "
+            "⟨annotated⟩."
+        )
+    return " ".join(remedies)
 
 
 def other_path(shared: SharedRole, role: ObservedRole) -> Failure:
@@ -275,7 +303,7 @@ def breaks(finding: Finding, change: Change) -> Failure:
 
 
 def refused_in_kubernetes(findings: Iterable[Finding]) -> list[Failure]:
-    """Convert findings about service accounts and namespaces that a run cannot use to failures, one for each object."""
+    """Return a failure for each service account and namespace that a run cannot use, from the findings about them."""
     groups: dict[tuple[Code, str, str, Target], list[WorkloadKey]] = {}
     for finding in findings:
         if key := finding.workload:
@@ -303,7 +331,7 @@ def attached_extra(
     """Report an attached policy that no workload lists.
 
     :arg users: the users of the role outside the run. If the role has such users, the policy is kept for them.
-    :arg unread: the failed read because of which the policy is kept, or None.
+    :arg unread: the failed read that is the reason to keep the policy, or None.
     :arg administers: the policy lets the role administer the account.
     """
     message = f"role {role.name} also has {arn} attached, which is not part of the role's configuration."
@@ -375,7 +403,7 @@ def restricted_by_policy(role: ObservedRole, key: WorkloadKey, name: str, attach
     """Report a policy that only denies requests and that no workload lists.
 
     :arg name: the ARN of an attached policy, or the name of an inline policy.
-    :arg attached: whether it is an attached policy.
+    :arg attached: True for an attached policy, False for an inline policy.
     """
     command = f"detach-role-policy --role-name {role.name} --policy-arn {name}"
     text, event, how = f"also has {name} attached", "AttachRolePolicy", "detach it"

@@ -353,8 +353,10 @@ def _is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:
 
 
 def _tied_cluster(role: ObservedRole) -> str:
-    """Return the ARN of the only cluster that a role's trust policy allows; "" if the trust policy allows several clusters,
-    or other principals.
+    """Return the ARN of the only cluster whose workloads a role's trust policy allows.
+
+    If the trust policy allows nothing, return the ARN of the cluster in its Deny statement (``closed_policy``). Return "" if it
+    allows several clusters or other principals.
     """
     grants, rest = read_grants(role.trust)
     patterns = [read_pattern(statement) for statement in rest if is_allow(statement)]
@@ -400,7 +402,7 @@ def find_left_behind(desired: Desired, observed: Observed, changes: Sequence[Cha
 
 
 def _users(observed: Observed) -> _Users:
-    """Return the workloads of each role whose associations were read, by the lower-case ARN of the role."""
+    """Return the workloads whose associations were read, by the lower-case ARN of their role."""
     described = {
         key: association
         for unlisted in observed.unlisted.values()

@@ -79,8 +79,7 @@ def find_possibly_unseen(desired: Desired, observed: Observed) -> list[Finding]:
         findings.append(
             Finding(
                 Code.NOT_YET_VISIBLE,
-                f"{' and '.join(missing)} cannot be seen, and so not removed by this run, but might exist: "
-                f"{change.reason}",
+                f"this run did not find or remove {' and '.join(missing)}, which might exist: {change.reason}",
                 f"Run again in {in_minutes(change.minutes_left)}.",
                 workload.key,
                 raised_as="warning",
@@ -119,8 +118,8 @@ def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str,
 def _allows(clusters: Clusters, workload: Workload, role: ObservedRole) -> bool:
     """Return whether a role allows a workload by a managed statement or by ``role.trust_policy``.
 
-    A teardown revokes managed statements even if the role is kept for other users, so a role without a managed statement is
-    not a leftover.
+    A teardown revokes managed statements even if the role is kept for other users. So a role without a managed statement for the
+    workload is not a resource that a teardown of the workload would still have to remove.
     """
     if workload.role is not None and workload.role.trust_policy is not None:
         return True

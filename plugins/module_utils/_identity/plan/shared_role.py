@@ -164,7 +164,7 @@ def _changes_elsewhere(
 def _find_other_owner(
     options: Options, shared: SharedRole, role: ObservedRole | None, changes: Sequence[Change]
 ) -> Failure | None:
-    """Return the failure of changes to a role that is not managed for the owner of the run."""
+    """Return the failure of changes to a role that is not managed for the owner of the run, or None if they are permitted."""
     if role is None or shared.spec.existing or not changes or _may_change_role(role, options):
         return None
     if role.owned:
@@ -176,10 +176,10 @@ def _find_other_owner(
 def _make_room(
     observed: Observed, role: ObservedRole, joining: Sequence[Change], leaving: Sequence[Change]
 ) -> tuple[list[Change], list[Change]]:
-    """Return the attachments and the detachments after them.
+    """Return the attachments to apply, and the detachments to apply after them.
 
-    At the maximum number of policies, IAM accepts an attachment only after a detachment. An attachment that needs this is
-    combined with a detachment into one change.
+    If the role has the maximum number of policies, IAM accepts an attachment only after a detachment. Such an attachment is
+    combined with one of the detachments into one change, which is among the attachments.
     """
     excess = max(0, len(role.attached) + len(joining) - policy_limit(observed, role))
     # Policies with a Deny are last, because the first ones are detached early.
@@ -277,7 +277,7 @@ def find_document(observed: Observed, arn: str) -> Mapping[str, object] | None:
 
 
 def gains(shared: SharedRole, role: ObservedRole | None) -> frozenset[Target]:
-    """Return the targets of the policies that a role gets, and of the attachments that it does not have yet."""
+    """Return the targets of the desired policies of a role, and of the attachments that the role does not have yet."""
     arns = shared.policy_users
     attached = role.attached if role is not None else ()
     joining = (attachment_target(shared.spec.name, arn) for arn in arns if arn not in attached)
@@ -385,8 +385,8 @@ def _attachments(
 ) -> list[Change]:
     """Return the attachment of each policy that the role lacks.
 
-    The attachment has only the workloads that list the policy. If the change of the policy fails, only these workloads fail,
-    and the policy is not attached.
+    An attachment belongs only to the workloads that list the policy. So if a change of the policy fails, only these workloads
+    fail, and the policy is not attached.
     """
     attached = role.attached if role is not None else ()
     changes, present = [], frozenset(shared.keys)

@@ -8,6 +8,7 @@
 
 A grant is the scope of a managed trust statement: one workload, a namespace, a cluster, or all clusters of the account. A
 managed statement was written by this collection, or has the same form; every other statement is unmanaged, and is kept.
+A pattern (``role.trust_patterns``) is the scope of a managed statement that compares namespace and service account with "*".
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ def effective_scope(role: RoleSpec, options: Options, workload: Workload) -> Tru
 def desired_grants(
     clusters: Clusters, role: RoleSpec, options: Options, users: Iterable[Workload]
 ) -> set[TrustGrant]:
-    """Return the grants to workloads of a role, without those that its patterns include."""
+    """Return the grants that the workloads of a role need.
+
+    A workload whose trust scope is "workload" needs no grant if a pattern of the role includes it.
+    """
     return {
         grant_for(
             effective_scope(role, options, workload),
@@ -71,7 +75,7 @@ def desired_grants(
             workload.key.service_account,
         )
         for workload in users
-        if not (role.includes(workload.key) and effective_scope(role, options, workload) == "workload")
+        if not (_is_included(workload) and effective_scope(role, options, workload) == "workload")
     }
 
 
@@ -95,29 +99,39 @@ def desired_trust(
     if role.trust_policy is not None:
         denies = foreign_denies(present or {}, role.trust_policy)
         return role.trust_policy if options.force or not denies else _with_denies(role.trust_policy, denies)
-    kept: list[object] = []
-    patterns = [grant.statement() for grant in _desired_patterns(clusters, role, users)]
+    unmanaged: list[object] = []
+    patterns = [grant.statement() for grant in _desired_patterns(clusters, users)]
     # Grants to workloads outside the run are added after widest(), so that they remain if a wider grant is revoked later.
     grants = widest(desired_grants(clusters, role, options, users))
     if present is not None:
         grants |= outside_grants(clusters, present, keys)
-        kept = [*foreign_statements(present), *_outside_patterns(clusters, present, keys)]
+        unmanaged = [*foreign_statements(present), *_outside_patterns(clusters, present, keys)]
     granted = trust_policy(grants)
-    if not (kept or patterns):
+    if not (unmanaged or patterns):
         return granted
-    return with_grants(granted, [*(entry for entry in kept if entry not in patterns), *patterns], grants)
+    return with_grants(granted, [*(entry for entry in unmanaged if entry not in patterns), *patterns], grants)
 
 
-def _desired_patterns(clusters: Clusters, role: RoleSpec, users: Sequence[Workload]) -> list[PatternGrant]:
-    arns = {clusters.of_workload(workload.key).arn for workload in users if role.includes(workload.key)}
+def _is_included(workload: Workload) -> bool:
+    return workload.role is not None and workload.role.includes(workload.key)
+
+
+def _desired_patterns(clusters: Clusters, users: Sequence[Workload]) -> list[PatternGrant]:
+    """Return the grants that the patterns of a role need: one for each pattern and each cluster with workloads of the role."""
+    patterns = {
+        (clusters.of_workload(workload.key).arn, names)
+        for workload in users
+        if workload.role is not None and _is_included(workload)
+        for names in workload.role.trust_patterns
+    }
     account_id = clusters.account.account_id
-    return [PatternGrant(account_id, arn, *names) for arn in sorted(arns) for names in role.trust_patterns]
+    return [PatternGrant(account_id, arn, *names) for arn, names in sorted(patterns)]
 
 
 def _outside_patterns(
     clusters: Clusters, present: Mapping[str, object], keys: frozenset[WorkloadKey]
 ) -> list[object]:
-    """Return the statements with patterns that include no workload of the run, which another list has probably added."""
+    """Return the statements whose pattern includes no workload of the run. A run for another list has probably added them."""
     _grants, rest = read_grants(present)
     return [
         statement
@@ -265,7 +279,7 @@ def revoke_grants(
 ) -> Mapping[str, object] | None:
     """Return a trust policy without the managed grants to removed workloads, or None if there are no such grants.
 
-    A grant for a namespace or a cluster is revoked only if it allows none of the workloads in ``staying``.
+    A grant for a namespace or cluster, and a pattern, is revoked only if it allows none of the workloads in ``staying``.
     """
     grants, rest = read_grants(present)
     revoked = {grant for grant in grants if _is_revoked(grant, clusters, removed, staying)}
@@ -365,8 +379,8 @@ def find_foreign_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Findin
             f"role {role.name} also allows {listed(describe_principals(other_account_names), 10)}, in another account, "
             "which is not part of the role's configuration. Statements that this collection did not write are kept.",
             "Remove those statements from the trust policy. If that account must use the role, too, set the "
-            "whole trust policy as "
-            "role.trust_policy; the role accepts it on all workloads with ⟨ignore⟩: [TRUST_STATEMENT_FOREIGN].",
+            "whole trust policy as role.trust_policy, or accept the finding for all workloads with pod_identity_ignore: "
+            "[TRUST_STATEMENT_FOREIGN] in the Ansible role.",
             key,
             raised_as="error",
         )

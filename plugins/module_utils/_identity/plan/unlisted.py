@@ -25,8 +25,10 @@ SHOWN_ASSOCIATIONS = 10
 
 
 def find_unlisted(desired: Desired, observed: Observed) -> list[Finding]:
-    """Return a finding for each cluster with unlisted associations, and for each workload that a trust policy allows but that
-    has no association.
+    """Return findings about associations and trust policies for workloads that the run does not list.
+
+    There is one for each cluster with unlisted associations, or whose associations could not be read, and one for each workload
+    that a trust policy allows but that has no association.
     """
     findings = _unused_grants(desired, observed)
     for key, cluster in observed.clusters.members.items():
@@ -50,8 +52,8 @@ def find_empty_list(workloads: Collection[Workload], among_others: bool = False)
         Finding(
             Code.NOTHING_VERIFIED,
             "the list does not have a workload for this cluster, so the verification is empty.",
-            "Check the list, and the files and host patterns that define it. If the cluster must not have workloads, no action "
-            "is needed; the role accepts it with ⟨ignore⟩: [NOTHING_VERIFIED].",
+            "Check the list, and the files and host patterns that define it. If the cluster must not have workloads, "
+            "accept the finding with pod_identity_ignore: [NOTHING_VERIFIED] in the Ansible role.",
             raised_as="info" if among_others else None,
         )
     ]

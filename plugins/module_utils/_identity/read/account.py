@@ -39,8 +39,8 @@ PAGE_SIZE = 1000
 class Snapshot:
     """The roles by lower-case name and policies by ARN of a bulk read.
 
-    ``complete``: the read returned the whole account, so a role or policy that the snapshot does not contain does not exist.
-    ``denied``: the error if the caller is not allowed to read in bulk, or "".
+    ``complete`` is true if the read returned the whole account, so that a role or policy that is not in the snapshot does not
+    exist. ``denied`` is the message of AWS if the caller is not allowed to read in bulk, or "".
     """
 
     roles: Mapping[str, ObservedRole] = field(default_factory=dict)
@@ -96,14 +96,16 @@ def _details_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options |
 
 
 def read_snapshot(api: Api, singles: int, role_details: bool = False, policies: bool = True) -> Snapshot:
-    """Read the account in bulk, unless ``singles`` individual requests are cheaper.
+    """Read the account in bulk, or return an empty snapshot if ``singles`` individual requests are cheaper.
+
+    The bulk read stops at half of this number of requests. If a request fails, the snapshot is empty, too.
 
     :arg role_details: read descriptions and session durations of roles as well.
     :arg policies: read managed policies as well.
     """
     if singles < BULK_THRESHOLD:
         return Snapshot()
-    # All pages together may need at most half as many requests as the individual reads.
+    # The maximum number of pages of each operation: both operations together may need half as many requests as individual reads.
     budget = singles // (4 if role_details else 2)
     kinds = {"Filter": ["Role", "LocalManagedPolicy"] if policies else ["Role"]}
     reads = [partial(_pages, api, budget, "GetAccountAuthorizationDetails", kinds)]
@@ -158,9 +160,10 @@ def _with_details(roles: Mapping[str, ObservedRole], pages: list[dict[str, Any]]
 
 
 def read_account(api: Api, width: int) -> tuple[list[ObservedRole], list[ObservedPolicy]]:
-    """Return every role of the account, without description and session duration, and the unattached policies.
+    """Return every role of the account, without description and session duration, and the customer managed policies without use.
 
-    The policies have their tags; policies that the caller is not allowed to read are left out.
+    A policy without use is not attached, and is not a permissions boundary. The policies have their tags. Policies that the
+    caller is not allowed to read are left out.
     """
     request = {"Filter": ["Role", "LocalManagedPolicy"], "MaxItems": PAGE_SIZE}
     roles: list[ObservedRole] = []

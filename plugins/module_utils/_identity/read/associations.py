@@ -77,7 +77,11 @@ _Listing = Iterable["_AssociationSummary | Failure"]
 
 @dataclass(slots=True)
 class Remainder:
-    """The associations of workloads outside the run in one cluster. ``more`` and ``error`` are as in UnlistedAssociations."""
+    """The associations of workloads outside the run in one cluster.
+
+    ``addons`` has the associations that EKS add-ons own, and ``associations`` all others. ``UnlistedAssociations`` describes
+    ``more`` and ``error``.
+    """
 
     associations: list[_AssociationSummary] = field(default_factory=list)
     addons: list[WorkloadKey] = field(default_factory=list)
@@ -113,11 +117,10 @@ def read_associations(
     unchanged: Mapping[WorkloadKey, ObservedAssociation],
     remainders: dict[str, Remainder] | None = None,
 ) -> list[ObservedAssociation | Failure]:
-    """Read the associations of some workloads; for a removal, all associations of their clusters.
+    """Read the associations of some workloads; for a removal, all associations of the clusters.
 
-    A removal needs all of them, because any association may still use a role.
-
-    If the associations of a cluster cannot be listed, this failure is the only result for the cluster.
+    A removal needs all associations, because any of them may still use a role. If the associations of a cluster cannot be
+    listed, this failure is the only result for the cluster.
 
     :arg unchanged: associations that are described again only if their ID has changed.
     :arg remainders: receives, by cluster, the associations of workloads that are not in ``keys``.
@@ -275,7 +278,7 @@ def _list_clusters(
 ) -> _Listing:
     """Yield the associations of these workloads, or all associations if ``keys`` is None.
 
-    With ``remainders``, list every cluster.
+    With ``remainders``, list every cluster, and add the other associations to its entry in ``remainders``.
 
     The associations of a single cluster are yielded page by page; several clusters are listed concurrently.
     """

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Simulate with IAM whether the caller is allowed to send the requests of an apply.
+"""Simulate with IAM whether the caller is allowed to send the requests of a run that applies the workloads.
 
 Source: iam SimulatePrincipalPolicy. The simulation considers the caller's own policies, permissions boundary and service
 control policies, but no session policies. So the caller may be denied a request that the simulation allows, but not the
@@ -42,7 +42,7 @@ class SimulationRequest:
 
 
 def simulation_requests(desired: Desired, cluster: Cluster) -> list[SimulationRequest]:
-    """Return the requests that simulate an apply of these workloads. Pure."""
+    """Return the simulations of the requests with which a run applies the desired workloads. Pure."""
     roles = {
         cluster.account.role_arn(workload.role): workload.role.existing
         for workload in desired.workloads

@@ -54,8 +54,8 @@ def require_account(account: Account, account_id: str, name: str, region: str) -
 def _describe(api: Api, name: str, state: str) -> Mapping[str, Any] | AwsError:
     """Describe the cluster, or return the error. Source: eks DescribeCluster.
 
-    For a removal, return an empty mapping if the cluster does not exist. ListPodIdentityAssociations must confirm that,
-    because a removal deletes more if there is no cluster.
+    For a removal (``state`` is "absent"), return an empty mapping if the cluster does not exist. ListPodIdentityAssociations must
+    confirm that, because a removal deletes more if there is no cluster.
     """
 
     def describe() -> Mapping[str, Any]:
@@ -125,6 +125,7 @@ def _usable_cluster(
         ),
         answered_at=account.answered_at,
         issuer=str(((response.get("identity") or {}).get("oidc") or {}).get("issuer") or ""),
+        node_role_arn=str((response.get("computeConfig") or {}).get("nodeRoleArn") or ""),
     )
     if state == "present" and cluster.status not in USABLE:
         raise classify(
@@ -171,7 +172,7 @@ _LOOPBACK = re.compile(r"(?:localhost|127\.[\d.]+|\[::1\])")
 def read_eks_target(api: Api, name: str, region: str) -> EksTarget:
     """Return endpoint and certificate authority of a cluster. Source: eks DescribeCluster.
 
-    Raises AwsError for a failed request, and for a cluster without an endpoint.
+    Raises AwsError for a failed request, and for a cluster without an endpoint or certificate authority.
     """
     try:
         cluster = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
@@ -191,7 +192,7 @@ def read_eks_target(api: Api, name: str, region: str) -> EksTarget:
 
 
 def read_caller_access(api: Api, target: EksTarget, sts_url: str, now: datetime) -> CallerAccess | None:
-    """Read the data that explain why the Kubernetes API responded with 401. Return None if STS rejects the credentials too.
+    """Read data to explain why the Kubernetes API responded with 401. Return None if STS rejects the credentials, too.
 
     :arg sts_url: the STS endpoint in the token.
     Sources: sts GetCallerIdentity, iam GetRole, eks DescribeAccessEntry.

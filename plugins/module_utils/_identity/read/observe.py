@@ -209,8 +209,10 @@ class Observer(Reader):
         reads.snapshots.append(read_snapshot(self.api, singles, details, policies))
 
     def _read_extra_policies(self, reads: _Reads, desired: Desired, demand: _Demand, removal: bool) -> None:
-        """Read the tags of two kinds of policies: those that are attached to a managed role although no workload lists them,
-        and those that a plan may attach to an existing role (``role.arn``).
+        """Read the tags of policies that the plan may detach or attach.
+
+        These are policies that are attached to a managed role although no workload lists them, and policies that a plan may
+        attach to an existing role (``role.arn``).
         """
         extra = sorted(
             {
@@ -331,7 +333,7 @@ class Observer(Reader):
     ) -> dict[str, ObservedRole]:
         """Return the unlisted roles of a bulk read, and up to MAX_DESCRIBED roles that associations of the run stop using.
 
-        A role that cannot be read is left out, because these roles only serve findings.
+        A role that cannot be read is left out, because these roles are needed for findings only.
         """
         roles = {
             name: role
@@ -339,13 +341,13 @@ class Observer(Reader):
             for name, role in snapshot.roles.items()
             if name not in demand.roles
         }
-        moving = [
+        former_roles = [
             association.role_arn
             for workload in desired.workloads
             if (association := reads.associations.get(workload.key)) is not None and workload.role is not None
             if association.role_arn.lower() != self.account.role_arn(workload.role).lower()
         ]
-        names = {parts.name.lower() for arn in moving if (parts := parse_role_arn(arn)) is not None}
+        names = {parts.name.lower() for arn in former_roles if (parts := parse_role_arn(arn)) is not None}
         missing = sorted(names - roles.keys() - demand.roles.keys()) if planning else []
 
         def read(name: str) -> ObservedRole | Failure:
@@ -395,9 +397,9 @@ def _tagged_policies(
 
 
 def _users_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options) -> bool:
-    """Return whether a plan may change the document of a policy, or add the tag with the owner.
+    """Return whether a plan may change a policy: its document, or its tag with the owner.
 
-    The versions of a policy were read only if its document may change.
+    The document may change if the versions of the policy were read (see ``read_policy``).
     """
     if spec.document is None or not (policy.owned or options.adopt):
         return False

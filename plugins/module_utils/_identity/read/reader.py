@@ -70,7 +70,8 @@ def read_composite(
 
     Return None if the resource does not exist. If only ``details`` reports the resource as missing, the two responses are
     from different times: repeat ``details``, then ``head`` and ``details``, at most MAX_READS times. ``confirm`` is another
-    request about the resource, which must confirm a missing ``head``; if the responses disagree to the end, raise AwsError.
+    request about the resource, which must confirm that the resource is missing; if the responses still disagree after MAX_READS
+    reads, raise AwsError.
     """
     for _attempt in range(MAX_READS):
         result = _catch_missing(head)
@@ -128,7 +129,7 @@ class Reader:
         return self.clusters.account
 
     def attempt(self, target: Target, read: Callable[[], Observation]) -> Observation | Failure:
-        """Return the result of ``read``, or a failure for ``target`` if ``read`` raises AwsError."""
+        """Return the result of ``read``, or a failure for ``target`` if ``read`` raises AwsError. Count the read as finished."""
         try:
             return read()
         except AwsError as error:

@@ -21,14 +21,15 @@ from ..._aws.transport import call_both, map_concurrently
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.document import PolicyDocument, load_document
 from ..._policy.permissions.permissions import NamedPolicy
+from ..model.attributes import decode_time
 from ..model.cluster import Account
 from ..model.errors import AwsError
 from ..model.names import parse_role_arn
 from ..model.policies import ObservedPolicy, PolicySpec, decode_policy, decode_version
-from ..model.roles import ObservedRole, RoleSpec, decode_role
+from ..model.roles import ObservedRole, RoleSpec, decode_last_used, decode_role
 from .reader import early, read_composite
 
-# The number of requests that the removal of a role needs.
+# The number of requests that read one role for a removal.
 REMOVAL_READS = 4
 
 
@@ -124,13 +125,18 @@ def _with_versions(api: Api, policy: ObservedPolicy) -> ObservedPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RoleRead:
-    """A role as iam:GetRole returns it. ``boundary_arn`` is None without a permissions boundary."""
+    """A role as iam:GetRole returns it. ``boundary_arn`` is None without a permissions boundary.
+
+    ``created_at`` and ``last_used`` are as in ``ObservedRole``.
+    """
 
     name: str
     arn: str
     trust_policy: object
     tags: Mapping[str, str]
     boundary_arn: str | None
+    created_at: str = ""
+    last_used: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,7 @@ class RolePolicies:
 
 
 class RoleNotFound(Exception):
-    """The role does not exist; the text has the account and region of the request."""
+    """The error for a role that does not exist, or has another ARN. The message includes a remedy."""
 
 
 def find_role(api: Api, reference: str, region: str | None = None) -> RoleRead:
@@ -173,6 +179,8 @@ def find_role(api: Api, reference: str, region: str | None = None) -> RoleRead:
         trust_policy=role["AssumeRolePolicyDocument"],
         tags={tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
         boundary_arn=role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+        created_at=decode_time(role.get("CreateDate")),
+        last_used=decode_last_used(role),
     )
 
 

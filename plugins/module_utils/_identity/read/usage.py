@@ -15,7 +15,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Literal
 
 from ..._aws.client import Api, response_pages
 from ..model.errors import InputError
@@ -23,16 +23,17 @@ from ..model.errors import InputError
 # LookupEvents allows two requests a second for each account and region.
 LOOKUP_INTERVAL = 0.5
 LOOKUP_PAGE = 50
-# IAM needs some seconds to prepare the last uses of a role.
+# IAM creates a report of the last uses of a role. The maximum time to wait for it, and the time between two checks, in seconds.
 REPORT_SECONDS = 120
 _REPORT_INTERVAL = 1.0
 
 
 @dataclass
 class EventLookup:
-    """A reader of LookupEvents that keeps to its rate.
+    """A reader of CloudTrail events that observes the rate limit of LookupEvents.
 
-    ``remaining`` is the number of requests that may still be sent; ``exhausted`` is set when more requests would be needed.
+    ``remaining`` is the number of requests that may still be sent, and ``sent`` the number of requests that were sent.
+    ``exhausted`` is set when more requests than ``remaining`` would be needed.
 
     :arg sleep: waits for some seconds. It may raise an exception to interrupt the reader.
     """
@@ -46,8 +47,9 @@ class EventLookup:
     _next: float = field(default=0.0, repr=False)
 
     def records(self, attribute: str, value: str, begin: datetime, end: datetime) -> Iterator[Any]:
-        """Generate the events with an attribute in a period. An event that is not valid JSON is returned as text.
+        """Generate the events of a period in which an attribute has a value. An event that is not valid JSON is returned as text.
 
+        :arg attribute: an attribute key of LookupEvents, such as "EventSource".
         :raises AwsError: when a request fails.
         """
         parameters = {
@@ -89,17 +91,34 @@ def _parsed(text: object) -> object:
         return text
 
 
-def read_last_accessed(api: Api, role_arn: str, sleep: Callable[[float], None]) -> dict[str, str]:
-    """Return the time of the last use of each action and service by a role, by names such as "s3:GetObject" and "s3".
+@dataclass(frozen=True, slots=True)
+class LastUses:
+    """The last uses of actions and services by a role.
 
-    IAM has the actions of some services only, and includes denied attempts. The newest uses may be missing for four hours.
+    ``times`` has the time of the last use (UTC, ISO 8601) of each used action and service, by names such as "s3:GetObject" and
+    "s3". ``services`` are all services that the policies of the role allow, used or not.
+    """
 
+    times: dict[str, str]
+    services: frozenset[str]
+
+
+def read_last_accessed(
+    api: Api,
+    role_arn: str,
+    sleep: Callable[[float], None],
+    option: str = "pod_identity_usage_services",
+    granularity: Literal["ACTION_LEVEL", "SERVICE_LEVEL"] = "ACTION_LEVEL",
+) -> LastUses:
+    """Return the times when a role last used each service and, with ACTION_LEVEL, each action.
+
+    IAM records actions for some services only, and includes denied requests. Uses of the last four hours may be missing.
+
+    :arg option: the option that requests the report, for messages.
     :raises AwsError: when a request fails.
     :raises InputError: when IAM does not complete the report.
     """
-    job = api.call(
-        "iam", "GenerateServiceLastAccessedDetails", {"Arn": role_arn, "Granularity": "ACTION_LEVEL"}
-    )
+    job = api.call("iam", "GenerateServiceLastAccessedDetails", {"Arn": role_arn, "Granularity": granularity})
     parameters = {"JobId": job["JobId"]}
     for _attempt in range(int(REPORT_SECONDS / _REPORT_INTERVAL)):
         first = api.call("iam", "GetServiceLastAccessedDetails", parameters)
@@ -107,27 +126,27 @@ def read_last_accessed(api: Api, role_arn: str, sleep: Callable[[float], None]) 
             break
         sleep(_REPORT_INTERVAL)
     else:
-        raise InputError([_no_report(role_arn, f"IAM did not complete it within {REPORT_SECONDS} seconds")])
+        reason = f"IAM did not complete it within {REPORT_SECONDS} seconds"
+        raise InputError([_no_report(role_arn, reason, option)])
     if first["JobStatus"] != "COMPLETED":
         reason = str(first.get("Error", {}).get("Message") or first["JobStatus"])
-        raise InputError([_no_report(role_arn, f"IAM could not create it: {reason}")])
+        raise InputError([_no_report(role_arn, f"IAM could not create it: {reason}", option)])
     found: dict[str, str] = {}
+    services = set()
     for page in response_pages(api, "iam", "GetServiceLastAccessedDetails", parameters):
         for service in page.get("ServicesLastAccessed", ()):
             prefix = str(service["ServiceNamespace"])
+            services.add(prefix)
             if time := service.get("LastAuthenticated"):
                 found[prefix] = _time(time)
             for action in service.get("TrackedActionsLastAccessed", ()):
                 if time := action.get("LastAccessedTime"):
                     found[f"{prefix}:{action['ActionName']}"] = _time(time)
-    return found
+    return LastUses(found, frozenset(services))
 
 
-def _no_report(role_arn: str, reason: str) -> str:
-    return (
-        f"The report of the last uses of role {role_arn} is missing: {reason}. Run again, or leave out "
-        "pod_identity_usage_services."
-    )
+def _no_report(role_arn: str, reason: str, option: str) -> str:
+    return f"The report of the last uses of role {role_arn} is missing: {reason}. Run again, or leave out {option}."
 
 
 def _time(time: datetime) -> str:

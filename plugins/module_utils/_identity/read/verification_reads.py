@@ -174,7 +174,7 @@ class _Reader:
     def _others(self, desired: Desired) -> tuple[WorkloadKey, ...]:
         """Return other workloads with an association, in the clusters where a desired workload has no association.
 
-        The finding about the missing association suggests similar names among them.
+        The finding about a missing association suggests similar names from the result.
         """
         desired_keys = {workload.key for workload in desired.workloads}
         incomplete = {key.cluster for key in desired_keys - set(self.observed.associations)}
@@ -208,7 +208,7 @@ class _Reader:
         return policies
 
     def _other_versions(self, desired: Desired) -> dict[str, str]:
-        """Return, by the ARN of a policy, a version that has the desired document and is not the default version."""
+        """Return, by the ARN of a policy, the ID of a version with the desired document that is not the default version."""
         differing: dict[str, tuple[ObservedPolicy, Document]] = {}
         for workload in desired.workloads:
             for spec in workload.policies:
@@ -320,7 +320,7 @@ def _relevant_policies(
     """Return the policies to read: the permissions boundary, the policies whose effect the boundary or a session policy limits,
     and policies that no workload lists.
 
-    :arg limited: an association of the role has a session policy.
+    :arg limited: whether an association of the role has a session policy.
     """
     if role.permissions_boundary:
         return (*role.attached, role.permissions_boundary)

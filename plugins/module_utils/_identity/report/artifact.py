@@ -67,7 +67,8 @@ _PYTHON = re.compile(r"(?:[bft]r?|rb?|r[ft]|u)['\"]", re.IGNORECASE)
 def artifact_key(step: ReportStep, cluster: str, region: str, account_id: str) -> str:
     """Return the name of the artifact of a cluster and step. It is a valid variable name.
 
-    Other characters become underscores. If the name of the cluster has an underscore, a digest makes the result unique.
+    All characters except letters and digits become underscores. If the name of the cluster has an underscore, a digest makes the
+    result unique.
     Parts that are "" are omitted.
     """
     name = re.sub(r"[^A-Za-z0-9]", "_", "_".join(part for part in (cluster, region, account_id) if part))
@@ -108,7 +109,7 @@ def make_artifacts(
 
 
 def _without_documents(change: Object) -> Object:
-    """Return a change without the values of its fields, except the ARNs of policies. The other values become null."""
+    """Return a change in which the values in ``before`` and ``after`` are null, except the ARNs of policies."""
     content = dict(change)
     for name in _DOCUMENTS:
         value = change.get(name)

@@ -374,9 +374,9 @@ def _step(report: Object) -> ReportStep:
 
 
 def _shared_changes(clusters: Iterable[_Steps]) -> set[tuple[str, str]]:
-    """Return the applied changes in IAM, each as (account ID, change).
+    """Return the applied changes of all clusters, except those of associations, each as (account ID, line of the change).
 
-    The plans of two clusters may contain the same change, such as a new role for both. Only one job applies it.
+    The plans of two clusters may contain the same change in IAM, such as a new role for both. Only one job applies it.
     """
     return {
         (as_text(steps["apply"].get("account_id")), _key(change))

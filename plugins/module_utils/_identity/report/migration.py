@@ -31,7 +31,12 @@ _LABELS = ("failed", "error", "warning", "info")
 
 
 class MigrantRow(TypedDict):
-    """A service account in the report. ``next`` is the step that it needs next, or "". ``blocked_by`` are codes."""
+    """A service account in the report.
+
+    ``since`` is the time of its association in ISO 8601, or "". ``next`` is its next step, or "" after the last step.
+    ``blocked_by`` are the codes of the findings that prevent this step. ``pods`` has the names of its Pods by the kind of
+    credentials that they use.
+    """
 
     namespace: str
     service_account: str
@@ -69,7 +74,10 @@ class MigrationReport:
 
     @property
     def unreached(self) -> list[Migrant]:
-        """Return the service accounts that have not reached the step of the run, without those that the user accepts."""
+        """Return the service accounts that have failed or not reached the step of the run, unless the user accepts that.
+
+        In a rollback, return the service accounts that still use EKS Pod Identity and are not in ``kept``.
+        """
         if self.options.rollback:
             left = [migrant for migrant in self.migrants if migrant.key not in self.kept]
             return [migrant for migrant in left if migrant.stage != "irsa" or migrant.pods.agent]
@@ -90,10 +98,12 @@ class MigrationReport:
 
     @property
     def all_findings(self) -> list[Finding]:
-        own = [finding for migrant in self.migrants for finding in (*migrant.blockers, *migrant.notes)]
-        named = {(finding.code, finding.workload) for finding in own}
+        of_migrants = [
+            finding for migrant in self.migrants for finding in (*migrant.blockers, *migrant.notes)
+        ]
+        named = {(finding.code, finding.workload) for finding in of_migrants}
         further = [finding for finding in self.findings if (finding.code, finding.workload) not in named]
-        return list(dict.fromkeys([*own, *further, *self._waits()]))
+        return list(dict.fromkeys([*of_migrants, *further, *self._waits()]))
 
     def _waits(self) -> Iterable[Finding]:
         for key, time in self.waiting.items():
@@ -114,7 +124,7 @@ class MigrationReport:
 
     @property
     def failure(self) -> str:
-        """Return why the run failed, in one line; "" if every service account has reached the step."""
+        """Return why the run failed, in one line; "" for success. An inventory succeeds although no step is reached."""
         place = describe_place(self.cluster)
         run = "rollback" if self.options.rollback else "migration"
         if self.stopped:
@@ -124,8 +134,8 @@ class MigrationReport:
             return f"The {run} of {place} failed for {listed(names, 5)}. The reasons are above."
         missing = self.unreached
         if self.check_mode or not missing or self.options.step == "inventory":
-            known = {*self.waiting, *self.failed}
-            blocked = [migrant for migrant in missing if migrant.blockers or migrant.key in known]
+            explained = {*self.waiting, *self.failed}
+            blocked = [migrant for migrant in missing if migrant.blockers or migrant.key in explained]
             if not blocked or self.options.step == "inventory":
                 return ""
             missing = blocked
@@ -296,6 +306,9 @@ def _finding_note(finding: Finding) -> NoteRow:
 
 
 def soak_end(migrant: Migrant, hours: int) -> datetime | None:
-    """Return the time from which a service account may lose IRSA, or None if the age of its association is unknown."""
+    """Return the time from which IRSA of a service account may be removed, or None if the age of its association is unknown.
+
+    :arg hours: the minimum age of the association.
+    """
     created = parse_time(migrant.since)
     return created + timedelta(hours=hours) if created else None

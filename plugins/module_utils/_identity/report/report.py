@@ -173,8 +173,10 @@ def _facts(
     *,
     failed: bool,
 ) -> Facts:
-    """Return the facts of a report: the worst status of all workloads for each fact, and whether these statuses explain all
-    failures.
+    """Return the facts of a report.
+
+    Each fact is the worst status of its checks, over all workloads. "done" is true if these statuses explain why the run
+    failed, or if it did not fail.
 
     :arg rows: the verified workloads.
     :arg planned: the checks of the predicted state in check mode. Of these, only failed checks count.

@@ -36,7 +36,8 @@ _Row: TypeAlias = dict[str, object]
 class UsageReport:
     """The report of used permissions.
 
-    ``source`` describes the input, such as "12 files in /logs". ``notes`` are limits of the whole input.
+    ``source`` describes the input, such as "12 files in /logs". ``notes`` describe limits of all results. ``last_accessed`` has,
+    by the ARN of a role, the times of its last uses as IAM reports them.
     """
 
     cluster: Cluster
@@ -263,7 +264,7 @@ def _account_lines(account: AccountReport, incomplete: bool) -> Iterator[str]:
 
 
 def _unused_text(grant: ActionGrant) -> str:
-    """Return the number of unused actions of a pattern for several actions, or ""."""
+    """Return a text like " (3 of 5 actions)" for an action pattern that matches several actions; "" for a single action."""
     total = len(grant.used) + len(grant.unused) + len(grant.unseen)
     return "" if total == 1 else f" ({len(grant.unused)} of {total} actions)"
 

@@ -7,31 +7,37 @@
 """Read the roles of an account with all policies that determine their permissions, for an access report. AWS is not changed.
 
 Sources: iam GetAccountAuthorizationDetails, GetPolicy, GetPolicyVersion. If the caller is not allowed to read the account in
-bulk, only the roles of the service accounts are read: iam GetRole, ListAttachedRolePolicies, ListRolePolicies, GetRolePolicy.
+bulk, only the roles of the service accounts and nodes are read: iam GetRole, ListAttachedRolePolicies, ListRolePolicies,
+GetRolePolicy. The roles of nodes are from eks DescribeCluster, ListNodegroups, DescribeNodegroup; the uses of services are from
+iam GenerateServiceLastAccessedDetails, GetServiceLastAccessedDetails.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
 from ..._aws.client import Api
+from ..._aws.interrupt import pause
 from ..._aws.transport import map_concurrently
 from ..._policy.language.document import document_statements, load_document
-from ..model.access import PolicyLayer, RoleFacts
+from ..model.access import NodeRoles, PolicyLayer, RoleFacts, RoleUse
 from ..model.cluster import Cluster
-from ..model.errors import AwsError
+from ..model.errors import AwsError, InputError
 from ..model.names import is_aws_managed, parse_role_arn
 from ..model.observed import Document
 from ..model.roles import ObservedRole
 from ..read.account import Snapshot, read_snapshot
 from ..read.reader import none_if_missing
 from ..read.roles import RoleNotFound, find_role, read_document
+from ..read.usage import read_last_accessed
 
-# A bulk read of the account is worth any number of pages: the report names who may assume further roles.
+# The maximum number of pages of a bulk read: high enough for all roles of an account, because the report names the roles that
+# may assume further roles.
 _ALL_PAGES = 8000
+AUTO_MODE = "EKS Auto Mode"
 _T = TypeVar("_T")
 
 
@@ -49,7 +55,8 @@ class RoleReads:
 def read_role_facts(api: Api, cluster: Cluster, arns: Iterable[str], width: int) -> RoleReads:
     """Read the roles of the account with their policies. Raises AwsError.
 
-    :arg arns: the roles of service accounts, including target roles; roles of other accounts are left out.
+    :arg cluster: a cluster of the account.
+    :arg arns: the roles of service accounts, including target roles, and of nodes; roles of other accounts are left out.
     """
     used = {arn for arn in arns if (parts := parse_role_arn(arn)) and parts.account_id == cluster.account_id}
     snapshot = read_snapshot(api, _ALL_PAGES)
@@ -57,6 +64,64 @@ def read_role_facts(api: Api, cluster: Cluster, arns: Iterable[str], width: int)
         return RoleReads(_from_snapshot(api, cluster, snapshot, used, width), True)
     found = map_concurrently(lambda arn: _read_role(api, arn), sorted(used), width)
     return RoleReads({role.arn.lower(): role for role in found}, False, snapshot.denied)
+
+
+def read_service_uses(api: Api, reads: RoleReads, arns: Iterable[str], width: int, option: str) -> RoleReads:
+    """Add the last uses of services to some roles, or the reason why IAM did not return them.
+
+    :arg option: the option that requests this read, for messages.
+    """
+    roles = {arn: reads.roles[arn] for arn in sorted({arn.lower() for arn in arns} & reads.roles.keys())}
+    existing = {arn: role for arn, role in roles.items() if role.use is not None}
+
+    def read(role: RoleFacts) -> RoleFacts:
+        use = role.use or RoleUse()
+        try:
+            uses = read_last_accessed(api, role.arn, pause, option, "SERVICE_LEVEL")
+        except AwsError as error:
+            return replace(role, use=replace(use, unread=_short(error)))
+        except InputError as error:
+            return replace(role, use=replace(use, unread=error.problems[0]))
+        services = {name: uses.times.get(name, "") for name in sorted(uses.services)}
+        return replace(role, use=replace(use, services=services))
+
+    found = map_concurrently(read, list(existing.values()), width)
+    return replace(reads, roles={**reads.roles, **dict(zip(existing, found, strict=True))})
+
+
+def read_node_roles(api: Api, cluster: Cluster, width: int) -> NodeRoles:
+    """Read the roles of the managed node groups and of EKS Auto Mode. Raises AwsError, except for a denied request."""
+    eks = api.in_region(cluster.region)
+    sources: dict[str, list[str]] = {cluster.node_role_arn: [AUTO_MODE]} if cluster.node_role_arn else {}
+    name = {"clusterName": cluster.name}
+
+    def describe(group: str) -> str | AwsError:
+        request = {**name, "nodegroupName": group}
+        try:
+            response = none_if_missing(lambda: eks.call("eks", "DescribeNodegroup", request))
+        except AwsError as error:
+            if error.denied:
+                return error
+            raise
+        return str(response["nodegroup"].get("nodeRole") or "") if response is not None else ""
+
+    try:
+        groups = sorted(eks.pages("eks", "ListNodegroups", name, "nodegroups"))
+    except AwsError as error:
+        if not error.denied:
+            raise
+        return NodeRoles({arn: tuple(titles) for arn, titles in sources.items()}, _short(error))
+    unread = ""
+    for group, role in zip(groups, map_concurrently(describe, groups, width), strict=True):
+        if isinstance(role, AwsError):
+            unread = _short(role)
+        elif role:
+            sources.setdefault(role, []).append(f"node group {group}")
+    return NodeRoles({arn: tuple(titles) for arn, titles in sources.items()}, unread)
+
+
+def _short(error: AwsError) -> str:
+    return f"{error.operation}: {error.code}"
 
 
 def _from_snapshot(
@@ -84,7 +149,10 @@ def _from_snapshot(
 
 
 def _reachable(cluster: Cluster, roles: Mapping[str, ObservedRole], used: Iterable[str]) -> set[str]:
-    """Return the roles in use, and those that their trust policies may let them assume, directly or by other roles."""
+    """Return the lower-case ARNs of the roles in use, and of the further roles that they may assume, directly or by a chain.
+
+    Only trust policies are examined: a further role must allow a role of the result, or every role of the account.
+    """
     account = cluster.account_id
     anyone = {"*", account, f"arn:{cluster.partition}:iam::{account}:root"}
     principals = {name: _aws_principals(role.trust) for name, role in roles.items()}
@@ -129,6 +197,7 @@ def _with_documents(role: ObservedRole, documents: Mapping[str, Document]) -> Ro
         (boundary, documents[boundary]) if boundary in documents else None,
         tuple(unread),
         role.attached,
+        RoleUse(role.created_at, role.last_used),
     )
 
 
@@ -185,6 +254,7 @@ def _read_role(api: Api, arn: str) -> RoleFacts:
         boundary,
         tuple(unread),
         tuple(attached),
+        RoleUse(role.created_at, role.last_used),
     )
 
 

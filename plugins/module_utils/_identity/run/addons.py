@@ -208,7 +208,7 @@ class AddonRun:
         )
 
     def _wait_until_ready(self, action: Action) -> None:
-        """Wait until the add-on is active, or does not exist after a deletion."""
+        """Wait until the add-on is active, or does not exist after a deletion. Otherwise set ``failure``."""
         if not self.wait_policy.timeout:
             return
         for _attempt in self.wait_policy.attempts():
@@ -312,7 +312,9 @@ def with_addon_associations(observed: Observed, runs: Iterable[AddonRun]) -> Obs
 
 
 def converge_addons(runs: Sequence[AddonRun], width: int, changes: Iterable[Change] = ()) -> None:
-    """Bring add-ons to their desired state, concurrently.
+    """Bring add-ons to their desired state, concurrently. The results are in the fields of ``runs``.
+
+    An add-on with workloads of the run must be active at the end, even if it needed no change. Otherwise it gets a failure.
 
     :arg changes: completed changes of the same run, or planned changes in check mode. An association that these changes
         delete does not need the agent.
@@ -328,7 +330,10 @@ def converge_addons(runs: Sequence[AddonRun], width: int, changes: Iterable[Chan
 
 
 def predicted_agents(runs: Iterable[AddonRun]) -> dict[str, Agent]:
-    """Return the agent's add-ons that a run in check mode would install or update, by the cluster part of workload keys."""
+    """Return the EKS Pod Identity Agent of each cluster in which a run in check mode would install or update it.
+
+    The keys are the cluster part of workload keys.
+    """
     return {
         run.cluster.key: agent_state(run.addon)
         for run in runs

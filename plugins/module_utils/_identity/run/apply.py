@@ -131,9 +131,9 @@ def _put_back(api: Api, change: Change, call: Call, wait_policy: WaitPolicy) -> 
 
 
 def restore_grants(api: Api, changes: Iterable[Change], observed: Observed, wait_policy: WaitPolicy) -> bool:
-    """Add the grants of this run again that a later observation does not show.
+    """Add grants of this run to trust policies again if a later observation does not show them.
 
-    A grant is a permission in a trust policy to assume the role. A concurrent run may have overwritten the trust policy.
+    A grant is the scope of a trust statement (see ``plan/trust.py``). A concurrent run may have overwritten the trust policy.
     Return whether any grant was added again.
     """
     restored = False
@@ -504,6 +504,14 @@ def _failure(change: Change, made: Sequence[Call], error: AwsError) -> Failure:
     return request_failure(ended, change.workloads, change.target, change.action, suffix=note, partly=True)
 
 
+def _attempt(failure: Failure) -> str:
+    """Return the failed action as a noun, like "creating the role my-role"."""
+    action = failure.action
+    if failure.target.policy_arn:
+        action = "delete" if action == "detach" else "create"
+    return f"{action.removesuffix('e')}ing the {failure.target.display}"
+
+
 def _skipped(change: Change, reason: Failure) -> Failure:
     # A skipped removal does not fail its own workloads: they have all permissions that they need.
     workloads = reason.workloads if change.takes else change.workloads
@@ -513,6 +521,6 @@ def _skipped(change: Change, reason: Failure) -> Failure:
         change.target,
         change.action,
         Code.SKIPPED,
-        f"not done, because the {reason.action} of {reason.target.label} failed ({reason.error_code}).{note}",
+        f"not done, because {_attempt(reason)} failed ({reason.error_code}).{note}",
         "Resolve that failure and run again.",
     )

@@ -177,7 +177,10 @@ def _look_again(
     awaited: Sequence[Change],
     wait_policy: WaitPolicy,
 ) -> ObservedAssociation | None:
-    """Read the association again after a refusal. Wait for the changes that may already be complete."""
+    """Return the association as it is after a refusal.
+
+    :arg awaited: the changes that may be complete in spite of the refusal. Reads are repeated until they show these changes.
+    """
     try:
         return _settled(api, cluster, key, awaited, wait_policy)[0]
     except AwsError as error:

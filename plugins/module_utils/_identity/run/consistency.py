@@ -118,9 +118,9 @@ def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool
 
 
 def unchanged_resources(run: Run) -> list[Change]:
-    """Return a change of action "create" for each resource that the run has observed and not changed.
+    """Return a change with the action "create" for each resource that the run has observed and not changed.
 
-    A later observation that lacks such a resource is stale.
+    ``unseen`` searches for these changes: a later observation that lacks such a resource is stale.
     """
     account, removed = run.observed.account, {observed_target(done.change.target) for done in run.done}
     users: dict[Target, list[WorkloadKey]] = {}
@@ -161,7 +161,7 @@ def _is_unseen(change: Change, observed: Observed) -> bool:
 
 
 def merge(earlier: Observed, later: Observed, changes: Iterable[Change]) -> Observed:
-    """Return the later observation. For a change that only the earlier observation shows, take the resource from that one.
+    """Return the later observation, with the resources of changes that only the earlier observation shows taken from there.
 
     The two observations may be from different replicas of AWS.
     """
@@ -253,11 +253,11 @@ def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime |
 
 @dataclass(slots=True)
 class UseCheck:
-    """A check, right before a deletion, that the role is unused.
+    """A check, right before a removal, that a role is unused, and that certain workloads still lack an association.
 
-    ``observed`` is the observation behind the plan, ``journal`` has the later changes of the run. ``look`` sets the other
-    fields: ``users`` has one user of each role, by ARN in lower case; ``keys`` has the workloads with an association;
-    ``failure`` is the error if the associations could not be read.
+    ``observed`` is the state that the plan is based on, and ``journal`` has the later changes of the run. ``look`` sets the
+    other fields: ``users`` has a description of one user of each role, by the lower-case ARN of the role; ``keys`` has the
+    workloads with an association; ``failure`` is the error if the associations could not be read.
     """
 
     reader: Reader

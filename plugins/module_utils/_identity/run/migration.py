@@ -51,17 +51,18 @@ from ..read.reader import none_if_missing
 from ..read.roles import read_document, read_role
 from .consistency import WaitPolicy, send
 
-# A bulk read of the account is worth any number of pages: the trust policies of all roles matter.
+# The maximum number of pages of a bulk read: high enough for all roles of an account, because a migration needs all trust
+# policies.
 _ALL_PAGES = 8000
-# Another process may change the same trust policy between the read and the write.
+# The maximum number of attempts to edit a trust policy, which another process may change between the read and the write.
 _ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationReads:
-    """The associations of the cluster, the roles of the account by lower-case name, and its policies by ARN.
+    """The associations of the cluster, the roles of the account by lower-case name, and policy documents by ARN.
 
-    ``complete`` is false if only the roles of the service accounts could be read, without their policies.
+    ``complete`` is false if only the roles of the service accounts could be read, without their policy documents.
     """
 
     associations: Mapping[WorkloadKey, ObservedAssociation]
@@ -86,7 +87,7 @@ def read_roles(
     role_arns: Iterable[str],
     width: int,
 ) -> MigrationReads:
-    """Read the roles of the account, or only these roles if the caller must not read all. Raises AwsError.
+    """Read the roles of the account, or only ``role_arns`` if the caller is not allowed to read all. Raises AwsError.
 
     Sources: iam GetAccountAuthorizationDetails, GetPolicy and GetPolicyVersion, or GetRole and ListAttachedRolePolicies.
     """
@@ -149,7 +150,10 @@ def _read_managed_documents(api: Api, roles: Iterable[ObservedRole], width: int)
 
 @dataclass(frozen=True, slots=True)
 class TrustEdit:
-    """An edit of the trust policy of a role. ``first`` are the requests for tags before it, ``then`` those after it."""
+    """An edit of a role. ``trust`` is its new trust policy.
+
+    ``first`` are requests that change tags of the role before the trust policy, and ``then`` are such requests after it.
+    """
 
     trust: Document
     first: Sequence[Call] = ()
@@ -162,12 +166,15 @@ class TrustEdit:
 
 
 class _NotVisible(Exception):
-    """The error for a change that IAM does not show in time."""
+    """The error for a change of tags that IAM does not show within the time of the wait policy."""
 
 
 @dataclass(frozen=True, slots=True)
 class TagWrite:
-    """A change of the tags with which a migration records the state before it, or in check mode a planned one."""
+    """A completed or, in check mode, planned change of the tags in which a migration records the former state.
+
+    ``name`` is the name of the role, or "namespace/service_account" for an association.
+    """
 
     resource: Literal["role", "association"]
     name: str
@@ -190,16 +197,16 @@ class TrustChange:
 
     @property
     def row(self) -> dict[str, object]:
-        """Return the change as a row of a result, without its values."""
-        after = {"trust_policy": self.after}
-        return {"action": "update", "resource": self.resource, "name": self.name, "after": after}
+        """Return the change as a row of a result, with the new trust policy."""
+        state = {"trust_policy": self.after}
+        return {"action": "update", "resource": self.resource, "name": self.name, "after": state}
 
     @property
     def diff(self) -> dict[str, str]:
         """Return the change in the form that Ansible prints with --diff."""
         header = f"trust policy of role {self.name}"
-        before, after = (f"{json.dumps(document, indent=4)}\n" for document in (self.before, self.after))
-        return {"before_header": header, "after_header": header, "before": before, "after": after}
+        old, new = (f"{json.dumps(document, indent=4)}\n" for document in (self.before, self.after))
+        return {"before_header": header, "after_header": header, "before": old, "after": new}
 
 
 MigrationChange: TypeAlias = "TrustChange | TagWrite"
@@ -207,7 +214,7 @@ MigrationChange: TypeAlias = "TrustChange | TagWrite"
 
 @dataclass(frozen=True, slots=True)
 class TrustRun:
-    """The changes of trust policies and the failures of an edit of several roles."""
+    """The result of a method of ``TrustEditor``: the changes of trust policies, and a failure for each role or association."""
 
     changes: Sequence[TrustChange] = ()
     failures: Sequence[Failure] = ()
@@ -215,11 +222,11 @@ class TrustRun:
 
 @dataclass(frozen=True, slots=True)
 class TrustEditor:
-    """An editor of the trust policies of a cluster's account, and of the tags of a migration.
+    """An editor of trust policies, and of the tags in which a migration records the former state.
 
-    It edits several roles concurrently.
-
-    ``made`` gets each change of a trust policy or of tags at once, so that an interrupted edit can be reported.
+    Each method edits the roles, or associations, of several service accounts concurrently. In check mode, it sends no change.
+    ``issuer`` is the OIDC issuer of the cluster. ``made`` gets each change right after its request, so that the changes of an
+    interrupted edit can be reported.
     """
 
     api: Api
@@ -239,11 +246,14 @@ class TrustEditor:
         return self._edit(migrants, partial(self._without_irsa, accounts=accounts))
 
     def restore(self, migrants: Iterable[Migrant]) -> TrustRun:
-        """Insert the recorded statements again, and remove their record."""
+        """Restore the trust statements that ``finish`` recorded and removed, and delete the tags that record them."""
         return self._edit(migrants, self._with_irsa)
 
     def record_grants(self, migrants: Sequence[Migrant]) -> TrustRun:
-        """Record at the roles that a migration adds statements for the cluster. The trust policies do not change."""
+        """Record, in a tag of each role, that a migration adds a trust statement for the cluster.
+
+        The trust policies themselves do not change.
+        """
         wide = frozenset(migrant.role_arn for migrant in migrants if migrant.disable_session_tags)
         return self._edit(migrants, partial(self._with_record, wide=wide))
 
@@ -275,7 +285,10 @@ class TrustEditor:
         return TrustRun([], [failure for failure in results if failure is not None])
 
     def revoke_grants(self, migrants: Iterable[Migrant]) -> TrustRun:
-        """Remove this record, and the statement for all clusters of the account if a migration has added it."""
+        """Remove the tags from ``record_grants``.
+
+        If they show that the migration added the trust statement for all clusters of the account, remove this statement, too.
+        """
         return self._edit(migrants, self._without_record)
 
     def _without_irsa(self, role: ObservedRole, accounts: Collection[ServiceAccountName]) -> TrustEdit | None:
@@ -410,8 +423,10 @@ class TrustEditor:
     ) -> tuple[ObservedRole, TrustEdit] | None:
         """Return a role and its edit after the record is written, or None if there is nothing to edit.
 
-        The role is read again after the record, because another process may have changed its trust policy in the meantime.
+        The record consists of tags of the role, with which a rollback restores its trust policy. The role is read again
+        after the record, because another process may have changed its trust policy in the meantime.
 
+        :arg make: returns the edit of a role, or None if there is nothing to edit.
         :raises _NotVisible: when IAM does not show the record within the time of the wait policy.
         """
         sent: Sequence[Call] = ()
@@ -445,7 +460,7 @@ class TrustEditor:
             send(self.api, call, self.wait_policy, False, False)
 
     def _shows(self, arn: str, make: Callable[[ObservedRole], TrustEdit | None]) -> bool:
-        """Wait until a read shows that nothing is left to edit."""
+        """Wait until a read shows the edit, so that ``make`` returns None. Return False if the timeout is over before."""
         for _attempt in self.wait_policy.attempts():
             raise_if_interrupted()
             role = _read_trust(self.api, arn)

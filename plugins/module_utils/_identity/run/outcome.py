@@ -28,7 +28,7 @@ from ..model.targets import Failure, Target, associations_target
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A completed change. ``answer`` is the last response that contains the association; None without such a response."""
+    """A completed change. ``answer`` is the last response that contains the association, or empty without such a response."""
 
     change: Change
     answer: Mapping[str, Any] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class Refusal:
 
     @property
     def half_replaced(self) -> bool:
-        """Return whether the resource was deleted and not created again: only the failure has its former state."""
+        """Return whether the resource was deleted but not created again, so that only the failure has its former state."""
         return self.failure.partly and self.change.action == "replace"
 
     @property
@@ -100,7 +100,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of applying one plan."""
+    """The completed and the refused changes of one plan."""
 
     done: tuple[Done, ...]
     refusals: tuple[Refusal, ...] = ()
@@ -111,7 +111,10 @@ class Outcome:
 
     @property
     def conflict(self) -> bool:
-        """Return whether another process changed a resource in the meantime, so that the run must read the state again."""
+        """Return whether another process changed a resource in the meantime, so that a new plan may resolve the refusals.
+
+        Return False if a resource was deleted and not created again, because a new plan would not know its former state.
+        """
         refusals = self.refusals
         return any(refusal.conflict for refusal in refusals) and not any(
             refusal.half_replaced for refusal in refusals
@@ -167,9 +170,9 @@ class Attempts:
         return new
 
     def look(self, plan: Plan) -> None:
-        """Remove the pending refusals whose changes a new plan does not contain any more: those changes are complete.
+        """Remove the pending refusals whose changes a new plan no longer contains, because those changes are complete.
 
-        A change whose response was lost counts as a change of this run.
+        A refusal is kept if its workloads fail in the new plan. A change whose response was lost counts as a change of this run.
         """
         planned = {change.target for change in plan.changes}
         unknown = {key for failure in plan.failures for key in failure.workloads}
@@ -202,8 +205,8 @@ class Attempts:
     def failures(self, plan: Plan, outcome: Outcome) -> tuple[Failure, ...]:
         """Return the failures of the last plan and its outcome, and of earlier refusals that are still pending.
 
-        A pending refusal is left out if a failure of the plan explains it, or if its change certainly had no effect and was not
-        final. A change that was carried out partly is always reported.
+        A pending refusal is left out if the plan has a failure for the same target, or if its change certainly had no effect
+        and could have been tried again. A change that was carried out partly is always reported.
         """
         last = {refusal.change.target: refusal for refusal in outcome.refusals}
         latest = [self._latest(target, refusal) for target, refusal in last.items()]
@@ -223,7 +226,10 @@ class Attempts:
 
 
 def joined(earlier: Change, later: Change) -> Change:
-    """Join the parts of one change that two rounds carried out."""
+    """Return one change for the two parts of an update that two rounds carried out.
+
+    For any other action, return the later change.
+    """
     if earlier.action != later.action or later.action != "update":
         return later
     return replace(

@@ -102,7 +102,11 @@ def _read_unlisted(engine: Engine, desired: Desired, scope: PurgeScope) -> _Purg
 
 
 def _findings(purge: _Purge, converge: Run) -> list[Finding]:
-    """Report the unlisted workloads of other owners, and either that the purge did not start or the roles that it keeps."""
+    """Return findings about unlisted resources that are kept.
+
+    They are about the workloads that a purge without owner keeps because they have an owner. If a listed workload failed, they
+    also report that the purge did not start; otherwise, they report the roles that listed workloads have just left.
+    """
     findings: list[Finding] = []
     if purge.scope.owner is None:
         findings += other_owners_findings(purge.unlisted, purge.all_unlisted)
@@ -114,7 +118,11 @@ def _findings(purge: _Purge, converge: Run) -> list[Finding]:
 
 
 def _remove(engine: Engine, unlisted: Desired, purge: _Purge, converge: Run, observed: Observed) -> Run:
-    """Remove unlisted workloads. In check mode, plan this for ``observed`` after the planned changes of ``converge``."""
+    """Remove unlisted workloads.
+
+    :arg converge: the run for the listed workloads. In check mode, the removal is planned as if its changes were made.
+    :arg observed: the state of AWS before that run.
+    """
     look = engine.observe(unlisted, removal=True)
     if converge.check_mode:
         look = predict(look, observed, converge.plan)

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The result of a run, in the format that other playbooks and AWX depend on. Pure."""
+"""Build the result of a run. Playbooks of users and AWX depend on its format. Pure."""
 
 from __future__ import annotations
 

@@ -6,9 +6,10 @@
 
 """Convert the names of CloudTrail events to IAM actions, and list the actions that CloudTrail does not show. Pure.
 
-Most events have the name of their action. The tables have the other names; a name that is not in a table and not an action of
-the catalogue is unknown, because a guess could suggest a wrong policy. Sources: Service Authorization Reference; Amazon S3
-User Guide, "Required permissions for Amazon S3 API operations"; AWS CloudTrail User Guide, "Logging data events".
+Most events have the name of their action. The tables have the other names. An event whose name is neither in a table nor an
+action in the catalogue of IAM actions has an unknown action, because a guess could suggest a wrong policy. Sources: Service
+Authorization Reference; Amazon S3 User Guide, "Required permissions for Amazon S3 API operations"; AWS CloudTrail User Guide,
+"Logging data events".
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ _VERSIONED = {
     "s3:PutObjectAcl": "s3:PutObjectVersionAcl",
     "s3:PutObjectTagging": "s3:PutObjectVersionTagging",
 }
-# The further action of a request to S3 that writes an object with these parameters.
+# The additional action of a request to S3 that writes an object, by a part of ``CallKey.variant``.
 _FURTHER = {"acl": "s3:PutObjectAcl", "tagging": "s3:PutObjectTagging"}
 # Lambda and CloudFront append the version of their API to the names of events, such as ListFunctions20150331.
 _API_VERSION = re.compile(r"(?:\d{8}|\d{4}_\d\d_\d\d)(?:v\d+)?\Z", re.ASCII)

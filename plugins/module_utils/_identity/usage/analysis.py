@@ -73,7 +73,11 @@ class AccountReport:
 
     @property
     def confidence(self) -> str:
-        """Return the evidence for the events of the service account: "session", "role", or "" without events."""
+        """Return the evidence that the events are of this service account, or "" without events.
+
+        "session" means that the tags or the web identity of the session name the service account; "role" means that a
+        session has no tags, and that no other service account has the role.
+        """
         if not self.usage.events:
             return ""
         return "session" if self.sessions.certain else "role"

@@ -81,7 +81,7 @@ class UsageScope:
 def usage_scope(
     role_arns: Iterable[str], begin: datetime | None = None, end: datetime | None = None
 ) -> UsageScope:
-    """Return the scope for roles and a window."""
+    """Return the selection of the events of roles from ``begin`` to ``end``. None means without a limit."""
     return UsageScope(
         frozenset(filter(None, map(role_key, role_arns))),
         format_event_time(begin) if begin else "",
@@ -114,7 +114,10 @@ class SessionStart:
 
 
 class CallKey(NamedTuple):
-    """The key of a tally. ``variant`` has the parameters that require other actions, such as "version" (see ``_variant``)."""
+    """The key of a ``Tally``: a session, its role, and a kind of event.
+
+    ``variant`` has the parameters of the request that require other actions, such as "version" (see ``_variant``).
+    """
 
     access_key: str
     principal: str
@@ -157,7 +160,7 @@ class Tally:
             self._add_resource(arns, count, last)
 
     def forget_resources(self) -> None:
-        """Replace the resources with an event without resources, to save memory."""
+        """Forget the resources of all events, to save memory. The events then count as events that name no resource."""
         self.resources = {(): (self.count, self.last)}
 
     def _add_resource(self, arns: tuple[str, ...], count: int, time: str) -> None:
@@ -355,7 +358,7 @@ def _parts(
             copied = _text(parameters, "x-amz-copy-source").lstrip("/").partition("?")[0]
             read = _clean((f"arn:{place.partition}:s3:::{copied}",)) if "/" in copied else ()
             yield f"{name} (source)", "", read
-            # An event of a copy can have its source among the resources. Only the parameters name the destination.
+            # The resources of this event can include the copied object. Only the parameters name the destination.
             yield name, _variant(parameters), _clean(_built(source, parameters, place))
             return
         yield name, _variant(parameters), _clean(_arns(record, source, parameters, place))

@@ -28,7 +28,11 @@ _ESCAPE = re.compile(r"\$\{([*?$])\}")
 
 @dataclass(frozen=True)
 class RoleGrants:
-    """The policies of a role, for one service account that uses it."""
+    """The policies of a role, for one service account that uses it.
+
+    ``session`` is the session policy of its association. ``subject`` and ``role_tags`` are the values of condition keys in
+    its requests.
+    """
 
     role_arn: str
     identity: tuple[NamedPolicy, ...]
@@ -63,7 +67,10 @@ def use_request(action: str, resource: str) -> Request:
 
 @dataclass(frozen=True, slots=True)
 class GrantStatement:
-    """A statement of a policy as its author wrote it, with its compiled form."""
+    """A statement of a policy as its author wrote it, with its compiled form.
+
+    ``policy`` is the name of the policy. ``legacy``: the policy does not have Version 2012-10-17, so "${...}" in it is literal.
+    """
 
     policy: str
     content: Mapping[str, Any]
@@ -94,7 +101,7 @@ class GrantStatement:
         return self.allow and self.rule.concerns(request) and self.rule.applies(request, context) is not False
 
     def names(self, action: str, resource: str, context: Context) -> bool:
-        """Return whether the statement certainly names the resource, without policy variables that are unknown."""
+        """Return whether the statement certainly includes the resource. Return False if unknown policy variables decide it."""
         return self.rule.matches_resource(use_request(action, resource), context) is True
 
 
@@ -165,7 +172,7 @@ def _patterns(statement: GrantStatement, catalogue: Catalogue) -> Iterator[tuple
             yield pattern, [spelling or pattern]
             continue
         services = [service] if is_name(service) else catalogue.service_names
-        # "*" alone has no name.
+        # The pattern "*" has no colon, so ``name`` is empty.
         expression = re.compile(_as_expression(f"{service}:{name}" if name else "*:*"))
         every = (action for service_name in services for action in catalogue.actions_of(service_name))
         yield pattern, [action for action in every if expression.fullmatch(action.lower())]

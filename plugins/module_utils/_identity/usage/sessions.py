@@ -68,7 +68,7 @@ class UsageCluster:
 
 
 class AccountCallKey(NamedTuple):
-    """The key of a tally of a service account, without the session."""
+    """The key of a ``Tally`` of a service account: the parts of ``CallKey``, with the service account instead of the session."""
 
     account: AccountName
     role: str
@@ -178,7 +178,10 @@ class UsageTotals:
         return True
 
     def _find(self, caller: tuple[str, str]) -> SessionStart | None:
-        """Return the session with an access key, or else with a principal."""
+        """Return the session of a caller, given as (access key, principal), or None if its start is not among the events.
+
+        The access key identifies a session of any kind, the principal only a session of EKS Pod Identity.
+        """
         access_key, principal = caller
         session = self._by_access_key.get(access_key) if access_key else None
         return session or (self._by_principal.get(principal) if principal else None)
@@ -206,7 +209,8 @@ class UsageTotals:
         if not session.name.startswith(f"eks-{cluster.name[:_NAME_PART]}-"):
             return Unjoined.OTHER_CLUSTER
         users = self._by_role.get(session.role, [])
-        # A service account with session tags cannot have started a session without them, but its association may be new.
+        # If the association has session tags now, this session is older than the association, or another service account
+        # started it.
         return users[0].account if len(users) == 1 and not users[0].session_tags else Unjoined.NO_TAGS
 
 

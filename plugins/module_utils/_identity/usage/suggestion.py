@@ -192,7 +192,7 @@ class _Draft:
         self.sources = (
             grant_statements([replaced], "session") if replaced else grant_statements(grants.identity)
         )
-        # All policies of the role still apply with a first session policy, so it does not need conditions.
+        # A first session policy only limits the present policies, which still apply, so its statements need no conditions.
         self.replaces = not self.is_session or replaced is not None
         self._statements = _Statements()
         self._resources: dict[str, set[str]] = {}
@@ -239,7 +239,7 @@ class _Draft:
             self._statements.add(action, {"Resource": resource}, condition)
 
     def _chosen(self, use: ActionUse) -> list[str]:
-        """Return the resources of a use, with patterns instead of several resources if that is wanted and granted."""
+        """Return the resources of a use. With ``generalise``, return patterns for them that the present statements allow."""
         resources = sorted(use.resources)
         if not self._options.generalise:
             return resources
@@ -372,7 +372,7 @@ def _prove(
             elif new_decision == old_decision == CONDITIONAL:
                 conditional += 1
             elif old_decision in (ALLOWED, CONDITIONAL) or (
-                # Another policy allows the call. A session policy for the present policies must allow it as well.
+                # The role has the suggested session policy in addition to its present policies, so both must allow the call.
                 not draft.replaces
                 and evaluate(layers[-1:], request, grants.context).decision not in (ALLOWED, CONDITIONAL)
             ):

@@ -65,7 +65,7 @@ class AccountUsage:
     last: str = ""
 
     def find_uses(self, role: str) -> list[ActionUse]:
-        """Return the allowed actions with a role, which is from ``role_key``."""
+        """Return the uses of allowed actions with a role, sorted by action. ``role`` is a result of ``role_key``."""
         return [use for (_action, used_role), use in sorted(self.used.items()) if used_role == role]
 
 

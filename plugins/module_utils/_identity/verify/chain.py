@@ -198,12 +198,15 @@ def workloads_from_associations(associations: Iterable[ObservedAssociation]) -> 
 # findings that a run never corrects, such as inline policies, or of findings from documents that another check has read, such as
 # denied permissions.
 _LATE_READ_CODES = REPAIRED | {Code.POLICY_ATTACHED_EXTRA, Code.TARGET_ROLE_MISSING}
-# The state of the add-on of a cluster does not depend on the age of a workload.
+# This check is about the add-on of the cluster, so a recent change of a workload does not explain its failure.
 _CLUSTER_CHECK = "agent"
 
 
 def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verified]:
-    """Change the status of a check from fail to unknown if the cause may be a stale read after a recent change."""
+    """Return the results, with the status unknown instead of fail for checks whose failure a stale read may explain.
+
+    A read may be stale if the workload changed recently. The messages of the findings mention that change.
+    """
     results = []
     for subject in verified:
         young = latest_change(subject.workload, observed)
@@ -248,7 +251,7 @@ def _is_explained(finding: Finding) -> bool:
 def _with_age(finding: Finding, young: RecentChange) -> Finding:
     return replace(
         finding,
-        message=f"{finding.message} Or AWS does not show the last change yet: {young.reason}",
+        message=f"{finding.message} It is also possible that AWS does not return the latest change yet: {young.reason}",
         remedy=f"Run the verification again in {in_minutes(young.minutes_left)}. If the finding persists: "
         f"{as_clause(finding.remedy)}",
     )

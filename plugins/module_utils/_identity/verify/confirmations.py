@@ -85,7 +85,7 @@ def _missing(arn: str, spec: PolicySpec, workload: Workload, observed: Observed)
     message = f"policy {arn} does not exist in account {observed.account.account_id}."
     remedy = "Apply the workload, which creates it."
     if spec.document is None:
-        remedy = "Correct its ARN, or give name and document to have it created."
+        remedy = "Correct its ARN, or set name and document instead of arn to create the policy."
     if is_aws_managed(arn):
         message = f"AWS managed policy {arn} does not exist."
         remedy = "Correct its ARN. To list the AWS managed policies: aws iam list-policies --scope AWS"
@@ -114,8 +114,7 @@ def check_contents(workload: Workload, observed: Observed, reads: VerificationRe
             Finding(
                 Code.POLICY_CONTENTS_DIFFER,
                 f"the default version {policy.default_version} of policy {arn} is not equivalent to the configured document.",
-                "Apply the workload in check mode with diff to see the difference, and without to create a new default "
-                "version.",
+                "Apply the workload, which creates a new default version. Check mode with diff shows the difference.",
                 workload.key,
             ),
         )
@@ -273,7 +272,7 @@ def _tag_texts(policy: ObservedPolicy, desired: Mapping[str, str]) -> list[str]:
 def _without_owner(target: Target, desired: Mapping[str, str], key: WorkloadKey) -> Finding:
     return Finding(
         Code.OWNER_NOT_SET,
-        f"{target.display} has no owner: the tag {OWNER_TAG}: {desired[OWNER_TAG]} is missing.",
+        f"{target.display} does not have the owner tag {OWNER_TAG}: {desired[OWNER_TAG]}.",
         "Apply the workload, which sets the tag unless workloads outside the run use the resource as well.",
         key,
     )
@@ -304,7 +303,7 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
         return conclude_unread(ASSOCIATION_CHECK, failure, workload.key)
     association = observed.associations.get(workload.key)
     if association is None and has_foreign_role(workload, cluster.account):
-        # EKS does not accept such a role. The check of the trust policy reports it.
+        # EKS does not accept a role of another account. The check of the trust policy reports that role.
         return Check(ASSOCIATION_CHECK, FAIL)
     if association is None:
         return conclude(

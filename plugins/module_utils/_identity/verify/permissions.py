@@ -76,7 +76,7 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
     name = workload.role.name.lower()
     role, permissions = observed.roles.get(name), reads.permissions.get(name)
     if role is None or permissions is None:
-        # The check of the trust policy reports the reason.
+        # The check of the trust policy reports why the role is missing, or could not be read.
         return Check(PERMISSIONS_CHECK, UNKNOWN if find_read_failure(observed, role_target(name)) else FAIL)
     if isinstance(permissions, Failure):
         return conclude_unread(PERMISSIONS_CHECK, permissions, workload.key)
@@ -251,7 +251,7 @@ def _check_target_access(
         Finding(
             Code.TARGET_ROLE_NOT_ALLOWED,
             f"role {subject.role_arn} is not allowed to perform {actions} on target role {target}.",
-            "Give the role a policy that allows sts:AssumeRole and sts:TagSession on it.",
+            "Give the role a policy that allows sts:AssumeRole and sts:TagSession on the target role.",
             workload.key,
         ),
     )
@@ -291,7 +291,7 @@ def _check_target_trust(
             Finding(
                 Code.TARGET_ROLE_TRUST_NOT_USABLE,
                 f"target role {target} does not allow role {subject.role_arn} to assume it: {reasons(verdict)}",
-                "Have the trust policy of the target role allow sts:AssumeRole and sts:TagSession to that role.",
+                f"Have the trust policy of the target role allow sts:AssumeRole and sts:TagSession to {subject.role_arn}.",
                 workload.key,
             ),
         )
@@ -403,8 +403,8 @@ def extra_permissions(
 def check_grants(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
     """Check that a permissions boundary, session policy or Deny does not exclude everything that the policies allow.
 
-    Return a check with the status unknown if a policy could not be read. Return None if there is no finding, or if the
-    workload lists required permissions, which ``check_permissions`` evaluates one by one.
+    Return a check with the status unknown if a policy could not be read. Return None if there is no finding, if a document is
+    missing or invalid, or if ``check_permissions`` has checked the workload.
     """
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     if role is None or workload.required_permissions or find_target_role(workload, observed):

@@ -6,9 +6,9 @@
 
 """Check that a trust policy allows EKS Pod Identity to assume the role for a workload, and for no other workload. Pure.
 
-This is the first of the five steps to confirm a configuration in the EKS User Guide (see ``confirmations.py``). To find out
-whether a trust policy is wider than its scope, evaluate it for workloads that do not exist: with another service account,
-namespace or cluster. The result does not depend on the form of the policy.
+This is the first of the five steps to confirm a configuration in the EKS User Guide (see ``confirmations.py``). A trust policy
+is wider than its trust scope if it allows workloads that do not exist: with another service account, namespace or cluster.
+The policy is evaluated for such workloads, so the result does not depend on the form of its statements.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from ..model.roles import TRUST_SCOPES, ObservedRole, TrustScope
 from ..model.shared import shared_roles
 from ..model.targets import role_target
 from ..plan.associations import find_extra_settings
+from ..plan.problems import missing_role_remedy
 from ..plan.trust import (
     effective_scope,
     find_foreign_access,
@@ -73,10 +74,10 @@ _NARROW_WITH_ADOPT = (
     "change)."
 )
 _KEPT_REMEDY = (
-    "Resolve the finding TRUST_KEPT_FOR_OTHERS of the role first: until then, applying the workload does not narrow "
-    "it."
+    "Resolve the finding TRUST_KEPT_FOR_OTHERS of the role first: until then, applying the workload does not narrow the "
+    "trust policy."
 )
-# The number of ``strangers`` in check_width, from the first, that must not be allowed, by trust scope.
+# By trust scope: how many of the ``strangers`` in check_width, counted from the first, the trust policy must not allow.
 _EXCLUDED_KINDS = {"workload": 3, "namespace": 2, "cluster": 1, "account": 0, "none": 0}
 
 
@@ -285,7 +286,7 @@ def find_observed_role(
     message = f"role {account.role_arn(spec)} does not exist in account {account.account_id}"
     remedy = "Apply the workload, which creates it."
     if spec.existing:
-        remedy = "Correct role.arn, or give role.name instead to have the role created."
+        remedy = missing_role_remedy([workload], role)
     if has_foreign_role(workload, account):
         message = (
             f"role {spec.arn} belongs to another account, and EKS accepts only roles of the cluster's account"
@@ -297,8 +298,10 @@ def find_observed_role(
         remedy = (
             f"Set role.path to {role.path}, or choose another role name: IAM identifies roles by name alone."
         )
-        if spec.existing:
+        if spec.existing and workload.origin is None:
             remedy = f"Set role.arn to {role.arn}: IAM identifies roles by name alone."
+        elif spec.existing:
+            remedy = missing_role_remedy([workload], role)
     return None, conclude(check, Finding(Code.ROLE_MISSING, f"{message}.", remedy, workload.key))
 
 

@@ -55,9 +55,9 @@ _MAX_TRIED = 48
 
 
 def filled(tokens: tuple[Token, ...], names: frozenset[str], context: Context) -> list[Token] | None:
-    """Replace all variables except ``names`` with their values.
+    """Replace all policy variables with their values, except the variables whose keys are in ``names``.
 
-    :returns: None if one of the replaced variables does not have exactly one known value.
+    :returns: None if one of the other variables does not have exactly one known value.
     """
     result: list[Token] = []
     for token in tokens:
@@ -143,7 +143,7 @@ def _literals(tokens: list[Token]) -> list[Literal]:
     return [token for token in tokens if isinstance(token, str | Wild)]
 
 
-# The maximum number of condition values that are tried as the value of an unknown key in comparisons with open values.
+# The maximum number of literal values of conditions on an unknown key that are tried as the value of this key.
 _MAX_WORDS = 8
 # The values of a condition with more characters than this are not tried.
 _MAX_LENGTH = 4096
@@ -192,7 +192,7 @@ class Constraint:
 
 
 def home(key: str, context: Context) -> tuple[str, Extract]:
-    """Return the key that determines the value of a key, and the part to extract from the value of that key.
+    """Return the key that determines the value of a key, and the rule to extract this value from the value of that key.
 
     For example, the name of a cluster is part of its ARN. Most keys determine their own value.
     """

@@ -35,7 +35,7 @@ _FILLS = ("", "x", "xy-z")
 
 
 class OverBudget(Exception):
-    """The budget for one request was used up before all combinations of patterns were found."""
+    """The error for a request with wildcards that matches too many combinations of patterns to evaluate all of them."""
 
 
 def _samples(request: Request) -> Iterator[Request]:
@@ -110,8 +110,9 @@ IMPLICIT_DENY = "implicit_deny"
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The statements of one layer, such as the identity policies. At least one of these statements must allow the request.
+    """The statements of a group of policies, such as the identity policies or the permissions boundary.
 
+    A request is allowed only if each layer has a statement that allows it.
     ``memo`` caches the possible values of condition keys across requests.
     """
 

@@ -279,7 +279,8 @@ _NO_LINKS = TagLinks()
 def tag_links(requests: Iterable[Request], context: Context, names: Iterable[str]) -> TagLinks:
     """Return the request tags that must be consistent with aws:TagKeys.
 
-    The result has no tags if all of these keys are known, or the policies do not have them, or an action has wildcards.
+    The result has no tags if no policy has the keys, if it is known whether the request has them, if an action has wildcards, or
+    if requests for an action do not have aws:TagKeys.
 
     :arg names: the condition keys in the policies, in lower case.
     """

@@ -74,12 +74,17 @@ class Request:
 
     @property
     def service_is_text(self) -> bool:
-        """Return whether the service of the action has no wildcard."""
+        """Return whether the action has a service without wildcards."""
         return ":" in self.action and not ("*" in self.service or "?" in self.service)
 
 
 class Rule:
-    """A statement, compiled for evaluation. ``source`` is the name of its policy."""
+    """A statement, compiled for evaluation.
+
+    :arg variables: whether the version of the document supports policy variables.
+    :arg source: the name of the policy.
+    :arg complete: whether missing parts of an ARN count as ``*`` (see ``ArnGlob``).
+    """
 
     __slots__ = (
         "_action_globs",
@@ -127,7 +132,7 @@ class Rule:
 
     @property
     def joint_keys(self) -> tuple[str, ...]:
-        """Return the condition keys of the statement. The result is empty if there is only one key, in only one comparison."""
+        """Return the condition keys that the statement mentions, or an empty tuple if it mentions only one key, once."""
         names = [test.key for test in self.tests]
         for test in self.tests:
             names.extend(test.variables)
@@ -214,7 +219,7 @@ class Rule:
         return answer
 
     def open_part(self, request: Request, context: Context) -> Rule | None:
-        """Return the statement without the conditions that hold, or None if the statement cannot apply."""
+        """Return the statement without the conditions that certainly hold, or None if the statement cannot apply."""
         if self.matches_resource(request, context) is False:
             return None
         answers = [test.holds(context) for test in self.tests]
@@ -268,7 +273,8 @@ def _glob(text: str) -> Glob:
 class Question:
     """The question whether a request is allowed, with the statements that match its caller and action.
 
-    ``denies`` has the Deny statements of all layers. ``allows`` has pairs of a layer's name and its Allow statements.
+    ``denies`` has the Deny statements of all layers (see ``Layer`` in evaluate.py). ``allows`` has pairs of a layer's name and
+    its Allow statements.
     """
 
     request: Request
@@ -276,9 +282,10 @@ class Question:
     allows: tuple[tuple[str, tuple[Rule, ...]], ...]
 
     def allowed(self, context: Context) -> bool | None:
-        """Return whether the request is allowed for all values of the unknown keys, or None if one evaluation cannot decide.
+        """Evaluate the statements once, without values for the unknown keys.
 
-        If the result is None, ``explore`` finds out whether the outcome really depends on the values.
+        :returns: True if all values of the unknown keys allow the request, False if no values allow it. None means that one
+            evaluation cannot decide; then ``explore`` finds out whether the outcome really depends on the values.
         """
         request = self.request
         answer: bool | None = True
@@ -355,7 +362,7 @@ class Question:
         return Question(self.request, denies, allows)
 
     def same_as(self, other: Question) -> bool:
-        """Return whether another question has the same answer, because the statements are the same and there is no resource."""
+        """Return whether another question certainly has the same answer: its statements are the same, and have no resources."""
         return self.denies == other.denies and self.allows == other.allows and self.request.resource is None
 
     def without_denies(self) -> Question:

@@ -78,7 +78,7 @@ def explore(
 
 
 def _dead(question: Question, context: Context, comparisons: Comparisons, budget: Budget) -> frozenset[Rule]:
-    """Return the statements that can never apply, because no value of some key meets all of their conditions on that key."""
+    """Return the statements that can never apply: for one of their keys, no value meets all conditions of the statement."""
     return frozenset(
         rule
         for rule in question.rules
@@ -128,7 +128,8 @@ class _Walk:
     """A depth-first search over the values of the unknown keys.
 
     ``hold`` selects the second search, which assumes both results of a comparison of two keys instead of choosing values for
-    them. ``weight`` is the number of steps that one evaluation costs.
+    them. ``weight`` is the number of steps that one evaluation costs. Outcomes have the order of the questions, followed by the
+    outcome of the question whether all requests are allowed together.
 
     ``first`` has the outcomes before any value is chosen.
     ``seen`` has the different outcomes of each question.
@@ -160,7 +161,7 @@ class _Walk:
         )
         self.first = self.answers(self.context)
         self.seen = [set() if answer is None else {answer} for answer in self.first]
-        self.order = dict.fromkeys(self.turning(self.context, [len(self.questions)]))
+        self.order = dict.fromkeys(self.open_keys(self.context, [len(self.questions)]))
         self.step(self.context, {})
 
     def answers(self, context: Context) -> tuple[bool | None, ...]:
@@ -231,9 +232,12 @@ class _Walk:
                 self.step(completed, {**assigned, key: state})
 
     def next_key(self, context: Context, open_indexes: Sequence[int]) -> str | None:
-        """Return the next key to choose a value for, or None. If a key is compared with another key, the other key is first."""
+        """Return the next key to choose a value for, or None.
+
+        If a key is compared with a policy variable, first choose a value for the key of the variable.
+        """
         fallback = None
-        for key in self.turning(context, open_indexes):
+        for key in self.open_keys(context, open_indexes):
             root = context.canonical(key)
             self.order.setdefault(key)
             if root in self.opaque:
@@ -244,8 +248,12 @@ class _Walk:
                 return root
         return fallback
 
-    def turning(self, context: Context, open_indexes: Sequence[int]) -> Iterator[str]:
-        """Generate the unknown keys on which the outcome of the open questions depends."""
+    def open_keys(self, context: Context, open_indexes: Sequence[int]) -> Iterator[str]:
+        """Generate the unknown keys that decide whether the undecided statements of the open questions apply.
+
+        :arg open_indexes: the positions of the open questions. The number of questions is the position of the question whether
+            all requests are allowed together.
+        """
         questions = (
             self.questions
             if len(self.questions) in open_indexes
@@ -278,8 +286,8 @@ class _Walk:
     ) -> Witness | None:
         """Return values of the unknown keys that lead to the outcome ``answer``, or None if none were found.
 
-        The keys have the letter case of the policy. The values are evaluated once more with all statements, including
-        those that the search has left out, because the values of two keys may depend on each other (see keys.py).
+        The keys have the letter case of the policy. The values are evaluated once more with all statements, including the
+        statements that the search has left out, because the values of two keys may depend on each other (see keys.py).
 
         :arg index: the position of the question.
         :arg whole: the questions with all statements.
@@ -306,7 +314,7 @@ class _Walk:
         return None
 
     def filled(self, context: Context, assigned: dict[str, KeyState | Part]) -> Context:
-        """Choose a value for each key that the search has only assumed to be present."""
+        """Return a context with a value for each key that the search has only assumed to be present."""
         for key, state in assigned.items():
             if isinstance(state, Unknown):
                 for value in possible_values(key, self.comparisons, context, Budget(KEY_STEPS)).states:
@@ -337,9 +345,9 @@ class _Walk:
                     if isinstance(state, Unknown):
                         continue
                     value = state.values if isinstance(state, Representative) else state
-                    turned = self.context.assume({**assigned, key: value})
-                    other = self.answers(turned)[index]
-                    if self.links.possible(turned) and other is not None and other is not answers[index]:
+                    changed = self.context.assume({**assigned, key: value})
+                    other = self.answers(changed)[index]
+                    if self.links.possible(changed) and other is not None and other is not answers[index]:
                         pivots.add(key)
                         break
         if not pivots or budget.left < 0:

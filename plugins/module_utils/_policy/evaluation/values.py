@@ -34,7 +34,8 @@ from .keys import BOOLEANS, DATES, TAG_KEYS, is_multivalued, sample_values, type
 
 # The maximum number of sets of values of a multivalued key, and of patterns of a condition for which sample texts are built.
 _MAX_STATES = 96
-# If the conditions have at most this many literal values, the automaton already excludes them in its first run.
+# With at most this number of literal values in the conditions, the first run of the automaton excludes these values from the
+# examples. With more values, a second run excludes them, but only if it is necessary.
 _FEW = 2
 
 
@@ -55,7 +56,7 @@ def possible_values(key: str, comparisons: Comparisons, context: Context, budget
     if not isinstance(state, Unknown):
         return Values((state,), True)
     if state.may_be_absent and any(test.presence for test, _extract in comparisons.tests.get(key, ())):
-        # A condition with the operator Null tests whether the key is present, so first decide that alone.
+        # A condition with the operator Null tests whether the key is present, so the search first decides this without a value.
         return Values((replace(state, may_be_absent=False), ABSENT), True)
     if comparisons.compared(key):
         sorter = _Sorter(key, state, comparisons, context, budget)
@@ -140,7 +141,7 @@ class _Sorter:
             all_kinds += [_Kind(text, False) for text in more if self._fits(text)]
             complete = False
         if self.key in DATES:
-            # The value must be a date. If a condition compares it as text, it must not be epoch seconds.
+            # The value must be a date. If a condition compares the value as text, it must not be epoch seconds.
             all_kinds.append(_Kind(next(sample_values(self.key)), False))
             dates = any(test.reads_text and extract is WHOLE for test, extract in self.tests)
             return [
@@ -201,7 +202,11 @@ class _Sorter:
         return self.shape is None or shape_form(self.shape).fullmatch(text) is not None
 
     def _different(self, several_kinds: list[_Kind]) -> list[_Kind]:
-        """Return only one kind for equal results in all conditions. If comparisons with other keys are undecided, keep all."""
+        """Return one kind for each combination of results in all conditions.
+
+        If a comparison with another key is undecided, return every kind, but only once. If the budget is used up, return the
+        kinds that were found until then.
+        """
         if self.entangled:
             return list({kind.text: kind for kind in reversed(several_kinds)}.values())[::-1]
         distinct: dict[tuple[bool, ...], _Kind] = {}
@@ -276,7 +281,11 @@ class _Sorter:
 
 
 def _sign(several: Sequence[_Kind], marks: dict[str, tuple[bool, ...]], counted: bool) -> tuple[object, ...]:
-    """Return the results of all conditions on a set of values: whether any value matches, and whether all values match."""
+    """Return the results of all conditions on a set of values; two sets with equal results have the same outcome.
+
+    For each condition, the results are whether any value matches, and for the non-empty values whether any and whether all of
+    them match. With ``counted``, the last result is whether the set has several values.
+    """
     every = [marks[kind.text] for kind in several]
     filled = [mark for mark in every if not mark[0]]
     return (

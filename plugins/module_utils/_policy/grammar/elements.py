@@ -476,7 +476,7 @@ def _service(value: str) -> tuple[bool, str, str] | None:
     return (
         False,
         f"IAM rejects unknown services, and the AWS guides do not mention {value} as a service principal",
-        "Use the name in the guide of the service; EKS Pod Identity has pods.eks.amazonaws.com.",
+        "Use the name in the guide of the service; for EKS Pod Identity it is pods.eks.amazonaws.com.",
     )
 
 

@@ -70,7 +70,8 @@ RUN_IN_PART = Unit(":", negated=True, run=True)
 class Pattern:
     """A sequence of units.
 
-    A match begins before a unit in ``starts`` and ends before a unit in ``ends``, by default at the end of the sequence.
+    ``starts`` and ``ends`` are indexes of units. A match begins before a unit in ``starts``, and ends before a unit in ``ends``;
+    None means the end of the sequence.
     """
 
     units: tuple[Unit, ...]
@@ -118,7 +119,7 @@ def spellings(character: str) -> str:
 
 
 def text_units(tokens: Iterable[Literal], ignore_case: bool = False) -> tuple[Unit, ...]:
-    """Convert the tokens of a text pattern to units. In a text, ``*`` and ``?`` match every character."""
+    """Convert the tokens of a text pattern to units. Unlike in an ARN pattern, ``*`` and ``?`` also match a colon."""
     units: list[Unit] = []
     for token in tokens:
         if isinstance(token, Wild):
@@ -131,9 +132,9 @@ def text_units(tokens: Iterable[Literal], ignore_case: bool = False) -> tuple[Un
 
 
 def arn_units(tokens: Iterable[Literal]) -> tuple[Unit, ...] | None:
-    """Convert the tokens of an ARN pattern to units. Wildcards match within one of the colon-separated parts only.
+    """Convert the tokens of an ARN pattern to units. A wildcard matches within one of the six parts of an ARN only.
 
-    :returns: None when the pattern has too few parts to match an ARN.
+    :returns: None if the pattern has too few parts to match an ARN.
     """
     parts = cut_arn(tokens)
     if parts == [[Wild.ANY]]:
@@ -229,9 +230,9 @@ def containing(extract: Extract, language: Language) -> Language:
 
 
 def _excluding(character: str, units: tuple[Unit, ...]) -> Iterator[tuple[Unit, ...]]:
-    """Generate the units that match only those texts of a pattern that do not contain a character.
+    """Generate units that match the texts which ``units`` match, except the texts that contain a character.
 
-    If the pattern does not match any such text, the generator is empty.
+    If no text remains, the generator is empty.
     """
     narrowed = []
     for unit in units:
@@ -263,7 +264,10 @@ def other_than(words: Iterable[str]) -> Iterator[str]:
 
 
 class _Automaton:
-    """A nondeterministic finite automaton that matches the patterns of several languages at once."""
+    """A nondeterministic finite automaton that matches the patterns of several languages at once.
+
+    A state is an integer. Its bits are the positions that a text has reached in the patterns of all languages.
+    """
 
     def __init__(self, languages: Sequence[Sequence[Pattern]]) -> None:
         self.start = 0
@@ -322,7 +326,10 @@ class _Automaton:
         self.start = self.settle(self.start)
 
     def settle(self, state: int) -> int:
-        """Add the states that are reachable without reading a character, because a run may be empty."""
+        """Add the positions that are reachable without reading a character, because a run may be empty.
+
+        If a pattern that ends with ``*`` has matched, drop the other positions of its language (see ``finals``).
+        """
         extended = state | (state & self.runs) << 1
         while extended != state:
             state, extended = extended, extended | (extended & self.runs) << 1
@@ -390,7 +397,7 @@ def kinds(
 
 
 def places(units: tuple[Unit, ...], text: str) -> list[int]:
-    """Return the length of each prefix of a text that the units match."""
+    """Return the lengths of the prefixes of a text that the units match."""
     automaton = _Automaton([[Pattern(units)]])
     state, end = automaton.start, automaton.ends[0]
     lengths = [0] if state & end else []

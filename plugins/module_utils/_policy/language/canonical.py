@@ -101,7 +101,7 @@ def _principals(pairs: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
 
 
 def _unique(values: Iterable[str], fold: Callable[[str], str]) -> list[str]:
-    """Return the folded values, sorted and without duplicates."""
+    """Return the results of ``fold`` for the values, sorted and without duplicates."""
     return sorted({fold(value) for value in values})
 
 

@@ -103,11 +103,11 @@ class Test:
         return self._nulls is not None
 
     def matches(self, value: str) -> bool:
-        """Return whether a value of the key matches a policy value without variables, before a negated operator inverts it."""
+        """Return whether a value of the key matches a policy value without variables. A negated operator inverts this later."""
         return self._nulls is None and self._compare(value)
 
     def holds(self, context: Context) -> bool | None:
-        """Return whether the condition is true for a request with these keys, or None if that depends on unknown keys."""
+        """Return whether the condition is true for a request, or None if that depends on keys with unknown values."""
         state = context.get(self.key)
         if isinstance(state, tuple):
             answer = self._known(state, context, None)

@@ -52,10 +52,10 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Representative:
-    """A key with an example value. It represents many values that give the same results in conditions without policy variables.
+    """A key whose value is an example of many values. They have the same results in conditions without policy variables.
 
-    ``values`` is the example. ``exact`` has those policy values with variables for which all represented values give the same
-    result, too. A comparison with any other policy value that has variables is undecided.
+    ``values`` is the example. ``exact`` has the policy values with variables (``OpenValue``, ``OpenResource``) in whose
+    comparisons the many values have the same result, too. A comparison with another policy value that has variables is undecided.
     """
 
     values: tuple[str, ...]
@@ -85,9 +85,9 @@ PRESENT = Unknown(may_be_absent=False)
 class Context:
     """The condition keys of one request, by lower-case name.
 
-    ``keys`` has the states of single keys. ``prefixes`` has the state of all other keys with a prefix such as
-    ``aws:requesttag/``. ``default`` is the state of all remaining keys. ``decided`` has assumed results of comparisons whose
-    real result is unknown (see search.py).
+    ``keys`` has the states of single keys. ``prefixes`` has pairs of a prefix, such as ``aws:requesttag/``, and the state of all
+    other keys with this prefix. ``default`` is the state of all remaining keys. ``decided`` has assumed results of comparisons
+    whose real result is unknown, by the identifier from ``Test.question`` (see evaluation/search.py).
     """
 
     keys: Mapping[str, KeyState | Part] = field(default_factory=dict)
@@ -111,9 +111,9 @@ class Context:
         return state
 
     def root(self, key: str) -> tuple[str, Extract]:
-        """Return the key that determines the value of a key, and the part to extract from the value of that key.
+        """Return the key that determines the value of a key, and the rule to extract this value from the value of that key.
 
-        By default a key determines its own value: the result is the key and ``WHOLE``.
+        The result is the key itself and ``WHOLE``, unless the state of the key is a ``Part``.
         """
         state = self.keys.get(key)
         if not isinstance(state, Part) or state.may_be_absent:
@@ -121,7 +121,7 @@ class Context:
         return state.root, state.extract
 
     def canonical(self, key: str) -> str:
-        """Return the key that determines the value of a key. For most keys this is the key itself."""
+        """Return the key that determines the value of a key: the key itself, or the root of its ``Part``."""
         return self.root(key)[0]
 
     def assume(self, more: Mapping[str, KeyState | Part]) -> Context:
@@ -132,6 +132,7 @@ class Context:
         """Return a copy that assumes the result of a comparison.
 
         :arg question: the identifier of the comparison (see ``Test.question``).
+        :arg answer: the result to assume.
         """
         return replace(self, decided={**self.decided, question: answer})
 

@@ -198,8 +198,8 @@ def _hint(name: str, allowed: Collection[str]) -> str:
 def describe_type(value: object) -> str:
     """Describe the type of a value for a message, such as "text" or "a list".
 
-    Ansible passes values of internal subclasses, whose names users do not know. So the name of the class is used for other
-    types only.
+    Ansible passes values of internal subclasses, whose names users do not know. So the description has the name of the class for
+    other types only.
     """
     if value is None:
         return "null"

@@ -6,8 +6,8 @@
 
 """Describe the difference between two permissions policies: the permissions that a change adds and removes. Pure.
 
-The statements are compared pair by pair of an action and a resource. A permission is not new if a wildcard of the other
-document covers it.
+A permission is an action on a resource, with the effect and the conditions of the statement. It counts as unchanged if a
+wildcard of the other document covers it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _EXCEPT = " except "
 
 @dataclass(frozen=True, slots=True)
 class _Grant:
-    """An action on a resource that a statement allows or denies, for comparison or, with shortened lists, for display."""
+    """An action on a resource that a statement allows or denies. The form for display has shortened lists of names."""
 
     effect: str
     action: str
@@ -42,7 +42,7 @@ _Grants = dict[_Grant, _Grant]
 def describe_document_change(present: object, desired: object) -> str:
     """Return a text such as "adds s3:PutObject on arn:aws:s3:::b/*; removes s3:GetObject on arn:aws:s3:::b/*".
 
-    Return "" if the documents cannot be compared, or allow and deny the same requests.
+    Return "" if the permissions do not differ, if a document cannot be parsed, or if the documents have too many permissions.
     """
     try:
         old, new = parse_policy(present, "identity"), parse_policy(desired, "identity")
@@ -79,7 +79,10 @@ def _read_grants(policy: Policy) -> _Grants:
 
 
 def _elements(values: Sequence[str], negated: bool, everything: str, limit: int) -> list[tuple[str, str]]:
-    """Return each value and its form for display. The values of NotAction or NotResource are one exception."""
+    """Return each value with its form for display.
+
+    The values of NotAction or NotResource (``negated``) become a single text, such as "all actions except s3:*, iam:*".
+    """
     if not negated:
         return [(value, value) for value in values]
     names = sorted(set(values))
@@ -87,7 +90,7 @@ def _elements(values: Sequence[str], negated: bool, everything: str, limit: int)
 
 
 def _condition_text(condition: Condition, limit: int | None) -> str:
-    """Return a condition for display or, without ``limit``, for comparison."""
+    """Describe a condition with at most ``limit`` values for display, or with all values for comparison if ``limit`` is None."""
     values = sorted(condition.values)
     if limit is None:
         return f"{condition.operator} {condition.key.lower()} {', '.join(values)}"
@@ -95,7 +98,10 @@ def _condition_text(condition: Condition, limit: int | None) -> str:
 
 
 def _uncovered(grants: _Grants, other_grants: _Grants) -> list[_Grant]:
-    """Return the permissions, for display, that the other document does not have, also not by its wildcards."""
+    """Return the permissions that no permission of the other document covers, in their form for display.
+
+    For large documents only equal permissions count as covered.
+    """
     missing = {grant: display for grant, display in grants.items() if grant not in other_grants}
     if len(missing) * len(other_grants) > _MOST_PAIRS:
         return [*missing.values()]
@@ -120,13 +126,13 @@ def _matches_resource(pattern: str, resource: str) -> bool:
     if pattern in ("*", resource):
         return True
     parts, texts = pattern.split(":", _ARN_PARTS - 1), resource.split(":", _ARN_PARTS - 1)
-    # The value of a policy variable is unknown.
+    # A pattern with a policy variable is not compared, because the value of the variable is unknown.
     return len(parts) == len(texts) == _ARN_PARTS and "${" not in pattern and all(map(_matches, parts, texts))
 
 
 def _matches(pattern: str, text: str) -> bool:
     """Return whether a pattern with wildcards matches every text that ``text``, which may have wildcards, matches."""
-    # An exception with more wildcards covers less.
+    # A text with exceptions is not used as a pattern, because wildcards in an exception make it match less.
     if pattern == text or _EXCEPT in pattern or ("*" not in pattern and "?" not in pattern):
         return pattern == text
     expression = "".join({"*": ".*", "?": r"[^*]"}.get(sign, re.escape(sign)) for sign in pattern)
@@ -134,7 +140,7 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 def _describe(verb: str, grants: Iterable[_Grant]) -> Iterator[str]:
-    """Yield a part of the description for each group of actions with the same resources."""
+    """Yield a part of the description for each group of actions with the same effect, resources and condition."""
     resources: dict[tuple[str, str, str], list[str]] = {}
     for grant in grants:
         resources.setdefault((grant.effect, grant.condition, grant.action), []).append(grant.resource)
@@ -160,7 +166,7 @@ def _describe_group(
 
 
 def _shorten(names: Iterable[str], limit: int) -> str:
-    """Return names like "a, b and 4 more". A single further name is shown."""
+    """Join names to a text such as "a, b and 4 more". A text that would end with "1 more" shows this name instead."""
     texts = list(names)
     if len(texts) <= limit + 1:
         return ", ".join(texts)

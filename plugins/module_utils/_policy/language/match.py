@@ -167,13 +167,16 @@ def _flush(plain: list[str], tokens: list[Token]) -> None:
 ARN_PARTS = 6
 # The limits of the cache of patterns for parts of ARNs: the number of patterns, and the length of a text.
 _SHARED, _SHORT = 256, 64
-# Replacements for ``*`` and ``?`` in a request. No value has these characters, because Unicode reserves them.
+# Replacements for ``*`` and ``?`` in a request. Text normally does not have these characters, because Unicode reserves them.
 STAR, MARK = "\U0010fffe", "\U0010ffff"
 _SYMBOLS = {ord("*"): STAR, ord("?"): MARK}
 
 
 class Cover(IntEnum):
-    """The share of a request that a pattern matches. A request with wildcards represents many requests, so SOME is possible."""
+    """The answer whether a pattern matches a request. A request with wildcards represents many requests: all, some or none match.
+
+    The order of the members is used for minima and maxima.
+    """
 
     NONE = 0
     SOME = 1
@@ -181,7 +184,10 @@ class Cover(IntEnum):
 
 
 class _Chunk:
-    """The text between two ``*`` of a pattern. ``holes`` has the positions of ``?`` in the text."""
+    """A part of a pattern without ``*``. ``holes`` has the positions in ``text`` where ``?`` is a wildcard.
+
+    The argument ``symbolic`` of the methods means that ``STAR`` in the compared text is a wildcard, which ``?`` does not match.
+    """
 
     __slots__ = ("_masks", "holes", "text")
 
@@ -191,9 +197,9 @@ class _Chunk:
         self._masks: tuple[dict[str, int], int] | None = None
 
     def masks(self) -> tuple[dict[str, int], int]:
-        """Return the positions of each character, and of ``?``, as bits of integers.
+        """Return the positions of each character, and the positions of ``?``. A set of positions is an integer with their bits.
 
-        The bits are computed at the first call.
+        The integers are computed at the first call.
         """
         if self._masks is None:
             holes = frozenset(self.holes)
@@ -245,7 +251,10 @@ _NOTHING = _Chunk("", ())
 
 
 class Glob:
-    """A pattern without policy variables, compiled for repeated use."""
+    """A pattern without policy variables, compiled for repeated use.
+
+    ``literal`` is the text of a pattern without wildcards, otherwise None.
+    """
 
     __slots__ = ("chunks", "literal", "tokens")
 
@@ -274,8 +283,8 @@ class Glob:
     def matches(self, text: str, symbolic: bool = False) -> bool:
         """Return whether the whole text matches.
 
-        :arg symbolic: whether the text is a pattern, too. If it is, the method returns whether this pattern matches every text
-            that the other pattern matches. Only a ``*`` of this pattern matches a ``*`` of the other.
+        :arg symbolic: whether the text is a pattern, too. If it is, the method returns True only if this pattern matches every
+            text that the other pattern matches. Only a ``*`` of this pattern matches a ``*`` of the other.
         """
         if symbolic:
             text = text.symbolic if isinstance(text, WildText) else symbolise(text)
@@ -302,9 +311,9 @@ class Glob:
         return True
 
     def covers(self, text: str, wild: bool) -> Cover:
-        """Return whether this pattern matches all, some or none of the texts that a text represents.
+        """Return which texts this pattern matches, of all texts that ``text`` represents: all, some or none.
 
-        :arg wild: whether the text is a pattern, which represents many texts. Otherwise the result is never SOME.
+        :arg wild: whether ``text`` has wildcards and therefore represents many texts. Otherwise the result is never SOME.
         """
         if not wild:
             return Cover.ALL if self.matches(text) else Cover.NONE
@@ -339,7 +348,7 @@ class ArnGlob:
         )
 
     def covers(self, parts: tuple[str, ...], wild: bool) -> Cover:
-        """Return whether the pattern matches all, some or none of the ARNs of a request.
+        """Return which ARNs of a request the pattern matches: all, some or none.
 
         :arg parts: the ARN in the request, split by ``arn_parts``.
         :arg wild: whether that ARN has wildcards and therefore represents many ARNs.
@@ -368,7 +377,7 @@ def _shared(token: Literal) -> Glob:
 
 
 def cut_arn(tokens: Iterable[Literal]) -> list[list[Literal]]:
-    """Split an ARN pattern at its first five colons."""
+    """Split the tokens of an ARN pattern at the first five colons, and return the tokens of each part."""
     parts: list[list[Literal]] = [[]]
     rest = iter(tokens)
     for token in rest:
@@ -385,7 +394,7 @@ def cut_arn(tokens: Iterable[Literal]) -> list[list[Literal]]:
 
 
 def symbolise(text: str) -> str:
-    """Replace the wildcards of a request with ``STAR`` and ``MARK``, which no value contains."""
+    """Replace the wildcards ``*`` and ``?`` of a request with ``STAR`` and ``MARK``."""
     return text.translate(_SYMBOLS)
 
 
@@ -397,8 +406,9 @@ def arn_parts(text: str) -> tuple[str, ...]:
 class WildText(str):
     """A text of a request in which ``*`` and ``?`` are wildcards, compiled for comparisons with many patterns.
 
-    Positions are the bits of integers: of ``*`` in ``runs``, of ``?`` in ``singles``, of each other character in ``texts``, and
-    of the end of the text in ``end``. ``symbolic`` is the text with ``STAR`` and ``MARK``.
+    A set of positions is an integer with the bits of these positions. ``runs`` has the positions of ``*``, ``singles`` the
+    positions of ``?``, ``texts`` the positions of each other character, and ``end`` the position after the last character.
+    ``symbolic`` is the text with ``STAR`` and ``MARK``.
     """
 
     __slots__ = ("end", "runs", "singles", "symbolic", "texts")
@@ -450,7 +460,7 @@ def overlaps(pattern: Iterable[Literal], request: WildText) -> bool:
 
 
 def _past(state: int, runs: int) -> int:
-    """Add the positions after each ``*`` of the request, because a ``*`` may match no character."""
+    """Add to a state the positions after each ``*`` of the request, because a ``*`` may match no character."""
     extended = state | (state & runs) << 1
     while extended != state:
         state, extended = extended, extended | (extended & runs) << 1

@@ -246,7 +246,7 @@ def _addresses(values: tuple[str, ...]) -> Compare:
 
 
 def address_ranges(values: tuple[str, ...]) -> dict[int, list[tuple[int, int]]]:
-    """Return the first and last address of each CIDR block as integers, by IP version. Invalid values are ignored."""
+    """Return the first and last address of each CIDR block as integers, by IP version (4 and 6). Ignore invalid values."""
     ranges: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
     for block in map(network, values):
         if block is not None:

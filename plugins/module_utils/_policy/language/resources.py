@@ -51,9 +51,9 @@ class OpenResource:
         self._relaxed = Glob(relax(self.tail) if late else (*relax(self.tail), Wild.ANY))
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
-        """Return whether the value matches all, some or none of the ARNs of a request, as a lower and an upper bound.
+        """Return which ARNs of a request the value matches: all, some or none, as a lower and an upper bound.
 
-        The bounds differ only if a variable is unknown. ``ResourceTest.covers`` describes the parameters.
+        The bounds differ only if the value of a variable is unknown. ``ResourceTest.covers`` describes the parameters.
         """
         head = self.head_cover(parts, wild)
         if head is Cover.NONE:
@@ -71,14 +71,19 @@ class OpenResource:
         return cover, cover
 
     def resolved(self, context: Context) -> ArnGlob | bool | None:
-        """Return the pattern with the values of its variables, False if the pattern matches no ARN, or None if a value is
-        unknown.
+        """Return the pattern with the values of its variables.
+
+        :returns: False if a variable does not have exactly one value, so that the pattern matches no ARN; None if the value of
+            a variable is unknown.
         """
         tokens = resolve(self.tokens, context, self)
         return tokens if tokens is None or isinstance(tokens, bool) else ArnGlob(tokens)
 
     def head_cover(self, parts: tuple[str, ...], wild: bool) -> Cover:
-        """Return whether the parts before the fifth colon match all, some or none of the ARNs of a request."""
+        """Return which ARNs of a request the parts before the fifth colon match: all, some or none.
+
+        ``ResourceTest.covers`` describes the parameters.
+        """
         cover = Cover.ALL
         for glob, part in zip(self.head or (), parts, strict=False):
             cover = min(cover, glob.covers(part, wild))
@@ -129,8 +134,8 @@ class ResourceTest:
     def covers_service(self, service: str, wild: bool) -> Cover:
         """Return whether the values match a request for an action that has no resource.
 
-        Such a request matches ``*``. A value that includes all resources of the service is equivalent, as the Amazon S3 User
-        Guide shows for s3:ListAllMyBuckets.
+        Such a request matches ``*``. It also matches a value that includes all resources of the service, such as
+        ``arn:aws:s3:::*``, as the Amazon S3 User Guide shows for s3:ListAllMyBuckets.
 
         :arg wild: whether ``service`` has wildcards, so that the result may be SOME.
         """
@@ -156,9 +161,9 @@ class ResourceTest:
                 yield resolved
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
-        """Return whether the values match all, some or none of the ARNs of a request, as a lower and an upper bound.
+        """Return which ARNs of a request the values match: all, some or none, as a lower and an upper bound.
 
-        The bounds differ only if a variable is unknown.
+        The bounds differ only if the value of a variable is unknown.
 
         :arg parts: the ARN in the request, split by ``arn_parts``.
         :arg wild: whether that ARN has wildcards and therefore represents many ARNs.
@@ -197,7 +202,7 @@ class Caller:
 
     @property
     def names(self) -> frozenset[tuple[str, str]]:
-        """Return the principals, as pairs of type and value, with which a statement includes this caller."""
+        """Return the principals that include this caller, as pairs of type and value, such as ("AWS", "111122223333")."""
         if self.service is not None:
             return frozenset({("Service", self.service)})
         if self.provider_arn is not None:

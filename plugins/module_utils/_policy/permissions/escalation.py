@@ -6,8 +6,8 @@
 
 """Find combinations of permissions with which a role can obtain further permissions (privilege escalation).
 
-The combinations are known from public research on IAM. A role that can pass roles to a service obtains the permissions of these
-roles by code or commands that it runs there.
+The combinations are known from public research on IAM. Many of them include iam:PassRole: the role passes another role to a
+service, and uses the permissions of that role through the service.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _PASSED_TO = "iam:passedtoservice"
 class Combination:
     """A combination of actions that gives further permissions. ``effect`` completes the sentence "The role can …".
 
-    ``passed_to`` is the service to which a role is passed, or "" without iam:PassRole.
+    ``passed_to`` is the principal of the service to which a role is passed, such as lambda.amazonaws.com, or "" if the
+    combination does not include iam:PassRole.
     """
 
     name: str
@@ -158,7 +159,10 @@ COMBINATIONS: Sequence[Combination] = (
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """A combination that a role has. ``is_certain`` is false if it depends on condition keys."""
+    """A combination that a role has.
+
+    ``is_certain`` is false if the decision depends on condition keys. ``rules`` has the statements that allow the actions.
+    """
 
     combination: Combination
     is_certain: bool
@@ -167,7 +171,11 @@ class Escalation:
 
 @dataclass
 class EscalationFinder:
-    """A finder of the combinations that policies allow."""
+    """A search for the combinations that the policies of a role allow.
+
+    :arg layers: the result of ``permission_layers``.
+    :arg context: the condition keys of every request (see ``pod_context``).
+    """
 
     layers: Sequence[Layer]
     context: Context
@@ -175,7 +183,7 @@ class EscalationFinder:
     _decided: dict[tuple[str, str], Possibility] = field(default_factory=dict)
 
     def find(self) -> list[Escalation]:
-        """Return the combinations whose actions are all allowed on some resource."""
+        """Return the combinations whose actions are all allowed, each on at least one resource."""
         found = []
         for combination in COMBINATIONS:
             parts = [

@@ -28,17 +28,18 @@ from ..language.match import Variable
 from .actions import LEVELS, UNKNOWN_LEVEL, ActionIndex, ServiceAction, action_expression, action_service
 
 Decision = Literal["yes", "depends", "no"]
-# The name of the cell for all other services.
+# The service of the cell for all services that the policies do not name.
 EVERY_SERVICE: Final = "*"
 # The default partition, if the ARN of the principal is not known.
 _PARTITION: Final = "aws"
 # A resource in a policy that names all resources of a service, so that actions without a resource are included.
 _WHOLE_SERVICE = re.compile(r"arn:[^:]*:[^:]*:\*:\*:\*")
 _VARIABLE = re.compile(r"\$\{([^},]*)[^}]*\}")
-# The value of a policy variable whose value is not known.
+# The text that replaces a policy variable with an unknown value.
 _ASSUMED = "x"
 # The patterns of all actions.
 _ANY_ACTION: Final = frozenset(("*", "*:*"))
+# The maximum number of resources in a cell.
 _SHOWN_RESOURCES = 6
 _ORDER: Final[Mapping[Decision, int]] = {"no": 0, "depends": 1, "yes": 2}
 
@@ -48,7 +49,8 @@ class Possibility:
     """The decision whether an action is allowed on some resource.
 
     ``rules`` are the statements that allow it. ``denying`` are the statements that deny it, on all or some of the resources, and
-    ``limiting`` the layers that do not allow it on all of them. ``keys`` are the condition keys on which "depends" depends.
+    ``limiting`` the layers that do not allow it on all of them. ``keys`` are the condition keys that decide if ``decision`` is
+    "depends".
     """
 
     decision: Decision
@@ -65,10 +67,11 @@ class Possibility:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The access of a role to a service. ``levels`` has a decision for each level with an allowed action.
+    """The access of a role to a service: a cell in a table of roles and services.
 
-    ``resources`` are some resources in the statements. ``everywhere`` has the levels with an action that is allowed on all
-    resources. The other members are as in ``Possibility``.
+    ``service`` is a prefix such as s3, or ``EVERY_SERVICE``. ``levels`` has a decision for each access level with an action that
+    is allowed, or may be allowed. ``resources`` has some resources of the statements that allow these actions. ``everywhere`` has
+    the levels with an action that is allowed on all resources. ``Possibility`` describes the other attributes.
     """
 
     service: str
@@ -110,27 +113,27 @@ def find_possibility(
     return found
 
 
-# The cells of earlier summaries, so that roles with the same statements for a service share them.
+# A cache of cells, which roles with the same statements for a service share. Its keys contain the IDs of ``Rule`` objects.
 CellMemo: TypeAlias = dict[object, "Cell | None"]
 
 
 def summarise_access(
     layers: Sequence[Layer], context: Context, index: ActionIndex, memo: CellMemo | None = None
 ) -> list[Cell]:
-    """Return the access to each service that the policies name, and a cell for all other services if they name all.
+    """Return a cell for each service that the policies name, and a cell for all other services if a statement allows those, too.
 
     :arg layers: the result of ``permission_layers``; the first layer has the identity policies.
-    :arg memo: a cache of cells. Reuse it for further roles as long as their rules exist.
+    :arg memo: a cache of cells. Reuse it for further roles while the layers of the earlier roles exist.
     """
     summary = _Summary(layers, context, index, {} if memo is None else memo)
     cells = [cell for service in summary.services if (cell := summary.cell(service)) is not None]
-    # A cell without levels is an exception to a cell for all other services. It is useless without that cell.
+    # A cell without levels shows that the access in the cell for all other services does not include this service.
     is_open = any(cell.service == EVERY_SERVICE and cell.levels for cell in cells)
     return cells if is_open else [cell for cell in cells if cell.levels]
 
 
 def compared_keys(rules: Iterable[Rule]) -> dict[str, str]:
-    """Return the condition keys that statements compare, by their lower-case names, in the letter case of the policies."""
+    """Map the lower-case name of each condition key in the statements to its name in the letter case of the policies."""
     keys: dict[str, str] = {}
     for rule in rules:
         for test in rule.tests:
@@ -149,12 +152,15 @@ def context_signature(rules: Iterable[Rule], context: Context) -> tuple[tuple[st
     return tuple(sorted((key, repr(context.get(key))) for key in compared_keys(rules)))
 
 
-# The resource types of actions, and the levels of these actions.
+# The access levels of actions, by the resource types of these actions.
 _Kinds: TypeAlias = dict["frozenset[str] | None", set[str]]
 
 
 class _Summary:
-    """The access of one role, found service by service."""
+    """The evaluation of one role, service by service.
+
+    ``is_wide`` is true if the identity policies allow actions of services that they do not name.
+    """
 
     def __init__(self, layers: Sequence[Layer], context: Context, index: ActionIndex, memo: CellMemo) -> None:
         self._layers, self._context, self._index, self._memo = layers, context, index, memo
@@ -232,7 +238,7 @@ class _Summary:
         )
 
     def _targets(self, kinds: _Kinds, service: str, resource: str) -> dict[_Target, set[str]]:
-        """Return the levels of the actions that apply to a resource of a statement, by the resource to evaluate."""
+        """Return the resources to evaluate for a resource of a statement, each with the access levels of its actions."""
         targets: dict[_Target, set[str]] = {}
         if service == EVERY_SERVICE and _names_service(resource):
             return targets
@@ -243,7 +249,7 @@ class _Summary:
         return targets
 
     def _groups(self, service: str, layers: Sequence[Layer]) -> dict[frozenset[int], list[ServiceAction]]:
-        """Return the actions of a service that the policies name, grouped by the statements that name them."""
+        """Group the actions to evaluate for a service by the numbers of the statements that name them (see ``_select``)."""
         rules = [rule for layer in layers for rule in layer.rules]
         universe = self._universe(service, rules)
         numbers: dict[str, list[int]] = {}
@@ -256,12 +262,12 @@ class _Summary:
         return groups
 
     def _universe(self, service: str, rules: Iterable[Rule]) -> dict[str, ServiceAction]:
-        """Return the actions of a service, and the names in the policies that the index does not have."""
+        """Return the actions to evaluate for a service, by name: from the index, and unknown actions from the policies."""
         if service == EVERY_SERVICE:
             unnamed = self._index.services - self._named
             open_patterns = {pattern for rule in rules for pattern in self._patterns[id(rule)].get("", ())}
             if not open_patterns - _ANY_ACTION:
-                # All actions have the same decision, apart from their levels and resources.
+                # No statement distinguishes the actions of these services, so an example of each access level is sufficient.
                 return self._index.examples(unnamed) or {"*": ServiceAction("*")}
             return {
                 name: action for service in unnamed for name, action in self._index.actions(service).items()
@@ -275,7 +281,7 @@ class _Summary:
         return actions or {f"{service}:*": ServiceAction(f"{service}:*")}
 
     def _names(self, rule: Rule, service: str, universe: Mapping[str, ServiceAction]) -> Collection[str]:
-        """Return the actions of the universe to which a statement applies."""
+        """Return the names of the actions in ``universe`` to which a statement applies."""
         if not self._index.services:
             return [name for name in universe if rule.matches_action(Request(name))]
         services = self._index.services - self._named if service == EVERY_SERVICE else (service,)
@@ -295,7 +301,7 @@ class _Summary:
 
 
 def _select(layers: Iterable[Layer], numbers: Collection[int]) -> tuple[Layer, ...]:
-    """Return the layers with only these statements, which are counted over all layers."""
+    """Return the layers with only the statements in ``numbers``, which counts the statements of all layers from 0."""
     first, selected = 0, []
     for layer in layers:
         rules = tuple(rule for number, rule in enumerate(layer.rules, first) if number in numbers)
@@ -308,8 +314,8 @@ def _select(layers: Iterable[Layer], numbers: Collection[int]) -> tuple[Layer, .
 class _Target:
     """The resource of a request.
 
-    ``assumed`` are the condition keys for which a value was assumed, by policy variables. ``is_whole`` is true for all
-    resources of a service.
+    ``assumed`` has the keys of policy variables with unknown values, for which ``resource`` has ``_ASSUMED``. ``is_whole`` is
+    true if ``resource`` represents all resources of a service.
     """
 
     resource: str
@@ -318,7 +324,7 @@ class _Target:
 
 
 def _decide(layers: Sequence[Layer], action: str, target: _Target, context: Context) -> Possibility:
-    """Decide whether the layers allow an action on some resource that matches a resource with wildcards."""
+    """Decide whether the layers allow an action on at least one of the resources that ``target`` represents."""
     if not target.assumed:
         return _decide_known(layers, action, target.resource, context)
     assumed = context.assume(dict.fromkeys(map(str.lower, target.assumed), (_ASSUMED,)))
@@ -350,7 +356,7 @@ def _decide_known(layers: Sequence[Layer], action: str, resource: str, context: 
 
 
 def _question(layers: Sequence[Layer], request: Request) -> Question:
-    """Return the question about an action that all of the statements name, so that ``ask`` need not compare it again."""
+    """Build a question without comparing the action with the statements, as ``ask`` does, because all of them name it."""
     return Question(
         request,
         tuple(rule for layer in layers for rule in layer.rules if not rule.allow),
@@ -397,7 +403,7 @@ def _greater(first: Decision, second: Decision) -> Decision:
 
 
 def _resources(rule: Rule) -> tuple[str, ...]:
-    """Return the resources of a statement; all resources for NotResource."""
+    """Return the resources of a statement, or ``*`` for a statement with NotResource."""
     statement = rule.statement
     return ("*",) if statement.not_resource or not statement.resources else statement.resources
 
@@ -414,28 +420,28 @@ def _fits(types: frozenset[str] | None, service: str, resource: str, index: Acti
 def _targets(
     types: frozenset[str] | None, service: str, resource: str, context: Context, index: ActionIndex
 ) -> Iterator[_Target]:
-    """Yield the resources of the requests for an action on a resource in a policy."""
+    """Yield the resources to evaluate for an action with these resource types and a resource in a policy."""
     if types is not None and not types:
         yield _Target("*")
     elif resource != "*":
         yield _with_values(resource, context)
     else:
-        # A request for "*" is one for an action without a resource, so name all resources by their ARN.
-        known = service != EVERY_SERVICE and types is not None
-        parts = index.arn_services(service, types) if known and types is not None else frozenset()
+        # In a request, "*" means an action without a resource. So an ARN with wildcards represents all resources.
+        is_listed = service != EVERY_SERVICE and types is not None
+        parts = index.arn_services(service, types) if is_listed and types is not None else frozenset()
         for part in sorted(parts) or ("*",):
             yield _Target(f"arn:{_partition(context)}:{part}:*:*:*", is_whole=True)
 
 
 def _partition(context: Context) -> str:
-    """Return the partition of the principal. A Deny for all ARNs of this partition denies everything."""
+    """Return the partition in the ARN of the role. The requests use it, so that a Deny for all its ARNs covers them."""
     state = context.get("aws:principalarn")
     arn = state[0] if isinstance(state, tuple) and len(state) == 1 else ""
     return arn.split(":")[1] if arn.startswith("arn:") else _PARTITION
 
 
 def _with_values(resource: str, context: Context) -> _Target:
-    """Return a resource in a policy with a value for each policy variable."""
+    """Replace the policy variables in a resource with their values, or with ``_ASSUMED`` if a value is unknown."""
     assumed: dict[str, None] = {}
 
     def value(match: re.Match[str]) -> str:
@@ -452,7 +458,7 @@ def _with_values(resource: str, context: Context) -> _Target:
 
 
 def _names_service(resource: str) -> bool:
-    """Return whether a resource in a policy belongs to a service that it names."""
+    """Return whether a resource in a policy has a service part without wildcards."""
     parts = resource.split(":")
     return len(parts) > 2 and bool(parts[2]) and "*" not in parts[2] and "?" not in parts[2]
 

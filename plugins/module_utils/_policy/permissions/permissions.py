@@ -153,37 +153,45 @@ def parse_required(items: Sequence[Mapping[str, Any]], context: Mapping[str, obj
     :arg context: the values of condition keys for all items. The values in an item take precedence.
     :raises FactError: when an item has an invalid action, resource or context.
     """
-    required = []
-    for place, item in enumerate(items, 1):
-        action = str(item["action"]).strip()
-        resource = str(item.get("resource") or "*").strip()
-        service, colon, name = action.partition(":")
-        if action != "*" and not (service and colon and name):
-            raise FactError(
-                f"required_permissions item {place}: action {action!r} must have the form service:Action, such as"
-                " s3:GetObject."
-            )
-        if resource != "*" and len(arn_parts(resource)) != ARN_PARTS:
-            raise FactError(
-                f"required_permissions item {place}: resource {resource!r} must be an ARN with its six parts, such"
-                " as arn:aws:s3:::my-bucket/my-key, or '*' for an action that has no resource."
-            )
-        item_keys = {key.lower() for key in item.get("context") or {}}
-        shared = {key: value for key, value in context.items() if key.lower() not in item_keys}
-        merged = {**shared, **(item.get("context") or {})}
-        for key, content in merged.items():
-            for value in content if isinstance(content, list | tuple) else (content,):
-                if not isinstance(value, str | int | float | bool | NoneType):
-                    raise FactError(
-                        f"required_permissions item {place}: context {key} must be text, a number, a boolean, null,"
-                        f" or a list of them, got {describe_type(value)}."
-                    )
-                if isinstance(value, int) and value.bit_length() > MAX_BITS:
-                    raise FactError(
-                        f"required_permissions item {place}: context {key} has more than 4,000 digits."
-                    )
-        required.append(Required(action, resource, merged))
-    return required
+    return [
+        parse_permission(item, context, f"required_permissions item {place}")
+        for place, item in enumerate(items, 1)
+    ]
+
+
+def parse_permission(item: Mapping[str, Any], context: Mapping[str, object], place: str) -> Required:
+    """Parse a required permission: a mapping with ``action``, and optionally ``resource`` and ``context``.
+
+    :arg context: further values of condition keys. The values in the item take precedence.
+    :arg place: the place of the item in the input, for messages.
+    :raises FactError: when the action, the resource or the context is invalid.
+    """
+    action = str(item["action"]).strip()
+    resource = str(item.get("resource") or "*").strip()
+    service, colon, name = action.partition(":")
+    if action != "*" and not (service and colon and name):
+        raise FactError(
+            f"{place}: action {action!r} must have the form service:Action, such as s3:GetObject."
+        )
+    parts = arn_parts(resource)
+    if resource != "*" and (len(parts) != ARN_PARTS or parts[0] != "arn"):
+        raise FactError(
+            f"{place}: resource {resource!r} must be an ARN with its six parts, such as"
+            " arn:aws:s3:::my-bucket/my-key, or '*' for an action that has no resource."
+        )
+    item_keys = {key.lower() for key in item.get("context") or {}}
+    shared = {key: value for key, value in context.items() if key.lower() not in item_keys}
+    merged = {**shared, **(item.get("context") or {})}
+    for key, content in merged.items():
+        for value in content if isinstance(content, list | tuple) else (content,):
+            if not isinstance(value, str | int | float | bool | NoneType):
+                raise FactError(
+                    f"{place}: context {key} must be text, a number, a boolean, null, or a list of them, got"
+                    f" {describe_type(value)}."
+                )
+            if isinstance(value, int) and value.bit_length() > MAX_BITS:
+                raise FactError(f"{place}: context {key} has more than 4,000 digits.")
+    return Required(action, resource, merged)
 
 
 def permission_layers(
@@ -326,6 +334,8 @@ def _message(
 
 
 NOT_KNOWN = "unknown"
+_EVERY_REQUEST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+_ALL = NamedPolicy("a policy that allows everything", _EVERY_REQUEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,7 +389,7 @@ def who_can(holders: Iterable[Holder], required: Required) -> list[Holding]:
 def _ask(holder: Holder, required: Required) -> Holding:
     verdict = check_permission(holder.layers, required, holder.context)
     names = tuple(name for _layer, name in holder.unknown)
-    if holder.unknown and not _is_settled(verdict.decision, verdict.change, holder.unknown):
+    if holder.unknown and not _is_settled(holder, required):
         message = (
             f"{required.action} on {required.resource} depends on these policies, whose documents could not be read:"
             f" {', '.join(names)}."
@@ -390,17 +400,18 @@ def _ask(holder: Holder, required: Required) -> Holding:
     )
 
 
-def _is_settled(decision: str, change: Sequence[str], unknown: Sequence[tuple[str, str]]) -> bool:
-    """Return whether a decision is certain although the documents of some policies are unknown.
+def _is_settled(holder: Holder, required: Required) -> bool:
+    """Return whether a permission is denied whatever the unknown policies contain.
 
-    An unknown policy cannot override a Deny, and cannot replace the Allow that another layer lacks.
-
-    :arg change: the names of the layers and policies to change (see ``PermissionVerdict``).
-    :arg unknown: the unknown policies (see ``Holder``).
+    An unknown policy can allow everything in its layer, but it cannot override a Deny, and cannot replace the Allow that
+    another layer lacks.
     """
-    if decision == EXPLICIT_DENY:
-        return True
-    return decision == IMPLICIT_DENY and bool(set(change) - {layer for layer, _name in unknown})
+    unknown = {layer for layer, _name in holder.unknown}
+    layers = [
+        Layer(layer.name, (*layer.rules, *_rules(_ALL, "identity"))) if layer.name in unknown else layer
+        for layer in holder.layers
+    ]
+    return check_permission(layers, required, holder.context).decision in (EXPLICIT_DENY, IMPLICIT_DENY)
 
 
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
@@ -415,7 +426,7 @@ def find_denying_policies(
     subject: Subject,
     role_tags: dict[str, str],
 ) -> list[str]:
-    """Find the policies that make all permissions of other policies ineffective, by a Deny or a missing Allow.
+    """Find the policies that make all permissions of ``granting`` ineffective, by a Deny or a missing Allow.
 
     :arg granting: the identity policies with the permissions.
     :arg further: the other identity policies of the role. Only their Deny statements matter here.

@@ -27,7 +27,7 @@ from ..language.context import Context, Unknown
 from ..language.document import Condition, Statement
 from ..language.match import Glob, Wild, tokenize
 
-# Service principals that are easily confused with the one of EKS Pod Identity.
+# Service principals that are easily confused with pods.eks.amazonaws.com.
 _EKS_SERVICES = (
     "eks.amazonaws.com",
     "eks-auth.amazonaws.com",
@@ -91,7 +91,7 @@ _ACCOUNT_KEYS = _ARNS | frozenset(
 
 
 def _allows_everyone(rule: Rule) -> bool:
-    """Return whether an Allow statement applies to every principal of every account. Its conditions are ignored."""
+    """Return whether a statement is an Allow for every principal of every account, without regard to its conditions."""
     return rule.allow and _names_everyone(rule) and not rule.statement.not_principal
 
 
@@ -295,7 +295,7 @@ def _open_to_everyone(rule: Rule, narrowed: bool) -> Finding:
 
 
 def _similar_key(key: str) -> str | None:
-    """Return the key of ``_KEYS`` of which a condition key is probably a misspelling, or None.
+    """Return the key in ``_KEYS`` that a misspelt condition key probably should be, or None.
 
     :arg key: in lower case.
     """

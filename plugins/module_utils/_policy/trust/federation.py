@@ -40,7 +40,7 @@ TrustDocument: TypeAlias = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """The OIDC issuer of a cluster. ``identifier`` is the last part of its URL."""
+    """The OIDC issuer of the tokens of a cluster. ``identifier`` is the last part of its URL."""
 
     region: str
     identifier: str
@@ -57,7 +57,7 @@ def parse_issuer(url: str) -> Issuer | None:
 
 
 def provider_host(provider_arn: str) -> str:
-    """Return the host and path of an OIDC provider, which prefix its condition keys."""
+    """Return the host and path in the ARN of an OIDC provider. The condition keys of its tokens begin with them."""
     return provider_arn.partition(":oidc-provider/")[2]
 
 

@@ -189,7 +189,7 @@ def _exempt(
 ) -> TrustDraft | None:
     """Exempt a workload from a Deny.
 
-    Only requests with all of the values must become exempt. So the Deny is replaced with copies: each copy excludes the
+    Only requests with all values in ``pins`` must become exempt. So the Deny is replaced with copies: each copy excludes the
     requests with one of the values, and a request is exempt only if all copies exclude it.
 
     :arg pins: the values that identify the workload, each as negated operator, condition key and value.
@@ -259,9 +259,9 @@ def as_list(value: Any) -> list[Any]:
 
 
 def _find_listed(statement: Mapping[str, Any], key: str, value: str) -> tuple[str, str] | None:
-    """Return the operator and the key of a condition that lists a value literally, or None.
+    """Return the operator and the key of a condition that lists a value and has no patterns, or None.
 
-    A literal value can be excluded by removing it from the list. A pattern would match it in another way.
+    The removal of the value from the list excludes it, because no pattern in the list matches it.
     """
     for operator in ("StringEquals", "StringLike"):
         place = _find_condition(statement, operator, key)
@@ -444,7 +444,7 @@ _TRIED = 6
 
 
 def drafts(document: dict[str, object], rules: tuple[Rule, ...], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """Generate edited policies that may allow the workload. Those that probably allow the fewest other principals are first.
+    """Generate edited policies that may allow the workload, first the edits that probably allow the fewest other principals.
 
     The drafts with an added statement allow no other workload if the identity of the workload is completely known. At most
     ``_TRIED`` drafts edit existing Allow statements, because the evaluation of each draft takes time.
@@ -466,7 +466,7 @@ def drafts(document: dict[str, object], rules: tuple[Rule, ...], inquiry: Inquir
 
 
 def _open_parts(draft: TrustDraft, inquiry: Inquiry) -> int:
-    """Count the parts of the workload's identity to which the additionally allowed requests are not limited."""
+    """Count the identifying values of the workload that additionally allowed requests need not have."""
     return sum(
         place is None or as_list(statement["Condition"][place[0]][place[1]]) != [value]
         for statement in draft.admits
@@ -562,7 +562,10 @@ def _missing(rule: Rule, inquiry: Inquiry) -> list[str]:
 
 
 def _with_value(base: TrustDraft, rule: Rule, test: Test, context: Context) -> TrustDraft | None:
-    """Add the workload's value to a condition, or return None if the value is unknown or would not help."""
+    """Add the workload's value to a condition.
+
+    :returns: None if the value is unknown, or if an additional value would not make the condition allow the workload.
+    """
     condition = test.condition
     state = context.get(test.key)
     open_ended = _CLOSED if condition.base in NEGATED else _OPEN_ENDED

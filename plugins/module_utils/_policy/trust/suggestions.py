@@ -390,12 +390,12 @@ def _judge(
 
 
 def _messages(judged: Storability) -> frozenset[str]:
-    """Return the messages of the reasons, except for unique IDs: IAM rejects the ID of a deleted role in an edited policy."""
+    """Return the messages of the reasons, except reasons about unique IDs, which IAM does not accept in an edited policy."""
     return frozenset(reason.message for reason in judged.reasons if not _UNIQUE_ID.search(reason.message))
 
 
 def _rank(suggestion: Suggestion, trust: TrustPolicy) -> tuple[object, ...]:
-    """Return the sort key of a suggestion: fewer other principals first, then certainly valid, then the smaller change."""
+    """Return the sort key of a suggestion: fewer other principals first, then certainly storable, then the smaller change."""
     growth = policy_size(suggestion.trust_policy) - policy_size(trust.document)
     return (
         suggestion.width,
@@ -406,7 +406,7 @@ def _rank(suggestion: Suggestion, trust: TrustPolicy) -> tuple[object, ...]:
 
 
 def _distinct(ordered: Sequence[Suggestion]) -> list[Suggestion]:
-    """Return the suggestions, but only the first of several that allow the same other principals."""
+    """Return the first suggestion of each group of suggestions that allow the same other principals."""
     distinct: dict[tuple[str, ...], Suggestion] = {}
     for suggestion in ordered:
         distinct.setdefault(suggestion.also_lets_in, suggestion)

@@ -248,17 +248,25 @@ def plan_purge(
 def _desired_account(
     workload: Workload, account: ServiceAccount | None, owner: str | None, adopt: bool
 ) -> ServiceAccount:
-    """Return the service account as the workload defines it, with the ownership labels if this collection manages it."""
+    """Return the service account as the workload defines it, with the ownership labels if this collection manages it.
+
+    :arg account: the present service account, or None if it does not exist.
+    :arg owner: the owner of the run.
+    :arg adopt: also set the labels if they name another owner.
+    """
     managed = account is not None and is_managed(account.labels)
     if account is not None and not adopt and other_owner(account.labels, owner):
-        # The ownership labels are set by runs for that owner.
+        # Only runs for the other owner set the ownership labels.
         managed = False
     labels, annotations = _desired_metadata(workload, managed, owner)
     return ServiceAccount(workload.key, labels, annotations)
 
 
 def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:
-    """Return a line for each change of the plan, like "apply ServiceAccount default/app"."""
+    """Return a line for each change of the plan, like "apply ServiceAccount default/app".
+
+    :arg removes: the plan deletes its manifests instead of applying them.
+    """
     verb = "remove" if removes else "apply"
     items = [(verb, item) for item in (*plan.manifests, *plan.waiting)]
     items += [("remove", item) for item in plan.unlisted]
@@ -356,8 +364,8 @@ def namespace_terminating(key: WorkloadKey, status: str) -> Finding:
     return Finding(
         Code.NAMESPACE_GOING,
         f"namespace {key.namespace} {status}",
-        "Remove the workload, or wait until the namespace is deleted, create it, and apply the workload. Its status names the "
-        f"obstacle: kubectl get namespace {key.namespace} -o yaml",
+        "Remove the workload, or wait until the namespace is deleted, create it, and apply the workload. To see what delays "
+        f"the deletion: kubectl get namespace {key.namespace} -o yaml",
         key,
     )
 
@@ -448,6 +456,7 @@ def read_accounts(
     owner: str | None = None,
     purge: AccountPurgeScope | None = None,
     adopt: bool = False,
+    service_accounts: Sequence[Object] | None = None,
 ) -> Preflight | ApiError:
     """Read service accounts and namespaces before any change, and plan the changes. Return the error of a failed read.
 
@@ -457,15 +466,19 @@ def read_accounts(
     :arg cluster: the value of ``cluster`` in the keys of the workloads.
     :arg state: "absent" and "verify" have no plan: a removal is planned after the AWS part.
     :arg purge: the scope of a purge, or None.
+    :arg adopt: take over managed service accounts of other owners.
+    :arg service_accounts: all service accounts of the cluster, if the run has already listed them. They are not listed again.
     """
     desired = {workload.key for workload in workloads}
     namespaces = {key.namespace for key in desired}
-    only = next(iter(namespaces)) if len(namespaces) == 1 and purge is None else ""
-    listing = reader.list_objects(Query("v1", "ServiceAccount", only))
-    if listing.error is not None:
-        return listing.error
+    if service_accounts is None:
+        only = next(iter(namespaces)) if len(namespaces) == 1 and purge is None else ""
+        listing = reader.list_objects(Query("v1", "ServiceAccount", only))
+        if listing.error is not None:
+            return listing.error
+        service_accounts = listing.items
     accounts = {
-        account.key: account for item in listing.items if (account := parse_service_account(item, cluster))
+        account.key: account for item in service_accounts if (account := parse_service_account(item, cluster))
     }
     inhabited = {key.namespace for key in accounts}
     preflight = Preflight(
@@ -511,7 +524,9 @@ def read_accounts(
 
 
 def _describe_deletion(namespace: Object) -> str:
-    """Return a predicate about a terminating namespace, like "is being deleted (since …)", and why it still exists."""
+    """Return the rest of a sentence that begins with a terminating namespace: since when it is being deleted, and why it still
+    exists.
+    """
     metadata = member(namespace, "metadata")
     finalizers = metadata.get("finalizers")
     names = [as_text(name) for name in finalizers] if isinstance(finalizers, Sequence) else []

@@ -84,7 +84,10 @@ class AppliedPlan:
 
 
 def describe_step(plan: AccountPlan, *, removes: bool, check_mode: bool) -> str:
-    """Return the progress line about the writes of ``apply_account_plan``, or "" if there are none."""
+    """Return the progress line about the writes of ``apply_account_plan``, or "" if there are none.
+
+    :arg removes: the plan deletes its manifests instead of applying them.
+    """
     number = len(plan.manifests) + (0 if check_mode else len(plan.waiting))
     parts = [f"{'removing' if removes else 'applying'} {_objects(number)}"] if number else []
     parts += [f"removing {_objects(len(plan.unlisted))}"] if plan.unlisted else []
@@ -168,7 +171,7 @@ def unread_failure(
     """Return the failure of a service account that is not removed or released because a read failed.
 
     :arg reason: the error of the read.
-    :arg cause: the consequence of the failed read, as a clause.
+    :arg cause: the reason to keep the service account, as a clause. The error of the read follows it in the message.
     """
     row = manifest_failure(manifest, action, reason, affected_workload(manifest))
     subject = "it is kept" if action == "remove" else "its applied labels and annotations are kept"
@@ -355,7 +358,10 @@ def _is_present(manifest: Object, cluster: str, present: Accounts) -> bool:
 
 
 def _took_effect(manifest: Object, cluster: str, plan: AccountPlan, present: Accounts, removes: bool) -> bool:
-    """Return whether an object has its desired state, although the request for it failed."""
+    """Return whether an object has its desired state, although the request for it failed.
+
+    :arg removes: the plan deletes its manifests instead of applying them.
+    """
     if removes or manifest in plan.unlisted:
         account = present.get(account_key(manifest, cluster))
         return account is None or account.is_terminating

@@ -102,7 +102,7 @@ def _entry_reason(target: EksTarget, access: CallerAccess) -> list[str]:
         return [
             "The authentication mode of the cluster is CONFIG_MAP: access entries are not used, and the ConfigMap "
             f"kube-system/aws-auth does not map {_without_path(principal)}.",
-            "Have someone with access to the cluster add it to that ConfigMap (mapRoles or mapUsers, the ARN "
+            "Have someone with access to the cluster add this ARN to that ConfigMap (mapRoles or mapUsers, the ARN "
             "of a role without its path), or enable access entries:",
             f"aws eks update-cluster-config --name {target.name} --region {target.region} --access-config "
             "authenticationMode=API_AND_CONFIG_MAP",

@@ -60,7 +60,7 @@ class WriteResult:
     """The result of applying, patching or deleting a list of manifests.
 
     ``refused`` has the errors of rejected manifests, by their index in the list. ``error`` is set if the writes ended without a
-    result, so that it is unknown which of them succeeded. ``diffs`` is shown with ``--diff``.
+    result, so that it is unknown which of them succeeded. ``diffs`` are the differences to display with ``--diff``.
     """
 
     changed: bool = False
@@ -116,7 +116,7 @@ class Clock(Protocol):
 BUSY = 429
 TRANSIENT = frozenset({BUSY, 500, 502, 503, 504})
 NOT_FOUND = 404
-# The maximum number of attempts.
+# The maximum number of attempts to send a request.
 ATTEMPTS = 6
 # The maximum time from the first attempt to the last retry, the longest pause and the first pause, in seconds.
 RETRY_SECONDS = 120.0

@@ -157,16 +157,20 @@ def _find_ambiguous_source(container: Container, profiles: tuple[str, ...]) -> C
     names = (*profiles, *_set_names(env, _FILES))
     if names:
         keys = _set_names(env, (*_KEYS, *_WEB_IDENTITY)) if profiles else ()
-        return _ambiguous_source((*names, *keys), "so that the contents of the file decide")
+        return _ambiguous_source(
+            (*names, *keys), "so the credentials depend on a file that the check does not read"
+        )
     homes = [mount.path for mount in container.mounts if "/.aws/" in f"{mount.path}/"]
     if homes:
         return CredentialSource(
-            "unknown", f"a volume at {homes[0]}, whose contents decide", f"the volume at {homes[0]}"
+            "unknown",
+            f"a volume at {homes[0]}, whose files the check does not read",
+            f"the volume at {homes[0]}",
         )
     if _set_names(env, _PARTS):
         names = _set_names(env, (*_PARTS, *_KEYS[1:], "AWS_SECRET_KEY"))
         return _ambiguous_source(
-            tuple(dict.fromkeys(names)), "which some SDKs prefer, or fail without the rest"
+            tuple(dict.fromkeys(names)), "which some SDKs use, and others ignore or reject"
         )
     entries = [entry for entry in container.env_from if _may_decide(entry.prefix, env)]
     if entries:
@@ -188,7 +192,7 @@ def _ambiguous_source(names: tuple[str, ...], reason: str) -> CredentialSource:
 def _may_decide(prefix: str, env: Env) -> bool:
     """Return whether an envFrom with this prefix can set a variable that changes the credentials.
 
-    :arg env: the variables in ``env``, which override variables of envFrom.
+    :arg env: the variables in ``env`` of the container, which override variables of envFrom.
     """
     return any(name.startswith(prefix) and name not in env for name in _DECISIVE)
 

@@ -112,7 +112,7 @@ def on_virtual_node(pod: Pod, state: KubeState, _association: Association) -> Fa
     return Fault(
         Code.POD_ON_VIRTUAL_NODE,
         "on a virtual node, where no EKS Pod Identity Agent can run",
-        "Let the Pod run on Linux EC2 nodes (its nodeSelector and tolerations decide).",
+        "Let the Pod run on Linux EC2 nodes: change its nodeSelector or tolerations.",
         _node(pod),
     )
 
@@ -358,7 +358,7 @@ FLAWS: tuple[Predicate, ...] = (
 
 
 def judge_pod(pod: Pod, state: KubeState, association: Association) -> list[Fault]:
-    """Return the faults of a Pod to report, in the order of causes before consequences."""
+    """Return the faults of a Pod to report. Leave out a fault if the remedy of a reported one may resolve it as well."""
     if fault := _first(POD_CAUSES, pod, state, association):
         return [fault]
     sources = credential_sources(pod) if association.association_id or association.created else ()

@@ -334,7 +334,7 @@ class Rollout:
             return "on delete"
         if self.partition and _ordinal(pod) < self.first:
             return "partition"
-        # The Pod was created from an earlier template, so a rollout is replacing it. A restart would only start this again.
+        # The Pod was created from an earlier template, so a rollout is already replacing the Pod. A restart is not needed.
         if any(pod.labels.get(name, value) != value for name, value in self.current.items()):
             return "rolling"
         return ""
@@ -360,9 +360,9 @@ def parse_rollout(kind: str, item: Object, hashes: Hashes) -> Rollout:
 
 
 def template_hashes(replica_sets: Iterable[Object]) -> Hashes:
-    """Return the template hashes of Deployments.
+    """Return the value of the label pod-template-hash for each revision of each Deployment.
 
-    These hashes are labels of the ReplicaSets of a Deployment; the Deployment itself does not have the label.
+    A Deployment does not have this label, but its ReplicaSets do, one for each revision.
     """
     hashes = {}
     for item in replica_sets:
@@ -374,8 +374,9 @@ def template_hashes(replica_sets: Iterable[Object]) -> Hashes:
 
 
 def describe_hold(hold: Hold, owner: Owner, pods: Sequence[str], rollout: Rollout) -> str:
-    """Return a predicate about an owner whose restart would not replace its Pods, followed by the remedy.
+    """Return the rest of a sentence that begins with the owner: why its restart would not replace its Pods, and the remedy.
 
+    :arg hold: the reason, not "".
     :arg pods: the names of the Pods.
     """
     place = f"-n {owner.namespace}"
@@ -495,8 +496,9 @@ class KubeState:
         return above if above.kind and self._may_own(above, pod) else owner
 
     def find_hold(self, pod: Pod) -> Hold:
-        """Return the reason why a rollout of its owner would not replace a Pod; "" if it would, or if the owner was not
-        read.
+        """Return the reason why a restart of the owner of a Pod would not replace the Pod.
+
+        Return "" if it would, or if the owner was not read.
         """
         rollout = self.find_rollout(self.find_owner(pod))
         return rollout.find_hold(pod) if rollout else ""
@@ -524,6 +526,7 @@ def read_state(
 
     :arg reads: the lists by the names of RESOURCES.
     :arg workloads: the workloads whose Pods are part of the result.
+    :arg auto_mode: whether EKS reports that the cluster uses EKS Auto Mode.
     """
     items = {name: listing.items for name, listing in reads.items() if listing.error is None}
     return KubeState(

@@ -35,8 +35,8 @@ from .reads import build_state, pods_query, read_pod_state
 class Restarts:
     """The planned restarts. Owners are strings like "Deployment shop/web", Pods like "shop/web-1".
 
-    ``manifests`` and ``names``: the patches that restart owners, and the owners. ``unmanaged``: the stale Pods without an
-    owner that can be restarted. ``rolling``: the owners with a rollout under way that replaces their stale Pods.
+    ``names``: the owners to restart. ``manifests``: the patch of each of them, in the same order. ``unmanaged``: the stale
+    Pods without an owner that can be restarted. ``rolling``: the owners with a rollout under way that replaces their stale Pods.
     ``replaced``: the Pods that restarts and rollouts replace. ``blocked``: a sentence about each group of stale Pods that a
     restart would not replace. ``withheld``: the owners that are not restarted, because their new Pods would not get the role
     either. ``workloads``: the workloads of the owners to restart. ``wait``: the seconds to wait before the restart. The
@@ -156,7 +156,7 @@ def passed_aws_checks(verification: Verification) -> list[VerifiedWorkload]:
 
 
 def _has_association(workload: VerifiedWorkload) -> bool:
-    """Return whether a workload has an association, or gets it by the plan in check mode, and no failed or unknown check."""
+    """Return whether a workload has an association and no failed or unknown check. A planned association counts as well."""
     exists = workload.association_id or workload.association_created
     return bool(exists) and not any(map(_blocks, workload.checks))
 

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Injection probe of one workload: send a dry run that creates a Pod, and examine the Pod in the response. Pure.
+"""Injection probe of one workload: build the Pod for a dry-run create request, and examine the Pod in the response. Pure.
 
 The mutating webhook of EKS also handles dry runs, because its configuration declares that it has no side effects
 (amazon-eks-pod-identity-webhook). So the response shows the credentials that a new Pod would get, and no Pod is created.

@@ -203,7 +203,7 @@ def choose_workloads(
     """Return the workloads to probe, in the order of the verification: at most ``sample``, or all if ``sample`` is 0.
 
     Only workloads that pass the checks in AWS and have a service account are probed. The workloads in ``first``, and those
-    whose association this run created, have priority. The remaining ones are chosen at equal distances from the list.
+    whose association this run created, have priority. The rest of the sample is spread evenly over the other workloads.
 
     :arg accounts: the workloads with an existing service account.
     """
@@ -270,9 +270,10 @@ def _run_round(
     width: int,
     is_late: Callable[[], bool],
 ) -> int:
-    """Send one dry run for each workload, ``width`` of them concurrently. Return the width for the next round.
+    """Send one dry run for each workload, in groups of ``width``. Return the width for the next round.
 
-    The round ends early if the API server is busy, which halves the width, and when the time is over.
+    Each group increases the width by one. The round ends early if the API server is busy, which halves the width, and when the
+    time is over.
 
     :arg keys: the workloads whose result is not decided, those with the fewest probes first.
     :arg series: the results of each workload, to which the results of this round are added.
@@ -386,7 +387,7 @@ def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Fi
         return Finding(
             Code.INJECTION_NOT_YET,
             f"{subject} {fault.description} ({count}): not every API server of the cluster knows the new association yet.",
-            "Do not start Pods before that: verify again in a minute. A greater pod_identity_injection_timeout lets a run "
+            "Verify again in a minute, and start Pods only after that. A greater pod_identity_injection_timeout lets a run "
             "wait longer.",
             key,
         )

@@ -213,13 +213,13 @@ PROOF_CAUSES = (
         r"only loopback hosts are allowed|Host should resolve to a loopback address"
         r"|is not a valid container metadata service hostname|Unsupported host '169\.254\.170\.23'",
         "its SDK is too old to know the agent's address",
-        "Use a newer one: docs/troubleshooting.md has the oldest versions that support EKS Pod Identity.",
+        "Use an image with a newer SDK: docs/troubleshooting.md has the oldest versions that support EKS Pod Identity.",
     ),
     ProofCause(
         Code.PROOF_TOKEN_MALFORMED,
         r"Service account token cannot be parsed|token is malformed",
         "the agent could not read the token in the request",
-        'Send the token alone, without the prefix "Bearer"; an SDK that adds it needs an update.',
+        'Use an image with a newer AWS CLI or SDK, which sends the token without the prefix "Bearer".',
     ),
     ProofCause(
         Code.PROOF_TAG_SESSION,

@@ -68,9 +68,9 @@ from .usage import keep_used_accounts
 class KubernetesOutcome:
     """The result of the Kubernetes part for the report.
 
-    ``changes`` has a line for each changed object. ``failures`` are the rejected writes. ``error`` is the error of writes that
-    ended without a result, or "". ``checks`` are the checks of each verified workload. ``judges_agent`` is true if the state of
-    the EKS Pod Identity Agent was read from the cluster.
+    ``changes`` has a line for each changed object. ``failures`` has the objects that could not be written or deleted. ``error``
+    is the error of writes that ended without a result, or "". ``checks`` are the checks of each verified workload.
+    ``judges_agent`` is true if the state of the EKS Pod Identity Agent was read from the cluster.
     """
 
     changes: Sequence[str] = ()
@@ -119,7 +119,7 @@ def judge_cluster(
     return KubernetesOutcome(checks=checks, findings=findings, judges_agent=pods.judges_agent)
 
 
-# The findings of the AWS part that the Kubernetes API may belong to another cluster.
+# The codes with which the AWS part reports that the Kubernetes API belongs, or may belong, to another cluster.
 _DOUBTS = (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN)
 
 
@@ -145,7 +145,10 @@ def _unknown_outcome(verification: Verification, doubt: Finding, names: Sequence
 
 
 def _skip_warning(restart: bool, proof: bool) -> str:
-    """Return a warning about the steps that the user requested and that were skipped, or ""."""
+    """Return a warning about the steps that were skipped although the user had requested them, or "" if there are none.
+
+    :arg restart: whether the user requested restarts. ``proof`` is the same for the runtime proof.
+    """
     steps = (("no Pod was restarted", restart), ("no proof was run", proof))
     skipped = [text for text, requested in steps if requested]
     if not skipped:
@@ -182,7 +185,7 @@ class KubernetesSettings:
 class KubernetesRun:
     """The result of ``converge_kubernetes``.
 
-    ``outcome`` is for the report. ``diffs`` is shown with ``--diff``. ``jobs`` is the number of Jobs of the runtime proof.
+    ``outcome`` is for the report. ``diffs`` are shown with ``--diff``. ``jobs`` is the number of Jobs of the runtime proof.
     """
 
     outcome: KubernetesOutcome

@@ -67,7 +67,7 @@ from ..pods.restarts import (
 )
 
 WEBHOOK_CONFIG = "pod-identity-webhook"
-# The further lists of an inventory, as the remedy for a failed list names them.
+# The resources that an inventory lists besides Pods and templates, in the words of the remedy for a failed request.
 _RESOURCES = {
     "agents": f"pods in namespace {AGENT_NAMESPACE}",
     "nodes": "nodes",
@@ -85,11 +85,11 @@ _CONTAINER_VARIABLES = (CREDENTIALS_URI, RELATIVE_URI, TOKEN_FILE, TOKEN)
 class IrsaEstate:
     """The use of IRSA in a cluster.
 
-    ``accounts`` are the service accounts with the annotation, those whose templates set a web identity, and those that a
-    migration knows. ``configured`` are the roles of service accounts in the ConfigMap of the webhook. ``pods`` has the live Pods
-    of each of them. ``state`` has the Pods and the agent as the checks of Pods read them. ``errors`` are the errors of lists that
-    failed, by resource; their results are unknown. ``own_roles`` are the roles that Pod templates set, by the owner of the
-    template.
+    ``accounts`` are the service accounts with the annotation, those whose Pod templates set a web identity, and further ones
+    that the caller of ``read_irsa`` named. ``configured`` has the roles that the ConfigMap of the webhook gives to service
+    accounts. ``pods`` has the credentials of the live Pods of each service account. ``state`` has the Pods and the agent in the
+    form that the checks of Pods need. ``errors`` has the errors of failed list requests, by resource. ``own_roles`` has, by
+    service account, the roles that its Pod templates set, by the owner of the template.
     """
 
     accounts: Mapping[WorkloadKey, IrsaAccount] = field(default_factory=dict)
@@ -179,7 +179,10 @@ def _account(key: WorkloadKey, item: Object) -> IrsaAccount:
 def _managers(
     annotations: Mapping[str, str], labels: Mapping[str, str], managers: Mapping[str, Sequence[str]]
 ) -> Iterator[str]:
-    """Yield the tools that would set the annotation again, most specific first; only one kind is named."""
+    """Yield the tools that would set the annotation again.
+
+    A label or annotation of Argo CD, Flux or Helm names one tool. Without it, yield the field managers of the annotation.
+    """
     named = [
         f"{tool} {value.partition(':')[0]}"
         for tool, value in (
@@ -310,7 +313,7 @@ def restart_injected(
 ) -> RollbackRun:
     """Restart the owners of Pods that use EKS Pod Identity, and wait until these Pods are replaced.
 
-    A webhook gets to know the end of an association after a delay, so the restart waits for ``settings.settle`` seconds.
+    The webhook of EKS ignores a deleted association only after a delay, so wait for ``settings.settle`` seconds first.
 
     :arg name: the value of ``cluster`` in the keys.
     :arg keys: service accounts without an association, so that a new Pod gets the credentials of IRSA.
@@ -335,8 +338,10 @@ def restart_injected(
         owner: group_by_hold(groups[owner], state)
         for owner in sorted(groups, key=lambda owner: owner_names([owner]))
     }
-    owners = [owner for owner, held in holds.items() if "" in held and state.find_rollout(owner)]
-    blocked = [sentence for owner, held in holds.items() for sentence in describe_holds(owner, held, state)]
+    owners = [owner for owner, by_hold in holds.items() if "" in by_hold and state.find_rollout(owner)]
+    blocked = [
+        sentence for owner, by_hold in holds.items() for sentence in describe_holds(owner, by_hold, state)
+    ]
     if owners:
         clock.sleep(settings.settle)
     manifests = [restart_patch(owner, format_time(clock.now())) for owner in owners]
@@ -348,7 +353,7 @@ def restart_injected(
         manifest_failure(manifests[index], "restart", error, remedy=ALLOW) for index, error in refused.items()
     ]
     restarted = [owner for index, owner in enumerate(owners) if index not in refused]
-    replacing = {*restarted, *(owner for owner, held in holds.items() if "rolling" in held)}
+    replacing = {*restarted, *(owner for owner, by_hold in holds.items() if "rolling" in by_hold)}
     for attempt in range(poll_attempts(settings.timeout) if replacing else 0):
         if attempt:
             clock.sleep(RESTART_PAUSE)
@@ -365,7 +370,7 @@ def _names(pods: Iterable[Pod]) -> list[str]:
 
 
 def unread_findings(estate: IrsaEstate) -> list[Finding]:
-    """Return a finding for each list that failed: what it would show is unknown."""
+    """Return a warning for each list request that failed, because the inventory may lack its objects."""
     return [
         Finding(
             Code.KUBERNETES_NOT_READABLE,

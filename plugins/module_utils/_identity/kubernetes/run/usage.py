@@ -135,7 +135,10 @@ def find_breakage(
 
 
 def _unreachable_reason(pod: Pod, state: KubeState, installs_agent: bool) -> str:
-    """Return the reason why a Pod cannot reach the agent, or "" if it can, or if that is unknown."""
+    """Return the reason why a Pod cannot reach the agent, or "" if it can, or if that is unknown.
+
+    :arg installs_agent: whether the run installs a missing agent.
+    """
     if reason := _incompatible_reason(pod, state):
         return reason
     if installs_agent and not state.agents:
@@ -243,7 +246,7 @@ def _possible_breakage(key: WorkloadKey, cluster_state: _ClusterState, cluster: 
         if not _is_exempt(template.pod) and not _template_pods(template, pods, cluster_state.templates)
     )
     verb = "have" if len(unseen) > 1 else "has"
-    gaps = [f"{listed(unseen)} {verb} no Pod that shows where its Pods start"] if unseen else []
+    gaps = [f"{listed(unseen)} {verb} no Pod that shows where new Pods start"] if unseen else []
     gaps += [f"{', '.join(cluster_state.errors)} could not be listed"] if cluster_state.errors else []
     if not (users.live or users.finished or users.templates or cluster_state.errors):
         gaps.append(
