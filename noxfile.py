@@ -14,7 +14,7 @@ antsibull_nox.load_antsibull_nox_toml()
 
 @nox.session(python=False)
 def make(session: nox.Session) -> None:
-    """Run targets of the Makefile; the default is lint."""
+    """Run targets of the Makefile. Without arguments, run lint."""
     session.run("make", *(session.posargs or ["lint"]), external=True)
 
 

@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send the requests of the EKS User Guide for N workloads, with boto3 and threads, as a lower bound for the measured times.
+"""Send the requests of the EKS User Guide for N workloads, with boto3 and threads.
 
     boto3_threads.py WORKLOADS.json CLUSTER THREADS
 
-For each workload, this script creates the resources without reading them first, and then sends five read requests.
+The duration is a lower bound for the other contenders: for each workload, this script creates the resources without reading them
+first, and then sends five read requests.
 """
 
 from __future__ import annotations

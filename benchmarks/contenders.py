@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The programs that the benchmark compares. Each creates N workloads in an empty account, and reads them back."""
+"""The programs that the benchmark compares. Each creates the resources of N workloads in an empty account, then reads them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ PYTHON = Path(sys.executable)
 PLAYBOOK = PYTHON.parent / "ansible-playbook"
 THREADS = 16
 
-# Names of contenders in the table of results.
+# The names of the contenders in the table of results.
 SITE = "site.yml"
 CLI = "guide's aws CLI sequence"
 
 Command = list[str | Path]
 
-# The playbook and the options of each phase, in order: each phase needs the result of the previous one.
+# The playbook and the options of each phase, in order: each phase needs the resources as the phase before it leaves them.
 PHASES: Mapping[str, tuple[str, ...]] = {
     "plan": ("site", "--check"),
     "first run": ("site",),
@@ -40,10 +40,10 @@ PHASES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A program to measure. ``phases`` returns its commands by phase, for a scratch folder and a number of workloads.
+    """A program to measure.
 
-    At most ``limit`` workloads are measured, and figures for more workloads are extrapolated. ``tree`` is the folder of
-    the project whose playbooks run.
+    ``phases`` returns the commands of each phase, for a scratch folder and a number of workloads. At most ``limit`` workloads are
+    measured, and figures for more workloads are extrapolated. ``tree`` is the folder of the project that contains the playbooks.
     """
 
     name: str

@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def fleet_rows(options: argparse.Namespace) -> Iterator[Row]:
-    """Yield the rows of the table."""
+    """Measure, and yield the rows of the benchmark's table about fleets."""
     count = f"{options.clusters} x {options.workloads}"
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -74,7 +74,7 @@ def fleet_rows(options: argparse.Namespace) -> Iterator[Row]:
 
 
 def _places(count: int) -> list[ClusterHost]:
-    """Return clusters that alternate between accounts, and within an account between regions."""
+    """Return the clusters to measure: they alternate between two accounts, and within an account between two regions."""
     return [
         ClusterHost(f"c{number:03}", f"c{number:03}", ACCOUNTS[number % 2], REGIONS[number // 2 % 2])
         for number in range(count)
@@ -104,7 +104,10 @@ def _row(fleet: FleetFixture, name: str, count: str, latency: int, command: Comm
 
 
 def _total(rows: Sequence[Row], name: str, clusters: int) -> Row:
-    """Return the sum of times and requests over all clusters, extrapolated from ``rows``, and the maximum of memory."""
+    """Return one row for all clusters: the sums of times and requests, and the maximum of memory.
+
+    If ``rows`` has only some of the clusters, times and requests are extrapolated.
+    """
     times = clusters / len(rows)
     return replace(
         rows[0],

@@ -1,8 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure the evaluation of policies: the time of a thousand verdicts on ordinary policies, and of one on hostile documents.
+"""Measure the evaluation of policies.
 
-A verdict is the result for one action and resource, or for the two actions of a trust policy together.
+Measure the time of a thousand verdicts on ordinary policies, and of a single verdict on each of the policies in
+hostile_policies.py. A verdict is the result for one action and resource, or for the two actions of a trust policy together.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def trust(*statements: Mapping[str, object]) -> dict[str, object]:
 
 
 def verdict_rows() -> Iterator[Row]:
-    """Yield the rows of the table."""
+    """Measure, and yield the rows of the benchmark's table about policy evaluation."""
     for name, work in _ordinary().items():
         yield Row(f"verdicts: {name}", str(VERDICTS), None, cpu=_least(work, VERDICTS))
     name, seconds = max(_hostile(), key=lambda one: one[1])
@@ -106,7 +107,7 @@ def verdict_rows() -> Iterator[Row]:
 
 
 def _least(work: Callable[[], object], count: int) -> float:
-    """Return the CPU time of ``count`` calls in seconds, as the minimum of five rounds."""
+    """Measure the CPU time of ``count`` calls five times, and return the minimum in seconds."""
     spent = []
     for _ in range(5):
         start = time.process_time()
@@ -117,9 +118,9 @@ def _least(work: Callable[[], object], count: int) -> float:
 
 
 def _hostile() -> Iterator[tuple[str, float]]:
-    """Yield the name of each hostile document, and the time in seconds of its slowest verdict.
+    """Yield the name of each document in hostile_policies.py, and the time in seconds of its slowest verdict.
 
-    Verdicts are measured with known and with unknown values of the condition keys.
+    Each document is evaluated with known and with unknown values of the condition keys.
     """
     requests = pod_identity_inquiry(SUBJECT).requests
     contexts = [pod_identity_context(subject) for subject in (SUBJECT, Subject())]
@@ -156,7 +157,7 @@ def _decide(layers: Sequence[Layer], request: Request, context: Context) -> obje
 
 
 def _fresh(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """Return the same policies, without cached results."""
+    """Return a copy of the policies without cached results."""
     return tuple(Layer(layer.name, layer.rules) for layer in layers)
 
 

@@ -37,7 +37,7 @@ PER_SECOND = 20
 
 
 class Bench:
-    """The measurements on one cluster."""
+    """The measurements that use a single cluster."""
 
     def __init__(self, scratch: Path, latency: int) -> None:
         self.around = Surroundings()
@@ -45,7 +45,7 @@ class Bench:
         self.latency = latency
 
     def peers(self, compared: list[Contender], counts: list[int], rounds: int) -> Iterator[Row]:
-        """Yield a row with the medians of all rounds, for each contender, phase and number of workloads."""
+        """Yield a row for each contender, phase and number of workloads, with the medians of all rounds."""
         for count in counts:
             found: dict[str, list[Row]] = {}
             for _ in range(rounds):
@@ -55,14 +55,14 @@ class Bench:
             yield from map(_median, found.values())
 
     def throttled(self) -> Iterator[Row]:
-        """Yield the row of a first run with throttling, and a row with the shortest possible time at this request rate."""
+        """Yield two rows about a rate limit in AWS: a first run, and the shortest possible time at this request rate."""
         self.around.empty(self.latency, PER_SECOND)
         command = playbook(ROOT, "site", self.scratch, THROTTLED)
         row = self._row(
             f"{SITE}, first run, {PER_SECOND} requests a second", THROTTLED, command, child_environment()
         )
         yield row
-        # The limit permits the requests of the first second at once.
+        # At the start, the rate limit permits the requests of one second immediately.
         demanded = ((row.aws or 0) - PER_SECOND) / PER_SECOND
         yield Row(f"the minimum at {PER_SECOND} requests a second", row.count, self.latency, demanded)
 

@@ -45,7 +45,7 @@ class Surroundings:
         self._kubernetes = KubeControl(server, self.state / "kubernetes/ca.crt", token)
 
     def empty(self, latency_ms: float, per_second: float = 0) -> None:
-        """Reset the sandbox, create the namespaces of the workloads, and delay every response.
+        """Reset the sandbox, create the namespaces of the workloads, and then delay every response by ``latency_ms``.
 
         :arg per_second: the request rate that AWS accepts, unlimited if 0.
         """
@@ -71,8 +71,8 @@ class Surroundings:
 
 
 def child_environment(root: Path = ROOT) -> dict[str, str]:
-    """Return the environment variables of the sandbox and for Ansible in a tree of the project."""
-    # Remove PYTHONDONTWRITEBYTECODE, because Python caches bytecode on the machines of users.
+    """Return the environment variables of this process, changed so that Ansible uses the sandbox and the project in ``root``."""
+    # With this variable Python could not cache bytecode, as it does on the machines of users.
     removed = ("PYTHONPATH", "ANSIBLE_CONFIG", "PYTHONDONTWRITEBYTECODE")
     inherited = {name: value for name, value in os.environ.items() if name not in removed}
     return {

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure the analysis of CloudTrail events of usage.yml, without AWS.
+"""Measure how long usage.yml takes to analyse CloudTrail events, without AWS.
 
     PYTHONPATH=.collections .venv/bin/python benchmarks/usage.py --events 1000000
 
@@ -88,7 +88,7 @@ def measure(folder: Path, events: int, processes: int) -> int:
     seconds, cpu = time.monotonic() - began, cpu_seconds() - cpu
     parent = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    # The memory of each reading process is at most the memory of the largest process.
+    # Assume that each process that reads events uses as much memory as the largest of them.
     memory = parent + processes * child
     print(
         f"{totals.read.events:,} events, {len(paths):,} files: {seconds:.1f} s, {cpu:.1f} s CPU, {memory:.0f} MB"

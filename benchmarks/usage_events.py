@@ -58,7 +58,7 @@ class Session:
         self.arn = f"arn:aws:sts::{role_account}:assumed-role/{role}/{self.name}"
 
     def start(self) -> Event:
-        """Return the event AssumeRole of EKS Pod Identity."""
+        """Return the event AssumeRole with which EKS Pod Identity starts this session."""
         tags = {
             "eks-cluster-arn": self.cluster_arn,
             "eks-cluster-name": self.cluster_arn.rpartition("/")[2],
@@ -73,7 +73,7 @@ class Session:
         return self._started("AssumeRole", identity, extra)
 
     def start_irsa(self, issuer: str = ISSUER) -> Event:
-        """Return the event AssumeRoleWithWebIdentity of IRSA."""
+        """Return the event AssumeRoleWithWebIdentity with which a Pod starts this session by IRSA."""
         identity: Event = {
             "type": "WebIdentityUser",
             "principalId": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer}:sts.amazonaws.com:{self.service_account}",
@@ -83,7 +83,7 @@ class Session:
         return self._started("AssumeRoleWithWebIdentity", identity, {})
 
     def chain(self, target: Session) -> Event:
-        """Return the event AssumeRole by which this session starts a session of another role."""
+        """Return the event AssumeRole with which this session starts a session of another role (role chaining)."""
         return target._started("AssumeRole", self.identity(), {})
 
     def identity(self) -> Event:
@@ -132,12 +132,12 @@ class Session:
         data: bool = False,
         error: str = "",
     ) -> Event:
-        """Return a call in this session.
+        """Return the event of a call in this session.
 
         :arg source: the event source without .amazonaws.com.
         :arg minutes: the time since the start of the session.
-        :arg data: whether it is a data event.
-        :arg error: its error code.
+        :arg data: whether the event is a data event.
+        :arg error: the error code of the call, or "" if it succeeded.
         """
         event = base_event(
             f"{source}.amazonaws.com", name, self.time + timedelta(minutes=minutes), self.identity()
@@ -194,9 +194,10 @@ def write_trail(folder: Path, events: Sequence[Event], number: int = 0, *, level
 
 
 def many_events(count: int, seed: int = 1) -> Iterator[list[Event]]:
-    """Yield the events of files of five minutes: two workloads with the same role, one with another role, and other callers.
+    """Yield about ``count`` events, in a list for each file. A file has the events of five minutes.
 
-    Sessions are renewed after three hours. A tenth of the S3 objects are new, so that the number of resources grows.
+    Two workloads use the same role, a third has another role, and other callers are not workloads. Sessions are renewed after
+    three hours. A tenth of the S3 objects are new, so that the number of resources grows.
     """
     chance = random.Random(seed)
     per_file = 2_000

@@ -14,7 +14,7 @@ Workload = dict[str, Any]
 
 
 def workloads(count: int) -> list[Workload]:
-    """Return ``count`` workloads in the form of pod_identity_workloads."""
+    """Return ``count`` workloads, as the variable pod_identity_workloads has them."""
     return [
         {
             "namespace": f"team-{index % NAMESPACES}",
@@ -32,7 +32,7 @@ def namespaces() -> list[str]:
 
 
 def write_workloads(folder: Path, count: int) -> Path:
-    """Write a JSON file for pod_identity_workloads_from, and return its path."""
+    """Write ``count`` workloads to a JSON file for the variable pod_identity_workloads_from. Return its path."""
     path = folder / f"workloads-{count}.json"
     path.write_text(json.dumps(workloads(count)), encoding="utf-8")
     return path

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures that run the sandbox command in a separate process.
+"""Run the sandbox command in a separate process.
 
-Its Python interpreter is SANDBOX_PYTHON, or the one in .venv-sandbox of this repository.
+SANDBOX_PYTHON is the path of the Python interpreter; the default is the interpreter in .venv-sandbox of this repository.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def sandbox_python() -> str:
 
 @pytest.fixture
 def clean_environment(tmp_path: Path) -> dict[str, str]:
-    """The environment without variables that select a backend, and with a TMPDIR for this test."""
+    """Return the environment variables, without variables that select a backend, and with a TMPDIR for this test."""
     prefixes = ("AWS_", "KUBE", "K8S_", "SANDBOX_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     temporary = tmp_path / "tmp"
@@ -54,7 +54,10 @@ def state_folder(tmp_path: Path) -> Path:
 def start_sandbox(
     sandbox_python: str, clean_environment: dict[str, str], state_folder: Path, tmp_path: Path
 ) -> Callable[..., subprocess.Popen[str]]:
-    """Start the command with the state folder of the test; keyword arguments are variables."""
+    """Return a function that starts the sandbox command with the state folder of the test.
+
+    The keyword arguments of the function are environment variables.
+    """
 
     def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -71,7 +74,7 @@ def start_sandbox(
 
 @pytest.fixture
 def sandbox(start_sandbox: Callable[..., subprocess.Popen[str]], state_folder: Path) -> Iterator[Sandbox]:
-    """Run the command to its end. Stop the sandbox after the test."""
+    """Return a function that runs the sandbox command to its end. Stop the sandbox after the test."""
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         process = start_sandbox(*arguments, **variables)
@@ -85,7 +88,7 @@ def sandbox(start_sandbox: Callable[..., subprocess.Popen[str]], state_folder: P
 
 @pytest.fixture
 def pids(state_folder: Path) -> Callable[[], dict[str, int]]:
-    """The recorded process IDs in the state folder, by name."""
+    """Return a function that reads the process IDs of the servers from the state folder, by the name of the server."""
 
     def read() -> dict[str, int]:
         records = (state_folder / "processes").glob("*.json")
@@ -96,7 +99,7 @@ def pids(state_folder: Path) -> Callable[[], dict[str, int]]:
 
 @pytest.fixture
 def running_processes(tmp_path: Path) -> Callable[[], list[str]]:
-    """Command lines of the running processes that belong to this test."""
+    """Return a function that finds the processes of this test, and returns the command line of each."""
 
     def running() -> list[str]:
         commands = []
@@ -113,7 +116,7 @@ def running_processes(tmp_path: Path) -> Callable[[], list[str]]:
 
     def read() -> list[str]:
         end = time.monotonic() + 10
-        # An ending process has an empty command line.
+        # The command line of a process that is ending is empty. Wait until the process has ended.
         while "" in (commands := running()) and time.monotonic() < end:
             time.sleep(0.05)
         return commands
@@ -123,7 +126,7 @@ def running_processes(tmp_path: Path) -> Callable[[], list[str]]:
 
 @pytest.fixture
 def report(sandbox: Sandbox) -> Callable[[], dict[str, Any]]:
-    """The output of `status --json`."""
+    """Return a function that runs `sandbox status --json`, and returns the parsed output."""
 
     def read() -> dict[str, Any]:
         loaded: dict[str, Any] = json.loads(sandbox("status", "--json").stdout)

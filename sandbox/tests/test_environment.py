@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The environment changes of `run` and env.sh."""
+"""Test the environment variables that `sandbox run` and env.sh set."""
 
 from __future__ import annotations
 

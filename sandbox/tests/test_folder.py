@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The state folder, its lock and free ports."""
+"""Test the state folder, the lock in it, and the choice of free ports."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The imports between the modules of the sandbox, including type-checking imports."""
+"""Test which modules of the sandbox import which, including imports for type checking."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def module_name(path: Path) -> str:
 
 
 def imported_names(tree: ast.AST) -> Iterator[str]:
-    """Yield every imported name that may be a module, also from imports in functions."""
+    """Yield every imported name that may be a module. Imports inside functions are included."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kubebuilder backend with fake servers: start order, options, failures and stop."""
+"""Test the kubebuilder backend with fake servers: the order of the starts, options, failures and the stop."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def journal(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def install(tmp_path: Path, sandbox_python: str, journal: Path) -> Callable[..., dict[str, str]]:
-    """Create a folder with fake servers. Return the variables that select it."""
+    """Return a function that writes fake servers to a folder, and returns the environment variables that select this folder."""
 
     def put(*programs: str) -> dict[str, str]:
         folder = tmp_path / "assets"
@@ -180,7 +180,7 @@ def test_start_retries_with_other_ports(
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         busy_port = listener.getsockname()[1]
-        # Ports of the etcd peer, etcd and the API server. The first choice for etcd is a port that is in use.
+        # The ports are for the peers of etcd, for etcd and for the API server. The first choice for etcd is already in use.
         port_choices = iter([[*free_ports(1), busy_port, *free_ports(1)]])
         monkeypatch.setattr(
             "sandbox.supervisor.free_ports", lambda count: next(port_choices, None) or free_ports(count)

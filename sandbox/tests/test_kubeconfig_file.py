@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cluster of a kubeconfig."""
+"""Test how the sandbox reads a cluster from a kubeconfig."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Backends that the sandbox does not start: an existing cluster and real AWS."""
+"""Test the backends that the sandbox does not start: an existing cluster of the user, and real AWS."""
 
 from __future__ import annotations
 

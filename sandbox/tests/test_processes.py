@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes: identity, signals, records and death with the parent."""
+"""Test processes: their identity, signals, records, and their end when the parent dies."""
 
 from __future__ import annotations
 

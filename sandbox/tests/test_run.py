@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`sandbox run`: exit code, output, signals and clean-up."""
+"""Test `sandbox run`: exit code, output, signals and clean-up."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_ctrl_c_reaches_command_once(
     os.close(secondary)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    # Stop `run` until the command has received the terminal's signal: two pending signals of one kind count as one.
+    # Two pending signals of one kind count as one. So stop `run` until the command has received the terminal's signal.
     process.send_signal(signal.SIGSTOP)
     os.write(primary, b"\x03")
     assert process.stdout.readline() == "interrupt\n"

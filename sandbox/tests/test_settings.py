@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Validation of settings, and the choice of the Kubernetes backend."""
+"""Test the validation of settings, and the choice of the Kubernetes backend."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A signal during a start never leaves a process behind, at whatever moment it arrives."""
+"""Test that a signal during a start never leaves a running process behind, whenever the signal arrives."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def wait_for_file(path: Path, seconds: float = 20) -> None:
 
 
 def test_server_without_record_dies_with_parent(tmp_path: Path) -> None:
-    """Kill the parent at many moments. Afterwards either a record of the server exists, or the server does not run."""
+    """Kill the parent at many moments. A server that has not written its record must end with its parent."""
     source = str(Path(launch.__file__).parents[1])
     outcomes = set()
     for step in range(20):
@@ -121,7 +121,7 @@ def test_server_without_record_dies_with_parent(tmp_path: Path) -> None:
         if step < 19:
             time.sleep(step * 0.004)
         else:
-            # In the last step, wait for the record, so that one server has a record even on a slow machine.
+            # In the last step, wait for the record, so that at least one server has a record even on a slow machine.
             wait_for_file(folder / "x.json")
         parent.kill()
         parent.wait()
@@ -147,7 +147,11 @@ def test_interrupted_up_leaves_no_process(
     number: signal.Signals,
     delay: float,
 ) -> None:
-    """Send a signal during `up`. After SIGKILL, `down` must stop the servers. A signal after the start has no effect."""
+    """Send a signal during or after the start. No process may remain.
+
+    SIGKILL leaves processes, which `sandbox down` must stop. Other signals stop the servers, or arrive after the start and have
+    no effect.
+    """
     process = start_sandbox("up")
     while not (state_folder / "lock").exists():
         assert process.poll() is None
@@ -169,7 +173,7 @@ def test_interrupted_up_leaves_no_process(
 def test_down_stops_servers_of_killed_up(
     start_sandbox: Start, sandbox: Sandbox, pids: Pids, running_processes: Alive, name: str
 ) -> None:
-    """Kill `up` when one server has written its record."""
+    """Kill `sandbox up` as soon as the server ``name`` has written its record."""
     process = start_sandbox("up")
     while name not in pids():
         assert process.poll() is None

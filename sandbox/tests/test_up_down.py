@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`up`, `status`, `reset` and `down` with the embedded endpoints, also after a crash."""
+"""Test `sandbox up`, `status`, `reset` and `down` with the embedded endpoints, also after a crash."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def test_down_does_not_stop_process_with_reused_id(sandbox: Sandbox, state_folde
         assert identity is not None
         os.kill(aws, signal.SIGKILL)
         assert identity.wait_for_exit(10)
-        # Simulate a process ID that the system reused for another program.
+        # Simulate that the system has reused the process ID of the server for another program.
         ProcessIdentity(foreign.pid, identity.started).write(state_folder / "processes/aws.json")
         assert sandbox("status").returncode == 3
         assert sandbox("down").returncode == 0

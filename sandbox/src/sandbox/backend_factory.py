@@ -19,8 +19,7 @@ def make_backends(
 ) -> tuple[AwsBackend, KubernetesBackend]:
     """Return the backends for AWS and Kubernetes.
 
-    ``ports`` has the port of each server by name. ``ports`` may be empty, to find out these names with
-    ``Backend.port_names``.
+    ``ports`` has the port of each server by name. It may be empty if the caller only needs ``Backend.port_names``.
     """
     return _aws(settings, ports, servers), _kubernetes(settings, ports, token, servers)
 

@@ -18,15 +18,15 @@ class Backend(Protocol):
 
     @property
     def label(self) -> str:
-        """The name in messages: ``AWS`` or ``Kubernetes``."""
+        """Return the name for messages: ``AWS`` or ``Kubernetes``."""
 
     @property
     def processes(self) -> tuple[str, ...]:
-        """The names of the server processes, in the order in which they start."""
+        """Return the names of the server processes, in the order in which they start."""
 
     @property
     def port_names(self) -> tuple[str, ...]:
-        """The names of the ports that the servers need."""
+        """Return the names of the ports that the servers need."""
 
     async def start(self) -> None:
         """Start the servers, and wait until they are ready. Raise StartError if a server does not become ready."""
@@ -47,9 +47,7 @@ class Backend(Protocol):
         """Return the environment variables with which clients use this backend."""
 
     def requests(self) -> Mapping[str, Any]:
-        """Return the numbers of API requests (``total``, ``reads``, ``writes``), or an empty mapping if they are not
-        counted.
-        """
+        """Return the numbers of API requests (``total``, ``reads``, ``writes``), or {} if the backend does not count requests."""
 
 
 class KubernetesBackend(Backend, Protocol):
@@ -57,7 +55,7 @@ class KubernetesBackend(Backend, Protocol):
 
     @property
     def endpoint(self) -> str:
-        """The URL of the API server."""
+        """Return the URL of the API server."""
 
     def certificate_authority(self) -> bytes:
         """Return the certificate authority of the API server in PEM, or b"" if it is unknown."""

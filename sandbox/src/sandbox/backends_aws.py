@@ -84,7 +84,7 @@ class EmbeddedAws:
         return [*command, "--auth"] if settings.auth else command
 
     def _create_cluster(self) -> None:
-        """Create the EKS cluster of the settings, and reset the counters, so that the requests for that do not count."""
+        """Create the EKS cluster that the settings name, then reset the counters, so that they do not include these requests."""
         settings = self.settings
         requester = AwsRequester(self.port, settings.account, settings.region)
         create_cluster(requester, ClusterRequest(settings.cluster))

@@ -109,7 +109,7 @@ class EmbeddedKubernetes:
         return command
 
     def _control_url(self, request: str) -> str:
-        """Return the URL of a control request to the embedded AWS that concerns the EKS cluster of the settings."""
+        """Return the URL of a control request to the embedded AWS, for the EKS cluster that the settings name."""
         settings = self.settings
         query = urlencode(
             {
@@ -122,7 +122,7 @@ class EmbeddedKubernetes:
         return f"http://{LOOPBACK}:{self.aws_port}{CONTROL_PREFIX}{request}?{query}"
 
     def _initialize(self) -> None:
-        """Set the latency of the settings, because a reset sets it to 0, and clear the counters."""
+        """Set the latency that the settings define, because a reset sets it to 0, and clear the counters."""
         with _control_errors():
             self._control.set_latency(self.settings.kube_latency_ms)
             self._control.reset_counters()

@@ -46,7 +46,7 @@ class EnvironmentChange:
 def combine(changes: Sequence[EnvironmentChange]) -> EnvironmentChange:
     """Combine several changes into one.
 
-    If one change sets a variable and another change unsets the same variable, the variable is set.
+    If one change sets a variable and another change unsets it, the result sets the variable.
     """
     values = {name: value for change in changes for name, value in change.set.items()}
     removed = [name for change in changes for name in change.unset if name not in values]

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Temporary state folders. Each `sandbox run` that starts a sandbox uses a new folder."""
+"""Temporary state folders: each `sandbox run` that starts a sandbox uses a new folder."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ LOCK_SECONDS = 60.0
 
 @contextlib.contextmanager
 def ephemeral_folder() -> Iterator[Layout]:
-    """Create a temporary state folder, and delete it after the block.
+    """Create a temporary state folder, and delete it at the end of the block.
 
-    Before that, delete the folders of earlier runs that were killed, and stop the servers of those runs if they still run.
+    First stop the servers of earlier runs that were killed, and delete the folders of those runs.
     """
     base = _base()
     with lock.exclusive(base / "lock", seconds=LOCK_SECONDS, on_wait=lambda: None):

@@ -16,7 +16,7 @@ RSA_BITS = 2048
 
 @dataclass(frozen=True, slots=True)
 class KubebuilderFiles:
-    """The paths of the files in a folder."""
+    """The paths of the files for the servers: certificates, keys, tokens, a kubeconfig and the data of etcd."""
 
     folder: Path
 

@@ -88,7 +88,7 @@ def _load(path: Path) -> Document:
 
 
 def _named(document: Document, kind: str, name: str) -> Document | None:
-    """Return the entry with a name from the list of contexts or clusters, or None."""
+    """Return the entry of this name from the list of contexts or clusters, or None if there is no such entry."""
     for entry in document.get(f"{kind}s") or []:
         if isinstance(entry, dict) and entry.get("name") == name:
             contexts: Document | None = entry.get(kind)

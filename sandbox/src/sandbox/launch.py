@@ -66,7 +66,7 @@ def _die_with_parent(parent: int, signal_number: int) -> None:
 
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
     if os.getppid() != parent:
-        # The parent has died before the call of prctl.
+        # The parent died before prctl was called, so no signal will follow.
         sys.exit(EXIT_ORPHANED)
 
 

@@ -50,7 +50,7 @@ class Layout:
 
     @property
     def kubernetes(self) -> Path:
-        """The folder with the certificates, keys and data of the Kubernetes servers."""
+        """Return the folder with the certificates, keys and data of the Kubernetes servers."""
         return self.root / "kubernetes"
 
     @property

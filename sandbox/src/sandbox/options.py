@@ -31,9 +31,9 @@ SETTING_OPTIONS = (
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line.
+    """Parse the command line. In the result, ``command_line`` is the command that `sandbox run` runs.
 
-    Exit with code 2 if the command line is invalid. ``command_line`` of the result has the command for `run`.
+    Exit with code 2 if the command line is invalid.
     """
     options, command_line = _split(arguments)
     parser = _parser()
@@ -56,9 +56,9 @@ def state_folder(parsed: argparse.Namespace, environment: Mapping[str, str]) -> 
 def explicit_settings(
     parsed: argparse.Namespace, environment: Mapping[str, str], folder: Path
 ) -> dict[str, Any]:
-    """Return the settings of the command line, by the name of the field of Settings.
+    """Return the settings that options set explicitly, by the field name of Settings.
 
-    ``environment`` and ``folder`` determine the details of the Kubernetes backend that --kube selects.
+    ``environment`` and ``folder`` determine the source of the Kubernetes backend that --kube selects.
     """
     chosen = {name: getattr(parsed, name) for name in SETTING_OPTIONS if hasattr(parsed, name)}
     if getattr(parsed, "kube", "auto") != "auto":
@@ -67,7 +67,10 @@ def explicit_settings(
 
 
 def full_settings(parsed: argparse.Namespace, environment: Mapping[str, str], folder: Path) -> Settings:
-    """Return the settings from the command line and the environment, with defaults for all others."""
+    """Return the settings of the command line, and the defaults of the settings that it does not set.
+
+    Without --kube, ``environment`` and ``folder`` determine the Kubernetes backend.
+    """
     chosen = explicit_settings(parsed, environment, folder)
     if "kubernetes" not in chosen:
         chosen |= _kubernetes("auto", environment, folder)

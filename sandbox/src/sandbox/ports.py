@@ -13,7 +13,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_ports(count: int) -> list[int]:
-    """Return a number of different free ports.
+    """Return this number of different free ports.
 
     Another program may occupy a port before the server uses it. Then the supervisor tries again with other ports.
     """

@@ -29,7 +29,7 @@ class ProcessIdentity:
 
     @classmethod
     def find(cls, pid: int) -> ProcessIdentity | None:
-        """Return the identity of the process with an ID, or None if it does not run."""
+        """Return the identity of the process with this ID, or None if no such process runs."""
         started = launch.start_mark(pid)
         return None if started is None else cls(pid, started)
 

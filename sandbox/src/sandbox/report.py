@@ -104,6 +104,6 @@ def _requests(counts: Mapping[str, Any]) -> str:
 
 
 def backend_lines(state: State, layout: Layout) -> str:
-    """Describe the backends for AWS and Kubernetes in one line."""
+    """Describe both backends in one line: ``AWS: …; Kubernetes: …``."""
     parts = [f"{backend.label}: {backend.describe()}" for backend in backends_for(state, layout)]
     return "; ".join(parts)

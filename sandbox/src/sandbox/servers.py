@@ -32,7 +32,7 @@ class Servers:
         self._started: dict[str, subprocess.Popen[bytes]] = {}
 
     def spawn(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        # A signal between the start and the assignment would leave a process that this object does not know.
+        # A signal between the start and the assignment would leave a running process that this object would never stop.
         with uninterruptible():
             self._started[name] = spawn_server(
                 command,
@@ -63,7 +63,7 @@ class Servers:
             child = self._started.pop(name, None)
             identity = ProcessIdentity.read(self.layout.record(name))
             if identity is None and child is not None:
-                # There is no record if the process was killed before it wrote the record.
+                # A process that was killed before it wrote its record has no record.
                 identity = ProcessIdentity.find(child.pid) if child.poll() is None else None
             if identity is not None:
                 stop([identity])

@@ -62,7 +62,7 @@ def uninterruptible() -> Iterator[None]:
 
 @contextlib.contextmanager
 def handlers(replacements: Mapping[signal.Signals, Handler]) -> Iterator[None]:
-    """Use other signal handlers while the block runs."""
+    """Replace signal handlers while the block runs."""
     previous = {number: signal.signal(number, handler) for number, handler in replacements.items()}
     try:
         yield

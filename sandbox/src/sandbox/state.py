@@ -65,7 +65,7 @@ class State:
 
 
 class Condition(Enum):
-    """The condition of a sandbox, from its state folder and the running processes."""
+    """The condition of a sandbox, which follows from the state folder and the running processes."""
 
     ABSENT = "absent"
     RUNNING = "running"

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A running endpoint and its clients."""
+"""Run the embedded AWS endpoint in a process, and create clients for it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ READ_BUCKET = json.dumps(
 
 @dataclass(frozen=True)
 class Endpoint:
-    """The address of a server process, and its clients."""
+    """A running embedded AWS endpoint, with methods that create clients for it."""
 
     url: str
 
@@ -69,7 +69,7 @@ class Endpoint:
         key: str | None = None,
         attempts: int = 1,
     ) -> Any:
-        """Return a boto3 client that by default does not retry."""
+        """Return a boto3 client. By default it has the credentials of the root user and does not retry."""
         return boto3.client(
             service,
             endpoint_url=self.url,
@@ -88,7 +88,7 @@ def environment() -> dict[str, str]:
 
 @contextmanager
 def running(*options: str) -> Iterator[Endpoint]:
-    """Run a server on a free port, and stop it with SIGTERM."""
+    """Run an embedded AWS endpoint on a free port while the block runs, then stop it with SIGTERM."""
     process = subprocess.Popen(
         [*MODULE, "--port", "0", *options],
         env=environment(),
@@ -116,7 +116,7 @@ def open_endpoint() -> Iterator[Endpoint]:
 
 @pytest.fixture
 def endpoint(open_endpoint: Endpoint) -> Endpoint:
-    """An empty endpoint without authorization, delays or faults."""
+    """Return an endpoint without resources, and without authorization, delays and faults."""
     control = open_endpoint.control
     control.reset()
     control.set_latency(0)
@@ -143,14 +143,14 @@ def eks(endpoint: Endpoint) -> Any:
 
 @pytest.fixture
 def cluster(eks: Any) -> str:
-    """The name of an existing cluster."""
+    """Create a cluster, and return its name."""
     create_cluster(eks, "demo")
     return "demo"
 
 
 @pytest.fixture
 def role_arn(iam: Any) -> str:
-    """The ARN of a role that trusts EKS Pod Identity."""
+    """Create a role that trusts EKS Pod Identity, and return its ARN."""
     return create_role(iam, "app")
 
 
@@ -172,7 +172,7 @@ def create_policy(iam: Any, name: str, document: str = READ_BUCKET, **members: A
 
 
 def api_error(call: Callable[[], Any]) -> tuple[int, str, str]:
-    """Return the HTTP status, code and message of the error of a call."""
+    """Return the HTTP status, the code and the message of the error that a call raises."""
     from botocore.exceptions import ClientError
 
     with pytest.raises(ClientError) as caught:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pod Identity associations: identity, replay, session policy, target role, lists."""
+"""Test the EKS operations for Pod Identity associations."""
 
 from __future__ import annotations
 

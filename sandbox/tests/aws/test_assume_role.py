@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AssumeRole from one account to another, and the permissions of the credentials."""
+"""Test AssumeRole from one account to another, and the permissions of the new credentials."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Authorization of an endpoint with --auth."""
+"""Test the authorization of requests, which is active with --auth."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def shared_auth_endpoint() -> Iterator[Endpoint]:
 
 @pytest.fixture
 def auth_endpoint(shared_auth_endpoint: Endpoint) -> Endpoint:
-    """An endpoint with a cluster, a role and a user without permissions."""
+    """Return an endpoint with --auth that has a cluster, a role, and a user without permissions."""
     shared_auth_endpoint.control.reset()
     iam = shared_auth_endpoint.client("iam")
     create_role(iam, "cluster", CLUSTER_TRUST)
@@ -49,7 +49,7 @@ def auth_endpoint(shared_auth_endpoint: Endpoint) -> Endpoint:
 
 
 def allow(endpoint: Endpoint, *statements: dict[str, Any]) -> Any:
-    """Allow the user only these statements. Return the user's EKS and IAM clients."""
+    """Set the permissions of the user ``deployer`` to these statements. Return the user's clients of EKS and IAM."""
     iam = endpoint.client("iam")
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **s} for s in statements]}
     iam.put_user_policy(UserName="deployer", PolicyName="inline", PolicyDocument=json.dumps(document))
@@ -148,6 +148,23 @@ class TestAssociationArn:
         assert eks.tag_resource(resourceArn=arn, tags={"a": "b"})
 
 
+class TestNodegroupArn:
+    def test_is_the_resource(self, auth_endpoint: Endpoint) -> None:
+        group = {"clusterName": "demo", "nodegroupName": "a"}
+        eks = auth_endpoint.client("eks")
+        arn = eks.create_nodegroup(**group, nodeRole=APP, subnets=["subnet-12345678"])["nodegroup"][
+            "nodegroupArn"
+        ]
+        user, _iam = allow(auth_endpoint, {"Action": "eks:DescribeNodegroup", "Resource": CLUSTER})
+        _status, _code, message = api_error(lambda: user.describe_nodegroup(**group))
+        assert message == denied("eks:DescribeNodegroup", arn)
+        pattern = f"arn:aws:eks:{REGION}:{ACCOUNT}:nodegroup/demo/*/*"
+        user, _iam = allow(auth_endpoint, {"Action": "eks:DescribeNodegroup", "Resource": pattern})
+        assert user.describe_nodegroup(**group)["nodegroup"]["nodeRole"] == APP
+        _status, code, _message = api_error(lambda: user.describe_nodegroup(**group | {"nodegroupName": "b"}))
+        assert code == "ResourceNotFoundException"
+
+
 class TestIam:
     @pytest.mark.parametrize(
         ("call", "action", "resource"),
@@ -207,7 +224,7 @@ class TestSignatures:
 
 
 class TestResourceTags:
-    """Conditions on aws:ResourceTag."""
+    """Tests of policies with conditions on aws:ResourceTag."""
 
     def test_tag_condition_applies_to_association(self, auth_endpoint: Endpoint) -> None:
         root = auth_endpoint.client("eks")
@@ -265,7 +282,7 @@ def tagged_cluster(eks: Any, _iam: Any) -> Any:
 
 
 class TestCreationPermissions:
-    """Additional permissions to create resources with tags or a boundary."""
+    """Tests of the additional permissions that a create request needs for tags and for a permissions boundary."""
 
     @pytest.mark.parametrize(
         ("create_resource", "action", "resource"),
@@ -310,7 +327,7 @@ class TestCreationPermissions:
             assert api_error(lambda: tagged_role(*clients))[1] == "AccessDenied"
 
     def test_condition_on_boundary(self, auth_endpoint: Endpoint) -> None:
-        """Test the policy of docs/iam-permissions.md: a role without the boundary cannot be created or changed."""
+        """Allow IAM actions only with a permissions boundary, as the policy in docs/iam-permissions.md does."""
         condition = {"StringEquals": {"iam:PermissionsBoundary": BOUNDARY}}
         actions = ["iam:CreateRole", "iam:AttachRolePolicy", "iam:PutRolePermissionsBoundary"]
         _, iam = allow(auth_endpoint, {"Action": actions, "Resource": "*", "Condition": condition})
@@ -331,7 +348,7 @@ class TestCreationPermissions:
 
 
 class TestShippedPolicy:
-    """examples/permissions/converge-iam-policy.json, for this account, region and cluster."""
+    """Tests of examples/permissions/converge-iam-policy.json, with the account, region and cluster of these tests."""
 
     @pytest.fixture
     def statements(self) -> list[dict[str, Any]]:
@@ -378,7 +395,7 @@ class TestShippedPolicy:
 
 
 class TestCluster:
-    """The checks of CreateCluster."""
+    """Tests of the checks that CreateCluster makes with --auth."""
 
     ROLE = f"arn:aws:iam::{ACCOUNT}:role/cluster"
     NOT_ASSUMED = "Role with arn: {}, could not be assumed because it does not exist or the trusted entity is not correct"

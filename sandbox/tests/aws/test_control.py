@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Control requests: counters, latency, state, checkpoints, reset."""
+"""Test the control requests: counters, latency, state, checkpoints and reset."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ class TestCheckpoint:
             control.restore("start")
             assert undated(control.state(ACCOUNT)) == undated(saved_state)
             assert (control.counters()["total"], control.faults()) == (0, [])
-            # The indexes of attachments are restored as well.
+            # These responses use the indexes of attachments, which a restore must restore as well.
             for policy in (customer, aws):
                 (role,) = iam.list_entities_for_policy(PolicyArn=policy)["PolicyRoles"]
                 assert role["RoleName"] == "app"

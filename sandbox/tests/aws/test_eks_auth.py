@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""EKS Auth: credentials of a role for the service account token of a Pod."""
+"""Test EKS Auth, which issues credentials of a role for the service account token of a Pod."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOT_ALLOWED = (
 
 
 def token(**claims_changes: Any) -> str:
-    """Return an unsigned projected token of the service account ``default/app``."""
+    """Return an unsigned service account token of ``default/app`` with the audience of EKS Pod Identity."""
     claims = {
         "aud": [SERVICE],
         "exp": int(time.time()) + 3600,
@@ -172,14 +172,18 @@ class TestTrust:
 
 
 class TestTargetRole:
-    """Target roles in another account."""
+    """Tests of associations with a target role in another account."""
 
     TARGET = f"arn:aws:iam::{OTHER_ACCOUNT}:role/target"
 
     def prepare(
         self, endpoint: Endpoint, iam: Any, role_arn: str, actions: Any, trusted: Any, **options: Any
     ) -> None:
-        """Allow the source role ``actions`` on the target role, whose trust statement is ``trusted``."""
+        """Create an association with a target role.
+
+        Allow the source role ``actions`` on the target role. The target role trusts the source role; ``trusted`` has the other
+        elements of that statement.
+        """
         permissions = {
             "Version": "2012-10-17",
             "Statement": [{"Effect": "Allow", "Action": actions, "Resource": self.TARGET}],

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clusters and add-ons."""
+"""Test the EKS operations for clusters and add-ons."""
 
 from __future__ import annotations
 

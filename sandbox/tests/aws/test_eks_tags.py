@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tags of clusters, add-ons and associations, by ARN."""
+"""Test the EKS operations that tag clusters, add-ons and associations by ARN."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ARN = f"arn:aws:eks:{REGION}:{ACCOUNT}"
 
 
 class Resource:
-    """The ARN of a resource, and its tags as its describe operation returns them."""
+    """A resource to tag: its ARN, and a function that reads its tags with its describe operation."""
 
     def __init__(self, arn: str, tags: Callable[[], Mapping[str, str]]) -> None:
         self.arn = arn

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Authentication of EKS bearer tokens: rejections and users."""
+"""Test the authentication of EKS bearer tokens: which tokens are rejected, and which user a valid token has."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Review = Callable[..., dict[str, Any]]
 
 
 class Signer(SigV4QueryAuth):
-    """A signer with a fixed time."""
+    """A signer of presigned URLs that uses a fixed time instead of the current time."""
 
     def __init__(self, credentials: Credentials, expires: int, date: datetime) -> None:
         super().__init__(credentials, "sts", REGION, expires=expires)
@@ -76,7 +76,7 @@ def token(
 
 @pytest.fixture
 def review(endpoint: Endpoint) -> Review:
-    """Review tokens for the cluster ``blue``, which the root user created."""
+    """Create the cluster ``blue`` as the root user, and return a function that reviews a bearer token for this cluster."""
     eks = endpoint.client("eks")
     eks.create_cluster(
         name=CLUSTER,
@@ -100,7 +100,7 @@ def review(endpoint: Endpoint) -> Review:
 
 
 def session(endpoint: Endpoint, name: str = "job-7") -> Credentials:
-    """Return credentials of the role ``deployer``, whose ARN has a path."""
+    """Assume the role ``deployer``, whose ARN has a path, and return the credentials."""
     endpoint.client("iam").create_role(Path="/ci/", RoleName="deployer", AssumeRolePolicyDocument=TRUST)
     issued = endpoint.client("sts").assume_role(RoleArn=ROLE_ARN, RoleSessionName=name)["Credentials"]
     return Credentials(issued["AccessKeyId"], issued["SecretAccessKey"], issued["SessionToken"])

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Injected faults: the selection of requests, and the effect on the client."""
+"""Test fault rules: which requests they select, and how the client fails."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def outcomes(iam: Any, times: int) -> str:
 
 
 class TestErrors:
-    """The errors have the codes and messages of the service."""
+    """Tests of faults that are error responses, with the codes and messages of the service."""
 
     @pytest.mark.parametrize(
         ("kind", "expected"),
@@ -122,7 +122,7 @@ class TestTransport:
         assert iam.list_roles()["Roles"] == []
 
     def test_malformed_json_loses_members(self, eks: Any, control: AwsControl) -> None:
-        """Check that botocore ignores invalid JSON in a response with status 200."""
+        """Send invalid JSON with status 200. botocore ignores it, so the response has no members."""
         control.set_faults([{"kind": "malformed", "times": 1}])
         assert eks.list_clusters().keys() == {"ResponseMetadata"}
         assert eks.list_clusters()["clusters"] == []
@@ -141,12 +141,12 @@ class TestTransport:
 
 
 class TestProxy:
-    """Responses of a proxy with status 200."""
+    """Tests of the responses that a proxy sends with status 200 instead of the response of AWS."""
 
     @pytest.mark.parametrize("kind", ["html200", "empty200"])
     def test_request_is_not_executed(self, iam: Any, control: AwsControl, kind: str) -> None:
         control.set_faults([{"kind": kind, "times": 1}])
-        # The exception depends on botocore: the page is XML, but not a response of IAM.
+        # The page is XML, but not a response of IAM. Which exception botocore raises depends on its version.
         with contextlib.suppress(ResponseParserError, KeyError):
             iam.create_role(RoleName="app", AssumeRolePolicyDocument="{}")
         assert control.state(ACCOUNT)["roles"] == {}

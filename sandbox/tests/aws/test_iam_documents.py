@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Validation of policy documents in all operations, and their size limits."""
+"""Test the validation of policy documents in all operations that have one, and the size limits of the documents."""
 
 from __future__ import annotations
 
@@ -269,10 +269,10 @@ def test_trust_policy_may_name_existing_role_of_other_account(endpoint: Endpoint
 
 
 class TestSizes:
-    """The size limits, which do not count white space."""
+    """Tests of the size limits of policy documents, which do not count white space."""
 
     def filled(self, size: int, make: Callable[..., str], element: str) -> str:
-        """Return a document with ``size`` counted characters."""
+        """Return a document from ``make`` with ``size`` characters except white space: ``element`` is as long as necessary."""
         document = json.dumps(json.loads(make(**{element: ""})), separators=(",", ":"))
         return make(**{element: "x" * (size - len(document))})
 

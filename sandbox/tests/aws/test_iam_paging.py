@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pagination of IAM lists and GetAccountAuthorizationDetails."""
+"""Test the pages of IAM lists and of GetAccountAuthorizationDetails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
 
 
 def fill(iam: Any) -> None:
-    """Create seven roles and policies; one role has seven attachments, inline policies and tags."""
+    """Create seven roles and seven policies.
+
+    ``role-0`` gets seven attached policies, inline policies and tags. ``policy-0`` is attached to all roles.
+    """
     for n in range(7):
         create_role(iam, f"role-{n}")
         create_policy(iam, f"policy-{n}")

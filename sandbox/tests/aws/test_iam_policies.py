@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Managed policies, their versions and attachments, and inline policies."""
+"""Test the IAM operations for managed policies, their versions and attachments, and for inline policies."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Roles: names, paths, description, duration, boundary, tags, and conflicts of deletion."""
+"""Test the IAM operations for roles: names, paths, descriptions, durations, boundaries, tags, and rejected deletions."""
 
 from __future__ import annotations
 

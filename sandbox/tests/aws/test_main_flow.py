@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sequence of the EKS guide: create all resources, then delete them."""
+"""Create all resources in the order of the EKS User Guide, then delete them."""
 
 from __future__ import annotations
 

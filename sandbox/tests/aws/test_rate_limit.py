@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rate limit and its errors."""
+"""Test the rate limit, and the errors of throttled requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .conftest import api_error
 
 
 class Clock:
-    """A clock that the test sets."""
+    """A clock whose time the test sets."""
 
     def __init__(self) -> None:
         self.time = 100.0

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stale reads, and writes that use the current records."""
+"""Test the read lag: reads return an older state, but writes use the current state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .conftest import (
     create_role,
 )
 
-# LAG_MS is longer than any test; SHORT_MS is for tests that wait until the lag is over.
+# LAG_MS is longer than any test. Tests with SHORT_MS wait until the lag is over.
 LAG_MS = 60_000
 SHORT_MS = 400
 READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
@@ -36,7 +36,7 @@ OTHER_DOCUMENT = READ_BUCKET.replace("bucket", "bottle")
 
 @dataclass
 class Resources:
-    """A role ``app`` with policy ``p``, a cluster ``demo`` with an add-on and an association."""
+    """Existing resources: a role ``app`` with policy ``p``, and a cluster ``demo`` with an add-on and an association."""
 
     iam: Any
     eks: Any
@@ -249,7 +249,7 @@ def test_change_is_visible_after_lag(resources: Resources, control: AwsControl, 
     change(resources)
     moment = time.monotonic()
     stale = result_or_code(lambda: read(resources))
-    # On a slow machine the lag may be over already.
+    # On a slow machine, the lag may have ended before the response.
     if (time.monotonic() - moment) * 1000 < SHORT_MS / 2:
         assert stale == original
     time.sleep(SHORT_MS / 1000)
@@ -260,7 +260,7 @@ def test_change_is_visible_after_lag(resources: Resources, control: AwsControl, 
 
 
 class TestWrites:
-    """Writes use the current records."""
+    """Tests of writes, which use the current state."""
 
     def test_create_of_invisible_name_fails(self, resources: Resources, control: AwsControl) -> None:
         control.set_read_lags([{"ms": LAG_MS}])

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The checks of EKS for the role of an association: existence, account, trust policy, propagation."""
+"""Test how EKS checks the role of an association: existence, account, trust policy and propagation."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def create(eks: Any, role_arn: str) -> Any:
 
 @pytest.fixture(params=["create", "update"])
 def associate(request: pytest.FixtureRequest, iam: Any, eks: Any) -> Callable[[str], Any]:
-    """Create or update an association with a role."""
+    """Return a function that sets the role of an association: with a create request, or with an update request."""
     if request.param == "create":
         return lambda arn: create(eks, arn)
     association = create(eks, create_role(iam, "good"))
@@ -129,7 +129,7 @@ def test_invalid_trust_policy_is_rejected(iam: Any, associate: Callable[[str], A
 
 
 def create_eventually(eks: Any, role_arn: str) -> Any:
-    """Retry until EKS accepts the role."""
+    """Create an association, and retry for about ten seconds until EKS accepts the role."""
     for _ in range(100):
         try:
             return create(eks, role_arn)
@@ -139,7 +139,7 @@ def create_eventually(eks: Any, role_arn: str) -> Any:
 
 
 class TestPropagation:
-    """EKS sees a change of IAM only after the delay."""
+    """Tests of the propagation delay, after which EKS sees a change in IAM."""
 
     def test_new_role_is_invisible_before_delay(self, iam: Any, eks: Any, control: AwsControl) -> None:
         control.set_propagation(60_000)

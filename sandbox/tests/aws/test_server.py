@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The server process: options, address, exit and concurrent requests."""
+"""Test the server process: its options, its address, its exit, and concurrent requests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_latency_option_takes_effect() -> None:
 def test_listens_on_loopback_only(endpoint: Endpoint) -> None:
     port = int(endpoint.url.rpartition(":")[2])
     with socket.socket() as listener:
-        # The port is free on other addresses.
+        # If the server listened on all addresses, this port would be in use on 127.0.0.2.
         listener.bind(("127.0.0.2", port))
 
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AssumeRoleWithWebIdentity: credentials of a role for the token of an identity provider."""
+"""Test AssumeRoleWithWebIdentity, which issues credentials of a role for the token of an identity provider."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ IRSA = {"StringEquals": {f"{HOST}:sub": SUBJECT, f"{HOST}:aud": AUDIENCE}}
 
 
 def token(**changes: Any) -> str:
-    """Return an unsigned projected token of the service account ``default/app``. Claims that are None are left out."""
+    """Return an unsigned service account token of ``default/app``. The token has no claims whose value is None."""
     claims = {
         "iss": f"https://{HOST}",
         "sub": SUBJECT,

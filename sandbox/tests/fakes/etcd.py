@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fake etcd: it checks its options, serves /health and writes a journal."""
+"""A fake etcd: it checks its options, serves /health, and writes to the journal file when it starts and stops."""
 
 import http.server
 import json

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures: a cluster in memory without HTTP, and a server with HTTPS."""
+"""Provide emulated clusters for tests: in memory without HTTP, or in a server with HTTPS."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Json = dict[str, Any]
 
 
 class Memory:
-    """A cluster in memory: ``kube("POST", path, body)`` returns code and body."""
+    """A cluster in memory. ``kube("POST", path, body)`` handles a request, and returns the status code and the response body."""
 
     def __init__(
         self, *, rbac: bool = False, pod_identity_webhook: bool = False, history: int = 10_000
@@ -83,7 +83,7 @@ def memory() -> type[Memory]:
 
 @dataclass(frozen=True)
 class Server:
-    """A running server with the kubeconfig of the administrator."""
+    """A running server. Its folder has the kubeconfig of the administrator."""
 
     endpoint: str
     folder: Path
@@ -99,7 +99,7 @@ class Server:
         return self.folder / "ca.crt"
 
     def client(self, token: str = TOKEN) -> ApiClient:
-        """Return the official client, without retries."""
+        """Return the official Python client of Kubernetes, without retries."""
         configuration = Configuration(host=self.endpoint)
         configuration.ssl_ca_cert = str(self.ca_file)
         configuration.api_key = {"authorization": f"Bearer {token}"}
@@ -112,7 +112,7 @@ StartServer = Callable[..., Server]
 
 @pytest.fixture(scope="session")
 def start_server(sandbox_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
-    """Start servers on free ports, and stop them at the end of the session."""
+    """Return a function that starts a server on a free port. Stop the servers at the end of the session."""
     running: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> Server:
@@ -156,6 +156,6 @@ def shared_server(start_server: StartServer) -> Server:
 
 @pytest.fixture
 def server(shared_server: Server) -> Server:
-    """The shared server after a reset."""
+    """Reset the shared server, and return it."""
     shared_server.control.reset()
     return shared_server

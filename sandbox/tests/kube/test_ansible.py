@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tasks of kubernetes.core, run by ansible-playbook.
+"""Run tasks of kubernetes.core with ansible-playbook.
 
 One play runs all tasks, because starting Ansible is slow; each test checks the result of a task.
 """
@@ -37,7 +37,7 @@ def ready_pod() -> Json:
 
 
 SELECT = {"kind": "ServiceAccount", "namespace": "default"}
-# (name of the result, module, its arguments, keywords of the task)
+# Each item is the name of the result, the module, the arguments of the module, and the keywords of the task.
 TASKS: list[tuple[str, str, Json, Json]] = [
     ("check_create", K8S, {"definition": account(x="1")}, {"check_mode": True, "diff": True}),
     ("check_no_namespace", K8S, {"definition": account(namespace="nowhere")}, {"check_mode": True}),
@@ -139,7 +139,7 @@ TASKS: list[tuple[str, str, Json, Json]] = [
 
 
 def play(server: Any, folder: Path, tasks: list[Json]) -> subprocess.CompletedProcess[str]:
-    """Run tasks on localhost with the server."""
+    """Run tasks with ansible-playbook on localhost. The tasks use the API server of ``server``."""
     document = [
         {
             "hosts": "localhost",
@@ -156,7 +156,7 @@ def play(server: Any, folder: Path, tasks: list[Json]) -> subprocess.CompletedPr
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
         "HOME": str(folder),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        # kubernetes.core caches the discovery in the temporary folder.
+        # kubernetes.core caches API discovery in this folder. A new folder has no cache of another server.
         "TMPDIR": str(folder),
     }
     return subprocess.run(
@@ -171,7 +171,7 @@ def play(server: Any, folder: Path, tasks: list[Json]) -> subprocess.CompletedPr
 
 @pytest.fixture(scope="module")
 def results(shared_server: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Json]:
-    """The result of every task, by name."""
+    """Run all tasks, and return their results by name."""
     shared_server.control.reset()
     folder = tmp_path_factory.mktemp("play")
     create_ready_pod(shared_server)

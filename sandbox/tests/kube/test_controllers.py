@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controllers: Jobs with Pod, deadline and TTL; Pods of Deployments, DaemonSets, ReplicaSets and StatefulSets."""
+"""Test the controllers of Jobs, Deployments, DaemonSets, ReplicaSets and StatefulSets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def job(**spec: Any) -> dict[str, Any]:
 
 
 class Clocked:
-    """A cluster in memory with controllers and a clock that the test sets."""
+    """A cluster in memory with controllers, and with a clock whose time the test sets."""
 
     def __init__(self, kube: Any) -> None:
         self.kube = kube
@@ -133,7 +133,7 @@ def apps(plural: str) -> str:
 
 
 class Workload:
-    """A workload of a kind in a clocked cluster."""
+    """A Deployment, ReplicaSet, DaemonSet or StatefulSet in a cluster with a clock that the test sets."""
 
     def __init__(self, clocked: Clocked, plural: str) -> None:
         self.clocked = clocked
@@ -154,7 +154,7 @@ class Workload:
         assert code == 200, obj
 
     def change_template(self, when: str = "now") -> None:
-        """Change the template as ``kubectl rollout restart`` does."""
+        """Set the annotation that ``kubectl rollout restart`` sets in the Pod template."""
         annotations = {"kubectl.kubernetes.io/restartedAt": when}
         self.patch(template={"metadata": {"annotations": annotations}})
 
@@ -176,7 +176,7 @@ def uids(clocked: Clocked) -> set[str]:
 
 
 def restarted(pod: dict[str, Any]) -> str | None:
-    """Return the time in the annotation of ``kubectl rollout restart``."""
+    """Return the value of the annotation that ``kubectl rollout restart`` sets, or None without this annotation."""
     value: str | None = pod["metadata"].get("annotations", {}).get("kubectl.kubernetes.io/restartedAt")
     return value
 
@@ -513,6 +513,6 @@ def test_server_with_controllers_creates_pods(start_server: Any) -> None:
         time.sleep(0.05)
     phases = sorted(pod.status.phase for pod in core.list_namespaced_pod("default").items)
     assert phases == ["Pending", "Running"]
-    # The clients validate the statuses.
+    # The Python client raises an error for an object whose status lacks a required field.
     assert len(apps_api.list_namespaced_deployment("default").items) == 1
     assert len(apps_api.list_namespaced_replica_set("default").items) == 1

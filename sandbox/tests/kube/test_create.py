@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Create requests: system fields, defaults and validation."""
+"""Test create requests: the fields that the server sets, defaults and validation."""
 
 from __future__ import annotations
 

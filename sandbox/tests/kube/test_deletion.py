@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deletion: responses, propagation, finalizers, termination of namespaces."""
+"""Test deletion: responses, propagation policies, finalizers, and the termination of namespaces."""
 
 from __future__ import annotations
 

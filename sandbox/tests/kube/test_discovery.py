@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Discovery of groups, kinds and subresources."""
+"""Test API discovery: groups, kinds and subresources."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The history of changes."""
+"""Test the history of changes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists at a resource version, and expired versions."""
+"""Test lists at an earlier resource version, and the error for expired versions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def maps(kube: Any) -> Any:
 
 @pytest.fixture
 def short_history(memory: Any) -> Any:
-    """The ConfigMaps in a cluster that keeps only one event."""
+    """Create three ConfigMaps in a cluster whose history has only the latest change."""
     return create_maps(memory(history=1))
 
 
@@ -35,7 +35,7 @@ def create_maps(kube: Any) -> Any:
 
 
 def list_maps(kube: Any, **query: str) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the data of the listed objects by name, and the metadata of the list."""
+    """List the ConfigMaps. Return the data of each by name, and the metadata of the list."""
     code, body = kube("GET", MAPS, query={**SELECTED, **query})
     assert code == 200, body
     return {item["metadata"]["name"]: item["data"]["n"] for item in body["items"]}, body["metadata"]

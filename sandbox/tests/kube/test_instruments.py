@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Counters and fault rules."""
+"""Test counters and fault rules."""
 
 from __future__ import annotations
 

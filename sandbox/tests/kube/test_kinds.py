@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Create, read, update and delete of every stored kind."""
+"""Create, read, update and delete an object of each kind that the API serves."""
 
 from __future__ import annotations
 

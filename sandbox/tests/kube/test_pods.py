@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pods: admission, the Pod Identity webhook and status."""
+"""Test Pods: admission, the EKS Pod Identity webhook and the status."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_pods_without_association_are_unchanged(
 
 
 def is_injected(kube: Any, **query: str) -> bool:
-    """Return whether a dry run of a Pod is injected."""
+    """Create a Pod in a dry run, and return whether the webhook injected credentials."""
     _, obj = kube("POST", PATH, pod(), query={"dryRun": "All", **query})
     return "env" in obj["spec"]["containers"][0]
 
@@ -181,7 +181,7 @@ def test_irsa_is_injected_without_association(webhook: Any) -> None:
 
 @pytest.fixture
 def irsa(webhook: Any) -> Any:
-    """A cluster whose service account ``app`` has no association, but the annotation for IRSA."""
+    """Return a cluster whose service account ``app`` has the annotation for IRSA, but no association."""
     webhook.cluster.webhook.associations = set()
     annotate(webhook, **{"eks.amazonaws.com/role-arn": ROLE})
     return webhook

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Roles, bindings and users."""
+"""Test RBAC: roles, bindings and users."""
 
 from __future__ import annotations
 

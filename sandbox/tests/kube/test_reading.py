@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read requests: selectors, lists and pages."""
+"""Test read requests: selectors, lists and pages."""
 
 from __future__ import annotations
 

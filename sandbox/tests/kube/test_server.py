@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The HTTPS server with the official Python client."""
+"""Test the HTTPS server with the official Python client of Kubernetes."""
 
 from __future__ import annotations
 
@@ -425,7 +425,7 @@ def test_restore_of_unknown_checkpoint_fails(server: Any) -> None:
 
 
 def without_versions(state: Any) -> Any:
-    """Remove the resource versions, which a restore changes."""
+    """Return the state of a cluster without the resource versions, because a restore changes them."""
     if isinstance(state, dict):
         return {name: without_versions(value) for name, value in state.items() if name != "resourceVersion"}
     return [without_versions(item) for item in state] if isinstance(state, list) else state

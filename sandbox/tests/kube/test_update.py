@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Update and patch requests."""
+"""Test update and patch requests."""
 
 from __future__ import annotations
 

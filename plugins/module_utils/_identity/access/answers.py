@@ -66,7 +66,7 @@ class _Answers:
         name, access = self._name(workload), workload["access"]
         permission = f"{required.action} on {required.resource}"
         if access == "unknown":
-            message = f"{permission} is not known: {workload['winner']}"
+            message = f"It is not known whether {permission} is allowed: {workload['winner']}"
             return Holding(name, NOT_KNOWN, (), (), (str(workload["winner"]),), message)
         if access == "none":
             message = f"{permission} is denied: the service account has no role that exists."

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal, TypeAlias
 
 from ..._policy.evaluation.evaluate import ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY
 from ..._policy.evaluation.request import Subject
@@ -31,6 +32,7 @@ from .estate import AccessEstate, arn_account
 _ASSUME_ROLE = "sts:AssumeRole"
 # A role that is allowed one of these actions on itself can give itself all other permissions.
 _SELF_GRANTS = ("iam:AttachRolePolicy", "iam:PutRolePolicy")
+Administration: TypeAlias = Literal["yes", "depends", "no", "unknown"]
 # The maximum number of roles in a path.
 _LONGEST_PATH = 5
 
@@ -95,6 +97,18 @@ class RoleGraph:
             if decision == CONDITIONAL and uncertain is None:
                 uncertain = SelfGrant(grant.action, False)
         return uncertain
+
+    def administers(self, role: RoleFacts) -> Administration:
+        """Return whether a session of a role without tags can give the role all permissions."""
+        if role.state != "read":
+            return "unknown"
+        profile = self._own_profile(role)
+        grant = self.self_grant(role, profile, _own_context(role))
+        if any(layer == "boundary" for layer, _title in role.unread) or (grant is None and profile.unread):
+            return "unknown"
+        if grant is None:
+            return "no"
+        return "yes" if grant.is_certain else "depends"
 
     def paths(self, role: RoleFacts, profile: Profile, context: Context, subject: Subject) -> list[RolePath]:
         """Return a shortest path to each further role that a role can assume."""

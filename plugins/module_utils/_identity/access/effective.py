@@ -16,11 +16,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from ..._policy.evaluation.evaluate import Layer
-from ..._policy.evaluation.rules import Rule, build_rules
-from ..._policy.language.context import Context
+from ..._policy.evaluation.rules import Question, Request, Rule, build_rules
+from ..._policy.evaluation.search import explore
+from ..._policy.language.context import ABSENT, Context
 from ..._policy.language.document import LEGACY_VERSION, Policy, PolicyError, Statement, parse_policy
 from ..._policy.permissions.actions import ActionIndex
 from ..._policy.permissions.escalation import Escalation, EscalationFinder
@@ -39,6 +40,8 @@ from ..model.observed import Document
 
 PolicyKind = Literal["aws", "customer", "inline", "session"]
 SESSION_POLICY_NAME = "session policy of the association"
+# A request without a resource for an action that is not known, to evaluate only the conditions of a statement.
+_ANY_REQUEST: Final = Request("*:*", None, literal=True, sampled=True)
 # A statement: the number of its policy, and its position in that policy.
 StatementPlace = tuple[int, int]
 
@@ -189,10 +192,12 @@ def decided_conditions(rules: Iterable[Rule], context: Context) -> Iterator[tupl
     for rule in rules:
         if rule.tests:
             answers = [test.holds(context) for test in rule.tests]
-            if False in answers:
-                yield rule, False
-            elif None not in answers:
-                yield rule, True
+            answer = False if False in answers else None if None in answers else True
+            if answer is None and any(test.variables for test in rule.tests):
+                # Such as StringLike with a variable that has no value, which never holds.
+                answer = explore((Question(_ANY_REQUEST, (), (("", (rule,)),)),), context)[0].proven
+            if answer is not None:
+                yield rule, answer
 
 
 def statement_row(statement: Statement) -> dict[str, Any]:
@@ -247,3 +252,8 @@ def known_values(rules: Iterable[Rule], context: Context) -> Mapping[str, str]:
         if isinstance(state, tuple) and len(state) == 1:
             values[name] = state[0]
     return values
+
+
+def absent_keys(rules: Iterable[Rule], context: Context) -> list[str]:
+    """Return the condition keys in statements that no request of a workload has."""
+    return [name for key, name in compared_keys(rules).items() if context.get(key) == ABSENT]

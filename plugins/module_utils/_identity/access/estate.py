@@ -165,6 +165,18 @@ class AccessEstate:
         return found
 
     @cached_property
+    def outside(self) -> Mapping[str, list[tuple[str, str]]]:
+        """Return the service accounts outside of the namespaces by the lower-case ARN of their role, as cluster and namespace."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for part in self.parts:
+            included = set(part.service_accounts(self.namespaces))
+            for key in part.service_accounts():
+                if part.cluster is not None and key not in included:
+                    for arn in {arn.lower() for arn in part.own_arns(key)}:
+                        found.setdefault(arn, []).append((part.cluster.arn, key.namespace))
+        return found
+
+    @cached_property
     def members(self) -> list[AccessMember]:
         """Return the service accounts, ordered by cluster, namespace and name."""
         return [member for part in self.parts for member in self._members(part)]
@@ -188,10 +200,7 @@ class AccessEstate:
         if part.cluster is None:
             return
         issuer = parse_issuer(part.cluster.issuer)
-        keys = {*part.associations, *part.accounts, *part.configured}
-        for key in sorted(keys):
-            if self.namespaces and key.namespace not in self.namespaces:
-                continue
+        for key in part.service_accounts(self.namespaces):
             credentials = tuple(self._credentials(part, part.cluster, issuer, key))
             pods = part.pods.get(key)
             if credentials or (pods is not None and pods.remaining):
@@ -206,7 +215,7 @@ class AccessEstate:
         )
         association = part.associations.get(key)
         account = part.accounts.get(key)
-        annotated = (account.role_arn if account is not None else "") or part.configured.get(key, "")
+        annotated = part.annotated_role(key)
         audience = (account.audience if account is not None else "") or DEFAULT_AUDIENCE
         irsa = [self._irsa(Credential("irsa", annotated), issuer, key, audience)] if annotated else []
         yield from (entry for entry in from_templates if entry.kind == "keys")

@@ -42,7 +42,11 @@ _COLUMNS: Final = (
     "resources",
     "depends_on",
     "risks",
+    "role_last_used",
+    "service_last_used",
 )
+# The CSV value for no use in the tracking period of IAM. An empty value is unknown.
+_NO_USE = "none recorded"
 _SHOWN_WORKLOADS = 40
 _SHOWN_RISKS = 20
 _SHOWN_CHANGES = 20
@@ -119,13 +123,19 @@ def _csv_rows(report: _Row) -> Iterator[list[str]]:
             workload["access"],
         ]
         risks = " ".join(dict.fromkeys(codes.get(number, ())))
+        use = report["roles"][entry.get("target", entry["role"])].get("use", {}) if "role" in entry else {}
+        last = str(use["last"] or _NO_USE) if "last" in use else ""
+        times = {name: time or _NO_USE for name, time in use.get("services", {}).items()}
         cells = list(_cells(report, workload))
         for cell in cells:
             levels = [cell["levels"].get(level, "no") for level in (*LEVELS, UNKNOWN_LEVEL)]
             resources, keys = " ".join(cell["resources"]), " ".join(cell.get("keys", ()))
-            yield [*head, cell["service"], *levels, resources, keys, risks]
+            yield [
+                *(*head, cell["service"], *levels, resources, keys, risks),
+                *(last, times.get(cell["service"], "")),
+            ]
         if not cells:
-            yield [*head, "", *([""] * (len(LEVELS) + 1)), "", "", risks]
+            yield [*head, "", *([""] * (len(LEVELS) + 1)), "", "", risks, last, ""]
 
 
 def _as_text(value: str) -> str:

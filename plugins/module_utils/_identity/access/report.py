@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -28,6 +28,7 @@ from .changes import compare_reports
 from .effective import (
     AccessTables,
     Profile,
+    absent_keys,
     decided_conditions,
     known_values,
     policy_row,
@@ -35,6 +36,7 @@ from .effective import (
 )
 from .estate import AccessEstate, AccessMember, Credential, arn_account, describe_winner, role_name
 from .risks import RISK_KINDS, RISK_SEVERITIES, Risk, RiskFinder
+from .unused import UseJudge
 
 REPORT_FORMAT: Final = 1
 REPORT_KIND: Final = "pod_identity_access_report"
@@ -57,14 +59,17 @@ def build_report(
     now: datetime,
     namespaces: Collection[str] = (),
     previous: Mapping[str, Any] | None = None,
+    unused_days: int | None = None,
 ) -> _Row:
     """Return the access report of the clusters.
 
     :arg parts: the facts of each cluster. A cluster that several hosts have read is in the report once.
     :arg namespaces: the namespaces of the report; empty for all.
     :arg previous: an earlier report, for the changes since then, or None.
+    :arg unused_days: the number of days without a use after which a role or service is a risk; None for no such risks.
     """
-    builder = _Builder(_with_names(parts), index, now, sorted(namespaces))
+    judge = UseJudge(now, unused_days) if unused_days is not None else None
+    builder = _Builder(_with_names(parts), index, now, sorted(namespaces), judge)
     report = builder.report
     if previous is not None:
         report["changes"] = compare_reports(previous, report)
@@ -103,9 +108,11 @@ class _Builder:
     index: ActionIndex
     now: datetime
     namespaces: Sequence[str]
+    judge: UseJudge | None = None
     _policies: _Numbers = field(default_factory=_Numbers)
     _roles: _Numbers = field(default_factory=_Numbers)
     _shown_profiles: _Numbers = field(default_factory=_Numbers)
+    _spellings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._estate = AccessEstate(self.parts, self.namespaces)
@@ -121,12 +128,14 @@ class _Builder:
     def report(self) -> _Row:
         """Return the report without changes."""
         profiles = self._profiles
-        risks = RiskFinder(self._estate, self._tables, profiles, self._name).find()
+        finder = RiskFinder(self._estate, self._tables, profiles, self._name, self.judge)
+        risks = finder.find()
         workloads = [self._workload(member) for member in self._estate.members]
         risk_rows = [self._risk(risk) for risk in risks]
         profile_rows = [
             self._profile(self._tables.profiles[number]) for number in self._shown_profiles.by_key
         ]
+        clusters = [self._cluster(part, finder) for part in self.parts]
         role_rows = self._role_rows()
         policy_rows = [policy_row(self._tables.policies[number]) for number in self._policies.by_key]
         services = sorted(
@@ -138,8 +147,9 @@ class _Builder:
             "time": self.now.isoformat(timespec="seconds"),
             "namespaces": list(self.namespaces),
             "catalogue": self.index.version,
-            "notes": self._notes(),
-            "clusters": [self._cluster(part) for part in self.parts],
+            **({"unused_days": self.judge.days} if self.judge is not None else {}),
+            "notes": self._notes(finder),
+            "clusters": clusters,
             "services": {name: title for name in services if (title := self.index.title(name))},
             "policies": policy_rows,
             "roles": role_rows,
@@ -193,15 +203,16 @@ class _Builder:
             return str(member.key)
         return f"{self.parts[self._clusters[member.cluster.arn]].name} {member.key}"
 
-    def _notes(self) -> list[str]:
+    def _notes(self, finder: RiskFinder) -> list[str]:
         notes = [*REPORT_LIMITS, *([] if self.index.version else [NO_CATALOGUE])]
+        notes += finder.unknown_uses()
         for part in self.parts:
             prefix = f"{part.name}: " if len(self.parts) > 1 else ""
-            notes += [f"{prefix}{note}" for note in part.notes]
+            notes += [f"{prefix}{note}" for note in (*part.notes, *_node_notes(part, finder))]
             notes += [f"Cluster {part.name} could not be read: {part.error}"] if part.error else []
         return list(dict.fromkeys(notes))
 
-    def _cluster(self, part: ClusterFacts) -> _Row:
+    def _cluster(self, part: ClusterFacts, finder: RiskFinder) -> _Row:
         cluster: Cluster | None = part.cluster
         if cluster is None:
             return {
@@ -219,6 +230,17 @@ class _Builder:
             "account": cluster.account_id,
             "region": cluster.region,
             **({"error": part.error} if part.error else {}),
+            **_present(
+                node_roles=[
+                    {
+                        "role": self._role(entry.role.arn),
+                        "sources": list(entry.sources),
+                        "administers": entry.administers,
+                    }
+                    for entry in finder.node_roles(part)
+                ],
+                node_roles_unread=part.nodes.unread if part.nodes is not None else "",
+            ),
         }
 
     def _workload(self, member: AccessMember) -> _Row:
@@ -252,7 +274,11 @@ class _Builder:
                 for rule, answer in decided_conditions(rules, context)
                 for place in self._tables.places([rule])
             }
-            row |= _present(variables=dict(known_values(rules, context)), conditions=conditions)
+            row |= _present(
+                variables=dict(known_values(rules, context)),
+                absent=absent_keys(rules, context),
+                conditions=conditions,
+            )
         return row
 
     def _context(self, member: AccessMember) -> Context:
@@ -338,21 +364,11 @@ class _Builder:
         }
 
     def _role(self, arn: str) -> int:
+        self._spellings.setdefault(arn.lower(), arn)
         return self._roles.number(arn.lower())
 
     def _role_rows(self) -> list[_Row]:
-        arns = {
-            entry_arn.lower(): entry_arn
-            for member in self._estate.members
-            for entry in member.credentials
-            for entry_arn in (entry.role_arn, entry.target_arn)
-            if entry_arn
-        }
-        rows = []
-        for key in self._roles.by_key:
-            role = self._estate.roles.get(key) or RoleFacts(arns[key], "unread")
-            rows.append(self._role_row(role))
-        return rows
+        return [self._role_row(self._estate.role(self._spellings[key])) for key in self._roles.by_key]
 
     def _role_row(self, role: RoleFacts) -> _Row:
         row: _Row = {
@@ -370,6 +386,7 @@ class _Builder:
             | _present(
                 policies=[self._policies.number(number) for number in profile.policies],
                 unread=[title for _layer, title in profile.unread],
+                use=self._use(role),
                 tags={key: value for key, value in role.tags.items() if key.lower() in self._tag_names},
                 trust=[statement_row(entry) for entry in trust.policy.statements]
                 if trust is not None
@@ -378,11 +395,32 @@ class _Builder:
             | ({"boundary": self._policies.number(profile.boundary)} if profile.boundary is not None else {})
         )
 
+    def _use(self, role: RoleFacts) -> _Row:
+        if self.judge is None or role.use is None:
+            return {}
+        verdict = self.judge.judge_role(role)
+        row: _Row = {"state": verdict.usage, "why": f"It {verdict.reason}."}
+        row |= _present(created=role.use.created_at)
+        row |= {"last": role.use.last} if role.use.last is not None else {}
+        return row | ({"services": dict(role.use.services)} if role.use.services is not None else {})
+
     def _places(self, rules: Iterable[Rule]) -> list[list[int]]:
         return [[self._policies.number(policy), place] for policy, place in self._tables.places(rules)]
 
     def _place(self, place: tuple[int, int]) -> str:
         return f"{self._policies.number(place[0])}.{place[1]}"
+
+
+def _node_notes(part: ClusterFacts, finder: RiskFinder) -> Iterator[str]:
+    """Yield sentences about the roles of nodes that the report does not know."""
+    if part.nodes is not None and part.nodes.unread:
+        yield f"The roles of nodes could not be read ({part.nodes.unread}), so their permissions are unknown."
+    for entry in finder.node_roles(part):
+        if entry.administers == "unknown":
+            yield (
+                f"It is unknown whether the node role {entry.role.arn} can administer the account, because the role or some of "
+                "its policies could not be read."
+            )
 
 
 def _rules(profile: Profile) -> list[Rule]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final, Literal
 
 from ..._findings.codes import Code
@@ -22,11 +22,12 @@ from ..._policy.permissions.levels import EVERY_SERVICE
 from ..._policy.permissions.permissions import Required, check_permission
 from ..._policy.trust.federation import federated_statements, parse_issuer
 from ..._policy.trust.trust import pod_identity_inquiry, reach
-from ..model.access import RoleFacts
-from ..model.errors import listed
-from .assumption import RoleGraph, RolePath
+from ..model.access import ClusterFacts, RoleFacts
+from ..model.errors import listed, sentence
+from .assumption import Administration, RoleGraph, RolePath
 from .effective import AccessTables, Profile, StatementPlace
 from .estate import AccessEstate, AccessMember, Credential, make_subject, role_name
+from .unused import ServicesVerdict, UseJudge
 
 RiskSeverity = Literal["high", "medium", "low"]
 RISK_SEVERITIES: Final[Sequence[RiskSeverity]] = ("high", "medium", "low")
@@ -95,12 +96,25 @@ RISK_KINDS: Final[Mapping[str, RiskKind]] = {
         "key.",
     ),
     "NODE_CREDENTIALS": RiskKind(
-        "Pods without credentials use the role of their node",
+        "Pods without credentials can use the role of their node",
         "medium",
-        "The Pods started without the credentials of the service account. If the instance metadata service is reachable "
-        "for Pods, their SDKs use the role of the node instead, which all Pods of the node share.",
-        "Restart the Pods, and check that the agent runs on their nodes. Set the hop limit of the instance metadata "
-        "service to 1.",
+        "The SDK of a Pod without credentials uses the role of the node, which all Pods of the node share, if the Pod reaches "
+        "the instance metadata service.",
+        "Restart Pods that started without the credentials of their service account, and check that the agent runs on their "
+        "nodes. Set the hop limit of the instance metadata service to 1, and limit the role to the permissions of a node.",
+    ),
+    "ROLE_UNUSED": RiskKind(
+        "No recent use of the role is recorded",
+        "low",
+        "Unused permissions have no benefit, and an attacker in a Pod of the workload has them, too.",
+        "Check that no rare task, such as a yearly one, needs the role. Then remove the association or annotation, and the role.",
+    ),
+    "SERVICES_UNUSED": RiskKind(
+        "The role does not use services that it may use",
+        "low",
+        "Unused permissions have no benefit, and an attacker in a Pod of the workload has them, too.",
+        "Check that no rare task needs the services, and remove them from the policies. docs/usage.md describes how to find the "
+        "used permissions.",
     ),
     "ROLE_UNUSABLE": RiskKind(
         "The service account cannot use its role",
@@ -120,14 +134,16 @@ RISK_KINDS: Final[Mapping[str, RiskKind]] = {
         "The service account of an association does not exist",
         "medium",
         "A person who may create a service account of that name in the namespace gets the permissions of the role.",
-        "Delete the association if the workload does not exist any more: aws eks delete-pod-identity-association.",
+        "If the workload does not exist any more, delete the association: aws eks delete-pod-identity-association "
+        "--cluster-name NAME --association-id ID",
     ),
     "IRSA_LEFT": RiskKind(
         "IRSA is still possible in addition to an association",
         "low",
         "The annotation or the trust policy of the role still allows IRSA. Pods that started before the association use "
-        "it, and a deleted association would go unnoticed.",
-        "End the migration: ansible-playbook with the playbook migrate and its step finish.",
+        "IRSA. If someone deleted the association, new Pods could use IRSA too, without an error.",
+        "To end the migration: ansible-playbook workload_identity.aws.migrate -e pod_identity_cluster_name=NAME "
+        "-e pod_identity_migration_step=finish",
     ),
     "DATA_OF_ALL": RiskKind(
         "The role can read the data of all resources",
@@ -145,7 +161,7 @@ RISK_KINDS: Final[Mapping[str, RiskKind]] = {
         "The permissions are not completely known",
         "low",
         "The role, or some of its policies, could not be read, so the report may show too little.",
-        "Allow the caller the reads of docs/audit.md, or include the account of the role in the report.",
+        "Allow the caller the permissions in docs/audit.md, or include the account of the role in the report.",
     ),
 }
 
@@ -183,6 +199,15 @@ class _Holding:
     members: tuple[AccessMember, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class NodeRole:
+    """The role of some nodes. ``sources`` are the node groups with the role, or EKS Auto Mode."""
+
+    role: RoleFacts
+    sources: tuple[str, ...]
+    administers: Administration
+
+
 # The resources of ``DATA_OF_ALL``: an action, its resource for all, and a word for the data.
 _DATA = (
     ("secretsmanager:GetSecretValue", "arn:{partition}:secretsmanager:*:*:secret:*", "secrets"),
@@ -202,10 +227,27 @@ _TRUST_SCOPES: Final[Mapping[Code, tuple[str, RiskSeverity]]] = {
 }
 
 
+_ADMINISTRATION: Final[Mapping[Administration, str]] = {
+    "yes": ", which can administer the account",
+    "depends": ", which can administer the account under the conditions of its policies",
+    "no": "",
+    "unknown": ", whose permissions are not completely known",
+}
+_OTHER_NODES = (
+    "Self-managed nodes, nodes of Karpenter and own node classes of EKS Auto Mode can have other roles, which EKS does "
+    "not show."
+)
+_FALLBACK = (
+    "without credentials use the role of their node if they reach the instance metadata service, which is unknown, because it "
+    "depends on the hop limit of the node."
+)
+
+
 @dataclass
 class RiskFinder:
     """A finder of the risks of a report.
 
+    :arg judge: decides whether roles and services are unused; None for a report without these risks.
     :arg profiles: the effective permissions of the service accounts that have a role that was read, by cluster ARN and key.
     :arg name: returns the name of a service account for texts.
     """
@@ -214,10 +256,12 @@ class RiskFinder:
     tables: AccessTables
     profiles: Mapping[tuple[str, WorkloadKey], Profile]
     name: Callable[[AccessMember], str]
+    judge: UseJudge | None = None
 
     def find(self) -> list[Risk]:
         """Return all risks: the most severe first, and then those with the most service accounts."""
-        found = [*self._of_permissions(), *self._of_roles(), *self._of_members()]
+        found = [*self._of_permissions(), *self._of_roles(), *self._of_members(), *self._of_nodes()]
+        found += self._of_use(self.judge) if self.judge is not None else []
         order = {severity: place for place, severity in enumerate(RISK_SEVERITIES)}
         return sorted(
             found, key=lambda risk: (order[risk.severity], risk.code, -len(risk.members), risk.subject)
@@ -375,10 +419,17 @@ class RiskFinder:
                 )
             clusters = {member.cluster.arn for member in members}
             places = {(member.cluster.arn, member.key.namespace) for member in members}
+            outside = self.estate.outside.get(arn, ())
+            clusters |= {cluster for cluster, _namespace in outside}
+            places |= {*outside}
             if len(places) > 1:
                 kind = "clusters" if len(clusters) > 1 else "namespaces"
                 count = len(clusters) if len(clusters) > 1 else len(places)
-                text = f"{len(members)} service accounts in {count} {kind} use role {name}."
+                hidden = (
+                    f", {len(outside)} of them outside of the namespaces of this report" if outside else ""
+                )
+                total = len(members) + len(outside)
+                text = f"{total} service accounts in {count} {kind} use role {name}{hidden}."
                 yield Risk("ROLE_SHARED", role.arn, text, tuple(members), roles=(role.arn,))
             if role.state == "missing":
                 text = f"Role {role.arn} does not exist, but {_names(self.name, members)} would use it."
@@ -415,7 +466,6 @@ class RiskFinder:
 
     def _of_members(self) -> Iterator[Risk]:
         unusable: dict[tuple[str, str], list[AccessMember]] = {}
-        uncredentialed: dict[str, list[AccessMember]] = {}
         left: dict[tuple[str, str], list[AccessMember]] = {}
         for member in self.estate.members:
             name = self.name(member)
@@ -429,8 +479,6 @@ class RiskFinder:
                 text = f"{name}: {listed(owners)} {verb} the credentials of the Pods."
                 detail = tuple(dict.fromkeys(name for entry in by_template for name in entry.variables))
                 yield Risk("CREDENTIALS_BY_HAND", _subject(member), text, (member,), detail=detail)
-            if member.pods is not None and member.pods.none and member.credentials:
-                uncredentialed.setdefault(member.cluster.arn, []).append(member)
             associated = next((entry for entry in member.credentials if entry.association), None)
             if associated is not None and not member.exists:
                 text = f"{name} does not exist, but its association gives it role {role_name(associated.role_arn)}."
@@ -440,14 +488,133 @@ class RiskFinder:
         for (arn, reason), members in unusable.items():
             text = f"{_names(self.name, members)} cannot use role {role_name(arn)}. {reason}"
             yield Risk("ROLE_UNUSABLE", f"{arn} {members[0].key}", text, tuple(members), roles=(arn,))
-        for arn, members in uncredentialed.items():
-            count = sum(len(member.pods.none) for member in members if member.pods is not None)
-            pods = "1 Pod" if count == 1 else f"{count} Pods"
-            text = f"{pods} of {_names(self.name, members)} started without the credentials of the service account."
-            yield Risk("NODE_CREDENTIALS", arn, text, tuple(members))
         for (arn, remainder), members in left.items():
             text = f"{_names(self.name, members)}: {remainder}."
             yield Risk("IRSA_LEFT", f"{arn} {remainder}", text, tuple(members))
+
+    def _of_nodes(self) -> Iterator[Risk]:
+        for part in self.estate.parts:
+            if part.cluster is None:
+                continue
+            members = self._by_cluster.get(part.cluster.arn, ())
+            fallen = [member for member in members if member.credentials and member.pods and member.pods.none]
+            bare = [member for member in members if not member.credentials]
+            roles = self.node_roles(part)
+            leading = [entry for entry in roles if entry.administers == "yes"]
+            if not (fallen or bare or leading):
+                continue
+            pods = [pod for member in fallen if member.pods is not None for pod in member.pods.none]
+            texts = []
+            if fallen:
+                count = "1 Pod" if len(pods) == 1 else f"{len(pods)} Pods"
+                texts.append(
+                    f"{count} of {_names(self.name, fallen)} started without the credentials of the service account."
+                )
+            if bare:
+                texts.append(
+                    f"These service accounts have no credentials for AWS: {_names(self.name, bare)}."
+                )
+            texts.append(f"Pods{'' if texts else f' of cluster {part.name}'} {_FALLBACK}")
+            on_host = sum(
+                len({*member.pods.none} & {*member.pods.on_host_network}) for member in fallen if member.pods
+            )
+            if on_host:
+                have = "has" if on_host == 1 else "have"
+                texts.append(
+                    f"{on_host} of these Pods {have} hostNetwork, which the hop limit does not affect."
+                )
+            texts += _describe_nodes(part, roles)
+            yield Risk(
+                "NODE_CREDENTIALS",
+                part.cluster.arn,
+                " ".join(texts),
+                (*fallen, *bare),
+                roles=tuple(entry.role.arn for entry in roles),
+                raised_as="high" if leading else None,
+            )
+
+    @cached_property
+    def _by_cluster(self) -> Mapping[str, list[AccessMember]]:
+        found: dict[str, list[AccessMember]] = {}
+        for member in self.estate.members:
+            found.setdefault(member.cluster.arn, []).append(member)
+        return found
+
+    def node_roles(self, part: ClusterFacts) -> list[NodeRole]:
+        """Return the roles of the nodes of a cluster that EKS shows, those that can administer the account first."""
+        sources = part.nodes.sources if part.nodes is not None else {}
+        found = []
+        for arn, titles in sources.items():
+            role = self.estate.role(arn)
+            found.append(NodeRole(role, titles, self._graph.administers(role)))
+        order: Sequence[Administration] = ("yes", "depends", "unknown", "no")
+        return sorted(found, key=lambda entry: (order.index(entry.administers), entry.role.arn))
+
+    def _of_use(self, judge: UseJudge) -> Iterator[Risk]:
+        for role, members in self._users().values():
+            verdict = judge.judge_role(role)
+            if verdict.usage == "unused":
+                text = f"Role {role_name(role.arn)} {verdict.reason}."
+                yield Risk("ROLE_UNUSED", role.arn, text, tuple(members), roles=(role.arn,))
+        for role, holders, found in self._services_in_use(judge):
+            if found.unused:
+                unused = listed(found.unused, _SHOWN)
+                text = f"Role {role_name(role.arn)} has not used {unused} in the last {judge.days} days."
+                yield Risk("SERVICES_UNUSED", role.arn, text, holders, roles=(role.arn,), detail=found.unused)
+
+    def unknown_uses(self) -> Iterator[str]:
+        """Yield a sentence for each reason why it is unknown whether roles or services are unused."""
+        if self.judge is None:
+            return
+        by_reason: dict[str, list[str]] = {}
+        for role, _members in self._users().values():
+            verdict = self.judge.judge_role(role)
+            if role.state != "missing" and verdict.usage == "unknown":
+                by_reason.setdefault(verdict.reason, []).append(role_name(role.arn))
+        for reason, names in sorted(by_reason.items()):
+            subject, verb, pronoun = _role_subject(names)
+            yield f"It is unknown whether {subject} {verb} unused, because {pronoun} {reason}."
+        services: dict[str, list[str]] = {}
+        unrecorded: dict[str, list[str]] = {}
+        for role, _holders, found in self._services_in_use(self.judge):
+            name = role_name(role.arn)
+            if found.unrecorded:
+                unrecorded.setdefault(listed(found.unrecorded, _SHOWN), []).append(name)
+            if found.unknown and self.judge.judge_role(role).usage == "used":
+                services.setdefault(found.unknown, []).append(name)
+        for reason, names in sorted(services.items()):
+            subject, verb, _pronoun = _role_subject(names)
+            yield f"It is unknown which services {subject} {'uses' if verb == 'is' else 'use'}. {sentence(reason)}"
+        for missing, names in sorted(unrecorded.items()):
+            yield f"IAM does not report the use of {missing}, so it is unknown for {_role_subject(names)[0]}."
+
+    def _services_in_use(
+        self, judge: UseJudge
+    ) -> Iterator[tuple[RoleFacts, tuple[AccessMember, ...], ServicesVerdict]]:
+        """Yield the roles that are not unused, with their service accounts."""
+        by_role: dict[str, list[_Holding]] = {}
+        for holding in self._holdings:
+            by_role.setdefault(holding.role.arn.lower(), []).append(holding)
+        for _arn, holdings in sorted(by_role.items()):
+            role, profiles = holdings[0].role, [holding.profile for holding in holdings]
+            if judge.judge_role(role).usage != "unused":
+                members = tuple(member for holding in holdings for member in holding.members)
+                named = _named_services(profiles)
+                yield role, members, judge.judge_services(role, partial(_allows_service, profiles), named)
+
+    def _users(self) -> dict[str, tuple[RoleFacts, list[AccessMember]]]:
+        """Return the roles and target roles of the service accounts by lower-case ARN, with these service accounts."""
+        found: dict[str, tuple[RoleFacts, list[AccessMember]]] = {}
+        for member in self.estate.members:
+            arns = {
+                arn.lower(): arn
+                for entry in member.credentials
+                for arn in (entry.role_arn, entry.target_arn)
+                if arn
+            }
+            for lower, arn in arns.items():
+                found.setdefault(lower, (self.estate.role(arn), []))[1].append(member)
+        return dict(sorted(found.items()))
 
     def _irsa_left(self, member: AccessMember, associated: Credential) -> str:
         """Return the remaining parts of IRSA of a service account with an association, or ""."""
@@ -461,6 +628,42 @@ class RiskFinder:
         if any(name in (entry.accounts or ()) for entry in federated_statements(role.trust, issuer)):
             return "the trust policy of the role still has a statement for IRSA"
         return ""
+
+
+def _describe_nodes(part: ClusterFacts, roles: Sequence[NodeRole]) -> Iterator[str]:
+    """Yield sentences about the roles of the nodes of a cluster."""
+    if part.nodes is None:
+        return
+    if roles:
+        names = [
+            f"{entry.role.arn} ({listed(entry.sources)}){_ADMINISTRATION[entry.administers]}"
+            for entry in roles
+        ]
+        yield f"{'Node role' if len(roles) == 1 else 'Node roles'}: {'; '.join(names)}."
+    if part.nodes.unread:
+        title = "Further node roles" if roles else "The node roles"
+        yield f"{title} could not be read: {part.nodes.unread}."
+    elif not roles:
+        yield "The cluster has no managed node group, and no role for EKS Auto Mode."
+    yield _OTHER_NODES
+
+
+def _role_subject(names: Sequence[str]) -> tuple[str, str, str]:
+    """Return the subject of a sentence about roles, with its verb and pronoun."""
+    if len(names) == 1:
+        return f"role {names[0]}", "is", "it"
+    return f"roles {listed(sorted(names), _SHOWN)}", "are", "each"
+
+
+def _allows_service(profiles: Sequence[Profile], service: str) -> bool:
+    cells = (profile.cell(service) for profile in profiles)
+    return any(cell is not None and cell.levels for cell in cells)
+
+
+def _named_services(profiles: Sequence[Profile]) -> tuple[str, ...]:
+    """Return the services with separate access levels."""
+    names = {cell.service for profile in profiles for cell in profile.cells if cell.levels}
+    return tuple(sorted(names - {EVERY_SERVICE}))
 
 
 def _spellings(member: AccessMember, arn: str) -> Iterator[str]:

@@ -81,8 +81,8 @@ class Change:
 
     The action "replace" is for two resources that cannot exist at the same time: the first of ``calls`` deletes or detaches
     the former resource, and the last one creates or attaches the new resource. ``proofs`` are sent before ``calls``, and
-    ``put_back`` is sent if the last request fails. ``replaced`` is the association to delete. It must not have changed since
-    it was read, because the requests contain its settings.
+    ``restoration`` is sent if the last request fails. ``replaced`` is the association to delete. It must not have changed
+    since it was read, because the requests contain its settings.
     """
 
     stage: int
@@ -98,7 +98,7 @@ class Change:
     requires_unused: bool = False
     common_needs: frozenset[Target] = frozenset()
     proofs: tuple[Proof, ...] = ()
-    put_back: Call | None = None
+    restoration: Call | None = None
     unassociated: frozenset[WorkloadKey] = frozenset()
     replaced: ObservedAssociation | None = None
 

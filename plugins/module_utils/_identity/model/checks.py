@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ..._findings.codes import Code, Severity
+from ..._findings.codes import CheckName, Code, Severity
 from ..._findings.finding import Finding, WorkloadKey
 from .desired import Workload
 from .errors import sentence
@@ -39,7 +39,7 @@ class Check:
     other checks. They count only if the user accepts those other findings.
     """
 
-    name: str
+    name: CheckName
     status: Status
     detail: str = ""
     findings: tuple[Finding, ...] = ()
@@ -68,7 +68,7 @@ def worst_status(checks: Sequence[Check]) -> Status:
     return next((status for status in _WORST_FIRST if status in statuses), PASS)
 
 
-def join_checks(name: str, checks: Sequence[Check]) -> Check:
+def join_checks(name: CheckName, checks: Sequence[Check]) -> Check:
     """Join several outcomes of the same check."""
     details = ",".join(check.detail for check in checks[:3] if check.detail)
     findings = tuple(finding for check in checks for finding in check.findings)
@@ -76,14 +76,14 @@ def join_checks(name: str, checks: Sequence[Check]) -> Check:
     return Check(name, worst_status(checks), details, findings, follows)
 
 
-def conclude(name: str, finding: Finding) -> Check:
+def conclude(name: CheckName, finding: Finding) -> Check:
     """Return a check with one finding. The severity "error" results in the status "fail", "warning" in "warning", and "info"
     in "pass".
     """
     return Check(name, _STATUSES[finding.severity], findings=(finding,))
 
 
-def conclude_unread(name: str, failure: Failure, workload: WorkloadKey | None = None) -> Check:
+def conclude_unread(name: CheckName, failure: Failure, workload: WorkloadKey | None = None) -> Check:
     """Return a check with the status unknown, for a resource that could not be read or is not yet visible."""
     if failure.error.code == Code.NOT_YET_VISIBLE:
         text = f"{failure.target.label}: {failure.error.text}"

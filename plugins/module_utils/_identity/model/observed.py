@@ -18,7 +18,7 @@ from functools import cached_property
 
 from ..._findings.finding import WorkloadKey
 from .addons import Agent
-from .associations import ObservedAssociation
+from .associations import ObservedAssociation, group_by_role
 from .cluster import Account, Clusters
 from .desired import Workload
 from .errors import AwsError
@@ -134,8 +134,6 @@ class Observed:
 
     ``roles`` has the listed roles by lower-case name, because IAM names are case-insensitive.
     ``policies`` has the listed policies by ARN.
-    ``role_users`` has the associations of these clusters with a role or target role, by the lower-case ARN of that role. This
-    index is complete only in runs that remove workloads.
     ``failures`` has the failed reads.
     ``bulk_denied`` is the message of AWS if the caller is not allowed to read all roles and policies at once (iam
     GetAccountAuthorizationDetails).
@@ -154,7 +152,6 @@ class Observed:
     roles: Mapping[str, ObservedRole | None] = field(default_factory=dict)
     policies: Mapping[str, ObservedPolicy | None] = field(default_factory=dict)
     associations: Mapping[WorkloadKey, ObservedAssociation] = field(default_factory=dict)
-    role_users: Mapping[str, tuple[WorkloadKey, ...]] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
     bulk_denied: str = ""
     documents: Mapping[str, Document] = field(default_factory=dict)
@@ -164,7 +161,15 @@ class Observed:
     unlisted_roles: Mapping[str, ObservedRole] = field(default_factory=dict)
     outside: OutsideAssociations = field(default_factory=OutsideAssociations)
 
-    # The class has no slots, because cached properties need a __dict__. These properties index the failures only once.
+    # The class has no slots, because cached properties need a __dict__. These properties are calculated only once.
+    @cached_property
+    def role_users(self) -> Mapping[str, tuple[WorkloadKey, ...]]:
+        """Return the keys of ``associations`` with a role or target role, by the lower-case ARN of that role.
+
+        This index is complete only in runs that remove workloads.
+        """
+        return group_by_role(self.associations)
+
     @cached_property
     def unread(self) -> Mapping[Target, Failure]:
         """Return the failed reads by target."""

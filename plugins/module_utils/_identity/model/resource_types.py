@@ -6,7 +6,8 @@
 
 """The types of AWS resources that a run changes: find them in ``Observed``, and predict and recognise their changes. Pure.
 
-A new type needs a class in RESOURCE_TYPES. Its reads, its plan and its checks are files of ``read``, ``plan`` and ``verify``,
+A new type needs a class in RESOURCE_TYPES. The waits for late reads, the simulation of the caller's permissions and the
+application of a plan then handle it. Its reads, its plan and its checks are files of ``read``, ``plan`` and ``verify``,
 because IAM and EKS have different operations for each type. Service accounts are not in RESOURCE_TYPES: Kubernetes applies
 them on the server and returns the result, so this code does not compare, await or predict them.
 """
@@ -14,18 +15,30 @@ them on the server and returns the result, so this code does not compare, await 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from .associations import ASSOCIATION_ATTRIBUTES, ObservedAssociation, group_by_role
+from ..._findings.finding import WorkloadKey
+from .associations import ASSOCIATION_ATTRIBUTES, ObservedAssociation
 from .attributes import Attribute, predicted_fields
 from .changes import Change
+from .cluster import Account, Cluster
+from .desired import Desired, Workload
 from .names import parse_role_arn
 from .observed import Observed
 from .policies import POLICY_ATTRIBUTES, ObservedPolicy
 from .roles import ROLE_ATTRIBUTES, ObservedRole
-from .targets import Resource, Target, association_key, associations_target, policy_target, role_target
+from .shared import shared_policies
+from .targets import (
+    Resource,
+    Target,
+    association_key,
+    association_target,
+    associations_target,
+    policy_target,
+    role_target,
+)
 
 
 class ResourceType(ABC):
@@ -33,29 +46,57 @@ class ResourceType(ABC):
 
     ``name`` is its name in targets. ``collection`` is the field of ``Observed`` that has resources of this type. ``operation``
     is the request that reads one resource. In an observation, the trust policy and the attachments of a role are parts of
-    the role, so these three types have the same ``collection``.
+    the role (``is_part``), so these three types have the same ``collection``.
+
+    With ``is_listed``, the resources are read as complete lists, so a resource that an observation lacks does not exist. In the
+    other collections, a resource that does not exist has the value None.
+
+    ``actions`` are the permissions to create and change a resource that the simulation of the caller's permissions evaluates
+    for the ARNs of ``created_arns``. ``removals`` are the operations that delete a resource of this type or a version of it. If
+    AWS answers one of them with a 404, the resource to delete does not exist. For any other operation, a 404 means that the
+    resource to change, or one that it needs, does not exist.
     """
 
     name: ClassVar[Resource]
     collection: ClassVar[str]
     operation: ClassVar[str]
     attributes: ClassVar[tuple[Attribute, ...]]
+    actions: ClassVar[tuple[str, ...]]
+    removals: ClassVar[frozenset[str]]
+    is_part: ClassVar[bool] = False
+    is_listed: ClassVar[bool] = False
 
     @abstractmethod
     def key(self, target: Target) -> Hashable:
         """Return the key of a target in the field ``collection`` of an observation."""
 
     @abstractmethod
-    def observed_target(self, target: Target) -> Target:
-        """Return the target of the read that returns a resource."""
+    def read_target(self, key: Any) -> Target:
+        """Return the target of the read that returns the resource with a key of the field ``collection``."""
+
+    @abstractmethod
+    def used_keys(self, workload: Workload, account: Account) -> Iterable[Hashable]:
+        """Return the keys of the resources that a workload lists."""
+
+    @abstractmethod
+    def created_arns(self, desired: Desired, cluster: Cluster) -> Iterable[str]:
+        """Return the ARNs for which a caller needs ``actions`` to create the resources of these workloads."""
 
     @abstractmethod
     def predict_resource(self, resource: Any, change: Change) -> Any:
         """Return the state of an observed resource after a change; None if the change deletes it."""
 
+    def read_again(self, later: Observed, _keys: Collection[WorkloadKey]) -> Collection[Hashable]:
+        """Return the keys of the resources that a later observation of only some workloads has read."""
+        return frozenset(getattr(later, self.collection))
+
+    def observed_target(self, target: Target) -> Target:
+        """Return the target of the read that returns a resource."""
+        return self.read_target(self.key(target))
+
     def has(self, observed: Observed, target: Target) -> bool:
-        """Return whether an observation has an entry for a resource, which is None for a resource that does not exist."""
-        return self.key(target) in getattr(observed, self.collection)
+        """Return whether an observation shows that a resource exists, or that it does not exist."""
+        return self.is_listed or self.key(target) in getattr(observed, self.collection)
 
     def was_read(self, observed: Observed, target: Target) -> bool:
         """Return whether a resource was read without a failure."""
@@ -93,12 +134,23 @@ class RoleType(ResourceType):
     collection = "roles"
     operation = "iam:GetRole"
     attributes = ROLE_ATTRIBUTES
+    actions: ClassVar[tuple[str, ...]] = ("iam:CreateRole", "iam:GetRole")
+    removals = frozenset(("DeleteRole",))
 
     def key(self, target: Target) -> Hashable:
         return target.name.lower()
 
-    def observed_target(self, target: Target) -> Target:
-        return role_target(target.name.lower())
+    def read_target(self, key: str) -> Target:
+        return role_target(key)
+
+    def used_keys(self, workload: Workload, _account: Account) -> Iterable[Hashable]:
+        return (workload.role.name.lower(),) if workload.role is not None else ()
+
+    def created_arns(self, desired: Desired, cluster: Cluster) -> Iterable[str]:
+        roles = (workload.role for workload in desired.workloads)
+        return dict.fromkeys(
+            cluster.account.role_arn(role) for role in roles if role is not None and not role.existing
+        )
 
     def predict_resource(self, resource: ObservedRole | None, change: Change) -> ObservedRole | None:
         state: Mapping[str, Any] = change.after or {}
@@ -116,6 +168,9 @@ class TrustPolicyType(RoleType):
     """The trust policy of a role. The plan changes it separately from the other attributes of the role."""
 
     name = "trust_policy"
+    actions = ("iam:UpdateAssumeRolePolicy",)
+    removals = frozenset()
+    is_part = True
 
 
 class AttachmentType(RoleType):
@@ -125,6 +180,9 @@ class AttachmentType(RoleType):
     """
 
     name = "attachment"
+    actions = ("iam:AttachRolePolicy",)
+    removals = frozenset(("DetachRolePolicy",))
+    is_part = True
 
     def is_visible(self, resource: ObservedRole | None, change: Change) -> bool:
         attached = resource.attached if resource is not None else ()
@@ -148,12 +206,21 @@ class PolicyType(ResourceType):
     collection = "policies"
     operation = "iam:GetPolicy"
     attributes = POLICY_ATTRIBUTES
+    actions = ("iam:CreatePolicy", "iam:GetPolicy", "iam:CreatePolicyVersion")
+    removals = frozenset(("DeletePolicy", "DeletePolicyVersion"))
 
     def key(self, target: Target) -> Hashable:
         return target.name
 
-    def observed_target(self, target: Target) -> Target:
-        return policy_target(target.name)
+    def read_target(self, key: str) -> Target:
+        return policy_target(key)
+
+    def used_keys(self, workload: Workload, account: Account) -> Iterable[Hashable]:
+        return map(account.policy_arn, workload.policies)
+
+    def created_arns(self, desired: Desired, cluster: Cluster) -> Iterable[str]:
+        policies = shared_policies(cluster.account, desired.workloads)
+        return (arn for arn, (spec, _users) in policies.items() if spec.document is not None)
 
     def predict_resource(self, resource: ObservedPolicy | None, change: Change) -> ObservedPolicy | None:
         if change.action == "delete":
@@ -173,16 +240,24 @@ class AssociationType(ResourceType):
     collection = "associations"
     operation = "eks:DescribePodIdentityAssociation"
     attributes = ASSOCIATION_ATTRIBUTES
+    actions = ("eks:CreatePodIdentityAssociation", "eks:ListPodIdentityAssociations", "eks:DescribeCluster")
+    removals = frozenset(("DeletePodIdentityAssociation",))
+    is_listed = True
 
     def key(self, target: Target) -> Hashable:
         return association_key(target)
 
-    def observed_target(self, target: Target) -> Target:
-        return target
+    def read_target(self, key: WorkloadKey) -> Target:
+        return association_target(key)
 
-    def has(self, _observed: Observed, _target: Target) -> bool:
-        # Associations are read as lists, so an association that an observation lacks does not exist.
-        return True
+    def used_keys(self, workload: Workload, _account: Account) -> Iterable[Hashable]:
+        return (workload.key,)
+
+    def created_arns(self, _desired: Desired, cluster: Cluster) -> Iterable[str]:
+        return (cluster.arn,)
+
+    def read_again(self, _later: Observed, keys: Collection[WorkloadKey]) -> Collection[Hashable]:
+        return frozenset(keys)
 
     def was_read(self, observed: Observed, target: Target) -> bool:
         return not {target, associations_target(target.cluster)} & observed.unread.keys()
@@ -210,6 +285,9 @@ RESOURCE_TYPES: tuple[ResourceType, ...] = (
     PolicyType(),
     AssociationType(),
 )
+# The types that have a collection of their own.
+READ_TYPES = tuple(resource_type for resource_type in RESOURCE_TYPES if not resource_type.is_part)
+REMOVALS = frozenset[str]().union(*(resource_type.removals for resource_type in RESOURCE_TYPES))
 _BY_NAME = {resource_type.name: resource_type for resource_type in RESOURCE_TYPES}
 
 
@@ -227,7 +305,7 @@ class ObservedDraft:
 
     def __init__(self, observed: Observed) -> None:
         self.observed = observed
-        names = dict.fromkeys(resource_type.collection for resource_type in RESOURCE_TYPES)
+        names = (resource_type.collection for resource_type in READ_TYPES)
         self.collections: dict[str, dict[Any, Any]] = {name: dict(getattr(observed, name)) for name in names}
 
     def put(self, target: Target, resource: Any) -> None:
@@ -249,8 +327,9 @@ class ObservedDraft:
         self.put(change.target, resource_type.predict_resource(resource, change))
 
     def result(self) -> Observed:
-        """Return the observation, with an index of the associations of each role."""
-        present = self.collections["associations"].items()
-        associations = {key: association for key, association in present if association is not None}
-        collections: dict[str, Any] = {**self.collections, "associations": associations}
-        return replace(self.observed, **collections, role_users=group_by_role(associations))
+        """Return the observation."""
+        collections: dict[str, Any] = dict(self.collections)
+        for name in (resource_type.collection for resource_type in READ_TYPES if resource_type.is_listed):
+            present = self.collections[name].items()
+            collections[name] = {key: resource for key, resource in present if resource is not None}
+        return replace(self.observed, **collections)

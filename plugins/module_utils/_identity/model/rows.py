@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict, cast
 
-from ..._findings.codes import Code, Severity
+from ..._findings.codes import CheckName, Code, Severity
 from ..._findings.finding import Finding, WorkloadKey
 from ..._findings.text import visible
 from .associations import ObservedAssociation
@@ -154,7 +154,7 @@ class FindingRow(TypedDict):
 
 
 class _CheckRow(TypedDict):
-    name: str
+    name: CheckName
     status: Status
     detail: str
     codes: list[str]

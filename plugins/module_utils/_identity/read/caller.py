@@ -26,7 +26,7 @@ from ..._policy.evaluation.request import SERVICE
 from ..model.cluster import Cluster
 from ..model.desired import Desired
 from ..model.errors import AwsError
-from ..model.shared import shared_policies
+from ..model.resource_types import READ_TYPES, RESOURCE_TYPES
 
 # The maximum number of resources in one simulation, to keep the check fast.
 MAX_RESOURCES = 5
@@ -43,37 +43,13 @@ class SimulationRequest:
 
 def simulation_requests(desired: Desired, cluster: Cluster) -> list[SimulationRequest]:
     """Return the simulations of the requests with which a run applies the desired workloads. Pure."""
-    roles = {
-        cluster.account.role_arn(workload.role): workload.role.existing
-        for workload in desired.workloads
-        if workload.role is not None
-    }
-    managed = [arn for arn, existing in roles.items() if not existing]
-    policies = [
-        arn
-        for arn, (spec, _users) in shared_policies(cluster.account, desired.workloads).items()
-        if spec.document is not None
-    ]
-    requests = [
-        SimulationRequest(
-            (
-                "eks:CreatePodIdentityAssociation",
-                "eks:ListPodIdentityAssociations",
-                "eks:DescribeCluster",
-            ),
-            (cluster.arn,),
-            {},
-        ),
-        SimulationRequest(("iam:PassRole",), tuple(roles), {"iam:PassedToService": SERVICE}),
-        SimulationRequest(
-            ("iam:CreateRole", "iam:GetRole", "iam:UpdateAssumeRolePolicy", "iam:AttachRolePolicy"),
-            tuple(managed),
-            {},
-        ),
-        SimulationRequest(
-            ("iam:CreatePolicy", "iam:GetPolicy", "iam:CreatePolicyVersion"), tuple(policies), {}
-        ),
-    ]
+    specs = (workload.role for workload in desired.workloads)
+    roles = dict.fromkeys(cluster.account.role_arn(spec) for spec in specs if spec is not None)
+    requests = [SimulationRequest(("iam:PassRole",), tuple(roles), {"iam:PassedToService": SERVICE})]
+    for read_type in READ_TYPES:
+        parts = (part for part in RESOURCE_TYPES if part.collection == read_type.collection)
+        actions = tuple(action for part in parts for action in part.actions)
+        requests.append(SimulationRequest(actions, tuple(read_type.created_arns(desired, cluster)), {}))
     return [
         replace(request, resources=request.resources[:MAX_RESOURCES])
         for request in requests

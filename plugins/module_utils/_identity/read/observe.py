@@ -15,7 +15,7 @@ from operator import attrgetter
 
 from ..._aws.transport import map_concurrently
 from ..._findings.finding import WorkloadKey
-from ..model.associations import ObservedAssociation, group_by_role
+from ..model.associations import ObservedAssociation
 from ..model.cluster import Account
 from ..model.desired import Desired, Options
 from ..model.errors import AwsError
@@ -175,7 +175,6 @@ class Observer(Reader):
             roles=_in_order(reads.roles, demand.roles),
             policies=_in_order(reads.policies, demand.policies),
             associations=associations,
-            role_users=group_by_role(associations),
             failures=tuple(sorted(reads.failures.values(), key=attrgetter("target"))),
             bulk_denied=snapshot.denied,
             documents={**snapshot.find_documents(present), **reads.documents},

@@ -9,7 +9,7 @@ and :class:`sandbox.aws.control.AwsControl` to control the emulation.
 An access key ID of twelve digits belongs to the root user of the account with that ID. Every account and every region
 exists, and is empty at first.
 
-Where it differs from AWS:
+Differences from AWS:
 
 * By default, reads show changes at once, and EKS sees changes of IAM at once. Delays can be enabled for roles, policies,
   associations, clusters and add-ons, but not for users, groups, instance profiles and node groups.
@@ -22,6 +22,6 @@ Where it differs from AWS:
   whose trust policy names the caller.
 * Quotas for the number of roles, policies and associations are not enforced.
 * AWS managed policies are a selection, some with shortened documents.
-* Some error codes are as in the API model, but their messages differ from the messages of AWS: the errors about session
-  policies, target roles, page sizes and tokens, EKS tags, reused client request tokens, and unknown association IDs.
+* The errors about session policies, target roles, page sizes and tokens, EKS tags, reused client request tokens, and unknown
+  association IDs have the codes of the API model, but not the messages of AWS.
 """

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Change the dates of stored resources, so that tests do not need to wait until resources are old enough."""
+"""Change the dates of stored resources, so that a test can have old resources without waiting."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sandbox.aws.eks_state import EksState
 from sandbox.aws.iam_state import IamState
 from sandbox.aws.ministack import Ministack
 
-_DATES = frozenset(("CreateDate", "UpdateDate", "createdAt", "modifiedAt"))
+_DATES = frozenset(("CreateDate", "LastUsedDate", "UpdateDate", "createdAt", "modifiedAt"))
 _IAM_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def grow_older(ministack: Ministack, eks_state: EksState, account: str, seconds: float) -> None:
-    """Make the roles, policies and associations of an account older by a number of seconds.
+    """Subtract seconds from the dates of all roles, policies and associations of an account.
 
     Raise ValueError for a negative number.
     """
@@ -32,9 +32,9 @@ def grow_older(ministack: Ministack, eks_state: EksState, account: str, seconds:
 
 
 def grow_younger(iam_state: IamState, eks_state: EksState, seconds: float) -> None:
-    """Make the resources of all accounts younger by a number of seconds.
+    """Add seconds to the dates of the roles, policies and associations of all accounts.
 
-    The times of trust policy changes are moved as well, so that these changes reach EKS later.
+    Add them to the times of trust policy changes as well, so that EKS still waits for the rest of the propagation delay.
     """
     for table in (iam_state.ministack.roles, iam_state.ministack.policies):
         for _, record in table.everything():

@@ -22,6 +22,7 @@ from sandbox.aws.responses import QUERY_SERVICES, error_response
 
 _ON_ASSOCIATION = frozenset(f"{verb}PodIdentityAssociation" for verb in ("Describe", "Update", "Delete"))
 _ON_ADDON = frozenset(f"{verb}Addon" for verb in ("Describe", "Update", "Delete"))
+_ON_NODEGROUP = frozenset(("DescribeNodegroup", "DeleteNodegroup"))
 _ON_TAGGED = frozenset(("TagResource", "UntagResource", "ListTagsForResource"))
 
 _TAGGED = ("arn:aws:eks:", "arn:aws:iam:")
@@ -78,6 +79,10 @@ class Resources:
             return parts[0]
         if operation in _ON_ASSOCIATION:
             return association_arn(account, region, parts[0], parts[1])
+        if operation in _ON_NODEGROUP:
+            group = self._eks.ministack.nodegroups.get(account, region, f"{parts[0]}/{parts[1]}")
+            missing = f"arn:aws:eks:{region}:{account}:nodegroup/{parts[0]}/{parts[1]}/*"
+            return missing if group is None else str(group["nodegroupArn"])
         if operation in _ON_ADDON:
             addon = self._eks.ministack.addons.get(account, region, f"{parts[0]}/{parts[1]}")
             missing = f"arn:aws:eks:{region}:{account}:addon/{parts[0]}/{parts[1]}/*"
@@ -87,7 +92,10 @@ class Resources:
         return "*"
 
     def iam(self, body: bytes, account: str) -> str | None:
-        """Return the ARN of the role or policy in an IAM request, or None if ministack determines the ARN correctly."""
+        """Return the ARN of the role or the new policy in an IAM request.
+
+        Return None for any other request, because ministack determines the ARN correctly then.
+        """
         form = dict(parse_qsl(body.decode()))
         if name := form.get("RoleName"):
             role = self._iam.role(account, name)
@@ -195,7 +203,7 @@ def denial_message(principal: str, action: str, resource: str, *, explicit: bool
 
 
 def iam_resource_name(action: str, arn: str) -> str:
-    """Return the name of a role or policy as it is in access denied messages of IAM: ``role app``, ``policy arn:aws:…``."""
+    """Return a role or policy as access denied messages of IAM name it: ``role app``, ``policy arn:aws:…``."""
     kind, _, path_and_name = arn.rpartition(":")[2].partition("/")
     name = path_and_name.rpartition("/")[2]
     if kind == "role" and action != "iam:CreateRole":

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Save and restore the resources of all accounts, for tests that start many times from the same resources."""
+"""Save and restore the resources of all accounts, for tests that all start with the same resources."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Checkpoints:
         self._copies: dict[str, tuple[float, list[dict[Any, Any]]]] = {}
 
     def save(self, name: str) -> None:
-        # Copy all stores in one call: a record that is in several stores must be a single record in the copies, too.
+        # Copy all stores in one call: only then do two stores that share a record also share its copy.
         self._copies[name] = (time.monotonic(), copy.deepcopy(self._overlay.stores()))
 
     def restore(self, name: str) -> None:
-        """Restore a checkpoint. The resources have the age that they had when the checkpoint was saved.
+        """Restore a checkpoint. Each resource has the same age as when the checkpoint was saved.
 
         Raise KeyError if the checkpoint does not exist.
         """

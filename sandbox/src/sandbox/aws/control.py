@@ -64,7 +64,7 @@ class AwsControl:
         self._request("PUT", "rate-limit", {"per_second": per_second})
 
     def set_read_lags(self, rules: Iterable[Mapping[str, Any]]) -> None:
-        """Let reads of IAM and EKS return an older state. The first matching rule applies.
+        """Let reads of IAM and EKS return an older state. The first rule that matches a read applies.
 
         Only changes after this call are delayed. :class:`sandbox.aws.read_lag.LagRule` describes the members of a rule.
         """
@@ -105,9 +105,16 @@ class AwsControl:
     def patch_association(
         self, account: str, region: str, cluster: str, association_id: str, **members: Any
     ) -> None:
-        """Set members of an association that the EKS API does not set on request, such as ownerArn and createdAt."""
+        """Set members of an association that clients of EKS cannot set, such as ownerArn and createdAt."""
         query = {"account": account, "region": region, "cluster": cluster, "association": association_id}
         self._request("PATCH", "association", members, query)
+
+    def patch_role(self, account: str, role: str, **members: Any) -> None:
+        """Set the recorded use of a role: RoleLastUsed, as in IAM, and LastAccessed.
+
+        LastAccessed has times by service and action, such as {"s3": "2026-01-31T12:00:00Z", "s3:GetObject": …}.
+        """
+        self._request("PATCH", "role", members, {"account": account, "role": role})
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return the temporary credentials that were issued since the last reset.
@@ -122,11 +129,15 @@ class AwsControl:
         return cast("list[str]", self._request("GET", "tokens")["tokens"])
 
     def grow_older(self, account: str, seconds: float) -> None:
-        """Make the roles, policies and associations of an account older by a number of seconds."""
+        """Subtract seconds from the dates of all roles, policies and associations of an account."""
         self._request("POST", "age", {"s": seconds}, {"account": account})
 
     def state(self, account: str) -> dict[str, Any]:
-        """Return the resources of an account by kind: roles, policies, clusters, addons, associations and others."""
+        """Return the resources of an account, by kind.
+
+        The kinds are roles, policies, instance_profiles, clusters, addons and associations. See
+        :func:`sandbox.aws.snapshot.snapshot`.
+        """
         return self._request("GET", "state", query={"account": account})
 
     def save(self, name: str) -> None:
@@ -134,14 +145,14 @@ class AwsControl:
         self._request("PUT", "checkpoint", {"name": name})
 
     def restore(self, name: str) -> None:
-        """Restore the resources that :meth:`save` saved, with the age that they had then.
+        """Restore the resources that :meth:`save` saved. Each resource has the same age as when it was saved.
 
-        Counters, fault rules and read lag are cleared.
+        Counters, fault rules and read lag rules are cleared.
         """
         self._request("POST", "restore", {"name": name})
 
     def reset(self) -> None:
-        """Delete all resources, and clear counters, fault rules and read lag.
+        """Delete all resources, and clear counters, fault rules and read lag rules.
 
         Latency, propagation delay, rate limit, session lifetime and the Kubernetes endpoint do not change.
         """

@@ -59,6 +59,7 @@ class ControlHandler:
             ("PATCH", "cluster"): self._patch_cluster,
             ("PATCH", "addon"): self._patch_addon,
             ("PATCH", "association"): self._patch_association,
+            ("PATCH", "role"): self._patch_role,
             ("POST", "age"): self._age,
             ("GET", "associations"): self._associations,
             ("POST", "token-review"): self._token_review,
@@ -159,6 +160,14 @@ class ControlHandler:
         record = self._overlay.eks_state.association(account, region, cluster, association_id)
         if record is None:
             raise ControlError(404, f"no association {association_id} on cluster {cluster}")
+        record.update(data)
+        return {}
+
+    def _patch_role(self, arguments: Arguments, data: Any) -> Any:
+        account, name = _names(arguments, "account", "role")
+        record = self._overlay.iam_state.role(account, name)
+        if record is None:
+            raise ControlError(404, f"no role {name} in account {account}")
         record.update(data)
         return {}
 

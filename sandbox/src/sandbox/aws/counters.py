@@ -8,19 +8,20 @@ from collections import Counter
 from typing import Any
 
 READ_PREFIXES = ("Get", "List", "Describe", "Simulate")
-# Operations that count as reads although their names do not begin with one of these prefixes.
+# Issuing credentials or a report changes no resource, so these operations count as reads.
 READ_OPERATIONS = frozenset(
     {
         "sts:AssumeRole",
         "sts:AssumeRoleWithWebIdentity",
         "sts:DecodeAuthorizationMessage",
         "eks-auth:AssumeRoleForPodIdentity",
+        "iam:GenerateServiceLastAccessedDetails",
     }
 )
 
 
 def is_read(operation: str) -> bool:
-    """Return whether an operation such as ``iam:GetRole`` only reads."""
+    """Return whether an operation such as ``iam:GetRole`` counts as a read, because it changes no resource."""
     name = operation.partition(":")[2]
     return name.startswith(READ_PREFIXES) or operation in READ_OPERATIONS
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Damage responses as a bad network or proxy would: truncate, delay or slow them, or repeat pages without end.
+"""Damage responses as a faulty network or proxy would: truncate them, delay them, slow them down, or link pages in a loop.
 
 Each function wraps the ASGI function ``send`` that writes a response.
 """
@@ -28,7 +28,7 @@ _TRUNCATED = re.compile(rb"<IsTruncated>(?:true|false)</IsTruncated>(?:<Marker>[
 
 
 def truncate(send: Send) -> Send:
-    """Send only the first half of the body.
+    """Send only the first half of the body of a response.
 
     The header Content-Length has the length of that half, so the client does not notice the truncation.
     """
@@ -36,9 +36,9 @@ def truncate(send: Send) -> Send:
 
 
 def repeat_pages(send: Send, service: str, operation: str) -> Send:
-    """Add a token for a next page to every list.
+    """Add a token for a next page to every page of a list, also to the last page.
 
-    The tokens differ, but each leads to the first page again, because its key sorts before the keys of all items.
+    Each token is unique, but selects the first page again: the key in the token sorts before the keys of all items.
     """
 
     def add_token(body: bytes) -> bytes:
@@ -65,7 +65,7 @@ def delay(send: Send, seconds: float) -> Send:
 
 
 def trickle(send: Send, seconds: float) -> Send:
-    """Send the body byte by byte, which takes ``seconds`` altogether."""
+    """Send the body of a response byte by byte, which takes ``seconds`` altogether."""
 
     async def trickled(message: Message) -> None:
         body = message.get("body", b"")

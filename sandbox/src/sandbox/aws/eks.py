@@ -25,7 +25,7 @@ Inner = Callable[[], Awaitable[Response]]
 
 
 class Eks:
-    """The EKS service."""
+    """The EKS service of the embedded AWS."""
 
     def __init__(self, state: EksState, passing: RolePassing) -> None:
         self.state = state

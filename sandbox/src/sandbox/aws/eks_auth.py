@@ -42,7 +42,7 @@ class Session:
 
 
 class PodIdentity:
-    """The service EKS Auth with its only operation."""
+    """The service EKS Auth with its only operation, AssumeRoleForPodIdentity."""
 
     def __init__(self, iam: IamState, eks: EksState, authorizer: Authorizer) -> None:
         self._iam = iam

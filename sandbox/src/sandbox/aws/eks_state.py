@@ -18,7 +18,7 @@ ID_LENGTH = 17
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 
 Scope = tuple[str, str, str]
-"""Account, region, cluster name."""
+"""The account, the region and the name of a cluster."""
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class EksState:
         return [self._associations]
 
     def clear(self) -> None:
-        """Delete all associations, but keep the API server."""
+        """Delete all associations. The Kubernetes API server in ``kubernetes`` remains set."""
         self._associations.clear()
 
     def cluster(self, call: Call, name: str) -> Record:

@@ -92,7 +92,7 @@ class TokenReview:
 
     @property
     def tokens(self) -> list[str]:
-        """All tokens that clusters have received, including rejected tokens."""
+        """Return all tokens that clusters have received, including rejected tokens."""
         return list(self._tokens)
 
     def clear(self) -> None:

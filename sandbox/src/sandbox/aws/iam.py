@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from sandbox.aws.iam_attachments import Attachments
 from sandbox.aws.iam_details import AccountDetails
 from sandbox.aws.iam_form import Form
+from sandbox.aws.iam_last_accessed import LastAccessed
 from sandbox.aws.iam_policies import Policies
 from sandbox.aws.iam_roles import Roles
 from sandbox.aws.iam_state import IamState
@@ -27,7 +28,7 @@ class Iam:
 
     def __init__(self, state: IamState) -> None:
         self.state = state
-        parts = (Roles, Policies, Versions, Attachments, AccountDetails)
+        parts = (Roles, Policies, Versions, Attachments, AccountDetails, LastAccessed)
         self._operations = _operations(*(part(state) for part in parts))
 
     def handle(self, call: Call) -> Response | None:

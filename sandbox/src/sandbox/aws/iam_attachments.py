@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The IAM operations for attached and inline policies of roles, and to list the users of a role or policy."""
+"""The IAM operations for attached and inline policies of roles, ListEntitiesForPolicy and ListInstanceProfilesForRole."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class AccountDetails:
         last = marker(form) or ""
         chosen: list[tuple[str, Record]] = []
         for kind, table in self._tables(form):
-            # The marker begins with the digit of a list. Skip the lists that precede this list.
+            # The first character of the marker is the key in _LISTS of the list at which the page starts.
             if kind < last[:1] or len(chosen) > limit:
                 continue
             rest = ((kind + key, record) for key, record in table if kind + key > last)
@@ -48,7 +48,7 @@ class AccountDetails:
         return result
 
     def _tables(self, form: Form) -> list[tuple[str, list[tuple[str, Record]]]]:
-        """Return the requested lists of resources in page order: pairs of the list's digit and its (name, record) items."""
+        """Return the requested lists in page order: pairs of the key in _LISTS and the (name, record) items of the list."""
         ministack = self._state.ministack
         account = form.account
         kinds = set(form.members("Filter"))
@@ -98,7 +98,7 @@ class AccountDetails:
                 ],
                 "PermissionsBoundary": iam_nodes.boundary(role["PermissionsBoundary"]),
                 "Tags": role["Tags"],
-                "RoleLastUsed": {},
+                "RoleLastUsed": role.get("RoleLastUsed", {}),
             },
             "4": lambda policy: {
                 **iam_nodes.policy_summary(self._state, account, policy),

@@ -53,7 +53,7 @@ _UNIQUE_ID = re.compile(r"(?:AROA|AIDA)[A-Z0-9]{12,}")
 _SESSION = re.compile(r"arn:aws:sts::\d{12}:(?:assumed-role|federated-user)/.+")
 
 EntityExists = Callable[[str], bool]
-"""A function that returns whether a role or user exists, by its ARN."""
+"""A function that returns whether the role or user with an ARN exists."""
 
 
 def check_identity_policy(text: str, *, managed: bool) -> None:

@@ -43,7 +43,7 @@ def role_full(role: Record) -> NodeData:
         **role_summary(role),
         "PermissionsBoundary": boundary(role["PermissionsBoundary"]),
         "Tags": role["Tags"] or None,
-        "RoleLastUsed": {},
+        "RoleLastUsed": role.get("RoleLastUsed", {}),
     }
 
 

@@ -36,9 +36,7 @@ class TrustHistory:
         self.changes.append((time.monotonic(), document))
 
     def visible(self, delay_ms: float) -> str | None:
-        """Return the newest trust policy that is at least ``delay_ms`` old, or None if the role had no trust policy that
-        long ago.
-        """
+        """Return the newest trust policy that is at least ``delay_ms`` old, or None if all are newer."""
         horizon = time.monotonic() - delay_ms / 1000
         visible: str | None = None
         for moment, document in self.changes:
@@ -71,7 +69,7 @@ class IamState:
             index.clear()
 
     def role(self, account: str, name: str) -> Record | None:
-        """Return the role with a name, or None. Names are case-insensitive."""
+        """Return the role with this name, or None if the role does not exist. Names are case-insensitive."""
         name = self.role_names.get((account, name.lower()), name)
         self.accessed.add(ChangeKey(ROLE, account, name))
         return self.ministack.roles.get(account, name)

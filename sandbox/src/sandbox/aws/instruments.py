@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The instruments of the endpoint: counters, latency, fault rules and rate limit."""
+"""The counters, the latency, the fault rules and the rate limit of the endpoint."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sandbox.aws.rate_limit import RateLimit
 
 @dataclass(slots=True)
 class Instruments:
-    """The instruments: counters, latency, fault rules and rate limit.
+    """The counters, the latency, the fault rules and the rate limit.
 
-    Control requests set them, and the gateway applies them to API requests.
+    Control requests set latency, fault rules and rate limit, and the gateway applies them to API requests.
     """
 
     latency_ms: float = 0

@@ -116,7 +116,8 @@ class Ministack:
         self.group_inline_policies = AccountTable(self.iam._group_inline_policies._data)
         self.clusters = RegionTable(self.eks._clusters._data)
         self.addons = RegionTable(self.eks._addons._data)
-        # The number of attachments of each AWS managed policy, by account and ARN.
+        self.nodegroups = RegionTable(self.eks._nodegroups._data)
+        # The number of roles, users and groups that each AWS managed policy is attached to, by account and policy ARN.
         self.aws_managed_attachments: dict[tuple[str, str], int] = (
             self.iam._aws_managed_attachment_counts._data
         )
@@ -133,7 +134,7 @@ class Ministack:
 
     @property
     def aws_managed_policies(self) -> dict[str, Record]:
-        """The AWS managed policies by ARN. All accounts share these policies."""
+        """Return the AWS managed policies by ARN. All accounts share these policies."""
         return cast("dict[str, Record]", self.iam._aws_managed_policies)
 
     def account(self) -> str:
@@ -210,7 +211,7 @@ class Ministack:
         }
 
     def stores(self) -> list[dict[Any, Any]]:
-        """Return the stores of all resources and sessions, but not of AWS managed policies, which do not change."""
+        """Return the stores of all resources and sessions, except the AWS managed policies, which no request changes."""
         kinds = (self._responses.AccountScopedDict, self._responses.AccountRegionScopedDict)
         members = [*vars(self.iam).values(), *vars(self.eks).values()]
         return [*(member._data for member in members if isinstance(member, kinds)), self.sts._sessions]

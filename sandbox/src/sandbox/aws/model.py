@@ -63,7 +63,7 @@ class Call:
 
 
 class ApiError(Exception):
-    """The error for an error response of an AWS API, with HTTP status, error code and message."""
+    """An error response of an AWS API: HTTP status, error code and message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")

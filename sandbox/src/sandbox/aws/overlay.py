@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The overlay: handlers that are called before ministack's handlers, and their state."""
+"""The overlay: the request handlers that run before the handlers of ministack, and the state of these request handlers."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Overlay:
         return self.ministack.key_account(access_key_id) or "unknown"
 
     def wipe(self) -> None:
-        """Delete all resources of all accounts, and the rules for read lag. Other settings do not change."""
+        """Delete all resources of all accounts, and the read lag rules. Other settings do not change."""
         self.read_lag.set(())
         self.ministack.wipe()
         self.token_review.clear()
@@ -82,7 +82,7 @@ class Overlay:
         return [*self.ministack.stores(), *self.iam_state.indexes(), *self.eks_state.indexes()]
 
     def restore(self, stores: Iterable[Mapping[Any, Any]]) -> None:
-        """Replace the content of all stores, and delete the rules for read lag.
+        """Replace the content of all stores, and delete the read lag rules.
 
         ``stores`` must have the order of :meth:`stores`.
         """

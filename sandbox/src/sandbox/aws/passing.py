@@ -17,7 +17,7 @@ _ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role/(?:[\u0021-\u007e]+/)?([\w+=
 
 @dataclass(slots=True)
 class Propagation:
-    """The time in milliseconds until changes of IAM reach EKS."""
+    """The time in milliseconds until EKS sees a change in IAM."""
 
     delay_ms: float = 0
 
@@ -35,7 +35,7 @@ class RolePassing:
         match = _ROLE_ARN.fullmatch(role_arn)
         if role_arn and not match:
             raise ApiError(400, "InvalidParameterException", f"Invalid role ARN: {role_arn}")
-        # For an empty ARN, EKS returns the same error as for a role of another account.
+        # EKS returns the same error for an empty ARN as for a role of another account.
         if match is None or match.group(1) != call.account:
             raise ApiError(403, "AccessDeniedException", "Cross-account pass role is not allowed")
         self._authorizer.check_pass_role(call, role_arn, POD_IDENTITY_SERVICE)
@@ -69,7 +69,7 @@ class RolePassing:
             )
 
     def _visible_trust(self, account: str, name: str, arn: str) -> str | None:
-        """Return the trust policy of a role that EKS sees, or None if EKS does not see the role yet."""
+        """Return the trust policy that EKS sees for a role, or None if EKS does not see the role yet."""
         role = self._iam.role(account, name)
         history = self._iam.trust.get((account, name))
         if role is None or history is None or role["Arn"] != arn:

@@ -10,9 +10,10 @@ from collections.abc import Callable
 
 
 class RateLimit:
-    """A token bucket for all services and accounts together. The bucket is full at first, and holds the tokens of one second.
+    """A token bucket for all services and accounts together. A full bucket has tokens for one second, but at least one token.
 
-    ``per_second`` is the permitted number of requests per second; 0 means no limit. ``now`` returns a time in seconds.
+    The bucket is full at first. ``per_second`` is the permitted number of requests per second; 0 means no limit. ``now`` returns
+    a time in seconds.
     """
 
     def __init__(self, per_second: float = 0, now: Callable[[], float] = time.monotonic) -> None:
@@ -29,7 +30,7 @@ class RateLimit:
         self._filled = self._now()
 
     def take(self) -> bool:
-        """Take a token for a request, and return whether the bucket had a token."""
+        """Take a token for a request, and return whether the bucket had a token. Without a limit, return True."""
         if not self.per_second:
             return True
         now = self._now()

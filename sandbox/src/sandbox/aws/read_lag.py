@@ -29,18 +29,18 @@ _MEMBERS = frozenset(("ms", "operations", "replicas"))
 
 
 class LagRuleError(ValueError):
-    """The error for an invalid rule for read lag."""
+    """The error for an invalid read lag rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class LagRule:
-    """A rule that makes certain reads stale.
+    """A read lag rule. The reads that match the rule return an older state.
 
     Attributes:
-        ms: the time in milliseconds by which reads are behind.
+        ms: the age of that state in milliseconds.
         operations: shell pattern for the operations, such as ``iam:GetRole`` or ``iam:Get*``.
-        replicas: 1 makes all reads stale. 2 emulates two replicas of which one is current: for each account and
-            operation, every second read is stale.
+        replicas: 1 applies the rule to all matching reads. 2 emulates two replicas of which one is current: for each account
+            and operation, the rule applies to every second read.
     """
 
     ms: float
@@ -63,7 +63,7 @@ class LagRule:
 
 
 class ReadLag:
-    """The rules for read lag, and a replica for each different lag. The first matching rule applies to a read."""
+    """The read lag rules, and a replica for each different ``ms``. The first rule that matches a read applies."""
 
     def __init__(self, iam: IamState, eks: EksState, passing: RolePassing) -> None:
         self._iam = iam

@@ -89,9 +89,7 @@ class Replica:
             state.role_names[(key.account, key.name.lower())] = key.name
 
     def _count(self, key: Key, role: Record, change: int) -> None:
-        """Add a role to the indexes of attachments and permissions boundaries, or with ``change`` -1 remove the role from
-        these indexes.
-        """
+        """Add a role to the indexes of attached policies and permissions boundaries, or remove the role if ``change`` is -1."""
         state = self.iam_state
         used = [(state.attached_roles, arn) for arn in role["AttachedPolicies"]]
         if role["PermissionsBoundary"]:
@@ -113,7 +111,7 @@ class Replica:
         if record is None and previous is not None:
             associations.drop(previous)
         elif record is not None:
-            # Do not use ``add`` here: that method would give the record a new number, which is the sort key of pages.
+            # Do not use ``add`` here. It would assign a new ``_number``, by which lists are sorted.
             associations.by_id[key.name] = record
             associations.by_identity[(record["namespace"], record["serviceAccount"])] = key.name
 

@@ -19,7 +19,10 @@ _NAMESPACES = {
 QUERY_SERVICES = frozenset(_NAMESPACES)
 
 Node = Mapping[str, Any]
-"""The children of an XML element by name: texts, numbers, booleans, Nodes, lists of these, or None to omit one."""
+"""The children of an XML element by name.
+
+A value is a text, a number, a boolean, a Node, or a list of these; a child whose value is None is omitted.
+"""
 
 
 def json_response(payload: Mapping[str, Any], status: int = 200) -> Response:
@@ -31,7 +34,7 @@ def json_response(payload: Mapping[str, Any], status: int = 200) -> Response:
 
 
 def _request_id() -> dict[str, str]:
-    """Return a header with a new request ID. Clients recognise a response of AWS, rather than of a proxy, by this header."""
+    """Return a header with a new request ID. The header shows clients that the response is from AWS, not from a proxy."""
     return {"x-amzn-requestid": str(uuid.uuid4())}
 
 

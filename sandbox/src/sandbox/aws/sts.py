@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check requests to AssumeRole, within an account and across accounts. ``web_identity`` has AssumeRoleWithWebIdentity.
+"""Check requests to AssumeRole, within an account and across accounts. AssumeRoleWithWebIdentity is in ``web_identity``.
 
-The trust policy, MaxSessionDuration and the parameters are always checked. With --auth, ministack also checks the
-policies of the caller, and root users cannot assume roles.
+The trust policy, MaxSessionDuration and the parameters are always checked. With --auth, ministack also checks the policies of the
+caller, and root users cannot assume roles.
 """
 
 from __future__ import annotations
@@ -81,9 +81,7 @@ class AssumeRole:
         check_duration(role, seconds)
 
     def shorten_session(self, response: Response) -> Response:
-        """Shorten the lifetime of the new credentials to ``lifetime_s``, and return the response with the new time of
-        expiration.
-        """
+        """Let the new credentials expire after ``lifetime_s`` seconds, and return the response with that time of expiration."""
         if not self.lifetime_s or response.status != OK:
             return response
         key = _ACCESS_KEY_ID.search(response.body)

@@ -25,7 +25,7 @@ def trusts_pod_identity(document: str) -> bool:
 
 
 def trusts(document: str, service: str, actions: tuple[str, ...]) -> bool:
-    """Return whether the Allow statements for a service together allow all actions, which are in lower case."""
+    """Return whether the Allow statements for a service together allow all ``actions``. ``actions`` are in lower case."""
     policy: Any = json.loads(document)
     granted = {
         required

@@ -47,7 +47,7 @@ class WebIdentity:
         self._iam = iam
 
     def check(self, call: Call) -> Identity:
-        """Return the claims of the token. Raise the error of AWS if the token is not sufficient to assume the role."""
+        """Return the claims of the token. Raise the error of AWS if the holder of the token cannot assume the role."""
         form = Form(call.account, call.body)
         seconds = check_parameters(form, _TEXT_RULES)
         match = ROLE_ARN.fullmatch(form.text("RoleArn"))
@@ -88,14 +88,15 @@ class WebIdentity:
 
 
 def install(ministack: Ministack) -> None:
-    """Switch off ministack's own check of the trust policy, which runs only with --auth and only knows tokens whose
-    audience is not a list.
+    """Disable ministack's check of the trust policy, which WebIdentity replaces.
+
+    ministack's check runs only with --auth, and does not support a token whose audience is a list.
     """
     ministack.sts._web_identity_trust_denied = _accept
 
 
 def _accept(_role_arn: str, _parameters: Record, _use_json: bool) -> None:
-    """Accept a request that :meth:`WebIdentity.check` has already checked."""
+    """Return None, which means for ministack that the role may be assumed: :meth:`WebIdentity.check` has already checked that."""
 
 
 def read_identity(token: str, account: str) -> Identity:
@@ -124,7 +125,7 @@ def read_identity(token: str, account: str) -> Identity:
 
 
 def complete(response: Response, identity: Identity) -> Response:
-    """Replace the constants in ministack's response with the subject, the audience and the provider of the token."""
+    """Replace the placeholders in ministack's response with the subject, the audience and the provider of the token."""
     if response.status != OK:
         return response
     body = response.body.decode()
@@ -140,7 +141,7 @@ def complete(response: Response, identity: Identity) -> Response:
 
 
 def _for_federation(document: str) -> dict[str, Any]:
-    """Return a trust policy without the Allow statements for principals that are not federated, such as "*"."""
+    """Return a trust policy without the Allow statements whose principal is not an identity provider, such as "*"."""
     statements = as_list(json.loads(document)["Statement"])
     return {
         "Statement": [s for s in statements if s["Effect"] == "Deny" or _is_federated(s.get("Principal"))]

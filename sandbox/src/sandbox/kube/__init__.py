@@ -3,7 +3,7 @@
 """The embedded Kubernetes API server: an emulation that stores objects but does not run containers.
 
 It serves the kinds in ``resources.py`` to kubernetes.core and the Python client, with the messages of a real API
-server. Where it differs from a real cluster:
+server. Differences from a real cluster:
 
 - Containers never run: there is no kubelet, and tests write the status of Pods. A deleted Pod is removed at once.
   The option --controllers enables the few emulated controllers and the scheduler, which are in ``controllers.py``,

@@ -61,7 +61,7 @@ class ApiServer:
         self._reconciling: asyncio.TimerHandle | None = None
 
     def reset(self) -> None:
-        """Replace the cluster with a new one, and clear counters, fault rules and latency."""
+        """Replace the cluster with a new cluster, and clear counters, fault rules and latency."""
         if self._reconciling is not None:
             self._reconciling.cancel()
             self._reconciling = None

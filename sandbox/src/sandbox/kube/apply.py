@@ -125,8 +125,7 @@ def server_side_apply(
 ) -> Applied:
     """Merge an applied configuration into the existing object.
 
-    Raise ApiError 409 if another manager owns a field with another value, unless ``force`` is set; then the field becomes
-    the writer's.
+    If another manager owns a field and its value differs, raise ApiError 409, or with ``force`` let the writer own the field.
     """
     entries = read_entries(live)
     applied = fieldset.flatten(rtype.kind, config, maps=False)

@@ -16,7 +16,7 @@ from sandbox.kube.rbac import AUTHENTICATED, MASTERS, User
 
 
 class Headers(Protocol):
-    """The interface to the headers of a request, by lower-case name."""
+    """The interface to the headers of a request: names are in lower case."""
 
     def get(self, key: str, default: str, /) -> str: ...
 
@@ -43,9 +43,10 @@ Review = Callable[[str], User | None]
 
 
 class Authenticator:
-    """An authenticator for bearer tokens. As in EKS, requests without a token are rejected.
+    """The authentication of bearer tokens. As in EKS, a request without a token is rejected.
 
-    ``users`` has the users by token. ``review`` returns the user of a token that AWS credentials signed, or None.
+    ``users`` maps each static token to its user. ``review`` checks any other token: it returns the user of a token that AWS
+    credentials have signed, or None.
     """
 
     def __init__(self, users: Mapping[str, User], review: Review | None = None) -> None:

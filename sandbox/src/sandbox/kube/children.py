@@ -61,8 +61,9 @@ def orphans(store: Store, kind: ResourceType) -> list[Json]:
 
 
 def adopt(store: Store, owner: Json, rtype: ResourceType, kind: ResourceType, found: list[Json]) -> None:
-    """Let an owner adopt the orphans that its selector matches. ``found`` are the orphans of the kind; adopted objects are
-    removed from it.
+    """Let an owner adopt the objects in ``found`` that its selector matches, and remove these objects from ``found``.
+
+    ``found`` has the objects of ``kind`` without a controller (see :func:`orphans`).
     """
     selector = object_selector(owner["spec"]["selector"])
     namespace = owner["metadata"]["namespace"]

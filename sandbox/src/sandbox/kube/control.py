@@ -50,7 +50,7 @@ class KubeControl:
         self._request("DELETE", "counters")
 
     def set_latency(self, milliseconds: float) -> None:
-        """Delay every response."""
+        """Delay every response by this time. 0 removes the delay."""
         self._request("PUT", "latency", {"ms": milliseconds})
 
     def set_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
@@ -70,14 +70,14 @@ class KubeControl:
         self._request("PUT", "checkpoint", {"name": name})
 
     def restore(self, name: str) -> None:
-        """Restore the objects that :meth:`save` saved, and reset the rest of the cluster, counters, fault rules and latency.
+        """Create a new cluster with the objects that :meth:`save` saved, and clear counters, fault rules and latency.
 
         The objects get new resource versions.
         """
         self._request("POST", "restore", {"name": name})
 
     def reset(self) -> None:
-        """Replace the cluster with a new one, and clear counters, fault rules and latency."""
+        """Replace the cluster with a new cluster, and clear counters, fault rules and latency."""
         self._request("POST", "reset")
 
     def state(self) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class ControlRoutes:
             case "PUT", "webhook":
                 server.cluster.set_webhook(bool(body["enabled"]))
             case "PUT", "checkpoint":
-                # It is not necessary to copy the objects, because stored objects never change.
+                # The objects need not be copied, because stored objects never change.
                 self._checkpoints[str(body["name"])] = server.cluster.snapshot()
             case "POST", "restore":
                 snapshot = self._snapshot(str(body["name"]))

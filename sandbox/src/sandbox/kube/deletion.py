@@ -103,7 +103,7 @@ class Deleter:
 
     @property
     def pending(self) -> bool:
-        """True if objects are waiting for :meth:`reconcile`."""
+        """Return whether objects are waiting for :meth:`reconcile`."""
         return bool(self._queue)
 
     def reconcile(self) -> None:

@@ -26,7 +26,7 @@ class Cause:
 
 
 class ApiError(Exception):
-    """The error for an error response. ``status()`` returns the body, an object of the kind Status."""
+    """An error response of the Kubernetes API. ``status()`` returns the body, an object of the kind Status."""
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ _UNOWNED: frozenset[Field] = frozenset(
         )
     }
 )
-# If an update adds one of these maps, its manager owns the map itself in addition to the entries.
+# If an update adds one of these maps, the writer owns the map itself in addition to the entries.
 _OWNED_MAPS = frozenset({"annotations", "data", "labels", "limits", "matchLabels", "requests"})
 
 

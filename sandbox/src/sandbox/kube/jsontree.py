@@ -48,7 +48,7 @@ def metadata(obj: Json) -> Json:
 
 
 def go_type(value: Any) -> str:
-    """Return the name of a value's type that error messages of Go's JSON decoder use."""
+    """Return the type of a value as Go's JSON decoder names it in error messages."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -43,7 +43,7 @@ class ResourceType:
 
     @property
     def qualified(self) -> str:
-        """The name of the resource in error messages, such as ``deployments.apps`` or ``pods``."""
+        """Return the name of the resource in error messages, such as ``deployments.apps`` or ``pods``."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property

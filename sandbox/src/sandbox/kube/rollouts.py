@@ -190,7 +190,7 @@ class Rollouts:
         pods = [pod for pod in self._pods(owner) if not _has_ended(pod)]
         for _missing in range(replicas - len(pods)):
             self._create(owner, REPLICA_SETS, _generated_name(owner), {})
-        # Pods that are not ready are deleted first, then the youngest ones.
+        # Delete Pods that are not ready first, then the youngest Pods.
         pods.sort(key=lambda pod: (not _is_ready(pod), pod["metadata"]["creationTimestamp"]))
         for pod in pods[replicas:]:
             self._delete(PODS, pod)
@@ -208,9 +208,9 @@ class Rollouts:
         )
 
     def _daemon_set(self, owner: Json) -> None:
-        """Run one Pod on each matching node, or a single one if the cluster has no Nodes."""
+        """Run one Pod on each matching node. If the cluster has no Nodes, run a single Pod without a node."""
         revision = _template_hash(owner["spec"]["template"])
-        # In Kubernetes, the generation is a number. A hash is sufficient, because it is only compared with labels of Pods.
+        # Kubernetes uses a number here. The value is only compared with labels of Pods, so a hash serves as well.
         annotate(self._store, DAEMON_SETS, owner, GENERATION, revision)
         replaces = lookup(owner, "spec", "updateStrategy", "type") != "OnDelete"
         nodes = self._scheduler.nodes(owner["spec"]["template"]["spec"], cordoned=True)

@@ -31,7 +31,7 @@ class Target:
 
     @property
     def subject(self) -> str:
-        """The name of the resource in counters and fault rules, such as ``pods`` or ``pods/status``."""
+        """Return the name of the resource in counters and fault rules, such as ``pods`` or ``pods/status``."""
         plural = self.rtype.plural
         return f"{plural}/{self.subresource}" if self.subresource else plural
 

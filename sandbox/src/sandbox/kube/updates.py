@@ -56,7 +56,7 @@ def is_new_generation(rtype: ResourceType, old: Json, new: Json) -> bool:
 
 
 def restrict(rtype: ResourceType, old: Json, new: Json, subresource: str) -> Json:
-    """Return the object after an update, limited to the part that the update may change.
+    """Return the object after an update, without the changes that this kind of update must not make.
 
     An update of the subresource ``status`` changes only the status, and an update of ``finalize`` only the finalizers of the
     spec. An update without a subresource does not change the status.
