@@ -2,9 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compare the presets with the AWS managed policies for the same purpose: python tools/check_presets.py
 
-The Python package moto contains all AWS managed policies. This program installs its newest version into .cache/moto. It fails
-for each managed policy that does not exist at its path, that was changed after the date ``checked`` of the preset, or that
-allows an action which is missing in the preset and in its ``left_out``; and for each superfluous entry of ``left_out``.
+The Python package moto contains all AWS managed policies. This program installs its newest version into .cache/moto. It fails in
+each of these cases:
+
+- a managed policy does not exist at its path
+- it was changed after the date ``checked`` of the preset
+- it allows an action that is missing in both the preset and its ``left_out``
+- its version is not the ``source_version`` of the preset
+- an entry of ``left_out`` is superfluous: the preset grants the action, or no managed policy allows it
 """
 
 from __future__ import annotations
@@ -46,7 +51,7 @@ class ManagedPolicy:
     actions: tuple[str, ...]
 
 
-# Returns the actions that a pattern such as ec2:Describe* matches.
+# A function that returns the actions that a pattern such as ec2:Describe* matches.
 Expand = Callable[[str], Sequence[str]]
 
 
@@ -55,7 +60,7 @@ def as_list(value: object) -> list[Any]:
 
 
 def parse_managed(content: Mapping[str, Any]) -> dict[str, ManagedPolicy]:
-    """Convert the data of moto. Return the policies by name."""
+    """Parse the data file of moto. Return the managed policies by name."""
     return {
         name: ManagedPolicy(
             name,

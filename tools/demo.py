@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the demo: plan, apply, verify, apply again and tear down the example of the EKS User Guide.
+"""Run the demo: plan, apply, verify, apply again and tear down the workload of the EKS User Guide.
 
-Start it with `sandbox run --`, which sets the endpoints and credentials of the sandbox in its environment.
+Start it with `sandbox run --`, which sets the environment variables for the endpoints and credentials of the sandbox.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import kubernetes
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-# In a real cluster, the EKS Pod Identity webhook does not know the associations of the emulated AWS, so the check that it
-# injects credentials into a new Pod would fail.
+# A real cluster's EKS Pod Identity webhook does not know the associations of the emulated AWS, so it would not inject credentials
+# into the Pod that this check creates.
 OWN_CLUSTER = ("-e", "pod_identity_verify_injection=none")
 EXAMPLE = ROOT / "examples" / "guide.yml"
 
@@ -35,7 +35,7 @@ def title(text: str) -> None:
 
 
 def playbook(name: str, *options: str) -> str:
-    """Run a playbook with the workloads of the example, print its output, and return the output.
+    """Run a playbook with the workloads of the example. Print and return its output.
 
     :arg name: the name of the file in playbooks/, without .yml.
     :raises DemoError: when the playbook fails.
@@ -81,7 +81,7 @@ def changed_count(output: str) -> int:
 
 
 def demo_resources() -> Mapping[str, list[str]]:
-    """Return the names of the existing resources by kind, but only of the resources that the demo creates."""
+    """Return the names of the demo's resources that exist, by kind."""
     (workload,) = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["pod_identity_workloads"]
     namespace, account = workload["namespace"], workload["service_account"]
     names = {policy["name"] for policy in workload["policies"] if "name" in policy}

@@ -30,10 +30,11 @@ from typing import TypeAlias
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-# The share of hits that a folder may have among its texts of a kind: "opening" is a docstring or comment that opens with a
-# headless clause, "mood" the docstring of a function that does not open with a verb in the imperative.
+# The permitted share of hits among the texts of a kind in a folder. "opening": docstrings and comments that open with a headless
+# clause, such as "What the role allows". "mood": docstrings of functions that do not open with a verb in the imperative.
 SHARES = {"opening": 0.0, "mood": 0.02, "code": 0.02, "name": 0.005, "message": 0.01, "prose": 0.01}
-# Hits are counted by folder. For each prefix of a path: the number of path parts that name the folder. The longest one is used.
+# Hits are counted by folder: for a path that starts with the key, the folder consists of this number of path parts. If several
+# keys fit, the longest one is used.
 DEPTHS = {"": 1, "plugins": 4, "roles": 2, "sandbox": 4, "tests": 2, "tests/unit": 5}
 
 
@@ -49,7 +50,7 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A docstring, comment, name, message or sentence. ``kind`` is a key of SHARES."""
+    """A docstring, comment, name, message or sentence of the documentation. ``kind`` is a key of SHARES."""
 
     path: str
     line: int
@@ -123,7 +124,7 @@ def _python(name: str, source: str) -> Iterator[Text]:
 
 
 def _is_block(node: ast.Assign) -> bool:
-    """Return whether an assignment is a documentation block of Ansible."""
+    """Return whether an assignment is a documentation block of Ansible, such as DOCUMENTATION or RETURN."""
     return any(ast.unparse(target) in ("DOCUMENTATION", "RETURN", "EXAMPLES") for target in node.targets)
 
 
@@ -154,7 +155,7 @@ def _names(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> set[t
         for part in ast.walk(node.args):
             if isinstance(part, ast.arg):
                 found.setdefault(part.arg, part.lineno)
-    # Classes may have fields with the names before and after, because Ansible's diff has them.
+    # A class may have the fields before and after, because the diff of an Ansible module has these keys.
     diff_fields = {"before", "after"} if isinstance(node, ast.ClassDef) else set()
     inner: list[ast.AST] = list(node.body)
     while inner:
@@ -209,7 +210,7 @@ def _messages(name: str, tree: ast.Module, documented: set[int]) -> Iterator[Tex
 
 
 def _yaml(name: str, source: str, offset: int, everything: bool = False) -> Iterator[Text]:
-    """Generate the sentences in the names, descriptions and messages of YAML, or with ``everything`` in all values."""
+    """Generate the sentences in the names, descriptions and messages of a YAML file, or with ``everything`` in all values."""
     try:
         nodes = [(node, everything) for node in yaml.compose_all(source, Loader=yaml.SafeLoader)]
     except yaml.YAMLError:

@@ -1,8 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Update the tables of codes in the pages of docs/, from docs/codes.yml and the code of the collection, and the presets.
+"""Update the tables of codes and the reference of presets in the pages of docs/.
 
-A table is between the comments ``<!-- codes: NAME -->`` and ``<!-- end of codes -->``. preset_docs.py writes the presets.
+The tables are generated from docs/codes.yml and the code of the collection. A table is between the comments ``<!-- codes: NAME
+-->`` and ``<!-- end of codes -->``. preset_docs.py generates the reference of presets.
 
 Usage: PYTHONPATH=.collections python tools/make_docs.py
 """
@@ -31,7 +32,7 @@ _MARKED = re.compile(r"(<!-- codes: ([\w-]+) -->\n\n).*?(\n<!-- end of codes -->
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The texts of docs/codes.yml about the code of a finding or failure.
+    """The texts of docs/codes.yml about a code of a finding or failure.
 
     ``evidence`` describes how the collection detects the problem. ``failure`` is true if the problem also stops a change.
     """
@@ -58,7 +59,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with a row for each code. ``page`` is the file in docs/ that contains it."""
+    """A table that has a row for each of its codes. ``page`` is the file in docs/ that contains the table."""
 
     page: str
     codes: Sequence[Code]

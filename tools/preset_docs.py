@@ -22,7 +22,10 @@ _KINDS = {"name": "text", "names": "list of texts", "arn": "ARN", "arns": "list 
 
 
 def fill_presets(text: str) -> str:
-    """Return the text of a page with an updated reference of presets. A page without the comments is unchanged."""
+    """Return the text of a page with the updated reference of presets.
+
+    A page without the two comments that enclose the reference is unchanged.
+    """
     if not _MARKED.search(text):
         return text
     presets = [load_preset(name) for name in preset_names()]
@@ -106,7 +109,7 @@ def _policy_row(policy: PresetPolicy) -> list[str]:
 
 
 def _left_out(reasons: Mapping[str, str]) -> list[list[str]]:
-    """Return a row for each reason, with all actions that have this reason."""
+    """Return a table row for each reason, with all left-out actions that have this reason."""
     by_reason: dict[str, list[str]] = {}
     for action, reason in reasons.items():
         by_reason.setdefault(_cell(reason), []).append(action)

@@ -23,7 +23,7 @@ RELEASE_BIN = ROOT / ".venv-release" / "bin"
 COLLECTIONS = RELEASE / "ansible_collections"
 NAME = "workload_identity.aws"
 DOCS_HOST = "docs.ansible.com"
-# The importer runs ansible-test in a container only; `make sanity` runs the same tests.
+# The importer can run ansible-test only in a container, so disable that. `make sanity` runs the same tests.
 IMPORTER = """\
 [galaxy-importer]
 check_required_tags = True
@@ -31,7 +31,8 @@ require_v1_or_greater = True
 run_ansible_test = False
 """
 _PROBLEM = re.compile(r"\b(?:WARNING|ERROR|CRITICAL)\b")
-# Sphinx reads the targets of Ansible's documentation from its host. `make docs` checks references to other collections.
+# Sphinx would download an index of the links from the host of Ansible's documentation. `make docs` checks references to other
+# collections.
 _OF_ANSIBLE = re.compile(
     r"failed to reach any of the inventories"
     r"|undefined label: '(?!ansible_collections\.workload_identity\.)"

@@ -26,7 +26,7 @@ SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
 INSIDE = "--inside-sandbox"
 TARGETS = ROOT / "tests" / "integration" / "targets"
 LOTS = 2
-# The variables of the targets, and the environment variable of the sandbox that has the value of each.
+# The variables that the targets use, each with the environment variable of the sandbox that has the value.
 SETTINGS = {
     "sandbox_endpoint": "AWS_ENDPOINT_URL",
     "sandbox_region": "AWS_REGION",
@@ -54,7 +54,7 @@ def in_sandbox(name: str, targets: list[str]) -> int:
 def prepared_copy(name: str) -> Path:
     copy = collection_copy(name, COLLECTIONS)
     config = {setting: os.environ[variable] for setting, variable in SETTINGS.items()}
-    # JSON is valid YAML.
+    # The file is read as YAML, and every JSON text is also YAML.
     (copy / "tests" / "integration" / "integration_config.yml").write_text(
         json.dumps(config, indent=2), encoding="utf-8"
     )

@@ -19,7 +19,8 @@ SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
 
 
 def main(arguments: list[str]) -> int:
-    # Molecule remembers in its state folder that it has prepared an instance. A new sandbox must be prepared again.
+    # The state folder of Molecule records that the instance is prepared. Delete it, because a new sandbox needs the preparation
+    # again.
     with tempfile.TemporaryDirectory(prefix="molecule-") as state:
         return run(arguments, state)
 

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run ansible-test sanity: python tools/run_sanity.py [CORE ...] [-- OPTIONS OF ANSIBLE-TEST]
 
-CORE is a version of ansible-core, such as 2.16. The default is the newest and the oldest installed version, with as many
-concurrent runs as there are processors.
+CORE is a version of ansible-core, such as 2.16. The default is the newest and the oldest installed version. As many versions run
+at the same time as there are processors.
 
-To save time, only the newest version runs all tests, and the oldest version those whose result depends on ansible-core. With
-SANITY=all in the environment, every version runs all tests.
+To save time, the oldest version runs only the tests whose result depends on ansible-core; other versions run all tests. With
+SANITY=all in the environment, every version runs all tests, and the default is all installed versions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from run_support import ROOT, ansible_test_environment, collection_copy, python_
 # Files to leave out of the copy for ansible-test, because the built collection does not have them.
 EXCLUDED = (".ci", "Makefile", "benchmarks", "pyproject.toml", "requirements", "sandbox", "tools")
 OWN_TESTS = ("config.yml", "integration", "sanity")
-# The tests whose result depends on the version of ansible-core. Both of these tests import the plugins.
+# The sanity tests whose result depends on the version of ansible-core, because they import the plugins.
 _OLDEST_OPTIONS = ("--test", "ansible-doc", "--test", "validate-modules")
 PROBE = "import ansible.release; print('.'.join(ansible.release.__version__.split('.')[:2]))"
 
@@ -98,7 +98,7 @@ def run(core: str, venv: Path, collections: Path, options: Sequence[str]) -> tup
 
 
 def _show(description: str, code: int, output: str) -> int:
-    # After a success, print only the warnings: they would be hard to find among the passed tests.
+    # After a success, print only the warnings, which are hard to find among the names of the passed tests.
     text = output if code else "\n".join(_warnings(output))
     verdict = "ok" if code == 0 else "FAILED"
     print("\n".join(line for line in (description, text.strip(), verdict) if line), flush=True)

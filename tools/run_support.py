@@ -33,7 +33,7 @@ ensurepip.bootstrap(default_pip=True)
 
 
 def project_files() -> list[str]:
-    """Return the paths of all files of the project, including new ones that are not in git yet, but no ignored files."""
+    """Return the paths of all files of the project, including files that are not in git yet. Ignored files are left out."""
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -60,7 +60,7 @@ def collection_copy(name: str, dependencies: Path, excluded: Iterable[str] = ())
         target = copy / file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / file, target)
-    # ansible-test lists files with git. The repository of the project ignores build/, so the copy needs a repository.
+    # ansible-test lists files with git, and the repository of the project ignores build/. So the copy needs a repository.
     subprocess.run(["git", "init", "--quiet", copy], check=True)
     for namespace in DEPENDENCIES:
         (root / namespace).symlink_to(dependencies / "ansible_collections" / namespace)

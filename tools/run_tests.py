@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of a check: its exit code, the elapsed time in seconds, and the CPU seconds of all its processes."""
+    """The result of a check: its exit code, the elapsed time in seconds, and the CPU seconds of all processes of the check."""
 
     name: str
     code: int
@@ -39,7 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    # Checks often wait for servers, so run two more checks than there are processors.
+    # Checks often wait for servers, so two more checks than processors can run at the same time.
     parser.add_argument("--at-once", type=int, default=(os.cpu_count() or 1) + 2)
     parser.add_argument("checks", nargs="+")
     options = parser.parse_args()
@@ -64,7 +64,8 @@ def _run(name: str, output_lock: threading.Lock) -> Check:
         print(f"... {name} started", flush=True)
     started = time.monotonic()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-        # WORKERS=0 runs the tests of a check in one process, because concurrent checks already use all processors.
+        # Concurrent checks already use all processors. So each check runs its tests in one process, which is the meaning of
+        # WORKERS=0.
         command = ["make", "--no-print-directory", name, "WORKERS=0"]
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
         _pid, status, used = os.wait4(process.pid, 0)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prepare a checkout: create virtual environments, and download the collections that this one depends on.
+"""Prepare a checkout: create virtual environments, and download the dependencies of this collection.
 
 Usage: python3 tools/setup.py run|dev|matrix|release
 
@@ -29,21 +29,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 OLDEST_PYTHON = (3, 11)
-# The collections amazon.aws and kubernetes.core are extracted from the Python package `ansible`, so that Ansible Galaxy is not
-# needed. The mapping has the version of that package by the version of Python.
+# The Python package `ansible` contains amazon.aws and kubernetes.core, which are extracted from it, so that Ansible Galaxy is not
+# needed. The mapping has the version of this package by the version of Python.
 BUNDLE = {(3, 11): "12.3.0", (3, 12): "14.5.0"}
 # The older releases of ansible-core: the requirement for pip, the version of the package `ansible` with matching collections,
 # and the versions of Python that it supports.
 MATRIX = {
-    # Execution environments of Automation Platform have ansible-core 2.16. This version gets the collections for 2.17, because
-    # the package `ansible` for 2.16 has an older amazon.aws.
+    # Execution environments of Automation Platform have ansible-core 2.16. Install the collections of the package `ansible` for
+    # 2.17, because the package for 2.16 has an older amazon.aws.
     "2.16": ("ansible-core>=2.16,<2.17", "10.7.0", ((3, 10), (3, 11), (3, 12))),
     "2.17": ("ansible-core>=2.17,<2.18", "10.7.0", ((3, 12), (3, 11), (3, 10))),
     "2.18": ("ansible-core>=2.18,<2.19", "11.13.0", ((3, 13), (3, 12), (3, 11))),
     "2.19": ("ansible-core>=2.19,<2.20", "12.3.0", ((3, 13), (3, 12), (3, 11))),
     "2.20": ("ansible-core>=2.20,<2.21", "13.8.0", ((3, 14), (3, 13), (3, 12))),
 }
-# ansible.posix is only for tests, which use its callback plugins with JSON output.
+# Only tests need ansible.posix, for its callback plugins with JSON output.
 COLLECTIONS = ("amazon/aws/", "ansible/posix/", "kubernetes/core/")
 # The version of the package `ansible` with awx.awx, for tests of the role awx_fleet. Newer versions do not include it.
 AWX_BUNDLE = "11.13.0"
@@ -91,10 +91,10 @@ def find_python(python: str | Path) -> tuple[tuple[int, int], str] | None:
 
 
 def find_pythons() -> dict[tuple[int, int], str]:
-    """Return the path of each usable Python from 3.10 on, by version: the Python that runs this script, and all on PATH or
-    in pyenv.
+    """Return the path of each usable Python from 3.10 on, by version.
 
-    PYTHONS in the environment, such as 3.10,3.13, excludes all other versions.
+    The candidates are the Python that runs this script, and every Python on PATH or in pyenv. PYTHONS in the environment, such as
+    3.10,3.13, excludes all other versions.
     """
     allowed = os.environ.get("PYTHONS")
     names = [f"python3.{minor}" for minor in range(10, 15)]
@@ -105,8 +105,8 @@ def find_pythons() -> dict[tuple[int, int], str]:
     pythons: dict[tuple[int, int], str] = {}
     for candidate in candidates:
         python = find_python(candidate)
-        # Of several interpreters with one version, keep the first, which is the Python that runs this script. That Python does
-        # not depend on PATH, so a change of PATH does not recreate the virtual environments.
+        # Of several interpreters with one version, keep the first, which is the Python that runs this script if it has this
+        # version. It does not depend on PATH, so a change of PATH does not recreate the virtual environments.
         if (
             python
             and python[0] >= (3, 10)
@@ -146,7 +146,8 @@ def make_venv(folder: Path, python: str) -> None:
 
 
 def uv() -> Path:
-    """Return the path of uv, a faster pip. Install it in a separate virtual environment first if necessary."""
+    """Return the path of uv, which installs packages faster than pip. If uv is missing, install it in a separate virtual
+    environment."""
     tool = CACHE / "uv"
     if not (tool / "bin" / "uv").exists():
         say("installing uv")
@@ -274,7 +275,7 @@ def main() -> int:
     try:
         CACHE.mkdir(exist_ok=True)
         with (CACHE / "setup.lock").open("w") as lock:
-            # Several checks may run the set-up at the same time.
+            # Only one process at a time may set up the checkout. Checks that run concurrently each start the set-up.
             fcntl.flock(lock, fcntl.LOCK_EX)
             set_up(sys.argv[1])
     except (SetupError, OSError) as error:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test the last use of roles and of services by a role, with the times that a test sets."""
+"""Test the operations that report when roles were last used, and when they last accessed services."""
 
 from __future__ import annotations
 

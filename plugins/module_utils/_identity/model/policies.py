@@ -101,8 +101,10 @@ class ObservedPolicy:
 
 
 DOCUMENT = Attribute("document", "PolicyDocument", decode_document, to_json, document="identity")
-# GetPolicy returns these attributes. IAM has no operation that changes the description.
-POLICY_DETAILS = (IAM_DESCRIPTION, IAM_TAGS)
+# IAM has no operation that changes the description.
+POLICY_SETTINGS = (IAM_DESCRIPTION,)
+# GetPolicy returns these attributes.
+POLICY_DETAILS = (*POLICY_SETTINGS, IAM_TAGS)
 POLICY_ATTRIBUTES = (DOCUMENT, *POLICY_DETAILS)
 
 

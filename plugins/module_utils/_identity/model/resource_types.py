@@ -51,10 +51,9 @@ class ResourceType(ABC):
     With ``is_listed``, the resources are read as complete lists, so a resource that an observation lacks does not exist. In the
     other collections, a resource that does not exist has the value None.
 
-    ``actions`` are the permissions to create and change a resource that the simulation of the caller's permissions evaluates
-    for the ARNs of ``created_arns``. ``removals`` are the operations that delete a resource of this type or a version of it. If
-    AWS answers one of them with a 404, the resource to delete does not exist. For any other operation, a 404 means that the
-    resource to change, or one that it needs, does not exist.
+    ``actions`` are the actions for which the permissions of a caller are simulated, on the ARNs of ``created_arns``.
+    ``removals`` are the operations that delete a resource, or a version of it, or detach it. For these operations, a 404 means
+    that the resource to remove does not exist. For another removal, it means that the resource that contains it does not exist.
     """
 
     name: ClassVar[Resource]
@@ -285,7 +284,7 @@ RESOURCE_TYPES: tuple[ResourceType, ...] = (
     PolicyType(),
     AssociationType(),
 )
-# The types that have a collection of their own.
+# Without the types of resources that are parts of other resources.
 READ_TYPES = tuple(resource_type for resource_type in RESOURCE_TYPES if not resource_type.is_part)
 REMOVALS = frozenset[str]().union(*(resource_type.removals for resource_type in RESOURCE_TYPES))
 _BY_NAME = {resource_type.name: resource_type for resource_type in RESOURCE_TYPES}

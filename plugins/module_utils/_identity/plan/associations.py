@@ -147,7 +147,7 @@ def _replace(
     return replace(
         _change(desired, "replace", old, new, calls),
         proofs=(Proof(creation_call, ErrorKind.EXISTS),),
-        put_back=restoration,
+        restoration=restoration,
         replaced=association,
     )
 

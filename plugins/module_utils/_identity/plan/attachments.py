@@ -83,7 +83,7 @@ def swap_policies(detaching: Change, attaching: Change) -> Change:
         calls=(detachment, attachment),
         needs=detaching.needs | attaching.needs,
         proofs=tuple(Proof(call, ErrorKind.FULL) for call in (attachment, again)),
-        put_back=again,
+        restoration=again,
     )
 
 
@@ -166,9 +166,8 @@ def find_overfull(
         Code.ROLE_POLICIES_OVER_QUOTA,
         f"role {role.arn} would have {count} policies, {len(unlisted)} of them attached but not listed "
         f"({listed(unlisted, _ALL)}); {limit} are allowed{quota_note}.",
-        f"Detach the unneeded ones{purge_note}, merge some of the listed policies, or request an increase of the quota "
-        "'Managed policies "
-        "per role'.",
+        f"Detach the unneeded ones{purge_note}, merge some of the listed policies, or request an increase "
+        "of the quota 'Managed policies per role'.",
     )
 
 

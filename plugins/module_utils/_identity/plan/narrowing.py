@@ -348,8 +348,7 @@ def _keeps_statement(shared: SharedRole, role: ObservedRole, users: list[Observe
         Code.TRUST_KEPT_FOR_OTHERS,
         f"the trust policy of role {role.arn} becomes narrower. These workloads outside this run use the role, and each "
         f"keeps access by a separate trust statement: {names}.",
-        "List these workloads in this run, or give them a separate role; if they are unused, delete their "
-        "associations.",
+        "List these workloads in this run, or give them a separate role; if they are unused, delete their associations.",
         shared.keys[0],
     )
 
@@ -396,7 +395,6 @@ def _needs_tags(users: list[ObservedAssociation]) -> str:
 
 def _too_long(trust: Mapping[str, object], options: Options) -> str:
     return (
-        "with the statements that users outside this run need, the trust policy would have "
-        f"{policy_size(trust)} characters; "
+        f"with the statements that users outside this run need, the trust policy would have {policy_size(trust)} characters; "
         f"{options.trust_policy_size_limit} are allowed"
     )

@@ -31,10 +31,11 @@ from ..model.targets import (
 )
 from .associations import DesiredAssociation, find_extra_settings, plan_association, replacement_finding
 from .attachments import with_records
-from .ordering import Replacing, restrict_first
+from .ordering import restrict_first
 from .outside_users import PolicyUsers
 from .policies import plan_policy
 from .problems import breaks, refused_in_kubernetes
+from .replaced_permissions import ReplacedPermissions
 from .shared_role import gains, plan_shared_role, without_claim
 from .trust import effective_scope, is_shut_out
 
@@ -219,8 +220,8 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     }
     added = _added_permissions(draft.changes) | observed.unread.keys() | left_out
     movers = _movers(account, workloads, observed, unread)
-    replacing = Replacing(observed, all_shared, gained, added, movers, draft.changes)
-    draft.changes = [replacing.ordered(step) for change in draft.changes for step in replacing.steps(change)]
+    replaced = ReplacedPermissions(observed, all_shared, gained, added, movers, draft.changes)
+    draft.changes = [replaced.ordered(step) for change in draft.changes for step in replaced.steps(change)]
     _plan_associations(draft, desired, workloads, observed, observed.unread, gained)
     draft.changes = restrict_first(draft.changes, observed, all_shared, account, workloads)
     if desired.addons_pending:
@@ -404,8 +405,7 @@ def _note_narrower(draft: Draft, role: RoleSpec, options: Options, workload: Wor
                 Code.TRUST_SCOPE_WITHOUT_SESSION_TAGS,
                 f"role {role.name} can be used from every cluster of the account: without session "
                 "tags its trust policy cannot distinguish workloads.",
-                "To limit the role to this workload, turn session tags on. To confirm the wide scope, set "
-                "trust_scope: account.",
+                "To limit the role to this workload, turn session tags on. To confirm the wide scope, set trust_scope: account.",
                 workload.key,
             )
         )

@@ -80,8 +80,7 @@ def missing_role_remedy(users: Iterable[Workload], role: ObservedRole | None) ->
         remedies.append(f"Set {annotation} to {role.arn}.")
     elif annotated:
         remedies.append(
-            f"Correct {annotation}, or have your platform team create the role. Another role name may need a rule in "
-            "⟨annotated⟩."
+            f"Correct {annotation}, or have your platform team create the role. Another role name may need a rule in ⟨annotated⟩."
         )
     return " ".join(remedies)
 
@@ -92,8 +91,7 @@ def other_path(shared: SharedRole, role: ObservedRole) -> Failure:
         role_target(shared.spec.name),
         "update",
         Code.ROLE_PATH_DIFFERS,
-        f"role {role.name} exists with path {role.path}, not {shared.spec.path}; IAM cannot move a "
-        "role to another path.",
+        f"role {role.name} exists with path {role.path}, not {shared.spec.path}; IAM cannot move a role to another path.",
         f"Set role.path to {role.path}, or choose another role name.",
     )
 
@@ -116,9 +114,8 @@ def not_owned(shared: SharedRole, role: ObservedRole, changes: Sequence[Change])
         "update",
         Code.ROLE_NOT_OWNED,
         f"role {role.arn} exists and would have to change ({role_differences(changes)}). {UNMARKED}",
-        f"{TAKE_BACK} Otherwise set role.arn to use it unchanged (extend_trust: true adds only the trust statement of this "
-        "collection), or "
-        "another role.name.",
+        f"{TAKE_BACK} Otherwise set role.arn to use it unchanged (extend_trust: true adds only the trust statement "
+        "of this collection), or another role.name.",
     )
 
 
@@ -178,8 +175,7 @@ def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
         "update",
         Code.TRUST_SCOPE_NEEDS_SESSION_TAGS,
         f"the association of {workload.key} has session tags turned off, and disable_session_tags does not turn them on; "
-        f"trust_scope '{spec.trust_scope}' needs them: its "
-        "aws:RequestTag conditions would never match.",
+        f"trust_scope '{spec.trust_scope}' needs them: its aws:RequestTag conditions would never match.",
         "Set disable_session_tags: false for the workload, or trust_scope: account for its role.",
     )
 
@@ -201,9 +197,8 @@ def too_long_on_the_way(shared: SharedRole, changes: Sequence[Change], options: 
                 trust_target(shared.spec.name),
                 "update",
                 Code.TRUST_POLICY_TOO_LONG,
-                f"the trust policy of role {shared.spec.name} would have {policy_size(trust)} characters "
-                f"while it allows both the workloads that leave the role and the workloads that join it; {limit} are "
-                "allowed.",
+                f"the trust policy of role {shared.spec.name} would have {policy_size(trust)} characters while it allows both "
+                f"the workloads that leave the role and the workloads that join it; {limit} are allowed.",
                 "Let the workloads leave in one run and the others join in the next, use a wider trust_scope "
                 "for this role, or request an increase of the quota 'Role trust policy length' and set "
                 "⟨trust_policy_size_limit⟩.",
@@ -225,9 +220,8 @@ def too_long(shared: SharedRole, trust: Mapping[str, object], options: Options) 
             Code.TRUST_POLICY_TOO_LONG,
             f"the trust policy of role {shared.spec.name} for its {len(shared.users)} workloads has "
             f"{size} characters; {options.trust_policy_size_limit} are allowed.",
-            "Use a wider trust_scope for this role (namespace, then cluster), give the workloads separate roles, or request an "
-            "increase of the quota 'Role trust policy length' and set "
-            "⟨trust_policy_size_limit⟩.",
+            "Use a wider trust_scope for this role (namespace, then cluster), give the workloads separate roles, "
+            "or request an increase of the quota 'Role trust policy length' and set ⟨trust_policy_size_limit⟩.",
         )
     ]
 
@@ -249,8 +243,7 @@ def role_used_elsewhere(
         "update",
         Code.ROLE_USED_ELSEWHERE,
         f"role {role.arn} differs from the definition of this run for {listed(map(str, shared.keys))}: "
-        f"{' and '.join(differences)}. The role "
-        f"{users.description or _UNREAD}, so it is unchanged.",
+        f"{' and '.join(differences)}. The role {users.description or _UNREAD}, so it is unchanged.",
         "Use the same definition in all lists with the role, list all its workloads in one run, or give these workloads a "
         "separate role. To change the role for all of its users, set ⟨force⟩: true (check mode with diff shows the change).",
     )
@@ -359,10 +352,9 @@ def denies_meanwhile(role: ObservedRole, key: WorkloadKey, arn: str, unread: Fai
     error = unread.error
     return Finding(
         Code.POLICY_ATTACHED_EXTRA,
-        f"role {role.name} also has {arn} attached, which is not part of the role's configuration. It may deny "
-        "requests, and is kept "
-        f"while {unread.target.name}, which is attached, too, could not be read: {error.operation}: {error.code}: "
-        f"{sentence(error.text)}",
+        f"role {role.name} also has {arn} attached, which is not part of the role's configuration. "
+        f"It may deny requests, and is kept while {unread.target.name}, which is attached, too, could not be read: "
+        f"{error.operation}: {error.code}: {sentence(error.text)}",
         error.remedy,
         key,
     )
@@ -379,9 +371,8 @@ def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers, administer
         return users.remedy
     if users.names or users.unread:
         return (
-            "If the users outside this run need the policy, no action is needed. Otherwise list these users in "
-            "this run, too, or give them a separate role; if the "
-            f"policy is unused, detach it: {command}"
+            "If the users outside this run need the policy, no action is needed. Otherwise list these users in this run, too, "
+            f"or give them a separate role; if the policy is unused, detach it: {command}"
         )
     if users.unseen:
         return (
@@ -542,9 +533,8 @@ def unrecorded_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, t
     """
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
-        f"policy {arn} is kept attached to role {role.arn}, which this collection does not manage: the policy does not have "
-        "the tag "
-        f"{tag} with the ID of this role, so another process may have attached it.",
+        f"policy {arn} is kept attached to role {role.arn}, which this collection does not manage: "
+        f"the policy does not have the tag {tag} with the ID of this role, so another process may have attached it.",
         "If the role does not need the policy, detach it and run again: aws iam detach-role-policy --role-name "
         f"{role.name} --policy-arn {arn}",
         key,

@@ -254,8 +254,7 @@ def other_owners_findings(unlisted: Desired, all_unlisted: Desired) -> tuple[Fin
     return (
         Finding(
             Code.OWNED_BY_ANOTHER,
-            f"{len(names)} unlisted workloads are kept, because they belong to owners and this purge runs "
-            "without an owner: "
+            f"{len(names)} unlisted workloads are kept, because they belong to owners and this purge runs without an owner: "
             f"{listed(names, SHOWN_UNLISTED)}.",
             "Purge them in runs for their owners.",
         ),

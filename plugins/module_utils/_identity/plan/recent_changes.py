@@ -37,8 +37,8 @@ class RecentChange:
     def reason(self) -> str:
         """Return the reason why reads may be stale, as the end of a sentence."""
         return (
-            f"{self.name} was created or changed {self.age.total_seconds():.0f} s ago, and AWS may still return its former "
-            "state."
+            f"{self.name} was created or changed {self.age.total_seconds():.0f} s ago, "
+            "and AWS may still return its former state."
         )
 
     @property

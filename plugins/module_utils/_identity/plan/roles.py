@@ -79,7 +79,7 @@ def update_role(
     calls: list[Call] = []
     identity = {"RoleName": role.name}
     if details:
-        # UpdateRole resets parameters that are missing in the request, so send the present values, too.
+        # UpdateRole sets the session duration to one hour if the request has none, so send the present values, too.
         present = {attribute.parameter: attribute.observed_value(role) for attribute in ROLE_DETAILS}
         calls.append(Call("iam", "UpdateRole", {**identity, **present, **update_parameters(details)}))
     boundary = new.get(PERMISSIONS_BOUNDARY.name)

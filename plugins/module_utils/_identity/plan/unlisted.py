@@ -140,8 +140,7 @@ def _remedies(
     if managed and not options.purge:
         yield (
             "If the managed associations belong to another list of workloads, set ⟨owner⟩ for each list. "
-            "Otherwise list these workloads, or remove them by "
-            f"{run}, whose check mode shows the removals."
+            f"Otherwise list these workloads, or remove them by {run}, whose check mode shows the removals."
         )
     if ownerless:
         yield (

@@ -114,6 +114,5 @@ def _missing(caller_arn: str, denied: Sequence[tuple[str, str]]) -> Finding:
     return Finding(
         Code.CALLER_PERMISSION_MISSING,
         f"{caller_arn} is not allowed to perform {', '.join(actions)} on {', '.join(resources)}.",
-        f"Allow the caller these actions on these resources{condition}; docs/iam-permissions.md has the "
-        "complete policy.",
+        f"Allow the caller these actions on these resources{condition}; docs/iam-permissions.md has the complete policy.",
     )

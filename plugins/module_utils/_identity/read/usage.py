@@ -4,9 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read the use of roles from AWS: events of CloudTrail, and the last use of each action from IAM.
+"""Read the use of roles from AWS: events from CloudTrail, and the last uses of services and actions from IAM.
 
-No resource is changed. Sources: cloudtrail LookupEvents; iam GenerateServiceLastAccessedDetails, GetServiceLastAccessedDetails.
+The functions do not change resources. Sources: cloudtrail LookupEvents; iam GenerateServiceLastAccessedDetails,
+GetServiceLastAccessedDetails.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from typing import Any, Literal
 from ..._aws.client import Api, response_pages
 from ..model.errors import InputError
 
-# LookupEvents allows two requests a second for each account and region.
+# The minimum time between two requests of LookupEvents, in seconds. AWS allows two requests a second for each account and region.
 LOOKUP_INTERVAL = 0.5
+# The maximum number of events in a response of LookupEvents.
 LOOKUP_PAGE = 50
-# IAM creates a report of the last uses of a role. The maximum time to wait for it, and the time between two checks, in seconds.
+# The maximum time to wait until IAM has created a report of last uses, and the time between two status requests, in seconds.
 REPORT_SECONDS = 120
 _REPORT_INTERVAL = 1.0
 
@@ -32,10 +34,11 @@ _REPORT_INTERVAL = 1.0
 class EventLookup:
     """A reader of CloudTrail events that observes the rate limit of LookupEvents.
 
-    ``remaining`` is the number of requests that may still be sent, and ``sent`` the number of requests that were sent.
-    ``exhausted`` is set when more requests than ``remaining`` would be needed.
+    ``remaining`` is the number of requests that the reader may still send. ``sent`` is the number of requests with a
+    response. ``exhausted`` becomes true if the reader stops because it may not send a further request.
 
-    :arg sleep: waits for some seconds. It may raise an exception to interrupt the reader.
+    :arg now: returns a monotonic time in seconds.
+    :arg sleep: waits for a number of seconds. It may raise an exception to interrupt the reader.
     """
 
     api: Api
@@ -47,7 +50,9 @@ class EventLookup:
     _next: float = field(default=0.0, repr=False)
 
     def records(self, attribute: str, value: str, begin: datetime, end: datetime) -> Iterator[Any]:
-        """Generate the events of a period in which an attribute has a value. An event that is not valid JSON is returned as text.
+        """Generate the CloudTrail events of a period in which an attribute has a value, each as parsed JSON.
+
+        An event that is not valid JSON is generated as text.
 
         :arg attribute: an attribute key of LookupEvents, such as "EventSource".
         :raises AwsError: when a request fails.
@@ -93,10 +98,10 @@ def _parsed(text: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class LastUses:
-    """The last uses of actions and services by a role.
+    """The times at which a role last used services and actions, as IAM has recorded them.
 
-    ``times`` has the time of the last use (UTC, ISO 8601) of each used action and service, by names such as "s3:GetObject" and
-    "s3". ``services`` are all services that the policies of the role allow, used or not.
+    ``times`` has the time of the last use (UTC, in ISO 8601) of each used action and service, by names such as "s3:GetObject" and
+    "s3". ``services`` has the prefix, such as "s3", of each service that the policies of the role allow, used or not.
     """
 
     times: dict[str, str]
@@ -110,13 +115,14 @@ def read_last_accessed(
     option: str = "pod_identity_usage_services",
     granularity: Literal["ACTION_LEVEL", "SERVICE_LEVEL"] = "ACTION_LEVEL",
 ) -> LastUses:
-    """Return the times when a role last used each service and, with ACTION_LEVEL, each action.
+    """Return the times at which a role last used each service and, with ACTION_LEVEL, each action.
 
-    IAM records actions for some services only, and includes denied requests. Uses of the last four hours may be missing.
+    IAM records actions for some services only, and includes denied requests. Uses in the last four hours may be missing.
 
-    :arg option: the option that requests the report, for messages.
+    :arg sleep: waits for a number of seconds, until the next status request.
+    :arg option: the name of the option that requests this data, for messages.
     :raises AwsError: when a request fails.
-    :raises InputError: when IAM does not complete the report.
+    :raises InputError: when IAM reports an error, or does not create its report within ``REPORT_SECONDS`` seconds.
     """
     job = api.call("iam", "GenerateServiceLastAccessedDetails", {"Arn": role_arn, "Granularity": granularity})
     parameters = {"JobId": job["JobId"]}

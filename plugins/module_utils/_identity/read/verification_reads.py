@@ -303,8 +303,7 @@ class _Reader:
                 "OtherAccount",
                 f"the role belongs to account {account}, which these credentials do not reach.",
                 ErrorKind.OTHER,
-                "Check the trust policy with credentials of that account and "
-                "workload_identity.aws.iam_trust_policy_check.",
+                "Check the trust policy with credentials of that account and workload_identity.aws.iam_trust_policy_check.",
             )
             return read_failure(Target("target role", arn), error)
         try:

@@ -4,12 +4,12 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read the roles of an account with all policies that determine their permissions, for an access report. AWS is not changed.
+"""Read the roles of an account with their policies, and the roles of nodes, for an access report. Does not change AWS.
 
 Sources: iam GetAccountAuthorizationDetails, GetPolicy, GetPolicyVersion. If the caller is not allowed to read the account in
 bulk, only the roles of the service accounts and nodes are read: iam GetRole, ListAttachedRolePolicies, ListRolePolicies,
-GetRolePolicy. The roles of nodes are from eks DescribeCluster, ListNodegroups, DescribeNodegroup; the uses of services are from
-iam GenerateServiceLastAccessedDetails, GetServiceLastAccessedDetails.
+GetRolePolicy. The roles of nodes are from eks DescribeCluster, ListNodegroups, DescribeNodegroup. The times at which roles last
+used services are from iam GenerateServiceLastAccessedDetails, GetServiceLastAccessedDetails.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from ..read.reader import none_if_missing
 from ..read.roles import RoleNotFound, find_role, read_document
 from ..read.usage import read_last_accessed
 
-# The maximum number of pages of a bulk read: high enough for all roles of an account, because the report names the roles that
-# may assume further roles.
+# The argument ``singles`` of ``read_snapshot``: high enough to read all roles of an account, because the report also has the
+# roles that can be assumed with the roles of service accounts.
 _ALL_PAGES = 8000
 AUTO_MODE = "EKS Auto Mode"
 _T = TypeVar("_T")
@@ -43,8 +43,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class RoleReads:
-    """The roles of an account by their lower-case ARNs. ``complete``: these are all roles. ``denied`` is the message of AWS if
-    the caller is not allowed to read all roles at once.
+    """Roles of an account, by lower-case ARN.
+
+    ``complete`` is true if these are all roles of the account. ``denied`` is the message of AWS if the caller is not allowed to
+    read all roles in bulk, otherwise "".
     """
 
     roles: Mapping[str, RoleFacts] = field(default_factory=dict)
@@ -53,10 +55,15 @@ class RoleReads:
 
 
 def read_role_facts(api: Api, cluster: Cluster, arns: Iterable[str], width: int) -> RoleReads:
-    """Read the roles of the account with their policies. Raises AwsError.
+    """Read all roles of an account with their policies. If a bulk read is not possible, read only the roles in ``arns``.
+
+    A role in ``arns`` that does not exist is in the result with the state "missing". A bulk read has no documents of AWS managed
+    policies, so these are read only for the roles in ``arns`` and for the roles that can be assumed with them.
 
     :arg cluster: a cluster of the account.
-    :arg arns: the roles of service accounts, including target roles, and of nodes; roles of other accounts are left out.
+    :arg arns: the ARNs of the roles of nodes and service accounts, including target roles. Other accounts are ignored.
+    :arg width: the maximum number of concurrent requests.
+    :raises AwsError: when a request fails; a request that AWS denies only leaves data unread.
     """
     used = {arn for arn in arns if (parts := parse_role_arn(arn)) and parts.account_id == cluster.account_id}
     snapshot = read_snapshot(api, _ALL_PAGES)
@@ -67,9 +74,11 @@ def read_role_facts(api: Api, cluster: Cluster, arns: Iterable[str], width: int)
 
 
 def read_service_uses(api: Api, reads: RoleReads, arns: Iterable[str], width: int, option: str) -> RoleReads:
-    """Add the last uses of services to some roles, or the reason why IAM did not return them.
+    """Return ``reads``, with the last uses of services by the roles in ``arns``, or the reason why a role has no such data.
 
-    :arg option: the option that requests this read, for messages.
+    :arg arns: the ARNs of roles. ARNs of roles that were not read are ignored.
+    :arg width: the maximum number of concurrent requests.
+    :arg option: the name of the option that requests this data, for messages.
     """
     roles = {arn: reads.roles[arn] for arn in sorted({arn.lower() for arn in arns} & reads.roles.keys())}
     existing = {arn: role for arn, role in roles.items() if role.use is not None}
@@ -90,7 +99,11 @@ def read_service_uses(api: Api, reads: RoleReads, arns: Iterable[str], width: in
 
 
 def read_node_roles(api: Api, cluster: Cluster, width: int) -> NodeRoles:
-    """Read the roles of the managed node groups and of EKS Auto Mode. Raises AwsError, except for a denied request."""
+    """Read the roles of the managed node groups and of EKS Auto Mode in a cluster.
+
+    :arg width: the maximum number of concurrent requests.
+    :raises AwsError: when a request fails, except if AWS denies it: then ``NodeRoles.unread`` has the error.
+    """
     eks = api.in_region(cluster.region)
     sources: dict[str, list[str]] = {cluster.node_role_arn: [AUTO_MODE]} if cluster.node_role_arn else {}
     name = {"clusterName": cluster.name}
@@ -149,9 +162,12 @@ def _from_snapshot(
 
 
 def _reachable(cluster: Cluster, roles: Mapping[str, ObservedRole], used: Iterable[str]) -> set[str]:
-    """Return the lower-case ARNs of the roles in use, and of the further roles that they may assume, directly or by a chain.
+    """Return the lower-case ARNs of the existing roles in ``used``, and of roles that these may assume, directly or indirectly.
 
-    Only trust policies are examined: a further role must allow a role of the result, or every role of the account.
+    The function examines only trust policies: a role may be assumed if its trust policy names a role of the result, the account
+    or every principal.
+
+    :arg roles: all roles of the account, by lower-case ARN.
     """
     account = cluster.account_id
     anyone = {"*", account, f"arn:{cluster.partition}:iam::{account}:root"}
@@ -166,7 +182,7 @@ def _reachable(cluster: Cluster, roles: Mapping[str, ObservedRole], used: Iterab
 
 
 def _aws_principals(trust: Document) -> set[str]:
-    """Return the AWS principals in the Allow statements of a trust policy, in lower case."""
+    """Return the AWS principals in the Allow statements of a trust policy, in lower case; "*" for a missing principal."""
     found: set[str] = set()
     for entry in document_statements(trust):
         if not isinstance(entry, Mapping) or entry.get("Effect") != "Allow":
@@ -202,7 +218,7 @@ def _with_documents(role: ObservedRole, documents: Mapping[str, Document]) -> Ro
 
 
 def _read_role(api: Api, arn: str) -> RoleFacts:
-    """Read a role and its policies one by one."""
+    """Read a role and its policies with individual requests. Data that the caller is not allowed to read is marked as unread."""
     try:
         role = find_role(api, arn)
     except RoleNotFound:
@@ -259,7 +275,7 @@ def _read_role(api: Api, arn: str) -> RoleFacts:
 
 
 def _if_allowed(read: Callable[[], _T]) -> _T | None:
-    """Return the result of a read, or None if the caller is not allowed to read it, or it does not exist any more."""
+    """Return the result of a read, or None if AWS denies it or the resource does not exist. Raises AwsError otherwise."""
     try:
         return none_if_missing(read)
     except AwsError as error:

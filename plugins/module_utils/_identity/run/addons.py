@@ -25,7 +25,7 @@ from ..model.addons import (
     ObservedAddon,
     agent_state,
 )
-from ..model.associations import ObservedAssociation, group_by_role
+from ..model.associations import ObservedAssociation
 from ..model.changes import Change
 from ..model.cluster import Cluster, Clusters
 from ..model.desired import State, Workload
@@ -308,7 +308,7 @@ def with_addon_associations(observed: Observed, runs: Iterable[AddonRun]) -> Obs
                 owner = (run.addon.arn if run.addon else "") or f":addon/{run.cluster.name}/{run.spec.name}/"
                 present = associations.get(key, ObservedAssociation(key, "", "", arn, owner_arn=owner))
                 associations[key] = replace(present, role_arn=arn)
-    return replace(observed, associations=associations, role_users=group_by_role(associations))
+    return replace(observed, associations=associations)
 
 
 def converge_addons(runs: Sequence[AddonRun], width: int, changes: Iterable[Change] = ()) -> None:

@@ -38,7 +38,7 @@ from ..plan.trust import reasons, trust_subject
 from ..read.associations import describe_association, list_associations
 from ..read.cluster import find_cluster
 from ..read.roles import read_trust_policy
-from .apply import apply_plan
+from .apply import ApplyContext, apply_plan
 from .consistency import WaitPolicy, may_become_usable, unseen
 from .outcome import Attempts, Cause, Journal, Outcome, Refusal
 
@@ -265,7 +265,8 @@ def _apply(
 
     If EKS does not accept the role yet, wait only for a role that exists in IAM, because EKS will accept such a role soon.
     """
-    outcome = apply_plan(api, Plan((change,)), 1, wait_policy, journal=journal)
+    context = ApplyContext(api, wait_policy, journal=journal)
+    outcome = apply_plan(Plan((change,)), context)
     # A replacement has waited already. A second attempt would not find the deleted association, so its failure could not report
     # the former parameters.
     if not any(refusal.role_not_usable and not refusal.half_replaced for refusal in outcome.refusals):
@@ -273,7 +274,7 @@ def _apply(
     subject = trust_subject(cluster, request.key, request.role_arn, bool(request.spec.disable_session_tags))
     if not may_become_usable(api, request.role_arn, subject):
         return outcome
-    return apply_plan(api, Plan((replace(change, awaits=True),)), 1, wait_policy, journal=journal)
+    return apply_plan(Plan((replace(change, awaits=True),)), context)
 
 
 def _session_tags_warning(api: Api, cluster: Cluster, request: AssociationInput) -> str:
@@ -337,10 +338,7 @@ def _read_back(api: Api, cluster: Cluster, change: Change, wait_policy: WaitPoli
 
 def _not_yet_visible(cluster: Cluster, change: Change, waited: float) -> AssociationError:
     (key,) = change.workloads
-    text = (
-        f"the association of {cluster.name} {key} was changed ({change.action}), but reads do not show it after "
-        f"{waited:g} s."
-    )
+    text = f"the association of {cluster.name} {key} was changed ({change.action}), but reads do not show it after {waited:g} s."
     remedy = "Run again in a minute, or raise ⟨propagation_timeout⟩."
     failure = Failure((key,), change.target, "read", Code.NOT_YET_VISIBLE, text, remedy)
     return AssociationError(f"{text} {remedy}", failure, changed=True)

@@ -289,9 +289,9 @@ def left_out_row(member: Member, account: Account, error: AwsError, failures: Se
         "remedy": visible(error.remedy),
         "names": workloads,
         "msg": visible(
-            f"cluster {member.name} ({place}region {member.region}) was skipped, without changes for its {count} "
-            f"({listed(workloads, SHOWN_UNLISTED)}): {operation}{error.code}: {sentence(error.text)} {error.remedy}"
-            f"{waits}"
+            f"cluster {member.name} ({place}region {member.region}) was skipped, without changes "
+            f"for its {count} ({listed(workloads, SHOWN_UNLISTED)}): {operation}{error.code}: "
+            f"{sentence(error.text)} {error.remedy}{waits}"
         ),
         "failures": [row for failure in failures for row in failure_rows(failure)],
     }

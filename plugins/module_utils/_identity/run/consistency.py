@@ -16,6 +16,7 @@ import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import product
 from typing import Any
 
 from ..._aws.client import Api
@@ -31,17 +32,9 @@ from ..model.changes import Call, Change
 from ..model.errors import AwsError, ErrorKind
 from ..model.names import parse_role_arn
 from ..model.observed import Observed, calculate_age, is_young
-from ..model.resource_types import ObservedDraft, find_resource_type, observed_target
+from ..model.resource_types import READ_TYPES, ObservedDraft, find_resource_type, observed_target
 from ..model.roles import decode_role
-from ..model.targets import (
-    Failure,
-    Target,
-    association_key,
-    association_target,
-    policy_target,
-    read_failure,
-    role_target,
-)
+from ..model.targets import Failure, Target, association_key, read_failure
 from ..read.associations import read_associations
 from ..read.reader import Reader, response_time
 from .outcome import Journal, Run
@@ -122,18 +115,13 @@ def unchanged_resources(run: Run) -> list[Change]:
 
     ``unseen`` searches for these changes: a later observation that lacks such a resource is stale.
     """
-    account, removed = run.observed.account, {observed_target(done.change.target) for done in run.done}
+    observed, removed = run.observed, {observed_target(done.change.target) for done in run.done}
     users: dict[Target, list[WorkloadKey]] = {}
-    for workload in run.desired.workloads:
-        key = workload.key
-        if workload.role is not None and run.observed.roles.get(workload.role.name.lower()) is not None:
-            users.setdefault(role_target(workload.role.name.lower()), []).append(key)
-        for spec in workload.policies:
-            arn = account.policy_arn(spec)
-            if run.observed.policies.get(arn) is not None:
-                users.setdefault(policy_target(arn), []).append(key)
-        if key in run.observed.associations:
-            users.setdefault(association_target(key), []).append(key)
+    for workload, resource_type in product(run.desired.workloads, READ_TYPES):
+        present = getattr(observed, resource_type.collection)
+        for key in resource_type.used_keys(workload, observed.account):
+            if present.get(key) is not None:
+                users.setdefault(resource_type.read_target(key), []).append(workload.key)
     return [
         Change(0, target, "create", tuple(keys), None, None, ())
         for target, keys in users.items()
@@ -177,18 +165,19 @@ def merge(earlier: Observed, later: Observed, changes: Iterable[Change]) -> Obse
 
 def overlay(observed: Observed, part: Observed, keys: Collection[WorkloadKey]) -> Observed:
     """Return ``observed`` with the resources of the workloads ``keys`` from the later observation ``part``."""
-    associations = {key: value for key, value in observed.associations.items() if key not in keys}
-    associations |= {key: value for key, value in part.associations.items() if key in keys}
-    again = {role_target(name) for name in part.roles} | {policy_target(arn) for arn in part.policies}
-    again |= {association_target(key) for key in keys}
-    failures = {failure.target: failure for failure in observed.failures if failure.target not in again}
+    collections: dict[str, Any] = {}
+    targets: set[Target] = set()
+    for resource_type in READ_TYPES:
+        again, name = resource_type.read_again(part, keys), resource_type.collection
+        earlier, later = getattr(observed, name), getattr(part, name)
+        remaining = {key: resource for key, resource in earlier.items() if key in later or key not in again}
+        collections[name] = remaining | {key: resource for key, resource in later.items() if key in again}
+        targets.update(map(resource_type.read_target, again))
+    failures = {failure.target: failure for failure in observed.failures if failure.target not in targets}
     failures |= {failure.target: failure for failure in part.failures}
     return replace(
         observed,
-        roles={**observed.roles, **part.roles},
-        policies={**observed.policies, **part.policies},
-        associations=associations,
-        role_users=group_by_role(associations),
+        **collections,
         documents={**observed.documents, **part.documents},
         failures=tuple(failures[target] for target in sorted(failures)),
     )

@@ -25,15 +25,13 @@ from ..model.targets import Target, association_key
 from ..plan.absent import MayPurge, make_removal_plan
 from ..plan.attachments import has_overfull
 from ..plan.present import make_plan
-from ..plan.purge import (
-    find_left_behind,
-)
+from ..plan.purge import find_left_behind
 from ..plan.recent_changes import find_possibly_unseen
 from ..plan.trust import trust_subject
 from ..plan.unlisted import find_unlisted
 from ..read.account import read_attachment_quota
 from ..read.observe import Observer
-from .apply import apply_plan, hold_trust, restore_grants, restore_outside_grants
+from .apply import ApplyContext, apply_plan
 from .consistency import (
     UseCheck,
     WaitPolicy,
@@ -45,6 +43,7 @@ from .consistency import (
     without_unseen,
 )
 from .outcome import Attempts, Cause, Journal, Outcome, Refusal, Run
+from .trust_writes import hold_trust, restore_grants, restore_outside_grants
 
 Associations = Mapping[WorkloadKey, ObservedAssociation]
 
@@ -227,17 +226,17 @@ class Engine:
 
     def _apply(self, plan: Plan, state: str, observed: Observed, attempts: Attempts) -> Outcome:
         removal = state == "absent"
-        return apply_plan(
+        context = ApplyContext(
             self.api,
-            plan,
-            self.width,
             self.wait_policy,
-            attempts.permanent,
-            self.progress,
+            self.width,
             self.journal,
+            self.progress,
+            attempts.permanent,
             UseCheck(self.observer("check"), observed, self.journal) if removal else None,
             self.clusters,
         )
+        return apply_plan(plan, context)
 
     def _retryable(self, desired: Desired, outcome: Outcome, first: bool) -> set[Target]:
         """Return the targets of incomplete changes that another round may complete.

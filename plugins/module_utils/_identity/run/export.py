@@ -21,13 +21,14 @@ from ..._findings.finding import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..inputs.options import parse_account_id, parse_cluster_name
 from ..inputs.run_input import read_input, refuse_files
-from ..model.associations import AssociationSpec, ObservedAssociation
+from ..model.associations import ASSOCIATION_SETTINGS, AssociationSpec, ObservedAssociation
+from ..model.attributes import changed_from_default
 from ..model.cluster import Account, Cluster, Clusters, group_clusters
 from ..model.desired import Desired, Options, Workload
 from ..model.errors import InputError, listed
 from ..model.names import is_aws_managed, is_mark, parse_policy_arn, parse_role_arn
-from ..model.policies import ObservedPolicy, PolicySpec
-from ..model.roles import TRUST_SCOPES, ObservedRole, RoleSpec
+from ..model.policies import POLICY_SETTINGS, ObservedPolicy, PolicySpec
+from ..model.roles import ROLE_SETTINGS, TRUST_SCOPES, ObservedRole, RoleSpec
 from ..plan.trust import desired_trust, foreign_statements
 from ..read.cluster import find_cluster
 from ..read.observe import Observer
@@ -39,8 +40,6 @@ from .guard import Guard, interrupted_result
 from .result import build_result
 
 _Row = dict[str, Any]
-# The default session duration of IAM, in seconds.
-_DEFAULT_DURATION = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,30 +134,16 @@ def _workload_row(association: ObservedAssociation, role_row: _Row | None, estat
         # An association can name a role that does not exist.
         "role": role_row if role_row is not None else {"arn": association.role_arn},
     }
-    policies = [_policy_row(arn, estate) for arn in sorted(role.attached)] if role is not None else []
-    tags = _own_tags(association.tags)
-    return row | _with_value(
-        policies=policies,
-        target_role_arn=association.target_role_arn,
-        disable_session_tags=association.disable_session_tags,
-        session_policy=association.session_policy,
-        tags=tags,
-    )
+    if role is not None and role.attached:
+        row["policies"] = [_policy_row(arn, estate) for arn in sorted(role.attached)]
+    return row | changed_from_default(ASSOCIATION_SETTINGS, association) | _tags(association.tags)
 
 
 def _role_row(
     role: ObservedRole, clusters: Clusters, users: Sequence[Workload], keys: Collection[WorkloadKey]
 ) -> _Row:
-    row: _Row = {"name": role.name} | _with_value(
-        path="" if role.path == "/" else role.path,
-        description=role.description,
-        permissions_boundary=role.permissions_boundary,
-        max_session_duration=0
-        if role.max_session_duration == _DEFAULT_DURATION
-        else role.max_session_duration,
-        tags=_own_tags(role.tags),
-    )
-    return row | _trust_row(role, clusters, users, frozenset(keys))
+    row: _Row = {"name": role.name} | _path(role.path) | changed_from_default(ROLE_SETTINGS, role)
+    return row | _tags(role.tags) | _trust_row(role, clusters, users, frozenset(keys))
 
 
 def _trust_row(
@@ -185,22 +170,20 @@ def _policy_row(arn: str, estate: Estate) -> _Row:
     if found is None or parts is None:
         return {"arn": arn}
     policy, document = found
-    return {"name": policy.name, "document": dict(document)} | _with_value(
-        path="" if parts.path == "/" else parts.path,
-        description=policy.description,
-        tags=_own_tags(policy.tags or {}),
-    )
+    row: _Row = {"name": policy.name, "document": dict(document)} | _path(parts.path)
+    return row | changed_from_default(POLICY_SETTINGS, policy) | _tags(policy.tags or {})
 
 
-def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+def _path(path: str) -> _Row:
+    return {} if path == "/" else {"path": path}
+
+
+def _tags(tags: Mapping[str, str]) -> _Row:
     """Return the tags, except those that only AWS can set and those that this collection sets."""
-    return {
+    user_tags = {
         key: value for key, value in sorted(tags.items()) if not is_mark(key) and not key.startswith("aws:")
     }
-
-
-def _with_value(**values: Any) -> _Row:
-    return {name: value for name, value in values.items() if value}
+    return {"tags": user_tags} if user_tags else {}
 
 
 def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:

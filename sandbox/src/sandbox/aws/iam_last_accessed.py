@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The IAM operations for the services that a role last accessed.
+"""Emulate the IAM operations that report when a role last accessed services.
 
-The emulator does not record requests. A test sets the times with :meth:`sandbox.aws.control.AwsControl.patch_role`. The report of
-a role has the services of its policies, and is complete at once.
+The emulator does not record the requests of roles. A test sets the times of access with
+:meth:`sandbox.aws.control.AwsControl.patch_role`. A report has the services that the attached and inline policies of the role
+allow, and is complete immediately.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from sandbox.aws.iam_state import IamState
 from sandbox.aws.model import ApiError, Record
 from sandbox.aws.responses import Node
 
-# The services of a policy that allows all actions. AWS reports several hundred.
+# The services in the report for a policy that allows all actions. AWS reports several hundred services.
 ALL_SERVICES = ("dynamodb", "ec2", "eks", "iam", "s3", "sqs", "sts")
 
 
 class LastAccessed:
-    """The operations for last accessed services. Each operation is a method that returns the result element of the response."""
+    """The operations for last accessed services. Each method without an underscore returns the result element of the response."""
 
     def __init__(self, state: IamState) -> None:
         self._state = state
@@ -64,7 +65,7 @@ class LastAccessed:
         }
 
     def _services(self, account: str, role: Record) -> Iterator[str]:
-        """Yield the services that the policies of a role allow."""
+        """Yield the prefixes of the services in the Allow statements of a role, with duplicates."""
         documents = [*role["InlinePolicies"].values()]
         for arn in role["AttachedPolicies"]:
             policy = self._state.policy(account, arn)

@@ -65,12 +65,11 @@ class Roles:
         role = find_role(self._state, form)
         description = form.get("Description")
         iam_limits.check_description(description)
-        duration = form.get("MaxSessionDuration")
-        seconds = iam_limits.session_duration(duration) if duration is not None else None
+        # IAM sets a session duration that the request omits to the default, but keeps an omitted description.
+        duration = iam_limits.session_duration(form.get("MaxSessionDuration") or "3600")
         if description is not None:
             role["Description"] = description
-        if seconds is not None:
-            role["MaxSessionDuration"] = seconds
+        role["MaxSessionDuration"] = duration
         return {}
 
     def update_role_description(self, form: Form) -> Node:
