@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MEANINGS, classify
@@ -44,10 +45,28 @@ class Description:
     failure: bool = False
 
 
-GROUPS: Mapping[str, Mapping[Code, Description]] = {
-    name: {Code(code): Description(**texts) for code, texts in group.items()}
-    for name, group in yaml.safe_load(SOURCE.read_text(encoding="utf-8")).items()
-}
+def parse_groups(
+    content: Mapping[str, Mapping[str, Mapping[str, Any]]],
+) -> dict[str, dict[Code, Description]]:
+    """Parse the content of docs/codes.yml.
+
+    :raises ValueError: when a code or one of its texts is missing, or the collection does not have the code.
+    """
+    described = {code: texts for group in content.values() for code, texts in group.items()}
+    if missing := [code for code in Code if code not in described]:
+        raise ValueError(f"docs/codes.yml has no texts for {', '.join(missing)}")
+    if unknown := sorted(described.keys() - set(Code)):
+        raise ValueError(f"_findings/codes.py does not have {', '.join(unknown)} of docs/codes.yml")
+    for code, texts in described.items():
+        if lacking := [name for name in ("title", "cause", "remedy") if not texts.get(name)]:
+            raise ValueError(f"{code} lacks {', '.join(lacking)} in docs/codes.yml")
+    return {
+        name: {Code(code): Description(**texts) for code, texts in group.items()}
+        for name, group in content.items()
+    }
+
+
+GROUPS = parse_groups(yaml.safe_load(SOURCE.read_text(encoding="utf-8")))
 DESCRIPTIONS = {code: description for group in GROUPS.values() for code, description in group.items()}
 
 

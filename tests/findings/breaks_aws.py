@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Faults in AWS: each function changes one resource of a correct world."""
+"""Faults in AWS. Each function changes a correct AWS account or cluster (``World``), so that a verification has a finding."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ASSUME = ("sts:AssumeRole", "sts:TagSession")
 Workloads = Sequence[Mapping[str, Any]]
 
 
-# Workloads of a scenario.
+# Functions that return the workloads of a scenario, and create other resources that these workloads need.
 
 
 def guide(_world: World) -> Workloads:
@@ -45,7 +45,7 @@ def guide_with_policy(content: Mapping[str, Any]) -> Any:
 
 
 def many(_world: World) -> Workloads:
-    """Return enough workloads for bulk reads of roles and policies."""
+    """Return eleven workloads, which are enough for the verification to read roles and policies in bulk."""
     return [GUIDE] + [
         {
             "namespace": NAMESPACE,
@@ -67,20 +67,20 @@ def sharing(_world: World) -> Workloads:
 
 
 def with_target(world: World) -> Workloads:
-    """Create a target role of the same account, which trusts the account."""
+    """Create a target role that trusts the account, and return a workload that uses this role."""
     arn = world.make_role(TARGET, trust({"AWS": f"arn:aws:iam::{world.account}:root"}, *ASSUME))
     content = document(*ASSUME, resource=arn)
     return [_to_target(arn, content)]
 
 
 def _to_target(arn: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a workload without required permissions, as the policies of a target role are not read."""
+    """Return a workload with a target role. It has no required permissions, because policies of target roles are not read."""
     policies = [{"name": POLICY, "document": content}]
     return {**GUIDE, "target_role_arn": arn, "policies": policies, "required_permissions": []}
 
 
 def allowed_target(world: World) -> Workloads:
-    """Return a workload that may assume a target role, without target_role_arn."""
+    """Return a workload whose policy allows it to assume a target role, but which does not set target_role_arn."""
     [workload] = with_target(world)
     return [{name: value for name, value in workload.items() if name != "target_role_arn"}]
 
@@ -90,7 +90,7 @@ def with_target_and_requirements(world: World) -> Workloads:
 
 
 def with_conditional_target_policy(world: World) -> Workloads:
-    """Return a workload that may assume the target role from one address only."""
+    """Return a workload that may assume its target role only from one range of IP addresses."""
     (workload,) = with_target(world)
     policy = document(*ASSUME, resource=workload["target_role_arn"])
     policy["Statement"][0]["Condition"] = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
@@ -114,7 +114,7 @@ def guide_with_boundary(world: World) -> Workloads:
 
 
 def guide_with_unrelated_boundary(world: World) -> Workloads:
-    """Return a workload that lists no required permissions, and whose boundary allows only EC2."""
+    """Return a workload without required permissions. The permissions boundary of its role allows only EC2."""
     boundary = world.iam.create_policy(
         PolicyName="boundary", PolicyDocument=json.dumps(document("ec2:*", resource="*"))
     )["Policy"]["Arn"]
@@ -130,11 +130,11 @@ def guide_tagged(_world: World) -> Workloads:
     return [{**GUIDE, "role": {**role, "tags": TAGS}, "policies": [{**policy, "tags": TAGS}], "tags": TAGS}]
 
 
-# Changes by hand.
+# Functions that change the resources, as a person or another tool may have done.
 
 
 def unchanged(_world: World) -> None:
-    """Keep the world unchanged."""
+    """Do not change anything."""
 
 
 def delete_role(world: World) -> None:
@@ -143,7 +143,7 @@ def delete_role(world: World) -> None:
 
 
 def move_role(world: World) -> None:
-    """Recreate the role with another path."""
+    """Delete the role, and create it again with another path."""
     delete_role(world)
     policy = json.dumps(trust(PODS, *ASSUME))
     world.iam.create_role(RoleName=ROLE, Path="/apps/", AssumeRolePolicyDocument=policy)
@@ -153,17 +153,13 @@ def trust_without_tag_session(world: World) -> None:
     world.set_trust(trust(PODS, "sts:AssumeRole"))
 
 
-def trust_another_service(world: World) -> None:
-    world.set_trust(trust({"Service": "ec2.amazonaws.com"}, *ASSUME))
-
-
 def trust_one_pod(world: World) -> None:
     name = {"StringEquals": {"aws:RequestTag/kubernetes-pod-name": "my-pod"}}
     world.set_trust(trust(PODS, *ASSUME, Condition=name))
 
 
 def add_principal(principal: Mapping[str, str]) -> Callable[[World], None]:
-    """Add an unmanaged statement to the trust policy."""
+    """Return a function that adds a statement for ``principal`` to the trust policy."""
 
     def arrange(world: World) -> None:
         present = world.iam.get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"]
@@ -174,7 +170,7 @@ def add_principal(principal: Mapping[str, str]) -> Callable[[World], None]:
 
 
 def add_deny(**condition: str) -> Callable[[World], None]:
-    """Add a Deny statement to the trust policy."""
+    """Return a function that adds a Deny statement to the trust policy. ``condition`` has the session tags that it requires."""
 
     def arrange(world: World) -> None:
         present = world.iam.get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"]
@@ -189,10 +185,6 @@ def add_deny(**condition: str) -> Callable[[World], None]:
     return arrange
 
 
-def trust_every_cluster(world: World) -> None:
-    world.set_trust(trust(PODS, *ASSUME))
-
-
 def detach_policy(world: World) -> None:
     world.iam.detach_role_policy(RoleName=ROLE, PolicyArn=world.policy_arn)
 
@@ -203,7 +195,7 @@ def delete_policy(world: World) -> None:
 
 
 def change_policy(world: World) -> None:
-    """Replace the policy, and delete the version with the desired document."""
+    """Change the default version of the policy, and delete the version that has the desired document."""
     world.set_policy(document("s3:PutObject"))
     world.iam.delete_policy_version(PolicyArn=world.policy_arn, VersionId="v1")
 
@@ -255,7 +247,7 @@ def attach_denying(world: World) -> None:
 
 
 def share_role(world: World) -> None:
-    """Apply another list with a workload and a policy for the role."""
+    """Apply another list, whose workload uses the same role with another policy."""
     workloads = world.workloads
     other = {"name": "of-another-list", "document": document("s3:GetObject")}
     world.workloads = [{**GUIDE, "service_account": "other", "policies": [other], "required_permissions": []}]
@@ -263,31 +255,11 @@ def share_role(world: World) -> None:
     world.workloads = workloads
 
 
-def attach_administrator(world: World) -> None:
-    world.iam.attach_role_policy(RoleName=ROLE, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
-
-
 def bound_role(world: World) -> None:
     boundary = world.iam.create_policy(
         PolicyName="boundary", PolicyDocument=json.dumps(document("ec2:*", resource="*"))
     )["Policy"]["Arn"]
     world.iam.put_role_permissions_boundary(RoleName=ROLE, PermissionsBoundary=boundary)
-
-
-def unbound_role(world: World) -> None:
-    world.iam.delete_role_permissions_boundary(RoleName=ROLE)
-
-
-def tag_role(world: World) -> None:
-    world.iam.tag_role(RoleName=ROLE, Tags=[{"Key": "team", "Value": "others"}])
-
-
-def describe_role(world: World) -> None:
-    world.iam.update_role(RoleName=ROLE, Description="changed by hand")
-
-
-def tag_policy(world: World) -> None:
-    world.iam.tag_policy(PolicyArn=world.policy_arn, Tags=[{"Key": "team", "Value": "others"}])
 
 
 def guide_described(_world: World) -> Workloads:
@@ -299,7 +271,7 @@ def request_another_description(world: World) -> None:
 
 
 def request_description(world: World) -> None:
-    """Request a description for a policy that was created without one."""
+    """Add a description to the desired policy. IAM stores a description only when a policy is created."""
     request_another_description(world)
 
 
@@ -309,20 +281,12 @@ def tag_association(world: World) -> None:
 
 
 def name_owner(world: World) -> None:
-    """Set an owner that existing resources do not have in their tags."""
+    """Set an owner that the tags of the existing resources do not name."""
     world.owner = "payments"
-
-
-def unmark_role(world: World) -> None:
-    world.iam.untag_role(RoleName=ROLE, TagKeys=["workload-identity/managed-by"])
 
 
 def delete_association(world: World) -> None:
     world.eks.delete_pod_identity_association(clusterName=CLUSTER, associationId=world.association_id)
-
-
-def associate_another_role(world: World) -> None:
-    world.update_association(roleArn=world.make_role("another", trust(PODS, *ASSUME)))
 
 
 def associate_by_hand(world: World) -> None:
@@ -335,7 +299,10 @@ def associate_by_hand(world: World) -> None:
 
 
 def grant_alone(world: World) -> None:
-    """Remove the last workload like a teardown without permission to write the trust policy."""
+    """Remove the last workload and its association, but keep its statement in the trust policy.
+
+    A teardown leaves this state if it lacks the permission to change the trust policy.
+    """
     removed = world.workloads.pop()
     associations = world.eks.list_pod_identity_associations(
         clusterName=CLUSTER, namespace=removed["namespace"], serviceAccount=removed["service_account"]
@@ -344,12 +311,12 @@ def grant_alone(world: World) -> None:
         world.eks.delete_pod_identity_association(
             clusterName=CLUSTER, associationId=association["associationId"]
         )
-    # Make the resources older, because new ones may belong to a run in progress.
+    # New resources could belong to a run that is not finished, so the verification would not report them.
     world.control.grow_older(world.account, 3600)
 
 
 def unlist(world: World) -> None:
-    """Remove the last workload from the list."""
+    """Remove the last workload from the list, but keep its resources."""
     world.workloads.pop()
 
 
@@ -362,33 +329,9 @@ def disable_session_tags(world: World) -> None:
     world.update_association(disableSessionTags=True)
 
 
-def set_target(world: World) -> None:
-    world.update_association(targetRoleArn=f"arn:aws:iam::{world.account}:role/{TARGET}")
-
-
-def set_session_policy(world: World) -> None:
-    world.update_association(policy=json.dumps(document("s3:*", resource="*")))
-
-
-def limit_session(world: World) -> None:
-    world.update_association(policy=json.dumps(document("s3:ListBucket")), disableSessionTags=True)
-
-
 def own_by_addon(world: World) -> None:
     owner = f"arn:aws:eks:us-west-2:{world.account}:addon/{CLUSTER}/aws-ebs-csi-driver/1"
     world.patch_association(ownerArn=owner)
-
-
-def delete_target(world: World) -> None:
-    world.iam.delete_role(RoleName=TARGET)
-
-
-def close_target(world: World) -> None:
-    world.set_trust(trust({"AWS": "arn:aws:iam::444455556666:root"}, *ASSUME), TARGET)
-
-
-def open_target(world: World) -> None:
-    world.set_trust(trust({"AWS": "*"}, *ASSUME), TARGET)
 
 
 def open_target_to_organization(world: World) -> None:
@@ -402,7 +345,7 @@ def delete_addon(world: World) -> None:
 
 
 def delete_addon_without_pod_checks(world: World) -> None:
-    """Delete the add-on, and skip the checks of Pods and agent in the cluster."""
+    """Delete the add-on of the agent, and verify without the checks in the Kubernetes cluster."""
     delete_addon(world)
     world.looks_at_pods = False
 
@@ -412,20 +355,12 @@ def degrade_addon(world: World) -> None:
     world.patch_addon(status="DEGRADED", health={"issues": [issue]})
 
 
-def auto_mode(world: World) -> None:
-    world.patch_cluster(computeConfig={"enabled": True})
-
-
-def old_platform(world: World) -> None:
-    world.patch_cluster(version="1.24", platformVersion="eks.1")
-
-
 def refuse(operation: str) -> Any:
     return lambda world: world.refuse(operation)
 
 
 def caller_with(*actions: str) -> Any:
-    """Verify as a user with ``actions``, whose permissions IAM simulates."""
+    """Return a function that verifies as a user who may do ``actions``, and checks the permissions of this user."""
 
     def arrange(world: World) -> None:
         world.iam.create_user(UserName="deployer")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Faults in the cluster: each function changes one object of a correct world."""
+"""Faults in Kubernetes. Each function changes a correct cluster (``World``), so that a verification has a finding."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ Arrange = Callable[[World], None]
 
 
 def new_pod(**changes: Any) -> Arrange:
-    """Create the Pod of ``World.pod``, with changes."""
+    """Return a function that replaces the Pod. ``changes`` are arguments of ``World.pod``."""
     return lambda world: world.pod(**changes)
 
 
 def pod_on(node: str, **labels: str) -> Arrange:
-    """Create the Pod on another node, which does not have an agent."""
+    """Return a function that moves the Pod to a new node without an agent."""
 
     def arrange(world: World) -> None:
         world.kube.node(node, **labels)
@@ -53,7 +53,7 @@ AUTHORITY = frozenset({hashlib.sha256(b"CERT").hexdigest()})
 
 
 def api_at(url: str, authorities: frozenset[str] = AUTHORITY, checks_certificate: bool = True) -> Arrange:
-    """Use a kubeconfig for this URL, which by default trusts the authority of the cluster."""
+    """Return a function that sets the API server in the kubeconfig: its URL, and the hashes of its certificate authorities."""
 
     def arrange(world: World) -> None:
         world.patch_cluster(
@@ -83,17 +83,13 @@ def delete_namespace(world: World) -> None:
     world.kube.request("DELETE", "/api/v1/namespaces/leaving")
 
 
-def label_account(world: World) -> None:
-    world.kube.request("PATCH", f"{ACCOUNTS}/{ACCOUNT_NAME}", {"metadata": {"labels": {"team": "others"}}})
-
-
 def annotate_account(world: World) -> None:
     annotations = {"eks.amazonaws.com/role-arn": f"arn:aws:iam::{world.account}:role/{ROLE}"}
     world.kube.request("PATCH", f"{ACCOUNTS}/{ACCOUNT_NAME}", {"metadata": {"annotations": annotations}})
 
 
 def pod_before_association(world: World) -> None:
-    """Create the Pod an hour before the association."""
+    """Replace the Pod, and date the association one hour later than the Pod."""
     world.pod(injected=False)
     world.date_association(datetime.now(timezone.utc) + timedelta(hours=1))
 
@@ -103,7 +99,10 @@ def changed_under_pod(world: World) -> None:
 
 
 def owned_pod_before_association(kind: str, pod: str, **spec: Any) -> Arrange:
-    """Create the Pod an hour before the association, with an owner "web" with these fields."""
+    """Return a function that gives the Pod an owner, and dates the association one hour later than the Pod.
+
+    ``kind`` and ``spec`` describe the owner, whose name is "web".
+    """
 
     def arrange(world: World) -> None:
         world.pod(injected=False, name=pod, ownerReferences=[make_owner(world, kind, **spec)])
@@ -120,7 +119,7 @@ def pod_of_paused_deployment(world: World) -> None:
 
 
 def make_owner(world: World, kind: str, name: str = "web", owner: Json | None = None, **spec: Any) -> Json:
-    """Create an object that owns Pods, and return the owner reference to it."""
+    """Create an object that owns Pods, and return an owner reference to this object."""
     labels = {"app": "web"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": "app"}]}}
     created = world.kube.create(
@@ -180,13 +179,13 @@ def read_without_daemon_sets(world: World) -> None:
 
 
 def proof(exit_code: int, message: str) -> Arrange:
-    """Finish the runtime proof with this exit code and message."""
+    """Return a function that lets the runtime proof end with this exit code and message."""
     state = {"exitCode": exit_code, "message": message}
     return lambda world: world.prove({"terminated": state})
 
 
 def proof_as_role(role: str) -> Arrange:
-    """Finish the runtime proof with a session of this role of the account."""
+    """Return a function that lets the runtime proof end with a session of this role in the account."""
 
     def arrange(world: World) -> None:
         answer = f"arn:aws:sts::{world.account}:assumed-role/{role}/eks-my-cluster-my-pod"
@@ -195,21 +194,13 @@ def proof_as_role(role: str) -> Arrange:
     return arrange
 
 
-def proof_impossible(world: World) -> None:
-    world.prove()
-
-
-def proof_without_image(world: World) -> None:
-    world.prove({"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "aws-cli"'}})
-
-
 def proof_without_node(world: World) -> None:
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
     world.prove(condition={**condition, "message": "0/1 nodes are available: 1 Insufficient cpu."})
 
 
 def with_probe(arrange: Arrange = lambda _world: None) -> Arrange:
-    """Run the injection probe on a cluster that ``arrange`` changes."""
+    """Return a function that enables the injection probe, after ``arrange`` has changed the cluster."""
 
     def arrange_probe(world: World) -> None:
         arrange(world)
@@ -225,10 +216,6 @@ def unknown_to_webhook(world: World) -> None:
 def young_association(world: World) -> None:
     unknown_to_webhook(world)
     world.date_association(datetime.now(timezone.utc))
-
-
-def no_webhook(world: World) -> None:
-    world.kube.request("DELETE", WEBHOOK)
 
 
 def excluded_namespace(world: World) -> None:

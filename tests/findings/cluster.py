@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The embedded Kubernetes: objects of a test, and the cluster interface of the Kubernetes part."""
+"""Clients of the embedded Kubernetes: one creates the objects of a test, the Kubernetes part of the role uses the other."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ Json = dict[str, Any]
 
 
 class AssociationError(Exception):
-    """A rejected request, with the text of the Kubernetes client."""
+    """The exception for a request that the API server rejected. Its text is the text of the official Python client."""
 
     def __init__(self, status: int, reason: str, body: str) -> None:
         super().__init__(f"{status}\nReason: {reason}\nHTTP response body: {body}")
 
 
 class Kube:
-    """An API server, with requests of the administrator by default, or of the caller with ``token``."""
+    """A client of an API server. Requests are from the administrator, unless ``token`` names another user."""
 
     def __init__(self, endpoint: str, authority: Path, kubeconfig: Path) -> None:
         self.endpoint = endpoint
@@ -73,7 +73,7 @@ class Kube:
         self._pool = PoolManager(ca_certs=str(authority), retries=False)
 
     def request(self, method: str, path: str, body: object = None, token: str = TOKEN, **query: str) -> Json:
-        """Send a request and return its result. Raise AssociationError if it fails."""
+        """Send a request, and return the parsed response. Raise AssociationError for an error response."""
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         response = self._pool.request(
             method,
@@ -88,7 +88,7 @@ class Kube:
         return result
 
     def create(self, path: str, body: Json, status: Mapping[str, Any] | None = None) -> Json:
-        """Create an object, and write its status as a kubelet or controller would."""
+        """Create an object, and then set its status, as a kubelet or a controller would do."""
         created = self.request("POST", path, body)
         if status:
             created = self.request(
@@ -105,7 +105,7 @@ class Kube:
         self.create("/api/v1/nodes", {"metadata": {"name": name, "labels": labels}})
 
     def agent(self, node: str = NODE, status: Mapping[str, Any] = READY) -> None:
-        """Create the DaemonSet of the agent, unless it exists, and its Pod on a node."""
+        """Create the Pod of the agent on a node. If the DaemonSet of the agent does not exist, create it as well."""
         if not self.request("GET", AGENT_SETS)["items"]:
             self.daemon_set()
         body = {
@@ -131,7 +131,7 @@ class Kube:
                 self.request("DELETE", f"{path}/{item['metadata']['name']}")
 
     def allow_reader(self, resources: Mapping[str, Sequence[str]]) -> None:
-        """Let the reader list ``resources``: their names by API group."""
+        """Allow the user "reader" to list resources. ``resources`` has the names of the resources by API group."""
         rbac = "/apis/rbac.authorization.k8s.io/v1"
         rules = [
             {"apiGroups": [group], "resources": list(names), "verbs": ["list"]}
@@ -153,10 +153,10 @@ def object_path(api_version: str, kind: str, namespace: str) -> str:
 
 
 class KubeCluster:
-    """The cluster as the Kubernetes part of the role uses it, for the caller with ``token``.
+    """A client of the cluster for the Kubernetes part of the role. Its requests use ``token``.
 
     Each new Job gets a Pod with the status ``answer``, which a Job controller and a kubelet would provide in a real cluster.
-    ``mutate`` is an additional webhook for new Pods.
+    ``mutate`` changes new Pods, as an additional webhook would.
     """
 
     def __init__(
@@ -219,10 +219,10 @@ class KubeCluster:
 
 
 class RestlessClock:
-    """A clock without delays, because these tests do not change while the code waits."""
+    """A clock that does not wait: in these tests, nothing changes during a pause."""
 
     def now(self) -> datetime:
         return datetime.now(timezone.utc)
 
     def sleep(self, seconds: float) -> None:
-        """Return at once."""
+        """Return immediately."""

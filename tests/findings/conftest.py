@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One embedded AWS and one embedded Kubernetes for the suite; each test has its own account."""
+"""Start one embedded AWS and one embedded Kubernetes for all tests. Each test has a separate AWS account."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NewWorld = Callable[[], World]
 
 @contextmanager
 def serving(*arguments: str) -> Iterator[str]:
-    """Run a server process of the sandbox; yield the address that it prints once it is ready."""
+    """Run a server process of the sandbox. Yield the address that the process prints when it is ready."""
     process = subprocess.Popen(
         [PYTHON, "-m", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT / "sandbox" / "src")},
@@ -62,7 +62,7 @@ def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kube]:
 
 @pytest.fixture(scope="session")
 def new_world(aws_endpoint: str, kube: Kube) -> NewWorld:
-    """Return a function that creates a world with a new AWS account and an empty Kubernetes cluster."""
+    """Return a function that creates a World with a new AWS account and an empty Kubernetes cluster."""
     numbers = itertools.count(1)
 
     def make() -> World:

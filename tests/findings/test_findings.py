@@ -1,17 +1,20 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each finding has a scenario that causes only this finding; correct scenarios have no findings."""
+"""Test that each finding has a scenario that causes only this finding, and that correct scenarios have no findings."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import REPAIRED, Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import split_commands
 from ansible_collections.workload_identity.aws.tests.findings.breaks_aws import (
     another_default_version,
@@ -19,8 +22,7 @@ from ansible_collections.workload_identity.aws.tests.findings.breaks_aws import 
 )
 from ansible_collections.workload_identity.aws.tests.findings.conftest import NewWorld
 from ansible_collections.workload_identity.aws.tests.findings.remedies import (
-    NOT_APPLIED,
-    REPAIRS,
+    APPLY,
     Repair,
     remedy_commands,
     run_command,
@@ -28,7 +30,7 @@ from ansible_collections.workload_identity.aws.tests.findings.remedies import (
 from ansible_collections.workload_identity.aws.tests.findings.scenarios import SCENARIOS, Scenario
 from ansible_collections.workload_identity.aws.tests.findings.world import GUIDE, World
 
-# Findings of a verification in addition to the checks of its workloads.
+# Codes of a verification that do not belong to a check of a workload.
 RUN_CODES = (
     Code.BULK_READ_DENIED,
     Code.CALLER_PERMISSION_MISSING,
@@ -44,6 +46,16 @@ RUN_CODES = (
     Code.TRUST_STATEMENT_FOREIGN,
     Code.TRUST_WITHOUT_ASSOCIATION,
     Code.UNLISTED_ASSOCIATIONS,
+)
+
+# Codes of data that could not be read. Each check that needs the data reports them.
+UNREAD_CODES = frozenset(
+    {
+        Code.KUBERNETES_API_DIFFERS,
+        Code.KUBERNETES_API_UNKNOWN,
+        Code.KUBERNETES_NOT_READABLE,
+        Code.NOT_READABLE,
+    }
 )
 
 
@@ -78,19 +90,44 @@ def test_scenario(new_world: NewWorld, scenario: Scenario) -> None:
         assert statuses == {"pass"}
     for finding in report["findings"]:
         check_commands(finding["remedy"])
-    if scenario.name in REPAIRS:
+    check_columns(report)
+    if isinstance(scenario.remedy, Repair):
         [remedy] = {finding["remedy"] for finding in report["findings"] if finding["code"] == scenario.code}
-        check_repair(world, remedy, REPAIRS[scenario.name])
+        check_repair(world, remedy, scenario.remedy)
 
 
 def test_each_remedy_is_applied_or_has_a_reason() -> None:
-    names = {scenario.name for scenario in SCENARIOS if scenario.code}
-    assert set(REPAIRS) | set(NOT_APPLIED) == names
-    assert not set(REPAIRS) & set(NOT_APPLIED)
+    assert [scenario.name for scenario in SCENARIOS if bool(scenario.code) != bool(scenario.remedy)] == []
+
+
+def test_scenario_names_are_unique() -> None:
+    assert [
+        name for name, count in Counter(scenario.name for scenario in SCENARIOS).items() if count > 1
+    ] == []
+
+
+# Applying the workloads sets the owner. The finding is only information, so it stays in the report of a run with failures.
+NOT_REPAIRED = frozenset({Code.OWNER_NOT_SET})
+# A run also repairs these findings. Their scenarios follow another remedy: a command, and the option adopt.
+REPAIRED_OTHERWISE = frozenset({Code.NOT_MARKED, Code.POLICY_OTHER_VERSION_DEFAULT})
+
+
+def test_repaired_has_every_code_that_a_run_repairs() -> None:
+    applied = {Code(scenario.code) for scenario in SCENARIOS if scenario.remedy is APPLY}
+    assert applied - NOT_REPAIRED | REPAIRED_OTHERWISE == REPAIRED, "see REPAIRED in _findings/codes.py"
+
+
+def check_columns(report: Mapping[str, Any]) -> None:
+    """Check that findings of the cluster, its Pods and its service accounts belong to the column that reports them."""
+    for row in report["workloads"]:
+        for check in row["checks"]:
+            if check["name"] in ("service account", "agent", "injection", "pods", "proof"):
+                codes = {Code(code) for code in check["codes"]} - UNREAD_CODES
+                assert [code for code in codes if code.check != check["name"]] == [], check["name"]
 
 
 def check_commands(remedy: str) -> None:
-    """Check that the commands of a remedy can be pasted into a shell, and that its other text does not contain commands."""
+    """Check that a shell can parse the commands of a remedy, and that the rest of its text contains no commands."""
     prose, commands = split_commands(remedy)
     assert not re.search(r"(^|[^:] )(kubectl|aws (iam|eks|sts)) [a-z-]", prose), remedy
     for command in commands:
@@ -100,7 +137,7 @@ def check_commands(remedy: str) -> None:
 
 
 def check_repair(world: World, remedy: str, repair: Repair) -> None:
-    """Apply the remedy, and verify again."""
+    """Follow the remedy, verify again, and check the remaining findings."""
     assert repair.excerpt in remedy
     if repair.has_command:
         [command] = remedy_commands(remedy)
@@ -110,13 +147,13 @@ def check_repair(world: World, remedy: str, repair: Repair) -> None:
     else:
         world.workloads = [{**workload, **repair.changes} for workload in world.workloads]
         world.converge(**repair.options)
-        # Recreate the Pod, because a Pod that is older than its role has another finding.
+        # A Pod that is older than its role would cause another finding, so recreate it.
         world.pod()
     assert [finding["code"] for finding in world.report()["findings"]] == list(repair.remaining_codes)
 
 
 def test_consequence_is_found_if_cause_is_accepted(new_world: NewWorld) -> None:
-    """Report missing permissions although the different policy that causes them is accepted."""
+    """Accept the finding about a changed policy. The missing permission that the change causes must still be an error."""
     world = new_world()
     world.build(GUIDE)
     change_policy(world)

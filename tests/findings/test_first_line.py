@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The example of the guide with faults: the first line of the failure is the cause and the remedy."""
+"""Break the example of the EKS User Guide. The first line of the failure must be the cause and the remedy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ansible_collections.workload_identity.aws.tests.findings.world import (
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A fault, and the ``first`` line of its failure, with {account} and {association} for the IDs."""
+    """A fault, and the ``first`` line of the failure. It contains {account} and {association} in place of the IDs."""
 
     name: str
     arrange: Callable[[World], None]
@@ -35,7 +35,7 @@ class Broken:
 
 
 def delete_everything(world: World) -> None:
-    """Delete the role, its policy and the agent, like an incomplete teardown by hand."""
+    """Delete the role, its policy and the agent, as an incomplete teardown by hand would do."""
     aws.delete_role(world)
     world.iam.delete_policy(PolicyArn=world.policy_arn)
     kube.delete_agent(world)
@@ -146,13 +146,13 @@ BY_NAME = {broken.name: broken for broken in BROKEN}
 
 
 def first_line(world: World, broken: Broken) -> str:
-    """Return the expected line, with the present association ID."""
+    """Return the expected first line, with the IDs of the account and the association."""
     association = world.association_id if "{association}" in broken.first else ""
     return broken.first.format(account=world.account, association=association)
 
 
 def without_age(text: str) -> str:
-    """Replace ages and times, which depend on the clock."""
+    """Replace ages and times in a text by constants, because they depend on the clock."""
     text = re.sub(r"\(\d+ seconds? old\)", "(N old)", text)
     text = re.sub(r"\b\d+ s ago\b", "N s ago", text)
     text = re.sub(r"\bin \d minutes?\b", "in N minutes", text)
@@ -169,7 +169,7 @@ def test_first_line_is_the_cause(new_world: NewWorld, broken: Broken) -> None:
 
 
 def verify(world: World, folder: Path, **variables: object) -> subprocess.CompletedProcess[str]:
-    """Run the playbook with a kubeconfig for the endpoint of the cluster in EKS."""
+    """Run the playbook verify with the kubeconfig of the cluster."""
     world.patch_cluster(endpoint=world.kube.endpoint)
     path = folder / "workloads.json"
     content = {"pod_identity_cluster_name": CLUSTER, "pod_identity_workloads": world.workloads, **variables}
@@ -198,7 +198,7 @@ def verify(world: World, folder: Path, **variables: object) -> subprocess.Comple
 
 
 def failed_with(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the first line of the message of the failed task."""
+    """Return the first line of the failed task's message."""
     found = re.search(r"^fatal: \[localhost\]: FAILED! => (.*)$", done.stdout, re.MULTILINE)
     assert done.returncode == 2, done.stdout
     assert found, done.stdout
@@ -206,18 +206,18 @@ def failed_with(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def shown_first(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the first error below the table in one line, without its code."""
+    """Return the first error below the table as a single line, without its code."""
     block = re.search(r"^  error \w+ ?(.*?)(?=^(?:  )?\S)", done.stdout, re.MULTILINE | re.DOTALL)
     assert block, done.stdout
     return " ".join(block.group(1).split()).removeprefix(": ")
 
 
 def with_recent_change(cause: str) -> str:
-    """Return the cause with the additional text for recently changed resources."""
+    """Insert the sentences that a finding has if its resource has changed recently."""
     message, found, remedy = cause.partition(" Apply the workload")
     assert found, cause
     return (
-        f"{message} Or AWS does not show the last change yet: policy my-policy was created or changed "
+        f"{message} It is also possible that AWS does not return the latest change yet: policy my-policy was created or changed "
         "N s ago, and AWS may still return its former state. Run the verification again in N minutes. If the finding "
         f"persists: apply the workload{remedy}"
     )
@@ -233,9 +233,9 @@ def test_playbook_fails_with_the_cause(new_world: NewWorld, tmp_path: Path, name
     done = verify(world, tmp_path)
     cause = first_line(world, BY_NAME[name])
     cause = with_recent_change(cause) if recent else cause
-    # The command of the remedy is on the next line.
+    # The expected text ends before the command of the remedy, which is on the next line.
     assert without_age(shown_first(done)).startswith(cause)
-    # The cause is printed once: the message of the task refers to it instead of repeating it.
+    # The output has the cause only once: the message of the task refers to it, but does not repeat it.
     assert re.sub(r"\s+", " ", done.stdout + done.stderr).count(cause[:60]) == 1
     assert re.fullmatch(r".* (failed|is unknown): \w+\. The reasons are above\.", failed_with(done))
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The shipped permissions for verification suffice; each missing permission is named in a finding."""
+"""Test that the permissions in examples/permissions suffice for a verification, and that findings name missing permissions."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def statement_actions(statement: Mapping[str, Any]) -> list[str]:
 
 
 def without_action(policy: Json, action: str) -> Json:
-    """Return the policy without an action. Leave out statements that have no other action."""
+    """Return the policy without an action, and without statements that would have no action left."""
     statements = [
         {**statement, "Action": actions}
         for statement in policy["Statement"]
@@ -72,7 +72,7 @@ def without_action(policy: Json, action: str) -> Json:
 
 
 def call_as_user(world: World, *policies: Json) -> None:
-    """Create a user with only these policies, and make it the caller."""
+    """Create a user with these policies and no other permissions, and verify with the credentials of this user."""
     world.iam.create_user(UserName="verifier")
     for index, policy in enumerate(policies):
         world.iam.put_user_policy(
@@ -83,12 +83,12 @@ def call_as_user(world: World, *policies: Json) -> None:
 
 
 def inline_policy(world: World) -> None:
-    """Add an inline policy to the role, which the verification must read."""
+    """Add an inline policy to the role. A verification reads this policy."""
     content = json.dumps(document("s3:ListBucket"))
     world.iam.put_role_policy(RoleName=ROLE, PolicyName="more", PolicyDocument=content)
 
 
-# For each action: a change of the account that makes the verification use the action, and the codes of its findings.
+# By action: a change after which the verification needs the action, and the codes that the verification then has.
 ACTIONS: dict[str, tuple[Arrange, list[str]]] = {
     "eks:DescribeCluster": (aws.unchanged, []),
     "eks:ListPodIdentityAssociations": (aws.unchanged, []),
@@ -102,14 +102,14 @@ ACTIONS: dict[str, tuple[Arrange, list[str]]] = {
     "iam:GetPolicyVersion": (aws.unchanged, []),
     "iam:ListPolicyVersions": (aws.another_default_version, ["POLICY_OTHER_VERSION_DEFAULT"]),
 }
-# Actions that only a plan needs, when it changes the document of a policy.
+# Only a plan that changes the document of a policy needs these actions.
 PLAN_ACTIONS = ["iam:ListEntitiesForPolicy"]
-# The first request of a verification. If AWS denies it, the module fails with an error instead of a finding.
+# The first request of a verification needs this action. Without it, the module fails instead of returning findings.
 FIRST = "eks:DescribeCluster"
 
 
 def reported(world: World) -> list[tuple[str, str]]:
-    """Return code and message of each finding, or of the error of the module."""
+    """Return the code and the message of each finding. If the module fails, return the code and the message of its error."""
     try:
         return [(finding["code"], finding["message"]) for finding in world.report()["findings"]]
     except AwsError as error:
@@ -175,7 +175,7 @@ def test_missing_bulk_read_is_named_and_costs_requests(new_world: NewWorld) -> N
 
 @pytest.mark.parametrize("allowed", [(BULK,), (BULK, "iam:ListRoles")], ids=["without", "with"])
 def test_plan_with_descriptions_lists_roles(new_world: NewWorld, allowed: tuple[str, ...]) -> None:
-    """Read descriptions of roles with iam:ListRoles, as other bulk reads omit them."""
+    """Check that a plan reads descriptions of roles with iam:ListRoles, because the other bulk request does not return them."""
     world = new_world()
     world.build(*aws.many(world))
     call_as_user(world, shipped_policy(world.account), document(*allowed, resource="*"))
@@ -200,7 +200,7 @@ def shipped_manifests() -> tuple[Json, Json]:
 
 
 def apply_rbac(world: World, excluded: str = "") -> None:
-    """Bind the shipped role, without one resource, to the group of the reader."""
+    """Give the user "reader" the ClusterRole in examples/permissions, without the resource ``excluded``."""
     role, binding = copy.deepcopy(shipped_manifests())
     for rule in role["rules"]:
         rule["resources"] = [name for name in rule["resources"] if name != excluded]
@@ -225,7 +225,8 @@ def no_agent(world: World) -> None:
     world.kube.delete_agent()
 
 
-# By resource: a fault that requires the resource, the codes found with it, and the name in the message.
+# By resource: a fault after which the verification reads the resource, the codes of the findings with full permissions, and the
+# name of the resource in the message if the permission is missing.
 RESOURCES: dict[str, tuple[Arrange, list[str], str]] = {
     "pods": (aws.unchanged, [], "pods"),
     "nodes": (no_agent, ["AGENT_MISSING"], "nodes"),
@@ -239,7 +240,8 @@ RESOURCES: dict[str, tuple[Arrange, list[str], str]] = {
 def test_table_has_every_resource_of_role() -> None:
     role, _binding = shipped_manifests()
     named = sorted(name for rule in role["rules"] for name in rule["resources"])
-    # Without namespaces a missing service account is reported instead of its missing namespace.
+    # RESOURCES has no rows for these two resources. Without "namespaces", a missing namespace is reported as a missing service
+    # account.
     assert named == sorted([*RESOURCES, "namespaces", "serviceaccounts"])
     assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"list"}
 
@@ -277,7 +279,7 @@ def test_missing_resource_is_named(new_world: NewWorld, resource: str) -> None:
 
 
 def test_missing_service_accounts_are_named(new_world: NewWorld) -> None:
-    """Fail with the message of the API server, because the role reads service accounts first."""
+    """Check the message of the API server, with which the role fails, because its first request reads service accounts."""
     world = new_world()
     apply_rbac(world, "serviceaccounts")
     with pytest.raises(

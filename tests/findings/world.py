@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The example of the guide in an AWS account and a cluster, and its verification."""
+"""An AWS account and a cluster with the example of the EKS User Guide, and the verification of this example."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def trust(principal: Mapping[str, str], *actions: str, **more: Any) -> Json:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
-# The policy in the guide is for the bucket only; this one is for its objects.
+# The policy in the guide names only the bucket. This policy names the objects in the bucket.
 GUIDE: Mapping[str, Any] = {
     "namespace": NAMESPACE,
     "service_account": ACCOUNT_NAME,
@@ -129,7 +129,7 @@ GUIDE: Mapping[str, Any] = {
 
 
 class World:
-    """An account and a cluster. Scenarios change the resources, and the options of the verification."""
+    """An AWS account and a cluster. Scenarios change the resources in it, and the options of the verification."""
 
     def __init__(self, endpoint: str, account: str, kube: Kube) -> None:
         self.endpoint, self.account, self.kube = endpoint, account, kube
@@ -150,7 +150,7 @@ class World:
         self.server: ApiServer | None = None
 
     def client(self, service: Any) -> Any:
-        """Return a client with the present ``key``, of the account or of a user. It does not retry."""
+        """Return a client with the credentials in ``key``, of the account or of a user. The client does not retry."""
         client = self._clients.get((service, self.key))
         if client is None:
             client = boto3.client(
@@ -183,7 +183,7 @@ class World:
         return str(found["associations"][0]["associationId"])
 
     def build(self, *workloads: Mapping[str, Any]) -> None:
-        """Create the cluster with its agent, the workloads, and a Pod of the first workload."""
+        """Create the cluster with the agent, apply the workloads, and create a Pod of the first workload."""
         self.workloads = [dict(workload) for workload in workloads]
         self.eks.create_cluster(
             name=CLUSTER,
@@ -199,7 +199,7 @@ class World:
         self.pod()
 
     def converge(self, **options: bool) -> None:
-        """Apply the list in AWS as site.yml does. Set the date of the association to an hour ago.
+        """Apply the workloads in AWS as site.yml does, and set the date of the association to an hour ago.
 
         :arg options: fields of ``Options`` in addition to the owner.
         """
@@ -213,7 +213,7 @@ class World:
         self.date_association(datetime.now(timezone.utc) - timedelta(hours=1))
 
     def install_agent(self) -> None:
-        """Install the add-on of the agent, as site.yml does with pod_identity_agent: present."""
+        """Install the add-on of the agent as site.yml does with ``pod_identity_agent: present``."""
         api = self._api()
         clusters = group_clusters(find_cluster(api, CLUSTER, REGION))
         wait_policy = WaitPolicy(5, time.monotonic, time.sleep)
@@ -234,7 +234,7 @@ class World:
         self.control.patch_addon(self.account, REGION, CLUSTER, "eks-pod-identity-agent", **members)
 
     def refuse(self, operation: str) -> None:
-        """Make AWS deny an operation from now on."""
+        """Let AWS deny all later requests for an operation."""
         self.control.set_faults([{"kind": "access_denied", "operation": operation, "account": self.account}])
 
     def set_trust(self, policy: Mapping[str, Any], role: str = ROLE) -> None:
@@ -250,7 +250,7 @@ class World:
         )
 
     def update_association(self, **members: Any) -> None:
-        """Change the association, and set the date of the change to an hour ago, before its Pod was admitted."""
+        """Change the association, and date the change an hour ago, so that the Pod is younger than the change."""
         self.eks.update_pod_identity_association(
             clusterName=CLUSTER, associationId=self.association_id, **members
         )
@@ -275,7 +275,7 @@ class World:
     ) -> None:
         """Replace the Pod of the service account.
 
-        With ``injected``, the webhook of EKS has the association when the Pod is admitted.
+        With ``injected``, the EKS Pod Identity webhook adds the credentials' environment variables to the Pod.
         """
         self.delete_pod()
         self.kube.control.set_associations([(NAMESPACE, ACCOUNT_NAME)] if injected else [])
@@ -290,11 +290,11 @@ class World:
         self.kube.create(f"/api/v1/namespaces/{NAMESPACE}/pods", {"metadata": metadata, "spec": spec}, status)
 
     def prove(self, container: Json | None = None, condition: Json | None = None) -> None:
-        """Enable the runtime proof, and set the container state or the condition of the Pod that its Job will get."""
+        """Enable the runtime proof. Its Pod will have this container state or this condition."""
         self.proves, self.container, self.proof_condition = True, container, condition
 
     def verification(self) -> Json:
-        """Return the result of eks_pod_identity_info."""
+        """Verify in AWS, and return the result as the module eks_pod_identity_info does."""
         api = self._api()
         cluster = find_cluster(api, CLUSTER, REGION)
         desired = self._desired()
@@ -314,7 +314,7 @@ class World:
         return named_result(result, "pod_identity_")
 
     def report(self, **options: Any) -> Report:
-        """Return the report of the role on AWS and Kubernetes, with the ``options`` of ReportSettings."""
+        """Verify in AWS and Kubernetes, and return the report as the role does. ``options`` are fields of ReportSettings."""
         aws = parse_aws_result(self.verification(), CLUSTER)
         cluster = KubeCluster(self.kube, self.kube_token, self._answer(), self.mutate)
         preflight = read_accounts(
@@ -322,7 +322,7 @@ class World:
         )
         assert isinstance(preflight, Preflight), preflight
         proof = ProofSettings("r", "aws-cli", 120) if self.proves else None
-        # The cluster does not change while a run waits.
+        # During the run the cluster does not change, so waiting would not help.
         injection = InjectionSettings(ProbeSettings("aws-cli", {}, {}), timeout=0) if self.probes else None
         settings = KubernetesSettings(
             verify_pods=self.looks_at_pods,
@@ -343,7 +343,7 @@ class World:
         )
 
     def _answer(self) -> Json:
-        """Return the status of the Pod of the runtime proof, or {} if the proof cannot run."""
+        """Return the status of the runtime proof's Pod, or {} if the proof cannot run."""
         status: Json = {}
         if self.container is not None:
             state = {"name": "proof", "image": "aws-cli", "imageID": "", "ready": False, "restartCount": 0}

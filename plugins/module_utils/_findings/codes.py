@@ -15,22 +15,36 @@ from enum import Enum, unique
 from typing import Literal
 
 Severity = Literal["error", "warning", "info"]
+# The checks of a workload. The report has a column for each of them (COLUMNS in ``_identity/report/text.py``).
+CheckName = Literal[
+    "trust",
+    "attachment",
+    "version",
+    "contents",
+    "permissions",
+    "association",
+    "service account",
+    "agent",
+    "injection",
+    "pods",
+    "proof",
+]
 
 
 @unique
 class Code(str, Enum):
-    """A code of a finding or failure, with the check to which its findings belong and the severities that they may have.
+    """A code of a finding or failure, with a check and the severities that its findings may have.
 
-    ``check`` is the name of a column in the report's table of workloads. A finding that does not result from a check, such as a
-    warning of the plan, is shown in this column. The first of ``severities`` is the default, and ``Finding.raised_as`` selects
-    another of them for one finding. docs/codes.yml has the title, cause and remedy of each code.
+    ``check`` is the column of the report's table in which a finding is shown that no check has reported, such as a warning of
+    the plan. The first of ``severities`` is the default, and ``Finding.raised_as`` selects another of them for one finding.
+    docs/codes.yml has the title, cause and remedy of each code.
     """
 
     _value_: str
-    check: str
+    check: CheckName
     severities: tuple[Severity, ...]
 
-    def __new__(cls, text: str, check: str = "association", *severities: Severity) -> Code:
+    def __new__(cls, text: str, check: CheckName = "association", *severities: Severity) -> Code:
         code = str.__new__(cls, text)
         code._value_ = text
         code.check = check
@@ -72,7 +86,7 @@ class Code(str, Enum):
     CALLER_PERMISSION_MISSING = "CALLER_PERMISSION_MISSING", "association", "error"
     CALLER_PERMISSION_UNKNOWN = "CALLER_PERMISSION_UNKNOWN", "association", "info"
     CLUSTER_MISSING = "CLUSTER_MISSING", "association", "warning"
-    CLUSTER_PLATFORM_TOO_OLD = "CLUSTER_PLATFORM_TOO_OLD", "association", "error"
+    CLUSTER_PLATFORM_TOO_OLD = "CLUSTER_PLATFORM_TOO_OLD", "agent", "error"
     DEADLINE = "DEADLINE", "association", "error"
     DEFINITIONS_DIFFER = "DEFINITIONS_DIFFER", "association", "error"
     INJECTION_IRSA = "INJECTION_IRSA", "injection", "error"

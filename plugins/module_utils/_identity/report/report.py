@@ -33,7 +33,7 @@ from .failure import (
     repair_after,
     unexplained,
 )
-from .rows import Facts, NoteRow, Place, Report, ReportedFindingRow, ReportSummary, report_step
+from .rows import Facts, NoteRow, Place, Report, ReportedFindingRow, ReportStep, ReportSummary, report_step
 from .text import (
     COLUMNS,
     WORST_FIRST,
@@ -166,6 +166,56 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
     }
 
 
+NO_FACTS: Facts = {
+    "done": False,
+    "trust": "skipped",
+    "attachment": "skipped",
+    "contents": "skipped",
+    "association": "skipped",
+    "service_account": "skipped",
+    "agent": "skipped",
+    "pods": "skipped",
+}
+
+
+def stopped_report(
+    place: Place, message: str, time: str, version: str, check_mode: bool, step: ReportStep
+) -> Report:
+    """Return a report for a run that failed before it could make its report.
+
+    :arg place: the cluster; unknown parts are "".
+    :arg message: the reason, or "".
+    """
+    first = next(iter(message.splitlines()), "")
+    return {
+        **place,
+        "time": time,
+        "version": version,
+        "check_mode": check_mode,
+        "step": step,
+        "workloads": [],
+        "changes": [],
+        "kubernetes_changes": [],
+        "findings": [],
+        "failures": [],
+        "summary": {
+            "workloads": 0,
+            "passed": 0,
+            "failed": 0,
+            "warnings": 0,
+            "unknown": 0,
+            "accepted": 0,
+            "changes": 0,
+            "findings": 0,
+        },
+        "verification": NO_FACTS,
+        "lines": message.splitlines(),
+        "failed": True,
+        "failure": message,
+        "headline": first,
+    }
+
+
 def _facts(
     rows: Sequence[VerifiedRow],
     planned: Sequence[Check],
@@ -192,14 +242,12 @@ def _facts(
                 check["status"] != ACCEPTED and codes.intersection(check["codes"])
             )
             explained |= set(check["codes"]) if fails else set()
-            statuses.setdefault(_FACTS.get(check["name"], "pods"), set()).add(
-                FAIL if fails else check["status"]
-            )
+            statuses.setdefault(_FACTS[check["name"]], set()).add(FAIL if fails else check["status"])
     for predicted in planned:
         left = codes.intersection(finding.code for finding in predicted.findings)
         if left and predicted.status != ACCEPTED:
             explained |= left
-            statuses.setdefault(_FACTS.get(predicted.name, "pods"), set()).add(FAIL)
+            statuses.setdefault(_FACTS[predicted.name], set()).add(FAIL)
     worst = {
         name: next((status for status in WORST_FIRST if status in statuses.get(name, ())), SKIPPED)
         for name in dict.fromkeys(_FACTS.values())

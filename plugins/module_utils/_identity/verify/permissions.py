@@ -61,7 +61,6 @@ from ..plan.problems import attached_extra, boundary_set, restricted_by_policy
 from ..plan.trust import reasons, trust_subject
 from .trust import tags_disabled
 
-PERMISSIONS_CHECK = "permissions"
 SESSION_POLICY = "the session policy of the association"
 
 
@@ -77,16 +76,16 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
     role, permissions = observed.roles.get(name), reads.permissions.get(name)
     if role is None or permissions is None:
         # The check of the trust policy reports why the role is missing, or could not be read.
-        return Check(PERMISSIONS_CHECK, UNKNOWN if find_read_failure(observed, role_target(name)) else FAIL)
+        return Check("permissions", UNKNOWN if find_read_failure(observed, role_target(name)) else FAIL)
     if isinstance(permissions, Failure):
-        return conclude_unread(PERMISSIONS_CHECK, permissions, workload.key)
+        return conclude_unread("permissions", permissions, workload.key)
     subject = trust_subject(
         observed.clusters.of_workload(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
     )
     if target:
         # With a target role the Pod gets the permissions of that role.
         return join_checks(
-            PERMISSIONS_CHECK,
+            "permissions",
             [
                 _check_target_access(workload, observed, permissions, subject, target),
                 _check_target_trust(workload, observed, reads, subject, target),
@@ -106,7 +105,7 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
         verdict = check_permission(layers, required, context)
         check = _judge_verdict(workload, role.arn, verdict, is_allowed(without_limits))
         checks.append(_mark_consequence(check, workload, observed, permissions, is_allowed))
-    return join_checks(PERMISSIONS_CHECK, checks)
+    return join_checks("permissions", checks)
 
 
 def _mark_consequence(
@@ -166,10 +165,10 @@ def _judge_verdict(
     """
     permission = f"{verdict.required.action} on {verdict.required.resource}"
     if verdict.decision == ALLOWED:
-        return Check(PERMISSIONS_CHECK, PASS)
+        return Check("permissions", PASS)
     if verdict.decision == CONDITIONAL:
         return conclude(
-            PERMISSIONS_CHECK,
+            "permissions",
             Finding(
                 Code.PERMISSION_CONDITIONAL,
                 f"the permission of role {role_arn} to perform {permission} depends on {', '.join(verdict.conditional_on)}, "
@@ -182,7 +181,7 @@ def _judge_verdict(
     places = ", ".join(verdict.change)
     if allowed_without:
         return conclude(
-            PERMISSIONS_CHECK,
+            "permissions",
             Finding(
                 Code.PERMISSION_TAKEN_AWAY,
                 f"role {role_arn} is not allowed to perform {permission}, although its policies allow that action: the action is "
@@ -192,7 +191,7 @@ def _judge_verdict(
             ),
         )
     return conclude(
-        PERMISSIONS_CHECK,
+        "permissions",
         Finding(
             Code.PERMISSION_DENIED,
             f"role {role_arn} is not allowed to perform {permission}: {_denial_reason(verdict)}.",
@@ -231,12 +230,12 @@ def _check_target_access(
     open_verdicts = judge(_build_layers(permissions))
     denied = [verdict for verdict in open_verdicts if verdict.decision != CONDITIONAL]
     if not open_verdicts:
-        return Check(PERMISSIONS_CHECK, PASS)
+        return Check("permissions", PASS)
     if not denied:
         keys = sorted({key for verdict in open_verdicts for key in verdict.conditional_on})
         actions = " and ".join(verdict.required.action for verdict in open_verdicts)
         return conclude(
-            PERMISSIONS_CHECK,
+            "permissions",
             Finding(
                 Code.TARGET_ROLE_CONDITIONAL,
                 f"the permission of role {subject.role_arn} to perform {actions} on target role {target} depends on "
@@ -247,7 +246,7 @@ def _check_target_access(
         )
     actions = " and ".join(verdict.required.action for verdict in denied)
     check = conclude(
-        PERMISSIONS_CHECK,
+        "permissions",
         Finding(
             Code.TARGET_ROLE_NOT_ALLOWED,
             f"role {subject.role_arn} is not allowed to perform {actions} on target role {target}.",
@@ -271,10 +270,10 @@ def _check_target_trust(
             trust.error.remedy,
             workload.key,
         )
-        return Check(PERMISSIONS_CHECK, UNKNOWN, findings=(unread,))
+        return Check("permissions", UNKNOWN, findings=(unread,))
     if trust is None:
         return conclude(
-            PERMISSIONS_CHECK,
+            "permissions",
             Finding(
                 Code.TARGET_ROLE_MISSING,
                 f"target role {target} does not exist.",
@@ -287,7 +286,7 @@ def _check_target_trust(
     verdict = check_chain(trust, subject, target_role_arn=target, external_id=external_id or None)
     if verdict.usable == "no":
         return conclude(
-            PERMISSIONS_CHECK,
+            "permissions",
             Finding(
                 Code.TARGET_ROLE_TRUST_NOT_USABLE,
                 f"target role {target} does not allow role {subject.role_arn} to assume it: {reasons(verdict)}",
@@ -297,7 +296,7 @@ def _check_target_trust(
         )
     if verdict.usable == "conditional":
         return conclude(
-            PERMISSIONS_CHECK,
+            "permissions",
             Finding(
                 Code.TARGET_ROLE_CONDITIONAL,
                 f"the permission of role {subject.role_arn} to assume target role {target} depends on "
@@ -310,9 +309,9 @@ def _check_target_trust(
         (finding for finding in verdict.findings if finding.code == Code.TRUST_OPEN_TO_EVERYONE), None
     )
     if opened is None:
-        return Check(PERMISSIONS_CHECK, PASS)
+        return Check("permissions", PASS)
     return conclude(
-        PERMISSIONS_CHECK,
+        "permissions",
         replace(opened, message=f"target role {target}: {opened.message}", workload=workload.key),
     )
 
@@ -339,7 +338,7 @@ def _target_permissions_unchecked(workload: Workload, target: str) -> list[Check
         "Check them with workload_identity.aws.iam_permissions_check in the target role's account.",
         workload.key,
     )
-    return [Check(PERMISSIONS_CHECK, UNKNOWN, findings=(unchecked,))]
+    return [Check("permissions", UNKNOWN, findings=(unchecked,))]
 
 
 # A role that is allowed one of these actions on itself can give itself all other permissions.
@@ -411,11 +410,11 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
         return None
     inline = reads.inline.get(role.name.lower(), {})
     if isinstance(inline, Failure):
-        return conclude_unread(PERMISSIONS_CHECK, inline, workload.key)
+        return conclude_unread("permissions", inline, workload.key)
     granting = {arn: _document(arn, observed, reads) for arn in sorted(role.attached)}
     for document in (*granting.values(), reads.documents.get(role.permissions_boundary)):
         if isinstance(document, Failure):
-            return conclude_unread(PERMISSIONS_CHECK, document, workload.key)
+            return conclude_unread("permissions", document, workload.key)
     readable = [
         NamedPolicy(arn, document)
         for arn, document in granting.items()
@@ -445,7 +444,7 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
         f"Allow in {places} the permissions that the workload needs, remove the Deny there, or detach it if it is not needed.",
         workload.key,
     )
-    return conclude(PERMISSIONS_CHECK, finding)
+    return conclude("permissions", finding)
 
 
 def add_checks(check: Check, extra: list[Check]) -> Check:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from ..._findings.codes import Code
+from ..._findings.codes import CheckName, Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.trust.statements import read_grants
 from ..._policy.trust.trust import TrustPolicy, check_trust, is_usable, prepare_trust
@@ -66,12 +66,9 @@ _NARROW_MANAGED = (
     "Remove each kept statement that allows more than the trust_scope, or set the complete policy in role.trust_policy."
 )
 _NARROW_WITH_ADOPT = (
-    "Set the trust_scope that the role has, or use the role by its ARN (role.arn), so that the role is not "
-    "changed. To narrow a role "
-    "that this "
-    "collection did not create, apply the workload with ⟨adopt⟩: true, which takes the role over (check mode "
-    "with diff shows the "
-    "change)."
+    "Set the trust_scope that the role has, or use the role by its ARN (role.arn), so that the role is not changed. "
+    "To narrow a role that this collection did not create, apply the workload with ⟨adopt⟩: true, "
+    "which takes the role over (check mode with diff shows the change)."
 )
 _KEPT_REMEDY = (
     "Resolve the finding TRUST_KEPT_FOR_OTHERS of the role first: until then, applying the workload does not narrow the "
@@ -170,15 +167,12 @@ def _narrowing_remedy(role: ObservedRole) -> str:
     return _NARROW if all(grant.cluster_arn for grant in grants) else _NARROW_WITH_FORCE
 
 
-TRUST_CHECK = "trust"
-
-
 def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[str, TrustScope]) -> Check:
     """Check that the role exists, and that its trust policy allows the workload and is not wider than its scope.
 
     :arg scopes: the result of ``widest_scopes``.
     """
-    role, result = find_observed_role(workload, observed, TRUST_CHECK)
+    role, result = find_observed_role(workload, observed, "trust")
     if role is None:
         return result
     association = observed.associations.get(workload.key)
@@ -192,10 +186,10 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
     document = workload.role.trust_policy if workload.role is not None else None
     if usable_without_denies(role.trust, document, subject) == "yes":
         # Only Deny statements keep the workload out. find_unexpected_access reports each of these statements.
-        return Check(TRUST_CHECK, FAIL if verdict.usable == "no" else WARNING)
+        return Check("trust", FAIL if verdict.usable == "no" else WARNING)
     if verdict.usable == "conditional":
         return conclude(
-            TRUST_CHECK,
+            "trust",
             Finding(
                 Code.TRUST_CONDITIONAL,
                 f"the use of role {role.arn} depends on {', '.join(verdict.conditional_on)}, whose values are unknown.",
@@ -210,9 +204,9 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
     ):
         if find_extra_settings(workload.association, association, role_shuts_out=True) is not None:
             # The check of the association reports that session tags are turned off.
-            return Check(TRUST_CHECK, FAIL)
+            return Check("trust", FAIL)
         return conclude(
-            TRUST_CHECK,
+            "trust",
             Finding(
                 Code.TRUST_NOT_USABLE,
                 f"role {role.arn} cannot be used by {workload.key}: its trust policy requires session tags, which are "
@@ -223,7 +217,7 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
             ),
         )
     return conclude(
-        TRUST_CHECK,
+        "trust",
         Finding(
             Code.TRUST_NOT_USABLE,
             f"role {role.arn} cannot be used by {workload.key}: {reasons(verdict)}",
@@ -265,7 +259,7 @@ def tags_disabled(workload: Workload, observed: Observed) -> bool:
 
 
 def find_observed_role(
-    workload: Workload, observed: Observed, check: str
+    workload: Workload, observed: Observed, check: CheckName
 ) -> tuple[ObservedRole | None, Check]:
     """Return the role of a workload and a passed check. If the role cannot be used, return None and the result of the check.
 
@@ -281,7 +275,7 @@ def find_observed_role(
     role = observed.roles.get(spec.name.lower())
     if role is not None and role.arn == account.role_arn(spec):
         return role, Check(check, PASS)
-    if check != TRUST_CHECK:
+    if check != "trust":
         return None, Check(check, FAIL)
     message = f"role {account.role_arn(spec)} does not exist in account {account.account_id}"
     remedy = "Apply the workload, which creates it."

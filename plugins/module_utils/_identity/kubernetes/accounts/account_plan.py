@@ -237,10 +237,9 @@ def plan_purge(
     if len(keys) > allowed:
         share = f"{percent}% of the {len(managed)} managed service accounts, which is {allowed}"
         problems.append(
-            f"purge would remove {len(keys)} service accounts that are not listed ({_listed(keys)}), but "
-            f"pod_identity_purge_limit is {limit if percent is None else share}. Check that the list is "
-            "complete, or raise the limit to "
-            f"{len(keys)}."
+            f"purge would remove {len(keys)} service accounts that are not listed ({_listed(keys)}), "
+            f"but pod_identity_purge_limit is {limit if percent is None else share}. Check that the list is complete, "
+            f"or raise the limit to {len(keys)}."
         )
     return AccountPlan(unlisted=[_service_account(key) for key in keys], problems=problems)
 
@@ -318,10 +317,9 @@ def _other_cluster_finding(keys: Sequence[WorkloadKey], cluster_arn: str) -> Fin
         f"EKS has no cluster {name} in account {account}, region {region}, yet the Kubernetes API of the "
         f"kubeconfig is reachable and has service accounts that were created for these workloads "
         f"({_listed(keys)}). They are kept, because that API may belong to another cluster.",
-        "Check pod_identity_cluster_name, the AWS account and the region, and that the kubeconfig belongs to "
-        "the same cluster, and run again. If the cluster was deleted, remove the remaining AWS resources of "
-        "the workloads with the module "
-        "eks_pod_identity and state: absent.",
+        "Check pod_identity_cluster_name, the AWS account and the region, and that the kubeconfig belongs to the same cluster, "
+        "and run again. If the cluster was deleted, remove the remaining AWS resources of the workloads "
+        "with the module eks_pod_identity and state: absent.",
     )
 
 
@@ -402,8 +400,7 @@ def _owner_conflict(key: WorkloadKey, owner: str) -> Finding:
 def _no_service_account(key: WorkloadKey) -> Finding:
     return Finding(
         Code.SERVICE_ACCOUNT_MISSING,
-        f"service account {key.service_account} does not exist in namespace {key.namespace} and create_service_account "
-        "is false.",
+        f"service account {key.service_account} does not exist in namespace {key.namespace} and create_service_account is false.",
         "Create it first, or set create_service_account: true.",
         key,
     )

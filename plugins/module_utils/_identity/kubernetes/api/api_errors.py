@@ -221,11 +221,9 @@ _PROBLEMS = (
     ConnectionProblem(
         r"exec plugin.*so it was ended",
         "was not contacted, as the kubeconfig's exec plugin did not end",
-        "Ansible runs the plugin without a terminal or browser, so a plugin that prompts for a login or a code "
-        "never ends: log in "
-        "first, so that it uses its stored credentials, or use a kubeconfig with a token. For EKS, "
-        "'pod_identity_kube_auth: eks' needs no plugin. If the plugin does not prompt, check why its command "
-        "is slow.",
+        "Ansible runs the plugin without a terminal or browser, so a plugin that prompts for a login or a code never ends: "
+        "log in first, so that it uses its stored credentials, or use a kubeconfig with a token. "
+        "For EKS, 'pod_identity_kube_auth: eks' needs no plugin. If the plugin does not prompt, check why its command is slow.",
         _PLUGIN,
     ),
     ConnectionProblem(
@@ -283,8 +281,7 @@ _PROBLEMS = (
 _OTHER = ConnectionProblem(
     "",
     "did not respond",
-    f"Check the kubeconfig ({_VARIABLES}; {_UPDATE}), its context and token, and that the endpoint can be reached from "
-    "here.",
+    f"Check the kubeconfig ({_VARIABLES}; {_UPDATE}), its context and token, and that the endpoint can be reached from here.",
     eks_remedy=f"{_EKS_NETWORK}.",
 )
 
@@ -350,8 +347,8 @@ def _remedy_for_status(status: int) -> str:
     if status == 429 or status >= 500:
         return "Run again when the API server is available."
     return (
-        f"That is not a response of a Kubernetes API: check the server in the kubeconfig ({_UPDATE}), and the proxies on the "
-        "way."
+        f"That is not a response of a Kubernetes API: check the server in the kubeconfig ({_UPDATE}), "
+        "and the proxies on the way."
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias, cast
 
-from ...._findings.codes import Code
+from ...._findings.codes import CheckName, Code
 from ...._findings.finding import Finding, WorkloadKey
 from ...model.addons import AGENT_ADDON
 from ...model.checks import Check, Status
@@ -175,7 +175,7 @@ def parse_checks(rows: object, key: WorkloadKey, cluster: str, findings: _Findin
         )
         checks.append(
             Check(
-                as_text(row.get("name")),
+                cast(CheckName, row.get("name")),
                 cast(Status, row.get("status")),
                 as_text(row.get("detail")),
                 check_findings,

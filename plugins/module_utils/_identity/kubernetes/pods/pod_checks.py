@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ...._findings.codes import Code
+from ...._findings.codes import CheckName, Code
 from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import FAIL, PASS, UNKNOWN, WARNING, Check, Status
 from ...model.errors import listed
@@ -36,8 +36,6 @@ from .pods import (
     describe_recreation,
 )
 
-_NAME = "agent"
-
 
 def _check_agent_pods(state: KubeState, cluster_name: str, has_addon: bool) -> Check | None:
     """Return the check of the agent for the whole cluster, or None if the state of the agent was not read.
@@ -45,15 +43,15 @@ def _check_agent_pods(state: KubeState, cluster_name: str, has_addon: bool) -> C
     :arg has_addon: EKS reports the add-on of the agent as active.
     """
     if state.agents is None:
-        return Check(_NAME, UNKNOWN) if "agents" in state.errors else None
+        return Check("agent", UNKNOWN) if "agents" in state.errors else None
     if any(state.agents.values()):
         return _some_ready(state)
     if state.agents:
         return _none_ready(state)
     if state.has_auto_nodes:
-        return Check(_NAME, PASS, "auto")
+        return Check("agent", PASS, "auto")
     if state.daemon_sets is None:
-        return Check(_NAME, UNKNOWN) if "daemon_sets" in state.errors else None
+        return Check("agent", UNKNOWN) if "daemon_sets" in state.errors else None
     if not state.daemon_sets:
         return _missing(cluster_name, has_addon)
     return _no_pods(state)
@@ -62,13 +60,13 @@ def _check_agent_pods(state: KubeState, cluster_name: str, has_addon: bool) -> C
 def _some_ready(state: KubeState) -> Check:
     waiting = sorted(node for node, ready in (state.agents or {}).items() if not ready)
     if not waiting:
-        return Check(_NAME, PASS)
+        return Check("agent", PASS)
     message = (
         f"{len(waiting)} of {len(state.agents or {})} Pods of the EKS Pod Identity Agent are not ready; Pods on these nodes get "
         f"no credentials: {listed(waiting)}."
     )
     finding = Finding(Code.AGENT_NOT_READY, message, _inspection(), raised_as="warning")
-    return Check(_NAME, WARNING, findings=(finding,))
+    return Check("agent", WARNING, findings=(finding,))
 
 
 def _none_ready(state: KubeState) -> Check:
@@ -76,7 +74,7 @@ def _none_ready(state: KubeState) -> Check:
     message = (
         f"no Pod of the EKS Pod Identity Agent is ready, so no Pod gets credentials. Nodes: {listed(nodes)}."
     )
-    return Check(_NAME, FAIL, findings=(Finding(Code.AGENT_NOT_READY, message, _inspection()),))
+    return Check("agent", FAIL, findings=(Finding(Code.AGENT_NOT_READY, message, _inspection()),))
 
 
 def _missing(cluster_name: str, has_addon: bool) -> Check:
@@ -87,11 +85,10 @@ def _missing(cluster_name: str, has_addon: bool) -> Check:
     remedy = "Install the add-on: apply the workloads with pod_identity_agent: present."
     if has_addon:
         remedy = (
-            "EKS has the add-on, so the kubeconfig may belong to another cluster, or the DaemonSet was "
-            "deleted. Compare "
-            f"the endpoints: aws eks describe-cluster --name {cluster_name} --query cluster.endpoint"
+            "EKS has the add-on, so the kubeconfig may belong to another cluster, or the DaemonSet was deleted. "
+            f"Compare the endpoints: aws eks describe-cluster --name {cluster_name} --query cluster.endpoint"
         )
-    return Check(_NAME, FAIL, findings=(Finding(Code.AGENT_MISSING, message, remedy),))
+    return Check("agent", FAIL, findings=(Finding(Code.AGENT_MISSING, message, remedy),))
 
 
 def _no_pods(state: KubeState) -> Check:
@@ -99,18 +96,17 @@ def _no_pods(state: KubeState) -> Check:
     if desired:
         message = f"DaemonSet {AGENT} has 0 of {desired} desired Pods; no Pod gets credentials."
         remedy = f"See its events: kubectl -n {AGENT_NAMESPACE} describe daemonset {AGENT}"
-        return Check(_NAME, FAIL, findings=(Finding(Code.AGENT_NOT_READY, message, remedy),))
+        return Check("agent", FAIL, findings=(Finding(Code.AGENT_NOT_READY, message, remedy),))
     message = f"DaemonSet {AGENT} has no Pods, as it selects no node of the cluster."
     remedy = "If the cluster has nodes, check the DaemonSet's node selector and affinity."
     finding = Finding(Code.AGENT_NOT_READY, message, remedy, raised_as="warning")
-    return Check(_NAME, WARNING, findings=(finding,))
+    return Check("agent", WARNING, findings=(finding,))
 
 
 def _inspection() -> str:
     return (
-        "Describe the Pods of the agent and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot "
-        "assign requested address' "
-        f"means that IPv6 is off on the node). To see the Pods of the agent: {SHOW_AGENTS}"
+        "Describe the Pods of the agent and read their logs ('listen tcp [fd00:ec2::23]:80: "
+        f"bind: cannot assign requested address' means that IPv6 is off on the node). To see the Pods of the agent: {SHOW_AGENTS}"
     )
 
 
@@ -215,7 +211,7 @@ def _has_addon(workloads: Sequence[VerifiedWorkload]) -> bool:
     )
 
 
-_Groups = Mapping[str, Sequence[Finding]]
+_Groups = Mapping[CheckName, Sequence[Finding]]
 
 
 def _agent_check(agent: Check | None, findings: _Groups, unreadable: Mapping[str, Finding]) -> Check | None:
@@ -259,7 +255,7 @@ def _findings(key: WorkloadKey, faulty: Iterable[FaultyPod], state: KubeState) -
         owner = entry.owner if entry.owner.kind else Owner(name=entry.pod.name)
         hold = state.find_hold(entry.pod) if needs_admission(entry.fault) else ""
         groups.setdefault((entry.fault.code, entry.fault.description, owner, hold), []).append(entry)
-    findings: dict[str, list[Finding]] = {"agent": [], "pods": []}
+    findings: dict[CheckName, list[Finding]] = {"agent": [], "pods": []}
     for (_code, _description, _owner, hold), group in groups.items():
         fault = group[0].fault
         findings[fault.check].append(

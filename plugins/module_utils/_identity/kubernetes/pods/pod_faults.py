@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ...._findings.codes import Code
+from ...._findings.codes import CheckName, Code
 from ...model.errors import listed
 from ..model.objects import format_time
 from .environment import (
@@ -70,7 +70,7 @@ class Fault:
     description: str
     remedy: str
     detail: str = ""
-    check: str = "pods"
+    check: CheckName = "pods"
     recreates: bool = False
     template: str = ""
 
@@ -151,8 +151,7 @@ def not_injected(pod: Pod, state: KubeState, association: Association) -> Fault 
         return None
     return Fault(
         Code.POD_NOT_INJECTED,
-        "without the environment and token of EKS Pod Identity, although admitted after the association"
-        f"{_irsa_suffix(pod)}",
+        f"without the environment and token of EKS Pod Identity, although admitted after the association{_irsa_suffix(pod)}",
         "Check the cluster's mutating webhooks if new Pods have the same fault.",
         recreates=True,
     )
@@ -237,8 +236,7 @@ def has_own_interface(pod: Pod, _state: KubeState, _association: Association) ->
         "it has its own security groups, and cannot reach the EKS Pod Identity Agent if the VPC CNI enforces them in strict "
         "mode, which was not checked",
         "If the mode is strict, set it to standard, or exclude the Pod from its SecurityGroupPolicy; then recreate the Pod. "
-        "To see the mode: kubectl -n kube-system set env daemonset/aws-node --list | grep "
-        "POD_SECURITY_GROUP_ENFORCING_MODE",
+        "To see the mode: kubectl -n kube-system set env daemonset/aws-node --list | grep POD_SECURITY_GROUP_ENFORCING_MODE",
     )
 
 
@@ -271,8 +269,8 @@ def partly_injected(sources: Sources) -> Fault | None:
         Code.POD_NOT_INJECTED,
         f"{_containers(names)} without the environment of EKS Pod Identity, which other containers have",
         f"If a container needs no role, name it in the annotation {SKIP_CONTAINERS} of the Pod template. "
-        "Otherwise find the webhook "
-        "that adds or changes the container after the webhook of EKS: kubectl get mutatingwebhookconfigurations",
+        "Otherwise find the webhook that adds or changes the container after the webhook of EKS: "
+        "kubectl get mutatingwebhookconfigurations",
     )
 
 

@@ -108,8 +108,7 @@ def _other_account(probe: _Probe) -> ProbeResult | None:
         return None
     return ProbeResult(
         Code.INJECTION_OTHER_IDENTITY,
-        f"gets service account {probe.pod.workload.service_account}, and would get the association of that "
-        "service account",
+        f"gets service account {probe.pod.workload.service_account}, and would get the association of that service account",
         "Find the admission webhook or policy that sets serviceAccountName, and exclude the namespace from it.",
     )
 
@@ -125,9 +124,8 @@ def _irsa(probe: _Probe) -> ProbeResult | None:
     return ProbeResult(
         Code.INJECTION_IRSA,
         f"gets {role} by IRSA{suffix}",
-        "If later Pods get this role too, remove the annotation eks.amazonaws.com/role-arn of the service "
-        "account, and the webhook of "
-        "IRSA if you installed one.",
+        "If later Pods get this role too, remove the annotation eks.amazonaws.com/role-arn of the service account, "
+        "and the webhook of IRSA if you installed one.",
     )
 
 

@@ -311,9 +311,6 @@ def proven_workloads(run: InjectionRun) -> list[WorkloadKey]:
     return [key for key, probed in run.items() if probed.is_proven]
 
 
-_NAME = "injection"
-
-
 @dataclass(frozen=True, slots=True)
 class InjectionVerdict:
     """The check "injection" of each probed workload."""
@@ -343,11 +340,11 @@ def namespaces_without_injection(run: InjectionRun) -> list[str]:
 
 def _check(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Check:
     if series.is_proven:
-        return Check(_NAME, PASS, f"{series.successes}x" if series.successes > 1 else "")
+        return Check("injection", PASS, f"{series.successes}x" if series.successes > 1 else "")
     finding = _finding(key, series, webhook)
     if finding.code == Code.INJECTION_UNKNOWN:
-        return Check(_NAME, UNKNOWN, findings=(finding,))
-    return conclude(_NAME, finding)
+        return Check("injection", UNKNOWN, findings=(finding,))
+    return conclude("injection", finding)
 
 
 def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Finding:
@@ -369,17 +366,15 @@ def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Fi
         return Finding(
             Code.INJECTION_NO_WEBHOOK,
             f"{subject} {fault.description}: the cluster has no mutating webhook {WEBHOOK}.",
-            "EKS creates this webhook. Find out who deleted it, and have AWS Support restore it. To see the "
-            "existing webhooks: kubectl "
-            "get mutatingwebhookconfigurations",
+            "EKS creates this webhook. Find out who deleted it, and have AWS Support restore it. "
+            "To see the existing webhooks: kubectl get mutatingwebhookconfigurations",
             key,
         )
     if webhook.excludes(key.namespace):
         return Finding(
             Code.INJECTION_NAMESPACE_EXCLUDED,
             f"{subject} {fault.description}: the namespaceSelector of webhook {WEBHOOK} excludes namespace {key.namespace}.",
-            f"Change the labels of the namespace. Show the selector: kubectl get mutatingwebhookconfiguration {WEBHOOK} "
-            "-o yaml",
+            f"Change the labels of the namespace. Show the selector: kubectl get mutatingwebhookconfiguration {WEBHOOK} -o yaml",
             key,
         )
     count = f"{series.misses} of {series.probes} times"

@@ -239,8 +239,7 @@ PROOF_CAUSES = (
         rf"(?i)(timeout|timed out|could not connect|connection refused|failed to connect).{{0,200}}{_ADDRESS}"
         rf"|{_ADDRESS}.{{0,200}}(timeout|timed out|connection refused|unreachable)",
         "the EKS Pod Identity Agent did not respond on its node",
-        "Check the agent there: kubectl -n kube-system get pods -l "
-        "app.kubernetes.io/name=eks-pod-identity-agent -o wide",
+        "Check the agent there: kubectl -n kube-system get pods -l app.kubernetes.io/name=eks-pod-identity-agent -o wide",
     ),
     ProofCause(
         Code.PROOF_REFUSED,
@@ -396,9 +395,8 @@ def _judge_identity(key: WorkloadKey, identity: str, role_arn: str) -> tuple[Fin
     finding = Finding(
         Code.PROOF_OTHER_ROLE,
         f"the runtime proof ran as {identity or '(no answer)'}, not as role {role_arn}.",
-        "If this is the node's role, EKS did not inject credentials: a new association reaches the cluster "
-        "after some seconds, so "
-        "run again. If it is the workload's former role, the change takes effect after up to six hours.",
+        "If this is the node's role, EKS did not inject credentials: a new association reaches the cluster after some seconds, "
+        "so run again. If it is the workload's former role, the change takes effect after up to six hours.",
         key,
     )
     return (finding,)

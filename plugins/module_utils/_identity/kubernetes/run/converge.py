@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ...._findings.codes import Code
+from ...._findings.codes import CheckName, Code
 from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import PASS, UNKNOWN, Check
 from ...model.rows import FailureRow
@@ -129,7 +129,9 @@ def _find_api_doubt(aws: AwsResult) -> Finding | None:
     return next((finding for finding in findings if finding.code in _DOUBTS), None)
 
 
-def _unknown_outcome(verification: Verification, doubt: Finding, names: Sequence[str]) -> KubernetesOutcome:
+def _unknown_outcome(
+    verification: Verification, doubt: Finding, names: Sequence[CheckName]
+) -> KubernetesOutcome:
     """Return unknown checks for a Kubernetes API that may belong to another cluster.
 
     The check of the agent by EKS still counts, because EKS reports about the right cluster.
@@ -137,7 +139,8 @@ def _unknown_outcome(verification: Verification, doubt: Finding, names: Sequence
     :arg doubt: the finding about the API.
     :arg names: the checks that are unknown in addition to service account and agent.
     """
-    checks = [Check(name, UNKNOWN, findings=(doubt,)) for name in ("service account", "agent", *names)]
+    all_names: tuple[CheckName, ...] = ("service account", "agent", *names)
+    checks = [Check(name, UNKNOWN, findings=(doubt,)) for name in all_names]
     return KubernetesOutcome(
         checks={workload.key: checks for workload in verification.workloads},
         findings=[doubt] if verification.workloads else [],
@@ -375,7 +378,7 @@ def _skip_verification(
         reads = read_pod_state(cluster, aws.verification, clock.now())
         probes = _probe(cluster, aws, accounts, reads, settings, clock, on_step)
         restarted = _restart(cluster, aws, reads, probes, settings, clock, on_step)
-    checks = {
+    checks: dict[CheckName, bool] = {
         "pods": settings.verify_pods,
         "injection": settings.injection is not None,
         "proof": settings.proof is not None,

@@ -222,10 +222,9 @@ def _breakage(key: WorkloadKey, cluster_state: _ClusterState, allowed: bool) -> 
         return None
     return Finding(
         Code.ASSOCIATION_WOULD_BREAK,
-        f"Pods of service account {key.service_account} in namespace {key.namespace} use IAM roles for service "
-        f"accounts (IRSA) and cannot reach the EKS Pod Identity Agent ({'; '.join(places)}). With an "
-        "association they get EKS Pod Identity instead of IRSA at "
-        "their next start, and would have no credentials.",
+        f"Pods of service account {key.service_account} in namespace {key.namespace} use IAM roles for service accounts (IRSA) "
+        f"and cannot reach the EKS Pod Identity Agent ({'; '.join(places)}). With an association they get EKS Pod Identity "
+        "instead of IRSA at their next start, and would have no credentials.",
         "Move them to Linux EC2 nodes with the agent, or give them a separate service account that keeps IRSA. "
         "With 'pod_identity_allow_breakage: true', a run creates the association anyway.",
         key,
@@ -265,9 +264,8 @@ def _possible_breakage(key: WorkloadKey, cluster_state: _ClusterState, cluster: 
         f"service account {key.service_account} in namespace {key.namespace} has the annotation of IRSA. With an "
         "association its Pods get EKS Pod Identity instead of IRSA at their next start, and it is not known whether they reach "
         f"the EKS Pod Identity Agent then: {'; '.join(gaps)}.",
-        f"{allow}Make sure that the Pods start on Linux EC2 nodes with the agent, or give them a separate "
-        "service account that "
-        f"keeps IRSA. To see the Fargate profiles: aws eks list-fargate-profiles --cluster-name {cluster}",
+        f"{allow}Make sure that the Pods start on Linux EC2 nodes with the agent, or give them a separate service account "
+        f"that keeps IRSA. To see the Fargate profiles: aws eks list-fargate-profiles --cluster-name {cluster}",
         key,
     )
 
