@@ -16,7 +16,7 @@ from support import COLLECTIONS, Sandbox, environment
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """Run a sandbox in which Ansible uses the collection of this checkout."""
+    """Run a sandbox whose commands use the collection of this checkout."""
     folder = tmp_path_factory.mktemp("sandbox")
     running = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
     running.up("--kube", "embedded")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shared helpers of the documentation tests: pages, code blocks, and a copy of the checkout."""
+"""Helpers that the tests of the documentation share: pages, code blocks, sandboxes, and copies of the checkout."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block of a page. ``line`` is the line number of its first line of text."""
+    """A fenced code block of a page. ``line`` is the line number of its first line of text."""
 
     page: Path
     line: int
@@ -37,7 +37,7 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """Return every Markdown page of the project, except in environments and build output."""
+    """Return every Markdown page of the project, without the pages in virtual environments and build output."""
     found = []
     for page in sorted(ROOT.rglob("*.md")):
         parts = page.relative_to(ROOT).parts
@@ -59,7 +59,7 @@ def all_blocks(language: str) -> list[Block]:
 
 
 def commands(page: Path) -> list[str]:
-    """Return the lines of all bash blocks of a page; a trailing backslash joins lines."""
+    """Return the commands in all bash blocks of a page. A command that continues after a backslash is one line."""
     lines = []
     for block in blocks(page, "bash"):
         for line in block.text.replace("\\\n", " ").splitlines():
@@ -69,7 +69,7 @@ def commands(page: Path) -> list[str]:
 
 
 def environment(*collections: Path, home: Path) -> dict[str, str]:
-    """Return an environment in which Ansible finds these collections and ignores the user's settings."""
+    """Return environment variables with which Ansible finds these collections, and ignores the settings of the user."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "AWS_"))}
     return {
         **inherited,
@@ -85,7 +85,7 @@ def environment(*collections: Path, home: Path) -> dict[str, str]:
 def run(
     command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, with standard error in standard output."""
+    """Run a command to its end, and capture its standard output and standard error together."""
     return subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -100,7 +100,7 @@ def run(
 
 
 def copy_checkout(target: Path) -> None:
-    """Copy every file that git does not ignore, as in a clone."""
+    """Copy the files that a clone would have: every file that git does not ignore."""
     names = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -117,7 +117,7 @@ def copy_checkout(target: Path) -> None:
 
 
 def link_dependencies(root: Path) -> None:
-    """Create a collections path with the dependencies of this collection, and without this collection."""
+    """Create a collections path that has the dependencies of this collection, but not this collection."""
     for namespace in DEPENDENCIES:
         link = root / "ansible_collections" / namespace
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +125,7 @@ def link_dependencies(root: Path) -> None:
 
 
 class Sandbox:
-    """A sandbox with its own state folder."""
+    """A sandbox, which the tests start, use and stop with the sandbox command."""
 
     def __init__(self, state: Path, env: Mapping[str, str]) -> None:
         self.state = state
@@ -139,7 +139,7 @@ class Sandbox:
         run([SANDBOX, "--state", self.state, "down"], ROOT, self.env)
 
     def show_environment(self, folder: Path) -> dict[str, str]:
-        """Return the environment that a command of this sandbox has."""
+        """Return the environment variables of commands that run in this sandbox."""
         script = "import json, os; print(json.dumps(dict(os.environ)))"
         shown = self.run(BIN / "python", "-c", script, cwd=folder)
         environment: dict[str, str] = json.loads(shown.stdout.splitlines()[-1])
@@ -165,6 +165,6 @@ class Sandbox:
     def run(
         self, *command: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the sandbox; ``env`` overrides the variables of the sandbox."""
+        """Run a command with the environment variables of the sandbox. The variables in ``env`` override them."""
         extra = [f"{key}={value}" for key, value in (env or {}).items()]
         return run([SANDBOX, "--state", self.state, "run", "--", "env", *extra, *command], cwd, self.env)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/accounts.md: the credentials of an assumed role are only in memory, and a run may outlive them."""
+"""Test docs/accounts.md: a run never writes the credentials of an assumed role to a file, and renews them when they expire."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
 PAGE = ROOT / "docs" / "accounts.md"
 ACCOUNT = "444455556666"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/pod-identity-fleet"
-# Creates a user with the caller policy of the page, and a role whose trust policy, also from the page, names that user.
+# Creates a user with the first policy of the page, and a role with the trust policy of the page, which names that user.
 SET_UP = """
 import json, os, sys, boto3
 caller_policy, trust_policy, permissions = json.load(sys.stdin)
@@ -37,7 +37,7 @@ ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*",
 
 
 class World:
-    """A sandbox that enforces permissions, a user in one account, and the role and the cluster in another."""
+    """A sandbox that enforces permissions. The user is in one account, the role to assume and the cluster in another."""
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox = sandbox
@@ -51,7 +51,7 @@ class World:
         self.keys = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
 
     def play(self, variables: Mapping[str, Any], *options: str) -> str:
-        """Return the output of a run at full verbosity, with every temporary file kept."""
+        """Run the role with full verbosity, and keep all temporary files. Return the output."""
         workload = {
             "namespace": "default",
             "service_account": "app",
@@ -132,7 +132,7 @@ def test_documented_policies_suffice_and_secrets_are_not_written(world: World) -
     written = {
         path: path.read_bytes() for path in world.folder.rglob("*") if path.is_file() and not path.is_socket()
     }
-    # The search covers the log and the report.
+    # Otherwise the search would prove nothing.
     assert {"ansible.log", "report.json"} <= {path.name for path in written}
     for secret in (*secrets, *(session["access_key_id"] for session in sessions)):
         assert secret not in output
@@ -140,7 +140,7 @@ def test_documented_policies_suffice_and_secrets_are_not_written(world: World) -
 
 
 def test_run_outlives_credentials(world: World) -> None:
-    """Credentials expire before they can be reused, so that each request renews them."""
+    """Let credentials expire so early that each request must renew them."""
     renewals = world.control()["operations"]["sts:AssumeRole"]
     world.set_session_lifetime(100)
     try:

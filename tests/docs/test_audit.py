@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/audit.md: its playbook with the permissions of the page enforced, its files and risks, the errors of its variables."""
+"""Test docs/audit.md: its playbook with enforced permissions, its files and risks, and errors of its variables."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.risks import RISK_KINDS
-from ansible_collections.workload_identity.aws.tests.migration.estate import Estate
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.risk_kinds import (
+    RISK_KINDS,
+)
+from ansible_collections.workload_identity.aws.tests.migration.estate import ACCOUNT, Estate
+from sandbox.aws.control import AwsControl
 from support import COLLECTIONS, ROOT, Sandbox, blocks, environment
 
 PAGE = ROOT / "docs" / "audit.md"
@@ -37,6 +41,7 @@ iam.put_role_policy(RoleName="ci", PolicyName="all", PolicyDocument=json.dumps(e
 role = iam.get_role(RoleName="ci")["Role"]["Arn"]
 for name in ("app-00", "ghost"):
     eks.create_pod_identity_association(clusterName="my-cluster", namespace="shop", serviceAccount=name, roleArn=role)
+eks.create_nodegroup(clusterName="my-cluster", nodegroupName="workers", nodeRole=role, subnets=["subnet-12345678"])
 config.load_kube_config()
 for manifest in setup["manifests"]:
     utils.create_from_dict(client.ApiClient(), manifest)
@@ -45,7 +50,7 @@ print("KEY", json.dumps({"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_AC
 
 
 class Cluster:
-    """A cluster with service accounts that use IRSA or EKS Pod Identity, where the permissions of the page are enforced."""
+    """A cluster with service accounts that use IRSA or EKS Pod Identity. The permissions of the page are enforced."""
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox, self.folder = sandbox, folder
@@ -60,7 +65,7 @@ class Cluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the credentials of the auditor, with the group of the page."""
+        """Return the environment variables with the credentials and the Kubernetes group of the auditor."""
         return {
             **self.key,
             "K8S_AUTH_IMPERSONATE_USER": "auditor",
@@ -108,6 +113,7 @@ def test_report(cluster: Cluster) -> None:
     assert done.returncode == 0, done.stdout
     assert "AccessDenied" not in done.stdout
     assert "could not be" not in done.stdout.replace("role/foreign could not be read", "")
+    assert "(node group workers), which can administer the account." in done.stdout
     assert "changed=0" in done.stdout
     assert cluster.estate.snapshot() == start
     report: dict[str, Any] = json.loads((cluster.folder / "access.json").read_text(encoding="utf-8"))
@@ -123,6 +129,7 @@ def test_report(cluster: Cluster) -> None:
     assert sources["shop/intruder"] == ("irsa", "blocked")
     codes = {risk["code"] for risk in report["risks"]}
     assert codes >= {"ADMINISTRATOR", "ACCOUNT_MISSING", "CREDENTIALS_BY_HAND", "IRSA_LEFT", "TRUST_WIDE"}
+    assert codes.isdisjoint({"ROLE_UNUSED", "SERVICES_UNUSED"})
     with (cluster.folder / "access.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {
@@ -132,6 +139,23 @@ def test_report(cluster: Cluster) -> None:
     assert page.startswith("<!DOCTYPE html>")
     assert "shop/ghost" in page
     assert all((cluster.folder / name).stat().st_mode & 0o777 == 0o600 for name in names.values())
+
+
+def test_unused_permissions(cluster: Cluster) -> None:
+    control = AwsControl(cluster.sandbox.show_environment(cluster.folder)["AWS_ENDPOINT_URL"])
+    control.grow_older(ACCOUNT, 100 * 86400)
+    day = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    control.patch_role(ACCOUNT, "ci", RoleLastUsed={"LastUsedDate": day}, LastAccessed={"s3": day})
+    done = cluster.audit("pod_identity_audit_unused_days=90", "pod_identity_audit_json=uses.json")
+    assert done.returncode == 0, done.stdout
+    assert "AccessDenied" not in done.stdout
+    report = json.loads((cluster.folder / "uses.json").read_text(encoding="utf-8"))
+    uses = {row["name"]: row["use"]["state"] for row in report["roles"] if row["state"] == "read"}
+    assert uses.pop("ci") == "used"
+    assert set(uses.values()) == {"unused"}
+    text = "Role ci has not used dynamodb, ec2, eks, iam, sqs and 1 more in the last 90 days."
+    assert [risk["text"] for risk in report["risks"] if risk["code"] == "SERVICES_UNUSED"] == [text]
+    assert f"low SERVICES_UNUSED {text}" in done.stdout
 
 
 def test_changes_since_an_earlier_report(cluster: Cluster) -> None:
@@ -190,6 +214,11 @@ def test_fleet_with_an_unreadable_cluster(cluster: Cluster) -> None:
             ["pod_identity_audit_namespaces=shpo"],
             "pod_identity_audit_namespaces: no service account in namespace shpo has credentials for AWS. There are: shop.",
             id="namespace without credentials",
+        ),
+        pytest.param(
+            ["pod_identity_audit_unused_days=401"],
+            "pod_identity_audit_unused_days must be at most 400, got 401. IAM does not keep older records.",
+            id="days that IAM does not record",
         ),
         pytest.param(
             ["pod_identity_audit_file=no/such/folder.html"],

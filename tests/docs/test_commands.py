@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands of the README, run unchanged in a copy of the checkout, in the order of a new user."""
+"""Run the commands of the README unchanged, in a copy of the checkout, in the order in which a new user runs them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import yaml
 from support import ROOT, Sandbox, blocks, commands, copy_checkout, environment, link_dependencies, run
 
 README = ROOT / "README.md"
-# Commands with separate tests in this file.
+# Other tests in this file run these commands.
 MAKE = ("make demo", "make test")
 BUILD = "ansible-galaxy collection build"
 INSTALL = "ansible-galaxy collection install"
-# Commands that download from servers, which tests do not use.
+# Tests do not run these commands, because they download from servers.
 FROM_SERVERS = ("pip install ", "ansible-galaxy collection install workload_identity.aws")
 SITE = "ansible-playbook workload_identity.aws.site -e @workloads.yml"
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A copy of the checkout, an empty collections path, and a running sandbox."""
+    """The machine of a new user: a copy of the checkout, an empty collections path, and a running sandbox."""
 
     checkout: Path
     installed: Path
@@ -34,7 +34,7 @@ class Machine:
     sandbox: Sandbox
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command outside the checkout, except for commands that build, install or use the examples."""
+        """Run a command in an unrelated folder, or in the checkout if the command builds, installs or uses the examples."""
         in_checkout = command.startswith((BUILD, INSTALL)) or "examples/" in command
         return self.sandbox.run("bash", "-ec", command, cwd=self.checkout if in_checkout else self.elsewhere)
 
@@ -56,7 +56,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 def ordered() -> list[str]:
-    """Return each command that can run offline once; build and install are first, because the rest needs them."""
+    """Return the commands that work offline, without repetitions. Build and install are first, as the others need them."""
     offline = [
         command
         for command in dict.fromkeys(commands(README))
@@ -72,7 +72,7 @@ def readme_output() -> list[str]:
 
 
 def screen(output: str) -> list[str]:
-    """Return the lines of a run with single spaces, independent of the width of table columns."""
+    """Return the lines of an output with single spaces, so that the widths of table columns do not matter."""
     return [" ".join(line.split()) for line in output.splitlines()]
 
 
@@ -92,7 +92,7 @@ def test_readme_has_commands_of_new_user() -> None:
 
 
 def test_commands_work_in_order(machine: Machine) -> None:
-    """Install with --offline, because the dependencies are already in the collections path."""
+    """Add --offline to the installation, because the dependencies are already in the collections path."""
     outputs: dict[str, str] = {}
     for command in ordered():
         offline = f"{command} --offline" if command.startswith(INSTALL) else command
@@ -122,7 +122,7 @@ def test_workflow_runs_every_check() -> None:
 
 
 def test_make_demo_shows_every_step(machine: Machine, tmp_path: Path) -> None:
-    """Reuse the environments of this checkout, so that the demo installs no packages."""
+    """Use the virtual environments of this checkout, so that the demo does not install packages."""
     checkout = tmp_path / "checkout"
     copy_checkout(checkout)
     for name in (".venv", ".venv-sandbox"):
@@ -145,7 +145,7 @@ def test_make_demo_shows_every_step(machine: Machine, tmp_path: Path) -> None:
 
 
 def test_make_test_runs_every_check() -> None:
-    """Read the Makefile, because `make test` would run this test again."""
+    """Read the Makefile, because running `make test` here would run this test again."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE))
     tests = re.search(r"^TESTS := (.*)$", makefile, re.MULTILINE)

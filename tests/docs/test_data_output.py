@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""With a JSON callback, the output is only JSON, and it includes the result of the role."""
+"""Test that with a JSON callback the output is only JSON, and includes the result of the role."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from test_screen import EXAMPLE, Core, end_cores
 
 Json = dict[str, Any]
 WORK = ("Configure EKS Pod Identity", "Verify the workloads")
-ASSERTION = ("Assert that all changes and checks succeeded", "Assert that all checks succeeded")
+ASSERTION = "Assert that all changes and checks succeeded"
 TABLE = re.compile(r"WORKLOAD +TRUST")
 
 
 def task_results(output: str, callback: str) -> list[tuple[str, Json]]:
-    """Return the name of each task with its result. Raise ValueError if other text was printed."""
+    """Parse the output of a playbook. Return the name and the result of each task, once for each host.
+
+    Raise ValueError if the output is not only JSON.
+    """
     if callback.endswith("jsonl"):
         events = [json.loads(line) for line in output.splitlines()]
         tasks = [event for event in events if event["_event"].startswith("v2_runner_on_")]
@@ -30,7 +33,7 @@ def task_results(output: str, callback: str) -> list[tuple[str, Json]]:
     return [(task["task"]["name"], result) for task in tasks for result in task["hosts"].values()]
 
 
-# Test each callback with one version of ansible-core.
+# To save time, each callback runs with only one version of ansible-core.
 @pytest.mark.parametrize(
     ("core", "callback"),
     [
@@ -39,7 +42,7 @@ def task_results(output: str, callback: str) -> list[tuple[str, Json]]:
     ],
 )
 def test_json_callback_prints_only_json(sandbox: Sandbox, tmp_path: Path, core: Core, callback: str) -> None:
-    """Find the changes in the result of one task, and the reason for a failure in the result of the assertion."""
+    """Check that one task has the lines of the report as its result, and the assertion has the failure as its message."""
     namespace = tmp_path / "ansible_collections" / "workload_identity"
     namespace.mkdir(parents=True)
     (namespace / "aws").symlink_to(ROOT, target_is_directory=True)
@@ -53,7 +56,7 @@ def test_json_callback_prints_only_json(sandbox: Sandbox, tmp_path: Path, core: 
     }
 
     def play(playbook: str, returns: int) -> tuple[Json, Json]:
-        """Run a playbook; return the result of the assertion, and the report."""
+        """Run a playbook. Return the result of the assertion, and the report."""
         done = sandbox.run(
             *("sh", "-c", 'exec "$@" > "$OUTPUT"', "sh", core.bin / "ansible-playbook"),
             *(
@@ -79,7 +82,7 @@ def test_json_callback_prints_only_json(sandbox: Sandbox, tmp_path: Path, core: 
         (asserted,) = [result for task, result in results if task.endswith(ASSERTION)]
         return asserted, report
 
-    # The role does not exist yet.
+    # The verification fails, because the IAM role does not exist yet.
     asserted, report = play("verify", returns=2)
     assert (asserted["failed"], asserted["msg"]) == (True, report["failure"])
     asserted, report = play("site", returns=0)

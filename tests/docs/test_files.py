@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Workloads from files: AWS and Kubernetes get the same workloads, and an invalid file is one clear error."""
+"""Test workloads in files: AWS and Kubernetes get the same workloads, and an invalid file causes one clear error."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def variables(*paths: str) -> list[str]:
 
 
 def state(sandbox: Sandbox) -> list[list[str]]:
-    """Return the service accounts with an association, and the service accounts in Kubernetes."""
+    """Return two lists: the service accounts with an association, and the service accounts in Kubernetes."""
     done = sandbox.run(ROOT / ".venv" / "bin" / "python", "-c", STATE)
     assert done.returncode == 0, done.stdout
     found: list[list[str]] = json.loads(done.stdout.splitlines()[-1])

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The form of workloads: parser, modules, role and JSON Schema accept the same keys and values."""
+"""Test that the parser, the modules, the role and the JSON Schema accept the same keys and values of workloads."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SESSION = {
 
 
 def workload(**fields: Any) -> dict[str, Any]:
-    """Return a workload with these fields; ``...`` removes a field."""
+    """Return a valid workload, changed by ``fields``. A field with the value ``...`` is removed."""
     content = {"namespace": "default", "service_account": "app", "role": {"name": "r"}, **fields}
     return {name: value for name, value in content.items() if value is not ...}
 
@@ -187,14 +187,25 @@ def test_pages_match_schema() -> None:
 
 
 def test_generated_files_are_current() -> None:
-    """Compare with the output of make docs-tables."""
+    """Compare the files with the output of make docs-tables."""
     assert make_forms.SCHEMA.read_text(encoding="utf-8") == make_forms.schema_text()
     role = make_forms.ROLE.read_text(encoding="utf-8")
     assert role == make_forms.role_text(role)
 
 
+@pytest.mark.parametrize("place", ["", "role.", "policies."])
+def test_names_key_without_documentation(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    texts = make_forms.described()
+    part = texts[place.removesuffix(".")]["suboptions"] if place else texts
+    del part["tags"]
+    monkeypatch.setattr(make_forms, "described", lambda: texts)
+    message = f"plugins/doc_fragments/workloads.py does not document {place}tags of inputs/form.py"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        make_forms.schema()
+
+
 def types(options: Mapping[str, Any], key: str) -> Iterator[tuple[str, str, str, bool, tuple[str, ...]]]:
-    """Yield path, type, elements, required and choices of all options, including nested options."""
+    """Yield the path, type, element type, required and choices of all options, including nested options."""
     for name, option in options.items():
         choices = tuple(option.get("choices") or ())
         kind, required = option["type"], bool(option.get("required"))
@@ -231,7 +242,7 @@ def test_role_documents_every_key_and_leaves_validation_to_parser(entry_point: s
     [("main_variables", "eks_pod_identity"), ("verify_variables", "eks_pod_identity_info")],
 )
 def test_role_variables_match_module_options(tmp_path: Path, entry_point: str, module: str) -> None:
-    """Compare type, default and choices of each common name."""
+    """Compare the type, the default and the choices of each variable with the option of the same name."""
     name = f"workload_identity.aws.{module}"
     done = run([BIN / "ansible-doc", "--json", name], ROOT, environment(COLLECTIONS, home=tmp_path))
     documented = json.loads(done.stdout[done.stdout.index("{") :])[name]["doc"]["options"]
@@ -259,7 +270,10 @@ def test_variables_match_in_both_entry_points() -> None:
 
 
 def test_role_validates_its_variables_before_ansible() -> None:
-    """Give no entry point the name of a tasks file, because Ansible would then validate the variables before the role."""
+    """Check that no entry point has the name of a file in tasks/.
+
+    Ansible would validate the variables of such an entry point before the role does, with less specific messages.
+    """
     spec = yaml.safe_load(make_forms.ROLE.read_text(encoding="utf-8"))["argument_specs"]
     files = list((ROOT / "roles" / "pod_identity" / "tasks").iterdir())
     assert files

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/migration.md: its commands, its permissions with IAM and RBAC enforced, and the errors of its variables."""
+"""Test docs/migration.md: its commands, its permissions with IAM and RBAC enforced, and the errors of its variables."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ print("KEY", json.dumps({"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_AC
 
 
 class Cluster:
-    """A cluster with service accounts that use IRSA, where the permissions of the page are enforced."""
+    """A cluster with service accounts that use IRSA. The permissions of the page are enforced."""
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox, self.folder = sandbox, folder
@@ -47,7 +47,7 @@ class Cluster:
         documents = [json.loads(block.text) for page in (PERMISSIONS, PAGE) for block in blocks(page, "json")]
         manifests = [FILES / "migrate-rbac.yml", FILES / "injection-rbac.yml"]
         setup = {
-            # The policy "verify" of the other page, and the policy of this page.
+            # The policy "verify" of docs/iam-permissions.md, and the policy of docs/migration.md.
             "documents": [documents[0], documents[-1]],
             "manifests": [item for path in manifests for item in yaml.safe_load(path.read_text())["items"]],
         }

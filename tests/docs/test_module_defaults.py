@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""module_defaults of the action groups take effect through the role: credentials, region, endpoint, kubeconfig."""
+"""Test that the role uses module_defaults of the action groups: credentials, region, endpoint and kubeconfig."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from support import Sandbox
 
-# Options of the AWS action group, and the variables of the sandbox that have their values.
+# By option of the AWS action group: the environment variable of the sandbox that has the value.
 SOURCES = {
     "region": "AWS_REGION",
     "endpoint_url": "AWS_ENDPOINT_URL",

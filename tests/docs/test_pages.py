@@ -33,6 +33,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     DEFAULT_SESSION_NAME,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import TRUST_SCOPES
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import COLUMNS
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     policy_size,
 )
@@ -166,6 +167,40 @@ class TestWorkloads:
         if section == "`policies`":
             described.add("arn")
         assert described == set(names)
+
+
+PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
+# Playbooks that send no requests to AWS or Kubernetes.
+WITHOUT_PERMISSIONS = ("awx", "report")
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_playbook_is_in_the_readme_and_in_the_permissions(playbook: str) -> None:
+    def first_cells(page: Path) -> str:
+        return "\n".join(re.findall(r"^\| (.*?) \|", page.read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert re.search(rf"\bplaybooks? .*`{playbook}`", first_cells(ROOT / "README.md")), (
+        f"the table of README.md does not have the playbook {playbook}"
+    )
+    if playbook not in WITHOUT_PERMISSIONS:
+        assert f"`{playbook}.yml`" in first_cells(DOCS / "iam-permissions.md"), (
+            f"the first table of docs/iam-permissions.md does not have {playbook}.yml"
+        )
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_playbook_is_run_by_a_test(playbook: str) -> None:
+    start = re.compile(rf"workload_identity\.aws\.{playbook}\b|\b(play|playbook|job)\(\"{playbook}\"")
+    files = [path for ending in ("py", "yml") for path in (ROOT / "tests").rglob(f"*.{ending}")]
+    assert any(start.search(path.read_text(encoding="utf-8")) for path in files), (
+        f"no test runs playbooks/{playbook}.yml"
+    )
+
+
+def test_verification_describes_every_column() -> None:
+    text = (DOCS / "verification.md").read_text(encoding="utf-8")
+    described = re.findall(r"^\| ([A-Z]+) \|", text, re.MULTILINE)
+    assert described == [title for _check, title, _fact in COLUMNS]
 
 
 def test_role_variables_are_described_with_defaults() -> None:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/patterns.md: its examples, and patterns for 300 service accounts in 40 namespaces."""
+"""Test docs/patterns.md: its examples, and patterns for 300 service accounts in 40 namespaces."""
 
 from __future__ import annotations
 
@@ -147,7 +147,8 @@ def test_three_hundred_service_accounts_in_forty_namespaces(cluster: Cluster) ->
     purged = cluster.play("site", variables, "-e", "pod_identity_purge=true")
     assert (purged.returncode, changes(purged)) == (0, 1), purged.stdout
     assert "delete association many-07/web-new" in purged.stdout
-    # A narrower pattern purges the other associations, and its trust policy no longer allows them.
+    # With a narrower pattern, the run purges the other associations, and the trust policy no longer allows their service
+    # accounts.
     entries[0] = {"namespace": "many-0*", "service_account": "web-*", "role": {"name": "many-web"}}
     narrowed = cluster.play("site", variables, "-e", "pod_identity_purge=true pod_identity_purge_limit=100")
     assert narrowed.returncode == 0, narrowed.stdout
@@ -157,28 +158,71 @@ def test_three_hundred_service_accounts_in_forty_namespaces(cluster: Cluster) ->
     assert re.search(r"delete \d+ associations, 3 roles\.", torn_down.stdout), torn_down.stdout
 
 
-def test_invalid_selector(cluster: Cluster) -> None:
-    row = {
-        "namespace": "*",
-        "namespace_selector": "tenant in yes",
-        "service_account": "x",
-        "role": {"name": "r"},
-    }
-    run = cluster.play("site", {"pod_identity_cluster_name": "my-cluster", "pod_identity_workloads": [row]})
+def test_every_invalid_selector_is_reported_with_its_place(cluster: Cluster) -> None:
+    row = {"namespace": "*", "service_account": "x", "role": {"name": "r"}}
+    rows = [
+        {**row, "namespace_selector": "tenant in yes"},
+        row,
+        {**row, "service_account": "y", "service_account_selector": "a=b=c"},
+    ]
+    run = cluster.play("site", {"pod_identity_cluster_name": "my-cluster", "pod_identity_workloads": rows})
     assert run.returncode == 2
-    assert "the label selector 'tenant in yes' is not valid: " in " ".join(run.stdout.split())
-    assert "Nothing was changed." in " ".join(run.stdout.split())
+    text = " ".join(run.stdout.split())
+    assert "2 problems in the input; nothing was changed:" in text
+    assert (
+        "- pod_identity_workloads[0] (*/x): namespace_selector 'tenant in yes' is not a valid label selector: "
+        in text
+    )
+    assert (
+        "- pod_identity_workloads[2] (*/y): service_account_selector 'a=b=c' is not a valid label selector: "
+        in text
+    )
 
 
-def test_modules_and_fleets_refuse_patterns(cluster: Cluster) -> None:
+@pytest.mark.parametrize(("play", "options"), [("site", ["--check"]), ("verify", [])])
+def test_remedy_for_a_missing_role(cluster: Cluster, play: str, options: list[str]) -> None:
+    arn = "arn:aws:iam::111122223333:role/gone"
+    if play == "site":
+        cluster.prepare(
+            {"namespace": "missing", "name": "listed"},
+            {"namespace": "missing", "name": "own", "annotations": {"workload-identity/role": "gone-own"}},
+        )
     variables = {
         "pod_identity_cluster_name": "my-cluster",
-        "pod_identity_workloads": [{"namespace": "team-*", "service_account": "x", "role": {"name": "r"}}],
+        "pod_identity_workloads": [
+            {"namespace": "missing", "service_account": "list*", "role": {"arn": arn}}
+        ],
+        "pod_identity_annotated": [{"namespaces": ["missing"], "roles": ["gone-*"]}],
     }
-    run = cluster.play("fleet", variables)
+    run = cluster.play(play, variables, *options)
     assert run.returncode == 2
     text = " ".join(run.stdout.split())
     assert (
-        "pod_identity_workloads[0] (team-*/x): namespace 'team-*' is a pattern. Patterns need the role"
-        in text
+        "Correct the ARN in pod_identity_workloads[0] (missing/list*), or set role.name instead of role.arn to create the role."
+    ) in text
+    assert (
+        "Correct the annotation workload-identity/role on ServiceAccount missing/own, or have your platform team create the "
+        "role. Another role name may need a rule in pod_identity_annotated."
+    ) in text
+
+
+def test_modules_refuse_patterns(cluster: Cluster) -> None:
+    arguments = {
+        "cluster_name": "my-cluster",
+        "workloads": [{"namespace": "team-*", "service_account": "x", "role": {"name": "r"}}],
+    }
+    command = (
+        "ansible",
+        "localhost",
+        "-m",
+        "workload_identity.aws.eks_pod_identity",
+        "-a",
+        json.dumps(arguments),
     )
+    run = cluster.sandbox.run(*command, cwd=cluster.folder)
+    assert run.returncode == 2
+    assert (
+        "workloads[0] (team-*/x): namespace 'team-*' is a pattern. Only runs of the role pod_identity accept patterns and "
+        "selectors, because they read the service accounts of the cluster. List the service accounts by their names here, or "
+        "use the role."
+    ) in " ".join(run.stdout.split())

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The permissions of docs/iam-permissions.md suffice for the documented playbooks, with IAM and RBAC enforced."""
+"""Test that the permissions of docs/iam-permissions.md suffice for the documented playbooks, with IAM and RBAC enforced."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.resource_types import (
+    RESOURCE_TYPES,
+    ResourceType,
+)
 from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
 
 PAGE = ROOT / "docs" / "iam-permissions.md"
-# The documents of the page that each user has, by position.
+# By user: the positions on the page of the JSON documents that the user gets.
 USERS = {"verify": (0,), "converge": (0, 1), "teardown": (0, 1, 2), "inventory": (3,)}
 VERIFIERS, OPERATORS = "pod-identity-verifiers", "pod-identity-operators"
 PATH = "/pod-identity/"
@@ -45,7 +50,7 @@ print("KEYS", json.dumps(keys))
 
 
 class Account:
-    """A sandbox that enforces permissions, with a user for each policy of the page."""
+    """A sandbox that enforces permissions. It has a user for each set of permissions on the page."""
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox = sandbox
@@ -95,8 +100,20 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     sandbox.down()
 
 
+@pytest.mark.parametrize("resource_type", RESOURCE_TYPES, ids=attrgetter("name"))
+def test_page_has_the_actions_of_each_resource_type(resource_type: ResourceType) -> None:
+    statements = [
+        statement for block in blocks(PAGE, "json") for statement in json.loads(block.text)["Statement"]
+    ]
+    lists = (statement["Action"] for statement in statements)
+    documented = {name for names in lists for name in ([names] if isinstance(names, str) else names)}
+    service = resource_type.operation.partition(":")[0]
+    removals = {f"{service}:{removal}" for removal in resource_type.removals}
+    assert {resource_type.operation, *resource_type.actions, *removals} - documented == set()
+
+
 def variables(**changes: Any) -> dict[str, Any]:
-    """Return variables with two workloads that share a role; the namespace of the second must be created."""
+    """Return variables with two workloads that share a role. The namespace of the second workload does not exist yet."""
     role = {"name": "my-role", "path": PATH, **changes.get("role", {})}
     resource = changes.get("resource", "arn:aws:s3:::my-pod-secrets-bucket")
     statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": resource}
@@ -155,7 +172,7 @@ def test_files_match_page(language: str, names: tuple[str, ...]) -> None:
         assert re.sub(r"\A---\n(#.*\n)+\n", "", text) == block.text
         assert f"[{name}](../examples/permissions/{name})" in page
     found = {path.name for path in FILES.glob(f"*.{language.replace('yaml', 'yml')}")}
-    # docs/audit.md, docs/migration.md and docs/usage.md have the permissions of these playbooks.
+    # The permissions of these playbooks are in docs/audit.md, docs/migration.md and docs/usage.md.
     assert {name for name in found if not name.startswith(("audit", "migrate", "usage"))} == set(names)
 
 
@@ -177,7 +194,7 @@ def test_policies_suffice_for_their_playbooks(account: Account) -> None:
     assert "Done: 9 changes." in account.play("converge", "site", variables())
     assert "NOT_READABLE" not in account.play("verify", "verify", variables())
     assert "Done: 7 changes." in account.play("converge", "site", variables(**ALL_CHANGED))
-    # The policy has the maximum of versions: the next change deletes one.
+    # The policy already has the maximum number of versions, so the next change must delete one.
     account.as_root(FILL_VERSIONS, OWN_POLICY)
     account.play(
         "converge", "site", variables(**{**ALL_CHANGED, "resource": "arn:aws:s3:::another-bucket/*"})
@@ -213,7 +230,7 @@ def test_reads_other_users_of_changed_policy(account: Account) -> None:
     assert "POLICY_USED_ELSEWHERE" in done.stdout, done.stdout
     assert "AccessDenied" not in done.stdout
     account.as_root(DETACH_FROM_ANOTHER, "another", OWN_POLICY)
-    # The converge policy is not enough for a teardown.
+    # The permissions of "converge" are not enough for a teardown.
     done = account.attempt("converge", "teardown", variables())
     assert done.returncode != 0
     assert "AccessDenied" in done.stdout
@@ -221,7 +238,7 @@ def test_reads_other_users_of_changed_policy(account: Account) -> None:
 
 
 FLEET = f"arn:aws:iam::{ACCOUNT}:role/fleet"
-# The account of the sandbox, with the permissions of the user and through a role with the same permissions.
+# Two inventory sources for the account of the sandbox: with the permissions of the user, or with a role of the same permissions.
 SOURCES: dict[str, dict[str, Any]] = {
     "every way to name regions and accounts": {"regions": "all", "organization": {"role_name": "fleet"}},
     "a role": {"accounts": [{"assume_role_arn": FLEET}]},
@@ -260,5 +277,5 @@ def test_verify_permissions_do_not_allow_changes(account: Account) -> None:
     done = account.attempt("verify", "site", variables())
     assert done.returncode != 0
     assert "AccessDenied" in done.stdout
-    # Service accounts are not created either, as their workloads would not have a role.
+    # The run does not create service accounts either, because it has created no roles for them.
     assert "Done: 0 changes." in done.stdout

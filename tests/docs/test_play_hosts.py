@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hosts of the playbooks, by pod_identity_hosts and the limit; a play without hosts is an error."""
+"""Test the hosts of the playbooks, which depend on pod_identity_hosts and the limit. A play without hosts is an error."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ GROUPS = {"all": ["blue", "green", "red"], "ungrouped": [], "clusters": ["blue",
 
 @pytest.fixture(scope="module", autouse=True)
 def lookups() -> None:
-    """Let templates use the lookups of Ansible."""
+    """Load the lookup plugins of Ansible, which the templates use."""
     init_plugin_loader([])
 
 
 def error_for(hosts: str | None, limit: str | None) -> str:
-    """Return the error of a play with these hosts and this limit."""
+    """Return the error of a play with these hosts and this limit, or "" if the play has hosts."""
     loader = DataLoader()
     content = loader.load_from_file(str(PLAYBOOKS / "vars/hosts.yml"), trusted_as_template=True)
     variables: dict[str, Any] = {**content, "groups": GROUPS}
@@ -74,7 +74,11 @@ def test_limit_without_hosts(hosts: str | None, limit: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["fleet", "report", "site", "teardown", "verify"])
+# The playbook awx always runs on localhost.
+NAMES = sorted(path.stem for path in PLAYBOOKS.glob("*.yml") if path.stem != "awx")
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_playbooks_use_hosts_file(name: str) -> None:
     [play] = yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text(encoding="utf-8"))
     assert play["vars_files"] == ["vars/hosts.yml"]

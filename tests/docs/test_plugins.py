@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The documentation of plugins: it renders, passes the linter, and its examples run unchanged."""
+"""Test the documentation of plugins: ansible-doc renders it, the linter accepts it, and its examples run unchanged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support import BIN, COLLECTIONS, ROOT, Sandbox, environment, run
 
 NAME = "workload_identity.aws"
 CHECKOUT = COLLECTIONS / "ansible_collections" / "workload_identity" / "aws"
-# The trust policy of the EKS User Guide, for roles that the examples expect.
+# The trust policy in the EKS User Guide, for the roles in ROLE_FIXTURES.
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -34,7 +34,7 @@ for name in sys.argv[2:]:
 
 
 def kinds() -> list[tuple[str, str]]:
-    """Return (type for ansible-doc, name) of every plugin, module and role."""
+    """Return the type and the name of every plugin, module and role, as ansible-doc expects them."""
     plugins = ROOT / "plugins"
     found = [("module", path.stem) for path in sorted((plugins / "modules").glob("*.py"))]
     found += [("filter", path.stem) for path in sorted((plugins / "filter").glob("*.yml"))]
@@ -46,7 +46,7 @@ def kinds() -> list[tuple[str, str]]:
 
 
 def examples(kind: str, name: str) -> list[dict[str, Any]]:
-    """Return the tasks of a plugin's examples."""
+    """Return the tasks in the examples of a plugin."""
     if kind == "filter":
         text = yaml.safe_load((ROOT / f"plugins/filter/{name}.yml").read_text(encoding="utf-8"))["EXAMPLES"]
     else:
@@ -81,7 +81,7 @@ def runnable() -> list[tuple[str, str]]:
     ]
 
 
-# The roles that must exist before the examples of a plugin run.
+# The IAM roles that must exist before the examples of a plugin run, by plugin.
 ROLE_FIXTURES = {
     "eks_pod_identity": ["reports"],
     "eks_addon_pod_identity": ["ebs-csi"],
@@ -90,12 +90,12 @@ ROLE_FIXTURES = {
     "iam_permissions_check": ["my-role"],
     "pod_identity_report": ["my-role"],
 }
-# The module whose first example must run before the examples of a plugin.
+# The module whose first example must run before the examples of a plugin, by plugin.
 EXAMPLE_FIXTURES = {
     "eks_pod_identity_info": "eks_pod_identity",
     "eks_pod_identity_association_info": "eks_pod_identity",
 }
-# The variables of the sandbox's cluster, as the inventory eks_clusters sets them.
+# Prints the variables that the inventory plugin eks_clusters sets for the cluster of the sandbox.
 CLUSTER_VARIABLES = """
 import boto3, json
 cluster = boto3.client("eks").describe_cluster(name="my-cluster")["cluster"]
@@ -109,7 +109,7 @@ FILE_FIXTURES = {
 
 
 def test_ansible_doc_renders_the_roles(tmp_path: Path) -> None:
-    """Render only roles, because ansible-test sanity renders the plugins and modules on each ansible-core."""
+    """Render only the roles here: ansible-test sanity renders the plugins and modules on each version of ansible-core."""
     names = [f"{NAME}.{name}" for kind, name in kinds() if kind == "role"]
     done = run([BIN / "ansible-doc", "-t", "role", *names], tmp_path, environment(COLLECTIONS, home=tmp_path))
     assert done.returncode == 0, done.stdout
@@ -129,14 +129,14 @@ def test_readme_lists_every_module() -> None:
 
 
 def test_plugin_documentation_passes_the_linter(tmp_path: Path) -> None:
-    # References to all collections include the documentation fragments of the dependencies.
+    # The documentation fragments of the dependencies refer to other collections, so allow references to all collections.
     command = ("lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "all", ".")
     done = run([BIN / "antsibull-docs", *command], CHECKOUT, environment(COLLECTIONS, home=tmp_path))
     assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_changelog_names_every_plugin(tmp_path: Path) -> None:
-    """Compare the changelog with the plugins; the command in changelogs/config.yaml updates it."""
+    """Compare the changelog with the plugins. If they differ, run the command in changelogs/config.yaml."""
     done = run([BIN / "antsibull-changelog", "lint"], CHECKOUT, environment(COLLECTIONS, home=tmp_path))
     assert done.returncode == 0, done.stdout
     changelog = yaml.safe_load((ROOT / "changelogs/changelog.yaml").read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page about presets: its reference is current, and its example runs."""
+"""Test docs/presets.md: its reference of presets is current, and its example runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_reference_is_current() -> None:
 
 
 def test_examples_run(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Run the example of the page, and then the longer example, which has the same first workload."""
+    """Run the example of the page, then the longer example in examples/, which begins with the same workload."""
     (block,) = blocks(PAGE, "yaml")
     short, long = (yaml.safe_load(text) for text in (block.text, EXAMPLE.read_text(encoding="utf-8")))
     assert short["pod_identity_workloads"] == long["pod_identity_workloads"][:1]

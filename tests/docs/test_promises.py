@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/promises.md names the tests of each statement, and those tests exist."""
+"""Test that docs/promises.md names tests for each statement, and that these tests exist."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TEST = re.compile(r"`(test_\w+\.py)::(test_\w+)`")
 
 @cache
 def names_in(name: str) -> frozenset[str]:
-    """Return the names of all functions, including methods, in the test files with a name."""
+    """Return the names of all functions and methods in the test files that have this file name."""
     files = [path for folder in ("tests", "sandbox/tests") for path in (ROOT / folder).rglob(name)]
     return frozenset(
         node.name
@@ -28,7 +28,7 @@ def names_in(name: str) -> frozenset[str]:
 
 
 def rows() -> list[list[str]]:
-    """Return the rows of the tables of situations."""
+    """Return the rows of the tables in docs/promises.md."""
     body = PAGE.read_text(encoding="utf-8")
     lines = [line for line in body.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]

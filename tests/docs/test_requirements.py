@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requirements: every file has the same bounds, and every example names its preconditions."""
+"""Test that all files have the same minimum versions, and that every example names its preconditions."""
 
 from __future__ import annotations
 

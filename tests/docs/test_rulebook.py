@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The example of event-driven verification: ansible-rulebook can read it, and its rules start job templates of awx_fleet.
+"""Test the example of event-driven verification: ansible-rulebook can read it, and its rules start job templates of awx_fleet.
 
-Rules are not run, because the engine needs Java. The tests check the form, the grammar of conditions and the actions.
+The tests do not run the rules, because the engine needs Java. They check the schema, the conditions and the actions.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RULES = {rule["name"]: rule for rule in CONTENT[0]["rules"]}
 
 @pytest.fixture
 def tools(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let ansible-rulebook find collections with ansible-galaxy."""
+    """Set the path of ansible-galaxy, with which ansible-rulebook finds collections."""
     monkeypatch.setattr(settings, "ansible_galaxy_path", str(BIN / "ansible-galaxy"))
     monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", str(COLLECTIONS))
 
@@ -46,7 +46,7 @@ def test_conditions_are_valid() -> None:
 
 
 def test_source_accepts_arguments() -> None:
-    """Read the documentation from the plugin, because ansible-doc does not support event sources."""
+    """Parse the documentation in the source of the plugin, because ansible-doc does not support event sources."""
     [source] = CONTENT[0]["sources"]
     [(name, arguments)] = [(key, value) for key, value in source.items() if key != "name"]
     namespace, collection, plugin = name.split(".")
@@ -71,7 +71,7 @@ def test_starts_existing_job_template_with_limit(name: str) -> None:
         f"{prefix}: {template['key']}": template for template in variables["__awx_fleet_job_templates"]
     }
     action = RULES[name]["action"]["run_job_template"]
-    # In the role, fleet templates prompt for a limit, and sliced templates for the number of slices.
+    # Templates with ``fleet`` prompt for a limit when they are launched, and templates with ``sliced`` for the number of slices.
     assert templates[action["name"]]["fleet"]
     assert templates[action["name"]]["sliced"]
     assert list(action["job_args"]) == ["job_slice_count", "limit"]

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The output of the playbooks on each installed ansible-core: three tasks, without skipped ones or deprecations."""
+"""Test the output of the playbooks on each installed ansible-core: three tasks, none of them skipped, and no deprecations."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from support import COLLECTIONS, ROOT, Sandbox, environment, run
 
 EXAMPLE = "examples/guide.yml"
 PLAYBOOKS = ("site", "verify", "teardown")
-# The check of the hosts, and two tasks of the role.
+# One task checks the hosts, and two tasks are in the role.
 TASKS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """An environment with an ansible-core, and the collections that belong to it."""
+    """A virtual environment with a version of ansible-core, and the collections for that version."""
 
     name: str
     bin: Path
@@ -43,7 +43,7 @@ def cores() -> list[Core]:
 
 
 def end_cores() -> list[Core]:
-    """Return the newest and the oldest ansible-core, or with CORES=all in the environment every installed one."""
+    """Return the newest and the oldest ansible-core, or with CORES=all in the environment every installed version."""
     newest, *older = cores()
     return [newest, *(older if os.environ.get("CORES") == "all" else older[:1])]
 
@@ -73,11 +73,11 @@ def test_output_of_playbooks(sandbox: Sandbox, tmp_path: Path, core: Core) -> No
         assert re.search(r"^(Done|Teardown done): 5 changes\.|^WORKLOAD +TRUST", done.stdout, re.MULTILINE), (
             done.stdout
         )
-        # There are no module files, because the action plugin runs all modules in its process.
+        # The action plugin runs all modules in its process, so Ansible writes no module files.
         assert list(remote_tmp.glob("*/AnsiballZ_*.py")) == []
 
 
-# Characters that IAM, EKS and Kubernetes store, and that a terminal hides or interprets.
+# Variables with characters that IAM, EKS and Kubernetes store, but that a terminal hides or interprets.
 HIDDEN = {
     "pod_identity_cluster_name": "my-cluster",
     "pod_identity_tags": {"team": "a\u2028b"},
@@ -143,7 +143,7 @@ def test_hidden_characters_are_escaped_at_every_verbosity(
 
 
 def test_plan_is_in_files_without_table(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Plan with a role that does not exist, so that the plan fails."""
+    """Plan with an IAM role that does not exist, so that the plan fails."""
     sandbox.reset()
     report, junit = tmp_path / "report.json", tmp_path / "report.xml"
     command = ("ansible-playbook", "playbooks/site.yml", "-e", "@examples/existing_role.yml", "--check")
@@ -198,7 +198,7 @@ UNCHECKED = "is used without checking its certificate: any server at that addres
 
 
 def test_unverified_certificate_is_a_warning(sandbox: Sandbox) -> None:
-    """Use the setting of AWX for a bearer token credential without certificate authority."""
+    """Use the setting that AWX sets for a bearer token credential without a certificate authority."""
     command = ("ansible-playbook", "playbooks/verify.yml", "-e", f"@{EXAMPLE}")
     done = sandbox.run(*command, env={"K8S_AUTH_VERIFY_SSL": "False"})
     assert UNCHECKED in " ".join(done.stdout.split())
@@ -214,14 +214,14 @@ all:
 
 @pytest.mark.parametrize("core", end_cores(), ids=lambda core: core.name)
 def test_pattern_without_hosts_fails_playbook(tmp_path: Path, core: Core) -> None:
-    """Fail where Ansible would skip the play with success. test_play_hosts has all cases."""
+    """Check one case in which Ansible alone would skip the play and succeed. test_play_hosts.py checks all cases."""
     done = play(core, tmp_path, "site", INVENTORY, "-e", "pod_identity_hosts=clusterz")
     assert done.returncode != 0, done.stdout
     assert "pod_identity_hosts is 'clusterz', which matches no host of the inventory." in done.stdout
 
 
 def test_teardown_rejects_state_present(tmp_path: Path) -> None:
-    """Reject an extra variable that would override the state of the playbook."""
+    """Set pod_identity_state as an extra variable, which would override the value in the playbook."""
     done = play(cores()[0], tmp_path, "teardown", INVENTORY, "-e", "pod_identity_state=present")
     assert done.returncode != 0, done.stdout
     message = (
@@ -237,7 +237,7 @@ VERIFY_ONLY = "pod_identity_verify_only"
 @pytest.mark.parametrize(
     ("playbook", "value", "message"),
     [
-        # A run that is intended as a verification never makes changes.
+        # The user expects a verification, so the run must not make changes.
         (
             "site",
             "yes",

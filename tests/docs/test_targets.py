@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The integration targets are independent: each has its own AWS account and cluster."""
+"""Test that the integration targets are independent: each uses a separate AWS account and cluster."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/usage.md: the playbook usage with its permissions enforced, and the errors of its variables."""
+"""Test docs/usage.md: the playbook usage with the permissions of the page enforced, and the errors of its variables."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ PERMISSIONS = {
 
 
 class Analyst:
-    """A user with the permissions of the page, on a sandbox that enforces them."""
+    """A user with the permissions of the page, in a sandbox that enforces permissions."""
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox, self.folder = sandbox, folder

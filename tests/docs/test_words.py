@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The wording check finds planted texts."""
+"""Test that the wording check finds wordings to avoid."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_folders(path: str, folder: str) -> None:
 
 @pytest.mark.parametrize(("collection", "share"), [("amazon/aws", 0.02), ("kubernetes/core", 0.01)])
 def test_other_collections_pass(collection: str, share: float) -> None:
-    """Prove that other collections pass the final share of code texts."""
+    """Check that the docstrings and comments of other collections have no larger share of hits than ``share``."""
     root = lint_words.ROOT / ".collections" / "ansible_collections" / collection
     total = found = 0
     for path in sorted((root / "plugins").rglob("*.py")):
