@@ -4,7 +4,11 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""The steps of the playbook audit: each host reads its cluster, and one host writes the access report of all clusters."""
+"""The steps of the playbook audit: read, roles and report.
+
+Each host reads its cluster ("read"). For the hosts with the same AWS account and the same IAM identity of the run, the first host
+reads the roles of the account ("roles"). Then one host writes the access report of all clusters ("report").
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -27,6 +32,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ac
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.report import (
     build_report,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    verify_spec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     AUDIT,
@@ -58,16 +66,23 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     sentence,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.access import (
+    RoleReads,
+    read_node_roles,
     read_role_facts,
+    read_service_uses,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Guard
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.guard import Guard
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
     read_cluster_associations,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
     load_action_index,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    load_catalogue,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._audit_page import render_page
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._aws_clients import job_of_task
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import (
     locate_files,
     why_not_writable,
@@ -82,6 +97,8 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input 
     validate_extra_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
+    VERIFY,
+    VERIFY_OPTIONS,
     RoleError,
     begin_aws,
     failing_into,
@@ -97,20 +114,24 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen impo
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
-# The variable in which the first task registers the part of a host.
+# The variables in which the playbook registers the results of the steps "read" and "roles".
 PART = "pod_identity_audit_part"
+ROLES = "pod_identity_audit_roles"
 NO_AUDITED_CLUSTER = (
     "The access report needs the name of the EKS cluster: -e pod_identity_cluster_name=my-cluster, or with clusters as inventory "
     "hosts -e pod_identity_hosts=all. It also needs credentials and a region for AWS, and access to the Kubernetes API of the "
     "cluster. Nothing was changed."
 )
+NO_ROLES = "The roles of the account were not read. Run the step roles before the step report."
 UNREAD_CLUSTERS = "{names} could not be read, so the report does not include {them}. The notes of the report have the reasons."
 _NO_BULK_READ = (
     "The roles of the account could not be read together, so it is not known which further roles a role can assume: {text} To "
     "include them, allow the caller iam:GetAccountAuthorizationDetails."
 )
+# The options of ``AccessOptions`` that are paths of files to write.
 _FILES = ("file", "json", "csv")
-# Variables of the role that choose workloads or change something. The report has all service accounts.
+# Variables of the role that list workloads or choose changes, without the prefix pod_identity_. They have no effect on the
+# report, which has all service accounts.
 _NOT_FOR_REPORTS = (
     "fleet_workloads",
     "workloads",
@@ -123,7 +144,7 @@ _NOT_FOR_REPORTS = (
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
-    """The action plugin for one step of the playbook audit. A cluster that cannot be read does not stop the others."""
+    """The action plugin for one step of the playbook audit. If a cluster cannot be read, the run continues with the others."""
 
     TRANSFERS_FILES = False
 
@@ -132,7 +153,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         _valid, arguments = self.validate_argument_spec(
-            argument_spec={"step": {"type": "str", "choices": ["read", "report"], "required": True}}
+            argument_spec={"step": {"type": "str", "choices": ["read", "roles", "report"], "required": True}}
         )
         task = ActionTask(self)
         result["changed"] = False
@@ -140,14 +161,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             validate_extra_variables(task.loader)
             options = _read_options(task, variables)
             if arguments["step"] == "read":
-                return {**result, **_read(task, variables)}
+                return {**result, **_read(task, variables, options)}
+            if arguments["step"] == "roles":
+                return {**result, **_read_roles(task, variables, options)}
             return {**result, **_write_report(task, variables, options)}
         except InputError as error:
             return {"changed": False, "failed": True, "msg": input_message(error)}
 
 
 def _read_options(task: ActionTask, variables: Mapping[str, Any]) -> AccessOptions:
-    """Read the variables of the report, and check its files. Raises InputError with all problems."""
+    """Read the variables of the report, and check the paths of its files. Raises InputError with all problems of the paths."""
     options = read_audit_variables(template_variables(task, variables, AUDIT))
     problems = [
         f"{ROLE}audit_{name} {path} cannot be written: {reason}."
@@ -165,7 +188,7 @@ def _read_options(task: ActionTask, variables: Mapping[str, Any]) -> AccessOptio
 
 
 def _read_previous(options: AccessOptions, variables: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Read the earlier report. Raises InputError if it is missing, or not a report."""
+    """Read the earlier report in ``options.previous``. Raises InputError if the file is missing or not an access report."""
     name = f"{ROLE}audit_previous"
     (path,) = locate_files([os.path.expanduser(options.previous)], variables)
     try:
@@ -179,8 +202,13 @@ def _read_previous(options: AccessOptions, variables: Mapping[str, Any]) -> Mapp
         ) from error
 
 
-def _read(task: ActionTask, variables: dict[str, Any]) -> dict[str, Any]:
-    """Read the cluster of a host, and leave its facts for the last step."""
+def _read(task: ActionTask, variables: dict[str, Any], options: AccessOptions) -> dict[str, Any]:
+    """Run the step "read": read the cluster of a host.
+
+    The result is for the next steps. ``part`` and ``roles`` are files of ``hand_over`` with the data of the cluster and the ARNs
+    of its roles; ``reader`` identifies the account and the IAM identity of the run. Both ``roles`` and ``reader`` are missing if
+    the cluster could not be read; ``stopped`` is the reason, otherwise "".
+    """
     failure: dict[str, Any] = {}
     host = str(variables.get("inventory_hostname", ""))
     name = str(task.template(variables.get(f"{ROLE}cluster_name")) or host)
@@ -188,23 +216,101 @@ def _read(task: ActionTask, variables: dict[str, Any]) -> dict[str, Any]:
     with interruptible(), failing_into(failure):
         if is_unanswered(task.template(variables.get(f"{ROLE}cluster_name"))):
             raise RoleError(NO_AUDITED_CLUSTER)
-        left_out = {f"{ROLE}{entry}" for entry in _NOT_FOR_REPORTS}
-        chosen = {key: value for key, value in variables.items() if key not in left_out}
-        values = read_role_variables(task, {**chosen, f"{ROLE}workloads": []}, "verify")
-        is_single = len(variables["ansible_play_hosts_all"]) == 1
-        steps = Steps(name, displays=is_single and not task.keywords.no_log)
-        screen = show_progress(steps.line) if is_watched(task) else contextlib.nullcontext()
-        with task.in_environment(), screen:
+        chosen, values = _role_values(task, variables)
+        with task.in_environment(), _progress(task, variables, name) as steps:
             facts = _read_cluster(task, chosen, values, steps)
     if failure:
         facts = ClusterFacts(name, error=sentence(str(failure["msg"])))
-    return {"part": hand_over("audit", facts), "stopped": facts.error}
+    row = {"part": hand_over("audit", facts), "stopped": facts.error}
+    if facts.cluster is None:
+        return row
+    reader = f"{facts.cluster.account_id} {_principal(facts.cluster.caller_arn)}"
+    return {**row, "reader": reader, "roles": hand_over("audit-roles", _role_arns(facts, options))}
+
+
+def _role_values(task: ActionTask, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the variables of the host except ``_NOT_FOR_REPORTS``, and the values of the role variables among them."""
+    left_out = {f"{ROLE}{entry}" for entry in _NOT_FOR_REPORTS}
+    chosen = {key: value for key, value in variables.items() if key not in left_out}
+    return chosen, read_role_variables(task, {**chosen, f"{ROLE}workloads": []}, "verify")
+
+
+@contextlib.contextmanager
+def _progress(task: ActionTask, variables: Mapping[str, Any], name: str) -> Iterator[Steps]:
+    """Display the progress of the steps of the block, if the play has a single host and its output is for people."""
+    is_single = len(variables["ansible_play_hosts_all"]) == 1
+    steps = Steps(name, displays=is_single and not task.keywords.no_log)
+    with show_progress(steps.line) if is_watched(task) else contextlib.nullcontext():
+        yield steps
+
+
+def _principal(caller_arn: str) -> str:
+    """Return the ARN of a caller without the name of its session, so that all sessions of a role have the same ARN."""
+    return caller_arn.rpartition("/")[0] if ":assumed-role/" in caller_arn else caller_arn
+
+
+def _role_arns(facts: ClusterFacts, options: AccessOptions) -> tuple[set[str], set[str]]:
+    """Return two sets of ARNs: roles and target roles of the service accounts in the report, and roles of the nodes."""
+    arns: set[str] = set()
+    for key in facts.service_accounts(options.namespaces):
+        association = facts.associations.get(key)
+        arns |= facts.own_arns(key) | ({*association.roles} if association is not None else set())
+    return arns, set(facts.nodes.sources if facts.nodes is not None else ())
+
+
+def _read_roles(task: ActionTask, variables: dict[str, Any], options: AccessOptions) -> dict[str, Any]:
+    """Run the step "roles": read the roles of an account, once for all hosts with the same account and IAM identity.
+
+    ``reads`` in the result is a file of ``hand_over`` with the RoleReads, and ``stopped`` the reason for a failure, or "". Hosts
+    that do not read have an empty result.
+    """
+    host = str(variables["inventory_hostname"])
+    parts = {
+        name: row
+        for name in variables["ansible_play_hosts_all"]
+        if "roles" in (row := variables["hostvars"][name].get(PART) or {})
+    }
+    reader = parts.get(host, {}).get("reader")
+    members = [name for name, row in parts.items() if row["reader"] == reader]
+    if host not in members[:1]:
+        return {}
+    failure: dict[str, Any] = {}
+    reads = RoleReads()
+    with interruptible(), failing_into(failure):
+        facts: ClusterFacts = take_over(parts[host]["part"])
+        cluster = facts.cluster
+        if cluster is None:
+            raise RoleError(f"The cluster {facts.name} was not read.")
+        # Clusters of other accounts can use roles of this account, too.
+        arns = [take_over(row["roles"]) for row in parts.values()]
+        used, of_nodes = (set[str]().union(*sets) for sets in zip(*arns, strict=True))
+        _chosen, values = _role_values(task, variables)
+        with task.in_environment(), _progress(task, variables, facts.name) as steps:
+            steps.begin("reading the roles")
+            arguments = {name: values[name] for name in VERIFY_OPTIONS if values.get(name) not in (None, "")}
+            job = job_of_task(task, VERIFY, verify_spec(), arguments, True, steps)
+            api, width = job.open(), int(job.params["concurrency"])
+            with _guarded(steps):
+                reads = read_role_facts(api, cluster, used | of_nodes, width)
+            if options.unused_days is not None:
+                steps.begin("reading the last uses of the roles")
+                with _guarded(steps):
+                    reads = read_service_uses(api, reads, used, width, f"{ROLE}audit_unused_days")
+    stopped = sentence(str(failure["msg"])) if failure else ""
+    return {"reads": hand_over("audit-reads", reads), "stopped": stopped}
 
 
 def _read_cluster(
     task: ActionTask, variables: dict[str, Any], values: dict[str, Any], steps: Steps
 ) -> ClusterFacts:
-    """Read the associations, service accounts, Pods and roles of a cluster."""
+    """Read the associations, service accounts and Pods of a cluster, and the ARNs of the roles of its nodes.
+
+    The policies of roles are read in the step "roles".
+
+    :arg variables: the variables of the host.
+    :arg values: the values of the role variables.
+    :raises RoleError: when the kubeconfig is for another cluster, or the service accounts cannot be listed.
+    """
     steps.begin("reading the cluster")
     source = parse_input({**values, "workloads": []}, variables, "verify")
     part = begin_aws(task, source, "verify", True, steps)
@@ -218,6 +324,7 @@ def _read_cluster(
     width = int(part.job.params["concurrency"])
     with _guarded(steps):
         associations = read_cluster_associations(opened.api, cluster, width, steps)
+        nodes = read_node_roles(opened.api, cluster, width)
     steps.begin("reading the service accounts")
     estate = read_irsa(
         kubernetes, cluster.key, associations.keys(), make_clock(source.deadline), any_variables=True
@@ -227,17 +334,6 @@ def _read_cluster(
             f"The service accounts and Pods of {describe_place(cluster)} could not be listed: {sentence(estate.text)} "
             f"{remedy_for(estate)}"
         )
-    arns = {
-        *(account.role_arn for account in estate.accounts.values()),
-        *(arn for association in associations.values() for arn in association.roles),
-        *estate.configured.values(),
-        *(arn for roles in estate.own_roles.values() for arn in roles.values()),
-    }
-    steps.begin("reading the roles")
-    with _guarded(steps):
-        reads = read_role_facts(opened.api, cluster, filter(None, arns), width)
-    notes = [f"{finding.message} {finding.remedy}" for finding in unread_findings(estate)]
-    notes += [_NO_BULK_READ.format(text=sentence(reads.denied))] if reads.denied else []
     return ClusterFacts(
         cluster.name,
         cluster,
@@ -246,15 +342,14 @@ def _read_cluster(
         estate.configured,
         estate.own_roles,
         estate.pods,
-        reads.roles,
-        reads.complete,
-        tuple(notes),
+        notes=tuple(f"{finding.message} {finding.remedy}" for finding in unread_findings(estate)),
+        nodes=nodes,
     )
 
 
 @contextlib.contextmanager
 def _guarded(steps: Steps) -> Iterator[None]:
-    """End the block early on a signal. Raises RoleError then."""
+    """Stop the requests of the block on an interrupt, and convert an interrupt or an unexpected error to a RoleError."""
     with Guard(None) as guard:
         yield
     if guard.cause is not None:
@@ -262,16 +357,23 @@ def _guarded(steps: Steps) -> Iterator[None]:
 
 
 def _write_report(task: ActionTask, variables: dict[str, Any], options: AccessOptions) -> dict[str, Any]:
-    """Join the parts of all hosts, write the files of the report, and display its summary."""
+    """Run the step "report": build the report from the results of all hosts, write its files and display its summary."""
     hosts: Sequence[str] = variables["ansible_play_hosts_all"]
-    parts = [_take_part(host, variables["hostvars"][host]) for host in hosts]
+    reads = _take_reads(variables)
+    parts = [_take_part(host, variables["hostvars"][host], reads) for host in hosts]
     _check_namespaces(options, parts)
     previous = _read_previous(options, variables) if options.previous else None
     report = build_report(
-        parts, load_action_index(), datetime.now(timezone.utc), options.namespaces, previous
+        parts,
+        load_action_index(),
+        datetime.now(timezone.utc),
+        options.namespaces,
+        previous,
+        options.unused_days,
     )
+    catalogue = load_catalogue()
     writers: Mapping[str, Callable[[], str]] = {
-        "file": lambda: render_page(report),
+        "file": lambda: render_page(report, catalogue.action_names if catalogue is not None else None),
         "json": lambda: f"{json.dumps(report, indent=1)}\n",
         "csv": lambda: access_csv(report),
     }
@@ -289,18 +391,41 @@ def _write_report(task: ActionTask, variables: dict[str, Any], options: AccessOp
     return {**counts, **show_report(lines, failure, failure, hidden=bool(task.keywords.no_log))}
 
 
-def _take_part(host: str, variables: Mapping[str, Any]) -> ClusterFacts:
-    """Return the facts of the cluster of a host."""
+def _take_reads(variables: Mapping[str, Any]) -> dict[str, RoleReads | str]:
+    """Return the result of the step "roles" by ``reader`` of the step "read": the roles, or the reason why they were not read."""
+    found: dict[str, RoleReads | str] = {}
+    for host in variables["ansible_play_hosts_all"]:
+        row = variables["hostvars"][host]
+        part, roles = row.get(PART) or {}, row.get(ROLES) or {}
+        if "reads" in roles:
+            found[part["reader"]] = roles["stopped"] or take_over(roles["reads"])
+        elif roles.get("failed") and "reader" in part:
+            found.setdefault(part["reader"], sentence(str(roles.get("msg") or "")))
+    return found
+
+
+def _take_part(host: str, variables: Mapping[str, Any], reads: Mapping[str, RoleReads | str]) -> ClusterFacts:
+    """Return the data of the cluster of a host, with the roles of its account, or the reason why they could not be read.
+
+    :arg variables: the variables of the host.
+    :arg reads: the result of ``_take_reads``.
+    """
     registered = variables.get(PART) or {}
     if "part" not in registered:
         reason = str(registered.get("msg") or "the host was not reached. Run again.")
         return ClusterFacts(host, error=sentence(reason))
     facts: ClusterFacts = take_over(registered["part"])
-    return facts
+    found = reads.get(registered.get("reader", ""), NO_ROLES)
+    if facts.error:
+        return facts
+    if isinstance(found, str):
+        return ClusterFacts(facts.name, error=found)
+    denied = [_NO_BULK_READ.format(text=sentence(found.denied))] if found.denied else []
+    return replace(facts, roles=found.roles, complete=found.complete, notes=(*facts.notes, *denied))
 
 
 def _check_namespaces(options: AccessOptions, parts: Sequence[ClusterFacts]) -> None:
-    """Raise InputError for a namespace without service accounts: a misspelt one would give an empty report."""
+    """Raise InputError for a namespace without service accounts in the report, because its name may be misspelt."""
     present = {
         key.namespace for part in parts for key in (*part.associations, *part.accounts, *part.configured)
     }

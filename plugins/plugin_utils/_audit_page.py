@@ -12,6 +12,7 @@ import base64
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,7 +24,7 @@ from markupsafe import Markup
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
-# The letters of the access levels, highest level first.
+# The letter of each access level in the page, the highest level first.
 LETTERS = {
     "Permissions management": "P",
     "Write": "W",
@@ -54,21 +55,29 @@ CHANGES = {
     "gone": "Removed workloads",
     "cluster": "Clusters",
 }
-# The length of the JSON from which it is compressed. The JSON of 2,000 workloads has several megabytes.
+# The maximum length of plain JSON in the page, in characters. Longer JSON is compressed, because a report with 2,000 workloads
+# has several megabytes.
 MAX_PLAIN = 1_000_000
-# The number of workloads that the list of risks links for one risk. The page has all of them in its data.
+# The maximum number of links to workloads for one risk in the list of risks.
 MAX_LINKS = 30
-# The number of services that the table lists one by one for a workload, and the number of names in a group of services.
+# The maximum number of services that the table lists one by one for a workload. With more services, services with the same access
+# levels form a group, which shows at most MAX_NAMES of their names.
 MAX_SERVICES = 30
 MAX_NAMES = 8
+# The verb of an action, such as Get in GetObject.
+_VERB = re.compile("[A-Za-z][a-z]*")
+# The number of table rows in a group. A browser lays out a group only when it is near the visible part of the page.
+ROWS_TOGETHER = 50
 
 
-def render_page(data: Mapping[str, Any]) -> str:
+def render_page(data: Mapping[str, Any], actions: Mapping[str, Sequence[str]] | None = None) -> str:
     """Render the access report.
 
-    The Content-Security-Policy of the page allows only its own style and its own script, by their hashes, and no request.
+    The Content-Security-Policy of the page allows only its own style and its own script, by their hashes, and no requests.
 
     :arg data: the report, as in its JSON file.
+    :arg actions: the names of all actions by the prefix of their service, to find misspelt actions that a user enters; None if
+        they are not known.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -99,6 +108,7 @@ def render_page(data: Mapping[str, Any]) -> str:
         kinds=kinds,
         changes=_changes(data["changes"]),
         rows=list(_table_rows(data)),
+        rows_together=ROWS_TOGETHER,
         max_services=MAX_SERVICES,
         unknown_levels=any(
             "Unknown" in cell["levels"] for profile in data["profiles"] for cell in profile["cells"]
@@ -110,27 +120,53 @@ def render_page(data: Mapping[str, Any]) -> str:
         style=Markup(style),
         script=Markup(script),
         data=Markup(_embedded_json(data)),
+        actions=Markup("null" if actions is None else _packed(_group_verbs(actions))),
     )
     return page.lstrip()
 
 
 def _shown(value: object) -> object:
-    """Escape the unprintable characters of a value, so that marks for text direction cannot reorder the page."""
+    """Escape the unprintable characters of a value, for example marks for text direction, which could reorder the page."""
     return value if isinstance(value, Markup) else visible(str(value))
 
 
 def _embedded_json(data: Mapping[str, Any]) -> str:
     """Serialise data for a script element: without non-ASCII characters, and without characters that end the element.
 
-    Data of more than MAX_PLAIN characters becomes a JSON string: base64 of the JSON, compressed with gzip.
+    JSON of more than MAX_PLAIN characters is compressed (see ``_packed``).
     """
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     if len(text) > MAX_PLAIN:
-        packed = gzip.compress(text.encode(), mtime=0)
-        return json.dumps(base64.b64encode(packed).decode())
+        return _packed(data)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
+
+
+def _packed(data: Mapping[str, Any]) -> str:
+    """Serialise data to a JSON string: base64 of the JSON, compressed with gzip."""
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return json.dumps(base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode())
+
+
+def _group_verbs(actions: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
+    """Group actions such as GetObject by their verbs, because that saves a third of the compressed size.
+
+    :returns: for each service, groups of verbs with the rest of the names that exist with these verbs, such as
+        ``{"s3": {"Get,Put": "Object,ObjectAcl"}}``.
+    """
+    services: dict[str, dict[str, str]] = {}
+    for service, names in sorted(actions.items()):
+        verbs: dict[str, list[str]] = {}
+        for name in sorted(names):
+            verb = _VERB.match(name)
+            end = verb.end() if verb else 0
+            verbs.setdefault(name[end:], []).append(name[:end])
+        groups: dict[str, list[str]] = {}
+        for thing, found in verbs.items():
+            groups.setdefault(",".join(found), []).append(thing)
+        services[service] = {key: ",".join(things) for key, things in sorted(groups.items())}
+    return services
 
 
 def _security_policy(style: str, script: str) -> str:
@@ -138,7 +174,7 @@ def _security_policy(style: str, script: str) -> str:
         "default-src": "'none'",
         "style-src": _source_hash(style),
         "script-src": _source_hash(script),
-        # The empty icon, without which a browser requests favicon.ico.
+        # The page has an empty icon, because a browser would otherwise request favicon.ico.
         "img-src": "data:",
         "base-uri": "'none'",
         "form-action": "'none'",
@@ -223,7 +259,7 @@ def _changes(changes: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _table_rows(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Generate the rows of the table that shows the matrix as text."""
+    """Generate the rows of the table that shows the access of each workload as text."""
     notes = {
         "known": "",
         "partial": "partly read: ",
@@ -245,6 +281,7 @@ def _table_rows(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if workload["source"] == "node":
             note = "unknown: role of the node"
         yield {
+            "index": index,
             "name": _workload_name(data, index),
             "source": SOURCES.get(workload["source"], workload["source"]),
             "roles": roles,
@@ -254,7 +291,10 @@ def _table_rows(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _access_texts(cells: Sequence[Mapping[str, Any]], certain: bool) -> list[tuple[str, str]]:
-    """Return pairs of services and their letters. Of many services, those with the same letters are one pair."""
+    """Return pairs of a service and the letters of its access levels.
+
+    With more than MAX_SERVICES services, each pair is for all services with the same letters.
+    """
     access = [
         (cell["service"] if cell["service"] != "*" else "every other service", letters)
         for cell in cells
@@ -274,7 +314,10 @@ def _access_texts(cells: Sequence[Mapping[str, Any]], certain: bool) -> list[tup
 
 
 def _letters(levels: Mapping[str, str], certain: bool) -> str:
-    """Return the letters of access levels, such as "LRW?". A level that is not certain has a question mark."""
+    """Return the letters of access levels, such as "LRW?".
+
+    A level has a question mark if it depends on conditions, or if ``certain`` is false because policies could not be read.
+    """
     order: Sequence[str] = list(reversed(LETTERS))
     states = [(LETTERS[level], levels[level]) for level in order if level in levels]
     return "".join(letter if state == "yes" and certain else f"{letter}?" for letter, state in states)

@@ -30,7 +30,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
     NO_FACTS,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import (

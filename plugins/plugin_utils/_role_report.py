@@ -34,13 +34,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
     FORMS,
-    junit_text,
     make_artifacts,
-    stopped_report,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.junit import (
+    junit_text,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
     ReportSettings,
     make_report,
+    stopped_report,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import (
     Place,

@@ -1,13 +1,13 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A headless Chromium that records the console and all requests of a page."""
+"""Run a headless Chromium, which records the console and all requests of a page."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 
 class Page:
-    """A page in the browser."""
+    """A page that is open in the browser."""
 
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
@@ -48,7 +48,7 @@ class Page:
         return int(self.run("return document.querySelectorAll(arguments[0]).length", selector))
 
     def press(self, *keys: str) -> None:
-        """Press keys one after the other. A key after ``Keys.CONTROL`` is pressed together with it."""
+        """Press keys one after the other. To hold Control, write ``Keys.CONTROL`` and the other key as one string."""
         for key in keys:
             chain = ActionChains(self.driver)
             if key.startswith(Keys.CONTROL):
@@ -58,7 +58,7 @@ class Page:
             chain.perform()
 
     def until(self, script: str, *arguments: object, seconds: float = 10) -> Any:
-        """Wait until a script returns a true value, and return that value."""
+        """Wait until a script returns a true value, but at most ``seconds``. Return the last value of the script."""
         return self.driver.execute_async_script(
             f"""
             const done = arguments[arguments.length - 1], inner = [...arguments].slice(1, -1);
@@ -81,11 +81,17 @@ class Page:
         script = "const node = document.activeElement; return node.getAttribute('aria-label') || node.innerText || node.id"
         return str(self.run(script)).strip()
 
+    def metrics(self) -> dict[str, float]:
+        """Return the counters of the browser, such as the number of layouts and the seconds that they took."""
+        self.driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
+        found = self.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+        return {metric["name"]: metric["value"] for metric in found}
+
     def console(self) -> list[str]:
         return [f"{entry['level']}: {entry['message']}" for entry in self.driver.get_log("browser")]
 
     def requests(self) -> list[str]:
-        """Return the addresses that the page requested, except the page itself, data, and pages of the browser."""
+        """Return the addresses that the page has requested. Its own file, data and pages of the browser are left out."""
         messages = (json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance"))
         found = [
             message["params"]["request"]["url"]
@@ -97,7 +103,7 @@ class Page:
         ]
 
     def keep_picture(self, name: str) -> None:
-        """Write a screenshot into the folder that SCREENSHOTS names."""
+        """Save a screenshot in the folder that the environment variable SCREENSHOTS names. Without the variable, do nothing."""
         folder = os.environ.get("SCREENSHOTS")
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
@@ -121,22 +127,29 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrom
     options.binary_location = binary
     browser = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
     browser.set_script_timeout(30)
+    # Times of the thread do not include the time in which it waits for the processor.
+    browser.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
     yield browser
     browser.quit()
 
 
 @pytest.fixture
 def show(driver: webdriver.Chrome, tmp_path: Path) -> Iterator[Callable[..., Page]]:
-    """Show a report in the browser. The console and the network must be silent when the test ends."""
+    """Yield a function that opens a report in the browser. The test fails if the page wrote to the console or sent a request."""
 
-    def open_report(data: Mapping[str, Any], dark: bool = False, fragment: str = "") -> Page:
+    def open_report(
+        data: Mapping[str, Any],
+        dark: bool = False,
+        fragment: str = "",
+        actions: Mapping[str, Sequence[str]] | None = None,
+    ) -> Page:
         features = [
             {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
             {"name": "prefers-reduced-motion", "value": "reduce"},
         ]
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": features})
         file = tmp_path / "audit.html"
-        file.write_text(render_page(data), encoding="utf-8")
+        file.write_text(render_page(data, actions), encoding="utf-8")
         driver.get("about:blank")
         driver.get(f"{file.as_uri()}{fragment}")
         page = Page(driver)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page of the access report in a browser: the three questions, the keyboard, contrast, hostile names, large fleets.
+"""Test the page of the access report in a browser: its three questions, the keyboard, contrast, hostile names and large fleets.
 
 Every test also fails if the page writes to the console or sends a request.
 """
@@ -9,29 +9,20 @@ from __future__ import annotations
 
 import base64
 import os
-import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
-    NamedPolicy,
-    Required,
-    check_permission,
-    permission_layers,
-    pod_context,
-)
 from selenium.webdriver.common.keys import Keys
 
-from ..unit.plugins.plugin_utils.access_reports import BOUNDARY, make_report
+from ..unit.plugins.plugin_utils.access_reports import make_report
 from .conftest import Page
 
 Show = Callable[..., Page]
 
 
 def test_who_can_read_a_bucket(show: Show) -> None:
-    page = show(make_report())
+    page = show(make_report(), actions=NAMES)
     page.find("[data-action='s3:GetObject']").click()
     page.press("invoices")
     assert page.until("return document.querySelector('#who-status').innerText.includes('invoices')")
@@ -43,6 +34,54 @@ def test_who_can_read_a_bucket(show: Show) -> None:
     assert page.until("return document.querySelector('#who-result .statement')")
     assert "arn:aws:s3:::invoices/*" in page.text("#who-result .statement")
     page.keep_picture("who-can")
+
+
+NAMES = {
+    "s3": ["GetObject", "GetObjectAcl", "ListBucket", "PutObject"],
+    "secretsmanager": ["GetSecretValue"],
+    "sqs": ["ReceiveMessage", "SendMessage"],
+}
+
+
+@pytest.mark.parametrize(
+    ("action", "note"),
+    [
+        ("s3:GetObjct", "s3:GetObjct is not an action that the collection knows; did you mean s3:GetObject?"),
+        (
+            "secretmanager:getSecretValue",
+            "secretmanager:getSecretValue is not an action that the collection knows; did you mean"
+            " secretsmanager:GetSecretValue?",
+        ),
+        ("sqs:Xyz", "sqs:Xyz is not an action that the collection knows."),
+        ("s3:Gte*", "s3:Gte* matches no action that the collection knows."),
+        ("S3:getobject", ""),
+        ("s3:Get*", ""),
+        ("s?s:Send*", ""),
+        ("*", ""),
+    ],
+)
+def test_misspelt_action_has_a_note(show: Show, action: str, note: str) -> None:
+    page = show(make_report(), actions=NAMES)
+    page.find("#who-action").send_keys(action, Keys.ENTER)
+    assert page.until("return document.querySelector('#who-status').innerText.includes(' no')")
+    if note:
+        assert page.until("return document.querySelector('#who-status .warning')")
+    assert page.texts("#who-status .warning") == ([note] if note else [])
+    assert page.count("#who-status .quiet") == 0
+    if "did you mean" in note:
+        page.keep_picture("misspelt")
+        page.find("#who-status .warning button").click()
+        assert page.until("return !document.querySelector('#who-status .warning')")
+        assert page.find("#who-action").get_attribute("value") == note.split()[-1].removesuffix("?")
+
+
+def test_page_without_names_of_actions_cannot_check_them(show: Show) -> None:
+    page = show(make_report())
+    page.find("#who-action").send_keys("s3:GetObjct", Keys.ENTER)
+    assert page.until("return document.querySelector('#who-status .quiet')")
+    assert page.texts("#who-status .quiet") == [
+        "This page cannot check the name of the action, because the names of all actions were not known when it was written."
+    ]
 
 
 def test_access_of_a_workload_and_its_reason(show: Show) -> None:
@@ -231,7 +270,7 @@ def test_hostile_names(show: Show) -> None:
     page = show(data)
     assert page.run("return document.title").startswith("Access report: ")
     assert page.count("img") == 0
-    assert page.count("script") == 2
+    assert page.count("script") == 3
     page.find("[data-action='s3:GetObject']").click()
     for place in range(len(HOSTILE)):
         page.run("location.hash = arguments[0]", f"#w{place}")
@@ -243,36 +282,88 @@ def test_hostile_names(show: Show) -> None:
     assert "\\u202egpj.exe" in text
 
 
-def test_large_fleet_is_quick(show: Show) -> None:
-    page = show(make_report(2000, 10))
+# Scroll the matrix, one step in a frame, and count the rows that the script draws.
+SCROLL = """
+const [step, steps, done] = arguments, scroller = document.querySelector("#matrix-scroll");
+const body = document.querySelector("#matrix-body"), found = {drawings: 0, drawn: 0, most: 0};
+const observer = new MutationObserver((changes) => {
+  const added = changes.reduce((sum, change) => sum + change.addedNodes.length, 0);
+  found.drawings += added ? 1 : 0;
+  found.drawn += added;
+  found.most = Math.max(found.most, body.children.length);
+});
+observer.observe(body, {childList: true});
+let left = steps;
+const move = () => {
+  scroller.scrollTop += step;
+  if (--left) requestAnimationFrame(move);
+  else requestAnimationFrame(() => requestAnimationFrame(() => {
+    observer.disconnect();
+    done({...found, top: scroller.scrollTop});
+  }));
+};
+requestAnimationFrame(move);
+"""
+ROW = 30
+
+
+def test_scrolling_a_large_fleet_draws_few_rows(show: Show) -> None:
+    """The work depends on the rows in the view. Its times are only printed, because they depend on the machine."""
+    step, steps = 60, 60
+    objects, elements, thread = {}, {}, {}
+    for count, clusters in ((20, 1), (2000, 10)):
+        page = show(make_report(count, clusters))
+        page.find("#expand").click()
+        page.run("document.querySelector('#matrix').scrollIntoView()")
+        earlier = page.metrics()
+        found = page.driver.execute_async_script(SCROLL, step, steps)
+        later = page.metrics()
+        objects[count] = later["LayoutObjects"]
+        elements[count] = page.count("#matrix-body *")
+        thread[count] = later["TaskDuration"] - earlier["TaskDuration"]
+        times = ", ".join(
+            f"{name} {1000 * (later[key] - earlier[key]) / steps:.2f} ms"
+            for name, key in (
+                ("layout", "LayoutDuration"),
+                ("style", "RecalcStyleDuration"),
+                ("script", "ScriptDuration"),
+                ("thread", "TaskDuration"),
+            )
+        )
+        print(f"{count} workloads, for each of {steps} steps of {step} pixels: {times}; {found}")
+    rows = step * steps / ROW
+    assert found["top"] == step * steps
+    # The script draws in advance, so that it has nothing to do in most frames.
+    assert found["drawings"] <= rows / 10
+    assert found["drawn"] <= rows + 30
+    assert found["most"] <= 100
+    # The large fleet has 100 times as many workloads.
+    assert elements[2000] < 5 * elements[20]
     start = page.run(
         "const [entry] = performance.getEntriesByType('navigation'); return entry.domContentLoadedEventEnd"
-    )
-    page.find("#expand").click()
-    slowest = page.driver.execute_async_script(
-        """
-        const done = arguments[0], scroller = document.querySelector("#matrix-scroll"), times = [];
-        let last = performance.now(), steps = 0;
-        const step = () => {
-          const now = performance.now();
-          times.push(now - last);
-          last = now;
-          scroller.scrollTop += 300;
-          if (++steps < 60) requestAnimationFrame(step);
-          else done(times.slice(1).sort((a, b) => a - b)[Math.floor(times.length * 0.95) - 1]);
-        };
-        requestAnimationFrame(step);
-        """
     )
     question = page.run(
         "const start = performance.now(); accessReport.answer('s3:GetObject', 'invoices'); return performance.now() - start"
     )
-    print(f"load {start:.0f} ms, 95 % of frames below {slowest:.0f} ms, question {question:.0f} ms")
-    # Generous limits, because other work may run on the same machine.
-    assert start < 5000
-    assert slowest < 250
-    assert question < 2000
+    ratios = [f"{values[2000] / values[20]:.1f}" for values in (thread, objects)]
+    print(f"2000 compared with 20 workloads: thread {ratios[0]} times, layout objects {ratios[1]} times")
+    print(f"load {start:.0f} ms, question {question:.0f} ms")
     page.keep_picture("fleet")
+
+
+def test_open_lists_are_laid_out_near_the_view(show: Show) -> None:
+    page = show(make_report(2000, 10))
+    page.run("document.querySelectorAll('details').forEach((node) => node.open = true)")
+    page.run("document.querySelector('#table').scrollIntoView()")
+    for rows, total in (("#table tbody tr", 2000), ("#risks li > :last-child", 763)):
+        assert page.count(rows) == total
+        script = (
+            "return [...document.querySelectorAll(arguments[0])]"
+            ".filter((node) => node.checkVisibility({contentVisibilityAuto: true})).length"
+        )
+        assert page.run(script, rows) < 300
+    page.run("document.querySelector('#w1999').scrollIntoView()")
+    assert page.run("return document.querySelector('#w1999').getBoundingClientRect().top < innerHeight")
 
 
 def test_print(show: Show) -> None:
@@ -296,120 +387,3 @@ def test_page_without_script(show: Show) -> None:
         assert not page.find("#matrix").is_displayed()
     finally:
         page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-
-
-ACTIONS = (
-    "s3:GetObject",
-    "s3:Get*",
-    "s3:*",
-    "*",
-    "S3:getobject",
-    "s3:Put?bject",
-    "sqs:*",
-    "s3:ListBucket",
-    "sqs:SendMessage",
-)
-RESOURCES = (
-    "*",
-    "arn:aws:s3:::a/*",
-    "arn:aws:s3:::a",
-    "arn:aws:s3:::*",
-    "arn:aws:s3:::b*/x",
-    "arn:aws:s3:::${aws:PrincipalTag/kubernetes-namespace}/*",
-    "arn:aws:s3:::a/${aws:PrincipalTag/team}/*",
-    "arn:aws:sqs:*:111122223333:q",
-    "arn:aws:sqs:*",
-    "arn:aws:s3:::a/${*}",
-)
-QUESTIONS = (
-    ("s3:GetObject", "arn:aws:s3:::a/x"),
-    ("s3:GetObject", "arn:aws:s3:::a/*"),
-    ("s3:GetObject", "arn:aws:s3:::shop/x"),
-    ("s3:GetObject", "arn:aws:s3:::b1/x"),
-    ("s3:PutObject", "arn:aws:s3:::a/blue/y"),
-    ("s3:*", "arn:aws:s3:::a/x"),
-    ("s3:ListAllMyBuckets", "*"),
-    ("sqs:SendMessage", "arn:aws:sqs:eu-central-1:111122223333:q"),
-    ("sqs:SendMessage", "arn:aws:sqs:eu-central-1:111122223333:r"),
-    ("s3:ListBucket", "arn:aws:s3:::a"),
-)
-DECISIONS = {"yes": {"allowed"}, "no": {"implicit_deny", "explicit_deny"}}
-
-
-def random_documents(draw: random.Random) -> list[dict[str, Any]]:
-    """Return an identity policy, a permissions boundary and a session policy."""
-    documents = []
-    for _layer in range(3):
-        statements = []
-        for _statement in range(draw.randint(1, 4)):
-            statement: dict[str, Any] = {"Effect": draw.choice(("Allow", "Allow", "Allow", "Deny"))}
-            statement[draw.choice(("Action", "Action", "Action", "NotAction"))] = draw.sample(
-                ACTIONS, draw.randint(1, 2)
-            )
-            statement[draw.choice(("Resource", "Resource", "Resource", "NotResource"))] = draw.sample(
-                RESOURCES, draw.randint(1, 3)
-            )
-            if draw.random() < 0.2:
-                statement["Condition"] = {"StringEquals": {"aws:RequestedRegion": ["eu-central-1"]}}
-            statements.append(statement)
-        documents.append(
-            {"Version": draw.choice(("2012-10-17", "2012-10-17", "2008-10-17")), "Statement": statements}
-        )
-    return documents
-
-
-def test_answers_agree_with_the_evaluator(show: Show) -> None:
-    """The page may return "depends" where the evaluator decides, but never a different decision."""
-    draw = random.Random(int(os.environ.get("SEED", "0")))
-    data = make_report(20)
-    fleet = [random_documents(draw) for _workload in range(150)]
-    template = data["workloads"][0]
-    data |= {
-        "policies": [BOUNDARY],
-        "profiles": [],
-        "workloads": [],
-        "risks": [],
-        "risk_kinds": {},
-        "changes": None,
-    }
-    context = pod_context().assume({"aws:principaltag/kubernetes-namespace": ("shop",)})
-    layers = []
-    for place, documents in enumerate(fleet):
-        first = len(data["policies"])
-        for document, kind in zip(documents, ("inline", "customer", "session"), strict=True):
-            data["policies"].append(
-                {
-                    "name": kind,
-                    "short": kind,
-                    "kind": kind,
-                    "version": document["Version"],
-                    "statements": [
-                        {"label": "Statement", **statement} for statement in document["Statement"]
-                    ],
-                }
-            )
-        data["profiles"].append(
-            {"role": 0, "policies": [first], "boundary": first + 1, "session": first + 2, "cells": []}
-        )
-        variables = {"aws:PrincipalTag/kubernetes-namespace": "shop"}
-        data["workloads"].append(
-            {**template, "service_account": f"w{place}", "profile": place, "variables": variables}
-        )
-        identity, boundary, session = (
-            NamedPolicy(name, document) for name, document in zip(("i", "b", "s"), documents, strict=True)
-        )
-        layers.append(permission_layers([identity], boundary, session))
-    page = show(data)
-    seen: dict[str, int] = {}
-    for action, resource in QUESTIONS:
-        rows = page.run("return accessReport.answer(...arguments).rows", action, resource)
-        for row in rows:
-            verdict = check_permission(layers[row["workload"]], Required(action, resource), context)
-            seen[row["decision"]] = seen.get(row["decision"], 0) + 1
-            expected = DECISIONS.get(row["decision"])
-            if expected is not None:
-                assert verdict.decision in expected, (action, resource, fleet[row["workload"]], row)
-    assert seen["yes"] > 10
-    assert seen["no"] > 100
-    assert seen["depends"] > 10
-    page = show(make_report(1))

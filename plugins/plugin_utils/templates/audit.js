@@ -8,14 +8,14 @@
   "use strict";
 
   // Large data is a string: the JSON, compressed with gzip, in base64.
-  async function readReport() {
-    const data = JSON.parse(document.getElementById("data").textContent);
+  async function readData(id) {
+    const data = JSON.parse(document.getElementById(id).textContent);
     if (typeof data !== "string") return data;
     const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
     return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
   }
 
-  const report = await readReport();
+  const report = await readData("data");
   const {clusters, policies, roles, profiles, workloads, risks} = report;
   const byId = (id) => document.getElementById(id);
 
@@ -206,8 +206,13 @@
 
   // The reason why a workload has no profile, or no effective one; "" if it has one.
   function absence(w) {
-    if (w.source === "node")
-      return "It has no role of its own. It may use the role of its node, which this report does not evaluate.";
+    if (w.source === "node") {
+      const nodes = (clusters[w.cluster].node_roles || []).map((entry) => roles[entry.role].name);
+      return (
+        "It has no role of its own. It may use the role of its node, which is not part of its access here" +
+        (nodes.length ? ": " + nodes.join(", ") + "." : ".")
+      );
+    }
     if (w.access === "blocked") {
       const credential = (w.credentials || []).find((item) => item.role !== undefined);
       return ("It cannot use its role. " + ((credential && credential.why) || "")).trim();
@@ -336,8 +341,6 @@
     const list = (value) => (Array.isArray(value) ? value : value === undefined ? [] : [value]);
     const allow = statement.Effect === "Allow";
     const notResource = statement.NotResource !== undefined;
-    const conditionKeys = [];
-    for (const tests of Object.values(statement.Condition || {})) conditionKeys.push(...Object.keys(tests));
     const rule = {
       allow,
       statement,
@@ -353,20 +356,36 @@
       // A variable before the fifth colon is not documented by IAM. Such a value counts only where it grants less.
       wide: allow === notResource,
       complete: policies[policy].kind !== "session",
-      conditionKeys: [...new Set(conditionKeys)],
+      tests: Object.entries(statement.Condition || {}).flatMap(([operator, keys]) =>
+        Object.entries(keys).map(([key, expected]) => conditionTest(operator, key, list(expected), variables)),
+      ),
     };
     compiled[policy][index] = rule;
     return rule;
   }
+  // A comparison of a condition. A condition and its negation, such as StringEquals and StringNotEquals, have the same "name".
+  function conditionTest(operator, key, expected, variables) {
+    const isNull = operator === "Null";
+    const negated = isNull ? expected.join() === "true" : operator.includes("Not") && !operator.includes(":");
+    const base = negated ? operator.replace("Not", "").replace(/IfExists$/, "") : operator;
+    const inside = expected.flatMap((value) => parsePattern(String(value), variables).filter(isVariable));
+    return {
+      name: JSON.stringify([base, key.toLowerCase(), isNull ? [] : expected]),
+      negated,
+      keys: [...new Set([key, ...inside.map((variable) => variable.name)])],
+    };
+  }
   const policyRules = (policy) => policies[policy].statements.map((_statement, index) => statementRule(policy, index));
 
-  // The share of the request that the resources of a statement cover, as bounds, and the unknown variables.
+  // The share of the request that the resources of a statement cover, as bounds. If the bounds differ, "tests" has the names of the
+  // comparisons that decide, and "keys" has their unknown variables.
   function resourceCover(rule, request, values) {
     let low = NONE,
       high = NONE;
-    const keys = [];
+    const keys = [],
+      tests = [];
     for (const tokens of rule.resources) {
-      if (tokens.length === 1 && tokens[0] === ANY) return {low: ALL, high: ALL, keys: []};
+      if (tokens.length === 1 && tokens[0] === ANY) return {low: ALL, high: ALL, keys: [], tests: []};
       const first = tokens.findIndex(isVariable);
       if (request.bare) {
         if (first < 0) {
@@ -387,14 +406,19 @@
       if (first >= 0) {
         if (!late && !rule.wide) continue;
         pattern = [];
+        let impossible = false;
         for (const token of tokens) {
+          const value = isVariable(token) && values.has(token.key) ? (values.get(token.key) ?? token.fallback) : null;
           if (!isVariable(token)) pattern.push(token);
-          else if (values.has(token.key)) pattern.push(...Array.from(values.get(token.key)));
+          else if (value === undefined) impossible = true;
+          else if (value !== null) pattern.push(...Array.from(value));
           else {
             open.push(token.name);
             pattern.push(ANY);
           }
         }
+        // The request does not have the key of a variable.
+        if (impossible) continue;
       }
       // An unknown value may contain colons.
       const share =
@@ -402,13 +426,17 @@
           ? cover([...pattern, ANY], request.text, request.wild)
           : arnCover(pattern, request, rule.complete || first >= 0);
       if (!open.length) low = Math.max(low, share);
-      else if (share !== NONE) keys.push(...open);
+      else if (share !== NONE) {
+        keys.push(...open);
+        tests.push(JSON.stringify(tokens));
+      }
       high = Math.max(high, share);
     }
-    return {low, high, keys};
+    return {low, high, keys, tests};
   }
 
   // Whether a statement applies to a request: "yes", "no" or "maybe" with its keys. "part" marks a request that is covered in part.
+  // A "maybe" applies if for each of its tests at least one of the comparisons has the expected result, or all if it is false.
   function applies(rule, request, workload, values) {
     let action = NONE;
     for (const pattern of rule.actions) action = Math.max(action, cover(pattern, request.action, request.actionWild));
@@ -420,17 +448,23 @@
     const high = rule.notResource ? invert(resource.low) : resource.high;
     if (high === NONE) return {state: "no"};
     const keys = low === high ? [] : resource.keys;
+    const tests = low === high ? [] : [{names: resource.tests, expected: !rule.notResource}];
     const part = action === SOME || (high === SOME && low !== ALL);
-    if (rule.conditionKeys.length) {
+    if (rule.tests.length) {
       const holds = (workload.conditions || {})[rule.reference.join(".")];
       if (holds === false) return {state: "no"};
       if (holds !== true) {
-        const unknown = rule.conditionKeys.filter((key) => !values.has(key.toLowerCase()));
-        keys.push(...(unknown.length ? unknown : rule.conditionKeys));
+        // The conditions whose keys are all known hold, otherwise the result of the statement would be known.
+        const isOpen = (key) => !values.has(key.toLowerCase());
+        const open = rule.tests.filter((test) => test.keys.some(isOpen));
+        for (const test of open.length ? open : rule.tests) {
+          tests.push({names: [test.name], expected: !test.negated});
+          keys.push(...(open.length ? test.keys.filter(isOpen) : test.keys));
+        }
       }
     }
     if (!keys.length && !part && low === ALL) return {state: "yes", rule};
-    return {state: "maybe", rule, keys, part};
+    return {state: "maybe", rule, keys, tests, part};
   }
 
   const OBJECT_ACTION = /^s3:(?:(?:get|put|delete|restore)object|abortmultipartupload|listmultipartuploadparts)/i;
@@ -480,6 +514,24 @@
   const statementName = ([policy, index]) => policies[policy].statements[index].label + " of " + policies[policy].short;
   const references = (found) => found.map((item) => item.rule.reference);
 
+  // Return the decision if it is the same for all results of the open comparisons, otherwise null. Comparisons with different
+  // names count as independent.
+  const MAX_TESTS = 8;
+  function settle(openDenies, layers) {
+    const items = [...openDenies, ...layers.flatMap((layer) => layer.maybe)];
+    const names = [...new Set(items.flatMap((item) => item.tests.flatMap((test) => test.names)))];
+    if (items.some((item) => item.part) || names.length > MAX_TESTS) return null;
+    let allowed = null;
+    for (let results = 0; results < 1 << names.length; results++) {
+      const isTrue = (name) => Boolean(results & (1 << names.indexOf(name)));
+      const holds = (item) => item.tests.every((test) => test.names.some(isTrue) === test.expected);
+      const decision = !openDenies.some(holds) && layers.every((layer) => layer.yes.length || layer.maybe.some(holds));
+      if (allowed !== null && allowed !== decision) return null;
+      allowed = decision;
+    }
+    return allowed;
+  }
+
   // Decide a request for a workload, by its policies: {decision, reason, statements}.
   function decide(w, request) {
     const credential = winningCredential(w);
@@ -491,7 +543,9 @@
         reason: absent,
         statements: [],
       };
+    // The values of known condition keys; undefined for a key that the requests do not have.
     const values = new Map(Object.entries(w.variables || {}).map(([key, value]) => [key.toLowerCase(), String(value)]));
+    for (const key of w.absent || []) values.set(key.toLowerCase(), undefined);
     const layers = [{name: "the policies of its role", rules: profile.policies.flatMap(policyRules)}];
     if (profile.boundary !== undefined && profile.boundary !== null) {
       layers.push({
@@ -520,7 +574,11 @@
       }
     }
     let verdict;
-    const closed = layers.filter((layer) => !layer.yes.length && !layer.maybe.length && (layer.limit || identityIsRead));
+    // A policy that was not read can allow everything, but cannot override a Deny.
+    const complete = layers.filter((layer) => layer.limit || identityIsRead);
+    const closed = complete.filter((layer) => !layer.yes.length && !layer.maybe.length);
+    const open = [...openDenies, ...layers.filter((layer) => !layer.yes.length).flatMap((layer) => layer.maybe)];
+    const keys = [...new Set(open.flatMap((item) => item.keys))];
     if (denies.length) {
       verdict = {
         decision: "no",
@@ -540,6 +598,12 @@
           ".",
         statements: closed.some((layer) => layer.limit) ? references(allowing) : [],
       };
+    } else if (settle(openDenies, complete) === false) {
+      verdict = {
+        decision: "no",
+        reason: "Denied for all values of " + joined(keys) + ".",
+        statements: references(open),
+      };
     } else if (unread.length) {
       verdict = {
         decision: "unknown",
@@ -551,9 +615,7 @@
         statements: [],
       };
     } else {
-      const open = [...openDenies, ...layers.filter((layer) => !layer.yes.length).flatMap((layer) => layer.maybe)];
-      if (open.length) {
-        const keys = [...new Set(open.flatMap((item) => item.keys))];
+      if (open.length && settle(openDenies, layers) !== true) {
         const reasons = [];
         if (keys.length) reasons.push("Depends on " + joined(keys) + ".");
         if (open.some((item) => item.part)) {
@@ -569,8 +631,8 @@
         };
         verdict.part = !keys.length;
       } else {
-        const allowing = references(layers.flatMap((layer) => layer.yes));
-        const first = layers.map((layer) => statementName(layer.yes[0].rule.reference));
+        const allowing = references(layers.flatMap((layer) => (layer.yes.length ? layer.yes : layer.maybe)));
+        const first = layers.map((layer) => statementName((layer.yes[0] || layer.maybe[0]).rule.reference));
         verdict = {decision: "yes", reason: "Allowed by " + joined(first) + ".", statements: allowing};
       }
     }
@@ -734,6 +796,21 @@
   });
   byId("why-close").addEventListener("click", () => dialog.close());
 
+  // The role whose permissions credentials give, or an empty object.
+  function usedRole(credential) {
+    return roles[credential.target === undefined ? credential.role : credential.target] || {};
+  }
+
+  // A sentence about the last use of a service, or "" if it is unknown.
+  function lastUse(w, service) {
+    const credential = (w.credentials || []).find((item) => item.role !== undefined);
+    const times = credential && (usedRole(credential).use || {}).services;
+    if (!times || !Object.hasOwn(times, service)) return "";
+    return times[service]
+      ? "The role last used this service on " + times[service].slice(0, 10) + "."
+      : "IAM has not recorded a use of this service by the role.";
+  }
+
   function serviceReasons(w, service) {
     const cell = cellOf(w, service);
     const profile = profileOf(w);
@@ -745,6 +822,8 @@
         parts.push(element("p", {class: "quiet", text: "These statements apply to every service."}));
       if ((cell.resources || []).length) parts.push(element("dl", {class: "facts"}, values("Resources", cell.resources)));
       if ((cell.keys || []).length) parts.push(element("dl", {class: "facts"}, values("Depends on", cell.keys)));
+      const used = lastUse(w, service);
+      if (used) parts.push(element("p", {class: "quiet", text: used}));
       const [allow, deny] = ["Allow", "Deny"].map((effect) =>
         (cell.statements || []).filter(([policy, index]) => policies[policy].statements[index].Effect === effect),
       );
@@ -791,6 +870,8 @@
         roles[credential.role].state === "read" ? "" : roleText(credential.role)[1],
       );
     if (credential.target !== undefined) fact("Target role", isolated(roles[credential.target].arn));
+    const use = usedRole(credential).use;
+    if (use) fact("Last use", use.why);
     if (credential.association)
       fact(
         "Association",
@@ -999,8 +1080,10 @@
   // ---------------------------------------------------------------- matrix
 
   const matrix = (() => {
+    // Rows outside the view are drawn in advance, so that the browser scrolls most frames without this script.
     const ROW = 30,
-      BUFFER = 12;
+      BUFFER = 24,
+      MARGIN = 8;
     const scroller = byId("matrix-scroll"),
       head = byId("matrix-head"),
       body = byId("matrix-body"),
@@ -1209,6 +1292,15 @@
       const levels = highest(item.members.map((index) => levelsAt(index, column)));
       return {...levels, blocked: [], blind: levels.blind && !levels.certain.length && !levels.open.length};
     }
+    const emptyCell = element("td", {role: "gridcell", tabIndex: -1});
+    body.addEventListener(
+      "pointerover",
+      (event) => {
+        const cell = event.target.closest("td[aria-label]");
+        if (cell) cell.title = cell.getAttribute("aria-label");
+      },
+      {passive: true},
+    );
     function row(item, position) {
       const tr = element("tr", {
         role: "row",
@@ -1259,17 +1351,14 @@
         // The cells of an open group are empty, because its rows follow.
         const look = item.kind === "group" && item.open ? {text: "", style: "nothing"} : face(levels);
         const name = item.kind === "group" ? item.label : workloadName(workloads[item.index]);
-        const td = document.createElement("td");
-        td.setAttribute("role", "gridcell");
+        const td = emptyCell.cloneNode();
         td.className = look.style;
-        td.textContent = look.text;
-        td.tabIndex = -1;
+        if (look.text) td.textContent = look.text;
         td.setAttribute("aria-colindex", index + 2);
         td.setAttribute(
           "aria-label",
           visible(name + ", " + columnTitle(service) + ": " + (item.kind === "group" ? "highest: " : "") + levelSentence(levels)),
         );
-        td.title = columnTitle(service) + ": " + levelSentence(levels);
         tr.append(td);
       });
       return tr;
@@ -1287,10 +1376,12 @@
     }
     let fallback = null;
     function draw() {
-      const height = scroller.clientHeight || 600;
-      const start = everything ? 0 : Math.max(0, Math.min(Math.floor(scroller.scrollTop / ROW) - BUFFER, items.length - 1));
-      const end = everything ? items.length : Math.min(items.length, Math.ceil((scroller.scrollTop + height) / ROW) + BUFFER);
-      if (first >= 0 && start === first && end === last) return;
+      const top = Math.floor(scroller.scrollTop / ROW),
+        bottom = Math.ceil((scroller.scrollTop + (scroller.clientHeight || 600)) / ROW);
+      const isDrawn = first <= Math.max(0, top - MARGIN) && last >= Math.min(items.length, bottom + MARGIN);
+      if (first >= 0 && isDrawn && !everything) return;
+      const start = everything ? 0 : Math.max(0, Math.min(top - BUFFER, items.length - 1));
+      const end = everything ? items.length : Math.min(items.length, bottom + BUFFER);
       const inside = scroller.contains(document.activeElement);
       // Before the rows change: a table that is shorter for a moment would lose its scroll position.
       resize(spacers[0], start);
@@ -1401,14 +1492,18 @@
       event.preventDefault();
     });
     let waiting = false;
-    scroller.addEventListener("scroll", () => {
-      if (waiting) return;
-      waiting = true;
-      requestAnimationFrame(() => {
-        waiting = false;
-        draw();
-      });
-    });
+    scroller.addEventListener(
+      "scroll",
+      () => {
+        if (waiting) return;
+        waiting = true;
+        requestAnimationFrame(() => {
+          waiting = false;
+          draw();
+        });
+      },
+      {passive: true},
+    );
     new ResizeObserver(() => draw()).observe(scroller);
     for (const control of Object.values(controls))
       control.addEventListener("input", () => {
@@ -1494,8 +1589,84 @@
   }
   for (const field of [actionField, resourceField]) field.addEventListener("focus", fillSuggestions, {once: true});
 
+  // The names of all actions by service, with their spelling by the name in lower case; null if the page does not have them.
+  let knownActions;
+  async function readActions() {
+    const packed = await readData("action-names");
+    if (!packed) return null;
+    const found = new Map();
+    for (const [service, groups] of Object.entries(packed)) {
+      const names = new Map();
+      for (const [verbs, things] of Object.entries(groups))
+        for (const verb of verbs.split(","))
+          for (const thing of things.split(",")) names.set((verb + thing).toLowerCase(), service + ":" + verb + thing);
+      found.set(service, names);
+    }
+    return found;
+  }
+  // The number of characters to insert, delete, replace or swap to change a text into another one.
+  function distance(a, b) {
+    const rows = [Array.from({length: b.length + 1}, (_value, j) => j)];
+    for (let i = 1; i <= a.length; i++) {
+      rows.push([i]);
+      for (let j = 1; j <= b.length; j++) {
+        const same = a[i - 1] === b[j - 1] ? 0 : 1;
+        rows[i][j] = Math.min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, rows[i - 1][j - 1] + same);
+        if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+          rows[i][j] = Math.min(rows[i][j], rows[i - 2][j - 2] + 1);
+      }
+    }
+    return rows[a.length][b.length];
+  }
+  function nearest(text, candidates) {
+    let best = null,
+      least = Math.ceil(text.length / 3) + 1;
+    for (const candidate of candidates) {
+      const steps = Math.abs(candidate.length - text.length) < least ? distance(text, candidate) : least;
+      if (steps < least) [best, least] = [candidate, steps];
+    }
+    return best;
+  }
+  // Return a note about an action that does not exist, or null.
+  async function actionNote(action) {
+    knownActions = knownActions || readActions();
+    const known = await knownActions;
+    if (!known)
+      return element("p", {
+        class: "quiet",
+        text: "This page cannot check the name of the action, because the names of all actions were not known when it was written.",
+      });
+    if (action === "*") return null;
+    const [service, name] = action.toLowerCase().split(":");
+    const find = (text, names) => {
+      const pattern = parsePattern(text, false);
+      return [...names].filter((candidate) => matches(pattern, Array.from(candidate)));
+    };
+    const found = find(service, known.keys());
+    if (found.some((key) => find(name, known.get(key).keys()).length)) return null;
+    if (/[*?]/.test(action))
+      return element("p", {class: "warning"}, element("code", {text: action}), " matches no action that the collection knows.");
+    const near = found[0] || nearest(service, known.keys());
+    const similar = near && nearest(name, known.get(near).keys());
+    const hint = similar && known.get(near).get(similar);
+    const use = () => {
+      actionField.value = hint;
+      ask();
+      actionField.focus();
+    };
+    return element(
+      "p",
+      {class: "warning"},
+      element("code", {text: action}),
+      " is not an action that the collection knows",
+      hint ? ["; did you mean ", element("button", {type: "button", class: "link", text: hint, onclick: use}), "?"] : ".",
+    );
+  }
+
+  let turn = 0;
   const DECISION_TITLES = {yes: "Yes", depends: "Depends", unknown: "Unknown", no: "No"};
   function ask() {
+    const current = ++turn;
     result.replaceChildren();
     for (const field of [actionField, resourceField]) field.removeAttribute("aria-invalid");
     if (!actionField.value.trim() && !resourceField.value.trim()) {
@@ -1522,6 +1693,9 @@
         ]),
       ]).childNodes,
     );
+    actionNote(request.name).then((note) => {
+      if (note && current === turn) status.append(note);
+    });
     if (request.note) result.append(element("p", {class: "quiet", text: request.note}));
     for (const [decision, list] of groups) {
       if (!list.length) continue;
@@ -1650,6 +1824,13 @@
         item,
       ),
     );
+  }
+
+  // The style makes blocks of the rows of the table, and some browsers then need the roles of the elements.
+  const TABLE_ROLES = {table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", td: "cell"};
+  for (const node of document.querySelectorAll(".plain-table, .plain-table *")) {
+    const role = node.tagName === "TH" ? (node.scope === "col" ? "columnheader" : "rowheader") : TABLE_ROLES[node.localName];
+    if (role) node.setAttribute("role", role);
   }
 
   function follow() {

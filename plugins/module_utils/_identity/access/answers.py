@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Answer questions from an access report: which service accounts may perform an action on a resource."""
+"""Decide from the JSON of an access report which service accounts may perform an action on a resource."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _Row = Mapping[str, Any]
 
 
 class NotAReport(ValueError):
-    """The error for a mapping that is not an access report, or has a format that this version does not know."""
+    """The error for data that is not an access report, or whose format is not ``REPORT_FORMAT``."""
 
 
 def validate_report(data: object) -> _Row:
-    """Return an access report. Raises NotAReport for anything else."""
+    """Return ``data`` if it is an access report with the current format. Raises NotAReport otherwise."""
     if not isinstance(data, Mapping) or data.get("kind") != REPORT_KIND:
         raise NotAReport("it is not a report from pod_identity_audit_json")
     if data.get("format") != REPORT_FORMAT:
@@ -50,7 +50,9 @@ def validate_report(data: object) -> _Row:
 def answer_from_report(data: object, required: Required) -> list[Holding]:
     """Decide for each service account of a report whether its policies allow a permission.
 
-    :raises NotAReport: when ``data`` is not a report.
+    The results have the order of the service accounts in the report.
+
+    :raises NotAReport: when ``data`` is not an access report with the current format.
     """
     report = _Answers(validate_report(data))
     return [report.answer(row, required) for row in report.row["workloads"]]
@@ -58,6 +60,12 @@ def answer_from_report(data: object, required: Required) -> list[Holding]:
 
 @dataclass
 class _Answers:
+    """The report, with caches of compiled policies.
+
+    The key of ``_layers`` is the number of a profile. The key of ``_rules`` is the number of a policy with its use: "identity",
+    "boundary" or "session".
+    """
+
     row: _Row
     _rules: dict[tuple[int, str], tuple[Rule, ...]] = field(default_factory=dict)
     _layers: dict[int, tuple[Layer, ...]] = field(default_factory=dict)
@@ -82,7 +90,7 @@ class _Answers:
         return holding
 
     def context(self, workload: _Row) -> Context:
-        """Return the condition keys of the requests of a service account."""
+        """Return the condition keys of requests that a service account sends. Its credentials must include a role."""
         entry = next(entry for entry in workload["credentials"] if "role" in entry)
         role = self.row["roles"][entry.get("target", entry["role"])]
         cluster = self.row["clusters"][workload["cluster"]]
@@ -127,13 +135,16 @@ class _Answers:
         return self._rules[key]
 
     def _unread(self, workload: _Row) -> tuple[tuple[str, str], ...]:
-        """Return the unread policies, each with its layer."""
+        """Return the policies that could not be read, each as the name of its ``Layer`` and the name of the policy."""
         profile = self.row["profiles"][workload["profile"]]
         return tuple((str(layer), str(name)) for layer, name in profile.get("unread_layers", ()))
 
 
 def _statement(row: _Row) -> dict[str, object]:
-    """Return a statement of a report as it is in a policy."""
+    """Convert a statement of a report to a statement of an IAM policy.
+
+    In a report, the Sid is a part of ``label``, as in "Statement 1 (Sid 'Read')".
+    """
     sid = str(row["label"]).partition("(Sid '")[2].removesuffix("')")
     elements = {name: value for name, value in row.items() if name != "label"}
     return {"Sid": sid, **elements} if sid else elements

@@ -4,10 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find the further roles that a role can assume, directly and by other roles, and the roles that can administer an account.
+"""Find the roles that a role can assume, directly or through other roles, and the roles that can administer an account.
 
-A role can assume another role if its policies and the trust policy of the other role allow it. If the trust policy names the
-role itself, no identity policy is needed within an account. Source: IAM User Guide, "Policy evaluation logic".
+A role can assume another role if its own policies and the trust policy of the other role allow it. If both roles are in the same
+account and the trust policy names the first role, its identity policies need not allow it. Source: IAM User Guide, "Policy
+evaluation logic".
 """
 
 from __future__ import annotations
@@ -30,16 +31,17 @@ from .effective import AccessTables, Profile
 from .estate import AccessEstate, arn_account
 
 _ASSUME_ROLE = "sts:AssumeRole"
-# A role that is allowed one of these actions on itself can give itself all other permissions.
+# Actions with which a role can give all permissions to a role. A role that may use one of them on itself is an administrator.
 _SELF_GRANTS = ("iam:AttachRolePolicy", "iam:PutRolePolicy")
+# The answer whether a role can administer its account. "depends": only with some values of condition keys.
 Administration: TypeAlias = Literal["yes", "depends", "no", "unknown"]
-# The maximum number of roles in a path.
+# The maximum number of roles in a ``RolePath``.
 _LONGEST_PATH = 5
 
 
 @dataclass(frozen=True, slots=True)
 class SelfGrant:
-    """An action with which a role can give itself all permissions."""
+    """An action with which a role can give itself all permissions. ``is_certain`` is false if this depends on condition keys."""
 
     action: str
     is_certain: bool
@@ -47,9 +49,10 @@ class SelfGrant:
 
 @dataclass(frozen=True, slots=True)
 class RolePath:
-    """The roles that a role assumes one after another, without the first role. ``administers``: the last one is an administrator.
+    """A sequence of roles, of which each can assume the next one.
 
-    ``is_certain`` is false if a step depends on condition keys.
+    ``arns`` are the ARNs of the roles, without the role at which the path begins. ``is_certain`` is false if one of these
+    AssumeRole requests may be denied. ``administers`` is true if the last role can certainly administer its account.
     """
 
     arns: tuple[str, ...]
@@ -59,7 +62,10 @@ class RolePath:
 
 @dataclass
 class RoleGraph:
-    """The roles of a report, and which of them can assume which."""
+    """The roles of a report as a graph, with an edge from each role to the roles that it can assume.
+
+    The attributes with private names are caches: ``_next`` has the edges, ``_own`` the permissions of roles by ARN.
+    """
 
     estate: AccessEstate
     tables: AccessTables
@@ -68,7 +74,7 @@ class RoleGraph:
 
     @cached_property
     def _trusting(self) -> Mapping[str, list[RoleFacts]]:
-        """Return the roles by the AWS principals, in lower case, that their trust policies allow."""
+        """Return, for each AWS principal in lower case, the roles whose trust policies name it in an Allow statement."""
         found: dict[str, list[RoleFacts]] = {}
         for role in self.estate.roles.values():
             trust = self.estate.trust(role)
@@ -84,7 +90,13 @@ class RoleGraph:
         return found
 
     def self_grant(self, role: RoleFacts, profile: Profile, context: Context) -> SelfGrant | None:
-        """Return an action with which a role can give itself all permissions, a certain one first; None without one."""
+        """Return an action with which a role can give itself all permissions, or None.
+
+        The result is an action that is certainly allowed, if there is one.
+
+        :arg profile: the effective permissions of the role.
+        :arg context: the condition keys of its requests.
+        """
         grants = [Required(action, role.arn) for action in _SELF_GRANTS]
         grants += [
             Required("iam:CreatePolicyVersion", arn) for arn in role.attached if not is_aws_managed(arn)
@@ -99,7 +111,10 @@ class RoleGraph:
         return uncertain
 
     def administers(self, role: RoleFacts) -> Administration:
-        """Return whether a session of a role without tags can give the role all permissions."""
+        """Return whether a session of a role, without session tags, can give the role all permissions.
+
+        The result is "unknown" if the role, or a policy on which the result can depend, could not be read.
+        """
         if role.state != "read":
             return "unknown"
         profile = self._own_profile(role)
@@ -111,7 +126,14 @@ class RoleGraph:
         return "yes" if grant.is_certain else "depends"
 
     def paths(self, role: RoleFacts, profile: Profile, context: Context, subject: Subject) -> list[RolePath]:
-        """Return a shortest path to each further role that a role can assume."""
+        """Return a shortest path to each role that a role can assume, directly or through at most four other roles.
+
+        The paths to administrators are first, then certain paths before uncertain ones.
+
+        :arg profile: the effective permissions of the first role.
+        :arg context: the condition keys of its requests.
+        :arg subject: the caller of its requests.
+        """
         found: dict[str, RolePath] = {}
         waiting: list[tuple[RoleFacts, Profile, Context, Subject, RolePath | None]] = [
             (role, profile, context, subject, None)
@@ -181,7 +203,7 @@ class RoleGraph:
 
 
 def _own_subject(role: RoleFacts) -> Subject:
-    """Return the caller of a session of a role that another role has assumed. Its session tags are not known."""
+    """Return the caller of requests from a session of a role that another role has started, assumed to have no session tags."""
     return Subject(account_id=arn_account(role.arn), role_arn=role.arn, session_tags=False)
 
 

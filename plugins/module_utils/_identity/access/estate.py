@@ -4,16 +4,16 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find the credentials of each service account, in the order in which AWS SDKs prefer them, and the role that they give.
+"""Find the credentials of each service account, in the order in which AWS SDKs prefer them, and the roles that they use.
 
-A Pod template can set access keys, a web identity or an endpoint for credentials itself. Otherwise the webhook of EKS injects
-either EKS Pod Identity or IRSA into a new Pod, and an association takes precedence. Sources: AWS SDKs and Tools Reference Guide,
-"Standardized credential providers"; amazon-eks-pod-identity-webhook.
+A Pod template can set access keys, a web identity token or an endpoint for credentials itself. Otherwise the webhook of EKS
+configures either EKS Pod Identity or IRSA in a new Pod, and an association takes precedence. Sources: AWS SDKs and Tools
+Reference Guide, "Standardized credential providers"; amazon-eks-pod-identity-webhook.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, Literal
@@ -46,12 +46,12 @@ from ..model.associations import ObservedAssociation
 from ..model.cluster import Cluster
 from ..model.errors import listed
 from ..model.migration import PodCredentials
-from ..model.observed import Document
 
+# "keys", "web_identity" and "container" are credentials that a Pod template sets: access keys, a web identity token, an endpoint.
 CredentialKind = Literal["keys", "web_identity", "container", "pod_identity", "irsa"]
 Usability = Literal["yes", "no", "depends", "unknown"]
 _USABILITY: Final[Mapping[str, Usability]] = {"yes": "yes", "no": "no", "conditional": "depends"}
-# The order of the answers when two policies must both allow a role, the decisive one first.
+# If several policies must allow the use of a role, the answer is the first one in this order that any of them gives.
 _WORST: Final[Sequence[Usability]] = ("no", "unknown", "depends", "yes")
 _KEYS = frozenset(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
 _WEB_IDENTITY = "AWS_WEB_IDENTITY_TOKEN_FILE"
@@ -59,11 +59,13 @@ _WEB_IDENTITY = "AWS_WEB_IDENTITY_TOKEN_FILE"
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """Credentials of a service account.
+    """One source of credentials of a service account.
 
-    ``usable`` is the answer whether the trust policies of ``role_arn`` and ``target_arn`` allow their use; ``reason`` explains
-    it. ``trust`` and ``target_trust`` are the positions of the statements that decide. ``owner`` is the owner of a Pod template
-    that sets ``variables`` itself.
+    ``role_arn`` is the role that the credentials are for, and ``target_arn`` the target role of the association; each is "" if
+    there is none or it is unknown. ``usable`` is the answer whether the policies of these roles allow the service account to use
+    them, None if that was not checked; ``reason`` explains it. ``trust`` and ``target_trust`` are the positions, from 0, of the
+    statements in both trust policies that decide. ``owner`` is the owner of the Pod template that sets the environment variables
+    ``variables``, or "".
     """
 
     kind: CredentialKind
@@ -79,7 +81,7 @@ class Credential:
 
     @property
     def effective_arn(self) -> str:
-        """Return the role whose permissions the Pods have."""
+        """Return the ARN of the role whose permissions the Pods have: the target role, if there is one."""
         return self.target_arn or self.role_arn
 
 
@@ -87,7 +89,9 @@ class Credential:
 class AccessMember:
     """A service account of the report. ``credentials`` are in the order in which SDKs prefer them.
 
-    ``role_credential`` are the first ones with a role, or None. ``exists`` is false if the service account is missing.
+    ``exists`` is false if the service account does not exist in Kubernetes. ``pods`` is None if its Pods are unknown.
+    ``role_credential`` is the first of the credentials with a role, or None. ``source`` is the kind of the first credentials, or
+    "node" without credentials.
     """
 
     key: WorkloadKey
@@ -106,7 +110,7 @@ class AccessMember:
 
     @property
     def subject(self) -> Subject:
-        """Return the caller of the requests that its Pods send with their role."""
+        """Return the caller of the requests that the Pods send with the role of ``role_credential``."""
         credential = self.role_credential
         association = credential.association if credential is not None else None
         tags = association is not None and not association.disable_session_tags
@@ -114,11 +118,14 @@ class AccessMember:
         return make_subject(self.cluster, self.key, arn, tags)
 
     def context(self, role: RoleFacts | None) -> Context:
-        """Return the condition keys of these requests."""
+        """Return the condition keys of the requests that the Pods send.
+
+        :arg role: the role of the requests; None if it is unknown.
+        """
         context = pod_context(self.subject, role.tags if role is not None and role.state == "read" else None)
         credential = self.role_credential
         if credential is not None and credential.kind != "pod_identity":
-            # The session was created with a token of the OIDC provider.
+            # AWS STS creates the session from a token of the OIDC provider.
             return context.assume({"aws:federatedprovider": PRESENT})
         return context
 
@@ -126,10 +133,12 @@ class AccessMember:
 def make_subject(
     cluster: Cluster, key: WorkloadKey, role_arn: str | None, session_tags: bool, own_account: bool = False
 ) -> Subject:
-    """Return a workload for the evaluation of policies.
+    """Return a service account as the caller of requests, for the evaluation of policies.
 
-    :arg own_account: the account is the one of the cluster, as in a request that assumes the role of an association. Otherwise it
-        is the account of the role.
+    :arg role_arn: the role of the caller; None if it is unknown.
+    :arg session_tags: whether the session has the session tags of EKS Pod Identity.
+    :arg own_account: use the account of the cluster for the caller, as EKS does when it assumes the role of an association.
+        Otherwise use the account of the role, if it is known.
     """
     return Subject(
         cluster_arn=cluster.arn,
@@ -144,9 +153,9 @@ def make_subject(
 
 @dataclass
 class AccessEstate:
-    """The clusters of a report, with their service accounts and all roles that were read.
+    """All clusters of a report, with their service accounts and roles.
 
-    :arg parts: the facts of each cluster. Their names must be unique.
+    :arg parts: the data of each cluster. Their names must be unique.
     :arg namespaces: the namespaces of the report; empty for all.
     """
 
@@ -156,7 +165,7 @@ class AccessEstate:
 
     @cached_property
     def roles(self) -> Mapping[str, RoleFacts]:
-        """Return the roles by lower-case ARN. A role of another account may have been read with its own cluster."""
+        """Return the roles of all clusters by lower-case ARN. If several clusters have a role, prefer one that was read."""
         found: dict[str, RoleFacts] = {}
         for part in self.parts:
             for name, role in part.roles.items():
@@ -166,7 +175,10 @@ class AccessEstate:
 
     @cached_property
     def outside(self) -> Mapping[str, list[tuple[str, str]]]:
-        """Return the service accounts outside of the namespaces by the lower-case ARN of their role, as cluster and namespace."""
+        """Return the cluster ARN and namespace of each service account outside of ``namespaces``, by the ARN of its role.
+
+        The ARNs of roles are in lower case. A service account with several roles has an entry for each role.
+        """
         found: dict[str, list[tuple[str, str]]] = {}
         for part in self.parts:
             included = set(part.service_accounts(self.namespaces))
@@ -178,14 +190,15 @@ class AccessEstate:
 
     @cached_property
     def members(self) -> list[AccessMember]:
-        """Return the service accounts, ordered by cluster, namespace and name."""
+        """Return the service accounts with credentials, or with Pods that do not use EKS Pod Identity, ordered as ``parts``."""
         return [member for part in self.parts for member in self._members(part)]
 
     def role(self, arn: str) -> RoleFacts:
+        """Return a role. Its state is "unread" if it was not read with any cluster of the report."""
         return self.roles.get(arn.lower()) or RoleFacts(arn, "unread")
 
     def trust(self, role: RoleFacts) -> TrustPolicy | None:
-        """Return the compiled trust policy of a role, or None if it is not known or malformed."""
+        """Return the compiled trust policy of a role, or None if it is unknown or malformed."""
         if role.trust is None:
             return None
         key = id(role.trust)
@@ -332,7 +345,7 @@ class AccessEstate:
 
 
 def describe_winner(member: AccessMember) -> str:
-    """Return a sentence about the credentials that a new Pod uses."""
+    """Describe the credentials that new Pods of a service account use, in one or more sentences."""
     if not member.credentials:
         return "A new Pod gets no credentials for AWS, and may use the role of its node."
     by_template = [entry for entry in member.credentials if entry.owner]
@@ -356,6 +369,11 @@ def describe_winner(member: AccessMember) -> str:
     return " ".join(texts)
 
 
+def list_members(name: Callable[[AccessMember], str], members: Iterable[AccessMember]) -> str:
+    """Return the names of service accounts for a sentence: at most three, and the number of the remaining ones."""
+    return listed(map(name, members), 3)
+
+
 def role_name(arn: str) -> str:
     return arn.rpartition("/")[2]
 
@@ -367,7 +385,10 @@ def arn_account(arn: str) -> str:
 def deciding_statements(
     rules: Sequence[Rule], requests: Collection[Request], context: Context
 ) -> tuple[int, ...]:
-    """Return the positions of the statements of a trust policy that apply, or may apply, to the requests of a workload."""
+    """Return the positions, from 0, of the statements of a trust policy that apply, or may apply, to one of the requests.
+
+    :arg context: the condition keys of the requests.
+    """
     found = []
     for rule in rules:
         if any(
@@ -388,7 +409,11 @@ def _naming_statements(rules: Sequence[Rule]) -> tuple[int, ...]:
 def _own_credentials(
     templates: Mapping[str, Sequence[str]], roles: Mapping[str, str]
 ) -> Iterator[Credential]:
-    """Yield the credentials that Pod templates set themselves, by the owner of the template."""
+    """Yield the credentials that Pod templates set themselves, ordered by the owner of the template.
+
+    :arg templates: the environment variables that each template sets, by owner.
+    :arg roles: the ARN of the role that each template sets, by owner.
+    """
     for owner, names in sorted(templates.items()):
         found = set(names)
         if found >= _KEYS:
@@ -415,13 +440,3 @@ def _is_readable(role: RoleFacts) -> bool:
 def _policies(role: RoleFacts) -> tuple[list[NamedPolicy], NamedPolicy | None]:
     boundary = NamedPolicy(*role.boundary) if role.boundary is not None else None
     return [NamedPolicy(name, document) for name, document in role.policies], boundary
-
-
-def list_documents(role: RoleFacts) -> list[tuple[str, Document]]:
-    """Return the documents of a role, including its permissions boundary."""
-    return [*role.policies, *([role.boundary] if role.boundary is not None else [])]
-
-
-def describe_accounts(estate: AccessEstate) -> str:
-    """Return the accounts of the clusters for a sentence."""
-    return listed(sorted({part.cluster.account_id for part in estate.parts if part.cluster is not None}), 5)

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Turn an access report into lines for the screen, and into rows for a spreadsheet."""
+"""Convert an access report from its JSON form to lines for the screen, and to a table in CSV."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any, Final
 from ..._policy.permissions.actions import LEVELS, UNKNOWN_LEVEL
 
 _Row = Mapping[str, Any]
+# The titles of the sources of credentials.
 _SOURCES: Final = {
     "pod_identity": "pod identity",
     "irsa": "IRSA",
@@ -24,7 +25,7 @@ _SOURCES: Final = {
     "container": "container",
     "node": "node",
 }
-# The letters of the access levels in the table; a small letter depends on conditions.
+# The letter of each access level in the table on the screen. A small letter means that the access depends on conditions.
 _LETTERS: Final = dict(zip((*LEVELS, UNKNOWN_LEVEL), "LRWTPU", strict=True))
 _COLUMNS: Final = (
     "cluster",
@@ -45,8 +46,9 @@ _COLUMNS: Final = (
     "role_last_used",
     "service_last_used",
 )
-# The CSV value for no use in the tracking period of IAM. An empty value is unknown.
+# The CSV value for a role or service without a recorded use in the tracking period of IAM. An empty value means unknown.
 _NO_USE = "none recorded"
+# The maximum numbers of rows on the screen, and of services in one row.
 _SHOWN_WORKLOADS = 40
 _SHOWN_RISKS = 20
 _SHOWN_CHANGES = 20
@@ -55,7 +57,7 @@ NO_CHANGES = "No changes of credentials, roles, access levels, shown resources a
 
 
 def access_lines(report: _Row) -> list[str]:
-    """Return a summary for the screen: numbers, a table of service accounts, the risks and the changes."""
+    """Return the lines of a summary for the screen: numbers, a table of service accounts, risks, changes and notes."""
     summary = report["summary"]
     risks = summary["risks"]
     sources = ", ".join(f"{number} {_SOURCES[name]}" for name, number in sorted(summary["by_source"].items()))
@@ -86,7 +88,10 @@ def access_lines(report: _Row) -> list[str]:
 
 
 def access_csv(report: _Row) -> str:
-    """Return a table with a row for each service account and AWS service."""
+    """Return the report as CSV, with a row for each service account and each AWS service of its permissions.
+
+    A service account whose permissions are unknown or empty has one row.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -95,7 +100,7 @@ def access_csv(report: _Row) -> str:
 
 
 def workload_name(report: _Row, workload: _Row) -> str:
-    """Return the name of a service account, with its cluster if the report has several."""
+    """Return the name of a service account as "namespace/name", with its cluster before it if the report has several clusters."""
     name = f"{workload['namespace']}/{workload['service_account']}"
     if len(report["clusters"]) == 1:
         return name
@@ -139,7 +144,7 @@ def _csv_rows(report: _Row) -> Iterator[list[str]]:
 
 
 def _as_text(value: str) -> str:
-    """Return a value that a spreadsheet does not evaluate as a formula."""
+    """Put an apostrophe before a value that a spreadsheet would evaluate as a formula."""
     return f"'{value}" if value.startswith(("=", "+", "-", "@")) else value
 
 
@@ -184,7 +189,7 @@ def _letters(levels: Mapping[str, str]) -> str:
 
 
 def _role_entry(workload: _Row) -> _Row:
-    """Return the first credentials of a service account with a role, or an empty row."""
+    """Return the entry of the first credentials that have a role, or an empty mapping."""
     entries: Sequence[_Row] = workload["credentials"]
     return next((entry for entry in entries if "role" in entry), {})
 

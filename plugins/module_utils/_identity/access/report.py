@@ -4,7 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Build the access report of one or more clusters as JSON: the access of service accounts to AWS, the reasons, the risks."""
+"""Build the access report of one or more clusters, as data for JSON.
+
+The report has the access of service accounts to AWS, the statements that determine it, and its risks. Policies, roles, clusters
+and service accounts are in lists, and other parts of the report refer to them by their positions in these lists.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +39,13 @@ from .effective import (
     statement_row,
 )
 from .estate import AccessEstate, AccessMember, Credential, arn_account, describe_winner, role_name
-from .risks import RISK_KINDS, RISK_SEVERITIES, Risk, RiskFinder
+from .risk_kinds import RISK_KINDS, RISK_SEVERITIES, Risk
+from .risks import RiskFinder
 from .unused import UseJudge
 
 REPORT_FORMAT: Final = 1
 REPORT_KIND: Final = "pod_identity_access_report"
-# The limits of every report. Source: IAM User Guide, "Policy evaluation logic".
+# Sentences about policies that no report evaluates. Source: IAM User Guide, "Policy evaluation logic".
 REPORT_LIMITS: Final = (
     "Resource-based policies, such as policies of buckets, keys and queues, are not part of this report. They can allow more.",
     "Service control policies and resource control policies of the organization are not part of this report. They can deny more.",
@@ -63,7 +68,9 @@ def build_report(
 ) -> _Row:
     """Return the access report of the clusters.
 
-    :arg parts: the facts of each cluster. A cluster that several hosts have read is in the report once.
+    :arg parts: the data of each cluster. A cluster that several hosts have read is in the report once.
+    :arg index: the actions of AWS services with their access levels.
+    :arg now: the time of the report, with a time zone.
     :arg namespaces: the namespaces of the report; empty for all.
     :arg previous: an earlier report, for the changes since then, or None.
     :arg unused_days: the number of days without a use after which a role or service is a risk; None for no such risks.
@@ -77,7 +84,7 @@ def build_report(
 
 
 def _with_names(parts: Iterable[ClusterFacts]) -> list[ClusterFacts]:
-    """Return each cluster once, with a name that no other cluster of the report has."""
+    """Return each cluster once, ordered by name. Clusters with equal names get names with their accounts and regions."""
     found: dict[str, ClusterFacts] = {}
     for part in parts:
         found.setdefault(part.cluster.arn if part.cluster is not None else part.name, part)
@@ -94,7 +101,7 @@ def _with_names(parts: Iterable[ClusterFacts]) -> list[ClusterFacts]:
 
 @dataclass
 class _Numbers:
-    """Things in the order of their first use, each with its number in the report."""
+    """Consecutive numbers, from 0, for keys: each new key gets the next number."""
 
     by_key: dict[Any, int] = field(default_factory=dict)
 
@@ -126,7 +133,7 @@ class _Builder:
 
     @property
     def report(self) -> _Row:
-        """Return the report without changes."""
+        """Return the report without a comparison with an earlier report."""
         profiles = self._profiles
         finder = RiskFinder(self._estate, self._tables, profiles, self._name, self.judge)
         risks = finder.find()
@@ -192,7 +199,7 @@ class _Builder:
 
     @cached_property
     def _tag_names(self) -> frozenset[str]:
-        """Return the tags of principals, in lower case, that some policy of the report compares."""
+        """Return the names, in lower case, of the principal tags (aws:PrincipalTag) that policies of the report compare."""
         rules = [rule for profile in self._profiles.values() for rule in _rules(profile)]
         return frozenset(
             key.removeprefix(_PRINCIPAL_TAG) for key in compared_keys(rules) if key.startswith(_PRINCIPAL_TAG)
@@ -237,7 +244,7 @@ class _Builder:
                         "sources": list(entry.sources),
                         "administers": entry.administers,
                     }
-                    for entry in finder.node_roles(part)
+                    for entry in finder.nodes.node_roles(part)
                 ],
                 node_roles_unread=part.nodes.unread if part.nodes is not None else "",
             ),
@@ -286,7 +293,11 @@ class _Builder:
         return member.context(self._estate.role(credential.effective_arn) if credential is not None else None)
 
     def _access(self, member: AccessMember, profile: Profile | None) -> str:
-        """Return how much the report knows about the permissions of a service account."""
+        """Return how completely the permissions of a service account are known.
+
+        "known" is complete. "partial": policies could not be read. "unknown": the role is unknown or could not be read. "none":
+        there are no credentials, or the role does not exist. "blocked": the role exists, but the service account cannot use it.
+        """
         if not member.credentials:
             return "none"
         first = member.credentials[0]
@@ -412,10 +423,10 @@ class _Builder:
 
 
 def _node_notes(part: ClusterFacts, finder: RiskFinder) -> Iterator[str]:
-    """Yield sentences about the roles of nodes that the report does not know."""
+    """Yield sentences about node roles that could not be read, or whose permissions are not completely known."""
     if part.nodes is not None and part.nodes.unread:
         yield f"The roles of nodes could not be read ({part.nodes.unread}), so their permissions are unknown."
-    for entry in finder.node_roles(part):
+    for entry in finder.nodes.node_roles(part):
         if entry.administers == "unknown":
             yield (
                 f"It is unknown whether the node role {entry.role.arn} can administer the account, because the role or some of "

@@ -4,14 +4,14 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find risks in the access of service accounts. Each kind of risk has a severity, a reason and an instruction."""
+"""Find the risks in the access of service accounts to AWS (``risk_kinds.py`` describes the kinds of risks)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Final, Literal
+from typing import Final
 
 from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
@@ -22,176 +22,25 @@ from ..._policy.permissions.levels import EVERY_SERVICE
 from ..._policy.permissions.permissions import Required, check_permission
 from ..._policy.trust.federation import federated_statements, parse_issuer
 from ..._policy.trust.trust import pod_identity_inquiry, reach
-from ..model.access import ClusterFacts, RoleFacts
+from ..model.access import RoleFacts
 from ..model.errors import listed, sentence
-from .assumption import Administration, RoleGraph, RolePath
-from .effective import AccessTables, Profile, StatementPlace
-from .estate import AccessEstate, AccessMember, Credential, make_subject, role_name
+from .assumption import RoleGraph, RolePath
+from .effective import AccessTables, Profile
+from .estate import AccessEstate, AccessMember, Credential, list_members, make_subject, role_name
+from .nodes import NodeRoleFinder
+from .risk_kinds import RISK_SEVERITIES, Risk, RiskSeverity
 from .unused import ServicesVerdict, UseJudge
 
-RiskSeverity = Literal["high", "medium", "low"]
-RISK_SEVERITIES: Final[Sequence[RiskSeverity]] = ("high", "medium", "low")
+# The maximum number of names in the text of a risk.
 _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class RiskKind:
-    """A kind of risk, with the text for a person who decides about it."""
-
-    title: str
-    severity: RiskSeverity
-    reason: str
-    remedy: str
-
-
-RISK_KINDS: Final[Mapping[str, RiskKind]] = {
-    "ADMINISTRATOR": RiskKind(
-        "The role can administer the account",
-        "high",
-        "The role has all permissions, or can give itself any permission. Everyone who controls a Pod of the service "
-        "account controls the account.",
-        "Replace the policy by one with the actions and resources that the workload needs, or add a permissions boundary "
-        "that denies changes in IAM.",
-    ),
-    "ESCALATION": RiskKind(
-        "The role can obtain further permissions",
-        "high",
-        "A combination of its permissions lets the role use the permissions of other roles or users. So its own policies "
-        "do not show everything that it can do.",
-        "Remove one action of each combination, or limit its resources. Limit iam:PassRole to the roles that the workload "
-        "passes, with a condition on iam:PassedToService.",
-    ),
-    "PATH_TO_ADMINISTRATOR": RiskKind(
-        "The role can assume an administrator",
-        "high",
-        "The role can assume, directly or by other roles, a role that can administer its account.",
-        "Remove sts:AssumeRole for the first role of the path, or limit the trust policy of that role to the principals "
-        "that need it.",
-    ),
-    "ASSUMES_ROLE": RiskKind(
-        "The role can assume further roles",
-        "medium",
-        "The service account also has the permissions of these roles, which its own policies do not show.",
-        "Check that the workload needs each of these roles. Otherwise limit the resources of sts:AssumeRole.",
-    ),
-    "TRUST_WIDE": RiskKind(
-        "The trust policy allows more than the service account",
-        "medium",
-        "A person who can create an association or a service account in this scope can use the role.",
-        "Limit the statement to the cluster, namespace and service account: docs/trust-scopes.md has the conditions.",
-    ),
-    "ROLE_SHARED": RiskKind(
-        "Several namespaces or clusters share the role",
-        "low",
-        "Each of these service accounts has the permissions that any of them needs, and CloudTrail shows the same role "
-        "for all.",
-        "Give each workload its own role, or keep the role if all of them need the same permissions.",
-    ),
-    "CREDENTIALS_BY_HAND": RiskKind(
-        "A Pod template sets its own credentials",
-        "high",
-        "SDKs prefer these credentials to EKS Pod Identity and IRSA. Access keys do not expire, and this report cannot "
-        "show their permissions.",
-        "Remove the variables from the template, so that the Pods use the role of the association, and delete the access "
-        "key.",
-    ),
-    "NODE_CREDENTIALS": RiskKind(
-        "Pods without credentials can use the role of their node",
-        "medium",
-        "The SDK of a Pod without credentials uses the role of the node, which all Pods of the node share, if the Pod reaches "
-        "the instance metadata service.",
-        "Restart Pods that started without the credentials of their service account, and check that the agent runs on their "
-        "nodes. Set the hop limit of the instance metadata service to 1, and limit the role to the permissions of a node.",
-    ),
-    "ROLE_UNUSED": RiskKind(
-        "No recent use of the role is recorded",
-        "low",
-        "Unused permissions have no benefit, and an attacker in a Pod of the workload has them, too.",
-        "Check that no rare task, such as a yearly one, needs the role. Then remove the association or annotation, and the role.",
-    ),
-    "SERVICES_UNUSED": RiskKind(
-        "The role does not use services that it may use",
-        "low",
-        "Unused permissions have no benefit, and an attacker in a Pod of the workload has them, too.",
-        "Check that no rare task needs the services, and remove them from the policies. docs/usage.md describes how to find the "
-        "used permissions.",
-    ),
-    "ROLE_UNUSABLE": RiskKind(
-        "The service account cannot use its role",
-        "medium",
-        "The trust policy does not allow the service account, so its Pods get no credentials.",
-        "Correct the trust policy, or remove the association or annotation if it is not needed: docs/trust-findings.md "
-        "has the causes.",
-    ),
-    "ROLE_MISSING": RiskKind(
-        "The role does not exist",
-        "medium",
-        "The association or annotation names a role that was deleted. Whoever creates a role of that name gives its "
-        "permissions to the service account.",
-        "Remove the association or annotation, or create the role again.",
-    ),
-    "ACCOUNT_MISSING": RiskKind(
-        "The service account of an association does not exist",
-        "medium",
-        "A person who may create a service account of that name in the namespace gets the permissions of the role.",
-        "If the workload does not exist any more, delete the association: aws eks delete-pod-identity-association "
-        "--cluster-name NAME --association-id ID",
-    ),
-    "IRSA_LEFT": RiskKind(
-        "IRSA is still possible in addition to an association",
-        "low",
-        "The annotation or the trust policy of the role still allows IRSA. Pods that started before the association use "
-        "IRSA. If someone deleted the association, new Pods could use IRSA too, without an error.",
-        "To end the migration: ansible-playbook workload_identity.aws.migrate -e pod_identity_cluster_name=NAME "
-        "-e pod_identity_migration_step=finish",
-    ),
-    "DATA_OF_ALL": RiskKind(
-        "The role can read the data of all resources",
-        "medium",
-        "The role can read all secrets, parameters or objects of the account that no other policy protects.",
-        "Name the secrets, parameters or buckets that the workload reads.",
-    ),
-    "WRITES_EVERYWHERE": RiskKind(
-        "The role can change all resources of a service",
-        "low",
-        "A fault of the workload affects resources of other workloads.",
-        "Name the resources, or limit them with a condition on a tag.",
-    ),
-    "ACCESS_UNKNOWN": RiskKind(
-        "The permissions are not completely known",
-        "low",
-        "The role, or some of its policies, could not be read, so the report may show too little.",
-        "Allow the caller the permissions in docs/audit.md, or include the account of the role in the report.",
-    ),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Risk:
-    """A risk of some service accounts. ``is_certain`` is false if it depends on condition keys.
-
-    ``subject`` identifies the risk in later reports, together with its code. ``detail`` has actions, roles or other names.
-    ``raised_as`` is the severity if it differs from the severity of its kind.
-    """
-
-    code: str
-    subject: str
-    text: str
-    members: tuple[AccessMember, ...]
-    is_certain: bool = True
-    statements: tuple[StatementPlace, ...] = ()
-    roles: tuple[str, ...] = ()
-    detail: tuple[str, ...] = ()
-    raised_as: RiskSeverity | None = None
-
-    @property
-    def severity(self) -> RiskSeverity:
-        return self.raised_as or RISK_KINDS[self.code].severity
-
-
-@dataclass(frozen=True, slots=True)
 class _Holding:
-    """A role with its permissions, and the service accounts that have them."""
+    """A role with effective permissions, and the service accounts that have these permissions.
+
+    ``context`` has the condition keys of the first service account. For the others, it gives the same decisions.
+    """
 
     role: RoleFacts
     profile: Profile
@@ -199,22 +48,13 @@ class _Holding:
     members: tuple[AccessMember, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRole:
-    """The role of some nodes. ``sources`` are the node groups with the role, or EKS Auto Mode."""
-
-    role: RoleFacts
-    sources: tuple[str, ...]
-    administers: Administration
-
-
-# The resources of ``DATA_OF_ALL``: an action, its resource for all, and a word for the data.
+# Rows of the risk DATA_OF_ALL: an action that reads data, the pattern of all its resources, and a noun for the data.
 _DATA = (
     ("secretsmanager:GetSecretValue", "arn:{partition}:secretsmanager:*:*:secret:*", "secrets"),
     ("ssm:GetParameter", "arn:{partition}:ssm:*:*:parameter/*", "parameters"),
     ("s3:GetObject", "arn:{partition}:s3:::*/*", "objects in all buckets"),
 )
-# The workloads that a trust policy allows in addition, with the severity, by the code of the finding.
+# Principals that a trust policy allows in addition to the workload, and the severity of TRUST_WIDE, by the code of the finding.
 _TRUST_SCOPES: Final[Mapping[Code, tuple[str, RiskSeverity]]] = {
     Code.TRUST_OPEN_TO_EVERYONE: ("everyone", "high"),
     Code.TRUST_ACCOUNT_WIDE: ("every service account of every cluster in the account", "medium"),
@@ -227,29 +67,14 @@ _TRUST_SCOPES: Final[Mapping[Code, tuple[str, RiskSeverity]]] = {
 }
 
 
-_ADMINISTRATION: Final[Mapping[Administration, str]] = {
-    "yes": ", which can administer the account",
-    "depends": ", which can administer the account under the conditions of its policies",
-    "no": "",
-    "unknown": ", whose permissions are not completely known",
-}
-_OTHER_NODES = (
-    "Self-managed nodes, nodes of Karpenter and own node classes of EKS Auto Mode can have other roles, which EKS does "
-    "not show."
-)
-_FALLBACK = (
-    "without credentials use the role of their node if they reach the instance metadata service, which is unknown, because it "
-    "depends on the hop limit of the node."
-)
-
-
 @dataclass
 class RiskFinder:
     """A finder of the risks of a report.
 
+    :arg profiles: the effective permissions of each service account whose role was read, by the ARN of the cluster and the key of
+        the service account.
+    :arg name: returns the name of a service account for the text of a risk.
     :arg judge: decides whether roles and services are unused; None for a report without these risks.
-    :arg profiles: the effective permissions of the service accounts that have a role that was read, by cluster ARN and key.
-    :arg name: returns the name of a service account for texts.
     """
 
     estate: AccessEstate
@@ -259,8 +84,8 @@ class RiskFinder:
     judge: UseJudge | None = None
 
     def find(self) -> list[Risk]:
-        """Return all risks: the most severe first, and then those with the most service accounts."""
-        found = [*self._of_permissions(), *self._of_roles(), *self._of_members(), *self._of_nodes()]
+        """Return all risks, ordered by severity (high first), code, number of service accounts (most first) and subject."""
+        found = [*self._of_permissions(), *self._of_roles(), *self._of_members(), *self.nodes.risks()]
         found += self._of_use(self.judge) if self.judge is not None else []
         order = {severity: place for place, severity in enumerate(RISK_SEVERITIES)}
         return sorted(
@@ -281,6 +106,11 @@ class RiskFinder:
             profile = self.tables.profiles[number]
             holdings.append(_Holding(role, profile, members[0].context(role), tuple(members)))
         return holdings
+
+    @cached_property
+    def nodes(self) -> NodeRoleFinder:
+        """Return the finder of node roles, which shares the caches of this finder."""
+        return NodeRoleFinder(self.estate, self._graph, self.name)
 
     @cached_property
     def _graph(self) -> RoleGraph:
@@ -367,7 +197,11 @@ class RiskFinder:
             yield self._risk(code, holding, text, rules, is_certain, arns)
 
     def _ask(self, holding: _Holding, action: str, resource: str) -> list[Rule] | None:
-        """Return the statements that allow an action on all resources, or None if they are not all allowed."""
+        """Return the statements that allow actions of the same service, or None unless the action is allowed on all resources.
+
+        :arg action: the action, such as "s3:GetObject".
+        :arg resource: the pattern of all resources, with ``{partition}`` for the partition of the role.
+        """
         arn = resource.format(partition=holding.role.arn.split(":")[1])
         if holding.profile.cell(action.partition(":")[0]) is None:
             return None
@@ -432,7 +266,7 @@ class RiskFinder:
                 text = f"{total} service accounts in {count} {kind} use role {name}{hidden}."
                 yield Risk("ROLE_SHARED", role.arn, text, tuple(members), roles=(role.arn,))
             if role.state == "missing":
-                text = f"Role {role.arn} does not exist, but {_names(self.name, members)} would use it."
+                text = f"Role {role.arn} does not exist, but {list_members(self.name, members)} would use it."
                 yield Risk("ROLE_MISSING", role.arn, text, tuple(members), roles=(role.arn,))
             if role.state == "unread" or role.unread:
                 unread = [title for _layer, title in role.unread]
@@ -441,7 +275,7 @@ class RiskFinder:
                 yield Risk("ACCESS_UNKNOWN", role.arn, text, tuple(members), roles=(role.arn,))
 
     def _scopes(self, role: RoleFacts, members: Sequence[AccessMember]) -> dict[Code, list[AccessMember]]:
-        """Return the groups of further workloads that a trust policy allows, by the code of ``_TRUST_SCOPES``."""
+        """Return the keys of ``_TRUST_SCOPES`` that apply to the trust policy, each with the service accounts concerned."""
         found: dict[Code, list[AccessMember]] = {}
         trust = self.estate.trust(role)
         if trust is None:
@@ -486,69 +320,11 @@ class RiskFinder:
             if associated is not None and (remainder := self._irsa_left(member, associated)):
                 left.setdefault((member.cluster.arn, remainder), []).append(member)
         for (arn, reason), members in unusable.items():
-            text = f"{_names(self.name, members)} cannot use role {role_name(arn)}. {reason}"
+            text = f"{list_members(self.name, members)} cannot use role {role_name(arn)}. {reason}"
             yield Risk("ROLE_UNUSABLE", f"{arn} {members[0].key}", text, tuple(members), roles=(arn,))
         for (arn, remainder), members in left.items():
-            text = f"{_names(self.name, members)}: {remainder}."
+            text = f"{list_members(self.name, members)}: {remainder}."
             yield Risk("IRSA_LEFT", f"{arn} {remainder}", text, tuple(members))
-
-    def _of_nodes(self) -> Iterator[Risk]:
-        for part in self.estate.parts:
-            if part.cluster is None:
-                continue
-            members = self._by_cluster.get(part.cluster.arn, ())
-            fallen = [member for member in members if member.credentials and member.pods and member.pods.none]
-            bare = [member for member in members if not member.credentials]
-            roles = self.node_roles(part)
-            leading = [entry for entry in roles if entry.administers == "yes"]
-            if not (fallen or bare or leading):
-                continue
-            pods = [pod for member in fallen if member.pods is not None for pod in member.pods.none]
-            texts = []
-            if fallen:
-                count = "1 Pod" if len(pods) == 1 else f"{len(pods)} Pods"
-                texts.append(
-                    f"{count} of {_names(self.name, fallen)} started without the credentials of the service account."
-                )
-            if bare:
-                texts.append(
-                    f"These service accounts have no credentials for AWS: {_names(self.name, bare)}."
-                )
-            texts.append(f"Pods{'' if texts else f' of cluster {part.name}'} {_FALLBACK}")
-            on_host = sum(
-                len({*member.pods.none} & {*member.pods.on_host_network}) for member in fallen if member.pods
-            )
-            if on_host:
-                have = "has" if on_host == 1 else "have"
-                texts.append(
-                    f"{on_host} of these Pods {have} hostNetwork, which the hop limit does not affect."
-                )
-            texts += _describe_nodes(part, roles)
-            yield Risk(
-                "NODE_CREDENTIALS",
-                part.cluster.arn,
-                " ".join(texts),
-                (*fallen, *bare),
-                roles=tuple(entry.role.arn for entry in roles),
-                raised_as="high" if leading else None,
-            )
-
-    @cached_property
-    def _by_cluster(self) -> Mapping[str, list[AccessMember]]:
-        found: dict[str, list[AccessMember]] = {}
-        for member in self.estate.members:
-            found.setdefault(member.cluster.arn, []).append(member)
-        return found
-
-    def node_roles(self, part: ClusterFacts) -> list[NodeRole]:
-        """Return the roles of the nodes of a cluster that EKS shows, those that can administer the account first."""
-        sources = part.nodes.sources if part.nodes is not None else {}
-        found = []
-        for arn, titles in sources.items():
-            role = self.estate.role(arn)
-            found.append(NodeRole(role, titles, self._graph.administers(role)))
-        order: Sequence[Administration] = ("yes", "depends", "unknown", "no")
-        return sorted(found, key=lambda entry: (order.index(entry.administers), entry.role.arn))
 
     def _of_use(self, judge: UseJudge) -> Iterator[Risk]:
         for role, members in self._users().values():
@@ -563,7 +339,7 @@ class RiskFinder:
                 yield Risk("SERVICES_UNUSED", role.arn, text, holders, roles=(role.arn,), detail=found.unused)
 
     def unknown_uses(self) -> Iterator[str]:
-        """Yield a sentence for each reason why it is unknown whether roles or services are unused."""
+        """Yield sentences that name the roles and services whose use is unknown, with the reasons; none without ``judge``."""
         if self.judge is None:
             return
         by_reason: dict[str, list[str]] = {}
@@ -591,7 +367,7 @@ class RiskFinder:
     def _services_in_use(
         self, judge: UseJudge
     ) -> Iterator[tuple[RoleFacts, tuple[AccessMember, ...], ServicesVerdict]]:
-        """Yield the roles that are not unused, with their service accounts."""
+        """Yield each role that was read and is not unused, with its service accounts and the verdict on its services."""
         by_role: dict[str, list[_Holding]] = {}
         for holding in self._holdings:
             by_role.setdefault(holding.role.arn.lower(), []).append(holding)
@@ -603,7 +379,7 @@ class RiskFinder:
                 yield role, members, judge.judge_services(role, partial(_allows_service, profiles), named)
 
     def _users(self) -> dict[str, tuple[RoleFacts, list[AccessMember]]]:
-        """Return the roles and target roles of the service accounts by lower-case ARN, with these service accounts."""
+        """Return each role and target role with the service accounts that use it, ordered and keyed by its lower-case ARN."""
         found: dict[str, tuple[RoleFacts, list[AccessMember]]] = {}
         for member in self.estate.members:
             arns = {
@@ -617,7 +393,10 @@ class RiskFinder:
         return dict(sorted(found.items()))
 
     def _irsa_left(self, member: AccessMember, associated: Credential) -> str:
-        """Return the remaining parts of IRSA of a service account with an association, or ""."""
+        """Return a clause that names the annotation or trust statement with which IRSA is still configured, or "" without them.
+
+        :arg associated: the credentials that the association gives.
+        """
         if any(entry.kind == "irsa" for entry in member.credentials):
             return "the annotation of IRSA still exists, in addition to the association"
         issuer = parse_issuer(member.cluster.issuer)
@@ -630,26 +409,8 @@ class RiskFinder:
         return ""
 
 
-def _describe_nodes(part: ClusterFacts, roles: Sequence[NodeRole]) -> Iterator[str]:
-    """Yield sentences about the roles of the nodes of a cluster."""
-    if part.nodes is None:
-        return
-    if roles:
-        names = [
-            f"{entry.role.arn} ({listed(entry.sources)}){_ADMINISTRATION[entry.administers]}"
-            for entry in roles
-        ]
-        yield f"{'Node role' if len(roles) == 1 else 'Node roles'}: {'; '.join(names)}."
-    if part.nodes.unread:
-        title = "Further node roles" if roles else "The node roles"
-        yield f"{title} could not be read: {part.nodes.unread}."
-    elif not roles:
-        yield "The cluster has no managed node group, and no role for EKS Auto Mode."
-    yield _OTHER_NODES
-
-
 def _role_subject(names: Sequence[str]) -> tuple[str, str, str]:
-    """Return the subject of a sentence about roles, with its verb and pronoun."""
+    """Return the subject of a sentence about roles, the matching form of "be", and the matching pronoun."""
     if len(names) == 1:
         return f"role {names[0]}", "is", "it"
     return f"roles {listed(sorted(names), _SHOWN)}", "are", "each"
@@ -661,19 +422,18 @@ def _allows_service(profiles: Sequence[Profile], service: str) -> bool:
 
 
 def _named_services(profiles: Sequence[Profile]) -> tuple[str, ...]:
-    """Return the services with separate access levels."""
+    """Return the services that have a separate cell with access levels in one of the profiles, in alphabetical order."""
     names = {cell.service for profile in profiles for cell in profile.cells if cell.levels}
     return tuple(sorted(names - {EVERY_SERVICE}))
 
 
 def _spellings(member: AccessMember, arn: str) -> Iterator[str]:
-    """Yield a role of a service account in its own letter case."""
+    """Yield the ARN of a role in the letter case in which the service account names it.
+
+    :arg arn: the ARN in lower case.
+    """
     yield from (entry.role_arn for entry in member.credentials if entry.role_arn.lower() == arn)
 
 
 def _subject(member: AccessMember) -> str:
     return f"{member.cluster.arn} {member.key}"
-
-
-def _names(name: Callable[[AccessMember], str], members: Sequence[AccessMember]) -> str:
-    return listed(map(name, members), 3)

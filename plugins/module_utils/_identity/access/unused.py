@@ -4,10 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Decide from the records of IAM whether roles and services are unused. Missing records never count as unused.
+"""Decide from the records of IAM which roles are unused, and which services a role does not use.
 
-IAM records the last use of a role, and of each service by a role, within a tracking period of at most 400 days. Source: IAM
-User Guide, "Refine permissions in AWS using last accessed information".
+IAM records the last use of a role, and of each service by a role, within a tracking period of at most 400 days. If the
+response of IAM lacks this data, the result is unknown. Source: IAM User Guide, "Refine permissions in AWS using last accessed
+information".
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ RoleUsage = Literal["used", "unused", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class RoleVerdict:
-    """The answer whether a role is unused. ``reason`` is the rest of a sentence after the name of the role."""
+    """The verdict whether a role is unused. ``reason`` completes a sentence that begins with the name of the role."""
 
     usage: RoleUsage
     reason: str
@@ -32,9 +33,10 @@ class RoleVerdict:
 
 @dataclass(frozen=True, slots=True)
 class ServicesVerdict:
-    """The unused services of a role.
+    """The verdict which services a role does not use, by service prefixes such as "s3".
 
-    ``unknown`` is the reason why the use of all services is unknown, or "". ``unrecorded`` are services that IAM does not report.
+    ``unknown`` is the reason, as a sentence or as the error of a request, if the use of all services is unknown; otherwise "".
+    ``unrecorded`` are services of the policies that IAM does not report, so that their use is unknown.
     """
 
     unused: tuple[str, ...] = ()
@@ -44,13 +46,13 @@ class ServicesVerdict:
 
 @dataclass(frozen=True, slots=True)
 class UseJudge:
-    """Decide whether something was used within the last ``days``."""
+    """A judge that decides whether roles and services were used within the last ``days`` days before ``now``."""
 
     now: datetime
     days: int
 
     def judge_role(self, role: RoleFacts) -> RoleVerdict:
-        """Return whether anyone used a role."""
+        """Decide whether anyone has used a role recently. A role younger than ``days`` days does not count as unused."""
         use = role.use
         if role.state != "read" or use is None:
             return RoleVerdict("unknown", "could not be read")
@@ -69,10 +71,10 @@ class UseJudge:
     def judge_services(
         self, role: RoleFacts, is_allowed: Callable[[str], bool], named: tuple[str, ...]
     ) -> ServicesVerdict:
-        """Return the services that a role does not use.
+        """Decide which services a role has not used recently.
 
-        :arg is_allowed: returns whether the effective permissions allow anything in a service.
-        :arg named: the services that the policies name.
+        :arg is_allowed: returns whether the effective permissions allow, or may allow, an action of a service.
+        :arg named: the services that the policies of the role name.
         """
         use = role.use
         if role.state != "read" or use is None:
@@ -89,6 +91,7 @@ class UseJudge:
         return ServicesVerdict(tuple(unused), tuple(name for name in named if name not in use.services))
 
     def _doubt_of_age(self, role: RoleFacts) -> str:
+        """Return why a role may be too young to count as unused, as for ``RoleVerdict.reason``, or "" if it is old enough."""
         created_at = role.use.created_at if role.use is not None else ""
         if not created_at:
             return "has no date of creation in the response of IAM"
