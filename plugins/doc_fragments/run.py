@@ -25,7 +25,7 @@ options:
       - V(present) installs the EKS add-on eks-pod-identity-agent, which the Pods of the workloads need on their nodes, or
         updates it to O(agent_version), and waits until it is active. It has no effect with O(state=absent).
       - V(absent) removes the add-on, but only with O(state=absent), and only if the cluster has no associations left.
-      - V(ignore) does not read or change the add-on. Use it for EKS Auto Mode, whose nodes include an agent.
+      - V(ignore) does not change the add-on. Use it for EKS Auto Mode, whose nodes include an agent.
     type: str
     choices:
       - present
@@ -56,7 +56,7 @@ options:
   trust_policy_size_limit:
     description:
       - Quota of the account for the size of a trust policy, in characters without white space. AWS calls it
-        "Role trust policy length". A role that would exceed it is rejected before any change.
+        "Role trust policy length". A role whose trust policy would exceed it is rejected before any change.
     type: int
     default: 2048
   tags:

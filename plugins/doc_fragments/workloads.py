@@ -31,18 +31,19 @@ options:
         required: true
       namespace_selector:
         description:
-          - A label selector of namespaces, such as V(tenant=yes), which limits the pattern in C(namespace). For the role
-            P(workload_identity.aws.pod_identity#role).
+          - A label selector of namespaces, such as V(tenant=yes), which limits the pattern in C(namespace).
+          - Only the role P(workload_identity.aws.pod_identity#role) accepts this key.
         type: str
       service_account_selector:
         description:
           - A label selector of service accounts, such as V(tier=web), which limits the pattern in
-            C(service_account). For the role P(workload_identity.aws.pod_identity#role).
+            C(service_account).
+          - Only the role P(workload_identity.aws.pod_identity#role) accepts this key.
         type: str
       role:
         description:
-          - The IAM role. Set C(name) for a role that the collection manages, or C(arn) for an existing role. Required except
-            to remove workloads.
+          - The IAM role. Set C(name) for a role that the collection manages, or C(arn) for an existing role. You can omit
+            it only to remove workloads.
         type: dict
         suboptions:
           name:
@@ -52,8 +53,8 @@ options:
             type: str
           arn:
             description:
-              - The ARN of an existing role in the cluster's account. The role is not changed, except with C(extend_trust), so
-                its trust policy must allow the workload. Of the other options of the role, only C(extend_trust) and
+              - The ARN of an existing role in the cluster's account. The listed policies are attached to it. Without
+                C(extend_trust) the trust policy of the role is not changed, so it must allow the workload. Of the other options of the role, only C(extend_trust) and
                 C(trust_scope) can be set.
             type: str
           path:
@@ -63,13 +64,14 @@ options:
             description: The description of the role, at most 1,000 characters; an empty string clears it. Unchanged if omitted.
             type: str
           permissions_boundary:
-            description: The ARN of a managed policy; an empty string removes it. Unchanged if omitted.
+            description: The ARN of the permissions boundary, which is a policy of the account or of AWS. An empty string
+              removes the boundary. Unchanged if omitted.
             type: str
           max_session_duration:
             description: The maximum session duration in seconds, from 3600 to 43200. Unchanged if omitted.
             type: int
           tags:
-            description: Tags of the role. They override the tags of all resources.
+            description: Tags of the role. They override common tags with the same keys.
             type: dict
           trust_scope:
             description:
@@ -90,13 +92,13 @@ options:
             type: raw
           extend_trust:
             description:
-              - With C(arn), whether to add a managed statement to the trust policy of the role if the trust policy does not
-                allow the workload.
+              - With C(arn), whether to add a statement for the workload to the trust policy of the role if the trust policy
+                does not allow the workload.
             type: bool
       policies:
         description:
-          - Permissions policies to attach to the role. Managed policies that you drop from the list are detached from
-            a managed role.
+          - Permissions policies to attach to the role. If you remove a policy that the collection manages from the list, it
+            is detached from a role that the collection manages.
         type: list
         elements: dict
         suboptions:
@@ -132,7 +134,7 @@ options:
             description: The description of the policy. It is set at creation; IAM cannot change it later.
             type: str
           tags:
-            description: Tags of the policy. They override the tags of all resources.
+            description: Tags of the policy. They override common tags with the same keys.
             type: dict
           arn:
             description: The ARN of an existing policy of the account or of AWS. No other option is allowed with it.
@@ -153,7 +155,7 @@ options:
             string removes the session policy, for which the association is deleted and recreated. Unchanged if omitted.
         type: raw
       tags:
-        description: Tags of the association. They override the tags of all resources.
+        description: Tags of the association. They override common tags with the same keys.
         type: dict
       addon:
         description:
@@ -178,16 +180,16 @@ options:
             description: Condition keys of the request and their values.
             type: dict
       create_service_account:
-        description: Whether to create a missing service account. For the role
-          P(workload_identity.aws.pod_identity#role).
+        description: Whether to create a missing service account. Only the role
+          P(workload_identity.aws.pod_identity#role) accepts this key.
         type: bool
       create_namespace:
-        description: Whether to create a missing namespace. For the role P(workload_identity.aws.pod_identity#role).
+        description: Whether to create a missing namespace. Only the role P(workload_identity.aws.pod_identity#role) accepts this key.
         type: bool
       service_account_labels:
-        description: Labels of the service account. For the role P(workload_identity.aws.pod_identity#role).
+        description: Labels of the service account. Only the role P(workload_identity.aws.pod_identity#role) accepts this key.
         type: dict
       service_account_annotations:
-        description: Annotations of the service account. For the role P(workload_identity.aws.pod_identity#role).
+        description: Annotations of the service account. Only the role P(workload_identity.aws.pod_identity#role) accepts this key.
         type: dict
 """

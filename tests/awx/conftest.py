@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller of the tests: the AWX of CONTROLLER_HOST, or the emulator."""
+"""Provide the controller for the AWX tests: the AWX that CONTROLLER_HOST names, or the emulator."""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An emulator of AWX 24.6 for the modules of awx.awx: it creates, changes and deletes objects, and does not run jobs.
 
-Its rejections match the serializers and views of AWX for these requests. It also rejects unknown fields, which AWX would
-ignore.
+It rejects the same requests as AWX, with the same messages. It also rejects unknown fields, which AWX would ignore.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ VERSION = "24.6.1"
 TOKEN = "the-token-of-the-emulated-controller"
 API = "/api/v2/"
 Object = dict[str, Any]
-# The types of survey questions, and the types of their defaults.
+# The types of survey questions, each with the Python type of its default value.
 QUESTIONS = {
     "text": str,
     "textarea": str,
@@ -36,7 +35,7 @@ QUESTIONS = {
 
 
 def _read_fields() -> dict[str, Object]:
-    """Return the defaults of the writable fields of each list."""
+    """Return the writable fields of the objects in each list of the API, with their default values."""
     found: dict[str, Object] = {}
     for kind, defaults in yaml.safe_load(
         (Path(__file__).parent / "fields.yml").read_text(encoding="utf-8")
@@ -48,7 +47,7 @@ def _read_fields() -> dict[str, Object]:
 
 
 FIELDS = _read_fields()
-# The list that the ID in a field refers to.
+# By field: the list of the API that has the object to which the ID in this field refers.
 REFERENCES = {
     "organization": "organizations",
     "credential_type": "credential_types",
@@ -86,9 +85,9 @@ ASSOCIATIONS = {
         f"{name}_nodes": "workflow_job_template_nodes" for name in ("success", "failure", "always")
     },
 }
-# The writable fields of the source that AWX creates for a constructed inventory.
+# AWX creates an inventory source for each constructed inventory. Only these fields of that source are writable.
 CONSTRUCTED = {"update_cache_timeout", "source_vars", "limit", "verbosity"}
-# Lists whose rows AWX deletes with the object in the field.
+# By list: the field with the owner of an object. AWX deletes the object together with its owner.
 OWNED = {
     "inventory_sources": "inventory",
     "workflow_job_template_nodes": "workflow_job_template",
@@ -100,7 +99,7 @@ ROLES = ("execute_role", "approval_role")
 
 
 class Refusal(Exception):
-    """An error response."""
+    """The exception for an error response."""
 
     def __init__(self, status: int, body: object) -> None:
         super().__init__(str(body))
@@ -108,7 +107,7 @@ class Refusal(Exception):
 
 
 class Controller:
-    """The state of the emulator: the objects by list and ID, like in the API of AWX, and all accepted writes."""
+    """The state of the emulator: the objects by list and ID, as in the API of AWX, and all accepted writes."""
 
     def __init__(self, playbooks: tuple[str, ...]) -> None:
         self.playbooks = playbooks
@@ -118,12 +117,13 @@ class Controller:
         self.writes: list[tuple[str, str]] = []
         self._last = 0
         self.superuser = True
-        # The teams of each role. The ID of a role is the ID of its object followed by the index of the role in ROLES.
+        # By role of an object, such as its execute role: the teams that have this role. The ID of a role is the ID of the object
+        # followed by the index of the role in ROLES.
         self.teams: dict[int, set[int]] = {}
         self._preload()
 
     def _preload(self) -> None:
-        """Create the objects of a new AWX."""
+        """Create the objects that a new AWX has."""
         organization = self.create("organizations", {"name": "Default"})
         galaxy = "Ansible Galaxy/Automation Hub API Token"
         secret = {"id": "password", "secret": True}
@@ -142,7 +142,7 @@ class Controller:
         self.writes.clear()
 
     def named(self, kind: str, name: str) -> Object:
-        """Return the only object with a name."""
+        """Return the only object of a list with this name or identifier."""
         [found] = [
             item for item in self.objects[kind].values() if name in (item.get("name"), item.get("identifier"))
         ]
@@ -193,10 +193,10 @@ class Controller:
 
     def create(self, kind: str, data: Object) -> Object:
         if kind == "job_templates" and data.get("project") in self.objects["projects"]:
-            # AWX sets the organization of the project.
+            # As in AWX, a template has the organization of its project.
             data = {**data, "organization": self.objects["projects"][data["project"]]["organization"]}
         if kind == "inventory_sources":
-            # AWX sets the organization of the inventory.
+            # As in AWX, an inventory source has the organization of its inventory.
             data = {**data, "organization": self.objects["inventories"][data["inventory"]]["organization"]}
         self._check(kind, data)
         self._last += 1
@@ -259,7 +259,7 @@ class Controller:
                 for name, value in other.items():
                     if name.startswith("_") and number in value:
                         value.remove(number)
-        # AWX deletes labels without users.
+        # As in AWX, delete a label that no object uses.
         used = {
             label
             for rows in self.objects.values()
@@ -326,7 +326,7 @@ class Controller:
         return self.objects[kind][number]
 
     def _home(self, kind: str, number: int) -> str:
-        """Return the name of the list that contains an object, or ""."""
+        """Return the name of the list that contains an object, or "" if none does."""
         lists = UNIFIED if kind == "unified_job_templates" else (kind,)
         return next((name for name in lists if number in self.objects[name]), "")
 
@@ -483,7 +483,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def emulated(playbooks: tuple[str, ...]) -> Iterator[tuple[str, Controller]]:
-    """Run a controller on a free port of loopback; yield its address and its state."""
+    """Run the emulator on a free port of the loopback address. Yield its address and its state."""
     controller = Controller(playbooks)
     handler = type("Handler", (_Handler,), {"controller": controller, "lock": threading.Lock()})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shared parts of the AWX tests: the controller, and the paths of this project."""
+"""Definitions that the AWX tests share: the controller, and the paths of this project."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROJECT = ROOT / "examples" / "awx" / "project"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A controller. ``env`` has its connection, ``emulator`` its state, or None for a real AWX."""
+    """A controller: the environment variables for its connection, and the state of the emulator (None for a real AWX)."""
 
     env: dict[str, str]
     emulator: Controller | None

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The arguments of every awx.awx task, compared with the argument_spec of the installed module."""
+"""Compare the arguments of every awx.awx task with the argument_spec of the installed module."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role awx_fleet creates its objects in AWX from one file of variables, and removes them.
+"""Test that the role awx_fleet creates its objects in AWX from one file of variables, and removes them.
 
 With CONTROLLER_HOST (and CONTROLLER_OAUTH_TOKEN) in the environment, the tests use that AWX. It must have an organization
-Default, and AWX_TEST_PROJECT_URL must be a Git repository with the content of examples/awx/project. Without CONTROLLER_HOST,
-the tests use the emulator.
+Default, and AWX_TEST_PROJECT_URL must be a Git repository with the content of examples/awx/project. Without CONTROLLER_HOST, the
+tests use the emulator.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MARK = "Managed by workload_identity.aws.awx_fleet."
 
 
 def play(target: Target, folder: Path, *options: str, **extra: Any) -> subprocess.CompletedProcess[str]:
-    """Run the playbook with the variables of the example."""
+    """Run the playbook awx with the example's file of variables and with ``extra`` variables."""
     if "AWX_TEST_PROJECT_URL" in os.environ:
         extra["awx_fleet_project_url"] = os.environ["AWX_TEST_PROJECT_URL"]
     (folder / "extra.yml").write_text(yaml.safe_dump(extra), encoding="utf-8")
@@ -102,7 +102,7 @@ def test_creates_changes_and_removes_objects(controller: Target, tmp_path: Path)
         assert_created(world)
         assert_named(world)
 
-    # Seven of the variables differ. The second run changes only the objects of these variables.
+    # Seven variables have other values than in the first run. Each of them changes one object.
     different = {
         **named,
         "awx_fleet_job_slice_count": "3",
@@ -142,7 +142,7 @@ def assert_created(world: Controller) -> None:
         "site": ("site.yml", "run", 1),
         "teardown": ("teardown.yml", "run", 1),
     }
-    # Jobs for localhost do not prompt for limit and inventory. The report uses both from the workflow, to find the
+    # Jobs on localhost do not prompt for a limit and an inventory. The report gets both from the workflow, so that it knows the
     # hosts that must report.
     for prompt in ("ask_limit_on_launch", "ask_inventory_on_launch"):
         assert {name for name, row in templates.items() if row[prompt]} == {
@@ -164,9 +164,9 @@ def assert_created(world: Controller) -> None:
     nodes, links = workflow_nodes(world, "EKS Pod Identity: plan, approve, converge, verify")
     assert links == {
         **sync,
-        # A failed sync of the inventory does not stop the jobs. If the repetition fails as well, the workflow fails.
+        # The jobs run even if the sync of the inventory fails. If the second sync fails as well, the workflow fails.
         "sync": {**no_links, "always": ["plan"], "failure": ["sync again"]},
-        # The approval follows even a failed plan: a cluster that fails, or a slice without hosts, must not stop the others.
+        # The approval follows even a failed plan: a failed cluster, or a slice without hosts, must not stop the other clusters.
         "plan": {**no_links, "always": ["approve"]},
         "approve": {**no_links, "success": ["converge"], "failure": ["report"]},
         "converge": {**no_links, "always": ["verify"]},
@@ -206,7 +206,7 @@ def assert_created(world: Controller) -> None:
 
 
 def make_named(world: Controller) -> dict[str, list[str]]:
-    """Create the objects that the role expects to exist. Return the variables that name them."""
+    """Create the teams and other objects that variables of the role name. Return these variables."""
     organization = world.named("organizations", "Default")["id"]
     for kind, name in (
         ("teams", "Operators"),
@@ -227,7 +227,7 @@ def make_named(world: Controller) -> dict[str, list[str]]:
 
 
 def assert_named(world: Controller) -> None:
-    """Check the teams, notifications and instance groups of the templates against the variables."""
+    """Check that the templates have the teams, notifications and instance groups that the variables name."""
     templates = {row["name"].partition(": ")[2]: row for row in world.objects["job_templates"].values()}
     near = world.named("instance_groups", "Near EKS")["id"]
     assert {row["_instance_groups"][0] for row in templates.values()} == {near}
@@ -236,7 +236,7 @@ def assert_named(world: Controller) -> None:
     workflows = world.objects["workflow_job_templates"].values()
     approvals = [row["_notification_templates_approvals"] for row in workflows]
     assert approvals == [[world.named("notification_templates", "On call")["id"]]] * 3
-    # Teams may execute jobs with changes only through the approval of a workflow.
+    # Teams may not execute the templates that make changes, except through the approval in a workflow.
     harmless = [templates[name] for name in ("plan", "verify", "report", "plan teardown")]
     operators, reviewers = (world.named("teams", name)["id"] for name in ("Operators", "Reviewers"))
     assert world.teams == {
@@ -248,7 +248,7 @@ def assert_named(world: Controller) -> None:
 def workflow_nodes(
     world: Controller, workflow: str
 ) -> tuple[dict[str, Any], dict[str, dict[str, list[str]]]]:
-    """Return the nodes of a workflow by identifier, and their links."""
+    """Return the nodes of a workflow by identifier, and the identifiers of the nodes that follow each node."""
     number = world.named("workflow_job_templates", workflow)["id"]
     nodes = {
         row["identifier"]: row
@@ -267,7 +267,7 @@ def workflow_nodes(
 
 
 def test_keeps_other_galaxy_credentials(controller: Target, tmp_path: Path) -> None:
-    """Stop the run with a credential type that does not exist, after the role has changed the organization's credentials."""
+    """Let the role fail after it has changed the organization's credentials: a later credential has an unknown type."""
     world = controller.emulator
     if world is None:
         pytest.skip("needs the emulator's state")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The project of the example: a file for each job template, which imports the playbook of the same name."""
+"""Test the example project, which has a file for each job template. The file imports the playbook of the same name."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_playbook_imports_collection_playbook(path: Path) -> None:
 
 @pytest.mark.parametrize("path", WRAPPERS, ids=lambda path: path.stem)
 def test_linter_excludes_only_unreadable_files(path: Path) -> None:
-    """Exclude only files whose imported playbook does not exist, which the linter cannot read."""
+    """Check that the linter excludes only files that it cannot read, because the imported playbook does not exist."""
     excluded = yaml.safe_load((ROOT / ".ansible-lint").read_text(encoding="utf-8"))["exclude_paths"]
     exists = (ROOT / "playbooks" / path.name).is_file()
     assert (str(path.relative_to(ROOT)) in excluded) != exists

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The variables of the role: specification, defaults, README and example have the same names and defaults."""
+"""Test that the specification, the defaults, the README and the example of the role have the same variables and defaults."""
 
 from __future__ import annotations
 

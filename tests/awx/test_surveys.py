@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The surveys: AWX accepts them, and the role accepts every allowed answer in the form that AWX passes."""
+"""Test that AWX accepts the surveys, and that the role accepts every permitted answer in the form that AWX passes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SPECS = yaml.safe_load((ROOT / "roles/pod_identity/meta/argument_specs.yml").rea
 TEMPLATES = yaml.safe_load(
     (ROOT / "roles/awx_fleet/vars/main.yml").read_text(encoding="utf-8").replace("!unsafe", "")
 )
-# The question types that fit each option type.
+# The types of survey questions that fit a variable, by the type of the variable.
 FITTING = {
     "str": {"text", "textarea", "multiplechoice"},
     "bool": {"multiplechoice"},
@@ -60,7 +60,7 @@ def questions() -> Iterator[Any]:
 
 
 def answers(question: dict[str, Any]) -> list[object]:
-    """Return sample answers in the form of a job: text, numbers and lists of choices."""
+    """Return answers to a question as a job gets them: texts, numbers and lists of choices."""
     if question["type"] == "multiplechoice":
         return list(question["choices"])
     if question["type"] == "multiselect":
@@ -113,8 +113,10 @@ def test_question_matches_variable_type(survey: str, question: dict[str, Any]) -
 
 @pytest.mark.parametrize(("survey", "question"), list(questions()))
 def test_questions_have_no_defaults(survey: str, question: dict[str, Any]) -> None:
-    """Omit defaults, which would override the inventory as extra variables. Jobs over a fleet have no required questions,
-    because schedules cannot answer them."""
+    """Check that no question has a default: as an extra variable, the default would override the inventory.
+
+    Check also that the surveys of fleet jobs have no required questions, because schedules cannot answer them.
+    """
     assert "default" not in question
     assert not (question["required"] and survey in ("fleet", "report", "verify"))
 

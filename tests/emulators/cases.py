@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The responses of AWS that the engine relies on."""
+"""Test cases for the two emulators of AWS: requests, and the responses of AWS on which the engine relies."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ SESSION = json.dumps(document())
 
 
 def _malformed(name: str, text: str, refused: str) -> tuple[Case, Case]:
-    """Return the cases of an invalid trust policy: for a new role and an existing one."""
+    """Return two cases for an invalid trust policy: CreateRole, and UpdateAssumeRolePolicy of an existing role."""
     answer = Refusal("MalformedPolicyDocument", refused)
     changed = iam("UpdateAssumeRolePolicy", RoleName="app", PolicyDocument=text)
     return (
@@ -208,14 +208,13 @@ ROLES = (
     *_malformed("no statement", '{"Statement": []}', "Syntax errors in policy."),
     *_malformed("a resource", json.dumps(trust(Resource="*")), "Has prohibited field Resource"),
     Case(
-        "UpdateRole: what is not given stays",
+        "UpdateRole: keeps an omitted description, resets an omitted session duration",
         (
             role(Description="text", MaxSessionDuration=7200),
-            iam("UpdateRole", RoleName="app", Description="new"),
             iam("UpdateRole", RoleName="app"),
         ),
         iam("GetRole", RoleName="app"),
-        {"Role": {"Description": "new", "MaxSessionDuration": 7200}},
+        {"Role": {"Description": "text", "MaxSessionDuration": 3600}},
     ),
     Case(
         "UpdateRole: both",
@@ -1050,7 +1049,7 @@ ASSOCIATIONS = (
 CALLER = (Case("GetCallerIdentity", (), Request("sts", "GetCallerIdentity", {}), {"Account": ACCOUNT}),)
 
 CASES = (*ROLES, *ATTACHMENTS, *POLICIES, *ASSOCIATIONS, *CALLER)
-# Operations that succeed in every state of the account.
+# Operations without an error case, because they succeed in every state of the account.
 NEVER_REFUSED = {
     "iam:GetAccountAuthorizationDetails",
     "iam:GetAccountSummary",

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The two models of AWS: the in-memory fake of the engine tests, and the sandbox's endpoint."""
+"""Provide the two emulators of AWS: the in-memory fake of the engine tests, and the sandbox."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PYTHON = os.environ.get("SANDBOX_PYTHON", str(ROOT / ".venv-sandbox" / "bin" / "
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
-    """The address of a server process on a free port."""
+    """Run the embedded AWS endpoint of the sandbox on a free port. Yield its address."""
     process = subprocess.Popen(
         [PYTHON, "-m", "sandbox.aws", "--port", "0"],
         env={**os.environ, "PYTHONPATH": str(ROOT / "sandbox" / "src")},
@@ -69,7 +69,7 @@ def clients(endpoint: str) -> dict[str, Any]:
 
 @pytest.fixture
 def sandbox_call(endpoint: str, clients: dict[str, Any]) -> Call:
-    """A function that sends requests to the sandbox, which at first has only the clusters of the fake."""
+    """Reset the sandbox to the clusters that the fake has, and return a function that sends requests to the sandbox."""
     AwsControl(endpoint).reset()
     for name in (CLUSTER, OTHER_CLUSTER):
         clients["eks"].create_cluster(
@@ -82,6 +82,6 @@ def sandbox_call(endpoint: str, clients: dict[str, Any]) -> Call:
 
 @pytest.fixture(params=["fake", "sandbox"])
 def call(request: pytest.FixtureRequest) -> Call:
-    """A function that sends requests: to the fake, or to the sandbox."""
+    """Return a function that sends requests to one of the emulators. Each test runs once for each emulator."""
     found: Call = fake_call() if request.param == "fake" else request.getfixturevalue("sandbox_call")
     return found

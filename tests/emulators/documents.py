@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Policy documents and whether IAM stores them, for the grammars of the collection and the sandbox.
+"""Policy documents, and whether IAM stores them, to test the policy grammars of the collection and of the sandbox.
 
-The answer is "open" if the documentation of AWS does not specify it: the collection returns "unknown", and the sandbox
-may accept or reject the document.
+The answer is "open" if the documentation of AWS does not specify it: the collection returns "unknown", and the sandbox may accept
+or reject the document.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ACCOUNT = "111122223333"
 
 
 class Document(NamedTuple):
-    """A policy document. ``answer`` is "yes", "no" or "open"."""
+    """A policy document. ``answer`` is "yes" if IAM stores it, "no" if IAM rejects it, or "open"."""
 
     name: str
     kind: str

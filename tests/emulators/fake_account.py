@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The fake AWS of the engine's tests, with operations of other tools."""
+"""The in-memory fake of AWS, extended with operations that only other tools use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Call = Callable[[str, str, Mapping[str, Any]], Answer]
 def fake_call() -> Call:
     """Return a function that sends requests to a new fake account.
 
-    The fake does not have operations that only other tools use. These operations change the state of the account directly.
+    The fake has no operations that the engine does not use. The function implements them: it changes the state of the account.
     """
     aws = FakeAws()
     roles, policies = aws.iam.roles, aws.iam.policies

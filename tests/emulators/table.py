@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Cases: a sequence of requests and the expected response to the last one."""
+"""The form of the test cases: setup requests, a request, and the expected response or error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request. ``saved`` has the paths of members in the response by a name; later requests refer to them as ``<name>``."""
+    """A request. ``saved`` gives names to members of the response, by their paths. Later requests refer to them as ``<name>``."""
 
     service: str
     operation: str
@@ -43,7 +43,7 @@ ABSENT = _Absent()
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A test case. ``outcome`` has the relevant members of the response, or the error. ``setup`` must succeed."""
+    """A test case. ``outcome`` has the expected members of the response, or the error. All requests in ``setup`` must succeed."""
 
     name: str
     setup: tuple[Request, ...]
@@ -56,7 +56,7 @@ class Case:
 
 
 def filled(value: Any, saved: Mapping[str, str]) -> Any:
-    """Replace each ``<name>`` in a value by the saved member with this name."""
+    """Replace each ``<name>`` in a value with the member that an earlier request saved under this name."""
     if isinstance(value, str):
         for name, text in saved.items():
             value = value.replace(f"<{name}>", text)
@@ -69,7 +69,7 @@ def filled(value: Any, saved: Mapping[str, str]) -> Any:
 
 
 def differences(expected: Any, found: Any, place: str = "answer") -> list[str]:
-    """Return the differences from the expected value. Additional members are allowed."""
+    """Return a text for each difference between two values. ``found`` may have additional members."""
     if isinstance(expected, Mapping) and isinstance(found, Mapping):
         lines: list[str] = []
         for key, value in expected.items():

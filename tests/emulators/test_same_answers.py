@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The fake AWS of the engine's tests and the sandbox return the same responses."""
+"""Test that the two emulators of AWS, the in-memory fake and the sandbox, return the same responses."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeIam,
 )
 
-# Members of responses that differ between any two accounts, and are not compared.
+# Tests do not compare these members, because they are different in any two accounts.
 OWN = ("RoleId", "associationId", "associationArn", "CreateDate", "createdAt", "modifiedAt")
 each_case = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 
 
 class Session:
-    """A sequence of requests; later ones may use saved members of earlier responses."""
+    """A sequence of requests. Later requests may use members of earlier responses."""
 
     def __init__(self, call: Call) -> None:
         self._call = call

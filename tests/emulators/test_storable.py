@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The collection and the sandbox, which have separate grammars, agree on whether IAM stores a document."""
+"""Test that the two policy grammars, of the collection and of the sandbox, agree on whether IAM stores a document."""
 
 from __future__ import annotations
 

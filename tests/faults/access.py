@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The access of workloads, evaluated without the code of the collection. It supports only the policies of ``world.py``."""
+"""Determine the permissions of workloads without the code of the collection. Only the policies of ``world.py`` are supported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT
 
 Facets = dict[tuple[str, str], Any]
 
-# Actions that the policies of ``world.py`` distinguish.
+# Two policies of ``world.py`` that differ also differ in at least one of these actions.
 PROBES = (
     "s3:GetObject",
     "s3:ListBucket",
@@ -26,12 +26,12 @@ PROBES = (
 
 
 def workload_access(facets: Facets) -> dict[str, frozenset[str]]:
-    """Return the actions, AWS managed policies and target role of each workload with an association."""
+    """Return the permissions of each workload with an association: actions, AWS managed policies and the target role."""
     return {name: _access(facets, value) for (kind, name), value in facets.items() if kind == "association"}
 
 
 def lost_access(initial: Facets, goal: Facets, found: Facets) -> dict[str, list[str]]:
-    """Return the access that workloads lost although the initial and the goal state grant it."""
+    """Return the permissions that workloads have lost, although they have them in both the initial and the goal state."""
     old, expected, now = workload_access(initial), workload_access(goal), workload_access(found)
     lost = {
         name: sorted((old[name] & expected[name]) - now.get(name, frozenset()))
@@ -41,7 +41,7 @@ def lost_access(initial: Facets, goal: Facets, found: Facets) -> dict[str, list[
 
 
 def missing_access(name: str, goal: Facets, found: Facets) -> list[str]:
-    """Return the access of the goal state that one workload does not have."""
+    """Return the permissions that a workload has in the goal state, but not in ``found``."""
     return sorted(
         workload_access(goal).get(name, frozenset()) - workload_access(found).get(name, frozenset())
     )

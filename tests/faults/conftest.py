@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An embedded AWS for the suite, and a summary table of the faults."""
+"""Run the embedded AWS for the fault tests, and print a table of the faults after the tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLUMNS = ("runs", "well", "named", "converged", "lost")
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
-    """Run a server process on a free port; yield its address."""
+    """Run the embedded AWS endpoint on a free port. Yield its address."""
     process = subprocess.Popen(
         [PYTHON, "-m", "sandbox.aws", "--port", "0"],
         env={**os.environ, "PYTHONPATH": str(ROOT / "sandbox" / "src")},
@@ -50,7 +50,7 @@ def shared_account(endpoint: str) -> Account:
 
 @pytest.fixture
 def account(shared_account: Account) -> Iterator[Account]:
-    """Reset the account to the unmanaged resources."""
+    """Reset the account, so that it has only resources that no run manages, and return it."""
     shared_account.control.set_propagation(0)
     shared_account.clean()
     yield shared_account
@@ -58,7 +58,7 @@ def account(shared_account: Account) -> Iterator[Account]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print the counts of all tests as one table, including other worker processes."""
+    """Print a table that sums the counts of all tests, including tests in other pytest processes."""
     rows: dict[str, Counter[str]] = {}
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, ()):

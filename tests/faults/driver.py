@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs of the engine in separate processes, to kill them or to run them concurrently."""
+"""Run the engine in separate processes, which tests kill or run concurrently."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ FAILED = 3
 
 @dataclass(frozen=True)
 class Kill:
-    """The way in which a run is ended, at its ``request``-th request.
+    """The way in which a test ends a run, at its ``request``-th request.
 
-    ``moment`` is one of MOMENTS: before the request, at its response, or ``delay`` seconds after it was sent. If ``signal``
-    is None, the reader of the run's output disappears instead.
+    ``moment`` is one of MOMENTS: before the request, at its response, or ``delay`` seconds after it was sent. If ``signal`` is
+    None, the test does not send a signal, but closes the pipe that reads the run's output.
     """
 
     request: int
@@ -50,7 +50,7 @@ class Kill:
 
 @dataclass(frozen=True)
 class Task:
-    """A task for a process. ``baseline`` is the same task without faults; with it, the process checks the outcome."""
+    """A run for a process. ``baseline`` is the same run without faults. With it, the process checks the outcome."""
 
     url: str
     spec: TaskSpec
@@ -77,9 +77,9 @@ def task(url: str, *workloads: Mapping[str, Any], state: State = "present") -> T
 
 
 def run_all(tasks: Sequence[Task]) -> list[Result]:
-    """Run each task in a process; all begin at the same time."""
+    """Start all tasks at the same time, each in a separate process, and return their results."""
     context = multiprocessing.get_context("forkserver")
-    # Import slow modules once, before the processes begin.
+    # Import slow modules once, before the processes start.
     context.set_forkserver_preload([__name__])
     barrier = context.Barrier(len(tasks))
     pipes = [context.Pipe(duplex=False) for _task in tasks]
@@ -108,9 +108,9 @@ def _work(task: Task, barrier: Any, sending: Any) -> None:
     if task.kill is not None:
         _arm(account, task.kill, dying)
     barrier.wait(TIMEOUT_SECONDS)
-    # Without real pauses, concurrent runs would retry at once and conflict again.
+    # The pauses take real time. Without it, concurrent runs would retry immediately, and conflict again.
     outcome = account.play(task.spec, clock=Clock(0.1))
-    # A module would exit here. Ignore signals from now on, because the check of the outcome needs more time.
+    # A module would exit here. From now on ignore signals, which would end the check of the outcome.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     for thread in dying:
@@ -130,7 +130,7 @@ def _verdict(account: Account, outcome: TaskOutcome, baseline: Baseline) -> tupl
 
 
 def _ending(kill: Kill) -> Callable[[], None]:
-    """Return a function that ends this process."""
+    """Return a function that ends this process as ``kill`` describes."""
     if kill.signal is not None:
         return partial(os.kill, os.getpid(), kill.signal)
     reading, writing = os.pipe()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The faults of requests to AWS."""
+"""The faults that the tests inject into requests to AWS."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ READS = ("Get", "List", "Describe")
 class Fault:
     """A fault of the sandbox.
 
-    It affects one request. With ``lasts`` it also affects later requests of the operation, and with ``seconds`` all requests
-    for that time. A fault that ``passes`` does not fail the run. ``to`` selects the operations. The short form of the suite
-    applies ``sampled`` faults to only a part of the operations.
+    The fault affects one request. With ``lasts`` it also affects later requests of the operation, and with ``seconds`` all
+    requests for that time. A run should succeed despite a fault that ``passes``. ``to`` selects the operations. Without
+    FAULTS=all in the environment, tests apply ``sampled`` faults to only a part of the operations.
     """
 
     label: str
@@ -35,7 +35,7 @@ class Fault:
         return self.to == "all" or name.startswith(READS) == (self.to == "reads")
 
     def rule(self, operation: str, stall_seconds: float, scale: float) -> dict[str, Any]:
-        """Return the rule for the sandbox, which must be set immediately before the request.
+        """Return the fault rule for the sandbox, which the test must set immediately before the request.
 
         The duration of the fault is multiplied by ``scale``.
         """

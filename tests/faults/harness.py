@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs of the engine against the embedded AWS, and checks of the resulting account."""
+"""Run the engine against the embedded AWS, and check the resulting account."""
 
 from __future__ import annotations
 
@@ -69,16 +69,16 @@ Ended = Run | AwsError
 
 
 CLEAN = "clean"
-# Codes of changes that a run omitted because it ended early.
+# Codes of changes that a run did not make, because it ended early.
 ENDED = ("INTERRUPTED", "DEADLINE", "INTERNAL_ERROR")
-# Missing resources, whose failures do not name a request.
+# Codes of failures that name a missing resource, but no request.
 NOT_THERE = ("ROLE_MISSING", "POLICY_MISSING")
 _REQUEST = re.compile(r"\b(?:iam|eks|sts):[A-Z]\w+")
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A task without faults: its requests in order, the state before and after it, and its verification."""
+    """A run without faults: its requests in order, the states of the account before and after it, and its check statuses."""
 
     operations: tuple[str, ...]
     initial: Facets
@@ -87,7 +87,7 @@ class Baseline:
 
 
 class Clock:
-    """A clock that advances for each thread only while the thread sleeps. A simulated second takes ``scale`` real seconds."""
+    """A clock on which time passes only while the calling thread sleeps. A simulated second takes ``scale`` real seconds."""
 
     def __init__(self, scale: float = 0) -> None:
         self.pauses: list[float] = []
@@ -106,7 +106,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """The desired state of a task; ``bystanders`` are keys of other workloads that its result may name."""
+    """The desired state of a run. ``bystanders`` are the keys of other workloads that the result may name."""
 
     desired: Desired
     state: State = "present"
@@ -121,7 +121,7 @@ class TaskSpec:
 
 @dataclass(frozen=True)
 class TaskOutcome:
-    """The result of a task. ``message`` is the failure on the screen, ``cause`` the code of an early end."""
+    """The result of a run. ``message`` is the failure on the screen. ``cause`` is the code of an early end."""
 
     spec: TaskSpec
     ended: Ended
@@ -131,7 +131,7 @@ class TaskOutcome:
 
     @property
     def statuses(self) -> dict[str, dict[str, str]]:
-        """The statuses of the verification, by workload and check."""
+        """Return the statuses of the verification, by workload and check."""
         rows = self.verification["workloads"] if self.verification else []
         return {
             f"{row['namespace']}/{row['service_account']}": {
@@ -156,9 +156,9 @@ def create_client(url: str, service: Any) -> Any:
 
 @dataclass
 class Account:
-    """The account at an endpoint. ``before_request`` is called with the operation before each request of a run.
+    """An AWS account that an embedded AWS endpoint emulates.
 
-    ``saved`` are the names of its snapshots.
+    The clients call ``before_request`` with the operation before each request. ``saved`` has the names of the saved states.
     """
 
     url: str
@@ -173,7 +173,7 @@ class Account:
 
     def _before_send(self, event_name: str, **_event: Any) -> None:
         if self.before_request is not None:
-            # "before-send.iam.CreateRole"
+            # event_name is for example "before-send.iam.CreateRole".
             self.before_request(event_name.partition(".")[2].replace(".", ":"))
 
     @property
@@ -181,7 +181,7 @@ class Account:
         return AwsControl(self.url)
 
     def clean(self) -> None:
-        """Reset the account to the unmanaged resources, without faults, and with counters at zero."""
+        """Reset the account, so that it has only resources that no run manages, no faults, and counters at zero."""
         if self.restored(CLEAN):
             return
         self.control.reset()
@@ -189,13 +189,13 @@ class Account:
         self.save(CLEAN)
 
     def save(self, name: str) -> None:
-        """Save a snapshot for tests that start from it, and reset the counters."""
+        """Reset the counters, and save the state of the account for other tests."""
         self.control.reset_counters()
         self.control.save(name)
         self.saved.add(name)
 
     def restored(self, name: str) -> bool:
-        """Restore a snapshot, if it exists, and return whether it does."""
+        """Restore a saved state. Return False if the state was not saved."""
         if name in self.saved:
             self.control.restore(name)
         return name in self.saved
@@ -209,7 +209,10 @@ class Account:
         clock: Clock | None = None,
         timeout: float = 60,
     ) -> Ended:
-        """Run the engine; return an AwsError if the cluster could not be read."""
+        """Run the engine. Return its result, or the AwsError if the cluster could not be read.
+
+        ``width`` is the number of threads.
+        """
         clock = clock or Clock()
         retries = Retries(now=clock.now, sleep=clock.sleep)
         api = BotoApi(self.clients.__getitem__, retries)
@@ -228,7 +231,11 @@ class Account:
         clock: Clock | None = None,
         attempt_seconds: float = ATTEMPT_SECONDS,
     ) -> TaskOutcome:
-        """Run a task like the module: with purge, consistency reads and verification."""
+        """Run the engine as the module does: with purge, with repeated reads until the changes are visible, and with
+        verification.
+
+        ``width`` is the number of threads.
+        """
         clock = clock or Clock()
         retries = Retries(now=clock.now, sleep=clock.sleep)
         api = BotoApi(self.clients.__getitem__, retries, attempt_seconds=attempt_seconds)
@@ -250,7 +257,7 @@ class Account:
         return TaskOutcome(spec, done.run, message, verification, cause.code if cause else "")
 
     def complete(self, desired: Desired, state: str = "present") -> Run:
-        """Run without faults, and expect success."""
+        """Run the engine without faults, and expect success."""
         self.control.set_faults([])
         ended = self.run(desired, state)
         assert isinstance(ended, Run), ended
@@ -258,7 +265,7 @@ class Account:
         return ended
 
     def facets(self) -> Facets:
-        """Return the resources of the account by type and name, like in changes, without IDs and dates."""
+        """Return the resources of the account by type and name, as changes name them, without IDs and dates."""
         state = self.control.state(ACCOUNT)
         found: Facets = {}
         for name, role in state["roles"].items():
@@ -304,7 +311,7 @@ def _document(text: str) -> Any:
 
 
 def unversioned(facets: Facets) -> Facets:
-    """Reduce policies to their default version, as each of two concurrent runs may add a version."""
+    """Return the resources with only the default version of each policy: each of two concurrent runs may add a version."""
     found = dict(facets)
     for (kind, name), value in facets.items():
         if kind == "policy":
@@ -313,7 +320,7 @@ def unversioned(facets: Facets) -> Facets:
 
 
 def unowned(facets: Facets, initial: Facets) -> list[tuple[str, str]]:
-    """Return new resources without the managed-by tag."""
+    """Return the resources that did not exist initially, and that do not have the managed-by tag."""
     new = {
         key: value
         for key, value in facets.items()
@@ -324,9 +331,9 @@ def unowned(facets: Facets, initial: Facets) -> list[tuple[str, str]]:
 
 
 def check_outcome(outcome: TaskOutcome, baseline: Baseline, final: Facets) -> str:
-    """Return "well" if the task succeeded, or "named" if it reported its failures.
+    """Return "well" if the run succeeded, or "named" if it reported failures.
 
-    Raise AssertionError if the task lost a resource, or if its report is wrong.
+    Raise AssertionError if the run lost a resource or a permission, or if its report is wrong.
     """
     initial, goal, spec, ended = baseline.initial, baseline.goal, outcome.spec, outcome.ended
     assert unowned(final, initial) == []
@@ -344,14 +351,14 @@ def check_outcome(outcome: TaskOutcome, baseline: Baseline, final: Facets) -> st
     for failure in ended.failures:
         members = (failure.workloads, failure.target.resource, failure.target.full_name, failure.action)
         assert all((*members, failure.error_code, failure.message, failure.remedy)), failure
-        # A failure must name its request, unless the failure is not about a request.
+        # The message of a failed request must name the request.
         is_without_request = failure.error_code in ("SKIPPED", *ENDED, *NOT_THERE)
         assert is_without_request or _REQUEST.search(failure.message), failure
     _check_message(outcome, ended)
     named = {(failure.target.resource, failure.target.full_name) for failure in ended.failures}
     unnamed = (initial.keys() & goal.keys()) - final.keys() - named
     assert not unnamed, f"lost {sorted(unnamed)}"
-    # A session policy is removed by replacing the association. A failed replacement reports the whole association.
+    # The engine removes a session policy by replacing the association. If that fails, the whole association is reported.
     interrupted_replacements = {
         failure.target.full_name
         for failure in ended.failures
@@ -376,14 +383,15 @@ def check_outcome(outcome: TaskOutcome, baseline: Baseline, final: Facets) -> st
 
 
 def _check_message(outcome: TaskOutcome, run: Run) -> None:
-    """Check that the message names workload, account, region, request and remedy."""
+    """Check that the message names the account and the region, and for each failure the workload, the code, the cause and the
+    remedy."""
     causes = [failure for failure in run.failures if failure.error_code != "SKIPPED"]
     if not run.failures:
         assert outcome.message == ""
         return
     assert causes, run.failures
     assert f"(account {ACCOUNT}, region {REGION})" in outcome.message, outcome.message
-    # A command is on a separate line.
+    # A command in a remedy is on a separate line, so join the lines.
     text = " ".join(outcome.message.split())
     for failure in causes[:SHOWN_FAILURES]:
         for part in (str(failure.workloads[0]), failure.error_code, failure.message, failure.remedy):
@@ -391,7 +399,7 @@ def _check_message(outcome: TaskOutcome, run: Run) -> None:
 
 
 def _check_verification(outcome: TaskOutcome, baseline: Baseline, final: Facets) -> None:
-    """Check that the verification passes only correct workloads, and reports failed reads as unknown."""
+    """Check that the verification passes no incorrect workload, and fails no correct workload."""
     statuses = outcome.statuses
     if not statuses:
         return
@@ -410,7 +418,7 @@ def _check_verification(outcome: TaskOutcome, baseline: Baseline, final: Facets)
 
 
 def _pieces(workload: Workload, goal: Facets) -> list[tuple[str, str]]:
-    """Return the keys of a workload's resources: of a shared role only its own policies."""
+    """Return the keys of the resources that a workload uses. Of a shared role, only the workload's own policies are included."""
     assert workload.role is not None
     role = workload.role.name
     policy_names = {spec.arn or spec.name for spec in workload.policies}
@@ -426,21 +434,21 @@ def _pieces(workload: Workload, goal: Facets) -> list[tuple[str, str]]:
 
 
 def _check_changes(run: Run, initial: Facets, final: Facets) -> None:
-    """Check that a run reports exactly its changes; failed changes may be partly applied."""
+    """Check that a run reports all of its changes and no others. A failed change may be partly applied."""
     reported = {(done.change.target.resource, done.change.target.full_name) for done in run.done}
-    # A policy may change twice, to add a permission and later to remove one, with different results.
+    # The run may change a policy twice: to add a permission, and later to remove one. The two changes have different results.
     ends = Counter((done.change.target, done.change.action, str(done.change.after)) for done in run.done)
     assert max(ends.values(), default=0) <= 1, "a change is reported twice"
     failed = {(failure.target.resource, failure.target.full_name) for failure in run.failures}
     changed = {key for key in initial.keys() | final.keys() if initial.get(key) != final.get(key)}
-    # A trust policy is created and deleted with its role.
+    # A trust policy is created and deleted together with its role, so these changes are not reported.
     changed -= {("trust_policy", name) for kind, name in initial.keys() ^ final.keys() if kind == "role"}
     assert not changed - reported - failed, f"not reported: {sorted(changed - reported - failed)}"
     assert not reported - changed, f"reported, but not changed: {sorted(reported - changed)}"
 
 
 def differences(found: Facets, expected: Facets) -> str:
-    """Return a line for each difference."""
+    """Return a text with a line for each resource that differs from its expected state."""
     keys = sorted(
         key
         for key in found.keys() | expected.keys()
@@ -450,7 +458,7 @@ def differences(found: Facets, expected: Facets) -> str:
 
 
 def _equivalent(kind: str, found: Any, expected: Any) -> bool:
-    """Return whether two resources match; a policy may have fewer versions than expected, but not more."""
+    """Return whether a resource is as expected. A policy may have fewer versions than expected, but not more."""
     if kind != "policy" or not found or not expected or len(found["Versions"]) > len(expected["Versions"]):
         return bool(found == expected)
     return _default_only(found) == _default_only(expected)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks of a role run with faults in Kubernetes against the objects of the cluster."""
+"""Check a run of the role with faults in Kubernetes: compare its report with the objects in the cluster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = {"Namespace": "namespaces", "ServiceAccount": "serviceaccounts"}
 
 @dataclass(frozen=True)
 class RoleBaseline:
-    """A run of the role without faults: its requests by operation, and the state before and after it."""
+    """A run of the role without faults: its requests by operation, and the states of cluster and account before and after it."""
 
     operations: Mapping[str, int]
     initial: Facets
@@ -31,7 +31,7 @@ class RoleBaseline:
 
 
 def check_statuses(run: RoleRun) -> dict[str, dict[str, str]]:
-    """Return the statuses of the report by workload and check, or {} without a verification."""
+    """Return the check statuses in the report, by workload and check. Return {} if the run did not verify."""
     rows = run.report["workloads"] if run.report else []
     return {
         f"{row['namespace']}/{row['service_account']}": {
@@ -44,13 +44,13 @@ def check_statuses(run: RoleRun) -> dict[str, dict[str, str]]:
 
 
 def failure_cause(failure: Mapping[str, Any]) -> str:
-    """Return the message of a failure without the names of its object."""
+    """Return the message of a failure without the names of the object."""
     names = "|".join(map(re.escape, failure["name"].split("/")))
     return re.sub(rf"\b(?:{names})\b", "…", failure["message"])
 
 
 def check_cluster(baseline: RoleBaseline, final: Facets) -> None:
-    """Raise AssertionError if an object differs from both its initial and its goal state."""
+    """Check that every object is in its initial or its goal state, and that no object is lost or unexpected."""
     initial, goal = baseline.initial, baseline.goal
     surplus = final.keys() - goal.keys() - initial.keys()
     assert not surplus, f"unexpected: {sorted(surplus)}"
@@ -61,7 +61,7 @@ def check_cluster(baseline: RoleBaseline, final: Facets) -> None:
 
 
 def check_role_outcome(run: RoleRun, baseline: RoleBaseline, final: Facets, aws_final: Facets) -> str:
-    """Return "well" if the run succeeded, or "named" if it reported its failures.
+    """Return "well" if the run succeeded, or "named" if it reported failures.
 
     Raise AssertionError if the run lost an object, or if its report is wrong.
     """
@@ -77,7 +77,7 @@ def check_role_outcome(run: RoleRun, baseline: RoleBaseline, final: Facets, aws_
     for failure in failures:
         members = (failure["resource"], failure["name"], failure["action"], failure["error_code"])
         assert all((*members, failure["message"], failure["remedy"])), failure
-        # Messages that differ only in the names of objects are shown once.
+        # The screen shows messages that differ only in the names of objects once.
         same_cause = [
             other["message"] for other in failures if failure_cause(other) == failure_cause(failure)
         ]
@@ -98,7 +98,7 @@ def check_role_outcome(run: RoleRun, baseline: RoleBaseline, final: Facets, aws_
 
 
 def _check_changes(run: RoleRun, initial: Facets, final: Facets) -> None:
-    """Check that each reported change was made, and that each change is reported or failed."""
+    """Check that each reported change was made, and that each change that was made is in the report or in a failure."""
     assert run.report is not None
     reported = set()
     for line in run.report["kubernetes_changes"]:
@@ -107,7 +107,7 @@ def _check_changes(run: RoleRun, initial: Facets, final: Facets) -> None:
     changed = {key for key in initial.keys() | final.keys() if initial.get(key) != final.get(key)}
     assert reported <= changed, f"reported, but not changed: {sorted(reported - changed)}"
     named = {(KINDS[failure["resource"]], failure["name"]) for failure in run.report["failures"]}
-    # Kubernetes creates these accounts.
+    # Kubernetes itself creates the service account "default" of a new namespace.
     changed -= {key for key in changed if key[1].endswith("/default")}
     if "how far it got is not known" not in run.screen:
         assert changed <= reported | named, f"not reported: {sorted(changed - reported - named)}"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The cluster of the fault suite: unmanaged objects, and the tasks that get faults."""
+"""The initial objects in the cluster of the fault tests, and the runs that get faults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.workload_identity.aws.tests.findings.cluster import NOD
 IRSA = {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/irsa"}
 API, _WORKER, REPORT, _SYNC, APP = WORKLOADS
 WEB = {**API, "namespace": "old", "service_account": "web"}
-# The second workload creates its namespace. The last two use existing service accounts, and the last one has a Pod.
+# The second workload creates its namespace. The last two use existing service accounts, and the last of these has a Pod.
 ACCOUNTS: tuple[Mapping[str, Any], ...] = (
     {**API, "service_account_labels": {"team": "shop"}},
     {**REPORT, "target_role_arn": "", "create_namespace": True},
@@ -34,7 +34,7 @@ CHANGED: tuple[Mapping[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class KubeScenario:
-    """A task. ``first`` are the workloads of an earlier run of the role."""
+    """A run that gets faults. ``first`` has the workloads of an earlier run, which creates the initial state."""
 
     first: tuple[Mapping[str, Any], ...]
     workloads: tuple[Mapping[str, Any], ...]
@@ -57,7 +57,7 @@ SCENARIOS = {
 
 
 def furnish(kube: Kube) -> None:
-    """Create unmanaged namespaces and service accounts, and a Pod for one that a workload will use."""
+    """Create namespaces and service accounts that no run manages, and a Pod of the service account ``old/web``."""
     for namespace in ("old", "theirs"):
         kube.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
     kube.account("old", "app", labels={"of": "others"}, annotations=IRSA)
@@ -66,13 +66,13 @@ def furnish(kube: Kube) -> None:
     kube.account("default", "theirs", labels={"of": "others"})
     kube.node()
     kube.agent()
-    # The webhook has all associations, so that the Pod of "web" is injected.
+    # The webhook needs the association of "web" to inject credentials into its Pod.
     kube.control.set_associations(
         [(workload["namespace"], workload["service_account"]) for workload in CHANGED]
     )
     spec = {"serviceAccountName": "web", "nodeName": NODE, "containers": [{"name": "a", "image": "a"}]}
     kube.create("/api/v1/namespaces/old/pods", {"metadata": {"name": "web-1"}, "spec": spec}, READY)
-    # A teardown keeps the service account of this Deployment without Pods.
+    # This Deployment has no Pods, but uses the service account, so a teardown must keep the service account.
     labels = {"app": "api"}
     pod = {"serviceAccountName": API["service_account"], "containers": [{"name": "a", "image": "a"}]}
     template = {"metadata": {"labels": labels}, "spec": pod}
@@ -86,7 +86,7 @@ def furnish(kube: Kube) -> None:
 
 
 def cluster_objects(kube: Kube) -> dict[tuple[str, str], Any]:
-    """Return labels and annotations of all service accounts and namespaces."""
+    """Return the labels and annotations of all service accounts and namespaces."""
     objects = kube.control.state()["objects"]
     found: dict[tuple[str, str], Any] = {}
     for kind in ("serviceaccounts", "namespaces"):

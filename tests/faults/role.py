@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs of the role in this process, with its action plugins."""
+"""Run the role in this process, with its action plugins."""
 
 from __future__ import annotations
 
@@ -82,13 +82,13 @@ class RoleRun:
 
     @property
     def screen(self) -> str:
-        """The failure and the first line of the report, which names the cluster; without a report, the message."""
+        """Return the failure and the first line of the report, which names the cluster. Without a report, return the message."""
         return "\n".join((self.report["failure"], self.report["lines"][0])) if self.report else self.message
 
 
 @dataclass
 class SkippingClock:
-    """A clock that advances by its pauses without real delays."""
+    """A clock that sleeps without real delay: a pause only moves the time forward."""
 
     slept: float = 0
 
@@ -101,7 +101,7 @@ class SkippingClock:
 
 @dataclass
 class Role:
-    """The role on one account and one cluster. ``abandoned`` are threads with abandoned requests."""
+    """The role, for one account and one cluster. ``abandoned`` has the threads whose requests a run stopped waiting for."""
 
     account: Account
     kubeconfig: Path
@@ -110,7 +110,8 @@ class Role:
 
     def run(self, spec: TaskSpec, workloads: tuple[Mapping[str, Any], ...], patience: Patience) -> RoleRun:
         with self._patched(patience), tempfile.TemporaryDirectory() as folder:
-            # A new path per run: kubernetes.core caches connections by kubeconfig, also those with abandoned requests.
+            # kubernetes.core caches a connection for each kubeconfig, also if a request on it was abandoned. So each run needs a
+            # new path.
             self._kubeconfig_copy = Path(folder) / "kubeconfig"
             shutil.copy(self.kubeconfig, self._kubeconfig_copy)
             try:
@@ -175,7 +176,7 @@ class Role:
             mock.patch.object(tempfile, "tempdir", folder),
             mock.patch.dict(core_client._pool, clear=True),
             mock.patch.object(kubernetes, "SystemClock", return_value=clock),
-            # The client would wait for Retry-After.
+            # The client would really wait for the time in Retry-After.
             mock.patch.object(Retry, "sleep"),
             mock.patch.object(kubernetes, "REQUEST_TIMEOUT", (10, patience.read)),
             mock.patch.object(kubernetes, "LONGEST_CALL", patience.answer),
@@ -184,5 +185,5 @@ class Role:
 
 
 def _serves_call(thread: threading.Thread) -> bool:
-    """Return whether a thread was started by ``within`` or ``each_within`` of plugin_utils._kubernetes."""
+    """Return whether ``within`` or ``each_within`` of plugin_utils._kubernetes started a thread."""
     return thread.name.endswith(("(run)", "(serve)"))

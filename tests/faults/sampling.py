@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reproducible samples of a matrix for the short form of the suite."""
+"""Choose reproducible samples of the cases, for runs of the tests without FAULTS=all in the environment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ THOROUGH = os.environ.get("FAULTS") == "all"
 
 
 def chosen(*names: object, among: int) -> int:
-    """Return a number below ``among`` that depends only on the names."""
+    """Return a number from 0 to ``among`` - 1 that depends only on the names."""
     return int.from_bytes(hashlib.sha256("\0".join(map(str, names)).encode()).digest()[:4], "big") % among
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tasks that get faults: first run, change of all settings, teardown, purge, and a second list on a shared role."""
+"""The runs that get faults: first run, change of all settings, teardown, purge, and a second list with a shared role."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.workload_identity.aws.tests.faults.world import (
 
 @dataclass(frozen=True)
 class Scenario:
-    """A task, and ``prepare`` for the initial state of the account."""
+    """A run that gets faults. ``prepare`` creates the initial state of the account."""
 
     prepare: Callable[[Account], None]
     spec: TaskSpec
@@ -48,7 +48,7 @@ def account_with_first_list(account: Account) -> None:
     account.save("first list")
 
 
-# The task with the purge also changes the listed workloads, so that the purge follows a converge.
+# The run with the purge also changes the workloads in its list, because a run purges only after its other changes.
 _PURGED = frozenset(workload.key for workload in desired(*WORKLOADS[2:]).workloads)
 SCENARIOS = {
     "first run": Scenario(empty_account, TaskSpec(desired(*WORKLOADS))),
@@ -62,7 +62,7 @@ SCENARIOS = {
 
 
 def undisturbed(account: Account, name: str) -> Baseline:
-    """Run a task without faults."""
+    """Run a scenario without faults."""
     scenario = SCENARIOS[name]
     scenario.prepare(account)
     initial = account.facets()

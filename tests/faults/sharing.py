@@ -1,7 +1,11 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two parties on one resource: lists of one cluster, of two clusters, of two owners, and changes by hand or by Terraform."""
+"""Two parties that change the same resource.
+
+The parties are two lists of workloads for one cluster, for two clusters or with two owners; or a list, and a change by hand or by
+Terraform.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +48,7 @@ Workloads = tuple[Workload, ...]
 
 @dataclass(frozen=True)
 class Playground:
-    """One AWS account with two clusters, each with its own Kubernetes API."""
+    """An AWS account with two clusters, each with a separate Kubernetes API."""
 
     account: Account
     kubes: Mapping[str, Kube]
@@ -58,7 +62,7 @@ class Playground:
         return self.account.clients["eks"]
 
     def clean(self) -> None:
-        """Restore the account and both clusters to their first state."""
+        """Restore the initial state of the account and of both clusters."""
         if not self.account.restored("playground"):
             self.account.clean()
             self.eks.create_cluster(
@@ -77,14 +81,14 @@ class Playground:
             kube.control.set_associations(list(SERVICE_ACCOUNTS))
 
     def select(self, cluster: str) -> Kube:
-        """Let DescribeCluster name the Kubernetes API of a cluster."""
+        """Let DescribeCluster return the Kubernetes API of this cluster, for all clusters."""
         kube = self.kubes[cluster]
         authority = (kube.kubeconfig.parent / "ca.crt").read_bytes()
         self.account.control.set_kubernetes(kube.endpoint, base64.b64encode(authority).decode())
         return kube
 
     def role(self, name: str) -> dict[str, Any]:
-        """Return a role as IAM stores it, or an empty mapping."""
+        """Return a role as IAM stores it, or {} if it does not exist."""
         try:
             role: dict[str, Any] = self.iam.get_role(RoleName=name)["Role"]
         except self.iam.exceptions.NoSuchEntityException:
@@ -99,7 +103,7 @@ class Playground:
         return frozenset(policy["PolicyArn"] for policy in policies)
 
     def association(self, cluster: str, name: str) -> dict[str, Any]:
-        """Return the association of "namespace/service-account", or an empty mapping."""
+        """Return the association of "namespace/service-account", or {} if it does not exist."""
         namespace, service_account = name.split("/")
         found = self.eks.list_pod_identity_associations(
             clusterName=cluster, namespace=namespace, serviceAccount=service_account
@@ -120,7 +124,7 @@ class List:
     owner: str | None = None
 
     def apply(self, playground: Playground, state: Any = "present", purge: bool = False) -> RoleRun:
-        """Run the role as site.yml or teardown.yml does."""
+        """Run the role with this list, as site.yml or teardown.yml does."""
         owner = {"owner": self.owner} if self.owner else {}
         variables = {"cluster_name": self.cluster, "workloads": list(self.workloads), "state": state, **owner}
         parsed = read_input(variables, refuse_files)
@@ -131,7 +135,10 @@ class List:
 
 
 def result_codes(run: RoleRun) -> frozenset[str]:
-    """Return the codes of all failures and of the findings that the screen shows as errors or warnings."""
+    """Return the codes of all failures, and of the findings that the screen shows as errors or warnings.
+
+    Return "refused" if the run failed before any change.
+    """
     if run.report is None:
         return frozenset(("refused",))
     failures = {str(row["error_code"]) for row in run.report["failures"]}
@@ -140,7 +147,7 @@ def result_codes(run: RoleRun) -> frozenset[str]:
 
 
 def workload(name: str, role: Mapping[str, Any], *policies: Mapping[str, Any], **more: Any) -> Workload:
-    """Return a workload from "namespace/service-account"."""
+    """Return a workload. ``name`` is "namespace/service-account"."""
     namespace, service_account = name.split("/")
     return {
         "namespace": namespace,
@@ -153,10 +160,10 @@ def workload(name: str, role: Mapping[str, Any], *policies: Mapping[str, Any], *
 
 @dataclass(frozen=True)
 class Sharing:
-    """The workloads of two lists that share one aspect.
+    """The workloads of two lists that share a resource or setting, such as a policy or the tags of a role (see ASPECTS).
 
     ``first`` and ``second`` are the workloads of the first run of each list. ``change`` is the second list after a change.
-    ``rest`` is the second list without the workload that shares the aspect, for a purge.
+    ``rest`` is the second list without the workload that shares the resource, for a purge.
     """
 
     first: Workloads
@@ -218,13 +225,13 @@ ASPECTS: dict[str, Sharing] = {
 
 @dataclass(frozen=True)
 class Pair:
-    """Two lists by their clusters and owners."""
+    """The cluster and the owner of each of two lists."""
 
     first: tuple[str, str | None]
     second: tuple[str, str | None]
 
     def lists(self, sharing: Sharing) -> tuple[List, List, List, List]:
-        """Return the first list, and the second one as applied first, changed, and without its shared workload."""
+        """Return the lists of ``sharing.first``, ``second``, ``change`` and ``rest``, with this pair's clusters and owners."""
         return (
             List(sharing.first, *self.first),
             List(sharing.second, *self.second),
@@ -250,7 +257,7 @@ TARGET = "arn:aws:iam::444455556666:role/target-one"
 
 @dataclass(frozen=True)
 class ByHand:
-    """A change that a person makes to the resources of a list."""
+    """A change that a person makes to the resources of a list. ``rest`` is the list without the changed workload, for a purge."""
 
     change: Callable[[Playground], None]
     workloads: Workloads = (workload("shop/api", {"name": "shared"}, READ), OWN)
@@ -311,7 +318,7 @@ HANDS: dict[str, ByHand] = {
 
 
 def terraform(playground: Playground) -> None:
-    """Create the resources of Terraform: a role with a policy and an association, and a service account."""
+    """Create resources as Terraform would: a role with a policy and an association, and a service account."""
     playground.kubes[CLUSTER].account("shop", "api", labels={"managed-by": "terraform"})
     iam, eks = playground.iam, playground.eks
     tags = [{"Key": "managed-by", "Value": "terraform"}]
@@ -333,7 +340,7 @@ def terraform(playground: Playground) -> None:
 
 
 _THEIRS = {"arn": ROLE_ARN}
-# The list uses the role of Terraform by its ARN, or claims one of its resources by name.
+# By aspect: a workload that uses the role of Terraform by its ARN, or that names another resource of Terraform as its own.
 TERRAFORM: dict[str, Workload] = {
     "policy": workload("shop/api", _THEIRS, policy("terraform", "s3:GetObject")),
     "attachment": workload("shop/api", _THEIRS, READ),
@@ -352,7 +359,7 @@ def _stored_document(playground: Playground, name: str) -> Any:
 
 
 def _admitted(playground: Playground, cluster: str, role: str) -> bool:
-    """Return whether the trust policy of a role admits shop/api of a cluster."""
+    """Return whether the trust policy of a role allows the workload shop/api of a cluster."""
     arn = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{cluster}"
     context = {
         "aws:SourceAccount": ACCOUNT,
@@ -386,7 +393,7 @@ def _stored_tag(playground: Playground, key: str) -> Any:
 
 
 def property_of_first(playground: Playground, pair: str, aspect: str) -> Any:
-    """Return the property that the first party of a pair depends on, in one aspect."""
+    """Return the property that the first party needs, for an aspect such as "policy": for example, the policy document."""
     cluster = PAIRS[pair].first[0] if pair in PAIRS else CLUSTER
     by_hand, of_terraform = pair == "list and manual change", pair == "list and Terraform role"
     if aspect == "policy":

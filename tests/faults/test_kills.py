@@ -1,8 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tasks that end at any moment: after SIGKILL the next run completes the state; after SIGTERM, SIGINT and the loss of its
-reader the task reports its changes and failures."""
+"""End runs at random moments, and check that the next run completes the goal state.
+
+After SIGTERM, SIGINT or the loss of the process that reads its output, the ended run must also report its changes and failures.
+"""
 
 from __future__ import annotations
 
@@ -32,15 +34,15 @@ from ansible_collections.workload_identity.aws.tests.faults.scenarios import SCE
 
 SEED = 20260101
 KILLS = 25 if THOROUGH else 2
-# Instead of a signal, None closes the reading end of the pipe that receives the output.
+# None does not send a signal, but closes the pipe that reads the run's output.
 ENDINGS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, None)
-# EKS removes a session policy only by replacing the association, which a kill may leave deleted until the next run.
+# The engine removes a session policy by replacing the association. A killed run may leave the association deleted.
 REPLACED = {"change": {"batch/sync"}}
 
 
 @pytest.fixture(scope="session")
 def baseline(shared_account: Account) -> Mapping[str, Baseline]:
-    """Run each task without a signal."""
+    """Run each scenario without ending it."""
     return {name: undisturbed(shared_account, name) for name in SCENARIOS}
 
 
@@ -49,7 +51,7 @@ def ending_name(how: signal.Signals | None) -> str:
 
 
 def kills(number: int, requests: int, how: signal.Signals | None) -> list[Kill]:
-    """Return reproducible kills, different for each test."""
+    """Return random kills, which are the same in every run of the tests. Each ``number`` has other kills."""
     chance = random.Random(SEED + number)
     return [
         Kill(chance.randint(1, requests), chance.choice(MOMENTS), chance.uniform(0, 0.02), how)
@@ -91,7 +93,7 @@ def test_next_run_completes_killed_run(
 
 def _wrong(name: str, kill: Kill, result: Result, baseline: Baseline, remaining: Facets) -> str:
     if kill.signal != signal.SIGKILL:
-        # A run that has not changed anything may end without a report.
+        # A run that has not made changes may end without a report.
         return (
             result.problem
             if result.verdict or remaining == baseline.initial

@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every request of the role to Kubernetes with every fault: no object is lost, and the next run completes it."""
+"""Inject every fault into every request of the role to Kubernetes. No object may be lost, and the next run completes the goal
+state."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ from ansible_collections.workload_identity.aws.tests.findings.cluster import TOK
 from ansible_collections.workload_identity.aws.tests.findings.conftest import serving
 from sandbox.kube.kubeconfig import write_kubeconfig
 
-# The delay of a stalled response, longer than the timeouts of IMPATIENT.
+# A stalled response takes longer than both timeouts of IMPATIENT.
 STALL_SECONDS = 2.5
 IMPATIENT = Patience(read=0.4, answer=1.5)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -48,8 +49,8 @@ SAMPLING = 6
 class KubeFault:
     """A fault of the sandbox. It affects one request, or with ``lasts`` all requests of an operation.
 
-    A fault is ``sampled`` if it resembles another fault. The short form of the suite applies sampled faults to only a part of
-    the operations.
+    A run should succeed despite a fault that ``passes``. ``sampled`` faults resemble another fault: without FAULTS=all in the
+    environment, tests apply them to only a part of the operations.
     """
 
     label: str
@@ -100,7 +101,7 @@ def role(shared_account: Account, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def prepare(role: Role, kube: Kube, name: str) -> None:
-    """Prepare the initial state of account and cluster."""
+    """Create or restore the initial state of a scenario, in the account and in the cluster."""
     role.wait()
     if role.account.restored(f"cluster, {name}"):
         kube.control.restore(name)
@@ -129,7 +130,7 @@ def undisturbed(role: Role, kube: Kube, name: str) -> RoleBaseline:
     run = role.run(scenario.spec, scenario.workloads, Patience())
     assert not run.failed, run.screen
     counters = kube.control.counters()
-    # The Pods of the injection probe are dry runs.
+    # The Pods that test the injection are created in dry runs.
     operations = Counter(counters["operations"]) + Counter(counters["dry_run_operations"])
     return RoleBaseline(
         operations, initial, cluster_objects(kube), aws_initial, role.account.facets(), check_statuses(run)
@@ -137,9 +138,10 @@ def undisturbed(role: Role, kube: Kube, name: str) -> RoleBaseline:
 
 
 def cells(fault: KubeFault, baseline: Mapping[str, RoleBaseline]) -> list[tuple[str, str, int]]:
-    """Return scenario, operation and number of each request that gets the fault.
+    """Return the requests that get the fault: the scenario, the operation, and the number of the request among its operation.
 
-    The short form takes each operation once, in one of the scenarios, and for sampled faults a part of the operations.
+    With FAULTS=all these are all requests. Otherwise it is one request of each operation, or for ``sampled`` faults of only a
+    part of the operations.
     """
     by_operation: dict[str, list[tuple[str, str, int]]] = {}
     for name, normal in baseline.items():
@@ -195,8 +197,11 @@ def test_faults_of_kubernetes_lose_no_object(
 
 
 def writes(baseline: Mapping[str, RoleBaseline], how: signal.Signals) -> list[tuple[str, str]]:
-    """Return the write operations of each task. The short form takes each operation in one task, and splits them between
-    SIGTERM and SIGINT, which have the same handler."""
+    """Return the scenarios and write operations at which a test ends a run with the signal ``how``.
+
+    With FAULTS=all these are all operations of all scenarios. Otherwise each operation occurs in one scenario, and half of the
+    operations get SIGTERM, the others SIGINT, because both signals have the same handler.
+    """
     found = [
         (name, operation)
         for name, normal in baseline.items()
@@ -216,7 +221,7 @@ def test_next_run_completes_killed_role_run(
     baseline: Mapping[str, RoleBaseline],
     record_property: Callable[[str, object], None],
 ) -> None:
-    """Send a signal after Kubernetes has executed a request, and before it responds."""
+    """Send the signal after Kubernetes has executed a request, but before it responds."""
     user, kube = role
     counts: Counter[str] = Counter()
     for name, operation in writes(baseline, how):
@@ -239,19 +244,19 @@ def test_next_run_completes_killed_role_run(
 
 
 def kill_when(due: Callable[[], bool], how: signal.Signals, user: Role, scenario: KubeScenario) -> None:
-    """Run the role in a process, kill it, and wait for its child processes."""
+    """Run the role in a process, end it with the signal ``how`` once ``due`` returns true, and wait for its child processes."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        # Python warns about a fork while threads run. The child process does not use the threads of clients.
+        # Python warns about a fork in a process with several threads. The child does not use the threads of the clients.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
         try:
             os.close(reading)
-            # Restore the default handlers, which Ansible's worker processes have.
+            # Restore the default signal handlers, because worker processes of Ansible have these.
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
-            # Create new objects, because the child must not share connections with the parent.
+            # The child must not share connections with the parent, so it needs a new role and account.
             Role(Account(user.account.url), user.kubeconfig).run(
                 scenario.spec, scenario.workloads, Patience()
             )
@@ -266,5 +271,5 @@ def kill_when(due: Callable[[], bool], how: signal.Signals, user: Role, scenario
     os.kill(child, how)
     os.waitpid(child, 0)
     with os.fdopen(reading, "rb") as stream:
-        # The end of the stream shows that all processes that inherited the other end have exited.
+        # The stream ends when all processes have exited that inherited the other end of the pipe.
         assert stream.read() == b""

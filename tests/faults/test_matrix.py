@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every request of a task to AWS with every fault: no resource is lost, and the next run completes it."""
+"""Inject every fault into every request of a run to AWS. No resource may be lost, and the next run completes the goal state."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from ansible_collections.workload_identity.aws.tests.faults.harness import (
 from ansible_collections.workload_identity.aws.tests.faults.sampling import THOROUGH, chosen, some
 from ansible_collections.workload_identity.aws.tests.faults.scenarios import SCENARIOS, undisturbed
 
-# The delay of a stalled response, and the timeout of an attempt.
+# A stalled response takes longer than the timeout of an attempt.
 STALL_SECONDS = 0.6
 ATTEMPT_SECONDS = 0.3
-# A simulated second of throttling takes this many real seconds.
+# A simulated second of throttling takes this number of real seconds.
 SCALE = 0.01
-# The maximum number of pages of a list, lower than the limit of the modules.
+# Reduce the maximum number of pages of a list, so that endless lists end sooner than in the modules.
 MOST_PAGES = 50
-# The number of tests per fault, so that pytest can distribute them among its worker processes.
+# Each fault has this number of tests, so that pytest can distribute them among its processes.
 PARTS = 8 if THOROUGH else 2
-# The short form of the suite applies sampled faults to one in this many operations.
+# Without FAULTS=all, tests apply sampled faults to one in this number of operations.
 SAMPLING = 16
 
 
-# Transient faults that the run may leave, as a reported failure, to the next run: the request belongs to the second of two
-# dependent changes.
+# Transient faults after which a run may report a failure instead of succeeding. Each operation here is the second of two changes
+# that depend on each other.
 REPORTED_ONLY = {
     ("404 to a write", "eks:CreatePodIdentityAssociation"),
     ("404 to a write", "iam:DeletePolicyVersion"),
@@ -50,12 +50,12 @@ Cell = tuple[str, int]
 
 @pytest.fixture(scope="session")
 def baseline(shared_account: Account) -> Mapping[str, Baseline]:
-    """Run each task without faults."""
+    """Run each scenario without faults."""
     return {name: undisturbed(shared_account, name) for name in SCENARIOS}
 
 
 def disturb(account: Account, spec: TaskSpec, fault: Fault, number: int) -> TaskOutcome:
-    """Run the task with a fault at its ``number``-th request."""
+    """Run the engine as ``spec`` describes, with a fault at the ``number``-th request."""
     lock = threading.Lock()
     sent = 0
 
@@ -67,7 +67,7 @@ def disturb(account: Account, spec: TaskSpec, fault: Fault, number: int) -> Task
                 account.control.set_faults([fault.rule(operation, STALL_SECONDS, SCALE)])
 
     account.before_request = count
-    # A timed fault affects the requests of all threads.
+    # A fault with a duration affects all requests in this time, so use several threads.
     width, clock = (4, Clock(SCALE)) if fault.seconds else (1, Clock())
     attempt_seconds = ATTEMPT_SECONDS if fault.kind == "stall" else 60
     with mock.patch.object(client, "MOST_PAGES", MOST_PAGES):
@@ -78,9 +78,10 @@ def disturb(account: Account, spec: TaskSpec, fault: Fault, number: int) -> Task
 
 
 def cells(fault: Fault, baseline: Mapping[str, Baseline]) -> list[Cell]:
-    """Return the scenario and number of each request that gets the fault.
+    """Return the requests that get the fault: the scenario, and the number of the request.
 
-    The short form takes each operation once, in one of the scenarios, and for sampled faults a part of the operations.
+    With FAULTS=all see ``_thorough``. Otherwise it is one request of each operation, or for ``sampled`` faults of only a part of
+    the operations.
     """
     by_operation: dict[str, list[Cell]] = {}
     for name, normal in baseline.items():
@@ -99,7 +100,7 @@ def cells(fault: Fault, baseline: Mapping[str, Baseline]) -> list[Cell]:
 
 
 def _thorough(fault: Fault, operation: str, found: list[Cell]) -> list[Cell]:
-    """Return all requests, or for a lasting fault one request per scenario."""
+    """Return all requests of an operation, or for a lasting fault one request in each scenario."""
     if not fault.lasts:
         return found
     by_scenario: dict[str, list[Cell]] = {}
@@ -127,7 +128,7 @@ def test_faults_of_aws_lose_no_resource(
         try:
             how = check_outcome(outcome, normal, account.facets())
             counts[how] += 1
-            # A run compensates transient faults; rejections and lasting faults are final.
+            # The run must succeed despite a transient fault. After a rejection or a lasting fault, it may report a failure.
             is_reported = (fault.label, normal.operations[number - 1]) in REPORTED_ONLY
             assert how == "well" or not fault.passes or is_reported, outcome.message
             again = account.play(scenario.spec)

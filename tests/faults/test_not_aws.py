@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Responses from a proxy and endless lists are retried and then reported. They never count as a success."""
+"""Test responses from a proxy, and endless lists: the client retries, then raises an error. They never count as a success."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Propagation of roles to EKS: a run waits for new roles within a timeout, even for roles of an earlier run."""
+"""Test the propagation of roles to EKS: a run waits until EKS sees new roles, also for roles of an earlier run."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from ansible_collections.workload_identity.aws.tests.faults.world import (
     desired,
 )
 
-# One second of propagation and of wait_policy takes this many seconds.
+# A second of the propagation delay, and of the timeout of the run, takes this number of real seconds.
 SCALE = 0.02
 NEVER_MS = 3_600_000
 ALL = desired(*WORKLOADS)
-# The run does not create the role of old/app, but that role is as new as the account.
+# The role of old/app existed before the run, but it is as new as the account, so EKS does not see it either.
 ALL_NAMES = {"default/api", "default/worker", "batch/report", "batch/sync", "old/app"}
 
 
 class PropagationClock(Clock):
-    """A clock whose first pause completes the propagation."""
+    """A clock that ends the propagation delay at the first pause of the run."""
 
     def __init__(self, account: Account) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ def test_timeout_is_named_and_next_run_completes(timeout: float, account: Accoun
 
 
 def test_next_run_waits_for_existing_roles(account: Account) -> None:
-    """Wait for roles that exist in IAM and are new, as after a kill."""
+    """Let a first run create the roles and give up. The second run must wait until EKS sees these roles."""
     account.control.set_propagation(NEVER_MS)
     first = account.run(ALL, timeout=0)
     assert isinstance(first, Run)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Stale reads: first run, change, purge and teardown wait for their changes. Time passes twenty times as fast as in reality."""
+"""Test stale reads: a run waits until reads show its changes. Time passes twenty times as fast as in reality."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def late(account: Account, lag: float, replicas: int) -> Iterator[Account]:
 
 @pytest.fixture(scope="session")
 def goals(shared_account: Account) -> list[tuple[Facets, int]]:
-    """Return the state and the count of policy versions after each task without stale reads."""
+    """Run the tasks without stale reads. Return the state after each task, and the number of created policy versions."""
     shared_account.clean()
     remaining = []
     for spec in TASKS:
@@ -56,7 +56,7 @@ def test_run_waits_for_stale_reads(
 ) -> None:
     for spec, (goal, versions) in zip(TASKS, goals, strict=True):
         if replicas > 1:
-            # A task ends once one replica shows its changes; the next task may read another replica.
+            # A run ends when one replica shows its changes. Wait until the other replica shows them, which the next run may read.
             time.sleep(lag / FASTER)
         outcome = late.play(spec, clock=Clock(1 / FASTER))
         assert isinstance(outcome.ended, Run)

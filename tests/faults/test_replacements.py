@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Replacements with a fault at each request.
+"""Test replacements of policies and associations, with a fault at each request.
 
 A role with ten policies, the quota of IAM, can get another policy only after one is detached. At most one policy may be missing
 at a time, and none at the end. A replaced association exists at the end, with all of its settings.
@@ -34,7 +34,8 @@ SWAPPED = desired(
 )
 LABELS = ("throttled once", "answer lost", "404 to a write", "access denied")
 ONCE = [fault for fault in FAULTS if fault.label in LABELS]
-# For each of two policies, the run sends four requests: two attachments that prove the permission, a detachment, an attachment.
+# For each of two policies, the run sends four requests: two attachments, which show whether the caller may attach the policies, a
+# detachment, and the attachment.
 REQUESTS = 8
 
 
@@ -48,7 +49,7 @@ def missing(names: list[str]) -> int:
 
 
 def prepare(account: Account) -> None:
-    """Create a role with ten policies, and the new policies, so that a run only has to replace two attachments."""
+    """Create a role with ten policies, and the policies that will replace two of them."""
     if account.restored("full"):
         return
     account.complete(FULL)
@@ -58,7 +59,7 @@ def prepare(account: Account) -> None:
 
 
 def swap(account: Account, number: int, *rules: dict[str, object]) -> tuple[list[str], list[int]]:
-    """Replace two attachments, and set fault rules at the ``number``-th request to attach or detach a policy.
+    """Replace two policies of the role, and set fault rules at the ``number``-th request to attach or detach a policy.
 
     Return the codes of the failures, and for each of these requests the number of policies that were missing before it.
     """
@@ -107,10 +108,10 @@ def test_throttled_rollback_restores_policy(account: Account) -> None:
     assert seen == [0, 0, 0, 1, 1, 1, 1, 1, 1, 1]
 
 
-# One workload with and without a session policy, and a target role and a tag that are not in the list.
+# A workload with a session policy, and the same workload without it. TARGET is a setting by hand, which the list does not have.
 RESTRICTED, CLEARED = desired(WORKLOADS[3]), desired(CHANGED[3])
 TARGET = "arn:aws:iam::444455556666:role/by-hand"
-# Describe, create as a probe, delete, create.
+# The requests of a replacement: describe, create (which shows whether the caller may create), delete, create.
 STEPS = 4
 
 
@@ -136,7 +137,7 @@ def test_association_replacement_with_fault_keeps_settings(fault: Fault, step: i
 
     def count(operation: str) -> None:
         operations.append(operation)
-        # The plan and the replacement each read the association.
+        # The first of these requests belongs to the plan, the others to the replacement.
         about = [name for name in operations if name.endswith("PodIdentityAssociation")][1:]
         if len(about) == step and operation.endswith("PodIdentityAssociation"):
             account.control.set_faults([fault.rule(operation, 0, 1)])

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Retried requests, counted by the endpoint."""
+"""Test retries: the numbers of requests that reach the AWS endpoint."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from ansible_collections.workload_identity.aws.tests.faults.world import (
 
 ALL = desired(*WORKLOADS)
 SHARED_ARN = f"arn:aws:iam::{ACCOUNT}:policy/shared"
-# One policy, one role, one attachment, one association.
+# A workload that needs one policy, one role, one attachment and one association.
 ONE = desired({**WORKLOADS[1], "policies": [policy("single", "s3:GetObject")]})
 
 
@@ -84,7 +84,7 @@ def test_rejections_are_not_retried(rest: bool, account: Account) -> None:
     clock = Clock()
     rules: list[dict[str, Any]] = [{"operation": "iam:CreateRole", "kind": "access_denied"}]
     if rest:
-        # The missing resource of another workload causes a second round.
+        # The missing resource of another workload lets the run read and plan a second time.
         missing = {"kind": "custom", "code": "ResourceNotFoundException", "status": 404, "message": "Gone"}
         rules.append({"operation": "eks:CreatePodIdentityAssociation", **missing, "times": 1})
     ended = disturbed(account, ALL, *rules, clock=clock)
@@ -113,14 +113,14 @@ def test_conflict_is_read_before_retry(operation: str, code: str, look: str, acc
     rule = {"operation": operation, "kind": "custom", "code": code, "status": 409, "message": "Exists"}
     ended = disturbed(account, ONE, rule, clock=clock)
     assert requests(account, operation) == ROUNDS
-    # The run reads the reported resource until the timeout, in one round.
+    # In one of its rounds, the run reads the resource that AWS reports as existing until the timeout.
     assert requests(account, look) == ROUNDS + len(clock.pauses) - (ROUNDS - 1)
     assert 50 < sum(clock.pauses) <= 60 + 0.5 + 1
     assert [failure.error_code for failure in ended.failures if failure.error_code != "SKIPPED"] == [code]
 
 
 def test_policy_version_is_created_once_per_round(account: Account) -> None:
-    """Send CreatePolicyVersion once per round, because a request with a 500 may have created a version."""
+    """After an error 500, the version may exist. So the run must read the policy before it sends CreatePolicyVersion again."""
     account.complete(ALL)
     account.control.reset_counters()
     rule = {"operation": "iam:CreatePolicyVersion", "kind": "error500"}
@@ -162,7 +162,7 @@ def test_lost_response_is_reported_as_change(account: Account) -> None:
         ("attach", "attachment"): 1,
         ("create", "association"): 1,
     }
-    # IAM reports existing names, which causes a second read; EKS recognizes the request token.
+    # After a lost response, IAM reports that the name exists, so the run reads again. EKS recognizes the client request token.
     assert requests(account, "eks:ListPodIdentityAssociations") == 2
 
 
@@ -181,7 +181,7 @@ def test_partial_change_is_reported_once(account: Account) -> None:
 
 
 def test_ten_seconds_of_throttling_in_real_time(endpoint: str, account: Account) -> None:
-    """Use the real clock."""
+    """Use the real clock instead of a simulated one."""
     made: list[str] = []
 
     def make_client(service: str) -> Any:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two parties on one resource: a run keeps it, takes it or refuses, and reports which."""
+"""Test two parties that change the same resource: the second run keeps the first party's property, takes it, or is refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from sandbox.kube.kubeconfig import write_kubeconfig
 
 OPERATIONS = ("converge", "teardown", "purge")
 ROOT = Path(__file__).resolve().parents[2]
-# Every list of this cluster reports the unmanaged association of the account.
+# Every run on this cluster reports the association that no run manages.
 COMMON = {"UNLISTED_ASSOCIATIONS"}
 
 
@@ -55,7 +55,10 @@ def playground(shared_account: Account, tmp_path_factory: pytest.TempPathFactory
 
 
 def second_run(playground: Playground, pair: str, aspect: str, operation: str) -> tuple[Any, RoleRun]:
-    """Let both parties create their resources; return the property of the first one, and the second one's run."""
+    """Let both parties create their resources, then run the second party's ``operation``.
+
+    Return the property of the first party before that run (see ``property_of_first``), and the result of the run.
+    """
     playground.clean()
     if pair == "list and manual change":
         initial = List(HANDS[aspect].workloads)
@@ -82,7 +85,7 @@ def second_run(playground: Playground, pair: str, aspect: str, operation: str) -
 
 
 def documented() -> dict[tuple[str, str, str], tuple[str, str]]:
-    """Return verdict and code of each cell in the table of docs/ownership.md; an empty code if the cell does not name one."""
+    """Return the verdict and the code of each cell in the table of docs/ownership.md. The code may be empty."""
     text = (ROOT / "docs" / "ownership.md").read_text("utf-8")
     section = text.split("## Two parties on one resource")[1].split("\n## ")[0]
     cells = {}
@@ -120,12 +123,13 @@ def test_second_party(playground: Playground, cell: tuple[str, str, str]) -> Non
 
 
 def check_next_runs(playground: Playground, pair: str, aspect: str, value: Any) -> None:
-    """Apply both lists in turn, twice. The first list keeps its property.
+    """Run both lists in turn, twice. The property of the first party must not change.
 
     Only the first of these runs may make changes, and only in the trust policy.
     """
     first, _listed, changed, _rest = PAIRS[pair].lists(ASPECTS[aspect])
-    # A narrower trust policy has a statement for the other list, whose next run writes the wider one once.
+    # The second list has narrowed the trust policy with a separate statement. The next run of the first list widens its own
+    # statement.
     writes_once = {"trust_policy"} if aspect == "trust" else set()
     for party, allowed in ((first, writes_once), (changed, set()), (first, set()), (changed, set())):
         run = party.apply(playground)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two concurrent runs: neither breaks the changes of the other, and one more run completes both."""
+"""Test two concurrent runs: neither breaks the changes of the other, and one more run completes both."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from ansible_collections.workload_identity.aws.tests.faults.world import (
 )
 
 Workloads = tuple[Mapping[str, Any], ...]
-# Workloads that share only a policy: one with an existing role, and one with its own role.
+# A workload with an existing role, which shares only a policy with other workloads.
 SHARING: Mapping[str, Any] = {**WORKLOADS[4], "policies": [SHARED]}
 SHARING_CHANGED: Mapping[str, Any] = {**CHANGED[4], "policies": [WIDER]}
 LATENCIES = (0, 1, 2) if THOROUGH else (1,)
 LAGS = (0.5, 2, 5, 15) if THOROUGH else (2, 15)
-# The read lag in milliseconds for one second of a run, because the clocks of the processes run ten times as fast.
+# The clocks of the runs are ten times as fast as the real clock: a lag of a second takes this number of milliseconds.
 LAG_MS = 100
 
 
@@ -85,7 +85,7 @@ def test_two_concurrent_runs(
     account.control.set_latency(latency)
     codes = result_codes(task(account.url, *left), task(account.url, *right))
     account.control.set_latency(0)
-    # A run that repeatedly conflicts fails, and the next run completes it.
+    # A run that conflicts with the other run again and again fails. The next run completes it.
     assert codes <= {0, FAILED}
     remaining = account.facets()
     assert unowned(remaining, initial) == []
@@ -97,7 +97,7 @@ def test_two_concurrent_runs(
 
 @pytest.mark.parametrize("latency", LATENCIES)
 def test_concurrent_teardown_and_converge(latency: int, account: Account) -> None:
-    """Tear down one of two workloads that share a policy."""
+    """Run the teardown of a workload, and at the same time a converge of another workload that shares a policy with it."""
     account.complete(desired(WORKLOADS[1], WORKLOADS[3]))
     goal = unversioned(account.facets())
     account.clean()
@@ -106,7 +106,7 @@ def test_concurrent_teardown_and_converge(latency: int, account: Account) -> Non
     removed, applied = (WORKLOADS[2], SHARING), (WORKLOADS[1], WORKLOADS[3])
     codes = result_codes(task(account.url, *removed, state="absent"), task(account.url, *applied))
     account.control.set_latency(0)
-    # A run that repeatedly conflicts fails, and the next run completes it.
+    # A run that conflicts with the other run again and again fails. The next run completes it.
     assert codes <= {0, FAILED}
     account.complete(desired(*removed, state="absent"), "absent")
     account.complete(desired(*applied))
@@ -116,7 +116,7 @@ def test_concurrent_teardown_and_converge(latency: int, account: Account) -> Non
 
 @pytest.mark.parametrize("lag", LAGS)
 def test_two_writers_of_one_role_with_stale_reads(lag: float, account: Account) -> None:
-    """Report an overwritten grant in the verification; the next run of each writer restores it."""
+    """Run two lists that share a role. One may overwrite the other's statement in the trust policy; the next runs restore it."""
     account.complete(desired(*WORKLOADS[:2]))
     goal = unversioned(account.facets())
     account.clean()
@@ -135,7 +135,8 @@ def test_two_writers_of_one_role_with_stale_reads(lag: float, account: Account) 
 @pytest.mark.parametrize("lag", LAGS)
 @pytest.mark.parametrize("share", [0.4, 0.8])
 def test_teardown_after_killed_run_with_stale_reads(share: float, lag: float, account: Account) -> None:
-    """Keep resources that reads do not show yet; a later teardown removes them."""
+    """Kill a first run, then tear down. The teardown cannot remove resources that reads do not show yet; a later teardown removes
+    them."""
     initial = account.facets()
     account.complete(desired(*WORKLOADS[:3]))
     requests = account.control.counters()["total"]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The account of the fault suite: unmanaged resources, and the workloads."""
+"""The account of the fault tests: resources that no run manages, and the workloads."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ WORKLOADS: tuple[Mapping[str, Any], ...] = (
         "policies": [policy("old", "s3:GetObject")],
     },
 )
-# The same five with all settings changed: description, trust policy, documents, tags, target role, and the session policy,
-# which EKS removes only by replacing the association.
+# The same workloads with all settings changed: description, trust policy, documents, tags, target role and session policy. EKS
+# removes a session policy only if the association is replaced.
 CHANGED: tuple[Mapping[str, Any], ...] = (
     {
         **WORKLOADS[0],
@@ -129,7 +129,7 @@ def desired(*workloads: Mapping[str, Any], state: str = "present") -> Desired:
 
 
 def furnish(iam: Any, eks: Any) -> None:
-    """Create a cluster, and unmanaged resources. Workloads use some of these resources."""
+    """Create a cluster, and resources that no run manages. Workloads use some of these resources."""
     eks.create_cluster(
         name=CLUSTER,
         roleArn=f"arn:aws:iam::{ACCOUNT}:role/cluster",
@@ -152,7 +152,7 @@ def furnish(iam: Any, eks: Any) -> None:
 
 
 def wear_out(iam: Any) -> None:
-    """Give the shared policy as many versions as IAM allows, so that a change has to delete one."""
+    """Give the shared policy as many versions as IAM allows, so that a change must delete one."""
     arn = f"arn:aws:iam::{ACCOUNT}:policy/shared"
     for number in range(4):
         text = json.dumps(document("s3:GetObject", f"s3:Old{number}"))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A fleet of clusters in several accounts and regions, each with its own Kubernetes API, and plays over it."""
+"""A fleet of clusters in several accounts and regions, each with a separate Kubernetes API, and playbook runs on this fleet."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CALLBACKS = Path(__file__).parent / "callbacks"
 PYTHON = os.environ.get("SANDBOX_PYTHON", str(ROOT / ".venv-sandbox" / "bin" / "python"))
 TOKEN = "administrator-of-all"
 Raw = dict[str, Any]
-# Members that differ for each creation: IDs and times.
+# Members that are different each time a resource is created: IDs and times.
 _VOLATILE = re.compile(
     r'"(RoleId|PolicyId|CreateDate|UpdateDate|createdAt|modifiedAt|associationId|associationArn|created|updated)": '
     r'("[^"]*"|[0-9.]+)'
@@ -38,7 +38,7 @@ _VOLATILE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ClusterHost:
-    """A cluster as a host of the inventory, where its name is ``host``."""
+    """A cluster that is a host of the inventory. ``host`` is the name of the host."""
 
     host: str
     cluster: str
@@ -56,7 +56,7 @@ class PlaybookResult:
 
     @property
     def recap(self) -> dict[str, dict[str, int]]:
-        """Return the counts of the recap by host."""
+        """Return the counts in the recap of the playbook, by host."""
         lines = re.findall(r"^(\S+)\s+: (ok=.*)$", self.output, re.MULTILINE)
         return {
             host: {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", counts)}
@@ -66,7 +66,7 @@ class PlaybookResult:
 
 @dataclass(slots=True)
 class FleetFixture:
-    """A running fleet. ``variables`` are for all hosts; ``folder`` has the inventory and the files of plays."""
+    """A running fleet. ``variables`` apply to all hosts; ``folder`` contains the inventory and the files that runs write."""
 
     folder: Path
     endpoint: str
@@ -81,7 +81,7 @@ class FleetFixture:
 
     @property
     def root_secret(self) -> str:
-        """Return the secret access key of each root user, whose access key ID is the account ID."""
+        """Return the secret access key that the root users of all accounts have. Their access key ID is the account ID."""
         return ROOT_SECRET_ACCESS_KEY
 
     @property
@@ -89,7 +89,7 @@ class FleetFixture:
         return AwsControl(self.endpoint)
 
     def make_clusters(self) -> None:
-        """Create the clusters with their Kubernetes APIs, and reset the counters."""
+        """Create the clusters in AWS, each with the endpoint of its Kubernetes API, and reset the counters."""
         port = urlsplit(self.endpoint).port or 0
         for place in self.places:
             create_cluster(AwsRequester(port, place.account, place.region), ClusterRequest(place.cluster))
@@ -118,7 +118,7 @@ class FleetFixture:
         return dict(self.control.counters()["operations"])
 
     def writes(self) -> int:
-        """Return the number of write requests since the last call."""
+        """Return the number of write requests to AWS since the last call, and reset the counters."""
         writes = int(self.control.counters()["writes"])
         self.control.reset_counters()
         return writes
@@ -133,7 +133,7 @@ class FleetFixture:
         ]
 
     def roles(self, account: str) -> list[str]:
-        """Return the names of the roles, except for cluster roles."""
+        """Return the names of the account's roles, except the roles of clusters."""
         names = self.control.state(account)["roles"]
         return sorted(name for name in names if not name.endswith("-cluster-role"))
 
@@ -200,7 +200,7 @@ class FleetFixture:
             "AWS_CONFIG_FILE": str(config),
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
-            # ansible-core rejects an empty name.
+            # ansible-core rejects an empty value of these variables.
             **(
                 {"ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS), "ANSIBLE_CALLBACKS_ENABLED": callback}
                 if callback
@@ -217,7 +217,10 @@ class FleetFixture:
         strategy: str = "",
         **variables: Any,
     ) -> PlaybookResult:
-        """Run a playbook of the collection, or a file, over some hosts, optionally with a callback of these tests."""
+        """Run a playbook on some hosts of the fleet.
+
+        ``playbook`` is the name of a playbook of the collection, or a file. ``callback`` is a callback plugin in ``callbacks``.
+        """
         configured = {"ANSIBLE_STRATEGY": strategy} if strategy else {}
         command = [
             str(Path(sys.executable).parent / "ansible-playbook"),
@@ -246,7 +249,7 @@ class FleetFixture:
 def running_fleet(
     folder: Path, places: Sequence[ClusterHost], *, latency_ms: float = 0, auth: bool = False
 ) -> Iterator[FleetFixture]:
-    """Start AWS, the clusters in it, and a Kubernetes API for each, which also accepts EKS tokens."""
+    """Start AWS, the clusters in it, and a Kubernetes API for each cluster. These APIs also accept EKS tokens."""
     with ExitStack() as stack:
         aws = ["sandbox.aws", "--port", "0", *(["--auth"] if auth else [])]
         line = stack.enter_context(_serving(aws))
@@ -266,7 +269,7 @@ def running_fleet(
 
 @contextmanager
 def _serving(arguments: Sequence[str]) -> Iterator[str]:
-    """Run a server process of the sandbox; yield the line that it prints once it is ready."""
+    """Run a server process of the sandbox. Yield the line that the process prints when it is ready."""
     process = subprocess.Popen(
         [PYTHON, "-m", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT / "sandbox" / "src")},
@@ -283,7 +286,7 @@ def _serving(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def workload(service_account: str, role: str | None = None, **more: Any) -> Raw:
-    """Return a workload with a role and a policy, both named after ``role`` or the service account."""
+    """Return a workload with a role and a policy. The names of both contain ``role``, or the service account without ``role``."""
     name = role or service_account
     return {
         "namespace": "default",

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Concurrent job slices of a fleet, like in AWX: each is a job of ansible-runner with its part of the inventory."""
+"""Concurrent job slices of a fleet, as AWX runs them: each is a job of ansible-runner with a part of the inventory."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from .scene import FleetFixture, Raw
 BIN = Path(sys.executable).parent
 SECONDS = 300
 PLAYBOOK = "workload_identity.aws.fleet"
-# The environment of a new execution node: without credentials and collections.
+# The environment variables of a new execution node, without credentials and collections.
 BARE = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": os.environ["HOME"], "LANG": "C.UTF-8"}
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A running job. ``events_folder`` gets the events of the job."""
+    """A running job of ansible-runner, which writes its events to ``events_folder``."""
 
     process: subprocess.Popen[str]
     events_folder: Path
 
     def end(self) -> tuple[str, dict[str, Any]]:
-        """Return the output of the job, and its artifacts: the data of set_stats in the last event."""
+        """Wait for the end of the job. Return its output and its artifacts, which are the data of set_stats."""
         output, _errors = self.process.communicate(timeout=SECONDS + 30)
         assert self.process.returncode == 0, output
         events = [
@@ -45,19 +45,19 @@ class Job:
 
 
 def parts(fleet: FleetFixture, count: int) -> list[list[str]]:
-    """Return the hosts of each slice, distributed like in AWX."""
+    """Return the hosts of each slice, distributed as in AWX."""
     hosts = sorted(place.host for place in fleet.places)
     return [hosts[number::count] for number in range(count)]
 
 
 def start_here(fleet: FleetFixture, folder: Path, hosts: Sequence[str]) -> Job:
-    """Start ansible-runner in one process."""
+    """Start a job with a single ansible-runner process."""
     _write(fleet, folder, hosts)
     return Job(_popen(shlex.join(["ansible-runner", "run", str(folder), *_options()])), folder)
 
 
 def start_elsewhere(fleet: FleetFixture, folder: Path, hosts: Sequence[str]) -> Job:
-    """Start a job in the three stages of a remote execution node: transmit, worker and process."""
+    """Start a job as AWX does on a remote execution node, with the ansible-runner stages transmit, worker and process."""
     sent, worker, events_folder = (folder / name for name in ("sent", "worker", "events"))
     _write(fleet, sent, hosts)
     worker.mkdir()
@@ -76,7 +76,7 @@ def _options() -> list[str]:
 
 def _popen(command: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        # timeout also ends child processes if the test is aborted.
+        # The program timeout ends the child processes, even if the test is aborted.
         ["timeout", str(SECONDS), "bash", "-c", command],
         env=BARE,
         stdin=subprocess.DEVNULL,
@@ -87,7 +87,7 @@ def _popen(command: str) -> subprocess.Popen[str]:
 
 
 def _write(fleet: FleetFixture, folder: Path, hosts: Sequence[str]) -> None:
-    """Write the job into this folder: inventory, variables and environment."""
+    """Write the files of the job: inventory, extra variables and environment variables."""
     for name in ("env", "inventory", "project"):
         (folder / name).mkdir(parents=True)
     inventory = json.loads(fleet.inventory().read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""fleet.yml on clusters of two accounts and two regions, each with its own Kubernetes API."""
+"""Test fleet.yml on clusters in two accounts and two regions, each with a separate Kubernetes API."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from ansible_collections.workload_identity.aws.tests.fleet.scene import (
     running_fleet,
     workload,
 )
+from kubernetes.client import CoreV1Api
+from kubernetes.config import new_client_from_config
 
 OWN_ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
 WEST, CENTRAL = "us-west-2", "eu-central-1"
 CLUSTER_HOSTS = (
-    # The same cluster name in two regions.
+    # The first two clusters have the same name, in two regions.
     ClusterHost("blue", "prod", OWN_ACCOUNT, WEST, ("canary", "payments")),
     ClusterHost("green", "prod", OWN_ACCOUNT, CENTRAL, ("payments",)),
     ClusterHost("red", "red", OTHER_ACCOUNT, WEST, ("payments",)),
@@ -53,7 +55,7 @@ def fleet(clusters: FleetFixture) -> FleetFixture:
 
 
 def rows(result: PlaybookResult) -> dict[str, str]:
-    """Return the lines of the final table by host, with single spaces."""
+    """Return the rows of the final table by host, with single spaces between the columns."""
     lines = [line.split() for line in result.output.splitlines()]
     start = next(index for index, line in enumerate(lines) if line[:2] == ["cluster", "account"])
     table = lines[start + 1 : lines.index([], start)]
@@ -71,7 +73,7 @@ def associations(fleet: FleetFixture) -> dict[str, list[str]]:
 
 def _report(path: Path) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    # The time of the report differs between runs.
+    # Each run has a different time in its report.
     report.pop("time")
     return report
 
@@ -108,7 +110,7 @@ def test_plan_converge_unchanged_verify_teardown(fleet: FleetFixture, tmp_path: 
         "red": ["own", "reports"],
         "grey": ["reports"],
     }
-    # A role that two clusters share is written once.
+    # Two clusters share the role "reports" of each account, but it is created only once.
     assert fleet.operations()["iam:CreateRole"] == 4
     assert fleet.writes() == 18
 
@@ -117,13 +119,13 @@ def test_plan_converge_unchanged_verify_teardown(fleet: FleetFixture, tmp_path: 
     assert (again.code, fleet.writes()) == (0, 0), again.output
     assert {counts["changed"] for counts in again.recap.values()} == {0}
 
-    # site.yml reports the same facts for a host.
+    # A run of site.yml on one host writes the same report.
     by_fleet = _report(tmp_path / "green.json")
     site = fleet.play("site", hosts="green", pod_identity_report_file=report)
     assert (site.code, fleet.writes()) == (0, 0), site.output
     assert _report(tmp_path / "green.json") == by_fleet
 
-    # A survey passes empty text for unanswered questions.
+    # AWX passes empty text for survey questions without an answer.
     unanswered = {"pod_identity_serial": "", "pod_identity_max_fail_percentage": ""}
     verified = fleet.play("fleet", pod_identity_verify_only="true", **unanswered)
     assert (verified.code, fleet.writes()) == (0, 0), verified.output
@@ -141,6 +143,76 @@ def test_plan_converge_unchanged_verify_teardown(fleet: FleetFixture, tmp_path: 
     assert fleet.writes() == 18
     unchanged = fleet.play("fleet", pod_identity_state="absent")
     assert (unchanged.code, fleet.writes()) == (0, 0), unchanged.output
+
+
+def create_service_accounts(fleet: FleetFixture, host: str, **annotations: str) -> None:
+    """Create the namespace ``team`` with service accounts, each with a value of the annotation workload-identity/role."""
+    api = CoreV1Api(new_client_from_config(fleet.kubeconfigs[host]))
+    api.create_namespace({"metadata": {"name": "team"}})
+    for name, role in annotations.items():
+        metadata = {"name": name, "annotations": {"workload-identity/role": role} if role else {}}
+        api.create_namespaced_service_account("team", {"metadata": metadata})
+
+
+def test_each_cluster_expands_patterns_for_its_own_service_accounts(
+    fleet: FleetFixture, tmp_path: Path
+) -> None:
+    create_service_accounts(fleet, "blue", web="", reports="reports")
+    create_service_accounts(fleet, "green", web="", worker="")
+    create_service_accounts(fleet, "red", worker="")
+    pattern = {"namespace": "team", "service_account": "w*", "role": {"name": "team"}}
+    narrower = {**pattern, "service_account": "web*"}
+    fleet.variables = {
+        "pod_identity_fleet_workloads": [
+            {"hosts": "blue", "workloads": [narrower]},
+            {"hosts": "all:!blue", "workloads": [pattern]},
+        ],
+        "pod_identity_annotated": [{"namespaces": ["team"], "roles": ["reports"]}],
+    }
+    report = str(tmp_path / "{{ inventory_hostname }}.json")
+    planned = fleet.play("fleet", "--check", hosts="blue", pod_identity_report_file=report)
+    # The owner of the service account learns what to correct, and the rest of the cluster is planned.
+    assert planned.code == 2
+    text = " ".join(planned.output.split())
+    assert (
+        "Correct the annotation workload-identity/role on ServiceAccount team/reports, or have your" in text
+    )
+    assert "may need a rule in pod_identity_annotated." in text
+    assert [
+        (change["workload"], change["pattern"])
+        for change in _report(tmp_path / "blue.json")["changes"]
+        if change["resource"] == "association"
+    ] == [("team/web", "team/web*")]
+
+    fleet.variables["pod_identity_annotated"] = []
+    for host in fleet.kubeconfigs:
+        fleet.kube(host).reset_counters()
+    made = fleet.play("fleet")
+    assert made.code == 0, made.output
+    assert "4 of 4 clusters done, 0 failed." in made.output
+    assert (
+        "warning PATTERN_UNMATCHED (grey): pod_identity_fleet_workloads[1].workloads[0]: team/w*"
+        in " ".join(made.output.split())
+    )
+    assert associations(fleet) == {
+        "blue": ["web"],
+        "green": ["web", "worker"],
+        "red": ["worker"],
+        "grey": [],
+    }
+    # The preflight uses the service accounts that the expansion has read.
+    operations = {host: fleet.kube(host).counters()["operations"] for host in fleet.kubeconfigs}
+    assert {counts["list serviceaccounts"] for counts in operations.values()} == {1}
+    roles = fleet.control.state(OWN_ACCOUNT)["roles"]
+    trust = json.dumps(roles["team"]["AssumeRolePolicyDocument"])
+    assert [pattern in trust for pattern in ("web*", "w*")] == [True, True]
+    unchanged = fleet.play("fleet")
+    assert unchanged.code == 0, unchanged.output
+    assert {counts["changed"] for counts in unchanged.recap.values()} == {0}
+    removed = fleet.play("fleet", pod_identity_state="absent")
+    assert removed.code == 0, removed.output
+    assert associations(fleet) == {place.host: [] for place in CLUSTER_HOSTS}
+    assert fleet.roles(OWN_ACCOUNT) == fleet.roles(OTHER_ACCOUNT) == []
 
 
 def test_configured_strategy_is_ignored(fleet: FleetFixture) -> None:
@@ -181,7 +253,7 @@ def test_role_rejects_non_linear_strategies(fleet: FleetFixture) -> None:
 
 def test_failed_clusters_do_not_block_other_clusters(fleet: FleetFixture) -> None:
     fleet.control.patch_cluster(OWN_ACCOUNT, CENTRAL, "prod", status="FAILED")
-    # A copied host has the kubeconfig of another cluster.
+    # The host grey was copied from red, and still has the kubeconfig of that cluster.
     fleet.host_variables["grey"] = {"pod_identity_kubeconfig": fleet.kubeconfigs["red"]}
     fleet.host_variables["red"] = {"pod_identity_workloads": [{**OWN, "role": {"nmae": "typo"}}]}
     result = fleet.play("fleet")
@@ -210,7 +282,7 @@ def test_failed_clusters_do_not_block_other_clusters(fleet: FleetFixture) -> Non
     }
     assert fleet.writes() == 4
 
-    # The next run completes the repaired clusters, and otherwise writes only the grant in the shared role of blue.
+    # The next run completes the repaired clusters. For blue it only adds statements to the trust policy of the shared role.
     fleet.control.patch_cluster(OWN_ACCOUNT, CENTRAL, "prod", status="ACTIVE")
     fleet.host_variables.clear()
     mended = fleet.play("fleet")
@@ -218,7 +290,7 @@ def test_failed_clusters_do_not_block_other_clusters(fleet: FleetFixture) -> Non
     assert "4 of 4 clusters done, 0 failed." in mended.output
     assert fleet.writes() == 18 - 4 + 1
 
-    # A verification continues with other clusters if one has another role and one cannot be read.
+    # The verification of one cluster finds a wrong role, and another cluster cannot be read. The other two are still verified.
     [association] = fleet.associations(CLUSTER_HOSTS[3])
     fleet.control.patch_association(
         OTHER_ACCOUNT,
@@ -243,7 +315,7 @@ def test_failed_clusters_do_not_block_other_clusters(fleet: FleetFixture) -> Non
 
 
 def test_permissions_of_failed_cluster_are_kept(fleet: FleetFixture) -> None:
-    """Keep permissions that workloads of a failed cluster may use; ``force`` covers only the other clusters."""
+    """Check that a run keeps permissions that workloads of a failed cluster may use, even with ``force``."""
     scopes = ("workload", "account", "none")
 
     def shared(**trust_scopes: str) -> list[dict[str, Any]]:
@@ -280,7 +352,7 @@ def test_permissions_of_failed_cluster_are_kept(fleet: FleetFixture) -> None:
 
 
 def test_account_without_files_fails_each_of_its_clusters(fleet: FleetFixture) -> None:
-    """Delete the account files before the run reads them."""
+    """Delete the account files, through which the clusters of an account get their results, before the run reads them."""
     result = fleet.play("fleet", hosts="blue,green", callback="lose_account_files")
     assert result.code == 2
     assert rows(result) == {"blue": "blue (prod) failed", "green": "green (prod) failed"}
@@ -317,7 +389,7 @@ def test_account_without_files_fails_each_of_its_clusters(fleet: FleetFixture) -
 def test_account_failure_fails_each_of_its_clusters(
     fleet: FleetFixture, variables: dict[str, str], message: str
 ) -> None:
-    """Write the failure into the report of each cluster, which replaces the report of an earlier run."""
+    """Check that each cluster of an account gets a report with the failure, which replaces the report of an earlier run."""
     report = str(fleet.folder / "report-{{ inventory_hostname }}.json")
     result = fleet.play("fleet", hosts="blue,green", pod_identity_report_file=report, **variables)
     assert result.code == 2
@@ -362,7 +434,7 @@ def test_play_on_localhost_names_clusters_of_inventory(fleet: FleetFixture) -> N
 
 def test_failed_canary_stops_other_batches(fleet: FleetFixture) -> None:
     fleet.control.patch_cluster(OWN_ACCOUNT, WEST, "prod", status="FAILED")
-    # A survey passes the list as text.
+    # AWX passes the list in a survey answer as text.
     result = fleet.play("fleet", hosts="canary:fleet", pod_identity_serial='[1, "100%"]')
     assert result.code == 2
     assert list(rows(result)) == ["blue"]

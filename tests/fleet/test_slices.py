@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Concurrent slices, in one process and in the stages of execution nodes, compared with one run of the same fleet."""
+"""Test concurrent slices, in one process and in the stages of an execution node. Compare them with one run on the whole fleet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ansible_collections.workload_identity.aws.tests.fleet.slices import (
 
 OWN_ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
 WEST, CENTRAL = "us-west-2", "eu-central-1"
-# Each of two slices has clusters of both accounts.
+# Of two slices, each has a cluster in both accounts.
 CLUSTER_HOSTS = (
     ClusterHost("blue", "prod", OWN_ACCOUNT, WEST),
     ClusterHost("green", "prod", OWN_ACCOUNT, CENTRAL),
@@ -48,7 +48,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetFixture]:
 
 @pytest.fixture(scope="module")
 def whole(fleet: FleetFixture) -> tuple[Raw, Mapping[str, int]]:
-    """Run the whole fleet once; return its state and its write requests."""
+    """Run the playbook once on the whole fleet. Return the resulting state and the write requests."""
     fleet.reset()
     result = fleet.play("fleet")
     assert result.code == 0, result.output
@@ -58,7 +58,7 @@ def whole(fleet: FleetFixture) -> tuple[Raw, Mapping[str, int]]:
 
 
 def writes(fleet: FleetFixture) -> dict[str, int]:
-    """Return the write requests by operation, of AWS and of all Kubernetes APIs."""
+    """Return the number of write requests by operation, for AWS and all Kubernetes APIs together."""
     found = {name: count for name, count in fleet.operations().items() if not name.startswith(READS)}
     for place in fleet.places:
         for name, count in fleet.kube(place.host).counters()["operations"].items():
@@ -79,7 +79,7 @@ def test_concurrent_slices_match_one_run(
         assert "2 of 2 clusters done, 0 failed." in printed
     assert (fleet.state(), writes(fleet)) == whole
 
-    # AWX merges the artifacts of slices by their names.
+    # AWX merges the artifacts of the slices: each name has the value of the last slice.
     merged: dict[str, Any] = {}
     for _printed, artifacts in ended:
         merged |= artifacts
@@ -90,7 +90,7 @@ def test_concurrent_slices_match_one_run(
         label = place.host if place.host == place.cluster else f"{place.host} ({place.cluster})"
         line = f"{label} {place.account} {place.region} 2 10 2/2 0 ok"
         assert line in [" ".join(row.split()) for row in gathered.output.splitlines()]
-    # The report names the clusters of a lost slice.
+    # If the artifacts of a slice are missing, the report names its clusters.
     incomplete = fleet.play("report", **ended[0][1])
     assert incomplete.code == 2
     assert "2 of 4 did not report: green, violet. The reasons are above." in incomplete.output
@@ -99,7 +99,7 @@ def test_concurrent_slices_match_one_run(
 def test_concurrent_slices_keep_grants_of_shared_role(
     fleet: FleetFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Run both slices at the same time. Each replaces the whole trust policy of the role, but keeps the grant of the other."""
+    """Run two slices at the same time that write the trust policy of one role. Each must keep the statements of the other."""
     monkeypatch.setitem(fleet.variables, "pod_identity_workloads", [workload("reports")])
     fleet.reset()
     jobs = [start_here(fleet, tmp_path / host, [host]) for host in ("blue", "green")]
@@ -117,7 +117,7 @@ def test_concurrent_slices_keep_grants_of_shared_role(
 def test_limited_report_expects_only_hosts_of_limit(
     fleet: FleetFixture, whole: tuple[Raw, Mapping[str, int]]
 ) -> None:
-    """Accept the limit of a workflow, which AWX passes to each node, and which excludes localhost."""
+    """Check that a report accepts the limit of a workflow. AWX passes this limit to each node, and it excludes localhost."""
     del whole
     limited = fleet.play("report", "--limit", "blue,red")
     assert limited.code == 2

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A sandbox with estates that use IRSA. Each test begins with the same state."""
+"""Run a sandbox with service accounts that use IRSA (an ``Estate``). Each test begins with the same state."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from sandbox.kube.control import KubeControl
 
 ROOT = Path(__file__).resolve().parents[2]
 SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
-# The number of Pods of the special service accounts.
+# The number of Pods of the service accounts that ``Estate.build`` creates in addition to the ordinary ones.
 PODS = 8
 
 
 class Servers:
-    """The sandbox. Estates of a size are built once, and then restored."""
+    """The servers of the sandbox. They build an estate once for each number of ordinary service accounts, and then restore it."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.environment = environment
@@ -42,7 +42,7 @@ class Servers:
         self._save("empty")
 
     def estate(self, ordinary: int) -> Estate:
-        """Return an estate in its state after it was built."""
+        """Restore the estate with this number of ordinary service accounts. If it does not exist yet, build it."""
         name = f"estate-{ordinary}"
         if ordinary not in self._members:
             self._restore("empty")
@@ -88,7 +88,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture
 def new_scene(servers: Servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[int], Scene]:
-    """Return a function that restores an estate with a number of ordinary service accounts."""
+    """Return a function that restores the estate with a number of ordinary service accounts."""
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
         monkeypatch.setenv(name, servers.environment[name])
     monkeypatch.delenv("AWS_PROFILE", raising=False)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A cluster in the sandbox with service accounts that use IRSA, and the state of the parts that a migration may touch."""
+"""An estate: service accounts that use IRSA in a cluster of the sandbox, with their roles and Pods, before a migration."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PLURALS = {
 
 
 class Kubernetes:
-    """A client of the Kubernetes API of the sandbox, as its administrator."""
+    """A client of the sandbox's Kubernetes API, with the token of the administrator."""
 
     def __init__(self, kubeconfig: Path) -> None:
         config = json.loads(kubeconfig.read_text(encoding="utf-8"))
@@ -66,7 +66,10 @@ class Kubernetes:
 
 @dataclass(frozen=True)
 class Member:
-    """A service account of the estate. ``works`` is true if its Pods have credentials by IRSA at the start."""
+    """A service account of the estate.
+
+    ``works`` is true if its Pods get credentials by IRSA before the migration. ``migrates`` is true if it can be migrated.
+    """
 
     namespace: str
     name: str
@@ -79,7 +82,7 @@ class Member:
 
 
 class Estate:
-    """The estate: it creates roles in AWS, and service accounts and their Pods in Kubernetes."""
+    """The service accounts that use IRSA, and a client that creates their roles in AWS and their Pods in Kubernetes."""
 
     def __init__(self, endpoint: str, kubeconfig: Path) -> None:
         options: Json = {"endpoint_url": endpoint, "region_name": REGION}
@@ -99,7 +102,7 @@ class Estate:
         operator: str = "StringEquals",
         audience: str = "sts.amazonaws.com",
     ) -> Json:
-        """Return a statement for an OIDC provider."""
+        """Return a trust policy statement for an OIDC provider. ``host`` is the issuer without "https://"."""
         return {
             "Effect": "Allow",
             "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{host}"},
@@ -142,7 +145,7 @@ class Estate:
         self.members.append(Member(namespace, name, arn, works, migrates))
 
     def owner(self, kind: str, name: str, *, env: Sequence[Json] = (), node: Json | None = None) -> None:
-        """Create the owner of Pods that use the service account of the same name."""
+        """Create an owner of Pods, for example a Deployment. The Pods use the service account ``name``."""
         spec: Json = {
             "serviceAccountName": name,
             "containers": [{"name": "app", "image": "app:1", "env": list(env)}],
@@ -170,7 +173,7 @@ class Estate:
         self.kubernetes.send("PATCH", path, status, "application/merge-patch+json")
 
     def build(self, ordinary: int) -> None:
-        """Create the estate, with a number of ordinary service accounts in addition to the special ones."""
+        """Create ordinary service accounts, ``ordinary`` in number, and one service account for each special case."""
         self.kubernetes.create("Namespace", "", {"name": "shop"})
         linux = {"kubernetes.io/os": "linux"}
         for node in ("n1", "n2"):
@@ -198,7 +201,7 @@ class Estate:
         self.account("two", shared)
         self.owner("DaemonSet", "two")
         dual = self.role("dual", self.statement(self.dual_stack, _subject("dual")))
-        # The sandbox issues tokens with the first host name only, so the oracle cannot use this provider.
+        # The issuer of the sandbox's tokens is self.host, so AWS rejects them for the dual-stack host name of this provider.
         self.account("dual", dual, works=False)
         self.account("idle", self.role("idle", self.statement(self.host, _subject("idle"))))
         helm = self.role("helm", self.statement(self.host, _subject("helm")))
@@ -233,9 +236,9 @@ class Estate:
         self.account("intruder", shared, works=False, migrates=False)
 
     def snapshot(self) -> Json:
-        """Return the trust policies and tags of all roles, the service accounts, and the associations.
+        """Return the trust policies and tags of all roles, the service accounts, and the names of the associations.
 
-        The text of a trust policy keeps the order of its members.
+        A trust policy is JSON text, so a comparison also finds a different order of its members.
         """
         accounts = {}
         for item in self.kubernetes.items("/api/v1/serviceaccounts"):
@@ -266,7 +269,7 @@ class Estate:
         return dict(item["metadata"].get("annotations") or {})
 
     def pods(self) -> list[Json]:
-        """Return the live Pods of the namespace."""
+        """Return the Pods of the namespace that are not being deleted."""
         return [
             item
             for item in self.kubernetes.items("/api/v1/namespaces/shop/pods")

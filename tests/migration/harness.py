@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs of a migration in this process, with a function that is called around every write."""
+"""Run migrations in this process, and call a function before and after every write."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import
 from ansible_collections.workload_identity.aws.tests.migration.estate import CLUSTER, REGION
 
 READS = ("Describe", "Get", "List")
-# Called with "before" or "after", and the name of a write such as "iam:TagRole my-role".
+# A function that is called with "before" or "after", and with the name of a write such as "iam:TagRole my-role".
 OnWrite = Callable[[str, str], None]
 
 
 class Killed(BaseException):
-    """The end of the process: nothing in plugins catches it to go on."""
+    """An exception that simulates the end of the process. The plugins do not catch it."""
 
 
 @dataclass
 class ShortClock:
-    """A clock that advances by its pauses, with a short real pause in which the sandbox replaces Pods."""
+    """A clock that moves forward by the whole pause, but really waits at most 0.25 s, so that the sandbox can replace Pods."""
 
     slept: float = 0
 
@@ -63,9 +63,9 @@ class ShortClock:
 
 @dataclass
 class Harness:
-    """Runs migrations of the cluster of the sandbox.
+    """A harness that runs migrations of the sandbox's cluster.
 
-    All runs share a clock: two restarts at the same second would change nothing.
+    All runs share a clock: a second restart in the same second would not change the Deployment.
     """
 
     endpoint: str
@@ -83,7 +83,7 @@ class Harness:
         values: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> MigrationReport:
-        """Run a migration, and return its report. An error before the report fails the test."""
+        """Run a migration, and return its report. If the migration fails before it has a report, raise the error."""
         failure: dict[str, Any] = {}
         found = self._migration(check_mode, values or {}, options)
         with self._patched(on_write or _ignore), failing_into(failure):
@@ -93,7 +93,7 @@ class Harness:
         return found.report
 
     def interrupted_run(self, **options: Any) -> MigrationReport:
-        """Run a migration that an exception ends, and return the report that it leaves."""
+        """Run a migration that ends with an exception of the test. Return the report that the migration leaves."""
         found = self._migration(False, {}, options)
         with self._patched(_ignore), contextlib.suppress(KeyboardInterrupt, RuntimeError):
             found.perform()
@@ -153,7 +153,7 @@ class Harness:
             yield
 
     def _around(self, name: str, work: Callable[[], Any], on_write: OnWrite) -> Any:
-        # One write at a time, so that a question about the state after a write is about that write.
+        # Make one write at a time, so that a check after a write sees the state after exactly this write.
         with self._lock:
             self.writes.append(name)
             on_write("before", name)
@@ -163,8 +163,8 @@ class Harness:
 
 
 def _ignore(_moment: str, _name: str) -> None:
-    """Do nothing around a write."""
+    """Ignore a write."""
 
 
 def _ignore_text(_text: str) -> None:
-    """Do not display a line."""
+    """Ignore a line of output."""

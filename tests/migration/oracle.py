@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test whether Pods get credentials, with the webhook, STS and EKS Auth of the sandbox, and without code of plugins."""
+"""Check whether Pods get credentials. The checks use the webhook, STS and EKS Auth of the sandbox, but no code of the plugins."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ PROBE = {"apiVersion": "v1", "kind": "Pod"}
 
 
 class Oracle:
-    """It checks the credentials of all service accounts that work at the start.
+    """A check of the credentials of all service accounts that work at the start.
 
-    ``problems`` collects each service account without credentials, with the request after which that was so.
+    ``problems`` has a text for each Pod without credentials. The text names the last request before the check.
     """
 
     def __init__(self, estate: Estate, endpoint: str) -> None:
@@ -43,9 +43,10 @@ class Oracle:
         self._auth = boto3.client("eks-auth", **options, **keys)
 
     def ask(self, request: str) -> None:
-        """Check a Pod that starts now, and all running Pods, of each service account.
+        """Check for each service account a Pod that starts now, and all of its running Pods.
 
-        After a request for one role or service account, only those that it concerns are checked; after every 20th, all are.
+        ``request`` is the last request. If it names a role or a service account, only the service accounts that it concerns are
+        checked, except at every 20th call.
         """
         with self._lock:
             self.asked += 1
@@ -68,7 +69,8 @@ class Oracle:
                 if found is None:
                     continue
                 problem = self._credentials(found, pod)
-                # A rollback deletes an association before the Pods that use it are restarted. They keep their credentials.
+                # A rollback deletes an association, then restarts the Pods. Until the restart, the Pods use the credentials that
+                # they have.
                 ends = "no association" in problem and _kind(pod) == "agent"
                 if problem and not ends:
                     self.problems.append(f"after {request}: running Pod {pod['metadata']['name']}: {problem}")
@@ -80,7 +82,7 @@ class Oracle:
         return self.estate.kubernetes.send("POST", path, {**PROBE, "metadata": metadata, "spec": spec})
 
     def _credentials(self, member: Member, pod: Json) -> str:
-        """Return why a Pod gets no credentials of its role, or ""."""
+        """Return the reason if a Pod does not get credentials of its role, or ""."""
         kind = _kind(pod)
         try:
             if kind == "agent":

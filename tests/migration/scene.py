@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scene of a test: an estate, the oracle for its credentials, and the runs of migrations."""
+"""The parts of a migration test: an estate, the check of its credentials, and the harness that runs migrations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.workload_identity.aws.tests.migration.oracle import Ora
 
 @dataclass
 class Scene:
-    """An estate, the oracle for its credentials, and the runs of migrations."""
+    """The parts of a test: an estate, the check of its credentials, and the harness that runs migrations."""
 
     estate: Estate
     oracle: Oracle

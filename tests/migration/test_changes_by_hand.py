@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Migrations and rollbacks after changes by other means, and after errors: no run is green without access, or silent."""
+"""Test migrations and rollbacks after changes by other means, and after errors.
+
+A run must not succeed if a service account has lost its access, and each problem must be in its report.
+"""
 
 from __future__ import annotations
 
@@ -212,7 +215,7 @@ def test_migration_installs_a_missing_agent(new_scene: Callable[[int], Scene]) -
     assert plan.failure == ""
     assert f"create add-on {AGENT}" in plan.changes
     assert "create association shop/app-00" in plan.changes
-    # The sandbox does not create the Pods of the add-on.
+    # In the sandbox, an add-on has no Pods, so create them.
     report = scene.harness.run(step="restart", service_accounts=ONLY)
     assert report.changes == [f"create add-on {AGENT}"]
     assert report.failure.startswith("3 of 3 service accounts")

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A migration and its rollback: after each write, every Pod gets credentials. MIGRATION=all has 60 service accounts."""
+"""Test that every Pod gets credentials after each write of a migration and of its rollback.
+
+With MIGRATION=all in the environment, there are 60 ordinary service accounts.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ def test_no_pod_loses_its_credentials(new_scene: Callable[[int], Scene]) -> None
 
 
 def assert_untouched(scene: Scene, start: dict[str, Any], migrating: set[str]) -> None:
-    """Check that a migration has removed only the IRSA annotations, and only statements for this cluster alone."""
+    """Check that a migration has removed only the annotations of IRSA, and the statements that only this cluster needs."""
     estate, now = scene.estate, scene.estate.snapshot()
     for name, item in start["accounts"].items():
         annotations = item["metadata"].get("annotations", {})
@@ -66,7 +69,7 @@ def assert_untouched(scene: Scene, start: dict[str, Any], migrating: set[str]) -
     assert shared[:2] == [original[0], original[2]]
     assert CI in json.dumps(shared[1])
     assert shared[2]["Principal"] == {"Service": "pods.eks.amazonaws.com"}
-    # The add-on and the pattern still need their statements.
+    # The migration keeps these statements, because service accounts that still use IRSA need them.
     for name in ("addon", "pattern", "own", "far"):
         original = json.loads(start["roles"][name]["trust"])["Statement"]
         assert estate.trust(name)[: len(original)] == original

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run that ends at any write is continued by the next run, and no Pod loses its credentials in between."""
+"""Test that the next run continues a run that ended at any write, and that no Pod loses its credentials in between."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import pytest
 from ansible_collections.workload_identity.aws.tests.migration.harness import Harness, Killed
 from ansible_collections.workload_identity.aws.tests.migration.scene import Scene
 
-# MIGRATION=all ends a run at every write; otherwise a few are chosen.
+# With MIGRATION=all the tests end a run at every write, otherwise at a few writes.
 ALL = os.environ.get("MIGRATION") == "all"
 CHOSEN = 3
 
 
 def numbers(count: int) -> range:
-    """Return the numbers of the writes at which a run ends."""
+    """Return the numbers of the writes at which the tests end a run. ``count`` is the number of all writes."""
     return range(1, count + 1, 1 if ALL else count // CHOSEN)
 
 
 def end_at(harness: Harness, number: int, moment: str) -> Callable[[str, str], None]:
-    """Return a function that ends the run at its write with this number, before or after the write takes effect."""
+    """Return a function that ends the run before or after its write with this number. ``moment`` is "before" or "after"."""
 
     def end(present: str, _name: str) -> None:
         if len(harness.writes) == number and present == moment:
@@ -72,7 +72,7 @@ def test_rollback_continues(new_scene: Callable[[int], Scene], moment: str) -> N
 
 
 def _comparable(snapshot: dict[str, Any]) -> dict[str, Any]:
-    """Return a snapshot without the records for a rollback, whose parts may be in another order."""
+    """Return a snapshot without the values of role tags, because a repeated run may divide them differently among the tags."""
     roles = {
         name: {**role, "tags": sorted(tag["Key"].rpartition(".")[0] for tag in role["tags"])}
         for name, role in snapshot["roles"].items()

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Seeded faults in the policy evaluator, each of which the tests must detect."""
+"""Faults to seed into the policy evaluator. The tests must detect each of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Fault(NamedTuple):
-    """A fault: ``faulty`` replaces ``correct``, which occurs once in a file of plugins/module_utils/_policy."""
+    """A fault. ``correct`` occurs once in ``file`` (a path in plugins/module_utils/_policy); ``faulty`` replaces it."""
 
     name: str
     file: str

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check that the unit tests detect seeded faults in the policy evaluator.
+"""Check that the unit tests detect faults that are seeded into the policy evaluator.
 
 Usage: python tests/mutation/run.py [--jobs N] [NAME ...]
 
-Works on a copy in a temporary folder. Exits with 1 when a fault is not detected, or does not fit the code. NAME selects
-the faults whose name contains it. The default is every sixth fault, and with MUTATION=all every fault; all of them must fit
-the code in any case.
+The faults are seeded into a copy in a temporary folder. The exit code is 1 if the tests do not detect a fault, or if the text of
+a fault does not occur exactly once in its file. NAME selects the faults whose name contains it. The default is every sixth fault,
+and with MUTATION=all in the environment every fault.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from faults import FAULTS, Fault
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY = Path("plugins/module_utils/_policy")
-# A dependency of the evaluator.
+# The policy evaluator imports this package.
 FINDINGS = Path("plugins/module_utils/_findings")
 TESTS = Path("tests/unit/plugins/module_utils/_policy")
-# Quick tables first, so that most faults are detected early. Properties and hostile documents take too long.
+# Files with quick tests are first, so that they detect most faults early. Property tests and hostile documents take too long.
 FILES = (
     *("test_conditions.py", "test_match.py", "test_automata.py", "test_trust.py"),
     *("test_permissions.py", "test_chain.py", "test_unknown_values.py"),
     *("test_storable.py", "test_explanation.py", "test_who_can.py", "test_repairs.py"),
 )
-# The table that detects most faults of a file, and runs first.
+# By the beginning of a fault's path: the tests that detect most faults in this part of the evaluator, and therefore run first.
 NEAR = {
     "evaluation/": "test_unknown_values.py",
     "grammar/": "test_storable.py",
@@ -43,12 +43,12 @@ NEAR = {
     "trust/": "test_repairs.py",
 }
 LIMIT = 300
-# By default, one in this many faults is seeded.
+# By default, seed one in this number of faults.
 SHARE = 6
 
 
 def prepare(folder: Path) -> Path:
-    """Create a collection tree with the modules that the tests import, for seeded faults."""
+    """Copy the evaluator and its tests into a new collection tree. Return the path of the collection."""
     collection = folder / "ansible_collections" / "workload_identity" / "aws"
     for source, target in (
         (POLICY, collection / POLICY),
@@ -60,13 +60,13 @@ def prepare(folder: Path) -> Path:
 
 
 def in_order(fault: Fault | None) -> list[str]:
-    """Return the files of tests, the file for the fault first."""
+    """Return the test files. The file in NEAR for the part of the evaluator that has the fault is the first."""
     near = next((name for start, name in NEAR.items() if fault and fault.file.startswith(start)), None)
     return sorted(FILES, key=lambda name: name != near)
 
 
 def detects(fault: Fault | None, collection: Path, folder: Path) -> bool:
-    """Return whether the tests fail with a fault, or without one if it is None."""
+    """Seed a fault, run the tests, and return whether they fail. If ``fault`` is None, run the tests of the correct evaluator."""
     path = collection / POLICY / fault.file if fault else None
     original = path.read_text() if path else ""
     if path and fault:
@@ -93,7 +93,7 @@ def detects(fault: Fault | None, collection: Path, folder: Path) -> bool:
 
 
 def find_misfits(faults: list[Fault]) -> list[str]:
-    """Return a message for each fault whose text does not occur exactly once in its file."""
+    """Return a message for each fault whose text ``correct`` does not occur exactly once in its file."""
     wrong = []
     for fault in faults:
         count = (ROOT / POLICY / fault.file).read_text().count(fault.correct)
@@ -103,7 +103,7 @@ def find_misfits(faults: list[Fault]) -> list[str]:
 
 
 def work(faults: list[Fault]) -> list[Fault]:
-    """Seed faults in a separate copy, and return those that the tests do not detect."""
+    """Seed the faults one after the other in a separate copy. Return the faults that the tests do not detect."""
     with tempfile.TemporaryDirectory(prefix="mutation-") as name:
         folder = Path(name)
         collection = prepare(folder)

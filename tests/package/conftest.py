@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The built collection, installed into an empty folder like a user would, and a sandbox to run it on."""
+"""Build the collection, install it into an empty folder as a user would, and start a sandbox for it."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
 SUPPORTED = ("2.16", "2.17", "2.18", "2.19", "2.20", "newest")
-# By default, tests run with the oldest and the newest ansible-core, which together cover all differences.
+# By default, use only the oldest and the newest ansible-core. Differences between versions appear between these two.
 ALL_CORES = os.environ.get("CORES") == "all"
 CORES = SUPPORTED if ALL_CORES else (SUPPORTED[0], SUPPORTED[-1])
-# By default, long tests whose code does not depend on ansible-core run with the oldest one.
+# By default, use only the oldest ansible-core for long tests of code that does not depend on the version.
 LONG = SUPPORTED if ALL_CORES else SUPPORTED[:1]
 DEPENDENCIES = ("amazon", "kubernetes")
 SHOW_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment without the Ansible settings of a developer's shell or the Makefile."""
+    """Return the environment variables without settings of Ansible, which the developer's shell or the Makefile may have set."""
     return {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
 
 
 def run(command: Sequence[object], env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command and expect success; a failure shows its output."""
+    """Run a command that must succeed. If it fails, raise AssertionError with its output."""
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, env=dict(env), check=False, capture_output=True, text=True
     )
@@ -52,7 +52,10 @@ def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def install(tarball: Path, folder: Path, venv: Path, collections: Path) -> dict[str, str]:
-    """Install into an empty folder, with the dependencies elsewhere; return the environment that finds both."""
+    """Install the collection into an empty folder. Return the environment variables with which Ansible finds it.
+
+    The dependencies are in a second folder, which these variables also name.
+    """
     dependencies = folder / "dependencies" / "ansible_collections"
     dependencies.mkdir(parents=True)
     for namespace in DEPENDENCIES:
@@ -60,7 +63,7 @@ def install(tarball: Path, folder: Path, venv: Path, collections: Path) -> dict[
     environment = clean_environment()
     environment["ANSIBLE_COLLECTIONS_PATH"] = f"{folder / 'installed'}:{dependencies.parent}"
     environment["ANSIBLE_HOME"] = str(folder / "home")
-    # --offline excludes Galaxy, and the folder excludes this checkout.
+    # --offline prevents downloads from Galaxy. The working directory is not this checkout, so Ansible cannot use the checkout.
     command = ["collection", "install", tarball, "-p", folder / "installed", "--offline"]
     run([venv / "bin" / "ansible-galaxy", *command], environment, folder)
     return environment
@@ -75,7 +78,8 @@ def installed(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Mappin
 def cores(
     tarball: Path, installed: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[str, tuple[Path, Mapping[str, str]]]:
-    """Return the environment of each installed ansible-core, with the collection installed for it."""
+    """Install the collection for each version of ansible-core. Return its virtual environment and environment variables by
+    version."""
     found: dict[str, tuple[Path, Mapping[str, str]]] = {"newest": (VENV, installed)}
     for core in CORES[:-1]:
         venv = ROOT / f".venv-{core}"
@@ -87,7 +91,7 @@ def cores(
 
 @contextlib.contextmanager
 def sandbox_in(state: Path, *options: str) -> Iterator[Mapping[str, str]]:
-    """Run a new sandbox; yield its variables."""
+    """Run a new sandbox. Yield its environment variables."""
     run([SANDBOX, "up", "--state", state, *options], clean_environment(), state.parent)
     try:
         script = f'. "$1"; exec {VENV}/bin/python -c "$2"'
@@ -100,7 +104,7 @@ def sandbox_in(state: Path, *options: str) -> Iterator[Mapping[str, str]]:
 
 @pytest.fixture(scope="session")
 def running_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Mapping[str, str]]]:
-    """Run a sandbox; yield its state folder and its variables."""
+    """Run a sandbox. Yield its state folder and its environment variables."""
     state = tmp_path_factory.mktemp("running") / "sandbox"
     with sandbox_in(state) as variables:
         yield state, variables
@@ -108,7 +112,7 @@ def running_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
 
 @pytest.fixture
 def sandbox(running_sandbox: tuple[Path, Mapping[str, str]]) -> Mapping[str, str]:
-    """Reset the sandbox; return its variables."""
+    """Reset the sandbox. Return its environment variables."""
     state, variables = running_sandbox
     run([SANDBOX, "--state", state, "reset"], clean_environment(), state.parent)
     return variables
@@ -116,6 +120,6 @@ def sandbox(running_sandbox: tuple[Path, Mapping[str, str]]) -> Mapping[str, str
 
 @pytest.fixture
 def short() -> Iterator[Path]:
-    """Create a folder with a short name, as Ansible creates a socket below its temporary folder."""
+    """Create a folder with a short path. ansible-runner creates a socket in it, and the path of a socket must be short."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         yield Path(folder)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Artifacts of jobs for later nodes of a workflow, written and read like in AWX, on the oldest and the newest core."""
+"""Test artifacts, which jobs pass to later nodes of a workflow. They are written and read as in AWX."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ contexts: [{name: a, context: {cluster: a, user: a}}]
 users: [{name: a, user: {token: none}}]
 current-context: a
 """
-# Copies a variable through templates into a fact, into set_stats, and into a file.
+# Copies a variable through templates into a fact, then into set_stats and into a file.
 PASS_ON = """
 - hosts: localhost
   connection: local
@@ -48,7 +48,7 @@ PASS_ON = """
 
 
 class _Dumper(yaml.SafeDumper):
-    """A YAML dumper that writes artifacts as extra variables like AWX: every text has the tag !unsafe."""
+    """A YAML dumper that writes extra variables as AWX writes artifacts: every text has the tag !unsafe."""
 
     def represent_data(self, data: Any) -> Any:
         if isinstance(data, str):
@@ -58,7 +58,7 @@ class _Dumper(yaml.SafeDumper):
 
 @dataclass(frozen=True)
 class Workflow:
-    """The jobs of a workflow, which run with one ansible-core in a folder."""
+    """A workflow: its jobs run in one folder with one version of ansible-core."""
 
     venv: Path
     env: Mapping[str, str]
@@ -67,12 +67,15 @@ class Workflow:
     def job(
         self, playbook: str, extra: Mapping[str, Any], *arguments: str, **env: str
     ) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
-        """Run a job; return its result and its artifacts. ``extra`` is written like variables from artifacts."""
+        """Run a job. Return its process result and its artifacts.
+
+        ``extra`` has the variables from artifacts of earlier jobs.
+        """
         texts = [yaml.dump({name: part}, Dumper=_Dumper) for name, part in extra.items()]
         (self.folder / "extra.yml").write_text("".join(texts), encoding="utf-8")
         command = [self.venv / "bin" / "ansible-playbook", "-i", "hosts.yml", playbook, "-e", "@extra.yml"]
         settings = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_SHOW_CUSTOM_STATS": "true"}
-        # Leave facts in ansible_facts, and do not also set them as variables, like ansible-core 2.24 and newer.
+        # ansible-core 2.24 and newer do not set facts as variables. Test that the playbooks do not need them as variables.
         settings["ANSIBLE_INJECT_FACT_VARS"] = "false"
         done = subprocess.run(
             [*command, *arguments],
@@ -114,7 +117,7 @@ def workflow(
 
 
 def run_slices(workflow: Workflow, hosts: Sequence[str]) -> dict[str, Any]:
-    """Run a job for each host. AWX merges their artifacts by top-level key; the last job wins."""
+    """Run a job for each host, and merge the artifacts as AWX does: each name has the value of the last job."""
     merged: dict[str, Any] = {}
     for host in hosts:
         _done, artifacts = workflow.job(
@@ -142,7 +145,7 @@ def test_artifact_is_unchanged_in_later_job(workflow: Workflow) -> None:
         assert done.returncode == 0, done.stdout
         assert json.loads(file.read_text(encoding="utf-8")) == {"carried": made}
         assert again == {"carried": made}
-    # A later job ignores the artifacts of an earlier one in its variables.
+    # A later job ignores the artifacts of earlier jobs among its variables.
     done, later = workflow.job(
         "workload_identity.aws.verify",
         {**artifacts, "pod_identity_hosts": "blue"},
@@ -154,7 +157,7 @@ def test_artifact_is_unchanged_in_later_job(workflow: Workflow) -> None:
     assert (verified["form"], verified["workloads"]) == ("short", None)
 
 
-# The oldest core runs this test, and the newest core runs the other test of the report.
+# To save time, only the oldest core runs this test, and only the newest core runs the next test of the report.
 @pytest.mark.parametrize("core", CORES[:1])
 def test_report_names_failed_and_missing_hosts(workflow: Workflow) -> None:
     artifacts = run_slices(workflow, ["blue", "missing", "typing", "silent"])
@@ -186,7 +189,7 @@ def test_report_names_failed_and_missing_hosts(workflow: Workflow) -> None:
         "3 of 5 clusters failed: missing, silent, typing; 1 of 5 did not report: red. The reasons are above.",
     ):
         assert squeezed(part) in output
-    # The report expects all hosts of the inventory, and succeeds when all of them reported success.
+    # The report expects all hosts of pod_identity_hosts. It succeeds only if all of them reported a success.
     done, _artifacts = workflow.job(
         "workload_identity.aws.report", {BLUE: artifacts[BLUE], "pod_identity_hosts": "blue"}
     )

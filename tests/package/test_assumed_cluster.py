@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The main job on a cluster of another account, without kubeconfig: with a role that the job assumes, and with one that it
-may not assume."""
+"""Test the collection's playbooks on a cluster of another account, without a kubeconfig.
+
+AWS lets the playbooks assume a role in that account, or denies it.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ def allow(action: str, resource: str) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """A job with the credentials of a user of one account, and without a kubeconfig."""
+    """A job without a kubeconfig. It has the credentials of a user in an account without clusters."""
 
     env: Mapping[str, str]
     cwd: Path
@@ -60,7 +62,7 @@ class Job:
         return ran.stdout
 
     def look_up(self, external_id: str) -> subprocess.CompletedProcess[str]:
-        """List namespaces with a token of the lookup."""
+        """List namespaces with kubernetes.core and a token from the lookup eks_token."""
         token = f"lookup('workload_identity.aws.eks_token', '{CLUSTER}', assume_role_arn='{ROLE}', "
         token += f"assume_role_external_id='{external_id}')"
         arguments = {
@@ -87,7 +89,10 @@ class Job:
 
 @pytest.fixture(scope="module")
 def job(installed: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
-    """Create a cluster whose account enforces permissions, a role in it, and a user of another account who may assume it."""
+    """Create a cluster and a role in one account, and in another account a user who may assume the role.
+
+    The sandbox enforces permissions.
+    """
     folder = tmp_path_factory.mktemp("assumed")
     with sandbox_in(folder / "sandbox", "--kube", "embedded", "--account", OTHER, "--auth") as variables:
 
@@ -140,7 +145,7 @@ def test_job_converges_verifies_and_removes_with_role(job: Job) -> None:
 
 def test_denied_role_is_explained_before_changes(job: Job) -> None:
     initial = job.counters()
-    # A survey passes empty text for unanswered questions.
+    # AWX passes empty text for survey questions without an answer.
     ran = job.run("site", "assume_role_external_id=payments", "assume_role_duration=")
     assert ran.returncode != 0, ran.stdout
     message = (
@@ -152,7 +157,7 @@ def test_denied_role_is_explained_before_changes(job: Job) -> None:
     )
     assert message in " ".join(ran.stdout.split())
     final = job.counters()
-    # The first reads of AWS and the token for Kubernetes are requested at the same time, each with a separate session.
+    # The run reads AWS and requests the token for Kubernetes at the same time, and assumes the role once for each.
     assert final.pop(OWN)["sts:AssumeRole"] == initial.pop(OWN).get("sts:AssumeRole", 0) + 2
     assert final == initial
 

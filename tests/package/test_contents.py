@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contents of the tarball."""
+"""Test the contents of the built collection."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_top_level_files(names: list[str]) -> None:
         "presets/external-dns.yml",
         "roles/pod_identity/meta/argument_specs.yml",
         *(f"plugins/modules/{module}.py" for module in MODULES),
-        *(f"playbooks/{playbook}.yml" for playbook in ("awx", "report", "site", "teardown", "verify")),
+        *(f"playbooks/{path.name}" for path in sorted((ROOT / "playbooks").glob("*.yml"))),
     ],
 )
 def test_has_required_file(names: list[str], name: str) -> None:
@@ -96,7 +96,7 @@ def test_aws_modules_are_in_action_group(names: list[str]) -> None:
     modules = sorted(
         Path(name).stem for name in names if name.startswith("plugins/modules/") and "__" not in name
     )
-    # These modules do not accept the region and credentials of the group.
+    # These modules run only on the controller, and do not have the options of the action group.
     controller_modules = [name for name in MODULES if name.startswith("pod_identity")]
     assert sorted([*runtime["action_groups"]["aws"], *controller_modules]) == modules
 

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The main job without a kubeconfig: with only the declared requirements, with and without an access entry for the caller, and
-without secrets in any file."""
+"""Test the collection's playbooks without a kubeconfig.
+
+The playbooks need only the declared requirements, and do not write secrets to any file. If the cluster has no access entry for
+the caller, they fail with a remedy.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,8 @@ UV = ROOT / ".cache" / "uv" / "bin" / "uv"
 
 @pytest.fixture
 def bare(installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path) -> dict[str, str]:
-    """Return the environment of collection and sandbox without a kubeconfig, and with an empty home folder."""
+    """Return the environment variables of the collection and the sandbox, but without a kubeconfig, and with an empty home
+    folder."""
     home = tmp_path / "home"
     home.mkdir()
     env = {**installed, **sandbox, "HOME": str(home)}
@@ -46,7 +50,7 @@ def bare(installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Pat
 
 @dataclass(frozen=True)
 class Aws:
-    """The embedded AWS with the root user of the account."""
+    """The embedded AWS, used as the root user of the account."""
 
     environment: Mapping[str, str]
 
@@ -62,7 +66,7 @@ class Aws:
         )
 
     def session(self) -> dict[str, str]:
-        """Create ROLE and a session of it; return the variables of the session."""
+        """Create the role ROLE, and assume it. Return the environment variables with the credentials of the session."""
         trust = {
             "Version": "2012-10-17",
             "Statement": [
@@ -92,7 +96,7 @@ def aws(sandbox: Mapping[str, str]) -> Aws:
 
 
 def failing(env: Mapping[str, str], cwd: Path, *more: str) -> str:
-    """Run site.yml and expect a failure; return its output."""
+    """Run site.yml, which must fail, and return its output."""
     command = [VENV / "bin" / "ansible-playbook", "workload_identity.aws.site", "-e", f"@{GUIDE}", *more]
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, env=dict(env), check=False, capture_output=True, text=True
@@ -103,7 +107,7 @@ def failing(env: Mapping[str, str], cwd: Path, *more: str) -> str:
 
 @pytest.fixture(scope="module")
 def declared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Create a virtual environment with Ansible and requirements.txt of the collection, in the versions of the tests."""
+    """Create a virtual environment with ansible-core and the collection's requirements.txt, in the versions of other tests."""
     folder = tmp_path_factory.mktemp("declared") / "venv"
     python = VENV / "bin" / "python"
     run([UV, "venv", "--quiet", "--python", python, folder], clean_environment(), ROOT)
@@ -115,7 +119,7 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def path_without_clients(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return a PATH with all programs of the system except kubectl and aws."""
+    """Return a PATH with the programs in /bin and /usr/bin, except kubectl and aws."""
     folder = tmp_path_factory.mktemp("bin")
     for place in map(Path, ("/bin", "/usr/bin")):
         for program in place.iterdir():
@@ -163,7 +167,7 @@ def test_missing_access_entry_has_remedy(bare: Mapping[str, str], aws: Aws, tmp_
     )
     assert f"{command} --kubernetes-groups pod-identity-operators" in output
     assert "Nothing was changed." in output
-    # The remedy is sufficient: with the entry the job succeeds.
+    # The remedy is sufficient: with the access entry, the job succeeds.
     aws.add_access_entry(ROLE, "pod-identity-operators")
     assert "Done: 5 changes." in playbook("site", VENV, env, tmp_path)
 
@@ -171,7 +175,7 @@ def test_missing_access_entry_has_remedy(bare: Mapping[str, str], aws: Aws, tmp_
 def test_default_kubeconfig_is_ignored(
     sandbox: Mapping[str, str], bare: Mapping[str, str], tmp_path: Path
 ) -> None:
-    """Ignore ~/.kube/config, whose server is not reachable."""
+    """Create ~/.kube/config with an unreachable server. The job must ignore this file unless a variable selects it."""
     path = Path(bare["HOME"]) / ".kube" / "config"
     path.parent.mkdir()
     text = Path(sandbox["KUBECONFIG"]).read_text(encoding="utf-8")
@@ -202,7 +206,7 @@ def test_token_with_kubeconfig_is_rejected_before_requests(bare: Mapping[str, st
 
 
 def test_profile_with_access_keys_is_rejected_by_role_names(bare: Mapping[str, str], tmp_path: Path) -> None:
-    """Report option names of the role, although the token needs AWS before the module runs."""
+    """Check that the message names the role variables, although the error occurs when the token is created."""
     keys = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "of-nobody"}
     output = failing({**bare, **keys}, tmp_path, "-e", "pod_identity_profile=other")
     assert (
@@ -222,7 +226,7 @@ PROBE = """\
 
 
 def test_no_secret_is_written(bare: Mapping[str, str], aws: Aws, tmp_path: Path, short: Path) -> None:
-    """Search the output, log, events, artifacts, diffs and module files of jobs at full verbosity."""
+    """Run jobs with full verbosity, and search their output, logs, events, artifacts, diffs and module files for secrets."""
     keys = aws.session()
     aws.add_access_entry(ROLE)
     folder, job, archive = short / "loud", short / "job", short / "archive"
@@ -244,7 +248,7 @@ def test_no_secret_is_written(bare: Mapping[str, str], aws: Aws, tmp_path: Path,
         command.append(f"--cmdline={options}")
         printed[ident] = run([VENV / "bin" / "ansible-runner", *command], env, tmp_path).stdout.encode()
     texts = {**watch.seen(), **printed}
-    # The search covers the log and the events.
+    # The searched files include the log and the events; otherwise the search would prove nothing.
     names = {path.name for path in watch.seen()}
     assert {"ansible.log", "stdout"} <= names
     assert any(
@@ -256,7 +260,7 @@ def test_no_secret_is_written(bare: Mapping[str, str], aws: Aws, tmp_path: Path,
 
 
 def test_search_finds_planted_secret(bare: Mapping[str, str], tmp_path: Path, short: Path) -> None:
-    """Find a secret in a log, and in the deleted file of a module."""
+    """Write a token to a log, and to a module file that Ansible deletes. The search must find it in both."""
     folder, archive = short / "loud", short / "archive"
     archive.mkdir()
     (tmp_path / "probe.yml").write_text(PROBE, encoding="utf-8")
@@ -269,7 +273,7 @@ def test_search_finds_planted_secret(bare: Mapping[str, str], tmp_path: Path, sh
 
 
 def test_interrupted_run_leaves_no_files(bare: Mapping[str, str], tmp_path: Path) -> None:
-    """Interrupt a run during a request to Kubernetes, and find no files afterwards."""
+    """Interrupt a run during a request to Kubernetes. Afterwards, no file may remain in the temporary folder."""
     state = Path(bare["SANDBOX_STATE"])
     config = json.loads((state / "kubeconfig").read_text(encoding="utf-8"))
     control = KubeControl(
@@ -293,7 +297,7 @@ def test_interrupted_run_leaves_no_files(bare: Mapping[str, str], tmp_path: Path
         while not control.counters()["operations"].get("patch serviceaccounts"):
             assert process.poll() is None
         assert list(temporary.rglob("eks-authority-*.crt"))
-        # A terminal signals the whole process group.
+        # Ctrl-C in a terminal signals the whole process group.
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=60)
     assert [path for path in temporary.rglob("*") if path.is_file()] == []

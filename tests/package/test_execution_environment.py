@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The main job as in an execution environment: the user has no home folder, root owns the collection, and the file system is
-read-only except for the private data folder."""
+"""Test the collection's playbooks as they run in an execution environment.
+
+The user has no home folder, root owns the collection, and the file system is read-only except for the private data folder.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,13 @@ from .conftest import LONG, run
 from .test_main_job import GUIDE, recap
 
 USER = 1000
-# Starts a program as this user. The capability to read every file replaces the permissions of an image; it allows no write.
+# Starts a program as this user. In an image, all users can read the files of the collection. Here the program gets the capability
+# to read every file, which does not allow it to write.
 SWITCH = (
     *("setpriv", "--reuid", str(USER), "--regid", "0", "--clear-groups"),
     *(f"--{set_}=-all,+dac_read_search" for set_ in ("inh-caps", "ambient-caps", "bounding-set")),
 )
-# Arguments: the private data folder, a folder that must be read-only, the program.
+# The arguments of this script are the private data folder, a folder that must be read-only, and the program.
 ISOLATED = f"""\
 set -eu
 private=$1 collection=$2
@@ -45,7 +48,7 @@ ISOLATE = ("unshare", "--mount", "sh", "-c", ISOLATED, "sh")
 
 
 def missing_right() -> str:
-    """Return why this machine cannot isolate a job, or ""."""
+    """Return the reason if this machine cannot isolate a job, or ""."""
     if os.geteuid() != 0:
         return "only root can mount file systems and change the user"
     if missing := [name for name in ("unshare", "setpriv", "awk") if shutil.which(name) is None]:
@@ -57,7 +60,7 @@ def missing_right() -> str:
 
 @pytest.fixture
 def private(short: Path) -> Path:
-    """Create the private data folder of the job, with its variables. Skip the test if this machine cannot isolate a job."""
+    """Create the private data folder of the job, with its variables. If this machine cannot isolate a job, skip the test."""
     if reason := missing_right():
         pytest.skip(reason)
     folder = short / "runner"
@@ -92,7 +95,7 @@ def test_main_job_needs_only_private_folder(
     assert recap(again)["changed"] == 0
     assert recap(job("verify", *isolate))["failed"] == 0
     assert "Teardown done: 5 changes." in job("teardown", *isolate)
-    # The job leaves no other files, so a new container for the next job does not lose any.
+    # The job leaves only its report. So the next job, which runs in a new container, does not miss a file.
     files = sorted(str(path.relative_to(private)) for path in private.rglob("*") if path.is_file())
     assert files == ["guide.yml", "report.json"]
     assert (private / "report.json").stat().st_uid == USER

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fleet of two accounts like in AWX, on the oldest and the newest core: clusters from the inventory plugin, assumed roles
-and EKS tokens, without a trace of secrets."""
+"""Test a fleet in two accounts as AWX runs it, on the oldest and the newest ansible-core.
+
+The clusters are from the inventory plugin, and the job assumes roles and uses EKS tokens. It must not write secrets.
+"""
 
 from __future__ import annotations
 
@@ -55,13 +57,13 @@ def client(clusters: FleetFixture, service: str, place: ClusterHost) -> Any:
 
 
 def add_access_entry(clusters: FleetFixture, place: ClusterHost) -> None:
-    """Create an access entry for the role of the account."""
+    """Create an access entry for the role that the job assumes in this account."""
     eks = client(clusters, "eks", place)
     eks.create_access_entry(clusterName=place.cluster, principalArn=role(place.account))
 
 
 def make_caller(clusters: FleetFixture) -> dict[str, str]:
-    """Create a user, and in each account a role that trusts it; return the keys of the user."""
+    """Create a user, and in each account a role that trusts the user. Return the access keys of the user."""
     caller_iam = client(clusters, "iam", CLUSTER_HOSTS[0])
     caller_iam.create_user(UserName="awx")
     caller_iam.put_user_policy(
@@ -86,7 +88,7 @@ def make_caller(clusters: FleetFixture) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Jobs:
-    """Jobs of ansible-runner in one folder at full verbosity. ``secret`` is the secret access key of the jobs."""
+    """Jobs of ansible-runner, which run in one folder with full verbosity. ``secret`` is the secret access key that they use."""
 
     clusters: FleetFixture
     secret: str
@@ -95,7 +97,7 @@ class Jobs:
     folder: Path
 
     def run(self, playbook: str, ident: str, code: int = 0, **variables: Any) -> str:
-        """Run a playbook and expect the exit code; return the output."""
+        """Run a playbook that must end with this exit code, and return its output."""
         extra = {"pod_identity_hosts": "eks_clusters", **variables}
         (self.folder / "env" / "extravars").write_text(json.dumps(extra), encoding="utf-8")
         command = ["run", str(self.folder), "-p", f"workload_identity.aws.{playbook}", "--ident", ident]
@@ -153,7 +155,7 @@ def jobs(
     (folder / "inventory" / "group_vars" / "all.json").write_text(json.dumps(files), encoding="utf-8")
     with running_fleet(tmp_path / "clusters", CLUSTER_HOSTS, auth=True) as clusters:
         keys = make_caller(clusters)
-        # Pass the keys in a file, because ansible-runner writes environment variables to its artifacts.
+        # ansible-runner writes environment variables to its artifacts, so pass the keys in a file.
         credentials = tmp_path / "credentials"
         lines = ["[default]", *(f"{name} = {value}" for name, value in keys.items())]
         credentials.write_text("\n".join(lines), encoding="utf-8")
@@ -177,7 +179,7 @@ def jobs(
 def test_fleet_with_roles_and_tokens_writes_no_secret(jobs: Jobs) -> None:
     clusters, (blue, red) = jobs.clusters, CLUSTER_HOSTS
     add_access_entry(clusters, blue)
-    # Detailed failures must not contain secrets.
+    # This run fails, because the detailed messages of failures must not contain secrets either.
     printed = {"fleet": jobs.run("fleet", "fleet", code=2)}
     reports = jobs.reports("fleet")
     assert {name: report["failed"] for name, report in reports.items()} == {"prod": False, "red": True}
@@ -198,7 +200,7 @@ def test_fleet_with_roles_and_tokens_writes_no_secret(jobs: Jobs) -> None:
 
     texts = {**jobs.watch.seen(), **{name: text.encode() for name, text in printed.items()}}
     names = {str(path) for path in texts}
-    # The search covers the log, events, reports and deleted files.
+    # The searched files include the log, events, reports and deleted files; otherwise the search would prove nothing.
     for part in (
         "ansible.log",
         "/job_events/",

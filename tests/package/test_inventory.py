@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inventory plugin eks_clusters against the sandbox: two accounts, two regions, on the oldest core and the newest."""
+"""Test the inventory plugin eks_clusters on the sandbox: two accounts, two regions, on the oldest and the newest ansible-core."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MINE = f"my-cluster.{WEST}.{OWN}"
 GREEN = f"green.{EAST}.{OWN}"
 BLUE = f"my-cluster.{EAST}.{OTHER}"
 SUBNETS = ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"]
-# A value of a tag that must not be evaluated as a template, although EKS does not allow braces in tags.
+# A tag value that Ansible must not evaluate as a template. EKS does not allow braces in tags, but the sandbox does.
 TEMPLATE = "{{ 1 + 1 }}"
 TWO_REGIONS = {"regions": [EAST, WEST]}
 TWO_ACCOUNTS = {
@@ -37,13 +37,13 @@ TWO_ACCOUNTS = {
 
 
 def squeezed(text: str) -> str:
-    """Remove spaces and line ends, because Ansible wraps warnings even within words."""
+    """Remove all spaces and line ends from a text, because Ansible wraps warnings even within words."""
     return "".join(text.split())
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """An inventory source in a folder, read by one ansible-core."""
+    """An inventory file in a folder, and a version of ansible-core that reads it."""
 
     venv: Path
     env: Mapping[str, str]
@@ -51,7 +51,7 @@ class Fleet:
 
     def write(self, **options: Any) -> None:
         source = {"plugin": "workload_identity.aws.eks_clusters", **options}
-        # JSON is YAML, too.
+        # The file is read as YAML, and every JSON text is also YAML.
         (self.folder / "fleet.eks_clusters.yml").write_text(json.dumps(source), encoding="utf-8")
 
     def attempt(self, program: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -62,13 +62,13 @@ class Fleet:
         )
 
     def list(self, **env: str) -> tuple[dict[str, Any], str]:
-        """Return the output of ``ansible-inventory --list``, and its warnings without spaces."""
+        """Return the parsed output of ``ansible-inventory --list``, and its warnings without spaces."""
         done = self.attempt("ansible-inventory", "--list", **env)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout), squeezed(done.stderr)
 
     def refusal(self, **env: str) -> str:
-        """Expect an error; return its message without spaces."""
+        """Run ``ansible-inventory --list``, which must fail. Return the error message without spaces."""
         failing = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"}
         done = self.attempt("ansible-inventory", "--list", **failing, **env)
         assert done.returncode != 0
@@ -85,7 +85,7 @@ class Fleet:
             return json.load(answer)
 
     def requests(self) -> dict[str, int]:
-        """Return the number of requests by operation since the last call."""
+        """Return the number of requests by operation since the last call, and reset the counters."""
         counts: dict[str, int] = self.control("GET", "counters")["operations"]
         self.control("DELETE", "counters")
         return counts
@@ -98,7 +98,7 @@ def fleet(
     sandbox: Mapping[str, str],
     tmp_path: Path,
 ) -> Fleet:
-    """The inventory source of two accounts with a cluster in each of two regions, and a role to assume in the second."""
+    """Create clusters in two accounts and two regions, and in the second account a role that the first account may assume."""
     if request.param not in cores:
         pytest.skip(f"no Python here that ansible-core {request.param} runs on")
     venv, env = cores[request.param]
@@ -136,7 +136,7 @@ def fleet(
     return made
 
 
-# A decorator for tests that do not depend on the version of ansible-core.
+# Tests with this decorator run only on the newest ansible-core, because they do not depend on the version.
 on_the_newest = pytest.mark.parametrize("fleet", CORES[-1:], indirect=True)
 
 
@@ -195,11 +195,12 @@ def test_play_needs_no_other_variables(fleet: Fleet) -> None:
 
 
 def test_play_assumes_role_of_host(fleet: Fleet) -> None:
-    """Assume the role of the host with its external ID, and create the IAM role in that account."""
+    """Run site.yml on hosts of the other account. The run must assume the role of the host, and create the IAM role in that
+    account."""
     fleet.write(**TWO_ACCOUNTS, hostnames=["name.account"])
     workloads = [{"namespace": "default", "service_account": "api", "role": {"name": "fleet-other"}}]
     extra = json.dumps({"pod_identity_hosts": f"eks_account_{OTHER}", "pod_identity_workloads": workloads})
-    # The agent is not installed in that cluster.
+    # This cluster has no EKS Pod Identity Agent.
     report = {
         "pod_identity_report_file": str(fleet.folder / "report.json"),
         "pod_identity_ignore": ["AGENT_MISSING"],
@@ -307,12 +308,12 @@ def test_cache_serves_second_call(fleet: Fleet) -> None:
     fleet.control("PUT", "kubernetes", rotated)
     assert fleet.hosts() == first
     assert fleet.requests() == {}
-    # Names and groups are not cached: they are computed from the cached clusters.
+    # The cache does not contain host names and groups: the plugin computes them from the cached clusters.
     write(hostnames=["arn"], groups={"in_east": f"eks_region == '{EAST}'"})
     inventory, _warnings = fleet.list()
     assert len(inventory["in_east"]["hosts"]) == 2
     assert fleet.requests() == {}
-    # After cache_timeout, certificate authorities are read again too.
+    # After cache_timeout, the plugin reads all data again, including certificate authorities.
     for path in (fleet.folder / "cache").iterdir():
         os.utime(path, (0, 0))
     write()
@@ -320,7 +321,7 @@ def test_cache_serves_second_call(fleet: Fleet) -> None:
     assert fleet.requests()["eks:DescribeCluster"] == 3
     assert {host["eks_certificate_authority_data"] for host in again.values()} == {"bmV3"}
     assert {host["eks_endpoint"] for host in again.values()} == {rotated["endpoint"]}
-    # Options that select clusters are part of the cache key.
+    # Options that select clusters are part of the cache key, so this call does not use the cached clusters.
     write(exclude_filters=[{"name": "green"}])
     assert sorted(fleet.hosts()) == [BLUE, MINE]
     assert fleet.requests()["eks:DescribeCluster"] == 2

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kill only ansible-playbook: its child processes stop their work and exit, and the next run completes the state. An
-interrupted runtime proof leaves no Job."""
+"""Kill only ansible-playbook. Its child processes must stop and exit, and the next run must complete the state.
+
+An interrupted runtime proof must not leave a Job.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +35,11 @@ WORKLOADS = [
     }
     for number in range(120)
 ]
-# A run sends the first operation for all workloads before the second.
+# A run sends the first operation for all workloads before it sends the second operation.
 ROLE, ASSOCIATION = "iam:CreateRole", "eks:CreatePodIdentityAssociation"
-# The timeout of conditions, in seconds.
+# The maximum time in seconds to wait for a condition.
 LONG = 60
-# The latency in milliseconds: an unaffected run would take ten more seconds.
+# With this latency in milliseconds, a run that is not killed would take ten seconds longer.
 LATENCY = 1000
 
 
@@ -54,7 +56,7 @@ def count_requests(url: str, operation: str) -> int:
 
 
 def started_from(mark: str) -> list[int]:
-    """Return all processes that have the mark in their environment."""
+    """Return the IDs of all processes that have ``mark`` in their environment."""
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
@@ -76,7 +78,7 @@ def until(condition: Callable[[], bool]) -> None:
 def kill_when(
     due: Callable[[], bool], command: Sequence[object], env: Mapping[str, str], folder: Path
 ) -> None:
-    """Start ansible-playbook, kill only this process once ``due`` is true, and wait for the end of its child processes."""
+    """Start ansible-playbook, kill only this process once ``due`` returns true, and wait until its child processes end."""
     mark = f"STARTED_BY={folder}"
     killed = subprocess.Popen(
         [str(part) for part in command],
@@ -126,7 +128,7 @@ def test_killed_run_stops_kubernetes_requests(
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")
     venv, env = cores[core]
-    # Eight threads send 15 requests each, three per object.
+    # The latency gives the test time to kill the run: eight threads write 15 objects each, with three requests for an object.
     with sandbox_in(short / "sandbox", "--kube-latency-ms", "200") as sandbox:
         client = new_client_from_config(sandbox["KUBECONFIG"])
 
@@ -146,7 +148,7 @@ PROOF = {
     "pod_identity_workloads": WORKLOADS[:2],
     "pod_identity_runtime_proof": True,
     "pod_identity_proof_image": "image",
-    # The Pods are pending until the timeout.
+    # The Pods of the proof remain pending until the timeout.
     "pod_identity_proof_timeout": 10 * LONG,
     "pod_identity_proof_impossible": "",
 }
@@ -155,9 +157,9 @@ PROOF = {
 def interrupt_proof(
     venv: Path, env: Mapping[str, str], folder: Path, batch: BatchV1Api, interrupt: Callable[[int], None]
 ) -> subprocess.CompletedProcess[str]:
-    """Interrupt ansible-playbook once the Jobs of its proof exist, and wait for its end."""
+    """Start ansible-playbook with a runtime proof, interrupt it when the Jobs of the proof exist, and wait for its end."""
     (folder / "proof.yml").write_text(json.dumps(PROOF), encoding="utf-8")
-    # A new process group, like in a terminal.
+    # A new session has a separate process group, as a command in a terminal has.
     started = subprocess.Popen(
         [venv / "bin" / "ansible-playbook", SITE, "-e", "@proof.yml"],
         cwd=folder,
@@ -175,7 +177,7 @@ def interrupt_proof(
 
 
 def press_ctrl_c(process: int) -> None:
-    """Signal the whole process group, like a terminal."""
+    """Send SIGINT to the whole process group, as Ctrl-C in a terminal does."""
     os.killpg(process, signal.SIGINT)
 
 

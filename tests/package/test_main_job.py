@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The main job, run from the installed collection by its full name. For the lowest versions, see test_role_variables.py."""
+"""Test the playbooks of the installed collection, called by their full names.
+
+test_role_variables.py tests them with the lowest supported versions.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ CHECKS = {"trust", "attachment", "version", "contents", "association", "service 
 
 
 def recap(output: str) -> dict[str, int]:
-    """Return the counts of the only host: {"ok": 15, "changed": 2, …}."""
+    """Return the counts in the recap of the only host, such as {"ok": 15, "changed": 2, …}."""
     line = output.rsplit("PLAY RECAP", 1)[1].strip().splitlines()[1]
     return {name: int(count) for name, count in (part.split("=") for part in line.split(":", 1)[1].split())}
 
@@ -102,7 +105,7 @@ def test_modules_work_with_lowest_and_newest_versions(
     run([venv / "bin" / "ansible-playbook", "modules.yml"], {**env, **sandbox}, tmp_path)
 
 
-# Writes the API cache of kubernetes.core, a file with a predictable name.
+# kubernetes.core writes its cache of the API to a file with a predictable name.
 DESCRIBE = (
     "from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client\n"
     "get_api_client().resource('ServiceAccount', 'v1')\n"
@@ -130,7 +133,7 @@ def test_cache_file_of_another_user_is_ignored(
 def test_ansible_runner_returns_facts(
     installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path
 ) -> None:
-    """Run like AWX: variables in env/extravars, facts of set_stats in the artifacts."""
+    """Run the job with ansible-runner as AWX does: variables are in env/extravars, data of set_stats become artifacts."""
     folder = tmp_path / "job"
     (folder / "env").mkdir(parents=True)
     (folder / "project").mkdir()
@@ -148,7 +151,7 @@ def test_ansible_runner_returns_facts(
     assert workload["role_arn"] == "arn:aws:iam::111122223333:role/my-role"
     assert workload["association_id"].startswith("a-")
     assert {check["name"] for check in workload["checks"]} >= CHECKS
-    # The policy of the guide is for the bucket only.
+    # The policy of the guide names the bucket, but not its objects.
     assert {check["name"] for check in workload["checks"] if check["status"] != "pass"} == {"contents"}
 
 
@@ -159,7 +162,7 @@ def runner_environment(installed: Mapping[str, str], sandbox: Mapping[str, str])
 
 
 def artifacts(folder: Path, ident: str) -> dict[str, Any]:
-    """Return the data of set_stats, which ansible-runner stores in the events of the run."""
+    """Return the data of set_stats, which ansible-runner stores in the events of the job."""
     events = sorted((folder / "artifacts" / ident / "job_events").glob("*-*.json"))
     read = [json.loads(path.read_text(encoding="utf-8")) for path in events]
     [stats] = [event for event in read if event["event"] == "playbook_on_stats"]

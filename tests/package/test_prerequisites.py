@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make demo` on a machine without one of its prerequisites fails before its first download, and names the prerequisite."""
+"""Test `make demo` without one of its prerequisites: it fails before its first download, and names the prerequisite."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ NO_GIT = (
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Create a folder with the files that `make demo` uses before its first download, and with a bin folder for PATH.
+    """Create a folder with the files that `make demo` uses before its first download.
 
-    The bin folder contains only make and a shell.
+    Its folder bin, for PATH, contains only make and a shell.
     """
     (tmp_path / "tools").mkdir()
     shutil.copy(ROOT / "Makefile", tmp_path)
@@ -44,7 +44,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def refused(checkout: Path, target: str, **env: str) -> str:
-    """Run make without a home folder, and expect a failure. Return the first line of standard error."""
+    """Run make without a home folder, which must fail. Return the first line of standard error."""
     done = subprocess.run(
         [checkout / "bin" / "make", target],
         cwd=checkout,
@@ -60,7 +60,7 @@ def refused(checkout: Path, target: str, **env: str) -> str:
 
 
 def add_python(checkout: Path, program: str = sys.executable) -> None:
-    """Add a command python3 that runs ``program``. With the program ``false``, it fails like a version that is too old."""
+    """Add a command python3 that runs ``program``. ``false`` fails, as a Python that is too old would."""
     python = checkout / "bin" / "python3"
     python.write_text(f'#!/bin/sh\nexec {program} "$@"\n', encoding="utf-8")
     python.chmod(0o755)
@@ -73,7 +73,7 @@ def test_names_missing_or_old_python(checkout: Path) -> None:
 
 
 def test_names_missing_modules(checkout: Path) -> None:
-    """Debian has ensurepip in a separate package."""
+    """Use a Python without ensurepip: on Debian, this module is in a separate package."""
     add_python(checkout)
     (checkout / "modules").mkdir()
     (checkout / "modules" / "ensurepip.py").write_text("raise ImportError\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every variable of the role as text, like from a command line, an INI inventory or a survey, on every core."""
+"""Set every variable of the role as text, as a command line, an INI inventory or a survey does, on every ansible-core."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     name: option for entry in SPECS["argument_specs"].values() for name, option in entry["options"].items()
 }
 WORKLOADS = [{"namespace": "default", "service_account": "api", "role": {"name": "texts"}}]
-# Values for variables without a default, and for variables that must have an effect.
+# Values for variables that have no default, and for variables whose effect the test checks.
 TEXTS = {
     "pod_identity_account_id": "111122223333",
     "pod_identity_cluster_name": "my-cluster",
@@ -30,7 +30,7 @@ TEXTS = {
     "pod_identity_region": "us-west-2",
     "pod_identity_profile": "",
     "pod_identity_endpoint_url": "{{ lookup('env', 'AWS_ENDPOINT_URL') }}",
-    # The integration target assume_role sets these.
+    # The integration target assume_role tests these variables.
     "pod_identity_assume_role_arn": "",
     "pod_identity_assume_role_external_id": "",
     "pod_identity_assume_role_session_name": "",
@@ -39,7 +39,7 @@ TEXTS = {
     "pod_identity_kube_context": "",
     "pod_identity_fleet_workloads": '[{"hosts": "all", "workloads": []}]',
     "pod_identity_annotated": '[{"namespaces": "team-*", "roles": "team-*"}]',
-    # The cluster has a newer agent.
+    # The cluster already has a newer version of the agent.
     "pod_identity_agent": "present",
     "pod_identity_agent_version": ">=v1.3.0",
     "pod_identity_trust_scope": "workload",
@@ -54,14 +54,14 @@ TEXTS = {
     "pod_identity_restart_settle": "1",
     "pod_identity_proof_resources": '{"requests": {"cpu": "10m"}}',
     "pod_identity_proof_pod_spec": '{"tolerations": []}',
-    # In the second run, files replace pod_identity_workloads.
+    # The verification and the teardown use these files instead of pod_identity_workloads.
     "pod_identity_workloads_from": "",
 }
 SITE = "workload_identity.aws.site"
 
 
 def as_text(name: str, option: Mapping[str, Any]) -> str:
-    """Return a value of the option's type as text. An option without default must be in TEXTS."""
+    """Return a value for a variable as text. A variable without a default must be in TEXTS."""
     if name in TEXTS:
         return TEXTS[name]
     default = option["default"]
@@ -113,7 +113,8 @@ def test_every_variable_accepts_text(
     assert "Teardown done: 3 changes." in printed
 
 
-# Questions that need an answer, because the role rejects empty text for them; see docs/artifacts.md.
+# Answers to survey questions that must not be empty, because the role rejects empty text for these variables.
+# See docs/artifacts.md.
 ANSWERED = {
     "pod_identity_cluster_name": "my-cluster",
     "pod_identity_workloads": json.dumps(WORKLOADS),
@@ -131,7 +132,7 @@ def test_unanswered_survey_questions_set_no_variable(
     sandbox: Mapping[str, str],
     tmp_path: Path,
 ) -> None:
-    """Write the answers like AWX, with the tag !unsafe."""
+    """Pass the survey answers as AWX does, with the tag !unsafe."""
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")
     venv, env = cores[core]
@@ -153,7 +154,7 @@ PLAY = """
   roles:
     - workload_identity.aws.pod_identity
 """
-# Extra variables with these names could hide a failure.
+# Extra variables with these names override results of the role, and could hide a failure.
 RESULTS = {"pod_identity_result": "", "pod_identity_report": {"failed": False}}
 HIDDEN = "\n".join(
     (
@@ -196,7 +197,7 @@ REFUSED = (
 
 
 def on_cores(cases: Iterable[Any], newest_only: Collection[str]) -> list[Any]:
-    """Return the cases for each core. ``newest_only`` names cases independent of the core."""
+    """Return the test cases for each ansible-core. The cases that ``newest_only`` names run only on the newest one."""
     return [
         pytest.param(core, *case.values, id=f"{core}-{case.id}")
         for core in CORES
@@ -217,7 +218,7 @@ def test_rejects_invalid_variable_with_one_sentence(
     cores: Mapping[str, tuple[Path, Mapping[str, str]]],
     tmp_path: Path,
 ) -> None:
-    """Reject invalid variables from all sources, such as a misspelt limit of a purge."""
+    """Pass an invalid variable in each of the possible ways, such as a misspelt variable that was to limit a purge."""
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")
     venv, env = cores[core]
@@ -227,7 +228,7 @@ def test_rejects_invalid_variable_with_one_sentence(
     (tmp_path / "hosts.ini").write_text("\n".join(["localhost", "[all:vars]", *lines]), encoding="utf-8")
     printed, failed = fail(venv, env, tmp_path, "-i", "hosts.ini", playbook, *extra)
     assert failed["localhost"]["msg"] == message
-    # The failure does not have other long members.
+    # The result does not repeat the failure, or other long values.
     assert set(failed["localhost"]) <= {"assertion", "changed", "evaluated_to", "msg"}
     assert len(printed) < 3000
 
@@ -235,7 +236,7 @@ def test_rejects_invalid_variable_with_one_sentence(
 def fail(
     venv: Path, env: Mapping[str, str], cwd: Path, *arguments: str
 ) -> tuple[str, dict[str, dict[str, Any]]]:
-    """Run a playbook that fails. Return its output, and the result of the failed task of each host."""
+    """Run a playbook that must fail. Return its output, and by host the result of the failed task."""
     done = subprocess.run(
         [venv / "bin" / "ansible-playbook", *arguments],
         cwd=cwd,
@@ -250,7 +251,7 @@ def fail(
     return done.stdout, {host: json.loads(result) for host, result in fatal}
 
 
-# Each host is a case. Each play has all hosts, because Ansible stops after a play whose hosts all fail.
+# Each host is a test case. All plays contain all hosts: Ansible would stop after a play in which every host fails.
 OWN_PLAYS = """
 - hosts: all
   gather_facts: false
@@ -276,7 +277,7 @@ A_LIST = {**LISTED, "pod_identity_region": ["a"]}
 NO_TEXT = "pod_identity_region must be text, got ['a']. Nothing was changed."
 
 
-# By host: the inclusion of the role, its variables, and the beginning of the message.
+# By host: how the play includes the role, the variables of the host, and the beginning of the expected message.
 OWN_CASES: dict[str, tuple[str, Mapping[str, object], str]] = {
     **{
         f"a-list-{by}": (by, A_LIST, NO_TEXT) for by in ("include_role", "import_role", "tasks_from", "roles")
@@ -315,7 +316,8 @@ OWN_CASES: dict[str, tuple[str, Mapping[str, object], str]] = {
 def test_custom_play_gets_same_message(
     core: str, cores: Mapping[str, tuple[Path, Mapping[str, str]]], tmp_path: Path
 ) -> None:
-    """Print the message of the role instead of the specification, which Ansible would print in its own validation."""
+    """Check that a failure has the message of the role. If Ansible validated the variables, it would print the whole
+    specification."""
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")
     hosts = {

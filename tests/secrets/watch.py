@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that a run of Ansible writes, and a search for secrets in them."""
+"""Record the files that a run of Ansible writes, and search them for secrets."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ SIGNATURE = "X-Amz-Signature="
 
 
 class Watch:
-    """A record of the contents that files below some folders had while Python processes with ``environment`` ran.
+    """A record of the files that a run writes to some folders.
 
-    ``archive`` is an empty folder elsewhere, for copies of the files that the processes delete.
+    Python processes of the run need the variables in ``environment``. ``archive`` is an empty folder elsewhere, for copies of the
+    files that these processes delete.
     """
 
     def __init__(self, archive: Path, *folders: Path) -> None:
@@ -35,7 +36,7 @@ class Watch:
         }
 
     def seen(self) -> dict[Path, bytes]:
-        """Return the present and the deleted files with their contents."""
+        """Return the contents of all files by path: the files that still exist, and the files that the run deleted."""
         return {
             path: path.read_bytes()
             for folder in (*self._folders, self._archive)
@@ -45,7 +46,7 @@ class Watch:
 
 
 def loud(folder: Path) -> dict[str, str]:
-    """Return an environment in which Ansible keeps all files and logs, below new folders of ``folder``."""
+    """Return environment variables with which Ansible keeps all files and writes a log, in new folders of ``folder``."""
     for name in ("tmp", "remote"):
         (folder / name).mkdir(parents=True)
     return {
@@ -53,7 +54,7 @@ def loud(folder: Path) -> dict[str, str]:
         "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
         "ANSIBLE_REMOTE_TEMP": str(folder / "remote"),
         "ANSIBLE_REMOTE_TMP": str(folder / "remote"),
-        # The files of modules contain their arguments.
+        # A module file contains the arguments of its module.
         "ANSIBLE_KEEP_REMOTE_FILES": "true",
         "ANSIBLE_LOG_PATH": str(folder / "ansible.log"),
         "ANSIBLE_DEBUG": "true",
@@ -61,7 +62,10 @@ def loud(folder: Path) -> dict[str, str]:
 
 
 def issued(control: AwsControl) -> list[str]:
-    """Return all secrets of the sandbox, in the forms that a file may contain: credentials of sessions, and cluster tokens."""
+    """Return all secrets that the sandbox has issued: credentials of sessions, and bearer tokens.
+
+    Each secret is included in every form in which a file may contain it.
+    """
     sessions, tokens = control.sessions(), control.tokens()
     assert sessions, "no role was assumed"
     assert tokens, "no cluster was shown a token"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Delete the account files of a fleet play right before the task that reads them, like another process would."""
+"""A callback plugin for tests. It deletes the account files of a fleet run right before the task that reads them."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copy each file below the folders of SECRETS_WATCHED into SECRETS_KEPT before it is deleted, replaced or truncated.
+"""Before a file in the folders of SECRETS_WATCHED is deleted, replaced or truncated, copy it to the folder SECRETS_KEPT.
 
-It runs in each Python process that has this folder in PYTHONPATH. Python calls an audit hook before these operations,
-so that even short-lived files are found; polling the folder from outside would miss some.
+Each Python process with this folder in PYTHONPATH imports this module. It registers an audit hook, which Python calls before
+these operations. So tests also find short-lived files; watching the folders from outside would miss some.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _where(path: Any, folder: int) -> str:
     text = os.fsdecode(path)
     if os.path.isabs(text):
         return text
-    # shutil.rmtree passes an open folder and a relative name.
+    # shutil.rmtree passes the descriptor of an open folder, and a name that is relative to this folder.
     base = os.getcwd() if folder in (-1, None) else os.readlink(f"/proc/self/fd/{folder}")
     return os.path.join(base, text)
 

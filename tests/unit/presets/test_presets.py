@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The presets: each file is valid, its documents can be stored, and the cases in the table next to this file hold."""
+"""Test the presets: each file is valid, IAM can store its documents, and it passes the cases in its table in this folder."""
 
 from __future__ import annotations
 
 import datetime
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,8 +55,29 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 
 TABLES = Path(__file__).resolve().parent
 NAMES = preset_names()
+# The regions that the tables use, and those that replace them in each partition. The partition aws-eusc has only one region, so
+# the other names are not real.
+REGIONS = {
+    "aws": ("us-west-2", "us-east-1", "eu-west-1", "ap-southeast-2"),
+    "aws-cn": ("cn-north-1", "cn-northwest-1", "cn-northwest-1", "cn-northwest-1"),
+    "aws-us-gov": ("us-gov-west-1", "us-gov-east-1", "us-gov-east-1", "us-gov-east-1"),
+    "aws-eusc": ("eusc-de-east-1", "eusc-de-west-1", "eusc-de-west-1", "eusc-de-west-1"),
+}
+REGION = re.compile(r"\b(?:us-west-2|us-east-1|eu-west-1|ap-southeast-2)\b")
+CLAIMS = [(name, partition) for name in NAMES for partition in load_preset(name).partitions]
+# The names of services in the endpoints of botocore, if they are not the prefix of the service's actions.
+ENDPOINTS = {
+    "cloudwatch": "monitoring",
+    "ecr": "api.ecr",
+    "kafka-cluster": "kafka",
+    "pricing": "api.pricing",
+    "rds-db": "rds",
+    "tag": "tagging",
+}
+# For these services, endpoints.json of botocore is not complete. Their endpoints are in the rules of each service.
+GLOBAL_SERVICES = ("iam", "route53")
 RUN = RunValues("my-cluster", "111122223333", "us-west-2")
-# The keys of a preset with their types. A key with False is optional.
+# By key of a preset: its type, and whether it is required.
 KEYS: Mapping[str, tuple[type, bool]] = {
     "title": (str, True),
     "purpose": (str, True),
@@ -84,7 +106,7 @@ SESSION_TAG = re.compile(r"aws:PrincipalTag/(?:kubernetes|eks)-")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case of a table: parameters, and the requests that the preset allows and denies with these parameters."""
+    """A test case of a preset: parameters, and the requests that the preset allows and denies with these parameters."""
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
     allows: Sequence[Mapping[str, Any]] = ()
@@ -112,10 +134,10 @@ def cases(name: str) -> tuple[Case, ...]:
     )
 
 
-def expand(preset: Preset, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+def expand(preset: Preset, parameters: Mapping[str, Any], values: RunValues = RUN) -> list[dict[str, Any]]:
     problems = Problems()
     entry = Fields({"preset": preset.name, "with": parameters}, preset.name, problems)
-    rows: list[dict[str, Any]] = expand_preset(preset, entry, "my-role", RUN)
+    rows: list[dict[str, Any]] = expand_preset(preset, entry, "my-role", values)
     assert problems.texts == []
     return rows
 
@@ -269,7 +291,7 @@ def test_actions_exist_and_apply_to_their_resources(name: str) -> None:
 
 
 def catalogue_has_case(action: str) -> bool:
-    """Return whether an action has the letter case of the Service Authorization Reference."""
+    """Return whether an action has the same letter case as in the Service Authorization Reference."""
     service, _colon, name = action.partition(":")
     details = catalogue()._data.actions.get_action_details(service, name)
     return bool(details["name"] == name)
@@ -287,14 +309,15 @@ def test_table_sets_every_parameter(name: str) -> None:
     assert any(case.denies for case in rows)
 
 
-def build_context(preset: Preset) -> Context:
+def build_context(preset: Preset, partition: str = "aws") -> Context:
     return pod_context(
         Subject(
-            cluster_arn="arn:aws:eks:us-west-2:111122223333:cluster/my-cluster",
+            cluster_arn=f"arn:{partition}:eks:{REGIONS[partition][0]}:111122223333:cluster/my-cluster",
             namespace=preset.namespace or "my-namespace",
             service_account=preset.service_account or "my-service-account",
             account_id="111122223333",
-            role_arn="arn:aws:iam::111122223333:role/my-role",
+            partition=partition,
+            role_arn=f"arn:{partition}:iam::111122223333:role/my-role",
             session_tags=True,
         )
     )
@@ -305,22 +328,81 @@ def required(request: Mapping[str, Any]) -> Required:
     return Required(request["action"], request.get("resource", "*"), request.get("context") or {})
 
 
-@every_preset()
-def test_cases(name: str) -> None:
+def in_partition(value: Any, partition: str) -> Any:
+    """Return a value of a table whose ARNs, regions and regional endpoints are replaced to fit a partition."""
+    if isinstance(value, str):
+        regions = dict(zip(REGIONS["aws"], REGIONS[partition], strict=True))
+        text = REGION.sub(lambda found: regions[found.group()], value).replace(
+            "arn:aws:", f"arn:{partition}:"
+        )
+        return re.sub(
+            rf"({'|'.join(regions.values())})\.amazonaws\.com$", rf"\1.{DNS_SUFFIXES[partition]}", text
+        )
+    if isinstance(value, Mapping):
+        return {key: in_partition(part, partition) for key, part in value.items()}
+    return [in_partition(part, partition) for part in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(("name", "partition"), CLAIMS)
+def test_cases(name: str, partition: str) -> None:
     preset, wrong = read_preset(name), []
+    values = RunValues("my-cluster", "111122223333", REGIONS[partition][0])
     for case in cases(name):
-        rows = expand(preset, case.parameters)
+        parameters = in_partition(case.parameters, partition)
+        rows = expand(preset, parameters, values)
+        assert set(re.findall(r"\barn:([^:]+):", json.dumps(rows))) <= {partition}
         layers = permission_layers([NamedPolicy(row["name"], row["document"]) for row in rows])
-        context = build_context(preset)
+        context = build_context(preset, partition)
         for expected, requests in (
             (("allowed",), case.allows),
             (("implicit_deny", "explicit_deny"), case.denies),
         ):
-            for request in requests:
+            for request in in_partition(list(requests), partition):
                 verdict = check_permission(layers, required(request), context)
                 if verdict.decision not in expected:
-                    wrong.append((dict(case.parameters), verdict.decision, verdict.message))
+                    wrong.append((parameters, verdict.decision, verdict.message))
+                elif expected == ("allowed",) and (foreign := to_other_partition(request, partition)):
+                    verdict = check_permission(layers, required(foreign), context)
+                    everywhere = check_permission(layers, required({**request, "resource": "*"}), context)
+                    if verdict.decision == "allowed" and everywhere.decision != "allowed":
+                        wrong.append((parameters, verdict.decision, verdict.message))
     assert wrong == []
+
+
+def to_other_partition(request: Mapping[str, Any], partition: str) -> dict[str, Any] | None:
+    """Return the same request for a resource in another partition, or None if the resource is not an ARN."""
+    other = "aws-cn" if partition == "aws" else "aws"
+    start, resource = f"arn:{partition}:", str(request.get("resource", ""))
+    return {**request, "resource": resource.replace(start, f"arn:{other}:", 1)} if start in resource else None
+
+
+@pytest.mark.parametrize(("name", "partition"), CLAIMS)
+def test_services_exist_in_the_partitions(name: str, partition: str) -> None:
+    loader = pytest.importorskip("botocore.loaders").create_loader()
+    [services] = [
+        row["services"]
+        for row in loader.load_data("endpoints")["partitions"]
+        if row["partition"] == partition
+    ]
+
+    def exists(service: str) -> bool:
+        if service in GLOBAL_SERVICES:
+            return f'"{partition}"' in json.dumps(loader.load_service_model(service, "endpoint-rule-set-1"))
+        return ENDPOINTS.get(service, service) in services
+
+    missing = {
+        action
+        for statement in statements(name)
+        for action in as_list(statement["Action"])
+        if not exists(action.partition(":")[0])
+    }
+    # AWS introduces most services in the partition aws first.
+    if partition == "aws":
+        assert {action.partition(":")[0] for action in missing} <= set(
+            loader.list_available_services("service-2")
+        )
+    elif missing:
+        assert re.search(rf"\b{partition}\b(?!-)", read_preset(name).limits), missing
 
 
 @every_preset()
@@ -349,7 +431,7 @@ def test_every_statement_is_needed_by_a_case(name: str) -> None:
 
 
 def find_document(preset: Preset, statement: Mapping[str, object], case: Case) -> dict[str, Any] | None:
-    """Return the document of a single statement of a preset, or None if the case leaves the statement out."""
+    """Return a document with only this statement of a preset, or None if the parameters of the case leave the statement out."""
     for policy, row in zip_policies(preset, case):
         if statement in policy:
             return {**row["document"], "Statement": [row["document"]["Statement"][policy.index(statement)]]}
@@ -357,7 +439,7 @@ def find_document(preset: Preset, statement: Mapping[str, object], case: Case) -
 
 
 def zip_policies(preset: Preset, case: Case) -> Iterator[tuple[list[Mapping[str, object]], dict[str, Any]]]:
-    """Yield the statements of each policy that a case keeps, with the expanded entry of the policy."""
+    """Yield the statements and the expanded entry of each policy that the parameters of a case do not leave out."""
     rows = expand(preset, case.parameters)
     values = {
         key: case.parameters.get(key, parameter.default) for key, parameter in preset.parameters.items()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Results of kubernetes.core.k8s_info that a user passes to the filter."""
+"""Test results of kubernetes.core.k8s_info that a user passes to the filter."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter that reports on verification results and cluster reads of a playbook."""
+"""Test the filter that reports on verification results and cluster objects, which tasks of a playbook have read."""
 
 from __future__ import annotations
 

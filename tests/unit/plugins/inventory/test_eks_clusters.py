@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The inventory plugin: documentation, cache key, accepted files."""
+"""Test the inventory plugin: its documentation, its cache key, and the files that it accepts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[4]
 OPTIONS: dict[str, Any] = yaml.safe_load(DOCUMENTATION)["options"]
 FILE = ROOT / "examples" / "inventory" / "fleet.eks_clusters.yml"
 SOURCES = [*yaml.safe_load_all(EXAMPLES), yaml.safe_load(FILE.read_text(encoding="utf-8"))]
-# Of the fragments of Ansible that the documentation extends.
+# The documentation fragments of Ansible define these options.
 FROM_FRAGMENTS = {"cache", "cache_connection", "cache_plugin", "cache_timeout", "groups", "keyed_groups"}
 
 

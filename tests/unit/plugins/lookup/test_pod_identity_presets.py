@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lookup of presets, called as templates call it."""
+"""Test the lookup of presets. Templates call it in the same way."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 
 
 class Lookup(pod_identity_presets.LookupModule):
-    """The lookup plugin without Ansible's configuration."""
+    """The lookup plugin. It does not read options from the configuration of Ansible."""
 
     def set_options(self, **_more: Any) -> None:
         pass

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lookup, called as templates call it."""
+"""Test the lookup of workloads. Templates call it in the same way."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def files(tmp_path: Path) -> list[str]:
 
 
 class Lookup(LookupModule):
-    """The lookup plugin with only the options of the call, without Ansible's configuration."""
+    """The lookup plugin. It has only the options of the call, and none from the configuration of Ansible."""
 
     def set_options(self, direct: dict[str, Any], **_more: Any) -> None:
         self.given = direct

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The packages of module_utils and the imports between them: the arrows in the diagram of docs/architecture.md."""
+"""Test which packages of module_utils import which: the arrows in the diagram of docs/architecture.md."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KUBE_HALF = _KUBE_API | {
     "_identity.kubernetes.pods",
     "_identity.kubernetes.proof",
 }
-# The other packages that a package may import.
+# By package: the other packages that it may import.
 ARROWS: Mapping[str, frozenset[str]] = {
     "_findings": frozenset(),
     "_policy.language": _BOTTOM,
@@ -54,9 +54,9 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "_identity.kubernetes.run": _KUBE_HALF,
     "_identity.report": _KUBE_MODEL | {"_identity.kubernetes.run", "_identity.usage"},
 }
-# Packages that may import only some modules of another package.
+# By package and imported package: the only modules that may be imported.
 PARTS = {("_aws", "_identity.model"): {f"_identity.model.{name}" for name in ("accounts", "errors")}}
-# A module with an import that other modules of its package must not have.
+# Modules that may import a package, although the other modules of their package may not.
 EXCEPTIONS = {("_policy.trust.check", "_policy.permissions")}
 PURE = (
     "_findings",
@@ -87,7 +87,7 @@ MODULES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 @cache
 def read_imports(path: Path) -> tuple[str, ...]:
-    """Return the imports of a file, with names relative to module_utils for its parts."""
+    """Return the names that a file imports. Names inside module_utils are relative to it."""
     return tuple(_parse_imports(path))
 
 
@@ -110,7 +110,7 @@ def find_room(name: str) -> str | None:
 
 
 def arrows() -> Iterator[tuple[str, str]]:
-    """Yield the imports between parts of module_utils."""
+    """Yield each import of one module in module_utils by another: the importing and the imported module."""
     for name, path in MODULES.items():
         for imported in read_imports(path):
             if imported in MODULES:
@@ -118,7 +118,7 @@ def arrows() -> Iterator[tuple[str, str]]:
 
 
 def reached_by(name: str) -> Iterator[tuple[str, str]]:
-    """Yield the direct and indirect imports of a module, each with its importer."""
+    """Yield all direct and indirect imports of a module: the importing module and the imported name."""
     waiting, seen = [name], {name}
     while waiting:
         current = waiting.pop()
@@ -172,7 +172,8 @@ def test_no_circles() -> None:
 
 
 def test_each_room_has_its_row_in_the_docs() -> None:
-    """Require a row in the docs for each package: ansible-test requires empty __init__.py files, which cannot describe it."""
+    """Check that docs/architecture.md describes each package. ansible-test requires empty __init__.py files, which cannot do
+    that."""
     page = (ROOT.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
     ends = {
         room: ".py" if room in MODULES and MODULES[room].name != "__init__.py" else "/" for room in ARROWS

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A message holds for each caller: the playbooks, a play with the role, and the modules."""
+"""Test that messages name no playbooks: the caller can be a playbook, a play with the role, or a module."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[4]
 PLAYBOOKS = frozenset(path.name for path in (ROOT / "playbooks").glob("*.yml"))
-# Users of the role can run these files with tasks_from.
+# Users of the role can select these files with tasks_from, so messages may name them.
 OF_THE_ROLE = frozenset(path.name for path in (ROOT / "roles" / "pod_identity" / "tasks").glob("*.yml"))
 _FILE = re.compile(r"\b[a-z_]+\.yml\b")
 
@@ -38,7 +38,7 @@ def test_messages_name_only_files_of_the_caller(folder: str, names: frozenset[st
 
 
 def _texts(tree: ast.Module) -> Iterator[str]:
-    """Yield all texts except docstrings and the documentation of modules."""
+    """Yield all strings of a module except docstrings and the documentation for Ansible."""
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     documented = {
         id(node.value)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A public name of module_utils exists once."""
+"""Test that only one module in module_utils defines each public name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[4] / "plugins" / "module_utils"
 
 
 def defined_names(statement: ast.stmt) -> Iterator[str]:
-    """Yield the names of a class, a function or an assignment."""
+    """Yield the names that a class definition, a function definition or an assignment defines."""
     if isinstance(statement, ast.ClassDef | ast.FunctionDef):
         yield statement.name
     elif isinstance(statement, ast.Assign | ast.AnnAssign):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Text from AWS, Kubernetes and files is printed without characters that control a terminal."""
+"""Test that text from AWS, Kubernetes and files is printed without characters that control a terminal."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen impo
 from hypothesis import given
 from hypothesis import strategies as st
 
-# Text that clears the screen, sets the window title, reverses the text direction, forges a line, and has half a surrogate pair.
+# This text would clear the screen, set the window title, reverse the text direction and forge a line. It also has half of a
+# surrogate pair.
 HOSTILE = "a\x1b[2J\x1b]0;x\x07\u202eb\nok: [localhost]\r\x9b31m\x7f\u2028\ud800 ü"
 SHOWN = "a\\x1b[2J\\x1b]0;x\\x07\\u202eb\\nok: [localhost]\\r\\x9b31m\\x7f\\u2028\\ud800 ü"
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A module that gets a signal after its last change, but before it prints the result, still reports its changes."""
+"""Test that a module reports its changes even if it gets a signal after its last change, but before it prints the result."""
 
 from __future__ import annotations
 

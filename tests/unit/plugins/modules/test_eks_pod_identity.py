@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The modules of associations and workloads: arguments in, results and failures out."""
+"""Test the modules of associations and workloads: their results and failures for given arguments."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ MODULES = (
     eks_pod_identity_association_info,
     eks_pod_identity_info,
 )
-# The modules whose action plugin checks their input, and whether they need workloads.
+# By module whose action plugin checks the input: whether the module requires workloads.
 REQUIRED = {eks_pod_identity: True, eks_pod_identity_info: False}
 ONE = {"cluster_name": CLUSTER, "namespace": "default", "service_account": "app"}
 
@@ -102,7 +102,7 @@ def aws() -> FakeAws:
 
 @pytest.fixture
 def run(aws: FakeAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a module with the arguments from its action plugin."""
+    """Return a function that runs a module with the arguments that its action plugin would pass."""
     monkeypatch.setenv("AWS_REGION", REGION)
     for module in (*MODULES, cluster_run):
         if hasattr(module, "api_for"):
@@ -125,7 +125,7 @@ def run(aws: FakeAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
 
 
 def run_as_the_role_does(module: ModuleType, aws: FakeAws, check: bool, arguments: dict[str, Any]) -> Result:
-    """Run the function of a module with the Kubernetes facts of the role."""
+    """Run a module as the role does: with data that the role has read from Kubernetes."""
     spec = change_spec() if module is eks_pod_identity else verify_spec()
     options = {name: value for name, value in arguments.items() if name in spec}
     params = ArgumentSpecValidator(spec).validate(options).validated_parameters
@@ -142,7 +142,7 @@ def run_as_the_role_does(module: ModuleType, aws: FakeAws, check: bool, argument
     return job.guarded(lambda: cluster_run.change_cluster(job, parsed, server, breakage, opening, read_ahead))
 
 
-# The state that is read ahead, while the role reads from Kubernetes
+# Tests of the state of AWS that a run reads in advance, while the role still reads from Kubernetes
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_reading_ahead_changes_no_result_and_sends_no_more_requests(
 
 
 def begin_reading(aws: FakeAws, opened: list[str], **options: Any) -> tuple[Any, Callable[[], Any]]:
-    """Begin to read a workload ahead. ``opened`` gets an item when the cluster has been read."""
+    """Start to read the state of a workload in advance. When the cluster has been read, ``opened`` gets an item."""
     arguments = {"cluster_name": CLUSTER, "workloads": [workload()], **options}
     params = ArgumentSpecValidator(change_spec()).validate(
         {name: value for name, value in arguments.items() if name in change_spec()}
@@ -210,7 +210,7 @@ def test_an_old_state_is_read_again(aws: FakeAws, monkeypatch: pytest.MonkeyPatc
 def test_a_fresh_state_is_used_and_the_deadline_holds_while_it_is_read(aws: FakeAws) -> None:
     _job, read_ahead = begin_reading(aws, [])
     assert read_ahead().roles == {"my-role": None}
-    # A state whose reading takes longer than the deadline of the run.
+    # This time, the read takes longer than the deadline of the run.
     hanging = threading.Event()
     aws.before_request("eks:ListPodIdentityAssociations", lambda: hanging.wait(20))
     job, read_ahead = begin_reading(aws, [])
@@ -222,7 +222,7 @@ def test_a_fresh_state_is_used_and_the_deadline_holds_while_it_is_read(aws: Fake
     assert aws.writes == []
 
 
-# eks_pod_identity
+# Tests of eks_pod_identity
 
 
 def test_workloads_are_converged_and_then_unchanged(run: Run, aws: FakeAws) -> None:
@@ -259,7 +259,7 @@ def test_an_empty_list_is_reported_by_each_module(run: Run, aws: FakeAws) -> Non
     assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[])) == expected
     assert codes(run(eks_pod_identity, True, cluster_name=CLUSTER, workloads=[])) == expected
     assert codes(run(eks_pod_identity_info, cluster_name=CLUSTER, workloads=[])) == expected
-    # Intended, so without a finding.
+    # Here the user clearly intends an empty list, so there is no finding.
     assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[], purge=True, purge_all=True)) == []
     assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[], state="absent")) == []
     assert codes(run(eks_pod_identity_info, cluster_name=CLUSTER)) == []
@@ -549,7 +549,7 @@ def test_associated_workload_with_a_refused_service_account_is_unchanged(run: Ru
 
 
 def test_role_keeps_policies_of_a_refused_workload(run: Run, aws: FakeAws) -> None:
-    """Change nothing in a role if one of its two workloads is refused and the other one is complete."""
+    """Check that a run does not change a role if one of its two workloads is refused and the other one needs no change."""
     role = {"name": "shared"}
     workloads = [workload(role=role), workload(namespace="leaving", role=role)]
     run(eks_pod_identity, cluster_name=CLUSTER, workloads=workloads)
@@ -845,7 +845,7 @@ def test_every_result_of_a_workload_is_documented(run: Run, aws: FakeAws, module
     assert {*result["summary"], "clusters"} == set(documented["summary"]["contains"])
 
 
-# eks_pod_identity_info
+# Tests of eks_pod_identity_info
 
 
 @pytest.mark.parametrize(("made", "status"), [(False, "fail"), (True, "pass")])
@@ -867,7 +867,7 @@ def test_a_verification_needs_the_cluster(run: Run) -> None:
     assert (result["failed"], result["error_code"]) == (True, "ResourceNotFoundException")
 
 
-# eks_pod_identity_association
+# Tests of eks_pod_identity_association
 
 
 def test_an_association_is_made_changed_and_removed(run: Run, aws: FakeAws) -> None:
@@ -977,7 +977,7 @@ def test_an_association_half_way_replaced_is_changed(run: Run, aws: FakeAws) -> 
     assert (result["failed"], result["changed"]) == (True, True)
 
 
-# eks_pod_identity_association_info
+# Tests of eks_pod_identity_association_info
 
 
 def test_associations_are_listed_in_order(run: Run, aws: FakeAws) -> None:
@@ -1010,7 +1010,7 @@ def test_list_of_a_missing_cluster_names_account_and_region(run: Run) -> None:
 
 
 def test_policy_given_by_arn_is_attached_and_not_managed(run: Run, aws: FakeAws) -> None:
-    """Attach a policy that the workload names by its ARN, but do not set the ownership tag of the collection."""
+    """Check that a policy which the workload names by its ARN is attached, but does not get the ownership tag."""
     create_policy(aws, "theirs")
     run(
         eks_pod_identity, cluster_name=CLUSTER, workloads=[workload(policies=[{"arn": policy_arn("theirs")}])]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run that ends early reports its changes: signals, the deadline, internal errors."""
+"""Test that a run which ends early reports its changes: after a signal, at the deadline, or with an internal error."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ SESSION: dict[str, Any] = {
     "session_policy": document("s3:GetObject"),
     "role": {"name": "my-role", "trust_scope": "account"},
 }
-# The deadline in seconds is long enough for the steps before the delayed request, even on a busy machine.
+# The deadline in seconds, and a longer time. Even on a busy machine, the steps before the delayed request take less time.
 DEADLINE, PAST_IT = 3, 3.2
 LONG = 60
 
 
 def end_by(number: signal.Signals) -> None:
     os.kill(os.getpid(), number)
-    # The event is set by another thread.
+    # Give another thread time to set the event that ends the run.
     time.sleep(0.2)
 
 
@@ -178,7 +178,7 @@ def test_unexpected_error_of_an_association_has_no_traceback(
 
 
 def test_deadline_has_the_option_name_of_the_caller(run: Run, aws: FakeAws) -> None:
-    """Name the variable of the role, if the role calls the module, for a change and for a verification."""
+    """Check that the remedy names the variable of the role if the role has started the module."""
     aws.before_request("iam:CreateRole", lambda: time.sleep(PAST_IT))
     arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "deadline": DEADLINE}
     named = {"option_prefix": "pod_identity_"}
@@ -195,7 +195,7 @@ def test_deadline_has_the_option_name_of_the_caller(run: Run, aws: FakeAws) -> N
 @pytest.mark.parametrize("module", [eks_pod_identity_info, eks_pod_identity_association_info])
 def test_reading_module_has_a_deadline(run: Run, aws: FakeAws, module: ModuleType) -> None:
     def wait(_parameters: object) -> dict[str, Any]:
-        # Wait like a request in the queue of the rate limiter.
+        # Simulate a request that waits in the queue of the rate limiter.
         pause(LONG)
         return {"associations": []}
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# One row of a table a line:
-"""The module iam_permissions_check: its input, its reads, its errors. Verdicts have their own tests."""
+# Each row of a table is a single line, so lines may be long:
+"""Test the module iam_permissions_check: its input, its reads and its errors. Other tests cover its verdicts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def module_args(args):
 
 
 class FakeIam:
-    """A role with a managed policy, an inline policy and, if given, a boundary."""
+    """An IAM API with one role, which has a managed policy, an inline policy and perhaps a permissions boundary."""
 
     def __init__(self, managed=None, inline=None, boundary=None, tags=(), simulated="allowed", error=None):
         self.managed = {MANAGED: managed or policy(), BOUNDARY: boundary}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# One row of a table a line:
-"""The module iam_trust_policy_check: its input, its reads, its errors. Verdicts have their own tests."""
+# Each row of a table is a single line, so lines may be long:
+"""Test the module iam_trust_policy_check: its input, its reads and its errors. Other tests cover its verdicts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def module_args(args):
 
 
 class FakeIam:
-    """An IAM API with one role, which records requests."""
+    """An IAM API with one role. It records its requests."""
 
     def __init__(self, error=None, account="111122223333"):
         self.error, self.account, self.calls = error, account, []

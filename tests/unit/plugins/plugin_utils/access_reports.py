@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Access reports with any number of workloads, for the tests of the page."""
+"""Generate access reports with any number of workloads, for the tests of the page."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ BOUNDARY = {
 
 
 def make_report(count: int = 20, cluster_count: int = 1, seed: int = 0) -> dict[str, Any]:
-    """Return a report with many different workloads. Most of them have a separate role and separate policies."""
+    """Return a report with ``count`` different workloads. Most of them have a separate role and separate policies."""
     draw = random.Random(seed)
     clusters = [
         {
@@ -336,7 +336,7 @@ def _add_role(
     roles: list[dict[str, Any]],
     profiles: list[dict[str, Any]],
 ) -> None:
-    """Add a role with its policies, and the profile that results from them."""
+    """Add a role to ``roles``, its policies to ``policies``, and to ``profiles`` the permissions that result from them."""
     templates = draw.sample(TEMPLATES, draw.randint(1, 4))
     if place == 0:
         templates = [_write_bucket, _table]

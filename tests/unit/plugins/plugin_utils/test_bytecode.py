@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Imports of the role's modules with their bytecode kept on disk."""
+"""Test imports of the role's modules whose bytecode is cached on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._bytecode import PLUGINS, import_cached
 
 COLLECTIONS = Path(__file__).resolve().parents[4] / ".collections"
-# Import a module as an action plugin does, and print the class that loaded each module of the collection.
+# This program imports modules as an action plugin does. It prints the name of the class that has loaded each module.
 PROGRAM = f"""
 import gc, json, sys
 from ansible.plugins.loader import init_plugin_loader
@@ -62,13 +62,13 @@ def test_import_error_leaves_no_finder() -> None:
 
 
 def test_modules_are_loaded_by_the_loader_of_python() -> None:
-    # In a new process, because the tests import the modules without Ansible.
+    # Use a new process: the tests have already imported the modules without Ansible.
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=COLLECTIONS.parent, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
     loaders = json.loads(run.stdout)
-    # Ansible has loaded this module, because import_cached was not available yet.
+    # Ansible itself loads this module, which defines import_cached.
     assert loaders.pop(f"{PLUGINS}.plugin_utils._bytecode") != "SourceFileLoader"
     assert f"{PLUGINS}.plugin_utils._role_input" in loaders
     assert any(name.startswith(f"{PLUGINS}.module_utils.") for name in loaders)

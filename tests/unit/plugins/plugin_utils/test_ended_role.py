@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role when its task is ended from outside: by a signal, or by its timeout."""
+"""Test the role when a signal or the timeout of the task ends it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role
 
 
 class Timeout(BaseException):
-    """An exception like the one with which ansible-core ends a task after its timeout."""
+    """An exception such as ansible-core raises when the timeout of a task has passed."""
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def end(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], list[
     left: list[str] = []
 
     def leave(_task: Any, _result: Any, message: str, *_rest: Any) -> None:
-        # Ansible soon sends another signal, which must not arrive before the report.
+        # Ansible soon sends a second signal. It must not interrupt the report.
         os.kill(os.getpid(), signal.SIGTERM)
         left.append(message)
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A kubeconfig's exec plugin that hangs is ended and named."""
+"""Test that an exec plugin in a kubeconfig is killed if it hangs, and that the error names it."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes 
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_access import GivenAccess
 from kubernetes.config import kube_config
 
-# The timeout for a condition, in seconds.
+# The maximum time in seconds to wait for a condition.
 LONG = 60
 API = "client.authentication.k8s.io/v1"
-# A plugin that is a shell script with a child process, and writes the identifiers of both.
+# An exec plugin that hangs: a shell script with a child process. It writes the IDs of both processes to a file.
 HANGS = """#!/bin/sh
 echo "Open https://login.example.com and enter ABC" >&2
 sleep 600 &
@@ -60,7 +60,8 @@ COULD_NOT = (
 
 
 def kubeconfig(folder: Path, script: str, **user: Any) -> str:
-    """Write a kubeconfig and an exec plugin in the same folder, with a relative path. Return the path of the kubeconfig."""
+    """Write an exec plugin, and a kubeconfig in the same folder that names the plugin by a relative path. Return the kubeconfig's
+    path."""
     (folder / "plugin").write_text(script, encoding="utf-8")
     (folder / "plugin").chmod(0o700)
     plugin = {
@@ -69,7 +70,7 @@ def kubeconfig(folder: Path, script: str, **user: Any) -> str:
         "args": ["an argument"],
         "env": [{"name": "MORE", "value": "more"}],
     }
-    # Nothing listens at port 9.
+    # No server listens at port 9.
     content = {
         "current-context": "green",
         "contexts": [
@@ -111,7 +112,7 @@ def read_processes(folder: Path) -> list[int]:
 
 
 def test_hanging_plugin_is_killed_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Long enough for the plugin to hang.
+    # The time is long enough for the plugin to start and to write its message.
     monkeypatch.setattr(exec_plugins, "PLUGIN_SECONDS", 5.0)
     error = find_error(kubeconfig(tmp_path, HANGS))
     assert error == ApiError(
@@ -152,7 +153,7 @@ def test_plugin_gets_the_kubeconfig_settings_and_no_input(tmp_path: Path) -> Non
     }
     assert (seen["seen"], seen["seen-input"]) == ("more an argument\n", "")
     assert json.loads(seen["seen-info"])["apiVersion"] == API
-    # The client keeps the kubeconfig unchanged.
+    # The kubeconfig in the client still has the original command.
     assert loader._user["exec"]["command"] == "./plugin"
 
 
@@ -167,7 +168,7 @@ def test_plugin_ends_with_its_parent_process(tmp_path: Path) -> None:
     kubeconfig(tmp_path, HANGS)
     plugin = bounded_plugin({"command": "./plugin"})
     command = [plugin["command"], *plugin["args"]]
-    # Kill only the waiting process.
+    # Kill only the process that waits for the plugin.
     script = "import subprocess, sys; subprocess.run(sys.argv[1:])"
     waiting = subprocess.Popen(
         [sys.executable, "-c", script, *command], cwd=tmp_path, stderr=subprocess.DEVNULL

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Extra variables that Ansible would truncate are rejected. The message does not contain their values."""
+"""Test that extra variables are rejected if Ansible would truncate them, and that the message does not contain their values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input 
 
 
 def validate(monkeypatch: pytest.MonkeyPatch, *texts: str) -> tuple[str, ...]:
-    """Return the problems of the -e options of a command line."""
+    """Return the problems of a command line with these -e options."""
     monkeypatch.setattr(role_input, "context", SimpleNamespace(CLIARGS={"extra_vars": texts}))
     monkeypatch.setattr(role_input, "load_extra_vars", lambda _loader: {})
     try:

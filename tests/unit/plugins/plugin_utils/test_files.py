@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files on the controller: paths of workload files, private files."""
+"""Test files on the controller: the paths of files with workloads, and files that only their owner can read."""
 
 from __future__ import annotations
 

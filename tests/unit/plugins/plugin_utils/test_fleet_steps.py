@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Exchange of results between the hosts of a fleet."""
+"""Test how the hosts of a fleet exchange their results."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_prepared_host_has_its_options_and_at_least_a_second(ends: int | None,
 
 
 class Loaded:
-    """An object that fails the test when it is unpickled."""
+    """An object that lets the test fail when it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         return pytest.fail, ("loaded",)
@@ -122,7 +122,8 @@ HERE = "111122223333"
 
 
 class Untemplatable(dict[str, Any]):
-    """Variables of a host with an invalid template. As in ansible-core 2.19 and newer, reading it raises an error."""
+    """Variables of a host, one with an invalid template. Reading this variable raises an error, as in ansible-core 2.19 and
+    newer."""
 
     def get(self, name: str, default: Any = None) -> Any:
         if super().get(name) == "{{ nobody }}":
@@ -138,7 +139,7 @@ def test_unstarted_run_made_no_changes() -> None:
 
 
 def ready(name: str, **options: Any) -> dict[str, Any]:
-    """Return the variables of a host after the preparation step of the fleet play."""
+    """Return the variables that a host has after the preparation step of a fleet run."""
     prepared = {
         "options": {"cluster_name": name, "account_id": HERE, "state": "present", **options},
         "prepared": {"path": "/none", "sha256": ""},
@@ -160,7 +161,7 @@ def test_account_run_has_the_expected_account_of_each_cluster() -> None:
 
 
 def failed_clusters(hosts: dict[str, Any], batch: list[str]) -> list[dict[str, Any]]:
-    """Return the failed clusters that the only run of a batch gets."""
+    """Group the hosts of a batch into a single run. Return the failed clusters that this run gets."""
     variables = {"hostvars": hosts, "ansible_play_hosts_all": list(hosts)}
     grouped = group_hosts(variables, batch)
     [file] = grouped["files"].values()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The arguments of a module for many workloads, in which parsed lists replace files and text."""
+"""Test the arguments that a module for many workloads gets: parsed lists replace files and text."""
 
 from __future__ import annotations
 

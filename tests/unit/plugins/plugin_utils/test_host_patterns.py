@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Host patterns match the same hosts as in Ansible."""
+"""Test that host patterns match the same hosts as in Ansible."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_invalid_host_patterns(pattern: str, problem: str) -> None:
                 "hosts 'payment': no host and no group of the inventory is called payment; did you mean payments?"
             ],
         ),
-        # A misspelt exclusion would widen the pattern.
+        # A misspelt exclusion would let the pattern match more hosts than intended.
         (
             "payments:!canry",
             [

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""External text is never templated, and plain text is displayed unchanged."""
+"""Test that external text is never evaluated as a template, and that text without templates is displayed unchanged."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A task reaches its ``finally`` when its process is terminated, and when Ansible exits before the process."""
+"""Test that a task runs its ``finally`` blocks when its process gets a signal, and when Ansible exits before the process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
 
 LONG = 60
-# A parent process that exits while its child works, as when only ansible-playbook is killed.
+# This program simulates that only ansible-playbook is killed: a parent process exits while its child works.
 ORPHAN = f"""
 import os, time
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
@@ -35,7 +35,7 @@ except SystemExit as end:
     print(end.code, flush=True)
 """
 
-# A worker in a separate process group; its child process prints the signal.
+# In this program, a worker has a separate process group. Its child process prints a line when it gets the signal.
 LEADER = f"""
 import os, signal, subprocess, sys
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
@@ -51,7 +51,7 @@ with interruptible():
 """
 
 
-# A worker that starts in the process group of ansible-playbook, and then leads a separate one.
+# In this program, the worker starts in the process group of ansible-playbook, and then creates a separate group.
 MEMBER = LEADER.replace("with interruptible():", "with interruptible(), leading_group():").replace(
     "import interruptible", "import interruptible, leading_group"
 )
@@ -63,7 +63,7 @@ with leading_group():
     print(os.getpgrp() == os.getpid())
 print(os.getpgrp() == group)
 """
-# A worker whose standard error is /dev/null.
+# In this program, standard error of the worker is /dev/null.
 CHILD = """
 import os
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import parent_stderr
@@ -95,7 +95,7 @@ def end_twice(number: int, reached: list[str]) -> None:
             os.kill(os.getpid(), number)
             time.sleep(LONG)
         finally:
-            # A second signal does not interrupt the cleanup after the first: Ansible sends SIGTERM soon after Ctrl-C.
+            # Ansible sends SIGTERM soon after Ctrl-C. A second signal must not interrupt the clean-up.
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGTERM)
             reached.append("in order")
@@ -112,7 +112,7 @@ def test_a_signal_ends_the_block_once(number: int) -> None:
 
 
 def test_the_end_of_the_parent_ends_the_block() -> None:
-    # ``run`` returns after both processes have exited, because both have the pipe for the output open.
+    # Both processes have the pipe of the output open, so ``run`` returns only after both have exited.
     assert run(ORPHAN).stdout.splitlines() == ["in order", str(128 + signal.SIGTERM)]
 
 
@@ -137,7 +137,7 @@ def test_a_worker_writes_to_standard_error_of_its_parent() -> None:
 
 def test_finished_block_restores_the_process() -> None:
     handler = signal.getsignal(signal.SIGTERM)
-    # Threads of earlier tests may end meanwhile: only new threads count.
+    # Threads of earlier tests may still run and end during this test, so count only new threads.
     threads = set(threading.enumerate())
     with interruptible():
         assert len(set(threading.enumerate()) - threads) == 1

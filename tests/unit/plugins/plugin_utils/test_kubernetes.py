@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Requests to Kubernetes in the process of the task: one connection, every error named, writes object by object."""
+"""Test requests to Kubernetes in the process of the task: one connection, an error for each failure, and separate writes of
+objects."""
 
 from __future__ import annotations
 
@@ -46,14 +47,14 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic.exceptions import NotFoundError, ResourceNotFoundError
 from kubernetes.dynamic.resource import ResourceInstance
 
-# A time in seconds that is longer than the time limits in these tests.
+# A time in seconds, which is longer than all time limits in these tests.
 LONG = 60
 QUERY = Query("v1", "Pod", "shop", ("a=b", "c"), ("status.phase!=Failed",))
 ITEM = {"metadata": {"name": "x"}}
 
 
 class FakeClient:
-    """A Kubernetes client. ``answer`` is the body of each response, or the exception to raise."""
+    """A fake of the Kubernetes client. ``answer`` is the body of each response, or an exception that each request raises."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
@@ -79,7 +80,7 @@ class FakeClient:
 
 @pytest.fixture(autouse=True)
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The temporary folder of an Ansible run, in an environment without a kubeconfig."""
+    """Set the temporary folder of an Ansible run, and remove the variables that name a kubeconfig. Return the folder."""
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
     for name in ("KUBECONFIG", "K8S_AUTH_KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
@@ -110,7 +111,7 @@ def fake_reader(
 def test_the_description_of_an_api_is_cached_in_the_folder_of_the_run(
     monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
-    """Avoid the shared temporary folder of the machine, where any user could create the cache file."""
+    """Check that the cache is not in the shared temporary folder of the machine, where any user could create the cache file."""
     fake_reader({"items": []}, monkeypatch)
     discoverer: Any = object.__new__(LazyDiscoverer)
     monkeypatch.setattr(discovery.Discoverer, "_Discoverer__init_cache", lambda _self: None)
@@ -137,7 +138,7 @@ def test_one_connection_for_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     ("variables", "options"),
     [
         ({"KUBECONFIG": "/of/the/task"}, {"context": "blue", "kubeconfig": "/of/the/task"}),
-        # In the modules of kubernetes.core, K8S_AUTH_KUBECONFIG takes precedence.
+        # The modules of kubernetes.core read K8S_AUTH_KUBECONFIG themselves, and it takes precedence.
         ({"KUBECONFIG": "/of/the/task", "K8S_AUTH_KUBECONFIG": "/other"}, {"context": "blue"}),
         ({}, {"context": "blue"}),
     ],
@@ -145,7 +146,8 @@ def test_one_connection_for_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_kubeconfig_of_the_task_s_environment_is_used(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], options: dict[str, str]
 ) -> None:
-    """Pass KUBECONFIG as an option: the Kubernetes client reads the variable at import, before the task's environment is set."""
+    """Check that KUBECONFIG is passed as an option. The Kubernetes client reads the variable when it is imported, which is too
+    early."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     reader, _client, made = fake_reader({"items": []}, monkeypatch)
@@ -279,7 +281,7 @@ def test_how_long_the_api_wants_to_be_left_alone_is_kept(monkeypatch: pytest.Mon
 
 
 class Renewing:
-    """A source of credentials with a new token for each request."""
+    """A fake source of credentials. It returns a new token for each request."""
 
     arguments: dict[str, Any] = {}
 
@@ -296,7 +298,7 @@ class Renewing:
 
 
 def test_client_requests_a_token_before_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use the configuration of the Kubernetes client, whose hook sets the token of each request."""
+    """Use a real configuration of the Kubernetes client, whose hook must set the token of each request."""
     client = FakeClient({"items": []})
     client.configuration = Configuration(host="https://eks")  # type: ignore[assignment]
     made: list[dict[str, Any]] = []
@@ -315,7 +317,7 @@ def test_client_requests_a_token_before_each_request(monkeypatch: pytest.MonkeyP
     )
     [options] = made
     assert (options.pop("host"), options.pop("api_key")) == ("https://eks", "token-1")
-    # Empty options override environment variables, so that only the token identifies the caller.
+    # Empty options prevent that environment variables apply, so that only the token identifies the caller.
     assert {"kubeconfig", "context", "username", "client_cert", "client_key"} < set(options)
     assert set(options.values()) == {""}
     assert (first, second) == ("Bearer token-2", "Bearer token-3")
@@ -335,7 +337,7 @@ def test_no_request_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None
 def test_environment_does_not_override_a_token(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Check the configuration that kubernetes.core builds from the options."""
+    """Set K8S_AUTH variables, and check the configuration that kubernetes.core builds."""
     for name in ("USERNAME", "PASSWORD", "CLIENT_CERT", "CLIENT_KEY", "KUBECONFIG", "API_KEY", "HOST"):
         monkeypatch.setenv(f"K8S_AUTH_{name}", "of the shell")
     found: list[Any] = []
@@ -371,7 +373,7 @@ print(trial.error.text)
 
 
 def test_abandoned_dry_runs_do_not_block_the_exit() -> None:
-    """Use no thread pool, because Python waits for the threads of a pool before it exits."""
+    """Check that the program exits although requests hang. With a thread pool, Python would wait for its threads at the exit."""
     done = subprocess.run(
         [sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=LONG / 2, check=True
     )
@@ -379,7 +381,7 @@ def test_abandoned_dry_runs_do_not_block_the_exit() -> None:
 
 
 def test_each_request_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Add a time limit to requests of kubernetes.core, which do not have one."""
+    """Check that requests of kubernetes.core get a time limit, because kubernetes.core does not set one."""
     cluster, client, _made = fake_reader({"items": []}, monkeypatch)
     requests: list[Any] = []
     client.client.client.call_api = lambda *arguments, **more: requests.append((arguments, more))
@@ -408,7 +410,8 @@ def accounts(count: int) -> list[dict[str, Any]]:
 
 
 class Store:
-    """A client whose API has ``objects`` by name. ``answer`` is called with each write, like "apply a1", and may raise."""
+    """A fake client of an API with ``objects`` by name. Each write, such as "apply a1", calls ``answer``, which may raise an
+    error."""
 
     def __init__(self, *objects: Mapping[str, Any], answer: Answer = lambda _write: None) -> None:
         self.objects = {str(item["metadata"]["name"]): dict(item) for item in objects}
@@ -444,7 +447,7 @@ class Store:
 
     def _write(self, verb: str, item: Any, parameters: dict[str, Any]) -> Any:
         write = f"{verb} {item['metadata']['name']}"
-        # The newest kubernetes.core requests the raw response, the oldest an object.
+        # The newest kubernetes.core sets this parameter to get the raw response. The oldest does not set it, and gets an object.
         parameters.pop("serialize", None)
         self.asked.append((write, {**parameters, "dry run": self.dry_run}))
         self.answer(write)
@@ -455,7 +458,7 @@ def store_cluster(
     monkeypatch: pytest.MonkeyPatch, store: Store, access: Any = None, **options: Any
 ) -> kubernetes.ClientCluster:
     found = {"defaults": kubernetes.read_write_options({}), "diff": True, **options}
-    # The service layer gets a copy, for which dry runs are set.
+    # kubernetes.core copies the client for dry runs. Use the same fake for both, which records all writes.
     monkeypatch.setattr(Store, "__copy__", lambda self: self, raising=False)
     monkeypatch.setattr(kubernetes, "get_api_client", lambda **_options: store)
     return client_cluster({}, access, kubernetes.WriteOptions(**found))
@@ -499,7 +502,7 @@ def test_namespaces_come_first_and_need_no_permission_to_patch(monkeypatch: pyte
     store = Store(answer=refuse)
     written = store_cluster(monkeypatch, store).apply([account(0), NAMESPACE, account(1)])
     assert (store.writes[0], sorted(store.writes[1:])) == ("create shop", ["apply a0", "apply a1"])
-    # The key of a rejected manifest is its index in the list of all manifests.
+    # The key of a rejected manifest is its index in the list of manifests.
     assert (written.changed, written.refused) == (True, {2: ApiError(409, CONFLICT)})
     assert [diff["after_header"] for diff in written.diffs] == ["ServiceAccount shop/a0"]
 
@@ -573,7 +576,7 @@ def test_rejection_is_the_response_of_the_api(
 
 
 def test_invalid_object_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Report a web page as a response, which the Kubernetes client returns as text without an error."""
+    """Respond with a web page. The Kubernetes client returns it as text instead of raising an error."""
     store = Store()
     monkeypatch.setattr(store, "get", lambda *_, **__: "<html>login</html>")
     text = "the response with status 200 is not from the Kubernetes API: no ServiceAccount"

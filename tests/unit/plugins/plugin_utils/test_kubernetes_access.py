@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Kubernetes connection of a task that runs on the controller: from its options and from module_defaults."""
+"""Test the options of the connection to Kubernetes for a task on the controller, and their defaults from module_defaults."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def build_task(transport: str = "local", become: bool = False, **keywords: Any) 
 
 
 def set_defaults(monkeypatch: pytest.MonkeyPatch, defaults: Mapping[str, Mapping[str, Any]]) -> None:
-    """Let the task have module_defaults, by the names of modules without their collection."""
+    """Set the module_defaults of the task. The keys of ``defaults`` are the names of modules without their collection."""
     monkeypatch.setattr(
         ActionTask,
         "with_defaults",

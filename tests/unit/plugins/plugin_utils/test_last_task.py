@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The last task of the role: it prints the lines of the report, or returns them if the output is for programs."""
+"""Test the last task of the role. It prints the lines of the report; if the output is for programs, it returns them instead."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_lines_are_for_people_and_data_for_programs(
 def test_no_event_of_awx_is_longer_than_its_page_shows(
     printed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Split a table with many rows, and a message with one long line."""
+    """Print a table with many rows, and a message with one long line. AWX gets them in several events."""
     rows = [f"cluster-{number:04}  111122223333  us-west-2  {'é' * number}" for number in range(300)]
     long = " ".join(["arn:aws:iam::111122223333:role/app"] * 100)
     assert run("awx_display", {**DONE, "lines": [*rows, "", long]}, monkeypatch) == {}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action plugins of the modules for many workloads, before the module runs."""
+"""Test the action plugins of the modules for many workloads, up to the start of the module."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Module(LongModule):
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The arguments of each module that was run."""
+    """Return a list to which the arguments of each started module are added."""
     seen: list[dict[str, Any]] = []
 
     def run(self: Any, _tmp: object, _task_vars: object) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The version of the collection in a report."""
+"""Test the version of the collection in a report."""
 
 from __future__ import annotations
 

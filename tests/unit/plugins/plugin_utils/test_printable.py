@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Results and errors of actions, as Ansible prints them."""
+"""Test results and errors of actions as Ansible prints them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private names of Ansible are used in few places, each of which CONTRIBUTING.md lists with its reason."""
+"""Test that private names of Ansible are used in few places, and that CONTRIBUTING.md lists each of them with its purpose."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[4]
-# Private attributes that action plugins inherit from Ansible's ActionBase. Their uses are not counted.
+# Private attributes that action plugins inherit from Ansible's class ActionBase. Outside module_utils, they do not count.
 OF_ACTIONS = {"_connection", "_loader", "_play_context", "_shared_loader_obj", "_task", "_templar"}
-# Private names of the Python client of Kubernetes.
+# Private names of the Python client of Kubernetes, which do not count.
 OF_KUBERNETES = {"_current_context", "_load_from_exec_plugin", "_user"}
 PRIVATE = re.compile(r"_[a-z]\w*")
 MOST = 15
@@ -31,7 +31,7 @@ def own_names(tree: ast.AST) -> Iterator[str]:
 
 
 def private_names(path: Path) -> Iterator[str]:
-    """Yield the private names of other packages in a file, once for each use."""
+    """Yield the private names of other packages that a file uses, once for each use."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     private = set(own_names(tree))
     if "module_utils" not in path.parts:

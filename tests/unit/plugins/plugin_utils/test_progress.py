@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The display of progress."""
+"""Test how progress is displayed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The values of the role's variables and of the environment for presets."""
+"""Test which variables of the role and of the environment presets use."""
 
 from __future__ import annotations
 

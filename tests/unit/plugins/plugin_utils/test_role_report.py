@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The artifact of a role run that stopped early: it names the cluster and the reason."""
+"""Test the artifact of a role run that stopped early: it names the cluster and the reason."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_artifact_names_the_requested_cluster(
 
 
 def test_a_file_of_an_earlier_run_gives_way(run: Any, tmp_path: Path) -> None:
-    """Replace the files of an earlier run, so that its success is not mistaken for the result of this run."""
+    """Check that the files of an earlier run are replaced. Otherwise its success would look like the result of this run."""
     report, junit = tmp_path / "report.json", tmp_path / "junit.xml"
     for path in (report, junit):
         path.write_text("all is well", encoding="utf-8")

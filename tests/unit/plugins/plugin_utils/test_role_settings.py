@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The defaults of the Kubernetes part."""
+"""Test the defaults of the settings for Kubernetes."""
 
 from __future__ import annotations
 

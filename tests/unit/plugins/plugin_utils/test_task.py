@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The region and the environment of a task."""
+"""Test the region and the environment variables of a task."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import
     [
         ("us-west-2", {"AWS_REGION": "eu-central-1"}, "us-west-2"),
         ("", {"AWS_REGION": "eu-central-1"}, "eu-central-1"),
-        # The modules find both variables, and take the first.
+        # The modules see the variables of both the task and the process, and use AWS_REGION, which has precedence.
         (None, {"AWS_DEFAULT_REGION": "eu-central-1"}, "us-east-1"),
         (None, {"AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-central-1"}, "eu-central-1"),
         (None, {}, "us-east-1"),
@@ -52,7 +52,7 @@ def test_the_environment_of_a_task_ends_with_it(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_no_thread_sets_variables_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Raise an error in threads: an abandoned thread could restore an old value while a module is starting."""
+    """Check that a thread cannot set environment variables: it could restore an old value while a module starts."""
     monkeypatch.setenv("FIRST", "of the shell")
     errors: list[Exception] = []
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""CloudTrail files and LookupEvents, and the error for each kind of broken input."""
+"""Test CloudTrail files and LookupEvents, and the error for each kind of invalid input."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ MARK = "PATH"
 
 
 def scan(folder: Path, content: str | bytes, name: str = "a.json") -> tuple[EventTotals, list[str]]:
-    """Return the totals of a file with this content, and its problems with PATH instead of the path."""
+    """Write a file with this content, and read its events. Return the totals and the problems, with MARK in place of the path."""
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     totals = scan_file(str(path), SCOPE, CLUSTER)
@@ -174,7 +174,7 @@ START_TEXT = json.dumps(SESSION.start())
 def test_broken_files_name_their_place(
     tmp_path: Path, content: str | bytes, events: int, problem: str
 ) -> None:
-    """The events before the broken place count; other files are read as well."""
+    """Check that the problem names the place of the fault, and that the events before this place count."""
     totals, problems = scan(tmp_path, content)
     assert totals.events == events
     assert problems[0] == problem or (problem in problems[0] and not problem.startswith(MARK))
@@ -189,7 +189,7 @@ def test_invalid_records_are_counted_and_the_rest_is_read(tmp_path: Path) -> Non
 
 
 def test_a_record_without_end_takes_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small compressed file can contain gigabytes."""
+    """Read a record that never ends, because a small compressed file can contain gigabytes."""
     monkeypatch.setattr(_usage, "LONGEST_RECORD", 1000)
     monkeypatch.setattr(_usage, "_CHUNK", 500)
     content = gzip.compress(b'{"Records": ["' + b"x" * 10_000_000)
@@ -251,7 +251,7 @@ def new_totals() -> UsageTotals:
 
 
 def _started(event: Any) -> tuple[str, str]:
-    """Return the service account and the access key of the start of a session."""
+    """Return the service account and the access key in an event that starts a session."""
     tags = {tag["key"]: tag["value"] for tag in event["requestParameters"]["tags"]}
     return tags["kubernetes-service-account"], event["responseElements"]["credentials"]["accessKeyId"]
 
@@ -301,7 +301,7 @@ def test_an_error_ends_the_processes(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 class FakeCloudTrail:
-    """A CloudTrail and IAM with given events, which returns two events a page."""
+    """A fake of CloudTrail and IAM. It returns two events on a page."""
 
     def __init__(self, events: Mapping[tuple[str, str], list[Any]]) -> None:
         self.events = events
@@ -384,7 +384,7 @@ def test_look_up_reports_invalid_events() -> None:
 
 
 class FakeReports:
-    """An IAM that completes a report after some requests."""
+    """A fake of IAM that completes a report after some requests."""
 
     def __init__(self, statuses: list[str]) -> None:
         self.statuses = statuses
@@ -405,7 +405,8 @@ def test_last_accessed() -> None:
     clock = Clock()
     api = FakeReports(["IN_PROGRESS", "IN_PROGRESS", "COMPLETED"])
     found = read_last_accessed(api, role_arn("shared"), clock.sleep)
-    assert found == {"s3": "2026-11-20T00:00:00Z", "s3:GetObject": "2026-11-20T00:00:00Z"}
+    assert found.times == {"s3": "2026-11-20T00:00:00Z", "s3:GetObject": "2026-11-20T00:00:00Z"}
+    assert found.services == {"s3", "sqs"}
     assert clock.time == 102.0
 
 

@@ -40,7 +40,7 @@ class Clock:
 
 
 class Sts:
-    """STS as a caller of another account uses it. It numbers its sessions. If ``error`` is set, AssumeRole raises it."""
+    """A fake STS, called from another account. It numbers its sessions. If ``error`` is set, AssumeRole raises it."""
 
     def __init__(self, clock: Clock, account: str = "444455556666") -> None:
         self.clock = clock
@@ -82,7 +82,7 @@ def assumed_session(
 
 
 def access_key_id(session: AssumedSession) -> str:
-    """Return the access key ID with which a new client signs requests."""
+    """Return the access key ID with which a new client of the session signs requests."""
     frozen = session.client("iam")._request_signer._credentials.get_frozen_credentials()
     assert frozen.secret_key.rpartition("-")[2] == frozen.token.rpartition("-")[2]
     return str(frozen.access_key)
@@ -178,7 +178,7 @@ class TestRefusals:
             assumed_session(sts).ready()
         assert caught.value.text == f"{DENIED}. Requested in region us-west-2, for account 444455556666."
         assert caught.value.remedy.startswith("Allow the caller sts:AssumeRole on this role")
-        # GetCallerIdentity is not needed, because the message already names the caller.
+        # The session does not call GetCallerIdentity, because the message of AWS already names the caller.
         assert [operation for operation, _ in sts.asked] == ["AssumeRole"]
 
     def test_name_the_caller_where_aws_does_not(self) -> None:

@@ -49,13 +49,13 @@ ROLE = {
 
 
 def at_once() -> Retries:
-    """Return the default retries, with a clock that advances only in their pauses."""
+    """Return the default retries with a clock that does not wait: a pause only moves its time forward."""
     slept = [0.0]
     return Retries(now=lambda: sum(slept), sleep=slept.append)
 
 
 class Stubbed:
-    """A client of botocore with stubbed responses, and a BotoApi that uses this client."""
+    """A botocore client whose responses the test defines, and a BotoApi that uses this client."""
 
     def __init__(self, service: str) -> None:
         self.client = botocore_session.get_session().create_client(
@@ -76,7 +76,7 @@ def test_the_answer_of_a_request_is_passed_on() -> None:
 
 
 def test_unknown_field_is_part_of_a_described_association() -> None:
-    """Keep fields that botocore does not know, which a replacement of the association must not lose."""
+    """Check that the result has fields that botocore does not know. A replacement of the association must set them again."""
     members = {
         "clusterName": "c",
         "namespace": "n",
@@ -96,7 +96,7 @@ def test_unknown_field_is_part_of_a_described_association() -> None:
         return awsrequest.AWSResponse("https://x", 200, headers, Raw(body))
 
     client.meta.events.register("before-send.eks", answer)
-    # Several BotoApi objects may get the same client.
+    # A second BotoApi with the same client must work as well.
     for _ in range(2):
         api = api_with(lambda _service, **_options: client, Connection, 1, None)
         association = describe_association(api, "c", "a-1")
@@ -106,7 +106,7 @@ def test_unknown_field_is_part_of_a_described_association() -> None:
 
 
 class Raw:
-    """The body of a response, with the interface of urllib3."""
+    """A response body with the interface of urllib3."""
 
     def __init__(self, body: bytes) -> None:
         self.body = body
@@ -271,7 +271,7 @@ def test_attempts_to_create_an_association_share_one_token() -> None:
 def test_response_without_its_main_member_is_an_error(
     service: str, operation: str, method: str, answer: dict[str, Any], lacks: str
 ) -> None:
-    """Report an empty response as malformed, because botocore parses a truncated body as an empty one."""
+    """Check that an empty response raises an error, because botocore returns an empty response for a truncated body."""
     requests = {"RoleName": "r"} if service == "iam" else {"name": "c"}
     stubbed = Stubbed(service)
     stubbed.stubber.add_response(method, answer)
@@ -306,7 +306,7 @@ def test_a_client_is_made_once_and_only_when_it_is_needed() -> None:
 
     def work(_number: int) -> None:
         start.wait()
-        # The stub's queue of responses is not thread-safe.
+        # The stubber's queue of responses is not thread-safe.
         with lock:
             api.call("iam", "GetRole", {"RoleName": "r"})
 
@@ -372,7 +372,7 @@ def test_unknown_parameter_names_the_required_botocore(parameter: str, version: 
 
 def test_invalid_parameter_has_its_reason() -> None:
     iam = Stubbed("iam")
-    # The stub is not needed: botocore rejects the parameter before it sends the request.
+    # botocore rejects the parameter before it sends a request, so the stubber is not needed.
     iam.stubber.deactivate()
     with pytest.raises(AwsError) as caught:
         iam.api.call("iam", "GetRole", {"RoleNam": "r"})

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A token for an EKS cluster: contents, signature, renewal."""
+"""Test tokens for an EKS cluster: their contents, their signature and their renewal."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_url_satisfies_eks() -> None:
 
 @pytest.mark.parametrize(("cluster", "fits"), [("blue", True), ("green", False)])
 def test_the_signature_is_for_the_cluster_alone(cluster: str, fits: bool) -> None:
-    """Compare the signature with botocore's signature of the same request, with the cluster's name in the header."""
+    """Compare the signature with botocore's signature of the same request with ``cluster`` in its header."""
     url = presigned_url(sign_token(sts(), "blue", NOW))
     parts = urlsplit(url)
     query = {name: value for name, [value] in parse_qs(parts.query).items()}
@@ -125,7 +125,7 @@ def test_the_sts_of_the_region_is_used(configured: str | None, used: str) -> Non
 
 
 class Signer:
-    """A source of tokens that are valid for 14 minutes. It numbers its tokens."""
+    """A function that returns numbered tokens, which are valid for 14 minutes."""
 
     def __init__(self) -> None:
         self.now = NOW

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors of AWS and refusals of AssumeRole: kind, meaning, remedy."""
+"""Test how errors of AWS, including denials of AssumeRole, get their kind and their remedy."""
 
 from __future__ import annotations
 
@@ -331,7 +331,7 @@ DENIED = f"User: {CALLER} is not authorized to perform: sts:AssumeRole on resour
 WITH_ID = AssumeRole(ARN, external_id="my-fleet", duration=7200)
 IN_PLACE = "Requested in region us-west-2, for account 444455556666."
 IN_FULL = f"Requested in region us-west-2, as {CALLER}, for the role {ARN} of account 444455556666."
-RENEWED = "A run that takes longer refreshes its credentials."
+RENEWED = "If a run takes longer than the session, it renews the session."
 
 
 def error_text(error: AwsError) -> str:

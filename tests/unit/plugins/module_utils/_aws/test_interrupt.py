@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An interrupt wakes waiting threads and prevents further requests.
+"""Test that an interrupt wakes waiting threads and prevents further requests.
 
-The iterator of the items raises it in the main thread, as Ctrl-C does. A thread that is not woken
-continues after twenty seconds, and a test finds its requests.
+The iterator of the items raises the interrupt in the main thread, as Ctrl-C does. A thread that the interrupt does not wake would
+send its request after twenty seconds, and the test would fail.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Action,
     Target,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.apply import apply_plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.apply import (
+    ApplyContext,
+    apply_plan,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     WaitPolicy,
 )
@@ -62,13 +65,13 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 class Timeout(BaseException):
-    """An exception like the one with which ansible-core ends a task after its timeout."""
+    """An exception such as ansible-core raises when the timeout of a task has passed."""
 
 
 def interrupted(
     items: list[Any], ready: Callable[[], bool], end: type[BaseException] = KeyboardInterrupt
 ) -> Iterator[Any]:
-    """Yield the items; raise an interrupt once their work has started."""
+    """Yield the items, then wait until ``ready`` returns true, and raise ``end``."""
     yield from items
     until(ready)
     raise end
@@ -114,7 +117,7 @@ def test_who_waits_for_its_turn_does_not_get_it() -> None:
 
 
 def test_waiting_thread_gives_up_behind_a_stuck_one() -> None:
-    """Interrupt threads that wait in the queue of the rate limiter, while the first thread in the queue is stuck."""
+    """Interrupt threads in the queue of the rate limiter, while the first thread in the queue is stuck in its pause."""
     seconds = 0.0
     release = threading.Event()
 
@@ -161,7 +164,7 @@ def test_work_inside_of_work_ends_too() -> None:
 
 
 class Client:
-    """A client that blocks requests until they are released, except operations in ``unblocked``."""
+    """A client whose requests wait until ``release`` is set, except operations in ``unblocked``."""
 
     def __init__(self, *unblocked: str) -> None:
         self.unblocked = unblocked
@@ -178,7 +181,8 @@ class Client:
         return send
 
     def interrupted(self, items: list[Any], sent: int) -> Iterator[Any]:
-        """Yield the items, then interrupt when ``sent`` requests are in progress; they complete afterwards."""
+        """Yield the items. When ``sent`` requests are in progress, raise an interrupt; half a second later, the requests
+        complete."""
         yield from items
         until(lambda: len(self.sent) == sent)
         threading.Timer(0.5, self.release.set).start()
@@ -194,7 +198,7 @@ def test_api_works_after_an_interrupt() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         map_concurrently(work, client.interrupted(["a", "b", "c", "d"], 2), 4)
-    # Requests in progress were completed; queued ones were not sent.
+    # The two requests in progress complete. The others, which wait in the queue, are not sent.
     assert client.sent == ["get_role", "get_role"]
     assert map_concurrently(work, ["a", "b", "c"], 2) == [{"Role": {}, "association": {}}] * 3
     assert work("d")
@@ -217,7 +221,7 @@ def test_an_ordinary_exception_stops_no_other_work() -> None:
 
 
 def test_a_change_ends_between_its_requests_unless_it_replaces() -> None:
-    """Complete a replacement: after the deletion, only this run still has the settings of the association."""
+    """Check that an interrupt does not stop a replacement: once the association is deleted, only this run has its settings."""
     client = Client("create_pod_identity_association")
     api = BotoApi(lambda _service: client, width=2)
     wait_policy = WaitPolicy(LONG, time.monotonic, pause)
@@ -232,7 +236,7 @@ def test_a_change_ends_between_its_requests_unless_it_replaces() -> None:
     ]
 
     def work(item: Change) -> None:
-        apply_plan(api, Plan((item,)), 1, wait_policy)
+        apply_plan(Plan((item,)), ApplyContext(api, wait_policy))
 
     with pytest.raises(KeyboardInterrupt):
         map_concurrently(work, client.interrupted(changes, 2), 2)
@@ -258,12 +262,8 @@ def test_interrupt_ends_the_wait_for_a_role() -> None:
     calls = (Call("eks", "CreatePodIdentityAssociation", {}),)
 
     def work(name: str) -> None:
-        apply_plan(
-            api,
-            Plan((Change(1, Target("association", name), "create", (), None, {}, calls, awaits=True),)),
-            1,
-            wait_policy,
-        )
+        change = Change(1, Target("association", name), "create", (), None, {}, calls, awaits=True)
+        apply_plan(Plan((change,)), ApplyContext(api, wait_policy))
 
     with pytest.raises(KeyboardInterrupt):
         map_concurrently(work, interrupted(["a", "b"], lambda: len(sent) == 2), 2)
@@ -284,7 +284,7 @@ def test_signal_between_work_and_result_is_ignored(number: signal.Signals) -> No
         os.kill(os.getpid(), number)
     finally:
         signal.signal(number, handler)
-    # The handlers are restored after the result.
+    # Signal handlers are restored after the work has ended.
     assert (received, stop.reason) == ([number, number], number.name)
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Detection of a lost reader of standard output."""
+"""Test the detection that no process reads standard output any more."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEVER_OPENED = 10**6
 
 @pytest.fixture
 def ends() -> Iterator[list[int]]:
-    """A pipe with its read and write end. A test removes an end that it closes from the list."""
+    """Yield the read end and the write end of a pipe. A test that closes an end removes it from the list."""
     pipe = [*os.pipe()]
     yield pipe
     for end in pipe:
@@ -49,7 +49,7 @@ def test_unread_output_has_a_reader(ends: list[int]) -> None:
 
 
 def test_no_detection_after_the_block(ends: list[int]) -> None:
-    # Threads of earlier tests may end meanwhile: only new threads count.
+    # Threads of earlier tests may still run and end during this test, so count only new threads.
     threads = set(threading.enumerate())
     lost = threading.Event()
     with listened_to(lost.set, ends[1]):
@@ -63,7 +63,7 @@ def test_no_detection_after_the_block(ends: list[int]) -> None:
 def test_files_and_closed_descriptors_are_not_watched(tmp_path: Path, closed: bool) -> None:
     stream = os.open(tmp_path / "output", os.O_CREAT | os.O_WRONLY)
     lost = threading.Event()
-    # A closed descriptor must not be watched, because the next opened file may get its number.
+    # The number of a closed descriptor may be assigned to the next file, so it must not be watched.
     with listened_to(lost.set, NEVER_OPENED if closed else stream):
         assert not lost.wait(0.2)
     os.close(stream)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The results of modules, as Ansible prints them."""
+"""Test the results of modules as Ansible prints them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.modules.test_e
 
 TEXT = "a\u202e\x9b\u2028\u00ad\tü"
 SHOWN = "a\\u202e\\x9b\\u2028\\xad\tü"
-# ansible-core 2.21 adds the arguments to a result on request.
+# ansible-core 2.21 and newer add the arguments of a module to its result only with this setting.
 PRINTED = {"_ansible_inject_invocation": True} if "inject_invocation" in PASS_VARS else {}
 Ended = Callable[..., dict[str, Any]]
 
@@ -33,7 +33,7 @@ def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def ended(capsys: pytest.CaptureFixture[str]) -> Ended:
-    """Run a function as the body of a module, and return the result with which the module exits."""
+    """Return a function that runs the body of a module, and returns the result with which the module exits."""
 
     def end(end: Callable[[AwsModule], None], **arguments: Any) -> dict[str, Any]:
         spec = {"note": {"type": "str"}, "choice": {"type": "str", "choices": ["one"]}}

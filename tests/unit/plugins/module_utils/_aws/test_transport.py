@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Concurrency, bounds, rates and retries."""
+"""Test concurrency, its limits, request rates and retries."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
-    """Complete all items at the same time, because each waits for the others."""
+    """Let each item wait for the others, so that all items complete at the same time."""
     other_threads = threading.Barrier(3, timeout=20)
 
     def work(number: int) -> int:
@@ -236,7 +236,7 @@ LATE = 0.0002
 
 
 class Service:
-    """A token bucket that holds the tokens of one second. From time ``out[0]`` to ``out[1]`` it throttles every request."""
+    """A service that throttles requests with a token bucket. From time ``out[0]`` to ``out[1]`` it throttles every request."""
 
     def __init__(
         self, per_second: float, tokens: float | None = None, out: tuple[float, float] = (0, 0)
@@ -257,7 +257,8 @@ class Service:
 
 @dataclass
 class Work:
-    """The result of a simulation: its duration, the number of throttled attempts, and the most attempts of a request."""
+    """The result of a simulation: its duration, the number of throttled attempts, and the largest number of attempts of a
+    request."""
 
     seconds: float
     throttled: int
@@ -265,12 +266,12 @@ class Work:
 
 
 def work(rate: Rate, service: Service, requests: int, threads: int = THREADS) -> Work:
-    """Simulate threads that send requests in order and retry throttled ones after a pause.
+    """Simulate threads that send requests one after the other. A throttled request is sent again after a pause.
 
-    A pause ends a little late, as real pauses do.
+    As in reality, pauses end a little late.
     """
     chance = random.Random(7)
-    # Events: time, number, kind, time of the request, number of throttled attempts.
+    # An event has a time, a number, a kind, the time at which its request was first sent, and the number of throttled attempts.
     events: list[tuple[float, int, str, float, int]] = []
     number = 0
     queue: deque[int] = deque()
@@ -384,7 +385,7 @@ def test_never_slower_than_the_least() -> None:
 
 def test_threads_wait_for_each_other() -> None:
     class Clock:
-        """A clock that advances only while a thread sleeps."""
+        """A clock on which time passes only while a thread sleeps."""
 
         def __init__(self) -> None:
             self.seconds = 0.0
@@ -402,12 +403,12 @@ def test_threads_wait_for_each_other() -> None:
     limiter = RateLimiter(clock.now, clock.sleep)
     limiter.throttled(limiter.wait())
     sent = sorted(limiter.wait() for _ in range(20))
-    # The limiter first permits FIRST requests a second, and a few of them without a pause.
+    # At first, the limiter permits FIRST requests a second. A few requests are sent without a pause.
     assert sent[-1] == pytest.approx(20 / FIRST, abs=1)
 
 
 def test_requests_are_sent_in_order() -> None:
-    """Queue other threads during the pause of the first thread. Only the next thread in the queue sleeps."""
+    """Start the other threads during the pause of the first thread. Of the threads in the queue, only the next one sleeps."""
     seconds = 0.0
     slept: list[str] = []
     all_wait = threading.Event()
@@ -474,7 +475,7 @@ class Clock:
 
 
 class Sender:
-    """A request that raises each of the errors in turn, and then succeeds."""
+    """A request function that raises ``errors`` one after the other, and then succeeds."""
 
     def __init__(self, *errors: AwsError) -> None:
         self.errors = list(errors)

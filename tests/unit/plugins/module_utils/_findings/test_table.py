@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every code has one description, is raised by the collection, and is expected by a test."""
+"""Test that every code has one description, that the collection uses it, and that a test expects it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
 
 ROOT = Path(__file__).resolve().parents[5]
 PLUGINS = ROOT / "plugins"
-GROUPS = yaml.safe_load((ROOT / "docs/codes.yml").read_text(encoding="utf-8"))
+CODES, TEXTS = "plugins/module_utils/_findings/codes.py", "docs/codes.yml"
+GROUPS = yaml.safe_load((ROOT / TEXTS).read_text(encoding="utf-8"))
 DESCRIPTIONS = {code: texts for group in GROUPS.values() for code, texts in group.items()}
 
 
 def named(path: Path) -> Iterator[str]:
-    """Yield the members of Code that a file uses, as ``Code.NAME``."""
+    """Yield the names of the members of Code that a file uses."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Code":
             yield node.attr
 
 
 def expected(path: Path) -> Iterator[str]:
-    """Yield the members of Code and all strings in a test file, because tests compare results with codes as text."""
+    """Yield the names of the members of Code and all strings in a test file: some tests compare codes as text."""
     yield from named(path)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -36,7 +37,10 @@ def expected(path: Path) -> Iterator[str]:
 
 
 def test_every_code_is_described_once() -> None:
-    assert sorted(code for group in GROUPS.values() for code in group) == sorted(Code)
+    counts = Counter(code for group in GROUPS.values() for code in group)
+    assert [code for code in Code if code not in counts] == [], f"{TEXTS} has no texts for these codes"
+    assert sorted(set(counts) - set(Code)) == [], f"{CODES} does not have these codes of {TEXTS}"
+    assert [code for code, count in counts.items() if count > 1] == [], f"{TEXTS} has these codes twice"
 
 
 def test_a_code_is_its_name() -> None:
@@ -45,8 +49,11 @@ def test_a_code_is_its_name() -> None:
 
 @pytest.mark.parametrize("code", Code)
 def test_descriptions_fit_a_table(code: Code) -> None:
+    assert code in DESCRIPTIONS, f"{TEXTS} has no texts for {code}"
     texts = {name: text for name, text in DESCRIPTIONS[code].items() if name != "failure"}
-    assert {"title", "cause", "remedy"} <= texts.keys() <= {"title", "cause", "remedy", "evidence"}
+    lacking = {"title", "cause", "remedy"} - texts.keys()
+    assert not lacking, f"{code} lacks {', '.join(sorted(lacking))} in {TEXTS}"
+    assert texts.keys() <= {"title", "cause", "remedy", "evidence"}
     assert texts["title"][0].isupper() or texts["title"].startswith("sts:")
     unfit = [text for text in texts.values() if not text or "|" in text or "\n" in text]
     assert unfit == []

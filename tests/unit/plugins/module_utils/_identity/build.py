@@ -75,7 +75,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 Raw = dict[str, Any]
 OWNED = {MANAGED_BY_TAG: MANAGED_BY_VALUE}
 CLUSTER_ARN = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{CLUSTER}"
-# The tags of a policy created by this collection.
+# The tags of a policy that this collection has created.
 POLICY_TAGS = {**OWNED, CLUSTER_TAG: CLUSTER_ARN}
 OTHER_CLUSTER_ARN = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/other-cluster"
 HERE = Cluster(CLUSTER, CLUSTER_ARN, ACCOUNT, REGION, "aws")
@@ -119,7 +119,7 @@ def policy(name: str = "my-policy", *actions: str, **more: Any) -> Raw:
 
 
 def workload(service_account: str = "app", namespace: str = "default", **more: Any) -> Raw:
-    """Return the input for one workload with a role and a policy."""
+    """Return a workload as a user writes it, with a role and a policy. ``more`` adds or replaces keys."""
     raw: Raw = {
         "namespace": namespace,
         "service_account": service_account,
@@ -138,12 +138,12 @@ def desired(*workloads: Mapping[str, Any], state: str = "present", **options: An
 
 
 def cluster_name(desired: Desired) -> str:
-    """Return the cluster of the desired workloads."""
+    """Return the name of the cluster of the desired workloads. Without workloads, return CLUSTER."""
     return next((workload.key.cluster for workload in desired.workloads), CLUSTER)
 
 
 class Clock:
-    """A clock that advances only during sleeps."""
+    """A clock on which time passes only in ``sleep``."""
 
     def __init__(self) -> None:
         self.time = 1000.0
@@ -173,7 +173,8 @@ def run(aws: FakeAws, desired: Desired, state: str = "present", clock: Clock | N
 
 
 def members(desired: Desired, regions: Mapping[str, str] | None = None) -> list[Member]:
-    """Return the clusters in the order of their first workloads; ``regions`` maps clusters to regions."""
+    """Return the clusters of the workloads, in the order of their first workloads. ``regions`` has the region of a cluster by
+    name."""
     keys = dict.fromkeys(workload.key.cluster for workload in desired.workloads)
     inputs = [
         ClusterInput(
@@ -210,7 +211,7 @@ def run_fleet(
     check_mode: bool = False,
     stopped: Sequence[str] = (),
 ) -> Run:
-    """Run all clusters of a desired state together."""
+    """Run the engine once for all clusters of a desired state."""
     engine_, fleet = fleet_engine(aws, members(desired), desired.options, state, clock, stopped)
     return engine_.run(fleet.desired, state, check_mode)
 
@@ -220,7 +221,7 @@ def plan(aws: FakeAws, desired: Desired, state: str = "present") -> Plan:
 
 
 def names(plan: Plan) -> list[str]:
-    """Return the changes of a plan, each as "action resource name"."""
+    """Return the changes of a plan as texts, such as "create role my-role"."""
     return [named(change) for change in plan.changes]
 
 
@@ -236,7 +237,7 @@ def create_role(
     tags: Mapping[str, str] | None = None,
     **more: Any,
 ) -> None:
-    """Add a role to IAM; only its tags make it managed by this collection."""
+    """Create a role in IAM. Without the ownership tag in ``tags``, this collection does not manage the role."""
     parameters = {
         "RoleName": name,
         "AssumeRolePolicyDocument": json.dumps(trust or TRUST_EC2),
@@ -250,7 +251,7 @@ def create_role(
 def create_policy(
     aws: FakeAws, name: str, *actions: str, tags: Mapping[str, str] | None = None, path: str = "/"
 ) -> str:
-    """Add a policy to IAM and return its ARN."""
+    """Create a policy in IAM, and return its ARN."""
     parameters = {
         "PolicyName": name,
         "PolicyDocument": json.dumps(document(*(actions or ("s3:GetObject",)))),
@@ -264,7 +265,7 @@ def create_policy(
 def create_association(
     aws: FakeAws, service_account: str, role: str, namespace: str = "default", **more: Any
 ) -> str:
-    """Add an association to EKS without any check and return its ID."""
+    """Create an association in EKS without the checks of EKS, and return its ID."""
     parameters = {
         "clusterName": CLUSTER,
         "namespace": namespace,

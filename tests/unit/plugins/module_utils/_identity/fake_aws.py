@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Simulate AWS in memory for the engine's Api, with a log of requests and injected failures.
+"""A fake AWS account in memory, with a log of the requests, and with errors that tests can inject.
 
-tests/emulators checks that its responses match the sandbox.
+tests/emulators compares its responses with the sandbox.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ BUSY = classify("test:Injected", "ServiceFailure", "Internal failure")
 
 
 class FakeAws:
-    """An AWS account in memory. ``requests`` holds every request as ("service:Operation", parameters)."""
+    """An AWS account in memory. ``requests`` has every request as a pair of "service:Operation" and the parameters."""
 
     def __init__(self) -> None:
         self.iam = FakeIam(ACCOUNT)
         self.eks = FakeEks(self.iam, ACCOUNT, REGION, (CLUSTER, OTHER_CLUSTER))
-        # EKS by region.
+        # The fake EKS of each region.
         self.regions = {REGION: self.eks}
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self._fail_at: dict[int, tuple[AwsError, bool]] = {}
@@ -45,7 +45,7 @@ class FakeAws:
         self._answers: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {}
         self._lock = threading.RLock()
 
-    # Methods for tests
+    # Tests use these methods.
 
     @property
     def writes(self) -> list[str]:
@@ -58,7 +58,7 @@ class FakeAws:
         return copy.deepcopy({**self.iam.state(), "associations": self.eks.state()})
 
     def backup(self) -> tuple[Any, ...]:
-        """Return a copy of all resources for restore()."""
+        """Return a copy of all resources, for :meth:`restore`."""
         return copy.deepcopy((self.iam.roles, self.iam.policies, self.eks.associations, self.eks.last))
 
     def restore(self, backup: tuple[Any, ...]) -> None:
@@ -66,29 +66,30 @@ class FakeAws:
         self.iam.roles, self.iam.policies, self.eks.associations, self.eks.last = parts
 
     def fail_at(self, number: int, error: AwsError = BUSY, took_effect: bool = False) -> None:
-        """Fail the n-th request from now on; with ``took_effect`` only its response is lost."""
+        """Let the ``number``-th request from now on fail. With ``took_effect``, AWS executes the request, and only the response
+        fails."""
         self._fail_at = {len(self.requests) + number: (error, took_effect)}
 
     def fail_on(self, name: str, *errors: AwsError) -> None:
-        """Fail the next requests of "service:Operation", one for each error."""
+        """Let the next requests of an operation fail, one request for each error. ``name`` is "service:Operation"."""
         self._fail_on[name] = list(errors)
 
     def before_request(self, name: str, action: Callable[[], object]) -> None:
-        """Call ``action`` before the next request of "service:Operation", as a concurrent writer."""
+        """Call ``action`` before the next request of "service:Operation", to simulate a write of another process."""
         self._hooks[name] = action
 
     def replace(self, name: str, answer: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
-        """Replace the response to every request of "service:Operation"."""
+        """Let ``answer`` return the response to every request of "service:Operation"."""
         self._answers[name] = answer
 
     def clear_faults(self) -> None:
         self._fail_at, self._fail_on, self._hooks = {}, {}, {}
 
-    # The interface Api of the engine
+    # The engine calls these methods.
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         name = f"{service}:{operation}"
-        # Run the action without the lock: it may start a second run, whose threads send requests as well.
+        # Run the action without the lock: it may start a second run, whose threads need the lock.
         if action := self._hooks.pop(name, None):
             action()
         with self._lock:
@@ -115,7 +116,7 @@ class FakeAws:
         return [*found, *further]
 
     def in_region(self, region: str) -> FakeAws:
-        """Return a view of the account with EKS in another region."""
+        """Return the same account as seen from another region: with the EKS of that region."""
         if region in ("", self.eks.region):
             return self
         view = copy.copy(self)
@@ -123,7 +124,7 @@ class FakeAws:
         return view
 
     def add_clusters(self, region: str, *names: str) -> FakeEks:
-        """Add clusters in another region of the account."""
+        """Create clusters in another region of the account. Return the EKS of that region."""
         eks = FakeEks(self.iam, ACCOUNT, region, names)
         self.regions[region] = eks
         return eks

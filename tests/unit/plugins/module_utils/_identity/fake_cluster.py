@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Fakes for the Kubernetes part: a cluster in memory, and a clock that sleeps without delay."""
+"""A fake Kubernetes cluster in memory, and a clock that sleeps without delay."""
 
 from __future__ import annotations
 
@@ -35,11 +35,10 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 class FakeCluster:
     """A Kubernetes cluster in memory.
 
-    ``lists`` holds the responses to lists, by kind, or by kind and namespace.
-    ``refused`` holds the errors of rejected writes, by the name of the object.
-    ``trials`` holds the responses to dry runs by service account, in order; the last one repeats.
-    ``accounts`` holds the applied service accounts; writes to names in ``undone`` are reverted
-    at once. ``log`` holds every request: "list Pod shop", "apply api", "remove old".
+    ``lists`` has the responses to lists, by kind, or by kind and namespace. ``refused`` has the errors of rejected writes, by the
+    name of the object. ``trials`` has the responses to dry runs by service account, in order; the last response repeats.
+    ``accounts`` has the applied service accounts. A write to a name in ``undone`` is reverted immediately. ``log`` has every
+    request, for example "list Pod shop", "apply api" or "remove old".
     """
 
     lists: Mapping[str, Listing] = field(default_factory=dict)

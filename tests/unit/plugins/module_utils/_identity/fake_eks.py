@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Simulate the pod identity associations of EKS in memory, with the validation of EKS.
+"""A fake of the Pod Identity associations of EKS in memory, with the validation of EKS.
 
-tests/emulators checks that its responses match the sandbox.
+tests/emulators compares its responses with the sandbox.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role/(?:.+/)?([^/]+)")
 
 
 class FakeEks:
-    """EKS in memory; it sees the change of a role after ``lag`` requests.
+    """EKS in memory. After a change of a role, it rejects ``lag`` requests before it accepts the role.
 
-    The lag applies to every create and update, even without a role ARN: whether EKS reads
-    the role then is undocumented.
+    The lag applies to every create and update request, even without a role ARN. AWS does not document whether EKS reads the role
+    then.
     """
 
     def __init__(self, iam: FakeIam, account_id: str, region: str, clusters: tuple[str, ...]) -> None:
@@ -46,10 +46,10 @@ class FakeEks:
         self.account_id = account_id
         self.region = region
         self.clusters = dict.fromkeys(clusters, "ACTIVE")
-        # Fields of DescribeCluster in addition to name, ARN and status.
+        # Further fields that DescribeCluster returns, in addition to name, ARN and status.
         self.details: dict[str, Any] = {}
         self.associations: dict[str, Answer] = {}
-        # The maximum number of associations on a page of a list; 0 means no limit.
+        # The maximum number of associations on a page of a list. 0 means no limit.
         self.page_size = 0
         self.lag = 0
         self.waits: dict[str, int] = {}
@@ -106,7 +106,7 @@ class FakeEks:
         return {"association": copy.deepcopy(self.put(request))}
 
     def put(self, request: Mapping[str, Any]) -> Answer:
-        """Store an association without any check, and return it."""
+        """Store an association without the checks of EKS, and return it."""
         self.last += 1
         identifier = f"a-{self.last:017d}"
         place = f"{self.region}:{self.account_id}"
@@ -125,7 +125,7 @@ class FakeEks:
         return association
 
     def UpdatePodIdentityAssociation(self, request: Mapping[str, Any]) -> Answer:
-        """Keep the settings that the request omits; an empty target role ARN removes the target role."""
+        """Update an association. Omitted settings do not change; an empty target role ARN removes the target role."""
         association = self._association(request)
         updated = {**association, **request}
         self._check_seen(updated["roleArn"])
@@ -181,7 +181,7 @@ class FakeEks:
         match = ROLE_ARN.fullmatch(arn)
         if arn and match is None:
             raise _invalid(f"Invalid role ARN: {arn}")
-        # As in EKS, an empty ARN has the same error as a role of another account.
+        # EKS returns the same error for an empty ARN as for a role of another account.
         if match is None or match[1] != self.account_id:
             raise refusal("AccessDeniedException", "Cross-account pass role is not allowed")
         role = self.iam.roles.get(match[2].lower())
@@ -223,7 +223,7 @@ def _invalid(text: str) -> AwsError:
 
 
 def _trusts(document: Mapping[str, Any]) -> bool:
-    """Return whether the Allow statements for EKS Pod Identity grant both actions together."""
+    """Return whether the Allow statements for EKS Pod Identity together allow both required actions."""
     granted = {
         needed
         for statement in as_list(document["Statement"])

@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Simulate the operations of IAM that the engine uses. Documents are decoded, as in boto3.
+"""A fake IAM in memory, with the operations that the engine uses. As in boto3, documents in responses are decoded.
 
-tests/emulators checks that its responses match the sandbox. The grammar of permissions
-policies is not checked here.
+tests/emulators compares its responses with the sandbox. This fake does not check the grammar of permissions policies.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ CREATED = datetime(2026, 11, 24, 10, 0, tzinfo=timezone.utc)
 
 
 class FakeIam:
-    """IAM in memory. FakeAws adds the operation to its errors."""
+    """IAM in memory. Its errors have no operation; FakeAws adds it."""
 
     def __init__(self, account_id: str) -> None:
         self.account_id = account_id
@@ -36,7 +35,7 @@ class FakeIam:
         self.roles_made = 0
 
     def state(self) -> Answer:
-        """Return all roles and policies without IDs and version numbers."""
+        """Return all roles and policies without IDs, and only the default version of each policy."""
         return {
             "roles": {name: _plain(role) for name, role in sorted(self.roles.items())},
             "policies": {
@@ -49,7 +48,7 @@ class FakeIam:
             },
         }
 
-    # Roles
+    # Operations for roles
 
     def GetRole(self, request: Mapping[str, Any]) -> Answer:
         role = self._role(request)
@@ -57,7 +56,7 @@ class FakeIam:
         return {"Role": {**_summary(role), **_boundary(role), **tags}}
 
     def CreateRole(self, request: Mapping[str, Any]) -> Answer:
-        """Create a role. As in IAM, the response omits the description and the session duration."""
+        """Create a role. As in IAM, the response has no description and no session duration."""
         name = request["RoleName"]
         self._check_trust(request["AssumeRolePolicyDocument"])
         tags = _with_tags({}, request.get("Tags", ()), "TagsPerRole")
@@ -85,10 +84,10 @@ class FakeIam:
         return {"Role": _without(role, "Description", "MaxSessionDuration")}
 
     def UpdateRole(self, request: Mapping[str, Any]) -> Answer:
-        """Update a role. Settings that the request omits are kept."""
+        """Update a role. Without a session duration, the request sets it to the default. An omitted description is kept."""
         role = self._role(request)
         role["description"] = request.get("Description", role["description"])
-        role["duration"] = request.get("MaxSessionDuration", role["duration"])
+        role["duration"] = request.get("MaxSessionDuration", 3600)
         return {}
 
     def DeleteRole(self, request: Mapping[str, Any]) -> Answer:
@@ -167,10 +166,10 @@ class FakeIam:
         attached.remove(request["PolicyArn"])
         return {}
 
-    # Bulk reads
+    # Operations that read several resources
 
     def GetAccountAuthorizationDetails(self, request: Mapping[str, Any]) -> Answer:
-        """Return roles without description and duration, policies without tags, like IAM."""
+        """Return all roles and policies. As in IAM, roles have no description and duration, and policies have no tags."""
         assert "Role" in request["Filter"]
         roles = []
         for role in self._sorted_roles():
@@ -197,11 +196,11 @@ class FakeIam:
         return {"RoleDetailList": roles, "Policies": policies, "IsTruncated": False}
 
     def ListRoles(self, request: Mapping[str, Any]) -> Answer:
-        """Return one page; IAM omits tags and boundaries here."""
+        """Return all roles on one page. As in IAM, they have no tags and no permissions boundary."""
         assert request["MaxItems"]
         return {"Roles": [_summary(role) for role in self._sorted_roles()], "IsTruncated": False}
 
-    # Policies
+    # Operations for policies
 
     def GetPolicy(self, request: Mapping[str, Any]) -> Answer:
         policy = self._policy(request)
@@ -219,7 +218,7 @@ class FakeIam:
         return {"Policy": {**answer, **({"Description": description} if description else {})}}
 
     def CreatePolicy(self, request: Mapping[str, Any]) -> Answer:
-        """Create a policy. As in IAM, the response has tags only if the policy has tags."""
+        """Create a policy. As in IAM, the response has the member Tags only if the policy has tags."""
         name = request["PolicyName"]
         document = json.loads(request["PolicyDocument"])
         tags = _with_tags({}, request.get("Tags", ()), "TagsPerPolicy")
@@ -311,7 +310,7 @@ class FakeIam:
         policy["tags"] = _without_tags(policy["tags"], request["TagKeys"])
         return {}
 
-    # Helpers
+    # Helpers of the operations
 
     def _role(self, request: Mapping[str, Any]) -> Answer:
         name = request["RoleName"]
@@ -362,7 +361,7 @@ def exceeded(quota: str, limit: int) -> AwsError:
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return a policy element, one value or a list, as a list."""
+    """Return the values of a policy element, which may be a single value or a list."""
     return value if isinstance(value, list) else [value]
 
 
@@ -372,7 +371,7 @@ def _plain(role: Answer) -> Answer:
 
 
 def _summary(role: Answer) -> Answer:
-    """Return the fields of a role in ListRoles."""
+    """Return the fields that ListRoles returns for a role."""
     answer = {key: role[key] for key in ("RoleName", "RoleId", "Arn", "Path", "CreateDate")}
     answer["AssumeRolePolicyDocument"] = json.loads(role["trust"])
     answer["MaxSessionDuration"] = role["duration"]
@@ -401,7 +400,10 @@ def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _with_tags(present: Mapping[str, str], added: Iterable[Mapping[str, str]], quota: str) -> dict[str, str]:
-    """Return the tags of a resource after a change. Keys are case-insensitive; the result has their newest spelling."""
+    """Return the tags of a resource after new tags are added.
+
+    Keys are case-insensitive, and get the letter case of the newest tag.
+    """
     merged = {key.lower(): (key, value) for key, value in present.items()}
     new = [(tag["Key"], tag["Value"]) for tag in added]
     if len({key.lower() for key, _ in new}) != len(new):

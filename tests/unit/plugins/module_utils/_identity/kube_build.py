@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Build Kubernetes objects and results of the AWS part; the defaults are healthy."""
+"""Build Kubernetes objects, and results of the run in AWS. By default the objects have no faults."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def owner(
     annotations: Mapping[str, str] | None = None,
     **spec: Any,
 ) -> Json:
-    """Return an owner of Pods whose controller observed the latest template."""
+    """Return an owner of Pods, whose controller has observed the latest template."""
     metadata = {
         "namespace": "shop",
         "name": name,
@@ -162,7 +162,7 @@ def row(account: str = "api", **fields: Any) -> Json:
 
 
 def result(*rows: Json, findings: Sequence[Json] = (), **fields: Any) -> Json:
-    """Return a result of eks_pod_identity_info."""
+    """Return a result as the module eks_pod_identity_info returns it."""
     return {"workloads": list(rows), "findings": list(findings), "cluster_arn": ARN, **fields}
 
 
@@ -175,7 +175,7 @@ def verification(*rows: Json, findings: Sequence[Json] = ()) -> Verification:
 
 
 def verified(**fields: Any) -> VerifiedWorkload:
-    """Return the only workload of a verification."""
+    """Return a verified workload. ``fields`` change the row of the verification."""
     (workload,) = verification(row(**fields)).workloads
     return workload
 

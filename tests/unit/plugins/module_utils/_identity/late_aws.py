@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A fake AWS with stale reads, like the sandbox with read lag. Writes use the current state."""
+"""A fake AWS with stale reads, as the sandbox has them with a read lag. Writes use the current state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 
 class LateAws(FakeAws):
-    """AWS whose reads return the state ``lag`` seconds ago. With two ``replicas``, only every second read is stale."""
+    """A fake AWS whose reads return the state ``lag`` seconds ago. With two ``replicas``, only every second read does that."""
 
     def __init__(self, clock: Clock, lag: float, replicas: int = 1) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class LateAws(FakeAws):
         self._history: list[tuple[float, tuple[Any, ...]]] = []
 
     def freeze(self) -> None:
-        """Forget earlier states, so that reads return at least the present state."""
+        """Forget earlier states, so that no read returns an older state than the present state."""
         self._history = [(float("-inf"), self.backup())]
 
     def _answer(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

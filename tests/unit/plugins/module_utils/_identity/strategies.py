@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hypothesis strategies for desired states and for accounts with existing resources."""
+"""Strategies of Hypothesis for desired states, and for accounts with existing resources."""
 
 from __future__ import annotations
 
@@ -33,16 +33,15 @@ _tags = st.dictionaries(st.sampled_from(["team", "stage"]), st.sampled_from(["a"
 
 @st.composite
 def desired_states(draw: Callable[..., Any], adopt: bool = True, tagged: bool = False) -> Desired:
-    """Draw up to three workloads with the same settings for shared roles and policies.
+    """Draw up to three workloads. A role or policy that several workloads share has the same settings in all of them.
 
-    With ``tagged`` every role is managed by this collection and its trust policy names its
-    workloads in conditions on session tags.
+    With ``tagged``, the collection manages every role, and the trust policies name the workloads in conditions on session tags.
     """
     policies = {
         name: {"name": name, "document": draw(_documents), "tags": draw(_tags)} for name in ("one", "two")
     }
     policies["given"] = {"arn": policy_arn("given")}
-    # A boundary may be an existing policy, or a policy of the same run.
+    # A permissions boundary may be an existing policy, or a policy of the same run.
     boundaries = st.sampled_from([None, "", policy_arn("given"), policy_arn("one")])
     roles: dict[str, dict[str, Any]] = {
         name: _without_none(
@@ -87,7 +86,7 @@ def desired_states(draw: Callable[..., Any], adopt: bool = True, tagged: bool = 
 
 @st.composite
 def accounts(draw: Callable[..., Any]) -> FakeAws:
-    """Draw an account with a role, a policy and perhaps more unmanaged resources."""
+    """Draw an account with a role and a policy that no run manages, and perhaps with further resources."""
     aws = FakeAws()
     create_role(aws, "legacy", draw(st.sampled_from([TRUST_EC2, TRUST_BARE])))
     create_policy(aws, "given", "kms:Decrypt")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The automaton of several patterns finds exactly the combinations of matches that a text can have."""
+"""Test that the automaton of several patterns finds exactly the combinations of patterns that one text can match."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_final_run_absorbs_states():
 
 def test_spellings_have_all_folded_characters():
     by_folded = {}
-    # Unicode planes above 1 do not contain letters with upper and lower case.
+    # Unicode planes above 1 have no letters with an upper and a lower case.
     for code in range(0x20000):
         if not 0xD800 <= code < 0xE000:
             by_folded.setdefault(fold(chr(code)), set()).add(chr(code))

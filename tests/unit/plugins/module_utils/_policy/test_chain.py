@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A target role: its trust in the pod identity role, and that role's permission to assume it."""
+"""Test target roles: the role of the association must be allowed to assume the target role, which must trust this role."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every condition operator, with the reason for each answer.
+"""Test every condition operator. Each case has a reason.
 
-Reasons refer to the IAM User Guide: "Condition operators", "Set operators", "Variables and tags".
+The reasons refer to the IAM User Guide: "Condition operators", "Set operators", "Variables and tags".
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ARN = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 
 
 def holds(operator, values, state, *, variables=True, **variables_by_name):
-    """Return whether {operator: {"aws:Key": values}} holds for a request with aws:key in this state."""
+    """Return whether the condition {operator: {"aws:Key": values}} is true for a request. ``state`` is the value of aws:Key."""
     (condition,) = parse_conditions({operator: {"aws:Key": values}}, "Statement 1")
     keys = {"aws:key": state if not isinstance(state, str) else (state,)}
     keys.update({f"aws:{name}": value for name, value in variables_by_name.items()})
@@ -112,7 +112,7 @@ NUMBERS_AND_DATES = [
     ("DateGreaterThan", "soon", "2026-01-01T00:00:00Z", False, "no date to compare with"),
 ]
 
-# Epoch seconds, or None for a text that is not a date.
+# A text, its time in seconds since the epoch (None if the text is not a date), and a name of the case.
 DATES = [
     ("2026-11-24T10:15:30Z", "1795515330", "date and time"),
     ("2026-11-24t10:15:30z", "1795515330", "letters in lower case"),

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# One row of a table a line:
+# Each row of a table is a single line, so lines may be long:
 # ruff: noqa: E501
-"""Policy documents: parsing, the location of errors, and the comparison by meaning."""
+"""Test policy documents: how they are parsed, the location of errors, and the comparison of two documents by their meaning."""
 
 from __future__ import annotations
 

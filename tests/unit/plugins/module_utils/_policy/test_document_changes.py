@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The permissions that a change of a policy document adds and removes, in words."""
+"""Test the lines about the permissions that a change of a policy document adds and removes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An Allow for every principal of every account is an error, unless a condition or a Deny limits the accounts."""
+"""Test the finding about an Allow statement for every principal of every account.
+
+It is an error, unless a condition or a Deny statement limits the accounts.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ CASES = [
     ("error", allow(**{"ForAllValues:StringLike": {"aws:PrincipalOrgPaths": "o-1/*"}})),
     ("error", allow(StringNotEquals={"aws:PrincipalAccount": "111122223333"})),
     ("error", allow(Bool={"aws:SecureTransport": "true"})),
-    # The caller itself chooses the values of these keys.
+    # The caller chooses the values of these keys, so the conditions do not limit the accounts.
     (
         "error",
         allow(

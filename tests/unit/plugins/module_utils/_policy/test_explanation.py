@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Explanations of permissions: the effect of each statement, missing statements, and documents that IAM rejects."""
+"""Test explanations of permissions: the effect of each statement, missing statements, and documents that IAM rejects."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of a module as the subject of a check."""
+"""Test how options of a module become the subject of a check."""
 
 from __future__ import annotations
 

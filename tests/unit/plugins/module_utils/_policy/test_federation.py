@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Statements of a trust policy for IRSA: the answer for a service account, the removal of statements, and their return."""
+"""Test trust policy statements for IRSA: whether they allow a service account, their removal, and their restoration."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_web_identity_is_a_federated_principal() -> None:
 )
 def test_condition_keys_of_a_web_identity(condition: Json, decision: str) -> None:
     layer = Layer("trust", build_rules(parse_policy(trust(statement(condition)), "trust")))
-    # The letter case of the host does not matter, as in all condition keys.
+    # Condition keys are case-insensitive, so the letter case of the host has no effect.
     context = web_identity_context(HOST.upper(), subject(), "audience")
     request = Request(WEB_IDENTITY, None, Caller(provider_arn=provider()))
     assert evaluate((layer,), request, context).decision == decision
@@ -490,7 +490,7 @@ def test_return_to_a_single_statement_makes_a_list() -> None:
     assert json.dumps(restored) == json.dumps({"Statement": [FIRST, SECOND], "Version": "2012-10-17"})
 
 
-# A statement, and the service accounts whose migration allows its removal; None if it is never removed.
+# A statement, and the service accounts after whose migration it may be removed (None if it is never removed).
 Drawn = tuple[Json, frozenset[tuple[str, str]] | None]
 
 
@@ -558,7 +558,7 @@ def drawn_statements(draw: Callable[..., Any]) -> Drawn:
     return {**sid, **permanent}, None
 
 
-# Equal statements are likely, because a policy may repeat one of its statements.
+# A policy may repeat a statement, so repeat some of the drawn statements.
 drawn_policies = st.lists(drawn_statements(), min_size=1, max_size=6).flatmap(
     lambda drawn: st.lists(st.sampled_from(drawn), max_size=2).map(lambda again: [*drawn, *again])
 )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Policies that deny every permission that other policies grant: only certain denials count."""
+"""Test the finding about policies that deny every permission that other policies grant. Only certain denials count."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hostile documents get a verdict or a located error in bounded time."""
+"""Test that documents which are slow to evaluate get a verdict or a located error in limited time."""
 
 from __future__ import annotations
 

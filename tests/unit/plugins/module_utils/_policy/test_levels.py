@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The access levels of a role by AWS service, and the combinations that give further permissions."""
+"""Test the access levels of a role by AWS service, and the combinations of actions that give further permissions."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_levels(case: str) -> None:
     identity, limits, expected = CASES[case]
     found = levels(*identity, **limits)
     if case == "everything on objects of a bucket":
-        # S3 has actions of all levels whose names do not begin with a P.
+        # In S3, actions of all levels have names that do not begin with a P.
         assert found["s3"].keys() <= ALL.keys()
         assert "*" not in found
         return
@@ -212,7 +212,7 @@ STATEMENTS = st.builds(
     st.one_of(st.none(), st.lists(STATEMENTS, min_size=1, max_size=2)),
 )
 def test_levels_agree_with_the_evaluation_of_single_requests(identity: Any, boundary: Any) -> None:
-    """Compare the cell of a service with the decisions about single actions on single resources."""
+    """Compare the access levels of a service with the decisions about single actions on single resources."""
     layers = layers_of(identity, boundary)
     cells = {cell.service: cell.levels for cell in summarise_access(layers, CONTEXT, INDEX)}
     found = cells.get("sqs", cells.get("*", {}))
@@ -230,7 +230,7 @@ def test_levels_agree_with_the_evaluation_of_single_requests(identity: Any, boun
             decision = check_permission(layers, Required(known.name, resource), CONTEXT).decision
             reached = {"allowed": 2, "conditional": 1}.get(decision, 0)
             best[known.level] = max(best.get(known.level, 0), reached)
-    # The cell for all other services also has levels that SQS does not have.
+    # SQS does not have all access levels. The entry for all other services may have further levels.
     assert {level: rank[decision] for level, decision in found.items() if level in best} == {
         level: reached for level, reached in best.items() if reached
     }

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Wildcards, in text and in ARNs."""
+"""Test wildcards in texts and in ARNs."""
 
 from __future__ import annotations
 

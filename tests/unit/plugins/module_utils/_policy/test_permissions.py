@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# One row of a table a line:
+# Each row of a table is a single line, so lines may be long:
 # ruff: noqa: E501
-"""Verdicts on permissions, each with its reason."""
+"""Test verdicts on permissions. Each case has a reason."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def except_for(resource, effect="Allow", **more):
     return statement(effect=effect, NotResource=IN_BUCKET + resource, **more)
 
 
-# Several statements together allow the request, or one with an equivalent pattern.
+# Several statements together allow the request, or a single statement whose pattern has the same meaning.
 TOGETHER = [
     ([statement(resource=IN_BUCKET + "logs/?*")], "logs/*.json", "allowed", "no name is empty"),
     ([statement(), except_for("?*", "Deny")], "*b", "allowed", "no name is empty"),
@@ -635,7 +635,7 @@ EXACT = [
     ({"StringEquals": {"t:b": "${t:a}x", "t:c": "${t:b}y", "t:a": "a"}}, "conditional"),
     ({"BinaryEquals": {"t:key": "QUJD"}}, "conditional"),
     ({"BinaryEqualsIfExists": {"t:key": "QUJD"}}, "conditional"),
-    # One value represents all values that the policy does not name. This value must differ from the values in the policy.
+    # The evaluator uses one value in place of all values that the policy does not name. It must not be a value in the policy.
     ({"BinaryEqualsIfExists": {"t:key": "x"}}, "conditional"),
     ({"BinaryEqualsIfExists": {"t:key": ["x", "y"], "t:other": "xxxx"}}, "conditional"),
     ({"BinaryEqualsIfExists": {"s3:max-keys": "0"}}, "conditional"),

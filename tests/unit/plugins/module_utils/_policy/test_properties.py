@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Properties of all policies, and agreement with a simple reference evaluator on small ones."""
+"""Test properties that all policies have, and compare the evaluator with a simple reference evaluator on small policies."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from hypothesis import strategies as st
 
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 KEYS = ("t:one", "t:two")
-# All values of a key that the policies below distinguish. The empty tuple means that the key is absent.
+# The values of a key that the policies in this file distinguish. The empty tuple means that the key is absent.
 DOMAIN: tuple[tuple[str, ...], ...] = (("a",), ("ab",), ("b",), ("bb",), ("~",), ())
 PATTERNS = ("a", "b", "ab", "a*", "*b", "?", "*", "${t:two}", "${t:one}x")
 
@@ -106,7 +106,7 @@ def verdict(document, keys=None, resource=RESOURCE):
 
 
 def plain_allows(document, keys):
-    """Evaluate a request literally as documented, for known keys."""
+    """Evaluate a request exactly as AWS documents it. All keys of the request are known."""
     allowed = False
     for statement in document["Statement"]:
         if not fnmatch.fnmatchcase("s3:getobject", statement["Action"].lower()):
@@ -192,7 +192,7 @@ def test_conditional_if_and_only_if_both_outcomes_are_possible(document):
             assert plain_allows(document, anything | witness) is allowed
 
 
-# If t:two has two values, the first Deny does not apply. Only the added Deny has a set operator, which allows several values.
+# If t:two has two values, the first Deny does not apply: only the added Deny has a set operator, which accepts several values.
 SEVERAL_VALUES = (
     {
         "Version": "2012-10-17",
@@ -231,7 +231,7 @@ def test_adding_a_deny_never_allows_more(document, statement):
     more["Statement"].append({**statement, "Effect": "Deny"})
     original, found = verdict(document).decision, verdict(more)
     if original in ("implicit_deny", "explicit_deny"):
-        # The evaluation of more statements may exceed the budget.
+        # With the additional statement, the evaluation may exceed its budget and remain undecided.
         assert found.decision in ("implicit_deny", "explicit_deny") or found.undecided
     assert not (original == "conditional" and found.decision == "allowed")
 
@@ -246,7 +246,8 @@ def test_adding_an_allow_never_allows_less(document, statement):
         assert found.decision == "allowed" or found.undecided
 
 
-# Only with one order of the values, the evaluator proves that t:one equals t:two and that neither can be "ab".
+# For this document, the result depends on the order of the values: only one order lets the evaluator prove that t:one equals
+# t:two and that neither of them can be "ab".
 ORDER_DECIDES = {
     "Version": "2012-10-17",
     "Statement": [
@@ -263,7 +264,7 @@ ORDER_DECIDES = {
 }
 
 
-# The request is denied in any order. Only with one order, the evaluator also proves that no Allow applies.
+# The request is denied in any order. But only one order lets the evaluator also prove that no Allow statement applies.
 ORDER_DECIDES_WHY = {
     "Version": "2012-10-17",
     "Statement": [
@@ -299,10 +300,10 @@ def test_normal_form_is_idempotent_and_keeps_verdict(document):
 
 
 def agree(first, second):
-    """Return whether two verdicts agree.
+    """Return whether two verdicts on the same statements in different orders are consistent.
 
-    The order of statements decides whether the budget is sufficient, so one of the verdicts may be undecided. But a request
-    is never allowed in one order and denied in the other.
+    With one of the orders, the budget of the evaluation may be exceeded, so this verdict may be undecided. But a request must not
+    be allowed in one order and denied in the other.
     """
     if first.decision == second.decision:
         return True
@@ -314,7 +315,7 @@ def _outcome(decision):
     return "denied" if decision in ("implicit_deny", "explicit_deny") else decision
 
 
-# Only with one order of the statements, the evaluator proves that no statement applies.
+# Only one order of these statements lets the evaluator prove that none of them applies.
 ORDER_OF_STATEMENTS_DECIDES = {
     "Version": "2012-10-17",
     "Statement": [

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Repairs of trust policies are usable and storable, and allow no other principal if possible."""
+"""Test suggested repairs of trust policies: IAM can store them, the workload can use them, and others get no access."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def outline(suggestions):
 ADD = "Add a statement for this workload alone."
 EVERYONE = "every workload of every cluster in the account"
 
-# (name, document, statements of the first suggestion, outlines of all suggestions)
+# Each item has a name, a document, the statements of the first suggestion, and the outlines of all suggestions.
 REPAIRS = [
     (
         "an action is missing, for everyone",
@@ -396,7 +396,7 @@ REPAIRS = [
 
 
 def without_none(document):
-    """Return a document without the elements that are None."""
+    """Return a document without the statement elements whose value is None."""
     statements = [
         {name: value for name, value in statement.items() if value is not None}
         for statement in document["Statement"]
@@ -417,7 +417,7 @@ def test_repairs_are_ordered_by_width(case):
 
 @pytest.mark.parametrize("count", [2, 30])
 def test_work_is_not_quadratic_in_statements(count):
-    """Try only a few drafts, the narrowest first, although each of the statements could be repaired."""
+    """Check that only a few repairs are tried, the narrowest first, although each of the statements could be repaired."""
     further = [allow({IN_NAMESPACE: f"n{n}"}, Action="sts:AssumeRole") for n in range(count)]
     trust = prepare_trust(policy(*further, allow(WORKLOAD, Action="sts:AssumeRole")))
     tried = list(drafts(trust.document, trust.rules, pod_identity_inquiry(KNOWN)))
@@ -476,7 +476,7 @@ def test_cluster_name_replaces_unknown_arn(account):
     }
     source = {"aws:SourceAccount": account} if account else {}
     assert suggestion.trust_policy["Statement"][1]["Condition"] == {"StringEquals": {**source, **tags}}
-    # The condition is on the cluster's name, and a cluster of the same name can exist in another region.
+    # The condition compares only the name of the cluster. A cluster in another region may have the same name.
     namesakes = "every cluster with the name my-cluster in the account"
     assert suggestion.also_lets_in == (
         (f"service account my-service-account of namespace default in {namesakes}",)
@@ -582,7 +582,7 @@ def test_previously_allowed_principals_are_not_admissions():
     ids=["a name", "a pattern", "clusters", "many names"],
 )
 def test_admissions_from_values_of_document(condition, principals):
-    """Report all principals that a repair allows if it adds the workload's namespace and an action to the statement."""
+    """Check that a suggestion names all principals that it would also allow, here by the values that a condition already has."""
     found = check_policy(policy(allow(Action="sts:AssumeRole", Condition=condition)), KNOWN)
     joined = next(suggestion for suggestion in found.suggestions if len(suggestion.edits) == 2)
     assert sorted(joined.also_lets_in) == sorted(principals)
@@ -634,7 +634,7 @@ def test_stored_elements_are_accepted_except_deleted_principals():
 
 
 def test_rejected_repairs_are_not_suggested():
-    # IAM rejects a wildcard in the ARN of a principal, and no valid form of this Deny is certain to have the same meaning.
+    # IAM rejects a wildcard in the ARN of a principal. It is unknown which valid form of this Deny has the intended meaning.
     wildcard = deny(principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/*"}, Action=BOTH)
     found = check_policy(policy(allow(Action="sts:AssumeRole"), wildcard), KNOWN)
     assert (found.verdict.usable, found.storable.answer, found.suggestions) == ("no", "no", ())
@@ -651,7 +651,7 @@ def test_no_repairs_for_role_of_another_account():
     assert (found.verdict.usable, found.suggestions) == ("no", ())
 
 
-# Random faults: every suggestion is usable and storable, and the first suggestion allows no other principal.
+# Tests with random faults: every suggestion is usable and storable, and the first suggestion allows no other principal.
 
 NAMESPACES = ("default", "payments", "web", "kube-system")
 NAMES = ("my-service-account", "checkout", "frontend", "default")
@@ -667,7 +667,7 @@ SERVICES = (
 
 
 def scope(chance, operator="StringEquals"):
-    """Return random conditions on some of the session tags that identify a workload."""
+    """Return a random condition on some of the session tags that identify a workload."""
     block = {}
     for key, values in KEYS.items():
         if chance.random() < 0.6:
@@ -750,7 +750,7 @@ CLASSES = (
 
 
 def unusable(seed):
-    """Return a random trust policy that the workload cannot use. The seed determines the class of the fault."""
+    """Return a random trust policy that the workload KNOWN cannot use. ``seed`` also selects the kind of the fault."""
     chance = random.Random(seed)
     make = CLASSES[seed % len(CLASSES)]
     while True:
@@ -760,7 +760,7 @@ def unusable(seed):
 
 
 def other_workloads():
-    """Generate all workloads with the generator's values except KNOWN, and one with other values."""
+    """Generate the other workloads that the random trust policies may name, and workloads that none of them names."""
     for cluster, namespace, name in product((*CLUSTERS, CLUSTER + "2"), (*NAMESPACES, "z"), (*NAMES, "z")):
         subject = replace(KNOWN, cluster_arn=cluster, namespace=namespace, service_account=name)
         if subject != KNOWN:
@@ -778,7 +778,7 @@ def test_suggestions_are_usable_and_first_is_exact(seed):
     assert found.suggestions
     for suggestion in found.suggestions:
         assert check_trust(suggestion.trust_policy, KNOWN).usable == "yes"
-        # Use the raised quota: a repair that exempts one workload from a Deny needs several statements.
+        # A repair that exempts one workload from a Deny needs several statements, so use the maximum quota.
         stored = storability(suggestion.trust_policy, "trust", existing={ACCOUNT}, trust_limit=4096)
         assert stored.answer == "yes"
         assert suggestion.storable.answer == "yes" or policy_size(suggestion.trust_policy) > 2048
@@ -796,5 +796,5 @@ def test_admissions_cover_every_other_workload(seed):
         newly_allowed = [s for s in OTHERS if check_trust(suggestion.trust_policy, s).usable == "yes"]
         if not suggestion.also_lets_in:
             assert [s for s in newly_allowed if s not in allowed] == []
-        # No workload loses its access.
+        # Every workload that the original policy allows is still allowed.
         assert [s for s in allowed if s not in newly_allowed] == []

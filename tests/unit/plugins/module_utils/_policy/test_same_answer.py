@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verdicts, witnesses and bounds do not depend on the process, because they do not depend on the hash seed of Python."""
+"""Test that verdicts, witnesses and limits are the same in every process, because they do not depend on Python's hash seed."""
 
 import os
 import subprocess

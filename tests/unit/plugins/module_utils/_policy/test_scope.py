@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Trust statements allow exactly the workloads of their grants, and are read back as the same grants."""
+"""Test that trust policy statements allow exactly the workloads of their grants, and can be parsed to the same grants."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def statements(all_grants: Iterable[TrustGrant]) -> list[Any]:
 
 
 def allowed_workloads(document: object) -> set[tuple[str, str, str]]:
-    """Return the workloads of EVERYONE that can use a role with this trust policy."""
+    """Return the workloads in EVERYONE that can use a role with this trust policy."""
     policy = parse_policy(document, "trust")
     return {workload for workload in EVERYONE if usable(policy, *workload) == "yes"}
 
@@ -85,7 +85,7 @@ def usable(document: object, cluster: str, namespace: str, service_account: str)
 
 
 def granted_workloads(grants: Iterable[TrustGrant]) -> set[tuple[str, str, str]]:
-    """Return the workloads of EVERYONE that match all parts of a grant, without evaluating policies."""
+    """Return the workloads in EVERYONE that match all parts of a grant. The evaluator is not used."""
     found = set()
     for grant, workload in product(grants, EVERYONE):
         parts = (grant.cluster_arn, grant.namespace, grant.service_account)
@@ -244,7 +244,7 @@ def test_covered(narrow: TrustGrant, wide: TrustGrant, answer: bool) -> None:
 
 
 def as_iam(change: str) -> Any:
-    """Return a managed trust policy in another form, which IAM may return or which has the same meaning."""
+    """Return a managed trust policy in another form with the same meaning, such as IAM may return."""
     document: Any = copy.deepcopy(trust_policy([grant(CLUSTERS[0], "default", "app"), grant(CLUSTERS[1])]))
     for statement in document["Statement"]:
         equals = statement["Condition"]["StringEquals"]

@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Possible values of unknown keys never contradict a definite answer, and both witnesses of a conditional answer hold.
+"""Test that the evaluator is right for random policies and random values of unknown keys.
 
-The random policies have every operator, qualifier, position of a variable and type of key. The choice of unknown keys is also
-random. The environment variables SOUNDNESS_EXAMPLES and SOUNDNESS_COMPLETIONS set the number of policies, and the number of
+No value of an unknown key may contradict a definite answer, and both witnesses of a conditional answer must have the predicted
+result. The random policies have every operator, qualifier, position of a variable and type of key. The choice of unknown keys is
+also random. The environment variables SOUNDNESS_EXAMPLES and SOUNDNESS_COMPLETIONS set the number of policies, and the number of
 values that are tried for the unknown keys of a policy.
 """
 
@@ -57,7 +58,7 @@ POD = Subject(
     namespace="b",
     role_arn="arn:aws:iam::111122223333:role/a",
 )
-# For each key: the types of operators that compare its values, and whether the key may have several values.
+# By key: the types of operators that compare its values, and whether it may have several values.
 KEYS = {
     "t:one": (["String", "Bool", "Binary"], True),
     "t:two": (["String", "Arn"], True),
@@ -143,9 +144,9 @@ def text_value(draw, wild):
     if shape == 0:
         return first
     if shape == 1:
-        return first + variable(draw)  # adjacent
+        return first + variable(draw)  # two adjacent variables
     if shape == 2:
-        return f"{first}/{first}" if draw([0, 1]) else first + first  # repeated
+        return f"{first}/{first}" if draw([0, 1]) else first + first  # the same variable twice
     if shape == 3:
         return f"{plain}{first}{draw(WORDS)}"
     return plain
@@ -216,7 +217,7 @@ def identity_policy(draw, most):
 
 
 def completion(draw, key, may_be_absent=True):
-    """Draw a possible state of a key: its values, or ABSENT."""
+    """Draw the values that a request may have for a key, or ABSENT."""
     _families, several = KEYS[key]
     if may_be_absent and draw([0, 0, 0, 1]):
         return ABSENT
@@ -278,7 +279,10 @@ def completion(draw, key, may_be_absent=True):
 
 
 def sample_request(draw, action, context):
-    """Draw a possible request with the known keys: both keys of the current time agree, and so do tags and tag keys."""
+    """Draw a possible request that has the known values of ``context``.
+
+    In a possible request, both keys of the current time have the same time, and the tag keys match the tags.
+    """
     states = {
         key.lower(): completion(draw, key, state.may_be_absent)
         for key in KEYS
@@ -313,7 +317,7 @@ def link_tags(draw, action, context, states):
 
 
 def assert_possible(action, context):
-    """Check that related keys do not contradict each other."""
+    """Check that the values of related keys do not contradict each other."""
     moments = [context.get(key) for key in ("aws:currenttime", "aws:epochtime")]
     moments = [tuple(map(date, moment)) for moment in moments if not isinstance(moment, Unknown)]
     assert ABSENT not in moments
@@ -339,7 +343,8 @@ def picker(random):
 @given(st.randoms(use_true_random=False), st.integers(0, 2**32 - 1))
 def test_no_permission_verdict_is_refuted(random, seed):
     draw = picker(random)
-    # Draw completions from a separate generator: Hypothesis would discard an example with a thousand of them as too large.
+    # Draw the values of unknown keys from a separate generator. With a thousand of them, Hypothesis would discard the example as
+    # too large.
     complete = picker(Random(seed))
     layers = [layer("identity", identity_policy(draw, 3))]
     if draw([0, 0, 0, 1]):
@@ -355,7 +360,7 @@ def test_no_permission_verdict_is_refuted(random, seed):
     def completed(witness=None):
         states = {}
         if context.get("aws:principaltype") == ("AssumedRole",) and "aws:multifactorauthpresent" not in fixed:
-            # Try both states that AWS may send, independent of the assumption of the evaluator.
+            # The evaluator assumes one of the states that AWS may send. Try both states.
             states["aws:multifactorauthpresent"] = complete([ABSENT, ("false",)])
         states |= {key.lower(): state for key, state in (witness or {}).items()}
         return sample_request(complete, action, context.assume(states))
@@ -406,7 +411,7 @@ def test_wildcard_request_equals_its_literal_requests(random):
     assert (verdict.decision != "conditional", verdict.allowed) == (True, all(found))
 
 
-# ---- Trust policies: requests of EKS Pod Identity, in which some keys contain the values of other keys
+# Tests of trust policies. In requests of EKS Pod Identity, some keys contain the values of other keys.
 
 CLUSTERS = [
     "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster",
@@ -421,7 +426,7 @@ SUBJECT = {
     "pod_name": ["web-1", "api-7f"],
     "pod_uid": ["u-1", "u-2"],
 }
-# Each key of the request with values to compare it with.
+# By key of the request: values to compare it with, and the types of operators that compare it.
 TRUST_KEYS = {
     "aws:RequestTag/eks-cluster-arn": (
         [*CLUSTERS, "arn:aws:eks:*:111122223333:cluster/*", "*/my-*"],
@@ -516,7 +521,7 @@ def trust_policy(draw):
 
 
 def full_context(draw, subject):
-    """Return the keys of a request of EKS without unknown values, with the known values of ``subject``."""
+    """Draw a request of EKS in which all keys are known. It has the known values of ``subject``."""
     values = {name: getattr(subject, name) or draw(choices) for name, choices in SUBJECT.items()}
     fitting = [
         arn

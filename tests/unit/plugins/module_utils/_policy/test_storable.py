@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# One row of a table a line:
+# Each row of a table is a single line, so lines may be long:
 # ruff: noqa: E501
-"""The storability of documents, and the reasons against it. The table of documents is in tests/emulators."""
+"""Test whether IAM can store a document, and the reasons against it. The table of documents is in tests/emulators."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def policy(*statements, **more):
 
 
 def of_length(length, statement):
-    """Return a document with this number of characters as compact JSON."""
+    """Return a document that has this number of characters as compact JSON."""
     return policy({**statement, "Sid": "x" * (length - policy_size(policy({**statement, "Sid": ""})))})
 
 
 def spaced(length):
-    """Return a document of this size with white space in a value, which AWS does not document as counting."""
+    """Return a document of this size with white space in a value. AWS does not document whether such white space counts."""
     bucket = {**ALLOW, "Resource": "arn:aws:s3:::b/"}
     return policy({**bucket, "Resource": bucket["Resource"] + " " * (length - policy_size(policy(bucket)))})
 
 
-# kind, document, certain, statement, message, remedy
+# Each row has the kind of policy, the document, whether the rejection is certain, the statement, the message and the remedy.
 REASONS = [
     ("managed", policy({**ALLOW, "Action": " s3:Get"}), True, "Statement 1", "the service of the action ' s3:Get' may only have letters, digits and hyphens, without wildcards and spaces", "Write the action with its full service prefix, such as s3:GetObject; * and ? are allowed after the colon."),
     ("managed", policy({**ALLOW, "Action": "s3:a:b"}), True, "Statement 1", "the action 's3:a:b' has more than one colon", "Write it as service:Action."),
@@ -70,7 +70,7 @@ REASONS = [
     ("trust", policy({"Effect": "Allow", "NotPrincipal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}), True, "Statement 1", "NotPrincipal is not allowed in the trust policy of a role", "List the callers in Principal. To exclude callers from a Deny, use a condition such as StringNotEquals on aws:PrincipalServiceName."),
     ("trust", policy({**TRUST, "Principal": "*"}), False, "Statement 1", 'the AWS guides contradict each other on "Principal": "*" in a trust policy', 'Write "Principal": {"AWS": "*"}, which is equivalent.'),
     ("trust", policy({**TRUST, "Principal": {"Service": "lambda"}}), True, "Statement 1", "'lambda' is not the name of a service", "Write it as service.amazonaws.com."),
-    ("trust", policy({**TRUST, "Principal": {"Service": "pod.eks.amazonaws.com"}}), False, "Statement 1", "IAM rejects unknown services, and the AWS guides do not mention pod.eks.amazonaws.com as a service principal", "Use the name in the guide of the service; EKS Pod Identity has pods.eks.amazonaws.com."),
+    ("trust", policy({**TRUST, "Principal": {"Service": "pod.eks.amazonaws.com"}}), False, "Statement 1", "IAM rejects unknown services, and the AWS guides do not mention pod.eks.amazonaws.com as a service principal", "Use the name in the guide of the service; for EKS Pod Identity it is pods.eks.amazonaws.com."),
     ("trust", policy({**TRUST, "Principal": {"AWS": "444455556666"}}), False, "Statement 1", "IAM accepts account 444455556666 only if it exists", "Check the account ID."),
     ("trust", policy({**TRUST, "Principal": {"AWS": ROLE + "2"}}), False, "Statement 1", f"IAM accepts {ROLE}2 only if it exists", "Create it first, or use its account and add a condition on aws:PrincipalArn."),
     ("trust", policy({**TRUST, "Principal": {"AWS": "AROAEXAMPLEEXAMPLE123"}}), False, "Statement 1", "IAM accepts AROAEXAMPLEEXAMPLE123 only if it exists", "Create it first, or use its account and add a condition on aws:PrincipalArn."),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# One row of a table a line:
-"""Verdicts on trust policies for EKS Pod Identity, each with its reason."""
+# Each row of a table is a single line, so lines may be long:
+"""Test verdicts on trust policies for EKS Pod Identity. Each case has a reason."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ SCOPED = {
 }
 ORG = {"StringEquals": {"aws:SourceOrgId": "${aws:ResourceOrgId}"}}
 
-# (name, policy, subject, usable, reason)
+# Each case has a name, a policy, a subject, whether the subject can use the policy, and a reason.
 CASES = [
     ("the guide's statement", policy(allow()), KNOWN, "yes", "service and both actions"),
     ("the guide's statement", policy(allow()), NOBODY, "yes", "nothing to turn on"),
@@ -195,7 +195,7 @@ CASES = [
         "no",
         "what is not allowed is denied",
     ),
-    # Deny
+    # Policies with Deny statements
     ("Deny for everyone", policy(allow(), deny(Principal="*")), KNOWN, "no", "a Deny wins"),
     ("Deny of one action", policy(allow(), deny(Action="sts:TagSession")), KNOWN, "no", "both are needed"),
     (
@@ -290,7 +290,7 @@ CASES = [
         "no",
         "there is none",
     ),
-    # Conditions on known keys
+    # Policies with conditions on known keys
     ("all four of a workload", policy(allow(SCOPED)), KNOWN, "yes", "all match"),
     (
         "another service account",
@@ -587,7 +587,7 @@ CASES = [
         "yes",
         "every name matches",
     ),
-    # Never together
+    # Policies with conditions that cannot be true together
     (
         "contradiction",
         policy(
@@ -653,7 +653,7 @@ CASES = [
     ),
 ]
 
-# (name, policy, subject, keys, reason)
+# Each case has a name, a policy, a subject, the unknown keys that decide, and a reason.
 CONDITIONAL = [
     ("namespace", policy(allow(NAMESPACE)), NOBODY, ["aws:RequestTag/kubernetes-namespace"], "not given"),
     (

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verdicts with unknown keys: proofs for all values, and witnesses for both outcomes.
+"""Test verdicts on requests with unknown keys.
 
-A definite decision holds for all values of the unknown keys. A conditional decision has two witnesses: values with which the
+A definite decision is proven for all values of the unknown keys. A conditional decision has two witnesses: values with which the
 request is allowed, and values with which it is denied.
 """
 
@@ -73,14 +73,15 @@ IS_TEAM = {"ForAnyValue:StringEquals": {TAGS: "team"}}
 
 
 def statements_on(action, *conditions):
-    """Allow an action with the first condition, and deny it with the others."""
+    """Return a statement that allows an action with the first condition, and statements that deny it with each of the others."""
     return [
         {"Effect": effect, "Action": action, "Resource": "*", "Condition": condition}
         for effect, condition in zip(["Allow", *["Deny"] * len(conditions)], conditions, strict=False)
     ]
 
 
-# Keys that belong together: the conditions of an Allow and of Deny statements, known keys, the decision, both witnesses.
+# Cases in which the values of several keys depend on each other.
+# A case has a name, an action, the conditions of the Allow and the Deny statements, known keys, the decision, and both witnesses.
 LINKED = [
     (
         "before in one spelling and after in the other",
@@ -284,7 +285,7 @@ def test_linked_keys(case):
     assert (found.decision, found.allowed_when, found.denied_when) == (decision, allowed_when, denied_when)
 
 
-# Outcomes that are the same for all values of the unknown keys.
+# Cases in which the outcome is the same for all values of the unknown keys.
 PROVEN = [
     (
         "ARN parts are compared one by one",
@@ -535,7 +536,8 @@ def test_witnesses():
 
 
 def test_untried_values_are_not_excluded():
-    # "q/x" satisfies the condition. The evaluator does not try this value, because "q" and "x" are not values in the policy.
+    # "q/x" would satisfy the condition. The evaluator does not try it, because the policy does not contain the values "q" and
+    # "x".
     condition = {
         "StringEquals": {ONE: "${aws:PrincipalTag/two}/${aws:PrincipalTag/three}"},
         "StringLike": {ONE: "q*"},
@@ -688,7 +690,7 @@ def test_linked_keys_agree_in_witness():
 
 
 def test_witness_has_keys_of_inapplicable_statements():
-    """Include the keys of a statement that never applies, because it compares a key with itself."""
+    """Check that a witness also has the keys of a statement that can never apply, here because it compares a key with itself."""
     found = check_trust(
         trust(
             ("Allow", {"ForAnyValue:StringNotEquals": {"aws:ResourceOrgID": "${aws:SourceOrgID}"}}),

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The workloads that can perform an action, when the policies of some are unknown."""
+"""Test which workloads can perform an action if the policies of some workloads are unknown."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def holder(name, *documents, unknown=(), session=None):
 
 UNKNOWN = [(IDENTITY, "arn:p")]
 CONDITION = {"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}
+OPPOSITE = {"Condition": {"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}}
 CASES = [
     ("an Allow", holder("w", document()), "allowed", (), ()),
     ("no Allow", holder("w", document(action="ec2:*")), "implicit_deny", (), ()),
@@ -43,6 +44,20 @@ CASES = [
     (
         "a Deny under a condition",
         holder("w", document("Deny", **CONDITION), unknown=UNKNOWN),
+        "unknown",
+        (),
+        ("arn:p",),
+    ),
+    (
+        "conditions that contradict each other",
+        holder("w", document(**CONDITION), session=document(**OPPOSITE)),
+        "implicit_deny",
+        (),
+        (),
+    ),
+    (
+        "an unknown policy beside conditions that contradict each other",
+        holder("w", document(**CONDITION), unknown=UNKNOWN, session=document(**OPPOSITE)),
         "unknown",
         (),
         ("arn:p",),

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Facts of clusters for tests of the access report."""
+"""Build the data of clusters and roles from which tests build access reports."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def key(name: str, namespace: str = "shop", cluster: str = "blue") -> WorkloadKe
 
 
 def pod_identity_trust(name: str, namespace: str = "shop", cluster: Cluster = BLUE) -> dict[str, Any]:
-    """Return a trust policy that allows only one service account."""
+    """Return a trust policy that allows EKS Pod Identity to only one service account."""
     tags = {
         "aws:SourceAccount": cluster.account_id,
         "aws:RequestTag/eks-cluster-arn": cluster.arn,
@@ -79,7 +79,7 @@ def pod_identity_trust(name: str, namespace: str = "shop", cluster: Cluster = BL
 
 
 def wide_trust(account: str = ACCOUNT) -> dict[str, Any]:
-    """Return a trust policy that allows all workloads of an account."""
+    """Return a trust policy that allows EKS Pod Identity to all service accounts of all clusters in an account."""
     trust = pod_identity_trust("any")
     trust["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": account}}
     return trust
@@ -113,7 +113,10 @@ ROOT_TRUST = principal_trust(f"arn:aws:iam::{ACCOUNT}:root")
 def make_role(
     name: str, *statements: Mapping[str, Any], trust: Mapping[str, Any] | None = None, **more: Any
 ) -> RoleFacts:
-    """Return a role with a customer managed policy of its name."""
+    """Return a role that was read. ``statements`` are in a customer managed policy with the same name as the role.
+
+    Without ``trust``, the trust policy allows the service account with the same name as the role in the namespace shop.
+    """
     policies = ((policy_arn(name), document(*statements)),) if statements else ()
     values = {
         "policies": policies,
@@ -141,9 +144,11 @@ def make_facts(
     pods: Mapping[str, PodCredentials] | None = None,
     **more: Any,
 ) -> ClusterFacts:
-    """Return the facts of a cluster whose service accounts exist, except ``missing``.
+    """Return the data of a cluster. The service accounts of all associations exist, except ``missing``.
 
-    :arg annotated: the role of IRSA by service account in the namespace shop.
+    :arg annotated: the ARN of the IRSA role, or "" without a role, by name of a service account in the namespace shop.
+    :arg missing: names of service accounts.
+    :arg pods: the Pods, by name of a service account in the namespace shop.
     """
     accounts = {
         association.key: IrsaAccount(association.key)

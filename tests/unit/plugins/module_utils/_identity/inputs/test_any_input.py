@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Parsing any input returns workloads or raises InputError, and never raises another exception."""
+"""Test that the parsers return workloads or raise InputError for any input. They must not raise other exceptions."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from hypothesis import strategies as st
 
 T = TypeVar("T")
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-# Scalars of YAML.
+# Scalar values that a YAML file can contain.
 SCALARS = (
     st.none()
     | st.booleans()
@@ -87,7 +87,7 @@ def mappings(keys: tuple[str, ...], **fixed: st.SearchStrategy[Any]) -> st.Searc
     return st.fixed_dictionaries({}, optional={**dict.fromkeys(keys, TREES), **fixed})
 
 
-# Almost valid input, so that the parsers read nested values.
+# Input that is almost valid, so that the parsers also read the nested values.
 ROLES = mappings(ROLE_KEYS, name=st.just("my-role") | TREES)
 POLICIES = mappings(POLICY_KEYS, name=st.just("my-policy") | TREES)
 PERMISSIONS = mappings(PERMISSION_KEYS, action=st.just("s3:GetObject") | TREES)
@@ -119,7 +119,7 @@ def check(options: Mapping[str, object], prefix: str = ROLE) -> None:
 
 
 def read_in_module(options: Mapping[str, object]) -> ParsedInput:
-    """Return a module's input from arguments that its action plugin accepted and Ansible sent as JSON."""
+    """Parse options as a module does: an action plugin has checked them, and Ansible has sent them to the module as JSON."""
     sent = json.loads(json.dumps(plain_arguments(options, {}, True)))
     spec = {**change_spec(), "workloads": workloads_spec(), "purge_namespaces": {"type": "list"}}
     spec |= {name: {"type": "raw"} for name in INPUT_OPTIONS if name not in spec}
@@ -230,7 +230,7 @@ def test_reads_written_yaml(workloads: list[object]) -> None:
     text = yaml.safe_dump(json.loads(json.dumps(workloads, default=str, skipkeys=True)), allow_unicode=True)
     read = attempt(lambda: read_yaml("a", text))
     if isinstance(read, InputError):
-        # PyYAML cannot read some of the text that it writes, such as control characters.
+        # PyYAML writes some characters, such as control characters, that it cannot read.
         assert "control character" in read.problems[0] or "valid YAML" in read.problems[0]
         return
     assert len(read) == len(workloads)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The variables of the playbook audit."""
+"""Test the variables of the playbook audit."""
 
 from __future__ import annotations
 
@@ -38,9 +38,26 @@ def test_files() -> None:
     assert read_audit_variables(values) == AccessOptions("file.out", "json.out", "csv.out", "previous.out")
 
 
+@pytest.mark.parametrize(("value", "days"), [(90, 90), ("90", 90), (1, 1), (400, 400)])
+def test_days(value: Any, days: int) -> None:
+    assert read_audit_variables({"audit_unused_days": value}) == AccessOptions(unused_days=days)
+
+
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
+        (
+            {"audit_unused_days": 401},
+            "pod_identity_audit_unused_days must be at most 400, got 401. IAM does not keep older records.",
+        ),
+        (
+            {"audit_unused_days": 0},
+            "pod_identity_audit_unused_days must be 1 or more, got 0.",
+        ),
+        (
+            {"audit_unused_days": "ninety"},
+            "pod_identity_audit_unused_days must be a whole number, 1 or more, got 'ninety'.",
+        ),
         (
             {"audit_json": "a", "audit_csv": "a"},
             "pod_identity_audit_csv and pod_identity_audit_json are the same file, a.",

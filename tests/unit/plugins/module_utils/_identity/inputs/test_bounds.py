@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Malicious input fails with its place after few steps instead of running for minutes."""
+"""Test that malicious input fails after few steps with an error that names its place, instead of running for minutes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MANY, DEEP = "holds more than 500,000 values", "is nested more than 64 levels de
 
 
 def anchors(first: str, lines: int, template: str) -> str:
-    """Return lines that each refer to the previous one, {0} in ``template``."""
+    """Return YAML lines, of which each refers to the line before it. {0} in ``template`` is the place of the reference."""
     return "".join(
         [
             f"l0: &l0 {first}\n",
@@ -146,7 +146,7 @@ def test_rejects_large_file(tmp_path: Path, name: str, text: str, problem: str) 
 
 
 def test_reads_each_part_once() -> None:
-    """Count 10**20 values in few steps: twenty nested lists with ten references each to the next list."""
+    """Count 10**20 values in few steps. The values are twenty nested lists, each with ten references to the next list."""
     looks = 0
     value: list[object] = ["a"]
     for _level in range(20):
@@ -159,7 +159,7 @@ def test_reads_each_part_once() -> None:
 
     excess = find_excess(value, parts, lambda _part: 0, Limits(values=10**30))
     assert excess is None
-    # Each of the 20 lists is read once, and each of its ten references at most once.
+    # The function looks at each of the 20 lists once, and at each of its ten references at most once.
     assert looks <= 20 * 10 + 2
 
 

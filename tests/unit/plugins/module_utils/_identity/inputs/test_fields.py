@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Parsing of booleans and whole numbers."""
+"""Test the parsing of booleans and integers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Workloads from files: parsing, and the file and line of each error."""
+"""Test workloads in files: how they are parsed, and that each error names its file and line."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def written(folder: Path, name: str, text: str) -> str:
         ("a.yml", YAML.replace("\n", "\r\n")),
         ("a.YAML", YAML),
         ("a.JSON", json.dumps([ONE, TWO])),
-        # A merge key may be overridden; this is not a duplicate key.
+        # A mapping may override a key of a merged mapping, so this is not a duplicate key.
         ("a.yml", "- &one {namespace: default, service_account: one}\n- {<<: *one, service_account: two}\n"),
     ],
 )
@@ -117,7 +117,7 @@ NOTHING = "has no workloads; write [] for an empty list."
             "line 2: must be a list of workloads, one mapping each.",
         ),
         ("a.json", "\n7", "line 2: must be a list of workloads, one mapping each."),
-        # Files without workloads.
+        # These files have no workloads.
         ("a.yml", "", f"line 1: {NOTHING}"),
         ("a.yml", "# none yet\n", f"line 1: {NOTHING}"),
         ("a.yml", "---\n", f"line 1: {NOTHING}"),
@@ -125,7 +125,7 @@ NOTHING = "has no workloads; write [] for an empty list."
         ("a.json", "\n", f"line 1: {NOTHING}"),
         ("a.json", "null", f"line 1: {NOTHING}"),
         ("a.json", '{\n"workloads": null}', f"line 2: {NOTHING}"),
-        # Invalid JSON or YAML, for example in a truncated file.
+        # These files are not valid JSON or YAML, for example because they are truncated.
         (
             "a.json",
             '[\n {"namespace": "default"},\n {"names',
@@ -144,7 +144,7 @@ NOTHING = "has no workloads; write [] for an empty list."
             "line 2: is not valid YAML: did not find expected node content. Is the file cut off?",
         ),
         ("a.yml", f"{YAML}---\n{YAML}", "line 3: is not valid YAML: but found another document."),
-        # Duplicate keys, of which parsers of JSON and YAML would silently keep the last one.
+        # These files have duplicate keys, of which JSON and YAML parsers would silently use the last one.
         (
             "a.yml",
             f"workloads:\n{YAML}workloads:\n- {{}}\n",
@@ -187,7 +187,7 @@ NOTHING = "has no workloads; write [] for an empty list."
             "line 2: has workloads under workloads, and on line 1 under pod_identity_workloads; join them in one "
             "list.",
         ),
-        # Values for which PyYAML raises errors without a position.
+        # For these values, PyYAML raises errors that have no line number.
         (
             "a.yml",
             "- namespace: default\n  role:\n    description: 2001-99-99\n",
@@ -311,12 +311,12 @@ def test_no_file_at_all_is_no_empty_list() -> None:
     ]
 
 
-# Relative paths
+# Tests of relative paths
 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path]:
-    """Return the folder of the playbook and the working directory."""
+    """Create and return two folders: the folder of the playbook, and the working directory."""
     found = tmp_path / "playbook", tmp_path / "work"
     for folder in found:
         folder.mkdir()
@@ -359,7 +359,7 @@ def test_accepts_absolute_and_home_paths(folders: tuple[Path, Path], monkeypatch
 
 
 def test_reports_a_path_of_a_missing_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Report a path with "~" if the user does not have a home folder, as in a container."""
+    """Check the error for a path with "~" if the user has no home folder, as in a container."""
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
     with pytest.raises(InputError) as caught:
@@ -416,7 +416,8 @@ WITH_DOCUMENT = """
         ("policies/reports.json", json.dumps(DOCUMENT)),
         ("policies/reports.yml", json.dumps(DOCUMENT, indent=2)),
         ("../shared.json", "\ufeff" + json.dumps(DOCUMENT)),
-        # A document next to the file of workloads is not itself read as a file of workloads, although its name ends in .json.
+        # This policy document is next to the file with the workloads. It must not be read as workloads, although its name ends in
+        # .json.
         ("reports.json", json.dumps(DOCUMENT)),
         ("reports.policy", json.dumps(DOCUMENT)),
     ],

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Grouping of hosts into runs of the AWS part."""
+"""Test how hosts are grouped: each group is one run in AWS."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of an inventory source: parsing, and the message for each invalid option."""
+"""Test the options of an inventory source: how they are parsed, and the message for each invalid option."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REGION = {"region": "us-west-2"}
 
 
 def read(options: dict[str, Any]) -> None:
-    """Parse the options in the order of the inventory plugin."""
+    """Parse the options in the same order as the inventory plugin."""
     validate_credentials(options)
     read_request({**REGION, **options})
 

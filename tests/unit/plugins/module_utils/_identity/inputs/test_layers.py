@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Workloads of several layers: selection for a host and precedence."""
+"""Test workloads that are defined in several layers: which of them apply to a host, and which definition has precedence."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read(raw: object, *groups: str) -> list[FileSource]:
 
 
 def names(source: FileSource) -> list[tuple[str, str]]:
-    """Return the role of each service account."""
+    """Return the service account and the role name of each workload."""
     workloads: list[Any] = source.workloads
     return [(workload["service_account"], workload["role"]["name"]) for workload in workloads]
 

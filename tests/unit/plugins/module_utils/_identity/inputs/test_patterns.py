@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Patterns and annotations: the service accounts that match, the trust policy, and every refusal."""
+"""Test patterns and annotations: the service accounts that match, the trust policy, and the errors."""
 
 from __future__ import annotations
 
@@ -15,11 +15,17 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     AnnotationRule,
     Candidate,
     Expansion,
+    PatternInput,
     Selected,
     describe_matches,
     expand,
     find_patterns,
     read_rules,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
+    merge_layers,
+    read_input,
+    refuse_files,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     Defaults,
@@ -30,6 +36,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Options,
+    Origin,
     Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
@@ -110,9 +117,14 @@ def role_names(expansion: Expansion) -> list[str]:
 def test_matches_of_a_pattern(namespace: str, service_account: str, matches: list[str]) -> None:
     expansion = expanded(entry(namespace, service_account))
     assert names(expansion) == matches
-    assert expansion.origins == dict.fromkeys(matches, f"{namespace}/{service_account}")
+    assert expansion.origins == dict.fromkeys(
+        matches, Origin(f"{namespace}/{service_account}", "workloads[0]")
+    )
     assert [finding.code.value for finding in expansion.findings] == (
         [] if matches else ["PATTERN_UNMATCHED"]
+    )
+    assert ["begins with *" in finding.remedy for finding in expansion.findings] == (
+        [] if matches else ["*" in (namespace[0], service_account[0])]
     )
 
 
@@ -132,15 +144,15 @@ def test_workload_of_a_match() -> None:
 def test_named_workload_precedes_patterns() -> None:
     expansion = expanded(entry("team-*", "web"), entry("team-a", "web", role={"name": "own"}))
     assert names(expansion) == ["team-b/web", "team-a/web"]
-    assert expansion.origins == {"team-b/web": "team-*/web"}
+    assert expansion.origins == {"team-b/web": Origin("team-*/web", "workloads[0]")}
 
 
 def test_two_patterns_must_not_match_the_same_service_account() -> None:
     with pytest.raises(InputError) as caught:
         expanded(entry("team-*", "*"), entry("*", "w*"))
     assert list(caught.value.problems) == [
-        "workloads[1]: */w* and team-*/* both match team-a/web, team-a/worker, team-b/web. Narrow one of the patterns, or "
-        "list these service accounts by their names."
+        "workloads[1]: */w* and team-*/* of workloads[0] both match team-a/web, team-a/worker, team-b/web. Narrow one of the "
+        "patterns, or list these service accounts by their names."
     ]
 
 
@@ -150,27 +162,76 @@ def test_selectors_limit_the_matches() -> None:
     by_account = entry("team-*", "*", service_account_selector="tier in (web)")
     assert names(expanded(by_namespace, selected=selected)) == ["team-b/web"]
     expansion = expanded(by_account, selected=selected)
-    assert expansion.origins["team-a/web"] == "team-*/* with tier in (web)"
+    assert expansion.origins["team-a/web"].text == "team-*/* with tier in (web)"
     assert "namespace_selector" not in str(expanded(by_namespace, selected=selected).source.workloads)
 
 
-def test_selector_of_another_type() -> None:
+@pytest.mark.parametrize("selector", [{"a": "b"}, ["a"], 1, "", " "])
+def test_invalid_selectors_are_reported_with_all_problems(selector: object) -> None:
+    entries = [
+        entry("*", "*", namespace_selector=selector),
+        entry("team-*", "x", service_acount_selector="a=b"),
+    ]
+    source, _patterns = find_patterns(FileSource(list(entries), ["list.yml line 2", "list.yml line 9"]))
     with pytest.raises(InputError) as caught:
-        find_patterns(FileSource([entry("*", "*", namespace_selector={"a": "b"})], ["list.yml line 2"]))
+        parse_workloads(source.workloads, "my-cluster", "present", Defaults(patterns=True), source.places)
     assert list(caught.value.problems) == [
-        "list.yml line 2 namespace_selector: must be a label selector, such as team=payments, got {'a': 'b'}."
+        f"list.yml line 2 (*/*): namespace_selector must be a label selector, such as team=payments, got {selector!r}.",
+        "list.yml line 9 (team-*/x): unknown key 'service_acount_selector'; did you mean 'service_account_selector'?",
+    ]
+
+
+def test_patterns_with_the_same_names_can_have_different_selectors() -> None:
+    entries = [
+        entry("*", "*", namespace_selector=text, role={"name": text.replace("=", "-")})
+        for text in ("a=1", "a=2")
+    ]
+    source, _patterns = find_patterns(FileSource(list(entries), ["x", "y"]))
+    workloads = parse_workloads(source.workloads, "my-cluster", "present", Defaults(patterns=True))
+    assert [str(workload.key) for workload in workloads] == ["*/*", "*/*"]
+    selected = Selected({"a=1": {"team-a"}, "a=2": {"team-b"}})
+    assert names(expanded(*entries, selected=selected)) == ["team-a/web", "team-a/worker", "team-b/web"]
+
+
+def test_later_layers_replace_patterns_with_the_same_selectors() -> None:
+    rows = [entry("*", "*", namespace_selector=text) for text in ("a=1", "a=2")]
+    later = entry("*", "*", namespace_selector="a=2", role={"name": "later"})
+    merged = merge_layers([FileSource(list(rows), ["x", "y"]), FileSource([later], ["z"])])
+    assert (merged.workloads, merged.places) == ([rows[0], later], ["x", "z"])
+
+
+def test_purge_without_a_match_is_refused() -> None:
+    patterns = PatternInput()
+    options = {"cluster_name": "my-cluster", "purge": True, "workloads": [entry("x-*", "*")]}
+    read_input(options, refuse_files, patterns=patterns)
+    patterns.expansion = expand(patterns.source, patterns.patterns, (), CLUSTER, Selected(), HERE)
+    with pytest.raises(InputError, match=r"^no service account matches the patterns, and purge is true: "):
+        read_input(options, refuse_files, patterns=patterns)
+
+
+def test_every_use_of_a_rejected_selector_has_a_problem() -> None:
+    entries = [
+        entry("*", "x", namespace_selector="a in b", service_account_selector="c=d"),
+        entry("team-a", "plain"),
+        entry("team-*", "y", service_account_selector="a in b"),
+    ]
+    patterns = PatternInput()
+    patterns.find(FileSource(list(entries), [f"workloads[{index}]" for index in range(3)]))
+    assert patterns.describe_invalid({"a in b": "No."}) == [
+        "workloads[0] (*/x): namespace_selector 'a in b' is not a valid label selector: No.",
+        "workloads[2] (team-*/y): service_account_selector 'a in b' is not a valid label selector: No.",
     ]
 
 
 def test_lines_about_matches() -> None:
-    source, patterns = find_patterns(FileSource([entry("team-*", "*"), entry("x-*", "*")], ["a", "b"]))
+    source, patterns = find_patterns(FileSource([entry("team-*", "*"), entry("x-*", "*")], ["a", "a"]))
     expansion = expand(source, patterns, (), CLUSTER, Selected(), HERE)
     assert list(describe_matches(patterns, expansion.origins)) == [
         "team-*/* matches 3 service accounts: team-a/web, team-a/worker, team-b/web"
     ]
 
 
-# The trust policy
+# Tests of the trust policy
 
 
 def test_trust_policy_of_a_role_compares_its_patterns() -> None:
@@ -200,7 +261,7 @@ def test_trust_policy_names_each_service_account(listed_entry: dict[str, Any], s
 def parsed(expansion: Expansion) -> tuple[Workload, ...]:
     source = expansion.source
     workloads = parse_workloads(source.workloads, HERE.name, places=source.places)
-    return tuple(map(expansion.with_trust_patterns, workloads))
+    return tuple(map(expansion.complete, workloads))
 
 
 def trust_of(workloads: tuple[Workload, ...], present: PolicyDocument | None = None) -> PolicyDocument:
@@ -235,9 +296,28 @@ def test_statement_of_another_list_is_kept() -> None:
     mine, other = parsed(expanded(entry("team-*", "web"))), parsed(expanded(entry("*", "worker")))
     both = trust_of(mine, trust_of(other))
     assert [list(entry) for entry in conditions(both)] == [["StringEquals"], ["StringEquals", "StringLike"]]
-    # The narrower pattern replaces a pattern that includes its workloads.
+    # All workloads of the narrower pattern also match the present pattern, which the narrower one replaces.
     narrower = trust_of(parsed(expanded(entry("team-a", "web"))), trust_of(mine))
     assert conditions(narrower) == [{"StringEquals": {**CLUSTER_ONLY, NAMESPACE: "team-a", ACCOUNT: "web"}}]
+
+
+def test_each_cluster_grants_its_own_patterns() -> None:
+    other = replace(HERE, name="other", arn=HERE.arn.replace(HERE.name, "other"))
+    role, there = parsed(expanded(entry("team-*", "web")))[0].role, []
+    for workload in parsed(expanded(entry("team-a", "worker"), entry("t*", "web"))):
+        there.append(replace(workload, key=replace(workload.key, cluster="other")))
+    assert role is not None
+    clusters = group_clusters(HERE, other)
+    users = (*parsed(expanded(entry("team-*", "web"))), *there)
+    keys = frozenset(workload.key for workload in users)
+    trust = PolicyDocument(desired_trust(clusters, role, Options(), users, keys, None))
+    assert {
+        (
+            condition["StringEquals"]["aws:RequestTag/eks-cluster-arn"],
+            condition.get("StringLike", condition["StringEquals"])[NAMESPACE],
+        )
+        for condition in conditions(trust)
+    } == {(HERE.arn, "team-*"), (other.arn, "t*"), (other.arn, "team-a")}
 
 
 def test_pattern_is_revoked_with_its_last_workload() -> None:
@@ -305,7 +385,7 @@ def test_other_wildcards_are_refused(namespace: str, account: str, refused: str)
     assert f"{refused} must be a name, or a pattern of lower case letters, digits, -, . and *, got" in problem
 
 
-# Annotations
+# Tests of annotations
 
 ROLE, PRESET = "workload-identity/role", "workload-identity/preset"
 RULES = read_rules(
@@ -354,7 +434,7 @@ def test_allowed_annotation(candidate: Candidate, workload: dict[str, Any]) -> N
         }
     ]
     assert expansion.source.places == [f"the annotation of service account {candidate}"]
-    assert expansion.origins == {str(candidate): "its annotation"}
+    assert expansion.origins == {str(candidate): Origin("its annotation")}
 
 
 def test_long_role_names_are_shortened_and_distinct() -> None:
@@ -364,6 +444,7 @@ def test_long_role_names_are_shortened_and_distinct() -> None:
     assert roles[0] != roles[1]
 
 
+NO_RIGHT = "rules[0]: allows nothing; set roles (names or patterns) or presets (name: parameters)."
 NOT_ALLOWED = "pod_identity_annotated does not allow it in this namespace"
 
 
@@ -416,6 +497,7 @@ def test_list_and_patterns_precede_annotations() -> None:
     ("raw", "problems"),
     [
         ("x", ["rules must be a list of mappings, got text."]),
+        ("[{namespaces: [a], role: [b]}]", ["rules[0]: unknown key 'role'; did you mean 'roles'?", NO_RIGHT]),
         (["x"], ["rules[0]: must be a mapping with namespaces, got text."]),
         (
             [{"namespace": ["a"], "roles": ["r"]}],
@@ -449,3 +531,8 @@ def test_invalid_rules(raw: object, problems: list[str]) -> None:
     with pytest.raises(InputError) as caught:
         read_rules(raw, "rules")
     assert list(caught.value.problems) == problems
+
+
+def test_rules_as_text() -> None:
+    assert read_rules("[{namespaces: [a], roles: [b]}]", "rules") == (AnnotationRule(("a",), ("b",)),)
+    assert read_rules("[]", "rules") == read_rules("", "rules") == ()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Presets in the policies of a workload: their documents, names, and a message for each invalid parameter."""
+"""Test presets in the policies of a workload: their documents, their names, and a message for each invalid parameter."""
 
 from __future__ import annotations
 
@@ -466,7 +466,7 @@ def test_removal_without_a_role_needs_a_name() -> None:
     with pytest.raises(InputError) as caught:
         parse(workload(use("secrets", {"prefix": "a"}), role=None), state="absent")
     assert caught.value.problems == (
-        f"{PLACE}: name is missing; without it the role must have a name, which becomes a part of it.",
+        f"{PLACE}: name is missing. Set it, or set role.name, from which the policy then gets its name.",
     )
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The variables of the role: names, types, and errors before any request."""
+"""Test the variables of the role: names, types, and errors that occur before any request."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_parses_text(name: str, text: object, value: object) -> None:
     assert read_variables({name: text}, "main") == {name: value}
 
 
-# Pairs of text from a survey, a command line or an INI inventory, and its parsed value, by the type of the option.
+# By type of an option: pairs of a value from a survey, a command line or an INI inventory, and the value after parsing.
 ANSWERS: dict[str, list[tuple[object, object]]] = {
     "bool": [("true", True), ("False", False), ("yes", True), ("0", False), (True, True)],
     "int": [("900", 900), (" 901 ", 901), (902, 902)],
@@ -97,7 +97,7 @@ ANSWERS: dict[str, list[tuple[object, object]]] = {
     "str": [("text", "text"), (12345, "12345")],
     "path": [("a/b", "a/b")],
 }
-# Variables that are parsed together with the workloads, or that do not accept every text.
+# Variables that are parsed together with the workloads, or that accept only certain texts.
 ELSEWHERE = {
     "account_id",
     "assume_role_arn",
@@ -125,7 +125,7 @@ def test_every_variable_accepts_a_survey_answer(name: str) -> None:
         assert read_variables({name: answer, **required}, entry_point)[name] == value, answer
 
 
-# Variables that must not be empty.
+# Variables that an empty text does not leave unset: for them, an empty text is an error.
 NO_VALUE = {"owner", "workloads", "workloads_from"}
 
 
@@ -159,7 +159,7 @@ ARN = "arn:aws:iam::444455556666:role/fleet"
 
 
 def test_text_cut_at_a_space_has_a_remedy() -> None:
-    """Explain a truncated value: Ansible splits -e 'pod_identity_tags={"team": "x"}' at the space."""
+    """Check the error for a truncated value: Ansible ends -e 'pod_identity_tags={"team": "x"}' at the space."""
     assert find_problems({"tags": '{"team":'}) == [
         "pod_identity_tags line 1: is not valid YAML: did not find expected node content. Is it cut off? Ansible ends the value "
         "of -e name=value at its first space; write it as -e '{\"name\": value}'."
@@ -280,7 +280,7 @@ def test_variables_set_by_the_role_are_known() -> None:
                 "pod_identity_account_id must be an AWS account ID, which is 12 digits in quotation marks, got "
                 f"{value!r}.",
             )
-            # YAML reads 012345670123 as the octal number 1402433619.
+            # YAML parses 012345670123 as an octal number, which is 1402433619.
             for value in ("1111-2222-3333", "production", 1402433619, True, 444455556666.0, ["444455556666"])
         ),
         ({"deadline": 0}, "main", "pod_identity_deadline must be 1 or more, got 0."),

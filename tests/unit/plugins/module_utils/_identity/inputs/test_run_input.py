@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The input of a run: parsing for both parts, and errors before any request."""
+"""Test the input of a run: how it is parsed for AWS and Kubernetes, and errors that occur before any request."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_teardown_needs_no_role() -> None:
     ids=["typed", "text"],
 )
 def test_options_of_the_run_apply_to_all_workloads(options: dict[str, Any]) -> None:
-    """Accept typed values, and text as from "-e name=value", an INI inventory or a survey."""
+    """Parse values with their types, and the same values as text, as from "-e name=value", an INI inventory or a survey."""
     tags = {"stage": "test", "workload-identity/owner": "team-a"}
     defaults = Defaults(tags, create_service_accounts=False, create_namespaces=True)
     assert read(workloads=[ONE], owner="team-a", tags={"stage": "test"}, **options) == ParsedInput(

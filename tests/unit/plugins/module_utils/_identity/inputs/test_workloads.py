@@ -4,10 +4,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from datetime import date
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
+    permission_spec,
+    policy_spec,
+    role_spec,
+    workload_spec,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     Defaults,
     parse_association,
@@ -94,14 +101,13 @@ def test_every_key_arrives() -> None:
         Workload(
             key("my.app", "team-a"),
             RoleSpec(
-                "my-role",
-                None,
-                "/team/",
-                "What it is for",
-                BOUNDARY,
-                7200,
-                {"team": "a"},
-                "namespace",
+                name="my-role",
+                path="/team/",
+                description="What it is for",
+                permissions_boundary=BOUNDARY,
+                max_session_duration=7200,
+                tags={"team": "a"},
+                trust_scope="namespace",
             ),
             (
                 PolicySpec("my-policy", document("s3:GetObject"), "/team/", "Reads", {"stage": "prod"}),
@@ -115,6 +121,95 @@ def test_every_key_arrives() -> None:
             ServiceAccountSpec(True, False, {"a": "b"}, {"c": "d"}),
         ),
     )
+
+
+# For each key of the form: a valid value, and the workload, role, policy or permission to which the test adds the key.
+KEYS: dict[str, dict[str, tuple[Any, dict[str, Any]]]] = {
+    "workload": {
+        "namespace": ("default", {"service_account": "app", "role": {"name": "r"}}),
+        "service_account": ("app", {"namespace": "default", "role": {"name": "r"}}),
+        "namespace_selector": ("team=payments", workload()),
+        "service_account_selector": ("team=payments", workload()),
+        "role": ({"name": "r"}, {"namespace": "default", "service_account": "app"}),
+        "policies": ([policy("more")], workload(policies=None)),
+        "addon": ("aws-ebs-csi-driver", workload()),
+        "target_role_arn": (TARGET, workload()),
+        "disable_session_tags": (True, workload()),
+        "session_policy": (SESSION, workload(disable_session_tags=True)),
+        "tags": ({"a": "b"}, workload()),
+        "required_permissions": ([{"action": "s3:GetObject"}], workload()),
+        "create_service_account": (False, workload()),
+        "create_namespace": (True, workload()),
+        "service_account_labels": ({"a": "b"}, workload()),
+        "service_account_annotations": ({"a": "b"}, workload()),
+    },
+    "role": {
+        "name": ("r", {}),
+        "arn": (ROLE, {}),
+        "path": ("/team/", {"name": "r"}),
+        "description": ("d", {"name": "r"}),
+        "permissions_boundary": (BOUNDARY, {"name": "r"}),
+        "max_session_duration": (7200, {"name": "r"}),
+        "tags": ({"a": "b"}, {"name": "r"}),
+        "trust_scope": ("none", {"name": "r"}),
+        "trust_policy": (TRUST, {"name": "r"}),
+        "extend_trust": (True, {"arn": ROLE}),
+    },
+    "policies": {
+        "name": ("p", {"document": SESSION}),
+        "document": (SESSION, {"name": "p"}),
+        "document_file": ("p.json", {"name": "p"}),
+        "preset": ("external-dns", {}),
+        "with": ({"hosted_zone_ids": ["Z1"]}, {"preset": "external-dns"}),
+        "path": ("/team/", policy()),
+        "description": ("d", policy()),
+        "tags": ({"a": "b"}, policy()),
+        "arn": ("arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess", {}),
+    },
+    "required_permissions": {
+        "action": ("s3:GetObject", {}),
+        "resource": ("arn:aws:s3:::b/*", {"action": "s3:GetObject"}),
+        "context": ({"aws:SourceIp": "10.0.0.1"}, {"action": "s3:GetObject"}),
+    },
+}
+FORMS = {
+    "workload": workload_spec(),
+    "role": role_spec(),
+    "policies": policy_spec(),
+    "required_permissions": permission_spec(),
+}
+
+
+def parse_one(raw: dict[str, Any]) -> object:
+    """Return the workload, or the problems if it is invalid: selectors, for example, are valid only beside patterns."""
+    try:
+        return parse_workloads([raw], CLUSTER)
+    except InputError as error:
+        return error.problems
+
+
+@pytest.mark.parametrize(("part", "name"), [(part, name) for part, form in FORMS.items() for name in form])
+def test_parser_reads_every_key_of_the_form(part: str, name: str) -> None:
+    """Check that each key changes the parsed workload, because a key that only the form accepts would be ignored."""
+    assert name in KEYS[part], f"{name} of inputs/form.py has no value in KEYS"
+    value, rest = KEYS[part][name]
+    with_key, without_key = {**rest, name: value}, rest
+    if part != "workload":
+        with_key, without_key = (
+            workload(**{part: entry if part == "role" else [entry]}) for entry in (with_key, without_key)
+        )
+    assert parse_one(with_key) != parse_one(without_key), (
+        f"inputs/workloads.py does not read {name} of {part}"
+    )
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(AssociationSpec)])
+def test_parser_reads_every_key_of_an_association(name: str) -> None:
+    value, _rest = KEYS["workload"][name]
+    options = {"cluster_name": CLUSTER, "namespace": "default", "service_account": "app"}
+    if name == "session_policy":
+        options["disable_session_tags"] = True
+    assert parse_association({**options, name: value}) != parse_association(options)
 
 
 def test_minimal_workload_has_default_values() -> None:
@@ -297,14 +392,6 @@ def test_no_workloads_are_no_problem() -> None:
     assert parse_workloads([], CLUSTER) == ()
 
 
-KNOWN_WORKLOAD = (
-    "namespace, service_account, namespace_selector, service_account_selector, role, policies, addon, target_role_arn, "
-    "disable_session_tags, session_policy, "
-    "tags, required_permissions, create_service_account, create_namespace, service_account_labels, "
-    "service_account_annotations"
-)
-
-
 @pytest.mark.parametrize(
     ("changes", "problems"),
     [
@@ -320,7 +407,7 @@ KNOWN_WORKLOAD = (
         ),
         pytest.param(
             {"zzz": 1},
-            [f"{PLACE}: unknown key 'zzz'; known are {KNOWN_WORKLOAD}."],
+            [f"{PLACE}: unknown key 'zzz'; known are {', '.join(workload_spec())}."],
             id="unknown key near none",
         ),
         pytest.param(

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A found cluster, for tests to vary."""
+"""Build a cluster as the inventory finds it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BLUE = FoundCluster(
 
 
 def found(**changes: Any) -> FoundCluster:
-    """Return the cluster blue with changes and a matching ARN."""
+    """Return the cluster blue with changed fields. Its ARN matches the changes."""
     cluster = replace(_BLUE, **changes)
     arn = f"arn:aws:eks:{cluster.region}:{cluster.account_id}:cluster/{cluster.name}"
     return replace(cluster, arn=arn)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clusters as hosts of the inventory and as entries of its cache, and the messages of failed reads."""
+"""Test clusters as hosts of the inventory and as entries of its cache, and the messages about failed reads."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_cache_of_another_version_is_ignored(cached: object) -> None:
 
 ACCOUNT = "111122223333"
 ALLOW = "Allow the caller this action on this resource. A service control policy or a permissions boundary can also deny it."
-# A failed read (account, region, cluster, operation, error code, error text), and its message.
+# A failed read (account, region, cluster, operation, error code and error text), and the message about it.
 CASES = [
     (
         (ACCOUNT, "eu-central-1", "", "eks:ListClusters", "AccessDeniedException", "no"),

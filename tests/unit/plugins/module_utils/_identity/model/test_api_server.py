@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Proof that the Kubernetes API of the kubeconfig belongs to the EKS cluster."""
+"""Test the check that the Kubernetes API of the kubeconfig belongs to the EKS cluster."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_continued_run_has_warning() -> None:
     ids=["differs", "unknown"],
 )
 def test_remedy_depends_on_the_run(server: ApiServer, refusal: str, left_open: str) -> None:
-    """Do not suggest to a verification the options that let a change continue, because they do not prove anything."""
+    """Check that a verification does not suggest the options that let a change continue: with them, its checks stay unknown."""
     finding = judge_api_server(CLUSTER, server)
     assert finding is not None
     assert (as_refusal(finding).message, as_refusal(finding).remedy) == (finding.message, refusal)

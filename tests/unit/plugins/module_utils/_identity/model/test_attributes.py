@@ -27,7 +27,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 
 IDENTITY = {"name", "arn", "path"}
-# The trust policy is computed from these.
+# These fields have no row in the table of attributes, because the engine computes the trust policy from them.
 TRUST = {"trust_scope", "extend_trust", "trust_patterns"}
 TABLES = [
     pytest.param(ROLE_ATTRIBUTES, RoleSpec, IDENTITY | TRUST, ObservedRole, id="role"),

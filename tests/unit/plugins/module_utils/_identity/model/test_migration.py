@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The stages of a migration from IRSA, and its two records as tags: of annotations, and of removed statements."""
+"""Test the stages of a migration from IRSA, and its records in tags: of annotations, and of removed statements."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ STATEMENT = {"Effect": "Allow", "Principal": {"Federated": "arn"}, "Action": "st
 
 
 def many_subjects(count: int) -> list[Removed]:
-    """Return a statement that hardly gets shorter by compression."""
+    """Return a statement with random subjects, which compression hardly shortens."""
     chance = random.Random(1)
     subjects = [f"system:serviceaccount:shop:{chance.getrandbits(160):040x}" for _index in range(count)]
     return [Removed(0, {**STATEMENT, "Condition": {"StringEquals": {"host:sub": subjects}}})]
@@ -202,7 +202,7 @@ def test_records_of_two_clusters_are_independent(
     for name, text in record.items():
         assert len(name) <= 128
         assert 0 < len(text) <= 256
-        # The characters that tags may have, among others.
+        # AWS permits these characters in tags (and some others).
         assert text.isascii()
         assert all(character.isalnum() or character in "_-=:" for character in text)
 
@@ -254,7 +254,7 @@ LONG = trust_tags(CLUSTER_ARN, many_subjects(20), {})
         pytest.param({f"{RECORD}0": "01:x"}, id="no base64"),
         pytest.param({f"{RECORD}0": "01:é"}, id="no ASCII"),
         pytest.param({f"{RECORD}0": "01:YWJj"}, id="not compressed"),
-        # Compressed: nothing, [1], {"a": 1} and "[".
+        # The values are the compressed texts "", [1], {"a": 1} and "[".
         pytest.param({f"{RECORD}0": "01:eNoDAAAAAAE="}, id="empty text"),
         pytest.param({f"{RECORD}0": "01:eNqLNowFAAHTAOo="}, id="no pairs"),
         pytest.param({f"{RECORD}0": "01:eNqrVkpUslIwrAUACeUCKQ=="}, id="no list"),
@@ -285,6 +285,6 @@ def test_tag_for_added_statements_of_each_cluster() -> None:
     assert len(tags) == 2
     assert all(name.startswith(GRANT_TAG) for name in tags)
     assert grant_tag(CLUSTER_ARN) == "workload-identity/irsa-grant.d89abb76c66f"
-    # The record of removed statements has other keys.
+    # The tags of the other record, of removed statements, have different keys.
     assert trust_record_keys(CLUSTER_ARN, tags) == []
     assert recorded_annotations(tags) == {}

@@ -156,7 +156,7 @@ def observed(**fields: Any) -> Observed:
         (role_target("other"), False),
         (policy_target("arn:policy", "lifts"), True),
         (policy_target("other"), False),
-        # The run has listed the associations of the cluster, so even an absent association counts as read.
+        # The run has listed all associations of the cluster, so it also knows that an association does not exist.
         (association_target(APP), True),
     ],
 )

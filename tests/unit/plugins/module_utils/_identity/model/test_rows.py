@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Findings and checks as modules return them."""
+"""Test findings and checks in the form in which modules return them."""
 
 from __future__ import annotations
 

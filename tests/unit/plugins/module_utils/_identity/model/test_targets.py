@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Targets and failures."""
+"""Test the targets of changes, and failures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,12 @@ KEY = WorkloadKey("my-cluster", "default", "app")
         (policy_target(ARN), ARN, f"policy {ARN}", f"policy {ARN}"),
         (role_target("r"), "r", "role r", "role r"),
         (trust_target("r"), "r", "trust_policy r", "trust policy r"),
-        (attachment_target("r", ARN), f"r {ARN}", f"attachment r {ARN}", f"attachment r {ARN}"),
+        (
+            attachment_target("r", ARN),
+            f"r {ARN}",
+            f"attachment r {ARN}",
+            f"attachment of policy {ARN} to role r",
+        ),
         (association_target(KEY), "default/app", "association default/app", "association default/app"),
         (Target("target role", "r"), "r", "target role r", "target role r"),
     ],
@@ -102,7 +107,7 @@ def test_a_failure_may_say_more_around_it() -> None:
 
 @pytest.mark.parametrize(("prefix", "name"), [("", "profile"), ("pod_identity_", "pod_identity_profile")])
 def test_missing_credentials_name_options_of_the_caller(prefix: str, name: str) -> None:
-    """Name the option profile, which the modules and the role both have. The role has no option access_key."""
+    """Check that the remedy names only an option that the caller has: the role has no variable for access keys."""
     error = classify("sts:GetCallerIdentity", "NoCredentialsError", "Unable to locate credentials")
     remedy = (
         "Configure credentials: an AWS credential on the job template, AWS_PROFILE, AWS_ACCESS_KEY_ID and "

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A removal deletes managed, unused resources, and reports each kept one with the reason."""
+"""Test the plan of a teardown: it deletes managed resources without other users, and reports the others with a reason."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_aws_managed_policy_is_detached_from_a_managed_role() -> None:
     ]
 
 
-# Unmanaged resources
+# Tests of unmanaged resources
 
 
 def test_unmanaged_resources_are_unchanged() -> None:
@@ -248,7 +248,7 @@ def test_addon_association_is_kept_with_the_trust_of_its_role() -> None:
 
 
 def test_trust_is_removed_only_with_the_association() -> None:
-    """Keep the grant of a workload whose association is unmanaged, and therefore kept."""
+    """Check that a kept association, which the collection does not manage, keeps its statement in the trust policy."""
     raw = [workload("app"), workload("two")]
     aws = settled(*raw)
     aws.eks.associations["a-00000000000000002"]["tags"] = {}
@@ -319,7 +319,7 @@ def test_policy_used_elsewhere_is_kept(users: list[str], groups: list[str], user
     assert len(aws.iam.policies[MINE]["versions"]) == 2
 
 
-# Shared roles
+# Tests of shared roles
 
 
 def test_shared_role_is_kept_for_other_workloads() -> None:
@@ -351,7 +351,7 @@ def test_removal_deletes_a_grant_left_by_an_earlier_one() -> None:
 
 
 def test_removal_deletes_the_grant_of_a_manually_deleted_association() -> None:
-    """Restore the trust policy of an unmanaged role, although its association no longer exists."""
+    """Check that a teardown restores the trust policy of an unmanaged role, even if the association is already deleted."""
     aws = FakeAws()
     create_role(aws, "old", TRUST_BARE)
     guest = workload("app", role={"arn": OLD, "extend_trust": True}, policies=None)
@@ -393,7 +393,7 @@ def test_policy_attached_to_another_role_is_kept() -> None:
 
 
 def test_detachments_wait_for_the_associations() -> None:
-    """Keep the policies of a role if one of its two workloads cannot be removed, and report both workloads."""
+    """Let the removal of one of two workloads fail. Their common role keeps its policies, and both workloads are reported."""
     raw = [workload("app"), workload("two", policies=[policy(), policy("bad")])]
     aws = settled(*raw)
     aws.fail_on("iam:ListEntitiesForPolicy", DENIED)
@@ -406,12 +406,13 @@ def test_detachments_wait_for_the_associations() -> None:
         ("SKIPPED", ["default/app"]),
     ]
     assert found.failures[-1].message == (
-        "not done, because it needs a change of association default/two, which was skipped because its workloads failed."
+        "not done: it needs a change of the association default/two, which was skipped because the workloads of that change "
+        "failed."
     )
     assert found.failures[-1].remedy == "Resolve those failures and run again."
 
 
-# Existing roles
+# Tests of existing roles that workloads name by ARN
 
 
 def test_managed_statement_is_removed_from_an_existing_role() -> None:
@@ -514,7 +515,7 @@ def test_role_of_another_path_does_not_match() -> None:
     assert names(absent(aws, existing())) == []
 
 
-# Unreadable resources
+# Tests of resources that cannot be read
 
 
 def test_roles_of_a_deleted_cluster_are_deleted() -> None:
@@ -581,7 +582,7 @@ def test_role_for_any_cluster_needs_force(scope: str) -> None:
 
 
 def test_role_without_session_tags_needs_force() -> None:
-    """Keep its policy as well. The remedy does not suggest deleting a role that may have users."""
+    """Check that the policy of the role is kept as well, and that no remedy suggests deleting a role that may have users."""
     aws = settled(workload(disable_session_tags=True))
     findings = absent(aws, workload(disable_session_tags=True)).findings
     assert [finding.code for finding in findings] == ["ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
@@ -627,9 +628,9 @@ def test_run_keeps_and_reports_other_principals() -> None:
 
 
 def test_unreadable_association_keeps_the_role() -> None:
-    """Keep the role, because an unreadable association may be an unmanaged one that uses the role."""
+    """Check that a teardown keeps a role if an unreadable association may use it."""
     aws = FakeAws()
-    # Create the unmanaged association first: it is the first in the list, so the run reads it first.
+    # The unmanaged association is the first in the list, so it is the association that cannot be read.
     create_association(aws, "two", "my-role", namespace="batch")
     assert run(aws, desired(workload())).failures == ()
     aws.fail_on("eks:DescribePodIdentityAssociation", DENIED)
@@ -723,7 +724,7 @@ def test_policy_with_endless_pages_of_users_is_kept(more: dict[str, str]) -> Non
     assert [failure.error_code for failure in found.failures] == ["MalformedAnswer"]
 
 
-# Other owners
+# Tests of resources of other owners
 
 
 @pytest.mark.parametrize(

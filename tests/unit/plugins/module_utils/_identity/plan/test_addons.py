@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plan of an EKS add-on: version policies, merged roles, kept configuration values, the removal of the agent."""
+"""Test the plan of an EKS add-on: version policies, merged roles, kept configuration values, and the removal of the agent."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_version_is_chosen_by_its_policy(version: str, present: str | None, expe
     [
         ("", OLDEST),
         ("latest", NEWEST),
-        # EKS no longer offers the installed version.
+        # A version that EKS no longer offers
         ("latest", "v1.3.11-eksbuild.1"),
         (">=v1.3.8", MIDDLE),
         (">= 1.3.8-eksbuild.2", MIDDLE),
@@ -155,7 +155,8 @@ def test_new_addon_gets_its_roles_values_and_mark() -> None:
 
 
 def test_roles_that_are_not_listed_are_kept() -> None:
-    """Send unlisted associations as well: EKS replaces the whole list, so it would delete associations that are left out."""
+    """Check that the request contains the other associations of the add-on: EKS would delete associations that are not in the
+    list."""
     addon = installed(roles={"snapshot-sa": OTHER_ROLE}, configuration="{}")
     planned = change(spec(roles={"ebs-csi-controller-sa": ROLE}), addon)
     assert request(planned) == (
@@ -177,7 +178,7 @@ def test_roles_that_are_not_listed_are_kept() -> None:
     [
         ({"snapshot-sa"}, {}, {"ebs-csi-controller-sa": ROLE}),
         ({"ebs-csi-controller-sa", "snapshot-sa"}, {}, {}),
-        # A service account with a role, and one without a role.
+        # Remove the role of a service account with a role, and of a service account without a role.
         (
             {"snapshot-sa", "absent-sa"},
             {"ebs-csi-controller-sa": OTHER_ROLE},

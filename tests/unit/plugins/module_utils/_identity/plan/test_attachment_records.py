@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A removal detaches a policy from an unmanaged role only if a record shows that a run for this cluster attached it.
+"""Test the records of attachments. A teardown detaches a policy from an unmanaged role only if a record exists.
 
-The record is a tag of the policy.
+The record is a tag of the policy. It means that a run for this cluster has attached the policy to the role.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 MINE = policy_arn("my-policy")
 OLD = role_arn("old")
-# The last part of a record's tag key is a digest of the cluster's ARN.
+# The tag key of a record ends with the first digits of the digest of the cluster's ARN.
 HERE, THERE = "d89abb76", hashlib.sha256(OTHER_CLUSTER_ARN.encode()).hexdigest()[:8]
 RECORD = f"workload-identity/attached-to/old/{HERE}"
 DENIED = classify("iam:AttachRolePolicy", "AccessDenied", "User is not authorized")
@@ -135,7 +135,7 @@ def test_unrecorded_attachment_is_kept_and_reported(tags: dict[str, str]) -> Non
     run(aws, desired(RAW))
     assert record(aws) is None
     assert remove(aws) == (["delete association default/app"], [kept_attachment(), still_used("role old")])
-    # Follow the remedies.
+    # Follow the remedies of the findings.
     aws.iam.roles["old"]["attached"].remove(MINE)
     assert remove(aws) == ([f"delete policy {MINE}"], [])
 
@@ -183,7 +183,7 @@ def test_used_role_keeps_a_recorded_attachment() -> None:
 
 
 def elsewhere(raw: dict[str, Any], state: str = "present") -> Desired:
-    """Return the same workload in the other cluster."""
+    """Return a desired state with the workload in the other cluster."""
     return desired(raw, state=state, cluster=OTHER_CLUSTER)
 
 
@@ -276,7 +276,7 @@ def test_next_run_completes_a_rejected_attachment() -> None:
         f"attach attachment old {MINE}",
         "create association default/app",
     ]
-    # The first run has already written the record.
+    # The first run has written the record before it failed.
     assert len(aws.parameters("iam:TagPolicy")) == 1
 
 
@@ -343,7 +343,7 @@ def test_bulk_read_records_attachments(joining: bool, monkeypatch: pytest.Monkey
         observe, "read_snapshot", lambda api, _singles, *kinds: read_snapshot(api, 1000, *kinds)
     )
     aws = account()
-    # Create the policy first: the tags of an existing policy are read only if the plan needs them.
+    # The policy already exists, because a plan reads the tags of an existing policy only if it needs them.
     run(aws, elsewhere(RAW) if joining else desired(workload("first", role={"name": "made"})))
     assert run(aws, desired(RAW)).failures == ()
     assert record(aws) is not None
@@ -370,7 +370,7 @@ def test_purge_detaches_recorded_attachments_and_reports_others() -> None:
 
 @pytest.mark.parametrize("refused", ["iam:DetachRolePolicy", "iam:UpdateAssumeRolePolicy"])
 def test_next_purge_completes_a_failed_change_of_an_unmanaged_role(refused: str) -> None:
-    """Delete the association last, because the next purge finds the role by its association."""
+    """Check that a purge deletes the association last. If an earlier change fails, the next purge finds the role by it."""
     trust = {
         **TRUST_BARE,
         "Statement": [{**TRUST_BARE["Statement"][0], "Principal": {"Service": "ec2.amazonaws.com"}}],

@@ -1,7 +1,11 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The steps from one policy document to another: each step only restricts, grants, revokes or lifts a restriction."""
+"""Test the steps that change a policy document. Each step makes only one kind of change.
+
+A step adds Deny statements (restricts), adds Allow statements (grants), removes Allow statements (revokes), or removes Deny
+statements (lifts a restriction).
+"""
 
 from __future__ import annotations
 
@@ -63,9 +67,9 @@ def document(*statements: dict[str, Any], version: str = "2012-10-17") -> dict[s
         (document(allow("sqs:*", f"{QUEUE}jobs")), document(allow("sqs:*", f"{QUEUE}*")), True, False),
         (document(allow("sqs:*", "*")), document(allow("sqs:*", f"{QUEUE}*")), False, True),
         (document(allow("sqs:*", f"{QUEUE}*")), document(allow("sqs:Send*", "*")), True, True),
-        # A wildcard does not match across the colons that separate the parts of an ARN.
+        # A wildcard does not match the colons between the parts of an ARN.
         (document(allow("s3:*", "arn:aws:s3:::b")), document(allow("s3:*", "arn:aws:*:b")), True, True),
-        # The value of a policy variable is unknown.
+        # The policy variable may have any value.
         (
             document(allow("s3:*", "arn:aws:s3:::${aws:username}")),
             document(allow("s3:*", "arn:aws:s3:::*")),
@@ -102,7 +106,7 @@ def test_document_steps_deny_allow_remove_and_lift() -> None:
         (document(BOTH), document(READ), "takes"),
         (document(READ), document(READ, NO_WRITE), "restricts"),
         (document(READ, NO_WRITE), document(READ), "lifts"),
-        # In a document of version 2008-10-17, ${aws:username} is plain text.
+        # Policy variables need the version 2012-10-17. In this document, ${aws:username} is plain text.
         (document(READ, version="2008-10-17"), document(WRITE, NO_WRITE), ""),
     ],
 )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Roles and policies that a run without purge leaves behind."""
+"""Test the findings about roles and policies that a run without purge no longer uses, but does not delete."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def converge(aws: FakeAws, *workloads: dict[str, Any], check_mode: bool = False,
     return done
 
 
-# Roles that associations leave
+# Tests of roles from which an association changes to another role
 
 OLD = workload(role={"name": "old"}, policies=None)
 NEW = workload(role={"name": "new"}, policies=None)
@@ -155,7 +155,7 @@ def test_failed_move_leaves_no_role() -> None:
     assert left_messages(run(aws, desired(NEW))) == []
 
 
-# Policies that are detached
+# Tests of policies that a run detaches
 
 
 def with_policy(name: str, service_account: str = "app", **more: Any) -> dict[str, Any]:
@@ -225,11 +225,11 @@ def test_reports_a_policy_detached_from_two_roles_once() -> None:
     assert len(left_messages(converge(aws, with_policy("new"), with_policy("new", "web")))) == 1
 
 
-# Roles without workload, which a bulk read shows
+# Tests of roles without a workload, which a bulk read finds
 
 
 def many(**more: Any) -> list[dict[str, Any]]:
-    """Return workloads with enough roles and policies for a bulk read."""
+    """Return twelve workloads, which are enough for a run to read roles and policies in bulk."""
     return [
         workload(f"s{number}", role={"name": f"r{number}"}, policies=[policy(f"p{number}")], **more)
         for number in range(12)
@@ -237,7 +237,7 @@ def many(**more: Any) -> list[dict[str, Any]]:
 
 
 def orphaned(**role: Any) -> FakeAws:
-    """Return an account with the role of a workload that is no longer listed and has no association."""
+    """Return an account with a role whose workload is no longer in the list and has no association."""
     orphan = workload("gone", role={"name": "gone", **role}, policies=None)
     aws = settled(*many(), orphan)
     aws.eks.associations = {
@@ -272,7 +272,7 @@ def test_short_list_does_not_read_roles_without_workload() -> None:
 
 
 def still_listed_elsewhere(aws: FakeAws) -> None:
-    """Create ten associations, and then one with the role, which a run does not read because it reads only the first ones."""
+    """Create ten associations, then one with the role. A run reads only the first ten, so it does not find this user."""
     for number in range(10):
         create_association(aws, f"a{number}", "x")
     create_association(aws, "gone", "gone")
@@ -321,7 +321,7 @@ def test_role_with_a_wide_grant_is_unused_only_if_all_associations_are_known(
 
 
 def test_does_not_report_a_role_younger_than_five_minutes() -> None:
-    """Ignore a new role, because another run may be about to create its association."""
+    """Check that a new role is not reported: another run may be about to create its association."""
     aws = orphaned()
     spec = desired(*many())
     for minutes, findings in ((1, []), (6, [UNUSED])):
@@ -332,7 +332,7 @@ def test_does_not_report_a_role_younger_than_five_minutes() -> None:
 
 
 def test_unread_pages_may_have_the_association() -> None:
-    """List two workloads with ten policies each, which cause a bulk read."""
+    """Use two workloads with ten policies each, which cause a bulk read of which some pages are not read."""
     policies = [policy(f"p{number}") for number in range(10)]
     two = [workload(f"s{n}", role={"name": f"r{n}"}, policies=policies[:10]) for n in range(2)]
     more = [policy(f"q{number}") for number in range(10)]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Access during a migration: trust policies for EKS Pod Identity at each stage, and for IRSA after a rollback."""
+"""Test the access during a migration: with EKS Pod Identity at each stage, and with IRSA after a rollback."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 
 ACCESS_REMEDY = (
-    f"Apply it as a workload with role: {{arn: {ROLE}, extend_trust: true}}, which adds a statement, or correct the trust "
-    "policy."
+    f"Apply the service account as a workload with role: {{arn: {ROLE}, extend_trust: true}}, which adds a statement, or "
+    "correct the trust policy."
 )
 NO_ACCESS = (
     "TRUST_NOT_USABLE",
@@ -65,7 +65,7 @@ ORGANIZATION = {"StringEquals": {"aws:SourceOrgID": "o-1"}}
     [
         ((irsa(API), POD_IDENTITY), True, "restarted", []),
         ((POD_IDENTITY,), False, "finished", []),
-        # A run completes the step associate again.
+        # The statement for EKS Pod Identity is missing, so the next run repeats the step associate.
         ((irsa(API),), True, "irsa", [NO_ACCESS]),
         ((irsa(WEB),), False, "finished", [NO_ACCESS]),
         (({**POD_IDENTITY, "Condition": ORGANIZATION},), False, "finished", [PERHAPS]),
@@ -107,11 +107,11 @@ def test_pods_without_their_association() -> None:
     assert migrant.blockers == ()
 
 
-# Rollback
+# Tests of rollbacks
 
 
 def with_record(*statements: Json, removed: Json, **tags: str) -> ObservedRole:
-    """Return a role from which a migration has removed the first statement."""
+    """Return a role whose tags record that a migration has removed the statement ``removed``, which was the first."""
     record = trust_tags(CLUSTER.arn, [Removed(0, removed)], {})
     return role(*statements, tags={**record, **tags})
 
@@ -168,8 +168,8 @@ EDITED = {
             [
                 (
                     "MIGRATION_NO_RECORD",
-                    "a migration has removed the IRSA statement of shop/web from role app, and its association, which recorded "
-                    "its annotations, does not exist any more. The rollback does not restore the annotations.",
+                    "a migration has removed the IRSA statement of shop/web from role app. The association of shop/web, which "
+                    "recorded the annotations, does not exist any more, so the rollback does not restore the annotations.",
                 )
             ],
         ),
@@ -180,7 +180,8 @@ EDITED = {
             [
                 (
                     "TRUST_STATEMENT_STAYS",
-                    "role app keeps the statement EksPodIdentityWorkloads0123456789ab of this collection, because it was edited.",
+                    "role app keeps the statement EksPodIdentityWorkloads0123456789ab of this collection, because someone edited "
+                    "it.",
                 )
             ],
         ),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plan of a migration from IRSA: stages of service accounts, blockers of their next step, and notes."""
+"""Test the plan of a migration from IRSA: the stage of each service account, the findings that block its next step, and notes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def provider(host: str = HOST) -> str:
 
 
 def irsa(*keys: WorkloadKey, condition: Mapping[str, Any] | None = None, **more: Any) -> Json:
-    """Return the statement of a trust policy that allows service accounts of the cluster with IRSA."""
+    """Return a trust policy statement that allows these service accounts of the cluster with IRSA."""
     subjects = [f"system:serviceaccount:{key.namespace}:{key.service_account}" for key in keys]
     equals = {f"{HOST}:sub": subjects, f"{HOST}:aud": "sts.amazonaws.com"}
     return {
@@ -94,7 +94,7 @@ def account(workload: WorkloadKey = API, arn: str = ROLE, audience: str = "", **
 def association(
     workload: WorkloadKey = API, arn: str = ROLE, annotations: Mapping[str, str] | None = None, **more: Any
 ) -> ObservedAssociation:
-    """Return an association that a migration created: it records the annotation of its service account."""
+    """Return an association as a migration creates it: its tags record the annotation of the service account."""
     tags = annotation_tags({ROLE_ANNOTATION: arn} if annotations is None else annotations)
     fields = {"tags": tags, "created_at": ASSOCIATED, **more}
     return ObservedAssociation(workload, "a-1", "arn:association", arn, **fields)
@@ -107,7 +107,7 @@ def state(
     pods: PodCredentials | None = None,
     **more: Any,
 ) -> MigrationState:
-    """Return a state; every service account has the same ``pods``."""
+    """Return the state that a plan reads. All service accounts have the same ``pods``."""
     keys = {*(account.key for account in accounts), *(found.key for found in associations)}
     return MigrationState(
         **{
@@ -311,7 +311,7 @@ def test_migrant_has_the_arn_of_the_role_as_iam_has_it(
     )
     migrant = only(plan_migration(scene))
     assert migrant.role_arn == role_arn(name)
-    # A rollback restores the annotation as it was.
+    # The plan keeps the original text of the annotation for a rollback.
     assert migrant.annotations == {ROLE_ANNOTATION: annotation}
     assert (migrant.stage, migrant.blockers, migrant.notes) == (
         "restarted" if associations else "irsa",
@@ -345,15 +345,15 @@ def test_state_finds_roles_of_its_account_only() -> None:
         assert scene.role(arn) is None
 
 
-# Blockers
+# Tests of findings that block a step
 
 NOT_TRUSTED = (
     "If the service account must have the role, apply it as a workload, with a trust policy of your own if it needs "
     "conditions. Otherwise remove the annotation."
 )
 NO_ACCESS = (
-    "the trust policy of role app does not allow shop/api with IRSA, so it has no access today. An association would "
-    "give access to everyone who may edit this service account."
+    "the trust policy of role app does not allow shop/api with IRSA, so it has no access today. Everyone who may "
+    "edit the service account can set its annotation, so the annotation does not prove that it may have the role."
 )
 CONDITIONAL = (
     "the trust policy of role app allows shop/api with IRSA only under conditions that EKS Pod Identity does not have, so an "
@@ -370,7 +370,8 @@ MISSING_REMEDY = "Correct or remove the annotation: kubectl annotate serviceacco
 CONFIG_MAP = (
     "MIGRATION_CONFIG_MAP",
     "service account shop/api has its role from the ConfigMap pod-identity-webhook in namespace kube-system.",
-    "Set the role as annotation of the service account, and remove it from the ConfigMap; then migrate.",
+    "Set the role as the annotation eks.amazonaws.com/role-arn of the service account, remove the entry of the service "
+    "account from the ConfigMap, and run the migration again.",
 )
 
 
@@ -656,7 +657,7 @@ def test_blockers(scene: MigrationState, findings: list[Any]) -> None:
     ] == findings
 
 
-# Notes
+# Tests of notes
 
 OTHER_ACCOUNTS_REMEDY = (
     "Migrate those service accounts, too; then a run with the step finish removes the statement."
@@ -781,7 +782,13 @@ OTHER_ROLES_REMEDY = (
                 ),
                 **HAS_ASSOCIATION,
             ),
-            [("MIGRATION_STATEMENT_KEPT", f"{KEPT}it has a pattern, or other principals.", PATTERN_REMEDY)],
+            [
+                (
+                    "MIGRATION_STATEMENT_KEPT",
+                    f"{KEPT}it matches service accounts by a pattern, or allows other principals.",
+                    PATTERN_REMEDY,
+                )
+            ],
             id="statement with a pattern",
         ),
         pytest.param(
@@ -793,7 +800,13 @@ OTHER_ROLES_REMEDY = (
                 ),
                 **HAS_ASSOCIATION,
             ),
-            [("MIGRATION_STATEMENT_KEPT", f"{KEPT}it has a pattern, or other principals.", PATTERN_REMEDY)],
+            [
+                (
+                    "MIGRATION_STATEMENT_KEPT",
+                    f"{KEPT}it matches service accounts by a pattern, or allows other principals.",
+                    PATTERN_REMEDY,
+                )
+            ],
             id="statement with another principal",
         ),
         pytest.param(
@@ -819,7 +832,13 @@ OTHER_ROLES_REMEDY = (
                 ),
                 **HAS_ASSOCIATION,
             ),
-            [("MIGRATION_STATEMENT_KEPT", f"{KEPT}it has a pattern, or other principals.", PATTERN_REMEDY)],
+            [
+                (
+                    "MIGRATION_STATEMENT_KEPT",
+                    f"{KEPT}it matches service accounts by a pattern, or allows other principals.",
+                    PATTERN_REMEDY,
+                )
+            ],
             id="statement with another principal and more service accounts",
         ),
         pytest.param(
@@ -864,7 +883,7 @@ def test_statement_of_another_role_does_not_hold_a_migrant_back() -> None:
     assert only(plan_migration(scene)).stage == "finished"
 
 
-# Session tags
+# Tests of further roles that reject session tags
 
 TARGET = role_arn("target")
 TAGS_REMEDY = (
@@ -885,7 +904,7 @@ def target(*actions: str, principal: str = ROLE, name: str = "target") -> Observ
 def chaining(
     *actions: str, resource: str = TARGET, roles: tuple[ObservedRole, ...] = (), **more: Any
 ) -> MigrationState:
-    """Return a state in which the role may assume further roles by a customer managed policy."""
+    """Return a state in which a customer managed policy allows the role of the workload to assume further roles."""
     policies = {policy_arn("chain"): document(*actions, resource=resource)}
     chained_role = replace(MIGRATED, attached=(policy_arn("chain"),))
     return state(account(), roles=(chained_role, *roles), documents=policies, **more)
@@ -893,7 +912,7 @@ def chaining(
 
 REFUSES = target("sts:AssumeRole")
 ACCEPTS = target("sts:AssumeRole", "sts:TagSession")
-# The trust policies name the account, so the policies of the role itself must allow the actions, too.
+# A trust policy that names the account does not suffice: the policies of the assuming role must allow the actions as well.
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 REFUSES_OF_ACCOUNT = target("sts:AssumeRole", principal=ROOT)
 ACCEPTS_OF_ACCOUNT = target("sts:AssumeRole", "sts:TagSession", principal=ROOT)
@@ -1035,13 +1054,16 @@ def test_unread_policy_turns_session_tags_off(fields: Json, names: str) -> None:
 
 
 def allow(*actions: str, **more: Any) -> Json:
-    """Return a statement of an identity policy; ``more`` replaces its elements, None removes one."""
+    """Return a statement of an identity policy. ``more`` replaces its elements; the value None removes an element."""
     statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*", **more}
     return {name: element for name, element in statement.items() if element is not None}
 
 
 def trusting(*pairs: tuple[str, Any], deny: str = "") -> ObservedRole:
-    """Return a further role; each pair has a principal and the actions that it may use. ``deny`` is denied to the role."""
+    """Return a further role, whose trust policy allows each principal in ``pairs`` some actions.
+
+    ``deny`` is an action that a Deny statement denies to the role of the workload.
+    """
     statements: list[Json] = [
         {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": actions}
         for principal, actions in pairs
@@ -1053,7 +1075,7 @@ def trusting(*pairs: tuple[str, Any], deny: str = "") -> ObservedRole:
 
 BOTH_ACTIONS = ["sts:AssumeRole", "sts:TagSession"]
 DIRECT = trusting((ROLE, BOTH_ACTIONS))
-# Each statement allows one of the two actions, and the second one does not name the role.
+# The first statement allows the role one action. The second statement allows the account the other action.
 SPLIT = trusting((ROLE, "sts:AssumeRole"), (ROOT, "sts:TagSession"))
 ELSEWHERE = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
 
@@ -1154,7 +1176,7 @@ ELSEWHERE = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
             True,
             id="target denies AssumeRole",
         ),
-        # A boundary limits a direct grant to a role, too: then the role cannot assume the further role at all.
+        # A permissions boundary without sts:AssumeRole prevents every use of the further role, so session tags do not matter.
         pytest.param(DIRECT, [], allow("s3:*"), True, id="direct, boundary without sts"),
         pytest.param(REFUSES, [], allow("s3:*"), True, id="direct without tags, boundary without sts"),
         pytest.param(DIRECT, [], allow("sts:*"), True, id="direct, boundary with sts"),
@@ -1305,7 +1327,7 @@ def test_findings_about_pods_are_added_to_their_service_account() -> None:
     assert found == replace(migrant, blockers=(own_blocker, error), notes=(warning, info))
 
 
-# A rollback that has ended early
+# Tests of a rollback that ended early
 
 GRANT, OTHER_GRANT = grant_tag(CLUSTER_ARN), grant_tag(OTHER_CLUSTER_ARN)
 

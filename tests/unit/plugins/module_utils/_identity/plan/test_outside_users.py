@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Users of a role outside a run, from its trust policy and the associations."""
+"""Test how a plan finds the users of a role that are not in the list: from the trust policy and from associations."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def test_force_still_looks_for_readable_users(
 
 
 def test_plan_requests_associations_until_the_users_are_known() -> None:
-    """Plan no removals until the users of the role have been read."""
+    """Check that a plan removes no statement or attachment before the run has read the users of the role."""
     trust = trust_policy([grant("cluster")])
     spec = desired(
         workload(role={"name": "my-role"}, policies=[]), trust_scope="cluster", purge_policies=True

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run changes the document of a policy, or adds an owner to the policy, only if the run includes all users of the policy."""
+"""Test that a run changes the document or the owner of a policy only if all users of the policy are in the list."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ SHARED = policy_arn("shared")
 CHANGED = f"update policy {SHARED}"
 DENIED = classify("iam:ListEntitiesForPolicy", "AccessDenied", "User is not authorized")
 REMEDY = (
-    "Give the policy another name here, or run all lists that use it together. To change it for all of these users, set "
+    "Give the policy another name here, or apply all lists that use it in one run. To change it for all of these users, set "
     "⟨force⟩: true (check mode with diff shows the change), and define the same document in all lists."
 )
 OLD = role_arn("old")
@@ -66,7 +66,7 @@ def shared(action: str = "s3:GetObject", **more: Any) -> dict[str, Any]:
 
 
 def single(name: str, action: str = "s3:GetObject", **more: Any) -> dict[str, Any]:
-    """Return a workload with its own role and the shared policy."""
+    """Return a workload that has its own role and the policy "shared"."""
     return workload(name, **{"role": {"name": name}, "policies": [shared(action)], **more})
 
 
@@ -81,7 +81,7 @@ def attach(aws: FakeAws, role: str) -> None:
 
 
 def with_policy(prepare: Callable[[FakeAws], object]) -> FakeAws:
-    """Return an account with the policy and only the users that ``prepare`` adds."""
+    """Return an account with the policy "shared". ``prepare`` adds the users of the policy."""
     aws = FakeAws()
     create_policy(aws, "shared", "s3:GetObject", tags=POLICY_TAGS)
     prepare(aws)
@@ -97,7 +97,7 @@ def add_user(kind: str) -> Callable[[FakeAws], object]:
 
 
 def attached_nowhere(_aws: FakeAws) -> None:
-    """Add no users."""
+    """Add no users of the policy."""
 
 
 def bound_role(aws: FakeAws) -> None:
@@ -111,7 +111,7 @@ def shared_role() -> FakeAws:
 
 
 def existing_role() -> FakeAws:
-    """Return a role that the run uses by its ARN, and to which another process attached the policy."""
+    """Return an account in which the policy is attached to a role that no run manages. The workload uses this role by its ARN."""
     return with_policy(lambda aws: create_role(aws, "old", TRUST_BARE, (SHARED,)))
 
 
@@ -180,7 +180,7 @@ def test_document_is_kept_for_users_outside_the_run(aws: FakeAws, raws: list[Any
     assert CHANGED not in names(found)
     assert run(aws, desired(*raws)).failures == found.failures
     assert aws.state()["policies"] == initial
-    # With force the document changes and the finding names the users.
+    # With ``force``, the document changes, and a finding names the users.
     forced = run(aws, desired(*raws, force=True))
     assert forced.failures == ()
     assert [
@@ -264,7 +264,7 @@ def test_users_are_read_only_if_roles_of_the_run_do_not_explain_the_count() -> N
 
 @pytest.mark.parametrize("scope", ["workload", "namespace", "cluster", "account", "none"])
 def test_document_of_one_list_needs_no_further_request(scope: str) -> None:
-    """Send no additional requests for users, because a run lists the associations of the cluster in any case."""
+    """Check that the users of a policy cost no additional requests: a run lists the associations of the cluster in any case."""
     aws = account(single("two"), trust_scope=scope)
     aws.requests.clear()
     assert names(plan(aws, desired(single("two"), trust_scope=scope))) == []
@@ -360,7 +360,7 @@ def test_role_kept_by_purge_keeps_the_document() -> None:
     assert [finding.code for finding in done.findings] == ["PURGE_WAITS"]
 
 
-# Owners
+# Tests of owners
 
 
 def owned_by(owner: str, *workloads: dict[str, Any], **options: Any) -> Desired:
@@ -378,7 +378,7 @@ def owner_not_set(reason: str) -> Finding:
 
 
 def of_policies(done: Run) -> tuple[Finding, ...]:
-    """Return all findings except those about unlisted associations."""
+    """Return all findings of a run, except findings about associations that are not in the list."""
     return tuple(finding for finding in done.findings if finding.code != Code.UNLISTED_ASSOCIATIONS)
 
 

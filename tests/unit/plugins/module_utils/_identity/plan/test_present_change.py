@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A change of one setting plans exactly that change, and the diff shows it."""
+"""Test that a change of one setting plans this change and no other, and that the diff contains it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.attributes import (
+    Attribute,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
     Call,
     Stage,
@@ -18,6 +21,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     VerificationReads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ROLE_DETAILS
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     grant_for,
@@ -64,7 +68,7 @@ def scoped(scope: str) -> dict[str, object]:
 
 
 def settled(raw: dict[str, Any], **options: Any) -> FakeAws:
-    """Return an account in which the workload has its desired state."""
+    """Return an account in which the workload already has its desired state."""
     aws = FakeAws()
     for name in ("edge", "rim"):
         create_policy(aws, name)
@@ -465,7 +469,8 @@ def test_explicit_wide_scope_has_no_warning(raw: dict[str, Any], options: dict[s
 
 
 def test_already_disabled_session_tags_set_the_default_scope() -> None:
-    """Do not plan a narrower trust policy, which would compare session tags that the association does not send."""
+    """Check that the plan does not narrow the trust policy: its conditions would need session tags, which the association
+    disables."""
     aws = settled(workload(disable_session_tags=True))
     found = plan(aws, desired(workload()))
     assert names(found) == []
@@ -540,7 +545,7 @@ def test_association_with_an_unknown_field_is_kept_and_fails_alone() -> None:
 def test_session_policy_and_disabled_tags_go_together() -> None:
     aws = settled(workload(disable_session_tags=True, session_policy=READ))
     found = plan(aws, desired(workload(disable_session_tags=False, session_policy="")))
-    # The association is first, because the narrower trust policy compares session tags, which only the new association has.
+    # The narrower trust policy has conditions on session tags, which only the new association sends. So the association is first.
     assert names(found) == ["replace association default/app", "update trust_policy my-role"]
     assert found.changes[0].calls[1].parameters["disableSessionTags"] is False
 
@@ -587,6 +592,17 @@ def test_purge_policies_keeps_a_policy_of_outside_users() -> None:
     assert [finding.code.value for finding in found.findings] == ["POLICY_ATTACHED_EXTRA"]
 
 
+@pytest.mark.parametrize("changed", ROLE_DETAILS, ids=lambda attribute: attribute.name)
+def test_update_of_one_detail_keeps_the_other_details(changed: Attribute) -> None:
+    """Check that UpdateRole sends all details: IAM resets the session duration if the request omits it."""
+    aws = settled(role(description="text", max_session_duration=7200))
+    values = {"description": "new", "max_session_duration": 10800}
+    assert run(aws, desired(role(**{changed.name: values[changed.name]}))).failures == ()
+    updated = {"description": "text", "max_session_duration": 7200, changed.name: values[changed.name]}
+    present = aws.iam.roles["my-role"]
+    assert {"description": present["description"], "max_session_duration": present["duration"]} == updated
+
+
 def test_manual_changes_of_a_role_are_reverted() -> None:
     aws = settled(role(description="text", max_session_duration=7200, permissions_boundary=EDGE))
     aws.iam.UpdateRole(ROLE)
@@ -605,7 +621,7 @@ def test_manual_changes_of_a_role_are_reverted() -> None:
 
 
 def test_role_in_use_elsewhere_keeps_foreign_attachments() -> None:
-    """Keep the policy that another play has attached, although it has the ownership tag."""
+    """Check that a plan does not detach a policy of another list, although the policy has the ownership tag."""
     aws = FakeAws()
     first, second = workload("one", policies=[policy("a")]), workload("two", policies=[policy("b")])
     run(aws, desired(first))

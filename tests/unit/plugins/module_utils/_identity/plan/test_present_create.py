@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plans that create resources, request by request."""
+"""Test plans that create resources, and the requests of each change."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ def test_new_policy_may_be_listed_by_arn_in_another_workload() -> None:
 
 
 def test_waits_only_for_resources_of_the_plan() -> None:
-    """Do not delay the attachment of an existing policy because of the new policy of another role."""
+    """Check that the attachment of an existing policy does not wait for the new policy of another role."""
     aws = FakeAws()
     arn = create_policy(aws, "given")
     create_role(aws, "old", TRUST_BARE)

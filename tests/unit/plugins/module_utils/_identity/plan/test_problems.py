@@ -1,18 +1,22 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Unmanaged, invalid and unreadable resources fail with a message, and only for their workloads."""
+"""Test that unmanaged, invalid and unreadable resources cause a failure with a message, only for the workloads that use them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Failure
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    Desired,
+    Origin,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     association_target,
@@ -235,7 +239,7 @@ def test_too_long_trust_policy_suggests_the_wider_scope() -> None:
         assert plan(FakeAws(), desired(*raw, **options)).failures == ()
 
 
-# Existing roles that are used unchanged
+# Tests of existing roles that a run uses without changes
 
 
 @pytest.mark.parametrize(
@@ -330,7 +334,7 @@ def test_too_long_extension_fails() -> None:
     assert [failure.error_code for failure in found.failures] == ["TRUST_POLICY_TOO_LONG"]
 
 
-# Taking over
+# Tests of unmanaged resources that a run takes over
 
 
 def test_matching_unmanaged_role_and_policy_are_used_unchanged() -> None:
@@ -366,7 +370,8 @@ def test_adoption_changes_tags_and_ownership() -> None:
         "update trust_policy my-role",
         f"attach attachment my-role {policy_arn('my-policy')}",
         "update association default/app",
-        # The second change of the policy revokes permissions. The former role of the workload may use the policy until then.
+        # This second change of the policy revokes permissions. Until then, the workload may still use them through its former
+        # role.
         f"update policy {policy_arn('my-policy')}",
     ]
     assert [finding.code for finding in found.findings] == [
@@ -437,7 +442,7 @@ def test_matching_unmanaged_association_is_used_unchanged() -> None:
     assert (names(found), found.failures) == ([], ())
 
 
-# Other owners
+# Tests of resources of other owners
 
 
 def owned_by(owner: str | None, *workloads: dict[str, Any], **options: Any) -> Desired:
@@ -516,11 +521,11 @@ def test_matching_addon_association_is_accepted() -> None:
     assert (names(found), found.failures) == ([], ())
 
 
-# Sharing
+# Tests of a role that several workloads share
 
 
 def test_other_workloads_of_a_shared_role_get_their_policies() -> None:
-    """Fail only the workload with the unmanaged policy, and attach the policies of the other workload."""
+    """Check that only the workload with the unmanaged policy fails. The other workload gets its policies."""
     aws = FakeAws()
     create_policy(aws, "bad", "kms:Decrypt")
     raw = [workload("one", policies=[policy("bad")]), workload("two", policies=[policy("good")])]
@@ -551,7 +556,7 @@ def test_policy_of_a_failed_workload_remains_attached() -> None:
 
 
 def test_others_of_an_existing_role_get_their_policies() -> None:
-    """Use an existing role whose trust policy allows only one of the two workloads."""
+    """Use an existing role by its ARN. Its trust policy allows only one of the two workloads."""
     aws = FakeAws()
     statement = {
         **TRUST_BARE["Statement"][0],
@@ -634,7 +639,42 @@ def test_moved_workload_loses_the_old_role() -> None:
     assert statement["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"] == "one"
 
 
-# Unreadable resources
+@pytest.mark.parametrize(
+    ("origins", "path", "remedy"),
+    [
+        (
+            {"web": Origin("team-*/web", "list.yml line 3"), "api": None},
+            "/",
+            "Correct the ARN in list.yml line 3 (team-*/web), or set role.name instead of role.arn to create the role. Correct "
+            "the ARN, or set role.name instead of role.arn to create the role.",
+        ),
+        (
+            {"web": Origin("its annotation"), "api": Origin("its annotation")},
+            "/",
+            "Correct the annotation workload-identity/role on ServiceAccount default/web, default/api, or have your platform "
+            "team create the role. Another role name may need a rule in ⟨annotated⟩.",
+        ),
+        (
+            {"web": Origin("its annotation")},
+            "/team/",
+            "Set the annotation workload-identity/role on ServiceAccount default/web to "
+            f"arn:aws:iam::{ACCOUNT}:role/team/old.",
+        ),
+    ],
+)
+def test_remedy_for_missing_role_of_patterns_and_annotations(
+    origins: dict[str, Origin | None], path: str, remedy: str
+) -> None:
+    wanted = desired(*({**existing(), "service_account": name} for name in origins))
+    workloads = tuple(replace(item, origin=origins[item.key.service_account]) for item in wanted.workloads)
+    aws = FakeAws()
+    if path != "/":
+        create_role(aws, "old", TRUST_BARE, Path=path)
+    [failure] = plan(aws, replace(wanted, workloads=workloads)).failures
+    assert (failure.error_code, failure.remedy) == ("ROLE_MISSING", remedy)
+
+
+# Tests of resources that cannot be read
 
 
 @pytest.mark.parametrize(
@@ -661,7 +701,7 @@ def test_workloads_with_unreadable_resources_are_unchanged(
     run(aws, desired(*raws("s3:GetObject")))
     aws.fail_on(operation, DENIED)
     found = plan(aws, desired(*raws("s3:PutObject")))
-    # A policy keeps its permissions, because the unreadable role may have it attached.
+    # The change of the policy is skipped: the policy may be attached to the role that cannot be read.
     read = [failure for failure in found.failures if failure.error_code != "SKIPPED"]
     assert {
         (failure.target.resource, failure.target.full_name, failure.action, failure.error_code)

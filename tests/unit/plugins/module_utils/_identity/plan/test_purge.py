@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Purge: deletions, limits and failures."""
+"""Test purges: their deletions, their limits and their failures."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ DENIED = classify("x", "AccessDenied", "User is not authorized")
 
 
 def unshared(name: str, namespace: str = "default", **more: Any) -> dict[str, Any]:
-    """Return a workload with an unshared role and policy."""
+    """Return a workload with a role and a policy that no other workload uses."""
     return workload(
         name, namespace, role={"name": f"role-{name}"}, policies=[policy(f"policy-{name}")], **more
     )
@@ -221,7 +221,7 @@ def test_policy_with_unreadable_tags_is_unmanaged() -> None:
 
 
 def test_purge_survives_the_denial_of_any_request() -> None:
-    """Deny one request at a time. The purge deletes one role with the policy, and removes the policy from another role."""
+    """Deny one request at a time. The purge would delete a role and detach a policy from another role."""
     shared = policy("shared")
     initial = [
         workload("a", role={"name": "blue"}, policies=[shared]),
@@ -234,7 +234,7 @@ def test_purge_survives_the_denial_of_any_request() -> None:
         aws = settled(*initial)
         sent = len(aws.requests)
         aws.fail_at(number, DENIED)
-        # If a required read is denied, the run fails with an error that names it.
+        # Without a read that every run needs, the run raises an error.
         with contextlib.suppress(AwsError):
             purge(aws, remaining)
         requests = max(requests, len(aws.requests) - sent)
@@ -311,7 +311,7 @@ def test_grant_in_a_role_of_another_owner_is_revoked_only_with_adopt(adopt: bool
     guest = {"role": {"arn": role_arn("role-b"), "extend_trust": True}, "policies": []}
     spec = desired(unshared("a") | guest, tags={OWNER_TAG: "a"})
     assert engine(aws, spec).run(spec, "present", check_mode=False).failures == ()
-    # Remove the association of the other owner, which may be missing for a moment.
+    # The association of the other owner may be missing for a moment, for example while it is replaced.
     aws.eks.associations = {
         key: association
         for key, association in aws.eks.associations.items()
@@ -470,14 +470,17 @@ def test_limit_may_be_a_percentage() -> None:
 
 
 def test_kept_role_is_closed() -> None:
-    """Keep a role with an unmanaged attachment, and replace its trust policy by a Deny, because IAM requires a statement."""
+    """Check that a purge keeps a role with an unmanaged attachment, but replaces its trust policy by a Deny statement.
+
+    IAM does not accept a trust policy without statements.
+    """
     aws = settled(unshared("a"))
     aws.iam.roles["role-a"]["attached"].append(create_policy(aws, "theirs"))
     done = purge(aws)
     assert [str(finding.code) for finding in done.findings] == ["ROLE_HOLDS_FOREIGN"]
     trust = json.loads(aws.iam.roles["role-a"]["trust"])
     assert [statement["Effect"] for statement in trust["Statement"]] == ["Deny"]
-    # The plan is empty, and findings report the kept resources.
+    # A repeated purge plans no changes, but still reports the kept role.
     again = purge(aws)
     assert again.done == ()
     (finding,) = build_result(again, False)["findings"]
@@ -485,7 +488,7 @@ def test_kept_role_is_closed() -> None:
     assert finding["message"] == (
         f"role {role_arn('role-a')} is kept: it has resources that this collection does not manage ({policy_arn('theirs')})."
     )
-    # The role is deleted after the detachment.
+    # Once the policy is detached, a purge deletes the role.
     aws.iam.roles["role-a"]["attached"] = []
     assert [named(applied.change) for applied in purge(aws).done] == ["delete role role-a"]
 
@@ -550,7 +553,7 @@ SHARED = {"role": {"name": "shared"}, "policies": [policy("shared")]}
 
 
 def granted(aws: FakeAws, role: str) -> list[str]:
-    """Return the service accounts that a trust policy allows."""
+    """Return the service accounts that the trust policy of a role allows."""
     names = [
         statement["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"]
         for statement in json.loads(aws.iam.roles[role]["trust"])["Statement"]
@@ -560,7 +563,7 @@ def granted(aws: FakeAws, role: str) -> list[str]:
 
 
 def without_association(*service_accounts: str, **options: Any) -> FakeAws:
-    """Return an account in which a, b and c share a role, and the associations of these workloads were deleted."""
+    """Return an account in which the workloads a, b and c share a role. ``service_accounts`` have lost their associations."""
     aws = settled(*(unshared(name) | SHARED for name in "abc"), **options)
     aws.eks.associations = {
         identifier: association
@@ -586,7 +589,7 @@ def test_purge_deletes_a_grant_left_by_an_earlier_one() -> None:
 
 
 def test_purge_removes_grants_from_a_role_of_unlisted_workloads() -> None:
-    """Keep the grant of workload b, which has a manually created association."""
+    """Check that a purge keeps the statement for workload b, which has an association that was created by hand."""
     aws = without_association("b", "c")
     create_association(aws, "b", "shared")
     done = purge(aws, unshared("d"))
@@ -644,7 +647,7 @@ def test_input_trust_policy_has_no_grants_to_purge() -> None:
 
 @pytest.mark.parametrize("moment", range(1, 5))
 def test_association_created_during_a_purge_keeps_its_grant(moment: int) -> None:
-    """Create the association right before one of the purge's lists of associations. The last list precedes the change."""
+    """Create an association right before one of the lists that a purge sends. The purge must not remove the statement for it."""
     aws = without_association("b")
     lists = iter(range(moment + 1))
 
@@ -661,7 +664,7 @@ def test_association_created_during_a_purge_keeps_its_grant(moment: int) -> None
 
 
 def purge_at(moment: datetime, aws: FakeAws, *workloads: dict[str, Any]) -> Run:
-    """Purge with the AWS clock at ``moment``."""
+    """Run a purge at the time ``moment`` of AWS."""
     spec = desired(*workloads)
     runner = engine(aws, spec)
     (cluster,) = runner.clusters.members.values()
@@ -671,7 +674,8 @@ def purge_at(moment: datetime, aws: FakeAws, *workloads: dict[str, Any]) -> Run:
 
 @pytest.mark.parametrize(("minutes", "remaining"), [(4, ["a", "b", "c"]), (6, ["a"])])
 def test_grants_of_a_new_role_are_kept(minutes: int, remaining: list[str]) -> None:
-    """Keep the grants for five minutes, because another run may be about to create the associations."""
+    """Check that a purge keeps the statements of a new role for five minutes: another run may be about to create the
+    associations."""
     aws = without_association("b", "c")
     done = purge_at(CREATED + timedelta(minutes=minutes), aws, unshared("a") | SHARED)
     assert granted(aws, "shared") == remaining

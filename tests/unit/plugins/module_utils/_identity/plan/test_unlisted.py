@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The finding about associations that are not in the list."""
+"""Test the finding about associations that are not in the list."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ def test_empty_list_is_a_finding(workloads: int, among_others: bool, severities:
         (
             "NOTHING_VERIFIED",
             "the list does not have a workload for this cluster, so the verification is empty.",
-            "Check the list, and the files and host patterns that define it. If the cluster must not have workloads, no action "
-            "is needed; the role accepts it with ⟨ignore⟩: [NOTHING_VERIFIED].",
+            "Check the list, and the files and host patterns that define it. If the cluster must not have workloads, "
+            "accept the finding with pod_identity_ignore: [NOTHING_VERIFIED] in the Ansible role.",
         )
     }

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Clusters of accounts and regions: results, failures and the number of requests."""
+"""Test the reads of clusters in accounts and regions: results, failures and the number of requests."""
 
 from __future__ import annotations
 
@@ -55,8 +55,10 @@ DETAILS: dict[str, Any] = {
 
 
 class Cloud:
-    """The AWS operations of the inventory. ``refused`` maps account, region and operation to an error code; account and
-    region may be "*"."""
+    """A fake of the AWS operations that the inventory uses.
+
+    ``refused`` maps account, region and operation to an error code; account and region may be "*".
+    """
 
     def __init__(self) -> None:
         self.clusters: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
@@ -152,7 +154,7 @@ def test_cluster_data_of_eks(cloud: Cloud) -> None:
     assert (blue.endpoint, blue.certificate_authority_data) == ("https://x.example", "Q0E=")
     assert (blue.auto_mode, blue.tags, blue.role) == (True, {"stage": "prod"}, None)
     assert blue.agent == AgentAddon(True, "DEGRADED", "v1")
-    # A cluster in creation does not have an endpoint or certificate yet.
+    # A cluster that is still being created has no endpoint and no certificate authority.
     assert (green.status, green.endpoint, green.auto_mode, green.tags) == ("", "", False, {})
     assert green.agent == AgentAddon(False)
     assert (found.failures, found.all_failed) == ((), False)
@@ -183,7 +185,7 @@ def test_reads_accounts_of_the_organization(cloud: Cloud) -> None:
     ]
     organization = Organization(RoleByName("path/fleet", "x-1"), exclude=frozenset(("888899990000",)))
     found = read(cloud, organization=organization, own_account=False)
-    # Its own account without a role, which the management account does not have.
+    # The account of the caller is read without a role. It may be the management account, which does not have the role.
     assert [(cluster.account_id, cluster.role) for cluster in found.clusters] == [
         (OWN, None),
         (OTHER, AssumeRole(f"arn:aws:iam::{OTHER}:role/path/fleet", "x-1")),
@@ -217,7 +219,7 @@ def test_deleted_cluster_is_not_a_failure(cloud: Cloud) -> None:
     assert (places(found), found.failures) == ([("blue", "eu-central-1", OWN)], ())
 
 
-# Rejected requests, and the failures: account, region, cluster, operation.
+# A rejected request (account, region, operation), the failures (account, region, cluster, operation), and the number of clusters.
 ALONE = [
     ((OTHER, "*", "AssumeRole"), [(OTHER, "", "", "sts:AssumeRole")], 2),
     ((OTHER, "us-west-2", "ListClusters"), [(OTHER, "us-west-2", "", "eks:ListClusters")], 2),
@@ -266,7 +268,7 @@ def test_empty_result_if_every_request_fails(cloud: Cloud, operation: str) -> No
 def test_empty_result_if_no_cluster_can_be_described(cloud: Cloud) -> None:
     cloud.refused["*", "*", "DescribeCluster"] = "AccessDeniedException"
     assert read(cloud, regions=("eu-central-1",)).all_failed
-    # The other region does not have clusters.
+    # The other region was read successfully, although it has no clusters.
     assert not read(cloud).all_failed
 
 

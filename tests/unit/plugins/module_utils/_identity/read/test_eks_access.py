@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Data of a cluster for a token, and of a caller whose token was rejected."""
+"""Test the reads of the data about a cluster that a token needs, and about a caller whose token was rejected."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DATED = {"HTTPHeaders": {"date": "Thu, 26 Nov 2026 02:00:00 GMT"}}
 
 
 class Aws:
-    """Return ``responses`` by operation; errors are raised."""
+    """A fake AWS that returns ``responses`` by operation. If a response is an exception, the fake raises it."""
 
     def __init__(self, **responses: Any) -> None:
         self.responses = responses

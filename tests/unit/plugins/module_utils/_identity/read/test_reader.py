@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Confirmation of missing resources."""
+"""Test that a missing resource is read again before it counts as missing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ MISSING, DENIED = "NoSuchEntity", "AccessDenied"
 
 
 def scripted_read(requests: list[str], name: str, *results: str) -> Callable[..., str]:
-    """Return a read function that returns these results in order, and then repeats the last one. Raise error codes."""
+    """Return a read function that returns ``results`` in order, and then repeats the last one.
+
+    A result that is an error code raises this error.
+    """
     queue = list(results)
 
     def read(*_found: str) -> str:

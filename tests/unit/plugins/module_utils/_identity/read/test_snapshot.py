@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bulk reads of an account, also from an endpoint with endless pages."""
+"""Test bulk reads of an account, also if the endpoint returns pages without end."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_snapshot_within_its_budget_is_complete() -> None:
         ({"tags": {"team": "a"}}, None, False),
         ({"description": "Reads"}, None, False),
         ({"description": ""}, None, False),
-        # A plan with default options does not compare descriptions.
+        # By default, a plan does not compare descriptions, so it does not read them.
         ({"description": "Reads"}, Options(), True),
     ],
 )

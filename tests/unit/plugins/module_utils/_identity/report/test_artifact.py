@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A report as an artifact: its name, its content, and its values in a later job."""
+"""Test a report as an artifact: its name, its content, and its values in a later job."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     from_artifact,
     keeps_its_type,
     make_artifacts,
-    stopped_report,
     to_artifact,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
+    stopped_report,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
     describe_change,
@@ -31,7 +33,7 @@ from hypothesis import strategies as st
 
 
 class _Dumper(yaml.SafeDumper):
-    """Encode artifacts like extra variables of AWX: every text has the tag !unsafe."""
+    """A YAML dumper that writes artifacts as AWX writes them as extra variables: every text has the tag !unsafe."""
 
     def represent_data(self, data: Any) -> Any:
         if isinstance(data, str):
@@ -40,7 +42,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def plain(value: Any) -> Any:
-    """Return a value with plain Python types in place of Ansible's subclasses."""
+    """Return a value whose parts have plain Python types instead of Ansible's subclasses of these types."""
     if isinstance(value, dict):
         return {plain(key): plain(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -49,7 +51,7 @@ def plain(value: Any) -> Any:
 
 
 def passed_on(value: Any) -> Any:
-    """Return the variables of the next job, by the YAML of the installed ansible-core."""
+    """Return a value as the next job gets it: stored as JSON, written as YAML, and read by the installed ansible-core."""
     stored = json.loads(json.dumps(value))
     written = yaml.dump({"artifact": stored}, Dumper=_Dumper, default_flow_style=False)
     return plain(DataLoader().load(written)["artifact"])

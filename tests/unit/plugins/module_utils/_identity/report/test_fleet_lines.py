@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The summary lines at the end of a fleet play."""
+"""Test the summary lines at the end of a fleet run."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_fleet_without_failures() -> None:
 
 
 def test_unverified_workloads_do_not_count_as_failed() -> None:
-    """Show no verification results if no workload was verified, as in a plan or a teardown."""
+    """Check that the table shows "-" if no workload was verified, as in a plan or a teardown."""
     unverified = dict.fromkeys(("passed", "failed", "warnings", "unknown", "accepted"), 0)
     summary = {**report()["summary"], **unverified}
     line = fleet_lines([Ended("blue", "blue", reported(summary=summary))], 1, 0)[3]
@@ -128,7 +128,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_changes_have_a_line_for_each_cluster(check_mode: bool) -> None:
-    """Summarize the changes of each cluster. In check mode, also list the removals."""
+    """Check that the changes of each cluster have a summary line, and that check mode also lists the removals."""
     removals = [f"    detach policy {ARN}:policy/old from role app"]
     assert lines_around_the_table(
         Ended("blue", "prod", reported(**CHANGES)),
@@ -144,7 +144,7 @@ def test_changes_have_a_line_for_each_cluster(check_mode: bool) -> None:
 
 
 def test_report_without_changes_has_their_number() -> None:
-    """Print no lines for changes if the report does not have them, as in the short form of an artifact."""
+    """Use a report without its list of changes, as in the short form of an artifact. It has no lines about changes."""
     ended = Ended("blue", "blue", reported(changes=None, kubernetes_changes=None))
     assert lines_around_the_table(ended) == ["1 of 1 cluster done, 0 failed."]
 
@@ -200,7 +200,7 @@ def test_invalid_changes_are_ignored() -> None:
 
 
 def test_warning_explained_by_failed_change_is_hidden() -> None:
-    """Hide a warning that the failed change explains, as the report of a single cluster does."""
+    """Check that a warning is hidden if a failed change of the workload explains it, as in the report of a single cluster."""
     warnings = [WARNING, {**WARNING, "code": "POLICY_SETTINGS_DIFFER", "message": "tags differ."}]
     ended = Ended("blue", "blue", reported(failures=[{"workload": "default/app"}], findings=warnings))
     lines = "\n".join(lines_around_the_table(ended))

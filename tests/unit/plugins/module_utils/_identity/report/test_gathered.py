@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Gathered reports of a fleet: failed, missing and outdated reports do not count as done."""
+"""Test the combined report of a fleet: failed, missing and outdated reports of clusters do not count as successes."""
 
 from __future__ import annotations
 
@@ -189,7 +189,10 @@ def test_plans_without_apply_fail() -> None:
 
 
 def test_cancelled_converge_names_planned_changes() -> None:
-    """Report planned changes that no job made, even if the verification passes: an attached extra policy is only a warning."""
+    """Check that a planned change without a job that reports it is a failure, even if the verification passes.
+
+    The verification passes here, because a policy that should have been detached is only a warning.
+    """
     found = gathered(planned("blue", CREATE, DETACH), verified("blue"), applied("green"), verified("green"))
     assert found.failure == "1 of 2 clusters failed: blue.host. The reasons are above."
     assert list(found.lines)[-5:] == [
@@ -230,7 +233,7 @@ def test_missing_planned_change_is_named() -> None:
 
 
 def test_role_of_another_slice_counts_as_done() -> None:
-    """Accept that only one slice creates the shared role. Each slice must create the association of its cluster."""
+    """Two slices plan to create the same role, and one of them creates it. Each must create the association of its cluster."""
     plans = [planned(name, CREATE, ASSOCIATE) for name in ("blue", "green")]
     made = applied("blue", CREATE, ASSOCIATE)
     assert gathered(*plans, made, applied("green", ASSOCIATE)).failure == ""
@@ -260,7 +263,7 @@ def test_of_a_plan_without_its_changes_the_number_is_named() -> None:
 
 def test_empty_plan_with_verification_succeeds() -> None:
     assert gathered(planned("blue"), verified("blue")).failure == ""
-    # The slice of blue was cancelled, but the slice of green has made the same change.
+    # The slice of blue was cancelled. The slice of green has made the change that both planned.
     plans = [planned(name, CREATE) for name in ("blue", "green")]
     found = gathered(*plans, verified("blue"), applied("green", CREATE), verified("green"))
     assert found.failure == ""
@@ -309,7 +312,7 @@ def test_incomplete_report_fails(changed: dict[str, Any]) -> None:
 
 def test_accepts_counts_of_ansible_types() -> None:
     class Tagged(int):
-        """An integer type like the one that ansible-core 2.19 and newer use for variables."""
+        """An integer type for variables, such as ansible-core 2.19 and newer use."""
 
     found = gathered(
         report("blue", summary={"workloads": Tagged(2), "passed": 2, "changes": 3, "findings": 0})

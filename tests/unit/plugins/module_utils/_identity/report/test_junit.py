@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A report as JUnit XML: its failures are the failures of the run, and only verified workloads pass."""
+"""Test a report as JUnit XML: failures of the run are failures in the file, and only verified workloads pass."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
     KubernetesOutcome,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.junit import (
     junit_text,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
@@ -56,7 +56,7 @@ def suite(
 
 
 def outcomes(found: ElementTree.Element) -> dict[str, str]:
-    """Return the status of each case, by "class name"."""
+    """Return the status of each test case. The keys have the form "class name"."""
     return {
         f"{case.get('classname')} {case.get('name')}": next(
             (child.tag for child in case if child.tag in ("failure", "skipped")), "passed"

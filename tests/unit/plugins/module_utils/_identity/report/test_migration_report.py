@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a migration from IRSA: rows, lines for the screen, and the verdict."""
+"""Test the report of a migration from IRSA: rows, lines on the screen, and the failure."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_kept_associations_are_not_unreached_in_a_rollback(
     names = ", ".join(map(str, unreached))
     text = f"{count} of {PLACE} did not reach IRSA: {names}. The reasons are above." if unreached else ""
     assert made.failure == text
-    # The table shows them nevertheless.
+    # The table also has the service accounts that did not reach IRSA.
     assert len(migration_rows(made.migrants)) == 3
 
 
@@ -299,7 +299,7 @@ def test_data_of_a_report() -> None:
     assert report_data(report(rollback=True))["step"] == "rollback"
 
 
-# Lines for the screen
+# Tests of the lines on the screen
 
 
 def test_lines_of_a_run() -> None:

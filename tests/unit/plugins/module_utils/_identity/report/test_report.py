@@ -1,14 +1,16 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The results of AWS and Kubernetes in one report."""
+"""Test the report, which combines the results of AWS and Kubernetes."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+import yaml
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import CheckName, Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_findings import (
     AccountState,
@@ -37,11 +39,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     make_report,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import (
+    Facts,
     Report,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
     COLUMNS,
     SHOWN_ROWS,
+    SMALLEST_NAME,
     WIDTH,
     note_lines,
     table,
@@ -83,7 +87,7 @@ def result(*checks: dict[str, Any], findings: list[dict[str, str]] | None = None
 
 
 def changed(**more: Any) -> dict[str, Any]:
-    """Return a change as eks_pod_identity returns it."""
+    """Return the result of a run as the module eks_pod_identity returns it. ``more`` replaces its keys."""
     return {"changes": [], "workloads": [], "findings": [], "failures": [], "state": "present", **more}
 
 
@@ -194,7 +198,7 @@ def test_plan_report_has_no_changes() -> None:
     [(True, "Teardown plan: 1 change; nothing was changed."), (False, "Teardown done: 1 change.")],
 )
 def test_teardown_has_head(check_mode: bool, line: str) -> None:
-    """Name the teardown in the first lines, because a job template can set the state of site.yml as an extra variable."""
+    """Check that the first lines name the teardown: a job template may set the state "absent" for site.yml."""
     change = {"resource": "role", "name": "r", "action": "delete", "before": {}, "after": None}
     found = report_for(changed(state="absent", changes=[change]), check_mode=check_mode)
     assert found["lines"][:2] == ["Cluster my-cluster", line]
@@ -224,7 +228,8 @@ def test_failure_hides_its_consequences() -> None:
 
 
 def test_finding_of_failed_workload_has_no_command() -> None:
-    """Offer no command for the policy: it would grant permissions without the restriction that failed."""
+    """Check that a finding about a failed workload offers no command: here it would grant permissions without the failed
+    restriction."""
     other = {
         **REPLACED,
         "code": "POLICY_OTHER_VERSION_DEFAULT",
@@ -241,7 +246,7 @@ def test_finding_of_failed_workload_has_no_command() -> None:
 
 
 def test_failure_keeps_unrelated_findings() -> None:
-    """Report a policy that administers the account, even if the workload has failed for another reason."""
+    """Check that a policy that administers the account is reported even if the workload failed for another reason."""
     follows = {**ADDON, "code": "POLICY_NOT_ATTACHED", "workload": "shop/api"}
     administers = {
         **ADDON,
@@ -251,7 +256,7 @@ def test_failure_keeps_unrelated_findings() -> None:
         "message": "m",
         "remedy": "r",
     }
-    # The reason of the refusal is shown once.
+    # The failure already has the reason of this finding, so the finding is not shown.
     reason = {**ADDON, "code": "NAMESPACE_GOING", "workload": "shop/api"}
     failure = {**FAILURE, "error_code": "NAMESPACE_GOING"}
     found = report_for(
@@ -275,7 +280,7 @@ def refused(number: int, message: str = REFUSED["message"]) -> list[dict[str, An
     ],
 )
 def test_kubernetes_failure_is_the_failure(number: int, count: str, names: str) -> None:
-    """Show a cause once for all objects that failed because of it."""
+    """Check that objects that fail for the same reason share one message."""
     kubernetes = KubernetesOutcome(["apply ServiceAccount shop/web"], refused(number))
     found = report_for(changed(cluster_arn="arn:aws:eks:r:1:cluster/c", account_id="1"), kubernetes)
     line = (
@@ -300,7 +305,7 @@ def test_command_is_on_a_separate_line() -> None:
 
 
 def test_refusals_of_three_causes_are_three_entries() -> None:
-    """Group rejections by cause, although the message of AWS names a different role for each workload."""
+    """Check that denials are grouped by cause, although each message of AWS names another role."""
     names = [f"app-{number}" for number in range(50)]
     rows = [
         {
@@ -468,7 +473,7 @@ def test_no_workload_passes_above_a_finding_of_it(code: Code, severity: str) -> 
 
 @pytest.mark.parametrize("code", ["POLICY_ATTACHED_EXTRA", "ROLE_RESTRICTED"])
 def test_finding_of_the_verification_replaces_the_one_of_the_plan(code: str) -> None:
-    """Replace the finding of the plan, which may not have read the document of the policy."""
+    """Check that the finding of the verification replaces the finding of the plan, which may not know the policy document."""
     planned = {**ADDON, "code": "POLICY_ATTACHED_EXTRA", "severity": "warning", "workload": "shop/api"}
     verified = {**planned, "code": code, "message": "role my-role also has quarantine attached."}
     rest = {**planned, "workload": "shop/web"}
@@ -509,7 +514,8 @@ def test_consequence_is_accepted_in_addition_to_a_warning() -> None:
 
 @pytest.mark.parametrize("status", ["fail", "unknown"])
 def test_consequence_of_cause_is_not_a_finding(status: str) -> None:
-    """Report only the cause of a failed or unknown check. If the cause is accepted, report its consequence as well."""
+    """Check that only the cause of a failed or unknown check is reported. If the cause is accepted, its consequence is reported
+    as well."""
     follows = finding_row("PERMISSION_DENIED", "error")
     verified = result(
         check("attachment", status, "", "POLICY_NOT_ATTACHED"),
@@ -527,7 +533,7 @@ def test_failed_check_without_finding_fails_the_run() -> None:
 
 
 def test_warning_of_the_plan_does_not_explain_a_failed_check() -> None:
-    """Fail the run for a failed check without a finding, although the plan has a warning about the workload."""
+    """Let a check fail without a finding. The run must fail, although the plan has a warning about the workload."""
     found = report_for(changed(findings=[REPLACED], verification=result(check("association", "fail"))))
     assert found["failed"]
 
@@ -718,7 +724,7 @@ def test_natural_sort_order() -> None:
         "    create role r10",
         "    detach policy p from role r9",
         "    detach policy p from role r10",
-        # Only consecutive changes of the same kind are sorted, because the order of the changes matters.
+        # The order of changes matters, so only consecutive changes of the same kind are sorted.
         "    create role r0",
     ]
 
@@ -791,13 +797,13 @@ def test_many_workloads_show_only_problems_worst_first() -> None:
 
 
 def test_plan_does_not_report_repaired_findings() -> None:
-    """Ignore a finding about a missing service account if the plan creates the service account."""
+    """Check that a plan does not report a missing service account that it will create."""
     verified = result(check("trust", "pass"), check("service account", "fail", "", "SERVICE_ACCOUNT_MISSING"))
     existing = changed(verification=verified, workloads=[{"namespace": "shop", "service_account": "api"}])
     plan = report_for(existing, KubernetesOutcome(["apply ServiceAccount shop/api"]), check_mode=True)
     assert (plan["failed"], plan["findings"], "checks" in plan["workloads"][0]) == (False, [], False)
     assert not any(line.startswith("WORKLOAD") for line in plan["lines"])
-    # Errors that the planned changes do not repair fail the plan, even if it only has changes in Kubernetes.
+    # An error that the planned changes do not repair lets the plan fail.
     unaffected = {
         **existing,
         "verification": {**verified, "findings": [{**ADDON, "code": "ROLE_INLINE_POLICY"}]},
@@ -903,7 +909,7 @@ WARNED = "warnings (pod_identity_fail_on is warning)"
     ],
 )
 def test_warning_is_not_a_failure(severities: dict[str, str], verdict: str) -> None:
-    """Do not count a workload with a warning as failed, even if fail_on: warning makes the run fail."""
+    """Check that a workload with a warning does not count as failed, even if ``fail_on: warning`` lets the run fail."""
     rows = [
         build.row(cluster="my-cluster", account=f"app-{index}", checks=[check("trust", "pass")])
         for index in range(3)
@@ -969,6 +975,11 @@ def test_table_fits_the_terminal(rows: list[tuple[str, str, list[str]]]) -> None
         for namespace, account, found in rows
     ]
     waiting = table(output)
+    space = (WIDTH - SMALLEST_NAME) // len(COLUMNS) - 1
+    assert space > 6, (
+        f"{len(COLUMNS)} columns leave only {space} characters for a cell. The table has room for 11 columns within {WIDTH} "
+        "characters; see the comment at COLUMNS."
+    )
     titles = ["WORKLOAD", *(title for _name, title, _fact in COLUMNS)]
     expected = [titles, *([f"{space}/{account}", *found] for space, account, found in rows)]
     for cells in expected:
@@ -976,7 +987,7 @@ def test_table_fits_the_terminal(rows: list[tuple[str, str, list[str]]]) -> None
         if line == cells[0]:
             line = f"- {waiting.pop(0)}"
         else:
-            # Names of workloads are never truncated.
+            # The first cell has the name of the workload, which is never truncated.
             assert line.split()[0] == cells[0]
         assert len(line.removeprefix("- ")) <= WIDTH
         assert len(line.split()) == len(cells)
@@ -1006,12 +1017,22 @@ def test_long_name_is_above_its_cells() -> None:
 
 
 def test_columns_are_those_of_the_checks() -> None:
-    row: Any = {**build.row(), "checks": [check("trust", "pass"), check("new kind", "pass", "x")]}
-    assert table([row]) == ["WORKLOAD  TRUST  NEW KIND", "shop/api  pass   pass x"]
+    row: Any = {**build.row(), "checks": [check("pods", "pass", "2"), check("trust", "pass")]}
+    assert table([row]) == ["WORKLOAD  TRUST  PODS", "shop/api  pass   pass 2"]
+
+
+def test_every_check_has_a_column_and_every_fact_a_check() -> None:
+    assert [name for name, _title, _fact in COLUMNS] == list(get_args(CheckName))
+    assert {"done", *(fact for _name, _title, fact in COLUMNS)} == set(Facts.__annotations__)
+
+
+def test_unknown_check_is_an_error() -> None:
+    with pytest.raises(KeyError, match="new kind"):
+        report_for(result(check("trust", "pass"), check("new kind", "fail")))
 
 
 def test_workloads_are_in_natural_order() -> None:
-    """Sort s2 before s10, in the table and below it."""
+    """Check that s2 is before s10, in the table and below the table."""
     names = ("s10", "s2", "s1", "s02x", "s")
     rows = [
         build.row(name, checks=[check("trust", "fail", "", "TRUST_NOT_USABLE")], cluster="my-cluster")
@@ -1039,13 +1060,23 @@ def test_workloads_are_in_natural_order() -> None:
     ]
 
 
-# The verification by name
+# Tests of the verification's facts, which tasks can assert by name
 
 
 def finding_row(code: str, severity: str, workload: str = "shop/api") -> dict[str, str]:
     return {"code": code, "severity": severity, "workload": workload, "message": "x.", "remedy": "y."}
 
 
+FACT_CHECKS = (
+    "trust",
+    "attachment",
+    "version",
+    "contents",
+    "permissions",
+    "association",
+    "service account",
+    "agent",
+)
 FACT_CODES = ("TRUST_ACCOUNT_WIDE", "PERMISSION_CONDITIONAL", "POLICY_ATTACHED_EXTRA", "AGENT_ADDON_MISSING")
 FACT_SETTINGS = st.fixed_dictionaries(
     {
@@ -1058,12 +1089,12 @@ FACT_SETTINGS = st.fixed_dictionaries(
 
 @st.composite
 def verified(draw: Any) -> dict[str, Any]:
-    """Draw a result with findings of any severity, inside and outside of checks, and dependent checks."""
+    """Draw the result of a verification with findings of any severity, and with checks that depend on other checks."""
     codes = draw(st.lists(st.sampled_from(FACT_CODES), unique=True))
     severities = {code: draw(st.sampled_from(["error", "warning", "info"])) for code in codes}
     ends = {"error": "fail", "warning": "warning", "info": "pass"}
     checks = []
-    for name, _title, _fact in COLUMNS[:8]:
+    for name in FACT_CHECKS:
         managed = draw(st.sampled_from([*codes, None]))
         if managed is not None:
             checks.append(check(name, ends[severities[managed]], "", managed))
@@ -1078,10 +1109,20 @@ def verified(draw: Any) -> dict[str, Any]:
 
 @given(given_result=verified(), settings=FACT_SETTINGS)
 def test_failed_facts_fail_the_run(given_result: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Derive the failure from the facts of the verification, because the role asserts only these facts."""
+    """Check that the run fails if and only if a fact of the verification fails, because the role asserts only these facts."""
     found = report_for(given_result, **settings)
     facts: dict[str, Any] = {**found["verification"]}
     assert found["failed"] == (not facts.pop("done") or "fail" in facts.values())
+
+
+def test_role_asserts_every_fact() -> None:
+    tasks = Path(__file__).resolve().parents[6] / "roles/pod_identity/tasks"
+    [task] = yaml.safe_load((tasks / "assert.yml").read_text(encoding="utf-8"))
+    done, *facts = Facts.__annotations__
+    assert task["ansible.builtin.assert"]["that"] == [
+        f"pod_identity_result.verification.{done}",
+        *(f"pod_identity_result.verification.{fact} != 'fail'" for fact in facts),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -1120,4 +1161,4 @@ def test_failure_is_not_a_verification() -> None:
 
 @pytest.mark.parametrize("code", Code)
 def test_findings_of_a_code_have_a_column(code: Code) -> None:
-    assert code.check in {name for name, _title, _fact in COLUMNS}
+    assert code.check in get_args(CheckName)

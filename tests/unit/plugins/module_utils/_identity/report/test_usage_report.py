@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of used permissions: its notes, lines and data."""
+"""Test the report of used permissions: its notes, lines and data."""
 
 from __future__ import annotations
 

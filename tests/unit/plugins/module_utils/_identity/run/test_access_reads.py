@@ -1,16 +1,26 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The reads of roles for an access report."""
+"""Test how roles, their policies and their last uses are read for the access report."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.access import (
+    NodeRoles,
+    RoleUse,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.access import (
     RoleReads,
+    read_node_roles,
     read_role_facts,
+    read_service_uses,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     HERE,
@@ -21,6 +31,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     FakeAws,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_iam import (
+    CREATED,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.run.test_trust_editor import (
     POD_IDENTITY,
@@ -39,7 +52,7 @@ BY_APP = {"Effect": "Allow", "Principal": {"AWS": role_arn("app")}, "Action": "s
 
 
 def add_managed_policy(aws: FakeAws, arn: str, *actions: str) -> None:
-    """Add a policy of AWS, which a bulk read does not return."""
+    """Create an AWS managed policy, which bulk reads do not return."""
     created_arn = create_policy(aws, arn.rpartition("/")[2], *actions)
     aws.iam.policies[arn] = aws.iam.policies.pop(created_arn)
 
@@ -58,7 +71,7 @@ def read(aws: FakeAws, *names: str) -> RoleReads:
 
 
 def deny(aws: FakeAws, *names: str) -> None:
-    """Deny these requests to the caller."""
+    """Let AWS deny the next request for each of these operations."""
     for name in names:
         aws.fail_on(name, classify(name, "AccessDenied", "not authorized"))
 
@@ -73,7 +86,7 @@ def test_roles_have_their_policies() -> None:
     assert found.roles[role_arn("gone")].state == "missing"
 
 
-def test_policies_of_aws_are_read_for_roles_that_can_be_assumed() -> None:
+def test_aws_managed_policies_of_assumable_roles() -> None:
     aws = new_account()
     for name, statement in {"anyone": ANYONE, "by-app": BY_APP, "elsewhere": ELSEWHERE}.items():
         add_role(aws, statement, name=name)
@@ -116,7 +129,7 @@ def test_denied_reads_are_unread_policies() -> None:
     aws = new_account()
     deny(aws, "iam:GetAccountAuthorizationDetails", "iam:ListRolePolicies", "iam:GetPolicyVersion")
     app = read(aws, "app").roles[role_arn("app")]
-    # The fake denies each request once.
+    # The fake denies each of these requests only once, so the later reads succeed.
     assert app.policies == ((READ_ONLY, document("s3:Get*")),)
     assert app.unread == (
         ("identity", policy_arn("reads")),
@@ -134,3 +147,142 @@ def test_other_errors_end_the_read() -> None:
     with pytest.raises(AwsError, match="Internal failure"):
         read(aws, "app")
     assert "iam:GetRole" in requests(aws)
+
+
+def add_last_use(aws: FakeAws, operation: str, use: Mapping[str, Any]) -> None:
+    """Let an operation of the fake IAM return ``use`` as the last use of each role."""
+    answer = getattr(aws.iam, operation)
+
+    def with_use(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        found = answer(parameters)
+        for role in [found["Role"]] if "Role" in found else found["RoleDetailList"]:
+            role["RoleLastUsed"] = use
+        return dict(found)
+
+    aws.replace(f"iam:{operation}", with_use)
+
+
+@pytest.mark.parametrize("is_bulk", [True, False])
+@pytest.mark.parametrize(
+    ("use", "expected"),
+    [
+        ({"LastUsedDate": CREATED, "Region": "us-west-2"}, CREATED.isoformat()),
+        ({}, ""),
+        (None, None),
+    ],
+)
+def test_last_use_of_a_role(is_bulk: bool, use: Mapping[str, Any] | None, expected: str | None) -> None:
+    aws = new_account()
+    if not is_bulk:
+        deny(aws, "iam:GetAccountAuthorizationDetails")
+    if use is not None:
+        add_last_use(aws, "GetAccountAuthorizationDetails" if is_bulk else "GetRole", use)
+    assert read(aws, "app").roles[role_arn("app")].use == RoleUse(CREATED.isoformat(), expected)
+
+
+def last_accessed(status: str = "COMPLETED") -> dict[str, Any]:
+    services = [
+        {"ServiceNamespace": "sqs"},
+        {"ServiceNamespace": "s3", "LastAuthenticated": CREATED},
+    ]
+    return {"JobStatus": status, "ServicesLastAccessed": services, "Error": {"Message": "no"}}
+
+
+def read_uses(aws: FakeAws, *names: str, status: str = "COMPLETED") -> Mapping[str, RoleUse | None]:
+    aws.replace("iam:GenerateServiceLastAccessedDetails", lambda request: {"JobId": request["Arn"]})
+    aws.replace("iam:GetServiceLastAccessedDetails", lambda _request: last_accessed(status))
+    reads = read(aws, "app", "gone")
+    arns = [role_arn(name) for name in (*names, "gone", "elsewhere")]
+    found = read_service_uses(aws, reads, arns, 4, "days").roles
+    return {name.rpartition("/")[2]: role.use for name, role in found.items()}
+
+
+def test_last_uses_of_services() -> None:
+    aws = new_account()
+    add_role(aws, ANYONE, name="other")
+    services = {"s3": "2026-11-24T10:00:00Z", "sqs": ""}
+    assert read_uses(aws, "app") == {
+        "app": RoleUse(CREATED.isoformat(), None, services),
+        "other": RoleUse(CREATED.isoformat(), None),
+        "gone": None,
+    }
+    assert aws.parameters("iam:GenerateServiceLastAccessedDetails") == [
+        {"Arn": role_arn("app"), "Granularity": "SERVICE_LEVEL"}
+    ]
+
+
+def test_unknown_uses_of_services() -> None:
+    aws = new_account()
+    deny(aws, "iam:GenerateServiceLastAccessedDetails")
+    reason = "iam:GenerateServiceLastAccessedDetails: AccessDenied"
+    assert read_uses(aws, "app")["app"] == RoleUse(CREATED.isoformat(), None, None, reason)
+    reason = (
+        f"The report of the last uses of role {role_arn('app')} is missing: IAM could not create it: no. Run again, or leave out "
+        "days."
+    )
+    failed = read_uses(new_account(), "app", status="FAILED")["app"]
+    assert failed == RoleUse(CREATED.isoformat(), None, None, reason)
+
+
+AUTO_ROLE, WORKER_ROLE = role_arn("auto"), role_arn("worker")
+GROUPS = {"a": WORKER_ROLE, "b": WORKER_ROLE, "c": AUTO_ROLE}
+DENIED_LIST = "eks:ListNodegroups: AccessDenied"
+DENIED_GROUP = "eks:DescribeNodegroup: AccessDenied"
+# A case has the role of EKS Auto Mode, the roles of the node groups, the operation that AWS denies, and the expected result.
+NODES: Mapping[str, tuple[str, Mapping[str, str], str, NodeRoles]] = {
+    "none": ("", {}, "", NodeRoles()),
+    "Auto Mode": (AUTO_ROLE, {}, "", NodeRoles({AUTO_ROLE: ("EKS Auto Mode",)})),
+    "node groups": (
+        "",
+        GROUPS,
+        "",
+        NodeRoles({WORKER_ROLE: ("node group a", "node group b"), AUTO_ROLE: ("node group c",)}),
+    ),
+    "both": (
+        AUTO_ROLE,
+        {"c": AUTO_ROLE},
+        "",
+        NodeRoles({AUTO_ROLE: ("EKS Auto Mode", "node group c")}),
+    ),
+    "denied list": (
+        AUTO_ROLE,
+        GROUPS,
+        "eks:ListNodegroups",
+        NodeRoles({AUTO_ROLE: ("EKS Auto Mode",)}, DENIED_LIST),
+    ),
+    "denied node group": (
+        "",
+        GROUPS,
+        "eks:DescribeNodegroup",
+        NodeRoles({WORKER_ROLE: ("node group b",), AUTO_ROLE: ("node group c",)}, DENIED_GROUP),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NODES)
+def test_node_roles(case: str) -> None:
+    auto_role, groups, denied, expected = NODES[case]
+    aws = new_account()
+    aws.replace("eks:ListNodegroups", lambda _request: {"nodegroups": sorted(groups)})
+    aws.replace(
+        "eks:DescribeNodegroup",
+        lambda request: {"nodegroup": {"nodeRole": groups[request["nodegroupName"]]}},
+    )
+    if denied:
+        deny(aws, denied)
+    assert read_node_roles(aws, replace(HERE, node_role_arn=auto_role), 1) == expected
+
+
+def test_deleted_node_group() -> None:
+    aws = new_account()
+    aws.replace("eks:ListNodegroups", lambda _request: {"nodegroups": ["a"]})
+    missing = classify("eks:DescribeNodegroup", "ResourceNotFoundException", "No node group found")
+    aws.fail_on("eks:DescribeNodegroup", missing, missing)
+    assert read_node_roles(aws, HERE, 1) == NodeRoles()
+
+
+def test_other_errors_of_node_groups_end_the_read() -> None:
+    aws = new_account()
+    aws.fail_on("eks:ListNodegroups", classify("eks:ListNodegroups", "ServerException", "Internal failure"))
+    with pytest.raises(AwsError, match="Internal failure"):
+        read_node_roles(aws, HERE, 1)

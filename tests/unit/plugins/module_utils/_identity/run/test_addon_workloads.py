@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs for workloads whose association belongs to an EKS add-on: check mode, changes, refusals, failures, teardown."""
+"""Test runs for workloads whose association belongs to an EKS add-on."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ DENIED = classify("eks:UpdateAddon", "AccessDeniedException", "not authorized")
 
 
 class AwsWithAddons(FakeAws):
-    """AWS with EKS add-ons, which own associations in kube-system. An operation of EKS on an add-on ends at once."""
+    """A fake AWS with EKS add-ons, which own associations in kube-system. Changes of add-ons take no time."""
 
     def __init__(self, *installed: str) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class AwsWithAddons(FakeAws):
 
     @property
     def associated(self) -> list[tuple[str, str, str]]:
-        """Return service account, role and add-on of each association; "" for an association without an add-on."""
+        """Return the service account, the role and the add-on of each association. The add-on may be ""."""
         return [
             (
                 f"{row['namespace']}/{row['serviceAccount']}",
@@ -156,7 +156,7 @@ class AwsWithAddons(FakeAws):
         return {"update": {}}
 
     def _give(self, addon: dict[str, Any], parameters: Mapping[str, Any]) -> None:
-        """Replace all associations of an add-on by a list, if the request has a list."""
+        """Replace all associations of an add-on with the list in a request. Without a list, do nothing."""
         if "podIdentityAssociations" not in parameters:
             return
         roles = {part["serviceAccount"]: part["roleArn"] for part in parameters["podIdentityAssociations"]}
@@ -188,7 +188,7 @@ class AwsWithAddons(FakeAws):
 
 
 def entry(account: str = DRIVER, addon: str = EBS, role: str = "ebs", **more: Any) -> Raw:
-    """Return the input for one workload of an add-on."""
+    """Return a workload of an add-on as a user writes it."""
     return workload(
         account, "kube-system", **{"addon": addon, "role": {"name": role}, "policies": [policy(role)], **more}
     )
@@ -274,7 +274,7 @@ def test_addon_gets_and_loses_its_role(installed: tuple[str, ...], action: str) 
         removed = execute(aws, entry(), state="absent", check_mode=check_mode)
         assert (changes(removed), failures(removed), removed.run.findings) == (removal, [], ())
     assert (aws.associated, list(aws.iam.roles)) == ([], ["new"])
-    # The teardown keeps the add-on.
+    # The teardown does not delete the add-on.
     assert (CLUSTER, EBS) in aws.addons
     for check_mode in (True, False):
         assert changes(execute(aws, entry(), state="absent", check_mode=check_mode)) == []
@@ -296,7 +296,7 @@ def test_two_service_accounts_of_one_addon_take_one_update() -> None:
         [f"kube-system/{DRIVER}"],
     )
     assert changes(execute(aws, *workloads)) == []
-    # A workload that is not in the run keeps its role.
+    # A service account whose workload is not in the list keeps its role.
     assert changes(execute(aws, entry())) == []
     removed = execute(aws, entry(), state="absent")
     assert (changes(removed), failures(removed)) == ([f"update addon {EBS}", *REMOVAL], [])
@@ -334,7 +334,7 @@ def test_addon_of_each_cluster_gets_the_shared_role() -> None:
         created = execute_all(check_mode=check_mode)
         assert (changes(created), failures(created)) == ([*CREATION, *twice], [])
         assert [item.status for item in created.verified or ()] == ["pass", "pass"]
-    # Each cluster has the change of its add-on.
+    # The result of a cluster has only the change of the add-on in this cluster.
     for name in created.run.observed.clusters.members:
         rows = build_result(created.run, False, name)["changes"]
         assert [row["resource"] for row in rows] == ["policy", "role", "attachment", "addon"]
@@ -421,7 +421,7 @@ def test_existing_association_is_not_taken_over(owner: str) -> None:
         f"Association already exists: {identifier}. An add-on cannot take over an existing association."
     )
     assert aws.associated == [(f"kube-system/{DRIVER}", "other", owner)]
-    # Check mode reads the association, and reports it with the verification.
+    # Check mode reads the association, so its verification has the finding.
     planned = execute(aws, entry(), check_mode=True)
     assert [str(finding.code) for item in planned.verified or () for finding in item.findings] == [
         "ADDON_ASSOCIATION_EXISTS"
@@ -432,7 +432,7 @@ SHARED = [entry(), workload("app", role={"name": "ebs"}, policies=[policy("ebs")
 
 
 def granted(aws: AwsWithAddons) -> list[str]:
-    """Return the service accounts that the trust policy of the shared role allows."""
+    """Return the service accounts that the trust policy of the role "ebs" allows."""
     statements = aws.state()["roles"]["ebs"]["trust"]["Statement"]
     return sorted(
         part["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"] for part in statements
@@ -500,7 +500,7 @@ def test_teardown_without_a_role_removes_only_the_association() -> None:
 def test_teardown_of_a_missing_addon_deletes_the_role() -> None:
     aws = AwsWithAddons(EBS)
     execute(aws, entry())
-    # Another process deleted the add-on with its association.
+    # Simulate that another process has deleted the add-on together with its association.
     aws.eks.associations.clear()
     del aws.addons[CLUSTER, EBS]
     for check_mode in (True, False):
@@ -545,7 +545,7 @@ def test_unexpected_error_of_an_addon_ends_the_run_with_its_completed_changes() 
     )
 
 
-# An add-on that moves to another role, or cannot
+# Tests of an add-on that gets another role, or cannot get it
 
 
 @pytest.mark.parametrize("moves", [True, False])
@@ -798,7 +798,7 @@ def test_same_service_account_in_two_namespaces_does_not_get_the_role_of_the_oth
     assert aws.associated == [(f"kube-system/{DRIVER}", "ebs", EBS)]
 
 
-# Teardown that an add-on refuses
+# Tests of a teardown that EKS rejects for an add-on
 
 
 def test_failed_teardown_lists_its_workload() -> None:
@@ -844,7 +844,7 @@ def test_teardown_keeps_the_association_of_another_owner(adopt: bool) -> None:
     assert bool(aws.associated) is not adopt
 
 
-# The parts
+# Tests of single functions
 
 
 def runs_for(*raw: Raw, state: State = "present", cluster: str = CLUSTER) -> list[AddonRun]:
@@ -869,7 +869,7 @@ def test_each_addon_of_the_workloads_has_one_run(
     assert first.spec == AddonSpec(EBS, roles=roles, released=released)
     assert first.keys == (key(SNAPSHOTS, "kube-system"), key(DRIVER, "kube-system"))
     assert (second.spec.name, second.keys) == (EFS, (key(FILES, "kube-system"),))
-    # EKS installs Pods, which takes longer than a change in IAM.
+    # EKS also installs Pods, so the timeout is longer than for changes in IAM.
     assert {run.wait_policy.timeout for run in (first, second)} == {300.0}
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The run for an EKS add-on: waiting, lost responses, refusals, check mode."""
+"""Test the run for an EKS add-on: waiting, lost responses, rejections and check mode."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ DENIED = classify("eks:UpdateAddon", "AccessDeniedException", "not authorized")
 
 
 class FakeAddons:
-    """EKS with one add-on, which reaches its final status after some reads."""
+    """A fake EKS with one add-on, which has its final status after ``reads`` reads."""
 
     def __init__(
         self, reads: int = 2, final: str = "ACTIVE", issues: Iterable[Mapping[str, str]] = ()
@@ -211,7 +211,7 @@ def test_agent_with_associations_is_kept() -> None:
 def test_addon_that_does_not_become_active_is_a_failure(aws: FakeAddons, text: str) -> None:
     run = converge(aws, agent())
     assert failure(run) == ("ADDON_NOT_READY", text)
-    # EKS has accepted the change.
+    # EKS has made the change, although the add-on does not become active.
     assert run.made
 
 

@@ -25,7 +25,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     attachment_target,
     role_target,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.apply import apply_plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.apply import (
+    ApplyContext,
+    apply_plan,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Outcome
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     Clock,
@@ -46,7 +49,7 @@ def failing(operation: str, code: str, text: str = "No.") -> AwsError:
 
 
 class Script:
-    """An Api that raises the listed errors of an operation, one for each request, then succeeds."""
+    """An Api for which each operation raises its ``errors``, one for each request, and then succeeds."""
 
     def __init__(self, **errors: list[AwsError]) -> None:
         self.errors = errors
@@ -91,8 +94,10 @@ def change(
     )
 
 
-def apply(api: Script, *changes: Change, clock: Clock | None = None, timeout: float = 60) -> Outcome:
-    return apply_plan(api, Plan(changes), 1, wait_policy(clock, timeout))
+def apply(
+    api: Script, *changes: Change, clock: Clock | None = None, timeout: float = 60, **context: Any
+) -> Outcome:
+    return apply_plan(Plan(changes), ApplyContext(api, wait_policy(clock, timeout), **context))
 
 
 def done(outcome: Outcome) -> list[str]:
@@ -178,12 +183,12 @@ def test_dependent_of_a_failed_change_is_skipped_with_reason() -> None:
     assert [(failure.error_code, failure.message, failure.remedy) for failure in outcome.failures[1:]] == [
         (
             "SKIPPED",
-            "not done, because the create of role r failed (LimitExceeded).",
+            "not done, because creating the role r failed (LimitExceeded).",
             "Resolve that failure and run again.",
         ),
         (
             "SKIPPED",
-            "not done, because the attach of attachment r p failed (SKIPPED).",
+            "not done, because creating the attachment of policy p to role r failed (SKIPPED).",
             "Resolve that failure and run again.",
         ),
     ]
@@ -196,7 +201,7 @@ def test_settled_failure_is_not_retried_and_blocks_dependents() -> None:
         "r", "AttachRolePolicy", policy="p", stage=2, resource="attachment", needs=(role_target("r"),)
     )
     earlier = Failure(KEY, role_target("r"), "create", "AccessDenied", "No.", "Ask.")
-    outcome = apply_plan(api, Plan((first, then)), 1, wait_policy(), {role_target("r"): earlier})
+    outcome = apply(api, first, then, permanent={role_target("r"): earlier})
     assert api.operations == []
     assert outcome.failures[0] == earlier
     assert [failure.error_code for failure in outcome.failures] == ["AccessDenied", "SKIPPED"]
@@ -208,9 +213,8 @@ def test_settled_failure_outside_the_plan_blocks_no_change() -> None:
         "r", "AttachRolePolicy", policy="p", stage=2, resource="attachment", needs=(role_target("r"),)
     )
     earlier = Failure(KEY, role_target("r"), "create", "AccessDenied", "No.", "Ask.")
-    assert done(apply_plan(Script(), Plan((then,)), 1, wait_policy(), {role_target("r"): earlier})) == [
-        "update attachment r p"
-    ]
+    outcome = apply(Script(), then, permanent={role_target("r"): earlier})
+    assert done(outcome) == ["update attachment r p"]
 
 
 def test_missing_resource_after_a_lost_response_counts_as_deleted() -> None:
@@ -221,7 +225,7 @@ def test_missing_resource_after_a_lost_response_counts_as_deleted() -> None:
 
 
 def test_replacement_waits_for_any_new_role() -> None:
-    """Wait until EKS sees the role, because the old association is already deleted."""
+    """Check that the run waits until EKS sees the role, even if the role is not new: the old association is already deleted."""
     error = failing("eks:CreatePodIdentityAssociation", "InvalidParameterException", UNKNOWN_ROLE)
     clock = Clock()
     outcome = apply(
@@ -412,7 +416,7 @@ def test_replacement_waits_for_the_deletion() -> None:
 
 
 def test_lost_response_is_not_taken_for_a_conflict() -> None:
-    """Do not retry, because the new association may exist already, and a retry would only conflict with it."""
+    """Check that the request is not repeated. The new association may exist, and a second request would only conflict with it."""
     error = failing("eks:CreatePodIdentityAssociation", MALFORMED)
     clock = Clock()
     outcome = apply(
@@ -429,17 +433,17 @@ def test_failed_replacement_reports_the_association_in_full() -> None:
         CreateRole=[failing("iam:CreateRole", "EntityAlreadyExists")],
     )
     replaced = change("a", *REPLACED, action="replace", resource="association")
-    outcome = apply(api, replace(replaced, put_back=replaced.calls[-1]), change("b", "CreateRole"))
+    outcome = apply(api, replace(replaced, restoration=replaced.calls[-1]), change("b", "CreateRole"))
     assert outcome.failures[0].message == (
         'eks:CreatePodIdentityAssociation: Not allowed. The association was deleted. Parameters of its replacement: {"RoleName": '
         '"a"}. The former association could not be created again: eks:CreatePodIdentityAssociation: Not allowed.'
     )
-    # Another attempt would create an association without the parameters that only this message has.
+    # A further attempt would create an association without these parameters, which only this message still contains.
     assert outcome.conflict is False
 
 
 def test_changes_of_one_target_are_serialized() -> None:
-    """Let four threads wait for each other at every request, so that each must work on a different role."""
+    """Let four threads meet at every request. They can only meet if each of them works on another role."""
     together: list[list[str]] = []
     running: list[str] = []
 
@@ -460,7 +464,7 @@ def test_changes_of_one_target_are_serialized() -> None:
         for role in range(4)
         for number in range(3)
     )
-    outcome = apply_plan(Together(), Plan(changes), 4, wait_policy())
+    outcome = apply(Together(), *changes, width=4)
     assert together == [["r0", "r1", "r2", "r3"]] * 3
     assert tuple(applied.change for applied in outcome.done) == changes
 
@@ -473,5 +477,5 @@ def test_changes_of_several_targets_run_concurrently() -> None:
             barrier.wait()
             return super().call(service, operation, parameters)
 
-    outcome = apply_plan(Together(), Plan(tuple(change(name, "A") for name in "abc")), 3, wait_policy())
+    outcome = apply(Together(), *(change(name, "A") for name in "abc"), width=3)
     assert done(outcome) == ["update role a", "update role b", "update role c"]

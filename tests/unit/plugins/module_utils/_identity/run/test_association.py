@@ -171,7 +171,7 @@ def test_updates_the_association(
     outcome = ensure(aws, association_input(**updated))
     assert (action(predicted), action(outcome)) == ("update", "update")
     assert outcome.association == {**ROW, **expected}
-    # Only EKS sets the external ID.
+    # Check mode cannot know the external ID, because EKS creates it.
     assert predicted.association == {**ROW, **expected, "external_id": ""}
     assert action(ensure(aws, association_input(**updated))) == "none"
 
@@ -235,7 +235,7 @@ def with_session_policy(**more: Any) -> FakeAws:
 
 
 def only(aws: FakeAws) -> dict[str, Any]:
-    """Return the only association without its ID and ARN."""
+    """Return the only association, without its ID and ARN."""
     (association,) = aws.eks.state()
     return association
 
@@ -247,7 +247,10 @@ def failed(aws: FakeAws, parameters: AssociationInput = CLEARED) -> AssociationE
 
 
 def test_replacement_reads_the_association_and_proves_the_permission_first() -> None:
-    """Send the create request first: EKS checks the permission before the association, so "already exists" proves it."""
+    """Check that a create request precedes the deletion. If EKS responds with "already exists", the caller may create.
+
+    EKS checks the permission before the existence of the association.
+    """
     aws = with_session_policy()
     ensure(aws, CLEARED)
     proof, creation = aws.parameters(CREATE)
@@ -395,7 +398,7 @@ def test_association_with_an_unknown_field_is_not_replaced(
 
 
 def test_association_with_reserved_tags_is_not_replaced() -> None:
-    """Keep the association, because another tool such as CloudFormation refers to it by its ID."""
+    """Check that the association is not replaced: another tool, such as CloudFormation, refers to it by its ID."""
     aws = account()
     stack = "aws:cloudformation:stack-name"
     create_association(aws, "app", "r", **{**WHOLE, "tags": {stack: "mine", "team": "a"}})
@@ -513,7 +516,7 @@ def test_identical_concurrent_creation_is_not_a_change() -> None:
 
 
 def lose_answers(aws: FakeAws, operation: str, code: str = MALFORMED) -> None:
-    """Let each request of the operation take effect and lose its response."""
+    """Let AWS execute every request of an operation, but lose the response."""
 
     def answer(parameters: Mapping[str, Any]) -> dict[str, Any]:
         getattr(aws.eks, operation)(parameters)
@@ -526,7 +529,7 @@ def lose_answers(aws: FakeAws, operation: str, code: str = MALFORMED) -> None:
     ("operation", "code", "initial", "updated", "expected", "tags"),
     [
         pytest.param("CreatePodIdentityAssociation", MALFORMED, None, {}, "create", OWNED, id="create"),
-        # A later attempt conflicts with the association of the first one.
+        # The second attempt conflicts with the association that the first attempt has created.
         pytest.param(
             "CreatePodIdentityAssociation",
             "ResourceInUseException",
@@ -545,7 +548,7 @@ def lose_answers(aws: FakeAws, operation: str, code: str = MALFORMED) -> None:
             OWNED,
             id="update",
         ),
-        # Only the response to the second request, TagResource, is lost.
+        # Only the response to TagResource, the second request of the update, is lost.
         pytest.param(
             "TagResource",
             MALFORMED,
@@ -812,7 +815,7 @@ def test_waits_for_a_new_role() -> None:
     aws.iam.roles["r"]["CreateDate"] = None
     aws.eks.waits["r"] = 4
     assert action(ensure(aws, association_input(), clock=clock)) == "create"
-    # After the first error the run reads the role, and from the second error on it waits.
+    # After the first error, the run reads the role. It waits only after the second error.
     assert clock.pauses == [0.5, 1, 2]
 
 
@@ -840,7 +843,7 @@ def test_does_not_wait_for_a_role_without_trust_in_eks() -> None:
     assert clock.pauses == []
 
 
-# Deciding whether to wait for a role
+# Tests of the decision whether to wait for a role
 
 
 SUBJECT = Subject(cluster_arn=CLUSTER_ARN, namespace="default", service_account="app", account_id=ACCOUNT)
@@ -890,7 +893,7 @@ def test_invalid_role_arn_is_not_read() -> None:
     ],
 )
 def test_role_age_uses_the_aws_clock(headers: dict[str, str], answer: bool) -> None:
-    """Use the date in the response of AWS, because the local clock may be wrong."""
+    """Check that the age of a role depends on the date in the response of AWS, because the local clock may be wrong."""
     aws = account()
     role = aws.iam.GetRole({"RoleName": "r"})
     aws.replace("iam:GetRole", lambda _asked: {**role, "ResponseMetadata": {"HTTPHeaders": headers}})
@@ -929,7 +932,7 @@ def test_disabled_session_tags_warn_about_the_trust_policy(check_mode: bool) -> 
         (TRUST_SCOPED, {"disable_session_tags": False}),
         (TRUST_SCOPED, {}),
         (TRUST_BARE, {"disable_session_tags": True}),
-        # The association was unusable with session tags, too.
+        # The workload could not use this role with session tags either.
         (TRUST_EC2, {"disable_session_tags": True}),
     ],
     ids=["left on", "not asked", "no conditions", "for EC2"],
@@ -960,7 +963,7 @@ def test_reads_back_the_written_association(lag: float, replicas: int) -> None:
     aws = late(clock, lag, replicas)
     outcome = ensure(aws, association_input(), clock=clock)
     assert (action(outcome), outcome.association) == ("create", ROW)
-    # The next task may read the replica that is behind.
+    # The next task may read the replica whose state is older.
     clock.sleep(lag if replicas > 1 else 0)
     changed = ensure(
         aws, association_input(role_arn("other"), tags={"team": "a"}, purge_tags=False), clock=clock
@@ -981,7 +984,7 @@ def test_reads_back_the_written_association(lag: float, replicas: int) -> None:
 
 @pytest.mark.parametrize("lag", [0.5, 2, 5, 15])
 def test_waits_until_an_existing_association_is_visible(lag: float) -> None:
-    """Start as after a killed run: the association exists, but reads do not show it yet."""
+    """Start with an association that exists, but that reads do not show yet, as after a killed run."""
     clock = Clock()
     aws = late(clock, lag)
     aws.freeze()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Attachment quota of roles: unmanaged policies count, and an excess fails before any change."""
+"""Test the quota of attached policies. Unmanaged policies count. A run that would exceed the quota fails before any change."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROLE_ARN = "arn:aws:iam::111122223333:role/my-role"
 
 
 def with_foreign_policies(count: int) -> FakeAws:
-    """Return an account with a managed role my-role that has ``count`` foreign policies."""
+    """Return an account with a managed role, to which other tools have attached ``count`` policies."""
     aws = FakeAws()
     run(aws, desired(workload()))
     for arn in foreign(count):
@@ -98,7 +98,7 @@ def test_uses_the_raised_quota_of_the_account() -> None:
 
 @pytest.mark.parametrize(("attached", "limit"), [(10, 11), (9, 10)])
 def test_unreadable_quota_may_have_been_raised(attached: int, limit: int) -> None:
-    """Report the number of attached policies as the quota if it is above the default, because it proves a raised quota."""
+    """Deny the read of the quota. If a role already has more policies than the default, the quota has been raised."""
     aws = with_foreign_policies(attached)
     aws.fail_on(SUMMARY, classify(SUMMARY, "AccessDenied", "not authorized"))
     (failure,) = run(aws, with_policies("new")).failures
@@ -126,7 +126,8 @@ def test_workload_without_new_policies_succeeds_on_a_full_role() -> None:
 
 
 def test_existing_role_has_a_quota_too() -> None:
-    """Apply the quota to an existing role. The remedy must not suggest purge_policies, which does not affect such a role."""
+    """Check that the quota applies to an existing role, and that the remedy omits purge_policies, which has no effect on such a
+    role."""
     aws = with_foreign_policies(9)
     existing = workload("web", role={"arn": ROLE_ARN, "extend_trust": True}, policies=[policy("new")])
     (failure,) = run(aws, desired(existing)).failures

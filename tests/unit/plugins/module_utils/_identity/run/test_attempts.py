@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Several attempts in one run: completed changes, failures and retries."""
+"""Test runs that need several attempts: completed changes, failures and retries."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whole runs: concurrent changes, propagation delays and partial failures."""
+"""Test whole runs: concurrent changes, propagation delays and partial failures."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_waits_for_a_role_of_an_earlier_attempt() -> None:
     outcome = run(aws, desired(workload()), clock=clock)
     assert outcome.failures == ()
     assert [named(done.change) for done in outcome.done] == [*ALL[:3], "update association default/app"]
-    # The pause before the second attempt, then the waits for the role.
+    # The first pause precedes the second attempt. In the other pauses, the run waits until EKS sees the role.
     assert clock.pauses == [0.5, 0.5, 1]
 
 
@@ -237,7 +237,7 @@ def test_waits_for_a_new_role_of_an_earlier_run() -> None:
     outcome = run(aws, desired(workload()), clock=clock)
     assert outcome.failures == ()
     assert [named(done.change) for done in outcome.done] == ALL[3:]
-    # The pause before the second attempt, then the waits for the role.
+    # The first pause precedes the second attempt. In the other pauses, the run waits until EKS sees the role.
     assert clock.pauses == [0.5, 0.5, 1]
 
 
@@ -426,7 +426,7 @@ SHARED_ROLE: Raw = {"role": {"name": "shared"}, "policies": None}
 
 
 def grants_without_association(aws: FakeAws, *service_accounts: str) -> None:
-    """Create a role "shared" that trusts these service accounts; only "app" keeps an association."""
+    """Create a role "shared" that trusts "app" and these service accounts. Delete all associations except the one of "app"."""
     shared = [workload(name, **SHARED_ROLE) for name in ("app", *service_accounts)]
     assert run(aws, desired(*shared)).failures == ()
     aws.eks.associations = {
@@ -465,7 +465,7 @@ def test_reports_a_grant_without_association(check_mode: bool) -> None:
         "association: aws eks list-pod-identity-associations --cluster-name my-cluster --namespace default --service-account "
         "gone --region us-west-2"
     )
-    # A second list is filtered by the workload.
+    # The second request lists only the associations of the workload.
     assert aws.parameters("eks:ListPodIdentityAssociations") == [ONE_PAGE, filtered("gone")]
 
 
@@ -570,7 +570,7 @@ def test_result_is_independent_of_concurrency() -> None:
     assert many.state() == serial.state()
 
 
-# The cluster
+# Tests of the reads of the cluster
 
 
 def test_find_cluster_returns_cluster_and_account() -> None:
@@ -586,7 +586,7 @@ def test_find_cluster_returns_cluster_and_account() -> None:
 
 
 def at_the_same_time(aws: FakeAws, *names: str) -> None:
-    """Hold the next requests of these names until all of them have been sent."""
+    """Let the next requests of these operations wait for each other. They complete only if they are sent concurrently."""
     meeting = threading.Barrier(len(names), timeout=20)
     for name in names:
         aws.before_request(name, meeting.wait)

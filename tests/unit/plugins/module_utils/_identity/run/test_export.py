@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The export of a cluster: the list of workloads, and its plan, which changes nothing."""
+"""Test the export of a cluster. A plan with the exported list must have no changes."""
 
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,13 +14,33 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     read_input,
     refuse_files,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
+    ASSOCIATION_SETTINGS,
+    ObservedAssociation,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.attributes import (
+    Attribute,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     Options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import (
+    POLICY_SETTINGS,
+    ObservedPolicy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import (
+    ROLE_SETTINGS,
+    ObservedRole,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import AwsJob
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.export import export_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.export import (
+    Estate,
+    export_cluster,
+    export_workloads,
+)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,
@@ -34,6 +55,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     create_role,
     desired,
     document,
+    key,
     policy,
     policy_arn,
     role_arn,
@@ -51,7 +73,7 @@ READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
 
 
 def with_managed_policy() -> FakeAws:
-    """Return an account where the AWS managed policy ``READ_ONLY`` exists."""
+    """Return an account with the AWS managed policy READ_ONLY."""
     aws = FakeAws()
     create_policy(aws, "AmazonS3ReadOnlyAccess")
     aws.iam.policies[READ_ONLY] = {
@@ -94,7 +116,7 @@ def trust(*statements: dict[str, Any]) -> dict[str, Any]:
 
 
 def limited(cluster_arn: str) -> dict[str, Any]:
-    """Return a statement as a person writes it: the cluster only, without a Sid."""
+    """Return a trust policy statement as a person may write it: its condition names only the cluster, and it has no Sid."""
     return {
         **TRUST_BARE["Statement"][0],
         "Condition": {"StringEquals": {"aws:RequestTag/eks-cluster-arn": cluster_arn}},
@@ -143,6 +165,45 @@ def test_role_made_by_hand_is_exported_in_full() -> None:
     assert (found["changes"], found["failures"]) == ([], [])
 
 
+def example(attribute: Attribute) -> Any:
+    """Return a value of an attribute that is not the default of AWS."""
+    default = attribute.decode(None)
+    if attribute.document:
+        return document("s3:GetObject")
+    return "text" if default == "" else default + 3600
+
+
+@pytest.mark.parametrize(
+    ("kind", "attribute"),
+    [
+        pytest.param(kind, attribute, id=f"{kind} {attribute.name}")
+        for kind, attributes in (
+            ("role", ROLE_SETTINGS),
+            ("policy", POLICY_SETTINGS),
+            ("association", ASSOCIATION_SETTINGS),
+        )
+        for attribute in attributes
+    ],
+)
+def test_each_setting_is_exported(kind: str, attribute: Attribute) -> None:
+    arn, value = policy_arn("reports"), example(attribute)
+    resources: dict[str, Any] = {
+        "role": ObservedRole("app", role_arn("app"), "/", TRUST_BARE, attached=(arn,)),
+        "policy": ObservedPolicy(arn, "reports", "v1"),
+        "association": ObservedAssociation(key("app"), "a-1", "arn:association", role_arn("app")),
+    }
+    resources[kind] = replace(resources[kind], **{attribute.field or attribute.name: value})
+    estate = Estate(
+        Cluster(CLUSTER, CLUSTER_ARN, ACCOUNT, REGION, "aws"),
+        {key("app"): resources["association"]},
+        roles={"app": resources["role"]},
+        policies={arn: (resources["policy"], document("s3:GetObject"))},
+    )
+    (row,) = export_workloads(estate)
+    rows = {"role": row["role"], "policy": row["policies"][0], "association": row}
+    assert rows[kind][attribute.name] == value
+
+
 @pytest.mark.parametrize("scope", ["workload", "namespace", "cluster", "account", "none"])
 def test_trust_scope_is_recognized(scope: str) -> None:
     aws = FakeAws()
@@ -156,7 +217,7 @@ def test_trust_scope_is_recognized(scope: str) -> None:
     [
         trust(limited(OTHER_CLUSTER_ARN), limited(CLUSTER_ARN)),
         trust(limited(CLUSTER_ARN), GITHUB),
-        # A run with trust_scope: none would keep both statements, but a new role would lack the second one.
+        # ``trust_scope: none`` would keep both statements of this role, but a new role would lack the second statement.
         trust(TRUST_BARE["Statement"][0], GITHUB),
         trust(TRUST_BARE["Statement"][0], DENY),
         TRUST_EC2,
@@ -246,7 +307,7 @@ def test_export_only_reads() -> None:
 
 
 def release(aws: FakeAws, by_hand: list[bool]) -> None:
-    """Remove the tags of some resources, as if a person had created them by hand."""
+    """Remove the tags of the resources that ``by_hand`` marks, as if a person had created these resources."""
     resources: list[dict[str, Any]] = [
         *aws.iam.roles.values(),
         *aws.iam.policies.values(),
@@ -283,7 +344,8 @@ def test_exported_list_changes_nothing_until_it_is_adopted(
 
 
 def test_300_associations_of_mixed_origin() -> None:
-    """Adopt an exported list, and then remove one workload. The other workloads do not change."""
+    """Export associations that runs and people have created, apply the list, then remove one workload. The others must not
+    change."""
     aws = with_managed_policy()
     managed = [
         workload(f"managed-{n}", role={"name": f"role-{n % 50}"}, policies=[policy(f"p{n % 50}")])
@@ -306,6 +368,6 @@ def test_300_associations_of_mixed_origin() -> None:
     assert run(aws, Desired(leaving.workloads), "absent").failures == ()
     after = aws.state()
     assert len(after["associations"]) == 299
-    # Its trust policy is open to the account, so the role might have other users and is kept.
+    # The trust policy allows the whole account, so the role may have other users. The teardown keeps it.
     assert after["roles"] == before["roles"]
     assert after["policies"] == before["policies"]

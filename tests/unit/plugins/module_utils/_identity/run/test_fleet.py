@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One run over clusters of one account: one plan, and failures that stay with their cluster."""
+"""Test one run for several clusters of an account: it has one plan, and the failure of a cluster does not affect the others."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ ROLE = {"name": "shared"}
 
 
 def in_both_clusters(*workloads: dict[str, Any], **options: Any) -> Desired:
-    """Return the same workloads in two clusters of the account."""
+    """Return a desired state with the same workloads in two clusters of the account."""
     first, second = desired(*workloads, **options), desired(*workloads, cluster=OTHER_CLUSTER, **options)
     return replace(first, workloads=(*first.workloads, *second.workloads))
 
@@ -83,7 +83,7 @@ def of_clusters(spec: Desired, *clusters: str) -> Desired:
 
 
 def spread(spec: Desired, places: Sequence[str]) -> Desired:
-    """Assign each workload to the first, the second or both clusters. The workloads of the first cluster come first."""
+    """Assign each workload to the first cluster, to the second, or to both. The result begins with the first cluster."""
     pairs = list(zip(spec.workloads, places, strict=False))
     first = [workload for workload, place in pairs if place != "second"]
     second = [
@@ -95,7 +95,7 @@ def spread(spec: Desired, places: Sequence[str]) -> Desired:
 
 
 def statements(aws: FakeAws, role: str) -> list[tuple[str, object]]:
-    """Return the cluster and the service accounts of each managed statement."""
+    """Return the cluster and the service accounts that each statement of a trust policy allows."""
     trust = json.loads(aws.iam.roles[role]["trust"])
     conditions = [statement.get("Condition", {}).get("StringEquals", {}) for statement in trust["Statement"]]
     return [
@@ -131,7 +131,7 @@ def test_shared_role_is_written_once_with_all_grants() -> None:
 
 
 def test_workload_in_a_terminating_namespace_fails_alone() -> None:
-    """Fail only the workload in the terminating namespace, and not the same workload in another cluster."""
+    """Check that only the workload in the terminating namespace fails, not the same workload in another cluster."""
     aws, spec = FakeAws(), in_both_clusters(workload(role=ROLE), workload("web", "leaving", role=ROLE))
     key = WorkloadKey(OTHER_CLUSTER, "leaving", "web")
     going = Finding(Code.NAMESPACE_GOING, "namespace leaving is being deleted.", "Remove the workload.", key)
@@ -167,7 +167,7 @@ def test_reads_iam_once_and_eks_per_cluster() -> None:
 
 @pytest.mark.parametrize("again", [False, True])
 def test_request_count_barely_depends_on_the_number_of_clusters(again: bool) -> None:
-    """Compare 20 clusters of 25 workloads with one cluster of 500; 40 x 25 in two accounts is twice that."""
+    """Compare the requests of a run for 20 clusters with 25 workloads each to a run for one cluster with 500 workloads."""
     few, many = with_agents(FakeAws()), with_agents(FakeAws())
     clusters = [f"c{number:02}" for number in range(20)]
     few.eks.clusters["large"] = "ACTIVE"
@@ -195,7 +195,8 @@ def test_request_count_barely_depends_on_the_number_of_clusters(again: bool) -> 
     if again:
         requests(few, large), requests(many, small)
     base = requests(few, large)
-    # Per cluster: describe, list, read the add-on, and list again after a change.
+    # Each further cluster needs four requests: describe it, list its associations, read its add-on, and list again after a
+    # change.
     assert requests(many, small) - base <= 4 * len(clusters)
     assert base > 500
 
@@ -226,7 +227,7 @@ def test_unusable_cluster_fails_alone(error: Any, code: str) -> None:
         (OTHER_CLUSTER, "default/web", code),
     ]
     assert names(plan(aws, of_clusters(spec, CLUSTER))) == []
-    # A cluster that may not exist gets no grants.
+    # The trust policy must not allow a cluster that may not exist.
     assert statements(aws, "shared") == [(CLUSTER, "app")]
 
 
@@ -383,7 +384,7 @@ def test_invalid_input_skips_only_its_cluster() -> None:
 def test_mismatched_api_server_requires_confirmation(
     changes: bool, required: bool, left_out: bool, report: tuple[str, str] | None
 ) -> None:
-    """Leave the cluster out of a change unless the user has confirmed the API server. Verify it with a finding."""
+    """Check that a change leaves the cluster out unless the user has confirmed the API server. A verification has a finding."""
     aws = FakeAws()
     data = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nQ0VSVA==\n-----END CERTIFICATE-----\n").decode()
     aws.eks.details = {"endpoint": "https://abc.eks.amazonaws.com", "certificateAuthority": {"data": data}}
@@ -486,7 +487,7 @@ def test_reports_unlisted_associations_per_cluster() -> None:
     run_fleet(aws, in_both_clusters(workload(), workload("gone")))
     spec = in_both_clusters(workload())
     spec = replace(spec, workloads=spec.workloads[:1])
-    # The second cluster has no listed workloads.
+    # The list has no workloads of the second cluster.
     fleet_members = [
         *members(spec),
         *run_members([ClusterInput(ParsedInput(OTHER_CLUSTER, "present", ()), REGION)], REGION),
@@ -547,7 +548,7 @@ def test_teardown_keeps_resources_of_an_unreadable_cluster() -> None:
 
 @pytest.mark.parametrize("scope", ["workload", "account", "none"])
 def test_keeps_resources_of_a_failed_cluster(scope: str) -> None:
-    """Keep them even with ``force``, which applies only to clusters that the run has read."""
+    """Check that the resources are kept even with ``force``, which applies only to clusters that the run has read."""
     aws = FakeAws()
     extra = policy("extra", "kms:Decrypt")
     wide = in_both_clusters(workload(role=ROLE, policies=[policy(), extra]), trust_scope=scope)
@@ -578,7 +579,7 @@ def test_keeps_resources_of_a_failed_cluster(scope: str) -> None:
     role = aws.state()["roles"]["shared"]
     assert role["attached"] == initial["roles"]["shared"]["attached"]
     assert (("", "") if scope != "workload" else (OTHER_CLUSTER, "app")) in statements(aws, "shared")
-    # A teardown of all clusters deletes everything.
+    # A teardown that includes all clusters deletes all resources.
     everything = in_both_clusters(
         workload(role=ROLE, policies=[policy(), extra]), trust_scope=scope, force=True
     )
@@ -629,11 +630,11 @@ def _denied_for(aws: FakeAws, cluster: str) -> Any:
 def test_one_run_equals_runs_per_cluster(
     aws: FakeAws, initial: Desired, spec: Desired, places: list[str], earlier: list[str]
 ) -> None:
-    """Compare one run with runs of one cluster each, repeated until they converge.
+    """Compare one run for two clusters with repeated runs for each cluster.
 
-    Accepted differences: attachments of a role that both clusters use, because either run may own them;
-    documents of policies and limits of roles that clusters outside a run use, because the run keeps them; and
-    statements for users outside all runs, which depend on the room in the trust policy.
+    The results may differ in three points: attachments of a role that both clusters use, because either run may own them;
+    documents of policies and limits of roles that clusters outside a run use, because the run keeps them; and statements for
+    users outside all runs, which depend on the room in the trust policy.
     """
     initial, spec = spread(initial, earlier), spread(spec, places)
     twin = FakeAws()
@@ -641,14 +642,14 @@ def test_one_run_equals_runs_per_cluster(
     for account in (aws, twin):
         _one_by_one(account, initial)
     together = run_fleet(aws, spec)
-    # A boundary of the second cluster's list blocks the first run from the role.
+    # A permissions boundary that the second list creates may prevent changes of the role until then, so run twice.
     for _ in range(2):
         runs = _one_by_one(twin, spec)
     assume(not together.failures)
     failures = [failure for run in runs for failure in run.failures]
     if failures:
         event("a resource is kept for another cluster")
-        # A change that depends on a refused one is skipped.
+        # If a change is refused, the changes that depend on it have the code SKIPPED.
         causes = {failure.error_code for failure in failures} - {Code.SKIPPED}
         assert causes
         assert causes <= {Code.POLICY_USED_ELSEWHERE, Code.ROLE_USED_ELSEWHERE}
@@ -673,7 +674,7 @@ def test_one_run_equals_runs_per_cluster(
 
 
 def test_full_trust_policy_converges_in_one_run() -> None:
-    """Converge with users outside the run in four namespaces of two clusters, which fill the trust policy."""
+    """Fill the trust policy with statements for users outside the run, in four namespaces of two clusters."""
 
     def listed_workloads(scope: str, *keys: tuple[str, str]) -> Desired:
         rows = (workload(name, namespace, role=ROLE, policies=None) for namespace, name in keys)
@@ -695,7 +696,7 @@ def _one_by_one(aws: FakeAws, spec: Desired) -> list[Run]:
 
 
 def _without_cluster_tags(aws: FakeAws) -> dict[str, Any]:
-    """Remove the cluster tags, because they depend on the order of the runs."""
+    """Return the state without the cluster tags, which depend on the order of the runs."""
     state = aws.state()
     for shared_policy in state["policies"].values():
         shared_policy["tags"].pop("workload-identity/cluster", None)

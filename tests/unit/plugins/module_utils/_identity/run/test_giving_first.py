@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run creates replacements before it removes permissions, even if a request fails or the run ends early."""
+"""Test that a run creates replacements before it removes permissions, even if a request fails or the run ends early."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ Access = set[tuple[Place, str]]
 
 
 class Watched(FakeAws):
-    """AWS that compares the permissions of all workloads with ``floor`` after each request."""
+    """A fake AWS that compares the permissions of all workloads with ``floor`` after each request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Watched(FakeAws):
 
 
 def access(aws: FakeAws, ignored: Collection[str] = ()) -> Access:
-    """Return the allowed actions of each workload: association, trust policy of its role, attached policies.
+    """Return the actions that each workload may perform, by its association, its role's trust policy and the attached policies.
 
     The policies with the ARNs ``ignored`` do not count.
     """
@@ -99,10 +99,10 @@ def default_document(aws: FakeAws, arn: str) -> Any:
 
 
 def unlisted_changes(aws: FakeAws, spec: Desired, documents: Mapping[str, Any]) -> set[str]:
-    """Return the ARNs of attached policies that have another document and that no user of their role lists.
+    """Return the ARNs of attached policies whose document has changed, although no workload of their role lists them.
 
-    A role can keep such a policy, for example because its users cannot be listed. Other lists then decide about the
-    document of the policy, so its permissions are not guaranteed to the users of this role.
+    A role can keep such a policy, for example because its users cannot be listed. Other lists then decide about the document of
+    the policy, so its permissions are not guaranteed to the users of this role.
     """
     listed: set[tuple[str, str]] = {
         (workload.role.name, policy_arn(listed_policy.name))
@@ -118,9 +118,9 @@ def unlisted_changes(aws: FakeAws, spec: Desired, documents: Mapping[str, Any]) 
 
 
 def listed_access(desired_state: Desired) -> Access:
-    """Return the actions in the workloads' own policies.
+    """Return the actions that each workload has by its own policies.
 
-    A shared role also grants the policies of its other users, except users in unreadable clusters.
+    A shared role also has the policies of its other users, except users in unreadable clusters.
     """
     return {
         ((workload.key.cluster, workload.key.namespace, workload.key.service_account), action)
@@ -160,14 +160,14 @@ def allows(statement: Mapping[str, Any], association: Mapping[str, Any]) -> bool
 
 
 def statements(*actions: str) -> dict[str, Any]:
-    """Return a document with a statement for each action."""
+    """Return a policy document with an Allow statement for each action."""
     parts = [document(action)["Statement"][0] for action in actions]
     return {"Version": "2012-10-17", "Statement": parts}
 
 
 @st.composite
 def lists(draw: Callable[..., Any]) -> Desired:
-    """Draw up to three workloads that share managed roles and policies, with statements in any policy."""
+    """Draw up to three workloads, which may share managed roles and policies. Each policy allows random actions."""
     documents = {
         name: statements(*draw(st.lists(st.sampled_from(ACTIONS), min_size=1, unique=True)))
         for name in POLICIES
@@ -192,7 +192,7 @@ def lists(draw: Callable[..., Any]) -> Desired:
 
 @st.composite
 def moves(draw: Callable[..., Any]) -> Desired:
-    """Draw two workloads and two policies, so that statements, policies and workloads move between draws."""
+    """Draw two workloads and two policies. Between two draws, actions and workloads move to the other policy and role."""
     documents = {
         name: statements(*draw(st.lists(st.sampled_from(ACTIONS), min_size=1, unique=True)))
         for name in POLICIES[:2]
@@ -214,7 +214,7 @@ def moves(draw: Callable[..., Any]) -> Desired:
 
 
 def _attempt(aws: FakeAws, spec: Desired, purge: bool) -> None:
-    # A required read may fail.
+    # The injected error may fail a read that every run needs; then the run raises the error.
     with contextlib.suppress(AwsError):
         if len({workload.key.cluster for workload in spec.workloads}) > 1:
             run_fleet(aws, spec)
@@ -229,7 +229,7 @@ def identifiers(aws: FakeAws) -> dict[Place, str]:
 
 
 def spread(spec: Desired, elsewhere: Sequence[bool]) -> Desired:
-    """Move the workloads marked in ``elsewhere`` to the other cluster."""
+    """Move the workloads that ``elsewhere`` marks to the other cluster."""
     workloads = tuple(
         replace(workload, key=replace(workload.key, cluster=OTHER_CLUSTER)) if other else workload
         for workload, other in zip(spec.workloads, elsewhere, strict=False)
@@ -238,10 +238,10 @@ def spread(spec: Desired, elsewhere: Sequence[bool]) -> Desired:
 
 
 def disturb(initial: Desired, spec: Desired, purge: bool, listed_only: bool = False) -> None:
-    """Fail one request at a time, and lose one write at a time.
+    """Fail one request at a time, and lose the response of one write at a time.
 
-    After any request, where a run may be killed, every workload has the actions that both the old and the desired
-    state allow. With ``listed_only``, this is only guaranteed for the actions in its own policies.
+    After each request, because a run may be killed there, check that every workload has the actions that both the old and the
+    desired state allow. With ``listed_only``, check only the actions in its own policies.
     """
     aws = Watched()
     _attempt(aws, initial, purge=False)
@@ -250,12 +250,12 @@ def disturb(initial: Desired, spec: Desired, purge: bool, listed_only: bool = Fa
     sent = len(aws.requests)
     _attempt(aws, spec, purge)
     ended = len(aws.requests)
-    # A purge may need another run for resources freed by the first one.
+    # A purge may need another run for resources that the first run has released.
     for _ in range(2):
         _attempt(aws, spec, purge)
     requests = [name for name, _parameters in aws.requests[sent:ended]]
-    # EKS removes a session policy only with its association: docs/ownership.md describes that gap. At the
-    # end of a run the association exists again.
+    # EKS removes a session policy only if the association is replaced. Until then the workload has no association, as
+    # docs/ownership.md describes. At the end of a run the association exists again.
     replaced = {
         place
         for place, identifier in identifiers(aws).items()
@@ -311,12 +311,12 @@ def test_moved_statements_are_never_lost(initial: Desired, spec: Desired, purge:
 def test_run_over_several_clusters_never_loses_permissions(
     initial: Desired, spec: Desired, places: list[bool]
 ) -> None:
-    """Fail requests of a run over two clusters. A failed request can also make one of the clusters unreadable."""
+    """Fail requests of a run for two clusters. The failure may also make one of the clusters unreadable."""
     disturb(spread(initial, places), spread(spec, places), purge=False, listed_only=True)
 
 
 def workloads_of_roles(**roles: tuple[str, dict[str, str]]) -> Desired:
-    """Build workloads from their role and their policies, each with the first letters of its services."""
+    """Return workloads of which each has a role and policies. ``letters`` maps each letter to an action."""
     letters = dict(zip("skt", ("s3:GetObject", "kms:Decrypt", "sqs:SendMessage"), strict=True))
     return desired(
         *(
@@ -407,7 +407,7 @@ def test_policy_is_kept_until_its_replacement_is_attached(operation: str) -> Non
             "default/app",
             f"attachment my-role {policy_arn('old')}",
             "SKIPPED",
-            f"not done, because the attach of attachment my-role {policy_arn('new')} failed ({code}). "
+            f"not done, because creating the attachment of policy {policy_arn('new')} to role my-role failed ({code}). "
             "Until the run succeeds, the resource is kept.",
         )
     ]
@@ -424,13 +424,13 @@ def test_failed_replacement_in_the_plan_keeps_the_policy_of_a_shared_role() -> N
         ("default/one", "SKIPPED"),
     ]
     assert outcome.failures[1].message == (
-        f"not done, because it needs a change of attachment my-role {policy_arn('new')}, which was skipped because its "
-        "workloads failed."
+        f"not done: it needs a change of the attachment of policy {policy_arn('new')} to role my-role, which was skipped because "
+        "the workloads of that change failed."
     )
 
 
 def moved(aws: FakeAws) -> Desired:
-    """Create two workloads with one role and return a list that moves one of them to another role."""
+    """Create two workloads that share a role. Return a desired state in which one of them has another role."""
     run(aws, desired(workload("one"), workload("two")))
     return desired(workload("one"), workload("two", role={"name": "other"}))
 
@@ -479,7 +479,7 @@ def test_trust_policies_widen_before_they_narrow() -> None:
 
 
 def test_interim_trust_policy_keeps_other_grants() -> None:
-    """Keep the separate grants of other workloads: a wider grant that includes them may be removed later."""
+    """Check that a wide statement does not replace the statements of other workloads, because it may be removed later."""
     aws = FakeAws()
     run(aws, desired(workload("one"), workload("two"), workload("unlisted")))
     spec = desired(workload("one"), workload("two", role={"name": "other"}), trust_scope="namespace")
@@ -518,7 +518,8 @@ LISTED = [policy(f"p{number}") for number in range(10)]
 
 
 def full_role(*successors: str, aws: FakeAws | None = None) -> tuple[FakeAws, Desired]:
-    """Create a role with ten policies and return a list that replaces the first ones by ``successors``."""
+    """Create a role with ten policies, which is the quota. Return a desired state that replaces the first policies by
+    ``successors``."""
     aws = aws or FakeAws()
     run(aws, desired(workload(policies=LISTED)))
     aws.requests.clear()
@@ -530,7 +531,7 @@ def attached(aws: FakeAws) -> list[str]:
 
 
 def attachments(aws: FakeAws) -> list[str]:
-    """Return the requests that change attachments, like "Attach p1"."""
+    """Return the requests that attach or detach a policy, such as "Attach p1"."""
     return [
         f"{name.split(':')[1].removesuffix('RolePolicy')} {parameters['PolicyArn'].split('/')[-1]}"
         for name, parameters in aws.requests
@@ -553,7 +554,7 @@ def test_swap_on_a_full_role_is_one_change() -> None:
 
 
 def test_swap_proves_both_attachments_before_the_detachment() -> None:
-    """Send two attachments before the detachment: IAM checks the permission before the quota, so a quota error proves it."""
+    """Check that two attachments precede the detachment. IAM checks the permission first, so a quota error shows it."""
     aws, spec = full_role("a-new", "z-new")
     run(aws, spec)
     assert attachments(aws) == [
@@ -581,7 +582,8 @@ def test_denied_attachment_stops_at_the_first_swap() -> None:
             (
                 policy_arn(name),
                 "SKIPPED",
-                f"not done, because the replace of attachment my-role {policy_arn('a-new')} failed (AccessDenied).",
+                f"not done, because creating the attachment of policy {policy_arn('a-new')} to role my-role failed "
+                "(AccessDenied).",
             )
             for name in ("b-new", "c-new")
         ),
@@ -592,7 +594,7 @@ def test_denied_attachment_stops_at_the_first_swap() -> None:
 
 
 def test_policy_without_permission_to_attach_is_not_detached() -> None:
-    """Keep a policy that the run could not attach again: the permission may depend on the policy (iam:PolicyARN)."""
+    """Check that the run does not detach a policy that it could not attach again: the permission may depend on the policy."""
     aws, spec = full_role("new")
     initial = attached(aws)
     aws.fail_on("iam:AttachRolePolicy", FULL, DENIED)
@@ -606,7 +608,7 @@ def test_policy_without_permission_to_attach_is_not_detached() -> None:
 
 def test_rejected_attachment_restores_the_policy() -> None:
     aws, spec = full_role("a-new", "b-new", "c-new")
-    # The first swap succeeds. In the second one both proofs succeed and the attachment fails.
+    # The first replacement succeeds. In the second one, the caller has the permissions, but the attachment fails.
     granted = iter([FULL, None, None, FULL, None, DENIED])
     attach = aws.iam.AttachRolePolicy
 
@@ -675,7 +677,7 @@ def test_concurrent_attachment_is_reported_with_the_missing_policy() -> None:
 
 
 def test_swap_on_a_role_with_room_attaches_before_the_detachment() -> None:
-    """Raise the quota of the account, so that the proof of the permission already attaches the new policy."""
+    """Raise the quota of the account. Then the request that tests the permission already attaches the new policy."""
     aws, spec = full_role("new")
     attach = aws.iam.AttachRolePolicy
 
@@ -712,7 +714,8 @@ def test_swap_of_a_detached_policy_attaches_its_replacement() -> None:
 
 
 def test_concurrently_filled_role_is_planned_again() -> None:
-    """Fill the role during the run. The first plan only attaches a policy, and the second plan must detach another one before."""
+    """Attach a policy by hand during the run. The first plan only attaches a policy; the second plan must first detach another
+    one."""
     aws = FakeAws()
     run(aws, desired(workload(policies=LISTED[:9])))
     arn = create_policy(aws, "foreign")
@@ -734,7 +737,7 @@ def test_permanently_filled_role_fails_for_its_quota() -> None:
 
 
 class Stepped(FakeAws):
-    """AWS that records the state after each request, and runs an action or starts to fail at one of them."""
+    """A fake AWS that records the state after each request. At one request, it runs an action or starts to fail."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -760,7 +763,7 @@ class Stepped(FakeAws):
             self.steps.append((operation, self.state_now))
 
     def begin(self, state: tuple[Any, ...]) -> None:
-        """Restart from a state without faults."""
+        """Restore a state, and remove all faults."""
         self.restore(state)
         self.clear_faults()
         self.steps.clear()
@@ -768,7 +771,7 @@ class Stepped(FakeAws):
 
 
 def full_role_with_three_swaps() -> tuple[Stepped, Desired]:
-    """Create a full role and three more existing policies, so that a run needs three swaps."""
+    """Create a role with ten policies and three unattached policies. Return a desired state that replaces three of the ten."""
     aws = Stepped()
     _, spec = full_role(*THREE, aws=aws)
     run(aws, spec)
@@ -781,7 +784,7 @@ SWAPPED = [*THREE, *(f"p{number}" for number in range(3, 10))]
 
 
 def missing(state: tuple[Any, ...]) -> int:
-    """Return for how many of the three replacements both the old and the new policy are missing."""
+    """Return the number of replacements for which both the old and the new policy are not attached."""
     present = set(state[0]["my-role"]["attached"])
     return sum(
         present.isdisjoint((policy_arn(f"p{number}"), policy_arn(name))) for number, name in enumerate(THREE)
@@ -797,7 +800,7 @@ def missing(state: tuple[Any, ...]) -> int:
     ids=lambda value: value.code if isinstance(value, AwsError) else value,
 )
 def test_swaps_never_miss_more_than_one_policy(error: AwsError, how: str) -> None:
-    """Fail one request at a time. If every later attachment fails, one policy is missing and reported."""
+    """Fail one request at a time. If all later attachments fail as well, one policy may be missing, and must be reported."""
     aws, spec = full_role_with_three_swaps()
     backup = aws.backup()
     aws.begin(backup)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The work of a run is linear in the number of workloads, measured in calls because times vary."""
+"""Test that the work of a run is linear in the number of workloads. Count calls, because durations vary."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 
 FEW, FACTOR = 40, 4
-# The maximum factor of calls for FACTOR times as many workloads. A linear run has about FACTOR, a nested loop its square.
+# With FACTOR times as many workloads, a linear run makes FACTOR times as many calls, and a nested loop FACTOR squared times as
+# many. MOST is the largest permitted factor.
 MOST = 6
 BOTH, READ = ("s3:GetObject", "s3:PutObject"), ("s3:GetObject",)
 
@@ -33,7 +34,7 @@ BOTH, READ = ("s3:GetObject", "s3:PutObject"), ("s3:GetObject",)
 def workloads(
     count: int, *actions: str, role: str = "role", roles: int = 0, one_policy: bool = False
 ) -> list[Raw]:
-    """Return workloads with one role and one policy each; with ``roles`` they share that many roles."""
+    """Return workloads, each with a role and a policy. If ``roles`` is not 0, the workloads share this number of roles."""
     return [
         workload(
             f"app-{number}",
@@ -70,7 +71,7 @@ def refuse(aws: FakeAws, name: str) -> None:
 
 
 def no_fault(_aws: FakeAws) -> None:
-    """Change no resources."""
+    """Inject no fault."""
 
 
 def roles_unread(aws: FakeAws) -> None:
@@ -84,7 +85,7 @@ def associations_unread(aws: FakeAws) -> None:
 
 FIRST = {"actions": BOTH}
 SCENES: dict[str, tuple[dict[str, Any] | None, Callable[[FakeAws], None], dict[str, Any]]] = {
-    # The workloads of an earlier run or None, a fault of AWS, and the measured run.
+    # Each item has the workloads of an earlier run or None, a function that injects a fault, and the options of the measured run.
     "create": (None, no_fault, FIRST),
     "create, in check mode": (None, no_fault, {**FIRST, "check_mode": True}),
     "no change": (FIRST, no_fault, FIRST),
@@ -106,7 +107,7 @@ SCENES: dict[str, tuple[dict[str, Any] | None, Callable[[FakeAws], None], dict[s
 
 
 def calls(name: str, count: int) -> int:
-    """Count the calls by the code of this collection for ``count`` workloads."""
+    """Run a scene with ``count`` workloads, and count the calls of functions in this collection."""
     initial, fault, scene = SCENES[name]
     aws = FakeAws()
     if initial is not None:
@@ -127,7 +128,7 @@ def calls(name: str, count: int) -> int:
 
 
 def _may_change_role(code: CodeType | str) -> bool:
-    """Return whether the code belongs to the tested modules; functions in C have a text."""
+    """Return whether a profiled function belongs to the engine. For functions written in C, ``code`` is a text."""
     file = "" if isinstance(code, str) else code.co_filename
     return "/plugins/module_utils/_identity/" in file and "/tests/" not in file
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Invariants for any desired state, any account and any failing request."""
+"""Test invariants for random desired states, random accounts, and a failure at any request."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-# Unmanaged statements and policies of an existing role.
+# Codes of findings about unmanaged statements and policies of an existing role.
 FOREIGN = {Code.TRUST_STATEMENT_FOREIGN, Code.POLICY_ATTACHED_EXTRA}
 SCOPES = st.sampled_from(["workload", "namespace", "cluster"])
 STATES = st.sampled_from(["present", "absent"])
@@ -67,7 +67,7 @@ def account_like(aws: FakeAws) -> FakeAws:
 
 
 def owned(aws: FakeAws) -> list[str]:
-    """Return all resources with the ownership tag."""
+    """Return the names of all resources with the ownership tag."""
     state = aws.state()
     return [
         *(name for name, role in state["roles"].items() if is_owned(role["tags"])),
@@ -147,7 +147,10 @@ def test_check_mode_predicts_the_verification(
         ]
 
     def comparable(found: object) -> str:
-        """Remove association IDs, which EKS sets, and the names of other users of a role, of which a plan reads more."""
+        """Remove the parts that may differ: association IDs, which EKS creates, and the names of a role's other users.
+
+        A plan reads more of these users than a run.
+        """
         return re.sub(r"a-\d{17}| The role [^']*? which may need the policy\.", "", repr(found))
 
     predicted = remaining(check_mode=True)
@@ -170,15 +173,16 @@ def test_desired_state_passes_verification_or_fails(aws: FakeAws, spec: Desired)
         spec, observed, VerificationReads({CLUSTER: Agent("ACTIVE", "v1.3.8-eksbuild.2")})
     ):
         if verified.workload.key not in failed:
-            # The fake account cannot evaluate permissions; other tests cover them.
+            # The fake account cannot evaluate permissions, which other tests cover.
             rest = {check.status for check in verified.checks if check.name != "permissions"}
-            # An adopted role keeps its other statements and policies.
+            # A role that existed before the run keeps its other statements and policies.
             codes = {found.code for found in verified.findings}
             expected = {"warning"} if FOREIGN & codes else set()
-            # The step that revokes permissions waits for a workload that failed, so the document still allows too much.
+            # The last change of a policy, which revokes permissions, waits for a workload that failed. So the document still
+            # allows too much.
             if Code.POLICY_CONTENTS_DIFFER in codes and waiting:
                 expected.add("fail")
-            # An adopted association keeps its other settings, which are an error if they widen access.
+            # An association that existed before the run keeps its other settings. They are an error if they extend the access.
             if Code.ASSOCIATION_SETTINGS_EXTRA in codes:
                 expected |= {"fail", "warning"}
             assert rest - expected == {"pass"}, verified.findings
@@ -235,8 +239,8 @@ def test_rerun_after_any_failure_converges(
         else []
     )
     rerun = run(aws, spec, state)
-    # The disturbed run may have granted permissions in a first step. The step that revokes the old ones then waits for a workload
-    # that still needs them.
+    # The disturbed run may have extended a policy in a first change. The second change, which revokes the old permissions, then
+    # waits for a workload that still needs them.
     left_out = {key for failure in smooth.failures for key in failure.workloads}
     waiting = [
         failure
@@ -251,7 +255,7 @@ def test_rerun_after_any_failure_converges(
         return
     used = [failure for failure in rerun.failures if failure.error_code in USED_ELSEWHERE]
     if spec.options.adopt and used and used == list(rerun.failures) and not smooth.failures:
-        # Users of resources adopted by the disturbed run count, as for all managed resources.
+        # The disturbed run has taken over resources. Their users now count, as the users of all managed resources do.
         event("an adopted resource is used elsewhere")
         return
     assert _as_one_step(rerun.failures) == _as_one_step(smooth.failures)
@@ -263,7 +267,7 @@ def test_rerun_after_any_failure_converges(
 
 
 def _without_tags(state: Any, waiting: Iterable[Failure]) -> Any:
-    """Return a state without the tags of policies whose last step waits: a rerun sets the tags in that step."""
+    """Return a state without the tags of policies whose last change waits, because a later run sets the tags in that change."""
     names = {failure.target.name for failure in waiting}
     policies = {
         arn: {**policy, "tags": None} if arn in names else policy for arn, policy in state["policies"].items()
@@ -284,8 +288,8 @@ def test_purge_deletes_only_unlisted_managed_resources(aws: FakeAws, initial: De
     unmanaged = aws.state()
     run(aws, initial)
     scope = PurgeScope(limit=99)
-    # A role that lost its last workload in the first run is an orphan in the second one, and a policy that
-    # was only its boundary in the third one.
+    # A purge may need three runs: the first takes the last workload of a role, the second finds that no workload needs the role,
+    # and the third finds that no role needs the policy that was its permissions boundary.
     for _ in range(3):
         predicted = run_with_purge(engine(aws, spec), spec, scope, check_mode=True)
         outcome = run_with_purge(engine(aws, spec), spec, scope, check_mode=False)
@@ -331,12 +335,12 @@ def test_plays_of_one_cluster_converge_on_shared_roles(
     options, other = (replace(spec.options, trust_scope=scope) for scope in scopes)
     first = replace(spec, workloads=spec.workloads[:cut], options=options)
     second = replace(spec, workloads=spec.workloads[cut:], options=other)
-    # A boundary of the second play blocks the first one from its role.
+    # A permissions boundary that only the second list creates would let the first run fail.
     assume(not run(aws, first).failures)
     run(aws, second)
     assert names(plan(aws, first)) == []
     run(aws, first, "absent")
-    # Resources that only the first play lists may be detached now.
+    # The second run may now detach resources that only the first list named.
     assert [
         change
         for change in names(plan(aws, second))
@@ -360,5 +364,5 @@ def _place(association: dict[str, Any]) -> tuple[str, str]:
 
 
 def _without_references(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state without associations: a run may point unmanaged ones to its role."""
+    """Return the state without associations, because a run may assign its role to associations that existed before."""
     return {key: value for key, value in state.items() if key != "associations"}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The reads of a migration from IRSA, the records of annotations, and the workloads for the engine."""
+"""Test the reads of a migration from IRSA, the records of annotations, and the workloads that the migration applies."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ ADMINISTRATOR, READ_ONLY = (
 
 
 def add_managed_policy(aws: FakeAws, arn: str, *actions: str) -> None:
-    """Add a policy of AWS, which a bulk read does not return."""
+    """Create an AWS managed policy, which bulk reads do not return."""
     created_arn = create_policy(aws, arn.rpartition("/")[2], *actions)
     aws.iam.policies[arn] = aws.iam.policies.pop(created_arn)
 
@@ -117,7 +117,7 @@ def test_unreadable_policy_of_aws_has_no_document(request_name: str, code: str) 
     aws.fail_on(request_name, classify(request_name, code, "no"))
     reads = read_roles(aws, HERE, {}, [role_arn("app"), role_arn("other")], 1)
     assert reads.complete
-    # The policies are read in the order of their names.
+    # Policies are read in the order of their names, and the first read fails.
     assert reads.documents == {policy_arn("reads"): document("s3:GetObject"), READ_ONLY: document("s3:Get*")}
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two lists that share a role converge, and each one keeps the access of the workloads of the other."""
+"""Test that two lists with a common role converge, and that each keeps the access of the other's workloads."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def single(
     role: dict[str, Any] | None = None,
     **options: Any,
 ) -> Desired:
-    """Return a list with one workload of the shared role and, by default, its own policy."""
+    """Return a desired state with one workload, which uses the role "shared" and by default a separate policy."""
     raw = workload(
         name,
         namespace,
@@ -83,7 +83,7 @@ def single(
 
 
 def grants(aws: FakeAws) -> list[str]:
-    """Return the grants of the shared role, each as the parts in its conditions."""
+    """Return the scopes of the statements in the trust policy of the role "shared", such as "my-cluster/default/a"."""
     found, _unmanaged = read_grants(json.loads(aws.iam.roles["shared"]["trust"]))
     parts = (
         (finding.cluster_arn.rpartition("/")[2], finding.namespace, finding.service_account)
@@ -112,7 +112,7 @@ def done(outcome: Run) -> list[str]:
 
 
 def findings(outcome: Run | Plan) -> list[Finding]:
-    """Return the findings about users of the role, without findings about unlisted resources."""
+    """Return the findings about other users of the role, but not the findings about unlisted resources."""
     return [
         finding
         for finding in outcome.findings
@@ -125,7 +125,7 @@ def codes(outcome: Run) -> list[str]:
 
 
 def crowd(aws: FakeAws, number: int = 12, namespace: str = "default") -> None:
-    """Create more unmanaged associations than a run reads by default."""
+    """Create associations without relation to the role. By default, there are more of them than a run reads."""
     for index in range(number):
         create_association(aws, f"stranger-{index}", "elsewhere", namespace=namespace)
 
@@ -228,7 +228,8 @@ def test_policy_is_detached_from_a_role_with_listed_users_only(scope: str) -> No
 
 
 def test_user_without_a_grant_keeps_the_policies() -> None:
-    """Keep the policies for a workload that has an association with the role but no grant in the trust policy."""
+    """Let another workload have an association with the role, but no statement in the trust policy. The role must keep its
+    policies."""
     aws = FakeAws()
     run(aws, single("a", "cluster", policies=("old",)))
     create_association(aws, "b", "shared", disableSessionTags=True)
@@ -238,7 +239,7 @@ def test_user_without_a_grant_keeps_the_policies() -> None:
 
 
 def test_verification_names_the_users_of_another_list() -> None:
-    """Name the other users of the role, because a detachment of the policy would remove their access."""
+    """Check that the finding names the other users of the role, because detaching the policy would remove their access."""
     aws = FakeAws()
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
     role = {"name": "shared", "trust_scope": "cluster"}
@@ -273,7 +274,7 @@ def test_users_with_failed_reads_keep_their_policies(operation: str) -> None:
     create_association(aws, "z", "shared")
     swapped = single("a", "cluster", policies=("new",))
     answer = getattr(aws.eks, operation)
-    # Reads of the listed workload and of unlisted associations succeed.
+    # Only the reads of the listed workload and of unlisted associations succeed.
     allowed = {"ListPodIdentityAssociations": 1, "DescribePodIdentityAssociation": 11}[operation]
     seen: list[object] = []
 
@@ -338,7 +339,7 @@ def test_reads_only_associations_within_the_grant(scope: str, lists: dict[str, s
     assert f"detach attachment shared {policy_arn('old')}" in names(planned)
     page, reach = aws.parameters("eks:ListPodIdentityAssociations")
     assert (page, reach) == ({"clusterName": CLUSTER}, {"clusterName": CLUSTER, **lists})
-    # The run read ten of them as unlisted associations.
+    # The run described ten associations because they are not in the list.
     assert len(aws.parameters("eks:DescribePodIdentityAssociation")) == 1 + 10 + described
 
 
@@ -362,11 +363,11 @@ def test_narrower_scope_keeps_a_statement_for_each_unlisted_user() -> None:
         )
     ]
     assert names(plan(aws, narrow)) == []
-    # The other list still has the cluster scope; then both lists converge.
+    # The other list still has the scope "cluster". After its next run, both lists plan no changes.
     run(aws, single("a", "cluster"))
     assert grants(aws) == ["my-cluster", "my-cluster/default/b"]
     assert names(plan(aws, narrow)) == names(plan(aws, single("a", "cluster"))) == []
-    # The wide statement is removed when the other list has a narrow scope, too.
+    # The statement for the cluster is removed once the other list has a narrow scope as well.
     run(aws, single("a", "workload"))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/b"]
 
@@ -400,7 +401,8 @@ def test_verification_after_a_kept_trust_policy_advises_no_rerun() -> None:
         if finding.code == "TRUST_WIDER_THAN_ASKED"
     ]
     assert wider == [
-        "Resolve the finding TRUST_KEPT_FOR_OTHERS of the role first: until then, applying the workload does not narrow it."
+        "Resolve the finding TRUST_KEPT_FOR_OTHERS of the role first: until then, applying the workload does not narrow the "
+        "trust policy."
     ]
 
 
@@ -486,7 +488,8 @@ def test_manual_statement_is_replaced_by_one_per_user() -> None:
 
 
 def test_user_keeps_its_statement_while_the_role_is_quarantined() -> None:
-    """Keep the statements of all users while a temporary Deny blocks the role, so that they have access after its removal."""
+    """Block the role with a temporary Deny. All users must keep their statements, so that they have access when the Deny is
+    removed."""
     aws = FakeAws()
     run(aws, single("a", "cluster"))
     run(aws, single("b", "cluster"))
@@ -515,7 +518,7 @@ def test_user_in_another_cluster_of_the_run_keeps_a_statement_by_force() -> None
 
 
 def test_concurrent_association_gets_its_statement_back() -> None:
-    """Create an association between the read and the write of the trust policy, when only the wide statement allows it."""
+    """Create an association right before a run removes the wide statement, which is the only statement that allows it."""
     aws = FakeAws()
     run(aws, single("a", "cluster"))
     aws.before_request("iam:UpdateAssumeRolePolicy", lambda: create_association(aws, "late", "shared"))
@@ -651,7 +654,7 @@ def test_run_over_two_clusters_reads_the_users_of_both() -> None:
     outcome = run_fleet(aws, swapped)
     assert (attached(aws), codes(outcome)) == (["new", "old"], ["POLICY_ATTACHED_EXTRA"])
     assert "(other-cluster default/c)" in findings(outcome)[0].message
-    # A run of one of the clusters decides like the run of both.
+    # A run for one of the clusters decides the same.
     assert names(plan(aws, new_first)) == []
     aws.eks.associations = {
         identifier: association
@@ -680,7 +683,8 @@ def test_purge_detaches_the_policy_with_the_last_user() -> None:
 
 
 def test_purge_keeps_the_policy_of_another_user() -> None:
-    """Keep the policy for a workload with an unmanaged association, which a purge does not delete."""
+    """Check that a purge keeps the policy of a workload with an unmanaged association, because it does not delete this
+    association."""
     aws = FakeAws()
     spec = single("a", "cluster")
     run(aws, spec)
@@ -702,7 +706,7 @@ def test_verification_reports_the_findings_of_the_run() -> None:
     performed = perform(engine(aws, spec), spec, Order("present", verify=True))
     (verified,) = performed.verified or ()
     assert verified.findings == findings(performed.run)
-    # A verification without a run does not read users and does not deny that they exist.
+    # A verification alone does not read the other users of the role, so its finding must not deny that they exist.
     observed = engine(aws, spec).observe(spec)
     (workload_,) = verify(spec, observed, VerificationReads({CLUSTER: Agent("ACTIVE", "v1")}))
     assert [(finding.code.value, finding.severity) for finding in workload_.findings] == [
@@ -711,7 +715,7 @@ def test_verification_reports_the_findings_of_the_run() -> None:
 
 
 def test_grant_lost_during_the_run_is_restored() -> None:
-    """Overwrite the trust policy with an older one after the run has read it, as a concurrent run could."""
+    """Let another process overwrite the trust policy with an older version after the run has read it."""
     aws = FakeAws()
     run(aws, single("b"))
     run(aws, single("c"))
@@ -725,7 +729,7 @@ def test_grant_lost_during_the_run_is_restored() -> None:
     class Overwriting(Clock):
         def sleep(self, seconds: float) -> None:
             super().sleep(seconds)
-            # The next read is the confirmation after the pause; the verification sends the following one.
+            # The first read after the pause confirms the change. The second read belongs to the verification.
             if len(self.pauses) == 1:
                 aws.before_request("iam:GetRole", lambda: aws.before_request("iam:GetRole", overwrite))
 

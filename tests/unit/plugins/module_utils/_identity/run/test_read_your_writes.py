@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Stale reads of IAM and EKS: changes of a run are not reported as missing and not repeated."""
+"""Test stale reads of IAM and EKS: a run does not report its own changes as missing, and does not repeat them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LOST = classify("iam:CreatePolicyVersion", "ConnectionClosedError", "closed", Tr
 
 
 def several(*actions: str, description: str = "") -> Desired:
-    """Return workloads that share a policy and a role."""
+    """Return a desired state with three workloads, which share a role and two policies."""
     role = {"name": "my-role", "description": description}
     policies = [policy("my-policy", *actions), policy("other", "sqs:SendMessage")]
     return desired(*(workload(name, role=role, policies=policies) for name in "abc"))
@@ -102,7 +102,7 @@ def test_lost_response_does_not_create_a_second_version(lag: float, replicas: in
 
 
 def request_number(aws: LateAws, name: str, spec: Desired) -> int:
-    """Return the number of the request in a run."""
+    """Return the position of an operation among the requests of a run, counted from 1."""
     initial, sent = aws.backup(), len(aws.requests)
     engine(aws, spec).run(spec, "present", check_mode=False)
     number = next(index for index, (operation, _) in enumerate(aws.requests[sent:], 1) if operation == name)
@@ -114,7 +114,7 @@ def request_number(aws: LateAws, name: str, spec: Desired) -> int:
 
 @pytest.mark.parametrize("lag", LAGS)
 def test_rerun_waits_for_the_changes_of_the_first_run(lag: float) -> None:
-    """Start a second run while the changes of the first run are not yet visible, as after a kill at the end of the first run."""
+    """Start a second run while reads do not show the changes of the first run yet."""
     clock = Clock()
     aws = LateAws(clock, lag)
     spec = several("s3:GetObject")
@@ -156,7 +156,7 @@ def test_invisible_changes_are_unknown() -> None:
 def test_verification_retries_reads_of_a_new_role_only(
     verb: str,
 ) -> None:
-    """Report the role as missing to one operation, as a replica would that does not have the role yet."""
+    """Let one operation report that the role does not exist, as a replica would that has not received the role yet."""
     clock = Clock()
     aws = LateAws(clock, 0)
     aws.replace("eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE"}})

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Restrictions are written before grants and lifted after grants are removed.
+"""Test that a run adds restrictions before it adds permissions, and removes restrictions after it has removed permissions.
 
-At no moment does a session have a permission that the old and the new state both lack, after any failed
-write and any early end of a run.
+At no moment may a session have a permission that both the old and the new state lack, even if a write fails or the run ends
+early.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ DENIED = classify("test:Injected", "AccessDenied", "not authorized")
 ACTIONS = ("s3:GetObject", "sqs:SendMessage", "kms:Decrypt")
 POLICIES = ("one", "two", "three")
 ROLES = ("blue", "green")
-# Permissions, as pairs of service account and action.
+# Permissions: pairs of a service account and an action.
 Access = set[tuple[str, str]]
 Actions = frozenset[str]
-# Permissions boundaries that the account has, the widest first.
+# The permissions boundaries that exist in the account, beginning with the widest.
 BOUNDARIES: Mapping[str, tuple[str, ...]] = {"wide": ACTIONS[:2], "narrow": ACTIONS[:1]}
 
 
@@ -59,7 +59,10 @@ def statements(document: Mapping[str, Any], effect: str) -> set[str]:
 
 
 def access(aws: FakeAws) -> Access:
-    """Return the allowed actions: association, trust policy, attached policies, boundary and session policy."""
+    """Return the actions that each workload may perform.
+
+    They depend on its association, trust policy, attached policies, permissions boundary and session policy.
+    """
     allowed: Access = set()
     for association in aws.eks.associations.values():
         role = aws.iam.roles.get(association["roleArn"].split("/")[-1].lower())
@@ -86,7 +89,7 @@ def default_document(aws: FakeAws, arn: str) -> Mapping[str, Any]:
 
 
 class Ceiling(FakeAws):
-    """AWS that compares the permissions of all workloads with ``most`` after each request."""
+    """A fake AWS that compares the permissions of all workloads with ``most`` after each request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,13 +107,13 @@ class Ceiling(FakeAws):
 
 
 def attempt(aws: FakeAws, spec: Desired) -> None:
-    # A required read may fail.
+    # The injected error may fail a read that every run needs; then the run raises the error.
     with contextlib.suppress(AwsError):
         run(aws, spec)
 
 
 def disturb(initial: Desired, spec: Desired, reads_fail: bool = True) -> None:
-    """Fail one request at a time, and lose one write at a time."""
+    """Fail one request at a time, lose the response of one write at a time, and check the permissions after each request."""
     aws = Ceiling()
     attempt(aws, initial)
     old, backup = access(aws), aws.backup()
@@ -144,8 +147,8 @@ def disturb(initial: Desired, spec: Desired, reads_fail: bool = True) -> None:
 class State:
     """A list of workloads.
 
-    ``policies`` maps names to allowed and denied actions; ``attachments`` maps service accounts to
-    policies and ``sessions`` to session policies.
+    ``policies`` has the allowed and denied actions of each policy. By service account, ``attachments`` has the policies, and
+    ``sessions`` has the actions of the session policy.
     """
 
     roles: Mapping[str, str]
@@ -175,7 +178,7 @@ class State:
 
 
 def content(allowed: Iterable[str], denied: Iterable[str] = ()) -> dict[str, Any]:
-    """Return a document with a statement for each action."""
+    """Return a policy document with a statement for each action."""
     effects = [("Allow", action) for action in sorted(allowed)] + [
         ("Deny", action) for action in sorted(denied)
     ]
@@ -196,13 +199,13 @@ def none_or(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 @st.composite
 def pairs(draw: Callable[..., Any], joining: bool = True) -> tuple[State, State]:
-    """Draw a state and a later one with more grants and more restrictions."""
+    """Draw an old and a new state. The new state has more permissions and more restrictions."""
     tags = draw(st.booleans())
     names = draw(st.lists(st.sampled_from(["app", "web", "job"]), min_size=1, unique=True))
     roles = {name: draw(st.sampled_from(ROLES)) for name in names}
     old_policies, new_policies = {}, {}
     for name in POLICIES:
-        # A policy only allows or only denies, because two that deny each other's actions have no order.
+        # No policy both allows and denies: if two policies deny each other's actions, no order of their changes is safe.
         only_denies = draw(st.booleans())
         allowed, denied = (
             (frozenset[str](), draw(some(ACTIONS, 1)))
@@ -212,7 +215,7 @@ def pairs(draw: Callable[..., Any], joining: bool = True) -> tuple[State, State]
         new_policies[name] = (allowed, denied)
         old_policies[name] = (draw(some(allowed, bool(allowed))), draw(some(denied, bool(denied))))
     attachments = {name: draw(some(POLICIES)) for name in names}
-    # Another boundary counts as a restriction.
+    # A run treats a change to another permissions boundary as a restriction.
     boundary = draw(st.sampled_from(sorted(BOUNDARIES)))
     bounded = {role: sorted(draw(st.tuples(st.booleans(), st.booleans()))) for role in ROLES}
     sessions = {name: draw(none_or(some(ACTIONS, 1))) for name in names}
@@ -248,7 +251,7 @@ SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 NONE: Actions = frozenset()
 DECRYPT, BOTH = frozenset({"kms:Decrypt"}), frozenset({"kms:Decrypt", "s3:GetObject"})
-# Found by a random test: the policy with the wider Deny cannot be read.
+# A random test has found this case: a run cannot read the policy that denies more.
 UNREAD_DENY = tuple(
     State(
         roles,
@@ -274,7 +277,7 @@ def test_restrictions_precede_grants(pair: tuple[State, State]) -> None:
     disturb(old.desired(), new.desired())
 
 
-# Found by a random test: the new state lacks a Deny, an Allow and a session policy, and the removal of the Allow fails.
+# A random test has found this case: the new state lacks a Deny, an Allow and a session policy, and removing the Allow fails.
 LIFTED_DENY = tuple(
     State(
         {"app": "blue", "web": "blue"},
@@ -312,7 +315,7 @@ def test_changed_documents_never_allow_more_in_between(
 def shared_role_state(
     policies: Mapping[str, tuple[str, str]] | None = None, names: Iterable[str] = ("app",), **more: Any
 ) -> Desired:
-    """Build workloads of one role; ``policies`` has the first letters of allowed and denied actions."""
+    """Return workloads that share a role. ``policies`` has the first letters of the allowed and the denied actions."""
     letters = dict(zip("sqk", ACTIONS, strict=True))
     documents = [
         {
@@ -342,42 +345,42 @@ READ_ONLY = content(["s3:GetObject"])
             shared_role_state(),
             shared_role_state({"one": ("s", ""), "two": ("q", "")}, role=NARROW),
             "iam:PutRolePermissionsBoundary",
-            "update of role blue",
+            "updating the role blue",
             id="a boundary, and a policy is attached",
         ),
         pytest.param(
             shared_role_state(),
             shared_role_state({"one": ("sq", "")}, role=NARROW),
             "iam:PutRolePermissionsBoundary",
-            "update of role blue",
+            "updating the role blue",
             id="a boundary, and a document allows more",
         ),
         pytest.param(
             shared_role_state(),
             shared_role_state({"one": ("s", ""), "two": ("sqk", ""), "zero": ("s", "k")}),
             "iam:AttachRolePolicy",
-            f"attach of attachment blue {policy_arn('zero')}",
+            f"creating the attachment of policy {policy_arn('zero')} to role blue",
             id="a policy that denies is attached, and one that allows",
         ),
         pytest.param(
             shared_role_state({"one": ("s", ""), "two": ("q", "")}),
             shared_role_state({"one": ("s", "k"), "two": ("qk", "")}),
             "iam:CreatePolicyVersion",
-            f"update of policy {policy_arn('one')}",
+            f"updating the policy {policy_arn('one')}",
             id="a document denies more, and another one allows it",
         ),
         pytest.param(
             shared_role_state(**UNTAGGED),
             shared_role_state({"one": ("s", ""), "two": ("q", "")}, session_policy=READ_ONLY, **UNTAGGED),
             "eks:UpdatePodIdentityAssociation",
-            "update of association default/app",
+            "updating the association default/app",
             id="a session policy, and a policy is attached",
         ),
         pytest.param(
             shared_role_state(role={"trust_scope": "cluster"}),
             shared_role_state({"one": ("s", ""), "two": ("q", "")}),
             "iam:UpdateAssumeRolePolicy",
-            "update of trust_policy blue",
+            "updating the trust policy blue",
             id="a narrower trust policy, and a policy is attached",
         ),
     ],
@@ -398,14 +401,14 @@ def test_failed_restriction_blocks_the_grant(
     assert access(aws) == old
     assert aws.iam.roles["blue"]["attached"] == attached
     skipped = [failure.message for failure in outcome.failures if failure.error_code == "SKIPPED"]
-    assert f"not done, because the {refused} failed (AccessDenied)." in skipped
+    assert f"not done, because {refused} failed (AccessDenied)." in skipped
     aws.clear_faults()
     assert run(aws, spec).failures == ()
     assert run(aws, spec).done == ()
 
 
 def test_grant_waits_for_the_narrower_trust_policy() -> None:
-    """Narrow the trust policy for a workload that leaves the role, before another policy is attached to the role."""
+    """Let a workload leave a role that gets another policy. The trust policy must be narrowed before the policy is attached."""
     aws = Ceiling()
     service_accounts = ("app", "web")
     run(aws, shared_role_state(names=service_accounts))
@@ -505,7 +508,7 @@ def test_failed_removal_of_a_grant_keeps_the_restriction(
 
 
 def test_unplanned_restriction_blocks_the_grant() -> None:
-    """Skip the grant if the policy with the Deny cannot be created, because an unmanaged policy has its name."""
+    """Let the creation of the policy with the Deny fail, because its name is in use. The new permission must wait."""
     aws = Ceiling()
     run(aws, shared_role_state())
     create_policy(aws, "zero", "s3:GetObject")

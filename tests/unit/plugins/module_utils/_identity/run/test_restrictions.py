@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Unmanaged restrictions of a managed role are kept and reported."""
+"""Test that a run keeps and reports restrictions of a managed role that another tool or a person has added."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 DENIED = classify("test:Injected", "AccessDenied", "not authorized")
 SERVICE = "pods.eks.amazonaws.com"
 ROLE = role_arn("my-role")
-# A statement as a person writes it: the keys have another order, and single values are not in lists.
+# A statement as a person may write it: its keys have another order, and single values are not in lists.
 QUARANTINE = {
     "Action": "sts:*",
     "Principal": {"Service": SERVICE},
@@ -67,7 +67,7 @@ LIFT = (
 
 
 def restricted(spec: Desired, *statements: dict[str, Any], name: str = "my-role") -> FakeAws:
-    """Return an account with additional statements in the trust policy of a role."""
+    """Return an account in which a person has added statements to the trust policy of a role."""
     aws = FakeAws()
     run(aws, spec)
     restrict(aws, *statements, name=name)
@@ -200,7 +200,7 @@ def test_verification_reports_the_deny_and_its_effect(
 
 
 def test_two_denies_of_all_sessions_are_errors() -> None:
-    """Combine two Deny statements with conditions on the Pod name, which together deny every name."""
+    """Use two Deny statements with conditions on the name of the Pod. Together they deny all names."""
     spec = desired(workload("app"))
     other = {
         "Sid": "Others",
@@ -253,12 +253,12 @@ def test_teardown_keeps_the_deny_of_a_kept_role() -> None:
 
 
 def block_deletion(aws: FakeAws) -> None:
-    """Add an instance profile, which a removal keeps."""
+    """Add the role to an instance profile. A teardown keeps such a role."""
     aws.iam.roles["my-role"]["profiles"] = ["profile"]
 
 
 def test_kept_role_without_users_is_closed_and_keeps_the_deny() -> None:
-    """Replace the grants by a Deny with the name of the cluster, by which a later purge finds the role."""
+    """Check that a Deny statement replaces the Allow statements. It names the cluster, so that a later purge finds the role."""
     spec = desired(workload("app"))
     aws = restricted(spec, QUARANTINE)
     block_deletion(aws)
@@ -322,7 +322,7 @@ def test_whole_trust_policy_needs_force_to_remove_a_deny() -> None:
 
 
 def test_deny_of_the_whole_trust_policy_is_managed() -> None:
-    """Accept any form of the statement. After its removal from role.trust_policy, it counts as unmanaged."""
+    """Change the form of a Deny statement in role.trust_policy. It remains managed until it is removed from the list."""
     spec = with_document(OF_ONE_NAMESPACE)
     aws = FakeAws()
     run(aws, spec)
@@ -338,7 +338,7 @@ def test_deny_of_the_whole_trust_policy_is_managed() -> None:
 
 
 def test_deny_with_a_duplicate_sid_loses_the_sid() -> None:
-    """Remove the Sid of the unmanaged statement, because a managed statement has the same Sid and IAM requires unique ones."""
+    """Check that an unmanaged statement loses its Sid if a managed statement has the same Sid: IAM requires unique ones."""
     aws = restricted(with_document(), {**QUARANTINE, "Sid": "Pods"})
     run(aws, with_document({**OF_ONE_NAMESPACE, "Sid": "Batch"}))
     statements = [statement for statement in denies(aws) if statement.get("Sid") != "Batch"]
@@ -377,7 +377,7 @@ def test_merge_keeps_a_concurrent_deny() -> None:
 
 
 def test_managed_statement_changed_to_a_deny_is_kept() -> None:
-    """Keep the Deny without its Sid: the new statement for the workload has the same Sid, and IAM requires unique ones."""
+    """Check that the Deny loses its Sid: the new statement for the workload has the same Sid, and IAM requires unique ones."""
     spec = desired(workload("app"))
     aws = restricted(spec)
     trust = json.loads(aws.iam.roles["my-role"]["trust"])

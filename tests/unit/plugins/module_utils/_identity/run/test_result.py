@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The result contract, from whole runs and from single changes."""
+"""Test the result that a module returns, for whole runs and for single changes."""
 
 from __future__ import annotations
 
@@ -279,7 +279,7 @@ def test_command_has_its_own_line() -> None:
 
 
 def test_failures_of_one_cause_are_one_entry() -> None:
-    """Group failures by cause, although each error of AWS names a different role."""
+    """Check that failures are grouped by cause, although the error of AWS names another role each time."""
     raws = [workload(f"s{number}", role={"name": f"role-{number}"}, policies=[]) for number in range(5)]
     failures = [
         Failure(
@@ -358,7 +358,7 @@ def test_diff_header_names_the_cluster(target: Target, header: str) -> None:
     assert (row["before_header"], row["after_header"]) == (header, header)
 
 
-# Messages before anything was changed
+# Tests of messages about errors before any change
 
 
 @pytest.mark.parametrize(

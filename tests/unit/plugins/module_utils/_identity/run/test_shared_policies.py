@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lists that share a policy converge: runs do not alternate, and no list changes the access of another."""
+"""Test that lists with a common policy converge: they do not change it in turn, and none changes the access of the other's
+workloads."""
 
 from __future__ import annotations
 
@@ -69,7 +70,8 @@ def test_alternating_lists_converge(cluster: str, role: str, scope: str | None, 
 
 @pytest.mark.parametrize("scope", ["account", "none"])
 def test_document_is_kept_for_its_cluster_with_a_role_of_every_cluster(scope: str) -> None:
-    """Keep the document of the list that created the policy. The users of the role are unknown, but a tag names that cluster."""
+    """Let two clusters use a policy with a role of which the users are unknown. A tag names the cluster whose list may change the
+    policy."""
     aws = FakeAws()
     first = single("one", "s3:GetObject", CLUSTER, "both", trust_scope=scope)
     second = single("two", "s3:PutObject", OTHER_CLUSTER, "both", trust_scope=scope)
@@ -79,7 +81,7 @@ def test_document_is_kept_for_its_cluster_with_a_role_of_every_cluster(scope: st
     assert "It is unchanged because of users outside this run: role both (every cluster" in failure.message
     assert f"It was first created for cluster {CLUSTER_ARN}" in failure.message
     assert (codes(run(aws, first)), changes(run(aws, first))) == ([], [])
-    # Only its own list changes it; any other list needs force for each change.
+    # Only the list that created the policy changes it. Any other list needs ``force`` for each change.
     assert changes(run(aws, single("one", "s3:ListBucket", CLUSTER, "both", trust_scope=scope))) == [
         f"update policy {SHARED}"
     ]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Edits of trust policies in a migration from IRSA, with their records."""
+"""Test the changes of trust policies in a migration from IRSA, and the records of these changes."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def tags(aws: FakeAws, name: str = "app") -> dict[str, str]:
 
 
 def change_trust(aws: FakeAws, *statements: Json) -> None:
-    """Change the trust policy as another process does."""
+    """Change the trust policy, as another process might do."""
     aws.iam.UpdateAssumeRolePolicy({"RoleName": "app", "PolicyDocument": to_json(trust(*statements))})
 
 
@@ -159,7 +159,7 @@ def requests(aws: FakeAws) -> list[str]:
 
 
 def show_late(aws: FakeAws, write: str) -> None:
-    """Let the first two reads of the role after a write show the role before it."""
+    """After a write, let the first two reads of the role return its state before the write."""
     initial = aws.iam.GetRole({"RoleName": "app"})
     late = [2]
 
@@ -184,7 +184,7 @@ def test_finish_removes_the_statement_and_records_it() -> None:
         trust(FOREIGN, irsa(API), POD_IDENTITY),
         trust(FOREIGN, POD_IDENTITY),
     )
-    # The record is complete before the statement is removed.
+    # The record is written before the statement is removed.
     assert aws.writes == ["iam:TagRole", "iam:UpdateAssumeRolePolicy"]
 
 
@@ -207,7 +207,7 @@ def test_restore_returns_the_trust_policy_and_the_tags() -> None:
     [change] = run.changes
     assert change.before == trust(FOREIGN, POD_IDENTITY)
     assert aws.iam.roles == initial
-    # The record is removed after the statements are back.
+    # The statements are restored before the record is removed.
     assert aws.writes[2:] == ["iam:UpdateAssumeRolePolicy", "iam:UntagRole"]
     assert editor(aws).restore([migrant()]) == TrustRun([], [])
     assert len(aws.writes) == 4
@@ -308,7 +308,7 @@ def test_shorter_record_leaves_no_tag_of_the_longer_one() -> None:
     stale = [Removed(0, irsa(*(("shop", f"{chance.getrandbits(120):x}") for _index in range(20))))]
     record = trust_tags(CLUSTER_ARN, stale, {})
     assert len(record) > 2
-    # The statement of the longer record is present, because the run that recorded it ended early.
+    # The run that wrote this longer record ended before it removed the statement.
     aws = account(dict(stale[0].statement), irsa(API), POD_IDENTITY, tags=record)
     finish(aws)
     assert tags(aws) == trust_tags(CLUSTER_ARN, [Removed(1, irsa(API))], {})
@@ -346,7 +346,7 @@ def test_another_role_with_the_same_name_is_left_alone(arn: str) -> None:
     assert (aws.writes, set(requests(aws))) == ([], {"iam:GetRole"})
 
 
-# Failures
+# Tests of failed requests
 
 BOTH_KEYS = (key("api", "shop"), key("web", "shop"))
 
@@ -372,7 +372,7 @@ def test_denied_request_is_a_failure_of_the_service_accounts(request_name: str, 
     assert run.changes == []
     assert stored(aws) == [irsa(API), POD_IDENTITY]
     assert bool(tags(aws)) is left
-    # The next run continues.
+    # The next run completes the change.
     assert rows(finish(aws)) == []
     assert stored(aws) == [POD_IDENTITY]
 
@@ -388,11 +388,11 @@ def test_failed_restore_keeps_the_record(request_name: str, is_back: bool) -> No
     aws.fail_on(request_name, classify(request_name, "AccessDenied", "User is not authorized"))
     run = editor(aws).restore([migrant()])
     assert [failure.error_code for failure in run.failures] == ["AccessDenied"]
-    # The update is a change, even if a later request is denied.
+    # The update of the trust policy is reported as a change, even if a later request is denied.
     assert [change.after for change in run.changes] == [trust(irsa(API), POD_IDENTITY)] * is_back
     assert tags(aws) == record
     assert (stored(aws) == [irsa(API), POD_IDENTITY]) is is_back
-    # The next run removes the record, and reports no second change.
+    # If the statements are already restored, the next run only removes the record, which is not reported as a change.
     assert len(editor(aws).restore([migrant()]).changes) == (not is_back)
     assert aws.iam.roles == initial
 
@@ -413,7 +413,7 @@ def test_busy_role_is_tried_again() -> None:
     aws.fail_on("iam:UpdateAssumeRolePolicy", busy, busy)
     assert rows(finish(aws, clock=clock)) == []
     assert stored(aws) == [POD_IDENTITY]
-    # IAM shows the record at once, so all pauses are between the updates.
+    # Reads show the record immediately, so all pauses are between the attempts to update the trust policy.
     assert clock.pauses == [0.5, 1.0]
 
 
@@ -456,7 +456,7 @@ def test_damaged_record_prevents_the_edit(edit: str) -> None:
     assert aws.writes == []
 
 
-# Other processes
+# Tests of concurrent changes by other processes
 
 NOT_VISIBLE = (
     (key("api", "shop"),),
@@ -515,7 +515,7 @@ def test_reverted_change_is_made_again() -> None:
     run = finish(aws, clock=clock)
     assert rows(run) == []
     [change] = run.changes
-    # The change begins with the first state and ends with the last one.
+    # Two updates are reported as one change: from the first state to the last state.
     assert (change.before, change.after) == (trust(irsa(API), POD_IDENTITY), trust(FOREIGN, POD_IDENTITY))
     assert stored(aws) == [FOREIGN, POD_IDENTITY]
     assert recorded_statements(CLUSTER_ARN, tags(aws)) == [Removed(1, irsa(API))]
@@ -546,10 +546,10 @@ def test_deleted_role_is_no_failure() -> None:
     assert finish(aws) == TrustRun([], [])
 
 
-# The record of added statements
+# Tests of the record of added statements
 
 ACCOUNT_STATEMENT: Json = json.loads(to_json(trust_policy([TrustGrant(ACCOUNT)])))["Statement"][0]
-# The engine adds a statement for a single workload, where session tags are on.
+# If session tags are enabled, the engine adds a statement for only this workload.
 WORKLOAD_STATEMENT: Json = json.loads(
     to_json(trust_policy([TrustGrant(ACCOUNT, CLUSTER_ARN, "shop", "api")]))
 )["Statement"][0]
@@ -559,7 +559,7 @@ WIDE = migrant(disable_session_tags=True)
 
 
 def other_editor(aws: FakeAws, check_mode: bool = False) -> TrustEditor:
-    """Return the editor of another cluster of the account."""
+    """Return the trust policy editor for the other cluster of the account."""
     return TrustEditor(aws, OTHER, Issuer("us-west-2", "EXAMPLE2"), 1, wait_policy(), check_mode)
 
 
@@ -601,7 +601,7 @@ def test_record_of_added_statements(
 ) -> None:
     aws = account(*statements, tags={"team": "pay", **present})
     migrants = [WIDE if wide else migrant()]
-    # The check mode reports only changes of trust policies.
+    # A record is not reported as a change, so check mode reports nothing.
     assert editor(aws, check_mode=True).record_grants(migrants) == TrustRun([], [])
     assert aws.writes == []
     assert editor(aws).record_grants(migrants) == TrustRun([], [])
@@ -765,7 +765,7 @@ def test_denied_update_keeps_the_record() -> None:
     assert (stored(aws), tags(aws)) == ([irsa(API), ACCOUNT_STATEMENT], {TAG: "account"})
 
 
-# Two clusters that share a role
+# Tests of two clusters that share a role
 
 
 @pytest.mark.parametrize("here_first", [True, False])
@@ -799,7 +799,7 @@ def test_rollback_of_one_cluster_keeps_the_access_of_the_other() -> None:
     aws = account(irsa(API), irsa_elsewhere(API))
     other_editor(aws).record_grants([WIDE])
     extend(aws, OTHER, True)
-    # The statement for the account includes the service account, so the engine adds no further statement.
+    # The statement for the account already allows the service account, so the engine adds no other statement.
     editor(aws).record_grants([migrant()])
     extend(aws, HERE, False)
     assert rows(finish(aws)) == []
@@ -809,7 +809,7 @@ def test_rollback_of_one_cluster_keeps_the_access_of_the_other() -> None:
 
 
 def extend(aws: FakeAws, cluster: Cluster, wide: bool) -> None:
-    """Add the statement that the engine adds for an association, unless another statement includes it."""
+    """Add the statement that the engine adds for an association, unless another statement already allows the workload."""
     document = json.loads(aws.iam.roles["app"]["trust"])
     grants, rest = read_grants(document)
     grant = TrustGrant(ACCOUNT) if wide else TrustGrant(ACCOUNT, cluster.arn, "shop", "api")
@@ -826,7 +826,7 @@ def withdraw(aws: FakeAws, cluster: Cluster) -> None:
 
 
 def irsa_elsewhere(*accounts: tuple[str, str]) -> Json:
-    """Return a statement for the provider of the other cluster."""
+    """Return a statement for the OIDC provider of the other cluster."""
     moved: Json = json.loads(json.dumps(irsa(*accounts)).replace("EXAMPLE1", "EXAMPLE2"))
     return moved
 
@@ -838,7 +838,7 @@ drawn_operations = st.lists(
 
 
 def operate(aws: FakeAws, is_here: bool, operation: str, fails_at: int = 0) -> None:
-    """Run an operation of a migration for a cluster. The request with number ``fails_at`` is denied, none if it is 0."""
+    """Run an operation of a migration for one of the clusters. If ``fails_at`` is not 0, this request is denied."""
     cluster, made = (HERE, editor(aws)) if is_here else (OTHER, other_editor(aws))
     users = [migrant(disable_session_tags=operation == "record wide")]
     if operation == "revoke":
@@ -853,7 +853,7 @@ def operate(aws: FakeAws, is_here: bool, operation: str, fails_at: int = 0) -> N
         run = made.revoke_grants(users)
     else:
         run = made.record_grants(users)
-        # Without the record, the service account is left out.
+        # If the record cannot be written, the migration leaves the service account out, so the engine adds no statement.
         if not run.failures:
             extend(aws, cluster, operation == "record wide")
     aws.clear_faults()
@@ -861,11 +861,11 @@ def operate(aws: FakeAws, is_here: bool, operation: str, fails_at: int = 0) -> N
 
 
 def role_state(aws: FakeAws) -> tuple[list[str], dict[str, str]]:
-    """Return the statements and the tags of the role. The order of statements has no meaning."""
+    """Return the statements and the tags of the role. The statements are sorted, because their order has no meaning."""
     return sorted(json.dumps(entry, sort_keys=True) for entry in stored(aws)), dict(tags(aws))
 
 
-# With the statements of both clusters, the trust policy is still within the quota of IAM.
+# All of these statements together fit into the quota of IAM.
 SHARED_STATEMENTS = [irsa(API), irsa_elsewhere(API), POD_IDENTITY, ACCOUNT_STATEMENT]
 
 
@@ -878,7 +878,7 @@ SHARED_STATEMENTS = [irsa(API), irsa_elsewhere(API), POD_IDENTITY, ACCOUNT_STATE
 def test_rollback_of_two_clusters_returns_the_role(
     statements: list[Json], operations: list[tuple[bool, str, int]], end: list[tuple[bool, str]]
 ) -> None:
-    # IAM requires a statement, so one is never removed.
+    # The statement FOREIGN is never removed: without any statement, the trust policy would be invalid.
     aws = account(FOREIGN, *statements, tags={"team": "pay"})
     initial = role_state(aws)
     for is_here, operation, fails_at in operations:
@@ -888,7 +888,7 @@ def test_rollback_of_two_clusters_returns_the_role(
     assert role_state(aws) == initial
 
 
-# Every mix of statements
+# Tests of random combinations of statements
 
 STATEMENTS = [
     irsa(API),

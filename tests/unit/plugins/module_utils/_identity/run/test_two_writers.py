@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Concurrent runs that change the trust policy of one role keep all grants.
+"""Test that concurrent runs which change the trust policy of one role keep all of its statements.
 
-Time is simulated: a request takes 0.05 to 0.2 s, runs go on in parallel, and each begins at every possible moment of
-the others.
+The time is simulated: a request takes 0.05 to 0.2 s. The runs are concurrent, and each starts at every possible moment of the
+others.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ SHARED = {"arn": role_arn("shared"), "extend_trust": True}
 
 
 class Conductor:
-    """A scheduler that resumes the earliest run until its next request or pause."""
+    """A scheduler of simulated runs. It resumes the run with the earliest time, until the next request or pause of this run."""
 
     def __init__(self, starts: list[float]) -> None:
         self._times = dict(enumerate(starts))
@@ -85,10 +85,10 @@ class Conductor:
 
 
 class TimedAws:
-    """The account for one run.
+    """The account as one of the simulated runs uses it.
 
-    ``slow`` maps operations to the delays of their first requests in seconds: before AWS handles the
-    request or, if negative, afterwards.
+    ``slow`` maps operations to the delays of their first requests in seconds. The request is delayed, or the response if the
+    value is negative.
     """
 
     def __init__(
@@ -223,7 +223,7 @@ def test_concurrent_teardown_removes_only_its_own_grant() -> None:
     "delays",
     [
         pytest.param({"UpdateAssumeRolePolicy": [8.0]}, id="request to write"),
-        # The plan sends the first read.
+        # The first GetRole belongs to the plan.
         pytest.param({"GetRole": [0.0, -8.0]}, id="answer to the read before"),
     ],
 )
@@ -256,7 +256,7 @@ def test_slow_writer_reports_the_restored_workload() -> None:
 
 
 def test_slow_writer_does_not_restore_earlier_removals() -> None:
-    """Restore no grant that was removed before the run, even if the workload has an association."""
+    """Check that a statement which was removed before the run is not restored, even if the workload has an association."""
     aws = shared_account()
     create_association(aws, "quarantined", "shared")
     simulate(aws, [(converging("slow"), "present")], [1000.0], 1, [{"UpdateAssumeRolePolicy": [8.0]}])

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Settings of a managed association that the list does not name."""
+"""Test settings of a managed association that the list does not name."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_manually_disabled_session_tags_do_not_widen_the_trust_policy() -> None:
     assert outcome.done == ()
     assert [finding.code for finding in outcome.findings] == [CODE]
     assert aws.iam.roles["my-role"]["trust"] == trust
-    # The cause is reported once.
+    # Another check reports the cause, so this check has no finding.
     assert checks(aws, workload())["trust"] == ("fail", [])
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A role with a new user is kept during its removal."""
+"""Test that a role is kept if it gets a new user while a run removes it."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def create_workload(aws: FakeAws, **options: Any) -> None:
 
 
 def joins(aws: FakeAws, service_account: str = "two") -> Callable[[], object]:
-    """Return an action that gives the role to another workload."""
+    """Return a function that creates another workload with the role."""
     return lambda: run(aws, desired(workload(service_account)))
 
 
 def moves_to(aws: FakeAws) -> Callable[[], object]:
-    """Return an action that points an existing association to the role, which trusts its whole namespace."""
+    """Return a function that assigns the role to an existing association. The role trusts the whole namespace."""
 
     def move() -> None:
         (association,) = (
@@ -135,7 +135,7 @@ def test_repeated_conflict_names_the_user() -> None:
 
 
 class Disagreeing(FakeAws):
-    """AWS with a replica that still lists a deleted association in every second read."""
+    """A fake AWS with two replicas, of which one still has a deleted association. Every second list is read from this replica."""
 
     deleted: tuple[dict[str, Any], dict[str, Any]] | None = None
     lists = 0

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Events are joined with service accounts by their sessions; other events are only counted."""
+"""Test how events are assigned to service accounts by their sessions. Other events are only counted."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from hypothesis import strategies as st
 
 APP, BATCH = AccountName("shop", "app"), AccountName("shop", "batch")
 TARGET = "arn:aws:iam::444455556666:role/target"
-# Two service accounts with the same role.
+# Both service accounts use the same role.
 ASSOCIATIONS = (UsageAssociation(APP, role_arn("shared")), UsageAssociation(BATCH, role_arn("shared")))
 
 
@@ -57,7 +57,7 @@ def add_up(
     begin: datetime | None = None,
     end: datetime | None = None,
 ) -> UsageTotals:
-    """Return the totals of some files."""
+    """Add the events of ``files``, and return the totals."""
     scope = usage_scope(usage_roles(associations), begin, end)
     totals = UsageTotals(UsageCluster(CLUSTER, CLUSTER_ARN, ISSUER, associations), scope)
     for events in files:
@@ -70,7 +70,7 @@ def add_up(
 
 
 def counts(totals: UsageTotals) -> dict[str, int]:
-    """Return the number of events of each service account."""
+    """Return the number of events that are assigned to each service account."""
     found: dict[str, int] = {}
     for key, tally in totals.calls.items():
         found[str(key.account)] = found.get(str(key.account), 0) + tally.count
@@ -134,7 +134,7 @@ def test_joins_by_principal_without_access_key() -> None:
 
 
 def test_an_irsa_principal_is_not_unique() -> None:
-    """A program chooses the name of its IRSA session, so two service accounts can have the same principal."""
+    """Check that the principal alone does not identify a service account: with IRSA, the program chooses the session's name."""
     app = session()
     event = app.get_object("b", "k")
     event["userIdentity"] = {key: value for key, value in app.identity().items() if key != "accessKeyId"}
@@ -161,7 +161,7 @@ def test_follows_a_chain_to_a_target_role() -> None:
 
 
 def test_follows_a_chain_in_the_trail_of_the_other_account() -> None:
-    """There the caller is an account, with the principal of its session."""
+    """Use the trail of the target role's account, in which the caller is an account with the principal of the first session."""
     associations = (UsageAssociation(APP, role_arn("shared"), TARGET),)
     app = session()
     target = Session(9, "target", "-", "-", role_account="444455556666")
@@ -197,7 +197,7 @@ OTHER = "arn:aws:eks:us-west-2:111122223333:cluster/other"
     ],
 )
 def test_counts_unjoined_events(start: Event | None, reason: str) -> None:
-    """The sessions have the same access key in all cases, but some have another name."""
+    """Add events whose session has no usable start event. They are not assigned to a service account, but counted by reason."""
     event = session().get_object("b", "k")
     totals = add_up([*([start] if start else []), event, event])
     assert counts(totals) == {}

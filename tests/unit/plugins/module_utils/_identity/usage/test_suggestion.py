@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A suggested policy keeps every observed call that the present policies allow, and never allows more."""
+"""Test suggested policies: they allow every observed call that the present policies allow, and no other call."""
 
 from __future__ import annotations
 
@@ -308,7 +308,7 @@ def test_generalises_only_on_request_and_as_far_as_granted(catalogue: Catalogue)
 
 
 def test_session_policy(catalogue: Catalogue) -> None:
-    """It needs no conditions of the role, but the calls that other policies allow."""
+    """Check that a session policy omits the conditions of the role's policy, and includes calls that other policies allow."""
     role = grants(policy(statement("s3:*", Condition=VPC), statement("s3:*", "arn:aws:s3:::x", "Deny")))
     suggestion = suggest(
         catalogue, role, ("s3:GetObject", A), ("sqs:SendMessage", QUEUE), form="session_policy"
@@ -404,7 +404,7 @@ def test_suggestion_keeps_observed_calls_and_adds_none(
     role = grants(*documents, session=session)
     suggestion = suggest(load(), role, *calls, form=form, generalise=generalise)
     if suggestion.document is None:
-        # Only a role that allows none of the calls has no policy. A failed proof would be an error of the collection.
+        # There is no suggestion if the role allows none of the calls. A failed proof would be an error in this collection.
         assert not any("would not allow" in note for note in suggestion.notes), suggestion.notes
         return
     suggested = NamedPolicy("suggested", suggestion.document)
@@ -470,7 +470,7 @@ def test_all_actions_of_the_tables_exist(catalogue: Catalogue) -> None:
     missing = {name for name in every if not name.endswith(":*") and catalogue.spelling(name) != name}
     assert missing == set()
     assert all(catalogue.actions_of(name) for table in tables for name in table)
-    # A name that is also an action does not need a row, so a row would hide a mistake.
+    # A name that is also an action needs no row, and such a row would hide a mistake.
     assert {name for name in actions._ACTIONS if catalogue.spelling(name)} == set()
 
 

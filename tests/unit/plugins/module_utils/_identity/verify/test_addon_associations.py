@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The verification of the association of an EKS add-on's service account."""
+"""Test the check of an association that belongs to an EKS add-on."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def owner(addon: str) -> str:
 
 
 def check(aws: FakeAws) -> tuple[str, list[tuple[str, str, str, str]]]:
-    """Return status and findings of the check of the association."""
+    """Verify the workload. Return the status and the findings of the check of the association."""
     config = desired(WORKLOAD)
     reads = VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
     (verified,) = verify(config, engine(aws, config).observe(config), reads)
@@ -52,9 +52,9 @@ def check(aws: FakeAws) -> tuple[str, list[tuple[str, str, str, str]]]:
 
 
 def associated(role: str = "my-role", **more: object) -> FakeAws:
-    """Return an account in which the workload has its role, and an association."""
+    """Return an account in which the workload has its role and an association. ``more`` is part of the association."""
     aws = FakeAws()
-    # The run creates no association: the fake has no add-ons.
+    # The fake has no add-ons, so the run creates only the role.
     run(aws, desired(WORKLOAD))
     assert aws.eks.associations == {}
     create_association(aws, SERVICE_ACCOUNT, role, "kube-system", **more)
@@ -72,7 +72,7 @@ def test_association_of_the_addon_passes() -> None:
             {"ownerArn": owner("aws-efs-csi-driver")},
             f"{SUBJECT} belongs to {owner('aws-efs-csi-driver')}, and add-on {DRIVER} cannot take it over.",
         ),
-        # The name of the add-on is a prefix of another add-on's name.
+        # The name of this add-on begins with the name of the workload's add-on.
         (
             {"ownerArn": owner(f"{DRIVER}-2")},
             f"{SUBJECT} belongs to {owner(f'{DRIVER}-2')}, and add-on {DRIVER} cannot take it over.",

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Missing resources of a workload that was created moments ago, by the clock of AWS."""
+"""Test the verification of workloads that were created moments ago, by the clock of AWS: missing resources may be stale reads."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ READS = VerificationReads({CLUSTER: Agent("ACTIVE", "v1.3.8-eksbuild.2")})
 
 
 def made(role: timedelta | None = None, association: timedelta | None = None) -> FakeAws:
-    """Return an account with two workloads, and set the age of the role or the association of the first one."""
+    """Return an account with two workloads. ``role`` and ``association`` are the ages of the first workload's resources."""
     aws = FakeAws()
     run(aws, WANTED)
     for item in aws.iam.roles.values():
@@ -140,7 +140,7 @@ YOUNG = {"role": timedelta(seconds=40), "association": timedelta(seconds=40)}
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS)
 def test_missing_part_of_a_young_workload_is_unknown(fault: Callable[[FakeAws], None], code: str) -> None:
-    """Change the status of the check to unknown, but keep the code and the severity of its finding."""
+    """Check that a failed check of a new workload becomes unknown, but its finding keeps its code and severity."""
     aws = made(**YOUNG)
     fault(aws)
     app, web = verified(aws)
@@ -163,14 +163,14 @@ def test_missing_part_of_a_young_workload_is_unknown(fault: Callable[[FakeAws], 
     ],
 )
 def test_workload_is_young_for_five_minutes(age: timedelta, status: str) -> None:
-    """Report failures of a workload as unknown for five minutes. A date in the future counts as an age of zero."""
+    """Check that failures of a workload are unknown for five minutes. A date in the future counts as an age of zero."""
     aws = made(association=age)
     delete_role(aws)
     assert statuses(verified(aws)[0])["trust"] == status
 
 
 def test_aws_managed_policy_does_not_count_as_change() -> None:
-    """Ignore the date of an AWS managed policy, which AWS may change at any time."""
+    """Check that the date of an AWS managed policy does not count, because AWS may change it at any time."""
     arn = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
     moment = (NOW - timedelta(seconds=40)).isoformat()
     observed = look(made())
@@ -202,8 +202,8 @@ def test_message_names_young_resource_and_wait() -> None:
     (finding,) = verified(aws)[0].findings
     assert finding.message == (
         f"cluster {CLUSTER} has no pod identity association for default/app (account {ACCOUNT}, region {REGION}). "
-        "Or AWS does not show the last change yet: role my-role was created or changed 40 s ago, and AWS may still return "
-        "its former state."
+        "It is also possible that AWS does not return the latest change yet: role my-role was created or changed 40 s ago, "
+        "and AWS may still return its former state."
     )
     assert finding.remedy == (
         "Run the verification again in 5 minutes. If the finding persists: apply the workload, which creates it."
@@ -229,7 +229,7 @@ EXPLAINED = {
     Code.TRUST_WIDER_THAN_ASKED,
 }
 NOT_EXPLAINED = {
-    # A run does not repair these, so they are not the result of a recent change.
+    # A run does not repair these findings, so a recent change does not explain them.
     Code.ASSOCIATION_SETTINGS_EXTRA,
     Code.POLICY_DESCRIPTION_DIFFERS,
     Code.ROLE_INLINE_POLICY,
@@ -238,7 +238,7 @@ NOT_EXPLAINED = {
     Code.TARGET_ROLE_CONDITIONAL,
     Code.TARGET_ROLE_TRUST_NOT_USABLE,
     Code.ASSOCIATION_OWNED_BY_ADDON,
-    # These follow from documents that other checks have found to be correct.
+    # These findings follow from documents that other checks have found to be correct.
     Code.PERMISSION_CONDITIONAL,
     Code.PERMISSION_NOT_CHECKED,
     Code.PERMISSION_DENIED,
@@ -246,12 +246,12 @@ NOT_EXPLAINED = {
     Code.PERMISSION_TAKEN_AWAY,
     Code.TARGET_ROLE_NOT_ALLOWED,
     Code.TRUST_CONDITIONAL,
-    # These concern the cluster, not a workload.
+    # These findings concern the cluster, not a workload.
     Code.AGENT_ADDON_DEGRADED,
     Code.AGENT_ADDON_MISSING,
     Code.AGENT_ADDON_WITH_AUTO_MODE,
     Code.CLUSTER_PLATFORM_TOO_OLD,
-    # The resource could not be read, so its age is unknown.
+    # The resources of these findings could not be read, so their age is unknown.
     Code.NOT_READABLE,
     Code.TARGET_ROLE_NOT_READABLE,
 }
@@ -267,18 +267,23 @@ def test_every_code_is_classified_by_age() -> None:
 @pytest.mark.parametrize("code", sorted(EXPLAINED | NOT_EXPLAINED))
 @pytest.mark.parametrize("severity", ["error", "warning", "info"])
 def test_late_read_codes_become_unknown(code: Code, severity: Severity) -> None:
-    """Change a failed check to unknown, and keep any other status. All findings get the same text about the age."""
+    """Check that a failed check becomes unknown, and that any other status does not change.
+
+    The text about the age is added to every finding that a stale read may explain.
+    """
     finding = Finding(code, "it is so.", "Apply the workload.", key(), raised_as=severity)
     observed = look(made(**YOUNG))
     found = [Verified(WANTED.workloads[0], (conclude("trust", finding),))]
     ((check,),) = [subject.checks for subject in consider_age(found, observed)]
-    # With severity error, POLICY_ATTACHED_EXTRA is about a policy that administers the account, which no run attaches.
+    # POLICY_ATTACHED_EXTRA with the severity error is about a policy that administers the account. No run attaches such a policy.
     explained = code in EXPLAINED and (code, severity) != (Code.POLICY_ATTACHED_EXTRA, "error")
     status = {"error": "fail", "warning": "warning", "info": "pass"}[severity]
     assert check.status == ("unknown" if explained and severity == "error" else status)
     (finding,) = check.findings
     assert (finding.code, finding.severity) == (code, severity)
-    assert (" Or AWS does not show the last change yet: " in finding.message) is explained
+    assert (
+        " It is also possible that AWS does not return the latest change yet: " in finding.message
+    ) is explained
     assert finding.remedy == (
         "Run the verification again in 5 minutes. If the finding persists: apply the workload."
         if explained
@@ -290,7 +295,7 @@ def test_late_read_codes_become_unknown(code: Code, severity: Severity) -> None:
     ("cause", "status"), [(Code.ROLE_MISSING, "unknown"), (Code.PERMISSION_DENIED, "fail")]
 )
 def test_consequence_is_unknown_with_its_cause(cause: Code, status: str) -> None:
-    """Change a check that failed because of another one to unknown only if its cause is unknown. A warning is not a cause."""
+    """Check that a check which fails because of another check becomes unknown together with it. A warning is not such a cause."""
     first = conclude("trust", Finding(cause, "it is so.", "Mend it.", key()))
     warned = conclude("contents", Finding(Code.POLICY_SETTINGS_DIFFER, "it is so.", "Mend it.", key()))
     found = [Verified(WANTED.workloads[0], (first, warned, Check("attachment", "fail")))]
@@ -309,7 +314,7 @@ def test_failure_without_age_remains() -> None:
 
 
 def test_age_does_not_explain_role_of_another_account() -> None:
-    """Keep the failure for a role ARN of another account, although a new role of this account has the same name."""
+    """Check that the check of a role in another account still fails, although a new role of this account has the same name."""
     config = desired(workload(role={"arn": "arn:aws:iam::444455556666:role/my-role"}))
     observed = look(made(role=timedelta(seconds=40)))
     (app,) = consider_age(verify(config, observed, READS), observed)
@@ -339,7 +344,7 @@ def removed(aws: FakeAws, config: Desired = WANTED) -> list[tuple[str, str, str,
 
 
 def test_teardown_reports_possibly_invisible_resources() -> None:
-    """Report resources that may exist although reads do not show them, as after a killed run."""
+    """Check that a teardown reports resources that may exist although reads do not show them, as after a killed run."""
     aws = made(association=timedelta(seconds=10))
     delete_role(aws)
     delete_policy_alone(aws)
@@ -347,8 +352,7 @@ def test_teardown_reports_possibly_invisible_resources() -> None:
         (
             "default/app",
             "NOT_YET_VISIBLE",
-            f"role my-role and policy {policy_arn('my-policy')} cannot be seen, and so not removed by this "
-            "run, but might exist: "
+            f"this run did not find or remove role my-role and policy {policy_arn('my-policy')}, which might exist: "
             f"association {'a-' + '1'.zfill(17)} was created or changed 10 s ago, and AWS may still return its former state.",
             "Run again in 5 minutes.",
         )
@@ -376,9 +380,8 @@ def test_teardown_doubts_missing_association_of_a_trusting_role() -> None:
         (
             "default/app",
             "NOT_YET_VISIBLE",
-            "the association cannot be seen, and so not removed by this run, but might exist: role my-role was "
-            "created or changed 10 "
-            "s ago, and AWS may still return its former state.",
+            "this run did not find or remove the association, which might exist: role my-role was created or changed 10 s "
+            "ago, and AWS may still return its former state.",
             "Run again in 5 minutes.",
         )
     ]
@@ -389,7 +392,7 @@ SHARED = (workload(), workload("web"))
 
 @pytest.mark.parametrize("workloads", [SHARED, SHARED[:1]], ids=["all", "removed ones"])
 def test_second_teardown_has_no_age_finding(workloads: tuple[dict[str, Any], ...]) -> None:
-    """Report nothing about a new role that another workload uses, and that does not allow the removed workload."""
+    """Tear down a workload again. Its new role has another user, and no longer allows the workload, so there is no finding."""
     aws = FakeAws()
     run(aws, desired(*SHARED))
     aws.iam.roles["my-role"]["CreateDate"] = NOW
@@ -412,7 +415,7 @@ def test_second_teardown_has_no_age_finding(workloads: tuple[dict[str, Any], ...
     ],
 )
 def test_wide_trust_statement_keeps_age_finding(role: dict[str, Any]) -> None:
-    """Keep the finding: a statement that still allows the removed workload does not prove an earlier teardown."""
+    """Check that the finding remains if a statement still allows the removed workload: it does not prove an earlier teardown."""
     aws = FakeAws()
     config = desired(workload(role=role), workload("web", role=role))
     run(aws, config)
@@ -444,7 +447,7 @@ def _unmark(aws: FakeAws, name: str) -> None:
 def test_young_policy_of_another_role_has_no_age_finding(
     holder: str, seen: str | None, doubted: list[str]
 ) -> None:
-    """Test a new policy that is attached to the role ``holder``.
+    """Verify a new policy that is attached to the role ``holder``.
 
     ``seen`` is the role from which my-role has its trust policy, or None if my-role does not exist.
     """
@@ -463,11 +466,12 @@ def test_young_policy_of_another_role_has_no_age_finding(
         policies={**observed.policies, arn: policy},
     )
     found = find_possibly_unseen(replace(WANTED, workloads=WANTED.workloads[:1]), observed)
-    assert [item.message.partition(" cannot be seen, ")[0] for item in found] == doubted
+    messages = [item.message.removeprefix("this run did not find or remove ") for item in found]
+    assert [message.partition(", which might exist: ")[0] for message in messages] == doubted
 
 
 def test_local_clock_is_not_used() -> None:
-    """Calculate ages from the date in the response of AWS, and not from the local clock."""
+    """Check that ages are computed with the date in the response of AWS, not with the local clock."""
     aws = made(**YOUNG)
     caller = {"Account": ACCOUNT, "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session"}
     headers = {"date": "Wed, 25 Nov 2026 12:00:00 GMT"}

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Unexpected principals and policies of a role are reported for every workload that uses it."""
+"""Test that unexpected principals and policies of a role are reported for every workload that uses the role."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
     read_for_verification,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.junit import (
     junit_text,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
@@ -158,8 +158,8 @@ def test_principals_are_reported_by_account() -> None:
     ]
     assert item.findings[0].remedy == (
         "Remove those statements from the trust policy. If that account must use the role, too, set the whole "
-        "trust policy as "
-        "role.trust_policy; the role accepts it on all workloads with ⟨ignore⟩: [TRUST_STATEMENT_FOREIGN]."
+        "trust policy as role.trust_policy, or accept the finding for all workloads with pod_identity_ignore: "
+        "[TRUST_STATEMENT_FOREIGN] in the Ansible role."
     )
 
 
@@ -224,7 +224,7 @@ BY_ARN = desired(workload("app", role={"arn": role_arn("my-role")}, policies=Non
 
 
 def read_and_verified(aws: FakeAws, config: Desired) -> list[Verified]:
-    """Read the account as a verification does, and return the verified workloads."""
+    """Read the account as a verification does, and verify all workloads."""
     aws.replace(
         "eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}}
     )
@@ -305,7 +305,7 @@ def test_administrator_policy_of_unmanaged_role_is_reported(
 
 @pytest.mark.parametrize("way", ["check mode", "run", "verification"])
 def test_administrator_policy_fails_check_mode_run_and_verification(way: str) -> None:
-    """Check mode plans to attach the policy, so it is not an error there."""
+    """Attach a policy that administers the account. Check mode, a run and a verification must report it."""
     config = desired(workload("app"))
     aws = settled(config)
     aws.replace(

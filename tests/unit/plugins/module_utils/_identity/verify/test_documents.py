@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Policies without effect are found before any change, the most common ones without a catalogue."""
+"""Test that policies without effect are found before any change. The most common ones are found even without a catalogue."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def linted(action: str, resource: Any, with_catalogue: bool, **more: Any) -> lis
         **more,
     }
     lints = lint_workloads(parse_workloads([workload], "c"), load_catalogue() if with_catalogue else None)
-    # Ignore the finding that the catalogue is missing.
+    # Leave out the finding that the catalogue of actions is not installed.
     found = [finding for finding in lints.findings if finding.code != "PERMISSION_NAMES_NOT_CHECKED"]
     return [finding.message for finding in found]
 

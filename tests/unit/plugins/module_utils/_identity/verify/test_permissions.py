@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Session policies restrict the session of the role, or only of the target role."""
+"""Test the permissions of a workload with a session policy, which restricts the session of the role or of the target role."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 TARGET = role_arn("target")
 OBJECT = "arn:aws:s3:::bucket/key"
-# This session policy does not allow any action of AWS STS.
+# This session policy allows no action of AWS STS, so it does not allow the session to assume the target role.
 SESSION = document("s3:GetObject", resource="arn:aws:s3:::bucket/*")
 ASSUMING = ("sts:AssumeRole", "sts:TagSession")
 

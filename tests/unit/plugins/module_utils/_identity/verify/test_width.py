@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trust policies that are wider than their scope, and the remedies."""
+"""Test the findings about trust policies that allow more workloads than their scope, and the remedies."""
 
 from __future__ import annotations
 

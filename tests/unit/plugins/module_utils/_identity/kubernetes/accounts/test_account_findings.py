@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Check of a service account and its namespace."""
+"""Test the check of a service account and its namespace."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan of service accounts."""
+"""Test the plan for service accounts and namespaces."""
 
 from __future__ import annotations
 
@@ -236,8 +236,8 @@ def test_terminating_namespace_refuses_only_its_workloads() -> None:
             Finding(
                 Code.NAMESPACE_GOING,
                 "namespace leaving is being deleted (since 2026-03-10T09:00:00Z), with everything in it.",
-                "Remove the workload, or wait until the namespace is deleted, create it, and apply the workload. Its status "
-                "names the obstacle: kubectl get namespace leaving -o yaml",
+                "Remove the workload, or wait until the namespace is deleted, create it, and apply the workload. To see "
+                "what delays the deletion: kubectl get namespace leaving -o yaml",
                 WorkloadKey(build.CLUSTER, "leaving", "app"),
             )
         ],
@@ -361,7 +361,7 @@ def test_workloads_failed_in_aws_are_dropped() -> None:
     assert drop_failed_workloads(plan, parse_aws_result(RIGHT, CLUSTER)) == plan
 
 
-# Removal
+# Tests of the plan of a teardown
 
 RIGHT = {"changes": [], "state": "absent"}
 
@@ -402,7 +402,7 @@ def test_unmanaged_service_account_is_released_after_aws_removal() -> None:
 
 
 def test_unowned_association_keeps_service_account() -> None:
-    """Keep service accounts whose association is kept. With ROLE_STILL_USED, only the role is kept."""
+    """Check that a teardown keeps the service account of a kept association. With ROLE_STILL_USED, it keeps only the role."""
     accounts = {
         **account("app", labels=MANAGED),
         **account("kept", labels=MANAGED),
@@ -462,7 +462,7 @@ def test_missing_cluster_without_managed_service_accounts_has_no_finding() -> No
     assert (plan.manifests, plan.released, plan.findings) == ((), (), [])
 
 
-# Purge
+# Tests of the plan of a purge
 
 
 @pytest.mark.parametrize(
@@ -504,7 +504,7 @@ def test_purge_over_its_limit_is_a_problem() -> None:
     ]
 
 
-# Descriptions and preflight
+# Tests of the lines about a plan, and of the reads before the run in AWS
 
 
 def test_plan_has_one_line_per_object() -> None:
@@ -586,6 +586,13 @@ def test_requests_of_read_accounts(
     assert read_preflight(workloads, state, purge)[1] == log
 
 
+def test_service_accounts_of_the_caller_are_not_listed_again() -> None:
+    listing = FakeCluster({"ServiceAccount": ACCOUNTS})
+    preflight = read_accounts(listing, [API, LATE], build.CLUSTER, "present", service_accounts=ACCOUNTS.items)
+    assert preflight == read_preflight([API, LATE], "present", None)[0]
+    assert listing.log == ["list Namespace"]
+
+
 @pytest.mark.parametrize(
     ("state", "purge", "lines", "problems"),
     [
@@ -622,7 +629,7 @@ def test_preflight_plan_by_state(
     assert isinstance(preflight, Preflight)
     assert describe_plan(preflight.plan, removes=False) == lines
     assert len(preflight.plan.problems) == problems
-    # The preflight passes on the service accounts and namespaces of the workloads only.
+    # Service accounts and namespaces of other workloads are left out.
     assert (list(preflight.accounts), preflight.namespaces) == ([build.KEY], {"shop"})
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Diffs of writes, as --diff shows them."""
+"""Test the diffs of writes as --diff shows them."""
 
 from __future__ import annotations
 

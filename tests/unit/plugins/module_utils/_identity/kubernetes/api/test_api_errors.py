@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors of the Kubernetes API, parsed and explained."""
+"""Test how errors of the Kubernetes API are parsed and explained."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kubeconfig or EKS token, and the causes of a 401."""
+"""Test the choice between a kubeconfig and an EKS token, and the causes of a response with status 401."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ END = "Nothing was changed."
             KNOWN,
             "The authentication mode of the cluster is CONFIG_MAP: access entries are not used, and the ConfigMap "
             "kube-system/aws-auth does not map arn:aws:iam::111122223333:role/deployer.\nHave someone with "
-            "access to the cluster add it to that ConfigMap (mapRoles or mapUsers, the ARN of a role without "
+            "access to the cluster add this ARN to that ConfigMap (mapRoles or mapUsers, the ARN of a role without "
             "its path), or enable access entries:\n"
             "aws eks update-cluster-config --name blue --region eu-central-1 --access-config "
             "authenticationMode=API_AND_CONFIG_MAP\n",

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Retries of the Kubernetes API, and the deadline."""
+"""Test the retries of requests to the Kubernetes API, and the deadline."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ ITEMS = Listing([{"metadata": {"name": "x"}}])
 
 
 class ScriptedCluster(FakeCluster):
-    """A cluster that returns the given results in order, and repeats the last one."""
+    """A cluster that returns ``results`` in order, and then repeats the last one."""
 
     def __init__(self, *results: Listing | WriteResult) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ TEXT = "the deadline of 60 s has passed"
 def run(
     cluster: FakeCluster, remaining: float, preflight: Preflight = THERE, **settings: Any
 ) -> KubernetesRun:
-    """Run the Kubernetes part with ``remaining`` of the run's 60 seconds remaining."""
+    """Run the Kubernetes part of the role with a deadline of 60 seconds, of which ``remaining`` seconds remain."""
     clock = FakeClock()
     begun = clock.now()
     deadline = Deadline(60, remaining, lambda: (clock.now() - begun).total_seconds())
@@ -206,7 +206,7 @@ def test_no_request_after_deadline() -> None:
     kube_run = run(cluster, 0, Preflight(plan=PLAN))
     assert cluster.log == []
     assert (kube_run.changed, kube_run.outcome.changes, kube_run.outcome.error) == (False, [], TEXT)
-    # Without a request no check can pass.
+    # After the deadline no request is sent, so no check can pass.
     checks = {check.name: check.status for check in kube_run.outcome.checks[build.KEY]}
     assert set(checks.values()) == {"unknown"}
     assert any(TEXT in finding.message for finding in kube_run.outcome.findings)

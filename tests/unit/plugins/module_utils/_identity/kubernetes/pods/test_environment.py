@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The source of credentials of a container, and obstacles to the agent."""
+"""Test which credentials a container uses, and the reasons why it does not get credentials from the EKS Pod Identity Agent."""
 
 from __future__ import annotations
 
@@ -144,9 +144,9 @@ BOTH_KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 WEB_IDENTITY = {"AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/own", "AWS_WEB_IDENTITY_TOKEN_FILE": "/own"}
 IRSA_FILE = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
 NOT_THE_AGENT = "which does not point to the EKS Pod Identity Agent"
-FILE_DECIDES = "so that the contents of the file decide"
+FILE_DECIDES = "so the credentials depend on a file that the check does not read"
 SOME = "which some SDKs prefer"
-PART = "which some SDKs prefer, or fail without the rest"
+PART = "which some SDKs use, and others ignore or reject"
 FROM_SECRET = {"secretRef": {"name": "keys"}}
 FROM_MAP = {"configMapRef": {"name": "app"}}
 MAY_SET = "which may set variables that SDKs prefer"
@@ -158,7 +158,7 @@ def secret_key(*names: str, optional: bool = False) -> list[dict[str, Any]]:
 
 
 def injected_container(*entries: dict[str, Any], **env: str) -> dict[str, Any]:
-    """Build a container with the injected variables and ``entries``."""
+    """Return a container with the variables that the webhook injects, and with further ``env`` and ``entries``."""
     container = build.container(env={**build.INJECTED, **env})
     return {**container, "env": [*container["env"], *entries]}
 
@@ -179,7 +179,7 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
         (injected_container(AWS_SECRET_ACCESS_KEY="b", AWS_PROFILE=""), "agent", ""),
         (plain_container(), "none", ""),
         (plain_container(AWS_REGION="eu-west-1"), "none", ""),
-        # Access keys as plain values, or from a Secret.
+        # Containers with access keys, as plain values or from a Secret
         (injected_container(**KEYS), "other", f"{BOTH_KEYS}, which SDKs prefer"),
         (injected_container(*secret_key(*KEYS)), "other", f"{BOTH_KEYS}, which SDKs prefer"),
         (plain_container(**KEYS), "other", f"{BOTH_KEYS}, which SDKs prefer"),
@@ -190,7 +190,7 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
             "unknown",
             f"AWS_ACCESS_KEY and AWS_SECRET_KEY, {PART}",
         ),
-        # A web identity.
+        # Containers with a web identity
         (
             injected_container(**WEB_IDENTITY),
             "other",
@@ -211,7 +211,7 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
             "unknown",
             f"AWS_WEB_IDENTITY_TOKEN_FILE, {PART}",
         ),
-        # Profiles and files.
+        # Containers with profiles and configuration files
         (injected_container(AWS_PROFILE="p"), "unknown", f"AWS_PROFILE, {FILE_DECIDES}"),
         (
             injected_container(AWS_PROFILE="p", AWS_SHARED_CREDENTIALS_FILE="/f"),
@@ -227,10 +227,10 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
         (
             build.container(volumeMounts=[build.MOUNT, {"name": "aws", "mountPath": "/home/app/.aws/"}]),
             "unknown",
-            "a volume at /home/app/.aws, whose contents decide",
+            "a volume at /home/app/.aws, whose files the check does not read",
         ),
         (build.container(volumeMounts=[build.MOUNT, {"name": "a", "mountPath": "/x/.awsome"}]), "agent", ""),
-        # A container credential provider other than the agent.
+        # Containers with another credential provider than the agent
         (plain_container(**{URI: "http://127.0.0.1:9911/"}), "other", f"its own {URI}, {NOT_THE_AGENT}"),
         (plain_container(**{URI: ""}), "other", f"its own {URI}, {NOT_THE_AGENT}"),
         (plain_container(**{FILE: build.TOKEN}), "other", f"its own {FILE}, {NOT_THE_AGENT}"),
@@ -249,7 +249,7 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
             f"{URI} from another source",
         ),
         (injected_container(*secret_key(FILE)), "unknown", f"{FILE} from another source"),
-        # The token.
+        # Containers whose token or token volume is not as the webhook injects it
         (
             build.container(volumeMounts=[]),
             "other",
@@ -288,7 +288,7 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
             "unknown",
             "a token from volume sts",
         ),
-        # Variables of an envFrom.
+        # Containers with variables from an envFrom
         (build.container(envFrom=[FROM_SECRET]), "unknown", f"envFrom Secret keys, {MAY_SET}"),
         (
             build.container(envFrom=[FROM_SECRET, FROM_MAP, {**FROM_MAP, "prefix": "AWS_"}]),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""States of the cluster, and the finding that each has."""
+"""Test the checks of Pods: for each state of the cluster, the statuses and the finding."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ REPLICA_SET = build.replica_set()
 class Case:
     """A state of the cluster.
 
-    ``checks`` has the text "status detail" of the check of the agent and of the check of the Pods.
-    ``finding`` has code, severity, message and remedy.
+    ``checks`` has two texts of the form "status detail": for the check of the agent, and for the check of the Pods. ``finding``
+    has the code, the severity, the message and the remedy.
     """
 
     name: str
@@ -440,7 +440,7 @@ CASES = [
             "error",
             f"{ONE} (2 hours old): on a virtual node, where no EKS Pod Identity Agent can run (node "
             f"{build.NODE}).",
-            "Let the Pod run on Linux EC2 nodes (its nodeSelector and tolerations decide).",
+            "Let the Pod run on Linux EC2 nodes: change its nodeSelector or tolerations.",
         ),
         reads={"nodes": build.read([build.node(labels={"type": "virtual-kubelet"})])},
     ),
@@ -905,7 +905,7 @@ def test_findings_contain_no_values_of_variables() -> None:
 
 
 def test_agent_check_depends_on_node_of_pod() -> None:
-    """Run the Pod of one of two workloads on a node on which the agent is not ready."""
+    """Run the Pods of two workloads on two nodes. The agent is not ready on one of the nodes."""
     workloads = build.verification(build.row("api"), build.row("web")).workloads
     keys = [workload.key for workload in workloads]
     pods = [build.pod(account="api", node="bad"), build.pod(account="web")]

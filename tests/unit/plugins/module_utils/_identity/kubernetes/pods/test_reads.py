@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads step by step, and planned restarts."""
+"""Test the reads, each of which depends on the results of the earlier reads, and the planned restarts."""
 
 from __future__ import annotations
 

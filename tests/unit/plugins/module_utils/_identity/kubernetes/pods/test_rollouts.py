@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rollouts of Deployments, DaemonSets and StatefulSets: Pods that they replace, and restarts."""
+"""Test rollouts of Deployments, DaemonSets and StatefulSets: the Pods that they replace, and restarts."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ STALE = build.pod(created=build.BEFORE, injected=False)
 def test_deployment_is_not_restarted_for_unselected_pods(
     deployments: list[dict[str, Any]],
 ) -> None:
-    """Require that the Deployment selects the Pods, because without the ReplicaSet it is found only by their names."""
+    """Without its ReplicaSet, a Pod belongs to a Deployment only by its name. So the Deployment must also select the Pod."""
     plan = restarts([STALE], replica_sets=[], deployments=deployments)
     assert (plan.names, plan.unmanaged) == ([], ["shop/web-6d5f7c9b8-x2x4z"])
 
@@ -101,7 +101,7 @@ def test_deployment_is_restarted_for_selected_pods() -> None:
 
 
 def test_stale_pods_of_current_template_are_restarted_during_rollout() -> None:
-    """Restart Pods of a rollout in progress that began before the association was created."""
+    """Check that a rollout in progress does not prevent a restart, if its Pods are older than the association."""
     pods = [
         build.pod(
             "web-new-a",

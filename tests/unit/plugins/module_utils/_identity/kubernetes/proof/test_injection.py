@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Injection probe: evaluation of dry runs, number of probes, and consequences."""
+"""Test the injection probe, which creates Pods in dry runs: how it evaluates them, how often it repeats, and its findings."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def dry_run(
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> DryRun:
-    """Return the probe as an API server returns it."""
+    """Return the response of an API server to the dry run of a probe Pod."""
     pod: Any = copy.deepcopy(probe_pod(build.KEY, PROBE, "us-west-2"))
     pod["spec"]["serviceAccountName"] = account
     pod["spec"]["containers"][0]["env"] += [{"name": name, "value": value} for name, value in env.items()]
@@ -168,7 +168,7 @@ def test_configured_labels_do_not_replace_managed_by() -> None:
         (
             dry_run(env={**build.INJECTED, "AWS_PROFILE": "shared"}),
             "INJECTION_UNKNOWN",
-            "gets AWS_PROFILE, so that the contents of the file decide",
+            "gets AWS_PROFILE, so the credentials depend on a file that the check does not read",
         ),
         (
             dry_run(account="other"),
@@ -217,7 +217,7 @@ ADMISSION = (
     "pod_identity_proof_resources or pod_identity_proof_pod_spec to values that the policy allows."
 )
 CLASS = "Correct pod_identity_proof_pod_spec, or create the class."
-# Status, text, reason in the message, remedy.
+# Each item has the status and the text of a rejection, the reason in the message of the finding, and the remedy.
 REFUSALS = [
     (
         403,
@@ -372,7 +372,7 @@ def test_only_transient_errors_are_retried(status: int) -> None:
     assert not evaluate_dry_run(refusal(403, "no"), build.KEY).retry
 
 
-# The rounds
+# Tests of repeated dry runs
 
 EKS = {"gitVersion": "v1.33.1-eks-1234567"}
 ACCOUNT = ServiceAccount(build.KEY)
@@ -429,7 +429,7 @@ def test_old_association_needs_one_probe() -> None:
 
 
 def test_young_association_needs_three_successes_in_a_row() -> None:
-    """Require three successes, because the API servers of a cluster learn of an association at different times."""
+    """Check that the probe needs three successes: each API server of the cluster learns of an association at another time."""
     run, cluster, clock = probe_run(
         [MISSING, INJECTED, INJECTED, MISSING, INJECTED], build.row(association_created_at=YOUNG)
     )
@@ -536,7 +536,7 @@ def test_label_selector(selector: Json, labels: Mapping[str, str], expected: boo
 @pytest.mark.parametrize(
     ("dry_run", "severity"),
     [
-        # A warning only: the permission is optional.
+        # The caller may lack this permission, because the role does not require it.
         pytest.param(refusal(403, FORBIDDEN), "warning", id="a refusal"),
         pytest.param(DryRun(error=ApiError(0, "the deadline of 60 s has passed")), "error", id="no response"),
     ],
@@ -634,7 +634,7 @@ def test_probe_runs_in_check_mode() -> None:
     assert injection_checks(run) == [("pass", "")]
 
 
-# Choice of workloads
+# Tests of the choice of workloads to probe
 
 
 def many(count: int, new: Sequence[int] = ()) -> Any:
@@ -668,7 +668,7 @@ def test_missing_service_account_is_not_probed() -> None:
     )
 
 
-# Injection and restarts
+# Tests of the probe together with restarts
 
 STALE = build.pod(created="2026-03-10T11:59:50Z", injected=False)
 PODS = {

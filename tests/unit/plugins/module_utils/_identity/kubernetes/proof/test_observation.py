@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Observation of young associations: dry runs continue for a minimum time, because at first not every request is injected."""
+"""Test the observation of new associations.
+
+For some seconds, not every new Pod is injected. So dry runs are repeated for a minimum time.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ PROBE = ProbeSettings("image", {}, {})
 
 
 def dry_run(name: str, injected: bool) -> DryRun:
-    """Return the probe of a service account as an API server returns it."""
+    """Return the response of an API server to the dry run of a service account's probe Pod."""
     pod: Any = copy.deepcopy(probe_pod(WorkloadKey(build.CLUSTER, "shop", name), PROBE, "us-west-2"))
     if injected:
         container = pod["spec"]["containers"][0]
@@ -53,7 +56,7 @@ def dry_run(name: str, injected: bool) -> DryRun:
 
 
 def trials(name: str, results: str | Sequence[DryRun]) -> list[DryRun]:
-    """Return a dry run for each character of ``results``: injected for "+", not injected for "-"."""
+    """Return a response for each item of ``results``. "+" means an injected Pod, "-" a Pod that is not injected."""
     return [dry_run(name, result == "+") if isinstance(result, str) else result for result in results]
 
 
@@ -64,7 +67,7 @@ def observe(
     young: Sequence[str] = ("api",),
     further: str = "",
 ) -> tuple[dict[str, ProbeSeries], FakeCluster, FakeClock]:
-    """Probe the service account api and, with ``further``, an older one."""
+    """Probe the service account "api", and with ``further`` also the service account "old", whose association is older."""
     names = ["api", *(["old"] if further else [])]
     changes = [{"workload": f"shop/{name}", "resource": "association", "action": "create"} for name in young]
     rows = [build.row(name) for name in names]

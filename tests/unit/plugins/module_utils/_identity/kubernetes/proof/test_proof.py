@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runtime proof: the Job, and the evaluation of its result."""
+"""Test the runtime proof: its Job, and how the result of the Job is evaluated."""
 
 from __future__ import annotations
 
@@ -260,7 +260,8 @@ def test_proof_job_is_restricted_bounded_and_managed() -> None:
     assert {"name": "AWS_REGION", "value": "us-west-2"} in container["env"]
     assert set(container["resources"]) == {"requests", "limits"}
     assert (spec["serviceAccountName"], spec["restartPolicy"]) == ("api", "Never")
-    # The deadline must be later than the last read, because it deletes the Pod, whose status has the reason of a failure.
+    # After its deadline, the Job deletes its Pod, whose status has the reason of a failure. So the deadline is later than the
+    # last read.
     assert JOB["spec"]["activeDeadlineSeconds"] == 120
     assert JOB["spec"]["ttlSecondsAfterFinished"] == 300
     assert JOB["spec"]["backoffLimit"] == 0

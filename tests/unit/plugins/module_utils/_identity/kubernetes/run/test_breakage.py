@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Workloads that an association would break."""
+"""Test the detection of workloads that would lose their credentials if they got an association."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_agents_of_hybrid_nodes_are_read() -> None:
     )
 
 
-# Pod templates
+# Tests of workloads whose Pod templates are read
 
 FARGATE_WHY = "on AWS Fargate, where EKS Pod Identity does not work"
 WINDOWS_WHY = "on Windows, where EKS Pod Identity does not work"
@@ -356,17 +356,17 @@ LOOK = (
     [
         pytest.param(
             {"CronJob": cron_job()},
-            "CronJob nightly has no Pod that shows where its Pods start",
+            "CronJob nightly has no Pod that shows where new Pods start",
             id="a CronJob without Pods",
         ),
         pytest.param(
             {"CronJob": cron_job(affinity=affinity({"kubernetes.io/os": "windows"}, {"a": "b"}))},
-            "CronJob nightly has no Pod that shows where its Pods start",
+            "CronJob nightly has no Pod that shows where new Pods start",
             id="an affinity that leaves a choice",
         ),
         pytest.param(
             {"ReplicaSet": build.read([owner("r-1", template(), ("Rollout", "r"))])},
-            "Rollout r has no Pod that shows where its Pods start",
+            "Rollout r has no Pod that shows where new Pods start",
             id="a custom resource at zero",
         ),
         pytest.param(
@@ -416,7 +416,7 @@ SERVED = build.pod("new", created=build.AFTER)
     ids=["the newest Pod has it", "a newer one does not", "it is finished"],
 )
 def test_templates_are_read_only_without_injected_pod(pods: list[dict[str, Any]], reads: bool) -> None:
-    """Omit six lists if a Pod is injected, because this proves that the association existed before the run."""
+    """Check that an injected Pod saves six lists: it proves that the association existed before the run."""
     _findings, log = found(pods, **{"Pod_kube-system": build.read([build.agent()])})
     assert ("list CronJob shop" in log) is reads
     assert len([line for line in log if line.startswith("list ") and "Pod" not in line]) == 6 * reads
@@ -434,7 +434,7 @@ def test_finished_pods_are_read() -> None:
     assert queries[0] == Query("v1", "Pod", "shop", field_selectors=("spec.serviceAccountName=api",))
 
 
-# The run installs the agent
+# Tests of runs that install the agent
 
 
 @pytest.mark.parametrize(

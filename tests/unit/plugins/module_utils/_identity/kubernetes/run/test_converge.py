@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Kubernetes part as a whole: its requests, their order, and its result."""
+"""Test the Kubernetes part of the role as a whole: its requests, their order, and its result."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def manifest(name: str, namespace: str = "shop") -> Object:
 
 
 def holding(*names: str, **more: Any) -> FakeCluster:
-    """Return a cluster with managed service accounts in namespace shop."""
+    """Return a cluster with these service accounts in the namespace shop, which the collection manages."""
     accounts = {
         ObjectName("shop", name): {
             "metadata": {"namespace": "shop", "name": name, "labels": MANAGED_BY_LABELS}
@@ -82,7 +82,7 @@ def holding(*names: str, **more: Any) -> FakeCluster:
     return FakeCluster(accounts=accounts, **more)
 
 
-# Requests for the users of service accounts to delete.
+# The requests that look for objects that use a service account, before it is deleted.
 USERS = [
     f"list {kind} shop"
     for kind in ("Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob", "Job")
@@ -114,7 +114,7 @@ def after_a_change(**more: Any) -> dict[str, Any]:
     return {**CHANGED, "verification": build.result(build.row()), "cluster_arn": build.ARN, **more}
 
 
-# Apply and delete
+# Tests of writes: apply and delete
 
 
 APPLYING = "applying 3 objects and removing 1 object"
@@ -193,7 +193,7 @@ def test_apply_then_purge_then_read_pods() -> None:
         "apply ServiceAccount batch/late",
         "remove ServiceAccount shop/old",
     ]
-    # Objects that were just created exist.
+    # The objects exist, because the run has just created them.
     assert [check.status for check in kube_run.outcome.checks[build.KEY]] == ["pass", "pass"]
     assert kube_run.diffs == [{"after": name} for name in ("batch", "api", "late", "old")]
 
@@ -467,7 +467,7 @@ def test_lost_apply_is_a_failure(items: list[Object], message: str) -> None:
             "remedy": NOT_KEPT,
         }
     ]
-    # A service account that is being deleted fails its check.
+    # The check fails for a service account that is being deleted.
     is_passing = bool(items) and "being deleted" not in message
     assert kube_run.outcome.checks[build.KEY][0].status == ("pass" if is_passing else "fail")
 
@@ -564,7 +564,7 @@ def test_lost_response_is_resolved_by_read_back() -> None:
 
 
 class Answering(FakeCluster):
-    """A cluster that rejects every write with one error."""
+    """A cluster that rejects every write with the same error."""
 
     error = ApiError(0, "reset")
 
@@ -622,7 +622,8 @@ def test_error_before_a_purge_is_a_failure() -> None:
 
 
 def test_namespace_with_rejected_service_accounts_is_no_change() -> None:
-    """Report no change for a namespace that may exist: kubernetes.core treats a conflict (409) as success."""
+    """Check that a namespace without successful writes is not reported as created: kubernetes.core treats a conflict (409) as
+    success."""
 
     class Missing(FakeCluster):
         def apply(self, manifests: Sequence[Object]) -> WriteResult:
@@ -666,11 +667,11 @@ def test_field_manager_conflict_has_its_remedy() -> None:
     )
 
 
-# Restarts
+# Tests of restarts
 
 
 class Restarting(FakeCluster):
-    """A cluster that still shows the stale Pods in ``looks`` reads after the restart, and then replaces them."""
+    """A cluster in which a restart takes a while: ``looks`` reads still return the stale Pods."""
 
     def __init__(self, looks: int) -> None:
         super().__init__({**AGENTS, "Pod shop": build.read([STALE]), "Deployment": DEPLOYMENT})
@@ -798,7 +799,7 @@ HELD = "replaces no Pod with an ordinal below 2 (partition 2). Delete db-0, db-1
 
 
 class Partitioned(FakeCluster):
-    """A cluster in which a restart replaces only the third Pod."""
+    """A cluster with a StatefulSet of which a restart replaces only the third Pod."""
 
     def list_objects(self, query: Query) -> Listing:
         listing = super().list_objects(query)
@@ -818,7 +819,7 @@ def test_pods_below_partition_are_a_warning() -> None:
     kube_run = run(cluster, clock=clock, **RESTART)
     assert (kube_run.restarts.names, cluster.log.count("patch db")) == (["StatefulSet shop/db"], 1)
     assert kube_run.warnings == [f"Pods db-0, db-1 of StatefulSet shop/db not restarted: it {HELD}"]
-    # The run does not wait for Pods that the restart does not replace.
+    # The run does not wait for Pods that a restart does not replace.
     assert clock.slept == []
     assert [finding.remedy for finding in kube_run.outcome.findings] == [f"StatefulSet db {HELD}"]
 
@@ -831,14 +832,14 @@ def test_partition_does_not_restart_new_pods() -> None:
 
 
 def test_warning_names_only_owners_with_stale_pods() -> None:
-    """Complete the rollout of the Deployment, but not the rollout of the StatefulSet."""
+    """Let the rollout of the Deployment complete, but not the rollout of the StatefulSet."""
     pods = [build.pod(f"db-{n}", **OF_DB) for n in range(3)]
 
     class Stuck(FakeCluster):
         def list_objects(self, query: Query) -> Listing:
             listing = super().list_objects(query)
             if query.kind == "Pod" and query.namespace == "shop" and "patch web db" in self.log:
-                # The Pod of the earlier ReplicaSet is terminating.
+                # The Pod that the restart has replaced is still terminating.
                 terminating = build.pod(created=build.BEFORE, injected=False, deleted=True)
                 return build.read([terminating, build.pod("web-7f9-a"), *pods])
             return listing
@@ -857,7 +858,7 @@ def test_warning_names_only_owners_with_stale_pods() -> None:
 
 
 def test_stuck_rollout_is_not_restarted() -> None:
-    """Keep earlier Pods running: the new Pods cannot be scheduled, and maxUnavailable is 0."""
+    """Simulate a stuck rollout: the new Pods cannot be scheduled, and the earlier Pods remain because maxUnavailable is 0."""
     revision = {"deployment.kubernetes.io/revision": "2"}
     lists = {
         **AGENTS,
@@ -900,7 +901,7 @@ def test_no_restart_by_default(settings: dict[str, Any]) -> None:
     assert "patch web" not in cluster.log
 
 
-# The runtime proof
+# Tests of the runtime proof
 
 PROOF = {"proof": ProofSettings("r1", "image", 6), "verify_pods": False}
 NAME = job_name(build.KEY, "r1")
@@ -947,7 +948,7 @@ def test_rejected_job_is_not_polled() -> None:
     cluster, clock = FakeCluster(refused={NAME: "jobs are forbidden"}), FakeClock()
     kube_run = run(cluster, clock=clock, result=ROLE, **PROOF)
     assert clock.slept == []
-    # The Job does not exist, so no deletion fails.
+    # The Job was not created, so it need not be deleted.
     message = "Kubernetes returned 403: jobs are forbidden."
     assert refusals(kube_run) == [object_failure("Job", f"shop/{NAME}", "create", message)]
     assert kube_run.outcome.failures[0]["workload"] == "shop/api"
@@ -1005,7 +1006,7 @@ def test_interrupt_deletes_proof_job() -> None:
 
 @dataclass
 class Ending:
-    """A cleanup of an interrupted run with a given result."""
+    """A fake of the cleanup that an interrupted run does. ``removed`` is the result of each deletion."""
 
     removed: WriteResult
     log: list[str] = field(default_factory=list)
@@ -1082,7 +1083,7 @@ def test_no_proof_without_service_account_or_in_check_mode(preflight: Preflight,
     assert (kube_run.jobs, [entry for entry in cluster.log if NAME in entry]) == (0, [])
 
 
-# An API that is not proven to belong to the cluster
+# Tests of an API server that may belong to another cluster
 
 DIFFERS, UNPROVEN = "KUBERNETES_API_DIFFERS", "KUBERNETES_API_UNKNOWN"
 PROBED = InjectionSettings(ProbeSettings("aws-cli", {}, {}), timeout=0)
@@ -1114,7 +1115,7 @@ def doubted(code: str, *rows: Any) -> dict[str, Any]:
 def test_unproven_api_leaves_checks_unknown(
     accounts: Preflight, pods: list[Any], code: str, required: bool
 ) -> None:
-    """Read no Pods and service accounts, because the API may belong to another cluster."""
+    """Check that the run sends no reads to an API server that may belong to another cluster."""
     cluster = FakeCluster({"Pod shop": build.read(pods), **AGENTS}, version=EKS)
     preflight = replace(accounts, server=ApiServer(required=required))
     kube_run = run(cluster, preflight, result=doubted(code), injection=PROBED, proof=PROOF["proof"])
@@ -1144,7 +1145,7 @@ def test_unproven_api_leaves_disabled_checks_out() -> None:
 def test_unproven_api_restarts_only_without_required_server(
     code: str, required: bool, restarted: bool
 ) -> None:
-    """Keep the checks unknown, even after a restart."""
+    """Check that the statuses of the checks are unknown even if Pods were restarted."""
     preflight = replace(THERE, server=ApiServer(required=required))
     cluster = FakeCluster({"Pod shop": build.read([STALE]), "Deployment": DEPLOYMENT, **AGENTS})
     kube_run = run(cluster, preflight, result=doubted(code, build.row()), restart=RestartSettings())

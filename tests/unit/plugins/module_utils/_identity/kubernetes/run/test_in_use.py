@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Service accounts that a teardown or purge keeps, and their release."""
+"""Test which service accounts a teardown or purge keeps, because Pods or workload templates use them."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ PROOF = {"workload-identity/proof": "r1"}
 def run(
     cluster: FakeCluster, item: Object | None = None, result: Json | None = None, **settings: Any
 ) -> KubernetesRun:
-    """Tear down the workload shop/api, whose service account is ``item``."""
+    """Tear down the workload shop/api. ``item`` is its service account."""
     found = account() if item is None else item
     cluster.accounts = {ObjectName("shop", "api"): found}
     preflight = Preflight({build.KEY: parse_service_account(found, build.CLUSTER)}, {"shop"})
@@ -102,7 +102,7 @@ def run(
 
 
 def purge(cluster: FakeCluster, item: Object, **settings: Any) -> KubernetesRun:
-    """Purge shop/api, which is not a listed workload."""
+    """Purge the service account shop/api, which belongs to no workload in the list."""
     cluster.accounts = {ObjectName("shop", "api"): item}
     manifest = {
         "apiVersion": "v1",
@@ -334,7 +334,7 @@ def test_known_user_hides_forbidden_list() -> None:
 
 
 def test_users_are_read_in_bulk() -> None:
-    """Send eight lists before the deletion and one after it, independent of the number of service accounts."""
+    """Check that a teardown of 50 service accounts sends only eight lists before the deletions and one list after them."""
     names = [f"api-{number}" for number in range(50)]
     items = {
         ObjectName("shop", name): {"metadata": {**IDENTITY, "name": name, "labels": MANAGED_BY_LABELS}}
@@ -365,7 +365,7 @@ def test_single_service_account_selects_its_pods() -> None:
     )
 
 
-# Labels and annotations that were applied
+# Tests of the removal of labels and annotations that a list has applied
 
 
 class Applying(FakeCluster):
@@ -435,7 +435,7 @@ def test_unmanaged_service_account_without_our_fields_needs_one_request() -> Non
 
 
 def test_purge_keeps_unmanaged_service_accounts() -> None:
-    """Keep labels too: an unmanaged service account does not show which list applied them."""
+    """Check that the labels are kept as well: an unmanaged service account does not record which list applied them."""
     cluster = FakeCluster()
     cluster.accounts = {ObjectName("shop", "api"): account(applied("team"), labels={"team": "shop"})}
     change = {"workload": "shop/api", "resource": "association", "action": "delete"}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Service accounts and Pods that use IRSA, patches of their annotations, and the restarts of a rollback."""
+"""Test the reads of service accounts and Pods that use IRSA, patches of the annotations, and the restarts of a rollback."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ WEB = WorkloadKey(build.CLUSTER, "shop", "web")
 
 @dataclass
 class Recorder(FakeCluster):
-    """A cluster that records its queries and patches. ``rounds`` are the lists of Pods, one for each read; the last repeats."""
+    """A cluster that records its queries and patches. ``rounds`` has the Pods for each read; the last list repeats."""
 
     rounds: list[Listing] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
@@ -129,7 +129,7 @@ def read(
     further: Sequence[WorkloadKey] = (),
     **lists: Listing,
 ) -> IrsaEstate:
-    """Return the use of IRSA; ``lists`` are further lists by their kind."""
+    """Return the service accounts and Pods that use IRSA, as read from a cluster. ``lists`` has further objects by kind."""
     found = {
         "ServiceAccount": build.read([service_account()] if accounts is None else accounts),
         "Pod": build.read(pods),
@@ -142,7 +142,7 @@ def read(
     return estate
 
 
-# Service accounts
+# Tests of service accounts
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_service_account_of_an_addon(manager: str, is_addon: bool) -> None:
     assert account.is_addon is is_addon
 
 
-# The ConfigMap of the webhook
+# Tests of the webhook's ConfigMap
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_queries_of_the_lists() -> None:
     assert len(cluster.queries) == len(by_kind) == 11
 
 
-# Pods by the source of their credentials
+# Tests of Pods: from which source they get credentials
 
 
 def containers(*envs: Mapping[str, str], **more: Any) -> Json:
@@ -381,7 +381,7 @@ def test_state_has_the_pods_and_the_agents_on_their_nodes() -> None:
     assert list(state.nodes) == [build.NODE]
 
 
-# Pod templates with variables of credentials
+# Tests of Pod templates that set variables for credentials
 
 
 @pytest.mark.parametrize(
@@ -473,7 +473,7 @@ def test_web_identity_of_a_template(env: Json, is_chosen: bool) -> None:
     assert list(estate.pods) == list(chosen)
 
 
-# Lists that fail
+# Tests of lists that fail
 
 DENIED = {
     "Pod kube-system": "pods in namespace kube-system",
@@ -523,7 +523,7 @@ def test_complete_lists_have_no_finding() -> None:
     assert unread_findings(read()) == []
 
 
-# Patches
+# Tests of patches
 
 
 @pytest.mark.parametrize(
@@ -542,7 +542,7 @@ def test_patches_of_the_annotations(annotations: dict[str, str]) -> None:
     }
 
 
-# The restarts of a rollback
+# Tests of the restarts of a rollback
 
 OWNERS = {
     "ReplicaSet": build.read([build.replica_set()]),
@@ -561,7 +561,7 @@ BROKEN = ApiError(0, "connection lost")
 def roll_back(
     *rounds: Sequence[Json] | Listing, timeout: int = 10, keys: Sequence[WorkloadKey] = (API,), **more: Any
 ) -> tuple[RollbackRun, Recorder, FakeClock]:
-    """Restart the owners of Pods; ``rounds`` are the Pods at each read."""
+    """Restart the owners of Pods, as a rollback does. ``rounds`` has the Pods for each read."""
     lists = [pods if isinstance(pods, Listing) else build.read(pods) for pods in rounds]
     cluster = Recorder(**{"lists": OWNERS, "rounds": lists, **more})
     clock = FakeClock()
@@ -658,7 +658,7 @@ def test_one_of_two_restarts_is_refused() -> None:
     assert run.restarted == ["Deployment shop/web"]
     assert run.remaining == ["shop/db-0"]
     assert failed_restarts(run) == [("restart", "shop/db", "Kubernetes returned 403: no.")]
-    # The Pods of the other owner are not awaited.
+    # The run does not wait for the Pods of the owner whose restart failed.
     assert clock.slept == [7]
 
 

@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test the detection of unused roles and services. If IAM returns no data, the result is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.unused import (
+    RoleVerdict,
+    ServicesVerdict,
+    UseJudge,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.access import (
+    RoleFacts,
+    RoleUse,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+NOW = datetime(2026, 11, 29, 10, tzinfo=timezone.utc)
+JUDGE = UseJudge(NOW, 90)
+OLD, OLDER, NEW = "2026-08-01T00:00:00Z", "2025-01-01T00:00:00+00:00", "2026-11-28T00:00:00+00:00"
+NO_RECORD = "has no recorded use in the tracking period of IAM, which is at most 400 days"
+
+# A case has the use of a role (None if it was not read), and the expected verdict.
+ROLES: Mapping[str, tuple[RoleUse | None, RoleVerdict]] = {
+    "used": (RoleUse(OLDER, NEW), RoleVerdict("used", "was last used on 2026-11-28")),
+    "a young role that was used": (RoleUse(NEW, NEW), RoleVerdict("used", "was last used on 2026-11-28")),
+    "used without a date of creation": (RoleUse("", NEW), RoleVerdict("used", "was last used on 2026-11-28")),
+    "used long ago": (
+        RoleUse(OLDER, OLD),
+        RoleVerdict("unused", "was last used on 2026-08-01, more than 90 days ago"),
+    ),
+    "exactly 90 days ago": (
+        RoleUse(OLDER, (NOW - timedelta(days=90)).isoformat()),
+        RoleVerdict("used", "was last used on 2026-08-31"),
+    ),
+    "no record": (RoleUse(OLDER, ""), RoleVerdict("unused", NO_RECORD)),
+    "no record of a young role": (RoleUse(NEW, ""), RoleVerdict("unknown", "is younger than 90 days")),
+    "a role of exactly 90 days": (
+        RoleUse((NOW - timedelta(days=90)).isoformat(), ""),
+        RoleVerdict("unknown", "is younger than 90 days"),
+    ),
+    "no date of creation": (
+        RoleUse("", ""),
+        RoleVerdict("unknown", "has no date of creation in the response of IAM"),
+    ),
+    "no time in the response": (
+        RoleUse(OLDER, None),
+        RoleVerdict("unknown", "has no record of its last use in the response of IAM"),
+    ),
+    "not read": (None, RoleVerdict("unknown", "could not be read")),
+}
+
+
+def role(use: RoleUse | None) -> RoleFacts:
+    return RoleFacts("arn:aws:iam::111122223333:role/api", "read", use=use)
+
+
+@pytest.mark.parametrize("case", ROLES)
+def test_roles(case: str) -> None:
+    use, expected = ROLES[case]
+    assert JUDGE.judge_role(role(use)) == expected
+
+
+@pytest.mark.parametrize("state", ["missing", "unread"])
+def test_unread_roles_are_unknown(state: str) -> None:
+    facts = RoleFacts("arn:aws:iam::111122223333:role/api", state, use=RoleUse(OLDER, ""))
+    assert JUDGE.judge_role(facts) == RoleVerdict("unknown", "could not be read")
+    assert JUDGE.judge_services(facts, lambda _name: True, ("s3",)) == ServicesVerdict(
+        unknown="The role could not be read."
+    )
+
+
+# A case has the use of a role, the services that the effective permissions allow, the services that the policies name, and the
+# expected verdict.
+SERVICES: Mapping[str, tuple[RoleUse, str, tuple[str, ...], ServicesVerdict]] = {
+    "used": (RoleUse(OLDER, NEW, {"s3": NEW}), "s3", ("s3",), ServicesVerdict()),
+    "used long ago": (RoleUse(OLDER, NEW, {"s3": OLD}), "s3", ("s3",), ServicesVerdict(("s3",))),
+    "no record": (
+        RoleUse(OLDER, NEW, {"s3": "", "sqs": NEW}),
+        "s3 sqs",
+        ("s3", "sqs"),
+        ServicesVerdict(("s3",)),
+    ),
+    "a service that a boundary denies": (
+        RoleUse(OLDER, NEW, {"s3": "", "sqs": ""}),
+        "s3",
+        ("s3",),
+        ServicesVerdict(("s3",)),
+    ),
+    "a service that IAM does not report": (
+        RoleUse(OLDER, NEW, {"s3": NEW}),
+        "s3 new",
+        ("new", "s3"),
+        ServicesVerdict((), ("new",)),
+    ),
+    "all services": (RoleUse(OLDER, NEW, {"ec2": "", "s3": NEW}), "ec2 s3", (), ServicesVerdict(("ec2",))),
+    "a young role": (
+        RoleUse(NEW, NEW, {"s3": ""}),
+        "s3",
+        ("s3",),
+        ServicesVerdict(unknown="A role that is younger than 90 days may use them later."),
+    ),
+    "denied": (
+        RoleUse(OLDER, NEW, None, "iam:GenerateServiceLastAccessedDetails: AccessDenied"),
+        "s3",
+        ("s3",),
+        ServicesVerdict(unknown="iam:GenerateServiceLastAccessedDetails: AccessDenied"),
+    ),
+    "not read": (
+        RoleUse(OLDER, NEW),
+        "s3",
+        ("s3",),
+        ServicesVerdict(unknown="They were not read from IAM."),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SERVICES)
+def test_services(case: str) -> None:
+    use, allowed, named, expected = SERVICES[case]
+    assert JUDGE.judge_services(role(use), allowed.split().__contains__, named) == expected
+
+
+TIMES = st.one_of(
+    st.none(),
+    st.just(""),
+    st.datetimes(datetime(2024, 1, 1), NOW.replace(tzinfo=None), timezones=st.just(timezone.utc)).map(
+        datetime.isoformat
+    ),
+)
+
+
+@given(TIMES.map(lambda time: time or ""), TIMES, TIMES, st.integers(1, 400))
+def test_unused_is_proven(created_at: str, last: str | None, service: str | None, days: int) -> None:
+    services = {"s3": service} if service is not None else None
+    judge, facts = UseJudge(NOW, days), role(RoleUse(created_at, last, services))
+    limit = NOW - timedelta(days=days)
+    is_old = bool(created_at) and datetime.fromisoformat(created_at) < limit
+    if judge.judge_role(facts).usage == "unused":
+        assert is_old
+        assert last is not None
+        assert last == "" or datetime.fromisoformat(last) < limit
+    if judge.judge_services(facts, lambda _name: True, ()).unused:
+        assert is_old
+        assert service is not None
+        assert service == "" or datetime.fromisoformat(service) < limit
