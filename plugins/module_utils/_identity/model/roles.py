@@ -65,9 +65,9 @@ class ObservedRole:
     """An IAM role. Sources: iam GetRole, ListAttachedRolePolicies.
 
     ``attached`` has the ARNs of the attached policies. ``inline`` and ``instance_profiles`` are names, read only to delete the
-    role; ``inline_documents`` is read only in bulk. ``created_at`` is in ISO 8601; IAM has no time of the last change. IAM
-    does not reuse ``role_id`` for another role of the same name. ``last_used`` is "" if IAM has recorded no use in its tracking
-    period, and None if it is unknown.
+    role; ``inline_documents`` is read in bulk and for a verification. ``created_at`` is in ISO 8601; IAM has no time of the last
+    change. IAM does not reuse ``role_id`` for another role of the same name. ``last_used`` is "" if IAM has recorded no use in
+    its tracking period, and None if it is unknown.
     """
 
     name: str

@@ -124,7 +124,10 @@ class Observer(Reader):
         reads = _Reads(
             associations=dict(present or {}), failures={failure.target: failure for failure in failures}
         )
-        roles = {name: partial(self._read_role, reads, name, demand, removal) for name in demand.roles}
+        roles = {
+            name: partial(self._read_role, reads, name, demand, removal, not planning)
+            for name in demand.roles
+        }
         policies = {arn: partial(self._read_policy, reads, arn, demand, removal) for arn in demand.policies}
         requests = 2 * (len(roles) + len(policies))
         if removal:
@@ -186,8 +189,8 @@ class Observer(Reader):
     def _work(self, jobs: Iterable[Job]) -> None:
         map_concurrently(lambda job: job(), list(jobs), self.width)
 
-    def _read_role(self, reads: _Reads, name: str, demand: _Demand, removal: bool) -> None:
-        read = partial(read_role, self.api, self.account, demand.roles[name], removal)
+    def _read_role(self, reads: _Reads, name: str, demand: _Demand, removal: bool, inline: bool) -> None:
+        read = partial(read_role, self.api, self.account, demand.roles[name], removal, inline)
         role = self.attempt(role_target(name), read)
         if isinstance(role, Failure):
             reads.failures[role.target] = role

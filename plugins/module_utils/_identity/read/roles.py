@@ -13,6 +13,7 @@ a removal also ListRolePolicies and ListInstanceProfilesForRole; for a removal a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,8 +34,13 @@ from .reader import early, read_composite
 REMOVAL_READS = 4
 
 
-def read_role(api: Api, account: Account, spec: RoleSpec, removal: bool) -> ObservedRole | None:
-    """Return the role; None if it does not exist in the account. Raises AwsError."""
+def read_role(
+    api: Api, account: Account, spec: RoleSpec, removal: bool, inline: bool = False
+) -> ObservedRole | None:
+    """Return the role; None if it does not exist in the account. Raises AwsError.
+
+    :arg inline: also read the documents of the inline policies. If that fails, the role has no ``inline_documents``.
+    """
     if spec.arn is not None:
         parts = parse_role_arn(spec.arn)
         if parts is not None and parts.account_id != account.account_id:
@@ -44,15 +50,31 @@ def read_role(api: Api, account: Account, spec: RoleSpec, removal: bool) -> Obse
     def list_attached() -> list[Any]:
         return list(api.pages("iam", "ListAttachedRolePolicies", request, "AttachedPolicies"))
 
+    def read_inline() -> dict[str, PolicyDocument] | None:
+        with suppress(AwsError):
+            return read_inline_documents(api, spec.name)
+        return None
+
     def details(raw: Mapping[str, Any]) -> ObservedRole:
-        role = decode_role(raw, attached())
+        role = replace(decode_role(raw, attached()), inline_documents=documents())
         return _with_contents(api, role, spec.name) if removal and role.owned else role
 
     # A removal does nothing about a role that does not exist, so another request must confirm that. A run that creates workloads
     # needs no confirmation: IAM refuses to create a role that exists.
     confirm = list_attached if removal else None
-    with early(list_attached) as attached:
+    reading_inline = early(read_inline) if inline else nullcontext(lambda: None)
+    with early(list_attached) as attached, reading_inline as documents:
         return read_composite(lambda: api.call("iam", "GetRole", request)["Role"], details, confirm)
+
+
+def read_inline_documents(api: Api, role_name: str) -> dict[str, PolicyDocument]:
+    """Return the documents of the inline policies of a role, by their names. Raises AwsError."""
+    name = {"RoleName": role_name}
+    documents: dict[str, PolicyDocument] = {}
+    for policy_name in api.pages("iam", "ListRolePolicies", name, "PolicyNames"):
+        answer = api.call("iam", "GetRolePolicy", {**name, "PolicyName": policy_name})
+        documents[policy_name] = load_document(answer["PolicyDocument"])
+    return documents
 
 
 def _with_contents(api: Api, role: ObservedRole, name: str) -> ObservedRole:

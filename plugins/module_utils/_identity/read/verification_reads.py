@@ -27,7 +27,7 @@ from ..._policy.language.context import Context
 from ..._policy.language.document import load_document, to_json
 from ..._policy.permissions.permissions import NamedPolicy, Required, key_state
 from ..model.addons import AGENT_ADDON, Agent, agent_state
-from ..model.cluster import Cluster
+from ..model.cluster import Cluster, Clusters
 from ..model.desired import Desired, Workload
 from ..model.errors import AwsError, ErrorKind
 from ..model.names import parse_role_arn
@@ -44,7 +44,7 @@ from ..model.targets import Failure, Target, policy_target, read_failure, role_t
 from .addons import read_addon
 from .associations import list_associations
 from .reader import read_detail
-from .roles import read_document
+from .roles import read_document, read_inline_documents
 
 _Item = TypeVar("_Item")
 _Found = TypeVar("_Found")
@@ -122,9 +122,35 @@ def _parse_result(response: Mapping[str, Any]) -> SimulationResult:
     )
 
 
-def read_for_verification(api: Api, desired: Desired, observed: Observed, width: int) -> VerificationReads:
-    """Read the agent of each cluster, inline policies of each role, relevant policies, and target roles."""
-    return _Reader(api, observed, width).read(desired)
+Agents = Mapping[str, Agent | Failure]
+
+
+def begin_reading_agents(api: Api, clusters: Clusters, width: int) -> Callable[[], Agents]:
+    """Start to read the add-on of the EKS Pod Identity Agent of each cluster.
+
+    :returns: a function that waits for the agents, and returns them by the cluster part of workload keys.
+    """
+
+    def read(cluster: Cluster) -> Agent | Failure:
+        try:
+            return agent_state(read_addon(api, cluster, AGENT_ADDON))
+        except AwsError as error:
+            return read_failure(Target("addon", AGENT_ADDON), error)
+
+    members = clusters.members
+    agents = begin(partial(map_concurrently, read, list(members.values()), width))
+    return lambda: dict(zip(members, agents(), strict=True))
+
+
+def read_for_verification(
+    api: Api, desired: Desired, observed: Observed, width: int, agents: Callable[[], Agents] | None = None
+) -> VerificationReads:
+    """Read the agent of each cluster, inline policies of each role, relevant policies, and target roles.
+
+    :arg agents: the result of ``begin_reading_agents``, if the caller has called it.
+    """
+    agents = agents or begin_reading_agents(api, observed.clusters, width)
+    return _Reader(api, observed, width).read(desired, agents)
 
 
 class _Reader:
@@ -133,7 +159,7 @@ class _Reader:
         self.observed = observed
         self.width = width
 
-    def read(self, desired: Desired) -> VerificationReads:
+    def read(self, desired: Desired, agents: Callable[[], Agents]) -> VerificationReads:
         checked = [
             workload
             for workload in desired.workloads
@@ -153,12 +179,11 @@ class _Reader:
         documents_read = begin(partial(self._documents, filter(None, arns)))
         inline_read = begin(partial(self._concurrently, self._read_inline, all_roles))
         targets_read = begin(partial(self._concurrently, self._target, {arn: arn for arn in sorted(targets)}))
-        agents_read = begin(partial(self._concurrently, self._agent, self.observed.clusters.members))
         versions_read = begin(partial(self._other_versions, desired))
         associated = self._others(desired)
         documents, inline = documents_read(), inline_read()
         return VerificationReads(
-            agents=agents_read(),
+            agents=agents(),
             permissions={name: _permissions(role, documents, inline[name]) for name, role in roles.items()},
             targets=targets_read(),
             other_versions=versions_read(),
@@ -236,12 +261,6 @@ class _Reader:
                 return version.version_id
         return ""
 
-    def _agent(self, cluster: Cluster) -> Agent | Failure:
-        try:
-            return agent_state(read_addon(self.api, cluster, AGENT_ADDON))
-        except AwsError as error:
-            return read_failure(Target("addon", AGENT_ADDON), error)
-
     def _roles(self, workloads: Iterable[Workload]) -> dict[str, ObservedRole]:
         roles = {}
         for workload in workloads:
@@ -280,18 +299,9 @@ class _Reader:
         if role.inline_documents is not None:
             return role.inline_documents
         try:
-            return read_detail(partial(self._inline, role))
+            return read_detail(partial(read_inline_documents, self.api, role.name))
         except AwsError as error:
             return read_failure(role_target(role.name), error)
-
-    def _inline(self, role: ObservedRole) -> dict[str, Document]:
-        name = {"RoleName": role.name}
-        names = self.api.pages("iam", "ListRolePolicies", name, "PolicyNames")
-        documents: dict[str, Document] = {}
-        for policy_name in names:
-            answer = self.api.call("iam", "GetRolePolicy", {**name, "PolicyName": policy_name})
-            documents[policy_name] = load_document(answer["PolicyDocument"])
-        return documents
 
     def _target(self, arn: str) -> Document | Failure | None:
         """Return the trust policy of a target role, or a failure for a role of another account."""

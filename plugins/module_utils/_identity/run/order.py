@@ -30,7 +30,7 @@ from ..plan.problems import breaks, owned_by_another
 from ..plan.purge import PurgeScope, find_left_behind
 from ..read.observe import Observer
 from ..read.reader import none_if_missing
-from ..read.verification_reads import read_for_verification
+from ..read.verification_reads import Agents, begin_reading_agents, read_for_verification
 from ..verify.chain import consider_age, verify
 from ..verify.documents import lint_workloads
 from ..verify.trust import set_kept_remedies
@@ -92,15 +92,17 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
     try:
         with guard:
             run = _apply(engine, desired, order, addons)
+            verifies = order.verify and order.state == "present"
+            agents = begin_reading_agents(engine.api, engine.clusters, engine.width) if verifies else None
             # If the run has changed nothing, observe_after returns the observation of the run without another read.
             changed = [key for addon in addons if addon.made for key in addon.keys]
             observed = engine.observe_after(run, changed)
             if engine.restore_grants(run, observed):
                 observed = engine.observe_after(run, changed)
-            if order.verify and order.state == "present":
+            if agents is not None:
                 if order.check_mode:
                     observed = with_addon_associations(predict(observed, observed, run.plan), addons)
-                verified = _verify(engine, desired, order, run, observed)
+                verified = _verify(engine, desired, order, run, observed, agents)
             else:
                 late = not_yet_visible(observed, (done.change for done in run.done))
                 run = replace(run, findings=(*run.findings, *late))
@@ -263,22 +265,30 @@ def _refusals(engine: Engine, desired: Desired, checks: Iterable[AddonRun]) -> t
 
 
 def _verify(
-    engine: Engine, desired: Desired, order: Order, run: Run, observed: Observed
+    engine: Engine,
+    desired: Desired,
+    order: Order,
+    run: Run,
+    observed: Observed,
+    agents: Callable[[], Agents],
 ) -> Sequence[Verified]:
-    proof = _read_proof(engine, desired, observed, made=bool(run.done))
+    proof = _read_proof(engine, desired, observed, agents, made=bool(run.done))
     proof = replace(proof, agents={**proof.agents, **predicted_agents(order.agents)})
     lints = lint_workloads(desired.workloads, load_catalogue())
     return set_kept_remedies(verify(desired, observed, proof, lints), run.findings)
 
 
-def _read_proof(engine: Engine, desired: Desired, observed: Observed, made: bool) -> VerificationReads:
+def _read_proof(
+    engine: Engine, desired: Desired, observed: Observed, agents: Callable[[], Agents], made: bool
+) -> VerificationReads:
     """Read the data that only a verification needs.
 
+    :arg agents: the result of ``begin_reading_agents``.
     :arg made: whether this run changed a resource. If so, missing data are read again until the timeout, because a new role
         may not be in all replicas of IAM yet.
     """
     for _attempt in engine.wait_policy.attempts():
-        proof = read_for_verification(engine.api, desired, observed, engine.width)
+        proof = read_for_verification(engine.api, desired, observed, engine.width, agents)
         behind = any(isinstance(part, Failure) and part.error.missing for part in proof.inline.values())
         if not (made and behind):
             break
@@ -296,7 +306,8 @@ def verify_workloads(
     :arg present: associations that were already read.
     :arg read_ahead: the state, if it was already read.
     """
+    agents = begin_reading_agents(observer.api, observer.clusters, observer.width)
     observed = read_ahead or observer.observe(desired, planning=False, present=present, unlisted=True)
-    proof = read_for_verification(observer.api, desired, observed, observer.width)
+    proof = read_for_verification(observer.api, desired, observed, observer.width, agents)
     lints = lint_workloads(desired.workloads, load_catalogue())
     return consider_age(verify(desired, observed, proof, lints), observed), observed
