@@ -110,6 +110,7 @@ class Observer(Reader):
         present: AssociationsByKey | None = None,
         unchanged: AssociationsByKey | None = None,
         unlisted: bool = False,
+        inline: bool = False,
     ) -> Observed:
         """Observe the state that a plan for the desired workloads needs.
 
@@ -118,6 +119,7 @@ class Observer(Reader):
         :arg present: associations that are not read again.
         :arg unchanged: associations that are listed again, and described again only if their ID has changed.
         :arg unlisted: also read the associations of workloads that ``desired`` does not list.
+        :arg inline: also read the inline policies of the roles, for a verification.
         """
         demand = _read_demand(self.account, desired, removal)
         failures = [read_failure(associations_target(key), error) for key, error in self.unread.items()]
@@ -125,8 +127,7 @@ class Observer(Reader):
             associations=dict(present or {}), failures={failure.target: failure for failure in failures}
         )
         roles = {
-            name: partial(self._read_role, reads, name, demand, removal, not planning)
-            for name in demand.roles
+            name: partial(self._read_role, reads, name, demand, removal, inline) for name in demand.roles
         }
         policies = {arn: partial(self._read_policy, reads, arn, demand, removal) for arn in demand.policies}
         requests = 2 * (len(roles) + len(policies))

@@ -161,7 +161,11 @@ def begin_reading_ahead(
         options = run_options(params, parsed.owner) if changes else _verify_options(params, parsed)
         desired = Desired(parsed.workloads, options)
         observed = observer.observe(
-            desired, changes and removes, planning=changes, unlisted=not (changes and removes)
+            desired,
+            changes and removes,
+            planning=changes,
+            unlisted=not (changes and removes),
+            inline=not changes,
         )
         return observed, time.monotonic()
 

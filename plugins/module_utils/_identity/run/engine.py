@@ -86,10 +86,13 @@ class Engine:
         """
         return self.observer().observe(desired, removal, unchanged=just_read, unlisted=unlisted)
 
-    def observe_after(self, run: Run, again: Collection[WorkloadKey] = ()) -> Observed:
+    def observe_after(
+        self, run: Run, again: Collection[WorkloadKey] = (), verifies: bool = False
+    ) -> Observed:
         """Read until the changes of a run are visible, for its verification and for later runs.
 
         :arg again: workloads whose associations an add-on has changed.
+        :arg verifies: a verification follows, so also read the inline policies of the roles.
 
         Describing each association would dominate the cost of a large run, so unchanged associations are only listed.
         """
@@ -101,7 +104,9 @@ class Engine:
         untouched = {key: association for key, association in associations if key not in touched}
 
         def look(desired: Desired) -> Observed:
-            return self.observer("verify").observe(desired, planning=False, unchanged=untouched)
+            return self.observer("verify").observe(
+                desired, planning=False, unchanged=untouched, inline=verifies
+            )
 
         # A stale replica may omit a resource that an earlier read has shown.
         observed = self._settled(run.desired, look, unchanged_resources(run))

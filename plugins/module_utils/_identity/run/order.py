@@ -96,9 +96,9 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
             agents = begin_reading_agents(engine.api, engine.clusters, engine.width) if verifies else None
             # If the run has changed nothing, observe_after returns the observation of the run without another read.
             changed = [key for addon in addons if addon.made for key in addon.keys]
-            observed = engine.observe_after(run, changed)
+            observed = engine.observe_after(run, changed, verifies)
             if engine.restore_grants(run, observed):
-                observed = engine.observe_after(run, changed)
+                observed = engine.observe_after(run, changed, verifies)
             if agents is not None:
                 if order.check_mode:
                     observed = with_addon_associations(predict(observed, observed, run.plan), addons)
@@ -307,7 +307,9 @@ def verify_workloads(
     :arg read_ahead: the state, if it was already read.
     """
     agents = begin_reading_agents(observer.api, observer.clusters, observer.width)
-    observed = read_ahead or observer.observe(desired, planning=False, present=present, unlisted=True)
+    observed = read_ahead or observer.observe(
+        desired, planning=False, present=present, unlisted=True, inline=True
+    )
     proof = read_for_verification(observer.api, desired, observed, observer.width, agents)
     lints = lint_workloads(desired.workloads, load_catalogue())
     return consider_age(verify(desired, observed, proof, lints), observed), observed
