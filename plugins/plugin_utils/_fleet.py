@@ -318,28 +318,34 @@ def show_fleet(variables: Mapping[str, Any], *, hidden: bool) -> dict[str, Any]:
     :returns: the result of the task.
     """
     hosts, all_hosts = variables["hostvars"], variables["ansible_play_hosts_all"]
-    names = [name for name in all_hosts if _has_ended(hosts[name])]
+    # The results of earlier tasks have no templates. Without templating, a host takes 1 ms instead of 70.
+    results = {name: hosts.raw_get(name) for name in all_hosts}
+    names = [name for name in all_hosts if _has_ended(results[name])]
     batch = set(variables["ansible_play_batch"])
     # To save time, do not parse the reports of all earlier batches after each batch.
     displayed = names if len(names) == len(all_hosts) else [name for name in names if name in batch]
-    ended = [_ended(name, hosts[name]) for name in displayed]
+    clusters = {name: str(hosts[name].get("pod_identity_cluster_name") or name) for name in displayed}
+    ended = [_ended(name, cluster, results[name]) for name, cluster in clusters.items()]
     check_mode = bool(variables.get("ansible_check_mode"))
     lines = fleet_lines(ended, len(all_hosts), len(all_hosts) - len(names), check_mode)
     return {"changed": False, **show_last(lines, "", "", hidden=hidden)}
 
 
-def _has_ended(variables: Mapping[str, Any]) -> bool:
-    return bool(_stopped(variables) or read_fact(variables, "pod_identity_report"))
+def _has_ended(results: Mapping[str, Any]) -> bool:
+    """Return whether a host has a report, or failed before its report was written.
+
+    :arg results: the variables of the host, among them the results of its tasks.
+    """
+    return bool(_stopped(results) or read_fact(results, "pod_identity_report"))
 
 
-def _stopped(variables: Mapping[str, Any]) -> str:
+def _stopped(results: Mapping[str, Any]) -> str:
     """Return the reason why a host failed before its report was written, or ""."""
-    return str((variables.get("pod_identity_result") or {}).get("stopped") or "")
+    return str((results.get("pod_identity_result") or {}).get("stopped") or "")
 
 
-def _ended(name: str, variables: Mapping[str, Any]) -> Ended:
-    stopped = _stopped(variables)
-    report = read_fact(variables, "pod_identity_report") or {}
-    cluster = str(variables.get("pod_identity_cluster_name") or name)
+def _ended(name: str, cluster: str, results: Mapping[str, Any]) -> Ended:
+    stopped = _stopped(results)
+    report = read_fact(results, "pod_identity_report") or {}
     reported = parse_reported(report) if isinstance(report, Mapping) else None
     return Ended(name, cluster, reported, stopped or ("" if reported else NOT_A_REPORT))
