@@ -73,7 +73,7 @@ def apply_plan(plan: Plan, context: ApplyContext) -> Outcome:
             if change.stage == stage and (change.requires_unused or change.unassociated)
         ]
         if context.use_check is not None and removed:
-            context.use_check.look(removed)
+            context.use_check.read_users(removed)
         apply_group = partial(_apply_group, context, dict(failed))
         for results in map_concurrently(apply_group, groups.values(), context.width):
             for result in results:

@@ -131,7 +131,7 @@ def _converge(
         change = _plan(request, association, refusal)
         plan = Plan((change,) if change else ())
         journal.begin(Observed(group_clusters(cluster)), plan)
-        attempts.look(plan)
+        attempts.drop_unplanned(plan)
         if change is None:
             row = association_row(association) if association else None
             return Result(attempts.done[-1].change if attempts.done else None, row)

@@ -113,10 +113,10 @@ def assemble(
         for member in members
         if member.key not in left_out
     ]
-    looks = find_clusters(api, account, places, state, width)
-    left_out |= {key: look for key, look in looks.items() if isinstance(look, AwsError)}
+    found = find_clusters(api, account, places, state, width)
+    left_out |= {key: result for key, result in found.items() if isinstance(result, AwsError)}
     left_out |= {key: _stopped(key) for key in stopped}
-    usable = {key: look for key, look in looks.items() if isinstance(look, Cluster)}
+    usable = {key: result for key, result in found.items() if isinstance(result, Cluster)}
     doubts: dict[str, Finding] = {}
     # The quota of policies for a role, read once, for the first cluster that needs the quota.
     quota = cache(partial(read_attachment_quota, api))

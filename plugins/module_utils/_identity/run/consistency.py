@@ -244,7 +244,7 @@ def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime |
 class UseCheck:
     """A check, right before a removal, that a role is unused, and that certain workloads still lack an association.
 
-    ``observed`` is the state that the plan is based on, and ``journal`` has the later changes of the run. ``look`` sets the
+    ``observed`` is the state that the plan is based on, and ``journal`` has the later changes of the run. ``read_users`` sets the
     other fields: ``users`` has a description of one user of each role, by the lower-case ARN of the role; ``keys`` has the
     workloads with an association; ``failure`` is the error if the associations could not be read.
     """
@@ -256,7 +256,7 @@ class UseCheck:
     keys: frozenset[WorkloadKey] = frozenset()
     failure: AwsError | None = None
 
-    def look(self, changes: list[Change]) -> None:
+    def read_users(self, changes: list[Change]) -> None:
         """List the associations again.
 
         Describe each association again only if a role to delete allows more than single service accounts in its trust policy.

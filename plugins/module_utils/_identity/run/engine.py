@@ -179,7 +179,7 @@ class Engine:
             return Run(desired, state, observed, plan, (), plan.failures, findings, True)
         restored: list[Finding] = []
         for turn in range(ROUNDS):
-            attempts.look(plan)
+            attempts.drop_unplanned(plan)
             outcome = self._apply(plan, state, observed, attempts)
             retryable = self._retryable(desired, outcome, first=turn == 0)
             restored += self._restore_outside_grants(desired, observed, outcome)

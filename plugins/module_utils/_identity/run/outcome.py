@@ -169,7 +169,7 @@ class Attempts:
         self._awaited |= refusals.keys()
         return new
 
-    def look(self, plan: Plan) -> None:
+    def drop_unplanned(self, plan: Plan) -> None:
         """Remove the pending refusals whose changes a new plan no longer contains, because those changes are complete.
 
         A refusal is kept if its workloads fail in the new plan. A change whose response was lost counts as a change of this run.

@@ -34,10 +34,10 @@ from .outcome import Journal
 UPDATE_TRUST = "UpdateAssumeRolePolicy"
 # The maximum number of reads before, and again after, a change of a trust policy. Each concurrent run that changes the same
 # role may make one more read necessary.
-LOOKS = 5
+MAX_TRUST_READS = 5
 # The pause before each read after a change, in seconds. A run writes a trust policy right after it has read it, in less than
 # this time. So when the pause ends, a concurrent run has finished its write.
-LOOK_PAUSE = 1.0
+READ_PAUSE = 1.0
 
 
 class _TrustWrite:
@@ -52,8 +52,8 @@ class _TrustWrite:
         self.began = 0.0
 
     def call_now(self) -> Call:
-        """Read the trust policy, and return the request that changes it. Repeat a read that took longer than LOOK_PAUSE."""
-        for _look in range(LOOKS):
+        """Read the trust policy, and return the request that changes it. Repeat a read that took longer than READ_PAUSE."""
+        for _attempt in range(MAX_TRUST_READS):
             self.began = self.wait_policy.now()
             present, self.read_at = _read(self.api, self.call)
             if not self.is_late():
@@ -69,7 +69,7 @@ class _TrustWrite:
 
         The other run may have changed the trust policy after that read, and finished its own reads after the change.
         """
-        return self.wait_policy.now() - self.began > LOOK_PAUSE
+        return self.wait_policy.now() - self.began > READ_PAUSE
 
 
 def write_trust(
@@ -97,10 +97,10 @@ def hold_trust(api: Api, changes: Iterable[Change], wait_policy: WaitPolicy) -> 
         (change, call) for change in changes for call in change.calls if call.operation == UPDATE_TRUST
     ]
     repeated = False
-    for _look in range(LOOKS):
+    for _attempt in range(MAX_TRUST_READS):
         if not waiting:
             break
-        wait_policy.sleep(LOOK_PAUSE * (1 + wait_policy.chance()))
+        wait_policy.sleep(READ_PAUSE * (1 + wait_policy.chance()))
         waiting = [
             (change, call) for change, call in waiting if _repeat_write(api, change, call, wait_policy)
         ]

@@ -69,7 +69,7 @@ def test_permanent_failure_is_settled_and_reported_once() -> None:
     rounds.add(refused(denied), retryable=())
     assert rounds.permanent == {ROLE: denied.failure}
     plan = Plan((change(),))
-    rounds.look(plan)
+    rounds.drop_unplanned(plan)
     again = refused(Refusal(change(), replace(denied.failure, cause=None)))
     rounds.add(again, retryable=())
     assert codes(rounds, plan, again) == ["AccessDenied"]
@@ -91,7 +91,7 @@ def test_uncertain_creation_counts_as_done_once_found(
 ) -> None:
     rounds = Attempts()
     rounds.add(refused(refusal(change(), "EntityAlreadyExists", outcome_unknown, partly)), retryable=(ROLE,))
-    rounds.look(Plan())
+    rounds.drop_unplanned(Plan())
     assert [done.change.target.name for done in rounds.done] == names
     assert rounds.failures(Plan(), Outcome((), ())) == ()
 
@@ -100,7 +100,7 @@ def test_failed_read_proves_no_change() -> None:
     rounds = Attempts()
     rounds.add(refused(refusal(change(), "Lost", outcome_unknown=True)), retryable=(ROLE,))
     plan = Plan((), (failed("r", "read"),))
-    rounds.look(plan)
+    rounds.drop_unplanned(plan)
     assert rounds.done == []
     assert codes(rounds, plan, Outcome((), ())) == ["CODE", "Lost"]
 
@@ -108,7 +108,7 @@ def test_failed_read_proves_no_change() -> None:
 def test_failure_of_other_workloads_hides_no_change() -> None:
     rounds = Attempts()
     rounds.add(refused(refusal(change(), "Lost", outcome_unknown=True)), retryable=(ROLE,))
-    rounds.look(Plan((), (failed("x", "read", OTHER),)))
+    rounds.drop_unplanned(Plan((), (failed("x", "read", OTHER),)))
     assert [done.change.target.name for done in rounds.done] == ["r"]
 
 
@@ -128,7 +128,7 @@ def test_failure_in_the_later_plan_replaces_the_conflict(earlier: Refusal, expec
     rounds = Attempts()
     rounds.add(refused(earlier), retryable=(ROLE,))
     plan = Plan((), (failed("r", "update"),))
-    rounds.look(plan)
+    rounds.drop_unplanned(plan)
     assert codes(rounds, plan, Outcome((), ())) == expected
 
 
@@ -137,7 +137,7 @@ def test_two_parts_of_an_update_are_one_change() -> None:
     first = change("r", "update", {"tags": 1, "description": "a"}, {"tags": 2, "description": "b"})
     rest = change("r", "update", {"tags": 1}, {"tags": 3})
     rounds.add(refused(refusal(first, "Half", partly=True)), retryable=(ROLE,))
-    rounds.look(Plan((rest,)))
+    rounds.drop_unplanned(Plan((rest,)))
     rounds.add(Outcome((Done(rest),), ()), retryable=())
     (applied,) = rounds.done
     assert applied.change.before == {"tags": 1, "description": "a"}
@@ -156,7 +156,7 @@ def test_partial_change_is_remembered_after_a_later_failure() -> None:
     rounds = Attempts()
     rounds.add(refused(refusal(change("r", "update"), "Half", partly=True)), retryable=(ROLE,))
     plan = Plan((change("r", "update"),))
-    rounds.look(plan)
+    rounds.drop_unplanned(plan)
     last = refused(refusal(change("r", "update")))
     rounds.add(last, retryable=())
     (failure,) = rounds.failures(plan, last)
