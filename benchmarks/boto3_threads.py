@@ -4,8 +4,8 @@
 
     boto3_threads.py WORKLOADS.json CLUSTER THREADS
 
-The duration is a lower bound for the other contenders: for each workload, this script creates the resources without reading them
-first, and then sends five read requests.
+For each workload, this script sends four requests that create the resources and five that read them back. It does not look for
+existing resources, plan, wait or report.
 """
 
 from __future__ import annotations

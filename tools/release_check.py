@@ -43,7 +43,7 @@ _OF_ANSIBLE = re.compile(
 def run(
     *command: str | Path, cwd: Path = RELEASE, env: Mapping[str, str] | None = None
 ) -> tuple[int, list[str]]:
-    """Run a command of the release environment; return its exit code and its output."""
+    """Run a command in the release environment; return its exit code and its output."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     environment["PATH"] = f"{RELEASE_BIN}{os.pathsep}{environment['PATH']}"
     done = subprocess.run(

@@ -179,13 +179,13 @@ def read_without_daemon_sets(world: World) -> None:
 
 
 def proof(exit_code: int, message: str) -> Arrange:
-    """Return a function that lets the runtime proof end with this exit code and message."""
+    """Return a function that makes the container of the runtime proof end with this exit code and message."""
     state = {"exitCode": exit_code, "message": message}
     return lambda world: world.prove({"terminated": state})
 
 
 def proof_as_role(role: str) -> Arrange:
-    """Return a function that lets the runtime proof end with a session of this role in the account."""
+    """Return a function that makes the runtime proof succeed and report a session of this role of the account."""
 
     def arrange(world: World) -> None:
         answer = f"arn:aws:sts::{world.account}:assumed-role/{role}/eks-my-cluster-my-pod"

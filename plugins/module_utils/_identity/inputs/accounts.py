@@ -206,7 +206,7 @@ def foreign_role(arn: str, account_id: str, cluster: Cluster) -> str:
     return (
         f"role {arn} belongs to account {account_id}, but cluster {cluster.name} is in account "
         f"{cluster.account_id} (region {cluster.region}); EKS refuses that with 'Cross-account pass "
-        "role is not allowed'. Set a role of this account, and set the other role as target_role_arn."
+        f"role is not allowed'. Set a role of account {cluster.account_id}, and set the other role as target_role_arn."
     )
 
 
@@ -216,8 +216,8 @@ def _policy(problems: Problems, place: str, kind: str, arn: str, cluster: Cluste
         problems.add(
             place,
             f"{kind} {arn} belongs to account {parts.account_id}; only policies of account "
-            f"{cluster.account_id} and AWS managed policies can be attached to its roles. "
-            "Set a policy of this account.",
+            f"{cluster.account_id} and AWS managed policies can be used there. "
+            f"Set a policy of account {cluster.account_id}.",
         )
     _partition(problems, place, kind, arn, parts, cluster)
 

@@ -353,8 +353,8 @@ def denies_meanwhile(role: ObservedRole, key: WorkloadKey, arn: str, unread: Fai
     return Finding(
         Code.POLICY_ATTACHED_EXTRA,
         f"role {role.name} also has {arn} attached, which is not part of the role's configuration. "
-        f"It may deny requests, and is kept while {unread.target.name}, which is attached, too, could not be read: "
-        f"{error.operation}: {error.code}: {sentence(error.text)}",
+        "It is kept because it may deny requests that another attached policy allows: "
+        f"{unread.target.name} could not be read: {error.operation}: {error.code}: {sentence(error.text)}",
         error.remedy,
         key,
     )
@@ -527,7 +527,8 @@ def unmanaged_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str) ->
 
 
 def unrecorded_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, tag: str) -> Finding:
-    """Report a managed policy that a removal keeps attached to an unmanaged role, because no record shows who attached it.
+    """Report a policy of this collection that a removal keeps attached to a role that the collection does not manage, because no
+    record shows who attached the policy.
 
     :arg tag: the key of the tag that would be the record.
     """
@@ -542,7 +543,9 @@ def unrecorded_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, t
 
 
 def used_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, users: Sequence[str]) -> Finding:
-    """Report a managed policy that a removal keeps attached to an unmanaged role, because the role still has ``users``."""
+    """Report a policy of this collection that a removal keeps attached to a role that the collection does not manage, because the
+    role still has ``users``.
+    """
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
         f"policy {arn} is kept attached to role {role.arn}, which is still used by {listed(users, 10)}.",

@@ -79,7 +79,7 @@ class ChangeText:
 
     ``action`` is its verb, ``kind`` the type of the resource, like "trust policy" or "ServiceAccount", and ``line`` the whole
     text, like "attach policy arn:aws:iam::aws:policy/ReadOnlyAccess to role my-role". ``has_details``: the line names the
-    permissions that the change adds and removes, so that it may be long.
+    permissions that the change adds and removes, so it may be long.
     """
 
     action: str

@@ -286,7 +286,7 @@ def find_observed_role(
             f"role {spec.arn} belongs to another account, and EKS accepts only roles of the cluster's account"
         )
         message += f", {account.account_id}"
-        remedy = "Set a role of this account, and set the other role as target_role_arn."
+        remedy = f"Set a role of account {account.account_id}, and set the other role as target_role_arn."
     elif role is not None:
         message += f"; the role of that name is {role.arn}"
         remedy = (

@@ -218,8 +218,8 @@ def agent_address(env: Env) -> str:
 
 
 def preferred_provider(env: Env) -> tuple[str, ...]:
-    """Return the names of the variables that every SDK prefers to the container provider: of the access keys, else of the web
-    identity. Return an empty tuple if neither is set completely.
+    """Return the names of the variables that every SDK prefers to the container provider: the variables of the access keys, or
+    else those of the web identity. Return an empty tuple if neither is set completely.
     """
     for names in (_KEYS, _WEB_IDENTITY):
         if _set_names(env, names) == names:

@@ -170,21 +170,21 @@ def test_accepts_resources_of_this_account(changes: dict[str, Any]) -> None:
             {"role": {"arn": FOREIGN}},
             f"workload default/app: role {FOREIGN} belongs to account 444455556666, but cluster my-cluster is in "
             "account 111122223333 (region us-west-2); EKS refuses that with 'Cross-account pass role is not "
-            "allowed'. Set a role of this account, and set the other role as target_role_arn.",
+            "allowed'. Set a role of account 111122223333, and set the other role as target_role_arn.",
             id="role of another account",
         ),
         pytest.param(
             {"policies": [{"arn": FOREIGN_POLICY}]},
             f"workload default/app: policy {FOREIGN_POLICY} belongs to account 444455556666; only policies "
             "of account "
-            "111122223333 and AWS managed policies can be attached to its roles. Set a policy of this account.",
+            "111122223333 and AWS managed policies can be used there. Set a policy of account 111122223333.",
             id="policy of another account",
         ),
         pytest.param(
             {"role": {"name": "my-role", "permissions_boundary": FOREIGN_POLICY}},
             f"workload default/app: permissions_boundary {FOREIGN_POLICY} belongs to account 444455556666; only "
-            "policies of account 111122223333 and AWS managed policies can be attached to its roles. Set a policy of this "
-            "account.",
+            "policies of account 111122223333 and AWS managed policies can be used there. Set a policy of account "
+            "111122223333.",
             id="boundary of another account",
         ),
         pytest.param(

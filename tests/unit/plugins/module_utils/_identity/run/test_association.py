@@ -730,7 +730,7 @@ def test_addon_association_requires_force(absent: bool) -> None:
             "arn:aws:iam::444455556666:role/r",
             "role arn:aws:iam::444455556666:role/r belongs to account 444455556666, but cluster my-cluster is in "
             f"account {ACCOUNT} (region {REGION}); EKS refuses that with 'Cross-account pass role is not "
-            "allowed'. Set a role of this account, and set the other role as target_role_arn.",
+            "allowed'. Set a role of account 111122223333, and set the other role as target_role_arn.",
             id="another account",
         ),
     ],
