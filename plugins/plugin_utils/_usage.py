@@ -291,7 +291,7 @@ def _event(record: Any) -> Any:
 
 
 def _prepare_process(parent: int) -> None:
-    """Make sure that a reading process ends with a signal, and with its parent process."""
+    """Let signals end a process that reads events, because it inherits signal handlers, and end it when its parent ends."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

@@ -253,8 +253,8 @@ def _addon(fields: Fields, prefix: str) -> str:
     if addon == AGENT_ADDON:
         fields.problems.add(
             fields.place,
-            f"addon: the EKS Pod Identity Agent has no role, so it is not a workload. Remove this workload; {prefix}agent: "
-            "present installs the agent.",
+            f"addon: the EKS Pod Identity Agent has no role, so it is not a workload. Remove this workload. To install "
+            f"the agent, set {prefix}agent: present.",
         )
     for key in _UNSUPPORTED_BY_ADDONS:
         if addon and fields.has(key):

@@ -353,8 +353,8 @@ def denies_meanwhile(role: ObservedRole, key: WorkloadKey, arn: str, unread: Fai
     return Finding(
         Code.POLICY_ATTACHED_EXTRA,
         f"role {role.name} also has {arn} attached, which is not part of the role's configuration. "
-        "It is kept because it may deny requests that another attached policy allows: "
-        f"{unread.target.name} could not be read: {error.operation}: {error.code}: {sentence(error.text)}",
+        f"It is kept because it may deny requests that {unread.target.name} allows, which is attached too and could not be read: "
+        f"{error.operation}: {error.code}: {sentence(error.text)}",
         error.remedy,
         key,
     )

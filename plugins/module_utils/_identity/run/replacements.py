@@ -118,9 +118,10 @@ def _attachment_result(change: Change, refusal: AwsError | None) -> str:
 def _association_result(change: Change, refusal: AwsError | None) -> str:
     if refusal is None:
         return " The association was deleted, then created again unchanged, with a new ID."
-    # A later run cannot read the former association any more, so the failure reports its parameters.
+    # A later run cannot read the former association, which has some of these parameters, so the failure has the whole request.
     parameters = json.dumps(dict(change.calls[-1].parameters), sort_keys=True)
     return (
-        f" The association was deleted. Parameters of its replacement: {parameters}. "
-        f"The former association could not be created again: {refusal.operation}: {sentence(refusal.text)}"
+        " The association was deleted, and neither its replacement nor the former association could be created: "
+        f"{refusal.operation}: {sentence(refusal.text)} To create the replacement by hand, send "
+        f"eks:CreatePodIdentityAssociation with these parameters: {parameters}."
     )

@@ -32,9 +32,10 @@ def grow_older(ministack: Ministack, eks_state: EksState, account: str, seconds:
 
 
 def grow_younger(iam_state: IamState, eks_state: EksState, seconds: float) -> None:
-    """Add seconds to the dates of the roles, policies and associations of all accounts.
+    """Move the dates of the roles, policies and associations of all accounts forward by these seconds.
 
-    Add them to the times of trust policy changes as well, so that EKS still waits for the rest of the propagation delay.
+    A restored checkpoint calls this with its age, so that each resource is as old as when the checkpoint was saved. The times
+    of trust policy changes move as well: a change that had not reached EKS then reaches it after the remaining delay.
     """
     for table in (iam_state.ministack.roles, iam_state.ministack.policies):
         for _, record in table.everything():

@@ -967,8 +967,8 @@ ADDON_RULE = "addon must be the name of an EKS add-on such as aws-ebs-csi-driver
         ("", f"{ADDON_RULE}, got ''."),
         (
             "eks-pod-identity-agent",
-            "addon: the EKS Pod Identity Agent has no role, so it is not a workload. Remove this workload; agent: present "
-            "installs the agent.",
+            "addon: the EKS Pod Identity Agent has no role, so it is not a workload. Remove this workload. To install the "
+            "agent, set agent: present.",
         ),
     ],
 )

@@ -329,11 +329,12 @@ def test_failed_replacement_reports_the_deleted_association() -> None:
     (failure,) = outcome.failures
     assert failure.partly
     assert failure.message == (
-        "eks:CreatePodIdentityAssociation: Not allowed. The association was deleted. Parameters of its replacement: "
+        "eks:CreatePodIdentityAssociation: Not allowed. The association was deleted, and neither its replacement nor the former "
+        "association could be created: eks:CreatePodIdentityAssociation: Not allowed. To create the replacement by hand, send "
+        "eks:CreatePodIdentityAssociation with these parameters: "
         f'{{"clusterName": "my-cluster", "disableSessionTags": true, "namespace": "default", "roleArn": '
         f'"{role_arn("my-role")}", "serviceAccount": "app", "tags": {{"workload-identity/managed-by": '
-        f'"workload_identity.aws"}}, "targetRoleArn": "{target}"}}. The former association could not be created again: '
-        "eks:CreatePodIdentityAssociation: Not allowed."
+        f'"workload_identity.aws"}}, "targetRoleArn": "{target}"}}.'
     )
 
 
