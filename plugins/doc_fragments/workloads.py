@@ -54,8 +54,8 @@ options:
           arn:
             description:
               - The ARN of an existing role in the cluster's account. The listed policies are attached to it. Without
-                C(extend_trust) the trust policy of the role is not changed, so it must allow the workload. Of the other options of the role, only C(extend_trust) and
-                C(trust_scope) can be set.
+                C(extend_trust) the trust policy of the role is not changed, so it must allow the workload. Of the other options of
+                the role, only C(extend_trust) and C(trust_scope) can be set.
             type: str
           path:
             description: The IAM path of the role. Starts and ends with V(/). Defaults to V(/). IAM cannot change it later.

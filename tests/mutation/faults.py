@@ -687,7 +687,7 @@ FAULTS = (
     Fault(
         "an unknown policy may undo a Deny",
         "permissions/permissions.py",
-        "    if decision == EXPLICIT_DENY:\n        return True",
-        "    if decision == EXPLICIT_DENY:\n        return False",
+        "holder.context).decision in (EXPLICIT_DENY, IMPLICIT_DENY)",
+        "holder.context).decision == IMPLICIT_DENY",
     ),
 )

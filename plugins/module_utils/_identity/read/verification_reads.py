@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from ..._aws.client import Api
 from ..._aws.transport import begin, map_concurrently
@@ -122,7 +122,8 @@ def _parse_result(response: Mapping[str, Any]) -> SimulationResult:
     )
 
 
-Agents = Mapping[str, Agent | Failure]
+# The agents by the cluster part of workload keys.
+Agents: TypeAlias = "Mapping[str, Agent | Failure]"
 
 
 def begin_reading_agents(api: Api, clusters: Clusters, width: int) -> Callable[[], Agents]:
