@@ -149,6 +149,29 @@ class _Narrowing:
         present, following = _Admission(clusters, self.role.trust), _Admission(clusters, trust)
         return [user for user in self.outside if present.may_use(user) and not following.can_use(user)]
 
+    def lost_grants(self, trust: Mapping[str, object]) -> list[str]:
+        """Return descriptions of the grants to clusters outside the run that would, or might, end if the trust policy became
+        ``trust``. The users of these grants cannot be listed.
+        """
+        clusters, account = self.observed.clusters, self.observed.account
+        following = _Admission(clusters, trust)
+        desired, _rest = read_grants(trust)
+        return sorted(
+            describe_grant(grant, clusters)
+            for grant in self.present - desired
+            if grant.cluster_arn and clusters.with_arn(grant.cluster_arn) is None
+            if not following.admits(
+                Subject(
+                    grant.cluster_arn,
+                    grant.namespace or None,
+                    grant.service_account or None,
+                    account.account_id,
+                    partition=account.partition,
+                    role_arn=self.role.arn,
+                )
+            )
+        )
+
 
 class _Admission:
     """The access that the Allow statements of a trust policy give to users.
@@ -165,7 +188,11 @@ class _Admission:
 
     def can_use(self, user: ObservedAssociation) -> bool:
         """Return whether the trust policy certainly allows the user to assume the role."""
-        return self._trust is not None and is_usable(self._trust, self._subject(user))
+        return self.admits(self._subject(user))
+
+    def admits(self, subject: Subject) -> bool:
+        """Return whether the trust policy certainly allows a subject to assume the role."""
+        return self._trust is not None and is_usable(self._trust, subject)
 
     def may_use(self, user: ObservedAssociation) -> bool:
         """Return whether the trust policy may allow the user to assume the role.
@@ -215,7 +242,8 @@ def narrow_trust(
     unread = tuple(reach for reach in reaches if not observed.has_read_outside(reach))
     failed = describe_unread_users(observed, reaches)
     if shared.spec.trust_policy is not None:
-        return Narrowed(trust, unread=unread, lost=(*_names(narrowing.lost_users(trust)), *failed))
+        lost = (*_names(narrowing.lost_users(trust)), *failed, *narrowing.lost_grants(trust))
+        return Narrowed(trust, unread=unread, lost=lost)
     wide = union_trust(role.trust, trust)
     if unread:
         return Narrowed(wide, unread=unread)

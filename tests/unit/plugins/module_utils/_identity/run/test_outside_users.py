@@ -637,6 +637,52 @@ def test_whole_trust_policy_without_an_unlisted_user_fails() -> None:
     assert grants(aws) == ["my-cluster/default/b"]
 
 
+@pytest.mark.parametrize(
+    ("scope", "user", "kept"),
+    [
+        ("workload", "other-cluster default/a", "other-cluster/default/a"),
+        ("namespace", "namespace default of cluster other-cluster", "other-cluster/default"),
+        ("cluster", "cluster other-cluster", "other-cluster"),
+    ],
+)
+def test_whole_trust_policy_without_the_grant_of_another_cluster_fails(
+    scope: str, user: str, kept: str
+) -> None:
+    aws = FakeAws()
+    run_fleet(aws, single("a", scope, OTHER_CLUSTER))
+    source = FakeAws()
+    run(source, single("b", "workload"))
+    whole = json.loads(source.iam.roles["shared"]["trust"])
+    desired = single("b", role={"trust_policy": whole})
+    outcome = run(aws, desired)
+    assert [failure.error_code for failure in outcome.failures] == ["ROLE_USED_ELSEWHERE"]
+    assert (
+        f"role.trust_policy does not allow all users of the role. The role has users outside this run ({user})"
+        in outcome.failures[0].message
+    )
+    assert grants(aws) == [kept]
+    forced = run(aws, single("b", role={"trust_policy": whole}, force=True))
+    assert forced.failures == ()
+    assert [finding.severity for finding in forced.findings if finding.code == "ROLE_USED_ELSEWHERE"] == [
+        "warning"
+    ]
+    assert grants(aws) == ["my-cluster/default/b"]
+
+
+def test_whole_trust_policy_may_allow_another_cluster_in_its_own_words() -> None:
+    aws = FakeAws()
+    run_fleet(aws, single("a", "workload", OTHER_CLUSTER))
+    statements = [
+        {**statement, "Sid": f"Own{index}"}
+        for index, statement in enumerate(json.loads(aws.iam.roles["shared"]["trust"])["Statement"])
+    ]
+    source = FakeAws()
+    run(source, single("b", "workload"))
+    whole = json.loads(source.iam.roles["shared"]["trust"])
+    whole["Statement"] += statements
+    assert run(aws, single("b", role={"trust_policy": whole})).failures == ()
+
+
 def test_run_over_two_clusters_reads_the_users_of_both() -> None:
     aws = FakeAws()
     first, second = (
