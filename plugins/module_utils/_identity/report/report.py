@@ -335,25 +335,32 @@ def _causes(checks: Sequence[Check]) -> set[Code]:
 
 
 def _accepted(checks: Sequence[Check], ignore: Collection[str]) -> list[Check]:
-    """Change the status of a check to accepted if the user accepts all of its findings.
+    """Change the status of a check to accepted if the user accepts all of its findings, and to warning if only warnings are left.
 
     A failed check without findings is a consequence of other checks, so it is accepted if the user accepts the findings of
     those checks.
     """
     codes = _causes(checks)
     excused = bool(codes) and codes <= set(ignore)
-    return [
-        replace(check, status=ACCEPTED)
-        if check.status not in (PASS, SKIPPED) and _is_excused(check, excused, ignore)
-        else check
-        for check in checks
-    ]
+    return [replace(check, status=_status_after(check, excused, ignore)) for check in checks]
 
 
-def _is_excused(check: Check, excused: bool, ignore: Collection[str]) -> bool:
-    if not check.findings:
-        return excused
-    return all(finding.code in ignore for finding in check.findings)
+def _status_after(check: Check, excused: bool, ignore: Collection[str]) -> Status:
+    """Return the status of a check without its accepted findings.
+
+    :arg excused: the user accepts the findings of all other checks that may be the cause of this one.
+    """
+    if check.status in (PASS, SKIPPED):
+        return check.status
+    left = [finding for finding in check.findings if finding.code not in ignore]
+    if not left:
+        return ACCEPTED if check.findings or excused else check.status
+    has_accepted_error = any(
+        finding.severity == "error" for finding in check.findings if finding.code in ignore
+    )
+    if check.status == FAIL and has_accepted_error and all(finding.severity != "error" for finding in left):
+        return WARNING
+    return check.status
 
 
 def _workload_row(workload: VerifiedWorkload, checks: Sequence[Check]) -> VerifiedRow:

@@ -1067,6 +1067,27 @@ def finding_row(code: str, severity: str, workload: str = "shop/api") -> dict[st
     return {"code": code, "severity": severity, "workload": workload, "message": "x.", "remedy": "y."}
 
 
+@pytest.mark.parametrize(
+    ("ignore", "fail_on", "status", "failed"),
+    [
+        ([], "error", "fail", True),
+        (["ROLE_MISSING"], "error", "warning", False),
+        (["ROLE_MISSING"], "warning", "warning", True),
+        (["TRUST_ACCOUNT_WIDE"], "error", "fail", True),
+        (["ROLE_MISSING", "TRUST_ACCOUNT_WIDE"], "warning", "accepted", False),
+    ],
+)
+def test_check_has_the_status_of_the_findings_that_are_left(
+    ignore: list[str], fail_on: str, status: str, failed: bool
+) -> None:
+    findings = [finding_row("ROLE_MISSING", "error"), finding_row("TRUST_ACCOUNT_WIDE", "warning")]
+    row = check("trust", "fail", "", "ROLE_MISSING", "TRUST_ACCOUNT_WIDE")
+    found = report(result(row, findings=findings), ignore=ignore, fail_on=fail_on)
+    assert (statuses(found)["trust"], found["failed"]) == (status, failed)
+    # The role asserts this fact, and must fail exactly when the report does.
+    assert (found["verification"]["trust"] == "fail") == failed
+
+
 FACT_CHECKS = (
     "trust",
     "attachment",
