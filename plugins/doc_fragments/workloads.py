@@ -180,16 +180,15 @@ options:
             description: Condition keys of the request and their values.
             type: dict
       create_service_account:
-        description: Whether to create a missing service account. Only the role
-          P(workload_identity.aws.pod_identity#role) accepts this key.
+        description: Whether to create a missing service account. Only the role uses this key. The modules ignore it.
         type: bool
       create_namespace:
-        description: Whether to create a missing namespace. Only the role P(workload_identity.aws.pod_identity#role) accepts this key.
+        description: Whether to create a missing namespace. Only the role uses this key. The modules ignore it.
         type: bool
       service_account_labels:
-        description: Labels of the service account. Only the role P(workload_identity.aws.pod_identity#role) accepts this key.
+        description: Labels of the service account. Only the role uses this key. The modules ignore it.
         type: dict
       service_account_annotations:
-        description: Annotations of the service account. Only the role P(workload_identity.aws.pod_identity#role) accepts this key.
+        description: Annotations of the service account. Only the role uses this key. The modules ignore it.
         type: dict
 """

@@ -35,7 +35,7 @@ options:
     description:
       - V(token) returns the token alone.
       - V(credential) returns a mapping with C(token) and C(expires_at). Do not use the token after C(expires_at), which is a
-        minute before the token expires.
+        minute before the token expires, or the end of the session of the credentials if that is earlier.
     type: str
     choices:
       - token
