@@ -121,7 +121,7 @@ def _association_result(change: Change, refusal: AwsError | None) -> str:
     # A later run cannot read the former association, which has some of these parameters, so the failure has the whole request.
     parameters = json.dumps(dict(change.calls[-1].parameters), sort_keys=True)
     return (
-        " The association was deleted, and neither its replacement nor the former association could be created: "
+        " The association was deleted. Its replacement is missing, and the former association could not be created again: "
         f"{refusal.operation}: {sentence(refusal.text)} To create the replacement by hand, send "
         f"eks:CreatePodIdentityAssociation with these parameters: {parameters}."
     )

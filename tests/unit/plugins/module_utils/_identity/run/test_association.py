@@ -307,8 +307,8 @@ def test_failed_restoration_reports_the_association_in_full() -> None:
     assert (aws.eks.associations, error.changed) == ({}, True)
     parameters = json.dumps(aws.parameters(CREATE)[1], sort_keys=True)
     assert error.failure.message == (
-        f"{CREATE}: Not allowed. The association was deleted, and neither its replacement nor the former association could be "
-        f"created: {CREATE}: Not allowed. To create the replacement by hand, send eks:CreatePodIdentityAssociation with these "
+        f"{CREATE}: Not allowed. The association was deleted. Its replacement is missing, and the former association could not "
+        f"be created again: {CREATE}: Not allowed. To create the replacement by hand, send eks:CreatePodIdentityAssociation with these "
         f"parameters: {parameters}."
     )
 
