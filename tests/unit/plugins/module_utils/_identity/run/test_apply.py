@@ -436,7 +436,8 @@ def test_failed_replacement_reports_the_association_in_full() -> None:
     outcome = apply(api, replace(replaced, restoration=replaced.calls[-1]), change("b", "CreateRole"))
     assert outcome.failures[0].message == (
         "eks:CreatePodIdentityAssociation: Not allowed. The association was deleted. Its replacement is missing, and the "
-        "former association could not be created again: eks:CreatePodIdentityAssociation: Not allowed. To create the replacement by hand, send "
+        "former association could not be created again: eks:CreatePodIdentityAssociation: Not allowed. To create the "
+        "replacement by hand, send "
         'eks:CreatePodIdentityAssociation with these parameters: {"RoleName": "a"}.'
     )
     # A further attempt would create an association without these parameters, which only this message still contains.

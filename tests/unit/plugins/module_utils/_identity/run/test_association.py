@@ -308,7 +308,8 @@ def test_failed_restoration_reports_the_association_in_full() -> None:
     parameters = json.dumps(aws.parameters(CREATE)[1], sort_keys=True)
     assert error.failure.message == (
         f"{CREATE}: Not allowed. The association was deleted. Its replacement is missing, and the former association could not "
-        f"be created again: {CREATE}: Not allowed. To create the replacement by hand, send eks:CreatePodIdentityAssociation with these "
+        f"be created again: {CREATE}: Not allowed. To create the replacement by hand, send "
+        "eks:CreatePodIdentityAssociation with these "
         f"parameters: {parameters}."
     )
 

@@ -330,7 +330,8 @@ def test_failed_replacement_reports_the_deleted_association() -> None:
     assert failure.partly
     assert failure.message == (
         "eks:CreatePodIdentityAssociation: Not allowed. The association was deleted. Its replacement is missing, and the "
-        "former association could not be created again: eks:CreatePodIdentityAssociation: Not allowed. To create the replacement by hand, send "
+        "former association could not be created again: eks:CreatePodIdentityAssociation: Not allowed. To create the "
+        "replacement by hand, send "
         "eks:CreatePodIdentityAssociation with these parameters: "
         f'{{"clusterName": "my-cluster", "disableSessionTags": true, "namespace": "default", "roleArn": '
         f'"{role_arn("my-role")}", "serviceAccount": "app", "tags": {{"workload-identity/managed-by": '
