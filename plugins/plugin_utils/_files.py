@@ -25,10 +25,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 
 
 def locate_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> list[str]:
-    """Return absolute paths. Search a relative path in the folder of the playbook and in the working directory.
+    """Return absolute paths. Look a relative path up in the folder of the playbook and in the working directory.
 
     :arg variables: the variables of the task; ``playbook_dir`` is the folder of the playbook.
-    :raises InputError: when a path does not exist, or exists in both folders.
+    :raises InputError: for an empty path, and for a relative path that exists in neither folder, or in both as different files.
     """
     working_dir = str(Path.cwd())
     playbook_dir = str((variables or {}).get("playbook_dir") or working_dir)

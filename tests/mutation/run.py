@@ -48,7 +48,9 @@ SHARE = 6
 
 
 def prepare(folder: Path) -> Path:
-    """Copy the evaluator and its tests into a new collection tree. Return the path of the collection."""
+    """Copy the evaluator, and the package of findings that it imports, into a new collection below ``folder``, and its tests into
+    ``folder/tests``. Return the path of the collection.
+    """
     collection = folder / "ansible_collections" / "workload_identity" / "aws"
     for source, target in (
         (POLICY, collection / POLICY),

@@ -8,10 +8,10 @@
 
 When this collection attaches one of its policies to a role that it does not manage (``role.arn``), it records the attachment
 in a tag of the policy. A removal detaches the policy only if there is such a record. There is one record for each role and
-each cluster whose workloads use the role. The key of the tag contains the name of the role, and its value the ID of the role
-and the ARN of the cluster, because a role that is deleted and recreated has another ID. The first record is written before the
-policy is attached, so that an interrupted run leaves no attachment without a record. A removal for the last recorded
-clusters detaches the policy.
+each cluster whose workloads list the policy for this role. The key of the tag contains the name of the role. Its value has the
+ARN of the cluster, and the ID of the role, which differs after the role is deleted and created again. The first record is
+written before the policy is attached, so that an interrupted run leaves no attachment without a record. A removal for the last
+recorded clusters detaches the policy.
 
 Sources: iam AttachRolePolicy, DetachRolePolicy, TagPolicy (at most 50 tags), UntagPolicy; IAM User Guide, "IAM and AWS STS
 quotas", managed policies attached to a role. Attachments of other processes count towards the quota.

@@ -179,9 +179,10 @@ class _Ordering:
         return document is not None and denies(document)
 
     def _gets_session_policy(self, workload: Workload, role: ObservedRole | None) -> bool:
-        """Return whether an association that already has the role gets a session policy that allows less than before.
+        """Return whether the session policy of a workload allows less than the present one of its association with this role.
 
-        Return True also for an association that could not be read.
+        Return True if the workload has a session policy and its association could not be read. Return False if the workload has
+        no session policy, or if the role does not exist yet.
         """
         desired, key = workload.association.session_policy, workload.key
         if not desired or role is None:

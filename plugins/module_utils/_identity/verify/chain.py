@@ -81,14 +81,15 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
             ),
         )
     if agent.status not in _WORKING or agent.issues:
-        reason = "; ".join(agent.issues) or "without a reported issue"
+        reason = "; ".join(agent.issues) or "EKS reports no cause"
+        advice = "Resolve the issues of the add-on" if agent.issues else "If it does not change, update or reinstall the add-on"
         return conclude(
             "agent",
             Finding(
                 Code.AGENT_ADDON_DEGRADED,
                 f"the add-on eks-pod-identity-agent of cluster {cluster.name} is {agent.status}: {reason}.",
-                "Resolve the issues of the add-on. To see them again: aws eks describe-addon --cluster-name "
-                f"{cluster.name} --addon-name eks-pod-identity-agent",
+                f"{advice}. To see its state: aws eks describe-addon --cluster-name {cluster.name} --addon-name "
+                "eks-pod-identity-agent",
             ),
         )
     return Check("agent", PASS, agent.version.partition("-")[0])
