@@ -33,7 +33,8 @@ GLOBAL_REGION = "us-east-1"
 class Credentials:
     """The credentials and the endpoint for boto3.
 
-    boto3 reads empty values from the environment. ``repr`` shows no value, because some of them are secret.
+    An empty field is not passed to boto3, which then uses its default: environment variables, configuration files, or the role
+    of the host. ``repr`` shows no value, because some of them are secret.
     """
 
     profile: str = field(default="", repr=False)

@@ -162,7 +162,8 @@ class Desired:
     def stopped_by(self, findings: Iterable[Finding]) -> Desired:
         """Return a copy with the findings of checks in Kubernetes before any change.
 
-        Workloads in ``would_break`` get no new association. The other findings prevent all changes of their workloads.
+        A finding that a new association may break Pods prevents the association if its severity is error, and nothing otherwise.
+        Any other finding prevents all changes of its workload.
         """
         findings = tuple(findings)
         would_break = {

@@ -97,7 +97,7 @@ def no_releases(spec: AddonSpec, cluster: Cluster) -> Failure:
         Code.ADDON_VERSION_UNAVAILABLE,
         f"EKS offers no version of an add-on with this name for Kubernetes {cluster.version}.",
         "Correct the name of the add-on. To see all: aws eks describe-addon-versions --kubernetes-version "
-        f"{cluster.version} --query addons[].addonName",
+        f"{cluster.version} --query 'addons[].addonName' --output text",
     )
 
 

@@ -323,8 +323,8 @@ def validate_purge_limit(
     )
     raise InputError(
         [
-            f"purge would remove {count} workloads of cluster {cluster.name} (account {cluster.account_id}, "
-            f"region {cluster.region}) that are not listed, but ⟨purge_limit⟩ is {limit}: "
+            f"purge would remove {count} workloads, or unused roles and policies, of cluster {cluster.name} (account "
+            f"{cluster.account_id}, region {cluster.region}) that are not listed, but ⟨purge_limit⟩ is {limit}: "
             f"{listed(names, SHOWN_UNLISTED)}. Check that the list is complete (check mode with diff shows the removals if "
             f"⟨purge_limit⟩ allows them), or raise ⟨purge_limit⟩ to {count}."
         ]

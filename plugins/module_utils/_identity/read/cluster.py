@@ -74,11 +74,11 @@ def _describe(api: Api, name: str, state: str) -> Mapping[str, Any] | AwsError:
 
 
 def find_cluster(api: Api, name: str, region: str, state: str = "present", account_id: str = "") -> Cluster:
-    """Return the cluster, in a state in which associations can be managed.
+    """Return the cluster. With ``state`` "present", its status must be ACTIVE or UPDATING.
 
-    For a removal the cluster may be missing, as its IAM roles and policies may still exist. Raises AwsError for a failed
-    request, for a cluster in another state, and, before any request to EKS, for credentials of an account other than
-    ``account_id``.
+    For a removal ("absent"), any status is accepted, and the cluster may be missing, as its IAM roles and policies may still
+    exist. Raises AwsError for a failed request, for a status that is not accepted, and, before any request to EKS, for
+    credentials of an account other than ``account_id``.
     """
     describe = partial(_describe, api.in_region(region), name, state)
     if account_id:

@@ -82,7 +82,11 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
         )
     if agent.status not in _WORKING or agent.issues:
         reason = "; ".join(agent.issues) or "EKS reports no cause"
-        advice = "Resolve the issues of the add-on" if agent.issues else "If it does not change, update or reinstall the add-on"
+        advice = (
+            "Resolve the issues of the add-on"
+            if agent.issues
+            else "If it does not change, update or reinstall the add-on"
+        )
         return conclude(
             "agent",
             Finding(

@@ -183,7 +183,8 @@ class Rule:
     def partial_resources(self, request: Request, context: Context) -> Iterator[ArnGlob | None]:
         """Generate the resource patterns that match some but not all resources of a request with wildcards.
 
-        A pattern whose policy variable has no known value is None.
+        A pattern with a policy variable is also generated if it matches all of them. It is None if the value of the variable is
+        unknown.
         """
         if self._resources is not None:
             yield from self._resources.partial(request.parts, context)

@@ -146,7 +146,8 @@ class ResourceTest:
     def partial(self, parts: tuple[str, ...], context: Context) -> Iterator[ArnGlob | None]:
         """Generate the patterns that match some but not all resources of a request with wildcards.
 
-        A pattern whose policy variable has no known value is None.
+        A pattern with a policy variable is also generated if it matches all of them. It is None if the value of the variable is
+        unknown.
         """
         if self._everything:
             return

@@ -109,8 +109,8 @@ def test_empty_list_over_the_limit_fails_and_names_the_deletions(check_mode: boo
         purge(aws, check_mode=check_mode)
     names = ", ".join(f"default/s{number:02}" for number in range(11))
     assert list(caught.value.problems) == [
-        f"purge would remove 11 workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) that are not "
-        f"listed, but ⟨purge_limit⟩ is 10: {names}. Check that the "
+        f"purge would remove 11 workloads, or unused roles and policies, of cluster {CLUSTER} (account {ACCOUNT}, region "
+        f"{REGION}) that are not listed, but ⟨purge_limit⟩ is 10: {names}. Check that the "
         "list is complete (check mode with diff shows the removals if ⟨purge_limit⟩ allows them), or raise "
         "⟨purge_limit⟩ to 11."
     ]
