@@ -937,7 +937,7 @@ def test_an_association_is_made_changed_and_removed(run: Run, aws: FakeAws) -> N
             {**ONE, "role_arn": "arn:aws:iam::444455556666:role/r"},
             "role arn:aws:iam::444455556666:role/r belongs to account 444455556666, but cluster my-cluster is in account "
             f"{ACCOUNT} (region us-west-2); EKS refuses that with 'Cross-account pass role is not allowed'. Set a role of "
-            "this account, and set the other role as target_role_arn. Nothing was changed.",
+            "account 111122223333, and set the other role as target_role_arn. Nothing was changed.",
             id="role of another account",
         ),
         pytest.param(

@@ -634,7 +634,7 @@ def test_grants_count_for_the_limit_once_a_workload() -> None:
         if association["serviceAccount"] != "b"
     }
     run(aws, desired(unshared("a") | SHARED))
-    with pytest.raises(InputError, match=r"purge would remove 3 workloads .* is 2: .*default/b, default/c"):
+    with pytest.raises(InputError, match=r"purge would remove 3 workloads.* is 2: .*default/b, default/c"):
         purge(aws, unshared("a") | SHARED, limit=2)
 
 
