@@ -20,7 +20,7 @@ from ...model.checks import Check, Status
 from ...model.rows import FailureRow, parse_finding
 from .objects import Object, as_mapping, as_objects, as_text, parse_time
 
-_Findings: TypeAlias = Mapping[tuple["WorkloadKey | None", str], Finding]
+_Findings: TypeAlias = Mapping[tuple["WorkloadKey | None", str], Sequence[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +170,11 @@ def parse_checks(rows: object, key: WorkloadKey, cluster: str, findings: _Findin
     for row in as_objects(rows):
         codes = row.get("codes")
         check_findings = tuple(
-            findings.get((key, code)) or findings.get((None, code)) or Finding(Code(code), "", "", key)
-            for code in (codes if isinstance(codes, Sequence) else ())
+            finding
+            for code in dict.fromkeys(codes if isinstance(codes, Sequence) else ())
+            for finding in findings.get((key, code))
+            or findings.get((None, code))
+            or [Finding(Code(code), "", "", key)]
         )
         checks.append(
             Check(
@@ -186,8 +189,11 @@ def parse_checks(rows: object, key: WorkloadKey, cluster: str, findings: _Findin
 
 
 def by_workload(findings: Iterable[Finding]) -> _Findings:
-    """Index findings by workload and code."""
-    return {(finding.workload, finding.code.value): finding for finding in findings}
+    """Group findings by workload and code. A workload may have several findings of one code, with different severities."""
+    groups: dict[tuple[WorkloadKey | None, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.workload, finding.code.value), []).append(finding)
+    return groups
 
 
 def parse_failure_rows(rows: object) -> list[FailureRow]:

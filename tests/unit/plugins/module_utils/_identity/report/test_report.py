@@ -1088,6 +1088,31 @@ def test_check_has_the_status_of_the_findings_that_are_left(
     assert (found["verification"]["trust"] == "fail") == failed
 
 
+@pytest.mark.parametrize(
+    ("ignore", "status", "failed"),
+    [
+        ([], "fail", True),
+        (["POLICY_ATTACHED_EXTRA"], "warning", False),
+        (["POLICY_NOT_ATTACHED"], "fail", True),
+        (["ROLE_INLINE_POLICY"], "fail", True),
+        (["POLICY_ATTACHED_EXTRA", "ROLE_INLINE_POLICY"], "accepted", False),
+    ],
+)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_check_keeps_all_findings_of_one_code(
+    ignore: list[str], status: str, failed: bool, reverse: bool
+) -> None:
+    findings = [
+        finding_row("POLICY_ATTACHED_EXTRA", "error"),
+        {**finding_row("POLICY_ATTACHED_EXTRA", "warning"), "message": "another policy."},
+        finding_row("ROLE_INLINE_POLICY", "warning"),
+    ]
+    row = check("attachment", "fail", "", "POLICY_ATTACHED_EXTRA", "ROLE_INLINE_POLICY")
+    found = report(result(row, findings=findings[::-1] if reverse else findings), ignore=ignore)
+    assert (statuses(found)["attachment"], found["failed"]) == (status, failed)
+    assert (found["verification"]["attachment"] == "fail") == failed
+
+
 FACT_CHECKS = (
     "trust",
     "attachment",
