@@ -19,6 +19,7 @@ from dataclasses import replace
 
 from ..._findings.codes import CheckName, Code
 from ..._findings.finding import Finding, WorkloadKey
+from ..._policy.language.canonical import same_meaning
 from ..model.associations import ASSOCIATION_SETTINGS, TARGET_ROLE, ObservedAssociation
 from ..model.attributes import compare, describe_value, split_states
 from ..model.changes import compare_tags, tags_after, without_owner
@@ -32,7 +33,7 @@ from ..model.roles import ROLE_SETTINGS, ObservedRole
 from ..model.targets import Target, association_target, associations_target, policy_target, role_target
 from ..plan.associations import find_extra_settings
 from ..plan.roles import update_role
-from ..plan.trust import is_shut_out
+from ..plan.trust import desired_trust, is_shut_out
 from .trust import find_observed_role, has_foreign_role
 
 
@@ -208,8 +209,13 @@ def role_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
         # A run does not tag an unmanaged role, so tags that the role lacks are not a difference.
         desired.pop("tags", None)
         yield _unmarked(f"role {role.arn}", workload.key)
-    if desired:
-        yield _role_differs(role, differences(present, desired), _limits_sessions(desired), workload.key)
+    texts, limits_sessions = differences(present, desired), _limits_sessions(desired)
+    if spec.trust_policy is not None:
+        whole = desired_trust(observed.clusters, spec, Options(), (), frozenset(), role.trust)
+        if not same_meaning(role.trust, whole, "trust"):
+            texts, limits_sessions = [*texts, "its trust policy is not role.trust_policy"], True
+    if texts:
+        yield _role_differs(role, texts, limits_sessions, workload.key)
 
 
 def _role_differs(

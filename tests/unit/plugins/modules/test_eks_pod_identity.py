@@ -245,6 +245,32 @@ def test_workloads_are_converged_and_then_unchanged(run: Run, aws: FakeAws) -> N
     assert [row["action"] for row in removed["changes"]] == ["delete", "detach", "delete", "delete"]
 
 
+OTHER_ACCOUNT = "arn:aws:iam::444455556666:root"
+
+
+def test_verification_compares_a_whole_trust_policy(run: Run, aws: FakeAws) -> None:
+    has_agent(aws)
+    listed = [workload(role={"name": "my-role", "trust_policy": TRUST_BARE})]
+    run(eks_pod_identity, cluster_name=CLUSTER, workloads=listed)
+
+    def verified(statement: dict[str, Any] | None = None, **changes: Any) -> list[tuple[str, str]]:
+        """Verify with the listed trust policy, changed by hand."""
+        statements = [{**TRUST_BARE["Statement"][0], **changes}, *([statement] if statement else [])]
+        aws.iam.roles["my-role"]["trust"] = json.dumps({**TRUST_BARE, "Statement": statements})
+        result = run(eks_pod_identity_info, cluster_name=CLUSTER, workloads=listed)
+        return [(row["code"], row["severity"]) for row in result["findings"] if row["severity"] != "info"]
+
+    assert verified() == []
+    differs = [("ROLE_SETTINGS_DIFFER", "error")]
+    assert (
+        verified({"Effect": "Allow", "Principal": {"AWS": OTHER_ACCOUNT}, "Action": "sts:AssumeRole"})
+        == differs
+    )
+    assert verified(Condition={"StringEquals": {"aws:SourceAccount": ACCOUNT}}) == differs
+    # A run keeps a Deny that someone set by hand.
+    assert verified({"Effect": "Deny", "Principal": {"AWS": OTHER_ACCOUNT}, "Action": "sts:AssumeRole"}) == []
+
+
 def codes(result: Result) -> list[tuple[str, str]]:
     return [(row["code"], row["severity"]) for row in result["findings"]]
 
