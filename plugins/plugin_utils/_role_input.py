@@ -165,6 +165,7 @@ and in the cluster an access entry for these AWS credentials, or a kubeconfig (K
 Everything that can be set: ansible-doc -t role workload_identity.aws.pod_identity
 Nothing was changed."""
 EMPTY_CLUSTER_NAME = f"{ROLE}cluster_name is empty.\n"
+NO_LIST = f"{ROLE}workloads is missing.\n"
 ELSEWHERE = (
     "This play runs on {host}, and the inventory has other hosts: {others}. If those hosts are the clusters, "
     "name the hosts or their group on the command line: -e pod_identity_hosts=all\n"
@@ -251,7 +252,10 @@ def read_role_variables(
     has_workloads = any(name in values for name in WORKLOADS)
     host = str(variables["inventory_hostname"])
     if is_unanswered(values.get("cluster_name")) or (not has_workloads and host == "localhost"):
-        reasons = [EMPTY_CLUSTER_NAME] if values.get("cluster_name") is not None else []
+        is_named = not is_unanswered(values.get("cluster_name"))
+        reasons = (
+            [NO_LIST] if is_named else [EMPTY_CLUSTER_NAME] if values.get("cluster_name") is not None else []
+        )
         other_hosts = [str(name) for name in variables["groups"]["all"] if name != host]
         if other_hosts and (host == "localhost" or f"{ROLE}hosts" not in variables):
             reasons.append(ELSEWHERE.format(host=host, others=listed(other_hosts)))
