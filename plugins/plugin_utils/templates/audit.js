@@ -17,6 +17,7 @@
 
   const report = await readData("data");
   const {clusters, policies, roles, profiles, workloads, risks} = report;
+  const unreadClusters = clusters.filter((cluster) => cluster.error).map((cluster) => cluster.key);
   const byId = (id) => document.getElementById(id);
 
   // ---------------------------------------------------------------- text and elements
@@ -1697,6 +1698,18 @@
       if (note && current === turn) status.append(note);
     });
     if (request.note) result.append(element("p", {class: "quiet", text: request.note}));
+    if (unreadClusters.length)
+      result.append(
+        element(
+          "p",
+          {class: "warning"},
+          "Unknown for the service accounts of ",
+          plural(unreadClusters.length, "cluster"),
+          " that could not be read: ",
+          isolated(unreadClusters.slice(0, 6).join(", ") + (unreadClusters.length > 6 ? ", …" : "")),
+          ".",
+        ),
+      );
     for (const [decision, list] of groups) {
       if (!list.length) continue;
       const closed = decision === "no" || (decision === "unknown" && list.length > 10);

@@ -50,12 +50,13 @@ def validate_report(data: object) -> _Row:
 def answer_from_report(data: object, required: Required) -> list[Holding]:
     """Decide for each service account of a report whether its policies allow a permission.
 
-    The results have the order of the service accounts in the report.
+    The results have the order of the service accounts in the report. A cluster that could not be read follows as one unknown
+    result.
 
     :raises NotAReport: when ``data`` is not an access report with the current format.
     """
     report = _Answers(validate_report(data))
-    return [report.answer(row, required) for row in report.row["workloads"]]
+    return [report.answer(row, required) for row in report.row["workloads"]] + report.unread_clusters(required)
 
 
 @dataclass
@@ -88,6 +89,23 @@ class _Answers:
         )
         (holding,) = who_can([holder], required)
         return holding
+
+    def unread_clusters(self, required: Required) -> list[Holding]:
+        """Return an unknown decision for each cluster that could not be read, for all its service accounts."""
+        permission = f"{required.action} on {required.resource}"
+        return [
+            Holding(
+                f"{cluster['key']}/*",
+                NOT_KNOWN,
+                (),
+                (),
+                (str(cluster["key"]),),
+                f"It is not known which service accounts of cluster {cluster['key']} are allowed {permission}, because "
+                f"the cluster could not be read: {cluster['error']}",
+            )
+            for cluster in self.row["clusters"]
+            if cluster.get("error")
+        ]
 
     def context(self, workload: _Row) -> Context:
         """Return the condition keys of requests that a service account sends. Its credentials must include a role."""

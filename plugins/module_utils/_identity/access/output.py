@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ..._policy.permissions.actions import LEVELS, UNKNOWN_LEVEL
+from ..model.errors import listed
 
 _Row = Mapping[str, Any]
 # The titles of the sources of credentials.
@@ -63,10 +64,14 @@ def access_lines(report: _Row) -> list[str]:
     sources = ", ".join(f"{number} {_SOURCES[name]}" for name, number in sorted(summary["by_source"].items()))
     counts = ", ".join(f"{number} {severity}" for severity, number in risks.items())
     count = summary["workloads"]
+    unread = [str(cluster["key"]) for cluster in report["clusters"] if cluster.get("error")]
+    scope = f" without {listed(unread)}" if unread else ""
     lines = [
-        f"Access to AWS: {count} service account{'' if count == 1 else 's'}{f' ({sources})' if sources else ''}. "
+        f"Access to AWS{scope}: {count} service account{'' if count == 1 else 's'}{f' ({sources})' if sources else ''}. "
         f"Risks: {counts}."
     ]
+    if len(unread) == len(report["clusters"]):
+        lines = [f"Access to AWS: unknown, because {listed(unread)} could not be read."]
     if report["workloads"]:
         lines += _table(list(_workload_cells(report)))
         lines += _more(len(report["workloads"]), _SHOWN_WORKLOADS, "service accounts")

@@ -111,6 +111,7 @@ def test_optional_members() -> None:
         "No earlier report to compare with.",
         "No known risks.",
         "Namespaces: shop, mail",
+        "Not included, because they could not be read: blue .",
         "The cluster does not exist.",
     ):
         assert part in text
@@ -177,8 +178,9 @@ HOSTILE = (
 
 @pytest.mark.parametrize(("name", "count"), [*((name, 3) for name in HOSTILE), (HOSTILE[0], 1000)])
 def test_hostile_names(name: str, count: int) -> None:
-    expected = Parts(render_page(make_report(count)))
     report = make_report(count)
+    report["clusters"][0]["error"] = "Denied."
+    expected = Parts(render_page(report))
     report["workloads"][0] |= {"namespace": name, "service_account": name, "winner": name}
     report["roles"][0] |= {"name": name, "arn": name}
     report["policies"][1] |= {"name": name, "short": name}

@@ -785,7 +785,28 @@ def test_fleet_with_an_unread_cluster() -> None:
     assert [cluster["key"] for cluster in report["clusters"]] == ["blue", "red"]
     assert report["clusters"][1]["error"] == "The cluster does not exist."
     assert report["notes"] == [*REPORT_LIMITS, "Cluster red could not be read: The cluster does not exist."]
-    assert "blue shop/api    pod identity  api   s3 R" in access_lines(report)
+    lines = access_lines(report)
+    assert lines[0] == "Access to AWS without red: 1 service account (1 pod identity). Risks: 0 high, 0 medium, 0 low."
+    assert "blue shop/api    pod identity  api   s3 R" in lines
+
+
+def test_permission_is_unknown_in_an_unread_cluster() -> None:
+    blue = make_facts([make_role("api", READS)], [associate("api")])
+    report = build(blue, ClusterFacts("red", error="The cluster does not exist."))
+    found = answer_from_report(report, Required("s3:DeleteBucket", "arn:aws:s3:::b"))
+    assert [(holding.name, holding.decision) for holding in found] == [
+        ("blue shop/api", "implicit_deny"),
+        ("red/*", "unknown"),
+    ]
+    assert found[1].message == (
+        "It is not known which service accounts of cluster red are allowed s3:DeleteBucket on arn:aws:s3:::b, because the "
+        "cluster could not be read: The cluster does not exist."
+    )
+
+
+def test_access_is_unknown_if_no_cluster_could_be_read() -> None:
+    report = build(ClusterFacts("red", error="The cluster does not exist."))
+    assert access_lines(report)[0] == "Access to AWS: unknown, because red could not be read."
 
 
 def test_clusters_with_the_same_name() -> None:
