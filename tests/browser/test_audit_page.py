@@ -38,11 +38,16 @@ def test_who_can_read_a_bucket(show: Show) -> None:
 
 def test_who_can_names_clusters_that_could_not_be_read(show: Show) -> None:
     report = make_report()
-    report["clusters"].append({"key": "red", "name": "red", "arn": "", "account": "", "region": "", "error": "Denied."})
+    report["clusters"].append(
+        {"key": "red", "name": "red", "arn": "", "account": "", "region": "", "error": "Denied."}
+    )
     page = show(report, actions=NAMES)
     page.find("#who-action").send_keys("s3:GetObject", Keys.ENTER)
     assert page.until("return document.querySelector('#who-result .warning')")
-    assert page.text("#who-result .warning") == "Unknown for the service accounts of 1 cluster that could not be read: red."
+    assert (
+        page.text("#who-result .warning")
+        == "Unknown for the service accounts of 1 cluster that could not be read: red."
+    )
 
 
 NAMES = {

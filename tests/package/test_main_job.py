@@ -8,6 +8,7 @@ test_role_variables.py tests them with the lowest supported versions.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,23 @@ def playbook(name: str, venv: Path, env: Mapping[str, str], cwd: Path) -> str:
     return run(command, env, cwd).stdout
 
 
-def test_site_without_input_names_required_variables(installed: Mapping[str, str], tmp_path: Path) -> None:
-    command = [VENV / "bin" / "ansible-playbook", "workload_identity.aws.site"]
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ([], ""),
+        (["-e", "pod_identity_cluster_name=my-cluster"], "pod_identity_workloads is missing."),
+        (["-e", "pod_identity_cluster_name="], "pod_identity_cluster_name is empty."),
+    ],
+)
+def test_site_names_missing_variables(
+    options: list[str], reason: str, installed: Mapping[str, str], tmp_path: Path
+) -> None:
+    command = [VENV / "bin" / "ansible-playbook", "workload_identity.aws.site", *options]
     with pytest.raises(AssertionError) as failed:
         run(command, installed, tmp_path)
-    assert "The role needs pod_identity_cluster_name and pod_identity_workloads" in str(failed.value)
+    output = str(failed.value)
+    assert "The role needs pod_identity_cluster_name and pod_identity_workloads" in output
+    assert re.findall(r"pod_identity_\w+ is (?:missing|empty)\.", output)[:1] == ([reason] if reason else [])
 
 
 MODULES = """\

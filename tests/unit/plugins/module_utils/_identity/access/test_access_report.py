@@ -207,7 +207,7 @@ CREDENTIALS: Mapping[str, tuple[ClusterFacts, str, str, str, list[str]]] = {
 
 
 @pytest.mark.parametrize("case", CREDENTIALS)
-def test_credentials(case: str) -> None:
+def test_source_of_credentials_of_a_workload(case: str) -> None:
     facts, source, winner, access, kinds = CREDENTIALS[case]
     workload = only(build(facts))
     assert workload["source"] == source
@@ -256,7 +256,7 @@ def test_target_role_in_the_account_of_another_cluster() -> None:
     assert levels(report) == {"s3": {"Read": "yes"}}
 
 
-def test_policies_roles_and_results_are_in_the_report_once() -> None:
+def test_shared_policies_and_results_are_in_the_report_once() -> None:
     shared = ((ADMINISTRATOR, document(allow("*"))),)
     roles = [make_role(name, policies=shared, attached=(ADMINISTRATOR,)) for name in ("a", "b")]
     limit = document(allow("s3:*"))
@@ -271,7 +271,7 @@ def test_policies_roles_and_results_are_in_the_report_once() -> None:
     assert [workload["profile"] for workload in report["workloads"]] == [0, 0]
 
 
-def test_absent_condition_keys() -> None:
+def test_report_has_absent_condition_keys() -> None:
     statements = (
         allow("s3:GetObject", "arn:aws:s3:::b/${aws:username}/*"),
         allow("s3:ListBucket", Condition={"StringLike": {"s3:prefix": "${aws:PrincipalTag/Team}/*"}}),
@@ -283,7 +283,7 @@ def test_absent_condition_keys() -> None:
     assert "variables" not in workload
 
 
-def test_tags_and_conditions_for_the_page() -> None:
+def test_report_has_tags_and_condition_results() -> None:
     tag = "aws:PrincipalTag/kubernetes-namespace"
     role = make_role(
         "api",
@@ -484,7 +484,7 @@ RISKS: Mapping[str, tuple[Sequence[ClusterFacts], list[str]]] = {
 
 
 @pytest.mark.parametrize("case", RISKS)
-def test_risks(case: str) -> None:
+def test_risks_of_an_account(case: str) -> None:
     parts, expected = RISKS[case]
     report = build(*parts, unused_days=90)
     assert codes(report) == expected
@@ -610,7 +610,7 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
 
 
 @pytest.mark.parametrize("case", NODES)
-def test_node_roles(case: str) -> None:
+def test_node_role_has_its_risk(case: str) -> None:
     role, nodes, pods, text, notes = NODES[case]
     facts = make_facts([make_role("api", READS), role], [associate("api")], pods={"api": pods}, nodes=nodes)
     report = build(facts)
@@ -706,7 +706,7 @@ UNKNOWN_USES = [
 ]
 
 
-def test_unknown_uses_are_notes_and_no_risks() -> None:
+def test_unknown_last_uses_are_notes_instead_of_risks() -> None:
     names = [role.arn.rpartition("/")[2] for role in UNKNOWN_USES]
     facts = make_facts(UNKNOWN_USES, [associate(name) for name in (*names, "far")])
     report = build(facts, unused_days=90)
@@ -786,7 +786,10 @@ def test_fleet_with_an_unread_cluster() -> None:
     assert report["clusters"][1]["error"] == "The cluster does not exist."
     assert report["notes"] == [*REPORT_LIMITS, "Cluster red could not be read: The cluster does not exist."]
     lines = access_lines(report)
-    assert lines[0] == "Access to AWS without red: 1 service account (1 pod identity). Risks: 0 high, 0 medium, 0 low."
+    assert (
+        lines[0]
+        == "Access to AWS without red: 1 service account (1 pod identity). Risks: 0 high, 0 medium, 0 low."
+    )
     assert "blue shop/api    pod identity  api   s3 R" in lines
 
 

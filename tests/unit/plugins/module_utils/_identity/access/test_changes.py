@@ -62,17 +62,17 @@ CASES = {
     "other resources": (
         cluster(READS),
         cluster(allow("s3:GetObject", "arn:aws:s3:::c/*")),
-        ["shop/api now has access in s3 to arn:aws:s3:::c/*; before it had access to arn:aws:s3:::b/*."],
+        ["shop/api now has access in s3 to arn:aws:s3:::c/*; previously it had access to arn:aws:s3:::b/*."],
     ),
     "more access": (
         cluster(READS),
         cluster(READS, WRITES),
-        ["shop/api can now write in s3; before it could read."],
+        ["shop/api can now write in s3; previously it could read."],
     ),
     "access under conditions": (
         cluster(READS),
         cluster(READS, {**WRITES, **FROM_VPC}),
-        ["shop/api can now write in s3 under conditions; before it could read."],
+        ["shop/api can now write in s3 under conditions; previously it could read."],
     ),
     "less access": (
         cluster(READS, WRITES),
@@ -83,7 +83,7 @@ CASES = {
         cluster(READS),
         cluster(allow("sqs:SendMessage", "arn:aws:sqs:*:*:q")),
         [
-            "shop/api can now write in sqs; before it had no access.",
+            "shop/api can now write in sqs; previously it had no access.",
             "shop/api can no longer read in s3 as before; it has no access any more.",
         ],
     ),
@@ -91,9 +91,9 @@ CASES = {
         cluster(READS),
         cluster(allow("*")),
         [
-            "shop/api can now list, read, write, tag and manage permissions in all other services; before it had no access.",
-            "shop/api can now list, write, tag and manage permissions in s3; before it could read.",
-            "shop/api now has access in s3 to *; before it had access to arn:aws:s3:::b/*.",
+            "shop/api can now list, read, write, tag and manage permissions in all other services; previously it had no access.",
+            "shop/api can now list, write, tag and manage permissions in s3; previously it could read.",
+            "shop/api now has access in s3 to *; previously it had access to arn:aws:s3:::b/*.",
             "New risk (high): Role api has all actions of all services on all resources.",
         ],
     ),
@@ -101,7 +101,7 @@ CASES = {
         IRSA,
         cluster(READS),
         [
-            "shop/api now uses EKS Pod Identity; before it used IRSA.",
+            "shop/api now uses EKS Pod Identity; previously it used IRSA.",
             f"New risk (medium): {WIDE.format('api')}",
         ],
     ),
@@ -109,7 +109,7 @@ CASES = {
         cluster(READS),
         [make_facts([make_role("other", READS, trust=wide_trust())], [associate("api", "other")])],
         [
-            "shop/api now has role other; before it had role api.",
+            "shop/api now has role other; previously it had role api.",
             f"New risk (medium): {WIDE.format('other')}",
             f"Resolved: {WIDE.format('api')}",
         ],
@@ -151,7 +151,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_changes(case: str) -> None:
+def test_changes_between_two_reports(case: str) -> None:
     old, new, expected = CASES[case]
     changes = compare(old, new)
     assert changes["since"] == "2026-11-01T10:00:00+00:00"
@@ -259,12 +259,12 @@ def test_severity_of_a_risk_rises() -> None:
     harmless, powerful = facts(READS), facts(allow("*"))
     [row] = compare(harmless, powerful)["rows"]
     assert row["text"].startswith(
-        "The risk NODE_CREDENTIALS is now high; before it was medium: 1 Pod of shop/api started"
+        "The risk NODE_CREDENTIALS is now high; previously it was medium: 1 Pod of shop/api started"
     )
     assert compare(powerful, harmless)["rows"] == []
 
 
-def test_role_is_shared_in_both_reports_although_one_has_a_part_of_its_users() -> None:
+def test_shared_role_is_unchanged_in_a_report_on_some_namespaces() -> None:
     associations = [associate("api"), associate("api", "api", namespace="web")]
     facts = [make_facts([make_role("api", READS, trust=wide_trust())], associations)]
     every = build_report(facts, INDEX, EARLIER)

@@ -61,7 +61,7 @@ def role(use: RoleUse | None) -> RoleFacts:
 
 
 @pytest.mark.parametrize("case", ROLES)
-def test_roles(case: str) -> None:
+def test_verdict_on_a_role(case: str) -> None:
     use, expected = ROLES[case]
     assert JUDGE.judge_role(role(use)) == expected
 
@@ -121,7 +121,7 @@ SERVICES: Mapping[str, tuple[RoleUse, str, tuple[str, ...], ServicesVerdict]] = 
 
 
 @pytest.mark.parametrize("case", SERVICES)
-def test_services(case: str) -> None:
+def test_verdict_on_services(case: str) -> None:
     use, allowed, named, expected = SERVICES[case]
     assert JUDGE.judge_services(role(use), allowed.split().__contains__, named) == expected
 
