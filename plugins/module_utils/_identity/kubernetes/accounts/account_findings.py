@@ -24,8 +24,8 @@ IRSA_ANNOTATION = "eks.amazonaws.com/role-arn"
 class AccountState:
     """The service accounts and namespaces of the workloads, as they were read from the cluster.
 
-    ``namespaces`` are the existing namespaces, or None if they could not be listed. ``terminating`` has a description of each
-    namespace that is being deleted. ``desired`` has service accounts with the configured labels and annotations.
+    ``namespaces`` are the existing namespaces, or None if they could not be listed. ``terminating`` describes, by name, each
+    namespace that is being deleted. ``desired`` has the service accounts with their configured labels and annotations.
     """
 
     accounts: Accounts = field(default_factory=dict)
@@ -35,7 +35,7 @@ class AccountState:
 
 
 def namespace_missing(key: WorkloadKey, state: AccountState) -> Finding | None:
-    """Report a namespace that does not exist. Return None if it exists, or if namespaces could not be listed."""
+    """Report that the namespace does not exist. Return None if it exists, or if namespaces could not be listed."""
     if state.namespaces is None or key.namespace in state.namespaces:
         return None
     return Finding(
@@ -70,8 +70,8 @@ def service_account_terminating(key: WorkloadKey, state: AccountState) -> Findin
         Code.SERVICE_ACCOUNT_GOING,
         f"service account {key.service_account} in namespace {key.namespace} is being deleted, but is kept "
         "until its finalizers are removed.",
-        "Have the controllers that set the finalizers remove them, and apply the workload, which creates it "
-        f"again. To see the finalizers: kubectl get serviceaccount {key.service_account} -n {key.namespace} -o yaml",
+        "Have the controllers that set the finalizers remove them, and apply the workload, which creates the service "
+        f"account again. To see the finalizers: kubectl get serviceaccount {key.service_account} -n {key.namespace} -o yaml",
         key,
     )
 
@@ -103,7 +103,7 @@ def service_account_differs(key: WorkloadKey, state: AccountState) -> Finding | 
 
 
 def irsa_annotation(key: WorkloadKey, state: AccountState) -> Finding | None:
-    """Report the annotation of IRSA. Pods that were created before the association still use the role in the annotation."""
+    """Report the annotation of IRSA. Pods that were created before the association still use the role that it names."""
     role = state.accounts[key].annotations.get(IRSA_ANNOTATION)
     if not role:
         return None
@@ -118,10 +118,7 @@ def irsa_annotation(key: WorkloadKey, state: AccountState) -> Finding | None:
 
 
 def check_account(key: WorkloadKey, state: AccountState) -> Check:
-    """Return the check of a service account.
-
-    The check has the first finding only, because the other findings are consequences of the first one.
-    """
+    """Return the check of a service account. Of several findings, only the first one is reported."""
     predicates = (
         namespace_missing,
         in_terminating_namespace,

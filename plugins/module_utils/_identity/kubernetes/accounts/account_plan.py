@@ -45,12 +45,12 @@ Accounts = Mapping[WorkloadKey, ServiceAccount]
 class AccountPlan:
     """The planned changes of service accounts and namespaces, and the reasons why some changes cannot be made.
 
-    ``manifests`` are applied in this order, or deleted in a removal. ``waiting`` are further service accounts to apply,
-    whose namespace is in ``manifests``: in check mode the API server would reject them, because the namespace does not exist.
-    ``unlisted`` are managed service accounts without a workload, which a purge deletes. ``released`` are service accounts that
-    are kept, but lose the labels and annotations that this collection applied. ``findings`` report service accounts that a
-    removal keeps. ``refused`` has a finding for each workload that is skipped, also in AWS. ``problems`` are errors of the whole
-    run.
+    ``manifests`` are applied in this order, or deleted in a removal. ``waiting`` are further service accounts to apply, whose
+    namespace is in ``manifests``. Check mode skips them, because the API server would reject a service account without its
+    namespace. ``unlisted`` are managed service accounts without a workload, which a purge deletes. ``released`` are service
+    accounts that are kept, but lose the labels and annotations that this collection applied. ``findings`` report service
+    accounts that are kept, or not applied. ``refused`` has a finding for each workload that is skipped, also in AWS.
+    ``problems`` are errors of the whole run.
     """
 
     manifests: Sequence[Object] = ()
@@ -63,7 +63,7 @@ class AccountPlan:
 
 
 def needs_namespaces(workloads: Iterable[Workload], accounts: Collection[WorkloadKey]) -> bool:
-    """Return whether the namespaces must be listed: if a service account is missing, its namespace may be missing, too."""
+    """Return whether a service account is missing. Then its namespace may be missing, too, so namespaces must be listed."""
     return any(workload.key not in accounts for workload in workloads)
 
 
@@ -76,15 +76,15 @@ def plan_apply(
     terminating: Mapping[str, str] | None = None,
     unlisted: ApiError | None = None,
 ) -> AccountPlan:
-    """Plan the service accounts and namespaces that must be created, and service accounts whose labels or annotations differ.
+    """Plan to create missing service accounts and namespaces, and to correct labels and annotations of service accounts.
 
     An existing unmanaged service account gets the configured labels and annotations, without ownership labels. A service
     account of another owner is not changed, unless ``adopt`` is set.
 
     :arg accounts: the existing service accounts.
-    :arg namespaces: the existing namespaces. If they could not be listed, only namespaces with a service account.
-    :arg terminating: a description of each namespace that is being deleted. Its workloads are skipped.
-    :arg unlisted: the error with which the list of namespaces failed, or None.
+    :arg namespaces: the existing namespaces or, if they could not be listed, those with a service account.
+    :arg terminating: a description of each namespace that is being deleted, by name. Workloads in it are skipped.
+    :arg unlisted: the error of the request that lists namespaces, or None if it succeeded.
     """
     terminating = terminating or {}
     manifests: list[Object] = []
@@ -119,12 +119,13 @@ def plan_apply(
         managed = account is None or (is_managed(account.labels) and not foreign_owner)
         labels, annotations = _desired_metadata(workload, managed, owner)
         if account is not None and account.is_terminating:
-            # The service account is being deleted, which would undo a change. The verification reports that.
+            # A change would be lost when the deletion is complete. The verification reports the deletion.
             continue
         if (
             account is not None
             and _contains(account.labels, labels)
             and _contains(account.annotations, annotations)
+            and (foreign_owner or not _removed_fields(account, labels, annotations))
         ):
             continue
         if foreign_owner:
@@ -135,9 +136,16 @@ def plan_apply(
     return AccountPlan([*map(_namespace, new), *manifests], waiting, refused=refused)
 
 
+def _removed_fields(
+    account: ServiceAccount, labels: Mapping[str, str], annotations: Mapping[str, str]
+) -> set[str]:
+    """Return the labels and annotations that an earlier run applied and that are no longer configured."""
+    configured = {*(f"label {name}" for name in labels), *(f"annotation {name}" for name in annotations)}
+    return {name for name in account.applied if name.startswith(("label ", "annotation "))} - configured
+
+
 def drop_failed_workloads(plan: AccountPlan, aws: AwsResult) -> AccountPlan:
-    """Return the plan without the workloads that failed in AWS: without their service accounts, and without namespaces that only
-    they need.
+    """Return the plan without service accounts of workloads that failed in AWS, and without namespaces that only they need.
 
     :arg aws: the result of the AWS part.
     """
@@ -165,12 +173,12 @@ def plan_removal(
 ) -> AccountPlan:
     """Plan to delete the managed service accounts of removed workloads, and to release the unmanaged ones.
 
-    To release a service account is to remove the labels and annotations that this collection applied. Namespaces are never
-    deleted. Service accounts of another owner are kept, unless ``adopt`` is set.
+    A release removes the labels and annotations that this collection applied. Namespaces are never deleted. Service accounts
+    of another owner are kept, unless ``adopt`` is set.
 
     If the removal of a workload failed in AWS, or kept its association, the service account is kept for the next run. If EKS
-    does not have the cluster, all service accounts are kept: the Kubernetes API may belong to another cluster, or the name, the
-    account or the region of the cluster is wrong.
+    has no such cluster, all service accounts are kept: the Kubernetes API may belong to another cluster, or the name, the account
+    or the region of the cluster is wrong.
 
     :arg accounts: the existing service accounts of the workloads.
     :arg removal: the result of the AWS part.
@@ -220,7 +228,7 @@ def plan_purge(
     :arg namespaces: the namespaces to consider; empty for all.
     :arg owner: the owner whose service accounts are deleted; None for service accounts without owner.
     :arg limit: the maximum number of deletions.
-    :arg percent: the maximum share of the managed service accounts, in per cent, instead of ``limit``.
+    :arg percent: the maximum percentage of the managed service accounts that are deleted, or None to use ``limit``.
     """
     desired = {workload.key for workload in workloads}
     managed = [
@@ -251,7 +259,7 @@ def _desired_account(
 
     :arg account: the present service account, or None if it does not exist.
     :arg owner: the owner of the run.
-    :arg adopt: also set the labels if they name another owner.
+    :arg adopt: whether to set the ownership labels even if they name another owner.
     """
     managed = account is not None and is_managed(account.labels)
     if account is not None and not adopt and other_owner(account.labels, owner):
@@ -264,7 +272,7 @@ def _desired_account(
 def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:
     """Return a line for each change of the plan, like "apply ServiceAccount default/app".
 
-    :arg removes: the plan deletes its manifests instead of applying them.
+    :arg removes: whether the plan deletes its manifests instead of applying them.
     """
     verb = "remove" if removes else "apply"
     items = [(verb, item) for item in (*plan.manifests, *plan.waiting)]
@@ -428,8 +436,8 @@ class Preflight:
     """The service accounts and namespaces of the workloads before any change, and the plan for them.
 
     ``accounts`` are the existing service accounts and ``namespaces`` the existing namespaces, or None if namespaces could
-    not be listed. ``terminating`` has a description of each namespace that is being deleted. ``desired`` has service
-    accounts with the configured labels and annotations. ``server`` is the API server of the connection. ``owner`` and
+    not be listed. ``terminating`` describes, by name, each namespace that is being deleted. ``desired`` has the service
+    accounts with their configured labels and annotations. ``server`` is the API server of the connection. ``owner`` and
     ``adopt`` are options of the run: with ``adopt``, objects of other owners may be changed and deleted. ``breakage`` has a
     finding for each workload whose running Pods would lose their present credentials if it got an association.
     """
@@ -455,15 +463,15 @@ def read_accounts(
     adopt: bool = False,
     service_accounts: Sequence[Object] | None = None,
 ) -> Preflight | ApiError:
-    """Read service accounts and namespaces before any change, and plan the changes. Return the error of a failed read.
+    """Read service accounts and namespaces before any change, and plan the changes. Return the error if a required read fails.
 
     One request lists the service accounts: of a single namespace if all workloads are in that namespace, otherwise of the
     whole cluster. If a service account is missing, a second request lists the namespaces.
 
     :arg cluster: the value of ``cluster`` in the keys of the workloads.
-    :arg state: "absent" and "verify" have no plan: a removal is planned after the AWS part.
+    :arg state: for "absent" and "verify" the plan is empty, because a removal is planned after the AWS part.
     :arg purge: the scope of a purge, or None.
-    :arg adopt: take over managed service accounts of other owners.
+    :arg adopt: whether the run may change managed service accounts of other owners.
     :arg service_accounts: all service accounts of the cluster, if the run has already listed them. They are not listed again.
     """
     desired = {workload.key for workload in workloads}
@@ -521,9 +529,7 @@ def read_accounts(
 
 
 def _describe_deletion(namespace: Object) -> str:
-    """Return the rest of a sentence that begins with a terminating namespace: since when it is being deleted, and why it still
-    exists.
-    """
+    """Return the end of the sentence "namespace my-namespace …": since when it is being deleted, and why it still exists."""
     metadata = member(namespace, "metadata")
     finalizers = metadata.get("finalizers")
     names = [as_text(name) for name in finalizers] if isinstance(finalizers, Sequence) else []

@@ -4,12 +4,14 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Apply the plan for service accounts: read them again before deletions, send the writes, and read them back. Pure.
+"""Apply the plan for service accounts. Pure: the cluster is an argument.
+
+Before deletions, the service accounts are read again. After the writes, they are read back.
 
 The plan may be minutes old when it is applied, because the AWS part runs in between. In the meantime a service account may have
 got another owner, or may have been recreated without the label of this collection.
 
-The response to a write does not prove that it was done: kubernetes.core treats a conflict (409) as success, and another
+The response to a write does not prove that it took effect: kubernetes.core treats a conflict (409) as success, and another
 process may revert the write. A list request without resource version is a consistent read of etcd, so the list is never
 stale.
 """
@@ -41,7 +43,7 @@ from ..model.objects import (
 )
 from .account_plan import AccountPlan, Accounts, Preflight, affected_workload, other_owner_finding
 
-# Metadata that the API server sets. A dry run returns values that no real object gets, so a diff leaves them out.
+# Metadata that the API server sets. A dry run returns invented values, so a diff leaves them out.
 _SERVER_FIELDS = frozenset({"creationTimestamp", "generation", "managedFields", "resourceVersion", "uid"})
 
 
@@ -67,11 +69,11 @@ def _text(item: Object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AppliedPlan:
-    """The part of a plan that was applied, and the failures of the rest.
+    """The part of a plan that was applied, and the failures of the other changes.
 
-    ``error`` is set if the writes ended without a result. It is then unknown which of them succeeded, and ``plan`` is empty.
-    ``refused`` has the objects of the failures. ``doubtful`` has those objects in ``refused`` that may have been written
-    although the request failed.
+    ``error`` is set if the writes ended without a result. It is then unknown which of them succeeded, and ``plan`` has no
+    objects. ``refused`` has the objects of the failures. ``doubtful`` has those objects in ``refused`` that may have their
+    desired state although the request failed.
     """
 
     plan: AccountPlan
@@ -86,7 +88,7 @@ class AppliedPlan:
 def describe_step(plan: AccountPlan, *, removes: bool, check_mode: bool) -> str:
     """Return the progress line about the writes of ``apply_account_plan``, or "" if there are none.
 
-    :arg removes: the plan deletes its manifests instead of applying them.
+    :arg removes: whether the plan deletes its manifests instead of applying them.
     """
     number = len(plan.manifests) + (0 if check_mode else len(plan.waiting))
     parts = [f"{'removing' if removes else 'applying'} {_objects(number)}"] if number else []
@@ -106,8 +108,8 @@ def apply_account_plan(
 
     In check mode the service accounts in ``waiting`` are skipped, because their namespace does not exist yet.
 
-    :arg removes: delete the manifests instead of applying them.
-    :arg purges: delete the unlisted service accounts. If a manifest was rejected, they are left to the next run.
+    :arg removes: whether to delete the manifests instead of applying them.
+    :arg purges: whether to delete the unlisted service accounts. If a manifest is rejected, they are left to the next run.
     """
     planned = plan
     manifests = [*plan.manifests, *(() if check_mode else plan.waiting)]
@@ -141,7 +143,7 @@ def apply_account_plan(
         for action, part in actions
         for manifest, reason in part
     ]
-    # If a rejected manifest prevented the purge, it must remain a failure, so that the user runs again.
+    # A rejected manifest that prevented the purge must remain a failure, so that the user runs again.
     waited = bool(planned.unlisted) and not plan.unlisted and purges
     doubtful = [item for item, reason in (*refused, *unpurged) if _is_doubtful(reason) and not waited]
     # A conflict on the UID may mean that the service account was deleted, so that there is nothing left to release.
@@ -171,7 +173,7 @@ def unread_failure(
     """Return the failure of a service account that is not removed or released because a read failed.
 
     :arg reason: the error of the read.
-    :arg cause: the reason to keep the service account, as a clause. The error of the read follows it in the message.
+    :arg cause: a clause with the reason to keep the service account. In the message, the error of the read follows this clause.
     """
     row = manifest_failure(manifest, action, reason, affected_workload(manifest))
     subject = "it is kept" if action == "remove" else "its applied labels and annotations are kept"
@@ -180,10 +182,10 @@ def unread_failure(
 
 @dataclass(frozen=True, slots=True)
 class RemovalCheck:
-    """A plan that has only the deletions and releases that are still correct.
+    """A plan whose deletions and releases were compared with a new read of the service accounts.
 
-    ``failures`` has a failure for each service account that could not be checked. ``accounts`` are the service accounts as the
-    API server returned them.
+    ``failures`` has a failure for each service account that could not be read. ``accounts`` are the service accounts as the API
+    server returned them.
     """
 
     plan: AccountPlan
@@ -199,7 +201,7 @@ def recheck_removal(
     A service account is not deleted if it no longer has the label of this collection, or has got another owner.
 
     :arg name: the value of ``cluster`` in the keys of the workloads.
-    :arg removes: the plan deletes its manifests instead of applying them.
+    :arg removes: whether the plan deletes its manifests instead of applying them.
     """
     deletions = [*(plan.manifests if removes else ()), *plan.unlisted]
     touched = [*deletions, *plan.released]
@@ -247,7 +249,7 @@ def _restrict(
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """The applied plan and the service accounts, corrected by a read after the writes.
+    """The result of the writes and the service accounts, corrected by a read after the writes.
 
     ``unread`` has a finding for each written service account that could not be read.
     """
@@ -274,7 +276,7 @@ def read_back(
     :arg name: the value of ``cluster`` in the keys of the workloads.
     :arg accounts: the service accounts before the writes.
     :arg applied: the result of ``apply_account_plan``.
-    :arg removes: the plan deletes its manifests instead of applying them.
+    :arg removes: whether the plan deletes its manifests instead of applying them.
     """
     claimed = plan if applied.error else applied.plan
     creations = [] if removes else [*claimed.manifests, *claimed.waiting]
@@ -358,9 +360,9 @@ def _is_present(manifest: Object, cluster: str, present: Accounts) -> bool:
 
 
 def _took_effect(manifest: Object, cluster: str, plan: AccountPlan, present: Accounts, removes: bool) -> bool:
-    """Return whether an object has its desired state, although the request for it failed.
+    """Return whether an object has its desired state although the request for it failed.
 
-    :arg removes: the plan deletes its manifests instead of applying them.
+    :arg removes: whether the plan deletes its manifests instead of applying them.
     """
     if removes or manifest in plan.unlisted:
         account = present.get(account_key(manifest, cluster))
@@ -421,7 +423,8 @@ def _failure(manifest: Object, action: str, cause: str) -> FailureRow:
         "action": action,
         "error_code": Code.SERVICE_ACCOUNT_NOT_KEPT.value,
         "message": f"{cause}.",
-        "remedy": "Find the other process that manages it (its managedFields, Argo CD, Flux, a webhook), and run again.",
+        "remedy": "Find the process that changes the service account: look at its managedFields, Argo CD, Flux and webhooks. "
+        "Then run again.",
     }
 
 

@@ -30,12 +30,17 @@ class ObjectName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """A v1 ServiceAccount. ``is_terminating`` is true if it is being deleted, but still has finalizers."""
+    """A v1 ServiceAccount.
+
+    ``is_terminating`` is true if it is being deleted, but still has finalizers. ``applied`` has the labels and annotations that
+    this collection set by server-side apply, such as "label team".
+    """
 
     key: WorkloadKey
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     is_terminating: bool = False
+    applied: frozenset[str] = frozenset()
 
 
 def as_mapping(value: object) -> Object:
@@ -51,7 +56,7 @@ def member(item: Object, *path: str) -> Object:
 
 
 def as_objects(value: object) -> Sequence[Object]:
-    """Return the mappings among the members of a list; empty for any other value."""
+    """Return the items of a list that are mappings; an empty sequence for any other value."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         return ()
     return [entry for entry in value if isinstance(entry, Mapping)]
@@ -68,7 +73,7 @@ def as_number(value: object) -> int:
 
 
 def as_texts(value: object) -> dict[str, str]:
-    """Return a mapping with its keys and values converted to text, such as labels; empty for any other value."""
+    """Return a mapping, such as labels, with keys and values converted to text; an empty one for any other value."""
     return {str(name): as_text(text) for name, text in as_mapping(value).items()}
 
 
@@ -86,7 +91,14 @@ def parse_service_account(item: Object, cluster: str) -> ServiceAccount:
         as_texts(metadata.get("labels")),
         as_texts(metadata.get("annotations")),
         is_terminating(item),
+        frozenset(_applied_fields(item)),
     )
+
+
+def _applied_fields(item: Object) -> Iterator[str]:
+    for entry in as_objects(member(item, "metadata").get("managedFields")):
+        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
+            yield from _field_names(as_mapping(entry.get("fieldsV1")))
 
 
 def is_terminating(item: Object) -> bool:
@@ -94,8 +106,8 @@ def is_terminating(item: Object) -> bool:
     return bool(member(item, "metadata").get("deletionTimestamp"))
 
 
-# The field manager of this collection in server-side apply. Never rename it: the API server would treat fields that were applied
-# before as fields of another manager.
+# The field manager of this collection in server-side apply. Never rename it: the API server would treat the fields of earlier
+# runs as fields of another manager.
 FIELD_MANAGER = "workload-identity"
 # Field managers that are components of Kubernetes, such as the controller that creates token secrets. Fields of these managers
 # do not show that a user manages the object.
@@ -114,7 +126,7 @@ def is_managed(labels: Mapping[str, str]) -> bool:
 
 
 def other_owner(labels: Mapping[str, str], owner: str | None) -> str:
-    """Return the owner in the labels of a managed object if that owner is not ``owner``, or ""."""
+    """Return the owner of a managed object, as its labels name it, if this is not ``owner``; otherwise ""."""
     label = labels.get(OWNER_LABEL, "")
     return label if is_managed(labels) and label != (owner or "") else ""
 
@@ -129,7 +141,7 @@ def fields_by_manager(item: Object) -> dict[str, list[str]]:
 
 
 def other_managers(item: Object) -> dict[str, list[str]]:
-    """Return the fields by field manager, without this collection and the components of Kubernetes."""
+    """Return the fields of an object by field manager, without this collection and the components of Kubernetes."""
     return {
         manager: names
         for manager, names in fields_by_manager(item).items()
@@ -138,7 +150,7 @@ def other_managers(item: Object) -> dict[str, list[str]]:
 
 
 def release_manifest(item: Object) -> Object | None:
-    """Return the manifest that releases a service account, or None if this collection has applied no fields to it.
+    """Return the manifest that releases a service account, or None if there is no label or annotation to remove.
 
     A server-side apply of this manifest removes the labels and annotations that this collection applied, because the manifest
     lacks them. A managed service account keeps its ownership labels, by which the next teardown finds it. The UID in the

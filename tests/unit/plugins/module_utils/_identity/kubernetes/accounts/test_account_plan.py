@@ -1,10 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test the plan for service accounts and namespaces."""
-
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -76,10 +74,14 @@ def manifest(
 
 
 def account(
-    name: str = "app", namespace: str = "default", labels: Any = (), annotations: Any = ()
+    name: str = "app",
+    namespace: str = "default",
+    labels: Any = (),
+    annotations: Any = (),
+    applied: Iterable[str] = (),
 ) -> Accounts:
     key = WorkloadKey(build.CLUSTER, namespace, name)
-    return {key: ServiceAccount(key, dict(labels), dict(annotations))}
+    return {key: ServiceAccount(key, dict(labels), dict(annotations), applied=frozenset(applied))}
 
 
 def request(name: str = "app", namespace: str = "default", **more: Any) -> Workload:
@@ -97,8 +99,10 @@ CONFIGURED = request(labels={"a": "1"}, annotations={"b": "2"})
 @pytest.mark.parametrize(
     ("workload", "accounts", "manifests"),
     [
-        pytest.param(request(), {}, [manifest(labels=MANAGED)], id="a missing one is created as managed"),
-        pytest.param(request(), account(labels=MANAGED), [], id="a matching one is unchanged"),
+        pytest.param(
+            request(), {}, [manifest(labels=MANAGED)], id="missing service account is created as managed"
+        ),
+        pytest.param(request(), account(labels=MANAGED), [], id="matching service account is unchanged"),
         pytest.param(
             CONFIGURED,
             {},
@@ -129,13 +133,13 @@ CONFIGURED = request(labels={"a": "1"}, annotations={"b": "2"})
             request(),
             account(labels={"app.kubernetes.io/managed-by": "Helm"}),
             [],
-            id="one of another tool does not become managed",
+            id="unmanaged service account stays unmanaged",
         ),
         pytest.param(
             request(labels={"a": "1"}),
             account(labels={"app.kubernetes.io/managed-by": "Helm"}),
             [manifest(labels={"a": "1"})],
-            id="one of another tool gets only the configured labels",
+            id="unmanaged service account gets only the configured labels",
         ),
         pytest.param(
             request(),
@@ -143,9 +147,29 @@ CONFIGURED = request(labels={"a": "1"}, annotations={"b": "2"})
             [],
             id="additional labels are kept",
         ),
+        pytest.param(
+            request(),
+            account(
+                labels={**MANAGED, "x": "y"}, applied=["label x", *(f"label {name}" for name in MANAGED)]
+            ),
+            [manifest(labels=MANAGED)],
+            id="label that is no longer listed is removed",
+        ),
+        pytest.param(
+            request(labels={"a": "1"}),
+            account(labels={"a": "1"}, annotations={"b": "2"}, applied=["label a", "annotation b"]),
+            [manifest(labels={"a": "1"})],
+            id="annotation that is no longer listed is removed from an unmanaged service account",
+        ),
+        pytest.param(
+            request(),
+            account(labels={**MANAGED, OWNER_LABEL: "shop", "x": "y"}, applied=["label x"]),
+            [],
+            id="labels of another owner are kept",
+        ),
     ],
 )
-def test_manifests_to_apply(workload: Workload, accounts: Accounts, manifests: list[Object]) -> None:
+def test_apply_plan_has_manifests(workload: Workload, accounts: Accounts, manifests: list[Object]) -> None:
     assert plan_apply([workload], accounts, EXISTING) == AccountPlan(manifests, [], refused=[])
 
 
@@ -306,22 +330,24 @@ def of_addon(**more: Any) -> Workload:
 @pytest.mark.parametrize(
     ("workload", "accounts", "terminating"),
     [
-        pytest.param(of_addon(), {}, {}, id="a missing one is not created"),
-        pytest.param(of_addon(create=False), {}, {}, id="a missing one is not refused"),
-        pytest.param(of_addon(create_namespace=True), {}, {}, id="a namespace is not created"),
+        pytest.param(of_addon(), {}, {}, id="missing service account is not created"),
+        pytest.param(of_addon(create=False), {}, {}, id="missing service account is not refused"),
+        pytest.param(of_addon(create_namespace=True), {}, {}, id="namespace is not created"),
         pytest.param(
             of_addon(labels={"a": "1"}, annotations={"b": "2"}),
             account("ebs-csi-controller-sa", "kube-system", labels=MANAGED),
             {},
-            id="an existing one is not labelled",
+            id="existing service account is not labelled",
         ),
         pytest.param(
             of_addon(labels={"a": "1"}),
             account("ebs-csi-controller-sa", "kube-system", labels=TEAM_B),
             {},
-            id="one of another owner",
+            id="service account of another owner",
         ),
-        pytest.param(of_addon(), {}, {"kube-system": TERMINATING}, id="one in a terminating namespace"),
+        pytest.param(
+            of_addon(), {}, {"kube-system": TERMINATING}, id="service account in a terminating namespace"
+        ),
     ],
 )
 @pytest.mark.parametrize("unlisted", [None, ApiError(403, "namespaces is forbidden")])
@@ -580,7 +606,7 @@ def read_preflight(
         "no workloads",
     ],
 )
-def test_requests_of_read_accounts(
+def test_preflight_requests_depend_on_the_run(
     workloads: list[Workload], state: TaskState, purge: AccountPurgeScope | None, log: list[str]
 ) -> None:
     assert read_preflight(workloads, state, purge)[1] == log
