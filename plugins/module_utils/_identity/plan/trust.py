@@ -7,8 +7,8 @@
 """Plan trust policies, report the principals that they allow, and check whether workloads can use their roles. Pure.
 
 A grant is the scope of a managed trust statement: one workload, a namespace, a cluster, or all clusters of the account. A
-managed statement was written by this collection, or has the same form; every other statement is unmanaged, and is kept.
-A pattern (``role.trust_patterns``) is the scope of a managed statement that compares namespace and service account with "*".
+managed statement was written by this collection, or has the same form; every other statement is unmanaged. A pattern
+(``role.trust_patterns``) is the scope of a managed statement that compares namespace and service account with wildcards.
 """
 
 from __future__ import annotations
@@ -34,7 +34,14 @@ from ..._policy.trust.statements import (
     widest,
     with_grants,
 )
-from ..._policy.trust.trust import Denial, TrustVerdict, check_trust, find_denials, prepare_trust
+from ..._policy.trust.trust import (
+    Denial,
+    TrustVerdict,
+    check_trust,
+    find_denials,
+    limits_clusters,
+    prepare_trust,
+)
 from ..model.associations import ObservedAssociation
 from ..model.cluster import Cluster, Clusters
 from ..model.desired import Options, Workload
@@ -211,7 +218,7 @@ def is_allow(statement: object) -> bool:
 def foreign_statements(
     present: Mapping[str, object], desired: Mapping[str, object] | None = None
 ) -> list[Mapping[str, object]]:
-    """Return the statements that allow principals other than EKS Pod Identity, and all Deny statements.
+    """Return the unmanaged statements that allow principals other than EKS Pod Identity, and all unmanaged Deny statements.
 
     :arg desired: ``role.trust_policy`` of the input. Its statements are left out, because the user listed them.
     """
@@ -265,7 +272,7 @@ def extended_trust(
     users: Sequence[Workload],
     present: Mapping[str, object],
 ) -> Mapping[str, object]:
-    """Return the trust policy of an existing role with grants for the workloads added. All its other statements are kept."""
+    """Return the trust policy of an existing role, with added grants for the workloads. All its present statements are kept."""
     grants, rest = read_grants(present)
     new_grants = widest(desired_grants(clusters, role, options, users))
     return with_grants(present, rest, grants | {grant for grant in new_grants if not covered(grant, grants)})
@@ -332,11 +339,18 @@ def is_still_granted(
 
 
 def is_limited_to(clusters: Clusters, present: Mapping[str, object]) -> bool:
-    """Return whether the managed statements and patterns of a trust policy allow workloads of these clusters only."""
+    """Return whether the Allow statements of a trust policy certainly allow workloads of these clusters only."""
     grants, rest = read_grants(present)
-    arns = {grant.cluster_arn for grant in grants}
-    arns |= {grant.cluster_arn for grant in filter(None, map(read_pattern, rest))}
-    return all(clusters.with_arn(arn) is not None for arn in arns or {closed_for(present)})
+    patterns = [(statement, read_pattern(statement)) for statement in rest if is_allow(statement)]
+    arns = {grant.cluster_arn for grant in (*grants, *(pattern for _statement, pattern in patterns if pattern))}
+    unmanaged = [statement for statement, pattern in patterns if pattern is None]
+    if unmanaged:
+        trust = prepare_trust({**present, "Statement": unmanaged})
+        if not limits_clusters(trust, {cluster.arn for cluster in clusters.members.values()}):
+            return False
+    elif not arns:
+        arns = {closed_for(present)}
+    return all(clusters.with_arn(arn) is not None for arn in arns)
 
 
 def grants_elsewhere(clusters: Clusters, present: Mapping[str, object]) -> list[str]:
@@ -549,8 +563,8 @@ def input_trust_remedy(workload: Workload) -> str:
     if workload.role is None or workload.role.trust_policy is None:
         return ""
     return (
-        "Correct role.trust_policy, and apply the workload; or leave it out, so that this collection writes the trust policy "
-        "for the workloads of the role."
+        "Correct role.trust_policy, and apply the workload; or leave role.trust_policy out, so that this collection writes the "
+        "trust policy for the workloads of the role."
     )
 
 

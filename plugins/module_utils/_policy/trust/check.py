@@ -27,7 +27,7 @@ from ..grammar.storable import Storability, storability
 from ..language.context import Context
 from ..language.resources import Caller
 from ..permissions.permissions import PermissionVerdict, Required, check_permission, pod_context
-from .suggestions import Suggestion, known_to, suggest
+from .suggestions import Suggestion, existing_principals, suggest
 from .trust import (
     Inquiry,
     Remedy,
@@ -84,7 +84,7 @@ def _chain_inquiry(
     return Inquiry(
         subject,
         requests,
-        requests[: _needed(subject)],
+        requests[: _needed_actions(subject)],
         context_for,
         Remedy(
             sid="AllowPodIdentityRole",
@@ -107,15 +107,12 @@ def check_chain_permissions(
     :returns: the decision on sts:AssumeRole and, unless session tags are disabled, on sts:TagSession.
     """
     context = pod_context(subject)
-    needed = ACTIONS[: _needed(subject)]
+    needed = ACTIONS[: _needed_actions(subject)]
     return tuple(check_permission(layers, Required(action, target_role_arn), context) for action in needed)
 
 
-def _needed(subject: Subject) -> int:
-    """Return the number of needed actions at the start of ``ACTIONS``: all, or 1 if there are no session tags.
-
-    The last action, sts:TagSession, is needed for session tags only.
-    """
+def _needed_actions(subject: Subject) -> int:
+    """Return how many of ``ACTIONS`` are needed: without session tags only the first one, sts:AssumeRole."""
     return len(ACTIONS) if subject.session_tags else 1
 
 
@@ -168,7 +165,11 @@ def check_policy(
     else:
         inquiry = pod_identity_inquiry(subject)
         verdict = check_trust(trust, subject)
-    judged = Storability() if stored else storability(trust.document, "trust", existing=known_to(inquiry))
+    judged = (
+        Storability()
+        if stored
+        else storability(trust.document, "trust", existing=existing_principals(inquiry))
+    )
     if judged.answer == "no":
         verdict = _refused(verdict, judged)
     helps = verdict.usable == "no" and (chained or not is_foreign(subject))

@@ -25,7 +25,7 @@ from ..evaluation.rules import Request, Rule
 from ..language.conditions import Test, describe_actual, describe_condition
 from ..language.context import Context, Unknown
 from ..language.document import Condition, Statement
-from ..language.match import Glob, Wild, tokenize
+from ..language.match import compile_glob
 
 # Service principals that are easily confused with pods.eks.amazonaws.com.
 _EKS_SERVICES = (
@@ -39,7 +39,7 @@ _WEB_IDENTITY = "sts:assumerolewithwebidentity"
 
 
 def lookalikes(statement: Statement) -> tuple[str, ...]:
-    """Return the service principals of a statement that are probably misspellings of ``pods.eks.amazonaws.com``."""
+    """Return the service principals of a statement that are similar, but not equal, to ``pods.eks.amazonaws.com``."""
     return tuple(
         value
         for kind, value in statement.principals or ()
@@ -48,7 +48,6 @@ def lookalikes(statement: Statement) -> tuple[str, ...]:
 
 
 def _is_irsa(statement: Statement) -> bool:
-    """Return whether a statement is for IAM roles for service accounts (IRSA)."""
     federated = [value for kind, value in statement.principals or () if kind == "Federated"]
     return bool(federated) and (
         any("oidc" in value.lower() for value in federated)
@@ -91,7 +90,7 @@ _ACCOUNT_KEYS = _ARNS | frozenset(
 
 
 def _allows_everyone(rule: Rule) -> bool:
-    """Return whether a statement is an Allow for every principal of every account, without regard to its conditions."""
+    """Return whether a statement is an Allow for every principal of every account. Its conditions are ignored."""
     return rule.allow and _names_everyone(rule) and not rule.statement.not_principal
 
 
@@ -109,8 +108,8 @@ def _names_everyone(rule: Rule) -> bool:
 def _denies_others(deny: Rule) -> bool:
     """Return whether a Deny applies to everyone except certain accounts or callers.
 
-    A Deny with several conditions does not count: all of them must match, so a caller from another account that does not match
-    one of them would be exempt.
+    A Deny with several conditions does not count: it applies only if all of them match, so a caller from another account is not
+    denied if one of them does not match.
     """
     actions = {action.lower() for action in deny.statement.actions}
     if deny.statement.not_action or actions.isdisjoint({"*", "sts:*", "sts:assumerole", "sts:assumerole*"}):
@@ -144,7 +143,7 @@ def _is_specific(value: str, arn: bool) -> bool:
 
 
 def _explain_principals(allows: Sequence[Rule], request: Request) -> list[Finding]:
-    """Return a finding for each Allow statement whose principals do not include the caller."""
+    """Explain that no Allow statement names the caller: one finding for each Allow statement, or one if there are none."""
     if not allows:
         return [
             Finding(
@@ -463,7 +462,7 @@ def _near_miss(test: Test, context: Context, rule: Rule) -> tuple[Code, str]:
         )
     if condition.base == "StringEquals" and any(
         glob.literal is None and glob.matches(text)
-        for glob in map(_wild, condition.values)
+        for glob in map(compile_glob, condition.values)
         for text in actual
     ):
         return (
@@ -483,11 +482,6 @@ def _near_miss(test: Test, context: Context, rule: Rule) -> tuple[Code, str]:
         Code.TRUST_CONDITION_UNMATCHED,
         f"Add the workload's value to {condition.key}, or add a statement for this workload.",
     )
-
-
-def _wild(text: str) -> Glob:
-    tokens = tokenize(text, variables=False, wildcards=True)
-    return Glob(token for token in tokens if isinstance(token, str | Wild))
 
 
 def _because(rule: Rule) -> str:

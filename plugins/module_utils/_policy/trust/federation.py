@@ -45,7 +45,7 @@ class Issuer:
     region: str
     identifier: str
 
-    def issued(self, provider_arn: str) -> bool:
+    def matches_provider(self, provider_arn: str) -> bool:
         """Return whether an OIDC provider in IAM is for this issuer, under either of its host names."""
         return parse_issuer(provider_host(provider_arn)) == self
 
@@ -74,7 +74,12 @@ def allows_web_identity(
     subject = "system:serviceaccount:{}:{}".format(*account)
     conditional = False
     for arn in sorted(
-        {arn for entry in document_statements(document) for arn in _providers(entry) if issuer.issued(arn)}
+        {
+            arn
+            for entry in document_statements(document)
+            for arn in _providers(entry)
+            if issuer.matches_provider(arn)
+        }
     ):
         request = Request(WEB_IDENTITY, None, Caller(provider_arn=arn))
         verdict = evaluate(layers, request, web_identity_context(provider_host(arn), subject, audience))
@@ -89,8 +94,8 @@ class FederatedStatement:
     """An Allow statement for the OIDC provider of a cluster.
 
     ``index`` is its position in the trust policy. ``exclusive`` is true if all of its principals are providers of the cluster.
-    ``accounts`` has the service accounts to which its conditions limit it. ``accounts`` is None if there is no such limit: the
-    condition on the subject is missing, or has a pattern.
+    ``accounts`` has the service accounts to which its conditions limit it, or is None if they do not limit it to named service
+    accounts.
     """
 
     index: int
@@ -106,13 +111,13 @@ def federated_statements(document: TrustDocument, issuer: Issuer) -> list[Federa
         providers = _providers(statement)
         if not isinstance(statement, Mapping) or statement.get("Effect") != "Allow":
             continue
-        if any(map(issuer.issued, providers)):
+        if any(map(issuer.matches_provider, providers)):
             hosts = {provider_host(arn).lower() for arn in providers}
             principal = statement.get("Principal")
             exclusive = (
                 isinstance(principal, Mapping)
                 and list(principal) == ["Federated"]
-                and all(map(issuer.issued, providers))
+                and all(map(issuer.matches_provider, providers))
             )
             federated.append(FederatedStatement(index, statement, exclusive, _accounts(statement, hosts)))
     return federated
@@ -174,7 +179,7 @@ def _providers(statement: object) -> list[str]:
 def _accounts(
     statement: Mapping[str, object], hosts: Collection[str]
 ) -> frozenset[ServiceAccountName] | None:
-    """Return the service accounts to which the conditions on the subject limit a statement, or None without such a limit."""
+    """Return the service accounts to which the conditions on the subject limit a statement, or None if there is no limit."""
     limits = []
     for operator, key, values in _conditions(statement):
         exact = operator == "stringequals" or (

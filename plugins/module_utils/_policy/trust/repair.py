@@ -4,14 +4,14 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Edit a trust policy to let a workload use the role. All other parts of the policy remain unchanged.
+"""Edit a trust policy to let a workload use the role.
 
-A draft is an edited policy. It may still deny the workload, so ``suggestions`` evaluates each draft. ``admits`` of a draft has
-Allow statements that match every request that the edited policy allows and the original policy does not. ``suggestions`` uses
+A draft is an edited policy. It may still deny the workload, so suggestions.py evaluates each draft. The Allow statements in
+``TrustDraft.admits`` match every request that the edited policy allows and the original policy does not. suggestions.py uses
 them to find out which other callers the draft allows.
 
 ``mend`` replaces elements that IAM rejects with equivalent elements that IAM accepts. An element without an equivalent
-remains, and ``suggestions`` then drops the draft.
+remains, and suggestions.py then drops the draft.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..grammar.elements import SERVICES, TRUST_ACTIONS, is_refused_in_trust, pri
 from ..language.conditions import Test, describe_action
 from ..language.context import Context
 from ..language.document import Statement
-from ..language.match import Glob, Wild, tokenize
+from ..language.match import compile_glob
 from ..language.operators import NEGATED
 from .diagnose import lookalikes
 from .trust import Inquiry, Remedy
@@ -123,10 +123,10 @@ def _add_value(
 ) -> TrustDraft | None:
     """Add a value to a condition of a statement.
 
-    An Allow then also matches requests with that value; a Deny with a negated operator exempts such requests.
+    An Allow then also matches requests with that value; a Deny with a negated operator no longer matches them.
 
     :arg condition: the operator and the key of the condition.
-    :arg actions: the actions that are additionally allowed when the edit exempts a value from a Deny.
+    :arg actions: for a Deny, the actions that the edit may additionally allow.
     :returns: None if the statement does not have the condition, or if an earlier edit has split the statement.
     """
     present = draft.current(statement)
@@ -148,7 +148,6 @@ def _add_value(
 def _rename_service(
     draft: TrustDraft, statement: Statement, wrong: Sequence[str], right: str
 ) -> TrustDraft | None:
-    """Replace the misspelt service principals of a statement (``wrong``) with ``right``."""
     present = draft.current(statement)
     if present is None or not isinstance(present.get("Principal"), dict):
         return None
@@ -156,7 +155,7 @@ def _rename_service(
     services = [right if name in wrong else name for name in as_list(principal.get("Service", []))]
     unique = list(dict.fromkeys(services))
     edited = {**present, "Principal": {**principal, "Service": unique[0] if len(unique) == 1 else unique}}
-    words = f"Replace {', '.join(wrong)} by {right} in {statement.label}."
+    words = f"Replace {', '.join(wrong)} with {right} in {statement.label}."
     return draft.put(statement, [edited], words, [{**present, "Principal": {"Service": right}}])
 
 
@@ -259,9 +258,9 @@ def as_list(value: Any) -> list[Any]:
 
 
 def _find_listed(statement: Mapping[str, Any], key: str, value: str) -> tuple[str, str] | None:
-    """Return the operator and the key of a condition that lists a value and has no patterns, or None.
+    """Return the operator and the key of a condition on ``key`` that lists a value and has no patterns, or None.
 
-    The removal of the value from the list excludes it, because no pattern in the list matches it.
+    Without patterns, the removal of the value from the list certainly excludes it.
     """
     for operator in ("StringEquals", "StringLike"):
         place = _find_condition(statement, operator, key)
@@ -273,7 +272,7 @@ def _find_listed(statement: Mapping[str, Any], key: str, value: str) -> tuple[st
 
 
 def _positive(operator: str) -> str:
-    """Return the operator without its negation: ArnEquals for an operator on ARNs, otherwise StringEquals."""
+    """Return the operator that requires an exact value: ArnEquals for an operator on ARNs, otherwise StringEquals."""
     return "ArnEquals" if operator.startswith("Arn") else "StringEquals"
 
 
@@ -340,7 +339,7 @@ def _actions(draft: TrustDraft, statement: Statement) -> TrustDraft:
         return draft
     refused = ", ".join(map(describe_action, foreign))
     if statement.not_action:
-        excluded = [_glob(action) for action in statement.actions]
+        excluded = [compile_glob(action.lower()) for action in statement.actions]
         actions = [
             _SPELLING[action]
             for action in sorted(TRUST_ACTIONS)
@@ -381,7 +380,7 @@ def _not_principal(draft: TrustDraft, statement: Statement) -> TrustDraft:
     return draft.put(
         statement,
         [edited],
-        f"Replace the NotPrincipal of {statement.label}, which IAM rejects, by conditions.",
+        f"Replace the NotPrincipal of {statement.label}, which IAM rejects, with conditions.",
     )
 
 
@@ -430,13 +429,8 @@ def _sid(draft: TrustDraft, statement: Statement) -> TrustDraft:
     )
 
 
-def _glob(action: str) -> Glob:
-    tokens = tokenize(action.lower(), variables=False, wildcards=True)
-    return Glob(token for token in tokens if isinstance(token, str | Wild))
-
-
-# The operators whose condition in an Allow matches more requests with an additional value. ``_CLOSED`` has the negated operators,
-# whose condition in a Deny matches fewer requests with an additional value.
+# The operators with which a condition matches more requests if it has more values. With the negated operators in ``_CLOSED``,
+# it matches fewer requests if it has more values.
 _OPEN_ENDED = ("StringEquals", "StringLike", "StringEqualsIgnoreCase", "ArnEquals", "ArnLike")
 _CLOSED = ("StringNotEquals", "StringNotLike", "ArnNotEquals", "ArnNotLike")
 # The maximum number of drafts that edit existing Allow statements.
@@ -466,7 +460,7 @@ def drafts(document: dict[str, object], rules: tuple[Rule, ...], inquiry: Inquir
 
 
 def _open_parts(draft: TrustDraft, inquiry: Inquiry) -> int:
-    """Count the identifying values of the workload that additionally allowed requests need not have."""
+    """Count the identifying values of the workload that the statements in ``admits`` do not require."""
     return sum(
         place is None or as_list(statement["Condition"][place[0]][place[1]]) != [value]
         for statement in draft.admits
@@ -476,9 +470,9 @@ def _open_parts(draft: TrustDraft, inquiry: Inquiry) -> int:
 
 
 def _exempted(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> TrustDraft:
-    """Exempt the workload from every Deny that applies, or may apply, to it, and exempt no other caller.
+    """Exempt the workload from every Deny that applies, or may apply, to it.
 
-    If the identity of the workload is not completely known, the exemption may also apply to other workloads.
+    If the identity of the workload is not completely known, the edits may also exempt other workloads.
     """
     remedy = inquiry.remedy
     caller = set(remedy.principal.items())
@@ -496,7 +490,7 @@ def _exempted(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Tru
 def _with_value_in_denies(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[TrustDraft]:
     """Generate a draft that adds the workload's value to a negated condition, such as StringNotEquals, of every Deny.
 
-    There is no draft if a Deny does not have such a condition. The draft is shorter than the one of ``_exempted``, but may
+    There is no draft if a Deny does not have such a condition. The policy is shorter than the result of ``_exempted``, but may
     exempt other workloads with the same value.
     """
     for rule in _blocking(rules, inquiry):
@@ -555,7 +549,7 @@ def _renamed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Itera
 
 
 def _missing(rule: Rule, inquiry: Inquiry) -> list[str]:
-    """Return the actions that the workload needs and that a statement does not have."""
+    """Return the actions that the workload needs and a statement does not have."""
     # ``inquiry.needed`` has the order of ``ACTIONS``. It may lack sts:TagSession, the last of ``ACTIONS``.
     pairs = zip(ACTIONS, inquiry.needed, strict=False)
     return [action for action, request in pairs if not rule.matches_action(request)]

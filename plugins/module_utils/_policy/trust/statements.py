@@ -187,9 +187,9 @@ def closed_policy(cluster_arn: str) -> dict[str, object]:
 
 
 def closed(document: Mapping[str, object], cluster_arn: str) -> Mapping[str, object]:
-    """Add the Deny statement of ``closed_policy`` if the trust policy has no Allow statement.
+    """Add the Deny statement of ``closed_policy`` to a trust policy without Allow statements.
 
-    IAM requires at least one statement. A policy with an Allow statement is returned unchanged.
+    A policy with an Allow statement is returned unchanged.
     """
     statements = document_statements(document)
     if any(isinstance(statement, Mapping) and statement.get("Effect") == "Allow" for statement in statements):
@@ -316,7 +316,7 @@ def _single(value: Any) -> Any:
 
 
 def _comparable(value: object) -> object:
-    """Convert each text to a list, and sort each list, because IAM may return a single value as text or as a list."""
+    """Convert each text and list in a statement to a sorted list, because IAM may return a single value in either form."""
     if isinstance(value, Mapping):
         return {str(key): _comparable(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -332,7 +332,7 @@ def merge_trust(base: _Document, desired: _Document, current: _Document) -> _Doc
 
     :arg base: the policy before the planned change.
     :arg desired: the policy after the planned change.
-    :arg current: the policy as it is now. Only the differences between ``base`` and ``desired`` are applied to it.
+    :arg current: the present policy, to which the differences between ``base`` and ``desired`` are applied.
     :returns: the merged policy, or ``current`` if the merged policy would have no statement. IAM requires at least one.
     """
     if same_meaning(base, current, "trust"):

@@ -28,10 +28,10 @@ from ..evaluation.rules import Question, Rule, build_rules
 from ..grammar.storable import Storability, size_reasons, storability
 from ..language.canonical import policy_finding_row
 from ..language.conditions import describe_action
-from ..language.document import Condition, PolicyDocument, parse_policy, policy_size, to_json
+from ..language.document import PolicyDocument, parse_policy, policy_size, to_json
 from .diagnose import lint
 from .repair import RawDocument, TrustDraft, drafts
-from .trust import IDENTIFYING, Inquiry, TrustPolicy, reach
+from .trust import IDENTIFYING, Inquiry, TrustPolicy, reach, requires_value
 
 UNPROVEN = "possibly other callers, which the check cannot rule out"
 # A name that no cluster, namespace or service account can have.
@@ -42,9 +42,8 @@ _MAX_DESCRIBED = 5
 _WIDEST = 9
 # The maximum number of values of a condition that are evaluated.
 _MAX_VALUES = 4
-# The operators whose values are evaluated. ``_PLAIN`` has only the operators that distinguish letter case.
+# The operators whose values are evaluated.
 _TEXTS = ("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike")
-_PLAIN = ("StringEquals", "StringLike", "ArnEquals", "ArnLike")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +83,9 @@ def _is_pinned(rule: Rule, inquiry: Inquiry) -> bool:
         return False
     _operator, key, value = remedy.caller
     only_caller = set(rule.statement.principals or ()) <= set(remedy.principal.items())
-    if not (only_caller and not rule.statement.not_principal) and not _requires(rule, key, value):
+    if not (only_caller and not rule.statement.not_principal) and not requires_value(rule, key, {value}):
         return False
-    return all(_requires(rule, key, value) for key, value in remedy.identity.items())
-
-
-def _requires(rule: Rule, key: str, value: str) -> bool:
-    """Return whether a statement has a condition that allows only ``value`` as the value of a key."""
-    return any(
-        test.key == key.lower()
-        and not test.variables
-        and _is_plain(test.condition)
-        and set(test.condition.values) == {value}
-        for test in rule.tests
-    )
-
-
-def _is_plain(condition: Condition) -> bool:
-    wildcards = condition.base != "StringEquals" and any(
-        sign in value for value in condition.values for sign in "*?"
-    )
-    return condition.base in _PLAIN and not condition.quantifier and not condition.if_exists and not wildcards
+    return all(requires_value(rule, key, {value}) for key, value in remedy.identity.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +99,7 @@ class _Edit:
     def may_admit(self, subject: Subject) -> bool:
         """Return whether the edit may be the reason why a workload can use the role.
 
-        That is the case if the edited policy may allow the workload and the original policy did not certainly allow the
-        workload.
+        That is so if the edited policy may allow the workload, and it is not certain that the original policy allows it.
         """
         context = self.inquiry.context_for(subject)
         if any(question.allowed(context) is False for question in self.edited):
@@ -132,7 +112,7 @@ class _Choice:
     """A cluster, namespace or service account to evaluate, with a description of it (``words``).
 
     ``rank`` is 2 for a specific cluster, namespace or service account, 1 for an example that matches a pattern, and 0 for an
-    example of all others.
+    example of any other name.
     """
 
     value: str | None
@@ -205,7 +185,7 @@ def _describe(combination: tuple[_Choice, ...]) -> str:
 
 
 def _clusters(subject: Subject, admits: Sequence[Rule]) -> list[_Choice]:
-    """Return the clusters to evaluate: the workload's cluster, clusters in the statements, and one with an invented name."""
+    """Return the clusters to evaluate: the workload's, clusters in the statements, and one with an invented name."""
     arn = subject.cluster_arn
     account = subject.account
     prefix = f"arn:{(arn or 'arn:aws').split(':')[1]}:eks"
@@ -232,7 +212,7 @@ def _clusters(subject: Subject, admits: Sequence[Rule]) -> list[_Choice]:
 
 
 def _choices(admits: Sequence[Rule], tag: str, current: str | None, every: str) -> list[_Choice]:
-    """Return the namespaces or service accounts to evaluate: the workload's, others in the statements, and an invented name.
+    """Return the namespaces or service accounts to evaluate: the workload's, names in the statements, and an invented name.
 
     :arg tag: the session tag that has the namespace or service account.
     :arg current: the workload's value of the tag.
@@ -280,7 +260,7 @@ def _callers(admits: Sequence[Rule], inquiry: Inquiry) -> Iterator[str]:
     """Generate a description of each principal of the statements, except the caller."""
     _operator, key, value = inquiry.remedy.caller
     for rule in admits:
-        if _requires(rule, key, value):
+        if requires_value(rule, key, {value}):
             continue
         for pair in rule.statement.principals or ():
             if pair not in inquiry.remedy.principal.items():
@@ -306,9 +286,9 @@ _UNIQUE_ID = re.compile(r"\bA(?:ROA|IDA)[A-Z0-9]{12,}\b")
 class Suggestion:
     """A repaired trust policy, with which the workload can use the role.
 
-    ``edits`` has a sentence about each change. ``also_lets_in`` has the other principals that the changes allow, and is
-    empty only if there are certainly no other principals. ``findings`` are the findings on the repaired policy. ``width`` is
-    as in ``Admission``.
+    ``edits`` has a sentence about each edit. ``also_lets_in`` has the other principals that the edits allow, and is empty only
+    if there are certainly no other principals. ``findings`` are the findings on the repaired policy. ``width`` is the width of
+    its ``Admission``.
     """
 
     trust_policy: PolicyDocument
@@ -344,7 +324,9 @@ def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> tuple
     if any(reason.certain for reason in size_reasons(to_json(trust.document), "trust")):
         return ()
     accepted = (
-        _messages(storability(trust.document, "trust", existing=known_to(inquiry))) if stored else frozenset()
+        _messages(storability(trust.document, "trust", existing=existing_principals(inquiry)))
+        if stored
+        else frozenset()
     )
     by_text: dict[str, Suggestion] = {}
     for draft in drafts(trust.document, trust.rules, inquiry):
@@ -358,11 +340,8 @@ def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> tuple
     return tuple(_distinct(ordered))[:MAX_SUGGESTIONS]
 
 
-def known_to(inquiry: Inquiry) -> frozenset[str]:
-    """Return the account ID and the role ARN of the workload, if they are known.
-
-    IAM accepts them as principals, because they exist.
-    """
+def existing_principals(inquiry: Inquiry) -> frozenset[str]:
+    """Return the account ID and the role ARN of the workload, if they are known. IAM accepts them as principals."""
     names = {inquiry.subject.account, inquiry.subject.role_arn}
     return frozenset(name for name in names if name)
 
@@ -380,7 +359,7 @@ def _judge(
     _verdicts, answer = evaluate_together((Layer("trust", rules),), inquiry.needed, inquiry.context)
     if not answer.proven:
         return None
-    judged = storability(document, "trust", existing=known_to(inquiry))
+    judged = storability(document, "trust", existing=existing_principals(inquiry))
     stored = Storability(tuple(reason for reason in judged.reasons if reason.message not in accepted))
     if stored.answer == "no":
         return None
@@ -406,7 +385,7 @@ def _rank(suggestion: Suggestion, trust: TrustPolicy) -> tuple[object, ...]:
 
 
 def _distinct(ordered: Sequence[Suggestion]) -> list[Suggestion]:
-    """Return the first suggestion of each group of suggestions that allow the same other principals."""
+    """Keep only the first of the suggestions that allow the same other principals."""
     distinct: dict[tuple[str, ...], Suggestion] = {}
     for suggestion in ordered:
         distinct.setdefault(suggestion.also_lets_in, suggestion)

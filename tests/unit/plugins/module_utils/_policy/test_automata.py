@@ -14,7 +14,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     containing,
     fold,
     kinds,
-    places,
+    prefix_lengths,
     shape_form,
     shape_units,
     spellings,
@@ -54,7 +54,7 @@ def all_texts(alphabet, longest):
 
 @SETTINGS
 @given(st.lists(st.text(alphabet="ab*?", max_size=4), min_size=1, max_size=4))
-def test_kinds_match_brute_force(patterns):
+def test_matched_combinations_equal_brute_force(patterns):
     found, complete = kinds([(pattern(item),) for item in patterns], -1, Budget(1_000_000))
     assert complete
     globs = [Glob(tokens(item)) for item in patterns]
@@ -69,7 +69,7 @@ def test_kinds_match_brute_force(patterns):
 @example(STAR, "*")
 @example(f"a{MARK}", "a?")
 @example("*", STAR)
-def test_cover_agrees_with_automaton(first, second):
+def test_cover_of_patterns_agrees_with_the_automaton(first, second):
     found, complete = kinds([(pattern(first),), (pattern(second),)], -1, Budget(1_000_000))
     assert complete
     cover = Glob(tokens(first)).covers(second, True)
@@ -79,7 +79,7 @@ def test_cover_agrees_with_automaton(first, second):
 
 @SETTINGS
 @given(st.lists(st.text(alphabet="a:*?", max_size=12), min_size=1, max_size=3))
-def test_arn_patterns_agree_with_automaton(patterns):
+def test_arn_patterns_agree_with_the_automaton(patterns):
     units = [arn_units(tokens(item)) for item in patterns]
     globs = [ArnGlob(tokens(item), complete=False) for item in patterns]
     found, complete = kinds(
@@ -106,7 +106,7 @@ def test_wildcards_match_within_arn_part():
         assert ArnGlob(tokens(given_pattern), complete=False).matches(arn_parts(text)) is expected
 
 
-def test_texts_match_shape():
+def test_example_texts_match_the_shape():
     found, complete = kinds([(pattern("1*"),), (Pattern(shape_units("##")),)], 1, Budget(10_000))
     assert complete
     assert set(found) == {(True, True), (False, True)}
@@ -119,7 +119,7 @@ def test_exhausted_budget_is_reported():
     assert set(found) == {(False,)}
 
 
-def test_final_run_absorbs_states():
+def test_many_final_states_stay_within_the_budget():
     patterns = tuple(pattern(f"*{a}{b}*") for a, b in itertools.product("abcdefgh", repeat=2))
     found, complete = kinds([patterns], -1, Budget(3_000))
     assert complete
@@ -144,7 +144,7 @@ def test_match_is_case_insensitive():
     assert set(found) == {(False, False), (True, False), (True, True)}
 
 
-def test_language_of_a_part():
+def test_extracted_part_restricts_the_whole_value():
     arn = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
     for extract, word, other in (
         (ACCOUNT, "111122223333", "us-west-2"),
@@ -161,6 +161,6 @@ def test_language_of_a_part():
 
 
 def test_prefix_lengths():
-    assert places(text_units(tokens("a*b")), "aabab") == [3, 5]
-    assert places(text_units(tokens("*")), "ab") == [0, 1, 2]
-    assert places((), "ab") == [0]
+    assert prefix_lengths(text_units(tokens("a*b")), "aabab") == [3, 5]
+    assert prefix_lengths(text_units(tokens("*")), "ab") == [0, 1, 2]
+    assert prefix_lengths((), "ab") == [0]

@@ -168,7 +168,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}: {case[4]}")
-def test_trust(case):
+def test_trust_of_a_target_role(case):
     _name, document, subject, usable, _why = case
     found = check_chain(document, subject, target_role_arn=TARGET)
     assert found.usable == usable
@@ -219,7 +219,7 @@ def test_suggestion_requires_external_id_without_tags():
 @pytest.mark.parametrize(
     ("requested", "caller", "usable"),
     [("a", "a", "conditional"), ("a", "b", "no"), ("${aws:PrincipalTag/kubernetes-namespace}", "*", "yes")],
-    ids=["the same", "contradiction", "each other"],
+    ids=["equal values", "contradicting values", "variable with the same tag"],
 )
 def test_session_tags_are_transitive(requested, caller, usable):
     condition = {

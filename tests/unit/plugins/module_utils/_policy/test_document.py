@@ -39,7 +39,7 @@ def policy(*statements, **more):
         lambda document: quote(json.dumps(document)),
         lambda document: quote(json.dumps(document), safe=""),
     ],
-    ids=["dict", "JSON", "indented JSON", "URL-encoded", "URL-encoded throughout"],
+    ids=["mapping", "JSON", "indented JSON", "URL-encoded", "URL-encoded throughout"],
 )
 def test_all_forms_parse_equally(form):
     parsed = parse_policy(form(policy({**ALLOW, "Sid": "One"})))
@@ -116,11 +116,11 @@ MISTAKES = [
     (policy({**ALLOW, "Condition": []}), "Statement 1: Condition must be an object, got a list"),
     (
         policy({**ALLOW, "Condition": {"StringEqual": {"a": "b"}}}),
-        "Statement 1: Condition has no operator 'StringEqual'; did you mean StringEquals?",
+        "Statement 1: unknown condition operator 'StringEqual'; did you mean StringEquals?",
     ),
     (
         policy({**ALLOW, "Condition": {"ForSomeValues:StringEquals": {"a": "b"}}}),
-        "Statement 1: Condition has no operator 'ForSomeValues:StringEquals'; did you mean StringEquals?",
+        "Statement 1: unknown condition operator 'ForSomeValues:StringEquals'; did you mean StringEquals?",
     ),
     (
         policy({**ALLOW, "Condition": {"NullIfExists": {"a": "true"}}}),

@@ -25,7 +25,7 @@ def document(*statements: dict[str, Any], version: str = "2012-10-17") -> dict[s
 
 
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "one each": (
+    "one added, one removed": (
         document(statement(["s3:GetObject", "s3:DeleteObject"])),
         document(statement(["s3:GetObject", "s3:PutObject"])),
         f"adds s3:PutObject on {OBJECTS}; removes s3:DeleteObject on {OBJECTS}",
@@ -166,11 +166,11 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_difference(name: str) -> None:
+def test_difference_of_two_documents(name: str) -> None:
     present, desired, text = CASES[name]
     assert describe_document_change(present, desired) == text
 
 
 @pytest.mark.parametrize("value", [None, {}, "{", {"Statement": "x"}, 1])
-def test_an_unreadable_document_has_no_difference(value: object) -> None:
+def test_unreadable_document_has_no_difference(value: object) -> None:
     assert describe_document_change(value, document(statement("s3:GetObject"))) == ""

@@ -77,7 +77,7 @@ def test_deny_for_other_accounts_lowers_severity(severity: str, denied: object) 
     assert (found.code, found.severity) == ("TRUST_OPEN_TO_EVERYONE", severity)
 
 
-def test_message_describes_limits() -> None:
+def test_message_describes_the_conditions() -> None:
     statements = [
         allow(),
         allow(StringEquals={"sts:RoleSessionName": "a"}),

@@ -109,7 +109,7 @@ def trust(*statements: Any) -> Json:
             Issuer("eusc-de-east-1", "AB12"),
             id="European Sovereign Cloud",
         ),
-        pytest.param("", None, id="none"),
+        pytest.param("", None, id="empty text"),
         pytest.param(GITHUB, None, id="GitHub"),
         pytest.param(f"http://{HOST}", None, id="without TLS"),
         pytest.param("https://oidc.eks.us-west-2.example.com/id/EXAMPLE1", None, id="another domain"),
@@ -133,21 +133,21 @@ def test_parse_issuer(url: str, issuer: Issuer | None) -> None:
     st.from_regex(r"[A-F0-9]{1,32}", fullmatch=True),
 )
 @SETTINGS
-def test_both_host_names_are_one_issuer(region: str, identifier: str, further: str) -> None:
+def test_both_host_names_belong_to_one_issuer(region: str, identifier: str, further: str) -> None:
     hosts = [
         f"oidc.eks.{region}.amazonaws.com/id/{identifier}",
         f"oidc-eks.{region}.api.aws/id/{identifier}",
     ]
     for host in hosts:
         assert parse_issuer(host) == parse_issuer(f"https://{host}") == Issuer(region, identifier)
-        assert Issuer(region, identifier).issued(provider(host))
-        assert Issuer(region, further).issued(provider(host)) == (further == identifier)
-        assert not Issuer(f"{region}0", identifier).issued(provider(host))
+        assert Issuer(region, identifier).matches_provider(provider(host))
+        assert Issuer(region, further).matches_provider(provider(host)) == (further == identifier)
+        assert not Issuer(f"{region}0", identifier).matches_provider(provider(host))
 
 
 @given(st.text(max_size=60))
 @SETTINGS
-def test_issuer_of_any_text_has_its_region_and_identifier(url: str) -> None:
+def test_parsed_issuer_has_region_and_identifier(url: str) -> None:
     issuer = parse_issuer(url)
     assert issuer is None or (url.endswith(f"/id/{issuer.identifier}") and f".{issuer.region}." in url)
 
@@ -165,14 +165,14 @@ def test_issuer_of_any_text_has_its_region_and_identifier(url: str) -> None:
             False,
             id="another region",
         ),
-        pytest.param("cognito-identity.amazonaws.com", "", False, id="no ARN"),
+        pytest.param("cognito-identity.amazonaws.com", "", False, id="not an ARN"),
     ],
 )
-def test_provider_of_an_issuer(arn: str, host: str, issued: bool) -> None:
-    assert (provider_host(arn), ISSUER.issued(arn)) == (host, issued)
+def test_provider_arn_has_its_host(arn: str, host: str, issued: bool) -> None:
+    assert (provider_host(arn), ISSUER.matches_provider(arn)) == (host, issued)
 
 
-def test_web_identity_is_a_federated_principal() -> None:
+def test_federated_principal_is_a_web_identity() -> None:
     caller = Caller(provider_arn=provider())
     assert caller.names == {("Federated", provider())}
     for pairs, allows in [
@@ -207,7 +207,7 @@ def test_web_identity_is_a_federated_principal() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else json.dumps(value),
 )
-def test_condition_keys_of_a_web_identity(condition: Json, decision: str) -> None:
+def test_condition_keys_of_a_web_identity_are_evaluated(condition: Json, decision: str) -> None:
     layer = Layer("trust", build_rules(parse_policy(trust(statement(condition)), "trust")))
     # Condition keys are case-insensitive, so the letter case of the host has no effect.
     context = web_identity_context(HOST.upper(), subject(), "audience")
@@ -223,7 +223,11 @@ def test_condition_keys_of_a_web_identity(condition: Json, decision: str) -> Non
             "yes",
             id="subject and audience",
         ),
-        pytest.param({"Version": "2012-10-17", "Statement": statement(equals(API))}, "yes", id="no list"),
+        pytest.param(
+            {"Version": "2012-10-17", "Statement": statement(equals(API))},
+            "yes",
+            id="statement without a list",
+        ),
         pytest.param(trust(statement(equals(WEB, API))), "yes", id="one of several subjects"),
         pytest.param(
             trust(statement({"StringLike": {f"{HOST}:sub": EVERY_SUBJECT}})), "yes", id="pattern of subjects"
@@ -249,10 +253,10 @@ def test_condition_keys_of_a_web_identity(condition: Json, decision: str) -> Non
         pytest.param(
             trust(statement(equals(API)), statement(equals(WEB), Effect="Deny")),
             "yes",
-            id="another one is denied",
+            id="another service account is denied",
         ),
-        pytest.param(trust(POD_IDENTITY), "no", id="no provider"),
-        pytest.param(trust(statement(equals(WEB))), "no", id="another name"),
+        pytest.param(trust(POD_IDENTITY), "no", id="no statement for the provider"),
+        pytest.param(trust(statement(equals(WEB))), "no", id="another service account"),
         pytest.param(trust(statement(equals(("batch", "api")))), "no", id="another namespace"),
         pytest.param(trust(statement(equals(API), provider(OTHER_HOST))), "no", id="another cluster"),
         pytest.param(
@@ -283,17 +287,17 @@ def test_condition_keys_of_a_web_identity(condition: Json, decision: str) -> Non
         ),
     ],
 )
-def test_answer_for_a_service_account(document: Json, answer: str) -> None:
+def test_policy_allows_a_service_account(document: Json, answer: str) -> None:
     assert allows_web_identity(document, ISSUER, API) == answer
 
 
 @pytest.mark.parametrize(("audience", "answer"), [("vault", "yes"), (DEFAULT_AUDIENCE, "no")])
-def test_audience_of_a_service_account_counts(audience: str, answer: str) -> None:
+def test_audience_of_a_service_account_is_evaluated(audience: str, answer: str) -> None:
     document = trust(statement({"StringEquals": {f"{HOST}:sub": subject(), f"{HOST}:aud": "vault"}}))
     assert allows_web_identity(document, ISSUER, API, audience) == answer
 
 
-def test_answer_for_a_malformed_policy_is_an_error() -> None:
+def test_malformed_policy_is_an_error() -> None:
     with pytest.raises(PolicyError):
         allows_web_identity(trust(statement(equals(API), Effect="Perhaps")), ISSUER, API)
 
@@ -344,7 +348,7 @@ BOTH = [provider(), provider(DUAL_HOST)]
             None,
             id="subject or pattern",
         ),
-        pytest.param(statement(equals(API, operator="StringNotEquals")), True, None, id="all but one"),
+        pytest.param(statement(equals(API, operator="StringNotEquals")), True, None, id="all except one"),
         pytest.param(statement(equals(API, operator="StringEqualsIfExists")), True, None, id="IfExists"),
         pytest.param(
             statement(equals(API, operator="StringEqualsIgnoreCase")), True, None, id="any letter case"
@@ -365,17 +369,20 @@ BOTH = [provider(), provider(DUAL_HOST)]
             id="subject at the provider of another cluster",
         ),
         pytest.param(
-            statement(equals(API), [provider(), provider(OTHER_HOST)]), False, {API}, id="another cluster too"
+            statement(equals(API), [provider(), provider(OTHER_HOST)]),
+            False,
+            {API},
+            id="also another cluster",
         ),
         pytest.param(
             statement(equals(API), Principal={"Federated": provider(), "Service": "ec2.amazonaws.com"}),
             False,
             {API},
-            id="a service too",
+            id="also a service",
         ),
     ],
 )
-def test_statement_for_the_cluster(
+def test_statement_for_the_cluster_is_found(
     entry: Json, exclusive: bool, accounts: set[tuple[str, str]] | None
 ) -> None:
     [found] = federated_statements(trust(POD_IDENTITY, entry), ISSUER)
@@ -390,10 +397,10 @@ def test_statement_for_the_cluster(
         pytest.param(statement(equals(API), Effect="Deny"), id="Deny"),
         pytest.param(POD_IDENTITY, id="service"),
         pytest.param({**POD_IDENTITY, "Principal": "*"}, id="everyone"),
-        pytest.param("statement", id="no object"),
+        pytest.param("statement", id="not a mapping"),
     ],
 )
-def test_statement_for_another_purpose(entry: Any) -> None:
+def test_statement_for_another_purpose_is_ignored(entry: Any) -> None:
     document = trust(entry)
     assert federated_statements(document, ISSUER) == []
     assert without_federation(document, ISSUER, ACCOUNTS) == (document, [])
@@ -405,14 +412,20 @@ FIRST, SECOND, THIRD = statement(equals(API)), statement(equals(WEB)), statement
 @pytest.mark.parametrize(
     ("statements", "accounts", "left", "removed"),
     [
-        pytest.param([FIRST, POD_IDENTITY], [API], [POD_IDENTITY], [(0, FIRST)], id="one"),
-        pytest.param([FIRST, POD_IDENTITY], [API, WEB], [POD_IDENTITY], [(0, FIRST)], id="more accounts"),
+        pytest.param([FIRST, POD_IDENTITY], [API], [POD_IDENTITY], [(0, FIRST)], id="one service account"),
+        pytest.param(
+            [FIRST, POD_IDENTITY],
+            [API, WEB],
+            [POD_IDENTITY],
+            [(0, FIRST)],
+            id="also a service account without a statement",
+        ),
         pytest.param(
             [FIRST, POD_IDENTITY, SECOND, THIRD],
             [API, JOB],
             [POD_IDENTITY, SECOND],
             [(3, THIRD), (0, FIRST)],
-            id="the last one first",
+            id="reverse order",
         ),
         pytest.param(
             [FIRST, POD_IDENTITY, FIRST],
@@ -440,7 +453,7 @@ FIRST, SECOND, THIRD = statement(equals(API)), statement(equals(WEB)), statement
         ),
     ],
 )
-def test_removal(
+def test_removal_of_service_accounts(
     statements: list[Json],
     accounts: list[tuple[str, str]],
     left: list[Json],
@@ -458,23 +471,25 @@ def test_removal(
 @pytest.mark.parametrize(
     ("statements", "removed", "restored"),
     [
-        pytest.param([SECOND], [(0, FIRST)], [FIRST, SECOND], id="first"),
-        pytest.param([SECOND], [(1, FIRST)], [SECOND, FIRST], id="last"),
+        pytest.param([SECOND], [(0, FIRST)], [FIRST, SECOND], id="first position"),
+        pytest.param([SECOND], [(1, FIRST)], [SECOND, FIRST], id="last position"),
         pytest.param([SECOND], [(7, FIRST)], [SECOND, FIRST], id="the policy has become shorter"),
-        pytest.param([FIRST, SECOND], [(0, FIRST)], [FIRST, SECOND], id="present"),
-        pytest.param([SECOND, FIRST], [(0, FIRST)], [SECOND, FIRST], id="present elsewhere"),
-        pytest.param([SECOND], [(2, THIRD), (0, FIRST)], [FIRST, SECOND, THIRD], id="two"),
-        pytest.param([SECOND], [(1, THIRD), (0, SECOND)], [SECOND, THIRD], id="one of two is present"),
+        pytest.param([FIRST, SECOND], [(0, FIRST)], [FIRST, SECOND], id="already present"),
+        pytest.param([SECOND, FIRST], [(0, FIRST)], [SECOND, FIRST], id="present in another position"),
+        pytest.param([SECOND], [(2, THIRD), (0, FIRST)], [FIRST, SECOND, THIRD], id="two statements"),
+        pytest.param(
+            [SECOND], [(1, THIRD), (0, SECOND)], [SECOND, THIRD], id="one of two statements is present"
+        ),
         pytest.param(
             [SECOND, FIRST],
             [(2, FIRST), (0, FIRST)],
             [SECOND, FIRST, FIRST],
-            id="one of two equal ones is present",
+            id="one of two equal statements is present",
         ),
-        pytest.param([SECOND], [], [SECOND], id="none"),
+        pytest.param([SECOND], [], [SECOND], id="nothing removed"),
     ],
 )
-def test_return_of_statements(
+def test_removed_statements_are_restored(
     statements: list[Json], removed: list[tuple[int, Json]], restored: list[Json]
 ) -> None:
     document = trust(*statements)
@@ -484,7 +499,7 @@ def test_return_of_statements(
     assert with_federation(result, entries) is result
 
 
-def test_return_to_a_single_statement_makes_a_list() -> None:
+def test_restoration_beside_a_single_statement_makes_a_list() -> None:
     document = {"Statement": SECOND, "Version": "2012-10-17"}
     restored = with_federation(document, [Removed(0, FIRST)])
     assert json.dumps(restored) == json.dumps({"Statement": [FIRST, SECOND], "Version": "2012-10-17"})
@@ -571,7 +586,7 @@ def drawn_document(drawn: list[Drawn]) -> Json:
 
 @given(drawn_policies, drawn_accounts)
 @SETTINGS
-def test_only_statements_for_named_accounts_go(
+def test_only_statements_for_listed_accounts_are_removed(
     drawn: list[Drawn], accounts: frozenset[tuple[str, str]]
 ) -> None:
     document = drawn_document(drawn)
@@ -583,7 +598,7 @@ def test_only_statements_for_named_accounts_go(
 
 @given(drawn_policies, drawn_accounts)
 @SETTINGS
-def test_return_restores_the_policy(drawn: list[Drawn], accounts: frozenset[tuple[str, str]]) -> None:
+def test_restoration_returns_the_policy(drawn: list[Drawn], accounts: frozenset[tuple[str, str]]) -> None:
     document = drawn_document(drawn)
     reduced, removed = without_federation(document, ISSUER, accounts)
     assert json.dumps(with_federation(reduced, removed)) == json.dumps(document)
@@ -591,7 +606,7 @@ def test_return_restores_the_policy(drawn: list[Drawn], accounts: frozenset[tupl
 
 @given(drawn_policies, drawn_accounts, drawn_accounts)
 @SETTINGS
-def test_return_after_two_removals_restores_the_policy(
+def test_restoration_after_two_removals_returns_the_policy(
     drawn: list[Drawn], accounts: frozenset[tuple[str, str]], later: frozenset[tuple[str, str]]
 ) -> None:
     document = drawn_document(drawn)
@@ -602,7 +617,7 @@ def test_return_after_two_removals_restores_the_policy(
 
 @given(drawn_policies, drawn_accounts, drawn_statements(), st.integers(0, 6))
 @SETTINGS
-def test_return_keeps_a_later_statement(
+def test_restoration_keeps_a_later_statement(
     drawn: list[Drawn], accounts: frozenset[tuple[str, str]], added: Drawn, place: int
 ) -> None:
     new = {**added[0], "Sid": "New"}
@@ -618,7 +633,7 @@ def test_return_keeps_a_later_statement(
 
 @given(drawn_policies, drawn_accounts)
 @SETTINGS
-def test_removal_does_not_change_the_answer_for_the_rest(
+def test_removal_does_not_change_the_access_of_other_accounts(
     drawn: list[Drawn], accounts: frozenset[tuple[str, str]]
 ) -> None:
     document = drawn_document(drawn)

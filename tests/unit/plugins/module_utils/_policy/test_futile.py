@@ -45,32 +45,46 @@ TAG = {"StringEquals": {"aws:PrincipalTag/kubernetes-namespace": "elsewhere"}}
     ("granting", "further", "limits", "cause"),
     [
         pytest.param(GET, [], [policy("ec2:*")], "limit", id="a boundary of another service"),
-        pytest.param(GET, [], [policy("s3:*")], "", id="a boundary that has it"),
+        pytest.param(GET, [], [policy("s3:*")], "", id="a boundary of the same service"),
         pytest.param(
             policy("s3:*", resource=OBJECTS),
             [],
             [policy("s3:GetObject", resource=ONE)],
             "",
-            id="a part is left",
+            id="some permissions remain",
         ),
         pytest.param(
-            policy("s3:*"), [], [policy("s3:GetObject", resource=ONE)], "", id="a part of everything is left"
+            policy("s3:*"),
+            [],
+            [policy("s3:GetObject", resource=ONE)],
+            "",
+            id="some of all permissions remain",
         ),
-        pytest.param(GET, [DENY], [], "other", id="a Deny of all"),
-        pytest.param(policy("s3:GetObject"), [DENY], [], "other", id="a Deny of all, of every resource"),
-        pytest.param(GET, [policy("s3:*", effect="Deny", resource=ONE)], [], "", id="a Deny of a part"),
+        pytest.param(GET, [DENY], [], "other", id="a Deny of everything"),
+        pytest.param(
+            policy("s3:GetObject"), [DENY], [], "other", id="a Deny of everything on every resource"
+        ),
+        pytest.param(
+            GET, [policy("s3:*", effect="Deny", resource=ONE)], [], "", id="a Deny of some permissions"
+        ),
         pytest.param(
             GET,
             [policy("s3:*", effect="Deny", Condition={"Bool": {"aws:SecureTransport": "false"}})],
             [],
             "",
-            id="a Deny that need not take effect",
+            id="a conditional Deny",
         ),
-        pytest.param(GET, [], [policy("s3:*", Condition=TAG)], "limit", id="a boundary for other Pods"),
-        pytest.param(GET, [], [all_but("s3:*")], "limit", id="a boundary with NotAction"),
-        pytest.param(GET, [], [all_but("iam:*")], "", id="a boundary of all but other services"),
         pytest.param(
-            all_but("iam:*"), [], [policy("ec2:*")], "", id="what a NotAction grants is not taken apart"
+            GET,
+            [],
+            [policy("s3:*", Condition=TAG)],
+            "limit",
+            id="a boundary with a condition that is never true",
+        ),
+        pytest.param(GET, [], [all_but("s3:*")], "limit", id="a boundary with NotAction"),
+        pytest.param(GET, [], [all_but("iam:*")], "", id="a boundary that excludes another service"),
+        pytest.param(
+            all_but("iam:*"), [], [policy("ec2:*")], "", id="permissions of a NotAction are not enumerated"
         ),
         pytest.param(DENY, [], [policy("ec2:*")], "", id="nothing is granted"),
         pytest.param(
@@ -78,7 +92,7 @@ TAG = {"StringEquals": {"aws:PrincipalTag/kubernetes-namespace": "elsewhere"}}
             [],
             [policy("ec2:*")],
             "",
-            id="one of two grants is left",
+            id="one of two grants remains",
         ),
     ],
 )

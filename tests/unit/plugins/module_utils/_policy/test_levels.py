@@ -79,7 +79,7 @@ FROM_VPC = {"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}
 CASES = {
     "one action": ((allow("s3:GetObject", OBJECTS),), {}, {"s3": {"Read": "yes"}}),
     "a service": ((allow("s3:*", [BUCKET, OBJECTS]),), {}, {"s3": ALL}),
-    "objects only": (
+    "only objects": (
         (allow(["s3:Get*", "s3:List*", "s3:Put*"], OBJECTS), deny("s3:Put*")),
         {},
         {"s3": {"List": "yes", "Read": "yes"}},
@@ -94,7 +94,7 @@ CASES = {
         {},
         {"s3": {"Read": "depends"}},
     ),
-    "a Deny of a part": (
+    "a Deny of some resources": (
         (allow("s3:GetObject", OBJECTS), deny("s3:*", "arn:aws:s3:::b/secret/*")),
         {},
         {"s3": {"Read": "yes"}},
@@ -140,7 +140,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_levels(case: str) -> None:
+def test_access_levels_of_a_role(case: str) -> None:
     identity, limits, expected = CASES[case]
     found = levels(*identity, **limits)
     if case == "everything on objects of a bucket":
@@ -151,7 +151,7 @@ def test_levels(case: str) -> None:
     assert found == expected
 
 
-def test_without_the_package_a_level_is_unknown() -> None:
+def test_level_is_unknown_without_the_package() -> None:
     index = ActionIndex()
     assert levels(allow("*"), index=index) == {"*": {"Unknown": "yes"}}
     assert levels(allow(["s3:Get*", "s3:PutObject"], OBJECTS), deny("s3:PutObject"), index=index) == {
@@ -160,7 +160,7 @@ def test_without_the_package_a_level_is_unknown() -> None:
     assert index.version == ""
 
 
-def test_cell_names_its_reasons() -> None:
+def test_cell_has_its_reasons() -> None:
     (cell,) = summarise(
         allow(["s3:GetObject", "s3:DeleteObject"], OBJECTS, **FROM_VPC),
         deny("s3:DeleteObject", "arn:aws:s3:::b/kept/*"),
@@ -237,7 +237,7 @@ def test_levels_agree_with_the_evaluation_of_single_requests(identity: Any, boun
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS, ids=lambda combination: combination.name)
-def test_combination(combination: Any) -> None:
+def test_combination_needs_all_its_actions(combination: Any) -> None:
     def find(*actions: str, **more: Any) -> dict[str, bool]:
         finder = EscalationFinder(layers_of([allow(list(actions), **more)]), CONTEXT, INDEX)
         return {entry.combination.name: entry.is_certain for entry in finder.find()}

@@ -63,11 +63,11 @@ def test_glob(pattern, text, expected):
         ("x?y*", "x*", Cover.SOME),
     ],
 )
-def test_cover_of_a_pattern(pattern, text, cover):
+def test_pattern_covers_a_request(pattern, text, cover):
     assert Glob(tokens(pattern)).covers(text, True) is cover
 
 
-def test_star_in_literal_request():
+def test_star_in_literal_request_is_a_character():
     assert Glob(tokens("a?")).covers("a*", False) is Cover.ALL
 
 
@@ -88,7 +88,7 @@ def test_arn_parts_match_separately(pattern, text, expected):
     assert ArnGlob(tokens(pattern)).matches(arn_parts(text)) is expected
 
 
-def test_least_covered_part_decides_cover_of_arn():
+def test_arn_is_covered_as_its_least_covered_part():
     glob = ArnGlob(tokens("arn:aws:sqs:us-*:*:a*"))
     assert glob.covers(arn_parts("arn:aws:sqs:us-west-2:1:a*"), True) is Cover.ALL
     assert glob.covers(arn_parts("arn:aws:sqs:*:1:ab"), True) is Cover.SOME

@@ -317,7 +317,7 @@ LAYERS = [
 
 
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case[5])
-def test_layers(case):
+def test_boundary_and_session_policy_limit_permissions(case):
     identity, boundary, session, decision, change, _reason = case
     found = check(identity, boundary=boundary, session=session)
     assert (found.decision, found.change) == (decision, change)
@@ -414,7 +414,7 @@ QUEUE = "arn:aws:sqs:us-west-2:111122223333:q"
         (statement("sqs:*", NotResource=EARLY), "implicit_deny"),
         (statement("sqs:*", effect="Deny", NotResource=EARLY), "explicit_deny"),
     ],
-    ids=["Allow", "Deny", "Allow all but", "Deny all but"],
+    ids=["Allow", "Deny", "Allow NotResource", "Deny NotResource"],
 )
 def test_no_grant_with_variable_before_fifth_colon(document, decision):
     further = [] if document["Effect"] == "Allow" else [statement("sqs:*")]
@@ -426,7 +426,7 @@ def test_unknown_variable_before_fifth_colon():
     assert check(document, "sqs:SendMessage", QUEUE).conditional_on == ("aws:PrincipalAccount",)
 
 
-def test_deny_outside_own_prefix():
+def test_deny_outside_the_prefix_of_the_namespace():
     document = policy(statement(), statement(effect="Deny", NotResource=OWN))
     assert check(document, resource="arn:aws:s3:::b/default/x", subject=POD).decision == "allowed"
     assert check(document, resource="arn:aws:s3:::b/other/x", subject=POD).decision == "explicit_deny"

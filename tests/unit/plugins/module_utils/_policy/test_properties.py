@@ -8,6 +8,7 @@ import copy
 import fnmatch
 import itertools
 import json
+from dataclasses import replace
 from random import Random
 from urllib.parse import quote
 
@@ -43,6 +44,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     check_trust,
+    limits_clusters,
+    prepare_trust,
 )
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -396,6 +399,7 @@ def test_covering_and_overlapping(first, second, text):
         assert not (glob(first).matches(text) and glob(second).matches(text))
 
 
+MY_CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 trust_statements = st.builds(
     lambda effect, principal, action, block: {
         "Effect": effect,
@@ -425,6 +429,9 @@ trust_statements = st.builds(
             {"Bool": {"aws:PrincipalIsAWSService": "true"}},
             {"Null": {"aws:TagKeys": "true"}},
             {"StringEquals": {"sts:ExternalId": "x"}},
+            {"StringEquals": {"aws:RequestTag/eks-cluster-arn": MY_CLUSTER}},
+            {"StringLike": {"aws:RequestTag/eks-cluster-arn": "arn:aws:eks:*:cluster/my-*"}},
+            {"StringEquals": {"aws:RequestTag/eks-cluster-name": "my-cluster"}},
         ]
     ),
 )
@@ -433,7 +440,7 @@ trusts = st.lists(trust_statements, min_size=1, max_size=3).map(
 )
 subjects = st.builds(
     Subject,
-    cluster_arn=st.sampled_from([None, "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"]),
+    cluster_arn=st.sampled_from([None, MY_CLUSTER]),
     namespace=st.sampled_from([None, "default"]),
     service_account=st.sampled_from([None, "my-service-account"]),
     session_tags=st.booleans(),
@@ -477,7 +484,7 @@ def test_usable_requires_both_actions_together(document, subject):
 @given(trusts, subjects)
 def test_more_values_never_contradict_definite_answer(document, subject):
     complete = Subject(
-        cluster_arn="arn:aws:eks:us-west-2:111122223333:cluster/my-cluster",
+        cluster_arn=MY_CLUSTER,
         namespace="default",
         service_account="my-service-account",
         session_tags=subject.session_tags,
@@ -487,3 +494,15 @@ def test_more_values_never_contradict_definite_answer(document, subject):
     )
     usable, usable_with_values = check_trust(document, subject).usable, check_trust(document, complete).usable
     assert usable in (usable_with_values, "conditional")
+
+
+@SETTINGS
+@given(trusts, subjects)
+def test_limited_policy_allows_no_other_cluster(document, subject):
+    if limits_clusters(prepare_trust(document), {MY_CLUSTER}):
+        for other in (
+            "us-west-2:111122223333:cluster/my-cluster-2",
+            "eu-west-1:111122223333:cluster/my-cluster",
+        ):
+            elsewhere = replace(subject, cluster_arn=f"arn:aws:eks:{other}")
+            assert check_trust(document, elsewhere).usable == "no"

@@ -177,7 +177,7 @@ REPAIRS = [
                 "yes",
             ),
             (
-                ["Replace pods.eks.amazonaws.com.cn by pods.eks.amazonaws.com in Statement 1."],
+                ["Replace pods.eks.amazonaws.com.cn with pods.eks.amazonaws.com in Statement 1."],
                 [EVERYONE],
                 "yes",
             ),
@@ -189,7 +189,7 @@ REPAIRS = [
         [allow(WORKLOAD, Principal={"Service": ["ec2.amazonaws.com", "pods.eks.amazonaws.com"]})],
         [
             (
-                ["Replace pod.eks.amazonaws.com by pods.eks.amazonaws.com in Statement 1."],
+                ["Replace pod.eks.amazonaws.com with pods.eks.amazonaws.com in Statement 1."],
                 [],
                 "yes",
             )
@@ -372,7 +372,7 @@ REPAIRS = [
                 },
             },
         ],
-        [(["Replace the NotPrincipal of Statement 2, which IAM rejects, by conditions."], [], "yes")],
+        [(["Replace the NotPrincipal of Statement 2, which IAM rejects, with conditions."], [], "yes")],
     ),
     (
         "a principal that cannot be",

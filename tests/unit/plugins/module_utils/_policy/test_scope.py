@@ -213,7 +213,7 @@ def test_written_grants_are_read_back(grants: set[TrustGrant]) -> None:
 
 @FEW
 @given(grant_sets)
-def test_widest_grants_allow_same_workloads(grants: set[TrustGrant]) -> None:
+def test_widest_grants_allow_the_same_workloads(grants: set[TrustGrant]) -> None:
     wide = widest(grants)
     assert wide <= grants
     assert granted_workloads(wide) == granted_workloads(grants)
@@ -225,7 +225,7 @@ def test_widest_grants_allow_same_workloads(grants: set[TrustGrant]) -> None:
     [
         pytest.param(grant(CLUSTERS[0]), grant(), True, id="account covers cluster"),
         pytest.param(grant(CLUSTERS[0], "default", "app"), TrustGrant(), True, id="none covers all"),
-        pytest.param(grant(CLUSTERS[0], "default"), grant(CLUSTERS[0], "default"), True, id="itself"),
+        pytest.param(grant(CLUSTERS[0], "default"), grant(CLUSTERS[0], "default"), True, id="equal grants"),
         pytest.param(
             grant(CLUSTERS[0]), grant(CLUSTERS[0], "default"), False, id="narrow does not cover wide"
         ),
@@ -234,12 +234,12 @@ def test_widest_grants_allow_same_workloads(grants: set[TrustGrant]) -> None:
             grant(CLUSTERS[0], "default", "app"),
             grant(CLUSTERS[0], "default", "ap"),
             False,
-            id="a beginning of the name",
+            id="prefix of the name",
         ),
         pytest.param(TrustGrant(), grant(), False, id="account does not cover everything"),
     ],
 )
-def test_covered(narrow: TrustGrant, wide: TrustGrant, answer: bool) -> None:
+def test_grant_is_covered_by_a_wider_one(narrow: TrustGrant, wide: TrustGrant, answer: bool) -> None:
     assert covered(narrow, [wide]) is answer
 
 
@@ -293,18 +293,20 @@ EQUALS = OURS["Condition"]["StringEquals"]
 @pytest.mark.parametrize(
     "statement",
     [
-        pytest.param(FOREIGN, id="another service"),
+        pytest.param(FOREIGN, id="another service principal"),
         pytest.param(altered(Sid="EksPodIdentityMine"), id="another Sid"),
         pytest.param(altered(Sid=None), id="no Sid"),
         pytest.param(altered(Effect="Deny"), id="a Deny"),
         pytest.param(altered(Action="sts:AssumeRole"), id="an action is missing"),
         pytest.param(
-            altered(Action=["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]), id="one more"
+            altered(Action=["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]),
+            id="one more action",
         ),
         pytest.param(
-            altered(Principal={"Service": ["pods.eks.amazonaws.com", "ec2.amazonaws.com"]}), id="two"
+            altered(Principal={"Service": ["pods.eks.amazonaws.com", "ec2.amazonaws.com"]}),
+            id="two service principals",
         ),
-        pytest.param(altered(Principal="*"), id="everybody"),
+        pytest.param(altered(Principal="*"), id="everyone"),
         pytest.param(
             altered(Condition={"StringEquals": EQUALS, "Bool": {"aws:SecureTransport": "true"}}),
             id="one more operator",

@@ -43,7 +43,7 @@ def spaced(length):
 REASONS = [
     ("managed", policy({**ALLOW, "Action": " s3:Get"}), True, "Statement 1", "the service of the action ' s3:Get' may only have letters, digits and hyphens, without wildcards and spaces", "Write the action with its full service prefix, such as s3:GetObject; * and ? are allowed after the colon."),
     ("managed", policy({**ALLOW, "Action": "s3:a:b"}), True, "Statement 1", "the action 's3:a:b' has more than one colon", "Write it as service:Action."),
-    ("managed", policy({**ALLOW, "Action": "s3:Get Object"}), False, "Statement 1", "no action has a name such as 'Get Object'; AWS does not document whether IAM stores it", "Correct the name of the action."),
+    ("managed", policy({**ALLOW, "Action": "s3:Get Object"}), False, "Statement 1", "'Get Object' cannot be the name of an action; AWS does not document whether IAM stores such a policy", "Correct the name of the action."),
     ("managed", policy({**ALLOW, "Resource": "*x"}), True, "Statement 1", "the resource '*x' is not an ARN or '*'", "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."),
     ("managed", policy({**ALLOW, "Resource": "${aws:x}"}), False, "Statement 1", "the resource '${aws:x}' is not an ARN or '*'", "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."),
     ("managed", policy({**ALLOW, "Resource": "arn:aws"}), True, "Statement 1", "the resource 'arn:aws' has no service", "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."),
@@ -60,7 +60,7 @@ REASONS = [
     ("managed", policy(ALLOW, Version="2008-10-17"), True, "", "the document has version 2008-10-17, and a managed policy must have 2012-10-17", 'Set "Version": "2012-10-17".'),
     ("session", {"Statement": ALLOW}, False, "", "the document has no version, and a managed policy must have 2012-10-17; AWS does not document whether this applies to other policies", 'Set "Version": "2012-10-17".'),
     ("managed", policy({**ALLOW, "Condition": {"StringEquals": {"team": "a"}}}), True, "Statement 1", "the condition key 'team' has no service prefix", "Write it as service:key, such as aws:SourceAccount."),
-    ("managed", policy({**ALLOW, "Condition": {"StringEquals": {"aws:x": []}}}), False, "Statement 1", "StringEquals aws:x has no values; AWS does not document whether IAM stores that", "Add at least one value."),
+    ("managed", policy({**ALLOW, "Condition": {"StringEquals": {"aws:x": []}}}), False, "Statement 1", "StringEquals aws:x has no values; AWS does not document whether IAM stores such a policy", "Add at least one value."),
     ("managed", policy({**ALLOW, "Condition": {"stringequals": {"aws:x": "a"}}}), False, "Statement 1", "AWS does not document whether IAM accepts the condition operator 'stringequals' in this letter case", "Write StringEquals."),
     ("managed", policy({**ALLOW, "Condition": {"DateLessThan": {"aws:CurrentTime": "soon"}}}), True, "Statement 1", "DateLessThan aws:CurrentTime requires a date, not 'soon'", "Correct the value, or use a String operator."),
     ("managed", policy({**ALLOW, "Condition": {"Bool": {"aws:SecureTransport": "yes"}}}), False, "Statement 1", "Bool aws:SecureTransport requires true or false, not 'yes'", "Correct the value, or use a String operator."),
@@ -99,7 +99,7 @@ REASONS = [
 
 
 @pytest.mark.parametrize("case", REASONS, ids=[f"{case[0]}: {case[4][:60]}" for case in REASONS])
-def test_reasons(case):
+def test_rejected_document_has_its_reasons(case):
     kind, document, *expected = case
     found = storability(document, kind, existing={ACCOUNT, ROLE})
     rows = [[reason.certain, reason.statement, reason.message, reason.remedy] for reason in found.reasons]

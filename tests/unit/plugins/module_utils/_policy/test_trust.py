@@ -17,6 +17,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     check_trust,
+    limits_clusters,
+    prepare_trust,
 )
 
 CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
@@ -796,7 +798,7 @@ def test_unusable_policy_has_findings_on_other_workloads():
     ]
 
 
-def test_result_has_policy_in_authors_order():
+def test_result_keeps_the_order_of_statements():
     found = check_trust(
         policy(allow(NAMESPACE, Sid="My Sid", Action=["sts:TagSession", "sts:AssumeRole"])), KNOWN
     )
@@ -817,3 +819,47 @@ def test_result_has_policy_in_authors_order():
 def test_rejects_other_kinds_of_policies():
     with pytest.raises(PolicyError, match=r"Statement 1: Resource is not allowed in a trust policy"):
         check_trust(policy(allow(Resource="*")), KNOWN)
+
+
+OUR_CLUSTER = tag("eks-cluster-arn", CLUSTER)
+
+
+@pytest.mark.parametrize(
+    ("statements", "limited"),
+    [
+        pytest.param([allow(OUR_CLUSTER)], True, id="the cluster"),
+        pytest.param([allow(tag("eks-cluster-arn", [CLUSTER]))], True, id="a list of the cluster"),
+        pytest.param([allow(tag("eks-cluster-arn", CLUSTER, "ArnEquals"))], True, id="as an ARN"),
+        pytest.param(
+            [allow(tag("eks-cluster-arn", [CLUSTER, OTHER_CLUSTER]))], False, id="also another cluster"
+        ),
+        pytest.param(
+            [allow(OUR_CLUSTER), allow(tag("eks-cluster-arn", OTHER_CLUSTER))], False, id="another statement"
+        ),
+        pytest.param([allow(tag("eks-cluster-arn", f"{CLUSTER}*", "StringLike"))], False, id="a pattern"),
+        pytest.param(
+            [allow(tag("eks-cluster-arn", CLUSTER, "StringEqualsIfExists"))],
+            False,
+            id="only with session tags",
+        ),
+        pytest.param(
+            [allow(tag("eks-cluster-arn", OTHER_CLUSTER, "StringNotEquals"))], False, id="all but one"
+        ),
+        pytest.param([allow(tag("eks-cluster-name", "my-cluster"))], False, id="the name, in any region"),
+        pytest.param([allow(NAMESPACE)], False, id="a namespace of any cluster"),
+        pytest.param([allow()], False, id="no condition"),
+        pytest.param([allow(Principal="*")], False, id="every principal"),
+        pytest.param(
+            [allow(), deny(tag("eks-cluster-arn", CLUSTER, "StringNotEquals"))],
+            False,
+            id="a Deny may be temporary",
+        ),
+        pytest.param([allow(Principal={"Service": "ec2.amazonaws.com"})], True, id="another service"),
+        pytest.param([allow(OUR_CLUSTER), allow(Action="sts:TagSession")], True, id="without AssumeRole"),
+        pytest.param(
+            [allow({"StringEquals": {"sts:ExternalId": "x"}})], True, id="a condition that never holds"
+        ),
+    ],
+)
+def test_limits_clusters(statements, limited):
+    assert limits_clusters(prepare_trust(policy(*statements)), {CLUSTER}) is limited

@@ -1,8 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Each row of a table is a single line, so lines may be long:
-"""Test findings about trust policies."""
-
 from __future__ import annotations
 
 from dataclasses import replace

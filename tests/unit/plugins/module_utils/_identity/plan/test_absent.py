@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test the plan of a teardown: it deletes managed resources without other users, and reports the others with a reason."""
+"""Test the plan of a teardown: it deletes managed resources without other users, and reports why it keeps a resource."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ve
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,
+    CLUSTER_ARN,
     OTHER_CLUSTER_ARN,
     OWNED,
     TRUST_BARE,
@@ -61,7 +62,7 @@ EVERYTHING = [
 ]
 
 
-def absent(aws: FakeAws, *raws: dict[str, Any], **options: Any) -> Plan:
+def plan_removal(aws: FakeAws, *raws: dict[str, Any], **options: Any) -> Plan:
     return plan(aws, desired(*raws, state="absent", **options), "absent")
 
 
@@ -71,7 +72,7 @@ def remove(aws: FakeAws, *raws: dict[str, Any], **options: Any) -> list[str]:
     return [named(done.change) for done in outcome.done]
 
 
-def settled(*raws: dict[str, Any], **options: Any) -> FakeAws:
+def converged_account(*raws: dict[str, Any], **options: Any) -> FakeAws:
     aws = FakeAws()
     assert run(aws, desired(*raws, **options)).failures == ()
     return aws
@@ -86,8 +87,8 @@ def codes(found: Plan) -> list[str]:
 
 
 def test_deletes_managed_resources_in_reverse_order() -> None:
-    aws = settled(workload(role={"name": "my-role", "description": "text"}))
-    found = absent(aws, workload())
+    aws = converged_account(workload(role={"name": "my-role", "description": "text"}))
+    found = plan_removal(aws, workload())
     assert names(found) == EVERYTHING
     assert [change.stage for change in found.changes] == [1, 2, 3, 4]
     assert [sorted(need.label for need in change.needs) for change in found.changes] == [
@@ -116,7 +117,7 @@ def test_diff_of_a_deletion_has_the_attributes_of_the_association() -> None:
         session_policy=document("s3:GetObject"),
         tags={"a": "b"},
     )
-    assert absent(settled(raw), raw).changes[0].before == {
+    assert plan_removal(converged_account(raw), raw).changes[0].before == {
         "association_id": "a-00000000000000001",
         "role_arn": role_arn("my-role"),
         "target_role_arn": "arn:aws:iam::444455556666:role/target",
@@ -128,8 +129,8 @@ def test_diff_of_a_deletion_has_the_attributes_of_the_association() -> None:
 
 def test_diff_of_a_deletion_has_the_attributes_of_the_role() -> None:
     raw = workload(role={"name": "my-role", "max_session_duration": 7200})
-    aws = settled(raw)
-    change = next(change for change in absent(aws, raw).changes if change.target.resource == "role")
+    aws = converged_account(raw)
+    change = next(change for change in plan_removal(aws, raw).changes if change.target.resource == "role")
     assert change.before == {
         "arn": role_arn("my-role"),
         "trust_policy": aws.state()["roles"]["my-role"]["trust"],
@@ -138,10 +139,10 @@ def test_diff_of_a_deletion_has_the_attributes_of_the_role() -> None:
     }
 
 
-def test_all_versions_of_a_policy_go() -> None:
-    aws = settled(workload())
+def test_deletes_all_versions_of_a_policy() -> None:
+    aws = converged_account(workload())
     run(aws, desired(workload(policies=[policy("my-policy", "s3:PutObject")])))
-    change = absent(aws, workload()).changes[-1]
+    change = plan_removal(aws, workload()).changes[-1]
     assert [(call.operation, call.parameters) for call in change.calls] == [
         ("DeletePolicyVersion", {"PolicyArn": MINE, "VersionId": "v1"}),
         ("DeletePolicy", {"PolicyArn": MINE}),
@@ -149,15 +150,15 @@ def test_all_versions_of_a_policy_go() -> None:
 
 
 def test_association_can_be_removed_without_its_role() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     raw = {"namespace": "default", "service_account": "app"}
-    assert names(absent(aws, raw)) == ["delete association default/app"]
+    assert names(plan_removal(aws, raw)) == ["delete association default/app"]
 
 
 def test_managed_boundary_is_deleted_with_its_role() -> None:
     raw = workload(role={"name": "my-role", "permissions_boundary": MINE})
-    aws = settled(raw)
-    found = absent(aws, raw)
+    aws = converged_account(raw)
+    found = plan_removal(aws, raw)
     assert names(found) == EVERYTHING
     assert role_target("my-role") in found.changes[-1].needs
     remove(aws, raw)
@@ -170,7 +171,7 @@ def test_aws_managed_policy_is_detached_from_a_managed_role() -> None:
     aws.iam.policies[arn] = {"default": "v1", "versions": {"v1": {}}, "tags": {}, "users": [], "groups": []}
     raw = workload(policies=[{"arn": arn}])
     run(aws, desired(raw))
-    assert names(absent(aws, raw)) == [
+    assert names(plan_removal(aws, raw)) == [
         "delete association default/app",
         f"detach attachment my-role {arn}",
         "delete role my-role",
@@ -185,7 +186,7 @@ def test_unmanaged_resources_are_unchanged() -> None:
     create_role(aws, "my-role", TRUST_BARE, (create_policy(aws, "my-policy"),))
     create_association(aws, "app", "my-role")
     initial = aws.state()
-    found = absent(aws, workload())
+    found = plan_removal(aws, workload())
     assert (names(found), codes(found)) == (
         [],
         ["ASSOCIATION_NOT_OWNED", "NOT_MARKED", "NOT_MARKED"],
@@ -202,9 +203,9 @@ POLICY_REMEDY = (
 
 
 def test_unmanaged_association_and_its_resources_are_kept() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     next(iter(aws.eks.associations.values()))["tags"] = {}
-    found = absent(aws, workload())
+    found = plan_removal(aws, workload())
     assert names(found) == []
     assert found.findings == (
         Finding(
@@ -229,13 +230,13 @@ def test_unmanaged_association_and_its_resources_are_kept() -> None:
             APP,
         ),
     )
-    assert names(absent(aws, workload(), force=True)) == EVERYTHING
+    assert names(plan_removal(aws, workload(), force=True)) == EVERYTHING
 
 
 def test_addon_association_is_kept_with_the_trust_of_its_role() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     next(iter(aws.eks.associations.values()))["ownerArn"] = ADDON
-    found = absent(aws, workload())
+    found = plan_removal(aws, workload())
     assert names(found) == []
     (failure,) = found.failures
     assert (failure.error_code, failure.action) == ("ASSOCIATION_OWNED_BY_ADDON", "delete")
@@ -244,15 +245,15 @@ def test_addon_association_is_kept_with_the_trust_of_its_role() -> None:
         "which "
         "would undo a direct change."
     )
-    assert names(absent(aws, workload(), force=True)) == EVERYTHING
+    assert names(plan_removal(aws, workload(), force=True)) == EVERYTHING
 
 
 def test_trust_is_removed_only_with_the_association() -> None:
     """Check that a kept association, which the collection does not manage, keeps its statement in the trust policy."""
     raw = [workload("app"), workload("two")]
-    aws = settled(*raw)
+    aws = converged_account(*raw)
     aws.eks.associations["a-00000000000000002"]["tags"] = {}
-    found = absent(aws, *raw)
+    found = plan_removal(aws, *raw)
     assert names(found) == ["delete association default/app", "update trust_policy my-role"]
     remove(aws, *raw)
     (statement,) = aws.state()["roles"]["my-role"]["trust"]["Statement"]
@@ -260,13 +261,13 @@ def test_trust_is_removed_only_with_the_association() -> None:
 
 
 def test_role_with_foreign_attachments_is_kept() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     extra = create_policy(aws, "extra")
     role = aws.iam.roles["my-role"]
     role["attached"].append(extra)
     role["inline"].append("by-hand")
     role["profiles"].append("a-profile")
-    found = absent(aws, workload())
+    found = plan_removal(aws, workload())
     assert names(found) == [
         "delete association default/app",
         f"detach attachment my-role {MINE}",
@@ -286,14 +287,14 @@ def test_role_with_foreign_attachments_is_kept() -> None:
 
 def test_boundary_of_a_kept_role_is_kept() -> None:
     raw = workload(role={"name": "my-role", "permissions_boundary": MINE})
-    aws = settled(raw)
+    aws = converged_account(raw)
     aws.iam.roles["my-role"]["inline"].append("by-hand")
-    assert names(absent(aws, raw)) == [
+    assert names(plan_removal(aws, raw)) == [
         "delete association default/app",
         f"detach attachment my-role {MINE}",
         "update trust_policy my-role",
     ]
-    assert codes(absent(aws, raw)) == ["ROLE_HOLDS_FOREIGN", "POLICY_STILL_USED"]
+    assert codes(plan_removal(aws, raw)) == ["ROLE_HOLDS_FOREIGN", "POLICY_STILL_USED"]
 
 
 @pytest.mark.parametrize(
@@ -303,13 +304,13 @@ def test_boundary_of_a_kept_role_is_kept() -> None:
         ([], ["ops"], "group ops"),
         ([f"u{number:02}" for number in range(12)], [], None),
     ],
-    ids=["user", "group", "many"],
+    ids=["a user", "a group", "many users"],
 )
 def test_policy_used_elsewhere_is_kept(users: list[str], groups: list[str], user: str | None) -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     run(aws, desired(workload(policies=[policy("my-policy", "s3:PutObject")])))
     aws.iam.policies[MINE].update(users=users, groups=groups)
-    found = absent(aws, workload())
+    found = plan_removal(aws, workload())
     assert names(found) == EVERYTHING[:3]
     ten = ", ".join(f"user {name}" for name in users[:10]) + " and 2 more"
     assert [finding.message for finding in found.findings] == [
@@ -323,8 +324,8 @@ def test_policy_used_elsewhere_is_kept(users: list[str], groups: list[str], user
 
 
 def test_shared_role_is_kept_for_other_workloads() -> None:
-    aws = settled(workload("app"), workload("two", policies=[policy("other", "kms:Decrypt")]))
-    found = absent(aws, workload("app"))
+    aws = converged_account(workload("app"), workload("two", policies=[policy("other", "kms:Decrypt")]))
+    found = plan_removal(aws, workload("app"))
     assert names(found) == ["delete association default/app", "update trust_policy my-role"]
     assert [finding.message for finding in found.findings] == [
         f"role {role_arn('my-role')} is kept: it is still used by my-cluster default/two.",
@@ -339,14 +340,14 @@ def test_shared_role_is_kept_for_other_workloads() -> None:
     ] == ["two"]
 
 
-def test_removal_deletes_a_grant_left_by_an_earlier_one() -> None:
-    aws = settled(workload("app"), workload("two"))
+def test_next_removal_deletes_a_remaining_grant() -> None:
+    aws = converged_account(workload("app"), workload("two"))
     aws.fail_on("iam:UpdateAssumeRolePolicy", DENIED)
     refused = run(aws, desired(workload("app"), state="absent"), "absent")
     assert [failure.error_code for failure in refused.failures] == ["AccessDenied"]
     assert [association["serviceAccount"] for association in aws.state()["associations"]] == ["two"]
     assert remove(aws, workload("app")) == ["update trust_policy my-role"]
-    assert aws.state() == settled(workload("two")).state()
+    assert aws.state() == converged_account(workload("two")).state()
     assert remove(aws, workload("app")) == []
 
 
@@ -364,8 +365,8 @@ def test_removal_deletes_the_grant_of_a_manually_deleted_association() -> None:
 
 def test_shared_role_is_deleted_with_the_last_workload() -> None:
     raw = [workload("app"), workload("two")]
-    aws = settled(*raw)
-    assert names(absent(aws, *raw)) == [
+    aws = converged_account(*raw)
+    assert names(plan_removal(aws, *raw)) == [
         "delete association default/app",
         "delete association default/two",
         *EVERYTHING[1:],
@@ -373,9 +374,9 @@ def test_shared_role_is_deleted_with_the_last_workload() -> None:
 
 
 def test_role_granted_to_another_cluster_is_kept() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     run(aws, desired(workload("two"), cluster="other-cluster"))
-    found = absent(aws, workload())
+    found = plan_removal(aws, workload())
     assert names(found) == ["delete association default/app", "update trust_policy my-role"]
     assert [finding.message for finding in found.findings] == [
         f"role {role_arn('my-role')} is kept: it is still used by {OTHER_CLUSTER_ARN}/default/two.",
@@ -384,8 +385,8 @@ def test_role_granted_to_another_cluster_is_kept() -> None:
 
 
 def test_policy_attached_to_another_role_is_kept() -> None:
-    aws = settled(workload(), workload("two", role={"name": "other"}))
-    found = absent(aws, workload())
+    aws = converged_account(workload(), workload("two", role={"name": "other"}))
+    found = plan_removal(aws, workload())
     assert names(found) == EVERYTHING[:3]
     assert [finding.message for finding in found.findings] == [
         f"policy {MINE} is kept: it is still used by role other."
@@ -395,9 +396,9 @@ def test_policy_attached_to_another_role_is_kept() -> None:
 def test_detachments_wait_for_the_associations() -> None:
     """Let the removal of one of two workloads fail. Their common role keeps its policies, and both workloads are reported."""
     raw = [workload("app"), workload("two", policies=[policy(), policy("bad")])]
-    aws = settled(*raw)
+    aws = converged_account(*raw)
     aws.fail_on("iam:ListEntitiesForPolicy", DENIED)
-    found = absent(aws, workload("app", policies=[]), workload("two", policies=[policy("bad")]))
+    found = plan_removal(aws, workload("app", policies=[]), workload("two", policies=[policy("bad")]))
     assert names(found) == ["delete association default/app"]
     assert [(failure.error_code, [str(key) for key in failure.workloads]) for failure in found.failures] == [
         ("AccessDenied", ["default/two"]),
@@ -420,7 +421,10 @@ def test_managed_statement_is_removed_from_an_existing_role() -> None:
     create_role(aws, "old", TRUST_EC2)
     initial = aws.state()
     run(aws, desired(existing(extend_trust=True)))
-    assert names(absent(aws, existing())) == ["delete association default/app", "update trust_policy old"]
+    assert names(plan_removal(aws, existing())) == [
+        "delete association default/app",
+        "update trust_policy old",
+    ]
     remove(aws, existing())
     assert aws.state() == initial
 
@@ -433,9 +437,9 @@ def test_wide_statement_is_removed_with_the_last_user(scope: str) -> None:
     first = existing(extend_trust=True, trust_scope=scope)
     two = {**first, "service_account": "two"}
     run(aws, desired(first, two))
-    assert names(absent(aws, first)) == ["delete association default/app"]
+    assert names(plan_removal(aws, first)) == ["delete association default/app"]
     remove(aws, first)
-    assert names(absent(aws, two)) == ["delete association default/two", "update trust_policy old"]
+    assert names(plan_removal(aws, two)) == ["delete association default/two", "update trust_policy old"]
     remove(aws, two)
     assert aws.state() == initial
 
@@ -445,7 +449,7 @@ def test_statement_for_the_account_is_kept_and_reported() -> None:
     create_role(aws, "old", TRUST_EC2)
     raw = existing(extend_trust=True, trust_scope="account")
     run(aws, desired(raw))
-    found = absent(aws, raw)
+    found = plan_removal(aws, raw)
     assert names(found) == ["delete association default/app"]
     assert found.findings == (
         Finding(
@@ -464,7 +468,7 @@ def test_managed_policy_is_detached_from_an_existing_role() -> None:
     initial = aws.state()
     raw = workload(role={"arn": OLD})
     run(aws, desired(raw))
-    assert names(absent(aws, raw)) == [
+    assert names(plan_removal(aws, raw)) == [
         "delete association default/app",
         f"detach attachment old {MINE}",
         f"delete policy {MINE}",
@@ -479,7 +483,7 @@ def test_unattributable_attachment_is_kept_and_reported() -> None:
     foreign = create_policy(aws, "theirs")
     raw = workload(role={"arn": OLD}, policies=[{"arn": foreign}])
     run(aws, desired(raw))
-    found = absent(aws, raw)
+    found = plan_removal(aws, raw)
     assert names(found) == ["delete association default/app"]
     assert found.findings == (
         Finding(
@@ -495,7 +499,7 @@ def test_unattributable_attachment_is_kept_and_reported() -> None:
 def test_existing_role_is_not_deleted_despite_its_tag() -> None:
     aws = FakeAws()
     create_role(aws, "old", TRUST_BARE, tags=OWNED)
-    assert names(absent(aws, existing())) == []
+    assert names(plan_removal(aws, existing())) == []
 
 
 def test_used_existing_role_keeps_a_managed_policy() -> None:
@@ -504,7 +508,7 @@ def test_used_existing_role_keeps_a_managed_policy() -> None:
     raw = workload(role={"arn": OLD})
     run(aws, desired(raw))
     create_association(aws, "two", "old")
-    found = absent(aws, raw)
+    found = plan_removal(aws, raw)
     assert names(found) == ["delete association default/app"]
     assert codes(found) == ["POLICY_STAYS_ATTACHED", "POLICY_STILL_USED"]
 
@@ -512,17 +516,17 @@ def test_used_existing_role_keeps_a_managed_policy() -> None:
 def test_role_of_another_path_does_not_match() -> None:
     aws = FakeAws()
     create_role(aws, "old", TRUST_BARE, tags=OWNED, Path="/team/")
-    assert names(absent(aws, existing())) == []
+    assert names(plan_removal(aws, existing())) == []
 
 
 # Tests of resources that cannot be read
 
 
 def test_roles_of_a_deleted_cluster_are_deleted() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     aws.eks.associations.clear()
     del aws.eks.clusters["my-cluster"]
-    found = absent(aws, workload())
+    found = plan_removal(aws, workload())
     assert names(found) == EVERYTHING[1:]
     assert found.findings == (
         Finding(
@@ -537,9 +541,9 @@ def test_roles_of_a_deleted_cluster_are_deleted() -> None:
 
 
 def test_mistyped_cluster_keeps_roles_of_another_cluster() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     initial = aws.state()
-    found = absent(aws, workload(), cluster="my-clutser")
+    found = plan_removal(aws, workload(), cluster="my-clutser")
     assert (names(found), codes(found)) == (
         [],
         ["CLUSTER_MISSING", "ROLE_STILL_USED", "POLICY_STILL_USED"],
@@ -550,8 +554,8 @@ def test_mistyped_cluster_keeps_roles_of_another_cluster() -> None:
 
 @pytest.mark.parametrize("scope", ["account", "none"])
 def test_missing_cluster_keeps_roles_of_any_cluster(scope: str) -> None:
-    aws = settled(workload(), trust_scope=scope)
-    found = absent(aws, workload(), cluster="my-clutser")
+    aws = converged_account(workload(), trust_scope=scope)
+    found = plan_removal(aws, workload(), cluster="my-clutser")
     assert codes(found) == ["CLUSTER_MISSING", "ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
     assert found.findings[1].message == (
         f"role {role_arn('my-role')} is kept: its trust policy is not limited to cluster my-clutser, "
@@ -561,13 +565,13 @@ def test_missing_cluster_keeps_roles_of_any_cluster(scope: str) -> None:
         "Check the cluster's name, the account and the region; if the cluster is deleted, set ⟨force⟩: true."
     )
     assert names(found) == []
-    assert names(absent(aws, workload(), cluster="my-clutser", force=True)) == EVERYTHING[1:]
+    assert names(plan_removal(aws, workload(), cluster="my-clutser", force=True)) == EVERYTHING[1:]
 
 
 @pytest.mark.parametrize("scope", ["account", "none"])
 def test_role_for_any_cluster_needs_force(scope: str) -> None:
-    aws = settled(workload(), trust_scope=scope)
-    found = absent(aws, workload())
+    aws = converged_account(workload(), trust_scope=scope)
+    found = plan_removal(aws, workload())
     assert names(found) == EVERYTHING[:1]
     assert codes(found) == ["ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
     assert (found.findings[0].message, found.findings[0].remedy) == (
@@ -578,13 +582,41 @@ def test_role_for_any_cluster_needs_force(scope: str) -> None:
         "(aws iam get-role). If no association uses it, delete the role, or run state: absent with ⟨force⟩: "
         "true for this workload alone.",
     )
-    assert names(absent(aws, workload(), force=True)) == EVERYTHING
+    assert names(plan_removal(aws, workload(), force=True)) == EVERYTHING
+
+
+def test_role_with_a_statement_for_another_cluster_needs_force() -> None:
+    aws = converged_account(workload())
+    role = aws.iam.roles["my-role"]
+    trust = json.loads(role["trust"])
+    elsewhere = json.loads(role["trust"].replace("cluster/my-cluster", "cluster/other"))["Statement"]
+    trust["Statement"] += [{**statement, "Sid": "ByHand"} for statement in elsewhere]
+    role["trust"] = json.dumps(trust)
+    found = plan_removal(aws, workload())
+    assert names(found) == [*EVERYTHING[:1], "update trust_policy my-role"]
+    assert codes(found) == ["ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
+    assert names(plan_removal(aws, workload(), force=True)) == EVERYTHING
+
+
+def test_role_with_a_listed_trust_policy_for_the_cluster_is_deleted() -> None:
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "pods.eks.amazonaws.com"},
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+        "Condition": {"StringEquals": {"aws:RequestTag/eks-cluster-arn": CLUSTER_ARN}},
+    }
+    raw = workload(
+        role={"name": "my-role", "trust_policy": {"Version": "2012-10-17", "Statement": [statement]}}
+    )
+    found = plan_removal(converged_account(raw), raw)
+    assert names(found) == EVERYTHING
+    assert codes(found) == []
 
 
 def test_role_without_session_tags_needs_force() -> None:
     """Check that the policy of the role is kept as well, and that no remedy suggests deleting a role that may have users."""
-    aws = settled(workload(disable_session_tags=True))
-    findings = absent(aws, workload(disable_session_tags=True)).findings
+    aws = converged_account(workload(disable_session_tags=True))
+    findings = plan_removal(aws, workload(disable_session_tags=True)).findings
     assert [finding.code for finding in findings] == ["ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
     assert findings[1].remedy == POLICY_REMEDY
 
@@ -597,9 +629,9 @@ def let_in_ec2(aws: FakeAws) -> None:
 
 
 def test_role_with_other_principals_keeps_its_policies() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     let_in_ec2(aws)
-    found = absent(aws, workload())
+    found = plan_removal(aws, workload())
     assert names(found) == [*EVERYTHING[:1], "update trust_policy my-role"]
     assert found.findings[0].message == (
         f"role {role_arn('my-role')} is kept: it is still used by ec2.amazonaws.com (by the trust policy)."
@@ -608,7 +640,7 @@ def test_role_with_other_principals_keeps_its_policies() -> None:
 
 
 def test_run_keeps_and_reports_other_principals() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     let_in_ec2(aws)
     found = plan(aws, desired(workload(), workload("two")))
     trust: Any = next(change.after for change in found.changes if change.target.resource == "trust_policy")
@@ -628,13 +660,12 @@ def test_run_keeps_and_reports_other_principals() -> None:
 
 
 def test_unreadable_association_keeps_the_role() -> None:
-    """Check that a teardown keeps a role if an unreadable association may use it."""
     aws = FakeAws()
     # The unmanaged association is the first in the list, so it is the association that cannot be read.
     create_association(aws, "two", "my-role", namespace="batch")
     assert run(aws, desired(workload())).failures == ()
     aws.fail_on("eks:DescribePodIdentityAssociation", DENIED)
-    found = absent(aws, workload())
+    found = plan_removal(aws, workload())
     assert names(found) == []
     (failure,) = found.failures
     assert (failure.workloads, failure.target.resource, failure.target.full_name, failure.action) == (
@@ -652,9 +683,9 @@ def test_unreadable_association_keeps_the_role() -> None:
 
 
 def test_unlistable_associations_keep_everything() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     aws.fail_on("eks:ListPodIdentityAssociations", DENIED)
-    found = absent(aws, workload())
+    found = plan_removal(aws, workload())
     assert names(found) == []
     assert [(failure.target.resource, failure.target.full_name) for failure in found.failures] == [
         ("associations", "my-cluster")
@@ -674,15 +705,15 @@ def test_unlistable_associations_keep_everything() -> None:
     ],
 )
 def test_failed_read_keeps_the_resources_of_the_workload(operation: str) -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     aws.fail_on(operation, DENIED)
-    found = absent(aws, workload())
+    found = plan_removal(aws, workload())
     assert names(found) == []
     assert [failure.error_code for failure in found.failures] == ["AccessDenied"]
 
 
 def test_reads_all_pages_of_policy_users() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     whole = aws.iam.ListEntitiesForPolicy
 
     def in_pages(parameters: Any) -> dict[str, Any]:
@@ -697,29 +728,31 @@ def test_reads_all_pages_of_policy_users() -> None:
         return {**whole({"PolicyArn": parameters["PolicyArn"]}), "PolicyUsers": [{"UserName": "ann"}]}
 
     aws.replace("iam:ListEntitiesForPolicy", in_pages)
-    assert codes(absent(aws, workload())) == ["POLICY_STILL_USED"]
+    assert codes(plan_removal(aws, workload())) == ["POLICY_STILL_USED"]
     assert aws.parameters("iam:ListEntitiesForPolicy")[-1] == {"PolicyArn": MINE, "Marker": "m"}
 
 
 def test_target_role_of_another_association_is_kept() -> None:
     chained = workload("other", role={"name": "other"}, target_role_arn=role_arn("my-role"))
     raw = workload(role={"name": "my-role", "trust_policy": TRUST_BARE})
-    aws = settled(raw, chained)
-    found = absent(aws, raw)
+    aws = converged_account(raw, chained)
+    found = plan_removal(aws, raw)
     assert "ROLE_STILL_USED" in codes(found)
     assert "delete role my-role" not in names(found)
 
 
-@pytest.mark.parametrize("more", [{"Marker": "same"}, {}], ids=["the same page again", "not which"])
+@pytest.mark.parametrize(
+    "more", [{"Marker": "same"}, {}], ids=["the same page again", "no token for the next page"]
+)
 def test_policy_with_endless_pages_of_users_is_kept(more: dict[str, str]) -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
 
     def answer(_parameters: Any) -> dict[str, Any]:
         assert len(aws.parameters("iam:ListEntitiesForPolicy")) < 100
         return {"PolicyRoles": [], "PolicyUsers": [], "PolicyGroups": [], "IsTruncated": True, **more}
 
     aws.replace("iam:ListEntitiesForPolicy", answer)
-    found = absent(aws, workload())
+    found = plan_removal(aws, workload())
     assert names(found) == []
     assert [failure.error_code for failure in found.failures] == ["MalformedAnswer"]
 
@@ -764,13 +797,13 @@ def test_role_of_another_owner_is_kept_without_the_association() -> None:
 
 
 def test_role_with_a_user_in_another_letter_case_is_kept() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     create_association(aws, "other", "elsewhere", targetRoleArn=role_arn("My-Role"))
-    assert codes(absent(aws, workload())) == ["ROLE_STILL_USED", "POLICY_STILL_USED"]
+    assert codes(plan_removal(aws, workload())) == ["ROLE_STILL_USED", "POLICY_STILL_USED"]
 
 
 def test_role_without_its_tag_is_kept_and_reported() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     aws.iam.roles["my-role"]["tags"] = {}
     aws.iam.policies[MINE]["tags"] = {}
     outcome = run(aws, desired(workload(), state="absent"), "absent")
@@ -791,7 +824,7 @@ def test_role_without_its_tag_is_kept_and_reported() -> None:
 
 
 def test_verification_reports_other_principals() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     trust = json.loads(aws.iam.roles["my-role"]["trust"])
     trust["Statement"] += TRUST_EC2["Statement"]
     aws.iam.roles["my-role"]["trust"] = json.dumps(trust)

@@ -131,7 +131,7 @@ def test_unavailable_version_is_a_failure(
     )
 
 
-def test_new_addon_gets_its_roles_values_and_mark() -> None:
+def test_new_addon_gets_roles_values_and_ownership_tag() -> None:
     planned = change(
         spec(roles={"ebs-csi-controller-sa": ROLE}, configuration='{"a": 1}', tags={"team": "x"}), None
     )
@@ -187,7 +187,7 @@ def test_roles_that_are_not_listed_are_kept() -> None:
         ({"snapshot-sa"}, {"snapshot-sa": ROLE}, {"ebs-csi-controller-sa": ROLE}),
     ],
 )
-def test_released_roles_are_removed_and_others_stay(
+def test_released_roles_are_removed_and_other_roles_kept(
     released: set[str], roles: dict[str, str], remaining: dict[str, str]
 ) -> None:
     present = {"ebs-csi-controller-sa": ROLE, "snapshot-sa": OTHER_ROLE}
@@ -210,7 +210,7 @@ def test_released_roles_are_removed_and_others_stay(
 @pytest.mark.parametrize(
     "addon",
     [
-        pytest.param(None, id="a missing add-on is not installed by a removal"),
+        pytest.param(None, id="missing add-on is not installed"),
         pytest.param(installed(), id="an add-on without roles"),
         pytest.param(installed(roles={"snapshot-sa": OTHER_ROLE}), id="an add-on with the role of another"),
     ],
@@ -225,7 +225,7 @@ def test_purge_deletes_the_other_roles() -> None:
     assert (planned.before, planned.after) == ({"roles": {"snapshot-sa": OTHER_ROLE}}, {"roles": {}})
 
 
-def test_update_of_the_version_leaves_the_roles_out_and_repeats_the_values() -> None:
+def test_version_update_omits_roles_and_repeats_values() -> None:
     planned = change(spec("latest"), installed(roles={"snapshot-sa": OTHER_ROLE}, configuration="a: 1"))
     assert request(planned)[1] == {
         "addonVersion": NEWEST,
@@ -257,7 +257,7 @@ def test_agent_is_not_removed_while_the_cluster_has_associations() -> None:
     assert plan_addon(desired, None, CLUSTER) is None
 
 
-def test_service_account_without_support_is_named() -> None:
+def test_unsupported_service_account_is_named() -> None:
     desired = spec(roles={"ebs-csi-controler-sa": ROLE})
     failure = unsupported_accounts(desired, [AddonIdentity("ebs-csi-controller-sa", ())], MIDDLE, CLUSTER)
     assert failure is not None
@@ -314,7 +314,7 @@ def options(**changes: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_invalid_options_are_refused(changes: dict[str, Any], problem: str) -> None:
+def test_invalid_options_are_rejected(changes: dict[str, Any], problem: str) -> None:
     with pytest.raises(InputError) as refused:
         parse_addon(options(**changes))
     assert refused.value.problems == (problem,)

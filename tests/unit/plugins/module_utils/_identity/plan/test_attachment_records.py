@@ -127,7 +127,7 @@ def test_recorded_attachment_is_detached_with_its_workload() -> None:
     assert aws.state() == initial
 
 
-@pytest.mark.parametrize("tags", [{}, OWNED], ids=["a role of other people", "a role of another list"])
+@pytest.mark.parametrize("tags", [{}, OWNED], ids=["an unmanaged role", "a role of another list"])
 def test_unrecorded_attachment_is_kept_and_reported(tags: dict[str, str]) -> None:
     aws = account(tags=tags)
     create_policy(aws, "my-policy", tags=POLICY_TAGS)
@@ -336,7 +336,9 @@ def test_comma_in_role_name_is_a_colon_in_the_record_key() -> None:
     assert remove(aws, raw)[0][1] == f"detach attachment a,b {MINE}"
 
 
-@pytest.mark.parametrize("joining", [False, True], ids=["attaching", "joining"])
+@pytest.mark.parametrize(
+    "joining", [False, True], ids=["existing attachment", "attachment of another cluster"]
+)
 def test_bulk_read_records_attachments(joining: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observe, "BULK_THRESHOLD", 0)
     monkeypatch.setattr(

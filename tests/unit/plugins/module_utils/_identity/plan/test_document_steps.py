@@ -110,9 +110,7 @@ def test_document_steps_deny_allow_remove_and_lift() -> None:
         (document(READ, version="2008-10-17"), document(WRITE, NO_WRITE), ""),
     ],
 )
-def test_change_in_one_direction_has_one_step(
-    present: dict[str, Any], new: dict[str, Any], step: str
-) -> None:
+def test_change_of_one_kind_has_one_step(present: dict[str, Any], new: dict[str, Any], step: str) -> None:
     assert steps(present, new) == [(step, new)]
 
 
@@ -124,14 +122,14 @@ def test_sid_is_unique_at_every_step() -> None:
         assert len(sids) == len(set(sids))
 
 
-def listing(first: dict[str, Any], two: dict[str, Any]) -> Any:
+def desired_documents(first: dict[str, Any], two: dict[str, Any]) -> Any:
     return desired(workload(policies=[{"name": "one", "document": first}, {"name": "two", "document": two}]))
 
 
-def test_exchanged_statements_take_two_versions_per_document() -> None:
+def test_exchanged_statements_need_two_versions_per_document() -> None:
     aws = FakeAws()
-    run(aws, listing(document(READ), document(WRITE)))
-    spec = listing(document(WRITE), document(READ))
+    run(aws, desired_documents(document(READ), document(WRITE)))
+    spec = desired_documents(document(WRITE), document(READ))
     arns = [policy_arn("one"), policy_arn("two")]
     assert names(plan(aws, spec)) == [f"update policy {arn}" for arn in (*arns, *arns)]
     outcome = run(aws, spec)
@@ -145,30 +143,30 @@ def test_exchanged_statements_take_two_versions_per_document() -> None:
 
 def test_single_changed_document_has_one_step() -> None:
     aws = FakeAws()
-    run(aws, listing(document(READ), document(WRITE)))
-    spec = listing(document(WRITE), document(WRITE))
+    run(aws, desired_documents(document(READ), document(WRITE)))
+    spec = desired_documents(document(WRITE), document(WRITE))
     assert names(plan(aws, spec)) == [f"update policy {policy_arn('one')}"]
 
 
 @pytest.mark.parametrize("default", ["v1", "v3", "v5"])
-def test_at_the_limit_of_versions_two_make_room(default: str) -> None:
+def test_two_oldest_versions_are_deleted_at_the_quota(default: str) -> None:
     aws = FakeAws()
-    run(aws, listing(document(READ), document(WRITE)))
+    run(aws, desired_documents(document(READ), document(WRITE)))
     for number in range(2, 6):
         aws.iam.policies[policy_arn("one")]["versions"][f"v{number}"] = document(READ)
     aws.iam.policies[policy_arn("one")] |= {"default": default, "last": 5}
-    assert run(aws, listing(document(WRITE), document(READ))).failures == ()
+    assert run(aws, desired_documents(document(WRITE), document(READ))).failures == ()
     versions = aws.iam.policies[policy_arn("one")]["versions"]
     assert sorted(versions) == ["v3", "v4", "v5", "v6", "v7"]
     assert versions["v7"] == document(WRITE)
 
 
-def test_documents_too_long_together_change_last() -> None:
+def test_documents_that_cannot_be_merged_change_separately() -> None:
     aws = FakeAws()
     long = {**READ, "Resource": [f"arn:aws:s3:::bucket/{number:04d}/*" for number in range(120)]}
     other = {**WRITE, "Resource": [f"arn:aws:s3:::bucket/{number:04d}" for number in range(120)]}
-    run(aws, listing(document(long), document(WRITE)))
-    spec = listing(document(other), document(READ))
+    run(aws, desired_documents(document(long), document(WRITE)))
+    spec = desired_documents(document(other), document(READ))
     assert names(plan(aws, spec)) == [
         f"update policy {policy_arn('two')}",
         f"update policy {policy_arn('one')}",

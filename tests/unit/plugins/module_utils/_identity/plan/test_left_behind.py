@@ -53,7 +53,7 @@ PLACE = f"cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
 ADDON = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/vpc-cni/x"
 
 
-def settled(*workloads: dict[str, Any], **options: Any) -> FakeAws:
+def converged_account(*workloads: dict[str, Any], **options: Any) -> FakeAws:
     aws = FakeAws()
     assert run(aws, desired(*workloads, **options)).failures == ()
     aws.requests.clear()
@@ -90,16 +90,16 @@ LEFT = (
 
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_reports_a_role_left_by_its_last_workload(check_mode: bool) -> None:
-    aws = settled(OLD)
+    aws = converged_account(OLD)
     done = converge(aws, NEW, check_mode=check_mode)
     assert left_messages(done) == [LEFT]
     assert [parameters["RoleName"] for parameters in aws.parameters("iam:GetRole")].count("old") == 1
-    assert left_messages(converge(settled(OLD), OLD, check_mode=check_mode)) == []
+    assert left_messages(converge(converged_account(OLD), OLD, check_mode=check_mode)) == []
 
 
 def test_reads_up_to_ten_left_roles() -> None:
     numbers = range(13)
-    aws = settled(*(workload(f"s{n}", role={"name": f"old{n}"}, policies=None) for n in numbers))
+    aws = converged_account(*(workload(f"s{n}", role={"name": f"old{n}"}, policies=None) for n in numbers))
     aws.fail_on("iam:GetAccountAuthorizationDetails", DENIED)
     done = converge(aws, *(workload(f"s{n}", role={"name": f"new{n}"}, policies=None) for n in numbers))
     assert len(left_messages(done)) == 10
@@ -139,18 +139,18 @@ def not_readable(aws: FakeAws) -> None:
     ids=lambda one: one.__name__,
 )
 def test_does_not_report_a_role_kept_by_purge(change: Callable[[FakeAws], None]) -> None:
-    aws = settled(OLD)
+    aws = converged_account(OLD)
     change(aws)
     assert left_messages(converge(aws, NEW)) == []
 
 
 def test_does_not_report_a_role_of_another_listed_workload() -> None:
     other = workload("other", role={"name": "old"}, policies=None)
-    assert left_messages(converge(settled(OLD, other), NEW, other)) == []
+    assert left_messages(converge(converged_account(OLD, other), NEW, other)) == []
 
 
 def test_failed_move_leaves_no_role() -> None:
-    aws = settled(OLD)
+    aws = converged_account(OLD)
     aws.fail_on("eks:UpdatePodIdentityAssociation", DENIED)
     assert left_messages(run(aws, desired(NEW))) == []
 
@@ -166,7 +166,7 @@ def with_policy(name: str, service_account: str = "app", **more: Any) -> dict[st
 
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_reports_an_unattached_policy(check_mode: bool) -> None:
-    done = converge(settled(with_policy("old")), with_policy("new"), check_mode=check_mode)
+    done = converge(converged_account(with_policy("old")), with_policy("new"), check_mode=check_mode)
     assert left_messages(done) == [
         (
             "POLICY_LEFT",
@@ -189,7 +189,7 @@ def test_reports_an_unattached_policy(check_mode: bool) -> None:
     ],
 )
 def test_unattached_policy_of_another_cluster_has_a_command(tags: dict[str, str], remedy: str) -> None:
-    aws = settled(with_policy("old"))
+    aws = converged_account(with_policy("old"))
     aws.iam.policies[policy_arn("old")]["tags"] = tags
     assert [row[-1] for row in left_messages(converge(aws, with_policy("new")))] == [remedy]
 
@@ -210,18 +210,18 @@ def policy_of_another_owner(aws: FakeAws) -> None:
     "change", [attached_elsewhere, boundary_elsewhere, policy_of_another_owner], ids=lambda one: one.__name__
 )
 def test_does_not_report_a_policy_with_possible_users(change: Callable[[FakeAws], None]) -> None:
-    aws = settled(with_policy("old"))
+    aws = converged_account(with_policy("old"))
     change(aws)
     assert left_messages(converge(aws, with_policy("new"))) == []
 
 
 def test_does_not_report_a_policy_moved_to_another_role() -> None:
-    aws = settled(with_policy("one"), with_policy("two", "web"))
+    aws = converged_account(with_policy("one"), with_policy("two", "web"))
     assert left_messages(converge(aws, with_policy("two"), with_policy("one", "web"))) == []
 
 
 def test_reports_a_policy_detached_from_two_roles_once() -> None:
-    aws = settled(with_policy("old"), with_policy("old", "web"))
+    aws = converged_account(with_policy("old"), with_policy("old", "web"))
     assert len(left_messages(converge(aws, with_policy("new"), with_policy("new", "web")))) == 1
 
 
@@ -239,7 +239,7 @@ def many(**more: Any) -> list[dict[str, Any]]:
 def orphaned(**role: Any) -> FakeAws:
     """Return an account with a role whose workload is no longer in the list and has no association."""
     orphan = workload("gone", role={"name": "gone", **role}, policies=None)
-    aws = settled(*many(), orphan)
+    aws = converged_account(*many(), orphan)
     aws.eks.associations = {
         identifier: association
         for identifier, association in aws.eks.associations.items()
@@ -312,7 +312,7 @@ def test_does_not_report_a_role_with_a_possible_workload(change: Callable[[FakeA
 
 
 @pytest.mark.parametrize("change", [still_listed_elsewhere, used_by_an_addon], ids=lambda one: one.__name__)
-def test_role_with_a_wide_grant_is_unused_only_if_all_associations_are_known(
+def test_role_with_a_wide_grant_is_not_reported_if_associations_are_unknown(
     change: Callable[[FakeAws], None],
 ) -> None:
     aws = orphaned(trust_scope="cluster")
@@ -337,7 +337,7 @@ def test_unread_pages_may_have_the_association() -> None:
     two = [workload(f"s{n}", role={"name": f"r{n}"}, policies=policies[:10]) for n in range(2)]
     more = [policy(f"q{number}") for number in range(10)]
     two[1] = two[1] | {"policies": more}
-    aws = settled(*two, workload("gone", role={"name": "gone"}, policies=None))
+    aws = converged_account(*two, workload("gone", role={"name": "gone"}, policies=None))
     aws.eks.associations = {
         identifier: association
         for identifier, association in aws.eks.associations.items()

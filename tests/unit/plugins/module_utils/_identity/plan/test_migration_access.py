@@ -84,7 +84,7 @@ def test_stage_needs_a_trust_policy_for_pod_identity(
     assert [(str(note.code), note.message, note.remedy) for note in migrant.notes] == expected
 
 
-def test_only_statement_for_irsa_is_kept() -> None:
+def test_last_statement_of_a_trust_policy_is_kept() -> None:
     migrant = only(plan_migration(state(roles=(role(irsa(API)),), **HAS_ASSOCIATION)))
     assert [(str(note.code), note.message, note.remedy) for note in migrant.notes] == [
         NO_ACCESS,
@@ -96,7 +96,7 @@ def test_only_statement_for_irsa_is_kept() -> None:
     ]
 
 
-def test_pods_without_their_association() -> None:
+def test_pods_without_an_association_are_an_error() -> None:
     migrant = only(plan_migration(state(account(), roles=(MIGRATED,), pods=AGENT_PODS)))
     (note,) = migrant.notes
     assert (note.code, note.severity, note.message) == (
@@ -129,7 +129,14 @@ def with_record(*statements: Json, removed: Json, **tags: str) -> ObservedRole:
             ", or only under further conditions",
         ),
     ],
-    ids=["recorded", "not removed", "no record", "record of another", "other condition", "further condition"],
+    ids=[
+        "recorded",
+        "not removed",
+        "no record",
+        "record of another cluster",
+        "other condition",
+        "further condition",
+    ],
 )
 def test_rollback_needs_a_trust_policy_for_irsa(found: ObservedRole, limit: str | None) -> None:
     scene = state(associations=(association(),), roles=(found,), pods=AGENT_PODS)
@@ -189,7 +196,7 @@ EDITED = {
     ],
     ids=["complete", "lost record", "other association", "edited statement", "statement of the user"],
 )
-def test_rollback_names_what_it_leaves(
+def test_rollback_warns_of_remaining_changes(
     found: ObservedRole, associations: tuple[ObservedAssociation, ...], expected: list[tuple[str, str]]
 ) -> None:
     scene = state(associations=(association(), *associations), roles=(found,), pods=AGENT_PODS)
@@ -202,7 +209,7 @@ NOT_TESTED = Finding(Code.INJECTION_UNKNOWN, "no answer", "r", API)
 NO_TRUST = Finding(Code.TRUST_CONDITIONAL, "under conditions", "r", API)
 OLD_POD = Finding(Code.POD_BEFORE_ASSOCIATION, "old", "r", API)
 NOT_KNOWN = "it is not known whether new Pods of shop/api get the credentials of the role"
-NO_DRY_RUN = f"{NOT_KNOWN}: no dry run was made for it."
+NO_DRY_RUN = f"{NOT_KNOWN}: no dry run tested the injection."
 NO_RESULT = f"{NOT_KNOWN}: the runtime proof has no result."
 
 
@@ -210,13 +217,17 @@ NO_RESULT = f"{NOT_KNOWN}: the runtime proof has no result."
     ("checks", "messages"),
     [
         pytest.param([Check("injection", "pass")], [], id="probed"),
-        pytest.param([Check("injection", "accepted", findings=(NOT_TESTED,))], [], id="accepted"),
+        pytest.param([Check("injection", "accepted", findings=(NOT_TESTED,))], [], id="finding is ignored"),
         pytest.param(
-            [Check("injection", "pass"), Check("pods", "fail", findings=(OLD_POD,))], [], id="old Pods"
+            [Check("injection", "pass"), Check("pods", "fail", findings=(OLD_POD,))],
+            [],
+            id="Pods older than the association",
         ),
         pytest.param([Check("injection", "pass"), Check("proof", "pass")], [], id="proven"),
         pytest.param([Check("injection", "pass"), Check("proof", "skipped")], [], id="no proof is possible"),
-        pytest.param([Check("injection", "unknown", findings=(NOT_TESTED,))], ["no answer"], id="no answer"),
+        pytest.param(
+            [Check("injection", "unknown", findings=(NOT_TESTED,))], ["no answer"], id="probe without result"
+        ),
         pytest.param([Check("injection", "warning", findings=(NOT_TESTED,))], ["no answer"], id="warning"),
         pytest.param(
             [Check("injection", "pass"), Check("proof", "unknown")], [NO_RESULT], id="unknown proof"

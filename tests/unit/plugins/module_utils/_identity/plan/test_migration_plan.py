@@ -197,7 +197,7 @@ HAS_ASSOCIATION = {"associations": (association(),)}
             state(roles=(MIGRATED,), pods=AGENT_PODS, **HAS_ASSOCIATION),
             "restarted",
             True,
-            id="only the statement is left",
+            id="only a statement for IRSA remains",
         ),
         pytest.param(
             state(roles=(FINISHED,), pods=IRSA_PODS, **HAS_ASSOCIATION),
@@ -205,21 +205,21 @@ HAS_ASSOCIATION = {"associations": (association(),)}
             False,
             id="no annotation, Pods with IRSA",
         ),
-        pytest.param(state(**HAS_ASSOCIATION), "finished", True, id="role is gone"),
+        pytest.param(state(**HAS_ASSOCIATION), "finished", True, id="role is missing"),
         pytest.param(state(IrsaAccount(API)), "irsa", False, id="no role"),
         pytest.param(
             state(configured={API: ROLE}, roles=(MIGRATED,)), "irsa", False, id="role of the ConfigMap"
         ),
     ],
 )
-def test_stage(scene: MigrationState, stage: str, is_finished: bool) -> None:
+def test_service_account_has_its_stage(scene: MigrationState, stage: str, is_finished: bool) -> None:
     plan = plan_migration(scene)
     assert only(plan).key == API
     assert only(plan).stage == stage
     assert plan.finished == ({("shop", "api")} if is_finished else set())
 
 
-def test_association_without_record_and_annotation_is_no_part_of_the_migration() -> None:
+def test_association_without_record_and_annotation_is_ignored() -> None:
     assert plan_migration(state(associations=(association(tags={"team": "a"}),))) == MigrationPlan(
         [], frozenset()
     )
@@ -280,7 +280,7 @@ BOTH = {ROLE_ANNOTATION: ROLE, AUDIENCE_ANNOTATION: "vault"}
         ),
     ],
 )
-def test_facts_of_a_migrant(
+def test_plan_has_role_annotations_and_dates(
     scene: MigrationState, role_arn: str, annotations: Json, since: str, disables: bool
 ) -> None:
     migrant = only(plan_migration(scene))
@@ -293,14 +293,14 @@ def test_facts_of_a_migrant(
 @pytest.mark.parametrize(
     ("name", "annotated"),
     [
-        pytest.param("app", "app", id="same"),
+        pytest.param("app", "app", id="equal ARNs"),
         pytest.param("app", "APP", id="annotation in upper case"),
         pytest.param("App", "app", id="role with upper case"),
-        pytest.param("App", "aPP", id="both"),
+        pytest.param("App", "aPP", id="annotation and role with upper case"),
     ],
 )
 @pytest.mark.parametrize("associations", [(), (association(arn=role_arn("APP")),)])
-def test_migrant_has_the_arn_of_the_role_as_iam_has_it(
+def test_role_arn_has_the_letter_case_of_iam(
     name: str, annotated: str, associations: tuple[ObservedAssociation, ...]
 ) -> None:
     annotation = role_arn(annotated)
@@ -327,18 +327,18 @@ def test_migrant_has_the_arn_of_the_role_as_iam_has_it(
         pytest.param(state(associations=(association(arn=role_arn("APP")),), roles=(FINISHED,)), id="record"),
     ],
 )
-def test_letter_case_of_a_role_without_annotation(scene: MigrationState) -> None:
+def test_role_arn_of_an_association_has_the_letter_case_of_iam(scene: MigrationState) -> None:
     assert only(plan_migration(scene)).role_arn == ROLE
 
 
 @pytest.mark.parametrize(
     "arn", [role_arn("GONE"), role_arn("path/APP"), "arn:aws:iam::444455556666:role/APP"]
 )
-def test_arn_of_another_role_stays_as_it_is(arn: str) -> None:
+def test_arn_of_an_unknown_role_is_unchanged(arn: str) -> None:
     assert only(plan_migration(state(account(arn=arn), roles=(MIGRATED,)))).role_arn == arn
 
 
-def test_state_finds_roles_of_its_account_only() -> None:
+def test_finds_only_roles_of_its_account() -> None:
     scene = state(roles=(MIGRATED,))
     assert scene.role(ROLE) is scene.role(ROLE.replace("app", "App")) is MIGRATED
     for arn in ("", "app", role_arn("other"), role_arn("path/app"), "arn:aws:iam::444455556666:role/app"):
@@ -352,12 +352,13 @@ NOT_TRUSTED = (
     "conditions. Otherwise remove the annotation."
 )
 NO_ACCESS = (
-    "the trust policy of role app does not allow shop/api with IRSA, so it has no access today. Everyone who may "
-    "edit the service account can set its annotation, so the annotation does not prove that it may have the role."
+    "the trust policy of role app does not allow shop/api with IRSA, so the service account has no access today. Everyone "
+    "who may edit the service account can set its annotation, so the annotation does not prove that the service account may "
+    "have the role."
 )
 CONDITIONAL = (
-    "the trust policy of role app allows shop/api with IRSA only under conditions that EKS Pod Identity does not have, so an "
-    "association would lift them."
+    "the trust policy of role app allows shop/api with IRSA only under further conditions, which a "
+    "statement for EKS Pod Identity would not have."
 )
 FOREIGN = "arn:aws:iam::444455556666:role/app"
 FOREIGN_TEXT = (
@@ -386,7 +387,7 @@ def addon_blocker(arn: str) -> tuple[str, str, str]:
 
 ADDON_ANNOTATED = (
     "MIGRATION_ADDON",
-    "EKS has not removed the annotation of service account shop/api yet, which belongs to an add-on.",
+    "service account shop/api belongs to an add-on, and EKS has not removed its annotation yet.",
     "If the add-on still has a serviceAccountRoleArn, update it without this field (aws eks update-addon). Then run the step "
     "finish again.",
 )
@@ -413,7 +414,7 @@ CLAIMS = (
 @pytest.mark.parametrize(
     ("scene", "findings"),
     [
-        pytest.param(state(account(), roles=(MIGRATED,)), [], id="none"),
+        pytest.param(state(account(), roles=(MIGRATED,)), [], id="no blocker"),
         pytest.param(
             state(account(is_addon=True), roles=(MIGRATED,)),
             [addon_blocker(ROLE)],
@@ -495,7 +496,7 @@ CLAIMS = (
                     MISSING_REMEDY,
                 )
             ],
-            id="no ARN",
+            id="not an ARN",
         ),
         pytest.param(
             state(account(), roles=(MIGRATED,), associations=(association(arn=role_arn("other")),)),
@@ -530,7 +531,7 @@ CLAIMS = (
         pytest.param(
             state(account(), roles=(role(POD_IDENTITY),), pods=IRSA_PODS, **HAS_ASSOCIATION),
             [],
-            id="trust does not count after the association",
+            id="trust policy is ignored after the association",
         ),
         pytest.param(
             state(
@@ -621,7 +622,7 @@ CLAIMS = (
                 pods=PodCredentials(templates={"Job load": ("AWS_ROLE_ARN",)}),
             ),
             ["MIGRATION_ADDON", "MIGRATION_CONFIG_MAP", "MIGRATION_OWN_VARIABLES", "MIGRATION_FOREIGN_ROLE"],
-            id="several, in this order",
+            id="several blockers, in order",
         ),
         pytest.param(
             state(
@@ -635,7 +636,7 @@ CLAIMS = (
                 "MIGRATION_NEEDS_CLAIMS",
                 "MIGRATION_NO_RECORD",
             ],
-            id="several of the role, in this order",
+            id="several blockers of the role, in order",
         ),
         pytest.param(
             state(
@@ -646,7 +647,7 @@ CLAIMS = (
         ),
     ],
 )
-def test_blockers(scene: MigrationState, findings: list[Any]) -> None:
+def test_blockers_are_errors(scene: MigrationState, findings: list[Any]) -> None:
     blockers = only(plan_migration(scene)).blockers
     assert {(finding.severity, finding.workload) for finding in blockers} <= {("error", API)}
     assert [
@@ -673,7 +674,7 @@ OTHER_ROLES_REMEDY = (
 @pytest.mark.parametrize(
     ("scene", "findings"),
     [
-        pytest.param(state(account(), roles=(MIGRATED,)), [], id="none"),
+        pytest.param(state(account(), roles=(MIGRATED,)), [], id="no note"),
         pytest.param(
             state(account(managers=("Helm release shop", "field manager helm")), roles=(MIGRATED,)),
             [
@@ -862,7 +863,7 @@ def test_notes(scene: MigrationState, findings: list[tuple[str, str, str]]) -> N
     assert [(finding.code.value, finding.message, finding.remedy) for finding in notes] == findings
 
 
-def test_statement_for_two_accounts_is_removed_with_the_second_one() -> None:
+def test_shared_statement_is_removed_with_the_last_service_account() -> None:
     shared = role(irsa(API, WEB), POD_IDENTITY)
     scene = state(account(WEB), associations=(association(API),), roles=(shared,))
     first, second = plan_migration(scene).migrants
@@ -876,7 +877,7 @@ def test_statement_for_two_accounts_is_removed_with_the_second_one() -> None:
     assert [(migrant.stage, migrant.notes) for migrant in plan.migrants] == [("restarted", ())] * 2
 
 
-def test_statement_of_another_role_does_not_hold_a_migrant_back() -> None:
+def test_statement_of_another_role_does_not_block_a_migration() -> None:
     scene = state(
         associations=(association(),), roles=(FINISHED, role(irsa(API), POD_IDENTITY, name="other"))
     )
@@ -1092,9 +1093,7 @@ ELSEWHERE = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
         ),
         pytest.param(trusting(("*", BOTH_ACTIONS)), [allow("sts:AssumeRole")], None, False, id="everyone"),
         pytest.param(DIRECT, [], None, True, id="direct"),
-        pytest.param(
-            DIRECT, [allow("sts:AssumeRole")], None, True, id="direct and own policy for one action"
-        ),
+        pytest.param(DIRECT, [allow("sts:AssumeRole")], None, True, id="direct, own policy for one action"),
         pytest.param(SPLIT, [], None, False, id="direct for AssumeRole only"),
         pytest.param(SPLIT, [allow("s3:GetObject")], None, False, id="direct for AssumeRole, no sts"),
         pytest.param(
@@ -1351,18 +1350,18 @@ GRANT, OTHER_GRANT = grant_tag(CLUSTER_ARN), grant_tag(OTHER_CLUSTER_ARN)
             False,
             id="association with another role",
         ),
-        pytest.param({}, AGENT_PODS, {"roles": ()}, False, id="role is gone, Pods with EKS Pod Identity"),
-        pytest.param({GRANT: "workload"}, IRSA_PODS, {"roles": ()}, False, id="role is gone"),
+        pytest.param({}, AGENT_PODS, {"roles": ()}, False, id="role is missing, Pods with EKS Pod Identity"),
+        pytest.param({GRANT: "workload"}, IRSA_PODS, {"roles": ()}, False, id="role is missing"),
     ],
 )
-def test_half_of_a_rollback(
+def test_incomplete_rollback_is_detected(
     tags: dict[str, str], pods: PodCredentials, more: dict[str, Any], is_half: bool
 ) -> None:
     scene = state(account(), **{"roles": (replace(MIGRATED, tags=tags),), "pods": pods, **more})
     assert is_half_rolled_back(scene, only(plan_migration(scene))) is is_half
 
 
-def test_migrated_service_account_is_not_half_rolled_back() -> None:
+def test_migrated_service_account_is_no_incomplete_rollback() -> None:
     scene = state(account(), roles=(replace(MIGRATED, tags={GRANT: "workload"}),), pods=AGENT_PODS)
     assert not is_half_rolled_back(scene, Migrant(API, ROLE, "restarted", pods=AGENT_PODS))
 
@@ -1378,9 +1377,14 @@ OF_ADDON = f"arn:aws:eks:us-west-2:{ACCOUNT}:addon/my-cluster/aws-ebs-csi-driver
         ((POD_IDENTITY,), AGENT_PODS, [], False),
         ((irsa(WEB), POD_IDENTITY), AGENT_PODS, [], False),
     ],
-    ids=["to finish", "Pods with IRSA", "no IRSA statement", "statement of another service account"],
+    ids=[
+        "step finish is next",
+        "Pods with IRSA",
+        "no IRSA statement",
+        "statement of another service account",
+    ],
 )
-def test_addon_without_the_annotation_is_finished(
+def test_addon_without_annotation_is_finished(
     statements: tuple[Json, ...], pods: PodCredentials, stages: list[str], finished: bool
 ) -> None:
     owned = association(annotations={}, owner_arn=OF_ADDON)
@@ -1392,6 +1396,6 @@ def test_addon_without_the_annotation_is_finished(
     assert plan.finished == ({("shop", "api")} if finished else frozenset())
 
 
-def test_association_of_no_addon_without_a_record_is_not_migrated() -> None:
+def test_association_without_record_or_addon_is_not_migrated() -> None:
     scene = state(associations=(association(annotations={}),), roles=(MIGRATED,), pods=AGENT_PODS)
     assert plan_migration(scene).migrants == []

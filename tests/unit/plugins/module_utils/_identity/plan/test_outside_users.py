@@ -126,19 +126,19 @@ EVERY = "every cluster of the account"
         pytest.param(
             trust_policy([grant("cluster"), grant("workload", "ledger", "payments")]),
             OutsideUsers(("my-cluster payments/ledger",)),
-            id="nothing has to be read where one user is known",
+            id="no read is needed if a user is known",
         ),
         pytest.param(trust_policy([grant("account")]), OutsideUsers(unseen=(EVERY,)), id="account"),
         pytest.param(
             trust_policy([grant("none")]),
-            OutsideUsers(unseen=("every cluster, as a trust statement has no condition",)),
+            OutsideUsers(unseen=("every cluster, because a trust statement has no condition",)),
             id="none",
         ),
-        pytest.param(TRUST_BARE, OutsideUsers(unseen=(HAND,)), id="statement by hand"),
+        pytest.param(TRUST_BARE, OutsideUsers(unseen=(HAND,)), id="unmanaged statement"),
         pytest.param(
             statements({"Statement": [{**TRUST_BARE["Statement"][0], "Sid": "Mine"}]}),
             OutsideUsers(unseen=(f"{HAND} (statement Mine)",)),
-            id="statement by hand with a name",
+            id="unmanaged statement with a Sid",
         ),
         pytest.param(
             statements(trust_policy([grant("workload")]), TRUST_EC2),
@@ -152,14 +152,14 @@ EVERY = "every cluster of the account"
         ),
     ],
 )
-def test_users_outside_the_run_by_the_trust_policy(trust: Mapping[str, object], users: OutsideUsers) -> None:
+def test_trust_policy_shows_users_outside_the_run(trust: Mapping[str, object], users: OutsideUsers) -> None:
     assert find(trust) == users
 
 
 @pytest.mark.parametrize(
     ("associations", "users"),
     [
-        pytest.param(outside(), OutsideUsers(), id="nobody"),
+        pytest.param(outside(), OutsideUsers(), id="no users"),
         pytest.param(outside(association("ledger", "elsewhere")), OutsideUsers(), id="users of other roles"),
         pytest.param(
             outside(association("ledger", namespace="payments")),
@@ -169,14 +169,14 @@ def test_users_outside_the_run_by_the_trust_policy(trust: Mapping[str, object], 
         pytest.param(
             outside(association("ledger", "elsewhere", target_role_arn=role_arn("My-Role"))),
             OutsideUsers(("my-cluster default/ledger",)),
-            id="a user by another role, spelt in another way",
+            id="target role in another letter case",
         ),
         pytest.param(
             outside(association("ledger", disable_session_tags=True)),
             OutsideUsers(("my-cluster default/ledger",)),
-            id="a user who is shut out",
+            id="user without session tags",
         ),
-        pytest.param(outside(reach=DEFAULT), OutsideUsers(unread=(WHOLE,)), id="a part alone"),
+        pytest.param(outside(reach=DEFAULT), OutsideUsers(unread=(WHOLE,)), id="only one namespace was read"),
         pytest.param(
             OutsideAssociations(frozenset((WHOLE,)), errors={WHOLE: DENIED}),
             OutsideUsers(
@@ -190,14 +190,14 @@ def test_users_outside_the_run_by_the_trust_policy(trust: Mapping[str, object], 
         ),
     ],
 )
-def test_users_of_a_grant_for_the_cluster_by_associations(
+def test_associations_show_users_of_a_cluster_grant(
     associations: OutsideAssociations, users: OutsideUsers
 ) -> None:
     assert find(trust_policy([grant("cluster")]), associations) == users
 
 
 @pytest.mark.parametrize("trust", [trust_policy([grant("account")]), TRUST_BARE, TRUST_EC2])
-def test_force_still_looks_for_readable_users(
+def test_force_still_requests_associations(
     trust: Mapping[str, object],
 ) -> None:
     assert find(trust, vouched=True) == OutsideUsers(unread=(WHOLE,))
@@ -207,7 +207,7 @@ def test_force_still_looks_for_readable_users(
     )
 
 
-def test_plan_requests_associations_until_the_users_are_known() -> None:
+def test_associations_are_requested_until_the_users_are_known() -> None:
     """Check that a plan removes no statement or attachment before the run has read the users of the role."""
     trust = trust_policy([grant("cluster")])
     spec = desired(

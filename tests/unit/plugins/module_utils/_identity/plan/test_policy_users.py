@@ -139,7 +139,7 @@ ONE = "role one (my-cluster default/one)"
         pytest.param(
             account(single("one"), trust_scope="none"),
             [TWO],
-            "role one (my-cluster default/one, every cluster, as a trust statement has no condition)",
+            "role one (my-cluster default/one, every cluster, because a trust statement has no condition)",
             id="a role of any cluster",
         ),
         pytest.param(with_policy(add_role), [TWO], EC2, id="a role created elsewhere"),
@@ -171,8 +171,8 @@ def test_document_is_kept_for_users_outside_the_run(aws: FakeAws, raws: list[Any
     initial = aws.state()["policies"]
     found = plan(aws, desired(*raws))
     message = (
-        f"policy {SHARED} has another document than this run defines for default/two. It is unchanged because of users outside "
-        f"this run: {users}. It was first created for cluster {cluster} (tag workload-identity/cluster)."
+        f"policy {SHARED} has a different document than this run defines for default/two. It is unchanged because of users "
+        f"outside this run: {users}. It was first created for cluster {cluster} (tag workload-identity/cluster)."
     )
     assert found.failures == (
         Failure((key("two"),), policy_target(SHARED), "update", Code.POLICY_USED_ELSEWHERE, message, REMEDY),
@@ -209,7 +209,7 @@ def detached() -> FakeAws:
     ("aws", "raws"),
     [
         pytest.param(account(single("two")), [TWO], id="one list"),
-        pytest.param(with_policy(attached_nowhere), [TWO], id="nothing has it"),
+        pytest.param(with_policy(attached_nowhere), [TWO], id="not attached"),
         pytest.param(
             account(single("one"), single("two")), [single("one", "s3:PutObject"), TWO], id="both lists"
         ),
@@ -225,7 +225,7 @@ def detached() -> FakeAws:
         pytest.param(
             with_policy(lambda aws: create_role(aws, "old", TRUST_BARE, (SHARED,))),
             [TWO, single("app", "s3:PutObject", role={"arn": OLD})],
-            id="an existing role for which it is listed",
+            id="a listed existing role with the policy",
         ),
         pytest.param(
             with_policy(attached_nowhere),
@@ -244,7 +244,7 @@ def test_document_changes_for_users_in_the_run(aws: FakeAws, raws: list[Any]) ->
     ("raw", "changed"),
     [
         pytest.param(single("two", policies=[shared("S3:getobject")]), [], id="the same meaning"),
-        pytest.param(single("two", policies=[shared(tags={"a": "b"})]), [CHANGED], id="tags alone"),
+        pytest.param(single("two", policies=[shared(tags={"a": "b"})]), [CHANGED], id="only tags"),
     ],
 )
 def test_unchanged_document_ignores_other_users(raw: dict[str, Any], changed: list[str]) -> None:
@@ -263,7 +263,7 @@ def test_users_are_read_only_if_roles_of_the_run_do_not_explain_the_count() -> N
 
 
 @pytest.mark.parametrize("scope", ["workload", "namespace", "cluster", "account", "none"])
-def test_document_of_one_list_needs_no_further_request(scope: str) -> None:
+def test_document_of_one_list_needs_no_additional_request(scope: str) -> None:
     """Check that the users of a policy cost no additional requests: a run lists the associations of the cluster in any case."""
     aws = account(single("two"), trust_scope=scope)
     aws.requests.clear()
@@ -377,7 +377,7 @@ def owner_not_set(reason: str) -> Finding:
     )
 
 
-def of_policies(done: Run) -> tuple[Finding, ...]:
+def policy_findings(done: Run) -> tuple[Finding, ...]:
     """Return all findings of a run, except findings about associations that are not in the list."""
     return tuple(finding for finding in done.findings if finding.code != Code.UNLISTED_ASSOCIATIONS)
 
@@ -399,10 +399,10 @@ def of_policies(done: Run) -> tuple[Finding, ...]:
 def test_owner_does_not_claim_a_policy_in_use_elsewhere(aws: FakeAws, reason: str) -> None:
     for _turn in range(2):
         done = run(aws, owned_by("payments", single("two")))
-        assert (done.failures, of_policies(done)) == ((), (owner_not_set(reason),))
+        assert (done.failures, policy_findings(done)) == ((), (owner_not_set(reason),))
         assert OWNER_TAG not in aws.state()["policies"][SHARED]["tags"]
     adopted = run(aws, owned_by("payments", single("two"), adopt=True))
-    assert (adopted.failures, of_policies(adopted)) == ((), ())
+    assert (adopted.failures, policy_findings(adopted)) == ((), ())
     assert aws.state()["policies"][SHARED]["tags"][OWNER_TAG] == "payments"
 
 
@@ -411,7 +411,7 @@ def test_owner_does_not_claim_a_policy_with_unreadable_users() -> None:
     aws.fail_on("iam:ListEntitiesForPolicy", DENIED)
     done = run(aws, owned_by("payments", single("two")))
     reason = "its users could not be read (iam:ListEntitiesForPolicy: AccessDenied: User is not authorized)"
-    assert (done.failures, of_policies(done)) == ((), (owner_not_set(reason),))
+    assert (done.failures, policy_findings(done)) == ((), (owner_not_set(reason),))
     assert OWNER_TAG not in aws.state()["policies"][SHARED]["tags"]
 
 
@@ -423,7 +423,7 @@ def test_owner_claims_a_policy_used_by_its_run_only() -> None:
     assert aws.parameters("iam:ListEntitiesForPolicy") == []
 
 
-def of_roles(done: Run) -> list[str]:
+def role_findings(done: Run) -> list[str]:
     return [
         finding.message.partition(", because ")[2].partition(". With the tag")[0]
         for finding in done.findings
@@ -459,10 +459,10 @@ def of_roles(done: Run) -> list[str]:
 def test_owner_does_not_claim_a_role_in_use_elsewhere(aws: FakeAws, reason: str) -> None:
     for _turn in range(2):
         done = run(aws, owned_by("payments", single("two", policies=[])))
-        assert (done.failures, of_roles(done)) == ((), [reason])
+        assert (done.failures, role_findings(done)) == ((), [reason])
         assert OWNER_TAG not in aws.state()["roles"]["two"]["tags"]
     adopted = run(aws, owned_by("payments", single("two", policies=[]), adopt=True))
-    assert (adopted.failures, of_roles(adopted)) == ((), [])
+    assert (adopted.failures, role_findings(adopted)) == ((), [])
     assert aws.state()["roles"]["two"]["tags"][OWNER_TAG] == "payments"
 
 

@@ -67,7 +67,7 @@ def scoped(scope: str) -> dict[str, object]:
     return trust_policy([grant_for(scope, ACCOUNT, CLUSTER_ARN, "default", "app")])
 
 
-def settled(raw: dict[str, Any], **options: Any) -> FakeAws:
+def converged_account(raw: dict[str, Any], **options: Any) -> FakeAws:
     """Return an account in which the workload already has its desired state."""
     aws = FakeAws()
     for name in ("edge", "rim"):
@@ -163,7 +163,7 @@ def role(**more: Any) -> dict[str, Any]:
             "update trust_policy my-role",
             ({"trust_policy": scoped("workload")}, {"trust_policy": TRUST_BARE}),
             [("UpdateAssumeRolePolicy", {**ROLE, "PolicyDocument": compact(TRUST_BARE)})],
-            id="trust policy of one's own",
+            id="input trust policy",
         ),
         pytest.param(
             workload(policies=[policy("my-policy", "s3:GetObject")]),
@@ -195,7 +195,7 @@ def role(**more: Any) -> dict[str, Any]:
             f"detach attachment my-role {policy_arn('my-policy')}",
             ({"role": "my-role", "policy": policy_arn("my-policy")}, None),
             [("DetachRolePolicy", {**ROLE, **POLICY})],
-            id="one policy of ours less",
+            id="one managed policy less",
         ),
         pytest.param(
             workload(),
@@ -280,7 +280,7 @@ def role(**more: Any) -> dict[str, Any]:
                     },
                 ),
             ],
-            id="session policy cleared, the rest kept",
+            id="session policy cleared, other settings kept",
         ),
         pytest.param(
             workload(tags={"a": "1"}),
@@ -292,14 +292,14 @@ def role(**more: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_one_change(
+def test_single_change_has_its_diff_and_requests(
     initial: dict[str, Any],
     updated: dict[str, Any],
     change: str,
     diff: tuple[Any, Any],
     calls: list[tuple[str, dict[str, Any]]],
 ) -> None:
-    aws = settled(initial)
+    aws = converged_account(initial)
     found = plan(aws, desired(updated))
     assert names(found) == [change]
     assert (found.changes[0].before, found.changes[0].after) == diff
@@ -350,11 +350,11 @@ def test_one_change(
             id="session policy in another order",
         ),
         pytest.param(
-            role(description="a", max_session_duration=7200), role(), id="role without what was given"
+            role(description="a", max_session_duration=7200), role(), id="role settings no longer listed"
         ),
-        pytest.param(role(permissions_boundary=EDGE), role(), id="boundary not given any more"),
-        pytest.param(role(tags={"a": "1"}), role(), id="tags not given any more"),
-        pytest.param(workload(target_role_arn=TARGETS[0]), workload(), id="target role not given any more"),
+        pytest.param(role(permissions_boundary=EDGE), role(), id="boundary no longer listed"),
+        pytest.param(role(tags={"a": "1"}), role(), id="tags no longer listed"),
+        pytest.param(workload(target_role_arn=TARGETS[0]), workload(), id="target role no longer listed"),
         pytest.param(
             workload(policies=[policy(description="a")]),
             workload(policies=[policy(description="b")]),
@@ -363,7 +363,7 @@ def test_one_change(
     ],
 )
 def test_unchanged_input_has_no_changes(initial: dict[str, Any], updated: dict[str, Any]) -> None:
-    found = plan(settled(initial), desired(updated))
+    found = plan(converged_account(initial), desired(updated))
     assert (names(found), found.failures) == ([], ())
 
 
@@ -377,7 +377,9 @@ def test_unchanged_input_has_no_changes(initial: dict[str, Any], updated: dict[s
 )
 def test_purge_tags_removes_unlisted_tags(resource: str, call: Call) -> None:
     tags = {"team": "a", "stage": "b"}
-    aws = settled(workload(role={"name": "my-role", "tags": tags}, policies=[policy(tags=tags)], tags=tags))
+    aws = converged_account(
+        workload(role={"name": "my-role", "tags": tags}, policies=[policy(tags=tags)], tags=tags)
+    )
     remaining = {"team": "a"}
     raw = workload(
         role={"name": "my-role", "tags": remaining}, policies=[policy(tags=remaining)], tags=remaining
@@ -397,8 +399,8 @@ def test_purge_tags_removes_unlisted_tags(resource: str, call: Call) -> None:
         pytest.param(1, "v2", id="oldest that is not the default"),
     ],
 )
-def test_at_the_limit_of_versions_the_oldest_makes_room(default: int, deleted: str) -> None:
-    aws = settled(workload())
+def test_oldest_version_is_deleted_at_the_quota(default: int, deleted: str) -> None:
+    aws = converged_account(workload())
     for number in range(2, 6):
         aws.iam.CreatePolicyVersion(
             {
@@ -417,7 +419,7 @@ def test_at_the_limit_of_versions_the_oldest_makes_room(default: int, deleted: s
 
 
 def test_changed_role_updates_only_the_association() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     found = plan(aws, desired(workload(role={"name": "other"})))
     assert names(found) == [
         "create role other",
@@ -433,7 +435,7 @@ def test_changed_role_updates_only_the_association() -> None:
 
 
 def test_disabled_session_tags_widen_a_default_scope_with_a_warning() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     found = plan(aws, desired(workload(disable_session_tags=True)))
     assert names(found) == ["update trust_policy my-role", "update association default/app"]
     assert found.changes[0].after == {"trust_policy": scoped("account")}
@@ -471,7 +473,7 @@ def test_explicit_wide_scope_has_no_warning(raw: dict[str, Any], options: dict[s
 def test_already_disabled_session_tags_set_the_default_scope() -> None:
     """Check that the plan does not narrow the trust policy: its conditions would need session tags, which the association
     disables."""
-    aws = settled(workload(disable_session_tags=True))
+    aws = converged_account(workload(disable_session_tags=True))
     found = plan(aws, desired(workload()))
     assert names(found) == []
     assert [finding.code for finding in found.findings] == [
@@ -481,7 +483,7 @@ def test_already_disabled_session_tags_set_the_default_scope() -> None:
 
 
 def test_explicit_scope_is_not_widened_for_disabled_session_tags() -> None:
-    aws = settled(workload(disable_session_tags=True))
+    aws = converged_account(workload(disable_session_tags=True))
     found = plan(aws, desired(workload(role={"name": "my-role", "trust_scope": "namespace"})))
     assert names(found) == []
     (failure,) = found.failures
@@ -503,7 +505,7 @@ def test_explicit_scope_is_not_widened_for_disabled_session_tags() -> None:
 
 
 def test_session_policy_needs_disabled_session_tags() -> None:
-    aws = settled(workload(disable_session_tags=True, session_policy=READ))
+    aws = converged_account(workload(disable_session_tags=True, session_policy=READ))
     found = plan(aws, desired(workload(disable_session_tags=False)))
     assert names(found) == []
     (failure,) = found.failures
@@ -519,7 +521,7 @@ def test_session_policy_needs_disabled_session_tags() -> None:
 
 
 def test_planned_replacement_warns_of_the_interruption() -> None:
-    aws = settled(workload(disable_session_tags=True, session_policy=READ))
+    aws = converged_account(workload(disable_session_tags=True, session_policy=READ))
     found = plan(aws, desired(workload(session_policy="")))
     (stake,) = [finding for finding in found.findings if finding.code == "ASSOCIATION_REPLACED"]
     assert (str(stake.workload), stake.severity) == ("default/app", "warning")
@@ -531,7 +533,7 @@ def test_planned_replacement_warns_of_the_interruption() -> None:
 
 
 def test_association_with_an_unknown_field_is_kept_and_fails_alone() -> None:
-    aws = settled(workload(disable_session_tags=True, session_policy=READ))
+    aws = converged_account(workload(disable_session_tags=True, session_policy=READ))
     (association,) = aws.eks.associations.values()
     association["workloadIdentityConfig"] = {"enabled": True}
     found = plan(aws, desired(workload(session_policy=""), workload("web")))
@@ -542,8 +544,8 @@ def test_association_with_an_unknown_field_is_kept_and_fails_alone() -> None:
     assert not [name for name in names(found) if name.startswith("replace")]
 
 
-def test_session_policy_and_disabled_tags_go_together() -> None:
-    aws = settled(workload(disable_session_tags=True, session_policy=READ))
+def test_session_policy_and_disabled_tags_are_removed_together() -> None:
+    aws = converged_account(workload(disable_session_tags=True, session_policy=READ))
     found = plan(aws, desired(workload(disable_session_tags=False, session_policy="")))
     # The narrower trust policy has conditions on session tags, which only the new association sends. So the association is first.
     assert names(found) == ["replace association default/app", "update trust_policy my-role"]
@@ -551,7 +553,7 @@ def test_session_policy_and_disabled_tags_go_together() -> None:
 
 
 def test_foreign_attachment_is_kept_and_reported() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     aws.iam.roles["my-role"]["attached"].append(EDGE)
     found = plan(aws, desired(workload()))
     assert names(found) == []
@@ -577,7 +579,7 @@ def test_foreign_attachment_is_kept_and_reported() -> None:
 
 
 def test_purge_policies_detaches_a_foreign_attachment() -> None:
-    aws = settled(workload())
+    aws = converged_account(workload())
     aws.iam.roles["my-role"]["attached"].append(EDGE)
     found = plan(aws, desired(workload(), purge_policies=True))
     assert (names(found), found.findings) == ([f"detach attachment my-role {EDGE}"], ())
@@ -595,7 +597,7 @@ def test_purge_policies_keeps_a_policy_of_outside_users() -> None:
 @pytest.mark.parametrize("changed", ROLE_DETAILS, ids=lambda attribute: attribute.name)
 def test_update_of_one_detail_keeps_the_other_details(changed: Attribute) -> None:
     """Check that UpdateRole sends all details: IAM resets the session duration if the request omits it."""
-    aws = settled(role(description="text", max_session_duration=7200))
+    aws = converged_account(role(description="text", max_session_duration=7200))
     values = {"description": "new", "max_session_duration": 10800}
     assert run(aws, desired(role(**{changed.name: values[changed.name]}))).failures == ()
     updated = {"description": "text", "max_session_duration": 7200, changed.name: values[changed.name]}
@@ -604,7 +606,7 @@ def test_update_of_one_detail_keeps_the_other_details(changed: Attribute) -> Non
 
 
 def test_manual_changes_of_a_role_are_reverted() -> None:
-    aws = settled(role(description="text", max_session_duration=7200, permissions_boundary=EDGE))
+    aws = converged_account(role(description="text", max_session_duration=7200, permissions_boundary=EDGE))
     aws.iam.UpdateRole(ROLE)
     aws.iam.DeleteRolePermissionsBoundary(ROLE)
     aws.iam.roles["my-role"]["attached"].clear()
@@ -638,16 +640,16 @@ def test_listed_existing_policy_has_no_finding() -> None:
     assert (names(found), found.findings) == (["create association default/app"], ())
 
 
-def test_on_a_full_role_a_policy_leaves_before_another_one_joins() -> None:
+def test_full_role_detaches_before_it_attaches() -> None:
     full = [policy(f"p{number}") for number in range(10)]
-    aws = settled(workload(policies=full))
+    aws = converged_account(workload(policies=full))
     swapped = desired(workload(policies=[policy("a-new"), *full[1:]]))
     assert run(aws, swapped).failures == ()
     assert names(plan(aws, swapped)) == []
 
 
-def test_on_a_role_with_room_a_policy_joins_before_another_one_leaves() -> None:
-    aws = settled(workload(policies=[policy("old")]))
+def test_role_with_room_attaches_before_it_detaches() -> None:
+    aws = converged_account(workload(policies=[policy("old")]))
     found = plan(aws, desired(workload(policies=[policy("new")])))
     assert [
         (change.action, change.stage) for change in found.changes if change.target.resource == "attachment"

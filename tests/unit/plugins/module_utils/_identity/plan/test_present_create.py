@@ -50,7 +50,7 @@ def trust_for(*service_accounts: str, scope: str = "workload") -> dict[str, obje
     return trust_policy(grant_for(scope, ACCOUNT, CLUSTER_ARN, "default", name) for name in service_accounts)
 
 
-def test_everything_is_made_in_order() -> None:
+def test_resources_are_created_in_order() -> None:
     aws = FakeAws()
     found = plan(aws, desired(workload()))
     assert [
@@ -202,14 +202,14 @@ def test_shared_role_and_policy_are_created_once() -> None:
     assert found.changes[1].after["trust_policy"] == trust_for("one", "two")
 
 
-def test_one_wide_grant_is_enough_for_all_of_this_run() -> None:
+def test_wide_grant_of_one_workload_covers_the_others() -> None:
     combined = desired(workload("one", disable_session_tags=True), workload("two"))
     role = plan(FakeAws(), combined).changes[1]
     assert role.after is not None
     assert role.after["trust_policy"] == trust_for("one", scope="account")
 
 
-def test_policy_of_one_workload_is_attached_for_it_only() -> None:
+def test_policy_is_attached_only_for_its_workload() -> None:
     combined = desired(workload("one", policies=[policy("a")]), workload("two", policies=[policy("b")]))
     attached = {
         change.target.full_name: change.workloads

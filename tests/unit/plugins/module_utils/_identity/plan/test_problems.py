@@ -101,7 +101,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 "this collection), "
                 "or another role.name.",
             ),
-            id="role of somebody",
+            id="unmanaged role",
         ),
         pytest.param(
             lambda aws: create_role(aws, "my-role", Path="/team/"),
@@ -140,7 +140,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 f"role {OLD} does not exist in account {ACCOUNT}.",
                 "Correct the ARN, or set role.name instead of role.arn to create the role.",
             ),
-            id="existing role that is not there",
+            id="missing existing role",
         ),
         pytest.param(
             lambda aws: create_role(aws, "old", TRUST_BARE, Path="/team/"),
@@ -167,7 +167,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 f"policy {policy_arn('my-policy')} exists with another document. {UNMARKED}",
                 f"{TAKE_BACK} Otherwise give the policy another name, or use the existing one by its arn.",
             ),
-            id="policy of somebody",
+            id="unmanaged policy",
         ),
         pytest.param(
             FakeAws.state,
@@ -180,7 +180,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 f"policy {policy_arn('gone')} does not exist in account {ACCOUNT}.",
                 "Correct the ARN, or set name and document to create the policy.",
             ),
-            id="existing policy that is not there",
+            id="missing existing policy",
         ),
         pytest.param(
             FakeAws.state,
@@ -194,7 +194,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 f"in account {ACCOUNT}.",
                 "Correct the ARN, or create that policy first.",
             ),
-            id="boundary that is not there",
+            id="missing boundary",
         ),
         pytest.param(
             lambda aws: create_association(aws, "app", "other", ownerArn=ADDON),
@@ -257,7 +257,7 @@ def test_too_long_trust_policy_suggests_the_wider_scope() -> None:
             TRUST_BARE,
             {"extend_trust": True},
             ["update trust_policy old", "create association default/app"],
-            id="extended though usable",
+            id="extended although usable",
         ),
         pytest.param(
             trust_policy([TrustGrant()]),
@@ -294,7 +294,7 @@ def test_extend_trust_adds_a_statement_and_keeps_the_rest() -> None:
     assert names(plan(aws, spec)) == []
 
 
-def test_extending_for_one_more_workload_keeps_the_first() -> None:
+def test_extending_trust_keeps_the_first_workload() -> None:
     aws = FakeAws()
     create_role(aws, "old", TRUST_EC2)
     run(aws, desired(existing(extend_trust=True)))
@@ -555,7 +555,7 @@ def test_policy_of_a_failed_workload_remains_attached() -> None:
     ]
 
 
-def test_others_of_an_existing_role_get_their_policies() -> None:
+def test_other_workload_of_an_existing_role_gets_its_policies() -> None:
     """Use an existing role by its ARN. Its trust policy allows only one of the two workloads."""
     aws = FakeAws()
     statement = {
@@ -726,7 +726,7 @@ def test_unreadable_attached_policy_is_reported() -> None:
     assert [finding.code for finding in found.findings] == ["POLICY_ATTACHED_EXTRA"]
 
 
-def test_documents_are_compared_by_meaning_whatever_iam_returns() -> None:
+def test_documents_are_compared_by_meaning() -> None:
     aws = FakeAws()
     run(aws, desired(workload()))
     aws.iam.policies[policy_arn("my-policy")]["versions"]["v1"] = json.dumps(document("s3:GetObject"))

@@ -71,7 +71,7 @@ def unshared(name: str, namespace: str = "default", **more: Any) -> dict[str, An
     )
 
 
-def settled(*workloads: dict[str, Any], **options: Any) -> FakeAws:
+def converged_account(*workloads: dict[str, Any], **options: Any) -> FakeAws:
     aws = FakeAws()
     assert run(aws, desired(*workloads, **options)).failures == ()
     return aws
@@ -89,7 +89,7 @@ def service_accounts(aws: FakeAws) -> list[str]:
 
 
 def test_unlisted_workload_is_deleted_with_role_and_policy() -> None:
-    aws = settled(unshared("a"), unshared("b"))
+    aws = converged_account(unshared("a"), unshared("b"))
     done = purge(aws, unshared("a"))
     assert done.failures == ()
     assert [f"{applied.change.action} {applied.change.target.resource}" for applied in done.done] == [
@@ -98,12 +98,12 @@ def test_unlisted_workload_is_deleted_with_role_and_policy() -> None:
         "delete role",
         "delete policy",
     ]
-    assert aws.state() == settled(unshared("a")).state()
+    assert aws.state() == converged_account(unshared("a")).state()
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_empty_list_over_the_limit_fails_and_names_the_deletions(check_mode: bool) -> None:
-    aws = settled(*(unshared(f"s{number:02}") for number in range(11)))
+    aws = converged_account(*(unshared(f"s{number:02}") for number in range(11)))
     initial = aws.state()
     with pytest.raises(InputError) as caught:
         purge(aws, check_mode=check_mode)
@@ -118,13 +118,13 @@ def test_empty_list_over_the_limit_fails_and_names_the_deletions(check_mode: boo
 
 
 def test_lists_the_first_associations_and_counts_the_rest() -> None:
-    aws = settled(*(unshared(f"s{number:02}") for number in range(33)))
+    aws = converged_account(*(unshared(f"s{number:02}") for number in range(33)))
     with pytest.raises(InputError, match=r"default/s28, default/s29 and 3 more\. Check"):
         purge(aws)
 
 
 def test_truncated_list_changes_no_listed_workload() -> None:
-    aws = settled(*(unshared(f"s{number}") for number in range(4)))
+    aws = converged_account(*(unshared(f"s{number}") for number in range(4)))
     initial = aws.state()
     changed = unshared("s0", tags={"team": "x"})
     with pytest.raises(InputError, match="purge would remove 3 workloads"):
@@ -132,14 +132,14 @@ def test_truncated_list_changes_no_listed_workload() -> None:
     assert aws.state() == initial
 
 
-def test_purge_may_reach_its_limit() -> None:
-    aws = settled(unshared("a"), unshared("b"))
+def test_purge_up_to_its_limit_is_allowed() -> None:
+    aws = converged_account(unshared("a"), unshared("b"))
     assert purge(aws, limit=2).failures == ()
     assert service_accounts(aws) == []
 
 
 def test_purge_of_namespaces_keeps_other_namespaces() -> None:
-    aws = settled(unshared("a", "one"), unshared("b", "two"))
+    aws = converged_account(unshared("a", "one"), unshared("b", "two"))
     purge(aws, namespaces=frozenset({"one"}))
     assert service_accounts(aws) == ["b"]
 
@@ -154,7 +154,7 @@ def test_purge_of_an_owner_keeps_other_owners() -> None:
 
 
 def test_unmanaged_resources_are_kept() -> None:
-    aws = settled(unshared("a"))
+    aws = converged_account(unshared("a"))
     create_association(aws, "other", "role-a")
     purge(aws)
     assert service_accounts(aws) == ["other"]
@@ -162,7 +162,7 @@ def test_unmanaged_resources_are_kept() -> None:
 
 
 def test_unlisted_policy_is_deleted_after_its_detachment() -> None:
-    aws = settled(unshared("a"))
+    aws = converged_account(unshared("a"))
     renamed = unshared("a") | {"policies": [policy("policy-new")]}
     predicted = purge(aws, renamed, check_mode=True)
     done = purge(aws, renamed)
@@ -177,7 +177,7 @@ def test_unlisted_policy_is_deleted_after_its_detachment() -> None:
 
 
 def test_policy_with_a_foreign_attachment_is_kept() -> None:
-    aws = settled(unshared("a"))
+    aws = converged_account(unshared("a"))
     create_role(aws, "theirs", attached=(policy_arn("policy-a"),))
     renamed = unshared("a") | {"policies": [policy("policy-new")]}
     predicted = purge(aws, renamed, check_mode=True)
@@ -190,22 +190,22 @@ def test_policy_with_a_foreign_attachment_is_kept() -> None:
 @pytest.mark.parametrize(
     ("tags", "scope", "deleted"),
     [
-        pytest.param(POLICY_TAGS, {}, True, id="made for this cluster"),
+        pytest.param(POLICY_TAGS, {}, True, id="created for this cluster"),
         pytest.param(POLICY_TAGS | {OWNER_TAG: "x"}, {"owner": "x"}, True, id="of this owner"),
         pytest.param(POLICY_TAGS | {OWNER_TAG: "y"}, {"owner": "x"}, False, id="of another owner"),
         pytest.param(
             POLICY_TAGS, {"namespaces": frozenset({"default"})}, False, id="a policy has no namespace"
         ),
         pytest.param(
-            POLICY_TAGS | {CLUSTER_TAG: OTHER_CLUSTER_ARN}, {}, False, id="made for another cluster"
+            POLICY_TAGS | {CLUSTER_TAG: OTHER_CLUSTER_ARN}, {}, False, id="created for another cluster"
         ),
-        pytest.param({CLUSTER_TAG: CLUSTER_ARN}, {}, False, id="not ours"),
+        pytest.param({CLUSTER_TAG: CLUSTER_ARN}, {}, False, id="unmanaged"),
     ],
 )
 def test_deletes_unattached_policies_of_the_cluster_only(
     tags: dict[str, str], scope: dict[str, Any], deleted: bool
 ) -> None:
-    aws = settled(unshared("a"))
+    aws = converged_account(unshared("a"))
     idle = create_policy(aws, "idle", tags=tags)
     done = purge(aws, unshared("a"), **scope)
     assert [named(applied.change) for applied in done.done] == ([f"delete policy {idle}"] if deleted else [])
@@ -213,7 +213,7 @@ def test_deletes_unattached_policies_of_the_cluster_only(
 
 
 def test_policy_with_unreadable_tags_is_unmanaged() -> None:
-    aws = settled(unshared("a"))
+    aws = converged_account(unshared("a"))
     create_policy(aws, "idle", tags=POLICY_TAGS)
     aws.fail_on("iam:GetPolicy", DENIED)
     assert purge(aws, unshared("a")).done == ()
@@ -231,7 +231,7 @@ def test_purge_survives_the_denial_of_any_request() -> None:
     remaining = workload("b", role={"name": "green"}, policies=[])
     requests = 0
     for number in range(1, 60):
-        aws = settled(*initial)
+        aws = converged_account(*initial)
         sent = len(aws.requests)
         aws.fail_at(number, DENIED)
         # Without a read that every run needs, the run raises an error.
@@ -242,7 +242,7 @@ def test_purge_survives_the_denial_of_any_request() -> None:
 
 
 def test_unattached_policies_count_for_the_limit() -> None:
-    aws = settled()
+    aws = converged_account()
     create_policy(aws, "one", tags=POLICY_TAGS)
     create_policy(aws, "two", tags=POLICY_TAGS)
     with pytest.raises(InputError, match=r"is 1: policy one \(not attached\), policy two"):
@@ -250,15 +250,15 @@ def test_unattached_policies_count_for_the_limit() -> None:
 
 
 def test_future_boundary_is_kept() -> None:
-    aws = settled(unshared("a"))
+    aws = converged_account(unshared("a"))
     edge = create_policy(aws, "edge", tags=POLICY_TAGS)
     bounded = unshared("a") | {"role": {"name": "role-a", "permissions_boundary": edge}}
     assert names(purge(aws, bounded, check_mode=True).plan) == ["update role role-a"]
     assert [named(applied.change) for applied in purge(aws, bounded).done] == ["update role role-a"]
 
 
-def test_next_purge_deletes_the_role_of_a_moved_workload() -> None:
-    aws = settled(unshared("a"))
+def test_next_purge_deletes_the_former_role_of_a_workload() -> None:
+    aws = converged_account(unshared("a"))
     moved = unshared("a") | {"role": {"name": "role-new"}}
     predicted = purge(aws, moved, check_mode=True)
     done = purge(aws, moved)
@@ -283,7 +283,7 @@ def test_next_purge_deletes_the_role_of_a_moved_workload() -> None:
 
 def test_role_of_a_moved_and_a_purged_workload_is_kept() -> None:
     shared = {"role": {"name": "role-a"}, "policies": [policy("policy-a")]}
-    aws = settled(unshared("a"), unshared("b") | shared)
+    aws = converged_account(unshared("a"), unshared("b") | shared)
     moved = unshared("a") | {"role": {"name": "role-new"}}
     predicted = purge(aws, moved, check_mode=True)
     done = purge(aws, moved)
@@ -294,7 +294,7 @@ def test_role_of_a_moved_and_a_purged_workload_is_kept() -> None:
 
 
 def test_role_of_other_associations_is_kept() -> None:
-    aws = settled(
+    aws = converged_account(
         unshared("a"), unshared("b") | {"role": {"name": "role-a"}, "policies": [policy("policy-a")]}
     )
     moved = unshared("a") | {"role": {"name": "role-new"}}
@@ -348,7 +348,7 @@ def test_policy_of_another_owner_is_detached_and_kept() -> None:
 
 def test_grant_is_removed_from_a_kept_role() -> None:
     shared = {"role": {"name": "shared"}}
-    aws = settled(unshared("a") | shared, unshared("b") | shared)
+    aws = converged_account(unshared("a") | shared, unshared("b") | shared)
     remaining = unshared("a") | shared
     predicted = purge(aws, remaining, check_mode=True)
     done = purge(aws, remaining)
@@ -359,7 +359,7 @@ def test_grant_is_removed_from_a_kept_role() -> None:
         f"detach attachment shared {policy_arn('policy-b')}",
         f"delete policy {policy_arn('policy-b')}",
     ]
-    assert aws.state() == settled(remaining).state()
+    assert aws.state() == converged_account(remaining).state()
     assert purge(aws, remaining).done == ()
 
 
@@ -382,7 +382,7 @@ def test_moved_policy_is_detached_in_check_mode_too() -> None:
 def test_target_role_is_kept_in_any_letter_case(spelt: str) -> None:
     chained = unshared("a") | {"target_role_arn": role_arn(spelt)}
     target = {"name": "role-b", "trust_policy": TRUST_BARE}
-    aws = settled(unshared("b") | {"role": target}, chained)
+    aws = converged_account(unshared("b") | {"role": target}, chained)
     done = purge(aws, chained)
     assert [named(applied.change) for applied in done.done] == ["delete association default/b"]
     assert "role-b" in aws.state()["roles"]
@@ -398,7 +398,7 @@ PROOF = (
 
 def test_role_for_other_clusters_is_kept() -> None:
     open_to_all = unshared("a") | {"role": {"name": "role-a", "trust_scope": "account"}}
-    aws = settled(open_to_all)
+    aws = converged_account(open_to_all)
     done = purge(aws)
     assert [(finding.code, finding.message, finding.remedy) for finding in done.findings] == [
         (
@@ -413,7 +413,7 @@ def test_role_for_other_clusters_is_kept() -> None:
 
 
 def test_purge_reads_each_association_once() -> None:
-    aws = settled(unshared("a"), unshared("b"), unshared("c"), unshared("d"))
+    aws = converged_account(unshared("a"), unshared("b"), unshared("c"), unshared("d"))
     aws.requests.clear()
     done = purge(aws, unshared("a"), unshared("b"), unshared("c"), unshared("d"))
     assert done.plan.changes == ()
@@ -421,7 +421,7 @@ def test_purge_reads_each_association_once() -> None:
 
 
 def test_failure_delays_the_purge() -> None:
-    aws = settled(unshared("a"), unshared("b"))
+    aws = converged_account(unshared("a"), unshared("b"))
 
     aws.fail_on("iam:CreateRole", DENIED)
     done = purge(aws, unshared("a"), unshared("c"))
@@ -430,7 +430,7 @@ def test_failure_delays_the_purge() -> None:
 
 
 def test_failed_purge_counts_unlisted_workloads() -> None:
-    aws = settled(unshared("a"), unshared("b"), unshared("c"))
+    aws = converged_account(unshared("a"), unshared("b"), unshared("c"))
     aws.fail_on("eks:DeletePodIdentityAssociation", DENIED)
     done = purge(aws, unshared("a"))
     first, *_causes, last = failure_message(done, HERE).splitlines()
@@ -438,7 +438,7 @@ def test_failed_purge_counts_unlisted_workloads() -> None:
         f"1 of 2 workloads that are not listed of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could "
         "not be purged:"
     )
-    assert last == "All listed workloads succeeded; a rerun applies the rest."
+    assert last == "All listed workloads succeeded; a rerun applies the remaining changes."
 
 
 def test_purge_without_owner_keeps_and_counts_owned_resources() -> None:
@@ -459,7 +459,7 @@ def test_purge_without_owner_keeps_and_counts_owned_resources() -> None:
 
 
 def test_limit_may_be_a_percentage() -> None:
-    aws = settled(unshared("a"), unshared("b"), unshared("c"), unshared("d"))
+    aws = converged_account(unshared("a"), unshared("b"), unshared("c"), unshared("d"))
     with pytest.raises(InputError) as caught:
         purge(aws, unshared("a"), unshared("b"), percent=49)
     assert " but ⟨purge_limit⟩ is 49% of the 4 managed workloads, which is 1: default/c, default/d. " in str(
@@ -474,7 +474,7 @@ def test_kept_role_is_closed() -> None:
 
     IAM does not accept a trust policy without statements.
     """
-    aws = settled(unshared("a"))
+    aws = converged_account(unshared("a"))
     aws.iam.roles["role-a"]["attached"].append(create_policy(aws, "theirs"))
     done = purge(aws)
     assert [str(finding.code) for finding in done.findings] == ["ROLE_HOLDS_FOREIGN"]
@@ -494,7 +494,7 @@ def test_kept_role_is_closed() -> None:
 
 
 def test_closed_role_is_opened_for_a_listed_workload() -> None:
-    aws = settled(unshared("a"))
+    aws = converged_account(unshared("a"))
     aws.iam.roles["role-a"]["attached"].append(create_policy(aws, "theirs"))
     purge(aws)
     entries = desired(unshared("a"))
@@ -504,7 +504,7 @@ def test_closed_role_is_opened_for_a_listed_workload() -> None:
 
 
 def test_describes_role_without_association() -> None:
-    aws = settled(unshared("a"), unshared("b"))
+    aws = converged_account(unshared("a"), unshared("b"))
     aws.eks.associations = {}
     with pytest.raises(InputError, match=r"is 1: role role-a \(no association names it\), role role-b"):
         purge(aws, limit=1)
@@ -514,7 +514,7 @@ def test_describes_role_without_association() -> None:
 
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_purge_reports_kept_resources(check_mode: bool) -> None:
-    aws = settled(unshared("a"), unshared("b"), unshared("c", "elsewhere"))
+    aws = converged_account(unshared("a"), unshared("b"), unshared("c", "elsewhere"))
     create_association(aws, "hand", "Admin")
     run(aws, desired(unshared("x"), tags={OWNER_TAG: "x"}))
     done = purge(aws, unshared("a"), check_mode=check_mode, namespaces=frozenset({"default"}))
@@ -530,7 +530,7 @@ def test_purge_reports_kept_resources(check_mode: bool) -> None:
 
 
 def test_purge_for_an_owner_reports_associations_without_owner() -> None:
-    aws = settled(unshared("free"))
+    aws = converged_account(unshared("free"))
     run(aws, desired(unshared("a"), unshared("b"), tags={OWNER_TAG: "x"}))
     run(aws, desired(unshared("theirs"), tags={OWNER_TAG: "y"}))
     spec = desired(unshared("a"), tags={OWNER_TAG: "x"})
@@ -543,7 +543,7 @@ def test_purge_for_an_owner_reports_associations_without_owner() -> None:
 
 
 def test_waiting_purge_reports_each_kept_resource_once() -> None:
-    aws = settled(unshared("a"), unshared("b"))
+    aws = converged_account(unshared("a"), unshared("b"))
     aws.fail_on("iam:CreateRole", DENIED)
     done = purge(aws, unshared("a"), unshared("c"))
     assert [finding.code for finding in done.findings] == ["PURGE_WAITS"]
@@ -564,7 +564,7 @@ def granted(aws: FakeAws, role: str) -> list[str]:
 
 def without_association(*service_accounts: str, **options: Any) -> FakeAws:
     """Return an account in which the workloads a, b and c share a role. ``service_accounts`` have lost their associations."""
-    aws = settled(*(unshared(name) | SHARED for name in "abc"), **options)
+    aws = converged_account(*(unshared(name) | SHARED for name in "abc"), **options)
     aws.eks.associations = {
         identifier: association
         for identifier, association in aws.eks.associations.items()
@@ -574,7 +574,7 @@ def without_association(*service_accounts: str, **options: Any) -> FakeAws:
 
 
 def test_purge_deletes_a_grant_left_by_an_earlier_one() -> None:
-    aws = settled(unshared("a") | SHARED, unshared("b") | SHARED)
+    aws = converged_account(unshared("a") | SHARED, unshared("b") | SHARED)
     aws.fail_on("iam:UpdateAssumeRolePolicy", DENIED)
     refused = purge(aws, unshared("a") | SHARED)
     assert [failure.error_code for failure in refused.failures] == ["AccessDenied"]
@@ -584,7 +584,7 @@ def test_purge_deletes_a_grant_left_by_an_earlier_one() -> None:
     assert names(predicted.plan) == names(done.plan) == ["update trust_policy shared"]
     assert (done.failures, done.findings, done.purged) == ((), (), 1)
     assert granted(aws, "shared") == ["a"]
-    assert aws.state() == settled(unshared("a") | SHARED).state()
+    assert aws.state() == converged_account(unshared("a") | SHARED).state()
     assert purge(aws, unshared("a") | SHARED).plan.changes == ()
 
 
@@ -599,7 +599,7 @@ def test_purge_removes_grants_from_a_role_of_unlisted_workloads() -> None:
 
 
 def test_role_with_foreign_attachments_loses_the_remaining_grant() -> None:
-    aws = settled(unshared("a"))
+    aws = converged_account(unshared("a"))
     aws.iam.roles["role-a"]["attached"].append(create_policy(aws, "theirs"))
     aws.fail_on("iam:UpdateAssumeRolePolicy", DENIED)
     purge(aws)
@@ -615,7 +615,7 @@ def test_role_with_foreign_attachments_loses_the_remaining_grant() -> None:
         pytest.param({}, ["a"], id="the whole cluster"),
         pytest.param({"namespaces": frozenset({"default"})}, ["a"], id="its namespace"),
         pytest.param({"namespaces": frozenset({"other"})}, ["a", "b", "c"], id="another namespace"),
-        pytest.param({"owner": "x"}, ["a", "b", "c"], id="an owner whom the role does not have"),
+        pytest.param({"owner": "x"}, ["a", "b", "c"], id="another owner than the role's"),
     ],
 )
 def test_purge_revokes_grants_within_its_scope(scope: dict[str, Any], remaining: list[str]) -> None:
@@ -624,7 +624,7 @@ def test_purge_revokes_grants_within_its_scope(scope: dict[str, Any], remaining:
     assert granted(aws, "shared") == remaining
 
 
-def test_grants_count_for_the_limit_once_a_workload() -> None:
+def test_grants_count_once_per_workload_for_the_limit() -> None:
     aws = without_association("b", "c")
     two = unshared("b") | {"role": {"name": "second"}}
     run(aws, desired(unshared("a") | {"role": {"name": "second"}}, two))
@@ -683,7 +683,7 @@ def test_grants_of_a_new_role_are_kept(minutes: int, remaining: list[str]) -> No
 
 
 def test_new_role_or_policy_without_workload_is_not_reported() -> None:
-    aws = settled(unshared("a"), unshared("b"))
+    aws = converged_account(unshared("a"), unshared("b"))
     aws.eks.associations = {
         identifier: association
         for identifier, association in aws.eks.associations.items()

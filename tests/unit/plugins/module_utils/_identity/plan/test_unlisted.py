@@ -1,8 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test the finding about associations that are not in the list."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
