@@ -423,7 +423,7 @@ FAULTS = (
     Fault(
         "a variable ends anywhere",
         "evaluation/comparisons.py",
-        "    ends = sorted(len(text) - length for length in places(last[::-1], text[::-1]))",
+        "    ends = sorted(len(text) - length for length in prefix_lengths(last[::-1], text[::-1]))",
         "    ends = list(range(len(text) + 1))",
     ),
     Fault(
@@ -609,31 +609,31 @@ FAULTS = (
     Fault(
         "a namespace alone identifies a workload",
         "trust/suggestions.py",
-        "    return all(_requires(rule, key, value) for key, value in remedy.identity.items())",
-        "    return any(_requires(rule, key, value) for key, value in remedy.identity.items())",
+        "    return all(requires_value(rule, key, {value}) for key, value in remedy.identity.items())",
+        "    return any(requires_value(rule, key, {value}) for key, value in remedy.identity.items())",
     ),
     Fault(
         "one of several values identifies",
-        "trust/suggestions.py",
-        "        and set(test.condition.values) == {value}",
-        "        and value in test.condition.values",
+        "trust/trust.py",
+        "        and set(test.condition.values) <= set(values)",
+        "        and not set(test.condition.values).isdisjoint(values)",
     ),
     Fault(
         "IfExists identifies",
-        "trust/suggestions.py",
+        "trust/trust.py",
         "not condition.quantifier and not condition.if_exists and not wildcards",
         "not condition.quantifier and not wildcards",
     ),
     Fault(
         "wildcards identify",
-        "trust/suggestions.py",
+        "trust/trust.py",
         "not condition.if_exists and not wildcards",
         "not condition.if_exists",
     ),
     Fault(
         "other callers do not exist",
         "trust/suggestions.py",
-        "    if not (only_caller and not rule.statement.not_principal) and not _requires(rule, key, value):",
+        "    if not (only_caller and not rule.statement.not_principal) and not requires_value(rule, key, {value}):",
         "    if False:",
     ),
     Fault(
@@ -669,8 +669,8 @@ FAULTS = (
     Fault(
         "stored documents are validated again",
         "trust/check.py",
-        "    judged = Storability() if stored else storability(",
-        "    judged = Storability() if False else storability(",
+        "    judged = (\n        Storability()\n        if stored\n",
+        "    judged = (\n        Storability()\n        if False\n",
     ),
     Fault(
         "an addition need not help",
