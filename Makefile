@@ -1,12 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# make demo    the guide's example on the sandbox: plan, converge, proof, teardown
-# make test    every check, quick ones first, some at a time
-# make help    the rest
+# `make help` lists the commands.
 
 PYTHON ?= python3
-# Older versions cannot read tools/setup.py, which looks for a newer Python itself
+# Python older than 3.8 cannot parse tools/setup.py. That program itself looks for Python 3.11 or newer.
 SETUP = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null || \
   { echo "$(PYTHON) is missing or too old. Install Python 3.11 or newer. Debian: apt-get install python3 python3-venv;" \
     "Red Hat: dnf install python3.12, then make PYTHON=python3.12." >&2; exit 1; }; $(PYTHON) tools/setup.py
@@ -16,20 +14,20 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.collections
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
 unexport ANSIBLE_CONFIG
-# What is compiled once is not compiled by each of a thousand processes
+# Let Python cache bytecode, because the checks start thousands of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test setup setup-run setup-matrix setup-release lint unit findings fleet emulators docs docs-tables presets-check awx sandbox-tests faults migration sanity integration molecule package mutation release-check bench browser clean
 
 help:
-	@echo "make demo          the guide's example on the sandbox: plan, converge, proof, teardown"
-	@echo "make test          every check: $(TESTS)"
-	@echo "make TARGET        one of these checks"
-	@echo "make docs-tables   write the tables of codes the presets and the form of workloads into docs/ and the role"
+	@echo "make demo          run the guide's example on the sandbox: plan, apply, verify, teardown"
+	@echo "make test          run all of these checks: $(TESTS)"
+	@echo "make CHECK         run one of these checks"
+	@echo "make docs-tables   update the generated tables and the JSON Schema in docs/, and the generated options of the role"
 	@echo "make presets-check compare the presets with the newest AWS managed policies (needs PyPI)"
-	@echo "make release-check what a release needs: sanity, package, changelog, import into Galaxy, documentation site"
-	@echo "make browser       the page of the access report in headless Chromium; not a part of make test"
-	@echo "make bench         one table: the guide's CLI sequence, amazon.aws, boto3, this collection, a fleet, verdicts"
+	@echo "make release-check check a release: sanity, package, changelog, import into Galaxy, documentation site"
+	@echo "make browser       test the page of the access report in headless Chromium; not a part of make test"
+	@echo "make bench         measure the guide's CLI sequence, amazon.aws, boto3, this collection, a fleet, and policy evaluation"
 	@echo "make clean         remove environments and build output"
 
 setup-run:
@@ -47,9 +45,9 @@ setup-release:
 demo: setup-run
 	@$(SANDBOX) run --fresh -- $(VENV)/python tools/demo.py
 
-# Worker processes of one check; with 0 it is one process
+# The number of worker processes of pytest in a check. With 0, pytest runs the tests in its own process.
 WORKERS ?= 2
-# Quick ones first; then those that take longest, so that none is left alone at the end
+# The checks start in this order: quick ones first, then the longest, so that no long check runs alone at the end.
 TESTS := lint unit findings emulators migration package integration docs faults sanity awx fleet sandbox-tests mutation molecule
 
 test: setup
@@ -58,7 +56,7 @@ test: setup
 lint: setup
 	@$(VENV)/python tools/run_lint.py
 
-# SEED=N draws other cases for the properties
+# With SEED=N, the property tests use other random cases.
 SEED ?= 0
 
 unit: setup
@@ -79,7 +77,7 @@ mutation: setup
 docs: setup-matrix
 	@$(VENV)/python -m pytest -q -n $(WORKERS) --dist loadfile tests/docs
 
-# With CONTROLLER_HOST set it sets that AWX up, and clears it again
+# With CONTROLLER_HOST, the tests use that AWX: they create their objects in it, and delete them again.
 awx: setup
 	@$(VENV)/python -m pytest -q -n $(WORKERS) tests/awx
 
@@ -93,11 +91,11 @@ presets-check: setup
 sandbox-tests: setup
 	@$(VENV)/python -m pytest -q -n $(WORKERS) sandbox/tests
 
-# FAULTS=all disturbs every request instead of every kind of request
+# FAULTS=all injects each fault into every request, instead of one request of each operation.
 faults: setup
 	@$(VENV)/python -m pytest -q -n $(WORKERS) tests/faults
 
-# MIGRATION=all has 60 service accounts, and ends a run at each write
+# MIGRATION=all uses 60 service accounts, and interrupts runs at every write.
 migration: setup
 	@PYTHONPATH=.collections:sandbox/src $(VENV)/python -m pytest -q -n $(WORKERS) --dist loadfile tests/migration
 
@@ -107,22 +105,22 @@ integration: setup
 molecule: setup
 	@$(VENV)/python tools/run_molecule.py
 
-# CORES=all runs it on every ansible-core, rather than on the oldest and the newest
+# CORES=all uses every supported ansible-core, instead of the oldest and the newest.
 package: setup-matrix
 	@$(VENV)/python -m pytest -q -n $(WORKERS) --dist loadfile tests/package
 
-# SANITY=all has every test on every ansible-core, rather than on the newest, and a part on the oldest
+# SANITY=all runs all tests on every ansible-core, instead of all on the newest and some on the oldest.
 sanity: setup-matrix
 	@$(VENV)/python tools/run_sanity.py
 
 release-check: sanity package setup-release
 	@$(VENV)/python tools/release_check.py
 
-# BENCH="--only peers --counts 1" for a part of it; benchmarks/run.py --help has all options
+# BENCH="--only peers --counts 1" measures only a part; benchmarks/run.py --help lists the options.
 bench: setup
 	@PYTHONPATH=.collections:sandbox/src $(SANDBOX) run --fresh -- $(VENV)/python benchmarks/run.py $(BENCH)
 
-# Debian: apt-get install chromium chromium-driver. SCREENSHOTS=folder keeps pictures of the page
+# Debian: apt-get install chromium chromium-driver. SCREENSHOTS=FOLDER saves screenshots of the page.
 SELENIUM := selenium==4.51.0
 browser: setup
 	@command -v chromedriver >/dev/null || { echo "chromedriver is missing. Debian: apt-get install chromium chromium-driver." >&2; exit 1; }

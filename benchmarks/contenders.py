@@ -28,7 +28,7 @@ CLI = "guide's aws CLI sequence"
 
 Command = list[str | Path]
 
-# The playbook and the options of each phase, in order: each phase needs the resources as the phase before it leaves them.
+# The playbook and the options of each phase. The order matters: a phase starts with the resources that the previous phase left.
 PHASES: Mapping[str, tuple[str, ...]] = {
     "plan": ("site", "--check"),
     "first run": ("site",),

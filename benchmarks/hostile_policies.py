@@ -41,14 +41,14 @@ def trust_documents() -> Iterator[tuple[str, dict[str, object]]]:
     yield "one chunk of many ?", document(allow({"StringLike": {NAMESPACE: "*" + "a?" * 900 + "b*"}}))
     yield "many stars", document(allow({"StringLike": {NAMESPACE: "*a" * 1800}}))
     yield (
-        "stars and ? that may stand anywhere",
+        "stars and many ?",
         document(
             allow({"StringLike": {NAMESPACE: "*a" + "?" * 1500 + "b*"}}),
             deny({"StringLike": {NAMESPACE: "*b" + "?" * 1500 + "a*"}}),
         ),
     )
     yield (
-        "many short patterns that meet",
+        "many short patterns that overlap",
         document(
             *(
                 allow({"StringLike": {NAMESPACE: f"*{a}*{b}*"}})
@@ -81,7 +81,7 @@ def trust_documents() -> Iterator[tuple[str, dict[str, object]]]:
         ),
     )
     yield (
-        "variables that meet variables",
+        "variables compared with variables",
         document(
             *(
                 deny({"StringNotEquals": {tag(first): f"${{{tag(second)}}}"}})
@@ -94,13 +94,13 @@ def trust_documents() -> Iterator[tuple[str, dict[str, object]]]:
         ),
     )
     yield (
-        "a variable again and again",
+        "one variable in many places",
         document(
             allow({"StringLike": {NAMESPACE: f"${{{POD}}}*" * 80, POD: f"*${{{NAMESPACE}}}" * 10}}),
         ),
     )
     yield (
-        "many addresses and moments",
+        "many numbers and dates",
         document(
             allow(
                 {
@@ -160,7 +160,10 @@ def permission_documents() -> Iterator[tuple[str, dict[str, object]]]:
         "many adjacent variables",
         document(get(prefix + "${aws:PrincipalTag/a}${aws:PrincipalTag/b}" * 60)),
     )
-    yield "one variable often", document(get([prefix + "${aws:PrincipalTag/a}*" * n for n in range(1, 20)]))
+    yield (
+        "one variable repeated",
+        document(get([prefix + "${aws:PrincipalTag/a}*" * n for n in range(1, 20)])),
+    )
     yield (
         "a variable in every Resource",
         document(get([f"{prefix}{n}/${{aws:PrincipalTag/a}}/*" for n in range(100)])),

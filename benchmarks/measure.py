@@ -43,7 +43,7 @@ class Row:
     kubernetes: int | None = None
 
     def cells(self) -> list[str]:
-        """Return the cells as text, with at least three significant digits for seconds."""
+        """Return the cells as text. Seconds have about three significant digits."""
         seconds = ("" if value is None else _seconds(value) for value in (self.wall, self.cpu))
         rest = (self.memory, self.aws, self.kubernetes)
         latency = "" if self.latency is None else str(self.latency)
@@ -56,7 +56,7 @@ class Row:
         ]
 
 
-HEAD = ("what", "N", "ms a request", "wall s", "CPU s", "MB", "AWS requests", "Kubernetes requests")
+HEAD = ("measurement", "N", "ms a request", "wall s", "CPU s", "MB", "AWS requests", "Kubernetes requests")
 
 
 def _seconds(value: float) -> str:

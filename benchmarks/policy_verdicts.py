@@ -178,7 +178,7 @@ def _ordinary() -> dict[str, Callable[[], object]]:
         "trust, the guide's statement": lambda: evaluate_together(bare, requests, context),
         "trust, scoped to a workload": lambda: evaluate_together(scoped, requests, context),
         "trust, conditional on the Pod's name": lambda: evaluate_together(pod, requests, context),
-        "trust, scoped, the namespace not known": lambda: evaluate_together(scoped, requests, partly),
+        "trust, scoped, unknown namespace": lambda: evaluate_together(scoped, requests, partly),
         "trust, JSON text parsed each time": lambda: evaluate_together(
             layers(scoped_text), requests, context
         ),

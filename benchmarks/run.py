@@ -131,7 +131,13 @@ def main() -> int:
     add("--counts", type=int, nargs="+", default=[1, 50, 1000], help="numbers of workloads")
     add("--rounds", type=int, default=3, help="rounds of the peers; figures are medians")
     add("--latency", type=int, default=40, help="response time of AWS and Kubernetes in ms")
-    add("--tree", type=Path, nargs="*", default=[], help="other trees of this project, set up like this one")
+    add(
+        "--tree",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="other work trees of this project, each prepared with make setup",
+    )
     add_options(parser)
     options = parser.parse_args()
     compared, notes = contenders([tree.resolve() for tree in options.tree])

@@ -21,7 +21,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 # A real cluster's EKS Pod Identity webhook does not know the associations of the emulated AWS, so it would not inject credentials
-# into the Pod that this check creates.
+# into a Pod. Skip the check of the injection.
 OWN_CLUSTER = ("-e", "pod_identity_verify_injection=none")
 EXAMPLE = ROOT / "examples" / "guide.yml"
 

@@ -26,22 +26,18 @@ from preset_docs import fill_presets
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SOURCE = DOCS / "codes.yml"
-INDEX, AWS = "all", "aws"
+INDEX, AWS, ALSO_FINDINGS = "all", "aws", "also-findings"
 AWS_PAGE = "errors.md"
 _MARKED = re.compile(r"(<!-- codes: ([\w-]+) -->\n\n).*?(\n<!-- end of codes -->)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The texts of docs/codes.yml about a code of a finding or failure.
-
-    ``evidence`` describes how the collection detects the problem. ``failure`` is true if the problem also stops a change.
-    """
+    """The texts of docs/codes.yml about a code of a finding or failure. ``failure``: the problem also stops a change."""
 
     title: str
     cause: str
     remedy: str
-    evidence: str = ""
     failure: bool = False
 
 
@@ -90,12 +86,12 @@ class Table:
 
 
 SEVERITY = Column("severity", lambda code: ", ".join(code.severities))
+TITLE = Column("meaning", lambda code: DESCRIPTIONS[code].title)
 CAUSE = Column("cause", lambda code: DESCRIPTIONS[code].cause)
 ANSWER = Column("result", CAUSE.cell)
-EVIDENCE = Column("evidence", lambda code: DESCRIPTIONS[code].evidence)
 REMEDY = Column("remedy", lambda code: DESCRIPTIONS[code].remedy)
 ORDINARY = (SEVERITY, CAUSE, REMEDY)
-STOPPING = (code for code, description in DESCRIPTIONS.items() if description.failure)
+STOPPING = sorted(code for code, description in DESCRIPTIONS.items() if description.failure)
 
 
 def _table(group: str, page: str, columns: Sequence[Column] = ORDINARY, *further: Code) -> Table:
@@ -105,8 +101,8 @@ def _table(group: str, page: str, columns: Sequence[Column] = ORDINARY, *further
 TABLES: Mapping[str, Table] = {
     "verification": Table("findings.md", (*GROUPS["verification"], Code.TRUST_OPEN_TO_EVERYONE), ORDINARY),
     "run": _table("run", "findings.md"),
-    "failures": Table("errors.md", sorted((*GROUPS["failures"], *STOPPING)), (CAUSE, REMEDY)),
-    "kubernetes": _table("kubernetes", "kubernetes-findings.md", (SEVERITY, CAUSE, EVIDENCE, REMEDY)),
+    "failures": Table("errors.md", sorted(GROUPS["failures"]), (CAUSE, REMEDY)),
+    "kubernetes": _table("kubernetes", "kubernetes-findings.md"),
     "injection": _table("injection", "kubernetes-findings.md"),
     "proof": _table("proof", "kubernetes-findings.md", (SEVERITY, ANSWER, REMEDY)),
     "trust-reasons": _table("trust-reasons", "trust-findings.md"),
@@ -116,17 +112,24 @@ TABLES: Mapping[str, Table] = {
 }
 
 
+def _pages(code: Code) -> str:
+    pages = dict.fromkeys(table.page for table in TABLES.values() if code in table.codes)
+    return ", ".join(f"[{page}]({page})" for page in pages)
+
+
+# The failures whose codes are also codes of findings. Other pages describe these codes.
+STOPPING_TABLE = Table("errors.md", STOPPING, (TITLE, Column("description", _pages)))
+
+
 def draw(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
 
 
 def index_lines() -> list[str]:
     """Return the lines of a table of all codes, with links to the pages that describe them."""
-    rows = []
-    for code in sorted(DESCRIPTIONS):
-        described_in = dict.fromkeys(table.page for table in TABLES.values() if code in table.codes)
-        links = ", ".join(f"[{page}]({page})" for page in described_in)
-        rows.append([f"`{code}`", SEVERITY.cell(code), DESCRIPTIONS[code].title, links])
+    rows = (
+        [f"`{code}`", SEVERITY.cell(code), TITLE.cell(code), _pages(code)] for code in sorted(DESCRIPTIONS)
+    )
     return draw(("code", "severity", "meaning", "more"), rows)
 
 
@@ -157,6 +160,8 @@ def filled(page: str, text: str) -> str:
             lines, home = index_lines(), page
         elif name == AWS:
             lines, home = aws_lines(), AWS_PAGE
+        elif name == ALSO_FINDINGS:
+            lines, home = STOPPING_TABLE.lines(), STOPPING_TABLE.page
         else:
             lines, home = TABLES[name].lines(), TABLES[name].page
         if home != page:

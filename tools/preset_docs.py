@@ -18,6 +18,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 
 _MARKED = re.compile(r"(<!-- presets -->\n\n).*?(\n<!-- end of presets -->)", re.DOTALL)
+# docs/presets.md names these partitions once, for all presets.
+_USUAL_PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
 _KINDS = {"name": "text", "names": "list of texts", "arn": "ARN", "arns": "list of ARNs", "flag": "boolean"}
 
 
@@ -43,23 +45,19 @@ def _overview(presets: Iterable[Preset]) -> list[str]:
             f"[{preset.name}](#{preset.name})",
             _cell(preset.purpose),
             _account(preset) or "any",
-            str(preset.version),
-            preset.checked,
         ]
         for preset in presets
     ]
-    return _draw(("preset", "purpose", "service account", "version", "checked"), rows)
+    return _draw(("preset", "purpose", "service account"), rows)
 
 
 def _section(preset: Preset) -> Iterator[str]:
     yield from ("", f"### {preset.name}", "")
-    yield f"{preset.title}. {preset.purpose}"
-    yield ""
-    yield f"- **Source**: [{preset.source_version}]({preset.source}), checked on {preset.checked}"
-    yield f"- **Version of the preset**: {preset.version}"
-    yield f"- **Partitions**: {', '.join(preset.partitions)}"
-    if account := _account(preset):
-        yield f"- **Namespace and service account**: {account}"
+    if preset.title.casefold() != preset.name.replace("-", " "):
+        yield from (f"{preset.title}.", "")
+    yield f"- **Version {preset.version}**, checked on {preset.checked} against [{preset.source_version}]({preset.source})"
+    if preset.partitions != _USUAL_PARTITIONS:
+        yield f"- **Partitions**: {', '.join(preset.partitions)}"
     if preset.needs_session_tags:
         yield "- **Session tags**: needed, so `disable_session_tags` must not be true"
     if preset.managed_policies:
@@ -98,14 +96,15 @@ def _default(value: object) -> str:
 
 
 def _policy_row(policy: PresetPolicy) -> list[str]:
-    actions = []
+    actions: dict[tuple[str, str], dict[str, None]] = {}
     for statement in policy.statements:
         action = statement["Action"]
         names = [action] if isinstance(action, str) else [*cast("Sequence[str]", action)]
         condition = f" (with `{statement['when']}`)" if "when" in statement else ""
         verb = "" if statement["Effect"] == "Allow" else "denies "
-        actions.append(f"{verb}{_codes(names)}{condition}")
-    return [f"…-{policy.suffix}" if policy.suffix else "the policy", str(policy.size), "; ".join(actions)]
+        actions.setdefault((verb, condition), {}).update(dict.fromkeys(names))
+    cells = (f"{verb}{_codes(found)}{condition}" for (verb, condition), found in actions.items())
+    return [f"…-{policy.suffix}" if policy.suffix else "the policy", str(policy.size), "; ".join(cells)]
 
 
 def _left_out(reasons: Mapping[str, str]) -> list[list[str]]:

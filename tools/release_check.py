@@ -31,8 +31,8 @@ require_v1_or_greater = True
 run_ansible_test = False
 """
 _PROBLEM = re.compile(r"\b(?:WARNING|ERROR|CRITICAL)\b")
-# Sphinx would download an index of the links from the host of Ansible's documentation. `make docs` checks references to other
-# collections.
+# Warnings of Sphinx without a connection to DOCS_HOST, because it cannot download the index of Ansible's documentation.
+# `make docs` checks references to other collections.
 _OF_ANSIBLE = re.compile(
     r"failed to reach any of the inventories"
     r"|undefined label: '(?!ansible_collections\.workload_identity\.)"

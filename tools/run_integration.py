@@ -25,7 +25,7 @@ COLLECTIONS = ROOT / (f".cache/collections-{CORE}" if CORE else ".collections")
 SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
 INSIDE = "--inside-sandbox"
 TARGETS = ROOT / "tests" / "integration" / "targets"
-LOTS = 2
+GROUPS = 2
 # The variables that the targets use, each with the environment variable of the sandbox that has the value.
 SETTINGS = {
     "sandbox_endpoint": "AWS_ENDPOINT_URL",
@@ -39,10 +39,10 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == [INSIDE]:
         _inside, name, *targets = arguments
         return run(prepared_copy(name), targets)
-    lots = [arguments] if arguments else split(all_targets())
-    with ThreadPoolExecutor(len(lots)) as pool:
+    groups = [arguments] if arguments else split(all_targets())
+    with ThreadPoolExecutor(len(groups)) as pool:
         # Each group needs a copy of the collection, because ansible-test empties its output folder before every target.
-        codes = list(pool.map(in_sandbox, (f"integration-{index}" for index in range(len(lots))), lots))
+        codes = list(pool.map(in_sandbox, (f"integration-{index}" for index in range(len(groups))), groups))
     return max(codes)
 
 
@@ -72,7 +72,7 @@ def all_targets() -> list[str]:
 
 
 def split(targets: list[str]) -> list[list[str]]:
-    return [lot for index in range(LOTS) if (lot := targets[index::LOTS])]
+    return [group for index in range(GROUPS) if (group := targets[index::GROUPS])]
 
 
 def run(copy: Path, targets: list[str]) -> int:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run all linters, also if one of them fails."""
+"""Run all linters, even if one of them fails."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
 
 
 def main(arguments: list[str]) -> int:
-    # The state folder of Molecule records that the instance is prepared. Delete it, because a new sandbox needs the preparation
-    # again.
+    # Molecule records in its state folder that the instance is prepared. Use a new folder, because a new sandbox needs the
+    # preparation again.
     with tempfile.TemporaryDirectory(prefix="molecule-") as state:
         return run(arguments, state)
 

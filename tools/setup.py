@@ -105,8 +105,8 @@ def find_pythons() -> dict[tuple[int, int], str]:
     pythons: dict[tuple[int, int], str] = {}
     for candidate in candidates:
         python = find_python(candidate)
-        # Of several interpreters with one version, keep the first, which is the Python that runs this script if it has this
-        # version. It does not depend on PATH, so a change of PATH does not recreate the virtual environments.
+        # If several interpreters have the same version, keep the first. The Python that runs this script precedes the others,
+        # so a change of PATH does not recreate its virtual environments.
         if (
             python
             and python[0] >= (3, 10)
@@ -222,7 +222,7 @@ def unpack_collections(bundle: str, target: Path) -> None:
 def set_up(scope: str) -> None:
     if scope != "run" and shutil.which("git") is None:
         raise SetupError(
-            "git was not found. The checks read the list of files from it; make demo works without."
+            "git was not found. The checks read the list of files from it; make demo works without it."
         )
     pythons = find_pythons()
     version, python = pick_python(pythons)

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._module_input import LongModule
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._module_input import WorkloadsModule
 
 
-class ActionModule(LongModule):
+class ActionModule(WorkloadsModule):
     """The action plugin of eks_pod_identity."""

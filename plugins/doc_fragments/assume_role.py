@@ -12,10 +12,10 @@ class ModuleDocFragment:
 options:
   assume_role_arn:
     description:
-      - ARN of an IAM role to assume before other requests. The credentials for this request are from the environment, a
-        profile, O(access_key) and O(secret_key), or the machine. All other requests to AWS use the role, in the account of
-        the role.
-      - The credentials of the role are renewed in longer runs. They are kept in memory only, and are not part of any result.
+      - ARN of an IAM role to assume with the credentials from the environment, a profile, O(access_key) and O(secret_key), or
+        the instance. All other requests to AWS use this role, in its account.
+      - The credentials of the role are renewed before they expire. They are kept in memory only, and are not part of any
+        result.
     type: str
   assume_role_external_id:
     description:
@@ -24,8 +24,7 @@ options:
     type: str
   assume_role_session_name:
     description:
-      - The session name in CloudTrail and in error messages of AWS. It has 2 to 64 characters, which are letters, digits
-        and V(_+=,.@-).
+      - The session name in CloudTrail and in error messages of AWS; 2 to 64 letters, digits and V(_+=,.@-).
       - Defaults to V(workload-identity).
     type: str
   assume_role_duration:

@@ -85,7 +85,7 @@ options:
     description:
       - Whether to manage existing roles, policies and associations of the listed workloads that this collection did not
         create, or that have another O(owner).
-      - Adopted resources are changed and tagged as managed, and a later run with O(state=absent) deletes them.
+      - Adopted resources are tagged as managed. Later runs change them, and a run with O(state=absent) deletes them.
     type: bool
     default: false
   force:
@@ -93,12 +93,12 @@ options:
       - Whether to change or delete associations of EKS add-ons.
       - With O(state=absent) also whether to delete unmanaged associations, and managed roles that other clusters may use
         because the trust policy is not limited to the cluster.
-      - Also whether to change the document of a policy that is attached to roles, users or groups outside the run, or that
-        is their permissions boundary (V(POLICY_USED_ELSEWHERE)).
+      - Also whether to change the document of a policy that roles, users or groups outside the run have attached or as
+        their permissions boundary (V(POLICY_USED_ELSEWHERE)).
       - Also whether to remove a C(Deny) statement from the trust policy of a role if C(role.trust_policy) does not have
         that statement (V(ROLE_RESTRICTED)).
-      - With O(state=present) also whether to change roles that workloads outside the run may use. The changes are a narrower
-        trust policy, and another permissions boundary, session duration or tags. Known users of a role keep access.
+      - With O(state=present) also whether to narrow the trust policy of a role that workloads outside the run may use, and to
+        change its permissions boundary, session duration or tags. Known users of the role keep access.
     type: bool
     default: false
   propagation_timeout:

@@ -97,8 +97,8 @@ options:
             type: bool
       policies:
         description:
-          - Permissions policies to attach to the role. If you remove a policy that the collection manages from the list, it
-            is detached from a role that the collection manages.
+          - Permissions policies to attach to the role. If you remove a policy from the list, the next run detaches it,
+            provided that the collection manages both the role and the policy.
         type: list
         elements: dict
         suboptions:
@@ -165,7 +165,7 @@ options:
             set.
         type: str
       required_permissions:
-        description: Permissions that the Pod needs; the verification evaluates them.
+        description: Permissions that the Pod needs. The verification checks whether the role has them.
         type: list
         elements: dict
         suboptions:

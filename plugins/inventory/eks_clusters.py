@@ -9,7 +9,7 @@ name: eks_clusters
 version_added: 1.0.0
 short_description: List EKS clusters of several accounts and regions as hosts
 description:
-  - Lists the Amazon EKS clusters of the regions and accounts in the options. Each cluster is a host.
+  - Lists the Amazon EKS clusters of one or more regions and accounts. Each cluster is a host.
   - The variables of a host describe the cluster. They include the variables that the role
     P(workload_identity.aws.pod_identity#role) needs to find and access the cluster, so you can run the playbooks of this
     collection on all clusters or on any group.
@@ -33,7 +33,7 @@ options:
   regions:
     description:
       - The regions to read.
-      - The single value V(all) means all enabled regions of the account. It needs the permission C(ec2:DescribeRegions).
+      - The single value V(all) means all enabled regions of the account. This value needs the permission C(ec2:DescribeRegions).
       - Defaults to O(region), or the region of the profile or the environment.
     type: list
     elements: str
@@ -79,13 +79,13 @@ options:
         description: The external ID that the trust policies of the roles require.
         type: str
       assume_role_session_name:
-        description: Name of the sessions.
+        description: Session name in CloudTrail. Defaults to C(workload-identity).
         type: str
       assume_role_duration:
-        description: Duration of the sessions in seconds.
+        description: Duration of the sessions in seconds, from 900 to 43200.
         type: int
       include_accounts:
-        description: IDs of the accounts to read.
+        description: IDs of the accounts to read, instead of all accounts.
         type: list
         elements: str
       exclude_accounts:
@@ -173,9 +173,9 @@ notes:
     C(eks_tags) and C(eks_version). C(eks_agent_addon) is a mapping with C(present), C(status) and C(version) of the add-on
     C(eks-pod-identity-agent). C(present) is null if the add-on could not be read.
   - The variables for the role are C(pod_identity_cluster_name), C(pod_identity_account_id) and C(pod_identity_region). With an
-    assumed role, C(pod_identity_assume_role_arn) is set, and the external ID, session name and duration if they differ from
-    the defaults. C(pod_identity_profile) and C(pod_identity_endpoint_url) are set if the source file sets O(profile) and
-    O(endpoint_url). C(ansible_connection) is V(local), because you cannot log in to a cluster.
+    assumed role, C(pod_identity_assume_role_arn) is set, and the external ID, session name and duration if the file sets
+    them to other values than the defaults. C(pod_identity_profile) and C(pod_identity_endpoint_url) are set if the file sets
+    O(profile) and O(endpoint_url). C(ansible_connection) is V(local), because you cannot log in to a cluster.
   - The plugin does not set variables with access keys. Plays use the credentials of the environment or a profile.
   - Text from AWS, such as the value of a tag, is never evaluated as a template.
   - With O(cache=true) all results, including certificate authorities and endpoints, are stored as one entry of the cache,
@@ -185,7 +185,6 @@ notes:
   - If an inventory source fails, Ansible prints a warning and continues without the source, unless
     C(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED) is true. Set this environment variable if a missing cluster must be an error.
   - Values in the file may be templates, for instance with the lookup P(ansible.builtin.env#lookup).
-  - An unknown option is an error.
 """
 
 EXAMPLES = r"""
@@ -197,7 +196,7 @@ regions:
   - us-west-2
 
 ---
-# Two accounts with a role in each, without clusters that are being deleted, and with groups by the tag "stage"
+# Two accounts with a role in each, without sandboxes and unusable clusters, and with groups by the tag "stage"
 plugin: workload_identity.aws.eks_clusters
 regions: all
 accounts:
@@ -366,7 +365,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
     def _sessions(self, options: Mapping[str, Any]) -> Sessions:
         names = ("profile", "access_key", "secret_key", "session_token", "endpoint_url")
         credentials = Credentials(**{name: options.get(name) or "" for name in names})
-        # AssumeRole and other requests that are not about the clusters of one region go to this region.
+        # The region for requests that do not read the clusters of a region, such as AssumeRole.
         first = next(iter(options.get("regions") or ()), ALL_REGIONS)
         home = options.get("region") or ("" if first == ALL_REGIONS else first)
         return Sessions(credentials, home, int(options["concurrency"]))

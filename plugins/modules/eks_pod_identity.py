@@ -457,7 +457,7 @@ cluster_arn:
   sample: arn:aws:eks:us-west-2:111122223333:cluster/my-cluster
 """
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import ensuring_result
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
     read_cluster_inputs,
@@ -484,7 +484,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 
 
-@answering()
+@ensuring_result()
 def main() -> None:
     module = AwsModule(
         argument_spec={

@@ -246,7 +246,10 @@ action:
 import time
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering, pause
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
+    ensuring_result,
+    pause,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
@@ -288,7 +291,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import diff_row
 
 
-@answering()
+@ensuring_result()
 def main() -> None:
     module = AwsModule(
         argument_spec={

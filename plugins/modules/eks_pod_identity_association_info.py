@@ -162,7 +162,7 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi, api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import ensuring_result
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import map_concurrently
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
@@ -221,7 +221,7 @@ def associations(api: BotoApi, params: dict[str, Any], region: str) -> list[Asso
     return sorted(rows, key=lambda row: (row["namespace"], row["service_account"]))
 
 
-@answering()
+@ensuring_result()
 def main() -> None:
     module = AwsModule(
         argument_spec={

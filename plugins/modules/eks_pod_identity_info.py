@@ -19,7 +19,7 @@ description:
     permission to assume it. A last check finds trust policies that allow more than the workloads.
   - RV(workloads[].checks) has the results of each workload, and RV(findings) the causes and remedies. With O(clusters) the
     module verifies several clusters of one account.
-  - The module does not fail because of a finding. It fails only if it cannot read AWS. Assert on the findings in your play,
+  - The module does not fail because of a finding. It fails if the input is invalid, or if AWS cannot be read. Assert on the findings in your play,
     as the role P(workload_identity.aws.pod_identity#role) does.
 author:
   - The workload_identity.aws authors (@workload-identity)
@@ -326,7 +326,7 @@ cluster_arn:
   sample: arn:aws:eks:us-west-2:111122223333:cluster/my-cluster
 """
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import ensuring_result
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
     read_cluster_inputs,
@@ -353,7 +353,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 
 
-@answering()
+@ensuring_result()
 def main() -> None:
     module = AwsModule(
         argument_spec={

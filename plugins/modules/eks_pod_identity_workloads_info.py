@@ -118,14 +118,14 @@ inline_policies:
         - read-bucket
 changes:
   description:
-    - The changes that would apply the list, in the form of RV(workload_identity.aws.eks_pod_identity#module:changes). Empty if
+    - The planned changes, in the form of RV(workload_identity.aws.eks_pod_identity#module:changes). Empty if
       the list describes the current state completely.
   returned: always
   type: list
   elements: dict
 failures:
   description: >-
-    The workloads that could not be applied, in the form of RV(workload_identity.aws.eks_pod_identity#module:failures).
+    The failures of the plan, in the form of RV(workload_identity.aws.eks_pod_identity#module:failures).
   returned: always
   type: list
   elements: dict
@@ -148,7 +148,7 @@ summary:
       type: int
       sample: 0
     changes:
-      description: Number of changes that would apply the list.
+      description: Number of planned changes.
       type: int
       sample: 0
     failures:
@@ -172,7 +172,7 @@ cluster_arn:
   sample: arn:aws:eks:us-west-2:111122223333:cluster/my-cluster
 """
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import ensuring_result
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
     assume_role_spec,
@@ -184,7 +184,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.export import export_cluster
 
 
-@answering()
+@ensuring_result()
 def main() -> None:
     module = AwsModule(
         argument_spec={

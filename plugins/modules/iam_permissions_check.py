@@ -323,7 +323,7 @@ permissions:
           type: bool
           sample: false
 addition:
-  description: The missing statements of all items (RV(permissions[].addition)), combined to one statement for each resource.
+  description: The missing statements of all items (RV(permissions[].addition)), combined into one statement for each resource.
   returned: always
   type: list
   elements: dict

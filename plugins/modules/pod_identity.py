@@ -18,7 +18,7 @@ description:
   - The module reads the variables of the role, so they are not options of the module. Use the role rather than the module,
     because the role also asserts that the verification passed.
   - The module succeeds even if the run fails, so that its report and artifacts are always available. RV(failure) has the
-    reason of a failed run, and the role asserts on RV(verification). If a workload fails, the run continues with the others.
+    reason for the failure, and the role asserts on RV(verification). A failed workload does not stop the other workloads.
   - The fact C(pod_identity_report) and the artifacts of the job have the members that the filter
     P(workload_identity.aws.pod_identity_report#filter) returns.
   - The module is an action plugin. It runs on the controller, which needs boto3 and the Python package kubernetes.
@@ -82,8 +82,8 @@ verification:
     trust:
       description:
         - The result for the trust policies of the roles.
-        - V(fail) if this check of any workload fails the run. Otherwise the worst result of all workloads, from V(unknown) over
-          V(warning) and V(accepted) to V(pass). V(skipped) if no workload has such a check.
+        - V(fail) if this check of any workload fails the run. Otherwise the worst result of all workloads, in the order
+          V(unknown), V(warning), V(accepted), V(pass). V(skipped) if no workload has such a check.
       type: str
       sample: pass
     attachment:
@@ -111,7 +111,7 @@ verification:
       type: str
       sample: pass
 failure:
-  description: The reason of a failed run; empty on success.
+  description: The reason why the run failed; empty on success.
   returned: always
   type: str
   sample: ""
@@ -120,13 +120,13 @@ msg:
   returned: when the stdout callback prints JSON
   type: raw
 restarted:
-  description: The workloads whose stale Pods were restarted.
+  description: The owners of stale Pods that were restarted.
   returned: unless the run could not begin
   type: list
   elements: str
   sample: ["Deployment shop/orders"]
 not_restarted:
-  description: The stale Pods that do not belong to an object that can be restarted, such as a Deployment.
+  description: The stale Pods without an owner that can be restarted, such as a Deployment.
   returned: unless the run could not begin
   type: list
   elements: str

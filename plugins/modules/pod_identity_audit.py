@@ -15,7 +15,7 @@ description:
   - The playbook C(workload_identity.aws.audit) runs this module.
   - Finds the service accounts with a pod identity association, with an IAM role for service accounts (IRSA), or with credentials
     in a Pod template. Evaluates the effective permissions of their roles, and the risks of these permissions.
-  - The module changes nothing in AWS and in Kubernetes. It writes only the files of the report on the controller.
+  - The module does not change AWS or Kubernetes. It only writes the files of the report on the controller.
   - It reads the variables C(pod_identity_audit_file), C(pod_identity_audit_json) and others, which C(docs/audit.md) lists, and
     the variables of the role C(workload_identity.aws.pod_identity) for the cluster and the credentials.
   - The module is an action plugin and runs on the controller.
@@ -88,11 +88,11 @@ files:
   type: list
   elements: str
 failure:
-  description: The reason of a failure, which the playbook shows when it fails.
+  description: The reason for a failure; empty on success.
   returned: for the step V(report)
   type: str
 msg:
-  description: The lines of the report if the module does not print them, or the reason of a failure.
+  description: The lines of the report if the module does not print them, or the reason for a failure.
   returned: when it failed, or when the stdout callback prints JSON
   type: raw
 """

@@ -15,8 +15,8 @@ description:
   - The playbook C(workload_identity.aws.report) runs this module.
   - Reads reports from the variables whose names start with C(pod_identity_artifact_). AWX passes these variables to the later
     nodes of a workflow.
-  - Also reads reports from the files that the role wrote to C(pod_identity_report_file). If a step (plan, apply or verify) of a cluster has several reports,
-    the module uses the latest report.
+  - Also reads reports from the files that the role wrote to C(pod_identity_report_file).
+  - If a step (plan, apply or verify) of a cluster has several reports, the module uses the latest report.
   - Outside check mode, a report of a check-mode run is not sufficient. A later report must contain the planned changes.
   - The module is an action plugin and runs on the controller.
 author:
@@ -25,7 +25,7 @@ options:
   expected:
     description:
       - Names of hosts, names of clusters, or ARNs of clusters. The module fails if one of them has no report. The value is a
-        list, or text with one name on each line, names with commas, JSON or YAML.
+        list, or text with one name on each line, names separated by commas, JSON or YAML.
     type: raw
   files:
     description: Report files on the controller, as a list or text like O(expected). Shell patterns are allowed.
@@ -47,7 +47,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: The lines of the report if the module does not print them, or the reason of a failure.
+  description: The lines of the report if the module does not print them, or the reason for a failure.
   returned: when it failed, or when the stdout callback prints JSON
   type: raw
 lines:

@@ -51,7 +51,7 @@ migration:
   returned: when the inventory was read
   type: dict
 failure:
-  description: The reason of a failure, which the playbook shows when it fails.
+  description: The reason for a failure; empty on success.
   returned: always
   type: str
 msg:

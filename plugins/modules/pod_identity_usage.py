@@ -47,11 +47,11 @@ RETURN = r"""
 usage:
   description:
     - For each service account, the used, denied and granted permissions, and a suggested policy with its proof.
-    - Also the analysed period, the events that belong to no service account, and the problems of reading the events.
+    - Also the analysed period, the events that belong to no service account, and the records and files that could not be read.
   returned: when the events were read
   type: dict
 failure:
-  description: The reason of a failure, which the playbook shows when it fails.
+  description: The reason for a failure; empty on success.
   returned: always
   type: str
 msg:

@@ -6,8 +6,8 @@
 
 """The steps of the playbook audit: read, roles and report.
 
-Each host reads its cluster ("read"). For the hosts with the same AWS account and the same IAM identity of the run, the first host
-reads the roles of the account ("roles"). Then one host writes the access report of all clusters ("report").
+Each host reads its cluster ("read"). Then one host for each pair of AWS account and caller reads the roles of the account
+("roles"). Finally one host writes the access report of all clusters ("report").
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ NO_AUDITED_CLUSTER = (
 NO_ROLES = "The roles of the account were not read. Run the step roles before the step report."
 UNREAD_CLUSTERS = "{names} could not be read, so the report does not include {them}. The notes of the report have the reasons."
 _NO_BULK_READ = (
-    "The roles of the account could not be read together, so it is not known which further roles a role can assume: {text} To "
+    "The roles of the account could not be listed, so it is not known which further roles a role can assume: {text} To "
     "include them, allow the caller iam:GetAccountAuthorizationDetails."
 )
 # The options of ``AccessOptions`` that are paths of files to write.
@@ -144,7 +144,7 @@ _NOT_FOR_REPORTS = (
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
-    """The action plugin for one step of the playbook audit. If a cluster cannot be read, the run continues with the others."""
+    """The action plugin for one step of the playbook audit. An unreadable cluster does not end the run for the other clusters."""
 
     TRANSFERS_FILES = False
 
@@ -170,7 +170,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
 
 def _read_options(task: ActionTask, variables: Mapping[str, Any]) -> AccessOptions:
-    """Read the variables of the report, and check the paths of its files. Raises InputError with all problems of the paths."""
+    """Read the variables of the report, and check that its files can be written. Raises InputError."""
     options = read_audit_variables(template_variables(task, variables, AUDIT))
     problems = [
         f"{ROLE}audit_{name} {path} cannot be written: {reason}."
@@ -203,11 +203,10 @@ def _read_previous(options: AccessOptions, variables: Mapping[str, Any]) -> Mapp
 
 
 def _read(task: ActionTask, variables: dict[str, Any], options: AccessOptions) -> dict[str, Any]:
-    """Run the step "read": read the cluster of a host.
+    """Run the step "read": read the cluster of a host, and return a task result for the next steps.
 
-    The result is for the next steps. ``part`` and ``roles`` are files of ``hand_over`` with the data of the cluster and the ARNs
-    of its roles; ``reader`` identifies the account and the IAM identity of the run. Both ``roles`` and ``reader`` are missing if
-    the cluster could not be read; ``stopped`` is the reason, otherwise "".
+    ``part`` is a file of ``hand_over`` with the ClusterFacts, and ``stopped`` the reason why the cluster could not be read, or
+    "". If the cluster was read, ``roles`` is a file with the ARNs of its roles, and ``reader`` names the account and the caller.
     """
     failure: dict[str, Any] = {}
     host = str(variables.get("inventory_hostname", ""))
@@ -259,10 +258,10 @@ def _role_arns(facts: ClusterFacts, options: AccessOptions) -> tuple[set[str], s
 
 
 def _read_roles(task: ActionTask, variables: dict[str, Any], options: AccessOptions) -> dict[str, Any]:
-    """Run the step "roles": read the roles of an account, once for all hosts with the same account and IAM identity.
+    """Run the step "roles": read the roles of an account, once for all hosts with the same account and caller.
 
-    ``reads`` in the result is a file of ``hand_over`` with the RoleReads, and ``stopped`` the reason for a failure, or "". Hosts
-    that do not read have an empty result.
+    ``reads`` in the result is a file of ``hand_over`` with the RoleReads, and ``stopped`` the reason for a failure, or "". On
+    the other hosts, the result is empty.
     """
     host = str(variables["inventory_hostname"])
     parts = {
@@ -314,7 +313,7 @@ def _read_cluster(
     steps.begin("reading the cluster")
     source = parse_input({**values, "workloads": []}, variables, "verify")
     part = begin_aws(task, source, "verify", True, steps)
-    kubernetes = connect(task, find_role_access(task, source), variables, deadline=source.deadline)
+    kubernetes = connect(task, find_role_access(task, source), deadline=source.deadline)
     opened = part.opening()
     cluster, server = opened.cluster, kubernetes.read_server()
     doubt = judge_api_server(cluster, server)
@@ -392,7 +391,7 @@ def _write_report(task: ActionTask, variables: dict[str, Any], options: AccessOp
 
 
 def _take_reads(variables: Mapping[str, Any]) -> dict[str, RoleReads | str]:
-    """Return the result of the step "roles" by ``reader`` of the step "read": the roles, or the reason why they were not read."""
+    """Return for each ``reader`` the roles that the step "roles" has read, or the reason why it did not read them."""
     found: dict[str, RoleReads | str] = {}
     for host in variables["ansible_play_hosts_all"]:
         row = variables["hostvars"][host]

@@ -152,7 +152,7 @@ def _packed(data: Mapping[str, Any]) -> str:
 def _group_verbs(actions: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
     """Group actions such as GetObject by their verbs, because that saves a third of the compressed size.
 
-    :returns: for each service, groups of verbs with the rest of the names that exist with these verbs, such as
+    :returns: for each service, a mapping from verbs to the nouns that occur with each of these verbs, such as
         ``{"s3": {"Get,Put": "Object,ObjectAcl"}}``.
     """
     services: dict[str, dict[str, str]] = {}

@@ -120,7 +120,7 @@ class AwsClients:
             raise as_aws_error(error, service, "client") from error
 
     def sign_tokens(self, clusters: Iterable[str], now: datetime) -> list[EksToken]:
-        """Return a bearer token for each EKS cluster, in the order of their names.
+        """Return a bearer token for each EKS cluster, in the order of ``clusters``.
 
         :arg clusters: the names of clusters in the configured region.
         :arg now: the current time in UTC.

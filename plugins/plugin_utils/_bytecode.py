@@ -49,7 +49,7 @@ class _SourceFinder(MetaPathFinder):
 def import_cached(name: str) -> ModuleType:
     """Import a module of plugin_utils and its dependencies in this collection with a bytecode cache on disk.
 
-    Afterwards, garbage collections in this process and in the workers that it forks ignore all objects that exist now.
+    Garbage collection then ignores all objects that exist after the import, also in worker processes that are forked later.
 
     :arg name: the name of the module in plugin_utils.
     :raises ImportError: when the module or a dependency cannot be imported.

@@ -32,7 +32,7 @@ except ImportError:
 
 # A plugin that calls AWS takes some seconds. After a minute it usually waits for input, which the user cannot enter.
 PLUGIN_SECONDS = 60.0
-# Seconds between checks that the parent process still runs. The parent process waits for the credentials.
+# Seconds between checks that the parent process, which waits for the credentials, still runs.
 POLL_SECONDS = 0.5
 # The exit code of the command timeout(1) for an expired time limit, and the exit code of a shell for an unknown command.
 ENDED, NOT_FOUND = 124, 127
@@ -51,7 +51,7 @@ def bound_plugins() -> None:
 
 def _bounded(loader: Any) -> Any:
     def load(self: Any) -> Any:
-        """Run the plugin with the time limit, and raise ConfigException if it fails.
+        """Run the plugin with the time limit. Raise ConfigException if it fails and the user has no other credentials.
 
         Without this function, the client only logs the failure and continues without credentials.
         """

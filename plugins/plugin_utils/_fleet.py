@@ -136,16 +136,16 @@ def prepared_row(prepared: Prepared) -> Result:
 
 
 def restore(task: ActionTask, row: Mapping[str, Any]) -> Prepared:
-    """Read the result of the step "prepare" from a task result that ``prepared_row`` returned.
+    """Return the result of the step "prepare" from a task result that ``prepared_row`` returned.
 
-    :raises InputError: when its file is missing or was modified.
+    :raises InputError: when ``take_over`` refuses the file in the task result.
     """
     values = dict(row["options"])
     parsed, preflight, deadline, target = take_over(row["prepared"])
     return Prepared(values, parsed, access_for(task, target, connection_options(values)), preflight, deadline)
 
 
-def require_step(strategy: str, hosts: Collection[str]) -> None:
+def require_linear(strategy: str, hosts: Collection[str]) -> None:
     """Check that the strategy of the play is linear, which runs each task on all hosts before the next task.
 
     :arg hosts: the hosts of the play. With a single host, any strategy is allowed.
@@ -178,8 +178,8 @@ def group_hosts(variables: Mapping[str, Any], names: Collection[str]) -> Result:
             hosts.append(host)
     files, leaders = {}, {}
     if any(host.options.get("state") == "absent" and host.options.get("force") for host in hosts):
-        # With ``force``, a removal deletes resources that no cluster of this run uses. Clusters of other batches may still use
-        # them if the removal of these clusters has not succeeded, so pass these clusters to the run as well.
+        # With ``force``, a removal deletes resources that no cluster of this run uses. A cluster of another batch whose removal
+        # has not succeeded may still use them, so pass such clusters to the run as well.
         stopped += _not_done(variables, {*names})
     for groups in groups_by_account(hosts, stopped):
         leader = groups[0].hosts[0]
@@ -245,8 +245,8 @@ def run_account(task: ActionTask, groups: Mapping[str, str], steps: Steps) -> Re
     """Apply or verify the AWS resources of an account, one group of hosts after the other.
 
     :arg groups: the file of the account from ``group_hosts``.
-    :returns: a mapping with the member ``parts``, which maps each host to a result file. The result files contain the errors,
-        because each host reports the errors of its cluster. The step itself fails only if ``groups`` cannot be read.
+    :returns: a mapping with the member ``parts``, which maps each host to a result file. The result files also contain the
+        failures of the run, because each host reports the failures of its cluster.
     """
     try:
         content = take_over(groups)
@@ -314,7 +314,7 @@ def take_part(account: Mapping[str, Any], host: str) -> Result:
 def show_fleet(variables: Mapping[str, Any], *, hidden: bool) -> dict[str, Any]:
     """Display a table with a line for each host of the batch. After the last batch, show all hosts of the play.
 
-    :arg hidden: display nothing, because the task has ``no_log: true``.
+    :arg hidden: whether to display nothing, because the task has ``no_log: true``.
     :returns: the result of the task.
     """
     hosts, all_hosts = variables["hostvars"], variables["ansible_play_hosts_all"]

@@ -36,7 +36,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._fleet impor
     PREPARED,
     group_hosts,
     prepared_row,
-    require_step,
+    require_linear,
     restore,
     run_account,
     show_fleet,
@@ -111,7 +111,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             if step == "prepare":
                 forget_report(task, result)
                 validate_extra_variables(task.loader)
-                require_step(task.keywords.play.strategy, variables["ansible_play_hosts_all"])
+                require_linear(task.keywords.play.strategy, variables["ansible_play_hosts_all"])
                 return {**result, **self._prepare(task, variables)}
             if step == "group":
                 return {**result, **group_hosts(variables, variables["ansible_play_batch"])}
@@ -127,7 +127,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     def _prepare(self, task: ActionTask, variables: dict[str, Any]) -> dict[str, Any]:
         """Read the input and the service accounts of a cluster, and return them for the later steps.
 
-        If a read fails, return the reason as ``stopped``.
+        If this fails, return the reason as ``stopped``.
         """
         row: dict[str, Any] = {}
         failure: dict[str, Any] = {}
@@ -136,10 +136,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             values = read_role_variables(task, variables, entry_point, fleet=True)
             with task.in_environment(), interruptible():
                 source = parse_input(values, variables, entry_point, expands=True)
-                if source.patterns.is_needed:
+                if source.patterns.needs_service_accounts:
                     part = begin_aws(task, source, entry_point, task.check_mode, NullProgress())
                     source = expand_patterns(task, source, variables, entry_point, part)
-                prepared = prepare(task, source, variables, entry_point)
+                prepared = prepare(task, source, entry_point)
                 row = {**prepared_row(prepared), "warnings": list(prepared.warnings)}
         return {"stopped": str(failure["msg"])} if failure else row
 
@@ -203,7 +203,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             mark_origins(part, prepared.parsed.workloads)
             aws = parse_aws_result(part, prepared.cluster_name)
             with group, screen, parent_stderr() as write:
-                kubernetes_run = run_kubernetes(task, prepared, aws, variables, steps.begin, write)
+                kubernetes_run = run_kubernetes(task, prepared, aws, steps.begin, write)
         result["changed"] = result["changed"] or kubernetes_run.changed
         result["diff"] += kubernetes_run.diffs
         result["warnings"] = [*kubernetes_run.warnings]

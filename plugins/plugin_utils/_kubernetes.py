@@ -363,14 +363,13 @@ def make_clock(deadline: Deadline | None) -> Clock:
 def connect(
     task: ActionTask,
     access: Access,
-    _variables: Mapping[str, Any],
     force: bool = False,
     deadline: Deadline | None = None,
 ) -> RetryingCluster:
     """Return the interface to the Kubernetes API for a task, without sending a request.
 
     :arg access: the connection options and the source of the token.
-    :arg force: take over fields of other field managers.
+    :arg force: whether to take over fields of other field managers.
     :arg deadline: the time until which requests may be sent, or None.
     :raises AnsibleError: when a kubeconfig or a Python package is missing.
     :raises InputError: when module_defaults are invalid, or the task would run on another machine.

@@ -134,8 +134,8 @@ def find_access(
     :arg cluster: the name of the EKS cluster.
     :arg options: the connection options of the role, for AWS and Kubernetes.
     :arg account_id: the AWS account that the credentials must belong to, or "" for any account.
-    :raises InputError: when the task would run on another machine, or the credentials belong to another account.
-    :raises AwsError: when EKS does not return the endpoint of the cluster.
+    :raises InputError: when the task would run on another machine or as another user, or the role to assume is invalid.
+    :raises AwsError: when EKS does not return the endpoint of the cluster, or the credentials belong to another account.
     :raises AnsibleError: when an AWS option is invalid.
     """
     require_local(task)

@@ -6,8 +6,8 @@
 
 """Migrate the service accounts of a cluster from IRSA to EKS Pod Identity, or back.
 
-Each step reads AWS and Kubernetes again, so an interrupted migration continues where it was. Associations are created,
-probed and verified, and Pods restarted, by the same functions as in a run of the role.
+Each step reads AWS and Kubernetes again, so an interrupted migration continues where it was. A migration creates and verifies
+associations, and restarts Pods, with the functions of a run of the role.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ _AGENT_PAUSE, _AGENT_TIMEOUT = 5, 300
 
 @dataclass
 class Migration:
-    """The migration of a cluster. Its ``result`` can be read after a failure, too."""
+    """The migration of a cluster. Its ``result`` is also available after a failure."""
 
     session: MigrationSession
     report: MigrationReport | None = None
@@ -133,7 +133,8 @@ class Migration:
     def perform(self) -> None:
         """Run the steps up to the requested one, or the rollback, and write the report.
 
-        An error before or during the first inventory is raised. A later one is not raised, but is part of the report.
+        An error before or during the first inventory is raised. A later RoleError, AwsError or InputError is not raised, but is
+        part of the report. Any other exception is raised after the report is written.
 
         :raises SystemExit: after a signal.
         """
@@ -235,7 +236,10 @@ class Migration:
         self.session.stopped = self.session.stopped or f"{text.format(names=names, group=group)}{_RERUN}"
 
     def _has_agent(self, migrants: Iterable[Migrant]) -> bool:
-        """Return whether all nodes of the Pods have the agent already, from any source, such as EKS Auto Mode or Helm."""
+        """Return whether the nodes of the Pods already have the agent, for example from Helm or EKS Auto Mode.
+
+        If the user has set the version of the agent, return False, so that the add-on gets this version.
+        """
         session = self.session
         state = session.estate.state
         if state is None or session.values.get("agent_version"):
@@ -250,7 +254,7 @@ class Migration:
         return {"agent": values.get("agent", "present"), "agent_version": values.get("agent_version")}
 
     def _prepare_agent(self, migrants: Sequence[Migrant]) -> bool:
-        """Install the agent if it is missing, and wait for it on the nodes of the Pods. Return False if EKS refused it."""
+        """Install the agent if it is missing, and wait for it on the nodes of the Pods. Return False if this failed."""
         session = self.session
         clusters = group_clusters(session.opened.cluster)
         runs = agent_runs(
@@ -293,8 +297,8 @@ class Migration:
         """Run the role for service accounts: create missing associations, probe the injection, and verify.
 
         :arg name: the name of this part of the migration, for the progress on the screen.
-        :arg restarts: restart the owners of stale Pods.
-        :arg proof: run the runtime proof if it is turned on.
+        :arg restarts: whether to restart the owners of stale Pods.
+        :arg proof: whether to run the runtime proof, if it is turned on.
         :returns: the service accounts that failed.
         """
         session = self.session
@@ -339,7 +343,8 @@ class Migration:
     ) -> set[WorkloadKey]:
         """Add the failures and findings of a run to the session. Return the service accounts that failed.
 
-        A service account fails also if the run did not prove that its new Pods get the credentials of the role.
+        Outside check mode, a service account also fails if the run did not prove that its new Pods get the credentials of the
+        role.
 
         :arg restarts: whether the run restarted the owners of stale Pods. Without it, findings about these Pods are expected.
         """
@@ -376,7 +381,7 @@ class Migration:
         return failed
 
     def _finish(self, migrants: Sequence[Migrant]) -> None:
-        """Remove the annotations and statements of IRSA of service accounts whose Pods all use EKS Pod Identity."""
+        """Remove the IRSA annotations and statements of restarted service accounts whose soak time is over."""
         session = self.session
         ready = [
             migrant
@@ -423,7 +428,10 @@ class Migration:
 
 
 def _canary(migrants: Sequence[Migrant], number: int) -> tuple[list[Migrant], list[Migrant]]:
-    """Split off the service accounts to migrate first, with the runtime proof: those with the fewest Pods, but at least one."""
+    """Split off the ``number`` service accounts with the fewest Pods that do not use EKS Pod Identity yet.
+
+    A service account without such Pods is split off only if the others are fewer than ``number``.
+    """
     ordered = sorted(
         migrants, key=lambda migrant: (not migrant.pods.remaining, len(migrant.pods.remaining), migrant.key)
     )

@@ -104,7 +104,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
 
 def _prepare(task: ActionTask, variables: dict[str, Any], write: Callable[[str], None]) -> Migration:
-    """Read and check the variables. Raises InputError, or RoleError without the name of a cluster."""
+    """Read and check the variables. Raises InputError, and RoleError if the name of the cluster is missing."""
     options = read_migration_variables(template_variables(task, variables, MIGRATION))
     if options.file and (reason := why_not_writable(os.path.expanduser(options.file))):
         raise InputError([f"{ROLE}migration_file {options.file} cannot be written: {reason}."])

@@ -109,9 +109,9 @@ def _delete_associations(session: MigrationSession, migrants: Sequence[Migrant])
 
 
 def _restart(session: MigrationSession, editor: TrustEditor, migrants: Sequence[Migrant]) -> None:
-    """Restart the owners of the Pods with EKS Pod Identity, then remove the trust statements for the whole account.
+    """Restart the owners of the Pods with EKS Pod Identity, then remove the trust policy statements that a migration added.
 
-    Only statements that a migration added, and that no association needs any more, are removed.
+    The statements of a role are kept if an association still uses the role.
     """
     session.steps.begin("restarting the owners of Pods with EKS Pod Identity")
     settings = RestartSettings(

@@ -134,7 +134,7 @@ class MigrationSession:
 
     ``changes`` are lines for the report. ``failed`` are the service accounts that failed in any part of the run. ``stopped`` is
     the reason why the run ended early, or "". ``estate``, ``state``, ``plan`` and ``migrants`` (the selected service accounts)
-    are the last inventory. ``made`` has the trust policies and tags that were changed since the last ``edit``.
+    are from the last inventory. ``made`` has the trust policies and tags that were changed since the last ``edit``.
     """
 
     task: ActionTask
@@ -160,14 +160,14 @@ class MigrationSession:
         self.steps = Steps(str(self.values["cluster_name"]), displays=not self.task.keywords.no_log)
 
     def open(self) -> None:
-        """Connect to AWS and Kubernetes, and check that both are the same cluster."""
+        """Connect to AWS and Kubernetes, and check that both connections lead to the same cluster."""
         self.steps.begin("reading the cluster")
         source = self.source([], agent=self.values.get("agent", "present"))
         self.deadline = source.deadline
         part = begin_aws(self.task, source, "main", self.task.check_mode, self.steps)
         self._job = part.job
         self.kubernetes: RetryingCluster = connect(
-            self.task, find_role_access(self.task, source), self.variables, deadline=source.deadline
+            self.task, find_role_access(self.task, source), deadline=source.deadline
         )
         self.clock = make_clock(source.deadline)
         self.opened: OpenedCluster = part.opening()
@@ -186,7 +186,7 @@ class MigrationSession:
 
     @property
     def aws_time(self) -> datetime:
-        """Return the time by the clock of AWS: the local clock may be wrong."""
+        """Return the current time by the clock of AWS, because the local clock may be wrong."""
         return datetime.now(timezone.utc) + self._clock_difference
 
     @property
@@ -213,7 +213,7 @@ class MigrationSession:
 
         :raises RoleError: when the service accounts or Pods cannot be listed.
         :raises AwsError: when a request to AWS fails.
-        :raises InputError: when an option names no service account of the migration.
+        :raises InputError: when an option selects no service account, before the first change of the run.
         """
         self.steps.begin("taking the inventory")
         cluster = self.opened.cluster
@@ -279,7 +279,10 @@ class MigrationSession:
         self.plan: MigrationPlan = plan_migration(self.state)
 
     def _select(self, migrants: Sequence[Migrant]) -> list[Migrant]:
-        """Return the service accounts that the options choose. Raises InputError for a name that chooses none."""
+        """Return the service accounts that the options select.
+
+        Before the first change of the run, a value that selects no service account raises InputError.
+        """
         options = self.options
         labelled = self._labelled() if options.selector else set()
         chosen = [
@@ -303,7 +306,7 @@ class MigrationSession:
             problems.append(
                 f"{ROLE}migration_selector: no service account with the labels {options.selector} uses IRSA or was migrated."
             )
-        # After a change, a name may select nothing: the run may have finished the last of its service accounts.
+        # After a change, a value may select nothing, because the run may have finished the last of its service accounts.
         if problems and not self.changes:
             raise InputError(problems)
         return chosen
@@ -327,7 +330,7 @@ class MigrationSession:
     def run_role(self, source: RoleInput) -> tuple[AwsResult, KubernetesRun]:
         """Run the AWS part and the Kubernetes part of the role, and add their changes to the session."""
         prepared, aws = self.run_aws(source)
-        run = run_kubernetes(self.task, prepared, aws, self.variables, self.steps.begin, self.write)
+        run = run_kubernetes(self.task, prepared, aws, self.steps.begin, self.write)
         self.changes += run.outcome.changes
         self.diffs += run.diffs
         self.warnings = [*self.warnings, *(text for text in run.warnings if text not in self.warnings)]
@@ -339,7 +342,7 @@ class MigrationSession:
         :raises RoleError: when the AWS part could not start.
         """
         part = begin_aws(self.task, source, "main", self.task.check_mode, self.steps)
-        prepared = prepare(self.task, source, self.variables, "main")
+        prepared = prepare(self.task, source, "main")
         row = run_aws(part, prepared, "main")
         self.changes += [describe_change(change).line for change in row.get("changes") or ()]
         self.diffs += row.get("diff") or ()

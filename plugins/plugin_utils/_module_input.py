@@ -24,11 +24,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     PresetExpander,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
-    WAYS,
+    WORKLOAD_OPTIONS,
     ReadFiles,
     expander_for,
     read_input,
-    read_way,
+    read_workloads_option,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
@@ -38,7 +38,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._files impor
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
-# The option for the region of amazon.aws, and its aliases.
+# The region option of amazon.aws, and its aliases.
 REGIONS = ("region", "aws_region", "ec2_region")
 ALIASES = {"cluster": "cluster_name", "resource_tags": "tags"}
 
@@ -49,10 +49,10 @@ def plain_arguments(
     workloads_required: bool,
     region: str = "",
 ) -> dict[str, Any]:
-    """Validate the arguments of a module. Replace workloads in files or as text with lists of workloads, and presets with
-    documents.
+    """Validate the workloads in the arguments of a module. Return the arguments with the workloads as lists, and with policy
+    documents in place of presets.
 
-    :arg workloads_required: whether the module needs workloads.
+    :arg workloads_required: whether missing workloads are an error.
     :arg region: the region of the task, for presets; "" if it is unknown.
     :raises InputError: with the problems of the workloads, each with its place, such as file and line.
     """
@@ -72,7 +72,7 @@ def plain_arguments(
                 for row in cluster_rows(options["clusters"])
             ],
         }
-    if workloads_required or any(options.get(way) is not None for way in WAYS):
+    if workloads_required or any(options.get(option) is not None for option in WORKLOAD_OPTIONS):
         read_input(options, read)
     return with_list(arguments, read, expander_for(options))
 
@@ -82,17 +82,17 @@ def _with_values(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_list(arguments: Mapping[Any, Any], read: ReadFiles, presets: PresetExpander) -> dict[str, Any]:
-    """Return the arguments with the workloads as a list in ``workloads``, with documents in place of presets.
+    """Return the arguments with the workloads as a list in ``workloads``, with policy documents in place of presets.
 
     The workloads are from ``workloads`` (a list or text) or ``workloads_from`` (files). If both are unset, the result has no
     workloads.
 
     :arg read: reads workload files.
     """
-    plain = {str(name): value for name, value in arguments.items() if name not in WAYS}
-    ways = [way for way in WAYS if arguments.get(way) not in (None, "")]
-    if ways:
-        workloads = read_way(ways[0], arguments[ways[0]], ways[0], read).workloads
+    plain = {str(name): value for name, value in arguments.items() if name not in WORKLOAD_OPTIONS}
+    options = [option for option in WORKLOAD_OPTIONS if arguments.get(option) not in (None, "")]
+    if options:
+        workloads = read_workloads_option(options[0], arguments[options[0]], options[0], read).workloads
         plain["workloads"] = _plain([presets.expand_workload(workload) for workload in workloads])
     return plain
 
@@ -106,7 +106,7 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type information
+class WorkloadsModule(Normal):  # type: ignore[misc]  # Ansible has no type information
     """The base class of the action plugins that validate workloads on the controller and then run their module."""
 
     workloads_required = True

@@ -71,7 +71,7 @@ def each_within(
     """Call ``work`` for every item in at most ``width`` threads, and return the results in the order of the items.
 
     The threads are daemons, so that the process can exit while a call still runs. After an interrupt, no further calls
-    begin, and running calls may continue for ``grace`` seconds.
+    begin, and running calls may continue for ``grace`` seconds. An error of a call is raised, and then no further calls begin.
 
     :raises TimeoutError: when all calls together take longer than ``seconds``. No further calls begin after that.
     """

@@ -165,14 +165,14 @@ class _Run:
             for line in describe_matches(patterns.patterns, expansion.origins):
                 steps.begin(line)
             aws_part = read_ahead(aws_part, source, entry_point)
-            prepared = prepare(task, source, variables, entry_point)
+            prepared = prepare(task, source, entry_point)
             result["warnings"] = list(prepared.warnings)
             steps.begin(_aws_step(entry_point, task.check_mode))
             self._aws = run_aws(aws_part, prepared, entry_point)
             raise_if_ended(self._aws)
             mark_origins(self._aws, prepared.parsed.workloads)
             aws = parse_aws_result(self._aws, prepared.cluster_name)
-            kubernetes_run = run_kubernetes(task, prepared, aws, variables, steps.begin, write)
+            kubernetes_run = run_kubernetes(task, prepared, aws, steps.begin, write)
         result["changed"] = bool(self._aws.get("changed")) or kubernetes_run.changed
         result["diff"] = [*self._aws.get("diff", ()), *kubernetes_run.diffs]
         result["warnings"] += [*kubernetes_run.warnings]

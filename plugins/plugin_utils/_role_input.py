@@ -198,10 +198,10 @@ class MissingInput(InputError):
 def read_entry_point(
     task: ActionTask, variables: Mapping[str, Any], entry_point: EntryPoint, fleet: bool = False
 ) -> EntryPoint:
-    """Return the entry point of the role: "verify" if ``pod_identity_verify_only`` is set for a fleet, or ``entry_point``.
+    """Return the entry point of the role: "verify" if ``pod_identity_verify_only`` is true, otherwise ``entry_point``.
 
     :arg fleet: whether the play runs over many clusters.
-    :raises InputError: when the variable is not a boolean, or is set for a single cluster.
+    :raises InputError: when the variable is not a boolean, or is true in a run that would change a single cluster.
     """
     value = task.template(variables.get(VERIFY_ONLY))
     if is_unanswered(value):
@@ -281,7 +281,7 @@ def parse_role_input(
 
     :arg values: the result of ``read_role_variables``.
     :arg patterns: allows patterns in the list of workloads.
-    :returns: the parsed input, and a warning for each host pattern with an unknown host or group.
+    :returns: the parsed input, and a warning for each unknown host or group in a host pattern.
     :raises InputError: with the problems of the first check that fails: report files, layers, or options and workloads.
     """
     _check_files(values)
@@ -334,7 +334,7 @@ def _read_layers(
 ) -> tuple[list[FileSource] | None, list[str]]:
     """Read the entries of ``pod_identity_fleet_workloads`` whose host pattern matches this host.
 
-    :returns: the entries, or None if the variable is not set; and a warning for each pattern with an unknown host or group.
+    :returns: the entries, or None if the variable is not set; and a warning for each unknown host or group in a pattern.
     :raises InputError: when no entry matches and the host has no other workloads.
     """
     if values.get(LAYERS) is None:

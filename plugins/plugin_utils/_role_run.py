@@ -148,8 +148,8 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import
 # The image in the Pod of the injection probe. The Pod is created as a dry run only, so the image is never pulled.
 DEFAULT_IMAGE = "public.ecr.aws/aws-cli/aws-cli:2.32.9"
 CLUSTER_DELETED = (
-    "If the cluster was deleted, workload_identity.aws.eks_pod_identity with state: absent removes its remaining resources in "
-    "AWS."
+    "If the cluster was deleted, the module workload_identity.aws.eks_pod_identity with state: absent removes its remaining "
+    "resources in AWS."
 )
 EMPTY = "The list of workloads is empty."
 UNMATCHED_STAY = (
@@ -294,11 +294,11 @@ def expand_patterns(
     :raises RoleError: when the service accounts cannot be listed.
     """
     patterns = source.patterns
-    if not patterns.is_needed:
+    if not patterns.needs_service_accounts:
         return source
     opened = part.opening()
     cluster = opened.cluster
-    reader = connect(task, find_role_access(task, source), variables, deadline=source.deadline)
+    reader = connect(task, find_role_access(task, source), deadline=source.deadline)
 
     invalid: dict[str, str] = {}
 
@@ -371,7 +371,7 @@ class AwsPart:
 def begin_aws(
     task: ActionTask, source: RoleInput, entry_point: EntryPoint, check_mode: bool, progress: Progress
 ) -> AwsPart:
-    """Start to read the IAM identity of the run and the cluster from AWS, in a thread, while other requests go to Kubernetes.
+    """Start a thread that reads the caller and the cluster from AWS, while this thread sends requests to Kubernetes.
 
     :raises AnsibleError: for invalid options or a missing SDK.
     """
@@ -397,22 +397,18 @@ def read_ahead(part: AwsPart, source: RoleInput, entry_point: EntryPoint) -> Aws
     return replace(part, read_ahead=begin_reading_ahead(part.job, source.parsed, part.opening, changes))
 
 
-def prepare(
-    task: ActionTask, source: RoleInput, variables: dict[str, Any], entry_point: EntryPoint
-) -> Prepared:
+def prepare(task: ActionTask, source: RoleInput, entry_point: EntryPoint) -> Prepared:
     """Read the service accounts, and plan their changes without applying them.
 
-    :raises InputError: when the task has a remote connection, or the credentials belong to another account.
-    :raises AwsError: when a request to AWS fails, for example the request for the endpoint of the cluster.
+    :raises InputError: when the task would run on another machine or as another user, or an option is invalid.
+    :raises AwsError: when EKS does not return the endpoint of the cluster, or the credentials belong to another account.
     :raises RoleError: when the Kubernetes API cannot be reached, or the changes are not possible.
     """
     values, parsed, deadline = source.values, source.parsed, source.deadline
     state: TaskState = "verify" if entry_point == "verify" else parsed.state
     access = find_role_access(task, source)
     region = task.region(values.get("region")) or "as configured"
-    preflight = _read_accounts(
-        task, parsed, state, values, variables, deadline, access, source.service_accounts
-    )
+    preflight = _read_accounts(task, parsed, state, values, deadline, access, source.service_accounts)
     if isinstance(preflight, ApiError):
         raise RoleError(_unreachable(preflight, parsed.cluster_name, region, access))
     if source.patterns.expansion is not None:
@@ -485,7 +481,6 @@ def run_kubernetes(
     task: ActionTask,
     prepared: Prepared,
     aws: AwsResult,
-    variables: Mapping[str, Any],
     on_step: Callable[[str], None],
     write: Callable[[str], None],
 ) -> KubernetesRun:
@@ -496,7 +491,7 @@ def run_kubernetes(
     :arg write: writes a line to standard error of ansible-playbook, for a user who interrupts the run.
     """
     values, deadline = prepared.values, prepared.deadline
-    connection = connect(task, prepared.access, variables, bool(values.get("force_conflicts")), deadline)
+    connection = connect(task, prepared.access, bool(values.get("force_conflicts")), deadline)
     return converge_kubernetes(
         connection,
         aws,
@@ -517,7 +512,7 @@ def find_role_access(task: ActionTask, source: RoleInput) -> Access:
     """Return the access to the Kubernetes API that the role variables configure.
 
     :raises InputError: for invalid options.
-    :raises AwsError: when the cluster cannot be read from AWS.
+    :raises AwsError: when the cluster cannot be read from AWS, or the credentials belong to another account.
     """
     values, name = source.values, source.parsed.cluster_name
     try:
@@ -536,7 +531,6 @@ def _read_accounts(
     parsed: ParsedInput,
     state: TaskState,
     values: Mapping[str, Any],
-    variables: dict[str, Any],
     deadline: Deadline | None,
     access: Access,
     service_accounts: Sequence[Object] | None,
@@ -545,7 +539,7 @@ def _read_accounts(
     if parsed.purge and state == "present":
         purge = AccountPurgeScope(parsed.purge_namespaces, parsed.purge_limit, parsed.purge_percent)
     try:
-        reader = connect(task, access, variables, deadline=deadline)
+        reader = connect(task, access, deadline=deadline)
         preflight = read_accounts(
             reader,
             parsed.workloads,

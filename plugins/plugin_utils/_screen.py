@@ -79,7 +79,7 @@ def show_last(lines: Sequence[str], headline: str, failure: str, *, hidden: bool
 
     :arg headline: the reason for a failure in one line, or "" for success.
     :arg failure: the complete reason for a failure, or "" for success.
-    :arg hidden: display nothing, because the task has ``no_log: true``.
+    :arg hidden: whether to display nothing, because the task has ``no_log: true``.
     :returns: members to add to the result of the task.
     """
     if hidden:

@@ -6,8 +6,8 @@
 
 """Read CloudTrail events from files, in up to two processes, and from LookupEvents.
 
-A file is read record by record, so that its size does not matter, and only sums are kept. A file that cannot be read becomes a
-problem of the result, and the other files are still read.
+A file is read record by record, and only totals are kept, so that a large file does not need much memory. The result has a
+problem for each file that cannot be read, and the other files are still read.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ _SMALL = 500_000
 _CHUNK = 1 << 20
 # The maximum size of a record in characters. CloudTrail limits events to 256 KB.
 LONGEST_RECORD = 4_000_000
-# The maximum number of files that the processes have not finished.
+# The maximum number of files that are submitted to the processes and not yet finished.
 _AHEAD = 8
 # The maximum number of invalid records that are reported for a file.
 _MOST_PROBLEMS = 5
 _SUFFIXES = (".json", ".json.gz")
-# Folders of a trail with files that have no events: digests, insights, and network activity.
+# Folders of a trail whose files have no management or data events: digests, insights, and network activity.
 _OTHER_FOLDERS = ("CloudTrail-Digest", "CloudTrail-Insight", "CloudTrail-NetworkActivity")
 _SPACE = re.compile(r"[ \t\n\r]*")
 _FILE_TIME = re.compile(r"_(\d{8}T\d{4}Z)_")
@@ -68,9 +68,9 @@ _MEMBERS = ("Records", "Events")
 
 
 def find_event_files(path: str) -> list[str]:
-    """Return the CloudTrail files of a folder and its subfolders, or the file itself, in the order of their times.
+    """Return the CloudTrail files of a folder and its subfolders in the order of their times, or the path itself if it is a file.
 
-    :raises InputError: when the path does not exist, cannot be read, or has no such file.
+    :raises InputError: when the path does not exist, or the folder cannot be read or has no such file.
     """
     if not os.path.exists(path):
         raise InputError(
@@ -104,12 +104,10 @@ def _file_order(path: str) -> tuple[str, str]:
 
 
 class FileError(ValueError):
-    """The error for a file that cannot be read to its end. The message names the place and the remedy."""
+    """The error for a file that cannot be read to its end. The message has the position and the remedy."""
 
 
 class _Readable(Protocol):
-    """An open file."""
-
     def read(self, size: int, /) -> bytes:
         """Return at most ``size`` bytes, or none at the end of the file."""
 
@@ -251,7 +249,7 @@ def _members(source: _Source) -> Iterator[tuple[int, Any]]:
         source.position += 1
     if not found:
         raise FileError(
-            f"{source.path} is not a CloudTrail file: it has no list Records. Remove it from the folder."
+            f"{source.path} is not a CloudTrail file: it has no list Records or Events. Remove it from the folder."
         )
 
 
@@ -291,7 +289,7 @@ def _event(record: Any) -> Any:
 
 
 def _prepare_process(parent: int) -> None:
-    """Let signals end a process that reads events, because it inherits signal handlers, and end it when its parent ends."""
+    """Restore the default signal handlers in a process that reads files, and end the process when its parent ends."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
@@ -305,7 +303,7 @@ def _end_with(parent: int) -> None:
 
 
 class EventFiles:
-    """The processes that read files. Start them before any thread, because a process must not be forked with threads.
+    """The processes that read files. Start them before any thread, because a process with several threads must not fork.
 
     :arg paths: the files to read.
     """
@@ -370,14 +368,17 @@ _LONGEST_SESSION = timedelta(hours=12)
 
 @dataclass(frozen=True, slots=True)
 class LookupPeriod:
-    """The analysed period of LookupEvents."""
+    """The period for which events are read with LookupEvents."""
 
     begin: datetime
     end: datetime
 
 
 def _records_by_day(lookup: EventLookup, name: str, period: LookupPeriod) -> Iterator[Any]:
-    """Generate the events with a name, each day in a separate request, because the number of pages of a list is limited."""
+    """Generate the events with a name, from ``LOOK_BACK`` before the period to its end.
+
+    Each day is a separate list, because the number of pages of a list is limited.
+    """
     begin = period.begin - LOOK_BACK
     while begin < period.end:
         end = min(begin + timedelta(days=1), period.end)

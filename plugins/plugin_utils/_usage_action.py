@@ -186,7 +186,7 @@ def _read_input(
 def _analyse(
     task: ActionTask, options: UsageOptions, values: Mapping[str, Any], files: EventFiles
 ) -> UsageReport:
-    """Read the events and AWS, write the file, and return the report. Raises InputError, RoleError and AwsError."""
+    """Analyse the used permissions, write the file, and return the report. Raises InputError, RoleError and AwsError."""
     steps = Steps(str(values["cluster_name"]), displays=not task.keywords.no_log)
     with contextlib.ExitStack() as stack:
         stack.enter_context(task.in_environment())
@@ -220,7 +220,7 @@ def _read_options(task: ActionTask, variables: Mapping[str, Any]) -> UsageOption
 
 
 class _Analysis:
-    """The steps of an analysis of a cluster."""
+    """The analysis of a cluster."""
 
     def __init__(self, job: AwsJob, options: UsageOptions, steps: Steps) -> None:
         self._job = job
@@ -232,7 +232,7 @@ class _Analysis:
         self._catalogue = catalogue
 
     def run(self, files: EventFiles) -> UsageReport:
-        """Return the report. Raises InputError and AwsError."""
+        """Read the events and the permissions, and return the report. Raises InputError and AwsError."""
         steps, options = self._steps, self._options
         steps.begin("reading the cluster")
         opened = open_cluster(self._job, self._job.params["cluster_name"])

@@ -33,7 +33,7 @@ def sandbox_python() -> str:
 
 @pytest.fixture
 def clean_environment(tmp_path: Path) -> dict[str, str]:
-    """Return the environment variables, without variables that select a backend, and with a TMPDIR for this test."""
+    """Return the environment without variables that select a backend, and with a TMPDIR for this test."""
     prefixes = ("AWS_", "KUBE", "K8S_", "SANDBOX_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     temporary = tmp_path / "tmp"

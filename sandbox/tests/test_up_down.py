@@ -261,6 +261,7 @@ def test_reset_restores_initial_state(sandbox: Sandbox, state_folder: Path) -> N
     assert "mine" in json.dumps(kube.state())
     assert (aws.counters()["writes"], kube.counters()["writes"]) == (1, 1)
     aws.set_latency(60_000)
+    aws.set_rate_limit(0.001)
     aws.set_kubernetes("https://127.0.0.2:6443", "bmV3")
     reset = sandbox("reset")
     assert reset.stdout.splitlines() == [

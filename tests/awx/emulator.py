@@ -22,7 +22,7 @@ VERSION = "24.6.1"
 TOKEN = "the-token-of-the-emulated-controller"
 API = "/api/v2/"
 Object = dict[str, Any]
-# The types of survey questions, each with the Python type of its default value.
+# By type of a survey question: the Python type of its default value.
 QUESTIONS = {
     "text": str,
     "textarea": str,
@@ -47,7 +47,7 @@ def _read_fields() -> dict[str, Object]:
 
 
 FIELDS = _read_fields()
-# By field: the list of the API that has the object to which the ID in this field refers.
+# By field that contains the ID of an object: the list of the API that contains this object.
 REFERENCES = {
     "organization": "organizations",
     "credential_type": "credential_types",
@@ -87,7 +87,7 @@ ASSOCIATIONS = {
 }
 # AWX creates an inventory source for each constructed inventory. Only these fields of that source are writable.
 CONSTRUCTED = {"update_cache_timeout", "source_vars", "limit", "verbosity"}
-# By list: the field with the owner of an object. AWX deletes the object together with its owner.
+# By list: the field that contains the ID of an object's owner. AWX deletes the object together with its owner.
 OWNED = {
     "inventory_sources": "inventory",
     "workflow_job_template_nodes": "workflow_job_template",
@@ -99,15 +99,13 @@ ROLES = ("execute_role", "approval_role")
 
 
 class Refusal(Exception):
-    """The exception for an error response."""
-
     def __init__(self, status: int, body: object) -> None:
         super().__init__(str(body))
         self.status, self.body = status, body
 
 
 class Controller:
-    """The state of the emulator: the objects by list and ID, as in the API of AWX, and all accepted writes."""
+    """The state of the emulator: ``objects`` by list of the API and ID, and all accepted ``writes``."""
 
     def __init__(self, playbooks: tuple[str, ...]) -> None:
         self.playbooks = playbooks
@@ -117,8 +115,8 @@ class Controller:
         self.writes: list[tuple[str, str]] = []
         self._last = 0
         self.superuser = True
-        # By role of an object, such as its execute role: the teams that have this role. The ID of a role is the ID of the object
-        # followed by the index of the role in ROLES.
+        # By ID of an object's role, such as its execute role: the teams that have this role. The ID of a role consists of the ID
+        # of the object and the index of the role in ROLES.
         self.teams: dict[int, set[int]] = {}
         self._preload()
 
@@ -157,7 +155,7 @@ class Controller:
         row = {**item, "summary_fields": {}, "related": {}}
         if kind in ("job_templates", "workflow_job_templates"):
             row["related"]["survey_spec"] = f"{item['url']}survey_spec/"
-            numbers = enumerate(ROLES[:2] if kind.startswith("workflow") else ROLES[:1])
+            numbers = enumerate(ROLES if kind.startswith("workflow") else ROLES[:1])
             row["summary_fields"]["object_roles"] = {
                 name: {"id": 10 * item["id"] + place} for place, name in numbers
             }

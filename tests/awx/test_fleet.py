@@ -102,7 +102,7 @@ def test_creates_changes_and_removes_objects(controller: Target, tmp_path: Path)
         assert_created(world)
         assert_named(world)
 
-    # Seven variables have other values than in the first run. Each of them changes one object.
+    # Seven variables differ from the first run, and each of them changes one object.
     different = {
         **named,
         "awx_fleet_job_slice_count": "3",

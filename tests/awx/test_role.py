@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test that the specification, the defaults, the README and the example of the role have the same variables and defaults."""
+"""Test that the argument spec, the defaults, the README and the example of the role awx_fleet have the same variables."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def test_role_accepts_every_answer(survey: str, question: dict[str, Any]) -> Non
             assert read_report_variables({question["variable"].removeprefix(ROLE): answer})
         return
     if question["variable"] in PLAYBOOK_VARIABLES:
-        pytest.skip("a keyword of the play: tests/fleet/test_fleet_play.py takes it as text")
+        pytest.skip("a keyword of the play, which tests/fleet/test_fleet_play.py tests")
     for answer in answers(question):
         if question["variable"] == f"{ROLE}assume_role_external_id":
             variables = {"assume_role_arn": "arn:aws:iam::444455556666:role/fleet"}

@@ -22,8 +22,6 @@ from selenium.webdriver.remote.webelement import WebElement
 
 
 class Page:
-    """A page that is open in the browser."""
-
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
 

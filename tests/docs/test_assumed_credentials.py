@@ -16,7 +16,8 @@ from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
 PAGE = ROOT / "docs" / "accounts.md"
 ACCOUNT = "444455556666"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/pod-identity-fleet"
-# Creates a user with the first policy of the page, and a role with the trust policy of the page, which names that user.
+# A script that creates a user with the first policy of the page, and a role with the trust policy of the page, which names this
+# user.
 SET_UP = """
 import json, os, sys, boto3
 caller_policy, trust_policy, permissions = json.load(sys.stdin)
@@ -94,8 +95,8 @@ class World:
                 BIN / "python",
                 "-c",
                 "import json, os, urllib.request as r\n"
-                "def ask(n): return json.load(r.urlopen(os.environ['AWS_ENDPOINT_URL'] + '/_sandbox/' + n))\n"
-                "print(json.dumps({**ask('sessions'), **ask('counters')}))",
+                "def read(n): return json.load(r.urlopen(os.environ['AWS_ENDPOINT_URL'] + '/_sandbox/' + n))\n"
+                "print(json.dumps({**read('sessions'), **read('counters')}))",
             ).stdout.splitlines()[-1]
         )
 
@@ -132,7 +133,7 @@ def test_documented_policies_suffice_and_secrets_are_not_written(world: World) -
     written = {
         path: path.read_bytes() for path in world.folder.rglob("*") if path.is_file() and not path.is_socket()
     }
-    # Otherwise the search would prove nothing.
+    # Check that the searched files include the log and the report; otherwise the search would prove nothing.
     assert {"ansible.log", "report.json"} <= {path.name for path in written}
     for secret in (*secrets, *(session["access_key_id"] for session in sessions)):
         assert secret not in output

@@ -56,7 +56,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 def ordered() -> list[str]:
-    """Return the commands that work offline, without repetitions. Build and install are first, as the others need them."""
+    """Return the commands that work offline, without repetitions. The others need build and install, so these are first."""
     offline = [
         command
         for command in dict.fromkeys(commands(README))

@@ -106,7 +106,7 @@ def test_paths_are_relative_to_playbook(clean: Sandbox, tmp_path: Path) -> None:
         (
             TEARDOWN,
             "workloads: []\nworkloads: []\n",
-            "line 2: key 'workloads' is duplicate, first on line 1;",
+            "line 2: key 'workloads' is a duplicate, first on line 1;",
         ),
     ],
 )

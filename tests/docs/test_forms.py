@@ -46,14 +46,14 @@ def workload(**fields: Any) -> dict[str, Any]:
 
 
 GOOD: dict[str, dict[str, Any]] = {
-    "least": workload(),
+    "required keys only": workload(),
     "nulls": workload(policies=None, tags=None, session_policy=None, target_role_arn=None),
     "longest namespace": workload(namespace="a" * 63),
     "account with dots": workload(service_account="a.b-c"),
     "existing role": workload(role={"arn": ROLE_ARN, "extend_trust": True, "trust_scope": "namespace"}),
-    "existing role, named": workload(role={"arn": ROLE_ARN, "name": "r"}),
-    "role of GovCloud": workload(role={"arn": "arn:aws-us-gov:iam::111122223333:role/p/r"}),
-    "whole role": workload(
+    "existing role with its name": workload(role={"arn": ROLE_ARN, "name": "r"}),
+    "role in GovCloud": workload(role={"arn": "arn:aws-us-gov:iam::111122223333:role/p/r"}),
+    "all keys of a role": workload(
         role={
             "name": "r",
             "path": "/a/b/",
@@ -64,7 +64,7 @@ GOOD: dict[str, dict[str, Any]] = {
             "trust_scope": "none",
         }
     ),
-    "trust policy as text": workload(role={"name": "r", "trust_policy": None}),
+    "null as trust policy": workload(role={"name": "r", "trust_policy": None}),
     "boundary removed": workload(role={"name": "r", "permissions_boundary": ""}),
     "duration as text": workload(role={"name": "r", "max_session_duration": "7200"}),
     "policies": workload(policies=[{"arn": POLICY_ARN}, {"name": "p", "document": SESSION, "path": "/p/"}]),
@@ -102,14 +102,14 @@ BAD: dict[str, Any] = {
     "role name with a space": workload(role={"name": "my role"}),
     "ARN of a policy as role": workload(role={"arn": POLICY_ARN}),
     "description of an existing role": workload(role={"arn": ROLE_ARN, "description": "d"}),
-    "path without an end": workload(role={"name": "r", "path": "/a"}),
-    "other scope": workload(role={"name": "r", "trust_scope": "pod"}),
-    "scope beside a policy": workload(role={"name": "r", "trust_scope": "none", "trust_policy": SESSION}),
-    "boundary of a role": workload(role={"name": "r", "permissions_boundary": ROLE_ARN}),
+    "path without a final slash": workload(role={"name": "r", "path": "/a"}),
+    "unknown scope": workload(role={"name": "r", "trust_scope": "pod"}),
+    "scope and trust policy": workload(role={"name": "r", "trust_scope": "none", "trust_policy": SESSION}),
+    "ARN of a role as boundary": workload(role={"name": "r", "permissions_boundary": ROLE_ARN}),
     "short session": workload(role={"name": "r", "max_session_duration": 60}),
     "policies as a mapping": workload(policies={"arn": POLICY_ARN}),
     "policy without a document": workload(policies=[{"name": "p"}]),
-    "policy with both": workload(policies=[{"name": "p", "document": SESSION, "arn": POLICY_ARN}]),
+    "document and ARN": workload(policies=[{"name": "p", "document": SESSION, "arn": POLICY_ARN}]),
     "policy without name and ARN": workload(policies=[{"description": "d"}]),
     "preset and document": workload(policies=[{"preset": "external-dns", "document": SESSION}]),
     "preset and ARN": workload(policies=[{"preset": "external-dns", "arn": POLICY_ARN}]),
@@ -119,11 +119,11 @@ BAD: dict[str, Any] = {
         policies=[{"name": "p", "document": SESSION, "with": {"hosted_zone_ids": ["Z1"]}}]
     ),
     "unknown key of a policy": workload(policies=[{"arn": POLICY_ARN, "nmae": "p"}]),
-    "policy name as ARN": workload(policies=[{"arn": "my-policy"}]),
-    "role name as target": workload(target_role_arn="role"),
+    "name of a policy as ARN": workload(policies=[{"arn": "my-policy"}]),
+    "name of a role as target": workload(target_role_arn="role"),
     "invalid flag": workload(disable_session_tags="perhaps"),
-    "session policy with tags": workload(session_policy=SESSION),
-    "session policy with tags on": workload(session_policy=SESSION, disable_session_tags=False),
+    "session policy without disable_session_tags": workload(session_policy=SESSION),
+    "session policy with session tags": workload(session_policy=SESSION, disable_session_tags=False),
     "tags as a list": workload(tags=["a"]),
     "permission without an action": workload(required_permissions=[{"resource": "*"}]),
     "unknown key of a permission": workload(

@@ -95,7 +95,7 @@ EXAMPLE_FIXTURES = {
     "eks_pod_identity_info": "eks_pod_identity",
     "eks_pod_identity_association_info": "eks_pod_identity",
 }
-# Prints the variables that the inventory plugin eks_clusters sets for the cluster of the sandbox.
+# A script that prints the variables that the inventory plugin eks_clusters sets for the cluster of the sandbox.
 CLUSTER_VARIABLES = """
 import boto3, json
 cluster = boto3.client("eks").describe_cluster(name="my-cluster")["cluster"]

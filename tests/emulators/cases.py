@@ -113,9 +113,9 @@ IDENTITY = {"clusterName": CLUSTER, "namespace": "shop", "serviceAccount": "app"
 SESSION = json.dumps(document())
 
 
-def _malformed(name: str, text: str, refused: str) -> tuple[Case, Case]:
+def _malformed(name: str, text: str, message: str) -> tuple[Case, Case]:
     """Return two cases for an invalid trust policy: CreateRole, and UpdateAssumeRolePolicy of an existing role."""
-    answer = Refusal("MalformedPolicyDocument", refused)
+    answer = Refusal("MalformedPolicyDocument", message)
     changed = iam("UpdateAssumeRolePolicy", RoleName="app", PolicyDocument=text)
     return (
         Case(f"CreateRole: {name}", (), role(policy=text), answer),
@@ -125,7 +125,7 @@ def _malformed(name: str, text: str, refused: str) -> tuple[Case, Case]:
 
 ROLES = (
     Case(
-        "GetRole: all that it may have",
+        "GetRole: all members",
         (
             policy(),
             role(
@@ -152,7 +152,7 @@ ROLES = (
         },
     ),
     Case(
-        "GetRole: no more than needed",
+        "GetRole: required members only",
         (role(),),
         iam("GetRole", RoleName="app"),
         {
@@ -173,7 +173,7 @@ ROLES = (
     ),
     Case("GetRole: unknown", (), iam("GetRole", RoleName="nobody"), no_role("nobody")),
     Case(
-        "CreateRole: the answer is shorter than the role",
+        "CreateRole: response without description and session duration",
         (),
         role(Description="text", MaxSessionDuration=7200, Tags=tags(team="a")),
         {
@@ -195,16 +195,21 @@ ROLES = (
     ),
     Case("CreateRole: unknown boundary", (), role(PermissionsBoundary=UNKNOWN), NO_BOUNDARY),
     Case("CreateRole: trust policy too long", (), role(policy=LONG), TRUST_SIZE),
-    Case("CreateRole: blanks do not count", (), role(policy=json.dumps(trust(), indent=200)), {"Role": {}}),
-    Case("CreateRole: reserved tag", (), role(Tags=[{"Key": "aws:x", "Value": "a"}]), RESERVED),
-    Case("CreateRole: one tag twice", (), role(Tags=tags(team="a", Team="b")), DUPLICATE),
     Case(
-        "CreateRole: trust policy before name",
+        "CreateRole: white space does not count",
+        (),
+        role(policy=json.dumps(trust(), indent=200)),
+        {"Role": {}},
+    ),
+    Case("CreateRole: reserved tag", (), role(Tags=[{"Key": "aws:x", "Value": "a"}]), RESERVED),
+    Case("CreateRole: duplicate tag key", (), role(Tags=tags(team="a", Team="b")), DUPLICATE),
+    Case(
+        "CreateRole: trust policy is checked before the name",
         (role(),),
         role(policy='{"Statement": []}'),
         Refusal("MalformedPolicyDocument", "Syntax errors in policy."),
     ),
-    *_malformed("no JSON", "trust me", "This policy contains invalid Json"),
+    *_malformed("invalid JSON", "trust me", "This policy contains invalid Json"),
     *_malformed("no statement", '{"Statement": []}', "Syntax errors in policy."),
     *_malformed("a resource", json.dumps(trust(Resource="*")), "Has prohibited field Resource"),
     Case(
@@ -217,7 +222,7 @@ ROLES = (
         {"Role": {"Description": "text", "MaxSessionDuration": 3600}},
     ),
     Case(
-        "UpdateRole: both",
+        "UpdateRole: description and session duration",
         (role(), iam("UpdateRole", RoleName="app", Description="new", MaxSessionDuration=7200)),
         iam("GetRole", RoleName="app"),
         {"Role": {"Description": "new", "MaxSessionDuration": 7200}},
@@ -227,19 +232,19 @@ ROLES = (
     Case("DeleteRole", (role(),), iam("DeleteRole", RoleName="APP"), {}),
     Case("DeleteRole: unknown", (), iam("DeleteRole", RoleName="nobody"), no_role("nobody")),
     Case(
-        "DeleteRole: it is gone",
+        "DeleteRole: role no longer exists",
         (role(), iam("DeleteRole", RoleName="app")),
         iam("GetRole", RoleName="app"),
         no_role("app"),
     ),
     Case(
-        "DeleteRole: a policy is attached",
+        "DeleteRole: attached policy",
         (policy(), role(), attach()),
         iam("DeleteRole", RoleName="app"),
         Refusal("DeleteConflict", "Cannot delete entity, must detach all policies first."),
     ),
     Case(
-        "DeleteRole: a policy is inside",
+        "DeleteRole: inline policy",
         (role(), iam("PutRolePolicy", RoleName="app", PolicyName="in", PolicyDocument=SESSION)),
         iam("DeleteRole", RoleName="app"),
         Refusal("DeleteConflict", "Cannot delete entity, must delete policies first."),
@@ -261,7 +266,7 @@ ROLES = (
         {},
     ),
     Case(
-        "UpdateAssumeRolePolicy: it is there",
+        "UpdateAssumeRolePolicy: new policy is stored",
         (
             role(),
             iam("UpdateAssumeRolePolicy", RoleName="app", PolicyDocument=json.dumps(trust("sts:*"))),
@@ -288,7 +293,7 @@ ROLES = (
         {},
     ),
     Case(
-        "PutRolePermissionsBoundary: it is there",
+        "PutRolePermissionsBoundary: boundary is stored",
         (policy(), role(), iam("PutRolePermissionsBoundary", RoleName="app", PermissionsBoundary=POLICY)),
         iam("GetRole", RoleName="app"),
         {"Role": {"PermissionsBoundary": BOUNDARY}},
@@ -312,14 +317,14 @@ ROLES = (
         {},
     ),
     Case(
-        "DeleteRolePermissionsBoundary: it has none",
+        "DeleteRolePermissionsBoundary: no boundary",
         (role(),),
         iam("DeleteRolePermissionsBoundary", RoleName="app"),
         Refusal("NoSuchEntity", "Principal <role_id> does not have a permissions boundary."),
     ),
     Case("TagRole", (role(),), iam("TagRole", RoleName="app", Tags=tags(team="a")), {}),
     Case(
-        "TagRole: the newest spelling of a key stays",
+        "TagRole: last spelling of a key is kept",
         (role(Tags=tags(team="a", stage="x")), iam("TagRole", RoleName="app", Tags=tags(Team="b"))),
         iam("GetRole", RoleName="app"),
         {"Role": {"Tags": tags(Team="b", stage="x")}},
@@ -343,7 +348,7 @@ ROLES = (
     ),
     Case("UntagRole: unknown", (), iam("UntagRole", RoleName="nobody", TagKeys=["a"]), no_role("nobody")),
     Case(
-        "ListRoles: neither tags nor boundary",
+        "ListRoles: no tags and no boundary",
         (policy(), role("b", PermissionsBoundary=POLICY, Tags=tags(team="a")), role("a", Description="text")),
         iam("ListRoles", MaxItems=1000),
         {
@@ -365,7 +370,7 @@ ROLES = (
 ATTACHMENTS = (
     Case("AttachRolePolicy", (policy(), role()), attach(), {}),
     Case(
-        "AttachRolePolicy: twice is once",
+        "AttachRolePolicy: attached twice",
         (policy(), role(), attach(), attach()),
         iam("ListAttachedRolePolicies", RoleName="app"),
         {"AttachedPolicies": [{"PolicyName": "read", "PolicyArn": POLICY}], "IsTruncated": False},
@@ -373,7 +378,7 @@ ATTACHMENTS = (
     Case("AttachRolePolicy: unknown policy", (role(),), attach(UNKNOWN), NOT_ATTACHABLE),
     Case("AttachRolePolicy: unknown role", (policy(),), attach(name="nobody"), no_role("nobody")),
     Case(
-        "AttachRolePolicy: the eleventh",
+        "AttachRolePolicy: eleventh policy",
         (
             role(),
             policy(),
@@ -523,7 +528,7 @@ ATTACHMENTS = (
         },
     ),
     Case(
-        "GetAccountAuthorizationDetails: roles alone",
+        "GetAccountAuthorizationDetails: roles only",
         (policy(), role()),
         iam("GetAccountAuthorizationDetails", Filter=["Role"]),
         {"RoleDetailList": [{"RoleName": "app"}], "Policies": []},
@@ -561,14 +566,14 @@ POLICIES = (
     ),
     Case("GetPolicy: no tags", (policy(),), iam("GetPolicy", PolicyArn=POLICY), {"Policy": {"Tags": []}}),
     Case(
-        "GetPolicy: the description of its creation",
+        "GetPolicy: description from CreatePolicy",
         (policy(Description="Reads"), version(2, SetAsDefault=True)),
         iam("GetPolicy", PolicyArn=POLICY),
         {"Policy": {"DefaultVersionId": "v2", "Description": "Reads"}},
     ),
     Case("GetPolicy: unknown", (), iam("GetPolicy", PolicyArn=UNKNOWN), NO_POLICY),
     Case(
-        "GetPolicy: letter case counts in an ARN",
+        "GetPolicy: ARN is case-sensitive",
         (policy("Read"),),
         iam("GetPolicy", PolicyArn=POLICY),
         Refusal("NoSuchEntity", f"Policy {POLICY} was not found."),
@@ -609,19 +614,19 @@ POLICIES = (
         {"PolicyVersion": {"VersionId": "v2", "IsDefaultVersion": False}},
     ),
     Case(
-        "CreatePolicyVersion: as the default",
+        "CreatePolicyVersion: default version",
         (policy(),),
         version(2, SetAsDefault=True),
         {"PolicyVersion": {"VersionId": "v2", "IsDefaultVersion": True}},
     ),
     Case(
-        "CreatePolicyVersion: numbers are never used again",
+        "CreatePolicyVersion: numbers are not reused",
         (policy(), version(2), iam("DeletePolicyVersion", PolicyArn=POLICY, VersionId="v2")),
         version(3),
         {"PolicyVersion": {"VersionId": "v3"}},
     ),
     Case(
-        "CreatePolicyVersion: the sixth",
+        "CreatePolicyVersion: sixth version",
         (policy(), *(version(number) for number in range(2, 6))),
         version(6),
         Refusal(
@@ -655,7 +660,7 @@ POLICIES = (
         NO_POLICY,
     ),
     Case(
-        "ListPolicyVersions: the newest first",
+        "ListPolicyVersions: newest first",
         (policy(), version(2), version(3, SetAsDefault=True)),
         iam("ListPolicyVersions", PolicyArn=POLICY),
         {
@@ -675,7 +680,7 @@ POLICIES = (
         {},
     ),
     Case(
-        "DeletePolicyVersion: the default",
+        "DeletePolicyVersion: default version",
         (policy(),),
         iam("DeletePolicyVersion", PolicyArn=POLICY, VersionId="v1"),
         Refusal("DeleteConflict", "Cannot delete the default version of a policy."),
@@ -694,7 +699,7 @@ POLICIES = (
         Refusal("DeleteConflict", "Cannot delete a policy attached to entities."),
     ),
     Case(
-        "DeletePolicy: a boundary",
+        "DeletePolicy: used as boundary",
         (policy(), role(PermissionsBoundary=POLICY)),
         iam("DeletePolicy", PolicyArn=POLICY),
         Refusal("DeleteConflict", "Cannot delete a policy attached to entities."),
@@ -712,7 +717,7 @@ POLICIES = (
     Case("DeletePolicy: unknown", (), iam("DeletePolicy", PolicyArn=UNKNOWN), NO_POLICY),
     Case("TagPolicy", (policy(),), iam("TagPolicy", PolicyArn=POLICY, Tags=tags(team="a")), {}),
     Case(
-        "TagPolicy: they are there",
+        "TagPolicy: tags are stored",
         (policy(Tags=tags(team="a")), iam("TagPolicy", PolicyArn=POLICY, Tags=tags(stage="x", TEAM="b"))),
         iam("GetPolicy", PolicyArn=POLICY),
         {"Policy": {"Tags": tags(TEAM="b", stage="x")}},
@@ -720,7 +725,7 @@ POLICIES = (
     Case("TagPolicy: unknown", (), iam("TagPolicy", PolicyArn=UNKNOWN, Tags=tags(a="b")), NO_POLICY),
     Case("UntagPolicy", (policy(),), iam("UntagPolicy", PolicyArn=POLICY, TagKeys=["never"]), {}),
     Case(
-        "UntagPolicy: they are gone",
+        "UntagPolicy: tags are removed",
         (policy(Tags=tags(team="a", b="c")), iam("UntagPolicy", PolicyArn=POLICY, TagKeys=["Team"])),
         iam("GetPolicy", PolicyArn=POLICY),
         {"Policy": {"Tags": tags(b="c")}},
@@ -774,20 +779,20 @@ ASSOCIATIONS = (
         },
     ),
     Case(
-        "CreatePodIdentityAssociation: an empty target role is none",
+        "CreatePodIdentityAssociation: empty target role",
         (role(),),
         association(targetRoleArn=""),
         {"association": {"targetRoleArn": ABSENT, "externalId": ABSENT}},
     ),
     Case(
-        "CreatePodIdentityAssociation: the same in another cluster",
+        "CreatePodIdentityAssociation: same service account in another cluster",
         (role(), association()),
         association(cluster=OTHER_CLUSTER),
         {"association": {"clusterName": OTHER_CLUSTER}},
     ),
     Case("CreatePodIdentityAssociation: unknown cluster", (), association(cluster="nowhere"), NO_CLUSTER),
     Case(
-        "CreatePodIdentityAssociation: one is there",
+        "CreatePodIdentityAssociation: association exists",
         (role(), association()),
         association(roleArn=role_arn("unknown")),
         Refusal("ResourceInUseException", "Association already exists: <id>"),
@@ -813,7 +818,7 @@ ASSOCIATIONS = (
         TRUST_INVALID,
     ),
     Case(
-        "CreatePodIdentityAssociation: two statements together",
+        "CreatePodIdentityAssociation: actions in two statements",
         (
             role(
                 policy={
@@ -831,25 +836,25 @@ ASSOCIATIONS = (
     Case("CreatePodIdentityAssociation: no role", (), association(roleArn=""), CROSS_ACCOUNT),
     Case("CreatePodIdentityAssociation: other account", (), association(roleArn=TARGET), CROSS_ACCOUNT),
     Case(
-        "CreatePodIdentityAssociation: no ARN of a role",
+        "CreatePodIdentityAssociation: ARN of a policy as role",
         (),
         association(roleArn=POLICY),
         invalid(f"Invalid role ARN: {POLICY}"),
     ),
     Case(
-        "CreatePodIdentityAssociation: no ARN of a target role",
+        "CreatePodIdentityAssociation: ARN of a policy as target role",
         (role(),),
         association(targetRoleArn=POLICY),
         invalid(f"Invalid target role ARN: {POLICY}"),
     ),
     Case(
-        "CreatePodIdentityAssociation: session policy beside session tags",
+        "CreatePodIdentityAssociation: session policy with session tags",
         (role(),),
         association(policy=SESSION),
         TAGS_NEEDED,
     ),
     Case(
-        "ListPodIdentityAssociations: a summary",
+        "ListPodIdentityAssociations: summaries",
         (role(), association("b"), association("a", tags={"team": "a"})),
         eks("ListPodIdentityAssociations", clusterName=CLUSTER),
         {
@@ -914,7 +919,7 @@ ASSOCIATIONS = (
         ),
     ),
     Case(
-        "UpdatePodIdentityAssociation: what is not given stays",
+        "UpdatePodIdentityAssociation: omitted members are kept",
         (role(), association(targetRoleArn=TARGET, policy=SESSION, disableSessionTags=True)),
         update(policy=json.dumps(document("s3:ListBucket"))),
         {
@@ -934,7 +939,7 @@ ASSOCIATIONS = (
         {"association": {"roleArn": role_arn("other"), "disableSessionTags": True}},
     ),
     Case(
-        "UpdatePodIdentityAssociation: a role that is not named is not looked at",
+        "UpdatePodIdentityAssociation: omitted role is not checked",
         (
             role(),
             association(),
@@ -948,7 +953,7 @@ ASSOCIATIONS = (
         {"association": {"targetRoleArn": TARGET, "externalId": f"{REGION}/{ACCOUNT}/{CLUSTER}/shop/app"}},
     ),
     Case(
-        "UpdatePodIdentityAssociation: the target role goes",
+        "UpdatePodIdentityAssociation: target role is removed",
         (role(), association(targetRoleArn=TARGET)),
         update(targetRoleArn=""),
         {"association": {"targetRoleArn": ABSENT, "externalId": ABSENT}},
@@ -966,19 +971,19 @@ ASSOCIATIONS = (
         TRUST_INVALID,
     ),
     Case(
-        "UpdatePodIdentityAssociation: a session policy stays",
+        "UpdatePodIdentityAssociation: session policy cannot be removed",
         (role(), association(policy=SESSION, disableSessionTags=True)),
         update(policy=""),
         invalid("policy must not be empty. A session policy cannot be removed."),
     ),
     Case(
-        "UpdatePodIdentityAssociation: session tags beside a session policy",
+        "UpdatePodIdentityAssociation: session tags with a session policy",
         (role(), association(policy=SESSION, disableSessionTags=True)),
         update(disableSessionTags=False),
         TAGS_NEEDED,
     ),
     Case(
-        "UpdatePodIdentityAssociation: a session policy too long",
+        "UpdatePodIdentityAssociation: session policy too long",
         (role(), association(disableSessionTags=True)),
         update(policy=json.dumps(document("s3:" + "x" * 2048))),
         invalid("policy must not be longer than 2048 characters."),
@@ -996,7 +1001,7 @@ ASSOCIATIONS = (
         {"association": {**IDENTITY, "associationId": "<id>"}},
     ),
     Case(
-        "DeletePodIdentityAssociation: it may be made again",
+        "DeletePodIdentityAssociation: association can be created again",
         (
             role(),
             association(),
@@ -1015,7 +1020,7 @@ ASSOCIATIONS = (
         "TagResource", (role(), association()), eks("TagResource", resourceArn="<arn>", tags={"a": "b"}), {}
     ),
     Case(
-        "TagResource: letter case counts",
+        "TagResource: keys are case-sensitive",
         (role(), association(tags={"a": "b"}), eks("TagResource", resourceArn="<arn>", tags={"A": "c"})),
         eks("DescribePodIdentityAssociation", clusterName=CLUSTER, associationId="<id>"),
         {"association": {"tags": {"a": "b", "A": "c"}}},
@@ -1033,7 +1038,7 @@ ASSOCIATIONS = (
         {},
     ),
     Case(
-        "UntagResource: they are gone",
+        "UntagResource: tags are removed",
         (role(), association(tags={"a": "b"}), eks("UntagResource", resourceArn="<arn>", tagKeys=["a", "A"])),
         eks("DescribePodIdentityAssociation", clusterName=CLUSTER, associationId="<id>"),
         {"association": {"tags": {"a": ABSENT}}},

@@ -43,7 +43,7 @@ def endpoint() -> Iterator[str]:
     try:
         line = process.stdout.readline()
         found = re.search(r"http://127\.0\.0\.1:\d+", line)
-        assert found, f"the server said {line!r}"
+        assert found, f"unexpected output of the server: {line!r}"
         yield found.group()
     finally:
         process.terminate()

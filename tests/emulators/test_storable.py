@@ -31,12 +31,12 @@ def sandbox_stores(document: Document) -> bool:
 
 
 @each_document
-def test_the_collection_answers(document: Document) -> None:
+def test_answer_of_the_collection(document: Document) -> None:
     answer = storability(document.text, document.kind, existing={ACCOUNT, ROLE}).answer
     assert answer == {"open": "unknown"}.get(document.answer, document.answer)
 
 
 @each_document
-def test_the_sandbox_does_the_same(document: Document) -> None:
+def test_sandbox_stores_the_same_documents(document: Document) -> None:
     if document.answer != "open":
         assert sandbox_stores(document) is (document.answer == "yes")

@@ -231,8 +231,7 @@ class Account:
         clock: Clock | None = None,
         attempt_seconds: float = ATTEMPT_SECONDS,
     ) -> TaskOutcome:
-        """Run the engine as the module does: with purge, with repeated reads until the changes are visible, and with
-        verification.
+        """Run the engine as the module does: with purge, repeated reads until the changes are visible, and verification.
 
         ``width`` is the number of threads.
         """

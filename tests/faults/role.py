@@ -110,7 +110,7 @@ class Role:
 
     def run(self, spec: TaskSpec, workloads: tuple[Mapping[str, Any], ...], patience: Patience) -> RoleRun:
         with self._patched(patience), tempfile.TemporaryDirectory() as folder:
-            # kubernetes.core caches a connection for each kubeconfig, also if a request on it was abandoned. So each run needs a
+            # kubernetes.core caches a connection for each kubeconfig, even if a request on it was abandoned. So each run needs a
             # new path.
             self._kubeconfig_copy = Path(folder) / "kubeconfig"
             shutil.copy(self.kubeconfig, self._kubeconfig_copy)
@@ -137,7 +137,7 @@ class Role:
         task = ActionTask(self._action())
         failure: Json = {}
         with failing_into(failure):
-            prepared = prepare(task, parse_input(values, {}, "main"), {}, "main")
+            prepared = prepare(task, parse_input(values, {}, "main"), "main")
         if failure:
             return RoleRun(failure["msg"])
         outcome = self.account.play(spec)
@@ -151,8 +151,8 @@ class Role:
             **({"verification": outcome.verification} if outcome.verification else {}),
         }
         aws = parse_aws_result(row, spec.cluster)
-        half = run_kubernetes(task, prepared, aws, {}, ignore_step, ignore_step)
-        return RoleRun(report=make_report(aws, half.outcome, ReportSettings()))
+        kubernetes_run = run_kubernetes(task, prepared, aws, ignore_step, ignore_step)
+        return RoleRun(report=make_report(aws, kubernetes_run.outcome, ReportSettings()))
 
     def _action(self) -> Any:
         loader = DataLoader()

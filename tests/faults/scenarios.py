@@ -62,7 +62,6 @@ SCENARIOS = {
 
 
 def undisturbed(account: Account, name: str) -> Baseline:
-    """Run a scenario without faults."""
     scenario = SCENARIOS[name]
     scenario.prepare(account)
     initial = account.facets()

@@ -42,7 +42,7 @@ REPLACED = {"change": {"batch/sync"}}
 
 @pytest.fixture(scope="session")
 def baseline(shared_account: Account) -> Mapping[str, Baseline]:
-    """Run each scenario without ending it."""
+    """Run each scenario without faults."""
     return {name: undisturbed(shared_account, name) for name in SCENARIOS}
 
 
@@ -51,7 +51,7 @@ def ending_name(how: signal.Signals | None) -> str:
 
 
 def kills(number: int, requests: int, how: signal.Signals | None) -> list[Kill]:
-    """Return random kills, which are the same in every run of the tests. Each ``number`` has other kills."""
+    """Return random kills. ``number`` selects the random sequence, which is the same in every run of the tests."""
     chance = random.Random(SEED + number)
     return [
         Kill(chance.randint(1, requests), chance.choice(MOMENTS), chance.uniform(0, 0.02), how)

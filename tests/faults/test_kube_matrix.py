@@ -138,7 +138,7 @@ def undisturbed(role: Role, kube: Kube, name: str) -> RoleBaseline:
 
 
 def cells(fault: KubeFault, baseline: Mapping[str, RoleBaseline]) -> list[tuple[str, str, int]]:
-    """Return the requests that get the fault: the scenario, the operation, and the number of the request among its operation.
+    """Return the requests that get the fault: the scenario, the operation, and the request's number among those of the operation.
 
     With FAULTS=all these are all requests. Otherwise it is one request of each operation, or for ``sampled`` faults of only a
     part of the operations.

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test the propagation of roles to EKS: a run waits until EKS sees new roles, also for roles of an earlier run."""
+"""Test the propagation of roles to EKS: a run waits until EKS sees new roles, even if an earlier run created them."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_timeout_is_named_and_next_run_completes(timeout: float, account: Accoun
         assert (failure.target.resource, failure.action) == ("association", "create")
         assert failure.message == (
             "eks:CreatePodIdentityAssociation: Role provided in the request does not exist "
-            f"(still so after {timeout} s of waiting)"
+            f"(still refused after {timeout} s)"
         )
         assert failure.remedy == (
             "Check the role's ARN and account. A new role may take some seconds to become visible to EKS: run again, or raise "

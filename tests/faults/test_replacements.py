@@ -108,7 +108,7 @@ def test_throttled_rollback_restores_policy(account: Account) -> None:
     assert seen == [0, 0, 0, 1, 1, 1, 1, 1, 1, 1]
 
 
-# A workload with a session policy, and the same workload without it. TARGET is a setting by hand, which the list does not have.
+# A workload with a session policy, and the same workload without it. TARGET is set by hand and is not in the list of workloads.
 RESTRICTED, CLEARED = desired(WORKLOADS[3]), desired(CHANGED[3])
 TARGET = "arn:aws:iam::444455556666:role/by-hand"
 # The requests of a replacement: describe, create (which shows whether the caller may create), delete, create.

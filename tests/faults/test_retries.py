@@ -113,7 +113,7 @@ def test_conflict_is_read_before_retry(operation: str, code: str, look: str, acc
     rule = {"operation": operation, "kind": "custom", "code": code, "status": 409, "message": "Exists"}
     ended = disturbed(account, ONE, rule, clock=clock)
     assert requests(account, operation) == ROUNDS
-    # In one of its rounds, the run reads the resource that AWS reports as existing until the timeout.
+    # AWS reports that the resource exists, so in one of its rounds the run repeats the read until the timeout.
     assert requests(account, look) == ROUNDS + len(clock.pauses) - (ROUNDS - 1)
     assert 50 < sum(clock.pauses) <= 60 + 0.5 + 1
     assert [failure.error_code for failure in ended.failures if failure.error_code != "SKIPPED"] == [code]

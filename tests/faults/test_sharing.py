@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test two parties that change the same resource: the second run keeps the first party's property, takes it, or is refused."""
+"""Test two parties that change the same resource: the second party keeps the property of the first, changes it, or fails."""
 
 from __future__ import annotations
 

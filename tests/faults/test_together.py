@@ -85,7 +85,7 @@ def test_two_concurrent_runs(
     account.control.set_latency(latency)
     codes = result_codes(task(account.url, *left), task(account.url, *right))
     account.control.set_latency(0)
-    # A run that conflicts with the other run again and again fails. The next run completes it.
+    # A run fails if it conflicts with the other run repeatedly. The next run completes it.
     assert codes <= {0, FAILED}
     remaining = account.facets()
     assert unowned(remaining, initial) == []
@@ -97,7 +97,7 @@ def test_two_concurrent_runs(
 
 @pytest.mark.parametrize("latency", LATENCIES)
 def test_concurrent_teardown_and_converge(latency: int, account: Account) -> None:
-    """Run the teardown of a workload, and at the same time a converge of another workload that shares a policy with it."""
+    """Tear down a workload, and at the same time create another workload that shares a policy with it."""
     account.complete(desired(WORKLOADS[1], WORKLOADS[3]))
     goal = unversioned(account.facets())
     account.clean()
@@ -106,7 +106,7 @@ def test_concurrent_teardown_and_converge(latency: int, account: Account) -> Non
     removed, applied = (WORKLOADS[2], SHARING), (WORKLOADS[1], WORKLOADS[3])
     codes = result_codes(task(account.url, *removed, state="absent"), task(account.url, *applied))
     account.control.set_latency(0)
-    # A run that conflicts with the other run again and again fails. The next run completes it.
+    # A run fails if it conflicts with the other run repeatedly. The next run completes it.
     assert codes <= {0, FAILED}
     account.complete(desired(*removed, state="absent"), "absent")
     account.complete(desired(*applied))

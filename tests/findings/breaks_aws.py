@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Faults in AWS. Each function changes a correct AWS account or cluster (``World``), so that a verification has a finding."""
+"""The workloads of scenarios, and functions that change a correct AWS account (``World``) so that verify has a finding."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Faults in Kubernetes. Each function changes a correct cluster (``World``), so that a verification has a finding."""
+"""Functions that change a correct Kubernetes cluster (``World``), so that a verification has a finding."""
 
 from __future__ import annotations
 

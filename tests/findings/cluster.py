@@ -56,8 +56,8 @@ AGENT_LABEL = {"app.kubernetes.io/name": "eks-pod-identity-agent"}
 Json = dict[str, Any]
 
 
-class AssociationError(Exception):
-    """The exception for a request that the API server rejected. Its text is the text of the official Python client."""
+class RejectedRequest(Exception):
+    """The exception for a request that the API server rejected. Its text is the text of ApiException of the Python client."""
 
     def __init__(self, status: int, reason: str, body: str) -> None:
         super().__init__(f"{status}\nReason: {reason}\nHTTP response body: {body}")
@@ -73,7 +73,7 @@ class Kube:
         self._pool = PoolManager(ca_certs=str(authority), retries=False)
 
     def request(self, method: str, path: str, body: object = None, token: str = TOKEN, **query: str) -> Json:
-        """Send a request, and return the parsed response. Raise AssociationError for an error response."""
+        """Send a request, and return the parsed response. Raise RejectedRequest for an error response."""
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         response = self._pool.request(
             method,
@@ -83,7 +83,7 @@ class Kube:
         )
         text = response.data.decode()
         if response.status >= 400:
-            raise AssociationError(response.status, response.reason or "", text)
+            raise RejectedRequest(response.status, response.reason or "", text)
         result: Json = json.loads(text)
         return result
 
@@ -177,7 +177,7 @@ class KubeCluster:
         path = object_path(query.api_version, query.kind, query.namespace)
         try:
             return Listing(self._kube.request("GET", path, None, self._token, **parameters)["items"])
-        except AssociationError as error:
+        except RejectedRequest as error:
             return Listing(error=parse_api_error(str(error)))
 
     def read_version(self) -> Object:
@@ -194,7 +194,7 @@ class KubeCluster:
         path = object_path("v1", "Pod", object_name(pod).namespace)
         try:
             return DryRun(self._kube.request("POST", path, pod, self._token, dryRun="All"))
-        except AssociationError as error:
+        except RejectedRequest as error:
             return DryRun(error=parse_api_error(str(error)))
 
     def apply(self, manifests: Sequence[Object]) -> WriteResult:

@@ -28,8 +28,8 @@ class Scenario:
     """A fault and its findings. ``made`` returns the workloads to apply; then ``arrange`` causes the fault.
 
     A short ``arrange`` is a lambda; breaks_aws.py and breaks_kube.py have the others. The fault causes the finding ``code``, and
-    the findings ``also`` for the reason ``because``. ``remedy`` has the steps that follow the remedy of ``code``, or the reason
-    why the test does not follow it.
+    also the findings ``also``, for the reason ``because``. ``remedy`` has the steps that follow the remedy of ``code``, or
+    the reason why the test does not follow it.
     """
 
     name: str
@@ -208,7 +208,7 @@ AWS_SCENARIOS = (
         aws.add_denying_policy,
         "PERMISSION_DENIED",
         also=("ROLE_RESTRICTED",),
-        because="One says what the Pod cannot do, the other that somebody restricts the role.",
+        because="One finding is about the permission that the Pod lacks, the other about the restriction of the role.",
         remedy=Repair("remove Statement 1 of inline policy deny", apply=remedies.remove_inline),
     ),
     Scenario(
@@ -216,7 +216,7 @@ AWS_SCENARIOS = (
         aws.bound_role,
         "PERMISSION_TAKEN_AWAY",
         also=("ROLE_RESTRICTED",),
-        because="One says what the Pod cannot do, the other that somebody restricts the role.",
+        because="One finding is about the permission that the Pod lacks, the other about the restriction of the role.",
         remedy=Repair(
             "Allow the action in arn:aws:iam::",
             apply=remedies.allow_in_boundary,
@@ -629,7 +629,7 @@ KUBERNETES_SCENARIOS = (
         kube.pod_of_paused_deployment,
         "POD_BEFORE_ASSOCIATION",
         remedy=Repair(
-            "Resume it, then restart it", has_command=True, remaining_codes=("POD_BEFORE_ASSOCIATION",)
+            "Resume it before you restart it", has_command=True, remaining_codes=("POD_BEFORE_ASSOCIATION",)
         ),
     ),
     Scenario(

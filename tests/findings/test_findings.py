@@ -153,7 +153,7 @@ def check_repair(world: World, remedy: str, repair: Repair) -> None:
 
 
 def test_consequence_is_found_if_cause_is_accepted(new_world: NewWorld) -> None:
-    """Accept the finding about a changed policy. The missing permission that the change causes must still be an error."""
+    """Ignore the code of a changed policy. The missing permission that the change causes must still be an error."""
     world = new_world()
     world.build(GUIDE)
     change_policy(world)

@@ -27,7 +27,7 @@ from ansible_collections.workload_identity.aws.tests.findings.world import (
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A fault, and the ``first`` line of the failure. It contains {account} and {association} in place of the IDs."""
+    """A fault, and the ``first`` line of the failure, with {account} and {association} in place of the IDs."""
 
     name: str
     arrange: Callable[[World], None]
@@ -247,5 +247,5 @@ def test_playbook_fails_for_missing_cluster(new_world: NewWorld, tmp_path: Path)
     assert failed_with(done) == (
         "eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: my-clutser. Requested in account "
         f"{world.account}, region us-west-2, as arn:aws:iam::{world.account}:root. Check the "
-        "cluster's name, and that account and region are the ones you mean. Nothing was changed."
+        "name of the cluster, the account and the region. Nothing was changed."
     )

@@ -29,7 +29,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.observe import Observer
 from ansible_collections.workload_identity.aws.tests.findings import breaks_aws as aws
 from ansible_collections.workload_identity.aws.tests.findings.breaks_kube import make_owner
-from ansible_collections.workload_identity.aws.tests.findings.cluster import READER, AssociationError
+from ansible_collections.workload_identity.aws.tests.findings.cluster import READER, RejectedRequest
 from ansible_collections.workload_identity.aws.tests.findings.conftest import ROOT, NewWorld
 from ansible_collections.workload_identity.aws.tests.findings.world import (
     CLUSTER,
@@ -269,7 +269,7 @@ def test_missing_resource_is_named(new_world: NewWorld, resource: str) -> None:
     (note,) = notes
     assert note["severity"] == ("error" if resource == "pods" else "warning")
     assert note["message"].startswith(
-        f"{words} could not be read, so the results of the checks that need them are unknown: "
+        f"{words} could not be read, so checks that need them are unknown or incomplete: "
     )
     assert f'cannot list resource "{resource}" in API group' in note["message"]
     assert note["remedy"] == (
@@ -283,7 +283,7 @@ def test_missing_service_accounts_are_named(new_world: NewWorld) -> None:
     world = new_world()
     apply_rbac(world, "serviceaccounts")
     with pytest.raises(
-        AssociationError, match=r'cannot list resource \\"serviceaccounts\\" in API group \\"\\"'
+        RejectedRequest, match=r'cannot list resource \\"serviceaccounts\\" in API group \\"\\"'
     ):
         world.kube.request("GET", "/api/v1/serviceaccounts", None, READER)
 

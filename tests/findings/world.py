@@ -45,7 +45,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     ApiServer,
-    as_open_check,
+    as_verification_finding,
     group_clusters,
     judge_api_server,
 )
@@ -199,7 +199,7 @@ class World:
         self.pod()
 
     def converge(self, **options: bool) -> None:
-        """Apply the workloads in AWS as site.yml does, and set the date of the association to an hour ago.
+        """Apply the workloads in AWS as site.yml does, and set the dates of the first association to an hour ago.
 
         :arg options: fields of ``Options`` in addition to the owner.
         """
@@ -309,7 +309,7 @@ class World:
             *find_unlisted(desired, observed),
             *find_left_behind(desired, observed, ()),
         ]
-        further = [*([as_open_check(other)] if other else []), *caller, *unlisted]
+        further = [*([as_verification_finding(other)] if other else []), *caller, *unlisted]
         result = verified_result(verify(desired, observed, proof, lints), observed, cluster, further)
         return named_result(result, "pod_identity_")
 

@@ -49,8 +49,6 @@ class ClusterHost:
 
 @dataclass(frozen=True, slots=True)
 class PlaybookResult:
-    """The exit code and the output of a playbook."""
-
     code: int
     output: str
 
@@ -118,7 +116,7 @@ class FleetFixture:
         return dict(self.control.counters()["operations"])
 
     def writes(self) -> int:
-        """Return the number of write requests to AWS since the last call, and reset the counters."""
+        """Return the number of write requests to AWS since the last reset of the counters, and reset the counters."""
         writes = int(self.control.counters()["writes"])
         self.control.reset_counters()
         return writes
@@ -138,7 +136,7 @@ class FleetFixture:
         return sorted(name for name in names if not name.endswith("-cluster-role"))
 
     def state(self) -> Raw:
-        """Return the resources of all accounts and clusters, without IDs and times."""
+        """Return the roles, policies, associations and service accounts of the fleet, without IDs and times."""
         accounts = {}
         for account in sorted({place.account for place in self.places}):
             state = self.control.state(account)

@@ -122,7 +122,7 @@ def test_namespaces_of_all_clusters_count_for_shared_roles(fleet: FleetFixture, 
     assert f"low ROLE_SHARED {text}" in output
 
 
-def test_failed_read_of_an_account_concerns_all_its_clusters(fleet: FleetFixture, tmp_path: Path) -> None:
+def test_failed_read_of_an_account_affects_all_its_clusters(fleet: FleetFixture, tmp_path: Path) -> None:
     rules = [
         {"operation": "iam:GetAccountAuthorizationDetails", "kind": "access_denied", "account": OWN_ACCOUNT},
         {

@@ -443,7 +443,7 @@ def test_failed_canary_stops_other_batches(fleet: FleetFixture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("serial", "most", "begun"), [([2, "100%"], "", 4), ("50%", "0", 2)], ids=["none is most", "most is 0"]
+    ("serial", "most", "begun"), [([2, "100%"], "", 4), ("50%", "0", 2)], ids=["no limit", "limit 0"]
 )
 def test_batches_continue_below_max_fail_percentage(
     fleet: FleetFixture, serial: object, most: str, begun: int

@@ -114,11 +114,9 @@ def test_concurrent_slices_keep_grants_of_shared_role(
     assert (again.code, fleet.writes()) == (0, 0), again.output
 
 
-def test_limited_report_expects_only_hosts_of_limit(
-    fleet: FleetFixture, whole: tuple[Raw, Mapping[str, int]]
-) -> None:
+@pytest.mark.usefixtures("whole")
+def test_limited_report_expects_only_hosts_of_limit(fleet: FleetFixture) -> None:
     """Check that a report accepts the limit of a workflow. AWX passes this limit to each node, and it excludes localhost."""
-    del whole
     limited = fleet.play("report", "--limit", "blue,red")
     assert limited.code == 2
     assert "2 of 2 did not report: blue, red. The reasons are above." in limited.output

@@ -27,29 +27,29 @@ PROBE = {"apiVersion": "v1", "kind": "Pod"}
 
 
 class Oracle:
-    """A check of the credentials of all service accounts that work at the start.
+    """A check of the credentials of all service accounts whose Pods get credentials at the start (``Member.works``).
 
-    ``problems`` has a text for each Pod without credentials. The text names the last request before the check.
+    ``problems`` has a text for each Pod that did not get credentials. The text names the last request before the check.
     """
 
     def __init__(self, estate: Estate, endpoint: str) -> None:
         self.estate = estate
         self.problems: list[str] = []
-        self.asked = 0
+        self.checks = 0
         self._lock = threading.Lock()
         options: Json = {"endpoint_url": endpoint, "region_name": REGION}
         keys = {"aws_access_key_id": ACCOUNT, "aws_secret_access_key": "test"}
         self._sts = boto3.client("sts", **options, config=Config(signature_version=UNSIGNED))
         self._auth = boto3.client("eks-auth", **options, **keys)
 
-    def ask(self, request: str) -> None:
+    def check(self, request: str) -> None:
         """Check for each service account a Pod that starts now, and all of its running Pods.
 
         ``request`` is the last request. If it names a role or a service account, only the service accounts that it concerns are
         checked, except at every 20th call.
         """
         with self._lock:
-            self.asked += 1
+            self.checks += 1
             members = {str(member): member for member in self.estate.members if member.works}
             subject = request.rpartition(" ")[2]
             concerned = {
@@ -57,7 +57,7 @@ class Oracle:
                 for name, member in members.items()
                 if subject in (member.name, member.role_arn.rpartition("/")[2])
             }
-            if concerned and self.asked % 20:
+            if concerned and self.checks % 20:
                 members = concerned
             for member in members.values():
                 pod = self._admitted(member)
@@ -82,7 +82,7 @@ class Oracle:
         return self.estate.kubernetes.send("POST", path, {**PROBE, "metadata": metadata, "spec": spec})
 
     def _credentials(self, member: Member, pod: Json) -> str:
-        """Return the reason if a Pod does not get credentials of its role, or ""."""
+        """Return the reason why a Pod does not get credentials of its role, or "" if it gets them."""
         kind = _kind(pod)
         try:
             if kind == "agent":

@@ -77,7 +77,7 @@ def test_run_repairs_a_trust_policy_while_the_annotation_exists(new_scene: Calla
     assert ("shop/app-00", "TRUST_NOT_USABLE", "error") in named(seen.all_findings)
     repaired = scene.harness.run(step="restart", service_accounts=ONLY)
     assert (repaired.failure, repaired.changes) == ("", ["update trust policy app-00 (trust policy)"])
-    scene.oracle.ask("the repair")
+    scene.oracle.check("the repair")
     assert scene.oracle.problems == []
 
 
@@ -88,7 +88,7 @@ def test_association_deleted_after_the_restart_is_an_error(new_scene: Callable[[
     report = scene.harness.run(step="inventory", service_accounts=ONLY)
     assert ("shop/app-00", "ASSOCIATION_MISSING", "error") in named(report.all_findings)
     assert scene.harness.run(step="restart", service_accounts=ONLY).failure == ""
-    scene.oracle.ask("the next run")
+    scene.oracle.check("the next run")
     assert scene.oracle.problems == []
 
 
@@ -119,7 +119,7 @@ def test_rollback_keeps_an_association_whose_irsa_statement_was_narrowed(
         assert scene.estate.snapshot()["associations"] == ["shop/app-00"]
         set_trust(scene.estate, "app-00", [irsa, statement])
         assert scene.harness.run(rollback=True, service_accounts=ONLY).failure == ""
-        scene.oracle.ask("the next rollback")
+        scene.oracle.check("the next rollback")
         assert scene.oracle.problems == []
 
 

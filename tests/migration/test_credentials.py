@@ -20,12 +20,12 @@ SPECIAL = 13
 ACCOUNTS = 60 if os.environ.get("MIGRATION") == "all" else 18
 
 
-def asking(scene: Scene) -> Callable[[str, str], None]:
-    def ask(moment: str, name: str) -> None:
+def checking(scene: Scene) -> Callable[[str, str], None]:
+    def check(moment: str, name: str) -> None:
         if moment == "after":
-            scene.oracle.ask(name)
+            scene.oracle.check(name)
 
-    return ask
+    return check
 
 
 def stages(report: Any) -> dict[str, str]:
@@ -37,17 +37,17 @@ def test_no_pod_loses_its_credentials(new_scene: Callable[[int], Scene]) -> None
     estate, harness = scene.estate, scene.harness
     assert len(estate.members) == ACCOUNTS
     start = estate.snapshot()
-    scene.oracle.ask("the start")
+    scene.oracle.check("the start")
     assert scene.oracle.problems == []
-    restarted = harness.run(asking(scene), step="restart")
+    restarted = harness.run(checking(scene), step="restart")
     assert scene.oracle.problems == []
     migrating = {str(member) for member in estate.members if member.migrates}
     assert {name for name, stage in stages(restarted).items() if stage == "restarted"} == migrating
-    finished = harness.run(asking(scene), step="finish")
+    finished = harness.run(checking(scene), step="finish")
     assert scene.oracle.problems == []
     assert {name for name, stage in stages(finished).items() if stage == "finished"} == migrating
     assert_untouched(scene, start, migrating)
-    back = harness.run(asking(scene), rollback=True)
+    back = harness.run(checking(scene), rollback=True)
     assert scene.oracle.problems == []
     assert set(stages(back).values()) == {"irsa"}
     assert estate.snapshot() == start
@@ -126,6 +126,6 @@ def test_rollback_from_each_step(new_scene: Callable[[int], Scene], step: str) -
     start = scene.estate.snapshot()
     scene.harness.run(step=step)
     assert scene.estate.snapshot() != start
-    scene.harness.run(asking(scene), rollback=True)
+    scene.harness.run(checking(scene), rollback=True)
     assert scene.oracle.problems == []
     assert scene.estate.snapshot() == start

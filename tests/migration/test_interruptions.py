@@ -46,9 +46,9 @@ def test_migration_continues(new_scene: Callable[[int], Scene], moment: str) -> 
         scene = new_scene(0)
         with pytest.raises(Killed):
             scene.harness.run(end_at(scene.harness, number, moment), step="finish")
-        scene.oracle.ask(f"a run that ended {moment} write {number} ({scene.harness.writes[-1]})")
+        scene.oracle.check(f"a run that ended {moment} write {number} ({scene.harness.writes[-1]})")
         scene.harness.run(step="finish")
-        scene.oracle.ask("the next run")
+        scene.oracle.check("the next run")
         assert scene.oracle.problems == []
         assert _comparable(scene.estate.snapshot()) == _comparable(expected)
 
@@ -64,9 +64,9 @@ def test_rollback_continues(new_scene: Callable[[int], Scene], moment: str) -> N
         scene.harness.run(step="finish")
         with pytest.raises(Killed):
             scene.harness.run(end_at(scene.harness, number, moment), rollback=True)
-        scene.oracle.ask(f"a rollback that ended {moment} write {number} ({scene.harness.writes[-1]})")
+        scene.oracle.check(f"a rollback that ended {moment} write {number} ({scene.harness.writes[-1]})")
         scene.harness.run(rollback=True)
-        scene.oracle.ask("the next rollback")
+        scene.oracle.check("the next rollback")
         assert scene.oracle.problems == []
         assert scene.estate.snapshot() == start
 

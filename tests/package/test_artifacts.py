@@ -29,7 +29,7 @@ contexts: [{name: a, context: {cluster: a, user: a}}]
 users: [{name: a, user: {token: none}}]
 current-context: a
 """
-# Copies a variable through templates into a fact, then into set_stats and into a file.
+# A playbook that copies a variable into a fact, and then into set_stats and into a file.
 PASS_ON = """
 - hosts: localhost
   connection: local

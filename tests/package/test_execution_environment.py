@@ -19,8 +19,8 @@ from .conftest import LONG, run
 from .test_main_job import GUIDE, recap
 
 USER = 1000
-# Starts a program as this user. In an image, all users can read the files of the collection. Here the program gets the capability
-# to read every file, which does not allow it to write.
+# A command that starts a program as this user. In an image, all users can read the files of the collection. Here the program gets
+# the capability to read every file, which does not allow it to write.
 SWITCH = (
     *("setpriv", "--reuid", str(USER), "--regid", "0", "--clear-groups"),
     *(f"--{set_}=-all,+dac_read_search" for set_ in ("inh-caps", "ambient-caps", "bounding-set")),

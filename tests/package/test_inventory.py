@@ -85,7 +85,7 @@ class Fleet:
             return json.load(answer)
 
     def requests(self) -> dict[str, int]:
-        """Return the number of requests by operation since the last call, and reset the counters."""
+        """Return the number of requests by operation since the last reset of the counters, and reset the counters."""
         counts: dict[str, int] = self.control("GET", "counters")["operations"]
         self.control("DELETE", "counters")
         return counts

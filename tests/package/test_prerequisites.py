@@ -21,9 +21,7 @@ NO_VENV = (
     "[setup] failed: no Python from 3.11 to 3.14 with the modules venv and ensurepip was found. Install one and run make "
     "again. Debian: apt-get install python3-venv; Red Hat: dnf install python3.12."
 )
-NO_GIT = (
-    "[setup] failed: git was not found. The checks read the list of files from it; make demo works without."
-)
+NO_GIT = "[setup] failed: git was not found. The checks read the list of files from it; make demo works without it."
 
 
 @pytest.fixture
@@ -60,7 +58,7 @@ def refused(checkout: Path, target: str, **env: str) -> str:
 
 
 def add_python(checkout: Path, program: str = sys.executable) -> None:
-    """Add a command python3 that runs ``program``. ``false`` fails, as a Python that is too old would."""
+    """Add a command python3 that runs ``program``. The program ``false`` fails, as a Python that is too old would."""
     python = checkout / "bin" / "python3"
     python.write_text(f'#!/bin/sh\nexec {program} "$@"\n', encoding="utf-8")
     python.chmod(0o755)

@@ -27,12 +27,12 @@ with contextlib.suppress(ImportError):
 
 METHOD = "assume-role"
 # After AssumeRole has failed permanently, for example because it is denied, it is not sent again for this number of seconds.
-# Otherwise each of hundreds of workloads would repeat the request.
+# Otherwise every later request of the run would send it again.
 DENIED_SECONDS = 60
 
 
 class AssumingClient(Protocol):
-    """A client with the source credentials, with which AssumeRole is called."""
+    """A client with the source credentials, which are the credentials that call AssumeRole."""
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request and return the response.
@@ -64,8 +64,8 @@ class AssumedSession:
     :arg source: the client that sends AssumeRole with the source credentials.
     :arg connection: the settings of the clients that ``client`` creates.
     :arg now: returns the current time in UTC; tests replace it.
-    :arg lasting: refresh the credentials if they are valid for less than this number of seconds. If the session duration of
-        the role is shorter, the credentials are refreshed at each use.
+    :arg min_validity: refresh the credentials if they are valid for less than this number of seconds. If the session
+        duration is shorter, the credentials are refreshed at each use.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class AssumedSession:
         source: AssumingClient,
         connection: Connection,
         now: Callable[[], datetime] = _now,
-        lasting: int = 0,
+        min_validity: int = 0,
     ) -> None:
         self._role = role
         self._source = source
@@ -82,14 +82,14 @@ class AssumedSession:
         self._now = now
         self._refusal: tuple[datetime, AwsError] | None = None
         self._expires_at: datetime | None = None
-        self._credentials = _renewed(self._assume, role.duration, lasting, now)
+        self._credentials = _refreshable_credentials(self._assume, role.duration, min_validity, now)
         self._session: Any = None
         self._client_lock = threading.Lock()
 
     def ready(self) -> None:
-        """Ensure that the credentials are valid for some minutes, and call AssumeRole if they are not.
+        """Call AssumeRole if there are no credentials yet, or if they expire soon.
 
-        :raises AwsError: when AssumeRole fails.
+        :raises AwsError: when AssumeRole fails. An error is ignored while the present credentials are valid for some minutes.
         """
         self._credentials.get_frozen_credentials()
 
@@ -133,7 +133,8 @@ class AssumedSession:
 
         No lock is necessary: botocore calls this function in one thread at a time.
 
-        :raises AwsError: when AssumeRole fails, or has failed permanently within the last ``DENIED_SECONDS``.
+        :raises AwsError: when AssumeRole fails, has failed permanently within the last ``DENIED_SECONDS``, or returns credentials
+            that cannot be used.
         """
         if self._refusal is not None:
             refused_at, refusal = self._refusal
@@ -173,42 +174,35 @@ class AssumedSession:
     def _check(self, response: Mapping[str, Any]) -> None:
         """Check that the session belongs to the account of the role, and that the credentials are valid now.
 
-        :raises AwsError: when they are not.
+        :raises AwsError: when one of these checks fails.
         """
         session_arn = str(response.get("AssumedRoleUser", {}).get("Arn", ""))
         if session_arn.split(":")[4:5] != [self._role.account_id]:
-            raise unexpected_account(self._role, session_arn or "nobody", self._region)
+            raise unexpected_account(self._role, session_arn or "an unknown identity", self._region)
         expires, now = response["Credentials"]["Expiration"], self._now()
         if expires <= now:
             raise already_expired(self._role, expires.isoformat(), now.isoformat(), self._region)
 
     def _caller_arn(self, error: AwsError) -> str:
-        """Return the ARN of the source credentials for an error message.
-
-        :returns: "" if the ARN is unknown, or if the error already contains it. GetCallerIdentity needs no permissions.
-        """
+        """Return the ARN of the caller of AssumeRole, or "" if it is unknown or the error already contains it."""
         if error.transient or "User: arn:" in error.text:
             return ""
         try:
+            # GetCallerIdentity needs no permissions.
             return str(self._source.call("sts", "GetCallerIdentity", {})["Arn"])
         except AwsError:
             return ""
 
 
-def _renewed(
-    assume: Callable[[], dict[str, str]], duration: int, lasting: int, now: Callable[[], datetime]
+def _refreshable_credentials(
+    assume: Callable[[], dict[str, str]], duration: int, min_validity: int, now: Callable[[], datetime]
 ) -> Any:
-    class Renewed(DeferredRefreshableCredentials):
-        """Credentials that botocore refreshes at most a third of the session duration before they expire.
+    class SessionCredentials(DeferredRefreshableCredentials):
+        # The defaults of botocore are 900 and 600 seconds. With these, it would refresh a session of 15 minutes at each request.
+        _advisory_refresh_timeout = max(min_validity, min(900, duration // 3))
+        _mandatory_refresh_timeout = max(min_validity, min(600, duration // 5))
 
-        By default, botocore refreshes credentials 15 minutes before they expire, so it would refresh a session of 15 minutes
-        at each request. A larger ``lasting`` takes precedence.
-        """
-
-        _advisory_refresh_timeout = max(lasting, min(900, duration // 3))
-        _mandatory_refresh_timeout = max(lasting, min(600, duration // 5))
-
-    return Renewed(assume, METHOD, now)
+    return SessionCredentials(assume, METHOD, now)
 
 
 def _provider(credentials: Any) -> Any:

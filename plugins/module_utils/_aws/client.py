@@ -48,15 +48,15 @@ with contextlib.suppress(ImportError):
 Response = dict[str, Any]
 
 # The retries of botocore are off, because transport.py retries. botocore would also repeat requests that must be sent only once.
-# And its retry quota, which all threads of a client share, is used up after 100 failed retries.
+# In addition, all threads of a client share its retry quota, which 100 failed retries use up.
 RETRIES = {"mode": "standard", "total_max_attempts": 1}
 # The time limits in seconds: for connecting, between two parts of a response, and for a whole attempt.
 TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}
 ATTEMPT_SECONDS = 60.0
-# The services that limit the rate of requests separately in each region. IAM is a global service with one limit for all regions.
+# The services with a separate client and rate limiter for each region. Requests to all other services use the default region.
 REGIONAL = frozenset(("eks",))
-# The maximum number of pages of a list. No account has resources for more: a page has up to 100 associations or 1000 roles, and
-# an account has at most 5000 roles. So a list with more pages is an error.
+# A list of resources with more pages is an error: a page has up to 100 associations or 1000 roles, and an account has at most
+# 5000 roles. A list of CloudTrail events may have more pages.
 MOST_PAGES = 1000
 
 
@@ -106,12 +106,12 @@ class _Service:
 class BotoApi:
     """An implementation of ``Api`` with boto3.
 
-    Each service has one client and one rate limiter; EKS has one of each per region. A client is created at the first request.
-    Threads may share an instance.
+    Each service has one client and one rate limiter; EKS has one of each in every region. A client is created at the first
+    request. Threads may share an instance.
 
     :arg make_client: returns a client for a service in the default region.
     :arg retries: the retry settings; the default is ``Retries()``.
-    :arg width: the maximum number of concurrent requests in all regions.
+    :arg width: the maximum number of concurrent requests, in all regions together.
     :arg attempt_seconds: the time limit for one attempt, in seconds.
     :arg region: the default region of the credentials.
     :arg make_regional: returns a client for a service in another region. Without it, ``in_region`` has no effect.
@@ -275,7 +275,7 @@ def _pages(
         if token in tokens:
             raise _malformed(service, operation, "the token for the next page was used before")
         tokens.add(token)
-        if len(tokens) >= MOST_PAGES:
+        if len(tokens) >= MOST_PAGES and service != "cloudtrail":
             raise _malformed(
                 service, operation, f"the response has a token for another page after {MOST_PAGES} pages"
             )
@@ -290,7 +290,7 @@ def snake_case(operation: str) -> str:
 def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
     """Convert an error of botocore to an AwsError.
 
-    If the installed botocore does not know a parameter, the message names the first version that does.
+    If the installed botocore is too old for a parameter in ``_BOTOCORE_FLOORS``, the message has the required version.
     """
     name = f"{service}:{operation}"
     if isinstance(error, ClientError):
@@ -331,7 +331,7 @@ def _not_aws(service: str, operation: str) -> AwsError:
 
 
 def _malformed(service: str, operation: str, reason: str) -> AwsError:
-    text = f"{reason}, as if a proxy had truncated it"
+    text = f"{reason}; possibly a proxy has truncated or repeated a response"
     return classify(f"{service}:{operation}", MALFORMED, text, outcome_unknown=True)
 
 
@@ -347,7 +347,7 @@ _REQUEST_TOKENS = {
     "UpdateAddon": "clientRequestToken",
 }
 
-# The key that a complete response has, by operation. botocore parses a truncated response without an error, as an empty one.
+# The key that a complete response has, by operation. botocore parses a truncated response as an empty one, without an error.
 _REQUIRED = {
     "AssumeRole": "Credentials",
     "CreateAddon": "addon",
@@ -435,16 +435,19 @@ def api_with(
 
 
 def session_with(
-    make_client: Callable[..., Any], connect: Callable[[], Connection], role: AssumeRole, lasting: int = 0
+    make_client: Callable[..., Any],
+    connect: Callable[[], Connection],
+    role: AssumeRole,
+    min_validity: int = 0,
 ) -> AssumedSession:
     """Return the session of an assumed role, for example to sign tokens for an EKS cluster.
 
     :arg make_client: the method ``client`` of a module or plugin of amazon.aws; it creates the clients for AssumeRole.
     :arg connect: returns the connection settings.
-    :arg lasting: refresh the credentials if they are valid for less than this number of seconds.
+    :arg min_validity: refresh the credentials if they are valid for less than this number of seconds.
     """
     create = partial(_own_client, make_client, client_config(1))
-    return AssumedSession(role, BotoApi(create, width=1), connect(), lasting=lasting)
+    return AssumedSession(role, BotoApi(create, width=1), connect(), min_validity=min_validity)
 
 
 def client_config(width: int) -> dict[str, Any]:
@@ -495,7 +498,7 @@ def _assumed_client(session: AssumedSession, width: int, service: str, region: s
 def _with_all_members(client: Any, service: str) -> Any:
     """Configure an EKS client to return all settings of an association, even those that the installed botocore does not know.
 
-    botocore drops unknown members of a response. If an association is deleted and created again, it would lose these settings.
+    botocore drops unknown members of a response. So a run that deletes and recreates an association would lose these settings.
     """
     if service == "eks":
         client.meta.events.register("after-call.eks.DescribePodIdentityAssociation", add_unknown_members)

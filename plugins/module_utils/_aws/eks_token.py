@@ -52,7 +52,7 @@ def sign_token(client: Any, cluster: str, now: datetime, credentials_end: dateti
     :arg cluster: the name of the cluster.
     :arg now: the current time in UTC.
     :arg credentials_end: the time when the credentials of the client expire, or None. A token does not outlive them.
-    :raises AwsError: when the client has no credentials.
+    :raises AwsError: when the credentials of the client are missing, or cannot be refreshed.
     """
     events = client.meta.events
     name = "before-sign.sts.GetCallerIdentity"
@@ -72,7 +72,7 @@ def sign_token(client: Any, cluster: str, now: datetime, credentials_end: dateti
 
 
 def regional_client(make_client: Callable[..., Any]) -> Any:
-    """Return an STS client with a regional endpoint, even if botocore is configured to use the global endpoint.
+    """Create an STS client with a regional endpoint, even if botocore is configured to use the global endpoint.
 
     :arg make_client: returns a boto3 client for a service. The argument ``endpoint`` is the URL of the endpoint.
     """

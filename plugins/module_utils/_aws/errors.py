@@ -131,7 +131,7 @@ MEANINGS: tuple[_Meaning, ...] = (
         ErrorKind.MISSING,
         ("ResourceNotFoundException",),
         "No cluster found",
-        "Check the cluster's name, and that account and region are the ones you mean.",
+        "Check the name of the cluster, the account and the region.",
     ),
     _Meaning(
         ErrorKind.MISSING,
@@ -194,8 +194,8 @@ MEANINGS: tuple[_Meaning, ...] = (
         ErrorKind.EXISTS,
         ("EntityAlreadyExists",),
         "",
-        "The name is in use, possibly with another path or letter case: to IAM, names that differ only in "
-        "these are the same. Use the path and the letter case of the existing resource, or another name.",
+        "The name is in use, possibly with another path or letter case, which IAM does not distinguish. Use the "
+        "path and the letter case of the existing resource, or another name.",
     ),
     _Meaning(ErrorKind.EXISTS, ("ResourceInUseException",), "", _OTHER.remedy),
     _Meaning(
@@ -268,7 +268,7 @@ def classify(
     :arg text: the error message.
     :arg outcome_unknown: whether the request may have taken effect.
     :arg status: the HTTP status of the response, or 0. The statuses 429 and 5xx take precedence over the code, because a
-        proxy may have sent them.
+        proxy may have sent them. Only a code for throttling takes precedence over 5xx.
     :arg lost: whether the connection failed before a response arrived. This takes precedence over ``code`` and ``status``.
     """
     meaning = _LOST if lost else _meaning(code, text, status)
@@ -369,7 +369,7 @@ _WITHOUT_ID = f"If the trust policy requires sts:ExternalId, set {option('assume
 def explain_refusal(error: AwsError, role: AssumeRole, caller_arn: str, region: str) -> AwsError:
     """Add the caller, the role, the region and a remedy to the error of a failed AssumeRole.
 
-    :arg caller_arn: the ARN of the source credentials, or "" if it is unknown.
+    :arg caller_arn: the ARN of the caller of AssumeRole, or "" if it is unknown.
     :arg region: the region of the STS endpoint, or "" if it is unknown.
     """
     reason = next(

@@ -6,8 +6,8 @@
 
 """Interrupt all threads of a run: sleeping threads wake up, and no thread sends another request.
 
-Python delivers signals to the main thread only. So each thread checks an event, which a context variable holds. A thread without
-such an event cannot be interrupted.
+Python delivers signals to the main thread only. So each thread checks an event in a context variable. A thread without such an
+event cannot be interrupted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from functools import partial
 from threading import Event
 from types import FrameType
 
-from .listener import listened_to
+from .listener import watch_reader
 
 _STOP: ContextVar[Event | None] = ContextVar("stop", default=None)
 
@@ -34,7 +34,7 @@ class Interrupted(BaseException):
 
 
 def current_interrupt() -> Event:
-    """Return the event that can interrupt this thread. If there is none, return a new event."""
+    """Return the event that can interrupt this thread, or a new event if this thread has no event."""
     return _STOP.get() or Event()
 
 
@@ -67,7 +67,7 @@ def pause(seconds: float) -> None:
 
 @contextmanager
 def interrupting(stop: Event) -> Iterator[None]:
-    """Set the event if an interrupt ends the block, so that the other threads end as well."""
+    """Set ``stop`` if an interrupt ends the block, so that the other threads with this event end as well."""
     try:
         yield
     except BaseException as error:
@@ -78,7 +78,7 @@ def interrupting(stop: Event) -> Iterator[None]:
 
 
 @contextmanager
-def finishing() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """Protect a block from interruption. Use it where a partly completed block would be worse than a delay."""
     token = _STOP.set(None)
     try:
@@ -108,30 +108,27 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _RESULT_PENDING: ContextVar[bool] = ContextVar("result_pending", default=False)
 
 
-def _numbers() -> tuple[signal.Signals, ...]:
-    """Return the signals to handle. In a thread other than the main thread there are no such signals.
-
-    Python lets only the main thread set signal handlers.
-    """
+def _handled_signals() -> tuple[signal.Signals, ...]:
+    # Only the main thread can set signal handlers.
     return _SIGNALS if threading.current_thread() is threading.main_thread() else ()
 
 
 def _alarm() -> tuple[signal.Signals, ...]:
     """Return SIGALRM if Ansible has set a timeout for the task of this process."""
-    return (signal.SIGALRM,) if _numbers() and callable(signal.getsignal(signal.SIGALRM)) else ()
+    return (signal.SIGALRM,) if _handled_signals() and callable(signal.getsignal(signal.SIGALRM)) else ()
 
 
 @contextmanager
-def answering() -> Iterator[None]:
+def ensuring_result() -> Iterator[None]:
     """Ensure that a module reports its changes even if it is interrupted. The block must contain the whole module.
 
-    Signals are ignored between the end of the work and the output of the result, because the result would be lost otherwise.
-    If the process that reads the result disappears, the module sends itself SIGTERM.
+    SIGINT and SIGTERM are ignored between the end of ``stoppable`` and the end of the block, because the result would be lost
+    otherwise. If the process that reads the result disappears, the module sends itself SIGTERM.
     """
-    handlers = {number: signal.getsignal(number) for number in _numbers()}
+    handlers = {number: signal.getsignal(number) for number in _handled_signals()}
     token = _RESULT_PENDING.set(True)
     try:
-        with listened_to(partial(os.kill, os.getpid(), signal.SIGTERM)):
+        with watch_reader(partial(os.kill, os.getpid(), signal.SIGTERM)):
             yield
     finally:
         _RESULT_PENDING.reset(token)
@@ -143,7 +140,7 @@ def answering() -> Iterator[None]:
 def stoppable(deadline: float | None = None) -> Iterator[Stop]:
     """End the work of the block early on SIGINT, SIGTERM, the timeout of an Ansible task (SIGALRM), or the deadline.
 
-    Requests in progress and blocks of ``finishing`` are completed. Then the threads raise Interrupted.
+    Requests in progress and blocks of ``uninterrupted`` are completed. Then the threads raise Interrupted.
 
     :arg deadline: the time limit in seconds from now, or None for no limit.
     """
@@ -153,7 +150,7 @@ def stoppable(deadline: float | None = None) -> Iterator[Stop]:
         # The interrupted thread may hold the lock of the event, so setting the event here could block forever.
         threading.Thread(target=stop.end, args=(signal.Signals(number).name,)).start()
 
-    handlers = {number: signal.signal(number, end) for number in (*_numbers(), *_alarm())}
+    handlers = {number: signal.signal(number, end) for number in (*_handled_signals(), *_alarm())}
     timer = threading.Timer(deadline, stop.end, (DEADLINE,)) if deadline else None
     token = _STOP.set(stop.event)
     try:

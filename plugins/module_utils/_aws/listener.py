@@ -22,7 +22,7 @@ _LOST = select.POLLERR | select.POLLHUP
 
 
 @contextmanager
-def listened_to(lost: Callable[[], None], stream: int = STANDARD_OUTPUT) -> Iterator[None]:
+def watch_reader(lost: Callable[[], None], stream: int = STANDARD_OUTPUT) -> Iterator[None]:
     """Call ``lost``, in another thread, if the reader of a pipe or socket disappears while the block runs.
 
     :arg stream: the file descriptor of the writing end. ``lost`` is never called for a file or a closed descriptor, because

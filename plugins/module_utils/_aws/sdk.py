@@ -31,7 +31,6 @@ class _PrintableModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no t
 
     @property
     def traces(self) -> bool:
-        """Return whether results include the traceback of an error, as with -vvv."""
         return bool(self._verbosity >= 3)
 
     def exit_json(self, **result: Any) -> None:
@@ -54,7 +53,7 @@ class _PrintableModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no t
 
 
 class AwsModule(AnsibleAWSModule):  # type: ignore[misc]  # Ansible has no type information
-    """A module with the connection options and clients of amazon.aws, and a printable result."""
+    """A module with the connection options and clients of amazon.aws. Its result has no unprintable characters."""
 
     def __init__(self, **options: Any) -> None:
         settings = AnsibleAWSModule.default_settings
@@ -67,8 +66,8 @@ class AwsModule(AnsibleAWSModule):  # type: ignore[misc]  # Ansible has no type 
 
     @property
     def traces(self) -> bool:
-        """Return whether results include the traceback of an error, as with -vvv."""
-        # Older versions of amazon.aws do not forward this attribute to the wrapped module.
+        """Return whether the result of an error includes the traceback, which users request with -vvv."""
+        # AnsibleAWSModule wraps the module. Older versions of it do not forward this attribute.
         return bool(self._module.traces)
 
 
@@ -83,10 +82,9 @@ class SdkModule(Protocol):
 
 
 def require_sdk(module: SdkModule) -> None:
-    """End the module with an error if boto3 or botocore is missing or too old.
+    """End the module with an error if boto3 is missing, and warn if boto3 or botocore is too old.
 
-    A module calls this function if it needs boto3 for some options only. Modules with AnsibleAWSModule do not need it, because
-    that class checks boto3.
+    A module calls this function if it needs boto3 for some options only. AnsibleAWSModule checks boto3 itself.
     """
     try:
         check_sdk_version_supported(warn=module.warn)

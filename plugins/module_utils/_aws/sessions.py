@@ -25,8 +25,8 @@ with contextlib.suppress(ImportError):
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
-# The region for global services, such as IAM, if no region is configured.
-GLOBAL_REGION = "us-east-1"
+# The region for AssumeRole if no region is configured.
+DEFAULT_REGION = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Credentials:
     """The credentials and the endpoint for boto3.
 
     An empty field is not passed to boto3, which then uses its default: environment variables, configuration files, or the role
-    of the host. ``repr`` shows no value, because some of them are secret.
+    of the host. ``repr`` does not show the fields, because some of them are secret.
     """
 
     profile: str = field(default="", repr=False)
@@ -50,8 +50,8 @@ class Sessions:
     def __init__(self, credentials: Credentials, home: str = "", width: int = DEFAULT_WIDTH) -> None:
         """Create the session of the source credentials.
 
-        :arg home: the region in which to call AssumeRole. The default is the region of the environment or the profile, and
-            without such a region ``GLOBAL_REGION``.
+        :arg home: the region in which to call AssumeRole. The default is the region of the environment or the profile, or
+            ``DEFAULT_REGION`` if neither has a region.
         :arg width: the maximum number of concurrent requests with one role in one region.
         :raises AwsError: when the profile cannot be read.
         """
@@ -61,7 +61,7 @@ class Sessions:
         self._own = self._first()
         self._assumed: dict[AssumeRole, AssumedSession] = {}
         self._apis: dict[tuple[AssumeRole | None, str], BotoApi] = {}
-        self.home = home or self.region or GLOBAL_REGION
+        self.home = home or self.region or DEFAULT_REGION
 
     @property
     def region(self) -> str:

@@ -9,7 +9,7 @@
 Time limit: each attempt runs in a separate thread, and the caller stops waiting for the thread at the time limit. A socket
 timeout is not sufficient, because each piece of a slow response restarts it.
 
-Rate limit: requests are not delayed until the service throttles. Then all threads together slow down to the rate at which
+Rate limit: before the service throttles, there is no limit. Then all threads together are limited to about the rate at which
 requests succeeded. docs/benchmarks.md compares this with the adaptive mode of botocore.
 
 Retries: requests are repeated a limited number of times, within a limited time, with random pauses. Conflicts, denials and
@@ -53,7 +53,7 @@ def map_concurrently(
     if width <= 1 or (isinstance(items, Sized) and len(items) <= 1):
         return [work(item) for item in items]
     stop = current_interrupt()
-    # The end of the pool's context waits for its threads. So the inner ``interrupting`` first interrupts these threads.
+    # The pool waits for its threads when its context ends. So the inner ``interrupting`` interrupts these threads first.
     with (
         interrupting(stop),
         ThreadPoolExecutor(width, initializer=set_interrupt, initargs=(stop,)) as pool,
@@ -70,7 +70,7 @@ def map_concurrently(
 
 # An idle thread of ``Bounded`` ends after this number of seconds.
 IDLE_SECONDS = 5.0
-# The timeout with which ``Lock.acquire`` waits without limit.
+# The timeout that makes ``Lock.acquire`` wait without limit.
 WITHOUT_LIMIT = -1.0
 
 
@@ -215,18 +215,18 @@ def _start(work: Callable[[], _Result]) -> _Task[_Result]:
 
 # The rate of responses is measured over this number of seconds.
 WINDOW = 1.0
-# In requests per second: the minimum rate, and the minimum rate after throttling within the first WINDOW of a measurement.
+# The minimum rate in requests per second, and the minimum rate if the service throttles in the first second of a measurement.
 SLOWEST = 1.0
 FIRST = 5.0
 # Throttling reduces the measured rate to this fraction.
 CUT = 0.9
-# Above ``Rate.good``, the limit grows each second by GROWTH requests per second. It also grows each second by the fraction
-# GROWTH_PART of itself, times the number of seconds since the last throttling.
+# At or above ``Rate.good``, the limit grows each second by
+# GROWTH + GROWTH_PART * limit * (seconds since the last reduction) requests per second.
 GROWTH = 0.5
 GROWTH_PART = 0.02
 # Below ``Rate.good``, the limit grows each second by this multiple of itself.
 RECOVERY = 2.0
-# The size of a burst, in seconds of the current rate.
+# The size of the token bucket, as the number of seconds in which the current rate fills it.
 BURST = 0.1
 # The time in seconds between two checks for an interrupt while a thread waits.
 POLL_SECONDS = 0.5
@@ -236,8 +236,9 @@ POLL_SECONDS = 0.5
 class Rate:
     """The rate limit for requests to one service, as a token bucket whose rate adapts to throttling.
 
-    Times are in seconds, and rates in requests per second. ``limit`` is None until the service throttles. ``good`` is the
-    rate that was measured before the last throttling; ``slowed`` is the time when the limit was last reduced.
+    Times are in seconds, and rates in requests per second. ``limit`` is None until the service throttles. ``good`` is the last
+    measured rate at which requests succeeded, or infinite if there is none; ``slowed`` is the time of the last reduction of
+    ``limit``.
     """
 
     limit: float | None = None
@@ -308,7 +309,7 @@ class Rate:
 
 
 class RateLimiter:
-    """The rate limiter that all threads share for one service. Threads send in the order in which they began to wait."""
+    """A rate limiter for one service, which all threads share. Threads send in the order in which they began to wait."""
 
     def __init__(self, now: Callable[[], float], sleep: Callable[[float], None]) -> None:
         self._now = now
@@ -321,13 +322,12 @@ class RateLimiter:
 
     @property
     def waiting(self) -> int:
-        """Return the number of waiting threads."""
         return len(self._queue)
 
     def wait(self) -> float:
         """Wait until a request may be sent, and return the time at that moment.
 
-        :raises Interrupted: when the work is interrupted while it waits.
+        :raises Interrupted: when the thread is interrupted while it waits.
         """
         turn = threading.Event()
         try:
@@ -364,9 +364,6 @@ class RateLimiter:
         return self._latest
 
 
-_Answer = TypeVar("_Answer")
-
-
 @dataclass(frozen=True, slots=True)
 class Pace:
     """The retry settings for one kind of error. Times are in seconds.
@@ -391,7 +388,7 @@ _PACES: Mapping[ErrorKind, Pace] = {
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """The retries of requests.
+    """The retry settings for requests.
 
     ``budget`` is the number of seconds within which a request may be retried. Waiting for the rate limiter does not count.
     ``paces`` has the kinds of errors that are retried. ``now``, ``sleep`` and ``chance``, which returns a random number from 0 to
@@ -406,10 +403,10 @@ class Retries:
 
     def run(
         self,
-        send: Callable[[float], _Answer],
+        send: Callable[[float], _Result],
         once_only: bool = False,
         turn: Callable[[], float] | None = None,
-    ) -> _Answer:
+    ) -> _Result:
         """Send a request, retry it after errors that may be temporary, and return the response.
 
         :arg send: sends the request once; its argument is the time of the attempt.

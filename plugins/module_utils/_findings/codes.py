@@ -15,7 +15,7 @@ from enum import Enum, unique
 from typing import Literal
 
 Severity = Literal["error", "warning", "info"]
-# The checks of a workload. The report has a column for each of them (COLUMNS in ``_identity/report/text.py``).
+# The checks of a workload. The table of the report has one column for each check.
 CheckName = Literal[
     "trust",
     "attachment",
@@ -33,11 +33,11 @@ CheckName = Literal[
 
 @unique
 class Code(str, Enum):
-    """A code of a finding or failure, with a check and the severities that its findings may have.
+    """A code of a finding or failure, with the severities that its findings may have.
 
-    ``check`` is the column of the report's table in which a finding is shown that no check has reported, such as a warning of
-    the plan. The first of ``severities`` is the default, and ``Finding.raised_as`` selects another of them for one finding.
-    docs/codes.yml has the title, cause and remedy of each code.
+    The report shows most findings in the column of the check that reported them. A finding of another origin, such as a warning
+    of the plan, is shown in the column ``check``. The first of ``severities`` is the default; ``Finding.raised_as`` selects
+    another one. docs/codes.yml has the title, cause and remedy of each code.
     """
 
     _value_: str

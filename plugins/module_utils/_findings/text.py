@@ -60,7 +60,7 @@ def split_commands(text: str) -> tuple[str, list[str]]:
     prose, *commands = _COMMAND.split(text)
     if prose.startswith(("kubectl ", "aws ")):
         prose, commands = "", [prose, *commands]
-    # The colon before a command is at the end of the previous command.
+    # If another command follows a command, the colon before it is still at the end of the first one.
     return prose.strip(), [command.strip().removesuffix(":") for command in commands]
 
 
@@ -91,7 +91,7 @@ def option(name: str) -> str:
 
 
 def with_option_names(value: object, prefix: str) -> object:
-    """Replace the placeholders of ``option`` in every string of nested mappings and lists.
+    """Replace the placeholders that ``option`` returns, in every string of nested mappings and lists.
 
     :arg prefix: the prefix of the option names: "pod_identity_" for the role, "" for modules.
     """
@@ -105,9 +105,9 @@ def with_option_names(value: object, prefix: str) -> object:
 
 
 def named_result(result: Mapping[str, object], prefix: str) -> dict[str, object]:
-    """Replace the placeholders of ``option`` in the messages of a result, which are the values of the keys in ``_MESSAGES``.
+    """Replace the placeholders that ``option`` returns, in the messages of a result.
 
-    The other values contain input of the user, which must not change.
+    Messages are the values of the keys in ``_MESSAGES``. The other values contain user input, which must not change.
     """
     return {
         key: with_option_names(value, prefix) if key in _MESSAGES else value for key, value in result.items()

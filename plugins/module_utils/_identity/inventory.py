@@ -68,10 +68,12 @@ def _remedy(failure: UnreadClusters) -> str:
     if operation == "organizations:ListAccounts":
         return (
             "Use credentials of the organization's management account or a delegated administrator with the permission "
-            "organizations:ListAccounts, or list the accounts in accounts."
+            "organizations:ListAccounts, or list the role of each account in the option accounts."
         )
     if failure.region and code in _NOT_ENABLED:
-        return "The region may not be enabled for the account: enable it, or leave it out of regions."
+        return (
+            "The region may not be enabled for the account: enable it, or remove it from the option regions."
+        )
     return failure.error.remedy
 
 
@@ -115,7 +117,7 @@ def make_hosts(
 
 
 def _hostname(cluster: FoundCluster, hostnames: Sequence[str]) -> str:
-    """Return the name from the first form that has a value for the cluster."""
+    """Return the host name from the first entry of ``hostnames`` that has a value for the cluster."""
     parts = {"name": cluster.name, "region": cluster.region, "account": cluster.account_id}
     for form in hostnames:
         if form == "arn":
@@ -128,7 +130,7 @@ def _hostname(cluster: FoundCluster, hostnames: Sequence[str]) -> str:
     raise InputError(
         [
             f"hostnames gives no name to {cluster.arn}, which lacks values for the tags "
-            f"{', '.join(form.removeprefix(TAG) for form in hostnames)}. Add name.region.account as the last form."
+            f"{', '.join(form.removeprefix(TAG) for form in hostnames)}. Add name.region.account as the last entry."
         ]
     )
 
@@ -162,7 +164,7 @@ def host_variables(cluster: FoundCluster, connection: Mapping[str, object]) -> d
 
 
 def _role_variables(role: AssumeRole | None) -> dict[str, object]:
-    """Return the role variables that differ from the defaults of the role pod_identity."""
+    """Return the variables with which the role pod_identity assumes a role. Omit default values."""
     if role is None:
         return {}
     default = AssumeRole(role.arn)
@@ -206,8 +208,8 @@ def safe_group_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]", "_", name)
 
 
-# The format of cache entries. It is increased with every change of the cached classes, so that entries of other versions of the
-# collection are not read.
+# The format of cache entries. Increase it with every change of the cached classes, so that the plugin ignores entries of other
+# versions of the collection.
 CACHE_FORMAT = 2
 
 

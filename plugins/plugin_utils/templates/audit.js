@@ -210,7 +210,7 @@
     if (w.source === "node") {
       const nodes = (clusters[w.cluster].node_roles || []).map((entry) => roles[entry.role].name);
       return (
-        "It has no role of its own. It may use the role of its node, which is not part of its access here" +
+        "It has no role of its own. It may use the role of its node, which this report does not count as its access" +
         (nodes.length ? ": " + nodes.join(", ") + "." : ".")
       );
     }
@@ -263,7 +263,7 @@
   const isVariable = (token) => typeof token === "object";
   const isWild = (tokens) => tokens.includes(ANY) || tokens.includes(ONE);
 
-  // Whether a pattern matches every text that the other pattern matches.
+  // Return whether the first pattern matches every text that the second one matches.
   function matches(pattern, text) {
     let p = 0,
       t = 0,
@@ -287,7 +287,7 @@
     while (pattern[p] === ANY) p++;
     return p === pattern.length;
   }
-  // Whether some text matches both patterns.
+  // Return whether some text matches both patterns.
   function overlaps(pattern, text) {
     let states = new Uint8Array(text.length + 1);
     states[0] = 1;
@@ -436,8 +436,9 @@
     return {low, high, keys, tests};
   }
 
-  // Whether a statement applies to a request: "yes", "no" or "maybe" with its keys. "part" marks a request that is covered in part.
-  // A "maybe" applies if for each of its tests at least one of the comparisons has the expected result, or all if it is false.
+  // Return whether a statement applies to a request: "yes", "no" or "maybe" with its keys. "part" marks a request of which the
+  // statement covers only a part. A "maybe" applies if each of its tests holds. A test with "expected" holds if one of its
+  // comparisons is true, and otherwise if all of its comparisons are false.
   function applies(rule, request, workload, values) {
     let action = NONE;
     for (const pattern of rule.actions) action = Math.max(action, cover(pattern, request.action, request.actionWild));
@@ -647,7 +648,7 @@
     }
     if (credential && ["depends", "unknown"].includes(credential.usable) && verdict.decision !== "no") {
       verdict.warning =
-        credential.usable === "depends" ? "It can use the role under conditions." : "It is unknown if it can use the role.";
+        credential.usable === "depends" ? "It can use the role under conditions." : "It is unknown whether it can use the role.";
     }
     return verdict;
   }
@@ -838,12 +839,14 @@
       for (const layer of limited) {
         const policy = profile[layer];
         const name = layer === "boundary" ? "Permissions boundary" : "Session policy";
-        parts.push(element("p", {text: "The " + name.toLowerCase() + " does not allow a part of it."}));
+        parts.push(element("p", {text: "The " + name.toLowerCase() + " does not allow a part of this access."}));
         if (policy !== undefined && policy !== null) parts.push(policyDetails(policy, name));
       }
     }
     if (profile && (profile.unread || []).length) {
-      parts.push(element("p", {class: "warning"}, "Not read, so more or less may be allowed: ", joined(profile.unread), "."));
+      parts.push(
+        element("p", {class: "warning"}, "Not read, so the access may be wider or narrower: ", joined(profile.unread), "."),
+      );
     }
     return parts;
   }
@@ -1384,7 +1387,7 @@
       const start = everything ? 0 : Math.max(0, Math.min(top - BUFFER, items.length - 1));
       const end = everything ? items.length : Math.min(items.length, bottom + BUFFER);
       const inside = scroller.contains(document.activeElement);
-      // Before the rows change: a table that is shorter for a moment would lose its scroll position.
+      // Resize the spacers before the rows change, because a table that is briefly shorter would lose its scroll position.
       resize(spacers[0], start);
       resize(spacers[1], items.length - end);
       if (first < 0 || start >= last || end <= first) {
@@ -1570,7 +1573,7 @@
     "sts:AssumeRole",
     "iam:PassRole",
   ];
-  const asked = byId("who"),
+  const whoForm = byId("who"),
     actionField = byId("who-action"),
     resourceField = byId("who-resource"),
     result = byId("who-result"),
@@ -1764,7 +1767,7 @@
       clearTimeout(timer);
       timer = setTimeout(ask, 250);
     });
-  asked.addEventListener("submit", (event) => {
+  whoForm.addEventListener("submit", (event) => {
     event.preventDefault();
     clearTimeout(timer);
     ask();
@@ -1891,7 +1894,7 @@
   follow();
   document.documentElement.classList.add("ready");
   globalThis.accessReport = Object.freeze({
-    // Decide an action and an ARN for all workloads: rows with the decision, the reason and the statements.
+    // Decide a request for all workloads. Return the parsed request, and rows with decision, reason and statements.
     answer,
   });
 })();

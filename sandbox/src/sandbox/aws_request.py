@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send requests to the embedded AWS without an AWS SDK. Importing boto3 takes longer than starting the server."""
+"""Send requests to the embedded AWS without an AWS SDK, because importing boto3 takes longer than starting the server."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class AwsRequester:
     def _headers(self, service: str, content_type: str) -> dict[str, str]:
         """Return the headers with service, account and region.
 
-        The signature is not valid, because the embedded AWS does not check it.
+        The signature is a placeholder, because the embedded AWS does not check signatures of root users.
         """
         instant = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         scope = f"{instant[:8]}/{self.region}/{service}/aws4_request"

@@ -106,6 +106,9 @@ class EmbeddedAws:
         with _control_errors():
             self._control.reset()
             self._control.set_latency(self.settings.latency_ms)
+            self._control.set_propagation(0)
+            self._control.set_rate_limit(0)
+            self._control.set_session_lifetime(0)
         self._create_cluster()
         return f"AWS: reset; cluster {self.settings.cluster} recreated."
 

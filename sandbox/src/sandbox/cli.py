@@ -58,7 +58,7 @@ def _print_error(text: str) -> None:
 
 def _up(parsed: argparse.Namespace, layout: Layout, environment: Mapping[str, str]) -> int:
     settings = full_settings(parsed, environment, layout.root)
-    # The servers are complete and remain in the background, so a signal must no longer change the exit code.
+    # After the start, the servers remain in the background, so a signal must no longer change the exit code.
     state, started = Supervisor(layout, notify=_print_error, on_started=ignore_signals).up(settings)
     if not started:
         _require_same(state, parsed, layout, environment)

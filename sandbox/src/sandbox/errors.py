@@ -18,4 +18,4 @@ class SandboxError(Exception):
 
 
 class StartError(SandboxError):
-    """The error for a server that did not start. The message has the last lines of the server's log, if the log has any."""
+    """The error for a server or cluster that does not start or does not respond, or that rejects a request."""

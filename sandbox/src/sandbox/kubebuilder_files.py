@@ -54,7 +54,7 @@ class KubebuilderFiles:
 
     def create(self, admin_token: str) -> str:
         """Create the files, and return the bearer token for kube-controller-manager."""
-        # Import this package only here, because the import is slow and the other backends do not need it.
+        # Import cryptography only here, because the import is slow and the other backends do not need it.
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import rsa
 

@@ -88,11 +88,11 @@ def _load(path: Path) -> Document:
 
 
 def _named(document: Document, kind: str, name: str) -> Document | None:
-    """Return the entry of this name from the list of contexts or clusters, or None if there is no such entry."""
+    """Return the context or cluster with this name (``kind`` is "context" or "cluster"), or None if it does not exist."""
     for entry in document.get(f"{kind}s") or []:
         if isinstance(entry, dict) and entry.get("name") == name:
-            contexts: Document | None = entry.get(kind)
-            return contexts
+            content: Document | None = entry.get(kind)
+            return content
     return None
 
 

@@ -87,7 +87,7 @@ class Layout:
             ) from error
 
     def clear(self, *, keep_logs: bool = True) -> None:
-        """Delete the files of a stopped sandbox, except for the lock file and the marker."""
+        """Delete the files of a stopped sandbox, except the lock file, the marker and, with ``keep_logs``, the logs."""
         files = [self.state, self.environment, self.kubeconfig, self.aws_config]
         for path in files:
             path.unlink(missing_ok=True)

@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     state.add_argument(
         "--state",
         metavar="DIR",
-        help=f"state folder (default: SANDBOX_STATE, else {DEFAULT_STATE} in this folder)",
+        help=f"state folder (default: SANDBOX_STATE, else {DEFAULT_STATE} in the current folder)",
     )
     start = _start_options()
     parser = argparse.ArgumentParser(
@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     actions.add_parser("down", parents=[state], help="stop the sandbox, if it runs")
     status = actions.add_parser("status", parents=[state], help="show the status; exit code 0 if up, else 3")
     status.add_argument("--json", action="store_true", help="print JSON")
-    actions.add_parser("reset", parents=[state], help="restore the state after the start")
+    actions.add_parser("reset", parents=[state], help="restore the initial state of AWS and Kubernetes")
     run = actions.add_parser(
         "run",
         parents=[state, start],
@@ -137,9 +137,9 @@ def _parser() -> argparse.ArgumentParser:
 def _cluster_options() -> argparse.ArgumentParser:
     cluster = argparse.ArgumentParser(add_help=False)
     add = cluster.add_argument
-    add("--account", metavar="ID", help="account (as for `up`)")
-    add("--region", metavar="NAME", help="region (as for `up`)")
-    add("--version", metavar="N.NN", default="", help="Kubernetes version (the newest)")
+    add("--account", metavar="ID", help="account (default: the account of the sandbox)")
+    add("--region", metavar="NAME", help="region (default: the region of the sandbox)")
+    add("--version", metavar="N.NN", default="", help="Kubernetes version (default: the newest)")
     add("--tag", metavar="KEY=VALUE", action="append", type=_tag, default=[], help="a tag; repeatable")
     add("--auto-mode", action="store_true", help="with EKS Auto Mode")
     add("--no-agent", action="store_true", help="without the add-on eks-pod-identity-agent")
@@ -156,21 +156,21 @@ def _tag(text: str) -> tuple[str, str]:
 def _start_options() -> argparse.ArgumentParser:
     start = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     add = start.add_argument
-    add("--aws", choices=AWS_BACKENDS, help="the AWS backend (embedded)")
+    add("--aws", choices=AWS_BACKENDS, help="the AWS backend (default: embedded)")
     add(
         "--kube",
         choices=("auto", *KUBERNETES_BACKENDS),
-        help="the Kubernetes backend (auto: KUBEBUILDER_ASSETS, KUBECONFIG, else embedded)",
+        help="the Kubernetes backend (default: auto, which uses KUBEBUILDER_ASSETS, KUBECONFIG, else embedded)",
     )
-    add("--cluster", metavar="NAME", help="the EKS cluster to create (my-cluster)")
-    add("--account", metavar="ID", help="account (111122223333)")
-    add("--region", metavar="NAME", help="region (us-west-2)")
+    add("--cluster", metavar="NAME", help="the EKS cluster to create (default: my-cluster)")
+    add("--account", metavar="ID", help="account (default: 111122223333)")
+    add("--region", metavar="NAME", help="region (default: us-west-2)")
     add("--auth", action="store_true", help="embedded AWS: enforce IAM permissions")
     add("--rbac", action="store_true", help="embedded Kubernetes: enforce RBAC")
     add(
         "--kube-controllers",
         action="store_true",
-        help="embedded Kubernetes: run the Pods of Deployments and other workloads, handle Jobs",
+        help="embedded Kubernetes: emulate Deployments, Jobs and other controllers",
     )
     add(
         "--pod-identity-webhook",
@@ -179,6 +179,6 @@ def _start_options() -> argparse.ArgumentParser:
     )
     add("--latency-ms", type=int, metavar="N", help="embedded AWS: delay of each response")
     add("--kube-latency-ms", type=int, metavar="N", help="embedded Kubernetes: delay of each response")
-    add("--aws-port", type=int, metavar="N", help="port of AWS (a free one)")
-    add("--kube-port", type=int, metavar="N", help="port of Kubernetes (a free one)")
+    add("--aws-port", type=int, metavar="N", help="port of AWS (default: a free port)")
+    add("--kube-port", type=int, metavar="N", help="port of Kubernetes (default: a free port)")
     return start

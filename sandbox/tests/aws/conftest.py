@@ -50,8 +50,6 @@ READ_BUCKET = json.dumps(
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A running embedded AWS endpoint, with methods that create clients for it."""
-
     url: str
 
     @property
@@ -82,7 +80,6 @@ class Endpoint:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a server process."""
     return {**os.environ, "PYTHONPATH": str(ROOT / "sandbox" / "src")}
 
 

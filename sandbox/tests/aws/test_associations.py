@@ -191,7 +191,7 @@ class TestTargetRole:
 
 @pytest.mark.usefixtures("cluster")
 class TestUpdateAndDelete:
-    def test_update_changes_only_given_members(self, iam: Any, eks: Any, role_arn: str) -> None:
+    def test_update_changes_only_members_of_request(self, iam: Any, eks: Any, role_arn: str) -> None:
         association = create(eks, role_arn, tags={"team": "a"}, targetRoleArn=TARGET)
         other = create_role(iam, "other")
         changed = update(eks, association, roleArn=other)

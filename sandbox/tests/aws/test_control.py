@@ -191,7 +191,7 @@ class TestCheckpoint:
             control.restore("start")
             assert undated(control.state(ACCOUNT)) == undated(saved_state)
             assert (control.counters()["total"], control.faults()) == (0, [])
-            # These responses use the indexes of attachments, which a restore must restore as well.
+            # These responses use the indexes of attachments, which must be restored as well.
             for policy in (customer, aws):
                 (role,) = iam.list_entities_for_policy(PolicyArn=policy)["PolicyRoles"]
                 assert role["RoleName"] == "app"

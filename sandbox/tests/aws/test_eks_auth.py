@@ -181,8 +181,8 @@ class TestTargetRole:
     ) -> None:
         """Create an association with a target role.
 
-        Allow the source role ``actions`` on the target role. The target role trusts the source role; ``trusted`` has the other
-        elements of that statement.
+        The permissions of the source role allow ``actions`` on the target role. The target role trusts the source role;
+        ``trusted`` has the other elements of that trust policy statement.
         """
         permissions = {
             "Version": "2012-10-17",

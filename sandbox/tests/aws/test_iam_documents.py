@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test the validation of policy documents in all operations that have one, and the size limits of the documents."""
+"""Test the validation and the size limits of policy documents in all operations that store a document."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ class TestSizes:
     """Tests of the size limits of policy documents, which do not count white space."""
 
     def filled(self, size: int, make: Callable[..., str], element: str) -> str:
-        """Return a document from ``make`` with ``size`` characters except white space: ``element`` is as long as necessary."""
+        """Return a document from ``make``. ``element`` is so long that the document has ``size`` characters except spaces."""
         document = json.dumps(json.loads(make(**{element: ""})), separators=(",", ":"))
         return make(**{element: "x" * (size - len(document))})
 

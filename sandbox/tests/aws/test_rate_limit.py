@@ -14,8 +14,6 @@ from .conftest import api_error
 
 
 class Clock:
-    """A clock whose time the test sets."""
-
     def __init__(self) -> None:
         self.time = 100.0
 

@@ -249,7 +249,7 @@ def test_change_is_visible_after_lag(resources: Resources, control: AwsControl, 
     change(resources)
     moment = time.monotonic()
     stale = result_or_code(lambda: read(resources))
-    # On a slow machine, the lag may have ended before the response.
+    # On a slow machine, the lag may be over before the read.
     if (time.monotonic() - moment) * 1000 < SHORT_MS / 2:
         assert stale == original
     time.sleep(SHORT_MS / 1000)
@@ -260,8 +260,6 @@ def test_change_is_visible_after_lag(resources: Resources, control: AwsControl, 
 
 
 class TestWrites:
-    """Tests of writes, which use the current state."""
-
     def test_create_of_invisible_name_fails(self, resources: Resources, control: AwsControl) -> None:
         control.set_read_lags([{"ms": LAG_MS}])
         create_role(resources.iam, "new")

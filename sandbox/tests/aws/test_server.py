@@ -30,7 +30,7 @@ def test_latency_option_takes_effect() -> None:
 def test_listens_on_loopback_only(endpoint: Endpoint) -> None:
     port = int(endpoint.url.rpartition(":")[2])
     with socket.socket() as listener:
-        # If the server listened on all addresses, this port would be in use on 127.0.0.2.
+        # If the server listened on all addresses, its port on 127.0.0.2 would be in use.
         listener.bind(("127.0.0.2", port))
 
 

@@ -253,7 +253,7 @@ def test_restart_replaces_pods(clocked: Clocked, plural: str) -> None:
         assert restarted(pod) == when
 
 
-def test_change_of_replica_set_concerns_only_new_pods(clocked: Clocked) -> None:
+def test_change_of_replica_set_affects_only_new_pods(clocked: Clocked) -> None:
     workload = Workload(clocked, "replicasets")
     workload.create()
     earlier = uids(clocked)

@@ -251,7 +251,7 @@ def test_suffixes_and_sids_are_unique(name: str) -> None:
 
 
 @every_preset()
-def test_a_role_is_passed_to_named_services_only(name: str) -> None:
+def test_roles_are_passed_only_to_named_services(name: str) -> None:
     for statement in statements(name):
         if "iam:PassRole" in as_list(statement.get("Action", [])):
             condition = statement["Condition"]
@@ -265,7 +265,7 @@ def test_session_tags_are_declared(name: str) -> None:
 
 
 @every_preset()
-def test_left_out_actions_are_not_granted(name: str) -> None:
+def test_omitted_actions_are_not_granted(name: str) -> None:
     granted = {action for statement in statements(name) for action in as_list(statement.get("Action", []))}
     assert granted & read_preset(name).left_out.keys() == set()
 

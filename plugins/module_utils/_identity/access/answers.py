@@ -50,13 +50,15 @@ def validate_report(data: object) -> _Row:
 def answer_from_report(data: object, required: Required) -> list[Holding]:
     """Decide for each service account of a report whether its policies allow a permission.
 
-    The results have the order of the service accounts in the report. A cluster that could not be read follows as one unknown
-    result.
+    The results have the order of the service accounts in the report. After them, there is one unknown result for each cluster
+    that could not be read.
 
     :raises NotAReport: when ``data`` is not an access report with the current format.
     """
     report = _Answers(validate_report(data))
-    return [report.answer(row, required) for row in report.row["workloads"]] + report.unread_clusters(required)
+    return [report.answer(row, required) for row in report.row["workloads"]] + report.unread_clusters(
+        required
+    )
 
 
 @dataclass

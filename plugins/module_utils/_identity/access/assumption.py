@@ -33,7 +33,7 @@ from .estate import AccessEstate, arn_account
 _ASSUME_ROLE = "sts:AssumeRole"
 # Actions with which a role can give all permissions to a role. A role that may use one of them on itself is an administrator.
 _SELF_GRANTS = ("iam:AttachRolePolicy", "iam:PutRolePolicy")
-# The answer whether a role can administer its account. "depends": only with some values of condition keys.
+# The result of ``RoleGraph.administers``. "depends" means only with some values of condition keys.
 Administration: TypeAlias = Literal["yes", "depends", "no", "unknown"]
 # The maximum number of roles in a ``RolePath``.
 _LONGEST_PATH = 5
@@ -51,8 +51,8 @@ class SelfGrant:
 class RolePath:
     """A sequence of roles, of which each can assume the next one.
 
-    ``arns`` are the ARNs of the roles, without the role at which the path begins. ``is_certain`` is false if one of these
-    AssumeRole requests may be denied. ``administers`` is true if the last role can certainly administer its account.
+    ``arns`` are the ARNs of the roles after the first one. ``is_certain`` is false if one of these AssumeRole requests may be
+    denied. ``administers`` is true if the last role can certainly administer its account.
     """
 
     arns: tuple[str, ...]
@@ -92,7 +92,7 @@ class RoleGraph:
     def self_grant(self, role: RoleFacts, profile: Profile, context: Context) -> SelfGrant | None:
         """Return an action with which a role can give itself all permissions, or None.
 
-        The result is an action that is certainly allowed, if there is one.
+        A certainly allowed action takes precedence over an action that depends on conditions.
 
         :arg profile: the effective permissions of the role.
         :arg context: the condition keys of its requests.
@@ -203,7 +203,7 @@ class RoleGraph:
 
 
 def _own_subject(role: RoleFacts) -> Subject:
-    """Return the caller of requests from a session of a role that another role has started, assumed to have no session tags."""
+    """Return the caller of requests from a session of a role without session tags."""
     return Subject(account_id=arn_account(role.arn), role_arn=role.arn, session_tags=False)
 
 

@@ -63,8 +63,9 @@ def compare_reports(previous: _Row, report: _Row) -> dict[str, Any]:
     :arg previous: the earlier report, in the format ``REPORT_FORMAT``.
     :arg report: the later report.
     :returns: a mapping with ``since`` (the time of the earlier report), ``rows`` and ``notes`` (sentences about data that cannot
-        be compared). Each row has the kind of the change (see ``_KINDS``), the name of its subject and the sentence ``text``. If
-        the change is about a service account of the later report, ``workload`` is the number of this service account.
+        be compared). Each row has the ``kind`` of the change (see ``_KINDS``), the sentence ``text``, and as ``name`` the
+        cluster, service account or code of a risk. If service accounts of the later report are concerned, ``workload`` is the
+        number of the first one.
     """
     old, new = _Report(previous), _Report(report)
     comparison = _Comparison(old, new)
@@ -177,8 +178,8 @@ class _Comparison:
             text = f"{name} has no credentials for AWS any more."
             yield {"kind": "gone", "name": name, "text": text}
         for identity in old & new:
-            yield from self._of_workload(identity)
-        yield from self._of_risks()
+            yield from self._workload_changes(identity)
+        yield from self._risk_changes()
 
     def _is_shared(self, identity: _Identity) -> bool:
         """Return whether both reports cover the cluster and the namespace of a service account."""
@@ -197,24 +198,24 @@ class _Comparison:
             "text": f"{name} {text}.",
         }
 
-    def _of_workload(self, identity: _Identity) -> Iterator[dict[str, Any]]:
+    def _workload_changes(self, identity: _Identity) -> Iterator[dict[str, Any]]:
         old, new = self.old.workload(identity), self.new.workload(identity)
         if old["source"] != new["source"]:
-            text = f"now uses {_SOURCES[new['source']]}; before it used {_SOURCES[old['source']]}"
+            text = f"now uses {_SOURCES[new['source']]}; previously it used {_SOURCES[old['source']]}"
             yield self._row("source", identity, text)
         roles = self.old.role(old), self.new.role(new)
         if roles[0] != roles[1]:
             was = f"role {_short(roles[0])}" if roles[0] else "no role"
             now = f"role {_short(roles[1])}" if roles[1] else "no role"
-            yield self._row("role", identity, f"now has {now}; before it had {was}")
+            yield self._row("role", identity, f"now has {now}; previously it had {was}")
         usable = _usable(old), _usable(new)
         if usable[0] != usable[1] and "no" in usable:
             verb = "can no longer use its role" if usable[1] == "no" else "can now use its role"
             yield self._row("trust", identity, verb)
         if self._is_comparable:
-            yield from self._of_access(identity, self.old.cells(old), self.new.cells(new))
+            yield from self._access_changes(identity, self.old.cells(old), self.new.cells(new))
 
-    def _of_access(
+    def _access_changes(
         self, identity: _Identity, old_cells: Mapping[str, _Row], new_cells: Mapping[str, _Row]
     ) -> Iterator[dict[str, Any]]:
         for service in sorted(old_cells.keys() | new_cells.keys()):
@@ -224,12 +225,12 @@ class _Comparison:
             resources = [sorted(cell.get("resources", ())) for cell in cells]
             if old and new and resources[0] != resources[1]:
                 names = [listed(names, _SHOWN) or "none" for names in resources]
-                text = f"now has access in {title} to {names[1]}; before it had access to {names[0]}"
+                text = f"now has access in {title} to {names[1]}; previously it had access to {names[0]}"
                 yield self._row("resources", identity, text)
             gained = [level for level in new if _rank(new, level) > _rank(old, level)]
             lost = [level for level in old if _rank(old, level) > _rank(new, level)]
             if gained:
-                earlier = f"before it could {_verbs(list(old))}" if old else "before it had no access"
+                earlier = f"previously it could {_verbs(list(old))}" if old else "previously it had no access"
                 depends = " under conditions" if all(new[level] == "depends" for level in gained) else ""
                 text = f"can now {_verbs(gained)} in {title}{depends}; {earlier}"
                 yield self._row("gained", identity, text)
@@ -239,13 +240,13 @@ class _Comparison:
                     "lost", identity, f"can no longer {_verbs(lost)} in {title} as before; {remaining}"
                 )
 
-    def _of_risks(self) -> Iterator[dict[str, Any]]:
+    def _risk_changes(self) -> Iterator[dict[str, Any]]:
         for key, risk in self.new.risks.items():
             earlier = self.old.risks.get(key)
             if earlier is not None and _SEVERITIES.index(earlier["severity"]) > _SEVERITIES.index(
                 risk["severity"]
             ):
-                text = f"The risk {key[0]} is now {risk['severity']}; before it was {earlier['severity']}: {risk['text']}"
+                text = f"The risk {key[0]} is now {risk['severity']}; previously it was {earlier['severity']}: {risk['text']}"
                 yield _risk_row("risk_new", risk, text)
             if earlier is not None:
                 concerned = self._identities(self.new, risk) - self._identities(self.old, earlier)
@@ -253,10 +254,10 @@ class _Comparison:
                 if names:
                     text = f"The risk {key[0]} also concerns {listed(names, _SHOWN)}: {risk['text']}"
                     yield _risk_row("risk_new", risk, text)
-            elif self._concerns_both(self.new, self.old, risk):
+            elif self._is_detectable(self.new, self.old, risk):
                 yield _risk_row("risk_new", risk, f"New risk ({risk['severity']}): {risk['text']}")
         for key, risk in self.old.risks.items():
-            if key not in self.new.risks and self._concerns_both(self.old, self.new, risk):
+            if key not in self.new.risks and self._is_detectable(self.old, self.new, risk):
                 yield {**_risk_row("risk_gone", risk, f"Resolved: {risk['text']}"), "workload": None}
 
     @staticmethod
@@ -264,10 +265,10 @@ class _Comparison:
         """Return the identities of the service accounts with a risk."""
         return {report.identities[number] for number in risk["workloads"]}
 
-    def _concerns_both(self, report: _Report, other: _Report, risk: _Row) -> bool:
-        """Return whether ``other`` has the data that are needed to detect a risk of ``report``.
+    def _is_detectable(self, report: _Report, other: _Report, risk: _Row) -> bool:
+        """Return whether ``other`` has the data to detect a risk of ``report``.
 
-        Only then does its absence in ``other`` mean that the risk did not exist at that time.
+        Without these data, the absence of the risk in ``other`` does not show that the risk did not exist.
         """
         if risk["code"] in _UNUSED and not (self._same_days and other.knows_use(risk)):
             return False

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Evaluate the effective permissions of roles, and keep each policy and each result once.
+"""Evaluate the effective permissions of roles, and store each policy and each result only once.
 
 The effective permissions depend on the policies, and on the values of the condition keys that these policies compare. Service
 accounts for which both are equal share one ``Profile``, so their permissions are evaluated once.
@@ -257,7 +257,7 @@ def _kind(name: str) -> PolicyKind:
 
 
 def known_values(rules: Iterable[Rule], context: Context) -> Mapping[str, str]:
-    """Return, by condition key of the statements, the value that all requests of a service account have, if it is known.
+    """Map each condition key of the statements to its value, if all requests of a service account have the same known value.
 
     :arg context: the condition keys of the requests.
     """
@@ -270,7 +270,7 @@ def known_values(rules: Iterable[Rule], context: Context) -> Mapping[str, str]:
 
 
 def absent_keys(rules: Iterable[Rule], context: Context) -> list[str]:
-    """Return the condition keys of the statements that no request of a service account has.
+    """Return the condition keys of the statements that are absent from all requests of a service account.
 
     :arg context: the condition keys of the requests.
     """

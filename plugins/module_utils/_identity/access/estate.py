@@ -51,7 +51,7 @@ from ..model.migration import PodCredentials
 CredentialKind = Literal["keys", "web_identity", "container", "pod_identity", "irsa"]
 Usability = Literal["yes", "no", "depends", "unknown"]
 _USABILITY: Final[Mapping[str, Usability]] = {"yes": "yes", "no": "no", "conditional": "depends"}
-# If several policies must allow the use of a role, the answer is the first one in this order that any of them gives.
+# The results of a check, the worst first. If several policies must allow the use of a role, the worst of their results counts.
 _WORST: Final[Sequence[Usability]] = ("no", "unknown", "depends", "yes")
 _KEYS = frozenset(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
 _WEB_IDENTITY = "AWS_WEB_IDENTITY_TOKEN_FILE"
@@ -62,9 +62,9 @@ class Credential:
     """One source of credentials of a service account.
 
     ``role_arn`` is the role that the credentials are for, and ``target_arn`` the target role of the association; each is "" if
-    there is none or it is unknown. ``usable`` is the answer whether the policies of these roles allow the service account to use
-    them, None if that was not checked; ``reason`` explains it. ``trust`` and ``target_trust`` are the positions, from 0, of the
-    statements in both trust policies that decide. ``owner`` is the owner of the Pod template that sets the environment variables
+    there is none or it is unknown. ``usable`` is "yes" if the policies of these roles allow the service account to use them, and
+    None if that was not checked; ``reason`` explains it. ``trust`` and ``target_trust`` are the positions, from 0, of the
+    decisive statements in the two trust policies. ``owner`` is the owner of the Pod template that sets the environment variables
     ``variables``, or "".
     """
 
@@ -137,8 +137,8 @@ def make_subject(
 
     :arg role_arn: the role of the caller; None if it is unknown.
     :arg session_tags: whether the session has the session tags of EKS Pod Identity.
-    :arg own_account: use the account of the cluster for the caller, as EKS does when it assumes the role of an association.
-        Otherwise use the account of the role, if it is known.
+    :arg own_account: whether to use the account of the cluster for the caller, as EKS does when it assumes the role of an
+        association. Otherwise the account of the role is used, if the role is known.
     """
     return Subject(
         cluster_arn=cluster.arn,

@@ -65,7 +65,7 @@ def access_lines(report: _Row) -> list[str]:
     counts = ", ".join(f"{number} {severity}" for severity, number in risks.items())
     count = summary["workloads"]
     unread = [str(cluster["key"]) for cluster in report["clusters"] if cluster.get("error")]
-    scope = f" without {listed(unread)}" if unread else ""
+    scope = f" ({listed(unread)} could not be read)" if unread else ""
     lines = [
         f"Access to AWS{scope}: {count} service account{'' if count == 1 else 's'}{f' ({sources})' if sources else ''}. "
         f"Risks: {counts}."

@@ -295,8 +295,8 @@ class _Builder:
     def _access(self, member: AccessMember, profile: Profile | None) -> str:
         """Return how completely the permissions of a service account are known.
 
-        "known" is complete. "partial": policies could not be read. "unknown": the role is unknown or could not be read. "none":
-        there are no credentials, or the role does not exist. "blocked": the role exists, but the service account cannot use it.
+        "known": all policies were read. "partial": some policies could not be read. "unknown": the role is unknown or could not
+        be read. "none": there are no credentials, or the role does not exist. "blocked": the service account cannot use its role.
         """
         if not member.credentials:
             return "none"

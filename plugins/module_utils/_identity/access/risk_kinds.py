@@ -49,7 +49,7 @@ RISK_KINDS: Final[Mapping[str, RiskKind]] = {
     "PATH_TO_ADMINISTRATOR": RiskKind(
         "The role can assume an administrator",
         "high",
-        "The role can assume, directly or by other roles, a role that can administer its account.",
+        "The role can assume, directly or through other roles, a role that can administer its account.",
         "Remove sts:AssumeRole for the first role of the path, or limit the trust policy of that role to the principals "
         "that need it.",
     ),

@@ -39,7 +39,7 @@ _SHOWN = 5
 class _Holding:
     """A role with effective permissions, and the service accounts that have these permissions.
 
-    ``context`` has the condition keys of the first service account. For the others, it gives the same decisions.
+    ``context`` has the condition keys of the first service account. It gives the same decisions for the other service accounts.
     """
 
     role: RoleFacts
@@ -85,8 +85,8 @@ class RiskFinder:
 
     def find(self) -> list[Risk]:
         """Return all risks, ordered by severity (high first), code, number of service accounts (most first) and subject."""
-        found = [*self._of_permissions(), *self._of_roles(), *self._of_members(), *self.nodes.risks()]
-        found += self._of_use(self.judge) if self.judge is not None else []
+        found = [*self._permission_risks(), *self._role_risks(), *self._member_risks(), *self.nodes.risks()]
+        found += self._unused_risks(self.judge) if self.judge is not None else []
         order = {severity: place for place, severity in enumerate(RISK_SEVERITIES)}
         return sorted(
             found, key=lambda risk: (order[risk.severity], risk.code, -len(risk.members), risk.subject)
@@ -116,13 +116,13 @@ class RiskFinder:
     def _graph(self) -> RoleGraph:
         return RoleGraph(self.estate, self.tables)
 
-    def _of_permissions(self) -> Iterator[Risk]:
+    def _permission_risks(self) -> Iterator[Risk]:
         for holding in self._holdings:
             administrator = self._administrator(holding)
             if administrator is not None:
                 yield administrator
             if administrator is None or not administrator.is_certain:
-                yield from self._further(holding)
+                yield from self._further_risks(holding)
 
     def _administrator(self, holding: _Holding) -> Risk | None:
         role, name = holding.role, role_name(holding.role.arn)
@@ -141,7 +141,7 @@ class RiskFinder:
             text = f"{text[:-1]}, under the conditions of its policies."
         return self._risk("ADMINISTRATOR", holding, text, rules, grant.is_certain, (grant.action,))
 
-    def _further(self, holding: _Holding) -> Iterator[Risk]:
+    def _further_risks(self, holding: _Holding) -> Iterator[Risk]:
         name = role_name(holding.role.arn)
         escalations = holding.profile.escalations
         if escalations:
@@ -156,11 +156,11 @@ class RiskFinder:
             yield self._risk("ESCALATION", holding, text, rules, bool(certain), tuple(needs))
         subject = holding.members[0].subject
         paths = self._graph.paths(holding.role, holding.profile, holding.context, subject)
-        yield from self._of_paths(holding, paths)
+        yield from self._path_risks(holding, paths)
         data = [
             (word, verdict)
             for action, resource, word in _DATA
-            if (verdict := self._ask(holding, action, resource)) is not None
+            if (verdict := self._allowing_rules(holding, action, resource)) is not None
         ]
         if data:
             words = " and ".join(word for word, _rules in data)
@@ -177,7 +177,7 @@ class RiskFinder:
             text = f"Role {name} can change all resources of {listed(names, _SHOWN)}."
             yield self._risk("WRITES_EVERYWHERE", holding, text, rules, True, tuple(names))
 
-    def _of_paths(self, holding: _Holding, paths: Sequence[RolePath]) -> Iterator[Risk]:
+    def _path_risks(self, holding: _Holding, paths: Sequence[RolePath]) -> Iterator[Risk]:
         name = role_name(holding.role.arn)
         cell = holding.profile.cell("sts")
         rules = cell.rules if cell is not None else ()
@@ -196,7 +196,7 @@ class RiskFinder:
             arns = tuple(path.arns[-1] for path in chosen)
             yield self._risk(code, holding, text, rules, is_certain, arns)
 
-    def _ask(self, holding: _Holding, action: str, resource: str) -> list[Rule] | None:
+    def _allowing_rules(self, holding: _Holding, action: str, resource: str) -> list[Rule] | None:
         """Return the statements that allow actions of the same service, or None unless the action is allowed on all resources.
 
         :arg action: the action, such as "s3:GetObject".
@@ -231,7 +231,7 @@ class RiskFinder:
             detail,
         )
 
-    def _of_roles(self) -> Iterator[Risk]:
+    def _role_risks(self) -> Iterator[Risk]:
         users: dict[str, list[AccessMember]] = {}
         for member in self.estate.members:
             for arn in {entry.role_arn.lower(): None for entry in member.credentials if entry.role_arn}:
@@ -298,7 +298,7 @@ class RiskFinder:
                         found.setdefault(finding.code, []).append(member)
         return found
 
-    def _of_members(self) -> Iterator[Risk]:
+    def _member_risks(self) -> Iterator[Risk]:
         unusable: dict[tuple[str, str], list[AccessMember]] = {}
         left: dict[tuple[str, str], list[AccessMember]] = {}
         for member in self.estate.members:
@@ -326,7 +326,7 @@ class RiskFinder:
             text = f"{list_members(self.name, members)}: {remainder}."
             yield Risk("IRSA_LEFT", f"{arn} {remainder}", text, tuple(members))
 
-    def _of_use(self, judge: UseJudge) -> Iterator[Risk]:
+    def _unused_risks(self, judge: UseJudge) -> Iterator[Risk]:
         for role, members in self._users().values():
             verdict = judge.judge_role(role)
             if verdict.usage == "unused":
@@ -422,7 +422,7 @@ def _allows_service(profiles: Sequence[Profile], service: str) -> bool:
 
 
 def _named_services(profiles: Sequence[Profile]) -> tuple[str, ...]:
-    """Return the services that have a separate cell with access levels in one of the profiles, in alphabetical order."""
+    """Return the services of the cells with access levels, except ``EVERY_SERVICE``, in alphabetical order."""
     names = {cell.service for profile in profiles for cell in profile.cells if cell.levels}
     return tuple(sorted(names - {EVERY_SERVICE}))
 

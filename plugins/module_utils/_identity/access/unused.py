@@ -25,7 +25,7 @@ RoleUsage = Literal["used", "unused", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class RoleVerdict:
-    """The verdict whether a role is unused. ``reason`` completes a sentence that begins with the name of the role."""
+    """The verdict on the use of a role. ``reason`` completes a sentence that begins with the name of the role."""
 
     usage: RoleUsage
     reason: str
@@ -33,7 +33,7 @@ class RoleVerdict:
 
 @dataclass(frozen=True, slots=True)
 class ServicesVerdict:
-    """The verdict which services a role does not use, by service prefixes such as "s3".
+    """The services that a role does not use, as service prefixes such as "s3".
 
     ``unknown`` is the reason, as a sentence or as the error of a request, if the use of all services is unknown; otherwise "".
     ``unrecorded`` are services of the policies that IAM does not report, so that their use is unknown.
@@ -91,7 +91,7 @@ class UseJudge:
         return ServicesVerdict(tuple(unused), tuple(name for name in named if name not in use.services))
 
     def _doubt_of_age(self, role: RoleFacts) -> str:
-        """Return why a role may be too young to count as unused, as for ``RoleVerdict.reason``, or "" if it is old enough."""
+        """Return a ``RoleVerdict.reason`` if a role may be too young to count as unused, or "" if it is old enough."""
         created_at = role.use.created_at if role.use is not None else ""
         if not created_at:
             return "has no date of creation in the response of IAM"

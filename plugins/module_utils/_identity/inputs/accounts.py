@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Parse the ``assume_role_*`` options, and check that the ARNs in the input belong to the account of the cluster. Pure."""
+"""Parse the ``assume_role_*`` options, and compare the input with the account of the cluster and its quota. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ..model.errors import Problems
 from ..model.names import ROLE_ARN, IamArn, parse_policy_arn, parse_role_arn
 from ..model.policies import PresetScope
 from ..model.shared import POLICIES_OF_A_ROLE, shared_roles
-from .fields import Fields
+from .fields import Fields, number_as_text
 
 ARN = "assume_role_arn"
 EXTERNAL_ID = "assume_role_external_id"
@@ -80,9 +80,9 @@ def read_assume_role(options: Mapping[str, object], prefix: str = "") -> AssumeR
 def parse_assume_role(fields: Fields) -> AssumeRole | None:
     """Return the role to assume, or None if ``assume_role_arn`` is not set.
 
-    Problems are added to ``fields.problems``. If there are any, the caller must not use the returned role.
+    Problems are added to ``fields.problems``. If it has any, the caller must not use the returned role.
     """
-    values = _set_options(fields)
+    values = _options_with_values(fields)
     if values.has(ARN):
         return AssumeRole(_read_arn(values), **_details(values))
     for name in values.raw:
@@ -95,16 +95,16 @@ def parse_assume_role(fields: Fields) -> AssumeRole | None:
 
 
 def parse_role_by_name(fields: Fields, name: str) -> RoleByName:
-    """Return a role that has the same name in several accounts, with the parameters to assume it.
+    """Return the role with this name in several accounts, with the parameters to assume it. Report invalid parameters.
 
     :arg name: the name of the role, with its path if it has one.
     """
-    return RoleByName(name, **_details(_set_options(fields)))
+    return RoleByName(name, **_details(_options_with_values(fields)))
 
 
-def _set_options(fields: Fields) -> Fields:
+def _options_with_values(fields: Fields) -> Fields:
     """Return the ``assume_role_*`` options that have a value."""
-    values = {name: _as_text(fields.raw.get(name)) for name in ASSUME_ROLE_OPTIONS}
+    values = {name: number_as_text(fields.raw.get(name)) for name in ASSUME_ROLE_OPTIONS}
     set_values = {name: value for name, value in values.items() if value not in (None, "")}
     return Fields(dict(set_values.items()), fields.place, fields.problems, fields.prefix)
 
@@ -128,11 +128,6 @@ def read_duration(fields: Fields) -> int | None:
     return fields.integer(DURATION, LEAST_DURATION, MOST_DURATION, "seconds")
 
 
-def _as_text(value: object) -> object:
-    """Convert an integer to text: YAML parses an unquoted external ID of digits as an integer."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 def _read_arn(fields: Fields) -> str:
     value = fields.raw[ARN]
     session = _SESSION_ARN.fullmatch(value) if isinstance(value, str) else None
@@ -151,7 +146,7 @@ def _read_arn(fields: Fields) -> str:
 def validate_accounts(desired: Desired, cluster: Cluster) -> None:
     """Check that roles, policies and permissions boundaries belong to the account and partition of the cluster.
 
-    :raises InputError: with every ARN of another account or partition.
+    :raises InputError: with all problems.
     """
     problems = Problems()
     for workload in desired.workloads:
@@ -205,7 +200,7 @@ def foreign_role(arn: str, account_id: str, cluster: Cluster) -> str:
     """Return the message for a role whose account is not the account of the cluster."""
     return (
         f"role {arn} belongs to account {account_id}, but cluster {cluster.name} is in account "
-        f"{cluster.account_id} (region {cluster.region}); EKS refuses that with 'Cross-account pass "
+        f"{cluster.account_id} (region {cluster.region}); EKS rejects such a role with 'Cross-account pass "
         f"role is not allowed'. Set a role of account {cluster.account_id}, and set the other role as target_role_arn."
     )
 
@@ -223,14 +218,15 @@ def _policy(problems: Problems, place: str, kind: str, arn: str, cluster: Cluste
 
 
 def _preset(problems: Problems, place: str, policy: str, preset: PresetScope, cluster: Cluster) -> None:
-    """Report a document of a preset that names another partition, account or region than the cluster's."""
+    """Report a preset document whose partition, account or region differs from the cluster."""
     for part in ("partition", "account_id", "region"):
         value, expected = getattr(preset, part), getattr(cluster, part)
         if value not in ("", expected):
             problems.add(
                 place,
                 f"policy {policy}: preset '{preset.name}' has {part} {value} in its document, but cluster {cluster.name} has "
-                f'{part} {expected}. Set {part}: "{expected}" in with, or the account and region of the run.',
+                f'{part} {expected}. Set {part}: "{expected}" '
+                "under 'with', or correct the account and region of the run.",
             )
 
 

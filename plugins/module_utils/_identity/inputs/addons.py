@@ -82,10 +82,10 @@ AGENT_STATES = ("present", "ignore", "absent")
 def parse_agent(options: Mapping[str, object], prefix: str = "") -> AddonSpec | None:
     """Return the desired add-on of the EKS Pod Identity Agent, or None if the run must not change it. Raises InputError.
 
-    The value "present" installs the agent in a run with ``state: present``. A teardown ignores this value, so that both runs
-    can have the same variables. The value "absent" removes the agent, and is valid only for a teardown.
+    ``agent: present`` installs the agent in a run with ``state: present``, and has no effect in a teardown. ``agent: absent``
+    removes the agent, and is valid only for a teardown.
 
-    :arg prefix: the prefix of the caller's options, for messages.
+    :arg prefix: the text before an option name in messages, such as "pod_identity_".
     """
     agent, state = options.get("agent") or "ignore", options.get("state") or "present"
     version = str(options.get("agent_version") or "")

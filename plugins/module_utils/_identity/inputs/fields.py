@@ -26,7 +26,7 @@ from ..model.names import is_mark
 
 _T = TypeVar("_T")
 
-# For the limit ``values``, a text counts as one value, and as one more for this number of characters.
+# For the limit ``values``, a text counts as one value, plus one for every 100 characters.
 CHARACTERS_PER_VALUE = 100
 
 
@@ -35,7 +35,7 @@ class Limits:
     """The limits for the contents of a file or option, and for the number of files; docs/workloads.md lists them.
 
     ``values`` is the number of keys and values with aliases expanded, plus one for each 100 characters of a text.
-    ``depth`` is the number of nested mappings and lists. ``digits`` is the length of an integer.
+    ``depth`` is the number of levels of nested mappings and lists. ``digits`` is the number of digits of an integer.
     """
 
     files: int = 10_000
@@ -75,13 +75,13 @@ def find_excess(
 ) -> Excess[_T] | None:
     """Return the first part of a nested value that exceeds a limit, or None.
 
-    If YAML aliases refer to a part several times, the function visits the part once, but counts its size for each reference.
+    If YAML aliases refer to a part several times, visit the part once, but count its size for each reference.
 
     :arg split: returns the members of a mapping or list, and None for a scalar.
     :arg measure: returns the number of characters of a scalar.
     """
     sizes: dict[int, _Size] = {}
-    # The members of each mapping or list, by its id(). Python may reuse the id() of a deleted object, so this keeps a reference.
+    # The members of each mapping or list, by its id(). Keep a reference, because Python reuses the id() of a deleted object.
     contents: dict[int, Sequence[_T]] = {}
     entered: set[int] = set()
     top = (root,)
@@ -158,7 +158,7 @@ def _is_tag_text(text: str) -> bool:
     return all(sign in "_.:/=+-@" or unicodedata.category(sign)[0] in "LNZ" for sign in text)
 
 
-def _find_same_but_for_case(names: Iterable[str]) -> tuple[str, str] | None:
+def _find_case_conflict(names: Iterable[str]) -> tuple[str, str] | None:
     """Return two tag keys that differ only in letter case, which IAM treats as the same key, or None."""
     seen: dict[str, str] = {}
     for name in names:
@@ -179,9 +179,9 @@ TAGS_LEFT = 48
 # The strings that Ansible accepts as booleans.
 _TRUE = frozenset(("true", "t", "yes", "y", "on", "1"))
 _FALSE = frozenset(("false", "f", "no", "n", "off", "0"))
-# Limits for the user input that a message quotes: the length of a text, the length of an invalid value, and the number of
-# unknown keys. The longest valid name has 253 characters.
-SHOWN_PROBLEMS = 300
+# The limits for user input in messages: the length of a text (the longest valid name has 253 characters), the length of an
+# invalid value, and the number of unknown keys.
+SHOWN_TEXT = 300
 SHOWN_VALUE = 80
 SHOWN_KEYS = 10
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
@@ -209,17 +209,24 @@ def read_integer(value: object) -> int | None:
     return None
 
 
+def number_as_text(value: object) -> object:
+    """Convert an integer to text, because YAML parses an unquoted name or ID of digits as an integer.
+
+    Return any other value unchanged.
+    """
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def shown_value(value: object) -> str:
     """Return user input as text for a message, truncated if it is long."""
     text = str(value)
-    return text if len(text) <= SHOWN_PROBLEMS else f"{text[: SHOWN_PROBLEMS - 1]}…"
+    return text if len(text) <= SHOWN_TEXT else f"{text[: SHOWN_TEXT - 1]}…"
 
 
 class Fields:
     """A mapping from user input whose fields are read by type.
 
-    Each method returns the value of a field, and adds a problem to ``problems`` if the value is invalid. A missing field and
-    null are equivalent.
+    The methods that return a value add a problem to ``problems`` if the value is invalid. Null counts as a missing field.
 
     :arg raw: the mapping.
     :arg place: the place of the mapping in the input, for messages ("workloads[0] role").
@@ -237,7 +244,8 @@ class Fields:
     def report_unknown(self, names: Iterable[str], nested: Mapping[str, Iterable[str]] | None = None) -> None:
         """Report each key that is not in ``names``, and suggest the closest one.
 
-        :arg nested: the keys of nested mappings, by the name of the mapping: ``role_name`` gets the suggestion ``role.name``.
+        :arg nested: the keys of nested mappings, by the name of the mapping, so that ``role_name`` gets the suggestion
+            ``role.name``.
         """
         names = tuple(names)
         inner = {f"{name}_{key}": f"{name}.{key}" for name, keys in (nested or {}).items() for key in keys}
@@ -245,13 +253,13 @@ class Fields:
         for key in unknown[:SHOWN_KEYS]:
             exact = inner.get(shown_value(key))
             near = [exact] if exact else difflib.get_close_matches(shown_value(key), names, 1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(names)}."
+            hint = f"did you mean '{near[0]}'?" if near else f"the valid keys are {', '.join(names)}."
             self.problems.add(self.place, f"unknown key '{shown_value(key)}'; {hint}")
         if len(unknown) > SHOWN_KEYS:
             self.problems.add(self.place, f"{len(unknown) - SHOWN_KEYS} more unknown keys.")
 
     def has(self, name: str) -> bool:
-        """Return whether a field is present and not null."""
+        """Return whether a field has a value other than null."""
         return self.raw.get(name) is not None
 
     def refuse(self, name: str, rule: str) -> None:
@@ -287,7 +295,7 @@ class Fields:
             self.refuse(name, rule)
         elif longest is not None and len(value) > longest:
             self.problems.add(
-                self.place, f"{name} has {len(value)} characters, at most {longest} are allowed."
+                self.place, f"{name} has {len(value)} characters; at most {longest} are allowed."
             )
         return str(value)
 
@@ -352,7 +360,7 @@ class Fields:
         return tuple(str(part) for part in self.entries(name))
 
     def tags(self, name: str, common: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return the tags of a field, together with ``common``, by key. Report tags that IAM or EKS would reject.
+        """Return the tags of a field, merged with ``common``. Report invalid tags, and tags that this collection reserves.
 
         :arg common: the tags of all resources of the run. A tag of the field overrides a common tag with the same key.
         """
@@ -383,7 +391,7 @@ class Fields:
                 )
             else:
                 tags[str(key)] = text
-        if same := _find_same_but_for_case(tags):
+        if same := _find_case_conflict(tags):
             self.problems.add(
                 self.place,
                 f"{name}: tags '{same[0]}' and '{same[1]}' differ only in letter case, and IAM treats them as the same.",

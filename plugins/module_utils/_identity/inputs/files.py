@@ -43,7 +43,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]')
 
 
 class _Lines:
-    """A counter of line numbers for offsets in a text. The offsets must ascend, so that each character is counted once."""
+    """A counter of line numbers for ascending offsets in a text. It counts each line break only once."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -204,7 +204,7 @@ def locate(paths: Sequence[str], playbook_dir: str, working_dir: str) -> list[st
 
     A relative path is looked up in the folder of the playbook and in the working directory.
 
-    :raises InputError: for a path that exists in neither folder, or in both as different files.
+    :raises InputError: for an empty path, and for a relative path that exists in neither folder, or in both as different files.
     """
     problems: list[str] = []
     absolute: list[str] = []
@@ -243,7 +243,7 @@ def _are_same(paths: Sequence[str]) -> bool:
 def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> FileSource:
     """Return the workloads of files and folders. In a folder, read the files that end in .yml, .yaml or .json, sorted by name.
 
-    :raises InputError: for too many files, or with the problems of all files and folders. Reading a file ends at its first error.
+    :raises InputError: for too many files, or with the problems of all files and folders.
     """
     problems: list[str] = []
     if not paths:
@@ -255,7 +255,8 @@ def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> FileSource:
     if len(files) > limits.files:
         more = f"there are {len(files):,} files with workloads; at most {limits.files:,} are allowed"
         raise InputError([f"{', '.join(paths[:3])}: {more}. Write more workloads into each file."])
-    # Files of policy documents may be in the same folders. They have no list of workloads, so their problems are ignored.
+    # The folders may also contain files of policy documents (document_file). They have no list of workloads, so their problems
+    # are ignored.
     documents: set[Path] = set()
     invalid: dict[Path, tuple[str, ...]] = {}
     for path in files:
@@ -279,10 +280,10 @@ def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> FileSource:
 def _with_documents(
     workload: object, folder: Path, place: str, documents: set[Path], limits: Limits
 ) -> object:
-    """Replace each ``document_file`` in the policies of a workload by the ``document`` in that file.
+    """Replace ``document_file`` in the policies of a workload by ``document``, with the content of the file.
 
     :arg folder: the folder of the file with the workload, to which paths are relative.
-    :arg documents: the document files that other workloads use; the function adds the document files of this workload.
+    :arg documents: receives the paths of the document files.
     :raises InputError: with the first problem of each policy.
     """
     policies = workload.get("policies") if isinstance(workload, Mapping) else None
@@ -326,7 +327,7 @@ def _with_document(policy: object, folder: Path, place: str, documents: set[Path
 
 
 def _unread_folders(folders: Sequence[Path], documents: set[Path]) -> list[str]:
-    """Return a problem for each nested folder with input files, except files of policy documents."""
+    """Return a problem for each nested folder with an input file that is not the file of a policy document."""
     return [
         f"{path}: this folder inside {path.parent} contains input files ({inner}), but nested folders are not "
         "read. List this folder as well, or move it elsewhere."
@@ -336,7 +337,7 @@ def _unread_folders(folders: Sequence[Path], documents: set[Path]) -> list[str]:
 
 
 def _files(paths: Sequence[str], folders: list[Path], problems: list[str]) -> list[Path]:
-    """Return the input files at these paths. Add nested folders with input files to ``folders``, and problems to ``problems``."""
+    """Return the input files at these paths. Add problems to ``problems``, and nested folders with input files to ``folders``."""
     files: list[Path] = []
     for name in paths:
         # Path.expanduser raises RuntimeError for a user without home folder.
@@ -383,7 +384,7 @@ def _first_input(folder: Path, documents: set[Path]) -> Path | None:
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            # A link may point to a parent folder, which would be an endless recursion.
+            # A link to a parent folder would cause an endless recursion.
             inner = None if path.is_symlink() else _first_input(path, documents)
             if inner is not None:
                 return inner

@@ -33,7 +33,7 @@ class ClusterInput:
     """The input for one cluster.
 
     ``region`` is "" for the default region of the credentials. ``server`` is the Kubernetes API server that the run connects
-    to, or None if it is unknown. ``breakage`` has a finding for each workload whose running Pods would lose their credentials.
+    to, or None if it is unknown. ``breakage`` has findings about running Pods that would, or may, lose their credentials.
     ``account_id`` is the account that the credentials must belong to; "" permits any account.
     """
 
@@ -63,8 +63,8 @@ def read_cluster_inputs(
 
     :arg options: all options of the module by name.
     :arg read_files: reads the workloads of files and folders.
-    :arg presets_expanded: whether the workloads have documents in place of presets, as the workloads of a module have.
-    :raises InputError: for a list that is malformed or exceeds a limit; otherwise with the problems of all clusters.
+    :arg presets_expanded: whether presets are already replaced by documents, as in the arguments of a module.
+    :raises InputError: for a list that is malformed or exceeds a limit; if it is not, with the problems of all clusters.
     """
     problems = Problems()
     rows = cluster_rows(options["clusters"])
@@ -80,7 +80,7 @@ def read_cluster_inputs(
         )
     if read_boolean(options.get("purge")):
         problems.add("", _NO_PURGE)
-    # A cluster without a region is in the region of the credentials.
+    # The option ``region`` is the default for entries without a region.
     common = {name: options[name] for name in (*_COMMON, "region") if options.get(name) is not None}
     clusters = [
         problems.attempt(
@@ -235,7 +235,7 @@ CREDENTIALS = (
     "assume_role_session_name",
     "assume_role_duration",
 )
-# Options that have the same value for all hosts of a run. Hosts with different values are in different runs.
+# Options that must be the same for all hosts of a run. Hosts with different values are in different runs.
 GROUP_OPTIONS = (
     "state",
     "owner",
@@ -250,8 +250,8 @@ GROUP_OPTIONS = (
     "check_caller",
     "verify_only",
 )
-# Options with numbers that may differ between the hosts of a run. The run uses the largest value.
-GROUP_PATIENCE = ("propagation_timeout", "concurrency")
+# Options that may differ between the hosts of a run. The run uses the largest value.
+GROUP_MAXIMA = ("propagation_timeout", "concurrency")
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +285,7 @@ class StoppedHost:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The names of the hosts of one run, and the arguments of the module for this run.
+    """The hosts of one run, and the arguments of the module for this run.
 
     ``stopped`` has the names of failed hosts whose cluster is, or may be, in the same account.
     """
@@ -333,7 +333,7 @@ def _group(hosts: Sequence[Host], stopped: Sequence[StoppedHost]) -> Group:
     arguments: dict[str, object] = {
         name: first[name] for name in (*CREDENTIALS, *GROUP_OPTIONS) if name in first
     }
-    for name in GROUP_PATIENCE:
+    for name in GROUP_MAXIMA:
         values = [value for host in hosts if isinstance(value := host.options.get(name), int)]
         if values:
             arguments[name] = max(values)

@@ -21,20 +21,20 @@ from ..model.accounts import (
     Organization,
 )
 from ..model.errors import Problems
+from ..model.names import ACCOUNT_ID
 from .accounts import ASSUME_ROLE_OPTIONS, DETAILS, parse_assume_role, parse_role_by_name
 from .fields import Fields
 
 GROUPINGS = ("region", "account", "version", "status", "tag")
 DEFAULT_HOSTNAME = "name.region.account"
 # The maximum of the option ``concurrency``.
-MOST_AT_ONCE = 64
+MOST_CONCURRENT = 64
 
 _CRITERIA = ("name", "status", "version", "region", "account")
 ACCOUNT_KEYS = (*ASSUME_ROLE_OPTIONS, "regions")
 ORGANIZATION_KEYS = ("role_name", *DETAILS, "include_accounts", "exclude_accounts")
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}", re.ASCII)
-_ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
-# The name of an IAM role, after its path if it has one.
+# The name of an IAM role, preceded by its path if it has one.
 _ROLE_NAME = re.compile(r"([\x21-\x7e]+/)?[\w+=,.@-]{1,64}", re.ASCII)
 _URL = re.compile(r"(https?://.+)?", re.ASCII)
 _HOSTNAME = re.compile(r"arn|tag:.+|(name|region|account)(\.(name|region|account))*", re.DOTALL)
@@ -94,7 +94,7 @@ def read_request(options: Mapping[str, object]) -> InventoryRequest:
         hostnames=_hostnames(fields),
         group_by=_group_by(fields),
         require_all=fields.flag("require_all") or False,
-        concurrency=fields.integer("concurrency", 1, MOST_AT_ONCE) or 1,
+        concurrency=fields.integer("concurrency", 1, MOST_CONCURRENT) or 1,
     )
     if not problems.texts and not regions and _needs_default(request):
         problems.add(
@@ -171,7 +171,7 @@ def _organization(fields: Fields) -> Organization | None:
 def _account_ids(fields: Fields, name: str) -> frozenset[str]:
     ids = fields.names(name)
     for account_id in ids:
-        if not _ACCOUNT_ID.fullmatch(account_id):
+        if not ACCOUNT_ID.fullmatch(account_id):
             fields.problems.add(
                 fields.place,
                 f"{name}: '{account_id}' is not an account ID, which has 12 digits. Write the ID in quotation marks, because "

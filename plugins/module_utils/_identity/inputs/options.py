@@ -8,19 +8,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from ..model.desired import PURGE_LIMIT, Options
 from ..model.errors import Problems
-from ..model.names import CLUSTER_NAME_RULE, OWNER_RULE, is_owner
+from ..model.names import ACCOUNT_ID, ACCOUNT_ID_RULE, CLUSTER_RULE, EKS_CLUSTER_NAME, OWNER_RULE, is_owner
 from ..model.roles import TRUST_SCOPES
 from .accounts import assume_role_spec
 from .addons import AGENT_STATES, parse_agent
 from .fields import Fields, read_integer, shown_value
 
-_ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
 # The minimum values of integer options.
 LEAST = {"concurrency": 1, "deadline": 1, "propagation_timeout": 0}
 
@@ -80,12 +78,8 @@ def parse_cluster_name(value: object, option: str = "cluster_name") -> str:
         problems.add(option, "is missing; set the name of the EKS cluster.")
     elif isinstance(value, str) and not value.strip():
         problems.add(option, "is empty; set the name of the EKS cluster.")
-    elif not isinstance(value, str) or not CLUSTER_NAME_RULE.fullmatch(value):
-        problems.add(
-            option,
-            "must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
-            f"characters), got {shown_value(repr(value))}.",
-        )
+    elif not isinstance(value, str) or not EKS_CLUSTER_NAME.fullmatch(value):
+        problems.add(option, f"must be {CLUSTER_RULE}, got {shown_value(repr(value))}.")
     problems.raise_if_any()
     return str(value)
 
@@ -107,7 +101,7 @@ def run_options(params: Mapping[str, Any], owner: str | None) -> Options:
 
 
 def validate_options(options: Mapping[str, object]) -> None:
-    """Validate the options in LEAST, the purge limit, the owner and the agent. Missing options and None are valid.
+    """Validate the options in LEAST, ``purge_limit``, ``owner``, ``agent`` and ``agent_version``. Missing options are valid.
 
     :raises InputError: with all problems, but only the first problem of the options ``agent`` and ``agent_version``.
     """
@@ -121,7 +115,7 @@ def validate_options(options: Mapping[str, object]) -> None:
 
 
 def validate_numbers(fields: Fields) -> None:
-    """Report each number below its minimum in LEAST."""
+    """Report each option in LEAST that is not an integer, or is below its minimum."""
     for name, least in LEAST.items():
         fields.integer(name, least)
 
@@ -129,9 +123,8 @@ def validate_numbers(fields: Fields) -> None:
 def read_purge_limit(fields: Fields) -> tuple[int, int | None]:
     """Return the limit of workloads that a purge may remove, as (number, percentage).
 
-    For a number, the percentage is None. For a text such as "20%", the percentage limits the share of the managed workloads,
-    and the number is the default, which callers ignore. A missing or invalid option results in (default, None). Report an
-    invalid option.
+    For a number, the percentage is None. For a text such as "20%", the percentage is a share of the managed workloads, and the
+    number has no meaning. For a missing or invalid option, return (PURGE_LIMIT, None). Report an invalid option.
     """
     value = fields.raw.get("purge_limit")
     if value is None:
@@ -154,8 +147,8 @@ def read_account_id(fields: Fields) -> str:
     """
     value = fields.raw.get("account_id")
     text = "" if value is None or isinstance(value, bool) else str(value).strip()
-    if value is not None and not _ACCOUNT_ID.fullmatch(text):
-        fields.refuse("account_id", "an AWS account ID, which is 12 digits in quotation marks")
+    if value is not None and not ACCOUNT_ID.fullmatch(text):
+        fields.refuse("account_id", ACCOUNT_ID_RULE)
         return ""
     return text
 
@@ -172,7 +165,7 @@ def parse_account_id(options: Mapping[str, object]) -> str:
 
 
 def read_owner(fields: Fields) -> str | None:
-    """Return the owner whose resources a run may change, or None if it is not set. Report an invalid owner."""
+    """Return the option ``owner``, or None if it is not set. Report an invalid owner."""
     owner = fields.raw.get("owner")
     if owner is None:
         return None

@@ -6,8 +6,8 @@
 
 """Expand patterns and annotations to workloads: one workload for each matching service account of the cluster. Pure.
 
-EKS Pod Identity has no associations for patterns. Therefore each run reads the service accounts, and expands a workload with
-``namespace: team-*``, ``service_account: "*"`` or a label selector to one workload for each of them.
+EKS Pod Identity has no associations for patterns. Therefore each run reads the service accounts of the cluster, and expands a
+workload with ``namespace: team-*``, ``service_account: "*"`` or a label selector to one workload for each match.
 
 A service account can also request its role with an annotation. Everyone who may edit a service account can set an annotation, so
 the rules of ``pod_identity_annotated`` limit the roles and presets by namespace.
@@ -94,8 +94,8 @@ class WorkloadPattern:
     def matches(self, candidate: Candidate, selected: Selected) -> bool:
         """Return whether the pattern includes a service account.
 
-        If ``namespace`` begins with "*", it does not match system namespaces. If ``service_account`` begins with "*", it does not
-        match the service account "default".
+        A namespace pattern that begins with "*" does not match system namespaces such as kube-system. A service account pattern
+        that begins with "*" does not match the service account "default".
 
         :arg selected: the matches of the selectors of all patterns.
         """
@@ -113,13 +113,13 @@ class WorkloadPattern:
 def _fits(name: str, pattern: str, special: Collection[str]) -> bool:
     if not fnmatchcase(name, pattern):
         return False
-    # A pattern such as kube-* is for the system namespaces, a pattern such as * is not.
+    # kube-* is intended for system namespaces, but * is not.
     return name not in special or not pattern.startswith("*")
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotationRule:
-    """A rule for annotations of service accounts: in these namespaces, they may name these roles and presets.
+    """A rule for annotations: service accounts in these namespaces may request these roles and presets.
 
     ``namespaces`` and ``roles`` are names or patterns. ``presets`` has the parameters of each allowed preset by its name.
     """
@@ -136,8 +136,8 @@ class AnnotationRule:
 class PatternInput:
     """The patterns of a list of workloads, and the rules for annotations.
 
-    The first parse of the input sets ``source`` and ``patterns``. After the service accounts are known, ``expansion`` is the
-    list for the second parse.
+    The input is parsed twice. The first parse sets ``source`` and ``patterns``. Then the caller reads the service accounts, and
+    sets ``expansion`` for the second parse.
     """
 
     rules: tuple[AnnotationRule, ...] = ()
@@ -146,8 +146,8 @@ class PatternInput:
     expansion: Expansion | None = None
 
     @property
-    def is_needed(self) -> bool:
-        """Return whether the service accounts of the cluster must be read to know the workloads."""
+    def needs_service_accounts(self) -> bool:
+        """Return whether the workloads depend on the service accounts of the cluster."""
         return bool(self.patterns or self.rules)
 
     @property
@@ -184,9 +184,9 @@ class PatternInput:
 class Expansion:
     """The list of workloads after the expansion.
 
-    ``origins`` has the pattern or annotation of each expanded workload, by "namespace/name". ``findings`` report patterns that
-    match nothing, and annotations that no rule allows. ``trust_patterns`` are the patterns for the trust policy of each role, by
-    its lower-case name.
+    ``origins`` has the pattern or annotation of each expanded workload, by "namespace/name". ``findings`` report patterns
+    without a match, and annotations that are not valid or not allowed. ``trust_patterns`` are the patterns for the trust policy
+    of each role, by its lower-case name.
     """
 
     source: FileSource
@@ -249,9 +249,9 @@ def read_rules(raw: object, option: str) -> tuple[AnnotationRule, ...]:
 
 
 def find_patterns(source: FileSource) -> tuple[FileSource, list[WorkloadPattern]]:
-    """Return the list without selectors, and its entries that are patterns.
+    """Return the list without the label selectors of its entries, and the entries that are patterns.
 
-    A selector that is not text remains in the list, so that the parser of workloads reports it with all other problems.
+    A selector that is not text remains in its entry, so that the parser of workloads reports it with all other problems.
     """
     entries: list[object] = []
     patterns = []
@@ -332,9 +332,11 @@ def expand(
             entries.append(_workload(entry, candidate))
             places.append(f"{place} (from {pattern})")
     problems.raise_if_any()
-    taken = {*listed_names, *origins}
+    names_in_list = {*listed_names, *origins}
     for candidate in candidates if rules else ():
-        if str(candidate) in taken or not {ROLE_REQUEST, PRESET_REQUEST}.intersection(candidate.annotations):
+        if str(candidate) in names_in_list or not {ROLE_REQUEST, PRESET_REQUEST}.intersection(
+            candidate.annotations
+        ):
             continue
         requested = _requested(candidate, rules, cluster)
         if isinstance(requested, Finding):
@@ -348,7 +350,7 @@ def expand(
 
 
 def _workload(entry: Mapping[object, object], candidate: Candidate) -> dict[object, object]:
-    """Return the entry of a workload for one service account, which exists already."""
+    """Return the entry for one service account. The service account exists, so do not create it by default."""
     return {
         "create_service_account": False,
         **entry,
@@ -373,8 +375,8 @@ def _trust_patterns(
 ) -> dict[str, tuple[tuple[str, str], ...]]:
     """Return the patterns that conditions in the trust policy of each role can express, by the lower-case name of the role.
 
-    The size of such a trust policy does not grow with the number of matches. Conditions cannot compare labels, and without
-    session tags they cannot compare names.
+    With conditions for patterns, the size of a trust policy does not grow with the number of matches. Conditions cannot compare
+    labels, and without session tags they cannot compare names.
     """
     pairs: dict[str, set[tuple[str, str]]] = {}
     for index, pattern in patterns.items():
@@ -396,7 +398,7 @@ def _trust_patterns(
 def _requested(
     candidate: Candidate, rules: Iterable[AnnotationRule], cluster: Cluster
 ) -> dict[object, object] | Finding:
-    """Return the entry of the workload that an annotation requests, or a finding if it is not valid or no rule allows it."""
+    """Return the entry of the workload that an annotation requests, or a finding if the request is not valid or not allowed."""
     role, preset = (candidate.annotations.get(name, "") for name in (ROLE_REQUEST, PRESET_REQUEST))
     if role and preset:
         return _refused(
@@ -427,8 +429,8 @@ _NOT_ALLOWED = "pod_identity_annotated does not allow it in this namespace"
 def _refused(candidate: Candidate, request: str, reason: str, cluster: Cluster) -> Finding:
     return Finding(
         Code.ANNOTATION_REFUSED,
-        f"an annotation of service account {candidate} asks for {shown_value(request)}, but {reason}, so the service account "
-        "gets no role from it.",
+        f"an annotation of service account {candidate} requests {shown_value(request)}, but {reason}, so the annotation has no "
+        "effect.",
         "Correct or remove the annotation."
         + (" To allow the request, add a rule to pod_identity_annotated." if reason == _NOT_ALLOWED else ""),
         WorkloadKey(cluster.key, candidate.namespace, candidate.name),
@@ -436,7 +438,7 @@ def _refused(candidate: Candidate, request: str, reason: str, cluster: Cluster) 
 
 
 def _role_name(cluster: str, candidate: Candidate) -> str:
-    """Return the name of the role for a preset: cluster, namespace and service account. A digest shortens a long name."""
+    """Return the name of the role for a preset: CLUSTER-NAMESPACE-NAME. In a long name, a digest replaces the end."""
     name = f"{cluster}-{candidate.namespace}-{candidate.name}"
     if len(name) <= _ROLE_NAME_LENGTH:
         return name

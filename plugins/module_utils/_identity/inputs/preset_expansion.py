@@ -6,8 +6,7 @@
 
 """Expand presets: replace each entry of ``policies`` that names a preset by entries with the documents of the preset.
 
-The controller expands presets, because modules run without the files of the collection. Except for reading these files, this
-module is pure.
+The controller expands presets, because modules run without the files of the collection.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ..model.errors import Problems
-from ..model.names import CLUSTER_NAME_RULE, parse_role_arn
-from .fields import Fields, read_boolean, shown_value
+from ..model.names import ACCOUNT_ID, ACCOUNT_ID_RULE, CLUSTER_RULE, EKS_CLUSTER_NAME, parse_role_arn
+from .fields import Fields, number_as_text, read_boolean, shown_value
 from .form import policy_spec
 from .presets import (
     PLACEHOLDER,
@@ -67,9 +66,8 @@ _REGION_PREFIXES = {
     "us-isof-": "aws-iso-f",
 }
 _REGION_RULE = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+", re.ASCII)
-_ACCOUNT_RULE = re.compile(r"[0-9]{12}", re.ASCII)
 _ARN = re.compile(r"arn:([^:]+):([^:]+):[^:]*:[^:]*:.+", re.DOTALL)
-# Keys of an entry that its preset replaces.
+# Keys that an entry with a preset must not have.
 _EXCLUDED = ("document", "document_file", "arn")
 # Keys of an entry that apply to each policy of its preset.
 _COPIED = ("description", "path", "tags")
@@ -79,7 +77,7 @@ _DIGEST = 8
 
 @dataclass(frozen=True, slots=True)
 class RunValues:
-    """The values of a run for the parameters of every preset; "" for an unknown value.
+    """The values of a run for COMMON_PARAMETERS; "" for an unknown value.
 
     ``prefix`` is the text before an option name in messages, such as "pod_identity_".
     """
@@ -115,7 +113,7 @@ def read_role_name(raw: object) -> str:
 
 
 class PresetExpander:
-    """An expander of the presets in ``policies`` of workloads. Each instance reads the file of a preset at most once.
+    """An expander of the presets in ``policies`` of workloads. It reads each preset at most once.
 
     :arg values: the values of the run for parameters.
     :arg load: reads a preset by its name.
@@ -176,7 +174,7 @@ class PresetExpander:
         return {**raw, "policies": [entry for _place, entry in entries]}
 
     def _preset(self, fields: Fields) -> Preset | None:
-        """Return the preset of an entry, or None if its name does not exist or the entry has contradicting keys."""
+        """Return the preset of an entry. Return None and report a problem if the preset is unknown, or other keys exclude it."""
         fields.report_unknown(policy_spec())
         name = fields.text("preset", rule="the name of a preset")
         excluded = [key for key in _EXCLUDED if fields.has(key)]
@@ -195,7 +193,9 @@ class PresetExpander:
 
 
 def expand_preset(preset: Preset, entry: Fields, role: str, values: RunValues) -> list[dict[str, object]]:
-    """Return an entry of ``policies`` with name and document for each policy of a preset. Report invalid parameters.
+    """Return an entry of ``policies`` with name and document for each policy of a preset.
+
+    Report invalid parameters; the result is then empty.
 
     :arg entry: the entry that names the preset.
     :arg role: the name of the workload's role, from which a policy without ``name`` gets its name.
@@ -245,7 +245,7 @@ def expand_preset(preset: Preset, entry: Fields, role: str, values: RunValues) -
 
 
 def _find_scope(preset: Preset, fields: Fields, statements: Sequence[object]) -> list[str]:
-    """Return the names of the COMMON_PARAMETERS that the statements need, also through the defaults of other parameters."""
+    """Return the COMMON_PARAMETERS whose placeholders are in the statements, or in the defaults of parameters in them."""
     names = set(placeholders(statements))
     for name, parameter in preset.parameters.items():
         if name in names and not fields.has(name):
@@ -280,13 +280,13 @@ def _read_common(preset: Preset, fields: Fields, values: RunValues) -> dict[str,
     """Return the values of COMMON_PARAMETERS, "" if unknown. Report invalid and contradicting values."""
     region = fields.text(_REGION, values.region, _REGION_RULE, "a region, such as us-west-2") or ""
     account = Fields(
-        {_ACCOUNT_ID: _number_as_text(fields.raw.get(_ACCOUNT_ID))}, fields.place, fields.problems
+        {_ACCOUNT_ID: number_as_text(fields.raw.get(_ACCOUNT_ID))}, fields.place, fields.problems
     )
     account_id = account.text(
         _ACCOUNT_ID,
         values.account_id,
-        _ACCOUNT_RULE,
-        "an AWS account ID, which is 12 digits in quotation marks",
+        ACCOUNT_ID,
+        ACCOUNT_ID_RULE,
     )
     partition = fields.choice(_PARTITION, tuple(DNS_SUFFIXES)) or find_partition(region)
     if region and find_partition(region) != partition:
@@ -299,13 +299,12 @@ def _read_common(preset: Preset, fields: Fields, values: RunValues) -> dict[str,
             fields.place,
             f"preset '{preset.name}' is for {', '.join(preset.partitions)}, not for partition '{partition}'.",
         )
-    rule = "the name of an EKS cluster (letters, digits, - and _, at most 100 characters)"
     return {
         _PARTITION: partition,
         _DNS_SUFFIX: fields.text(_DNS_SUFFIX) or DNS_SUFFIXES[partition],
         _ACCOUNT_ID: account_id or "",
         _REGION: region,
-        _CLUSTER: fields.text(_CLUSTER, values.cluster_name, CLUSTER_NAME_RULE, rule) or "",
+        _CLUSTER: fields.text(_CLUSTER, values.cluster_name, EKS_CLUSTER_NAME, CLUSTER_RULE) or "",
     }
 
 
@@ -343,8 +342,11 @@ def _read_parameter(parameter: Parameter, fields: Fields, common: Mapping[str, o
 
 
 def _read_text(parameter: Parameter, name: str, value: object, fields: Fields, partition: str) -> str:
-    """Return one name or ARN. Report a value of another type or form. ``name`` is its place for messages."""
-    value = _number_as_text(value)
+    """Return one name or ARN. Report an invalid value.
+
+    :arg name: the name of the parameter or of the item, like "buckets[0]", for messages.
+    """
+    value = number_as_text(value)
     default = parameter.default if isinstance(parameter.default, list) else [parameter.default]
     if value is not None and value in default:
         return str(value)
@@ -364,13 +366,10 @@ def _read_text(parameter: Parameter, name: str, value: object, fields: Fields, p
     return str(text)
 
 
-def _number_as_text(value: object) -> object:
-    """Convert an integer to text: YAML parses an unquoted account ID as an integer."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 def _substitute(value: object, parameters: Mapping[str, object]) -> Any:
-    """Replace the placeholders in a statement. In a list, a text with a plural parameter becomes one text for each value."""
+    """Replace the placeholders in a statement. In a list, a text with the placeholder of a plural parameter is repeated for each
+    value of the parameter.
+    """
     if isinstance(value, str):
         return PLACEHOLDER.sub(lambda found: str(parameters[found.group(1)]), value)
     if isinstance(value, Mapping):

@@ -73,12 +73,13 @@ class PresetPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A named permissions policy for a product, or several policies.
+    """One or more permissions policies for a product.
 
-    ``version`` grows with each change of the statements. ``source`` is the URL of the product's own documentation, which was
-    compared on the date ``checked``. ``managed_policies`` are AWS managed policies with the same purpose; ``left_out`` has the
-    actions of these policies that the preset leaves out, with the reasons. ``namespace`` and ``service_account`` are the names
-    that the product uses by default, or "". ``limits`` describes the use cases that the preset does not cover, or is "".
+    ``version`` is increased with each change of the statements. ``source`` is the URL of the product's documentation, with which
+    the preset was last compared on the date ``checked``. ``managed_policies`` are AWS managed policies with the same purpose;
+    ``left_out`` has the actions of these policies that the preset leaves out, with the reasons. ``namespace``
+    and ``service_account`` are the default names of the product, or "". ``limits`` describes the use cases that the preset does
+    not cover, or is "".
     """
 
     name: str
@@ -104,7 +105,7 @@ def preset_names() -> list[str]:
 
 
 def unknown_preset(name: str, names: Sequence[str]) -> str:
-    """Return the message for a name that is not in ``names``, with the names that are similar to it or contain it."""
+    """Return the message for a name that is not in ``names``. It suggests names that are similar, or contain the name."""
     near = difflib.get_close_matches(shown_value(name), names, _SHOWN)
     near = (
         near or [other for other in names if len(name) >= _SHORTEST_PART and name.lower() in other][:_SHOWN]
@@ -128,7 +129,7 @@ def load_preset(name: str) -> Preset:
 
 
 def parse_preset(name: str, content: Mapping[str, Any]) -> Preset:
-    """Convert the content of a preset's file. The files are part of the collection, so that tests validate them."""
+    """Convert the content of a preset's file. Only tests validate the content, because the files belong to the collection."""
     parameters = {
         key: Parameter(
             key,

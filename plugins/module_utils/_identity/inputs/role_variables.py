@@ -30,7 +30,7 @@ from ..model.roles import TRUST_SCOPES
 from ..model.usage import DEFAULT_LOOKUP_DAYS, LOOKUP_DAYS, LOOKUP_EVENTS, USAGE_FORMS, UsageOptions
 from .accounts import read_assume_role, read_duration
 from .addons import AGENT_STATES, parse_agent
-from .fields import Fields, shown_value
+from .fields import Fields, number_as_text, shown_value
 from .options import LEAST, read_account_id, read_purge_limit
 from .run_input import ROLE, has_no_name, purges_all_namespaces, validate_bounds
 from .workloads import read_metadata
@@ -74,9 +74,8 @@ def _names(fields: Fields, name: str) -> object:
 
 
 def _name(fields: Fields, name: str) -> object:
-    """Return a name as text, because YAML parses an unquoted name of digits as a number. ``run_input`` validates the name."""
-    value = fields.raw.get(name)
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """Return a name as text. ``run_input`` validates it."""
+    return number_as_text(fields.raw.get(name))
 
 
 def _mapping(fields: Fields, name: str) -> object:
@@ -183,10 +182,10 @@ VARIABLES: Mapping[str, _Reader] = {
     "workloads": _unparsed,
     "workloads_from": _unparsed,
 }
-# Undocumented variables for tests of the role: the ID in the names of the Jobs of the runtime proof, and the reason why Pods
-# cannot run in the test cluster.
+# Undocumented variables for tests of the role: "proof_impossible" is the reason why Pods cannot run in the test cluster, and
+# "proof_run" the ID in the names of the Jobs of the runtime proof.
 HIDDEN: Mapping[str, _Reader] = {"proof_impossible": _unparsed, "proof_run": _text}
-# Variables for the playbook fleet only. The playbook either applies changes or only verifies.
+# Variables of the playbook fleet. With verify_only, it verifies the clusters and changes nothing.
 FLEET: Mapping[str, _Reader] = {"verify_only": _flag}
 # Variables of the playbook migrate.
 MIGRATION: Mapping[str, _Reader] = {
@@ -221,7 +220,7 @@ AUDIT: Mapping[str, _Reader] = {
     "audit_previous": _text,
     "audit_unused_days": _integer(1),
 }
-# Variables of the playbooks.
+# Variables that playbooks use, but not the role.
 PLAYBOOKS = (
     *AUDIT,
     *MIGRATION,
@@ -242,7 +241,7 @@ REPORT: Mapping[str, _Reader] = {
     "report_files": _names,
     "report_max_age": _integer(1),
 }
-# Facts that the role sets, without prefix.
+# Facts and results of the role and the playbooks, without prefix.
 RESULTS = (
     *("account", "accounts", "audit", "audit_part", "audit_roles"),
     *("migration", "prepared", "report", "result", "usage"),
@@ -266,7 +265,7 @@ _LISTS = frozenset(
         "report_files",
     )
 )
-# Variables whose contents ``run_input`` validates later. They are not checked for unprintable characters here.
+# Variables that _check_characters skips, because ``run_input`` validates their contents later.
 _READ_ELSEWHERE = frozenset(("annotated", "fleet_workloads", "tags", "workloads", "workloads_from"))
 # Variables that must have a value if they are set. If an empty one were ignored, the run would use other workloads, another
 # owner or another image than intended.
@@ -274,10 +273,10 @@ _NOT_EMPTY = frozenset(("owner", "proof_image", "workloads", "workloads_from"))
 
 
 def find_variables(names: Iterable[str]) -> list[str]:
-    """Return the role variables among the names of all variables, without the prefix ``pod_identity_``.
+    """Return the names of role variables among the names of all variables, without the prefix ``pod_identity_``.
 
-    :raises InputError: for unknown names with the prefix. A misspelt ``pod_identity_purge_namespaces`` that was ignored would
-        purge all namespaces.
+    :raises InputError: for unknown names with the prefix. If a misspelt ``pod_identity_purge_namespaces`` were ignored, the run
+        would purge all namespaces.
     """
     problems = Problems()
     all_names = (*_READERS, *PLAYBOOKS, *RESULTS)
@@ -321,7 +320,7 @@ def check_extra_variables(names: Iterable[str]) -> None:
 def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> dict[str, object]:
     """Return the values of role variables converted to their types, by name without prefix. Omit variables without a value.
 
-    ``run_input`` later parses the workloads, and some of these options again.
+    ``run_input`` parses the workloads later.
 
     :arg variables: the values by name without prefix, as Ansible has them.
     :raises InputError: for values that exceed a limit; if there are none, with all other problems.
@@ -343,7 +342,7 @@ def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> 
     if values.get("purge") and has_no_name(variables.get("purge_namespaces", ())):
         problems.add("", purges_all_namespaces(ROLE))
     problems.raise_if_any()
-    # Keep these variables even without a value, because run_input rejects them then.
+    # Keep these variables even without a value, so that run_input reports the missing value.
     checked_later = ("fleet_workloads", "owner", "workloads", "workloads_from")
     return {name: value for name, value in values.items() if value is not None or name in checked_later}
 
@@ -385,7 +384,7 @@ def read_migration_variables(variables: Mapping[str, object]) -> MigrationOption
 
 NO_SOURCE = (
     f"{ROLE}usage_from is not set. Set it to a folder with CloudTrail files (.json or .json.gz), or to {LOOKUP_EVENTS} to read "
-    "the events of the last days from AWS."
+    "recent events from AWS."
 )
 
 
@@ -434,10 +433,10 @@ def read_audit_variables(variables: Mapping[str, object]) -> AccessOptions:
     problems = Problems()
     written = {name: values[name] for name in ("file", "json", "csv") if values.get(name)}
     for name, path in written.items():
-        others = [other for other in written if other != name and written[other] == path]
-        if others and name < others[0]:
+        same = [other for other in written if other != name and written[other] == path]
+        if same and name < same[0]:
             problems.add(
-                "", f"{ROLE}audit_{name} and {ROLE}audit_{others[0]} are the same file, {shown_value(path)}."
+                "", f"{ROLE}audit_{name} and {ROLE}audit_{same[0]} are the same file, {shown_value(path)}."
             )
     if values.get("unused_days", 1) > TRACKED_DAYS:
         problems.add(
@@ -505,7 +504,7 @@ def _parsed(name: str, value: object) -> object:
 
 
 def _from_json(value: object) -> object:
-    """Parse text that begins like JSON. Return any other value unchanged."""
+    """Parse text that is a JSON list or object. Return any other value unchanged."""
     if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
         return value
     try:

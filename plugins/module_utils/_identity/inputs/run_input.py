@@ -34,8 +34,8 @@ Matches = Callable[[str], bool]
 # A function that reads the workloads of files and folders, by their paths. Raises InputError.
 ReadFiles = Callable[[tuple[str, ...]], FileSource]
 LAYER_KEYS = ("hosts", "workloads", "workloads_from")
-# The two options that can have workloads: a list of workloads, or paths of files with such lists.
-WAYS = LAYER_KEYS[1:]
+# The options for workloads: a list of workloads, or the paths of files with such lists.
+WORKLOAD_OPTIONS = LAYER_KEYS[1:]
 
 
 def read_layers(raw: object, name: str, matches: Matches, read_files: ReadFiles) -> list[FileSource]:
@@ -76,24 +76,24 @@ def _layer(
     hosts = fields.text("hosts")
     if not hosts:
         problems.add(place, "hosts is missing; set a host pattern, such as all, a group or a host.")
-    ways = [way for way in WAYS if fields.raw.get(way) not in (None, "")]
-    if len(ways) != 1:
+    options = [option for option in WORKLOAD_OPTIONS if fields.raw.get(option) not in (None, "")]
+    if len(options) != 1:
         problems.add(place, "needs either workloads or workloads_from.")
     problems.raise_if_any()
     if not matches(str(hosts)):
         return None
-    return read_way(ways[0], fields.raw[ways[0]], f"{place}.{ways[0]}", read_files)
+    return read_workloads_option(options[0], fields.raw[options[0]], f"{place}.{options[0]}", read_files)
 
 
-def read_way(way: str, raw: object, name: str, read_files: ReadFiles) -> FileSource:
+def read_workloads_option(option: str, raw: object, name: str, read_files: ReadFiles) -> FileSource:
     """Return the unparsed workloads of one option, with the place of each.
 
-    :arg way: the option, "workloads" or "workloads_from".
+    :arg option: "workloads" or "workloads_from".
     :arg raw: the value of the option.
     :arg name: the full name of the option, for messages.
     :raises InputError: for an invalid value or file.
     """
-    if way == "workloads_from":
+    if option == "workloads_from":
         return read_files(_read_paths(raw, name))
     if isinstance(raw, str):
         # The answer to an AWX survey question of type textarea is YAML text.
@@ -202,7 +202,7 @@ def read_input(
     :arg read_files: reads the workloads of files and folders.
     :arg prefix: the text before an option name in messages, such as "pod_identity_".
     :arg layers: lists of workloads, from general to specific. Workloads in ``options`` override them.
-    :arg presets_expanded: whether the workloads have documents in place of presets, as the workloads of a module have.
+    :arg presets_expanded: whether presets are already replaced by documents, as in the arguments of a module.
     :arg patterns: allows names with "*" in the list of workloads (see ``PatternInput``). If it has no expansion yet, the result
         has one workload for each pattern.
     :raises InputError: for values that exceed a limit; if there are none, with the problems of all options and workloads.
@@ -253,9 +253,9 @@ def read_input(
 
 
 def expander_for(options: Mapping[str, object], prefix: str = "") -> PresetExpander:
-    """Return the expander of presets for a run. Other functions report invalid options.
+    """Return the expander of presets for a run. Ignore invalid options, which other functions report.
 
-    :arg options: option values by name, without ``prefix``: cluster_name, account_id and region.
+    :arg options: option values by name, without ``prefix``. Only cluster_name, account_id and region are used.
     """
     fields = Fields(dict(options.items()), "", Problems())
     return PresetExpander(
@@ -269,7 +269,7 @@ def expander_for(options: Mapping[str, object], prefix: str = "") -> PresetExpan
 
 
 def validate_bounds(values: Mapping[str, object], prefix: str) -> None:
-    """Raise InputError for each oversized value.
+    """Raise InputError if values exceed a limit.
 
     Call this function before any other check: YAML aliases can make a value so large that a message that quotes it would
     exhaust the memory.
@@ -285,7 +285,7 @@ def validate_bounds(values: Mapping[str, object], prefix: str) -> None:
 
 
 def purges_all_namespaces(prefix: str) -> str:
-    """Return the message for a purge whose ``purge_namespaces`` is set, but has no value."""
+    """Return the message for a purge with an empty ``purge_namespaces``, such as an unanswered survey question."""
     return (
         f"{prefix}purge_namespaces has no value, and {prefix}purge is true: that would purge all namespaces. Set the "
         "namespaces, or write [] for all namespaces."
@@ -344,14 +344,16 @@ def _workloads(
         workloads = parse_workloads(source.workloads, cluster_name, state, defaults, source.places)
         return tuple(map(patterns.expansion.complete, workloads))
     inline, files = f"{fields.prefix}workloads", f"{fields.prefix}workloads_from"
-    ways = [name for name in ("workloads", "workloads_from") if fields.raw.get(name) not in (None, "")]
-    if len(ways) > 1:
+    options = [option for option in WORKLOAD_OPTIONS if fields.raw.get(option) not in (None, "")]
+    if len(options) > 1:
         raise InputError([f"{inline} and {files} are both set; set one of them."])
-    if not ways and not layers:
+    if not options and not layers:
         raise InputError([_missing(fields, inline, files)])
     layers = list(layers or ())
-    if ways:
-        layers.append(read_way(ways[0], fields.raw[ways[0]], f"{fields.prefix}{ways[0]}", read_files))
+    for option in options:
+        layers.append(
+            read_workloads_option(option, fields.raw[option], f"{fields.prefix}{option}", read_files)
+        )
     source = merge_layers(layers) if len(layers) > 1 else layers[0]
     if patterns is not None:
         source = patterns.find(source)

@@ -125,10 +125,10 @@ _ACTION = re.compile(r"[\w-]+:\w+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """The values of a run for fields that a workload does not set. The tags of a workload are merged into ``tags``.
+    """Settings of a run that apply to all workloads, unless a workload sets the field itself.
 
-    ``patterns`` allows patterns with "*" as names.
-    ``presets`` replaces presets by documents. It is None in a module, whose action plugin has already replaced them.
+    A tag of a workload overrides the tag with the same key in ``tags``. ``patterns`` allows patterns with "*" as names.
+    ``presets`` replaces presets by documents. It is None in a module, because the action plugin has already replaced them.
     ``prefix`` is the text before the name of an option of the run in messages, such as "pod_identity_".
     """
 
@@ -141,7 +141,7 @@ class Defaults:
 
 
 def parse_tags(raw: object, place: str = "options") -> dict[str, str]:
-    """Validate the tags for all resources that a run creates, and return them by key.
+    """Validate and return the tags for all resources that a run creates.
 
     :arg place: the place in the input, for messages.
     :raises InputError: with all problems.
@@ -164,7 +164,7 @@ def parse_workloads(
     With ``state`` "absent" a workload may omit its role; then only its association is deleted.
 
     :arg raw: a list of mappings, as ``workload_spec`` describes them.
-    :arg defaults: the values for fields that a workload does not set. By default, presets get no account and no region.
+    :arg defaults: the settings of the run. By default, presets get no account and no region.
     :arg places: the place of each workload in the input, for messages; by default "workloads[INDEX]".
     :raises InputError: with the problems of all workloads. Invalid workloads are not compared with other workloads.
     """
@@ -205,7 +205,7 @@ def _workload(
     fields.report_unknown(WORKLOAD_KEYS, {"role": ROLE_KEYS})
     key = _key(fields, cluster_name, defaults.patterns)
     for name in SELECTORS:
-        # The function that finds patterns has removed valid selectors.
+        # ``find_patterns`` has already removed valid selectors.
         if defaults.patterns and fields.has(name):
             fields.refuse(name, "a label selector, such as team=payments")
         elif fields.has(name):
@@ -306,7 +306,7 @@ def _role(fields: Fields, state: State, common: Mapping[str, str]) -> RoleSpec |
         if state == "present" and not fields.has("role"):
             fields.problems.add(
                 fields.place,
-                "role is missing; set role: {name: …} to create one or role: {arn: …} to use one.",
+                "role is missing; set role: {name: …} to create one, or role: {arn: …} to use an existing one.",
             )
         return None
     role = Fields(raw, f"{fields.place} role", fields.problems)
@@ -416,7 +416,7 @@ def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, st
     if not policy.has("name"):
         problems.add(place, "name is missing; set name and document, preset, or arn.")
     if policy.has("with") and not policy.has("preset"):
-        problems.add(place, "with has the parameters of a preset; set preset, or leave with out.")
+        problems.add(place, "'with' has the parameters of a preset; set preset, or remove 'with'.")
     return PolicySpec(
         name=policy.text(
             "name",
@@ -434,7 +434,7 @@ def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, st
 
 
 def _preset_scope(policy: Fields) -> PresetScope | None:
-    """Return the scope of an entry whose preset ``PresetExpander`` has replaced by a document, or None."""
+    """Return the preset from which ``PresetExpander`` created the entry, or None."""
     name = policy.text("preset")
     if name is None:
         return None
@@ -515,7 +515,7 @@ def _context(permission: Fields) -> dict[str, object]:
 
 
 def _scalar(value: object) -> object:
-    """Convert a value to a plain type: YAML parses 2026-01-31 as a date, and Ansible has a subclass of str."""
+    """Convert a value to a plain type: YAML parses 2026-01-31 as a date, and Ansible passes a subclass of str."""
     if isinstance(value, datetime.date):
         return value.isoformat()
     return str(value) if isinstance(value, str) else value
@@ -578,7 +578,7 @@ def read_metadata(fields: Fields, name: str, kind: Literal["label", "annotation"
 
 
 def _check_session_tags(fields: Fields, role: RoleSpec | None, association: AssociationSpec) -> None:
-    """Report a trust scope that needs session tags if the association has session tags turned off."""
+    """Report a trust scope that needs session tags if the association disables session tags."""
     if not association.disable_session_tags or role is None:
         return
     if role.trust_scope in ("workload", "namespace", "cluster"):

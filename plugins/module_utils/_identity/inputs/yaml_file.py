@@ -23,13 +23,13 @@ from ..model.errors import InputError
 from .fields import LIMITS, Limits, find_excess, shown_value, too_deep, too_many
 
 CUT_OFF = " Is the file cut off?"
-# The hint for text that contains spaces, such as a survey answer: it cannot be cut off at its first space.
+# The hint for text with spaces, such as a survey answer, which is not cut off at its first space.
 ANSWER_CUT_OFF = " Is it cut off?"
 CUT_AT_A_SPACE = (
     " Is it cut off? Ansible ends the value of -e name=value at its first space; write it as "
     """-e '{"name": value}'."""
 )
-_ADVICE = "a list of workloads does not need as much. Write the list without aliases, or in several files."
+_ADVICE = "a list of workloads is usually much smaller. Write the list without aliases, or in several files."
 _VAULT_ADVICE = (
     "this collection does not decrypt files with workloads. Decrypt the file, or set pod_identity_workloads in "
     "a file that "
@@ -98,7 +98,7 @@ def beyond_bounds(path: str, line: int, rule: str) -> InputError:
 
 def describe_repeated(path: str, key: object, line: int, first: int) -> str:
     """Return the message for a duplicate key on ``line``, whose first occurrence is on line ``first``."""
-    return f"{path} line {line}: key '{key}' is duplicate, first on line {first}; keep one of them."
+    return f"{path} line {line}: key '{key}' is a duplicate, first on line {first}; keep one of them."
 
 
 # The controller has PyYAML, but the Python that runs a module may lack it. In this case, _loader reports the missing package.
@@ -234,7 +234,9 @@ def _validate_bounds(path: str, text: str, root: Any, limits: Limits) -> None:
         for node in _walk_collections(root):
             for scalar in _parts(node) or ():
                 if scalar.tag == _INTEGER and len(scalar.value) > limits.digits:
-                    raise beyond_bounds(path, _line(scalar), f"has a number of {len(scalar.value):,} digits")
+                    raise beyond_bounds(
+                        path, _line(scalar), f"has a number with {len(scalar.value):,} digits"
+                    )
 
 
 def _parts(node: Any) -> list[Any] | None:
@@ -281,7 +283,8 @@ def _find_repeated(path: str, root: Any, constructor: Any) -> Iterator[str]:
 def _construct_key(key: Any, constructor: Any) -> object:
     """Return the parsed value of a key that is not text, so that different spellings of a key (1 and 0x1) are equal."""
     if not isinstance(key, yaml.ScalarNode):
-        return id(key), "rejected during construction"
+        # A mapping or sequence is not a valid key. The constructor reports it later, not as a duplicate.
+        return id(key), "not a scalar"
     try:
         name: object = constructor.construct_object(key)
         # Raises TypeError for a value that cannot be a key, such as a set.
@@ -293,7 +296,7 @@ def _construct_key(key: Any, constructor: Any) -> object:
 
 
 def _walk_collections(*roots: Any) -> Iterator[Any]:
-    """Yield every mapping and sequence once, even if several aliases refer to the same one."""
+    """Yield every mapping and sequence once, even if aliases refer to it several times."""
     waiting = list(reversed(roots))
     seen: set[int] = set()
     while waiting:

@@ -47,9 +47,9 @@ class RoleUse:
     """The use of a role by anyone, as IAM has recorded it. Times are in ISO 8601.
 
     ``created_at`` is the time at which the role was created, or "" if it is unknown. ``last`` is the time of the last request, ""
-    if IAM has not recorded a request in its tracking period, and None if it is unknown. ``services`` has the prefix, such as
-    "s3", of each service that the policies of the role allow, with the time of the last request to this service, or "" without
-    one. If the services were not read, ``services`` is None; ``unread`` is the reason if the read failed.
+    if IAM has not recorded a request in its tracking period, and None if it is unknown. ``services`` has the time of the last
+    request to each service that the policies of the role allow, by the prefix of the service, such as "s3". The time is "" if
+    no request is recorded. If the services were not read, ``services`` is None; ``unread`` is the reason if the read failed.
     """
 
     created_at: str = ""
@@ -62,8 +62,8 @@ class RoleUse:
 class NodeRoles:
     """The IAM roles of the nodes that EKS manages in a cluster: nodes of managed node groups and of EKS Auto Mode.
 
-    ``sources`` has for the ARN of each role the node groups with this role, such as "node group a", and "EKS Auto Mode" if its
-    nodes have the role. ``unread`` is "", or the error of a denied request, such as "eks:ListNodegroups: AccessDeniedException";
+    ``sources`` has, by the ARN of a role, the node groups that use the role, such as "node group a", and "EKS Auto Mode" if its
+    nodes use the role. ``unread`` is "", or the error of a denied request, such as "eks:ListNodegroups: AccessDeniedException";
     then ``sources`` may be incomplete.
     """
 
@@ -94,7 +94,7 @@ class RoleFacts:
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """The data of one cluster for an access report. Mappings by WorkloadKey have only entries of the service accounts concerned.
+    """The data of one cluster for an access report. Mappings by WorkloadKey omit service accounts without a value.
 
     ``cluster`` is None if the cluster could not be read; ``error`` is then the reason, otherwise "". ``accounts`` are existing
     service accounts with an association, with IRSA, or with credentials in a Pod template. ``configured`` has the ARNs of the

@@ -58,9 +58,9 @@ TAG = "tag:"
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter for clusters. A cluster matches if, for each criterion, at least one of its patterns matches.
+    """A filter for clusters. A cluster matches if it matches at least one pattern of each criterion.
 
-    ``criteria`` has shell patterns, like "prod-*", by the names that ``FoundCluster.properties`` returns.
+    ``criteria`` has shell patterns, like "prod-*", by the name of a property of clusters, like "name" or "tag:environment".
     """
 
     criteria: Mapping[str, tuple[str, ...]]
@@ -72,12 +72,13 @@ def matches_filters(
     exclude: Sequence[Filter],
     described: bool = True,
 ) -> bool:
-    """Return whether a cluster becomes an inventory host: it matches a filter of ``include`` and no filter of ``exclude``.
+    """Return whether a cluster matches a filter of ``include`` and no filter of ``exclude``.
 
     An empty ``include`` matches every cluster.
 
+    :arg properties: as ``FoundCluster.properties`` returns them.
     :arg described: False if ``properties`` is incomplete, because the cluster was listed but not described. The result is
-        then False only if the missing properties cannot change it.
+        then True if the cluster may match.
     """
     if any(_fits(criteria_filter, properties, unknown=False) for criteria_filter in exclude):
         return False
@@ -116,7 +117,7 @@ class AccountAccess:
 class Organization:
     """The accounts of an AWS organization whose clusters are read, and the role to assume in each of them.
 
-    ``include`` and ``exclude`` are account IDs; an empty ``include`` selects all accounts.
+    ``include`` and ``exclude`` are account IDs. With an empty ``include``, all active accounts are included.
     """
 
     role: RoleByName
@@ -129,9 +130,9 @@ class InventoryRequest:
     """The parsed options of an inventory source.
 
     With ``own_account``, the clusters in the account of the credentials are read, too, in ``regions``. ``include`` and
-    ``exclude`` select the clusters (see ``matches_filters``). ``hostnames`` has forms of host names, such as "name.region";
-    ``group_by`` names the properties that become groups. With ``require_all``, any failed read is an error. ``concurrency`` is
-    the maximum number of concurrent reads.
+    ``exclude`` select the clusters (see ``matches_filters``). ``hostnames`` has templates of host names, such as "name.region";
+    ``group_by`` names the properties by which hosts are grouped. With ``require_all``, any failed read is an error.
+    ``concurrency`` is the maximum number of concurrent reads.
     """
 
     regions: tuple[str, ...]
@@ -195,8 +196,8 @@ class FoundCluster:
 class UnreadClusters:
     """A failed read of a cluster, a region, an account or the organization.
 
-    ``cluster`` is "" if a region could not be read. ``region`` is also "" if an account could not be read, and all three names
-    are "" if the organization could not be read.
+    ``cluster`` is "" if a region could not be read. ``region`` is also "" if an account could not be read, and all three fields
+    are "" if the accounts of the organization could not be listed.
     """
 
     account_id: str
@@ -207,7 +208,10 @@ class UnreadClusters:
 
 @dataclass(frozen=True, slots=True)
 class FoundClusters:
-    """The clusters of an inventory source, and the failed reads. ``all_failed`` is true if every read failed."""
+    """The clusters of an inventory source, and the failed reads.
+
+    ``all_failed`` is true if reads failed, and neither a cluster nor all of a region was read.
+    """
 
     clusters: tuple[FoundCluster, ...]
     failures: tuple[UnreadClusters, ...]

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 AGENT_ADDON = "eks-pod-identity-agent"
 
-# Statuses of an add-on while an operation is running. They change without a further request.
+# Statuses of an add-on while EKS creates, updates or deletes it.
 IN_PROGRESS = frozenset(("CREATING", "UPDATING", "DELETING"))
 # Statuses of an add-on whose last operation failed.
 FAILED = frozenset(("CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED"))

@@ -75,7 +75,10 @@ class ObservedAssociation:
 def group_by_role(
     associations: Mapping[WorkloadKey, ObservedAssociation],
 ) -> dict[str, tuple[WorkloadKey, ...]]:
-    """Return the keys of the associations of each role, by its lower-case ARN, because IAM names are case-insensitive."""
+    """Return the keys of the associations by the ARN of their role and target role.
+
+    ARNs are in lower case, because IAM names are case-insensitive.
+    """
     users: dict[str, list[WorkloadKey]] = {}
     for association in associations.values():
         for arn in association.roles:
@@ -124,7 +127,7 @@ _ASSOCIATION_FIELDS = frozenset(
 def decode_association(response: Mapping[str, Any], cluster: str = "") -> ObservedAssociation:
     """Decode an association.
 
-    ``cluster`` is the cluster part of the workload key; "" for the name of the cluster.
+    :arg cluster: the cluster part of the workload key; by default, the name of the cluster.
     """
     return ObservedAssociation(
         key=WorkloadKey(

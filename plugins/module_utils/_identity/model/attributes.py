@@ -7,7 +7,7 @@
 """The attributes of resources that a run updates: name, API parameter, decoding, comparison and encoding. Pure.
 
 ``roles.py``, ``policies.py`` and ``associations.py`` have one ``Attribute`` for each of them. The plan, its prediction, the
-wait for visible changes, the verification, and the states before and after a change all use these objects.
+wait for visible changes, the verification and the diffs use these objects.
 
 Name, path and ARN are not attributes, because they identify a resource and never change. The requests of an update are in
 the plan of each resource: IAM sets the details of a role together, removes a boundary by a different operation, and keeps the
@@ -149,7 +149,7 @@ def update_parameters(differences: Iterable[Difference]) -> dict[str, object]:
 def creation(
     attributes: Iterable[Attribute], values: Mapping[str, Any]
 ) -> tuple[dict[str, object], dict[str, object]]:
-    """Return the request parameters that create a resource, and its state after that. Omit attributes without a value."""
+    """Return the request parameters that create a resource, and its new state. Omit attributes without a value."""
     parameters: dict[str, object] = {}
     state: dict[str, object] = {}
     for attribute in attributes:

@@ -79,10 +79,10 @@ class Change:
     replacement of the permission exists. With ``requires_unused``, the role must be unused. ``unassociated`` are workloads that
     must not have an association. The run checks these two conditions again right before the change.
 
-    The action "replace" is for two resources that cannot exist at the same time: the first of ``calls`` deletes or detaches
-    the former resource, and the last one creates or attaches the new resource. ``proofs`` are sent before ``calls``, and
-    ``restoration`` is sent if the last request fails. ``replaced`` is the association to delete. It must not have changed
-    since it was read, because the requests contain its settings.
+    The action "replace" is for two resources that cannot exist at the same time: the first of ``calls`` deletes or detaches the
+    former resource, and the last one creates or attaches the new resource. ``proofs`` (see ``Proof``) are sent before
+    ``calls``, and ``restoration`` is sent if the last request fails. ``replaced`` is the association to delete. It must not
+    have changed since it was read, because the requests contain its settings.
     """
 
     stage: int
@@ -103,7 +103,7 @@ class Change:
     replaced: ObservedAssociation | None = None
 
     def needed_among(self, targets: Set[Target]) -> Target | None:
-        """Return the first of these targets, in sort order, that the change needs, or None if there is no such target."""
+        """Return the first of these targets, in sort order, that the change needs, or None."""
         if not targets:
             return None
         few, many = sorted((self.common_needs, targets), key=len)
@@ -112,7 +112,7 @@ class Change:
 
     @property
     def place(self) -> tuple[int, str, str, str, str, str]:
-        """Return the sort key in a plan: the stage, then the parts of the target, because tuples compare faster than targets."""
+        """Return the sort key in a plan. It has the parts of the target, because tuples compare faster than targets."""
         target = self.target
         return self.stage, target.resource, target.name, target.policy_arn, target.cluster, target.step
 
@@ -156,7 +156,7 @@ class TagChange:
         return bool(self.set or self.remove)
 
 
-def with_owner(tags: Mapping[str, str]) -> dict[str, str]:
+def with_managed_tag(tags: Mapping[str, str]) -> dict[str, str]:
     return {**tags, MANAGED_BY_TAG: MANAGED_BY_VALUE}
 
 
@@ -165,9 +165,9 @@ def without_owner(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def compare_tags(present: Mapping[str, str], desired: Mapping[str, str], purge: bool) -> TagChange:
-    """Return the tags to set, and with ``purge`` the tags to remove.
+    """Return the tags to set and, with ``purge``, the tags to remove.
 
-    Tags of AWS (prefix ``aws:``) and the tags of this collection are never removed.
+    The tags to remove do not include tags of AWS (prefix ``aws:``) and tags of this collection.
     """
     missing = {key: value for key, value in desired.items() if present.get(key) != value}
     extra = [key for key in present if key not in desired and not is_mark(key) and not key.startswith("aws:")]

@@ -19,7 +19,8 @@ from .errors import sentence
 from .observed import Observed
 from .targets import Failure, Target
 
-# The status "accepted" replaces another status if the user accepts the findings of the check. "skipped" means not performed.
+# The status "accepted" replaces another status if the user accepts the findings of the check. A check that was not performed
+# has the status "skipped".
 Status = Literal["pass", "fail", "warning", "unknown", "accepted", "skipped"]
 PASS: Final = "pass"
 FAIL: Final = "fail"
@@ -77,9 +78,7 @@ def join_checks(name: CheckName, checks: Sequence[Check]) -> Check:
 
 
 def conclude(name: CheckName, finding: Finding) -> Check:
-    """Return a check with one finding. The severity "error" results in the status "fail", "warning" in "warning", and "info"
-    in "pass".
-    """
+    """Return a check with one finding, and with the status that follows from its severity; "info" is a pass."""
     return Check(name, _STATUSES[finding.severity], findings=(finding,))
 
 

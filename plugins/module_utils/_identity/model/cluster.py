@@ -55,10 +55,10 @@ class Cluster:
     """An observed cluster, with the account of the credentials. Sources: eks DescribeCluster, sts GetCallerIdentity.
 
     ``status`` is "" for a cluster that does not exist. ``version`` is like "1.33", ``platform_version`` like "eks.4";
-    ``auto_mode`` is EKS Auto Mode. ``authorities`` are the SHA-256 digests of the certificate authorities of the Kubernetes
-    API at ``endpoint``. ``alias`` is like "region/name" in a run over several regions, otherwise "". ``answered_at`` is the
-    time of the response by the clock of AWS, because the local clock may be wrong. ``issuer`` is the URL of the OIDC issuer.
-    ``node_role_arn`` is the role of the nodes of EKS Auto Mode, or "".
+    ``auto_mode`` is true with EKS Auto Mode. ``authorities`` are the SHA-256 digests of the certificate authorities of the
+    Kubernetes API at ``endpoint``. ``alias`` is like "region/name" in a run over several regions, otherwise "". ``answered_at``
+    is the time of the response by the clock of AWS, because the local clock may be wrong. ``issuer`` is the URL of the OIDC
+    issuer. ``node_role_arn`` is the role of the nodes of EKS Auto Mode, or "".
     """
 
     name: str
@@ -90,7 +90,7 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
-    """The readable clusters of a run in one account, by the cluster part of workload keys."""
+    """Clusters of one account that could be read, by the cluster part of workload keys."""
 
     account: Account
     members: Mapping[str, Cluster]
@@ -172,7 +172,7 @@ def certificate_data_digests(data: str) -> frozenset[str]:
 def judge_api_server(cluster: Cluster, server: ApiServer) -> Finding | None:
     """Return a finding unless it is proven that the Kubernetes API belongs to the cluster.
 
-    Return None also for a cluster that does not exist, because a run then does not use Kubernetes.
+    Also return None for a cluster that does not exist, because the run then does not use Kubernetes.
     """
     if not cluster.status or _is_same(cluster, server):
         return None
@@ -187,24 +187,24 @@ def as_refusal(finding: Finding) -> Finding:
 
     Add to the remedy the option that turns the check off.
     """
-    return replace(finding, remedy=f"{finding.remedy} {_GO_ON[finding.code]}")
+    return replace(finding, remedy=f"{finding.remedy} {_OVERRIDES[finding.code]}")
 
 
-def as_open_check(finding: Finding) -> Finding:
+def as_verification_finding(finding: Finding) -> Finding:
     """Adapt a finding of ``judge_api_server`` for a verification.
 
     Add to the message the checks whose results are unknown, and to the remedy the option ``kube_auth``.
     """
     return replace(
-        finding, message=f"{finding.message} {_LEFT_OPEN}", remedy=f"{finding.remedy} {_OWN_ENDPOINT}"
+        finding, message=f"{finding.message} {_UNKNOWN_CHECKS}", remedy=f"{finding.remedy} {_USE_EKS_AUTH}"
     )
 
 
 def _is_same(cluster: Cluster, server: ApiServer) -> bool:
     """Return whether the connection is certain to reach the cluster.
 
-    A connection that also trusts other authorities is not a proof. One of several certificates of EKS is enough, because a
-    kubeconfig may have only one of two certificates while EKS rotates the authority.
+    A connection that also trusts other authorities is not a proof. The connection need not trust all certificates of the
+    cluster: while EKS rotates the authority, a kubeconfig may have only one of two certificates.
     """
     trusts_only_it = bool(server.authorities) and server.authorities <= cluster.authorities
     if server.checks_certificate and trusts_only_it:
@@ -213,7 +213,7 @@ def _is_same(cluster: Cluster, server: ApiServer) -> bool:
 
 
 def _address(url: str) -> tuple[str, int] | None:
-    """Return host and port of a URL, or None for an invalid URL."""
+    """Return the host and the port of a URL, or None for an invalid URL. The port is 0 if it is unknown."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -232,26 +232,23 @@ def _differs(cluster: Cluster, server: ApiServer) -> Finding:
     )
 
 
+def _other_address(cluster: Cluster) -> str:
+    if not cluster.endpoint:
+        return "EKS returns no endpoint of the cluster"
+    return f"its URL is not the endpoint that EKS returns ({cluster.endpoint})"
+
+
 def _unknown(cluster: Cluster, server: ApiServer) -> Finding:
     if not (cluster.endpoint or cluster.authorities):
         reason = "EKS returns no endpoint and no certificate authority of the cluster"
     elif not server.url:
         reason = "the URL of the connection is unknown"
     elif not server.checks_certificate:
-        reason = (
-            "the connection does not check certificates, and the endpoint that EKS returns for the cluster is "
-            f"{cluster.endpoint or '-'}"
-        )
+        reason = f"the connection does not check certificates, and {_other_address(cluster)}"
     elif not server.authorities:
-        reason = (
-            "the certificate authority of the connection is unknown, or is the system's, and the endpoint that EKS returns "
-            f"for the cluster is {cluster.endpoint or '-'}"
-        )
+        reason = f"its certificate authority is unknown, or is the system's, and {_other_address(cluster)}"
     elif cluster.authorities:
-        reason = (
-            "the connection also trusts certificate authorities of other servers, and the endpoint that EKS returns "
-            f"for the cluster is {cluster.endpoint or '-'}"
-        )
+        reason = f"the connection also trusts certificate authorities of other servers, and {_other_address(cluster)}"
     else:
         reason = f"EKS returns no certificate authority for the cluster, only the endpoint {cluster.endpoint}"
     return Finding(
@@ -265,13 +262,16 @@ _CORRECT = (
     "Correct pod_identity_cluster_name, the AWS account or the region, or the kubeconfig and its context "
     "(pod_identity_kubeconfig, pod_identity_kube_context)."
 )
-_GO_ON = {
+_OVERRIDES = {
     Code.KUBERNETES_API_DIFFERS: "If the cluster is behind a proxy with another certificate, set "
     "pod_identity_verify_cluster: false.",
     Code.KUBERNETES_API_UNKNOWN: "If you know that the connection is to this cluster, set pod_identity_verify_cluster: false.",
 }
-_LEFT_OPEN = "Its objects may belong to another cluster, so the results of the checks of service accounts and Pods are unknown."
-_OWN_ENDPOINT = (
+_UNKNOWN_CHECKS = (
+    "Its objects may belong to another cluster, so the results of the checks of service accounts and Pods are "
+    "unknown."
+)
+_USE_EKS_AUTH = (
     "With 'pod_identity_kube_auth: eks', the run uses no kubeconfig, but the endpoint and the certificate "
     "authority that EKS returns for the cluster."
 )
@@ -282,7 +282,7 @@ def _subject(server: ApiServer) -> str:
 
 
 def describe_place(cluster: Cluster) -> str:
-    """Return name, account and region of a cluster for a message."""
+    """Return the name, account and region of a cluster as text for a message."""
     return f"cluster {cluster.name} (account {cluster.account_id}, region {cluster.region})"
 
 
@@ -311,7 +311,7 @@ class EksTarget:
 
 @dataclass(frozen=True, slots=True)
 class CallerAccess:
-    """The possible reasons why the Kubernetes API of an EKS cluster rejects a caller.
+    """A caller that the Kubernetes API of an EKS cluster rejects, with data that can explain the rejection.
 
     ``principal`` is the ARN that an access entry for the caller must have: the ARN of a user or, for a session, of its role
     with the path; "" if it is unknown. ``has_entry`` is true if the cluster has an access entry with this ARN; None if that

@@ -31,7 +31,7 @@ PURGE_LIMIT = 10
 
 @dataclass(frozen=True, slots=True)
 class RequiredPermission:
-    """A permission that the Pod needs, for the verification.
+    """A permission that the Pods of a workload need, for the verification.
 
     ``context`` has condition keys with their values: text, a number, a boolean, null, or a list of such values.
     """
@@ -147,7 +147,8 @@ class Desired:
     them. ``unassociated`` are workloads without an association that a purge found in trust policies. If such a workload has
     an association when the run removes its resources, the resources are kept. ``refused`` has findings about objects in
     Kubernetes; the run does not change the workloads of these findings. ``failed_addons`` has the failures of workloads whose
-    EKS add-on cannot get or release their role. ``addons_pending`` is true if the add-ons get their roles only after this run.
+    role could not be set on, or removed from, their EKS add-on. ``addons_pending`` is true if the add-ons
+    get their roles only after this run.
     """
 
     workloads: tuple[Workload, ...]
@@ -159,11 +160,11 @@ class Desired:
     failed_addons: tuple[Failure, ...] = ()
     addons_pending: bool = False
 
-    def stopped_by(self, findings: Iterable[Finding]) -> Desired:
+    def with_kubernetes_findings(self, findings: Iterable[Finding]) -> Desired:
         """Return a copy with the findings of checks in Kubernetes before any change.
 
-        A finding that a new association may break Pods prevents the association if its severity is error, and nothing otherwise.
-        Any other finding prevents all changes of its workload.
+        A finding that a new association may break Pods prevents the association if its severity is error; otherwise it prevents
+        nothing. Any other finding prevents all changes of its workload.
         """
         findings = tuple(findings)
         would_break = {

@@ -186,7 +186,7 @@ def aws_message(error: AwsError, region: str | None) -> str:
 
 
 def aws_failure(error: AwsError, region: str | None, prefix: str = "") -> dict[str, object]:
-    """Return the error as arguments of fail_json. ``prefix`` is the prefix of the caller's options."""
+    """Return the error as arguments of fail_json. ``prefix`` is the prefix of option names, as for ``with_option_names``."""
     texts = {"msg": aws_message(error, region), "error_code": error.code, "remedy": error.remedy}
     return {name: with_option_names(text, prefix) for name, text in texts.items()}
 

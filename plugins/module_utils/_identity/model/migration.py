@@ -6,8 +6,9 @@
 
 """The migration from IRSA (IAM roles for service accounts) to EKS Pod Identity: steps, service accounts, records. Pure.
 
-The stage of a service account follows from AWS and Kubernetes. For a rollback, a migration records the annotations of a service
-account as tags of its association, and the removed statements of a trust policy as tags of its role.
+The stage of a service account is not stored: each run finds it from the resources in AWS and Kubernetes. For a rollback, a
+migration records the annotations of a service account as tags of its association, and the removed statements of a trust policy
+as tags of its role.
 """
 
 from __future__ import annotations
@@ -27,23 +28,24 @@ from .names import IRSA_TAG
 
 MigrationStep = Literal["inventory", "associate", "restart", "finish"]
 STEPS: tuple[MigrationStep, ...] = get_args(MigrationStep)
-# The stage of a service account: each step leads from one stage to the next.
+# The stages of a service account. A step in STEPS leads to the stage at the same position.
 MigrationStage = Literal["irsa", "associated", "restarted", "finished"]
 STAGES: tuple[MigrationStage, ...] = get_args(MigrationStage)
 
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 AUDIENCE_ANNOTATION = "eks.amazonaws.com/audience"
-# The annotations that a migration removes. Two more, token-expiration and sts-regional-endpoints, also act on EKS Pod Identity.
+# The annotations that a migration removes. It keeps the annotations token-expiration and sts-regional-endpoints, which EKS Pod
+# Identity uses, too.
 ANNOTATIONS = (ROLE_ANNOTATION, AUDIENCE_ANNOTATION)
 _ANNOTATION_TAGS = {ROLE_ANNOTATION: f"{IRSA_TAG}role-arn", AUDIENCE_ANNOTATION: f"{IRSA_TAG}audience"}
 # The prefix of the tags with which a role records that a migration has added statements for a cluster. The value names the
 # widest scope of these statements. With this record, a later run continues a rollback that was interrupted.
 GRANT_TAG = f"{IRSA_TAG}grant."
 Grant = Literal["workload", "account"]
-# The maximum length of a tag value in IAM and EKS, and the number of tags of a role.
+# The maximum length of a tag value in IAM and EKS, and the maximum number of tags of a role.
 _TAG_LENGTH = 256
 _TAG_COUNT = 50
-# The beginning of each part of a record: the number of parts.
+# Each part of a record begins with the number of parts, like "03:".
 _COUNT = "{:02d}:"
 
 
@@ -72,7 +74,7 @@ class MigrationOptions:
 
 @dataclass(frozen=True, slots=True)
 class IrsaAccount:
-    """A service account with the annotations of IRSA, or whose Pods use a web identity token without the annotations.
+    """A service account that has annotations of IRSA, or whose Pods use a web identity token without these annotations.
 
     ``annotations`` has the annotations in ``ANNOTATIONS`` that are set. ``managers`` names the tools that would set a removed
     annotation again, such as "Helm release shop". ``is_addon`` is true if EKS applied the service account for an add-on.
@@ -113,7 +115,7 @@ class PodCredentials:
 
     @property
     def remaining(self) -> tuple[str, ...]:
-        """Return the Pods that do not use EKS Pod Identity yet."""
+        """Return the names of the Pods with a container that does not use EKS Pod Identity."""
         return tuple(sorted({*self.irsa, *self.none, *self.other}))
 
 
@@ -140,7 +142,7 @@ class Migrant:
     lacks_access: bool = False
 
     def has_reached(self, step: MigrationStep) -> bool:
-        """Return whether the service account has completed a step."""
+        """Return whether the service account is in the stage to which a step leads, or in a later stage."""
         return STAGES.index(self.stage) >= STEPS.index(step)
 
 
@@ -192,7 +194,7 @@ def trust_tags(cluster_arn: str, removed: Sequence[Removed], tags: Mapping[str, 
     data = base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode()
     size = _TAG_LENGTH - len(_COUNT.format(0))
     parts = [data[start : start + size] for start in range(0, len(data), size)]
-    # Because each part begins with the number of parts, a reader ignores the tags that remain of an earlier, longer record.
+    # An earlier record with more parts may leave tags behind. Because of the number of parts, the reader ignores them.
     record = {
         f"{_trust_prefix(cluster_arn)}{number}": _COUNT.format(len(parts)) + part
         for number, part in enumerate(parts)

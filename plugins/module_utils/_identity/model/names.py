@@ -20,7 +20,8 @@ from dataclasses import dataclass
 PARTITION = r"aws(?:-[a-z]+)*"
 PATH = r"/(?:[\x21-\x7e]*/)?"
 ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
-CLUSTER_NAME_RULE = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", re.ASCII)
+ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
+EKS_CLUSTER_NAME = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", re.ASCII)
 POLICY_NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
 PATH_PATTERN = re.compile(r"/|/[\x21-\x7e]{1,510}/", re.ASCII)
 ROLE_ARN = re.compile(rf"arn:({PARTITION}):iam::(\d{{12}}):role({PATH})([\w+=,.@-]{{1,64}})", re.ASCII)
@@ -38,13 +39,13 @@ class IamArn:
 
 
 def parse_role_arn(arn: str) -> IamArn | None:
-    """Return the parts of a role's ARN, or None."""
+    """Return the parts of a role's ARN, or None for any other text."""
     parts = ROLE_ARN.fullmatch(arn)
     return IamArn(*parts.groups()) if parts else None
 
 
 def parse_policy_arn(arn: str) -> IamArn | None:
-    """Return the parts of a managed policy's ARN, or None; the account of an AWS managed policy is "aws"."""
+    """Return the parts of a managed policy's ARN, or None for any other text. The account of an AWS managed policy is "aws"."""
     parts = POLICY_ARN.fullmatch(arn)
     return IamArn(*parts.groups()) if parts else None
 
@@ -56,24 +57,14 @@ def is_aws_managed(policy_arn: str) -> bool:
 
 # The tag of managed resources: a teardown deletes only resources with this tag.
 MANAGED_BY_TAG = "workload-identity/managed-by"
-
-
 MANAGED_BY_VALUE = "workload_identity.aws"
-
-
 # The tag for the owner of a resource: a purge for one owner keeps the resources of other owners.
 OWNER_TAG = "workload-identity/owner"
-
-
 # The tag for the ARN of the cluster that a policy was created for, so that a purge of the cluster finds an unattached policy. A
 # role does not need this tag, because its trust policy names the clusters.
 CLUSTER_TAG = "workload-identity/cluster"
-
-
 # The prefix of a tag of a policy, which records that this collection has attached the policy to an unmanaged role.
 ATTACHED_TAG = "workload-identity/attached-to/"
-
-
 # The prefix of the tags with which a migration from IRSA records its changes for a rollback.
 IRSA_TAG = "workload-identity/irsa-"
 
@@ -84,7 +75,7 @@ def is_mark(key: str) -> bool:
 
 
 def is_of_another(tags: Mapping[str, str], owner: str | None) -> bool:
-    """Return whether a managed resource has another owner.
+    """Return whether a resource is managed for another owner.
 
     In a run without ``owner``, every owner counts as another owner.
     """
@@ -92,7 +83,7 @@ def is_of_another(tags: Mapping[str, str], owner: str | None) -> bool:
 
 
 def may_change(tags: Mapping[str, str], owner: str | None, adopt: bool) -> bool:
-    """Return whether a run may change a resource: it is managed for the owner of the run, or ``adopt`` is set."""
+    """Return whether a run may change a resource: it is managed and has no other owner, or ``adopt`` is set."""
     return adopt or (is_owned(tags) and not is_of_another(tags, owner))
 
 
@@ -109,6 +100,8 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.ASCII)
 _LONGEST_DOMAIN = 253
 
+ACCOUNT_ID_RULE = "an AWS account ID, which is 12 digits in quotation marks"
+CLUSTER_RULE = "the name of an EKS cluster (letters, digits, - and _, at most 100 characters)"
 _NAME_RULE = "letters, digits, -, _ and ., with a letter or digit at both ends"
 VALUE_RULE = f"at most 63 {_NAME_RULE}, or nothing"
 OWNER_RULE = f"a Kubernetes label value, because it is a label of the service accounts (1 to 63 {_NAME_RULE})"

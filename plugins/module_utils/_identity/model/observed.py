@@ -41,7 +41,7 @@ def calculate_age(moment: str, now: datetime | None) -> timedelta | None:
 
 
 def is_new(created_at: str, now: datetime | None) -> bool:
-    """Return whether a resource is younger than YOUNG by the clock of AWS. The run that created it may not have ended yet."""
+    """Return whether a resource is younger than YOUNG by the clock of AWS, so that its creator may still be running."""
     return is_young(calculate_age(created_at, now))
 
 
@@ -54,7 +54,7 @@ Document = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class RolePermissions:
-    """The policies that determine the permissions of a role, each as (name, document). Source: iam."""
+    """The policies that determine the permissions of a role, each as (name, document)."""
 
     identity: tuple[tuple[str, Document], ...]
     boundary: tuple[str, Document] | None = None
@@ -62,10 +62,10 @@ class RolePermissions:
 
 @dataclass(frozen=True, slots=True)
 class UnlistedAssociations:
-    """The associations of a cluster whose workloads the run does not list. Source: eks ListPodIdentityAssociations.
+    """The associations in one cluster of workloads that the run does not list. Source: eks ListPodIdentityAssociations.
 
-    ``keys`` are in alphabetical order. The associations of EKS add-ons are in ``addons`` instead. ``more`` is true if EKS has
-    further pages, which were not read. ``described`` has the associations that were read with all their fields, ``failed`` the
+    ``keys`` are in alphabetical order. The associations of EKS add-ons are in ``addons`` instead. ``more`` is true if some pages
+    of associations were not read. ``described`` has the associations that were read with all their fields, ``failed`` the
     associations that could not be read, and ``error`` the first error.
     """
 
@@ -80,11 +80,11 @@ class UnlistedAssociations:
         return key in self.keys or key in self.addons
 
     def has_described(self, reach: Reach) -> bool:
-        """Return whether all associations of a reach were read with all their fields."""
-        rest = {*self.keys, *self.addons} - self.described.keys()
+        """Return whether all associations of a reach are certain to be in ``described``."""
+        undescribed = {*self.keys, *self.addons} - self.described.keys()
         if self.more or self.error is not None:
             return False
-        return not any(reach.includes(Reach(key.cluster, key.namespace)) for key in rest)
+        return not any(reach.includes(Reach(key.cluster, key.namespace)) for key in undescribed)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -121,7 +121,7 @@ class OutsideAssociations:
     def find_error(self, reach: Reach) -> AwsError | None:
         """Return the error of a failed read of an association in a reach, or None.
 
-        None does not prove success: possibly no association of the reach has been read yet (``has_read``).
+        The result is also None before the reach is read (see ``has_read``).
         """
         return next((error for read, error in self.errors.items() if read.includes(reach)), None)
 
@@ -137,7 +137,7 @@ class Observed:
     ``failures`` has the failed reads.
     ``bulk_denied`` is the message of AWS if the caller is not allowed to read all roles and policies at once (iam
     GetAccountAuthorizationDetails).
-    ``documents`` has the default versions of other policies that such a bulk read returned, by ARN.
+    ``documents`` has default versions of other policies, by ARN: from a bulk read, and of policies that a plan may detach.
     ``attachment_quota`` is the number of policies that a role may have; None if the quota was not read, or the read failed.
     ``unlisted`` has the unlisted associations, by the cluster part of workload keys. It is empty if only some workloads were
     read.
@@ -145,7 +145,7 @@ class Observed:
     This set is also empty if only some workloads were read.
     ``unlisted_roles`` has unlisted roles, by lower-case name: the former roles of associations that the run moves to another
     role, and all roles of a bulk read.
-    ``outside`` is empty unless a plan needs it.
+    ``outside`` has associations of workloads outside the run. They are read only if a plan needs them.
     """
 
     clusters: Clusters
@@ -161,12 +161,12 @@ class Observed:
     unlisted_roles: Mapping[str, ObservedRole] = field(default_factory=dict)
     outside: OutsideAssociations = field(default_factory=OutsideAssociations)
 
-    # The class has no slots, because cached properties need a __dict__. These properties are calculated only once.
+    # The class has no slots, because cached properties need a __dict__.
     @cached_property
     def role_users(self) -> Mapping[str, tuple[WorkloadKey, ...]]:
-        """Return the keys of ``associations`` with a role or target role, by the lower-case ARN of that role.
+        """Return the keys of ``associations`` by the lower-case ARN of their role and target role.
 
-        This index is complete only in runs that remove workloads.
+        Only a run that removes workloads reads all associations, so only then does a role have all its users here.
         """
         return group_by_role(self.associations)
 
@@ -193,12 +193,12 @@ class Observed:
         return {**described, **self.outside.associations}
 
     def has_read_outside(self, reach: Reach) -> bool:
-        """Return whether the reads of the unlisted associations in a ``Reach`` have ended, with or without success."""
+        """Return whether the reads of a reach's associations outside the run have ended, with or without success."""
         unlisted = self.unlisted.get(reach.cluster)
         return self.outside.has_read(reach) or (unlisted is not None and unlisted.has_described(reach))
 
     def users_outside(self, role_arn: str, keys: Collection[WorkloadKey]) -> list[ObservedAssociation]:
-        """Return the associations that have this role or target role, and whose workloads the run does not list."""
+        """Return the associations with this role or target role whose workload is not in ``keys``, sorted by workload."""
         arn, associations = role_arn.lower(), {**self.outside_associations, **self.associations}
         return [
             associations[key]
@@ -231,7 +231,7 @@ class VerificationReads:
 
 
 def find_target_role(workload: Workload, observed: Observed) -> str:
-    """Return the ARN of the target role: the desired one, or the present one if the definition does not set it; or ""."""
+    """Return the ARN of the desired target role, or of the present target role if the definition does not set one; or ""."""
     desired = workload.association.target_role_arn
     if desired is not None:
         return desired

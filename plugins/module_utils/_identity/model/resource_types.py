@@ -53,7 +53,8 @@ class ResourceType(ABC):
 
     ``actions`` are the actions for which the permissions of a caller are simulated, on the ARNs of ``created_arns``.
     ``removals`` are the operations that delete a resource, or a version of it, or detach it. For these operations, a 404 means
-    that the resource to remove does not exist. For another removal, it means that the resource that contains it does not exist.
+    that the resource is already removed. For other operations, such as UntagRole, it means that the changed role or policy does
+    not exist.
     """
 
     name: ClassVar[Resource]
@@ -79,7 +80,7 @@ class ResourceType(ABC):
 
     @abstractmethod
     def created_arns(self, desired: Desired, cluster: Cluster) -> Iterable[str]:
-        """Return the ARNs for which a caller needs ``actions`` to create the resources of these workloads."""
+        """Return the ARNs on which the caller needs permission for ``actions``."""
 
     @abstractmethod
     def predict_resource(self, resource: Any, change: Change) -> Any:
@@ -90,11 +91,11 @@ class ResourceType(ABC):
         return frozenset(getattr(later, self.collection))
 
     def observed_target(self, target: Target) -> Target:
-        """Return the target of the read that returns a resource."""
+        """Return the target of the read that returns a resource; for a trust policy or an attachment, this is the role."""
         return self.read_target(self.key(target))
 
     def has(self, observed: Observed, target: Target) -> bool:
-        """Return whether an observation shows that a resource exists, or that it does not exist."""
+        """Return whether it is known from an observation that a resource exists, or that it does not exist."""
         return self.is_listed or self.key(target) in getattr(observed, self.collection)
 
     def was_read(self, observed: Observed, target: Target) -> bool:
@@ -102,7 +103,7 @@ class ResourceType(ABC):
         return self.observed_target(target) not in observed.unread and self.has(observed, target)
 
     def find(self, observed: Observed, target: Target) -> Any:
-        """Return the observed resource; None if it does not exist."""
+        """Return the observed resource; None if it does not exist or was not read."""
         return getattr(observed, self.collection).get(self.key(target))
 
     def is_visible(self, resource: Any, change: Change) -> bool:
@@ -122,7 +123,7 @@ class ResourceType(ABC):
         )
 
     def is_former(self, _resource: Any, _change: Change) -> bool:
-        """Return whether an observed resource existed before a change, and is not a new resource with the same name."""
+        """Return whether an observed resource existed before the change, unlike a new resource with the same name."""
         return True
 
 
@@ -284,7 +285,7 @@ RESOURCE_TYPES: tuple[ResourceType, ...] = (
     PolicyType(),
     AssociationType(),
 )
-# Without the types of resources that are parts of other resources.
+# The types whose resources are read on their own, not as parts of a role.
 READ_TYPES = tuple(resource_type for resource_type in RESOURCE_TYPES if not resource_type.is_part)
 REMOVALS = frozenset[str]().union(*(resource_type.removals for resource_type in RESOURCE_TYPES))
 _BY_NAME = {resource_type.name: resource_type for resource_type in RESOURCE_TYPES}
@@ -295,7 +296,7 @@ def find_resource_type(target: Target) -> ResourceType:
 
 
 def observed_target(target: Target) -> Target:
-    """Return the target of the read that returns a resource: the role, for its trust policy and attachments."""
+    """Return the target of the read that returns a resource; for a trust policy or an attachment, this is the role."""
     return find_resource_type(target).observed_target(target)
 
 
@@ -326,7 +327,7 @@ class ObservedDraft:
         self.put(change.target, resource_type.predict_resource(resource, change))
 
     def result(self) -> Observed:
-        """Return the observation."""
+        """Return the observation with the replaced resources."""
         collections: dict[str, Any] = dict(self.collections)
         for name in (resource_type.collection for resource_type in READ_TYPES if resource_type.is_listed):
             present = self.collections[name].items()

@@ -49,7 +49,7 @@ class RoleSpec:
     trust_patterns: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     def includes(self, key: WorkloadKey) -> bool:
-        """Return whether the trust policy allows a workload by one of its patterns."""
+        """Return whether a workload matches one of ``trust_patterns``."""
         return any(
             fnmatchcase(key.namespace, namespace) and fnmatchcase(key.service_account, name)
             for namespace, name in self.trust_patterns
@@ -129,7 +129,7 @@ def decode_role(response: Mapping[str, Any], attached: Iterable[Mapping[str, Any
 
 
 def decode_last_used(response: Mapping[str, Any]) -> str | None:
-    """Return the time of the last use of a role: "" if it is empty in the response, None if the response does not have it."""
+    """Return the time of the last use of a role, as in ``ObservedRole``."""
     use = response.get("RoleLastUsed")
     return None if use is None else decode_time(use.get("LastUsedDate"))
 

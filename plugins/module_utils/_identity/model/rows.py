@@ -6,8 +6,8 @@
 
 """The rows in the results of modules. Pure.
 
-A purge also finds roles and policies without a workload. They get a workload key whose namespace is NO_ASSOCIATION or NO_ROLE,
-and results do not show this key.
+A purge also finds roles and policies without a workload. Their workload key has the namespace NO_ASSOCIATION or NO_ROLE, and
+results do not show it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def describe_key(key: WorkloadKey) -> str:
     return str(key)
 
 
-_Answer = Mapping[str, Any]
+_Response = Mapping[str, Any]
 
 
 class AssociationSummary(TypedDict):
@@ -163,8 +163,8 @@ class _CheckRow(TypedDict):
 class CheckRow(_CheckRow, total=False):
     """A check. ``codes`` are the codes of its findings.
 
-    ``follows`` has findings that are only consequences of findings of other checks (see ``Check``); it is missing if there are
-    none.
+    ``follows`` has findings that are consequences of findings of other checks (see ``Check``). Without such findings, the key
+    is missing.
     """
 
     follows: list[FindingRow]
@@ -236,7 +236,7 @@ def association_row(association: ObservedAssociation) -> AssociationRow:
     }
 
 
-def association_summary(raw: _Answer) -> AssociationSummary:
+def association_summary(raw: _Response) -> AssociationSummary:
     return {
         "cluster_name": raw["clusterName"],
         "namespace": raw["namespace"],

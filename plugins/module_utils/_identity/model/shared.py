@@ -40,12 +40,12 @@ class SharedRole:
         return tuple(workload.key for workload in self.users)
 
     def excluding(self, keys: frozenset[WorkloadKey]) -> SharedRole:
-        """Return the role without these workloads. ``policy_users`` still has the policies that they list."""
+        """Return a copy without these workloads in ``users``. ``policy_users`` is unchanged."""
         return replace(self, users=tuple(user for user in self.users if user.key not in keys))
 
 
 def granted_workloads(clusters: Clusters, trust: Mapping[str, object]) -> set[WorkloadKey]:
-    """Return the workloads of these clusters that managed statements of a trust policy name."""
+    """Return the workloads of these clusters to which managed statements of a trust policy grant access by name."""
     grants, _others = read_grants(trust)
     named = ((clusters.with_arn(grant.cluster_arn), grant) for grant in grants if grant.service_account)
     return {

@@ -14,9 +14,9 @@ from typing import Literal
 from ..._findings.finding import WorkloadKey
 from .errors import AwsError
 
-# Some types of target exist only for reads: "associations" is the list of a cluster's associations. "document", "owner" and
-# "users" are the default version of a policy, its tags, and the entities that have it attached. "target role" is read by the
-# verification. "namespace" and "service_account" are Kubernetes objects.
+# Some types are only the targets of reads: "associations" is the list of a cluster's associations. For a policy, "document" is
+# its default version, "owner" its tags, and "users" the entities that use it. The verification reads "target role".
+# "namespace" and "service_account" are Kubernetes objects.
 Resource = Literal[
     "addon",
     "association",
@@ -71,7 +71,7 @@ class Target:
 
     @property
     def touched(self) -> tuple[str, str]:
-        """Return cluster and lower-case name of the resource that AWS changes: the role, for a trust policy or an attachment."""
+        """Return the cluster and the lower-case name; for a trust policy or an attachment, the name is the role's."""
         return self.cluster, self.name.lower()
 
     def is_same_resource(self, other: Target) -> bool:
@@ -84,7 +84,7 @@ def association_target(key: WorkloadKey) -> Target:
 
 
 def association_key(target: Target) -> WorkloadKey | None:
-    """Return the workload key of an association; None for another type of resource."""
+    """Return the workload key of an association, or None for another type of resource."""
     if target.resource != "association":
         return None
     namespace, _separator, service_account = target.name.partition("/")
@@ -131,7 +131,7 @@ class Failure:
 
     @property
     def error(self) -> AwsError:
-        """Return ``cause`` of a failure that has one, such as a failed read. Raises AssertionError for any other failure."""
+        """Return ``cause``. Raises AssertionError if it is None."""
         if self.cause is None:
             raise AssertionError(f"no request failed: {self.message}")
         return self.cause

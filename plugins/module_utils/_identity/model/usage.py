@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-# The value of the option ``source`` that reads the events from AWS, not from files.
+# With this value of ``source``, the events are read from AWS, not from files.
 LOOKUP_EVENTS = "lookup-events"
 # CloudTrail keeps the events for LookupEvents for this number of days.
 LOOKUP_DAYS = 90
@@ -27,8 +27,8 @@ class UsageOptions:
     ``source`` is a file, a folder, or LOOKUP_EVENTS. ``days`` is the length of the analysed period in days, or None for all
     events. ``requests`` is the maximum number of LookupEvents requests. With ``services``, the analysis also reads from IAM which
     services each role has used. ``form`` is the kind of policy to suggest. With ``generalise``, a suggested policy may have a
-    pattern instead of several resources. With ``keep_unseen``, it keeps actions that CloudTrail may not show. ``file`` is the
-    path of the report, or "".
+    pattern instead of several resources. With ``keep_unseen``, a suggested policy keeps actions that CloudTrail may not record.
+    ``file`` is the path of the report, or "".
     """
 
     source: str

@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan the removal of workloads. Delete only resources that this collection manages and that have no other user. Pure.
+"""Plan the removal of workloads. Without ``force``, delete only resources that this collection manages and no other user has.
 
-A removal is the teardown of listed workloads (``state: absent``), or the purge of workloads that are no longer listed.
+Pure. A removal is the teardown of listed workloads (``state: absent``), or the purge of workloads that are no longer listed.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ from .trust import (
     revoke_grants,
 )
 
-# A function that returns whether a purge may delete an unused policy.
+# A function that returns whether a purge may delete a policy.
 MayPurge = Callable[[ObservedPolicy], bool]
 
 # The stages of a removal. Changes of a lower stage are applied first.
@@ -79,10 +79,10 @@ class _Removal:
 
     Planning the roles fills three indexes:
 
-    ``freed`` has the roles that lose a policy, by the ARN of the policy, each with the changes after which it no longer
-    has the policy.
-    ``unlisted`` has the unmanaged roles that no longer need a policy, by the ARN of the policy, each with the removed workloads
-    and the ARNs of their clusters.
+    ``freed`` has the roles that lose a policy, by the ARN of the policy, each with the changes that remove the policy from
+    the role.
+    ``no_longer_needed`` has the unmanaged roles that no longer need a policy, by the ARN of the policy, each with the removed
+    workloads and the ARNs of their clusters.
     ``predecessors`` has the changes that precede the deletion of an association, by its workload.
     """
 
@@ -94,13 +94,13 @@ class _Removal:
     may_purge: MayPurge | None
     unassociated: frozenset[WorkloadKey] = frozenset()
     freed: dict[str, dict[str, set[Target]]] = field(default_factory=dict)
-    unlisted: dict[str, list[tuple[ObservedRole, tuple[WorkloadKey, ...], list[str]]]] = field(
+    no_longer_needed: dict[str, list[tuple[ObservedRole, tuple[WorkloadKey, ...], list[str]]]] = field(
         default_factory=dict
     )
     predecessors: dict[WorkloadKey, set[Target]] = field(default_factory=dict)
 
     def clusters(self, shared: SharedRole) -> Clusters:
-        """Return the clusters of a role's workloads whose associations were read."""
+        """Return the clusters of the role's workloads, except clusters whose associations could not be read."""
         return self.observed.clusters.among(shared.keys).excluding(self.observed.unread_clusters)
 
     @property
@@ -114,7 +114,7 @@ class _Removal:
         return self.targets | self.unassociated
 
     def precede(self, changes: Iterable[Change], keys: Iterable[WorkloadKey]) -> list[Change]:
-        """Return the changes ordered before the deletion of the associations of these workloads, instead of after it."""
+        """Return the changes, ordered before the deletion of these workloads' associations instead of after it."""
         going = self.going.intersection(keys)
         deletions = {association_target(key) for key in going}
         first = [
@@ -133,22 +133,22 @@ class _Removal:
         return replace(change, stage=DETACHMENT, needs=change.needs | needs)
 
     def free(self, arn: str, role_name: str, change: Target) -> None:
-        """Add a change after which a role no longer has a policy, attached or as permissions boundary, to ``freed``."""
+        """Add to ``freed`` a change that removes a policy from a role, as an attached policy or as permissions boundary."""
         self.freed.setdefault(arn, {}).setdefault(f"role {role_name}", set()).add(change)
 
 
 def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge | None = None) -> Plan:
     """Plan the removal of associations, then attachments, roles and policies. Return changes, failures and findings.
 
-    A resource is removed only if this collection manages it and it has no user outside the removal. Findings report
-    resources that are kept.
+    Without ``force``, a resource is removed only if this collection manages it and it has no user outside the removal. Findings
+    report resources that are kept.
 
     :arg desired: the workloads to remove.
     :arg may_purge: for a purge, a function that selects the policies to delete.
     """
     draft = Draft()
     unread = observed.unread
-    desired = _without_appeared(desired, observed)
+    desired = _without_new_associations(desired, observed)
     targets = frozenset(workload.key for workload in desired.workloads)
     removal = _Removal(
         observed,
@@ -181,7 +181,7 @@ def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge 
     return without_failed(draft.plan())
 
 
-def _without_appeared(desired: Desired, observed: Observed) -> Desired:
+def _without_new_associations(desired: Desired, observed: Observed) -> Desired:
     """Return ``desired`` without workloads that had no association when the purge found them, but may have one now.
 
     The association was created in the meantime, or could not be read.
@@ -249,7 +249,7 @@ def _plan_associations(
 
 
 def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> None:
-    """Plan to detach the policies of a role and delete it. If the role is kept, revoke the grants in its trust policy."""
+    """Plan to detach the policies of a role and to delete the role. If it is kept, revoke the grants in its trust policy."""
     if _is_of_another(removal.options, role.tags):
         target, owner = role_target(role.name), removal.options.owner
         if not shared.spec.existing:
@@ -355,7 +355,7 @@ def _may_delete(draft: Draft, removal: _Removal, shared: SharedRole, role: Obser
     """
     if not role.owned or shared.spec.existing:
         return False
-    foreign = [arn for arn in role.attached if not _may_detach(removal, shared, role, arn)]
+    foreign = [arn for arn in role.attached if not _may_detach(removal, shared, arn)]
     contents = [*role.inline, *foreign, *role.instance_profiles]
     if contents:
         draft.findings.append(role_holds(role, shared.keys, contents))
@@ -374,10 +374,10 @@ def _plan_detachments(
 
 
 def _is_attached_here(removal: _Removal, shared: SharedRole, role: ObservedRole, arn: str) -> bool:
-    """Return whether this collection attached a managed policy to the role for the clusters of the removal only.
+    """Return whether a policy that this collection manages may be detached from a role that is kept.
 
-    This is the case if this collection manages the role, or if it has recorded the attachment, but only for these clusters
-    (see ``attachments``).
+    This collection must manage the role, or have records of the attachment for clusters of the removal only (see
+    ``attachments``).
     """
     policy = removal.observed.policies.get(arn)
     if policy is None or not policy.owned:
@@ -393,9 +393,10 @@ def _cluster_arns(removal: _Removal, shared: SharedRole) -> set[str]:
 
 
 def _listed_for(shared: SharedRole, role: ObservedRole) -> Mapping[str, tuple[WorkloadKey, ...]]:
-    """Return the ARNs of the policies that may be detached from an unmanaged role, with the workloads that list them.
+    """Return the policies of an unmanaged role that a removal considers, by ARN, each with the workloads that list it.
 
-    A purge has no list of policies, so these are all attached policies.
+    If the input names the role by its ARN, these are the listed policies. Otherwise all attached policies are included, because
+    a purge has no list of policies.
     """
     if shared.spec.existing:
         return shared.policy_users
@@ -407,7 +408,7 @@ def _note_attached(
 ) -> None:
     """Add findings about the policies that remain attached to an unmanaged role.
 
-    Add to ``removal.unlisted`` the policies whose records of the attachment (see ``attachments``) may be outdated.
+    Add to ``removal.no_longer_needed`` the policies whose records of the attachment (see ``attachments``) may be outdated.
 
     :arg users: descriptions of the users that the role still has.
     """
@@ -419,7 +420,7 @@ def _note_attached(
                 draft.findings.append(unmanaged_attachment_kept(role, keys[0], arn))
             continue
         if not users:
-            removal.unlisted.setdefault(arn, []).append((role, keys, sorted(cluster_arns)))
+            removal.no_longer_needed.setdefault(arn, []).append((role, keys, sorted(cluster_arns)))
         if arn not in role.attached:
             continue
         recorded = recorded_clusters(policy.tags or {}, role)
@@ -435,12 +436,12 @@ def _note_attached(
 
 
 def _plan_records(draft: Draft, removal: _Removal) -> None:
-    """Plan to delete the tags of policies that record attachments (see ``attachments``) for the removed workloads.
+    """Plan to delete the policy tags that record attachments for the removed workloads (see ``attachments``).
 
     Policies that this plan deletes are skipped.
     """
     deleted = {change.target for change in draft.changes if change.action == "delete"}
-    for arn, users in removal.unlisted.items():
+    for arn, users in removal.no_longer_needed.items():
         policy = removal.observed.policies.get(arn)
         present = (policy.tags if policy is not None else None) or {}
         if policy is None or not may_change(present, removal.options.owner, removal.options.adopt):
@@ -473,13 +474,12 @@ def _plan_trust(draft: Draft, removal: _Removal, shared: SharedRole, role: Obser
         draft.findings.append(statement_kept(role, shared.keys))
 
 
-def _may_detach(removal: _Removal, shared: SharedRole, role: ObservedRole, arn: str) -> bool:
-    """Return whether a policy may be detached from a role that is deleted.
+def _may_detach(removal: _Removal, shared: SharedRole, arn: str) -> bool:
+    """Return whether a policy may be detached from a managed role that is deleted.
 
-    This collection must manage the policy, or a teardown must list the policy for a managed role. A purge has no list of
-    policies.
+    This collection must manage the policy, or the input of a teardown must list it. A purge has no list of policies.
     """
-    is_listed = role.owned and not shared.spec.existing and arn in shared.policy_users and not removal.purges
+    is_listed = arn in shared.policy_users and not removal.purges
     return is_listed or _owned(removal.observed, arn)
 
 

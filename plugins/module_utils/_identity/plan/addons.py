@@ -22,7 +22,7 @@ from ..model.addons import (
     VersionPolicy,
     version_order,
 )
-from ..model.changes import Call, Change, with_owner
+from ..model.changes import Call, Change, with_managed_tag
 from ..model.cluster import Cluster
 from ..model.errors import listed
 from ..model.targets import Action, Failure, Target
@@ -108,7 +108,7 @@ def other_namespace(
     keys: Collection[WorkloadKey],
     cluster: Cluster,
 ) -> Failure | None:
-    """Return a failure if a workload is in another namespace than its add-on; None if not, or if the namespace is unknown.
+    """Return a failure if a workload is not in the namespace of its add-on. Return None also if that namespace is unknown.
 
     EKS would give the role to another service account: the one with the same name in the namespace of the add-on.
 
@@ -133,15 +133,19 @@ def other_namespace(
 def not_ready(spec: AddonSpec, addon: ObservedAddon | None, cluster: Cluster, action: Action) -> Failure:
     """Return the failure of an add-on that is not active at the end of the wait."""
     status = addon.status if addon is not None else "not installed"
-    reason = "; ".join(addon.issues if addon is not None else ()) or "EKS reports no health issue"
+    issues = "; ".join(addon.issues if addon is not None else ())
+    remedy = (
+        "Resolve the health issues and run again."
+        if issues
+        else "Run again when EKS no longer changes the add-on."
+    )
     return _failure(
         spec,
         cluster,
         action,
         Code.ADDON_NOT_READY,
-        f"the add-on is {status}: {reason}.",
-        "Resolve the health issues and run again. To see them again: aws eks describe-addon --cluster-name "
-        f"{cluster.name} --addon-name {spec.name}",
+        f"the add-on is {status}: {issues or 'EKS reports no health issue'}.",
+        f"{remedy} To see its status: aws eks describe-addon --cluster-name {cluster.name} --addon-name {spec.name}",
     )
 
 
@@ -156,8 +160,8 @@ def _remove(
             cluster,
             "delete",
             Code.AGENT_IN_USE,
-            f"{len(users)} service account{'' if len(users) == 1 else 's'} of the cluster would lose their credentials: "
-            f"{listed(map(str, sorted(users)))}.",
+            f"{'1 service account' if len(users) == 1 else f'{len(users)} service accounts'} of the cluster would lose "
+            f"{'its' if len(users) == 1 else 'their'} credentials: {listed(map(str, sorted(users)))}.",
             "Delete their associations first, by a teardown of their workloads.",
         )
     old = {"version": addon.version, **_shown(addon.configuration, addon.roles)}
@@ -177,7 +181,7 @@ def _create(spec: AddonSpec, version: str, cluster: Cluster) -> Change:
         parameters["podIdentityAssociations"] = _associations(spec.roles)
     # With NONE, EKS does not overwrite the objects of a self-managed add-on. The creation may then fail.
     parameters["resolveConflicts"] = "OVERWRITE" if spec.overwrite else "NONE"
-    parameters["tags"] = with_owner(spec.tags)
+    parameters["tags"] = with_managed_tag(spec.tags)
     new = {"version": version or "the default of EKS", **_shown(spec.configuration or "", spec.roles)}
     return _change(spec, cluster, "create", None, new, "CreateAddon", parameters)
 
@@ -190,7 +194,7 @@ def _update(spec: AddonSpec, addon: ObservedAddon, version: str, cluster: Cluste
     configuration = addon.configuration if spec.configuration is None else spec.configuration
     if not _same_configuration(configuration, addon.configuration):
         old["configuration_values"], new["configuration_values"] = addon.configuration, configuration
-    # The associations in a request replace all present associations of the add-on. So the request repeats those to keep.
+    # The associations in a request replace all present associations of the add-on, so the request repeats those to keep.
     present = {} if spec.purge_roles else addon.roles
     roles = {
         account: arn for account, arn in {**present, **spec.roles}.items() if account not in spec.released
@@ -239,7 +243,10 @@ def _choose_version(
         Code.ADDON_VERSION_UNAVAILABLE,
         f"{reason} for Kubernetes {cluster.version}; EKS offers {listed(versions, 5) or 'none'}.",
         "Choose one of these versions. To see all: aws eks describe-addon-versions --addon-name "
-        f"{spec.name} --kubernetes-version {cluster.version}",
+        f"{spec.name} --kubernetes-version {cluster.version}"
+        if versions
+        else "Check the name of the add-on and the Kubernetes version of the cluster. To see the versions for all Kubernetes "
+        f"versions: aws eks describe-addon-versions --addon-name {spec.name}",
     )
 
 

@@ -42,7 +42,7 @@ from ..model.targets import Action, Failure, Target, association_target
 from .problems import association_not_owned, owned_by_another
 
 ASSOCIATION_STAGE = Stage.ASSOCIATION
-_ALL = 25
+_SHOWN = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +153,18 @@ def _replace(
 
 
 def _losses(association: ObservedAssociation) -> str:
-    """Describe the fields and tags that an association would lose if it were recreated; "" without such fields and tags."""
+    """Describe the fields and tags that an association would lose if it were recreated; "" if there are none."""
     parts = []
     fields = sorted(association.unknown)
     if fields:
         noun = "field" if len(fields) == 1 else "fields"
-        parts.append(f"the {noun} {listed(fields, _ALL)}, which this version of the collection does not know")
+        parts.append(
+            f"the {noun} {listed(fields, _SHOWN)}, which this version of the collection does not know"
+        )
     reserved = sorted(key for key in association.tags if key.startswith("aws:"))
     if reserved:
         noun = "tag" if len(reserved) == 1 else "tags"
-        parts.append(f"the {noun} {listed(reserved, _ALL)}, which only AWS sets")
+        parts.append(f"the {noun} {listed(reserved, _SHOWN)}, which only AWS sets")
     return ", and ".join(parts)
 
 
@@ -255,13 +257,13 @@ def _needs_disabled_tags(desired: DesiredAssociation, association: ObservedAssoc
 
 
 def find_extra_settings(
-    spec: AssociationSpec, association: ObservedAssociation, role_shuts_out: bool
+    spec: AssociationSpec, association: ObservedAssociation, role_needs_session_tags: bool
 ) -> Finding | None:
-    """Report settings of an association that its workload does not define, or return None.
+    """Return a finding about settings that an association has but its workload does not define, or None.
 
     Only associations that this collection manages for the owner of the workload are checked.
 
-    :arg role_shuts_out: the role cannot be used without session tags.
+    :arg role_needs_session_tags: the role cannot be used without session tags.
     """
     if not association.owned or association.owner_arn:
         return None
@@ -277,7 +279,7 @@ def find_extra_settings(
     names = [attribute.name for attribute in settings]
     descriptions = (f"{attribute.name} is {describe_value(value)}" for attribute, value in settings.items())
     notes = [" Pods get the permissions of that role."] if "target_role_arn" in names else []
-    if "disable_session_tags" in names and role_shuts_out:
+    if "disable_session_tags" in names and role_needs_session_tags:
         notes.append(f" Role {association.role_arn} cannot be used without session tags.")
     empty = " and ".join(f"{attribute.name}: {attribute.removal}" for attribute in settings)
     return Finding(

@@ -8,13 +8,13 @@
 
 When this collection attaches one of its policies to a role that it does not manage (``role.arn``), it records the attachment
 in a tag of the policy. A removal detaches the policy only if there is such a record. There is one record for each role and
-each cluster whose workloads list the policy for this role. The key of the tag contains the name of the role. Its value has the
-ARN of the cluster, and the ID of the role, which differs after the role is deleted and created again. The first record is
-written before the policy is attached, so that an interrupted run leaves no attachment without a record. A removal for the last
-recorded clusters detaches the policy.
+each cluster whose workloads list the policy for this role. The key of the tag contains the name of the role and a hash of the
+cluster's ARN. Its value is the ID of the role, which changes if the role is deleted and created again, and the cluster's ARN.
+The first record is written before the policy is attached, so that an interrupted run leaves no attachment without a record. A
+removal for the last recorded clusters detaches the policy.
 
 Sources: iam AttachRolePolicy, DetachRolePolicy, TagPolicy (at most 50 tags), UntagPolicy; IAM User Guide, "IAM and AWS STS
-quotas", managed policies attached to a role. Attachments of other processes count towards the quota.
+quotas", managed policies attached to a role. Attachments that this collection did not create count towards the quota, too.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def detach_policy(
 def swap_policies(detaching: Change, attaching: Change) -> Change:
     """Combine a detachment and an attachment into one change, for a role with the maximum number of policies.
 
-    Before the detachment, the permission to attach is checked for both policies: if the new policy cannot be attached, the
-    former policy must be attached again.
+    Before the detachment, the permission to attach is checked for both policies, because the former policy is attached again if
+    the attachment of the new policy fails.
 
     :arg detaching: the change that detaches a policy.
     :arg attaching: the change that attaches another policy.
@@ -112,13 +112,14 @@ def _attachment(
     )
 
 
-_ALL = 25
+# More than the maximum number of policies of a role, so that a message lists all of them.
+_SHOWN = 25
 
 
 def policy_limit(observed: Observed, role: ObservedRole | None) -> int:
     """Return the maximum number of managed policies of the role.
 
-    If the quota of the account is unknown, it is the default, or the number of attached policies if that is larger.
+    If the quota of the account is unknown, return the default quota, or the number of attached policies if that is larger.
     """
     return observed.attachment_quota or max(POLICIES_OF_A_ROLE, len(role.attached if role else ()))
 
@@ -165,8 +166,8 @@ def find_overfull(
         "update",
         Code.ROLE_POLICIES_OVER_QUOTA,
         f"role {role.arn} would have {count} policies, {len(unlisted)} of them attached but not listed "
-        f"({listed(unlisted, _ALL)}); {limit} are allowed{quota_note}.",
-        f"Detach the unneeded ones{purge_note}, merge some of the listed policies, or request an increase "
+        f"({listed(unlisted, _SHOWN)}); {limit} are allowed{quota_note}.",
+        f"Detach unneeded policies{purge_note}, merge some of the listed policies, or request an increase "
         "of the quota 'Managed policies per role'.",
     )
 
@@ -201,9 +202,9 @@ def recorded_clusters(present: Tags, role: ObservedRole) -> set[str]:
 
 
 def _missing_records(present: Tags, role: ObservedRole, cluster_arns: Iterable[str]) -> dict[str, str]:
-    """Return the tags that record the attachment to a role for these clusters, and that the policy lacks.
+    """Return the tags that a policy lacks to record its attachment to a role for these clusters.
 
-    Return no tags if the policy would exceed the maximum number of tags with them, or if the ID of the role is unknown.
+    Return no tags if the policy would exceed the maximum number of tags, or if the ID of the role is unknown.
 
     :arg present: the tags of the policy.
     """
@@ -220,11 +221,11 @@ def _find_cluster_arns(clusters: Clusters, keys: Iterable[WorkloadKey]) -> list[
 def further_records(
     policy: ObservedPolicy, users: Iterable[tuple[SharedRole, ObservedRole]], clusters: Clusters
 ) -> dict[str, str]:
-    """Return the tags with which a policy records its attachments for further clusters, whose workloads use them in this run.
+    """Return the tags that record the present attachments of a policy for further clusters of this run.
 
-    Only attachments that already have a record, for any cluster, get further ones.
+    Only an attachment that already has a record, for any cluster, gets further records.
 
-    :arg users: the roles of the run to which the policy is attached.
+    :arg users: the roles of the run that have the policy.
     """
     present = dict(policy.tags or {})
     records: dict[str, str] = {}
@@ -238,16 +239,17 @@ def further_records(
 def record_further(
     stage: int, policy: ObservedPolicy, records: Tags, workloads: tuple[WorkloadKey, ...]
 ) -> Change:
-    """Return a change that only adds the tags ``records``, which are from ``further_records``, to a policy."""
+    """Return the change that adds ``records``, a result of ``further_records``, to the tags of a policy."""
     return _tag_change(stage, policy, TagChange(records, ()), workloads, frozenset())
 
 
 def with_records(
     changes: Sequence[Change], observed: Observed, options: Options, all_shared: Iterable[SharedRole]
 ) -> list[Change]:
-    """Return the changes, with the request that writes the record added to each attachment to an existing role (``role.arn``).
+    """Return the changes. Each attachment to an unmanaged role (``role.arn``) also gets the request that writes its record.
 
-    If the policy is unmanaged or has the maximum number of tags, the attachment gets no record, and a removal keeps it.
+    There is no record if the run may not change the policy, or if the policy would have too many tags. A removal then keeps
+    the attachment.
     """
     roles = {
         role.name: role
@@ -293,7 +295,7 @@ def outdated_records(
     policy: ObservedPolicy,
     users: Sequence[tuple[ObservedRole, tuple[WorkloadKey, ...], Sequence[str]]],
 ) -> Change | None:
-    """Return the change that deletes the records of attachments for removed workloads; None if the policy has no such record.
+    """Return the change that deletes a policy's records of attachments for removed workloads, or None if it has no such record.
 
     A record is a tag of the policy for one role and one cluster (see ``record_key``).
 

@@ -70,7 +70,7 @@ from ..model.roles import ObservedRole
 from .trust import is_allow, read_principals, trust_subject
 
 _POSSIBLE = (ALLOWED, CONDITIONAL)
-# A policy with which only the Deny statements of other policies matter.
+# If a role also has this policy, only the Deny statements of its other policies matter.
 _EVERYTHING = NamedPolicy(
     "everything",
     {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}},
@@ -89,7 +89,7 @@ class MigrationState:
     ``associations`` has all associations of the cluster.
     ``configured`` has the ARNs of the roles that the ConfigMap of the webhook gives to service accounts.
     ``roles`` has roles of the account by lower-case name. ``complete`` is true if these are all roles of the account.
-    ``documents`` has the documents of customer managed policies by ARN.
+    ``documents`` has the documents of managed policies by ARN.
     ``pods`` has the credentials that the Pods of each service account use.
     """
 
@@ -104,7 +104,7 @@ class MigrationState:
     pods: Mapping[WorkloadKey, PodCredentials] = field(default_factory=dict)
 
     def role(self, arn: str) -> ObservedRole | None:
-        """Return the role with an ARN, or None if it does not exist in the account of the cluster."""
+        """Return the role with this ARN, or None if it is not in ``roles``."""
         parts = parse_role_arn(arn)
         role = self.roles.get(parts.name.lower()) if parts else None
         return role if role is not None and role.arn.lower() == arn.lower() else None
@@ -114,7 +114,7 @@ class MigrationState:
 class MigrationPlan:
     """All service accounts of the migration, in the order of their names.
 
-    ``finished`` are those that need IRSA no longer: migrated, without the annotation and without Pods that use it.
+    ``finished`` are those that no longer need IRSA: migrated, without the annotation, and without Pods that use IRSA.
     """
 
     migrants: Sequence[Migrant] = ()
@@ -158,7 +158,7 @@ def account_name(key: WorkloadKey) -> ServiceAccountName:
 def is_half_rolled_back(state: MigrationState, migrant: Migrant) -> bool:
     """Return whether a rollback has deleted the association of a service account, but was interrupted before its last changes.
 
-    The signs are Pods that still use EKS Pod Identity, or the tag of the role that records its statement for the cluster.
+    The signs are Pods that still use EKS Pod Identity, or the tag with which the role records the migration's trust statement.
     """
     if migrant.stage != "irsa" or migrant.key in state.associations:
         return False
@@ -169,7 +169,7 @@ def is_half_rolled_back(state: MigrationState, migrant: Migrant) -> bool:
 
 
 def with_findings(migrant: Migrant, findings: Sequence[Finding]) -> Migrant:
-    """Return the service account with further findings: errors as blockers, which prevent its next step, the rest as notes.
+    """Return the service account with further findings: errors as blockers, which prevent its next step, and others as notes.
 
     :arg findings: findings about Pods. Findings about other service accounts are ignored.
     """
@@ -182,16 +182,17 @@ def with_findings(migrant: Migrant, findings: Sequence[Finding]) -> Migrant:
 def find_unproven(key: WorkloadKey, checks: Sequence[Check]) -> list[Finding]:
     """Return the reasons why a run has not proven that new Pods of a service account get the credentials of its role.
 
-    The list is empty if the check "injection" has passed, and the check "proof" has passed or was not part of the run.
+    The list is empty if "injection" is among the checks, and if each of the checks "injection" and "proof" has passed, is
+    accepted or was skipped.
 
-    :arg checks: all checks of the run for the service account, with the codes that the user accepts.
+    :arg checks: all checks of the run for the service account.
     """
     proofs = [check for check in checks if check.name in ("injection", "proof")]
     reason = "the runtime proof has no result"
     open_checks = [check for check in proofs if check.status not in (PASS, ACCEPTED, SKIPPED)]
     if all(check.name != "injection" for check in proofs):
-        # A service account with failed or unknown checks in AWS is not probed.
-        reason = "no dry run was made for it"
+        # A run does not test the injection for a service account with failed or unknown checks in AWS.
+        reason = "no dry run tested the injection"
         open_checks = [check for check in checks if check.status in (FAIL, UNKNOWN) and check.name != "pods"]
     elif not open_checks:
         return []
@@ -263,7 +264,7 @@ def _migrant(state: MigrationState, key: WorkloadKey, index: _Index) -> Migrant:
 
 
 def _usability(cluster: Cluster, association: ObservedAssociation, role: ObservedRole) -> str:
-    """Return whether the trust policy of the role allows the association to use it: "yes", "no" or "conditional"."""
+    """Return whether the trust policy of the role allows the workload of the association: "yes", "no" or "conditional"."""
     subject = trust_subject(cluster, association.key, role.arn, association.disable_session_tags)
     trust = prepare_trust(role.trust)
     return "yes" if is_usable(trust, subject) else check_trust(trust, subject).usable
@@ -292,7 +293,7 @@ def _without_association(key: WorkloadKey, pods: PodCredentials) -> Finding:
 
 
 def check_rollback(state: MigrationState, migrant: Migrant) -> Finding | None:
-    """Return a finding if a rollback would leave a service account without access, because its role does not allow IRSA."""
+    """Return a finding if a service account might have no access after a rollback, because of its role's trust policy."""
     role = state.role(migrant.role_arn)
     if role is None:
         return None
@@ -346,7 +347,8 @@ def _lost_records(state: MigrationState, role: ObservedRole) -> Iterator[Finding
             Code.MIGRATION_NO_RECORD,
             f"a migration has removed the IRSA statement of {key} from role {role.name}. The association of {key}, which "
             "recorded the annotations, does not exist any more, so the rollback does not restore the annotations.",
-            f"If it must use IRSA: kubectl annotate serviceaccount {name} {ROLE_ANNOTATION}={role.arn} -n {namespace}",
+            f"If the service account must use IRSA: kubectl annotate serviceaccount {name} {ROLE_ANNOTATION}={role.arn} "
+            f"-n {namespace}",
             key,
             raised_as="warning",
         )
@@ -358,8 +360,8 @@ def _edited_statements(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding
     if edited := [sid for sid in sids if _GENERATED_SID.fullmatch(sid)]:
         yield Finding(
             Code.TRUST_STATEMENT_STAYS,
-            f"role {role.name} keeps the statement {listed(edited, _SHOWN)} of this collection, because someone edited it.",
-            "Remove the statement from the trust policy if no workload needs it.",
+            f"role {role.name} keeps statements of this collection that someone edited: {listed(edited, _SHOWN)}.",
+            "Remove those that no workload needs from the trust policy.",
             key,
             raised_as="warning",
         )
@@ -368,7 +370,7 @@ def _edited_statements(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding
 def _with_trust(migrant: Migrant, state: MigrationState, finished: Collection[ServiceAccountName]) -> Migrant:
     """Return a finished service account with the stage "restarted" if its IRSA statement still exists and can be removed.
 
-    If the statement must be kept, because others need it, the stage remains "finished", and a note reports the statement.
+    If the statement must be kept, the stage remains "finished", and a note reports the statement.
 
     :arg finished: all finished service accounts. A statement that allows only these can be removed.
     """
@@ -434,7 +436,7 @@ def _blockers(
     elif account.is_addon and account.role_arn:
         yield Finding(
             Code.MIGRATION_ADDON,
-            f"EKS has not removed the annotation of service account {key} yet, which belongs to an add-on.",
+            f"service account {key} belongs to an add-on, and EKS has not removed its annotation yet.",
             "If the add-on still has a serviceAccountRoleArn, update it without this field (aws eks update-addon). Then run the "
             "step finish again.",
             key,
@@ -507,11 +509,12 @@ def _distrust(state: MigrationState, account: IrsaAccount, role: ObservedRole) -
     if answer == "yes":
         return
     text = (
-        f"the trust policy of role {role.name} does not allow {key} with IRSA, so it has no access today. Everyone who may "
-        "edit the service account can set its annotation, so the annotation does not prove that it may have the role."
+        f"the trust policy of role {role.name} does not allow {key} with IRSA, so the service account has no access today. "
+        "Everyone who may edit the service account can set its annotation, so the annotation does not prove that the service "
+        "account may have the role."
         if answer == "no"
-        else f"the trust policy of role {role.name} allows {key} with IRSA only under conditions that EKS Pod Identity does not "
-        "have, so an association would lift them."
+        else f"the trust policy of role {role.name} allows {key} with IRSA only under further conditions, "
+        "which a statement for EKS Pod Identity would not have."
     )
     yield Finding(
         Code.MIGRATION_NOT_TRUSTED,
@@ -524,7 +527,9 @@ def _distrust(state: MigrationState, account: IrsaAccount, role: ObservedRole) -
 
 def _subject_conditions(state: MigrationState, key: WorkloadKey, role: ObservedRole) -> Iterator[Finding]:
     """Find permissions policies with conditions on the claims of the token, which EKS Pod Identity does not have."""
-    hosts = [provider_host(arn).lower() for arn in _providers(role.trust) if state.issuer.issued(arn)]
+    hosts = [
+        provider_host(arn).lower() for arn in _providers(role.trust) if state.issuer.matches_provider(arn)
+    ]
     names = [
         name
         for name, document in _permission_documents(state, role)
@@ -533,8 +538,8 @@ def _subject_conditions(state: MigrationState, key: WorkloadKey, role: ObservedR
     if names:
         yield Finding(
             Code.MIGRATION_NEEDS_CLAIMS,
-            f"policy {listed(names, _SHOWN)} of role {role.name} has conditions on claims of the OIDC token "
-            f"({hosts[0]}:sub or :aud), which requests with EKS Pod Identity do not have.",
+            f"role {role.name} has conditions on claims of the OIDC token ({hosts[0]}:sub or :aud), which requests with EKS Pod "
+            f"Identity do not have. They are in {listed(names, _SHOWN)}.",
             "Use session tags instead, such as aws:PrincipalTag/kubernetes-namespace, then migrate.",
             key,
         )
@@ -550,9 +555,9 @@ def _other_roles(index: _Index, key: WorkloadKey, role_arn: str) -> Iterator[Fin
     if names:
         yield Finding(
             Code.MIGRATION_OTHER_ROLES,
-            f"role {listed(names, _SHOWN)} allows {key} with IRSA, too. Pods that assume that role with their token file lose "
-            "this file, because EKS Pod Identity gives them another token.",
-            "Let these Pods assume that role with the credentials of their own role, or leave the service account out of "
+            f"{key} can also assume {listed(names, _SHOWN)} with IRSA. Pods that assume such a role with their token file lose "
+            "the file, because EKS Pod Identity gives them another token.",
+            "Let these Pods assume such a role with the credentials of their own role, or leave the service account out of "
             "the migration.",
             key,
         )
@@ -588,7 +593,7 @@ def _permission_documents(state: MigrationState, role: ObservedRole) -> list[tup
 def _session_tags_off(
     state: MigrationState, index: _Index, key: WorkloadKey, role: ObservedRole
 ) -> Finding | None:
-    """Return a finding if Pods assume further roles that may not accept session tags, which IRSA does not send.
+    """Return a finding if Pods may assume further roles that may not accept session tags, which IRSA does not send.
 
     EKS sends transitive session tags, so each further role must allow sts:TagSession.
     """
@@ -596,7 +601,7 @@ def _session_tags_off(
         arn for arn in (*role.attached, role.permissions_boundary) if arn and arn not in state.documents
     ]
     if not state.complete or unread:
-        names = f"policy {listed(unread, _SHOWN)}" if state.complete else "its policies"
+        names = listed(unread, _SHOWN) if state.complete else "its policies"
         reason = f"{names} could not be read, so it is not known whether its Pods assume further roles"
         return _tags_off(
             key,
@@ -627,7 +632,7 @@ def _session_tags_off(
         reason = f"it may assume {listed(refusing, _SHOWN)}, which would refuse session tags (sts:TagSession)"
         return _tags_off(key, role, reason, remedy)
     if foreign:
-        reason = f"it may assume {listed(foreign, _SHOWN)}, and it is not known whether this role accepts session tags"
+        reason = f"it may assume {listed(foreign, _SHOWN)}, which may refuse session tags (sts:TagSession)"
         return _tags_off(key, role, reason, remedy)
     return None
 

@@ -43,7 +43,7 @@ from .trust import is_allow, trust_subject, union_trust
 
 _SHOWN = 5
 # A tolerance for times of IAM and EKS: their clocks may differ, and their responses have whole seconds.
-_CLOCKS = timedelta(seconds=5)
+_CLOCK_TOLERANCE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Narrowed:
     """The trust policy that a role gets, with findings about grants that are kept.
 
     ``unread`` are the associations that must be read before a grant can be removed; until then ``trust`` keeps all grants.
-    ``lost`` describes the users that ``role.trust_policy`` of the input would cut off.
+    ``lost`` describes the users that would, or might, lose access by ``role.trust_policy`` of the input.
     """
 
     trust: Mapping[str, object]
@@ -64,8 +64,8 @@ class _Narrowing:
     """A comparison of the present trust policy of a role with the desired trust policy.
 
     ``outside`` are the associations outside the run that use the role. ``covered`` are wide grants that the desired policy lacks
-    but that a wider grant in it includes. ``dropped`` are the other wide grants that it lacks, and ``statements`` the unmanaged
-    Allow statements that it lacks.
+    but that a wider grant in it includes. ``dropped`` are the other wide grants that the desired policy lacks, and ``statements``
+    the unmanaged Allow statements that it lacks.
     """
 
     def __init__(
@@ -101,23 +101,24 @@ class _Narrowing:
 
     @property
     def reaches(self) -> set[Reach]:
-        """Return the clusters and namespaces whose associations must be read to know the users of the dropped grants."""
+        """Return the clusters and namespaces whose associations must be read to know the users who may lose access."""
         whole = self.shared.spec.trust_policy is not None
         dropped = self.dropped if whole else self.dropped - self.unseen
         return _reaches(self.observed.clusters, dropped, bool(self.statements))
 
-    def has_only_outside_users(self, grant: TrustGrant, spare: bool) -> bool:
+    def has_only_outside_users(self, grant: TrustGrant, dependent_only: bool) -> bool:
         """Return whether a grant for a cluster or namespace has users outside the run, and no user in the run.
 
         Return False for a grant for all clusters, and with ``force``.
 
-        :arg spare: do not count a workload of the run as a user if another grant, which remains, allows it.
+        :arg dependent_only: count a workload of the run only if it depends on this grant: its present association uses the role,
+            and no grant that remains allows it.
         """
         if self.options.force or not grant.cluster_arn:
             return False
         if not any(self.covers(grant, user) for user in self.outside):
             return False
-        if not spare:
+        if not dependent_only:
             exact_grants = (_exact_grant(self.observed.clusters, key) for key in self.shared.keys)
             return not any(covered(exact_grant, (grant,)) for exact_grant in exact_grants)
         rest = self.present & self.desired
@@ -129,14 +130,13 @@ class _Narrowing:
         )
 
     def covers(self, grant: TrustGrant, user: ObservedAssociation) -> bool:
-        """Return whether a grant allows a user.
+        """Return whether a grant for a cluster or namespace allows a user.
 
         Return False for a user without session tags, because the grant compares session tags.
         """
         return not user.disable_session_tags and covered(self.exact_grant(user), (grant,))
 
     def exact_grant(self, user: ObservedAssociation) -> TrustGrant:
-        """Return the grant that allows only this user."""
         return _exact_grant(self.observed.clusters, user.key)
 
     def with_grants(self, grants: Iterable[TrustGrant]) -> Mapping[str, object]:
@@ -150,8 +150,9 @@ class _Narrowing:
         return [user for user in self.outside if present.may_use(user) and not following.can_use(user)]
 
     def lost_grants(self, trust: Mapping[str, object]) -> list[str]:
-        """Return descriptions of the grants to clusters outside the run that would, or might, end if the trust policy became
-        ``trust``. The users of these grants cannot be listed.
+        """Describe the grants to clusters outside the run that would, or might, end if the trust policy became ``trust``.
+
+        The users of these grants cannot be listed.
         """
         clusters, account = self.observed.clusters, self.observed.account
         following = _Admission(clusters, trust)
@@ -227,6 +228,8 @@ def narrow_trust(
 ) -> Narrowed:
     """Return the trust policy that a role gets. Users outside the run keep their access.
 
+    ``role.trust_policy`` of the input is returned unchanged, with the users that would lose access in ``lost``.
+
     :arg trust: the desired trust policy, which considers only the workloads of the run.
     :arg keys: the workloads of the run.
     """
@@ -248,26 +251,26 @@ def narrow_trust(
     if unread:
         return Narrowed(wide, unread=unread)
     if failed:
-        reason = f"it can be used by {listed(failed)}"
+        reason = f"the role can be used by {listed(failed)}"
         return Narrowed(wide, (_kept_wide(shared, role, reason, next(iter(failed.values()))),))
-    # spare=True keeps more wide grants, and so needs fewer statements for single users. Try it first.
-    narrowed = _narrowed(narrowing, wide, spare=True)
-    return narrowed if narrowed.trust is not wide else _narrowed(narrowing, wide, spare=False)
+    # With dependent_only, more wide grants are kept, so that fewer users need a separate statement. Try this first.
+    narrowed = _narrowed(narrowing, wide, dependent_only=True)
+    return narrowed if narrowed.trust is not wide else _narrowed(narrowing, wide, dependent_only=False)
 
 
-def _narrowed(narrowing: _Narrowing, wide: Mapping[str, object], spare: bool) -> Narrowed:
+def _narrowed(narrowing: _Narrowing, wide: Mapping[str, object], dependent_only: bool) -> Narrowed:
     """Return the narrowed trust policy, with a statement for each user outside the run that would otherwise lose access.
 
     If no statement is possible for one of these users, or if the policy would be too long, return ``wide``.
 
     :arg wide: the trust policy that keeps all grants.
-    :arg spare: see ``has_only_outside_users``.
+    :arg dependent_only: see ``has_only_outside_users``.
     """
     shared, role, options = narrowing.shared, narrowing.role, narrowing.options
     foreign = {
         grant
         for grant in narrowing.dropped - narrowing.unseen
-        if narrowing.has_only_outside_users(grant, spare)
+        if narrowing.has_only_outside_users(grant, dependent_only)
     }
     kept_grants = narrowing.covered | narrowing.unseen | foreign
     lost = narrowing.lost_users(narrowing.with_grants(kept_grants))
@@ -331,7 +334,7 @@ def find_lost_users(
         if not present_access.can_use(user)
         and (
             (old_access.may_use(user) and not new_access.can_use(user))
-            or (not user.disable_session_tags and _is_as_young(user, since))
+            or (not user.disable_session_tags and _has_changed_since(user, since))
         )
     )
     grants = {_exact_grant(clusters, user.key) for user in lost if not user.disable_session_tags}
@@ -351,14 +354,14 @@ def report_restored(role_arn: str, key: WorkloadKey, lost: LostUsers) -> Finding
     )
 
 
-def _is_as_young(user: ObservedAssociation, since: datetime | None) -> bool:
-    """Return whether an association was created or changed after a time, or up to ``_CLOCKS`` before it.
+def _has_changed_since(user: ObservedAssociation, since: datetime | None) -> bool:
+    """Return whether an association was created or changed after a time, or up to ``_CLOCK_TOLERANCE`` before it.
 
     Return False if ``since`` is None.
     """
     moments = [user.created_at, user.modified_at]
     ages = [calculate_age(moment, since) for moment in moments] if since is not None else []
-    return any(age is not None and age <= _CLOCKS for age in ages)
+    return any(age is not None and age <= _CLOCK_TOLERANCE for age in ages)
 
 
 def _exact_grant(clusters: Clusters, key: WorkloadKey) -> TrustGrant:

@@ -41,6 +41,7 @@ from ..model.targets import (
     trust_target,
 )
 from .policies import denies, denies_more, gives, takes
+from .shared_role import find_document
 from .trust import union_trust
 
 
@@ -69,7 +70,7 @@ def restrict_first(
 
 
 class _Ordering:
-    """The changes of a plan, by target, while their stages and dependencies are set.
+    """The changes of a plan, and the methods that set their stages and dependencies.
 
     For one role, the methods ``_restrictions``, ``_grants``, ``_removals`` and ``_lifts`` yield the targets of its new
     restrictions, new permissions, removed permissions and removed restrictions.
@@ -81,8 +82,10 @@ class _Ordering:
         self, changes: Sequence[Change], observed: Observed, documents: Mapping[str, Document]
     ) -> None:
         self.changes = {change.target: change for change in changes}
-        self.others = [change for change in changes if self.changes[change.target] is not change]
+        # Changes with the same target as a later change. Their order is not changed.
+        self.duplicates = [change for change in changes if self.changes[change.target] is not change]
         self.observed, self.documents = observed, documents
+        # The dependencies to add to ``Change.common_needs``, by the target of the change.
         self.common: dict[Target, frozenset[Target]] = {}
         # The changes that add permissions to a role, by the change that narrows the role's trust policy in the last stages.
         self.waiting: dict[Target, list[Target]] = {}
@@ -100,7 +103,7 @@ class _Ordering:
             if target in self.common
             else change
             for target, change in self.changes.items()
-        ] + self.others
+        ] + self.duplicates
 
     def order(self, shared: SharedRole, role: ObservedRole | None) -> None:
         """Set the stages and dependencies of the changes of one role. ``role`` is None if it does not exist yet."""
@@ -223,7 +226,7 @@ class _Ordering:
     # Grants
 
     def _grants(self, shared: SharedRole, role: ObservedRole | None) -> Iterator[Target]:
-        """Yield the changes that give permissions to the role, or the role to a workload."""
+        """Yield the changes that add permissions to the role, and the associations that give the role to a workload."""
         name = shared.spec.name
         attached = role.attached if role is not None else ()
         for arn in shared.policy_users:
@@ -274,20 +277,13 @@ class _Ordering:
         for arn in role.attached:
             attachment = attachment_target(shared.spec.name, arn)
             if attachment in self.changes and self.changes[attachment].action == "detach":
-                document = self._present(arn)
+                document = find_document(self.observed, arn)
                 if document is None or denies(document):
                     yield attachment
             yield from (target for target in self.policies.get(arn, ()) if target.step == "lifts")
         for workload in shared.users:
             if self._loses_session_policy(workload, role):
                 yield association_target(workload.key)
-
-    def _present(self, arn: str) -> Document | None:
-        """Return the document of a policy in IAM, or None if it was not read."""
-        policy = self.observed.policies.get(arn)
-        return (
-            self.observed.documents.get(arn) if policy is None or policy.document is None else policy.document
-        )
 
     def _loses_session_policy(self, workload: Workload, role: ObservedRole) -> bool:
         """Return whether an association that keeps its role loses its session policy, or gets one that allows more."""
@@ -377,7 +373,6 @@ class _Ordering:
         self.changes[target] = replace(self.changes[target], stage=stage)
 
     def _need(self, target: Target, needs: frozenset[Target]) -> None:
-        """Add dependencies to a change."""
         if needs:
             self.common[target] = self.common[target] | needs if target in self.common else needs
 

@@ -76,7 +76,7 @@ def find_outside_users(
     :arg clusters: the clusters of the run with workloads that use the role.
     :arg trust: the trust policy that the role will have.
     :arg keys: the workloads of the run.
-    :arg vouched: ignore trust statements for more than one cluster, because the caller knows that no other cluster uses them.
+    :arg vouched: ignore users that cannot be listed. The caller is responsible for them.
     """
     grants, rest = read_grants(trust)
     foreign = outside_grants(clusters, trust, keys)
@@ -129,12 +129,12 @@ def _describe_scope(grant: TrustGrant) -> str:
     return (
         "every cluster of the account"
         if grant.account_id
-        else "every cluster, as a trust statement has no condition"
+        else "every cluster, because a trust statement has no condition"
     )
 
 
 def _describe_statement(statement: object) -> list[str]:
-    """Describe the principals that an unmanaged trust statement, one that this collection did not write, allows."""
+    """Describe the principals that an unmanaged trust statement allows. Return an empty list for a Deny."""
     if not isinstance(statement, Mapping) or not is_allow(statement):
         return []
     names = read_principals(statement)
@@ -147,7 +147,7 @@ def describe_unread_users(observed: Observed, reaches: Iterable[Reach]) -> dict[
     """Describe the associations that could not be read, one text for each cluster.
 
     :arg reaches: the clusters and namespaces whose associations are needed.
-    :returns: the remedy of the read error, by the description.
+    :returns: the descriptions, each with the remedy of the read error.
     """
     errors = {
         reach.cluster: error for reach in sorted(reaches) if (error := observed.outside.find_error(reach))
@@ -177,9 +177,9 @@ class PolicyUsers:
         self.observed, self.options, self.reaches = observed, desired.options, reaches
         self.keys = frozenset(workload.key for workload in desired.workloads)
         self.leaving = desired.leaving
-        # The roles of the run by the ARN of each policy that is attached, or set as permissions boundary; and the names, in lower
-        # case, of all roles of the run that exist.
+        # The roles of the run that have a policy, attached or as permissions boundary, by the ARN of the policy.
         self.roles: dict[str, list[tuple[SharedRole, ObservedRole]]] = {}
+        # The names, in lower case, of the roles of the run that exist.
         self.names: set[str] = set()
         # Workloads whose role could not be read. The plan has a failure for each of these workloads.
         self.failing: set[WorkloadKey] = set()
@@ -222,7 +222,7 @@ class PolicyUsers:
         return arn if arn and self.observed.clusters.with_arn(arn) is None else ""
 
     def _describe_listed(self, policy: ObservedPolicy, shared: SharedRole, role: ObservedRole) -> str:
-        """Describe a role of the run with the policy, or return "" if all its users are workloads of the run.
+        """Describe a role of the run that has the policy, or return "" if only workloads of the run use the role.
 
         Always describe a role that the run does not manage and for which it does not list the policy.
         """

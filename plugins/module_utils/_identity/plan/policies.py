@@ -36,7 +36,7 @@ from ..model.changes import (
     compare_tags,
     iam_tag_calls,
     tags_after,
-    with_owner,
+    with_managed_tag,
     without_owner,
 )
 from ..model.cluster import Account, Clusters
@@ -52,8 +52,8 @@ from .problems import TAKE_BACK, UNMARKED, owned_by_another, owner_not_set
 RawStatement: TypeAlias = Mapping[str, object]
 # Elements of an Allow statement to which a value can be added without a loss of permissions.
 _LISTS = ("Action", "Resource")
-# The maximum number of pairs of an action and a resource for which wildcards are compared, because that takes long. Above it,
-# only the texts are compared.
+# The maximum number of pairs of an action and a resource for which wildcards are compared, because this is slow. For more
+# pairs, only the texts are compared.
 _MOST_PAIRS = 4096
 
 
@@ -86,7 +86,7 @@ def only_denies(document: Mapping[str, object]) -> bool:
 
 
 def takes(present: Mapping[str, object], desired: Mapping[str, object]) -> bool:
-    """Return whether a request that the present document allows may not be allowed by the desired one."""
+    """Return whether the present document may allow a request that the desired one does not allow."""
     return gives(present=desired, desired=present)
 
 
@@ -250,7 +250,7 @@ def plan_policy(
     present = policy.tags or {}
     of_another = is_of_another(present, options.owner)
     if (of_another or not policy.owned) and not options.adopt:
-        # With an equal document, the unmanaged policy is used unchanged.
+        # A policy with an equal document is used unchanged.
         if not _same_document(spec, policy):
             draft.failures.append(
                 owned_by_another(policy_target(arn), present, options.owner, workloads, "update")
@@ -285,7 +285,7 @@ def _marked(spec: PolicySpec, clusters: Clusters, workloads: tuple[WorkloadKey, 
     Add the tag of managed resources, and a tag with the cluster of the first workload, by which a purge finds the policy.
     """
     cluster_arn = next((clusters.of_workload(key).arn for key in workloads if key in clusters), "")
-    return {**with_owner(spec.tags), **({CLUSTER_TAG: cluster_arn} if cluster_arn else {})}
+    return {**with_managed_tag(spec.tags), **({CLUSTER_TAG: cluster_arn} if cluster_arn else {})}
 
 
 def _update(
@@ -306,7 +306,7 @@ def _update(
             old["oldest_version"], new["oldest_version"] = oldest.version_id, "deleted"
         calls += _version_calls(policy.arn, oldest, spec.document)
     if policy.tags is not None:
-        desired_tags = with_owner(spec.tags) if policy.owned else _marked(spec, clusters, workloads)
+        desired_tags = with_managed_tag(spec.tags) if policy.owned else _marked(spec, clusters, workloads)
         change = compare_tags(policy.tags, desired_tags, options.purge_tags)
         if change:
             old["tags"], new["tags"] = dict(policy.tags), tags_after(policy.tags, change)
@@ -458,7 +458,7 @@ def _used_elsewhere(
         target,
         "update",
         Code.POLICY_USED_ELSEWHERE,
-        f"policy {policy.arn} has another document than this run defines for {listed(map(str, workloads))}. It is unchanged "
+        f"policy {policy.arn} has a different document than this run defines for {listed(map(str, workloads))}. It is unchanged "
         f"because of users outside this run: {listed(users, 5)}.{tagged}",
         "Give the policy another name here, or apply all lists that use it in one run. To change it for all of these users, set "
         "⟨force⟩: true (check mode with diff shows the change), and define the same document in all lists.",

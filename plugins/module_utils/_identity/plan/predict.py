@@ -24,7 +24,7 @@ from ..model.roles import ObservedRole
 def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
     """Return the ``observed`` state with the changes of ``plan`` applied.
 
-    :arg observed: the state to predict; the result has the same roles.
+    :arg observed: the state before the changes. The result has the same roles.
     :arg look: the state that the plan is based on. It may have roles and policies that the changes need and that
         ``observed`` lacks.
     """
@@ -61,7 +61,7 @@ def _users_by_policy(roles: Mapping[str, ObservedRole | None]) -> dict[str, list
 def _with_users(
     policy: ObservedPolicy | None, present_roles: Collection[str], users: Iterable[str]
 ) -> ObservedPolicy | None:
-    """Return the policy with ``users`` in place of ``present_roles`` among the entities that have it."""
+    """Replace ``present_roles`` by ``users`` in the list of the entities that have a policy. Return the policy."""
     if policy is None:
         return None
     entities = (entity for entity in policy.attached_to if entity not in present_roles)

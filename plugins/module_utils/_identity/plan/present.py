@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..model.changes import Change, Draft, Plan, with_owner
+from ..model.changes import Change, Draft, Plan, with_managed_tag
 from ..model.cluster import Account
 from ..model.desired import Desired, Options, Workload, differing_field
 from ..model.names import OWNER_TAG
@@ -104,8 +104,8 @@ def _failure(kind: str, definition: _Definition, other: WorkloadKey) -> Failure:
         min(definition.targets),
         "update",
         Code.DEFINITIONS_DIFFER,
-        f"{kind} '{definition.spec.name}' has another {definition.differing} for {other} of cluster {other.cluster} than for "
-        f"{first} of cluster {first.cluster}, but it is the same {kind} for all clusters of the account.",
+        f"{kind} '{definition.spec.name}' has a different {definition.differing} for {other} of cluster {other.cluster} than for "
+        f"{first} of cluster {first.cluster}, but all clusters of the account share this {kind}.",
         f"Use the same definition for both workloads, or another {kind} name for one of them.",
     )
 
@@ -196,7 +196,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
             policy = observed.policies.get(arn)
             plan_policy(draft, observed.clusters, options, spec, policy, users, policy_users)
     created_arns = frozenset(change.target.name for change in draft.changes if change.action == "create")
-    observed = _with_taken_over(observed, draft.changes)
+    observed = _with_new_tags(observed, draft.changes)
     for shared in all_shared:
         if role_target(shared.spec.name.lower()) in differing:
             continue
@@ -226,21 +226,19 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     draft.changes = restrict_first(draft.changes, observed, all_shared, account, workloads)
     if desired.addons_pending:
         draft.changes = _without_early(draft.changes, workloads, movers)
-    taken_over = (_other_owner(change) for change in draft.changes)
-    draft.findings += [finding for finding in taken_over if finding is not None]
+    draft.findings += filter(None, map(_other_owner, draft.changes))
     plan = without_failed(draft.plan())
-    stakes = map(replacement_finding, plan.changes)
-    return replace(plan, findings=(*plan.findings, *filter(None, stakes)))
+    return replace(plan, findings=(*plan.findings, *filter(None, map(replacement_finding, plan.changes))))
 
 
-def _with_taken_over(observed: Observed, changes: Sequence[Change]) -> Observed:
+def _with_new_tags(observed: Observed, changes: Sequence[Change]) -> Observed:
     """Return the observed state with the tags that this plan sets on policies, so that an adopted policy counts as managed."""
     policies = dict(observed.policies)
     for change in changes:
         policy = policies.get(change.target.name) if change.action == "update" else None
-        marks = (change.after or {}).get("tags")
-        if policy is not None and isinstance(marks, Mapping):
-            policies[policy.arn] = replace(policy, tags=marks)
+        tags = (change.after or {}).get("tags")
+        if policy is not None and isinstance(tags, Mapping):
+            policies[policy.arn] = replace(policy, tags=tags)
     return replace(observed, policies=policies)
 
 
@@ -368,7 +366,7 @@ def _plan_associations(
             key=workload.key,
             role_arn=account.role_arn(role),
             spec=spec,
-            tags=with_owner(spec.tags) if owned else spec.tags,
+            tags=with_managed_tag(spec.tags) if owned else spec.tags,
             purge_tags=options.purge_tags,
             force=options.force,
             adopt=options.adopt,
@@ -384,10 +382,10 @@ def _plan_associations(
             draft.changes.append(planned)
         elif isinstance(planned, Failure):
             draft.failures.append(planned)
-        _note_narrower(draft, role, options, workload)
+        _note_account_scope(draft, role, options, workload)
 
 
-def _note_narrower(draft: Draft, role: RoleSpec, options: Options, workload: Workload) -> None:
+def _note_account_scope(draft: Draft, role: RoleSpec, options: Options, workload: Workload) -> None:
     """Add a finding to the draft if a role's trust scope is the whole account only because session tags are turned off.
 
     There is no finding if the role sets a trust scope, or if the trust scope of the run is the account.

@@ -353,8 +353,8 @@ def denies_meanwhile(role: ObservedRole, key: WorkloadKey, arn: str, unread: Fai
     return Finding(
         Code.POLICY_ATTACHED_EXTRA,
         f"role {role.name} also has {arn} attached, which is not part of the role's configuration. "
-        f"It is kept because it may deny requests that {unread.target.name} allows, which is attached too and could not be read: "
-        f"{error.operation}: {error.code}: {sentence(error.text)}",
+        f"The policy is kept because it may deny requests that {unread.target.name} allows. That policy is attached, too, and "
+        f"could not be read: {error.operation}: {error.code}: {sentence(error.text)}",
         error.remedy,
         key,
     )

@@ -42,7 +42,7 @@ from .unlisted import SHOWN_ASSOCIATIONS
 
 @dataclass(frozen=True, slots=True)
 class PurgeAccount:
-    """The state that a purge reads.
+    """The state of a cluster and its account that a purge reads.
 
     ``associations`` has the associations of the cluster. ``roles`` has all roles of the account. ``idle_policies`` has the
     policies of the account that are not attached to any role, user or group.
@@ -77,7 +77,10 @@ class PurgeScope:
         return not self.namespaces or set(namespaces) <= self.namespaces
 
     def includes_policy(self, policy: ObservedPolicy, cluster: Cluster) -> bool:
-        """Return whether an unused policy may be deleted: this collection manages it and created it for this cluster."""
+        """Return whether an unused policy may be deleted.
+
+        This collection must have created the policy for this cluster, and the policy must have the owner of the scope.
+        """
         tags = policy.tags or {}
         return policy.owned and tags.get(CLUSTER_TAG) == cluster.arn and self.includes(tags, ())
 
@@ -207,7 +210,7 @@ def leaving_roles(unlisted: Desired, cluster: Cluster, account: PurgeAccount) ->
         if (name := role.name.lower()) in names
         and role.owned
         and role.arn.lower() not in used
-        and _tied_cluster(role) == cluster.arn
+        and _only_cluster(role) == cluster.arn
     )
 
 
@@ -323,8 +326,8 @@ def validate_purge_limit(
     )
     raise InputError(
         [
-            f"purge would remove {count} workloads, or unused roles and policies, of cluster {cluster.name} (account "
-            f"{cluster.account_id}, region {cluster.region}) that are not listed, but ⟨purge_limit⟩ is {limit}: "
+            f"purge would remove {count} unlisted workloads, roles and policies of cluster {cluster.name} (account "
+            f"{cluster.account_id}, region {cluster.region}), but ⟨purge_limit⟩ is {limit}: "
             f"{listed(names, SHOWN_UNLISTED)}. Check that the list is complete (check mode with diff shows the removals if "
             f"⟨purge_limit⟩ allows them), or raise ⟨purge_limit⟩ to {count}."
         ]
@@ -347,15 +350,15 @@ def _roles(association: ObservedAssociation) -> set[str]:
 def _is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:
     """Return whether a role without associations belongs to this cluster alone, so that a purge of the scope may delete it."""
     grants, _others = read_grants(role.trust)
-    tied = _tied_cluster(role) == cluster.arn
-    return tied and scope.includes(role.tags, (grant.namespace for grant in grants))
+    is_of_cluster = _only_cluster(role) == cluster.arn
+    return is_of_cluster and scope.includes(role.tags, (grant.namespace for grant in grants))
 
 
-def _tied_cluster(role: ObservedRole) -> str:
+def _only_cluster(role: ObservedRole) -> str:
     """Return the ARN of the only cluster whose workloads a role's trust policy allows.
 
-    If the trust policy allows nothing, return the ARN of the cluster in its Deny statement (``closed_policy``). Return "" if it
-    allows several clusters or other principals.
+    If the trust policy has no Allow statement, return the ARN of the cluster in its Deny statement (``closed_policy``). Return ""
+    if it allows several clusters or other principals.
     """
     grants, rest = read_grants(role.trust)
     patterns = [read_pattern(statement) for statement in rest if is_allow(statement)]
@@ -482,7 +485,7 @@ def _unused_roles(observed: Observed, scope: PurgeScope, users: _Users) -> list[
     for role in observed.unlisted_roles.values():
         if not role.owned or role.arn.lower() in users:
             continue
-        cluster = observed.clusters.with_arn(_tied_cluster(role))
+        cluster = observed.clusters.with_arn(_only_cluster(role))
         if cluster is None or is_new(role.created_at, observed.account.answered_at):
             continue
         grants, _others = read_grants(role.trust)
@@ -493,10 +496,7 @@ def _unused_roles(observed: Observed, scope: PurgeScope, users: _Users) -> list[
 
 
 def _is_unused(grant: TrustGrant, cluster: Cluster, observed: Observed) -> bool:
-    """Return whether a grant has no user: all associations that it allows were read.
-
-    The caller has already checked that no association that was read uses the role.
-    """
+    """Return whether all associations that a grant allows were read. The caller has checked that none of them uses the role."""
     unlisted = observed.unlisted.get(cluster.key)
     if unlisted is None:
         return False

@@ -131,7 +131,7 @@ def _allows(clusters: Clusters, workload: Workload, role: ObservedRole) -> bool:
 def _is_of_others(policy: ObservedPolicy, workload: Workload, observed: Observed) -> bool:
     """Return whether a policy serves other workloads.
 
-    This is the case if the policy is attached only to other roles, or if the trust policy of the workload's role does not
+    This is the case if the policy is attached, but not to the workload's role, or if the trust policy of that role does not
     allow the workload.
     """
     if not policy.attached_to or workload.role is None:

@@ -105,7 +105,7 @@ class ReplacedPermissions:
         if change.takes:
             return (change,)
         elsewhere = (
-            (self._denies_otherwise(change, policy) and self._has_other_changes(arn))
+            (self._changes_denies(change, policy) and self._has_other_changes(arn))
             or self.movers_unseen
             or len(self.unread_gain) > (arn in self.unread_gain)
             or self._leaving(arn)
@@ -117,7 +117,7 @@ class ReplacedPermissions:
         """Return whether the plan changes a role with the policy, or another policy of such a role."""
         return any(self.changed.get(shared.spec.name.lower(), set()) - {arn} for shared in self._roles(arn))
 
-    def _denies_otherwise(self, change: Change, policy: ObservedPolicy) -> bool:
+    def _changes_denies(self, change: Change, policy: ObservedPolicy) -> bool:
         """Return whether a change adds or removes a Deny statement."""
         desired = (change.after or {}).get("document")
         if not isinstance(desired, Mapping) or policy.document is None:
@@ -133,7 +133,7 @@ class ReplacedPermissions:
         return replace(change, needs=change.needs | needs, common_needs=self.movers_unseen)
 
     def _gained(self, arn: str) -> frozenset[Target]:
-        """Return the targets of the other policies, and their attachments, of the roles that have or get this policy."""
+        """Return the gains of the roles that have or get the policy, without the policy itself."""
         return frozenset(
             target
             for shared in self._roles(arn)

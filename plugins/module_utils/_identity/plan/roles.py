@@ -17,7 +17,7 @@ from dataclasses import replace
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.document import to_json
 from ..model.attributes import compare, creation, split_states, update_parameters
-from ..model.changes import Call, Change, Stage, compare_tags, iam_tag_calls, tags_after, with_owner
+from ..model.changes import Call, Change, Stage, compare_tags, iam_tag_calls, tags_after, with_managed_tag
 from ..model.cluster import Account
 from ..model.desired import Options
 from ..model.names import is_mark
@@ -50,7 +50,7 @@ def create_role(
     :arg boundary_is_new: the same plan creates the permissions boundary, so IAM may not find it at once.
     """
     values = {attribute.name: getattr(spec, attribute.name) for attribute in ROLE_SETTINGS}
-    values |= {"trust_policy": trust, "tags": with_owner(spec.tags)}
+    values |= {"trust_policy": trust, "tags": with_managed_tag(spec.tags)}
     parameters, state = creation(ROLE_ATTRIBUTES, values)
     parameters |= {"RoleName": spec.name, "Path": spec.path}
     state["arn"] = account.role_arn(spec)
@@ -89,7 +89,7 @@ def update_role(
         operation = "PutRolePermissionsBoundary" if boundary else "DeleteRolePermissionsBoundary"
         parameters = {PERMISSIONS_BOUNDARY.parameter: boundary} if boundary else {}
         calls.append(Call("iam", operation, {**identity, **parameters}))
-    change = compare_tags(role.tags, with_owner(spec.tags), options.purge_tags)
+    change = compare_tags(role.tags, with_managed_tag(spec.tags), options.purge_tags)
     if change:
         old["tags"], new["tags"] = dict(role.tags), tags_after(role.tags, change)
         calls += iam_tag_calls("Role", identity, change)

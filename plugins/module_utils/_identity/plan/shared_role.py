@@ -67,7 +67,7 @@ def plan_shared_role(
 ) -> None:
     """Add the changes of one role, its trust policy and its attachments to the draft, or failures of its workloads.
 
-    If only some of its workloads fail, the role is planned for the rest.
+    If only some of its workloads fail, the role is planned for the other workloads.
 
     :arg shared: the role with its workloads. Workloads in clusters that could not be read are skipped; the policies that they
         list are not detached.
@@ -330,8 +330,8 @@ def _outside_users(
 ) -> OutsideUsers:
     """Return the users of the role outside the run, or an empty result if no planned change can affect them.
 
-    Trust statements for several clusters are ignored for an adopted role, and with both ``force`` and ``purge_policies``,
-    because with these options the user accepts changes for users that cannot be listed.
+    Users that cannot be listed are ignored for an adopted role, and with both ``force`` and ``purge_policies``: with these
+    options, the caller accepts that the changes affect such users.
     """
     if role is None or shared.spec.existing:
         return OutsideUsers()
@@ -372,10 +372,9 @@ def _role_changes(
         return [create_role(clusters.account, spec, trust, keys, boundary_is_new)], failures
     update = update_role(spec, role, options, keys, boundary_is_new)
     changes = [*([update] if update else []), *change_trust(role, trust, keys, holders)]
-    # While associations move, the trust policy allows both the workloads that leave the role and those that join it.
     failures += problems.too_long_on_the_way(shared, changes, options)
     if not _may_change_role(role, options) and all(set(change.after or ()) <= {"tags"} for change in changes):
-        # An unmanaged role of which only the tags differ is used unchanged.
+        # If only the tags of this role differ, it is used unchanged.
         return [], failures
     return changes, failures
 

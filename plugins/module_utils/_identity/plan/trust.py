@@ -342,7 +342,8 @@ def is_limited_to(clusters: Clusters, present: Mapping[str, object]) -> bool:
     """Return whether the Allow statements of a trust policy certainly allow workloads of these clusters only."""
     grants, rest = read_grants(present)
     patterns = [(statement, read_pattern(statement)) for statement in rest if is_allow(statement)]
-    arns = {grant.cluster_arn for grant in (*grants, *(pattern for _statement, pattern in patterns if pattern))}
+    arns = {grant.cluster_arn for grant in grants}
+    arns |= {pattern.cluster_arn for _statement, pattern in patterns if pattern is not None}
     unmanaged = [statement for statement, pattern in patterns if pattern is None]
     if unmanaged:
         trust = prepare_trust({**present, "Statement": unmanaged})
@@ -390,9 +391,9 @@ def find_foreign_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Findin
     if other_account_names:
         yield Finding(
             Code.TRUST_STATEMENT_FOREIGN,
-            f"role {role.name} also allows {listed(describe_principals(other_account_names), 10)}, in another account, "
-            "which is not part of the role's configuration. Statements that this collection did not write are kept.",
-            "Remove those statements from the trust policy. If that account must use the role, too, set the "
+            f"the trust policy of role {role.name} also allows principals in other accounts, which are not part of the role's "
+            f"configuration: {listed(sorted(other_account_names), 10)}. {_KEPT}",
+            "Remove those statements from the trust policy. If these principals must use the role, too, set the "
             "whole trust policy as role.trust_policy, or accept the finding for all workloads with pod_identity_ignore: "
             "[TRUST_STATEMENT_FOREIGN] in the Ansible role.",
             key,
@@ -401,13 +402,14 @@ def find_foreign_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Findin
     if names - other_account_names:
         yield Finding(
             Code.TRUST_STATEMENT_FOREIGN,
-            f"role {role.name} also allows {listed(describe_principals(names - other_account_names), 10)}, which is not "
-            "part of the role's configuration. Statements that this collection did not write are kept.",
+            f"the trust policy of role {role.name} also allows principals that are not part of the role's configuration: "
+            f"{listed(sorted(names - other_account_names), 10)}. {_KEPT}",
             _REMEDY,
             key,
         )
 
 
+_KEPT = "Statements that this collection did not write are kept."
 _REMEDY = "Remove those statements from the trust policy if they are unused, or set the whole trust policy as role.trust_policy."
 
 
@@ -477,10 +479,10 @@ def trust_failures(
 def is_shut_out(
     workload: Workload, association: ObservedAssociation | None, role: ObservedRole | None, clusters: Clusters
 ) -> bool:
-    """Return whether the workload cannot use its role because session tags are turned off.
+    """Return whether a workload cannot use its role without session tags, which its association has turned off.
 
-    This is the case if the association has session tags turned off, the workload does not set ``disable_session_tags``, and
-    the trust policy certainly requires session tags.
+    The trust policy must certainly not allow the workload without session tags, and the workload must not set
+    ``disable_session_tags``.
     """
     if association is None or not association.disable_session_tags or role is None:
         return False

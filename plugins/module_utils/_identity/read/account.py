@@ -4,10 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read the roles and policies of a whole account in bulk, when a bulk read needs fewer requests than individual reads, or for a
-purge.
+"""Read all roles and policies of an account in bulk, for a purge, or instead of a large number of individual reads.
 
-Source: iam GetAccountAuthorizationDetails, GetPolicy, GetAccountSummary. The bulk read does not return the description and
+Sources: iam GetAccountAuthorizationDetails, GetPolicy, GetAccountSummary. The bulk read does not return the description and
 session duration of a role, which ListRoles returns, or the tags and description of a policy, which only GetPolicy returns.
 """
 
@@ -24,12 +23,13 @@ from ..._policy.language.canonical import same_meaning
 from ..model.attributes import decode_attributes
 from ..model.desired import Options
 from ..model.errors import AwsError
+from ..model.names import is_aws_managed
 from ..model.observed import Document
 from ..model.policies import ObservedPolicy, PolicySpec, decode_policy, decode_policy_detail
 from ..model.roles import ROLE_DETAILS, ObservedRole, decode_role_detail
 from .reader import none_if_missing
 
-# The minimum number of single requests for which a bulk read may be cheaper.
+# If fewer individual requests than this are enough, there is no bulk read.
 BULK_THRESHOLD = 40
 # The maximum number of items of a page; IAM may return fewer.
 PAGE_SIZE = 1000
@@ -37,7 +37,7 @@ PAGE_SIZE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The roles by lower-case name and policies by ARN of a bulk read.
+    """The result of a bulk read: roles by lower-case name, and customer managed policies by ARN.
 
     ``complete`` is true if the read returned the whole account, so that a role or policy that is not in the snapshot does not
     exist. ``denied`` is the message of AWS if the caller is not allowed to read in bulk, or "".
@@ -49,7 +49,7 @@ class Snapshot:
     denied: str = ""
 
     def find_roles(self, names: Iterable[str]) -> dict[str, ObservedRole | None]:
-        """Return the roles by name, None for a missing role; roles without an entry must be read individually."""
+        """Return the roles by name, None for a missing role. A role without an entry must be read individually."""
         return {name: self.roles.get(name) for name in names if name in self.roles or self.complete}
 
     def find_policies(
@@ -57,7 +57,7 @@ class Snapshot:
     ) -> dict[str, ObservedPolicy | None]:
         """Return the policies by ARN, None for a missing policy.
 
-        Policies without an entry must be read individually, because the bulk read did not return the policy or its details.
+        A policy without an entry must be read individually, because it or its tags are needed, but not in the snapshot.
 
         :arg planning: the options of the plan; None for a verification.
         """
@@ -65,7 +65,7 @@ class Snapshot:
         for arn, spec in specs.items():
             policy = self.policies.get(arn)
             if policy is None:
-                if self.complete and ":iam::aws:" not in arn:
+                if self.complete and not is_aws_managed(arn):
                     found[arn] = None
             elif not _details_matter(spec, policy, planning):
                 found[arn] = policy
@@ -82,10 +82,9 @@ class Snapshot:
 
 
 def _details_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options | None) -> bool:
-    """Return whether a plan or verification needs the tags or the description of a policy, which cost a request.
+    """Return whether a plan or verification needs the tags or the description of a policy, which a bulk read does not return.
 
-    The tags show the owner, which a change must respect, and a plan compares, sets or purges them. The description is only
-    compared with the input.
+    A plan needs the tags for the owner of a policy that it changes, and to set or purge tags.
     """
     if spec.document is None:
         return False
@@ -96,16 +95,15 @@ def _details_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options |
 
 
 def read_snapshot(api: Api, singles: int, role_details: bool = False, policies: bool = True) -> Snapshot:
-    """Read the account in bulk, or return an empty snapshot if ``singles`` individual requests are cheaper.
+    """Read the account in bulk. If a request fails, or ``singles`` is below BULK_THRESHOLD, the snapshot is empty.
 
-    The bulk read stops at half of this number of requests. If a request fails, the snapshot is empty, too.
-
+    :arg singles: the number of individual requests that the bulk read replaces. A bulk read stops at half of this number.
     :arg role_details: read descriptions and session durations of roles as well.
     :arg policies: read managed policies as well.
     """
     if singles < BULK_THRESHOLD:
         return Snapshot()
-    # The maximum number of pages of each operation: both operations together may need half as many requests as individual reads.
+    # The maximum number of pages of each operation.
     budget = singles // (4 if role_details else 2)
     kinds = {"Filter": ["Role", "LocalManagedPolicy"] if policies else ["Role"]}
     reads = [partial(_pages, api, budget, "GetAccountAuthorizationDetails", kinds)]
@@ -144,10 +142,7 @@ def _pages(
 
 
 def _with_details(roles: Mapping[str, ObservedRole], pages: list[dict[str, Any]]) -> dict[str, ObservedRole]:
-    """Add description and session duration to the roles.
-
-    Roles for which the pages have no details are left out, and read one by one.
-    """
+    """Add description and session duration from ``pages`` of ListRoles to the roles. Omit roles that the pages do not contain."""
     details = {raw["RoleName"].lower(): raw for page in pages for raw in page["Roles"]}
     return {
         name: replace(
@@ -160,10 +155,9 @@ def _with_details(roles: Mapping[str, ObservedRole], pages: list[dict[str, Any]]
 
 
 def read_account(api: Api, width: int) -> tuple[list[ObservedRole], list[ObservedPolicy]]:
-    """Return every role of the account, without description and session duration, and the customer managed policies without use.
+    """Return every role of the account, and the customer managed policies that no entity uses.
 
-    A policy without use is not attached, and is not a permissions boundary. The policies have their tags. Policies that the
-    caller is not allowed to read are left out.
+    The roles lack their description and session duration. Policies that the caller is not allowed to read are left out.
     """
     request = {"Filter": ["Role", "LocalManagedPolicy"], "MaxItems": PAGE_SIZE}
     roles: list[ObservedRole] = []
@@ -190,7 +184,7 @@ def read_account(api: Api, width: int) -> tuple[list[ObservedRole], list[Observe
 
 
 def read_attachment_quota(api: Api) -> int | None:
-    """Return the account's quota of managed policies for a role; None if it cannot be read."""
+    """Return the account's quota of managed policies per role, or None if it cannot be read."""
     try:
         summary = api.call("iam", "GetAccountSummary", {})["SummaryMap"]
     except AwsError:

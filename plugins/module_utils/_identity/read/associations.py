@@ -27,7 +27,7 @@ from .reader import Reader, none_if_missing
 def list_associations(
     api: Api, cluster_name: str, namespace: str = "", service_account: str = ""
 ) -> Iterable[dict[str, Any]]:
-    """Yield the summaries of a cluster's associations, page by page. Source: eks ListPodIdentityAssociations."""
+    """Yield the associations of a cluster, a namespace or a service account. Source: eks ListPodIdentityAssociations."""
     parameters = {"clusterName": cluster_name}
     if namespace:
         parameters["namespace"] = namespace
@@ -37,7 +37,7 @@ def list_associations(
 
 
 def _first_associations(api: Api, cluster_name: str) -> tuple[list[dict[str, Any]], bool]:
-    """Return the summaries of a cluster's first page of associations, and whether EKS has more pages."""
+    """Return the first page of a cluster's associations, and whether there are more pages."""
     request = {"clusterName": cluster_name}
     page = next(response_pages(api, "eks", "ListPodIdentityAssociations", request))
     return list(page["associations"]), bool(page.get("nextToken"))
@@ -57,9 +57,9 @@ def describe_association(
     return decode_association(result["association"], cluster) if result is not None else None
 
 
-# For at most this number of workloads, a request for each workload needs fewer pages than a list of the whole cluster.
+# The associations of at most this number of workloads are listed with one request for each workload, not for the whole cluster.
 FEW_WORKLOADS = 3
-# The maximum number of unlisted associations to describe, because each of them takes a request.
+# The maximum number of unlisted associations to describe in a cluster, because each of them takes a request.
 MAX_DESCRIBED = 10
 
 
@@ -79,8 +79,8 @@ _Listing = Iterable["_AssociationSummary | Failure"]
 class Remainder:
     """The associations of workloads outside the run in one cluster.
 
-    ``addons`` has the associations that EKS add-ons own, and ``associations`` all others. ``UnlistedAssociations`` describes
-    ``more`` and ``error``.
+    ``addons`` has the associations that EKS add-ons own, and ``associations`` all others. ``more`` is true if some pages were
+    not read, and ``error`` is the error of the list request.
     """
 
     associations: list[_AssociationSummary] = field(default_factory=list)
@@ -89,7 +89,10 @@ class Remainder:
     error: AwsError | None = None
 
     def add(self, association: _AssociationSummary, summary: Mapping[str, Any]) -> None:
-        """Add one association: to ``addons`` if an EKS add-on owns it, otherwise to ``associations``."""
+        """Add an association.
+
+        :arg summary: the association as ListPodIdentityAssociations returns it.
+        """
         if summary.get("ownerArn"):
             self.addons.append(association.key)
         else:
@@ -97,7 +100,7 @@ class Remainder:
 
 
 def read_all_associations(reader: Reader) -> dict[WorkloadKey, ObservedAssociation]:
-    """Return every association of the clusters. Raises AwsError if any association cannot be read."""
+    """Return all associations of the clusters. Raises AwsError if a read fails."""
 
     def read(summary: _AssociationSummary | Failure) -> ObservedAssociation | None:
         if isinstance(summary, Failure):
@@ -119,8 +122,8 @@ def read_associations(
 ) -> list[ObservedAssociation | Failure]:
     """Read the associations of some workloads; for a removal, all associations of the clusters.
 
-    A removal needs all associations, because any of them may still use a role. If the associations of a cluster cannot be
-    listed, this failure is the only result for the cluster.
+    A removal needs all associations, because any of them may still use a role. If a request to list the associations of a
+    cluster fails, its failure is the only result for the cluster.
 
     :arg unchanged: associations that are described again only if their ID has changed.
     :arg remainders: receives, by cluster, the associations of workloads that are not in ``keys``.
@@ -138,7 +141,7 @@ def read_associations(
     selected = None if removal else frozenset(keys)
     answers = map_concurrently(describe, _list_clusters(reader, selected, remainders), reader.width)
     results = [answer for answer in answers if answer is not None]
-    # If listing fails, the target of the failure is the cluster, not an association.
+    # The failure of a list request has the cluster as its target.
     unlisted = {
         result.target.name
         for result in results
@@ -152,8 +155,8 @@ def describe_unlisted(
 ) -> dict[str, UnlistedAssociations]:
     """Describe at most MAX_DESCRIBED unlisted associations of each cluster.
 
-    Only the description has the tag with the owner. The ``namespaces`` of the run have priority, because a workload that was
-    removed from the list is probably in one of them.
+    ListPodIdentityAssociations does not return the tag with the owner. Associations in the ``namespaces`` of the run are
+    described first, because a workload that was removed from the list is probably in one of them.
     """
     chosen = [
         summary
@@ -179,14 +182,14 @@ def has_association(reader: Reader, key: WorkloadKey) -> bool | None:
     try:
         return any(list_associations(api, cluster.name, key.namespace, key.service_account))
     except AwsError:
-        # A failure is ignored, because the result only decides whether there is a finding.
+        # A failure is ignored, because without the result only a finding is missing.
         return None
 
 
 def _unlisted(
     remainder: Remainder, results: Mapping[WorkloadKey, ObservedAssociation | Failure | None]
 ) -> UnlistedAssociations:
-    # An association that was deleted after it was listed has the description None, and is left out.
+    # The result is None for an association that was deleted after it was listed.
     keys = sorted(
         summary.key for summary in remainder.associations if results.get(summary.key, summary) is not None
     )
@@ -278,7 +281,8 @@ def _list_clusters(
 ) -> _Listing:
     """Yield the associations of these workloads, or all associations if ``keys`` is None.
 
-    With ``remainders``, list every cluster, and add the other associations to its entry in ``remainders``.
+    With ``remainders``, list every cluster, and add the associations of other workloads to the entry of the cluster in
+    ``remainders``.
 
     The associations of a single cluster are yielded page by page; several clusters are listed concurrently.
     """
@@ -323,7 +327,7 @@ def _list_cluster(
     except AwsError as error:
         if remainder is not None:
             remainder.more, remainder.error = True, error
-        # An error is not a failure for a cluster of which only unlisted associations were requested.
+        # The error is not a failure if only associations outside the run were requested.
         if remainder is None or keys:
             yield read_failure(associations_target(cluster.key), error)
 

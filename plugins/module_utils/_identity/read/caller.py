@@ -7,8 +7,7 @@
 """Simulate with IAM whether the caller is allowed to send the requests of a run that applies the workloads.
 
 Source: iam SimulatePrincipalPolicy. The simulation considers the caller's own policies, permissions boundary and service
-control policies, but no session policies. So the caller may be denied a request that the simulation allows, but not the
-reverse.
+control policies, but no session policies. So AWS may deny a request that the simulation allows.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ MAX_RESOURCES = 5
 
 @dataclass(frozen=True, slots=True)
 class SimulationRequest:
-    """A simulation request: actions, their resources, and the condition keys of the request."""
+    """A simulation of actions on resources. ``context`` has the values of condition keys."""
 
     actions: tuple[str, ...]
     resources: tuple[str, ...]
@@ -58,7 +57,7 @@ def simulation_requests(desired: Desired, cluster: Cluster) -> list[SimulationRe
 
 
 def check_caller(api: Api, desired: Desired, cluster: Cluster, width: int) -> list[Finding]:
-    """Return a finding for each group of denied actions, or one finding if the simulation fails."""
+    """Return a finding for each simulation with denied actions, or one finding if a request fails."""
     try:
         source = _principal(api, cluster.caller_arn)
         if not source:
@@ -78,7 +77,7 @@ def check_caller(api: Api, desired: Desired, cluster: Cluster, width: int) -> li
 
 
 def _principal(api: Api, caller_arn: str) -> str:
-    """Return the user or role of the caller; "" for the account's root user, which is allowed to do everything."""
+    """Return the ARN of the user or role of the caller; "" for the root user, which IAM cannot simulate."""
     if caller_arn.endswith(":root"):
         return ""
     session = re.fullmatch(r"arn:[\w-]+:sts::\d{12}:assumed-role/([^/]+)/.*", caller_arn)

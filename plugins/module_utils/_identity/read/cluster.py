@@ -55,7 +55,7 @@ def _describe(api: Api, name: str, state: str) -> Mapping[str, Any] | AwsError:
     """Describe the cluster, or return the error. Source: eks DescribeCluster.
 
     For a removal (``state`` is "absent"), return an empty mapping if the cluster does not exist. ListPodIdentityAssociations must
-    confirm that, because a removal deletes more if there is no cluster.
+    confirm that, because a removal deletes more resources if the cluster does not exist.
     """
 
     def describe() -> Mapping[str, Any]:
@@ -170,7 +170,7 @@ _LOOPBACK = re.compile(r"(?:localhost|127\.[\d.]+|\[::1\])")
 
 
 def read_eks_target(api: Api, name: str, region: str) -> EksTarget:
-    """Return endpoint and certificate authority of a cluster. Source: eks DescribeCluster.
+    """Return the endpoint and the certificate authority of a cluster. Source: eks DescribeCluster.
 
     Raises AwsError for a failed request, and for a cluster without an endpoint or certificate authority.
     """
@@ -179,7 +179,8 @@ def read_eks_target(api: Api, name: str, region: str) -> EksTarget:
     except AwsError as error:
         if not error.missing:
             raise
-        text = f"No cluster found for name: {name}. Requested in region {region or 'as configured'}."
+        place = f"region {region}" if region else "the configured region"
+        text = f"No cluster found for name: {name}. Requested in {place}."
         raise classify(error.operation, error.code, text) from error
     endpoint = str(cluster.get("endpoint") or "")
     authority = str((cluster.get("certificateAuthority") or {}).get("data") or "")
@@ -195,6 +196,8 @@ def read_caller_access(api: Api, target: EksTarget, sts_url: str, now: datetime)
     """Read data to explain why the Kubernetes API responded with 401. Return None if STS rejects the credentials, too.
 
     :arg sts_url: the STS endpoint in the token.
+    :arg now: the time by the local clock.
+
     Sources: sts GetCallerIdentity, iam GetRole, eks DescribeAccessEntry.
     """
     try:

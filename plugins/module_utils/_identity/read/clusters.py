@@ -61,9 +61,10 @@ class _Named:
 
 
 def read_clusters(request: InventoryRequest, apis: ApiProvider, home: str) -> FoundClusters:
-    """Return all clusters that match the request. Raises AwsError if the credentials are not valid.
+    """Return all clusters that match the request, and the failed reads. Raises AwsError if GetCallerIdentity fails.
 
-    :arg home: the region for requests that do not concern a region.
+    :arg home: the region for requests that are not specific to a region.
+
     Sources: sts GetCallerIdentity, organizations ListAccounts, ec2 DescribeRegions, eks ListClusters, DescribeCluster,
     DescribeAddon.
     """
@@ -106,7 +107,7 @@ def _gather(
 def _accounts(
     request: InventoryRequest, api: Api, own_account: str, partition: str, failures: list[UnreadClusters]
 ) -> list[AccountAccess]:
-    """Return each account once. The account of the credentials is read without a role, each listed account with its role."""
+    """Return the accounts to read, each once. Add the error of ListAccounts to ``failures``."""
     accounts: dict[str, AccountAccess] = {}
     if request.organization is not None:
         try:
@@ -172,7 +173,7 @@ def _clusters(apis: ApiProvider, entry: _Named) -> _Answer[FoundCluster]:
         api = apis.api(place.access.role, place.region)
         raw = api.call("eks", "DescribeCluster", {"name": entry.name})["cluster"]
     except AwsError as error:
-        # The cluster was deleted after it was listed.
+        # A missing cluster was deleted after it was listed.
         return (), [] if error.missing else [place.failure(error, entry.name)]
     failures: list[UnreadClusters] = []
     try:

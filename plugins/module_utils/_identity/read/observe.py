@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Observe the AWS resources that the desired workloads use. No resource is changed, and each resource is read once."""
+"""Observe the AWS resources that the desired workloads use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..model.associations import ObservedAssociation
 from ..model.cluster import Account
 from ..model.desired import Desired, Options
 from ..model.errors import AwsError
-from ..model.names import is_of_another, lacks_owner, parse_role_arn
+from ..model.names import is_aws_managed, is_of_another, lacks_owner, parse_role_arn
 from ..model.observed import Document, Observed, Reach, UnlistedAssociations, is_new
 from ..model.policies import ObservedPolicy, PolicySpec
 from ..model.roles import ROLE_DETAILS, ObservedRole, RoleSpec, decode_role
@@ -38,8 +38,8 @@ from .associations import (
 from .reader import Observation, Reader
 from .roles import REMOVAL_READS, read_document, read_policy, read_policy_users, read_role
 
-# The maximum number of roles outside the run to read for one policy. A change of a policy that more roles use is not planned
-# anyway.
+# The maximum number of roles outside the run to read for one policy. If more roles use the policy, none of them is read, and the
+# plan treats all of them as users that a change of the policy would affect.
 MOST_OTHER_ROLES = 5
 
 AssociationsByKey = Mapping[WorkloadKey, ObservedAssociation]
@@ -85,12 +85,15 @@ class _Reads:
 
 @dataclass(frozen=True, slots=True)
 class Observer(Reader):
-    """A reader of the resources of one run; ``unread`` has the errors of clusters that cannot be read."""
+    """A reader of the resources of one run.
+
+    ``unread`` has the errors of clusters that could not be read, by the cluster part of workload keys.
+    """
 
     unread: Mapping[str, AwsError] = field(default_factory=dict)
 
     def all_associations(self) -> dict[WorkloadKey, ObservedAssociation]:
-        """Return every association of the clusters. Raises AwsError if any association cannot be read."""
+        """Return all associations of the clusters. Raises AwsError if a read fails."""
         return read_all_associations(self)
 
     def observe_outside(self, desired: Desired, observed: Observed, reaches: Collection[Reach]) -> Observed:
@@ -112,13 +115,14 @@ class Observer(Reader):
         unlisted: bool = False,
         inline: bool = False,
     ) -> Observed:
-        """Observe the state that a plan for the desired workloads needs.
+        """Observe the resources that a plan or verification of the desired workloads needs.
 
-        :arg removal: observe the state for a plan that removes the workloads.
+        :arg removal: read the data for a plan that removes the workloads.
         :arg planning: also read data that a change needs and a verification does not.
         :arg present: associations that are not read again.
         :arg unchanged: associations that are listed again, and described again only if their ID has changed.
-        :arg unlisted: also read the associations of workloads that ``desired`` does not list.
+        :arg unlisted: also read the associations and roles in the fields ``unlisted``, ``unassociated`` and ``unlisted_roles`` of
+            ``Observed``.
         :arg inline: also read the inline policies of the roles, for a verification.
         """
         demand = _read_demand(self.account, desired, removal)
@@ -142,7 +146,7 @@ class Observer(Reader):
             details = removal or demand.has_role_details
             jobs.append(partial(self._read_snapshot, reads, requests, details, not removal))
             if removal:
-                # A removal needs the users of a policy, which a bulk read does not return.
+                # A removal needs the users of each policy, which a bulk read does not return.
                 jobs += policies.values()
         self._work(jobs)
         for snapshot in reads.snapshots:
@@ -212,18 +216,14 @@ class Observer(Reader):
         reads.snapshots.append(read_snapshot(self.api, singles, details, policies))
 
     def _read_extra_policies(self, reads: _Reads, desired: Desired, demand: _Demand, removal: bool) -> None:
-        """Read the tags of policies that the plan may detach or attach.
-
-        These are policies that are attached to a managed role although no workload lists them, and policies that a plan may
-        attach to an existing role (``role.arn``).
-        """
+        """Read the tags of policies that the plan may detach or attach (see ``_tagged_policies``)."""
         extra = sorted(
             {
                 arn
                 for shared in shared_roles(self.account, desired.workloads)
                 if (role := reads.roles.get(shared.spec.name.lower())) is not None
                 for arn in _tagged_policies(shared, role, desired.options, reads.associations)
-                if ":iam::aws:" not in arn
+                if not is_aws_managed(arn)
                 if arn not in reads.policies
                 or ((policy := reads.policies[arn]) is not None and policy.tags is None)
             }
@@ -238,7 +238,7 @@ class Observer(Reader):
         map_concurrently(read, extra, self.width)
 
     def _read_detachable(self, reads: _Reads, desired: Desired) -> None:
-        """Read the documents of policies that a plan may detach: a policy with a Deny restricts the role."""
+        """Read the documents of policies that a plan may detach, because the order of changes depends on a Deny in them."""
         present: set[str] = set()
         for snapshot in reads.snapshots:
             present.update(snapshot.find_documents(filter(None, reads.roles.values())))
@@ -269,7 +269,10 @@ class Observer(Reader):
         map_concurrently(read, detachable, self.width)
 
     def _read_policy_users(self, reads: _Reads, options: Options, demand: _Demand) -> None:
-        """Read the users of policies that a plan may change, unless all users are known to be roles of the run."""
+        """Read the users of policies that a plan may change, unless all users are known to be roles of the run.
+
+        Also read the roles among these users that are outside the run, unless a policy has more than MOST_OTHER_ROLES of them.
+        """
         roles: dict[str, list[ObservedRole]] = {}
         for role in filter(None, map(reads.roles.get, demand.roles)):
             for arn in {*role.attached, role.permissions_boundary}:
@@ -296,7 +299,7 @@ class Observer(Reader):
         map_concurrently(partial(self._read_other_role, reads), sorted(outside_roles), self.width)
 
     def _read_other_role(self, reads: _Reads, name: str) -> None:
-        """Read a role outside the run; a failure is ignored, because a plan assumes nothing about a role that was not read."""
+        """Read a role outside the run. Ignore a failure: the plan then treats the role as a user outside the run."""
         for snapshot in reads.snapshots:
             if name.lower() in snapshot.roles:
                 reads.roles[name.lower()] = snapshot.roles[name.lower()]
@@ -308,10 +311,10 @@ class Observer(Reader):
             reads.roles[name.lower()] = role
 
     def _read_unassociated(self, reads: _Reads, desired: Desired, demand: _Demand) -> set[WorkloadKey]:
-        """Return the workloads that trust policies of the run's roles allow and that do not have an association.
+        """Return unlisted workloads without an association that trust policies of the run's roles name, at most MAX_DESCRIBED.
 
-        A separate request confirms each of them, because the list of associations may be incomplete or older than the trust
-        policy.
+        A separate request confirms that each of them has no association, because the list of associations may be incomplete or
+        older than the trust policy.
         """
         desired_keys = {workload.key for workload in desired.workloads}
         granted = {
@@ -334,7 +337,7 @@ class Observer(Reader):
     def _read_unlisted_roles(
         self, reads: _Reads, desired: Desired, demand: _Demand, planning: bool
     ) -> dict[str, ObservedRole]:
-        """Return the unlisted roles of a bulk read, and up to MAX_DESCRIBED roles that associations of the run stop using.
+        """Return the unlisted roles of a bulk read and, for a plan, up to MAX_DESCRIBED former roles of the run's associations.
 
         A role that cannot be read is left out, because these roles are needed for findings only.
         """
@@ -390,7 +393,11 @@ class Observer(Reader):
 def _tagged_policies(
     shared: SharedRole, role: ObservedRole, options: Options, associations: AssociationsByKey
 ) -> Iterable[str]:
-    """Yield the ARNs of the policies of one role whose tags a plan needs."""
+    """Yield the ARNs of the policies of a role whose tags a plan needs.
+
+    These are policies that are attached to a managed role although no workload lists them, and policies that a plan may attach
+    to an existing role (``role.arn``).
+    """
     if role.owned or options.adopt:
         yield from (arn for arn in role.attached if arn not in shared.policy_users)
     if shared.spec.existing:

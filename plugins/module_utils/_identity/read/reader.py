@@ -4,10 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Settings of all reads of AWS, and functions that repeat reads.
+"""The settings of all reads of AWS, and functions that repeat a read if a resource seems to be missing.
 
-IAM and EKS are eventually consistent: a replica of AWS that is not up to date reports an existing resource as missing. So a
-second read has to confirm that a resource is missing.
+IAM and EKS are eventually consistent: a replica of AWS that is not up to date may report an existing resource as missing.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _Whole = TypeVar("_Whole")
 
 
 def _catch_missing(read: Callable[[], _Found]) -> _Found | None:
-    """Return the result of ``read``, or None if the resource does not exist. Raises AwsError for every other error."""
+    """Return the result of ``read``, or None if AWS reports the resource as missing. Raises AwsError for any other error."""
     try:
         return read()
     except AwsError as error:
@@ -68,10 +67,11 @@ def read_composite(
 ) -> _Whole | None:
     """Read a resource by several requests: ``head``, then ``details`` with its result.
 
-    Return None if the resource does not exist. If only ``details`` reports the resource as missing, the two responses are
-    from different times: repeat ``details``, then ``head`` and ``details``, at most MAX_READS times. ``confirm`` is another
-    request about the resource, which must confirm that the resource is missing; if the responses still disagree after MAX_READS
-    reads, raise AwsError.
+    Return None if ``head`` reports the resource as missing. If only ``details`` does, the two responses are from different
+    times: repeat ``details``, then ``head`` and ``details``, at most MAX_READS times.
+
+    :arg confirm: another request about the resource. If it is not None, it must also report the resource as missing.
+    :raises AwsError: if a request fails, or if the responses still disagree after the last attempt and ``confirm`` is not None.
     """
     for _attempt in range(MAX_READS):
         result = _catch_missing(head)

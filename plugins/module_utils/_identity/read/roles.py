@@ -39,6 +39,7 @@ def read_role(
 ) -> ObservedRole | None:
     """Return the role; None if it does not exist in the account. Raises AwsError.
 
+    :arg removal: for a managed role, also read the names of its inline policies and instance profiles.
     :arg inline: also read the documents of the inline policies. If that fails, the role has no ``inline_documents``.
     """
     if spec.arn is not None:
@@ -59,8 +60,8 @@ def read_role(
         role = replace(decode_role(raw, attached()), inline_documents=documents())
         return _with_contents(api, role, spec.name) if removal and role.owned else role
 
-    # A removal does nothing about a role that does not exist, so another request must confirm that. A run that creates workloads
-    # needs no confirmation: IAM refuses to create a role that exists.
+    # A removal skips a role that does not exist, so another request must confirm that it does not exist. A run that creates
+    # workloads needs no confirmation: IAM refuses to create a role that exists.
     confirm = list_attached if removal else None
     reading_inline = early(read_inline) if inline else nullcontext(lambda: None)
     with early(list_attached) as attached, reading_inline as documents:
@@ -78,7 +79,7 @@ def read_inline_documents(api: Api, role_name: str) -> dict[str, PolicyDocument]
 
 
 def _with_contents(api: Api, role: ObservedRole, name: str) -> ObservedRole:
-    """Add the inline policies and instance profiles to a role.
+    """Read the inline policies and instance profiles of a role, and return the role with them.
 
     IAM does not delete a role that has an inline policy or an instance profile.
     """
@@ -92,9 +93,11 @@ def _with_contents(api: Api, role: ObservedRole, name: str) -> ObservedRole:
 
 
 def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = False) -> ObservedPolicy | None:
-    """Return the policy, with the document of its default version if ``spec`` has a document to compare.
+    """Return the policy, or None if it does not exist. Raises AwsError.
 
-    Return None if the policy does not exist. Raises AwsError.
+    If ``spec`` has a document, also read the document of the default version, and all versions if the two documents differ.
+
+    :arg removal: for a managed policy, read its versions and users instead of its document.
     """
     request = {"PolicyArn": account.policy_arn(spec)}
 
@@ -112,8 +115,7 @@ def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = Fa
     def list_versions() -> list[Any]:
         return list(api.pages("iam", "ListPolicyVersions", request, "Versions"))
 
-    # A removal does nothing about a policy that does not exist, so another request must confirm that. A run that creates
-    # workloads needs no confirmation: IAM refuses to create a policy that exists.
+    # As in ``read_role``, only a removal must confirm that the policy does not exist.
     confirm = list_versions if removal else None
     return read_composite(
         lambda: decode_policy(api.call("iam", "GetPolicy", request)["Policy"]), details, confirm
@@ -163,7 +165,7 @@ class RoleRead:
 
 @dataclass(frozen=True, slots=True)
 class RolePolicies:
-    """The policies that determine the permissions of a role; ``role`` is None if the user passed the policies."""
+    """The policies that determine the permissions of a role; ``role`` is None for policies from the input."""
 
     role: RoleRead | None
     identity: tuple[NamedPolicy, ...]
@@ -192,8 +194,8 @@ def find_role(api: Api, reference: str, region: str | None = None) -> RoleRead:
         ) from error
     if reference.startswith("arn:") and role["Arn"] != reference:
         raise RoleNotFound(
-            f"There is no role {reference} here: the role named {name} is {role['Arn']}. Check path and account in the ARN, "
-            "and that the credentials belong to its account."
+            f"There is no role {reference} here: the role named {name} is {role['Arn']}. Check the path and the "
+            "account in the ARN, and that the credentials belong to its account."
         )
     return RoleRead(
         name=name,
@@ -235,7 +237,7 @@ def _inline(api: Api, role: str, name: str) -> NamedPolicy:
 
 
 def _place(api: Api, region: str | None) -> str:
-    """Describe the account and the region of a request, for a message; only the region if the account cannot be read."""
+    """Describe the account of a request, if it can be read, and the region, if there is one, for a message."""
     region_text = f" (region {region})" if region else ""
     try:
         account = api.call("sts", "GetCallerIdentity", {})["Account"]

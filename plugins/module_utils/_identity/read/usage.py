@@ -6,8 +6,7 @@
 
 """Read the use of roles from AWS: events from CloudTrail, and the last uses of services and actions from IAM.
 
-The functions do not change resources. Sources: cloudtrail LookupEvents; iam GenerateServiceLastAccessedDetails,
-GetServiceLastAccessedDetails.
+Sources: cloudtrail LookupEvents; iam GenerateServiceLastAccessedDetails, GetServiceLastAccessedDetails.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ _REPORT_INTERVAL = 1.0
 class EventLookup:
     """A reader of CloudTrail events that observes the rate limit of LookupEvents.
 
-    ``remaining`` is the number of requests that the reader may still send. ``sent`` is the number of requests with a
-    response. ``exhausted`` becomes true if the reader stops because it may not send a further request.
+    ``remaining`` is the number of requests that the reader may still send. ``sent`` is the number of requests that
+    succeeded. ``exhausted`` becomes true if the reader stops because ``remaining`` is 0.
 
     :arg now: returns a monotonic time in seconds.
     :arg sleep: waits for a number of seconds. It may raise an exception to interrupt the reader.

@@ -65,7 +65,7 @@ class SimulationResult:
     missing: tuple[str, ...]
 
     def differs(self, decision: str) -> bool:
-        """Return whether the simulator contradicts a decision of the evaluation in ``_policy`` that is not conditional."""
+        """Return whether a decision of the evaluation in ``_policy`` differs. The decision "conditional" never differs."""
         return decision not in ("conditional", self.decision)
 
 
@@ -146,7 +146,7 @@ def begin_reading_agents(api: Api, clusters: Clusters, width: int) -> Callable[[
 def read_for_verification(
     api: Api, desired: Desired, observed: Observed, width: int, agents: Callable[[], Agents] | None = None
 ) -> VerificationReads:
-    """Read the agent of each cluster, inline policies of each role, relevant policies, and target roles.
+    """Read the data that only a verification needs.
 
     :arg agents: the result of ``begin_reading_agents``, if the caller has called it.
     """
@@ -198,7 +198,7 @@ class _Reader:
         return dict(zip(items, map_concurrently(read, list(items.values()), self.width), strict=True))
 
     def _others(self, desired: Desired) -> tuple[WorkloadKey, ...]:
-        """Return other workloads with an association, in the clusters where a desired workload has no association.
+        """Return the unlisted workloads with an association in the clusters in which a desired workload has no association.
 
         The finding about a missing association suggests similar names from the result.
         """
@@ -225,7 +225,7 @@ class _Reader:
             return []
 
     def _listed_policies(self, desired: Desired) -> dict[str, set[str]]:
-        """Return the policies of the workloads, by the name of their role."""
+        """Return the ARNs of the policies that workloads list, by the lower-case name of their role."""
         policies: dict[str, set[str]] = {}
         for workload in desired.workloads:
             if workload.role is not None:
@@ -234,7 +234,7 @@ class _Reader:
         return policies
 
     def _other_versions(self, desired: Desired) -> dict[str, str]:
-        """Return, by the ARN of a policy, the ID of a version with the desired document that is not the default version."""
+        """Return the IDs of non-default versions that have the desired document, by the ARN of the policy."""
         differing: dict[str, tuple[ObservedPolicy, Document]] = {}
         for workload in desired.workloads:
             for spec in workload.policies:
@@ -272,7 +272,7 @@ class _Reader:
         return roles
 
     def _limited(self, workloads: Iterable[Workload]) -> set[str]:
-        """Return the lower-case names of roles whose association has a session policy."""
+        """Return the lower-case names of the roles that a workload uses with a session policy."""
         associations = ((workload, self.observed.associations.get(workload.key)) for workload in workloads)
         return {
             workload.role.name.lower()
@@ -327,8 +327,10 @@ class _Reader:
 def _relevant_policies(
     role: ObservedRole, workload_policies: Collection[str], limited: bool
 ) -> Iterable[str]:
-    """Return the policies to read: the permissions boundary, the policies whose effect the boundary or a session policy limits,
-    and policies that no workload lists.
+    """Return the policies of a role whose documents a check needs.
+
+    If a permissions boundary or a session policy limits the role, these are all policies, otherwise only attached policies that
+    no workload lists.
 
     :arg limited: whether an association of the role has a session policy.
     """

@@ -6,10 +6,10 @@
 
 """Convert a report to an artifact of an AWX job. Pure.
 
-An artifact is a variable that AWX passes to the later jobs of a workflow. Its name is unique to the cluster. Its values must keep
-their types: AWX writes artifacts as YAML with the tag !unsafe on every string, and ansible-core 2.19 and newer parses such a
-string like one without quotation marks. So "1" would become a number, "" null, and "2012-10-17" a date. Native Jinja does the
-same to the result of a template. Therefore a string that would change its type is encoded as JSON.
+An artifact is a variable that AWX passes to the later jobs of a workflow. Its values must keep their types there. AWX writes
+artifacts as YAML with the tag !unsafe on every string, and ansible-core 2.19 and newer parses such a string like one without
+quotation marks: "1" would become a number, "" null, and "2012-10-17" a date. Native Jinja does the same to the result of a
+template. Therefore a string that would change its type is encoded as JSON.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ FORMS = ("auto", "full", "short", "none")
 # replace the plan.
 COMMON = "pod_identity"
 PREFIX = "pod_identity_artifact_"
-# With more workloads the form "auto" is "short". For 1,000 workloads the full form has 2 MB, which AWX stores for every job of a
+# With more workloads, "auto" means "short". For 1,000 workloads the full form has 2 MB, and AWX stores it with every job of a
 # workflow.
 MOST_WORKLOADS = 200
-# These lists are null in the short form, because an empty list would mean that there are no entries. The changes are not among
-# them, because users need them to approve a plan.
+# The lists of a report that are null in the short form. An empty list would mean that there are no entries. The changes are kept,
+# because users need them to approve a plan.
 LEFT_OUT = ("lines", "workloads")
 # Fields of a change with arbitrary values, such as policy documents. Each of these fields is encoded as one JSON string.
 _DOCUMENTS = ("after", "before")
 
 # YAML and Python parse most text that begins with a letter or a slash as a string.
 _PLAIN = re.compile(r"[A-Za-z/]")
-# Exceptions: words that they parse as a boolean, null or an empty set, and string literals of Python with a prefix (b'text').
+# Exceptions: words that YAML or Python parses as a boolean, null or an empty set, and string literals with a prefix (b'text').
 _WORDS = frozenset(("false", "n", "no", "none", "null", "off", "on", "set()", "true", "y", "yes"))
 _PYTHON = re.compile(r"(?:[bft]r?|rb?|r[ft]|u)['\"]", re.IGNORECASE)
 
@@ -48,9 +48,8 @@ _PYTHON = re.compile(r"(?:[bft]r?|rb?|r[ft]|u)['\"]", re.IGNORECASE)
 def artifact_key(step: ReportStep, cluster: str, region: str, account_id: str) -> str:
     """Return the name of the artifact of a cluster and step. It is a valid variable name.
 
-    All characters except letters and digits become underscores. If the name of the cluster has an underscore, a digest makes the
-    result unique.
-    Parts that are "" are omitted.
+    Parts that are "" are omitted. All characters except letters and digits become underscores. If the name of the cluster has
+    an underscore, a digest makes the result unique.
     """
     name = re.sub(r"[^A-Za-z0-9]", "_", "_".join(part for part in (cluster, region, account_id) if part))
     digest = f"_{hashlib.sha256(cluster.encode()).hexdigest()[:8]}" if "_" in cluster else ""
@@ -72,9 +71,9 @@ def make_artifacts(
     Each artifact has all keys of a report: if one job reports a cluster twice, Ansible merges the two mappings, and a missing key
     would keep its former value.
 
-    :arg host: the name of the host of the play.
+    :arg host: the inventory name of the host for which the play runs.
     :arg requested_form: one of FORMS.
-    :arg stopped: the run failed before it could make a report.
+    :arg stopped: whether the run failed before it could make its report.
     """
     form = choose_form(requested_form, report["summary"]["workloads"])
     if form == "none":
@@ -141,7 +140,7 @@ def mapping_from_artifact(value: Object) -> Object:
 
 
 def keeps_its_type(text: str) -> bool:
-    """Return whether YAML and Python parse a text without quotation marks as a string."""
+    """Return whether YAML and Python certainly parse a text without quotation marks as a string."""
     return bool(_PLAIN.match(text)) and text.lower() not in _WORDS and not _PYTHON.match(text)
 
 

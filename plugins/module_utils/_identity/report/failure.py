@@ -26,7 +26,7 @@ _Row = TypeVar("_Row", bound=FindingRow)
 
 
 def failure_text(aws: AwsResult, kubernetes: KubernetesOutcome, failing: Sequence[FindingRow]) -> str:
-    """Return the reasons why a run failed, in lines: its failures or, without failures, the findings of the verification.
+    """Return the reasons why a run failed, as lines of text: its failures or, without failures, the findings in ``failing``.
 
     :arg failing: the findings that fail the run.
     """
@@ -41,7 +41,7 @@ def failure_text(aws: AwsResult, kubernetes: KubernetesOutcome, failing: Sequenc
 def group_failures(aws: AwsResult, failures: Sequence[FailureRow]) -> list[list[FailureRow]]:
     """Group failures with the same cause, so that the message shows each cause once.
 
-    Failures have the same cause if their messages are equal, apart from the names of the objects and workloads.
+    Failures have the same cause if they are equal apart from the names of their objects and workloads.
     """
     objects = {str(row_key(row, aws.cluster)): _read_objects(row) for row in aws.workloads}
 
@@ -68,7 +68,7 @@ def _read_objects(row: Object) -> list[str]:
 
 
 def group_message(group: Sequence[FailureRow]) -> str:
-    """Return the message of a group. If the messages differ, return the first one, with the name of its object."""
+    """Return the common message of a group or, if the messages differ, the first one with the name of its object."""
     first = group[0]
     if all(failure["message"] == first["message"] for failure in group):
         return first["message"]
@@ -86,8 +86,9 @@ def describe_failures(group: Sequence[FailureRow]) -> str:
 
 def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
     """Return the message and the remedy for an error that ended the Kubernetes part."""
+    verb = "removed from" if aws.state == "absent" else "applied to"
     return (
-        f"The service accounts could not be {_kubernetes_place(aws)}: {sentence(visible(error))}",
+        f"The service accounts could not be {verb} {_kubernetes_place(aws)}: {sentence(visible(error))}",
         "Resolve the cause and run again; changes in AWS are kept.",
     )
 
@@ -146,7 +147,7 @@ def failure_headline(
 ) -> str:
     """Return the last line of a failed run: how many workloads of the cluster failed, and the codes of failures and findings.
 
-    The lines before it have the reasons.
+    The lines above it on the screen show the reasons.
 
     :arg failing: the findings that fail the run.
     :arg unknown: the workloads ("namespace/service_account") whose verification is unknown.
@@ -180,7 +181,7 @@ def _verdict(
     failed = wrong - unseen
     warned = concerned - unseen - failed
     listed_keys = {str(row_key(row, aws.cluster)) for row in aws.workloads}
-    # The failures may also be about unlisted workloads, which a purge could not remove.
+    # A purge may have failed to remove unlisted workloads. Then the number of listed workloads is not the total.
     total = f" of {len(listed_keys)}" if concerned <= listed_keys else ""
     parts = [
         (len(failed), "failed"),
@@ -194,14 +195,13 @@ def _verdict(
 
 
 def _kubernetes_place(aws: AwsResult) -> str:
-    verb = "removed from" if aws.state == "absent" else "converged in"
     cluster = aws.cluster_arn.rpartition("/")[2]
     place = f", account {aws.account_id}, region {aws.region}" if aws.account_id else ""
-    return f"{verb} Kubernetes{f' (cluster {cluster}{place})' if cluster else ''}"
+    return f"Kubernetes{f' (cluster {cluster}{place})' if cluster else ''}"
 
 
 def _refusals(aws: AwsResult, failures: Sequence[FailureRow]) -> list[str]:
-    count = f"{len(failures)} object{'' if len(failures) == 1 else 's'}"
+    count = f"{len(failures)} operation{'' if len(failures) == 1 else 's'}"
     lines = []
     groups = group_failures(aws, failures)
     for group in groups[:SHOWN_FINDINGS]:
@@ -210,7 +210,7 @@ def _refusals(aws: AwsResult, failures: Sequence[FailureRow]) -> list[str]:
     more = sum(map(len, groups[SHOWN_FINDINGS:]))
     if more > 0:
         lines.append(f"- and {more} more, listed in pod_identity_report.failures.")
-    return [f"{count} could not be {_kubernetes_place(aws)}; the others succeeded:", *lines]
+    return [f"{count} in {_kubernetes_place(aws)} failed:", *lines]
 
 
 def _findings(failing: Sequence[FindingRow]) -> list[str]:

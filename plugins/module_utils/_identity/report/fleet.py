@@ -6,8 +6,8 @@
 
 """Format the reports of several clusters, and evaluate the reports that several jobs have written. Pure.
 
-Reports from files and other jobs are parsed, because they may be invalid. Their evaluation finds failed clusters, clusters
-without a report, outdated reports, and planned changes that no job has applied.
+Reports from files and artifacts may be invalid, so they are parsed. The evaluation finds failed clusters, clusters without a
+report, outdated reports, and planned changes that no job has applied.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Reported:
     """The parsed report of a cluster.
 
     ``workloads`` is the number of all workloads, ``verified`` the number of verified workloads, and ``passed`` the number of
-    workloads that passed. ``failure`` is "" for success. ``changes`` is the number of changes; ``changed`` may be empty,
-    because a report in the short form has only the number.
+    workloads that passed. ``failure`` is "" for success. ``changes`` is the number of changes, and ``changed`` has their texts.
+    A report in the short form may have fewer texts than changes.
     """
 
     account_id: str
@@ -59,7 +59,7 @@ class Reported:
 
 
 def parse_reported(report: Object) -> Reported | None:
-    """Parse a report. Return None if a field is missing or has a wrong type, because such a report cannot prove success."""
+    """Parse a report. Return None if a required field is missing or has a wrong type, because it then proves no success."""
     summary = as_mapping(report.get("summary"))
     workloads, passed, changes, findings = (
         _count(summary.get(name)) for name in ("workloads", "passed", "changes", "findings")
@@ -87,7 +87,7 @@ def parse_reported(report: Object) -> Reported | None:
 
 
 def _changed(report: Object) -> list[ChangeText]:
-    """Return the changes of a report as text. Ignore invalid changes: another job may have written the report."""
+    """Return the changes of a report as text. Ignore invalid changes, because the report is from a file or another job."""
     lines = report.get("kubernetes_changes")
     return [
         *(
@@ -104,7 +104,7 @@ def _changed(report: Object) -> list[ChangeText]:
 
 
 def _warnings(report: Object) -> list[NoteRow]:
-    """Return the warnings of a report to show, except those that are accepted, part of its failure, or due to a failed change."""
+    """Return the warnings of a report that are not accepted, not part of its failure, and not consequences of a failed change."""
     failure = as_text(report.get("failure"))
     refused = {as_text(row.get("workload")) for row in as_objects(report.get("failures"))} - {""}
     return [
@@ -124,7 +124,7 @@ def _warnings(report: Object) -> list[NoteRow]:
 
 
 def _count(value: object) -> int | None:
-    """Return an integer, or None for any other value. A boolean, which is an int in Python, is not a number here."""
+    """Return an integer unchanged, and None for any other value, including a boolean."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
@@ -138,9 +138,9 @@ _COLUMNS = ("cluster", "account", "region", "workloads", "changes", "verified", 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The result of a host.
+    """The result of a cluster, which is one host of a play.
 
-    ``reported`` is its report, or None if there is no valid report. ``stopped`` is the reason why there is none, or "".
+    ``reported`` is its report, or None if there is no valid report. ``stopped`` is the reason for the missing report, or "".
     """
 
     host: str
@@ -241,7 +241,7 @@ def _row(result: Ended) -> tuple[str, ...]:
 # The maximum number of clusters that the message names. The lines on the screen above the message name all clusters.
 SHOWN_NAMES = 10
 NO_REPORT = (
-    "No job reported this cluster. Its job did not run, or ended before its report: see the output of the jobs, and "
+    "No job reported this cluster. Its job did not run, or ended before it wrote a report: see the output of the jobs, and "
     "the links of the workflow."
 )
 ONLY_PLANNED = (
@@ -260,12 +260,12 @@ APPLIED_OTHERWISE = (
     "meantime, or the two jobs had "
     "different input, such as another commit of the project. Launch the workflow again: its plan shows the remaining changes."
 )
-WITHOUT_A_MESSAGE = "It failed before its report, without a message: see the output of its job."
+WITHOUT_A_MESSAGE = "Its job failed before it wrote a report, without a message: see the output of the job."
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The result of evaluating the reports of several jobs.
+    """The joint result of the reports of several jobs.
 
     ``lines`` are for the screen. ``failure`` is one line, or "" for success. ``failed`` has the names of clusters that failed,
     ``missing`` the names of clusters without a report.
@@ -278,7 +278,10 @@ class Gathered:
 
 
 def artifacts_in(variables: Object) -> list[Object]:
-    """Return the reports of earlier jobs among the variables of a job in an AWX workflow, decoded."""
+    """Return the decoded reports of earlier jobs among the variables of a job in an AWX workflow.
+
+    An artifact that is not a mapping, or is empty, becomes a mapping with only a host, which is not a valid report.
+    """
     names = sorted(name for name in variables if name.startswith(PREFIX))
     values = ((name, variables[name]) for name in names)
     return [
@@ -297,10 +300,10 @@ def gather(
     """Evaluate the reports of several jobs together.
 
     :arg reports: the decoded reports.
-    :arg expected: the clusters that must have a report: names of hosts, names of clusters, or ARNs of clusters.
+    :arg expected: the clusters that must have a report, each as the name of its host, its name, or its ARN.
     :arg now: the current time.
     :arg max_age: the maximum age of a report in seconds, or None.
-    :arg plans: accept a plan as the last report of a cluster. Otherwise a cluster with a plan alone counts as failed.
+    :arg plans: whether a cluster may have only a plan. If not, such a cluster counts as failed.
     """
     clusters = _by_cluster(reports)
     names = {name for steps in clusters for report in steps.values() for name in _names(report)}
@@ -340,9 +343,9 @@ _STEPS: tuple[ReportStep, ...] = get_args(ReportStep)
 def _by_cluster(reports: Sequence[Object]) -> list[_Steps]:
     """Return one mapping for each cluster, with the last report of each step (plan, apply, verify).
 
-    A report replaces earlier reports of the same step and of later steps: after a new plan, an earlier apply is outdated. A
-    run that failed early has a report without the ARN of its cluster, which is a separate entry here. This entry is left out
-    if it is a plan and the same host has a later apply.
+    A report replaces earlier reports of the same step and of later steps: after a new plan, an earlier apply is outdated. The
+    report of a run that failed early lacks the ARN of the cluster, so it is a separate entry. This entry is left out if it is a
+    plan and the same host has a later apply.
     """
     clusters: dict[str, dict[ReportStep, Object]] = {}
     for number, report in enumerate(sorted(reports, key=_order)):
@@ -356,7 +359,7 @@ def _by_cluster(reports: Sequence[Object]) -> list[_Steps]:
 
 
 def _is_superseded(steps: _Steps, applied: Iterable[Object]) -> bool:
-    """Return whether the only report is a plan without the ARN of a cluster, and the same host has a later apply."""
+    """Return whether the only report is a plan without the ARN of its cluster, and the same host has a later apply."""
     plan = steps.get("plan")
     if len(steps) > 1 or plan is None or plan.get("cluster_arn"):
         return False
@@ -368,15 +371,15 @@ def _order(report: Object) -> tuple[str, int]:
 
 
 def _step(report: Object) -> ReportStep:
-    """Return the step of a report. If it has no valid step, it is a plan or an apply, depending on check mode."""
+    """Return the step of a report. A report without a valid step is a plan or an apply, depending on check mode."""
     mode = report_step(verifies=False, check_mode=bool(report.get("check_mode")))
     return next((step for step in _STEPS if step == report.get("step")), mode)
 
 
 def _shared_changes(clusters: Iterable[_Steps]) -> set[tuple[str, str]]:
-    """Return the applied changes of all clusters, except those of associations, each as (account ID, line of the change).
+    """Return the applied changes of all clusters, except changes of associations, as pairs of account ID and line.
 
-    The plans of two clusters may contain the same change in IAM, such as a new role for both. Only one job applies it.
+    The plans of two clusters may contain the same change in IAM, such as a new role for both, but only one job applies it.
     """
     return {
         (as_text(steps["apply"].get("account_id")), _key(change))
@@ -397,7 +400,7 @@ def _names(report: Object) -> tuple[str, ...]:
 
 
 def _label(report: Object) -> str:
-    """Return the name of the host of a report. For localhost, where a play can run for one cluster, return the cluster."""
+    """Return the name of the host of a report. If the host is localhost or unknown, return the name of the cluster."""
     names = _names(report)
     return next((name for name in names if name != "localhost"), names[0] if names else "unknown")
 
@@ -408,7 +411,7 @@ def _ended(
     """Return the result of a cluster from the reports of its steps.
 
     :arg shared: changes in IAM that jobs of any cluster have applied.
-    :arg plans: accept a plan as the last report of the cluster.
+    :arg plans: whether the cluster may have only a plan.
     """
     last = next(steps[step] for step in reversed(_STEPS) if step in steps)
     host, cluster = _label(last), as_text(last.get("cluster_name") or _label(last))
@@ -436,7 +439,7 @@ def _ended(
 
 
 def _parsed(report: Object, now: datetime, max_age: int | None) -> tuple[Reported | None, str]:
-    """Return the parsed report and "", or None and the reason why the report is not valid."""
+    """Return the parsed report and "", or None and the reason why the report does not count."""
     late = _why_late(as_text(report.get("time")), now, max_age)
     if report.get("stopped") or late:
         return None, late or as_text(report.get("failure") or WITHOUT_A_MESSAGE)
@@ -447,7 +450,7 @@ def _parsed(report: Object, now: datetime, max_age: int | None) -> tuple[Reporte
 
 
 def _undone(steps: _Steps, shared: set[tuple[str, str]]) -> str:
-    """Return a message with the planned changes that no job reported as done, or "" if all are done.
+    """Return a message about a plan that failed, or whose changes were not all reported as done; otherwise "".
 
     :arg shared: changes in IAM that jobs of any cluster have applied.
     """
@@ -461,7 +464,7 @@ def _undone(steps: _Steps, shared: set[tuple[str, str]]) -> str:
         return "" if apply else NOT_A_REPORT
     done = parse_reported(apply) if apply else None
     if done and len(done.changed) < done.changes:
-        # The report is in the short form, which has only the number of its changes.
+        # The report does not list all of its changes, so it is not known which of the planned ones are missing.
         return ""
     lines_done = {_key(change) for change in done.changed} if done else set()
     account = as_text(plan.get("account_id"))
@@ -494,4 +497,4 @@ def _why_late(time: str, now: datetime, max_age: int | None) -> str:
         return f"Its report does not have a valid time ('{time}'), so it may be outdated."
     if age <= timedelta(seconds=max_age):
         return ""
-    return f"Its report is of {time}, older than the {max_age} seconds of pod_identity_report_max_age: run its job again."
+    return f"Its report of {time} is older than {max_age} seconds (pod_identity_report_max_age): run its job again."

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Report a migration from IRSA: its rows, the lines for the screen, and the verdict. Pure."""
+"""Report a migration from IRSA: rows of service accounts, lines for the screen, and the verdict. Pure."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _LABELS = ("failed", "error", "warning", "info")
 class MigrantRow(TypedDict):
     """A service account in the report.
 
-    ``since`` is the time of its association in ISO 8601, or "". ``next`` is its next step, or "" after the last step.
+    ``since`` is the creation time of its association in ISO 8601, or "". ``next`` is its next step, or "" after the last step.
     ``blocked_by`` are the codes of the findings that prevent this step. ``pods`` has the names of its Pods by the kind of
-    credentials that they use.
+    credentials that they use ("irsa", "pod_identity", "other", "none").
     """
 
     namespace: str
@@ -52,11 +52,12 @@ class MigrantRow(TypedDict):
 class MigrationReport:
     """The report of a migration.
 
-    ``migrants`` are the selected service accounts as they are now. ``changes`` has the lines of all changes. ``findings`` has
-    the findings of the runs, in addition to the findings of the service accounts. ``waiting`` has the service accounts that
-    wait for the end of their soak time, with this time, or None if it is unknown. ``ignore`` are codes of blockers that the
+    ``migrants`` are the selected service accounts as they are now. ``changes`` has a line for each change. ``findings`` has
+    the findings of the runs, in addition to the findings of the service accounts. ``waiting`` has the service accounts whose
+    soak time is not over, each with the end of that time, or None if it is unknown. ``ignore`` are codes of blockers that the
     user accepts. ``stopped`` is the reason why the run ended early, or "". ``kept`` are service accounts with an association
-    that a rollback keeps. ``failed`` are service accounts with a failure, with an error finding, or without proof.
+    that a rollback keeps. ``failed`` are service accounts with a failure, with a finding of severity "error", or without proof
+    that new Pods get the role.
     """
 
     cluster: Cluster
@@ -74,7 +75,7 @@ class MigrationReport:
 
     @property
     def unreached(self) -> list[Migrant]:
-        """Return the service accounts that have failed or not reached the step of the run, unless the user accepts that.
+        """Return the service accounts that failed or have not reached the step, unless the user accepts all of their blockers.
 
         In a rollback, return the service accounts that still use EKS Pod Identity and are not in ``kept``.
         """
@@ -124,7 +125,7 @@ class MigrationReport:
 
     @property
     def failure(self) -> str:
-        """Return why the run failed, in one line; "" for success. An inventory succeeds although no step is reached."""
+        """Return why the run failed, in one line; "" for success. An inventory does not fail because of blockers."""
         place = describe_place(self.cluster)
         run = "rollback" if self.options.rollback else "migration"
         if self.stopped:
@@ -176,7 +177,7 @@ def _next_step(migrant: Migrant) -> str:
 
 
 def report_data(report: MigrationReport) -> dict[str, object]:
-    """Return the report as data: for the result of the task, and for the file."""
+    """Return the report as data, for the result of the task and for the file."""
     findings: list[FindingRow] = [finding_row(finding) for finding in report.all_findings]
     return {
         "cluster_arn": report.cluster.arn,
@@ -248,7 +249,7 @@ def _table(report: MigrationReport) -> list[str]:
     rows = [("SERVICE ACCOUNT", "ROLE", "STAGE", "ASSOCIATED", "PODS", "NEXT")]
     ordered = sorted(report.migrants, key=lambda migrant: natural(str(migrant.key)))
     if len(ordered) > _SHOWN:
-        # A long list shows the service accounts that need attention.
+        # A long table is limited to the service accounts that need attention.
         unreached = {migrant.key for migrant in report.unreached}
         ordered = [migrant for migrant in ordered if migrant.blockers or migrant.key in unreached][:_SHOWN]
     rows += [_cells(migrant, report) for migrant in ordered]

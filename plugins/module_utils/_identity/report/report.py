@@ -108,8 +108,8 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
     judged, found = judgement.workloads, judgement.findings
     planned: list[Check] = []
     if settings.check_mode and is_pending(aws, kubernetes.changes, kubernetes.failures):
-        # These are checks of the predicted state: failed ones show errors that would remain, but passed ones do not prove that a
-        # workload works.
+        # In check mode, the checks examine the state that the changes would lead to. A failed check shows an error that would
+        # remain, but a passed check does not prove that a workload works.
         planned = [check for _workload, checks in judged for check in checks]
         judged = []
     of_workloads: dict[WorkloadKey, list[Finding]] = {}
@@ -223,13 +223,13 @@ def _facts(
     *,
     failed: bool,
 ) -> Facts:
-    """Return the facts of a report.
+    """Return the facts of a report: for each fact the worst status of its checks, over all workloads.
 
-    Each fact is the worst status of its checks, over all workloads. "done" is true if these statuses explain why the run
-    failed, or if it did not fail.
+    "done" is true if neither part of the run failed, and the failed checks have all findings that fail the run.
 
     :arg rows: the verified workloads.
-    :arg planned: the checks of the predicted state in check mode. Of these, only failed checks count.
+    :arg planned: in check mode, the checks of the state that the changes would lead to. Only those with findings that fail the
+        run count.
     :arg failing: the findings that fail the run.
     :arg failed: whether the AWS part or the Kubernetes part failed.
     """
@@ -287,10 +287,10 @@ def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -
 
 
 def _promote_follows(checks: Sequence[Check], ignore: Collection[str]) -> tuple[list[Check], list[Finding]]:
-    """Move findings in ``follows`` to the findings of a check if the user accepts all findings that caused them.
+    """Return the checks of a workload with ``follows`` emptied, and the findings that were moved out of ``follows``.
 
-    A finding in ``follows`` is only a consequence of other findings of the workload, so it is hidden unless the user accepts
-    all of these. Return the checks, and the findings that were moved.
+    A finding in ``follows`` is only a consequence of other findings of the workload. So it is dropped, unless the user accepts
+    all of these: then it becomes a finding of its check.
     """
     if not _causes(checks) <= set(ignore):
         return [replace(check, follows=()) for check in checks], []
@@ -327,18 +327,15 @@ def _one_agent(checks: Sequence[Check]) -> list[Check]:
 
 
 def _causes(checks: Sequence[Check]) -> set[Code]:
-    """Return the codes of the findings of failed and unknown checks.
-
-    Failed checks without findings may be consequences of these findings.
-    """
+    """Return the codes of the findings of failed and unknown checks. Failed checks without findings follow from them."""
     return {finding.code for check in checks if check.status in (FAIL, UNKNOWN) for finding in check.findings}
 
 
 def _accepted(checks: Sequence[Check], ignore: Collection[str]) -> list[Check]:
-    """Change the status of a check to accepted if the user accepts all of its findings, and to warning if only warnings are left.
+    """Return the checks of a workload with the status that each has without its accepted findings.
 
-    A failed check without findings is a consequence of other checks, so it is accepted if the user accepts the findings of
-    those checks.
+    A failed check without findings follows from other checks, so it is accepted if the user accepts all findings of failed and
+    unknown checks.
     """
     codes = _causes(checks)
     excused = bool(codes) and codes <= set(ignore)
@@ -346,9 +343,10 @@ def _accepted(checks: Sequence[Check], ignore: Collection[str]) -> list[Check]:
 
 
 def _status_after(check: Check, excused: bool, ignore: Collection[str]) -> Status:
-    """Return the status of a check without its accepted findings.
+    """Return the status of a check without its accepted findings: "accepted" if it has no other findings, and "warning" if
+    errors were accepted and no error is left.
 
-    :arg excused: the user accepts the findings of all other checks that may be the cause of this one.
+    :arg excused: whether the user accepts all findings of failed and unknown checks of the workload.
     """
     if check.status in (PASS, SKIPPED):
         return check.status
@@ -383,10 +381,7 @@ def _fails(row: ReportedFindingRow, fail_on: str) -> bool:
 
 
 def _fails_without_finding(checks: Sequence[Check]) -> bool:
-    """Return whether a workload has failed checks without any finding.
-
-    Such checks fail the run although there is no finding that could fail it.
-    """
+    """Return whether a workload has failed checks, and none of them has a finding. They must fail the run by themselves."""
     failed = [check for check in checks if check.status == FAIL]
     return bool(failed) and not any(check.findings for check in failed)
 

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The structure of a report. Other playbooks and AWX workflows depend on these names, so the names must not change. Pure."""
+"""Types of the rows and fields of a report. Playbooks of users and AWX workflows use the keys, so do not rename them. Pure."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ class ReportSummary(TypedDict):
 class Facts(TypedDict):
     """The facts that the role asserts, each with the worst status of all workloads.
 
-    A status is "fail", "unknown", "warning", "accepted", "pass", or "skipped" if there are no checks for the fact. "fail"
-    also includes warnings with ``pod_identity_fail_on: warning``. ``done`` is false if the run failed for a reason that no
-    other field shows.
+    A status is "fail", "unknown", "warning", "accepted", "pass", or "skipped" if there are no checks for the fact. With
+    ``pod_identity_fail_on: warning``, a warning counts as "fail". ``done`` is false if the run failed for a reason that no other
+    field shows.
     """
 
     done: bool
@@ -74,9 +74,10 @@ class Facts(TypedDict):
 class Report(Place):
     """The report of a run.
 
-    ``lines`` are for the screen. ``failure`` has the reasons of a failure, and ``headline`` has its codes in one line; both
-    are "" for a run that succeeded. ``time`` is in ISO 8601, ``version`` is the version of this collection. ``workloads`` are
-    the verified workloads; without a verification, the workloads as in the result of the module ``eks_pod_identity``.
+    ``lines`` are for the screen. For a failed run, ``failure`` has the reasons, and ``headline`` one line with the number of
+    failed workloads and the codes; both are "" for a run that succeeded. ``time`` is in ISO 8601, ``version`` is the version of
+    this collection. ``workloads`` are the verified workloads or, without a verification, the workloads in the result of the
+    module ``eks_pod_identity``.
     """
 
     time: str

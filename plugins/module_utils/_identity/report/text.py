@@ -6,8 +6,8 @@
 
 """Format a report as lines of text: cluster, changes, a table of workloads and checks, findings with their remedies. Pure.
 
-Each code of a finding belongs to a column of the table. Changes are first counted by kind, then listed with the removals
-first. Names are sorted so that the numbers in them ascend by value (s1, s2, s10). Lines fit the width of a terminal.
+Each code of a finding belongs to a column of the table. Changes are first counted by kind and then listed. Names are sorted
+so that the numbers in them ascend by value (s1, s2, s10). Long texts are wrapped at WIDTH characters.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _NUMBER = re.compile(r"([0-9]+)")
 
 
 def natural(name: str) -> tuple[tuple[str, int, str], ...]:
-    """Return a sort key by which digits in a name are compared as numbers, so that s2 is before s10."""
+    """Return a sort key for a name that compares digits as numbers, so that s2 is before s10."""
     parts = _NUMBER.split(name)
     return tuple(_pair(text, digits) for text, digits in zip(parts[::2], [*parts[1::2], None], strict=True))
 
 
 def _pair(text: str, digits: str | None) -> tuple[str, int, str]:
-    """Return the sort key of a text and the digits after it. ``digits`` is None at the end of a name, which is sorted first."""
+    """Return the sort key of a text and the digits after it. At the end of a name, ``digits`` is None and is sorted first."""
     if digits is None:
         return text, -1, ""
     number = digits.lstrip("0")
@@ -69,7 +69,7 @@ SHOWN_CHANGES = 40
 # The preposition between policy and role, by action.
 _TOWARDS = {"attach": "to", "detach": "from", "replace": "on"}
 _REMOVALS = ("replace", "detach", "delete", "remove")
-# The order of the counts. Removals are last, close to the list of changes below, which begins with them.
+# The order of the counts. Removals are last, next to the list of changes below, which may begin with the removals.
 _ACTIONS = ("create", "attach", "update", "apply", "release", *_REMOVALS)
 
 
@@ -77,9 +77,9 @@ _ACTIONS = ("create", "attach", "update", "apply", "release", *_REMOVALS)
 class ChangeText:
     """A change as text.
 
-    ``action`` is its verb, ``kind`` the type of the resource, like "trust policy" or "ServiceAccount", and ``line`` the whole
-    text, like "attach policy arn:aws:iam::aws:policy/ReadOnlyAccess to role my-role". ``has_details``: the line names the
-    permissions that the change adds and removes, so it may be long.
+    ``action`` is the verb, ``kind`` the type of the resource, like "trust policy" or "ServiceAccount", and ``line`` the whole
+    text, like "attach policy arn:aws:iam::aws:policy/ReadOnlyAccess to role my-role". ``has_details`` is true if the line names
+    the permissions that the change adds and removes. It may then be long, and is wrapped on the screen.
     """
 
     action: str
@@ -122,7 +122,7 @@ def _document_details(change: Object) -> str:
 
 
 def describe_kubernetes_change(line: str) -> ChangeText:
-    """Describe a change of Kubernetes from a line like "apply ServiceAccount default/app"."""
+    """Split a line about a change in Kubernetes, like "apply ServiceAccount default/app", into the parts of ``ChangeText``."""
     action, _space, rest = line.partition(" ")
     return ChangeText(action, rest.partition(" ")[0], visible(line))
 
@@ -167,7 +167,7 @@ def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, p
 
 
 def change_lines_of_cluster(cluster: str, changes: Sequence[ChangeText], check_mode: bool) -> list[str]:
-    """Return the numbers of changes by kind of one cluster in a fleet and, in a plan, all removals."""
+    """Return lines with the number of changes of one cluster of a fleet by kind and, in a plan, all removals."""
     removals = [change for change in _by_name(changes) if change.removes] if check_mode else []
     lines = wrapped(f"{visible(cluster)}: {_counted(changes)}.", "", "  ")
     return [*lines, *(line for change in removals for line in change.screen_lines)]
@@ -204,8 +204,8 @@ def _plural(kind: str, number: int) -> str:
 
 
 # The columns of the table, in order: the name of the check, the title, and the fact of the report to which the check belongs.
-# Columns without a check are left out. The table is full: with twelve columns, only six characters of a cell would fit into WIDTH
-# (100 characters), like "ATTAC…". Add the findings of a new check to one of these checks.
+# Columns without a check are left out. The table is full: with twelve columns, a cell would have room for only six characters,
+# like "ATTAC…". So add new findings to one of these checks instead of a new check.
 COLUMNS: tuple[tuple[CheckName, str, str], ...] = (
     ("trust", "TRUST", "trust"),
     ("attachment", "ATTACHED", "attachment"),
@@ -228,8 +228,8 @@ def with_unchecked(
 ) -> list[Check]:
     """Return the checks of a workload with the findings that no check has reported, such as warnings of the plan.
 
-    Each finding is added to the check to which its code belongs, so that a row of the table does not pass if its workload has a
-    warning. Findings with severity "info" are not added.
+    Each finding is added to the check to which its code belongs, so that the row of a workload with a warning does not pass.
+    Findings with severity "info" are not added.
 
     :arg findings: all findings of the workload.
     :arg ignore: the codes that the user accepts.
@@ -263,7 +263,7 @@ SMALLEST_NAME = 8
 SHOWN_ROWS = 40
 SHOWN_FINDINGS = 40
 NOTHING_VERIFIED = "0 workloads were verified."
-# The order of rows in a table that does not show all workloads. Rows with another status are left out.
+# The order of rows in a table that is too long to show all workloads. Rows with another status are left out.
 _ROWS_FIRST = (FAIL, UNKNOWN, WARNING)
 _LABELS_FIRST = ("failed", "error", "warning", "info", "accepted")
 
@@ -329,7 +329,7 @@ def _verified_line(summary: ReportSummary) -> str:
 
 
 def _shown_rows(rows: Sequence[VerifiedRow], everything: str) -> list[str]:
-    """Return the lines of the table. If there are too many workloads, show only those that do not pass, the worst first."""
+    """Return the lines of the table. With more than SHOWN_ROWS workloads, show only failures, unknowns and warnings, in order."""
     rows = sorted(rows, key=lambda row: (natural(row["namespace"]), natural(row["service_account"])))
     if len(rows) <= SHOWN_ROWS:
         return table(rows)
@@ -350,8 +350,8 @@ def table(rows: Sequence[VerifiedRow]) -> list[str]:
     """Return the table of workloads and checks. Its lines have at most WIDTH characters; only the name of a workload may be
     longer.
 
-    If the table is too wide, the gaps become narrower. A name that still does not fit is on a line above its cells, in full, so
-    that it can be copied. If the columns alone are too wide, the widest cells are truncated.
+    If the table is too wide, the gaps become narrower. A name that still does not fit is on a line above its cells, unabridged,
+    so that it can be copied. If the columns alone are too wide, the widest cells are truncated.
     """
     present = {check["name"] for row in rows for check in row["checks"]}
     columns = [(name, title) for name, title, _fact in COLUMNS if name in present]
@@ -397,7 +397,7 @@ def note_lines(note: NoteRow) -> list[str]:
 
 
 def _cell(check: CheckRow | None) -> str:
-    """Return the text of a cell: status and detail. The version of the agent is omitted, because all rows have the same."""
+    """Return the text of a cell: status and detail. The detail of the agent is omitted, because it is the same in all rows."""
     if check is None:
         return "-"
     detail = f" {check['detail']}" if check["detail"] and check["name"] != "agent" else ""

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Report the used permissions of service accounts: its data, the lines for the screen, and the verdict. Pure."""
+"""Report the used permissions of service accounts: data for a file, lines for the screen, and the verdict. Pure."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _Row: TypeAlias = dict[str, object]
 class UsageReport:
     """The report of used permissions.
 
-    ``source`` describes the input, such as "12 files in /logs". ``notes`` describe limits of all results. ``last_accessed`` has,
-    by the ARN of a role, the times of its last uses as IAM reports them.
+    ``source`` describes the input, such as "12 files in /logs". ``notes`` describe limitations of the whole report.
+    ``last_accessed`` has, by the ARN of a role, the times of its last uses as IAM reports them.
     """
 
     cluster: Cluster
@@ -61,7 +61,7 @@ class UsageReport:
 
 
 def usage_data(report: UsageReport) -> _Row:
-    """Return the report as data: for the result of the task, and for the file."""
+    """Return the report as data, for the result of the task and for the file."""
     read = report.totals.read
     data_services = data_event_services(report.totals)
     return {

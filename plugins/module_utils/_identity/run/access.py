@@ -275,7 +275,7 @@ def _read_role(api: Api, arn: str) -> RoleFacts:
 
 
 def _if_allowed(read: Callable[[], _T]) -> _T | None:
-    """Return the result of a read, or None if AWS denies it or the resource does not exist. Raises AwsError otherwise."""
+    """Return the result of a read, or None if AWS denies it or the resource does not exist. Raise any other AwsError."""
     try:
         return none_if_missing(read)
     except AwsError as error:

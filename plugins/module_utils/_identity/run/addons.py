@@ -121,9 +121,9 @@ class AddonRun:
     def _plan(self, refusal: AwsError | None) -> None:
         """Read the add-on and plan its change. Set ``addon``, ``change`` and ``failure``.
 
-        After a failed request, ``converge`` plans again with its error. If no difference is left then, the change is complete.
-        If the response was lost, EKS has carried out the request, so ``made`` becomes True. If EKS refused the request,
-        another process has made the change, so ``change`` becomes None.
+        After a failed request, ``converge`` plans again. If the add-on then has its desired state, there are two cases: if the
+        response was lost, EKS has carried out the request, so ``made`` becomes True. If EKS refused the request, another process
+        has made the change, so ``change`` becomes None.
 
         :arg refusal: the error of the failed request; None for the first plan.
         """
@@ -208,7 +208,7 @@ class AddonRun:
         )
 
     def _wait_until_ready(self, action: Action) -> None:
-        """Wait until the add-on is active, or does not exist after a deletion. Otherwise set ``failure``."""
+        """Wait until the add-on is active or, for a removal, deleted. Set ``failure`` if this fails or takes too long."""
         if not self.wait_policy.timeout:
             return
         for _attempt in self.wait_policy.attempts():
@@ -253,7 +253,7 @@ ADDON_TIMEOUT = 300.0
 def agent_runs(
     api: Api, clusters: Clusters, spec: AddonSpec | None, wait_policy: WaitPolicy, check_mode: bool
 ) -> list[AddonRun]:
-    """Return one run for each existing cluster, for the add-on of the EKS Pod Identity Agent; an empty list without ``spec``."""
+    """Return a run of the EKS Pod Identity Agent add-on for each existing cluster; an empty list without ``spec``."""
     if spec is None:
         return []
     waiting = replace(wait_policy, timeout=ADDON_TIMEOUT, first_pause=1, longest_pause=10)
@@ -270,7 +270,7 @@ def addon_runs(
     check_mode: bool,
     single: bool = False,
 ) -> list[AddonRun]:
-    """Return one run for each add-on that owns associations of these workloads.
+    """Return one run for each add-on that these workloads name.
 
     With ``state`` "present", a run sets the roles of the service accounts; with "absent", it removes these roles.
 
@@ -314,7 +314,7 @@ def with_addon_associations(observed: Observed, runs: Iterable[AddonRun]) -> Obs
 def converge_addons(runs: Sequence[AddonRun], width: int, changes: Iterable[Change] = ()) -> None:
     """Bring add-ons to their desired state, concurrently. The results are in the fields of ``runs``.
 
-    An add-on with workloads of the run must be active at the end, even if it needed no change. Otherwise it gets a failure.
+    An add-on to which the run gives roles must be active at the end, even if it needed no change. Otherwise it gets a failure.
 
     :arg changes: completed changes of the same run, or planned changes in check mode. An association that these changes
         delete does not need the agent.

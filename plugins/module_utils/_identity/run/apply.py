@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from ..._aws.client import Api
-from ..._aws.interrupt import finishing
+from ..._aws.interrupt import uninterrupted
 from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
 from ..model.changes import Call, Change, NullProgress, Plan, Progress
@@ -34,7 +34,7 @@ class ApplyContext:
     """The objects that all changes of a plan share while they are applied.
 
     ``width`` is the number of threads. ``journal`` records the responses. ``permanent`` has the failures of changes that are not
-    attempted, by target. ``use_check`` confirms that roles to delete are unused. ``clusters`` has the regions of the
+    attempted, by target. ``use_check`` of a removal confirms that roles to delete are unused. ``clusters`` has the regions of the
     associations; without ``clusters``, the region of ``api`` is used.
     """
 
@@ -140,7 +140,7 @@ def _apply_change(context: ApplyContext, change: Change) -> Done | Refusal:
         answer = prove(api, change, context.wait_policy)
     except AwsError as error:
         return Refusal(change, unproven(change, error))
-    with finishing():
+    with uninterrupted():
         return _send_all(api, change, context, answer)
 
 

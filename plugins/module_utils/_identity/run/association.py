@@ -18,7 +18,7 @@ from ..._findings.finding import WorkloadKey
 from ..._policy.trust.trust import check_trust
 from ..inputs.accounts import foreign_role
 from ..model.associations import AssociationSpec, ObservedAssociation
-from ..model.changes import Change, Plan, with_owner
+from ..model.changes import Change, Plan, with_managed_tag
 from ..model.cluster import Cluster, group_clusters
 from ..model.desired import Desired
 from ..model.errors import AwsError, InputError, sentence
@@ -45,7 +45,7 @@ from .outcome import Attempts, Cause, Journal, Outcome, Refusal
 
 @dataclass(frozen=True, slots=True)
 class AssociationInput:
-    """The options of M(eks_pod_identity_association). ``role_arn`` is "" for a deletion.
+    """The options of the module eks_pod_identity_association. ``role_arn`` is "" for a deletion.
 
     Without ``has_tags`` the tags of an existing association are kept. ``account_id`` is the account that the credentials
     must belong to; "" permits any account.
@@ -243,7 +243,7 @@ def _convergence(
             key=request.key,
             role_arn=request.role_arn,
             spec=request.spec,
-            tags=with_owner(tags) if association is None else tags,
+            tags=with_managed_tag(tags) if association is None else tags,
             purge_tags=request.has_tags and request.purge_tags,
             force=request.force,
             # The user names the association explicitly, so the module may change an association that it did not create.

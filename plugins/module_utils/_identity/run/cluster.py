@@ -28,7 +28,14 @@ from ..inputs.addons import parse_agent
 from ..inputs.options import parse_account_id, parse_cluster_name, run_options, validate_options
 from ..model.accounts import AssumeRole
 from ..model.changes import NullProgress, Progress
-from ..model.cluster import ApiServer, Cluster, as_open_check, as_refusal, group_clusters, judge_api_server
+from ..model.cluster import (
+    ApiServer,
+    Cluster,
+    as_refusal,
+    as_verification_finding,
+    group_clusters,
+    judge_api_server,
+)
 from ..model.desired import Desired, Options, ParsedInput, State
 from ..model.errors import AwsError, InputError, aws_failure, input_message
 from ..model.observed import Observed
@@ -145,8 +152,8 @@ def begin_reading_ahead(
 
     :arg opening: returns the result of ``open_cluster``.
     :arg changes: the state is for ``change_cluster``; otherwise it is for ``verify_cluster``.
-    :returns: a function that waits for the state. It returns None if the run has to read the state itself: a purge reads more,
-        and an add-on may change first, or the state is too old. It raises AwsError.
+    :returns: a function that waits for the state. It returns None if the run must read the state itself: if the state is too old,
+        or for a change with a purge or with workloads of add-ons. It raises AwsError.
     """
     removes = parsed.state == "absent"
     if changes and (parsed.purge or any(workload.addon for workload in parsed.workloads)):
@@ -193,8 +200,7 @@ def change_cluster(
     """Bring the workloads of a cluster to their desired state, and return the result of the module eks_pod_identity.
 
     :arg server: the Kubernetes API that the run uses, which must belong to this cluster.
-    :arg breakage: findings about the workloads' Pods and ServiceAccounts. A workload with a finding of severity error is
-        skipped.
+    :arg breakage: findings about Pods and ServiceAccounts that may prevent changes (see ``Desired.with_kubernetes_findings``).
     :arg opening: returns the result of ``open_cluster``, if the caller has started it.
     :arg read_ahead: the result of ``begin_reading_ahead``, if the caller has called it.
     :raises InputError: before any change.
@@ -203,7 +209,7 @@ def change_cluster(
     params = job.params
     opened = opening() if opening else open_cluster(job, parsed.cluster_name, parsed.state)
     api, cluster = opened.api, opened.cluster
-    desired = Desired(parsed.workloads, run_options(params, parsed.owner)).stopped_by(breakage)
+    desired = Desired(parsed.workloads, run_options(params, parsed.owner)).with_kubernetes_findings(breakage)
     validate_accounts(desired, cluster)
     if parsed.state == "present" and has_many_policies(desired, cluster):
         validate_attachments(desired, cluster, read_attachment_quota(api))
@@ -242,9 +248,9 @@ def change_cluster(
     }
     if performed.verified is not None:
         result["verification"] = verified_result(performed.verified, performed.observed, cluster)
-        doubt = as_open_check(doubt) if doubt else None
+        doubt = as_verification_finding(doubt) if doubt else None
     allowed = notes_of_new_associations(run, breakage)
-    # A verification reports these findings with its checks.
+    # A verification reports the findings about policy documents with its checks.
     lints = performed.verified is None and parsed.state == "present"
     linted = lint_workloads(parsed.workloads, load_catalogue()).findings if lints else []
     # A purge with an empty list of workloads is allowed by a separate option.
@@ -297,7 +303,7 @@ def verify_cluster(
     if guard.cause is not None:
         return {"failed": True, **interrupted_result(guard.cause, job.prefix)}
     further = [
-        *([as_open_check(doubt)] if doubt else []),
+        *([as_verification_finding(doubt)] if doubt else []),
         *caller,
         *(find_empty_list(parsed.workloads) if parsed else []),
         *find_unlisted(desired, observed),

@@ -26,7 +26,7 @@ from ..inputs.addons import parse_agent
 from ..inputs.fleet import ClusterInput, Member, Stopped, run_members, stopped_keys
 from ..inputs.options import run_options
 from ..model.checks import Verified
-from ..model.cluster import Account, Cluster, Clusters, as_open_check, as_refusal, judge_api_server
+from ..model.cluster import Account, Cluster, Clusters, as_refusal, as_verification_finding, judge_api_server
 from ..model.desired import Desired, Options, State
 from ..model.errors import SHOWN_UNLISTED, AwsError, ErrorKind, InputError, listed, sentence
 from ..model.observed import Observed
@@ -89,7 +89,7 @@ class Fleet:
         doubt = self.doubts.get(cluster)
         if doubt is None:
             return []
-        return [as_open_check(doubt) if verified else doubt]
+        return [as_verification_finding(doubt) if verified else doubt]
 
 
 def assemble(
@@ -101,7 +101,7 @@ def assemble(
     changes: bool = True,
     stopped: Sequence[str] = (),
 ) -> Fleet:
-    """Describe each cluster, and validate its input. Raises AwsError if sts:GetCallerIdentity fails.
+    """Describe each cluster. Before changes, also validate the input. Raises AwsError if sts:GetCallerIdentity fails.
 
     ``changes`` is True for a run that changes resources and False for a verification. ``stopped`` are the keys of clusters
     whose workloads are unknown.
@@ -160,9 +160,9 @@ def _refusal(
 ) -> AwsError | None:
     """Return the reason to skip a cluster that can be read, or None to include it.
 
-    Its Kubernetes API may belong to another cluster, or its input may not fit the cluster.
+    A reason is that the Kubernetes API may belong to another cluster, or that the input does not fit this cluster.
 
-    :arg doubt: the doubt that the Kubernetes API belongs to this cluster, if there is one.
+    :arg doubt: the finding that the Kubernetes API may belong to another cluster, or None.
     :arg quota: reads the quota of policies per role.
     """
     if doubt is not None and member.server is not None and member.server.required:
@@ -183,7 +183,7 @@ def _refusal(
 def _desired(members: Iterable[Member], options: Options) -> Desired:
     workloads = [workload for member in members for workload in member.workloads]
     findings = (finding for member in members for finding in member.breakage)
-    return Desired(tuple(workloads), options).stopped_by(findings)
+    return Desired(tuple(workloads), options).with_kubernetes_findings(findings)
 
 
 def cluster_part(desired: Desired, cluster: str) -> Desired:
@@ -207,8 +207,9 @@ def changed_rows(
     check_mode: bool,
     further: Mapping[str, Sequence[Finding]],
 ) -> list[Row]:
-    """Return a row for each cluster, in the order of ``members``, with the result of M(eks_pod_identity) or the error of a
-    skipped cluster.
+    """Return a row for each cluster, in the order of ``members``.
+
+    The row has the result of the module eks_pod_identity, or the error of a skipped cluster.
 
     :arg further: findings by cluster, which precede the findings of the run.
     """
@@ -253,7 +254,10 @@ def verified_rows(
     observed: Observed,
     further: Mapping[str, Sequence[Finding]],
 ) -> list[Row]:
-    """Return a row for each cluster of a verification, with the result of M(eks_pod_identity_info)."""
+    """Return a row for each cluster of a verification.
+
+    The row has the result of the module eks_pod_identity_info, or the error of a skipped cluster.
+    """
     rows: list[Row] = []
     for member in members:
         if member.key in fleet.left_out:
@@ -268,7 +272,7 @@ def verified_rows(
 def left_out_row(member: Member, account: Account, error: AwsError, failures: Sequence[Failure] = ()) -> Row:
     """Return the row of a skipped cluster.
 
-    ``failures`` also has the changes in other clusters that were not made because they depend on this cluster.
+    ``failures`` also has the skipped changes in other clusters that depend on this cluster.
     """
     workloads = [describe_key(workload.key) for workload in member.workloads]
     place = f"account {account.account_id}, "
@@ -331,7 +335,7 @@ def fleet_message(rows: Sequence[Row]) -> str:
     lines = [f"{len(failed)} of {len(rows)} clusters failed:"]
     lines += [f"- {row['msg']}" for row in failed]
     if len(failed) < len(rows):
-        lines.append("The other clusters succeeded; a rerun applies the rest.")
+        lines.append("The other clusters succeeded; a rerun applies the remaining changes.")
     return "\n".join(lines)
 
 
@@ -342,8 +346,9 @@ def _place(member: Member) -> Row:
 def change_clusters(
     job: AwsJob, inputs: Sequence[ClusterInput], stopped: Sequence[Stopped] = ()
 ) -> ModuleResult:
-    """Bring the workloads of clusters of one account to their desired state, and return the result of the module
-    eks_pod_identity.
+    """Bring the workloads of clusters of one account to their desired state.
+
+    Return the result, with a row for each cluster (see ``changed_rows``).
 
     :arg stopped: clusters that failed before this run, whose workloads are unknown.
     :raises InputError: before any change.
@@ -391,8 +396,10 @@ def change_clusters(
 
 
 def verify_clusters(job: AwsJob, inputs: Sequence[ClusterInput]) -> ModuleResult:
-    """Verify workloads of clusters of one account, and return the result of the module eks_pod_identity_info. Raises InputError
-    and AwsError."""
+    """Verify workloads of clusters of one account. Raises InputError and AwsError.
+
+    Return the result, with a row for each cluster (see ``verified_rows``).
+    """
     params = job.params
     width = params["concurrency"]
     with Guard(params["deadline"] or None) as guard:

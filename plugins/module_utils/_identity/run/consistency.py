@@ -96,7 +96,7 @@ def send(
             refusal = error
     if refusal is None:
         raise AssertionError("no request was sent")
-    text = f"{refusal.text} (still so after {wait_policy.timeout:g} s of waiting)"
+    text = f"{refusal.text} (still refused after {wait_policy.timeout:g} s)"
     raise refusal.amended(text, refusal.outcome_unknown) from refusal
 
 
@@ -130,7 +130,7 @@ def unchanged_resources(run: Run) -> list[Change]:
 
 
 def unseen(changes: Iterable[Change], observed: Observed) -> tuple[Change, ...]:
-    """Return the completed changes that an observation does not show yet."""
+    """Return the changes that an observation does not show yet."""
     made = tuple(changes)
     deleted = {observed_target(change.target) for change in made if change.action == "delete"}
     return tuple(
@@ -149,9 +149,9 @@ def _is_unseen(change: Change, observed: Observed) -> bool:
 
 
 def merge(earlier: Observed, later: Observed, changes: Iterable[Change]) -> Observed:
-    """Return the later observation, with the resources of changes that only the earlier observation shows taken from there.
+    """Merge two observations, which may be from different replicas of AWS.
 
-    The two observations may be from different replicas of AWS.
+    Return the later observation, but take a resource from the earlier one if only that one shows its change.
     """
     draft, made = ObservedDraft(later), tuple(changes)
     for change in unseen(made, later):
@@ -164,7 +164,7 @@ def merge(earlier: Observed, later: Observed, changes: Iterable[Change]) -> Obse
 
 
 def overlay(observed: Observed, part: Observed, keys: Collection[WorkloadKey]) -> Observed:
-    """Return ``observed`` with the resources of the workloads ``keys`` from the later observation ``part``."""
+    """Return ``observed``, with the resources of the workloads ``keys`` taken from the later observation ``part``."""
     collections: dict[str, Any] = {}
     targets: set[Target] = set()
     for resource_type in READ_TYPES:
@@ -259,8 +259,8 @@ class UseCheck:
     def read_users(self, changes: list[Change]) -> None:
         """List the associations again.
 
-        Describe each association again only if a role to delete allows more than single service accounts in its trust policy.
-        Any other role gets a new user only after a change of its trust policy, which ``refusal`` detects.
+        Describe each association again only if a role to delete may allow workloads that its trust policy does not name. Any
+        other role gets a new user only after a change of its trust policy, which ``refusal`` detects.
         """
         unchanged = self.observed.associations
         if any(change.requires_unused and self._is_open(change) for change in changes):
@@ -289,7 +289,7 @@ class UseCheck:
         }
 
     def refusal(self, change: Change) -> AwsError | None:
-        """Return an error if the change must not be sent, because its role may be in use or a workload has got an association.
+        """Return an error if the change must not be sent, because its role may be in use or a workload now has an association.
 
         Return None if the change can be sent. After an error, the change must be planned again.
         """
@@ -297,7 +297,10 @@ class UseCheck:
             return self.failure
         appeared = sorted(change.unassociated & self.keys)
         if appeared:
-            text = f"{appeared[0].cluster} {appeared[0]} has got an association since the purge listed the associations."
+            name = f"{appeared[0].cluster} {appeared[0]}"
+            text = (
+                f"{name} now has an association, which did not exist when the purge listed the associations."
+            )
             return _in_use(change, text)
         if not change.requires_unused:
             return None
@@ -306,7 +309,8 @@ class UseCheck:
             return None
         if planned.arn.lower() in self.users:
             return _in_use(
-                change, f"{self.users[planned.arn.lower()]} uses role {planned.arn} since it was read."
+                change,
+                f"{self.users[planned.arn.lower()]} uses role {planned.arn} now, but did not when the role was read.",
             )
         try:
             answer = self.reader.api.call("iam", "GetRole", {"RoleName": planned.name})
@@ -317,7 +321,7 @@ class UseCheck:
         return _in_use(change, f"the trust policy of role {planned.arn} has changed since it was read.")
 
     def _is_open(self, change: Change) -> bool:
-        """Return whether the trust policy of the role may allow more than single service accounts."""
+        """Return whether the trust policy of the role may allow workloads that it does not name."""
         role = self.observed.roles.get(change.target.name.lower())
         grants, rest = read_grants(role.trust if role is not None else {})
         if any(map(read_pattern, rest)):
@@ -337,5 +341,5 @@ def _in_use(change: Change, text: str) -> AwsError:
         "RoleInUse",
         f"{text} Nothing was sent.",
         ErrorKind.IN_USE,
-        "Another run changes the role. Run again after it has ended.",
+        "Another run is changing the role. Run again after that run has ended.",
     )

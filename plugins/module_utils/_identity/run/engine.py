@@ -48,7 +48,7 @@ from .trust_writes import hold_trust, restore_grants, restore_outside_grants
 Associations = Mapping[WorkloadKey, ObservedAssociation]
 
 
-# A conflict means that another process changes the same resources. Give up after two more rounds.
+# A conflict means that another process is changing the same resources. Give up after two more rounds.
 ROUNDS = 3
 
 
@@ -91,10 +91,10 @@ class Engine:
     ) -> Observed:
         """Read until the changes of a run are visible, for its verification and for later runs.
 
+        Unchanged associations are only listed, because a request for each of them would dominate the time of a large run.
+
         :arg again: workloads whose associations an add-on has changed.
         :arg verifies: a verification follows, so also read the inline policies of the roles.
-
-        Describing each association would dominate the cost of a large run, so unchanged associations are only listed.
         """
         if not run.done and not again:
             return run.observed
@@ -144,7 +144,7 @@ class Engine:
     def plan(self, desired: Desired, observed: Observed) -> tuple[Plan, Observed]:
         """Make a plan, and read the further state that it needs. Return the final plan and the extended observation.
 
-        If a role loses a permission, the further state is the associations of workloads outside the run. If a role exceeds the
+        If a change may affect workloads outside the run, this state is the associations of these workloads. If a role exceeds the
         default quota of policies, it is the account's quota.
         """
         plan = make_plan(desired, observed)
@@ -250,7 +250,7 @@ class Engine:
 
         :arg first: whether this was the first round.
         """
-        targets = self._unsettled(desired, outcome)
+        targets = self._temporary_refusals(desired, outcome)
         if hold_trust(self.api, (done.change for done in outcome.done), self.wait_policy):
             # EKS refused these changes while grants were missing from the trust policies.
             targets |= {refusal.change.target for refusal in outcome.refusals if refusal.role_not_usable}
@@ -293,7 +293,7 @@ class Engine:
         """Return the result of an interrupted run."""
         return self.journal.cut_short(desired, state, self.clusters, cause, check_mode)
 
-    def _unsettled(self, desired: Desired, outcome: Outcome) -> set[Target]:
+    def _temporary_refusals(self, desired: Desired, outcome: Outcome) -> set[Target]:
         """Return the targets of changes refused because of a conflict, or because EKS does not accept a new role yet."""
         retryable = {refusal.change.target for refusal in outcome.refusals if refusal.conflict}
         roles = {

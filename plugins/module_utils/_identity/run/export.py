@@ -47,7 +47,7 @@ class Estate:
     """The associations of a cluster, with their roles and policies.
 
     ``roles`` and ``inline`` are by role name in lower case. ``inline`` has the names of inline policies, which a list of
-    workloads cannot contain. ``policies``, by ARN, has each customer managed policy with its default document.
+    workloads cannot contain. ``policies``, by ARN, has each customer managed policy with the document of its default version.
     """
 
     cluster: Cluster
@@ -96,8 +96,8 @@ def _read_policy(api: Api, account: Account, arn: str) -> tuple[ObservedPolicy, 
 def export_workloads(estate: Estate) -> list[_Row]:
     """Return an entry of ``workloads`` for each association, without the associations that an add-on owns.
 
-    A role that several service accounts use has the same definition in each entry. Values that AWS sets by default are left
-    out, and so are the tags that this collection sets.
+    A role that several service accounts use has the same definition in each entry. Default values of AWS and the
+    tags that this collection sets are left out.
     """
     clusters = group_clusters(estate.cluster)
     exported = {

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""End a run at its deadline, on an interrupt, or on an unexpected error, and give the cause."""
+"""End a run at its deadline, on an interrupt, or on an unexpected error, and record the cause."""
 
 from __future__ import annotations
 

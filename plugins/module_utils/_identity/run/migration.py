@@ -51,7 +51,7 @@ from ..read.reader import none_if_missing
 from ..read.roles import read_document, read_role
 from .consistency import WaitPolicy, send
 
-# The maximum number of pages of a bulk read: high enough for all roles of an account, because a migration needs all trust
+# The argument ``singles`` of ``read_snapshot``: high enough to read all roles of an account, because a migration needs all trust
 # policies.
 _ALL_PAGES = 8000
 # The maximum number of attempts to edit a trust policy, which another process may change between the read and the write.
@@ -152,7 +152,7 @@ def _read_managed_documents(api: Api, roles: Iterable[ObservedRole], width: int)
 class TrustEdit:
     """An edit of a role. ``trust`` is its new trust policy.
 
-    ``first`` are requests that change tags of the role before the trust policy, and ``then`` are such requests after it.
+    ``first`` are the requests for tags of the role before the change of the trust policy, and ``then`` those after it.
     """
 
     trust: Document
@@ -214,7 +214,7 @@ MigrationChange: TypeAlias = "TrustChange | TagWrite"
 
 @dataclass(frozen=True, slots=True)
 class TrustRun:
-    """The result of a method of ``TrustEditor``: the changes of trust policies, and a failure for each role or association."""
+    """The result of a method of ``TrustEditor``: changes of trust policies, and failures of roles or associations."""
 
     changes: Sequence[TrustChange] = ()
     failures: Sequence[Failure] = ()
@@ -224,7 +224,7 @@ class TrustRun:
 class TrustEditor:
     """An editor of trust policies, and of the tags in which a migration records the former state.
 
-    Each method edits the roles, or associations, of several service accounts concurrently. In check mode, it sends no change.
+    Each method edits the roles, or associations, of several service accounts concurrently. In check mode, it changes nothing.
     ``issuer`` is the OIDC issuer of the cluster. ``made`` gets each change right after its request, so that the changes of an
     interrupted edit can be reported.
     """
@@ -241,12 +241,12 @@ class TrustEditor:
         """Remove the statements that allow only ``accounts`` with IRSA, and record them as tags of their roles.
 
         :arg migrants: the service accounts whose roles are edited.
-        :arg accounts: all service accounts of the cluster that need IRSA no longer.
+        :arg accounts: all service accounts of the cluster that no longer need IRSA.
         """
         return self._edit(migrants, partial(self._without_irsa, accounts=accounts))
 
     def restore(self, migrants: Iterable[Migrant]) -> TrustRun:
-        """Restore the trust statements that ``finish`` recorded and removed, and delete the tags that record them."""
+        """Restore the trust statements that ``finish`` removed, and delete the tags that record them."""
         return self._edit(migrants, self._with_irsa)
 
     def record_grants(self, migrants: Sequence[Migrant]) -> TrustRun:
@@ -260,7 +260,7 @@ class TrustEditor:
     def record_annotations(
         self, migrants: Iterable[Migrant], associations: Mapping[WorkloadKey, ObservedAssociation]
     ) -> TrustRun:
-        """Record the annotations of service accounts as tags of their associations, where the record is missing."""
+        """Record the annotations of service accounts as tags of their associations, unless the tags are up to date."""
 
         def record(migrant: Migrant) -> Failure | None:
             association = associations[migrant.key]
@@ -285,9 +285,10 @@ class TrustEditor:
         return TrustRun([], [failure for failure in results if failure is not None])
 
     def revoke_grants(self, migrants: Iterable[Migrant]) -> TrustRun:
-        """Remove the tags from ``record_grants``.
+        """Remove the tags that ``record_grants`` has set.
 
-        If they show that the migration added the trust statement for all clusters of the account, remove this statement, too.
+        If the tag of a role shows that the migration added the trust statement for all clusters of the account, remove this
+        statement, too, unless another cluster's tag shows the same or it is the only statement.
         """
         return self._edit(migrants, self._without_record)
 
@@ -460,7 +461,7 @@ class TrustEditor:
             send(self.api, call, self.wait_policy, False, False)
 
     def _shows(self, arn: str, make: Callable[[ObservedRole], TrustEdit | None]) -> bool:
-        """Wait until a read shows the edit, so that ``make`` returns None. Return False if the timeout is over before."""
+        """Wait until ``make`` returns None for a new read of the role. Return False after the timeout."""
         for _attempt in self.wait_policy.attempts():
             raise_if_interrupted()
             role = _read_trust(self.api, arn)

@@ -120,7 +120,7 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
 
 
 def _late_error(error: AwsError | InputError) -> Cause:
-    """Return the cause of the early end of a run: an error after the run had already changed a resource."""
+    """Convert an error that occurred after the first change of a run to the cause of its early end."""
     if isinstance(error, AwsError):
         return Cause(error.code, f"{error.operation}: {sentence(error.text)}", error.remedy)
     return Cause(Code.PURGE_WAITS, " ".join(error.problems), "Run again: completed changes are kept.")

@@ -60,8 +60,8 @@ class Refusal:
     def perhaps_made(self) -> bool:
         """Return whether the change may be complete although reads do not show it yet.
 
-        This is so if the resource to create already exists, if the resource to delete does not exist, or if the response was
-        lost.
+        This is so if the resource to create already exists, if the resource to delete does not exist, or for a lost response if
+        a repetition would create a second resource.
         """
         if self.error is None:
             return False
@@ -125,8 +125,8 @@ class Outcome:
 class Run:
     """The changes and failures of a run, in check mode the planned ones.
 
-    ``done`` and ``failures`` are from all rounds of planning and applying, ``findings`` from the last observation.
-    ``purged`` is the number of unlisted workloads to remove.
+    ``done`` and ``failures`` are from all rounds of planning and applying. ``purged`` is the number of unlisted workloads to
+    remove.
     """
 
     desired: Desired
@@ -291,10 +291,9 @@ class Journal:
             self._answered.setdefault(change.target, []).append(call)
 
     def note_late_write(self, target: Target, read_at: datetime) -> None:
-        """Record a late write of a trust policy, with the time of the read before it.
+        """Add a trust policy to ``late_writes``, with the time of the read before the write.
 
-        If there are several late writes, keep the time of the first read: a statement of another run that a write removed may
-        be as old as that read.
+        Keep an earlier time, because that write may have removed a statement that another run added after that time.
         """
         with self._lock:
             self.late_writes.setdefault(target, read_at)
@@ -315,7 +314,7 @@ class Journal:
     def cut_short(
         self, desired: Desired, state: str, clusters: Clusters, cause: Cause, check_mode: bool
     ) -> Run:
-        """Return the interrupted run. Every planned change that is not complete is a failure with the cause."""
+        """Return the interrupted run. A planned change that is not complete and was not refused is a failure with the cause."""
         observed = self.observed or Observed(clusters)
         refused = {target: refusal.failure for target, refusal in self._refused.items()}
         permanent = {*self._done, *refused}

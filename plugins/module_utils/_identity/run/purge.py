@@ -104,8 +104,8 @@ def _read_unlisted(engine: Engine, desired: Desired, scope: PurgeScope) -> _Purg
 def _findings(purge: _Purge, converge: Run) -> list[Finding]:
     """Return findings about unlisted resources that are kept.
 
-    They are about the workloads that a purge without owner keeps because they have an owner. If a listed workload failed, they
-    also report that the purge did not start; otherwise, they report the roles that listed workloads have just left.
+    A purge without owner reports the workloads that have an owner. If a listed workload failed, a finding reports that the purge
+    did not start. Otherwise, findings report the roles that listed workloads have just left.
     """
     findings: list[Finding] = []
     if purge.scope.owner is None:

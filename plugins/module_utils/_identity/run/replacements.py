@@ -26,7 +26,7 @@ from ..read.associations import describe_association
 from .consistency import WaitPolicy, send
 
 # More than the number of attributes of an association, so that a message lists all of them.
-_ALL = 25
+_SHOWN = 25
 
 
 def prove(api: Api, change: Change, wait_policy: WaitPolicy) -> Mapping[str, Any] | None:
@@ -63,13 +63,13 @@ def _check_unchanged(api: Api, planned: ObservedAssociation) -> None:
         for field in fields(planned)
         if present is not None and getattr(present, field.name) != getattr(planned, field.name)
     ]
-    state = f"has changed since it was read ({listed(names, _ALL)})" if names else "is gone"
+    state = f"has changed since it was read ({listed(names, _SHOWN)})" if names else "is gone"
     raise AwsError(
         "eks:DescribePodIdentityAssociation",
         "AssociationChanged",
         f"association {planned.association_id} {state}",
         ErrorKind.IN_USE,
-        "Another process changes the association. Run again after it has ended.",
+        "Another process is changing the association. Run again after that process has ended.",
     )
 
 

@@ -177,10 +177,10 @@ def failure_message(run: Run, cluster: Cluster) -> str:
     if run.check_mode:
         lines.append("Nothing was changed.")
     elif run.purged:
-        lines.append("All listed workloads succeeded; a rerun applies the rest.")
+        lines.append("All listed workloads succeeded; a rerun applies the remaining changes.")
     elif len(failed) < len(run.desired.workloads):
         subject = "The other" if failed else "All"
-        lines.append(f"{subject} workloads succeeded; a rerun applies the rest.")
+        lines.append(f"{subject} workloads succeeded; a rerun applies the remaining changes.")
     return "\n".join(map(visible, lines))
 
 

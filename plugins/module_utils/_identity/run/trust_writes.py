@@ -156,9 +156,9 @@ def restore_outside_grants(
 
     Return a finding for each role whose access was restored.
 
-    ``keys`` are the workloads of the run. The associations of other workloads are read in two cases: the change removed access
-    for more than single service accounts, or another run may have changed the trust policy between the read and the write of
-    this run (``Journal.late_writes``). Errors are ignored, as in ``hold_trust``.
+    ``keys`` are the workloads of the run. The associations of other workloads are read in two cases: the change removed a
+    statement that may have allowed workloads without naming them, or another run may have changed the trust policy between the
+    read and the write of this run (``Journal.late_writes``). Errors are ignored, as in ``hold_trust``.
     """
     findings = []
     for change in changes:

@@ -28,7 +28,7 @@ _SERVICES = {
     "monitoring": "cloudwatch",
     "tagging": "tag",
 }
-# The actions of an event, if the names differ.
+# The actions of an event, if their names differ from the name of the event.
 _ACTIONS: Mapping[str, tuple[str, ...]] = {
     "bedrock:Converse": ("bedrock:InvokeModel",),
     "bedrock:ConverseStream": ("bedrock:InvokeModelWithResponseStream",),
@@ -89,7 +89,7 @@ _VERSIONED_APIS = ("lambda", "cloudfront")
 
 
 def service_of_source(source: str) -> str:
-    """Return the prefix of the actions of an event source, such as "cloudwatch" for monitoring.amazonaws.com."""
+    """Return the service prefix of the actions of an event source, such as "cloudwatch" for monitoring.amazonaws.com."""
     name = source.removesuffix(".amazonaws.com")
     return _SERVICES.get(name, name)
 

@@ -61,7 +61,8 @@ class AccountReport:
     """The use of a service account.
 
     ``role_arn`` is the role whose permissions its Pods have: the target role, or else the role; "" without an association.
-    ``grants`` has its granted action patterns. ``suggestion`` is None if it has no role, or its policies are unknown.
+    ``grants`` has its granted action patterns. ``suggestion`` is None without an association, or if
+    the policies of the role are unknown.
     """
 
     usage: AccountUsage
@@ -73,7 +74,7 @@ class AccountReport:
 
     @property
     def confidence(self) -> str:
-        """Return the evidence that the events are of this service account, or "" without events.
+        """Return the kind of evidence that the events belong to this service account, or "" without events.
 
         "session" means that the tags or the web identity of the session name the service account; "role" means that a
         session has no tags, and that no other service account has the role.

@@ -6,7 +6,7 @@
 
 """Parse CloudTrail events, and add up the events of roles. Pure.
 
-Events are added up at once, because an account can have millions of them. Sources: AWS CloudTrail User Guide, "CloudTrail
+Only totals are kept in memory, because an account can have millions of events. Sources: AWS CloudTrail User Guide, "CloudTrail
 record contents"; for sessions, the events of sts AssumeRole and AssumeRoleWithWebIdentity.
 """
 
@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 POD_IDENTITY_SERVICE = "pods.eks.amazonaws.com"
 # EKS Pod Identity starts sessions of six hours. So an event can belong to a session that began six hours earlier.
 LOOK_BACK = timedelta(hours=6)
-# The maximum number of resources that a tally keeps apart. Further resources are combined by ``parent_pattern``.
+# The maximum number of resources that a tally counts separately. For further resources it counts their ``parent_pattern``, until
+# it has MOST_PATTERNS entries.
 MOST_RESOURCES = 500
 MOST_PATTERNS = 2 * MOST_RESOURCES
 _LONGEST_ARN = 2_048
@@ -66,10 +67,10 @@ def role_key(arn: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class UsageScope:
-    """A selection of events: the events of sessions of certain roles in a window.
+    """A selection of events: the events of certain roles in a period.
 
     ``roles`` are from ``role_key``. ``begin`` and ``end`` are times in the format of events, or "" without a limit.
-    ``sessions_from`` is the time from which sessions matter, ``LOOK_BACK`` before the window.
+    ``sessions_from`` is the time from which sessions matter, ``LOOK_BACK`` before the period.
     """
 
     roles: frozenset[str]
@@ -94,9 +95,10 @@ def usage_scope(
 class SessionStart:
     """The start of a session of a role.
 
-    ``kind`` is "pod_identity", "irsa", "chained" (by a session of a role) or "other". ``principal`` is the ID of the role
-    with the name of the session. The session tags are "" if there are none. ``issuer`` is the OIDC provider of IRSA, without
-    https://. ``source`` is the access key and principal of the caller, for a chained session.
+    ``kind`` is "pod_identity", "irsa", "chained" (started by a session of a role) or "other". ``principal`` has the form
+    ROLE_ID:SESSION_NAME. ``cluster_arn``, ``namespace``, ``service_account`` and ``pod`` are from the session tags, or from the
+    token of IRSA, or "". ``issuer`` is the OIDC provider of IRSA, without https://. For a chained session, ``source`` is the
+    access key and principal of the caller.
     """
 
     access_key: str
@@ -131,8 +133,8 @@ class CallKey(NamedTuple):
 class Tally:
     """The number of events with the same key, the time of the last one, and their resources.
 
-    ``failed`` counts the events with an error other than a denial. ``resources`` has, by the ARNs of an event in the syntax of
-    policies, the number of events and the time of the last one.
+    ``failed`` counts the events with an error other than a denial. ``resources`` maps the ARNs of an event, in the syntax of
+    policies, to the number of events with these ARNs and the time of the last one.
     """
 
     __slots__ = ("count", "failed", "last", "message", "resources")
@@ -174,7 +176,7 @@ class Tally:
 
 
 def parent_pattern(arn: str) -> str:
-    """Return the pattern for all resources next to a resource, such as arn:aws:s3:::bucket/* for an object.
+    """Return a pattern that matches a resource and its siblings, such as arn:aws:s3:::bucket/* for an object.
 
     The pattern replaces the text after the first slash of the resource, or else after its last colon.
     """
@@ -199,7 +201,7 @@ def _parents(arns: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def policy_text(arn: str) -> str:
-    """Return an ARN with wildcards and dollar signs escaped, because a policy would expand them."""
+    """Return an ARN with wildcards and dollar signs escaped, because they have a special meaning in policies."""
     if "*" not in arn and "?" not in arn and "$" not in arn:
         return arn
     return "".join(f"${{{character}}}" if character in "*?$" else character for character in arn)
@@ -210,7 +212,7 @@ class EventTotals:
     """The sessions and tallies of some events, for example of one file.
 
     ``first`` and ``last`` are the times of the first and last event of any caller. ``data_sources`` has the event sources of all
-    data events. ``refused`` is the number of requests for credentials that EKS denied, ``last_refused`` the time of the last
+    data events. ``refused`` is the number of requests for credentials that EKS rejected, ``last_refused`` the time of the last
     one. ``problems`` describe records and files that could not be read.
     """
 
@@ -227,7 +229,7 @@ class EventTotals:
     def add(self, record: object, scope: UsageScope, cluster: str = "") -> None:
         """Add an event.
 
-        :arg cluster: the name of the cluster whose denied requests for credentials are counted.
+        :arg cluster: the name of the cluster whose rejected requests for credentials are counted.
         :raises EventError: when the record is not an event.
         """
         if not isinstance(record, dict):
@@ -258,7 +260,7 @@ class EventTotals:
         self._add_call(record, source, name, time, scope)
 
     def _count_refused(self, record: Mapping[str, Any], time: str, cluster: str) -> None:
-        """Count a denied request for credentials. Such an event names the cluster and the node, but no service account."""
+        """Count a rejected request for credentials. Such an event names the cluster and the node, but no service account."""
         if record.get("errorCode") and _mapping(record, "requestParameters").get("clusterName") == cluster:
             self.refused += 1
             self.last_refused = max(self.last_refused, time)

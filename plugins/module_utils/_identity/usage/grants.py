@@ -69,7 +69,8 @@ def use_request(action: str, resource: str) -> Request:
 class GrantStatement:
     """A statement of a policy as its author wrote it, with its compiled form.
 
-    ``policy`` is the name of the policy. ``legacy``: the policy does not have Version 2012-10-17, so "${...}" in it is literal.
+    ``policy`` is the name of the policy. ``legacy`` means that the policy does not have Version 2012-10-17, so
+    "${...}" in it is literal.
     """
 
     policy: str
@@ -100,8 +101,8 @@ class GrantStatement:
         request = use_request(action, resource)
         return self.allow and self.rule.concerns(request) and self.rule.applies(request, context) is not False
 
-    def names(self, action: str, resource: str, context: Context) -> bool:
-        """Return whether the statement certainly includes the resource. Return False if unknown policy variables decide it."""
+    def certainly_includes(self, action: str, resource: str, context: Context) -> bool:
+        """Return whether the statement certainly includes the resource, whatever the values of unknown policy variables are."""
         return self.rule.matches_resource(use_request(action, resource), context) is True
 
 
@@ -126,8 +127,8 @@ def grant_statements(policies: Sequence[NamedPolicy], kind: str = "identity") ->
 class ActionGrant:
     """An action pattern of an Allow statement, with the actions that it matches.
 
-    ``pattern`` is "NotAction" for a statement with NotAction. ``unseen`` are actions without events that can be in use
-    although no event shows it (see ``is_unseen``).
+    ``pattern`` is "NotAction" for a statement with NotAction. ``unseen`` are actions that can be in use although no event
+    shows it (see ``is_unseen``).
     """
 
     statement: GrantStatement
@@ -162,7 +163,7 @@ def _patterns(statement: GrantStatement, catalogue: Catalogue) -> Iterator[tuple
     """Generate the action patterns of a statement with the actions of the catalogue that they match."""
     parsed = statement.rule.statement
     if parsed.not_action:
-        every = (action for name in catalogue.service_names for action in catalogue.actions_of(name))
+        every = (action for name in catalogue.service_names for action in catalogue.service_actions(name))
         yield "NotAction", [action for action in every if statement.matches(action)]
         return
     for pattern in parsed.actions:
@@ -174,7 +175,7 @@ def _patterns(statement: GrantStatement, catalogue: Catalogue) -> Iterator[tuple
         services = [service] if is_name(service) else catalogue.service_names
         # The pattern "*" has no colon, so ``name`` is empty.
         expression = re.compile(_as_expression(f"{service}:{name}" if name else "*:*"))
-        every = (action for service_name in services for action in catalogue.actions_of(service_name))
+        every = (action for service_name in services for action in catalogue.service_actions(service_name))
         yield pattern, [action for action in every if expression.fullmatch(action.lower())]
 
 

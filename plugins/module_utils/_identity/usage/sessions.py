@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Join the events of roles with service accounts, by the sessions that made the events. Pure.
+"""Join each event of a role with a service account, by the session of the event. Pure.
 
-The event that starts a session has the session tags of the Pod, so service accounts with the same role can be separated. An
+The event that starts a session has the session tags of the Pod, so service accounts with the same role can be distinguished. An
 event whose session is unknown is only counted for its role.
 """
 
@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 from .events import CallKey, EventTotals, SessionStart, Tally, UsageScope, role_key
 
-# A chain of roles has at most this number of sessions; longer chains, and cycles in invalid input, are not followed.
+# The maximum number of sessions in a chain of roles. Longer chains, and cycles in invalid input, are not followed.
 _LONGEST_CHAIN = 5
-# The maximum number of resources of events whose session is unknown so far. Above it, these events keep no resources.
+# The maximum number of resources of events whose session is unknown so far. Above this number, these events keep no resources.
 MOST_WAITING = 200_000
 # EKS Pod Identity shortens the names of cluster and Pod in the name of a session to this number of characters.
 _NAME_PART = 10
@@ -94,8 +94,8 @@ class SessionCounts:
 class UsageTotals:
     """The events of all files, added up by service account.
 
-    ``calls`` has the tallies of service accounts, and ``unjoined`` the number of the other events by role and reason. Both
-    are complete after ``finish``.
+    ``calls`` has the tallies of service accounts, and ``unjoined`` the number of events without a service account, by
+    role and reason. Both are complete after ``finish``.
     """
 
     def __init__(self, cluster: UsageCluster, scope: UsageScope) -> None:
@@ -126,7 +126,7 @@ class UsageTotals:
         for session in totals.sessions:
             if session.access_key:
                 self._by_access_key[session.access_key] = session
-            # Only EKS Pod Identity uses each name of a session once. Other callers choose the name.
+            # Only EKS Pod Identity uses each session name only once. Other callers choose the name.
             if session.principal and session.kind == "pod_identity":
                 self._by_principal[session.principal] = session
         for key, tally in totals.calls.items():

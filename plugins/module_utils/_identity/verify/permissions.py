@@ -7,7 +7,8 @@
 """Check the permissions of a role. Pure.
 
 The checks find missing required permissions, a target role that cannot be assumed, and policies that no workload lists. They also
-find policies that have no effect because a permissions boundary, a session policy or a Deny excludes everything.
+find roles without effective permissions, because a permissions boundary, a session policy or a Deny excludes everything that the
+policies of the role allow.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ SESSION_POLICY = "the session policy of the association"
 def check_permissions(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
     """Check the required permissions of a workload or, if its association has a target role, the access to that role.
 
-    Return None for a workload without required permissions and target role.
+    Return None for a workload without a role, and for a workload without required permissions and without a target role.
     """
     target = find_target_role(workload, observed)
     if workload.role is None or not (workload.required_permissions or target):
@@ -119,12 +120,12 @@ def _mark_consequence(
 ) -> Check:
     """Move findings about missing permissions to ``follows`` if applying the workload would resolve them.
 
-    Such findings are only consequences of other findings. A policy that the workload lists by ARN and that is not attached has
-    unknown contents. This function assumes that such a policy gives the missing permissions.
+    Such findings are only consequences of other findings. If the workload lists a policy by ARN that is not attached, its
+    document is unknown, and it is assumed to give the missing permissions.
 
-    :arg is_allowed: returns whether policies allow the permissions.
-    :arg restricted: the session policy of the association applies to these permissions. With a target role, it applies only
-        to the session of the target role, not to the session that assumes the target role.
+    :arg is_allowed: returns whether layers of policies allow the permissions.
+    :arg restricted: whether the session policy of the association applies to these permissions. With a target role, it applies
+        only to the session of the target role, not to the session that assumes the target role.
     """
     if not check.findings:
         return check
@@ -214,7 +215,9 @@ def _grant_remedy(verdict: PermissionVerdict) -> str:
 
 def _denial_reason(verdict: PermissionVerdict) -> str:
     denying = [f"{label} of {policy}" for policy, label, effect in verdict.statements if effect == "Deny"]
-    return f"{', '.join(denying)} denies it" if denying else "none of its policies allows it"
+    if not denying:
+        return "none of its policies allows it"
+    return f"{' and '.join(denying)} {'denies' if len(denying) == 1 else 'deny'} it"
 
 
 def _check_target_access(
@@ -326,8 +329,9 @@ def _condition_remedy(keys: Sequence[str], session_tags: bool) -> str:
 
 
 def _target_permissions_unchecked(workload: Workload, target: str) -> list[Check]:
-    """Return a check with the status unknown for required permissions, because the policies of the target role are not
-    read; [] if the workload lists no required permissions.
+    """Return a check with the status unknown, because the policies of the target role are not read.
+
+    Return [] if the workload lists no required permissions.
     """
     if not workload.required_permissions:
         return []
@@ -348,9 +352,10 @@ _SELF_GRANTS = ("iam:AttachRolePolicy", "iam:PutRolePolicy")
 def extra_permissions(
     desired: Desired, observed: Observed, reads: VerificationReads
 ) -> dict[WorkloadKey, list[Check]]:
-    """Return checks of policies that a role has and no workload lists, by workload.
+    """Return, by workload, checks of attached and inline policies of its role that no workload lists.
 
-    Each such policy of a managed role is reported; for other roles, only policies that let the role administer the account.
+    For a managed role, all of these policies are reported, and a permissions boundary that the input does not set. For other
+    roles, only policies that let the role administer the account are reported.
     """
     checks_by_key: dict[WorkloadKey, list[Check]] = {}
     keys = frozenset(workload.key for workload in desired.workloads)
@@ -402,8 +407,8 @@ def extra_permissions(
 def check_grants(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
     """Check that a permissions boundary, session policy or Deny does not exclude everything that the policies allow.
 
-    Return a check with the status unknown if a policy could not be read. Return None if there is no finding, if a document is
-    missing or invalid, or if ``check_permissions`` has checked the workload.
+    Return a check with the status unknown if a policy could not be read, and None if there is no finding, if the role or a
+    document is missing or invalid, or if ``check_permissions`` checks the workload.
     """
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     if role is None or workload.required_permissions or find_target_role(workload, observed):
@@ -441,14 +446,14 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
     finding = Finding(
         Code.PERMISSION_NOTHING_LEFT,
         f"role {role.arn} has no effective permissions: {places} {verb} out everything that its policies grant.",
-        f"Allow in {places} the permissions that the workload needs, remove the Deny there, or detach it if it is not needed.",
+        f"In {places}, allow the permissions that the workload needs, and remove every Deny that excludes them.",
         workload.key,
     )
     return conclude("permissions", finding)
 
 
 def add_checks(check: Check, extra: list[Check]) -> Check:
-    """Return ``check`` with the findings of the checks in ``extra``. Its status becomes the worst status of all of them."""
+    """Join a check with further checks of the same name. The result has all of their findings, and their worst status."""
     return join_checks(check.name, [check, *extra]) if extra else check
 
 
@@ -479,7 +484,7 @@ def _only_denies(document: Mapping[str, object] | Failure | None) -> bool:
 
 
 def _administers(role: ObservedRole, document: Mapping[str, object] | Failure | None) -> bool:
-    """Return whether the policy allows the role, without conditions, to give itself any permission."""
+    """Return whether a policy allows its role, without conditions, to give itself further permissions."""
     if document is None or isinstance(document, Failure):
         return False
     try:
@@ -500,13 +505,13 @@ def _administration(
 ) -> list[Check]:
     """Report policies that allow an unmanaged role to administer the account.
 
-    :arg by_arn: the workload uses an existing role (``role.arn``). The findings then have severity "info".
+    :arg by_arn: whether the workload uses an existing role (``role.arn``). The findings then have severity "info".
     """
+    exception = "" if by_arn else ", or list it under policies if the workload must administer the account"
     findings = [
         replace(
             attached_extra(role, key, arn, OutsideUsers(), administers=True),
-            remedy="Detach it, unless the workload must administer the account; then list it under policies. To detach it: "
-            f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}",
+            remedy=f"Detach it{exception}: aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}",
         )
         for arn, document in attached.items()
         if _administers(role, document)
@@ -528,7 +533,7 @@ def _inline(role: ObservedRole, key: WorkloadKey, name: str, administers: bool) 
     return Finding(
         Code.ROLE_INLINE_POLICY,
         f"role {role.name} has the inline policy {name}, which {effect}.",
-        "List the permissions that the workload needs under policies, and delete it: aws iam delete-role-policy "
+        "List the permissions that the workload needs under policies, and delete the inline policy: aws iam delete-role-policy "
         f"--role-name {role.name} --policy-name {name}",
         key,
         raised_as="error" if administers else None,

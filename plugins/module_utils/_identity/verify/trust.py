@@ -6,9 +6,9 @@
 
 """Check that a trust policy allows EKS Pod Identity to assume the role for a workload, and for no other workload. Pure.
 
-This is the first of the five steps to confirm a configuration in the EKS User Guide (see ``confirmations.py``). A trust policy
-is wider than its trust scope if it allows workloads that do not exist: with another service account, namespace or cluster.
-The policy is evaluated for such workloads, so the result does not depend on the form of its statements.
+This is the first of the five steps to confirm a configuration in the EKS User Guide (see ``confirmations.py``). To find a trust
+policy that is wider than its trust scope, the policy is evaluated for invented workloads in another service account, namespace
+or cluster. So the result does not depend on the form of its statements.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from ..plan.trust import (
     usable_without_denies,
 )
 
-# A name that no cluster, namespace or service account has. A trust policy that allows this name allows every other name, too.
+# A name that no cluster, namespace or service account has. A trust policy that allows it is assumed to allow every name.
 STRANGER = "trust-probe-stranger"
 _NARROW = (
     "Apply the workload. The run narrows the trust policy to the trust_scope, but keeps the access of workloads outside "
@@ -74,7 +74,7 @@ _KEPT_REMEDY = (
     "Resolve the finding TRUST_KEPT_FOR_OTHERS of the role first: until then, applying the workload does not narrow the "
     "trust policy."
 )
-# By trust scope: how many of the ``strangers`` in check_width, counted from the first, the trust policy must not allow.
+# For each trust scope, the number of ``strangers`` in check_width, from the first on, that a trust policy must not allow.
 _EXCLUDED_KINDS = {"workload": 3, "namespace": 2, "cluster": 1, "account": 0, "none": 0}
 
 
@@ -92,12 +92,13 @@ def widest_scopes(desired: Desired) -> dict[str, TrustScope]:
 def check_width(
     workload: Workload, observed: Observed, role: ObservedRole, trust: TrustPolicy, scope: TrustScope
 ) -> Check:
-    """Check that the trust policy of a managed role does not allow more workloads than its trust scope.
+    """Check that the trust policy of a role does not allow more workloads than its trust scope.
 
-    The check passes for an existing role (``role.arn``) and for ``role.trust_policy``, which the user defines as a whole.
+    The check passes for an existing role (``role.arn``) and for ``role.trust_policy``, because the user controls the whole
+    trust policy then.
 
-    :arg trust: the trust policy of the role, parsed.
-    :arg scope: the widest trust scope of its workloads.
+    :arg trust: the parsed trust policy of the role.
+    :arg scope: the widest trust scope of the workloads that use the role.
     """
     spec = workload.role
     if spec is None or spec.existing or spec.trust_policy is not None:
@@ -130,9 +131,10 @@ def check_width(
 
 
 def set_kept_remedies(verified: Sequence[Verified], findings: Iterable[Finding]) -> list[Verified]:
-    """Replace the remedy of TRUST_WIDER_THAN_ASKED for roles whose trust policy the plan did not narrow.
+    """Replace the remedy of TRUST_WIDER_THAN_ASKED for roles with the finding TRUST_KEPT_FOR_OTHERS.
 
-    The usual remedy, to apply the workload, would not help. The new remedy refers to the finding TRUST_KEPT_FOR_OTHERS.
+    The plan does not narrow the trust policy of such a role, so the usual remedy, to apply the workload, would not help. The
+    new remedy refers to TRUST_KEPT_FOR_OTHERS.
 
     :arg findings: the findings of the plan.
     """
@@ -168,7 +170,7 @@ def _narrowing_remedy(role: ObservedRole) -> str:
 
 
 def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[str, TrustScope]) -> Check:
-    """Check that the role exists, and that its trust policy allows the workload and is not wider than its scope.
+    """Check that the role exists, and that its trust policy allows the workload and is not wider than its trust scope.
 
     :arg scopes: the result of ``widest_scopes``.
     """
@@ -202,7 +204,7 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
         and workload.association.disable_session_tags is None
         and is_usable(trust, replace(subject, session_tags=True))
     ):
-        if find_extra_settings(workload.association, association, role_shuts_out=True) is not None:
+        if find_extra_settings(workload.association, association, role_needs_session_tags=True) is not None:
             # The check of the association reports that session tags are turned off.
             return Check("trust", FAIL)
         return conclude(
@@ -248,9 +250,7 @@ def _access_remedy(workload: Workload, role: ObservedRole) -> str:
 
 
 def tags_disabled(workload: Workload, observed: Observed) -> bool:
-    """Return whether session tags are turned off: by the workload or, if the workload does not set
-    ``disable_session_tags``, in its association.
-    """
+    """Return ``disable_session_tags`` of the workload or, if the workload does not set it, of its association."""
     disabled = workload.association.disable_session_tags
     association = observed.associations.get(workload.key)
     if disabled is None and association is not None:
@@ -261,10 +261,12 @@ def tags_disabled(workload: Workload, observed: Observed) -> bool:
 def find_observed_role(
     workload: Workload, observed: Observed, check: CheckName
 ) -> tuple[ObservedRole | None, Check]:
-    """Return the role of a workload and a passed check. If the role cannot be used, return None and the result of the check.
+    """Return the role of a workload and a passed check, or None and the result of the check if there is no role to examine.
 
-    :arg check: the name of the check that needs the role. Only the check of the trust policy reports a missing role, so that
-        it is reported once.
+    This is the case if the workload has no role, or if the role is missing, could not be read or has another ARN.
+
+    :arg check: the name of the check that examines the role. Only the check "trust" reports a missing role, so that it is
+        reported once.
     """
     spec, account = workload.role, observed.account
     if spec is None:
@@ -300,10 +302,10 @@ def find_observed_role(
 
 
 def find_unexpected_access(desired: Desired, observed: Observed) -> dict[WorkloadKey, list[Finding]]:
-    """Return, by workload, findings about other principals that a trust policy allows, and about its Deny statements.
+    """Return, by workload, findings about other principals that its trust policy allows, and about unmanaged Deny statements.
 
-    Public access and Deny statements are reported for every role. Other principals are reported only for managed roles, unless
-    the input has ``role.trust_policy``.
+    Public access, and Deny statements that may deny the role to the workload, are reported for every role. Other
+    principals are reported only for managed roles without ``role.trust_policy``.
     """
     findings: dict[WorkloadKey, list[Finding]] = {}
     for shared in shared_roles(observed.account, desired.workloads):
@@ -336,7 +338,7 @@ def _restrictions(workload: Workload, observed: Observed, role: ObservedRole) ->
 
 
 def add_access_findings(check: Check, findings: Sequence[Finding]) -> Check:
-    """Return the check with findings from ``find_unexpected_access``. Only errors are added to a failed check."""
+    """Add findings from ``find_unexpected_access`` to a check; to a failed check only those with severity "error"."""
     visible = [finding for finding in findings if check.status != FAIL or finding.severity == "error"]
     return (
         join_checks(check.name, [check, *(conclude(check.name, finding) for finding in visible)])

@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The comparisons of condition keys and resources with the values of a policy that contain policy variables.
+"""Comparisons of condition keys and resources with policy values that contain policy variables.
 
-Two terms of this file: a value is "open" if it contains a policy variable such as ``${aws:username}``. The "window" of a
-variable is the set of its values with which a pattern such as ``home/${aws:username}/*`` matches a known text.
+Two terms of this file: a value in a policy is "open" if it contains a policy variable such as ``${aws:username}``. The "window"
+of a variable is the set of its values with which a pattern such as ``home/${aws:username}/*`` matches a known text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..language.automata import (
     Unit,
     arn_units,
     fold,
-    places,
+    prefix_lengths,
     spellings,
     text_units,
 )
@@ -50,7 +50,7 @@ from .rules import Question, Request, Rule
 
 # A window with more values than this is represented by a pattern instead of a list.
 _MAX_LISTED = 40
-# If a pattern contains a variable more than once, its values are tried one by one. This is the maximum length of a text for that.
+# If a pattern contains a variable more than once, its values are tried one by one, unless the text is longer than this.
 _MAX_TRIED = 48
 
 
@@ -92,11 +92,11 @@ def window(tokens: list[Token], text: str, arn: bool, ignore_case: bool, budget:
         return None
     if ignore_case:
         text = fold(text)
-    starts = places(_covering(first), text)
+    starts = prefix_lengths(_covering(first), text)
     if len(spots) > 1:
         return _repeated(tokens, starts, text, ignore_case, budget)
     last = _covering(text_units(suffix, ignore_case))
-    ends = sorted(len(text) - length for length in places(last[::-1], text[::-1]))
+    ends = sorted(len(text) - length for length in prefix_lengths(last[::-1], text[::-1]))
     pairs = [(start, end) for start in starts[:_MAX_LISTED] for end in ends if end >= start]
     pairs = pairs[: _MAX_LISTED + 1]
     if len(pairs) <= _MAX_LISTED and len(starts) <= _MAX_LISTED:
@@ -109,7 +109,7 @@ def window(tokens: list[Token], text: str, arn: bool, ignore_case: bool, budget:
 def _repeated(
     tokens: list[Token], starts: list[int], text: str, ignore_case: bool, budget: Budget
 ) -> Language | None:
-    """Return the window of a variable that occurs more than once in the tokens."""
+    """Return the window (see ``window``) of a variable that occurs more than once in the tokens."""
     if len(text) > _MAX_TRIED and len(starts) > 1:
         return None
     words: dict[str, None] = {}
@@ -143,7 +143,7 @@ def _literals(tokens: list[Token]) -> list[Literal]:
     return [token for token in tokens if isinstance(token, str | Wild)]
 
 
-# The maximum number of literal values of conditions on an unknown key that are tried as the value of this key.
+# If a key is unknown, literal values from its conditions are tried as its value. This is their maximum number.
 _MAX_WORDS = 8
 # The values of a condition with more characters than this are not tried.
 _MAX_LENGTH = 4096
@@ -162,7 +162,7 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class OpenCondition:
-    """An open value, with the condition that compares its key with this value."""
+    """A value with policy variables in a condition, with the compiled condition."""
 
     value: OpenValue
     test: Test
@@ -170,7 +170,7 @@ class OpenCondition:
 
 @dataclass(frozen=True, slots=True)
 class OpenTarget:
-    """An open value of a Resource element, with the request whose resource is compared with this value."""
+    """An ARN with policy variables in a Resource element, with its statement and the request to compare."""
 
     value: OpenResource
     rule: Rule
@@ -179,10 +179,10 @@ class OpenTarget:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """The values of a key (``language``) for which a comparison with an open value (``value``) holds.
+    """A set of values of a key (``language``) with which a comparison holds or may hold.
 
-    All other keys in the comparison have known values. ``extract`` selects the part of the key's value that is compared. If
-    ``exact``, the comparison holds for no other values. Otherwise it may hold for other values.
+    ``value`` identifies the comparison: an open value, or the condition key of a request tag. ``extract`` selects the part of the
+    key's value that is compared. If ``exact``, the comparison holds for the values in ``language`` and for no others.
     """
 
     value: object
@@ -192,16 +192,17 @@ class Constraint:
 
 
 def home(key: str, context: Context) -> tuple[str, Extract]:
-    """Return the key that determines the value of a key, and the rule to extract this value from the value of that key.
+    """Return the root of a key and the rule to extract the key's value from the value of the root.
 
-    For example, the name of a cluster is part of its ARN. Most keys determine their own value.
+    For example, the name of a cluster is part of its ARN. Most keys are their own root. Unlike ``Context.root``, this function
+    also returns the root of a ``Part`` that may be absent although its root is present.
     """
     state = context.keys.get(key)
     return (state.root, state.extract) if isinstance(state, Part) else (key, WHOLE)
 
 
 class Comparisons:
-    """An index, by condition key, of the conditions and open values in several questions."""
+    """The conditions and the open values in several questions, by the condition key that is compared."""
 
     def __init__(
         self, questions: Sequence[Question], context: Context, links: TagLinks, memo: dict[object, Values]
@@ -238,9 +239,9 @@ class Comparisons:
         return any(item.value not in exact for item in self._open_by_root.get(key, ()))
 
     def constraints(self, key: str, context: Context, budget: Budget) -> Iterator[Constraint]:
-        """Generate the constraints on a key from open values whose other keys are known, and from request tags.
+        """Generate the constraints on a key from comparisons with open values.
 
-        Request tags are constraints on aws:TagKeys, because aws:TagKeys contains their keys.
+        For aws:TagKeys there are also constraints from request tags, because aws:TagKeys contains the tag keys.
         """
         if key == TAG_KEYS:
             for tag, spellings in self.links.tags:
@@ -260,7 +261,7 @@ class Comparisons:
         if root == key:
             same = all(home(name, context) == (root, extract) for name in variable_keys(value.tokens))
             if same and value.more_than_variables:
-                # The key is compared with its own value and additional characters, so the two are never equal.
+                # The key is compared with its own value plus other characters, so the two are never equal.
                 yield Constraint(value, Language(), extract, True)
                 return
             # The key must have a value for which the comparison holds with at least one value of the variables.
@@ -357,7 +358,7 @@ def _roots(item: OpenCondition | OpenTarget, context: Context) -> set[str]:
 
 
 def _never(tokens: tuple[str | Wild | Variable, ...], context: Context) -> bool:
-    """Return whether the tokens certainly match nothing, because a variable has no value or several values."""
+    """Return whether the tokens certainly match nothing, because the key of a variable is absent or has several values."""
     for token in tokens:
         if isinstance(token, Variable):
             state = context.get(token.key)

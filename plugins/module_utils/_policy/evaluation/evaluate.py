@@ -22,20 +22,20 @@ from itertools import product
 
 from ..language.automata import Budget, Pattern, Unit, arn_units, kinds, part_units, text_units
 from ..language.context import Context
-from ..language.match import Literal, Wild, tokenize
+from ..language.match import literal_tokens
 from .comparisons import Values
 from .rules import CONDITIONAL, Answer, Question, Request, Rule, Witness
 from .search import explore
 
-# The budget to split a request with wildcards into literal requests, in steps, and the maximum number of literal requests.
+# The budget in steps to split a request with wildcards into literal requests, and the maximum number of literal requests.
 _STEPS = 4_000
 _MOST = 400
-# The texts that replace ``*`` in literal requests that are tried first.
+# The texts that replace ``*`` in the literal requests that ``_samples`` generates.
 _FILLS = ("", "x", "xy-z")
 
 
 class OverBudget(Exception):
-    """The error for a request with wildcards that matches too many combinations of patterns to evaluate all of them."""
+    """The error for a request with wildcards for which there are too many literal requests to evaluate."""
 
 
 def _samples(request: Request) -> Iterator[Request]:
@@ -58,8 +58,8 @@ def _samples(request: Request) -> Iterator[Request]:
 def split(rules: Iterable[Rule], request: Request, context: Context) -> tuple[Request, ...]:
     """Return one literal request for each combination of patterns that a request with wildcards can match.
 
-    :returns: an empty tuple if patterns cannot be compared as text, because the service of the action has a wildcard, or a
-        policy variable has no known value.
+    :returns: an empty tuple if the patterns cannot be compared as text, for example because the value of a policy variable is
+        unknown.
     :raises OverBudget: when there are too many combinations.
     """
     if request.resource == "*" and request.action_wild and not request.service_is_text:
@@ -69,7 +69,7 @@ def split(rules: Iterable[Rule], request: Request, context: Context) -> tuple[Re
     actions, resources = [request.action], [request.resource]
     if request.action_wild:
         patterns = {tokens for rule in all_rules for tokens in rule.partial_actions(request)}
-        action = _tokens("?*:?*" if request.action == "*" else request.action)
+        action = literal_tokens("?*:?*" if request.action == "*" else request.action)
         actions = _texts(sorted(map(text_units, patterns), key=repr), text_units(action), budget)
     if request.resource_wild and request.resource is not None:
         units: set[tuple[Unit, ...]] = set()
@@ -78,7 +78,7 @@ def split(rules: Iterable[Rule], request: Request, context: Context) -> tuple[Re
                 if glob is None:
                     return ()
                 units.add(part_units(part.tokens for part in glob.parts))
-        whole = arn_units(_tokens(request.resource))
+        whole = arn_units(literal_tokens(request.resource))
         if whole is None:
             return ()
         resources = [*_texts(sorted(units, key=repr), whole, budget)]
@@ -98,11 +98,6 @@ def _texts(patterns: Iterable[tuple[Unit, ...]], request: tuple[Unit, ...], budg
     return list(combinations.values())
 
 
-def _tokens(text: str) -> tuple[Literal, ...]:
-    tokens = tokenize(text, variables=False, wildcards=True)
-    return tuple(token for token in tokens if isinstance(token, str | Wild))
-
-
 ALLOWED = "allowed"
 EXPLICIT_DENY = "explicit_deny"
 IMPLICIT_DENY = "implicit_deny"
@@ -112,8 +107,8 @@ IMPLICIT_DENY = "implicit_deny"
 class Layer:
     """The statements of a group of policies, such as the identity policies or the permissions boundary.
 
-    A request is allowed only if each layer has a statement that allows it.
-    ``memo`` caches the possible values of condition keys across requests.
+    A request is allowed only if each layer has a statement that allows it. ``memo`` caches the possible values of condition keys
+    across requests.
     """
 
     name: str
@@ -186,7 +181,7 @@ def _evaluate_wildcards(layers: Sequence[Layer], question: Question, context: Co
     verdicts, together = evaluate_together(layers, parts, context)
     denied = [verdict for verdict in verdicts if verdict.decision in (EXPLICIT_DENY, IMPLICIT_DENY)]
     if denied:
-        # Prefer an explicit Deny, because a further Allow does not override it.
+        # Prefer an explicit Deny, because an additional Allow would not override it.
         return min(denied, key=lambda verdict: verdict.decision != EXPLICIT_DENY)
     rules = tuple(dict.fromkeys(rule for verdict in verdicts for rule in verdict.rules))
     if together.proven:

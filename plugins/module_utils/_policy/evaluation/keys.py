@@ -111,10 +111,10 @@ _SIZES = {4: 32, 6: 128}
 
 
 def typed_values(key: str, tests: Sequence[Test], budget: Budget) -> tuple[list[str], bool]:
-    """Return sample values of a key with a type other than text: the values in its conditions, and values between these.
+    """Return sample values of a key that conditions do not compare as text: values from the conditions, and values between them.
 
     :returns: the values, and whether they are complete: every other value has the same results in all conditions as one of
-        them. For conditions of different types, such as a number and an address, this cannot be shown.
+        them. They are not complete if the conditions have different types, such as number and address.
     """
     families = {family(test.condition.base) for test in tests}
     values = [value for test in tests for value in test.condition.values]
@@ -171,7 +171,7 @@ def _read(kind: str, value: str) -> Decimal | None:
 
 
 def _between(points: Sequence[Decimal]) -> Iterator[Decimal]:
-    """Generate the points of a sorted list, a point between each two neighbours, one lower point and one higher point."""
+    """Generate the points of a sorted list, a point between each pair of neighbours, one lower point and one higher point."""
     if not points:
         yield Decimal(0)
         return
@@ -259,7 +259,7 @@ class TagLinks:
     both_ways: bool = False
 
     def possible(self, context: Context) -> bool:
-        """Return whether aws:TagKeys and the request tags are consistent in this context."""
+        """Return False if aws:TagKeys and the request tags are certainly inconsistent in this context."""
         keys = context.get(TAG_KEYS)
         if isinstance(keys, Unknown):
             return True
@@ -279,8 +279,8 @@ _NO_LINKS = TagLinks()
 def tag_links(requests: Iterable[Request], context: Context, names: Iterable[str]) -> TagLinks:
     """Return the request tags that must be consistent with aws:TagKeys.
 
-    The result has no tags if no policy has the keys, if it is known whether the request has them, if an action has wildcards, or
-    if requests for an action do not have aws:TagKeys.
+    Tags whose consistency cannot change an outcome are left out. There are no tags if an action has wildcards, or if requests for
+    an action do not have aws:TagKeys.
 
     :arg names: the condition keys in the policies, in lower case.
     """

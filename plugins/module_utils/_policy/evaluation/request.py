@@ -207,7 +207,7 @@ def chained_context(
 
 
 def web_identity_context(host: str, subject: str, audience: str) -> Context:
-    """Return the condition keys of the request sts:AssumeRoleWithWebIdentity with the token of a service account.
+    """Return the condition keys of an sts:AssumeRoleWithWebIdentity request with the token of a service account.
 
     The request is not signed, so keys that identify a principal, such as aws:PrincipalArn, aws:PrincipalAccount,
     aws:PrincipalOrgID and aws:PrincipalTag, are absent. Keys of session tags are absent, because Kubernetes tokens do not have

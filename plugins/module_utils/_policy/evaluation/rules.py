@@ -24,7 +24,7 @@ from typing import TypeAlias
 from ..language.conditions import Test
 from ..language.context import Context, Unknown
 from ..language.document import Policy, Statement
-from ..language.match import ArnGlob, Cover, Glob, Literal, Wild, WildText, arn_parts, tokenize, variable_keys
+from ..language.match import ArnGlob, Cover, Literal, WildText, arn_parts, compile_glob, variable_keys
 from ..language.resources import Caller, OpenResource, PrincipalTest, ResourceTest
 
 _INVERSE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.SOME, Cover.ALL: Cover.NONE}
@@ -108,7 +108,7 @@ class Rule:
         actions = [action.lower() for action in statement.actions]
         wild = [action for action in actions if "*" in action or "?" in action]
         self._actions = frozenset(actions).difference(wild)
-        self._action_globs = tuple(map(_glob, wild))
+        self._action_globs = tuple(map(compile_glob, wild))
         self._principals = (
             PrincipalTest(statement.principals, statement.not_principal, self.allow)
             if statement.principals is not None
@@ -174,7 +174,7 @@ class Rule:
 
     def partial_actions(self, request: Request) -> Iterator[tuple[Literal, ...]]:
         """Generate the action patterns that match some but not all actions of a request with wildcards."""
-        pattern = _glob(request.action)
+        pattern = compile_glob(request.action)
         yield from ((action,) for action in self._actions if pattern.matches(action))
         for glob in self._action_globs:
             if glob.covers(request.action, True) is Cover.SOME:
@@ -183,8 +183,7 @@ class Rule:
     def partial_resources(self, request: Request, context: Context) -> Iterator[ArnGlob | None]:
         """Generate the resource patterns that match some but not all resources of a request with wildcards.
 
-        A pattern with a policy variable is also generated if it matches all of them. It is None if the value of the variable is
-        unknown.
+        A value with policy variables may also match all resources. Its pattern is None if the value of a variable is unknown.
         """
         if self._resources is not None:
             yield from self._resources.partial(request.parts, context)
@@ -195,7 +194,7 @@ class Rule:
         return self.allow is not self.statement.not_resource
 
     def resource_question(self, request: Request) -> object:
-        """Return an identifier of the comparison with the resource. Equal comparisons have equal identifiers."""
+        """Return the key, in ``Context.decided``, of the comparison of the statement with the resource."""
         early = self._resources is not None and self._resources.early
         return (
             self.statement.resources,
@@ -250,7 +249,7 @@ class Rule:
             for glob in self._action_globs:
                 cover = max(cover, glob.covers(request.action, request.action_wild))
             if request.action_wild and cover is Cover.NONE:
-                pattern = _glob(request.action)
+                pattern = compile_glob(request.action)
                 if any(pattern.matches(action) for action in self._actions):
                     cover = Cover.SOME
         return self._turn(cover, self.statement.not_action)
@@ -263,11 +262,6 @@ def build_rules(policy: Policy, source: str = "") -> tuple[Rule, ...]:
     """
     complete = policy.kind != "session"
     return tuple(Rule(s, policy.has_variables, source, complete) for s in policy.statements)
-
-
-def _glob(text: str) -> Glob:
-    tokens = tokenize(text, variables=False, wildcards=True)
-    return Glob(token for token in tokens if isinstance(token, str | Wild))
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,12 +396,12 @@ class Answer:
 
     @property
     def decision(self) -> str:
-        """Return the answer for the result of a module: "yes", "no" or "conditional"."""
+        """Return the answer as in the module result: "yes", "no" or "conditional"."""
         return CONDITIONAL if self.proven is None else YES if self.proven else NO
 
 
 def witness_row(witness: Witness | None) -> dict[str, object] | None:
-    """Return a witness for the result of a module: a value or a list of values for each key, or None for an absent key."""
+    """Return a witness as a dictionary for the module result: one or more values for each key, or None for an absent key."""
     if witness is None:
         return None
     return {

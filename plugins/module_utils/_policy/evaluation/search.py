@@ -6,7 +6,7 @@
 
 """Find out whether the outcome of a request depends on unknown condition keys, and on which of them.
 
-The values of a key are divided into kinds (see ``values``): all values of a kind have the same result in every condition
+The values of a key are divided into kinds (see values.py): all values of a kind have the same result in every condition
 that compares the key with constants. Two searches try the kinds of each unknown key:
 
 * The first search evaluates one value of each kind. It looks for values that allow the request and values that deny it. If it
@@ -70,7 +70,7 @@ def explore(
             for by_value, by_kind in zip(proven, kinds.proven(), strict=True)
         )
     if len(questions) == 1:
-        # For one question, the last item equals the answer to that question.
+        # With one question, the answer for all requests together is the answer to this question.
         return (_answer(0, proven[0], walk, original_questions, spelling),) * 2
     return tuple(
         _answer(index, value, walk, original_questions, spelling) for index, value in enumerate(proven)
@@ -94,7 +94,7 @@ def _dead(question: Question, context: Context, comparisons: Comparisons, budget
 def _excluded(
     rule: Rule, request: Request, key: str, context: Context, comparisons: Comparisons, budget: Budget
 ) -> bool:
-    """Return whether a statement certainly applies for no value of a key."""
+    """Return whether a statement certainly does not apply, whatever value a key has."""
     values = possible_values(key, comparisons, context, budget)
     if not values.complete:
         return False
@@ -131,13 +131,13 @@ class _Walk:
     them. ``weight`` is the number of steps that one evaluation costs. Outcomes have the order of the questions, followed by the
     outcome of the question whether all requests are allowed together.
 
-    ``first`` has the outcomes before any value is chosen.
-    ``seen`` has the different outcomes of each question.
-    ``leaves`` has combinations of values with their outcomes.
-    ``tried`` has the values that were tried for each key.
-    ``order`` has all keys on which an outcome may depend.
-    ``opaque`` has the keys for which the second search does not choose values.
-    ``exact`` becomes False if the search skips values; then the search does not prove the outcome.
+    * ``first`` has the outcomes before any value is chosen.
+    * ``seen`` has the different outcomes of each question.
+    * ``leaves`` has combinations of values with their outcomes.
+    * ``tried`` has the values that were tried for each key.
+    * ``order`` has all keys on which an outcome may depend.
+    * ``opaque`` has the keys for which the second search does not choose values.
+    * ``exact`` becomes False if the search skips values; then the search does not prove the outcome.
     """
 
     questions: Sequence[Question]
@@ -214,7 +214,7 @@ class _Walk:
         """Continue the search with each possible value of a key."""
         values = possible_values(key, self.comparisons, context, self.budget)
         if not values.complete and self.hold:
-            # Not all kinds of values are known. So do not choose a value, but assume both results of each condition on the key.
+            # Some kinds of values are unknown. So do not choose a value, but assume both results of each condition on the key.
             self.opaque.add(key)
             self.step(context, assigned)
             self.opaque.discard(key)

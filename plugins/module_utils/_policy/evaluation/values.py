@@ -32,10 +32,11 @@ from ..language.operators import date, family, number
 from .comparisons import Comparisons, Constraint, Values
 from .keys import BOOLEANS, DATES, TAG_KEYS, is_multivalued, sample_values, typed_values, value_shape
 
-# The maximum number of sets of values of a multivalued key, and of patterns of a condition for which sample texts are built.
+# The maximum number of sets of values for a multivalued key, and the maximum number of patterns in a condition for which sample
+# texts are built.
 _MAX_STATES = 96
-# With at most this number of literal values in the conditions, the first run of the automaton excludes these values from the
-# examples. With more values, a second run excludes them, but only if it is necessary.
+# With at most this number of literal values in the conditions, the first search for examples (``kinds``) already excludes these
+# values. With more literal values, a second search excludes them, but only if an example of the first search is one of them.
 _FEW = 2
 
 
@@ -77,8 +78,6 @@ def possible_values(key: str, comparisons: Comparisons, context: Context, budget
 
 
 class _Sorter:
-    """The division of a key's values into kinds."""
-
     def __init__(
         self, key: str, state: Unknown, comparisons: Comparisons, context: Context, budget: Budget
     ) -> None:
@@ -104,7 +103,7 @@ class _Sorter:
 
     def values(self) -> Values:
         values = self._values()
-        # After the budget is used up, any kind may be missing.
+        # If the budget is used up, kinds may be missing.
         return values if self.budget.left >= 0 else Values(values.states, False)
 
     def _values(self) -> Values:
@@ -141,7 +140,7 @@ class _Sorter:
             all_kinds += [_Kind(text, False) for text in more if self._fits(text)]
             complete = False
         if self.key in DATES:
-            # The value must be a date. If a condition compares the value as text, it must not be epoch seconds.
+            # The value must be a date, and if a condition compares the key as text, it must not be written as epoch seconds.
             all_kinds.append(_Kind(next(sample_values(self.key)), False))
             dates = any(test.reads_text and extract is WHOLE for test, extract in self.tests)
             return [
@@ -229,8 +228,8 @@ class _Sorter:
     def _sets(self, several_kinds: list[_Kind]) -> tuple[list[KeyState], bool]:
         """Return the sets of values to evaluate for a multivalued key, and whether they are sufficient to find every outcome.
 
-        A set is left out if all conditions, with and without ForAllValues or ForAnyValue, have the same results as for another
-        set.
+        A set of several values is left out if all conditions, with and without ForAllValues or ForAnyValue, have the same
+        results as for another set.
         """
         singles = [self._state((kind,)) for kind in several_kinds]
         marks = {kind.text: self._matched(kind.text) for kind in several_kinds}

@@ -8,8 +8,8 @@
 
 Each function generates the reasons why IAM rejects, or may reject, a document with the statement.
 
-IAM rejects a trust policy if one of its principals does not exist. The functions assume that the principals in their argument
-``existing`` exist, and also the services in ``SERVICES``. They do not know whether any other principal exists.
+IAM rejects a trust policy if one of its principals does not exist. The principals in the argument ``existing`` and the services
+in ``SERVICES`` are known to exist. Whether another principal exists is unknown.
 
 Sources in the IAM User Guide:
 
@@ -154,7 +154,7 @@ def _permission(label: str, action: str) -> Reason | None:
         return Reason(
             False,
             label,
-            f"no action has a name such as {quote(name)}; AWS does not document whether IAM stores it",
+            f"{quote(name)} cannot be the name of an action; AWS does not document whether IAM stores such a policy",
             "Correct the name of the action.",
         )
     return None
@@ -201,7 +201,7 @@ _FORM = {"Numeric": "a number", "Date": "a date", "Ip": "an address or CIDR bloc
 def condition_reasons(statement: Statement, block: object) -> Iterator[Reason]:
     """Generate the reasons why IAM rejects or may reject the conditions of a statement.
 
-    :arg block: the Condition element as the author wrote it; anything that is not a mapping is ignored.
+    :arg block: the Condition element as the author wrote it, or None.
     """
     label = statement.label
     for condition in statement.conditions:
@@ -233,7 +233,7 @@ def _values(label: str, condition: Condition) -> Iterator[Reason]:
         yield Reason(
             False,
             label,
-            f"{condition.operator} {condition.key} has no values; AWS does not document whether IAM stores that",
+            f"{condition.operator} {condition.key} has no values; AWS does not document whether IAM stores such a policy",
             "Add at least one value.",
         )
     kind = family(condition.base)

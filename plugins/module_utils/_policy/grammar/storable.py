@@ -134,7 +134,7 @@ class Storability:
 
     @property
     def rows(self) -> list[ReasonRow]:
-        """Return the reasons for the result of a module. If at least one reason is certain, the uncertain ones are left out."""
+        """Return the reasons as rows of a module result. If at least one reason is certain, only certain reasons are included."""
         return [reason.as_row() for reason in self.refusals or self.reasons]
 
 
@@ -147,7 +147,7 @@ class NamedReasonRow(ReasonRow):
 def together(judged: Sequence[tuple[str, Storability]]) -> tuple[str, list[NamedReasonRow]]:
     """Combine the results for several documents.
 
-    :arg judged: pairs of the name of a document and the result of ``storability``.
+    :arg judged: pairs of a document's name and the result of ``storability``.
     :returns: the worst answer ("no", then "unknown", then "yes"), and the reasons for it.
     """
     answers = [verdict.answer for _name, verdict in judged]
@@ -240,10 +240,10 @@ def _statements(
 def _sid(statement: Statement, sids: dict[str, Statement], trust: bool) -> Iterator[Reason]:
     """Generate the reasons why IAM rejects or may reject the Sid of a statement.
 
-    :arg sids: the statements that were checked before, by Sid. The function adds ``statement``.
-
     Sources: IAM User Guide, "IAM JSON policy elements: Sid"; the Amazon EKS User Guide shows a trust policy with spaces in
     a Sid.
+
+    :arg sids: the statements that were checked before, by Sid. The function adds ``statement``.
     """
     sid = statement.sid
     if sid is None:

@@ -9,9 +9,9 @@
 For example, the patterns ``a*`` and ``*b`` have four combinations: both ("ab"), only the first ("a"), only the second ("b"),
 neither ("x"). A "language" is a set of texts, described by words and patterns. A "unit" is one position of a pattern.
 
-A nondeterministic finite automaton reads all patterns at once. The bits of an integer are its states. A breadth-first search
-from the empty text reaches every combination with its shortest text. The search is limited by a budget of steps instead of
-time, so that the result is the same on every machine.
+A nondeterministic finite automaton reads all patterns at once. Its state is an integer, in which each bit is a position in a
+pattern. A breadth-first search from the empty text reaches every combination with its shortest text. The search is limited by a
+budget of steps instead of time, so that the result is the same on every machine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CHARACTERS = 2
 
 
 class Budget:
-    """The number of steps that an evaluation may still take."""
+    """A limit for the number of steps of an evaluation. ``left`` is the number of remaining steps."""
 
     __slots__ = ("left",)
 
@@ -37,7 +37,7 @@ class Budget:
         self.left = steps
 
     def spend(self, steps: int) -> bool:
-        """Spend steps, and return whether the budget is sufficient."""
+        """Subtract steps, and return whether the budget was sufficient for them."""
         self.left -= steps
         return self.left >= 0
 
@@ -208,7 +208,7 @@ def shape_form(shape: str) -> re.Pattern[str]:
 
 
 def containing(extract: Extract, language: Language) -> Language:
-    """Return the texts whose extracted part (see ``Extract``) is in a language."""
+    """Return the language of the texts from which ``extract`` takes a text of ``language``."""
     separator = extract.separator
     if not separator:
         return language
@@ -230,9 +230,9 @@ def containing(extract: Extract, language: Language) -> Language:
 
 
 def _excluding(character: str, units: tuple[Unit, ...]) -> Iterator[tuple[Unit, ...]]:
-    """Generate units that match the texts which ``units`` match, except the texts that contain a character.
+    """Generate the units that match the same texts as ``units``, except texts with a certain character.
 
-    If no text remains, the generator is empty.
+    The generator has one item, or none if ``units`` match only texts with this character.
     """
     narrowed = []
     for unit in units:
@@ -248,7 +248,7 @@ def _excluding(character: str, units: tuple[Unit, ...]) -> Iterator[tuple[Unit, 
 
 
 def _merged(units: list[Unit]) -> tuple[Unit, ...]:
-    """Remove repeated runs, because one run already matches any number of characters."""
+    """Remove each run that equals the unit before it, because one run already matches any number of characters."""
     return tuple(
         unit for index, unit in enumerate(units) if not (unit.run and index and units[index - 1] == unit)
     )
@@ -266,7 +266,7 @@ def other_than(words: Iterable[str]) -> Iterator[str]:
 class _Automaton:
     """A nondeterministic finite automaton that matches the patterns of several languages at once.
 
-    A state is an integer. Its bits are the positions that a text has reached in the patterns of all languages.
+    A state is an integer. Each bit is a position in a pattern, and is set if the text that was read so far leads to it.
     """
 
     def __init__(self, languages: Sequence[Sequence[Pattern]]) -> None:
@@ -307,8 +307,8 @@ class _Automaton:
             self.ends.append(ends)
             self.positions.append((1 << position) - (1 << first))
             if absorbing:
-                # If a pattern ends with * and has matched up to there, it also matches every longer text. The other states of its
-                # language cannot change the result, so they are dropped to keep the search small.
+                # If a pattern ends with * and has matched up to there, it also matches every longer text. The other positions in
+                # its language cannot change the result, so they are dropped to keep the search small.
                 self.finals.append((absorbing, self.positions[-1], final))
         self.absorbing = sum(absorbing for absorbing, _all, _final in self.finals)
         self.takes = {
@@ -345,7 +345,7 @@ class _Automaton:
         return self.settle((matched ^ repeated) << 1 | repeated)
 
     def distinct_characters(self, state: int) -> list[str]:
-        """Return one character for each different transition from a state. The last character represents all others."""
+        """Return one character for each different transition from a state. The last one represents all other characters."""
         characters: dict[str, None] = {}
         rest = state & self.branching
         while rest:
@@ -362,10 +362,10 @@ class _Automaton:
 def kinds(
     languages: Sequence[Sequence[Pattern]], inside: int, budget: Budget
 ) -> tuple[dict[tuple[bool, ...], str], bool]:
-    """Find every combination of languages to which a text can belong.
+    """Find every combination of languages to which one text can belong.
 
     :arg languages: the patterns of each language.
-    :arg inside: the index of a language to which each text must belong, or -1 for no such language.
+    :arg inside: the index of a language to which all texts must belong, or -1.
     :returns: an example text by combination, which has one boolean for each language; and whether all combinations were found
         before the budget was used up.
     """
@@ -396,7 +396,7 @@ def kinds(
     return texts, True
 
 
-def places(units: tuple[Unit, ...], text: str) -> list[int]:
+def prefix_lengths(units: tuple[Unit, ...], text: str) -> list[int]:
     """Return the lengths of the prefixes of a text that the units match."""
     automaton = _Automaton([[Pattern(units)]])
     state, end = automaton.start, automaton.ends[0]

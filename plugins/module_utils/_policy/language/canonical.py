@@ -4,13 +4,13 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Compare two policy documents by meaning, and convert findings on policies for the results of modules.
+"""Compare two policy documents by meaning, and convert findings on policies to rows of module results.
 
 Two documents have the same meaning if they differ only in these points:
 
 * the order of keys, lists and statements, and duplicates;
 * a single value instead of a list with that value;
-* the letter case of actions, operators and condition keys;
+* the letter case of actions, operators and condition keys, and of condition values that are compared without letter case;
 * Id and Sid;
 * spellings of a principal that IAM treats as equal (an account ID and its root ARN; "*" and {"AWS": "*"}).
 """
@@ -32,7 +32,9 @@ _CASELESS_VALUES = ("Bool", "Null", "StringEqualsIgnoreCase", "StringNotEqualsIg
 
 
 def normalise(document: object, kind: str = "identity") -> dict[str, object]:
-    """Return a document with sorted lists, without duplicates, Id and Sid. It is equal for all documents with the same meaning.
+    """Return a document in a form that is equal for all documents with the same meaning.
+
+    The lists are sorted, and duplicates, the Id and the Sids are removed.
 
     :arg document: a ``Policy``, dict, JSON text, or URL-encoded JSON text.
     :arg kind: the kind of the policy, as for ``parse_policy``.
@@ -101,7 +103,6 @@ def _principals(pairs: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
 
 
 def _unique(values: Iterable[str], fold: Callable[[str], str]) -> list[str]:
-    """Return the results of ``fold`` for the values, sorted and without duplicates."""
     return sorted({fold(value) for value in values})
 
 

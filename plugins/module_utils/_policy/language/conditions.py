@@ -103,7 +103,10 @@ class Test:
         return self._nulls is not None
 
     def matches(self, value: str) -> bool:
-        """Return whether a value of the key matches a policy value without variables. A negated operator inverts this later."""
+        """Return whether a value of the key matches a policy value without variables.
+
+        Negation is not considered: StringNotEquals has the same result as StringEquals.
+        """
         return self._nulls is None and self._compare(value)
 
     def holds(self, context: Context) -> bool | None:
@@ -251,7 +254,7 @@ def describe_values(values: tuple[str, ...]) -> str:
 
 
 def describe_action(action: str) -> str:
-    """Return an action for a message, quoted if it has spaces or characters outside visible ASCII."""
+    """Return an action for a message. It is quoted if it has a character other than the visible ASCII characters."""
     return action if all("!" <= character <= "~" for character in action) else repr(action)
 
 

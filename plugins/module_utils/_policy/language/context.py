@@ -52,10 +52,10 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Representative:
-    """A key whose value is an example of many values. They have the same results in conditions without policy variables.
+    """A key whose value is an example of a kind of values: they have the same results in all conditions without policy variables.
 
-    ``values`` is the example. ``exact`` has the policy values with variables (``OpenValue``, ``OpenResource``) in whose
-    comparisons the many values have the same result, too. A comparison with another policy value that has variables is undecided.
+    ``values`` is the example. ``exact`` has the policy values with variables (``OpenValue``, ``OpenResource``) with which all
+    values of the kind have the same result, too. A comparison with another policy value that has variables is undecided.
     """
 
     values: tuple[str, ...]
@@ -87,7 +87,8 @@ class Context:
 
     ``keys`` has the states of single keys. ``prefixes`` has pairs of a prefix, such as ``aws:requesttag/``, and the state of all
     other keys with this prefix. ``default`` is the state of all remaining keys. ``decided`` has assumed results of comparisons
-    whose real result is unknown, by the identifier from ``Test.question`` (see evaluation/search.py).
+    whose real result is unknown, by the identifiers from ``Test.question`` and
+    ``Rule.resource_question`` (see evaluation/search.py).
     """
 
     keys: Mapping[str, KeyState | Part] = field(default_factory=dict)
@@ -111,9 +112,9 @@ class Context:
         return state
 
     def root(self, key: str) -> tuple[str, Extract]:
-        """Return the key that determines the value of a key, and the rule to extract this value from the value of that key.
+        """Return the root of a key and the rule to extract the key's value from the value of the root.
 
-        The result is the key itself and ``WHOLE``, unless the state of the key is a ``Part``.
+        Return the key itself and ``WHOLE`` unless the key is a ``Part`` that is present whenever its root is.
         """
         state = self.keys.get(key)
         if not isinstance(state, Part) or state.may_be_absent:
@@ -121,11 +122,11 @@ class Context:
         return state.root, state.extract
 
     def canonical(self, key: str) -> str:
-        """Return the key that determines the value of a key: the key itself, or the root of its ``Part``."""
+        """Return the root of a key, or the key itself, as ``root`` does."""
         return self.root(key)[0]
 
     def assume(self, more: Mapping[str, KeyState | Part]) -> Context:
-        """Return a copy in which the keys in ``more`` have the states that ``more`` maps them to."""
+        """Return a copy with the states in ``more``, which replace the states of the same keys."""
         return Context({**self.keys, **more}, self.prefixes, self.default, self.decided)
 
     def decide(self, question: object, answer: bool) -> Context:

@@ -156,7 +156,7 @@ def _parse_operator(operator: str, place: str) -> tuple[str, str, bool]:
     if_exists = folded.endswith("ifexists")
     base = _BY_FOLDED.get(folded.removesuffix("ifexists"))
     if base is None or (colon and not quantifier):
-        raise PolicyError(f"{place}: Condition has no operator {operator[:64]!r}" + _hint(rest, OPERATORS))
+        raise PolicyError(f"{place}: unknown condition operator {operator[:64]!r}" + _hint(rest, OPERATORS))
     if base == "Null" and (if_exists or quantifier):
         raise PolicyError(
             f"{place}: Condition operator {operator[:64]!r}: Null does not support IfExists,"
@@ -198,8 +198,8 @@ def _hint(name: str, allowed: Collection[str]) -> str:
 def describe_type(value: object) -> str:
     """Describe the type of a value for a message, such as "text" or "a list".
 
-    Ansible passes values of internal subclasses, whose names users do not know. So the description has the name of the class for
-    other types only.
+    Values from Ansible have internal subclasses, whose names users do not know. So a class is named only if it is not a subclass
+    of a common type.
     """
     if value is None:
         return "null"

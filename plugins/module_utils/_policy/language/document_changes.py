@@ -18,9 +18,10 @@ from dataclasses import dataclass
 
 from .document import Condition, Policy, PolicyError, parse_policy
 
-# The numbers of actions, resources, values and parts of the description that are shown.
+# The maximum numbers of actions, resources, condition values and parts in a description.
 _ACTIONS, _RESOURCES, _VALUES, _PARTS = 4, 2, 2, 4
-# Above these numbers of permissions and comparisons, the difference is not described.
+# With more permissions than ``_MOST_GRANTS``, the difference is not described. With more comparisons than ``_MOST_PAIRS``, a
+# permission that a wildcard covers is described as well.
 _MOST_GRANTS, _MOST_PAIRS = 4_000, 400_000
 _ARN_PARTS = 6
 _EXCEPT = " except "
@@ -28,7 +29,7 @@ _EXCEPT = " except "
 
 @dataclass(frozen=True, slots=True)
 class _Grant:
-    """An action on a resource that a statement allows or denies. The form for display has shortened lists of names."""
+    """An action on a resource that a statement allows or denies. In the form for display, lists of names are shortened."""
 
     effect: str
     action: str
@@ -140,7 +141,7 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 def _describe(verb: str, grants: Iterable[_Grant]) -> Iterator[str]:
-    """Yield a part of the description for each group of actions with the same effect, resources and condition."""
+    """Generate a part of the description for each group of actions with the same effect, resources and condition."""
     resources: dict[tuple[str, str, str], list[str]] = {}
     for grant in grants:
         resources.setdefault((grant.effect, grant.condition, grant.action), []).append(grant.resource)

@@ -99,6 +99,12 @@ def tokenize(text: str, *, variables: bool, wildcards: bool) -> tuple[Token, ...
     return tuple(tokens)
 
 
+def literal_tokens(text: str) -> tuple[Literal, ...]:
+    """Split a text into literal texts and wildcards. ``${...}`` is literal text."""
+    tokens = tokenize(text, variables=False, wildcards=True)
+    return tuple(token for token in tokens if isinstance(token, str | Wild))
+
+
 def variable_keys(tokens: tuple[Token, ...]) -> tuple[str, ...]:
     """Return the condition keys, in lower case, of the policy variables among the tokens."""
     return tuple(token.key for token in tokens if isinstance(token, Variable))
@@ -165,7 +171,7 @@ def _flush(plain: list[str], tokens: list[Token]) -> None:
 
 
 ARN_PARTS = 6
-# The limits of the cache of patterns for parts of ARNs: the number of patterns, and the length of a text.
+# The cache of compiled ARN parts has at most ``_SHARED`` parts of at most ``_SHORT`` characters.
 _SHARED, _SHORT = 256, 64
 # Replacements for ``*`` and ``?`` in a request. Text normally does not have these characters, because Unicode reserves them.
 STAR, MARK = "\U0010fffe", "\U0010ffff"
@@ -173,7 +179,7 @@ _SYMBOLS = {ord("*"): STAR, ord("?"): MARK}
 
 
 class Cover(IntEnum):
-    """The answer whether a pattern matches a request. A request with wildcards represents many requests: all, some or none match.
+    """The number of requests that a pattern matches: none, some, or all of the requests that a request with wildcards represents.
 
     The order of the members is used for minima and maxima.
     """
@@ -197,10 +203,7 @@ class _Chunk:
         self._masks: tuple[dict[str, int], int] | None = None
 
     def masks(self) -> tuple[dict[str, int], int]:
-        """Return the positions of each character, and the positions of ``?``. A set of positions is an integer with their bits.
-
-        The integers are computed at the first call.
-        """
+        """Return a bit mask of the positions of each character, and one of the positions of ``?``. The result is cached."""
         if self._masks is None:
             holes = frozenset(self.holes)
             positions: dict[str, int] = {}
@@ -211,7 +214,6 @@ class _Chunk:
         return self._masks
 
     def matches_at(self, text: str, start: int, symbolic: bool) -> bool:
-        """Return whether the chunk matches the text at a position."""
         if not self.holes:
             return text.startswith(self.text, start)
         end = start + len(self.text)
@@ -311,7 +313,7 @@ class Glob:
         return True
 
     def covers(self, text: str, wild: bool) -> Cover:
-        """Return which texts this pattern matches, of all texts that ``text`` represents: all, some or none.
+        """Return whether this pattern matches all, some or none of the texts that ``text`` represents.
 
         :arg wild: whether ``text`` has wildcards and therefore represents many texts. Otherwise the result is never SOME.
         """
@@ -323,6 +325,11 @@ class Glob:
         if self.matches(request, symbolic=True):
             return Cover.ALL
         return Cover.SOME if overlaps(self.tokens, request) else Cover.NONE
+
+
+def compile_glob(text: str) -> Glob:
+    """Compile a text with wildcards. ``${...}`` is literal text."""
+    return Glob(literal_tokens(text))
 
 
 class ArnGlob:
@@ -348,7 +355,7 @@ class ArnGlob:
         )
 
     def covers(self, parts: tuple[str, ...], wild: bool) -> Cover:
-        """Return which ARNs of a request the pattern matches: all, some or none.
+        """Return whether the pattern matches all, some or none of the ARNs of a request.
 
         :arg parts: the ARN in the request, split by ``arn_parts``.
         :arg wild: whether that ARN has wildcards and therefore represents many ARNs.
@@ -372,7 +379,7 @@ def _part(tokens: list[Literal]) -> Glob:
 
 @lru_cache(_SHARED)
 def _shared(token: Literal) -> Glob:
-    """Return the pattern of one token. It is cached, because most ARNs of a document have the same partition and service."""
+    """Compile one token. The result is cached, because most ARNs of a document have the same partition and service."""
     return Glob((token,))
 
 

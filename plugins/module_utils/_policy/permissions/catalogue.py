@@ -24,7 +24,7 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..language.conditions import describe_action
 from ..language.document import Policy, Statement, parse_policy
-from ..language.match import ArnGlob, Cover, Glob, Wild, arn_parts, tokenize
+from ..language.match import ArnGlob, Cover, arn_parts, compile_glob, literal_tokens
 from ..language.resources import ResourceTest
 from .permissions import NamedPolicy, Required
 
@@ -61,7 +61,7 @@ class Catalogue:
         return f"there is no action {action}{hint}"
 
     def unknown_action(self, action: str) -> str | None:
-        """Return a message with a similar name if no action of the catalogue matches, otherwise None.
+        """Return a message if an action matches no action of the catalogue, otherwise None.
 
         :arg action: the action, which may have wildcards, such as s3:Get*.
         """
@@ -81,7 +81,7 @@ class Catalogue:
 
     @property
     def action_names(self) -> dict[str, list[str]]:
-        """Return the names of all actions, without the prefix, by the prefix of their service."""
+        """Return the names of all actions, such as GetObject, by the prefix of their service, such as s3."""
         return {service: self._names(service) for service in self.service_names}
 
     def _names(self, service: str) -> list[str]:
@@ -99,17 +99,20 @@ class Catalogue:
 
     @property
     def service_names(self) -> list[str]:
-        """Return the prefixes of the actions of all services."""
+        """Return the prefixes of all services, such as s3."""
         return list(self._data.services.get_service_keys())
 
-    def actions_of(self, service: str) -> list[str]:
+    def service_actions(self, service: str) -> list[str]:
         """Return all actions of a service, with its prefix; an empty list if the service does not exist."""
         if not self._data.services.service_exists(service):
             return []
         return [f"{service}:{name}" for name in self._data.actions.get_actions_for_service(service)]
 
     def has_resources(self, action: str) -> bool:
-        """Return whether an action that exists applies to resources, not only to ``*``."""
+        """Return whether an action has resource types. Otherwise it applies to ``*`` only.
+
+        :arg action: an action that exists.
+        """
         return bool(self._resource_arns(action))
 
     def resource_problem(self, action: str, resource: str) -> str | None:
@@ -164,7 +167,7 @@ def lint_all(
 ) -> tuple[list[Finding], str | None]:
     """Check the actions and resources of policies and required permissions.
 
-    :returns: the findings without duplicates and None, or an empty list and a note that the checks were skipped.
+    :returns: the findings and None, or an empty list and ``CATALOGUE_MISSING`` if the checks were skipped.
     :raises PolicyError: when a policy is malformed.
     """
     catalogue = load_catalogue()
@@ -236,18 +239,14 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
 
 
 def allowed_names(statement: Statement) -> list[str]:
-    """Return the actions of an Allow statement, except those with wildcards."""
+    """Return the actions without wildcards that a statement allows."""
     if statement.effect != "Allow" or statement.not_action:
         return []
     return list(filter(is_name, statement.actions))
 
 
 def _matching(pattern: str, names: Iterable[str]) -> list[str]:
-    """Return the names that a pattern with wildcards matches."""
-    glob = Glob(
-        token for token in tokenize(pattern, variables=False, wildcards=True) if isinstance(token, str | Wild)
-    )
-    return list(filter(glob.matches, names))
+    return list(filter(compile_glob(pattern).matches, names))
 
 
 def is_name(action: str) -> bool:
@@ -283,8 +282,7 @@ def _fits(arn: str, parts: tuple[str, ...]) -> bool:
 
 
 def _pattern(arn: str) -> ArnGlob:
-    tokens = tokenize(_PLACEHOLDER.sub("*", arn), variables=False, wildcards=True)
-    return ArnGlob(token for token in tokens if isinstance(token, str | Wild))
+    return ArnGlob(literal_tokens(_PLACEHOLDER.sub("*", arn)))
 
 
 def _complete(parts: tuple[str, ...]) -> tuple[str, ...]:
@@ -326,15 +324,14 @@ _OBJECT_ACTIONS = frozenset(
         ),
     )
 )
-# The ARN of a bucket. The pattern excludes ARNs with wildcards or policy variables, because these could match a slash and the
-# key of an object.
+# The ARN of a bucket without wildcards and policy variables, because these could match a slash and the key of an object.
 _BUCKET = re.compile(r"arn:aws[a-z-]*:s3:::[^/*?$]+", re.ASCII)
 
 
 def find_bucket_grants(statement: Statement) -> list[tuple[str, str]]:
     """Return the actions for S3 objects that a statement allows on buckets only, each with the ARN of the first bucket.
 
-    The statement does not grant these actions, because the ARN of an object has a slash and a key after the bucket.
+    Such a statement grants nothing for these actions, because the ARN of an object has a slash and a key after the bucket.
     """
     if (
         statement.effect != "Allow"

@@ -52,7 +52,7 @@ COMBINATIONS: Sequence[Combination] = (
     Combination(
         "new-policy-version",
         ("iam:CreatePolicyVersion",),
-        "replace the contents of a managed policy, also of one that is attached to itself",
+        "replace the contents of a managed policy, even of a policy that is attached to the role itself",
     ),
     Combination(
         "default-policy-version",

@@ -45,7 +45,7 @@ class Addition:
         return {"Version": "2012-10-17", "Statement": [self.statement]}
 
     def as_dict(self) -> dict[str, object]:
-        """Return the suggestion for the result of a module."""
+        """Return the suggestion as a dictionary for the module result."""
         return {"policy": self.policy, "statement": self.statement}
 
 
@@ -84,7 +84,7 @@ _MAX_LINES = 12
 def reason(layers: Sequence[Layer], request: Request, context: Context) -> tuple[str, ...]:
     """Explain the effect of each statement that matches the action: first the Deny statements, then the Allow statements.
 
-    :returns: one sentence for each statement, and one for each layer without a matching Allow.
+    :returns: one sentence for each statement, up to ``_MAX_LINES``, and one for each layer without a matching Allow.
     """
     lines: list[str] = []
     for layer in layers:
@@ -132,9 +132,9 @@ def _describe_failure(test: Test, context: Context) -> str:
 
 
 def _similar_actions(layer: Layer, request: Request) -> str:
-    """Return the end of a sentence with the allowed actions of the same service, because the action may be misspelt.
+    """Return the end of a sentence that lists the allowed actions of the same service, because the action may be misspelt.
 
-    The result is empty if the layer allows no such actions.
+    The result is "" if there are no such actions.
     """
     service = request.action.partition(":")[0]
     actions = [
@@ -159,15 +159,15 @@ def _limited(lines: Sequence[str]) -> Iterator[str]:
 class Explanation:
     """The explanation of a decision on a permission.
 
-    ``reasoning`` has sentences in the order in which IAM evaluates statements. ``addition`` has suggested statements;
-    ``addition`` is empty unless the decision is an implicit deny.
+    ``reasoning`` has the sentences of ``reason``. ``addition`` has suggested statements, and is empty unless the decision is an
+    implicit deny.
     """
 
     reasoning: tuple[str, ...]
     addition: tuple[Addition, ...]
 
     def as_dict(self) -> dict[str, object]:
-        """Return the explanation for the result of a module."""
+        """Return the explanation as a dictionary for the module result."""
         return {
             "reasoning": list(map(visible, self.reasoning)),
             "addition": [addition.as_dict() for addition in self.addition],

@@ -28,11 +28,11 @@ from ..language.match import Variable
 from .actions import LEVELS, UNKNOWN_LEVEL, ActionIndex, ServiceAction, action_expression, action_service
 
 Decision = Literal["yes", "depends", "no"]
-# The service of the cell for all services that the policies do not name.
+# ``Cell.service`` of the cell for all services that the policies do not name.
 EVERY_SERVICE: Final = "*"
 # The default partition, if the ARN of the principal is not known.
 _PARTITION: Final = "aws"
-# A resource in a policy that names all resources of a service, so that actions without a resource are included.
+# A resource that includes all resources of a service, and therefore also matches actions without a resource.
 _WHOLE_SERVICE = re.compile(r"arn:[^:]*:[^:]*:\*:\*:\*")
 _VARIABLE = re.compile(r"\$\{([^},]*)[^}]*\}")
 # The text that replaces a policy variable with an unknown value.
@@ -48,9 +48,9 @@ _ORDER: Final[Mapping[Decision, int]] = {"no": 0, "depends": 1, "yes": 2}
 class Possibility:
     """The decision whether an action is allowed on some resource.
 
-    ``rules`` are the statements that allow it. ``denying`` are the statements that deny it, on all or some of the resources, and
-    ``limiting`` the layers that do not allow it on all of them. ``keys`` are the condition keys that decide if ``decision`` is
-    "depends".
+    ``rules`` are the statements that allow or may allow it, and ``denying`` the statements that deny or may deny it, on at least
+    one of the evaluated resources. ``limiting`` are the layers that do not allow it on all of these resources. If ``decision`` is
+    "depends", ``keys`` are the condition keys on which it depends.
     """
 
     decision: Decision
@@ -120,7 +120,7 @@ CellMemo: TypeAlias = dict[object, "Cell | None"]
 def summarise_access(
     layers: Sequence[Layer], context: Context, index: ActionIndex, memo: CellMemo | None = None
 ) -> list[Cell]:
-    """Return a cell for each service that the policies name, and a cell for all other services if a statement allows those, too.
+    """Return a cell for each service that the policies name, and one cell for all other services if a statement allows them.
 
     :arg layers: the result of ``permission_layers``; the first layer has the identity policies.
     :arg memo: a cache of cells. Reuse it for further roles while the layers of the earlier roles exist.
@@ -148,7 +148,7 @@ def compared_keys(rules: Iterable[Rule]) -> dict[str, str]:
 
 
 def context_signature(rules: Iterable[Rule], context: Context) -> tuple[tuple[str, str], ...]:
-    """Return the states of the condition keys that statements compare. Contexts with equal states give equal decisions."""
+    """Return the states of the condition keys that statements compare. Contexts with equal states lead to equal decisions."""
     return tuple(sorted((key, repr(context.get(key))) for key in compared_keys(rules)))
 
 
@@ -181,7 +181,7 @@ class _Summary:
         return [*sorted(self._named), *([EVERY_SERVICE] if self.is_wide else ())]
 
     def cell(self, service: str) -> Cell | None:
-        """Return the access to a service; None if no action is allowed and the policies name the services one by one."""
+        """Return the access to a service; None if no action is allowed and ``is_wide`` is false."""
         layers = [
             Layer(layer.name, tuple(rule for rule in layer.rules if self._concerns(rule, service)))
             for layer in self._layers
@@ -262,7 +262,7 @@ class _Summary:
         return groups
 
     def _universe(self, service: str, rules: Iterable[Rule]) -> dict[str, ServiceAction]:
-        """Return the actions to evaluate for a service, by name: from the index, and unknown actions from the policies."""
+        """Return the actions to evaluate for a service, by name: the actions in the index, and other actions in the policies."""
         if service == EVERY_SERVICE:
             unnamed = self._index.services - self._named
             open_patterns = {pattern for rule in rules for pattern in self._patterns[id(rule)].get("", ())}
@@ -301,7 +301,7 @@ class _Summary:
 
 
 def _select(layers: Iterable[Layer], numbers: Collection[int]) -> tuple[Layer, ...]:
-    """Return the layers with only the statements in ``numbers``, which counts the statements of all layers from 0."""
+    """Return the layers with only some statements. ``numbers`` has their positions among the statements of all layers, from 0."""
     first, selected = 0, []
     for layer in layers:
         rules = tuple(rule for number, rule in enumerate(layer.rules, first) if number in numbers)
@@ -356,7 +356,7 @@ def _decide_known(layers: Sequence[Layer], action: str, resource: str, context: 
 
 
 def _question(layers: Sequence[Layer], request: Request) -> Question:
-    """Build a question without comparing the action with the statements, as ``ask`` does, because all of them name it."""
+    """Build a question from all statements. Unlike ``ask``, do not compare the action, because all statements name it."""
     return Question(
         request,
         tuple(rule for layer in layers for rule in layer.rules if not rule.allow),
@@ -420,7 +420,7 @@ def _fits(types: frozenset[str] | None, service: str, resource: str, index: Acti
 def _targets(
     types: frozenset[str] | None, service: str, resource: str, context: Context, index: ActionIndex
 ) -> Iterator[_Target]:
-    """Yield the resources to evaluate for an action with these resource types and a resource in a policy."""
+    """Generate the resources to evaluate for an action with these resource types and a resource in a policy."""
     if types is not None and not types:
         yield _Target("*")
     elif resource != "*":
@@ -434,7 +434,10 @@ def _targets(
 
 
 def _partition(context: Context) -> str:
-    """Return the partition in the ARN of the role. The requests use it, so that a Deny for all its ARNs covers them."""
+    """Return the partition of the role, or ``_PARTITION`` if it is unknown.
+
+    The ARNs in the requests have this partition, so that a Deny for all ARNs of the partition matches them.
+    """
     state = context.get("aws:principalarn")
     arn = state[0] if isinstance(state, tuple) and len(state) == 1 else ""
     return arn.split(":")[1] if arn.startswith("arn:") else _PARTITION

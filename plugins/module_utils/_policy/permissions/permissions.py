@@ -49,9 +49,9 @@ class FactError(ValueError):
 
 
 def parse_subject(params: Mapping[str, object]) -> Subject:
-    """Return the workload and its association that the options of a module describe.
+    """Parse the options of a module that describe a workload and its association.
 
-    An empty text counts as an omitted option.
+    An option with an empty text is treated as missing.
 
     :raises FactError: when a value is malformed, or the account or cluster name contradicts the cluster ARN.
     """
@@ -113,9 +113,7 @@ class PermissionVerdict:
 
     ``decision`` is "allowed", "implicit_deny", "explicit_deny" or "conditional". ``statements`` has the statements that
     determine the decision, each as the name of the policy, the label of the statement and its effect. ``change`` has the
-    names of the policies to change in order to allow the request. ``allowed_when`` and ``denied_when`` are None unless the
-    decision is "conditional". ``allowed_when``, ``denied_when`` and ``undecided`` have the meaning that ``Verdict``
-    describes.
+    names of the policies and layers to change in order to allow the request. ``Verdict`` describes the other fields.
     """
 
     required: Required
@@ -129,7 +127,7 @@ class PermissionVerdict:
     undecided: bool = False
 
     def as_dict(self) -> dict[str, object]:
-        """Return the decision for the result of a module."""
+        """Return the decision as a dictionary for the module result."""
         return {
             "action": self.required.action,
             "resource": self.required.resource,
@@ -342,7 +340,7 @@ _ALL = NamedPolicy("a policy that allows everything", _EVERY_REQUEST)
 class Holder:
     """A workload with the policies of its role.
 
-    ``unknown`` has the policies whose documents could not be read, each as the name of its layer and the name of the policy.
+    ``unknown`` has the policies whose documents could not be read, as pairs of the layer's name and the policy's name.
     """
 
     name: str
@@ -367,7 +365,7 @@ class Holding:
     message: str
 
     def as_dict(self) -> dict[str, object]:
-        """Return the decision for the result of a module or filter."""
+        """Return the decision as a dictionary for the result of a module or filter."""
         return {
             "workload": self.name,
             "decision": self.decision,
@@ -429,9 +427,9 @@ def find_denying_policies(
     """Find the policies that make all permissions of ``granting`` ineffective, by a Deny or a missing Allow.
 
     :arg granting: the identity policies with the permissions.
-    :arg further: the other identity policies of the role. Only their Deny statements matter here.
+    :arg further: the other identity policies of the role. Only their Deny statements are used.
     :arg limits: the permissions boundary and the session policy.
-    :returns: the names of the policies, or an empty list if some permission may be effective, or there are no permissions.
+    :returns: the names of the policies, or an empty list if a permission may be effective or ``granting`` has no permissions.
     """
     context = pod_context(subject, role_tags)
     grants = [grant for policy in granting for grant in _grants(_parsed(policy, "identity"))]
@@ -504,8 +502,8 @@ def _with_effect(rule: Rule, effect: str) -> Rule:
     """Return a statement with another effect, because the effect decides how it matches a request with wildcards.
 
     An Allow applies only if it covers every request that the wildcards match, a Deny if it covers any of them. So a Deny
-    that is evaluated with effect Allow shows whether every request is denied. An Allow that is evaluated with effect Deny
-    shows whether any request may be allowed.
+    with its effect changed to Allow applies if every request is denied. An Allow with its effect changed to Deny applies if
+    any request may be allowed.
     """
     return Rule(replace(rule.statement, effect=effect), not rule.literal_variables, rule.source)
 
@@ -513,7 +511,7 @@ def _with_effect(rule: Rule, effect: str) -> Rule:
 def refusal_findings(judged: Iterable[tuple[str, Storability]]) -> Iterator[Finding]:
     """Generate a finding for each reason why IAM certainly rejects a document.
 
-    :arg judged: pairs of the name of a document and the result of ``storability``.
+    :arg judged: pairs of a document's name and the result of ``storability``.
     """
     for name, storability in judged:
         for reason in storability.refusals:

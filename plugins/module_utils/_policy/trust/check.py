@@ -128,7 +128,7 @@ class TrustCheck:
     suggestions: tuple[Suggestion, ...]
 
     def as_dict(self) -> dict[str, object]:
-        """Return the check as the result of a module."""
+        """Return the check as a dictionary for the module result."""
         suggested = self.suggestions[0].trust_policy if self.suggestions else None
         return {
             **self.verdict.as_dict(),

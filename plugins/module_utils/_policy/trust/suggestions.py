@@ -299,7 +299,7 @@ class Suggestion:
     width: int = 0
 
     def as_dict(self) -> dict[str, object]:
-        """Return the suggestion for the result of a module."""
+        """Return the suggestion as a dictionary for the module result."""
         return {
             "trust_policy": self.trust_policy,
             "edits": list(map(visible, self.edits)),

@@ -190,7 +190,7 @@ class TrustVerdict:
     undecided: bool = False
 
     def as_dict(self) -> dict[str, object]:
-        """Return the answer as the result of a module."""
+        """Return the answer as a dictionary for the module result."""
         return {
             "usable": self.usable,
             "assume_role": self.assume_role,

@@ -17,7 +17,7 @@ Differences from AWS:
 * EKS Auth and AssumeRoleWithWebIdentity do not check the signature of a service account token. For
   AssumeRoleWithWebIdentity, the identity provider need not exist in IAM.
 * There are no subnets: with --auth, two well-formed subnet IDs are required.
-* Signatures of root users are not checked, even with --auth.
+* Signatures of API requests from root users are not checked, even with --auth.
 * Without --auth, root users can assume roles. With --auth, a caller needs sts:AssumeRole even for a role in the same account
   whose trust policy names the caller.
 * Quotas for the number of roles, policies and associations are not enforced.

@@ -16,7 +16,7 @@ _IAM_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def grow_older(ministack: Ministack, eks_state: EksState, account: str, seconds: float) -> None:
-    """Subtract seconds from the dates of all roles, policies and associations of an account.
+    """Move the dates of all roles, customer managed policies and associations of an account back by a number of seconds.
 
     Raise ValueError for a negative number.
     """
@@ -32,10 +32,11 @@ def grow_older(ministack: Ministack, eks_state: EksState, account: str, seconds:
 
 
 def grow_younger(iam_state: IamState, eks_state: EksState, seconds: float) -> None:
-    """Move the dates of the roles, policies and associations of all accounts forward by these seconds.
+    """Move the dates of the roles, customer managed policies and associations of all accounts forward.
 
-    A restored checkpoint calls this with its age, so that each resource is as old as when the checkpoint was saved. The times
-    of trust policy changes move as well: a change that had not reached EKS then reaches it after the remaining delay.
+    After a checkpoint is restored, this function is called with the age of the checkpoint in seconds. Each resource is then as
+    old as when the checkpoint was saved. The times of trust policy changes move as well: a change that had not reached EKS
+    reaches it after the remaining delay.
     """
     for table in (iam_state.ministack.roles, iam_state.ministack.policies):
         for _, record in table.everything():

@@ -73,7 +73,7 @@ class Resources:
         self._eks = eks
 
     def eks(self, method: str, path: str, body: bytes, region: str, account: str) -> str:
-        """Return the ARN of the resource in an EKS request."""
+        """Return the ARN of the resource in an EKS request, or "*" if the request names no resource."""
         operation, parts = route("eks", method, path, body)
         if operation in _ON_TAGGED:
             return parts[0]
@@ -94,7 +94,7 @@ class Resources:
     def iam(self, body: bytes, account: str) -> str | None:
         """Return the ARN of the role or the new policy in an IAM request.
 
-        Return None for any other request, because ministack determines the ARN correctly then.
+        Return None for other requests, because ministack determines their ARNs correctly.
         """
         form = dict(parse_qsl(body.decode()))
         if name := form.get("RoleName"):
@@ -105,8 +105,8 @@ class Resources:
         return None
 
     def boundary(self, body: bytes, account: str) -> str | None:
-        """Return the value of iam:PermissionsBoundary: the boundary in the request or, without one, the boundary of the
-        role.
+        """Return the value of iam:PermissionsBoundary: the boundary in the request, otherwise the boundary of the role, or
+        None.
         """
         form = dict(parse_qsl(body.decode()))
         if "PermissionsBoundary" in form:
@@ -203,7 +203,7 @@ def denial_message(principal: str, action: str, resource: str, *, explicit: bool
 
 
 def iam_resource_name(action: str, arn: str) -> str:
-    """Return a role or policy as access denied messages of IAM name it: ``role app``, ``policy arn:aws:…``."""
+    """Return the name of a resource in access denied messages of IAM: ``role app``, ``policy arn:aws:…`` or an ARN."""
     kind, _, path_and_name = arn.rpartition(":")[2].partition("/")
     name = path_and_name.rpartition("/")[2]
     if kind == "role" and action != "iam:CreateRole":

@@ -41,7 +41,7 @@ class Change:
 
 
 class AccessedKeys:
-    """The keys of the resources that requests have accessed since the last :meth:`take`.
+    """The keys of the resources that requests have accessed since the last :meth:`take`, while ``enabled`` is true.
 
     A handler looks up a resource before it changes the resource, so the keys of all changed resources are included.
     """

@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 30
 
 
 class AwsControlError(Exception):
-    """The error for a control request that failed, or an endpoint that does not respond."""
+    """The error for a failed control request: the endpoint returned an error or did not respond."""
 
 
 class AwsControl:
@@ -71,14 +71,14 @@ class AwsControl:
         self._request("PUT", "read-lag", list(rules))
 
     def set_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
-        """Replace the rules that let requests fail.
+        """Replace the rules that make requests fail.
 
         :class:`sandbox.aws.faults.FaultRule` describes the members of a rule.
         """
         self._request("PUT", "faults", list(rules))
 
     def faults(self) -> list[dict[str, Any]]:
-        """Return the fault rules, with the numbers of matching requests (``matches``) and of faults (``fired``)."""
+        """Return the operation, the kind, the number of ``matches`` and the number of faults (``fired``) of each fault rule."""
         return cast("list[dict[str, Any]]", self._request("GET", "faults")["rules"])
 
     def set_kubernetes(self, endpoint: str, certificate_authority_data: str) -> None:
@@ -129,7 +129,7 @@ class AwsControl:
         return cast("list[str]", self._request("GET", "tokens")["tokens"])
 
     def grow_older(self, account: str, seconds: float) -> None:
-        """Subtract seconds from the dates of all roles, policies and associations of an account."""
+        """Move the dates of all roles, customer managed policies and associations of an account back."""
         self._request("POST", "age", {"s": seconds}, {"account": account})
 
     def state(self, account: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 READ_PREFIXES = ("Get", "List", "Describe", "Simulate")
-# Issuing credentials or a report changes no resource, so these operations count as reads.
+# These operations count as reads, because they change no resource.
 READ_OPERATIONS = frozenset(
     {
         "sts:AssumeRole",

@@ -36,7 +36,7 @@ def truncate(send: Send) -> Send:
 
 
 def repeat_pages(send: Send, service: str, operation: str) -> Send:
-    """Add a token for a next page to every page of a list, also to the last page.
+    """Add a token for the next page to every page of a list, even to the last one.
 
     Each token is unique, but selects the first page again: the key in the token sorts before the keys of all items.
     """

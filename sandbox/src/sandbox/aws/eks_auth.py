@@ -182,7 +182,7 @@ class PodIdentity:
         return bool(evaluator.evaluate(request, policies).decision == "Allow")
 
     def _credentials(self, session: Session, policy: str) -> Mapping[str, Any]:
-        """Issue temporary credentials, which all emulated services accept."""
+        """Issue temporary credentials that all emulated services accept."""
         expires = round(time.time()) + SESSION_SECONDS
         key = new_unique_id("ASIA")[:20]
         secret = secrets.token_urlsafe(30)
@@ -220,7 +220,7 @@ def _session_tags(cluster: Record, pod: Pod) -> Mapping[str, str]:
 
 
 def _for_service(document: str) -> Any:
-    """Return the statements of a trust policy whose principal is EKS Pod Identity, with "*" as principal.
+    """Return a trust policy with only the statements that apply to EKS Pod Identity, each with the principal "*".
 
     The evaluator of ministack does not distinguish services: a statement with any service principal would match.
     """

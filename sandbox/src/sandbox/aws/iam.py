@@ -41,9 +41,7 @@ class Iam:
 
 
 def _operations(*parts: object) -> Mapping[str, Operation]:
-    """Return the public methods of the classes for roles, policies, versions and attachments, by the name of the operation:
-    create_role handles CreateRole.
-    """
+    """Return the public methods of the parts by API operation: the method ``create_role`` handles CreateRole."""
     table: dict[str, Operation] = {}
     for part in parts:
         for name in dir(type(part)):

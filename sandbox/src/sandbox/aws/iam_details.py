@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The IAM operation GetAccountAuthorizationDetails: all users, groups, roles and policies of an account, in pages.
 
-As in AWS, its roles have no description and session duration, and its policies have no tags.
+As in AWS, its roles have no description or session duration, and its policies have no tags.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class AccountDetails:
         last = marker(form) or ""
         chosen: list[tuple[str, Record]] = []
         for kind, table in self._tables(form):
-            # The first character of the marker is the key in _LISTS of the list at which the page starts.
+            # The first character of the marker is a key of _LISTS. The page starts in this list.
             if kind < last[:1] or len(chosen) > limit:
                 continue
             rest = ((kind + key, record) for key, record in table if kind + key > last)

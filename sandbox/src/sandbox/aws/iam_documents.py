@@ -188,7 +188,10 @@ def _one_of(statement: dict[str, Any], name: str, negated: str) -> list[str]:
 
 
 def _may_assume(action: str) -> bool:
-    """Return whether a trust policy may contain an action. Return True for cases that AWS does not document."""
+    """Return whether a trust policy may contain an action.
+
+    AWS does not document which wildcards are permitted, so every pattern of sts: actions is accepted.
+    """
     folded = action.lower()
     return (
         folded == "*"

@@ -12,8 +12,7 @@ from sandbox.aws.model import ApiError
 class Form:
     """The account and the parameters of a request.
 
-    An empty parameter has another meaning than a missing parameter: for example, an empty Description clears the description
-    of a role.
+    Empty and missing parameters are different: for example, an empty Description clears the description of a role.
     """
 
     def __init__(self, account: str, body: bytes) -> None:

@@ -3,7 +3,7 @@
 """The interface to the package ministack: its stores, and the functions that the overlay uses.
 
 ministack stores each type of resource in a dict with the keys (account, name) or (account, region, name). The overlay uses
-these dicts directly, because the functions of ministack for one account iterate over all accounts.
+these dicts directly. So the time to find a record by its key does not depend on the number of accounts.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class Ministack:
         )
 
     def without_records(self) -> Ministack:
-        """Return a copy with empty stores of roles, policies, clusters and add-ons."""
+        """Return a copy with empty stores of roles, policies, clusters and add-ons, and without attachment counts."""
         other = copy.copy(self)
         other.roles = AccountTable({})
         other.policies = AccountTable({})

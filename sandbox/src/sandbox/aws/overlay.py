@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The overlay: the request handlers that run before the handlers of ministack, and the state of these request handlers."""
+"""The overlay: request handlers that run before the handlers of ministack, and their state."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Overlay:
         return self.ministack.key_account(access_key_id) or "unknown"
 
     def wipe(self) -> None:
-        """Delete all resources of all accounts, and the read lag rules. Other settings do not change."""
+        """Delete all resources of all accounts, the read lag rules and the recorded bearer tokens, but keep other settings."""
         self.read_lag.set(())
         self.ministack.wipe()
         self.token_review.clear()

@@ -69,7 +69,7 @@ class RolePassing:
             )
 
     def _visible_trust(self, account: str, name: str, arn: str) -> str | None:
-        """Return the trust policy that EKS sees for a role, or None if EKS does not see the role yet."""
+        """Return the trust policy that EKS sees for a role, or None if the role does not exist or EKS does not see it yet."""
         role = self._iam.role(account, name)
         history = self._iam.trust.get((account, name))
         if role is None or history is None or role["Arn"] != arn:

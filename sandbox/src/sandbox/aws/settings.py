@@ -7,4 +7,7 @@ from __future__ import annotations
 CONTROL_PREFIX = "/_sandbox/"
 
 ROOT_SECRET_ACCESS_KEY = "sandbox-root-secret-access-key-0123456789"
-"""The secret access key of root users, whose access key ID is the account ID. It is not checked, even with --auth."""
+"""The secret access key of root users, whose access key ID is the account ID.
+
+API requests may have another signature, even with --auth. Bearer tokens for the Kubernetes API must have this one.
+"""

@@ -96,7 +96,7 @@ def install(ministack: Ministack) -> None:
 
 
 def _accept(_role_arn: str, _parameters: Record, _use_json: bool) -> None:
-    """Return None, which means for ministack that the role may be assumed: :meth:`WebIdentity.check` has already checked that."""
+    """Return None, so that ministack lets the caller assume the role, which :meth:`WebIdentity.check` has already checked."""
 
 
 def read_identity(token: str, account: str) -> Identity:

@@ -7,7 +7,7 @@ server. Differences from a real cluster:
 
 - Containers never run: there is no kubelet, and tests write the status of Pods. A deleted Pod is removed at once.
   The option --controllers enables the few emulated controllers and the scheduler, which are in ``controllers.py``,
-  ``rollouts.py`` and ``scheduling.py``. They set the status of a running and ready Pod at once.
+  ``rollouts.py`` and ``scheduling.py``. Their Pods are running and ready at once, except the Pods of Jobs.
 - Unknown fields are detected at the top level and in the metadata of an object. Unknown nested fields are stored.
 - Bindings may grant permissions that their author lacks, and cluster roles are not aggregated.
 - The only effective EKS access policy is AmazonEKSClusterAdminPolicy for the whole cluster, and the ConfigMap

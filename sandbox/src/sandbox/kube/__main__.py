@@ -36,7 +36,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--controllers",
         action="store_true",
-        help="run the Pods of Deployments and other workloads, handle Jobs",
+        help="emulate Deployments, Jobs and other controllers",
     )
     parser.add_argument(
         "--pod-identity-webhook",

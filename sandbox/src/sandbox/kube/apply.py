@@ -40,7 +40,7 @@ class Entry:
         )
 
     def printed(self) -> str:
-        """Return the field manager in the form that messages about conflicts have."""
+        """Return the field manager as messages about conflicts show it."""
         text = json.dumps(self.manager)
         if self.subresource:
             text += f" with subresource {json.dumps(self.subresource)}"

@@ -45,8 +45,8 @@ Review = Callable[[str], User | None]
 class Authenticator:
     """The authentication of bearer tokens. As in EKS, a request without a token is rejected.
 
-    ``users`` maps each static token to its user. ``review`` checks any other token: it returns the user of a token that AWS
-    credentials have signed, or None.
+    ``users`` maps each static token to its user. ``review`` checks tokens of EKS, which AWS credentials have signed: it returns
+    the user, or None for an invalid token.
     """
 
     def __init__(self, users: Mapping[str, User], review: Review | None = None) -> None:

@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 30
 
 
 class KubeControlError(Exception):
-    """The error for a control request that failed, or a server that does not respond."""
+    """The error for a failed control request: the server returned an error or did not respond."""
 
 
 class KubeControl:
@@ -42,7 +42,7 @@ class KubeControl:
         """Return the numbers of requests since the last reset.
 
         The keys are total, reads, writes, dry_runs, operations {``create serviceaccounts``: n}, dry_run_operations and
-        faults {kind: n}. Dry runs do not count as writes and operations.
+        faults {kind: n}. Dry runs do not count as writes or operations.
         """
         return self._request("GET", "counters")
 
@@ -54,7 +54,7 @@ class KubeControl:
         self._request("PUT", "latency", {"ms": milliseconds})
 
     def set_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
-        """Replace the rules that let requests fail.
+        """Replace the rules that make requests fail.
 
         :class:`sandbox.kube.faults.FaultRule` describes the members of a rule.
         """
@@ -81,7 +81,7 @@ class KubeControl:
         self._request("POST", "reset")
 
     def state(self) -> dict[str, Any]:
-        """Return everything in the cluster: resourceVersion, objects {``serviceaccounts``: [object]}, associations."""
+        """Return the contents of the cluster: resourceVersion, objects {``serviceaccounts``: [object]}, associations."""
         return self._request("GET", "state")
 
     def _request(self, method: str, name: str, body: Any = None) -> dict[str, Any]:

@@ -115,7 +115,8 @@ def _fill_strategy(strategy: Json, values: Json) -> None:
 def pod_spec_defaults(spec: Json, *, bare: bool = False, always: bool = True) -> None:
     """Set the defaults of a PodSpec.
 
-    ``bare`` is true for a Pod and false for a template. ``always`` sets the restart policy Always.
+    ``bare`` is true for a Pod and false for a template. With ``always``, the default restart policy is Always; otherwise there is
+    no default.
     """
     _fill(spec, _POD_SPEC)
     if always:

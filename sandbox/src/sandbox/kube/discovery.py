@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""API discovery in the older format, with a request for each group.
+"""API discovery without aggregation: clients send a request for each API group.
 
-Clients use the older format if the API server does not have the newer format.
+Clients use this format if the API server does not support aggregated discovery.
 """
 
 from __future__ import annotations

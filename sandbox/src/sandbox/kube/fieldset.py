@@ -114,7 +114,7 @@ def _decode(tree: Json, field: Field, collected: set[Field]) -> None:
 
 
 def printed(field: Field) -> str:
-    """Return a field in the form that messages about conflicts have, such as ``.spec.containers[name="app"].image``."""
+    """Return a field as messages about conflicts show it, such as ``.spec.containers[name="app"].image``."""
     text = ""
     for step in field:
         marker, _, rest = step.partition(":")

@@ -38,13 +38,13 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "names",
         nargs="+",
         metavar="NAME[=ACCOUNT/REGION/CLUSTER]",
-        help="a cluster, and the EKS cluster of its tokens",
+        help="name of a cluster; with --eks-auth, the EKS cluster whose tokens it accepts",
     )
     return parser.parse_args(arguments)
 
 
 def token_reviewer(url: str, identifier: str) -> Review:
-    """Return a function that checks bearer tokens for an EKS cluster, which ``ACCOUNT/REGION/CLUSTER`` identifies."""
+    """Return a function that checks bearer tokens for the EKS cluster with the identifier ``ACCOUNT/REGION/CLUSTER``."""
     account, region, cluster = identifier.split("/")
     query = {"account": account, "region": region, "cluster": cluster, "sts_host": urlsplit(url).netloc}
     return partial(review_token, f"{url}?{urlencode(query)}")

@@ -36,7 +36,7 @@ def media_type(content_type: str) -> str:
 
 
 def parse_body(raw: bytes, content_type: str, *, patch: bool) -> Any:
-    """Parse the object or patch in a body. An empty body is None.
+    """Parse the object or patch in a body. Return None for an empty body.
 
     Raise ApiError 415 for an unsupported media type, or 400 for a syntax error.
     """

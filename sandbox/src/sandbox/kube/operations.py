@@ -257,7 +257,10 @@ class Operations:
         return stored
 
     def _decode(self, rtype: ResourceType, body: Any, options: WriteOptions) -> tuple[Json, tuple[str, ...]]:
-        """Check the types in a body. Return the object without unknown fields, and warnings about unknown fields."""
+        """Check the types in a body. Return the object without unknown fields, and warnings about these fields.
+
+        Raise ApiError 400 for a wrong type, or with the validation Strict for an unknown field.
+        """
         obj: Json = without_nulls(check_decodable(rtype, body))
         unknown = unknown_fields(rtype, obj)
         if not unknown:

@@ -18,7 +18,7 @@ RBAC = "rbac.authorization.k8s.io"
 
 @dataclass(frozen=True, slots=True)
 class ResourceType:
-    """A kind of objects.
+    """A kind of object.
 
     ``fields`` are the supported field selectors in addition to ``metadata.name`` and ``metadata.namespace``. If
     ``returns_deleted``, a DELETE request returns the object instead of a Status. If ``has_generation``,

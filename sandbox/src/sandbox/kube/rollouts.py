@@ -92,7 +92,7 @@ class Rollouts:
                 newest = self._scale_newest(owner, newest, old, template_hash)
         else:
             newest = self._scale_newest(owner, newest, old, template_hash)
-            # As in a rolling update, the Pods of an earlier template are deleted when all new Pods are ready.
+            # A simple rolling update: when all new Pods are ready, delete the Pods of earlier templates.
             ready = self._pods(newest) if newest is not None else []
             if newest is not None and len(list(filter(_is_ready, ready))) >= owner["spec"]["replicas"]:
                 self._scale(old, 0)
@@ -110,7 +110,7 @@ class Rollouts:
     def _scale_newest(
         self, owner: Json, newest: Json | None, old: Sequence[Json], template_hash: str
     ) -> Json | None:
-        """Create or scale the ReplicaSet of the present template, and return it. Return None if the API rejects it."""
+        """Create or scale the ReplicaSet of the current template, and return it. Return None if the API rejects it."""
         replicas = owner["spec"]["replicas"]
         number = max(map(_revision, old), default=0) + 1
         if newest is None:
@@ -185,7 +185,7 @@ class Rollouts:
         )
 
     def _replica_set(self, owner: Json) -> None:
-        """Create missing Pods, and delete surplus Pods. As in Kubernetes, a change of the template concerns only new Pods."""
+        """Create missing Pods, and delete surplus Pods. As in Kubernetes, a change of the template affects only new Pods."""
         replicas = owner["spec"]["replicas"]
         pods = [pod for pod in self._pods(owner) if not _has_ended(pod)]
         for _missing in range(replicas - len(pods)):
@@ -210,7 +210,7 @@ class Rollouts:
     def _daemon_set(self, owner: Json) -> None:
         """Run one Pod on each matching node. If the cluster has no Nodes, run a single Pod without a node."""
         revision = _template_hash(owner["spec"]["template"])
-        # Kubernetes uses a number here. The value is only compared with labels of Pods, so a hash serves as well.
+        # Kubernetes uses a number here. A hash is sufficient, because the value is only compared with labels of Pods.
         annotate(self._store, DAEMON_SETS, owner, GENERATION, revision)
         replaces = lookup(owner, "spec", "updateStrategy", "type") != "OnDelete"
         nodes = self._scheduler.nodes(owner["spec"]["template"]["spec"], cordoned=True)
@@ -296,7 +296,7 @@ class Rollouts:
     def _create(
         self, owner: Json, rtype: ResourceType, name: Json, labels: Json, node: str = ""
     ) -> Json | None:
-        """Create a Pod, and run it if a node is available. Without ``node``, choose the first suitable node."""
+        """Create a Pod, and run it if a node is available: ``node``, the node of the template or the first suitable node."""
         spec = owner["spec"]["template"]["spec"]
         node = node or spec.get("nodeName") or next(iter(self._scheduler.nodes(spec)), "")
         pod = create_pod(self._operations, owner, rtype, name, labels, {"nodeName": node} if node else {})

@@ -68,7 +68,6 @@ async def serve(
 
 def stop_event() -> asyncio.Event:
     """Return an event that SIGTERM and SIGINT set."""
-    send_reasons()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -88,6 +87,7 @@ async def listen(
 
     Port 0 means a free port. ``on_ready`` is called with the port as soon as the server accepts connections.
     """
+    send_reasons()
     loop = asyncio.get_running_loop()
     config = Config()
     config.accesslog = None

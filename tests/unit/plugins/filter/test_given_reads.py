@@ -39,11 +39,11 @@ DENIED = """Failed to create object: b'{"message":"forbidden: no","reason":"Forb
         ),
     ],
 )
-def test_lists(result: dict[str, Any], listing: Listing) -> None:
+def test_parse_list_result(result: dict[str, Any], listing: Listing) -> None:
     assert parse_list_result(result) == listing
 
 
-def test_cluster_reads_of_the_user() -> None:
+def test_cluster_reads_skip_results_without_list() -> None:
     results: dict[str, Any] = {
         "pods": {"resources": [ITEM]},
         "agents": {"changed": False, "skipped": True},

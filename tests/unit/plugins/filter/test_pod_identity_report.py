@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test the filter that reports on verification results and cluster objects, which tasks of a playbook have read."""
+"""Test the filter that makes a report from the results of modules that read AWS and Kubernetes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ FILTERS = FilterModule().filters()
 DOCS = Path(__file__).parents[4] / "plugins" / "filter"
 
 
-def test_the_filter_is_documented() -> None:
+def test_filter_is_documented() -> None:
     assert list(FILTERS) == ["pod_identity_report"]
     docs = yaml.safe_load((DOCS / "pod_identity_report.yml").read_text(encoding="utf-8"))
     assert docs["EXAMPLES"].count("workload_identity.aws.pod_identity_report") == 1
 
 
-def test_results_of_modules_give_a_report() -> None:
+def test_module_results_give_a_report() -> None:
     pod = build.pod(created=build.BEFORE, injected=False)
     row = build.row(cluster="my-cluster", checks=[])
     account = {"metadata": {"namespace": "shop", "name": "api"}}

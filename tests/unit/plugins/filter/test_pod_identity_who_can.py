@@ -44,7 +44,7 @@ def workload(name: str, *policies: Any, namespace: str = "web", **more: Any) -> 
     }
 
 
-def test_the_filter_is_documented() -> None:
+def test_filter_is_documented() -> None:
     docs = yaml.safe_load(DOCS.read_text(encoding="utf-8"))
     assert list(FILTERS) == [docs["DOCUMENTATION"]["name"]] == ["pod_identity_who_can"]
 
@@ -146,7 +146,7 @@ def test_presets_get_account_and_region_of_the_cluster() -> None:
         who_can(workloads, "rds-db:connect", user)
 
 
-def test_keys_of_the_request_and_the_cluster() -> None:
+def test_request_and_cluster_set_condition_keys() -> None:
     condition = {
         "StringEquals": {"aws:SourceVpc": "vpc-1", "aws:PrincipalTag/eks-cluster-name": "my-cluster"}
     }
@@ -186,7 +186,7 @@ def test_keys_of_the_request_and_the_cluster() -> None:
         ([workload("a", READ_ONLY)], {"documents": {READ_ONLY: "{"}}, f"{READ_ONLY}: not JSON"),
     ],
 )
-def test_bad_input_is_an_error_of_the_filter(workloads: Any, more: Any, message: str) -> None:
+def test_invalid_input_is_a_filter_error(workloads: Any, more: Any, message: str) -> None:
     with pytest.raises(AnsibleFilterError) as caught:
         who_can(workloads, "s3:GetObject", **more)
     assert message in str(caught.value)
@@ -204,7 +204,7 @@ def test_missing_action_is_an_error() -> None:
         who_can([], "s3")
 
 
-def test_existence_of_the_action_is_unknown_without_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_action_is_not_checked_without_the_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pod_identity_who_can, "load_catalogue", lambda: None)
     (row,) = who_can([workload("a", document())], "s3:GetObjct", KEY)
     assert row["message"] == (
@@ -214,7 +214,7 @@ def test_existence_of_the_action_is_unknown_without_the_catalogue(monkeypatch: p
 
 
 @pytest.mark.parametrize("resource", ["arn:aws:s3:::b", "arn:aws:dynamodb:us-west-2:111122223333:table/x"])
-def test_resource_to_which_the_action_never_applies_is_an_error(resource: str) -> None:
+def test_resource_without_effect_is_an_error(resource: str) -> None:
     with pytest.raises(AnsibleFilterError, match=re.escape(f"not on {resource}. Use the ARN of a resource")):
         who_can([workload("web", document(resource="*"))], "s3:GetObject", resource)
 

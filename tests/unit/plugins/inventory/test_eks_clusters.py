@@ -32,18 +32,18 @@ FROM_FRAGMENTS = {"cache", "cache_connection", "cache_plugin", "cache_timeout", 
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_the_examples_are_accepted(source: dict[str, Any]) -> None:
+def test_documented_examples_are_accepted(source: dict[str, Any]) -> None:
     inventory_source.validate_names(source, [*OPTIONS, *FROM_FRAGMENTS])
     inventory_source.read_request({"concurrency": OPTIONS["concurrency"]["default"], **source})
 
 
-def test_the_keys_of_accounts_and_organization_are_those_documented() -> None:
+def test_account_and_organization_keys_match_the_documentation() -> None:
     accounts, organization = (OPTIONS[name]["suboptions"] for name in ("accounts", "organization"))
     assert set(accounts) == set(inventory_source.ACCOUNT_KEYS)
     assert set(organization) == set(inventory_source.ORGANIZATION_KEYS)
 
 
-def test_defaults_are_those_documented() -> None:
+def test_defaults_match_the_documentation() -> None:
     request = inventory_source.read_request({"region": "us-west-2"})
     assert list(request.hostnames) == OPTIONS["hostnames"]["default"]
     assert list(request.group_by) == OPTIONS["default_groups"]["default"]
@@ -85,7 +85,7 @@ def test_cache_key_contains_the_selection() -> None:
         ("clusters.yml", False),
     ],
 )
-def test_a_source_is_known_by_its_name(name: str, accepted: bool, tmp_path: Path) -> None:
+def test_source_is_recognized_by_its_file_name(name: str, accepted: bool, tmp_path: Path) -> None:
     path = tmp_path / name
     assert not InventoryModule().verify_file(str(path))
     path.write_text("plugin: workload_identity.aws.eks_clusters\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test the lookup of presets. Templates call it in the same way."""
+"""Test the lookup of presets, called as Ansible calls it for a template."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 
 
 class Lookup(pod_identity_presets.LookupModule):
-    """The lookup plugin. It does not read options from the configuration of Ansible."""
+    """The lookup plugin without options from the configuration of Ansible."""
 
     def set_options(self, **_more: Any) -> None:
         pass
 
 
-def looked_up(*terms: Any) -> list[dict[str, Any]]:
+def look_up(*terms: Any) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = Lookup().run(list(terms))
     return found
 
 
 def test_all_presets_are_returned() -> None:
-    rows = looked_up()
+    rows = look_up()
     assert [row["name"] for row in rows] == preset_names()
     assert json.loads(json.dumps(rows)) == rows
 
 
 def test_returned_keys_are_documented() -> None:
-    (row,) = looked_up(["external-dns"])
+    (row,) = look_up(["external-dns"])
     documented = yaml.safe_load(pod_identity_presets.RETURN)["_raw"]["contains"]
     assert sorted(row) == sorted(documented)
     for name in ("parameters", "policies"):
@@ -46,7 +46,7 @@ def test_returned_keys_are_documented() -> None:
 
 def test_preset_has_the_content_of_its_file() -> None:
     content = yaml.safe_load((FOLDER / "external-dns.yml").read_text(encoding="utf-8"))
-    (row,) = looked_up("external-dns")
+    (row,) = look_up("external-dns")
     assert {key: row[key] for key in ("title", "version", "checked", "source")} == {
         key: content[key] for key in ("title", "version", "checked", "source")
     }
@@ -55,9 +55,9 @@ def test_preset_has_the_content_of_its_file() -> None:
     assert 0 < row["policies"][0]["size"] < 6144
 
 
-def test_unknown_names_are_one_error() -> None:
+def test_unknown_names_share_one_error() -> None:
     with pytest.raises(AnsibleLookupError) as caught:
-        looked_up("external-dns", "dns", "x")
+        look_up("external-dns", "dns", "x")
     assert str(caught.value).splitlines() == [
         "there is no preset 'dns'; did you mean 'external-dns'?",
         "there is no preset 'x'; docs/presets.md lists all presets.",

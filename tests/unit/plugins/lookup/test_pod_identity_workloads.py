@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test the lookup of workloads. Templates call it in the same way."""
+"""Test the lookup of workloads, called as Ansible calls it for a template."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def files(tmp_path: Path) -> list[str]:
 
 
 class Lookup(LookupModule):
-    """The lookup plugin. It has only the options of the call, and none from the configuration of Ansible."""
+    """The lookup plugin without options from the configuration of Ansible."""
 
     def set_options(self, direct: dict[str, Any], **_more: Any) -> None:
         self.given = direct
@@ -37,20 +37,20 @@ class Lookup(LookupModule):
         return self.given.get(option)
 
 
-def looked_up(terms: list[Any], playbook_dir: str = "/", **options: Any) -> list[Any]:
+def look_up(terms: list[Any], playbook_dir: str = "/", **options: Any) -> list[Any]:
     return Lookup().run(terms, variables={"playbook_dir": playbook_dir}, **options)
 
 
-def test_the_workloads_of_all_files_are_one_list(files: list[str]) -> None:
-    assert looked_up(files) == [ONE, TWO]
+def test_workloads_of_all_files_are_one_list(files: list[str]) -> None:
+    assert look_up(files) == [ONE, TWO]
 
 
-def test_query_may_be_given_a_list(files: list[str]) -> None:
-    assert looked_up([files]) == [ONE, TWO]
+def test_term_can_be_a_list_of_paths(files: list[str]) -> None:
+    assert look_up([files]) == [ONE, TWO]
 
 
 def test_returns_only_the_requested_fields(files: list[str]) -> None:
-    assert looked_up(files, fields=["service_account", "create_namespace"]) == [
+    assert look_up(files, fields=["service_account", "create_namespace"]) == [
         {"service_account": "one"},
         {"service_account": "two", "create_namespace": True},
     ]
@@ -61,15 +61,15 @@ def test_relative_path_is_resolved_next_to_the_playbook_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert looked_up(["0.json"]) == [ONE]
+    assert look_up(["0.json"]) == [ONE]
     (tmp_path / "plays").mkdir()
     (tmp_path / "plays" / "2.json").write_text(json.dumps([TWO]))
-    assert looked_up(["2.json"], str(tmp_path / "plays")) == [TWO]
+    assert look_up(["2.json"], str(tmp_path / "plays")) == [TWO]
     (tmp_path / "plays" / "0.json").write_text(json.dumps([TWO]))
     with pytest.raises(AnsibleLookupError, match=r"0\.json: exists twice"):
-        looked_up(["0.json"], str(tmp_path / "plays"))
+        look_up(["0.json"], str(tmp_path / "plays"))
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(AnsibleLookupError, match=r"gone\.json"):
-        looked_up([str(tmp_path / "gone.json")])
+        look_up([str(tmp_path / "gone.json")])

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test which packages of module_utils import which: the arrows in the diagram of docs/architecture.md."""
+"""Test the imports between packages of module_utils, the arrows in the diagram of docs/architecture.md."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _POLICY = _JUDGING | {"_policy.trust", "_policy.permissions"}
 _MODEL = _POLICY | {"_identity.model"}
 _KUBE_MODEL = _MODEL | {"_identity.kubernetes.model"}
 _KUBE_API = _KUBE_MODEL | {"_identity.kubernetes.api"}
-_KUBE_HALF = _KUBE_API | {
+_KUBE_STEPS = _KUBE_API | {
     "_identity.kubernetes.accounts",
     "_identity.kubernetes.pods",
     "_identity.kubernetes.proof",
@@ -51,7 +51,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "_identity.kubernetes.accounts": _KUBE_API,
     "_identity.kubernetes.pods": _KUBE_API,
     "_identity.kubernetes.proof": _KUBE_API | {"_identity.kubernetes.pods"},
-    "_identity.kubernetes.run": _KUBE_HALF,
+    "_identity.kubernetes.run": _KUBE_STEPS,
     "_identity.report": _KUBE_MODEL | {"_identity.kubernetes.run", "_identity.usage"},
 }
 # By package and imported package: the only modules that may be imported.
@@ -105,8 +105,8 @@ def _parse_imports(path: Path) -> Iterator[str]:
                 yield inner if inner in MODULES else module
 
 
-def find_room(name: str) -> str | None:
-    return next((room for room in ARROWS if name == room or name.startswith(f"{room}.")), None)
+def find_package(name: str) -> str | None:
+    return next((package for package in ARROWS if f"{name}.".startswith(f"{package}.")), None)
 
 
 def arrows() -> Iterator[tuple[str, str]]:
@@ -129,25 +129,25 @@ def reached_by(name: str) -> Iterator[tuple[str, str]]:
                 waiting.append(imported)
 
 
-def test_every_file_has_a_room() -> None:
+def test_every_file_belongs_to_a_package() -> None:
     unassigned = [
-        name for name, path in MODULES.items() if path.name != "__init__.py" and find_room(name) is None
+        name for name, path in MODULES.items() if path.name != "__init__.py" and find_package(name) is None
     ]
     assert unassigned == []
 
 
-def test_arrows_go_down() -> None:
+def test_imports_follow_the_arrows() -> None:
     wrong = []
     for name, imported in arrows():
-        room, other = find_room(name), find_room(imported)
-        if room is None or other is None or room == other or (name, other) in EXCEPTIONS:
+        package, other = find_package(name), find_package(imported)
+        if package is None or other is None or package == other or (name, other) in EXCEPTIONS:
             continue
-        if other not in ARROWS[room] or imported not in PARTS.get((room, other), (imported,)):
+        if other not in ARROWS[package] or imported not in PARTS.get((package, other), (imported,)):
             wrong.append(f"{name} -> {imported}")
     assert wrong == []
 
 
-def test_rooms_are_imported_relatively() -> None:
+def test_packages_are_imported_relatively() -> None:
     absolute = [
         name for name, path in MODULES.items() if PREFIX.rstrip(".") in path.read_text(encoding="utf-8")
     ]
@@ -155,9 +155,9 @@ def test_rooms_are_imported_relatively() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in MODULES if name.startswith(tuple(PURE)) and find_room(name) is not None]
+    "name", [name for name in MODULES if name.startswith(tuple(PURE)) and find_package(name) is not None]
 )
-def test_pure_parts_reach_neither_aws_nor_ansible(name: str) -> None:
+def test_pure_packages_import_neither_aws_nor_ansible(name: str) -> None:
     wrong = [
         f"{importer} -> {imported}"
         for importer, imported in reached_by(name)
@@ -166,17 +166,19 @@ def test_pure_parts_reach_neither_aws_nor_ansible(name: str) -> None:
     assert wrong == []
 
 
-def test_no_circles() -> None:
-    circles = [name for name in MODULES if any(imported == name for _importer, imported in reached_by(name))]
-    assert circles == []
+def test_modules_import_no_cycles() -> None:
+    cyclic = [name for name in MODULES if any(imported == name for _importer, imported in reached_by(name))]
+    assert cyclic == []
 
 
-def test_each_room_has_its_row_in_the_docs() -> None:
-    """Check that docs/architecture.md describes each package. ansible-test requires empty __init__.py files, which cannot do
-    that."""
+def test_every_package_has_a_row_in_the_docs() -> None:
+    """Check docs/architecture.md, because ansible-test requires empty __init__.py files, which cannot describe their package."""
     page = (ROOT.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
     ends = {
-        room: ".py" if room in MODULES and MODULES[room].name != "__init__.py" else "/" for room in ARROWS
+        package: ".py" if package in MODULES and MODULES[package].name != "__init__.py" else "/"
+        for package in ARROWS
     }
-    rooms = [room for room, end in ends.items() if f"\n| `{room.replace('.', '/')}{end}` | " not in page]
-    assert rooms == []
+    missing = [
+        package for package, end in ends.items() if f"\n| `{package.replace('.', '/')}{end}` | " not in page
+    ]
+    assert missing == []

@@ -83,14 +83,14 @@ def test_control_characters_are_visible(text: str, visible_text: str) -> None:
     assert visible(text) == visible_text
 
 
-def test_a_message_with_line_breaks_is_one_sentence() -> None:
+def test_line_breaks_become_spaces() -> None:
     assert (
         visible_sentence("validation failed:\n\n  rule a: \x1bno\n") == "validation failed: rule a: \\x1bno"
     )
 
 
 @given(st.text(st.characters()))
-def test_every_text_becomes_one_line_once_and_for_all(text: str) -> None:
+def test_visible_text_is_one_line_and_idempotent(text: str) -> None:
     visible_text = visible(text)
     assert visible_text.isprintable()
     assert visible(visible_text) == visible_text
@@ -133,15 +133,13 @@ REFUSAL = '{"kind":"Status","message":"a\x1b[2J \\u202e b\n","code":403}'
         pytest.param(lambda: [*policy_finding_row(FINDING).values()], id="a finding of a policy"),
         pytest.param(lambda: [check_row(Check("trust", "fail", HOSTILE))["detail"]], id="a check"),
         pytest.param(lambda: [*failure_rows(FAILURE)[0].values()], id="a failure"),
-        pytest.param(lambda: [input_message(InputError([HOSTILE]))], id="a problem of input"),
-        pytest.param(
-            lambda: input_message(InputError([HOSTILE, HOSTILE])).split("\n"), id="problems of input"
-        ),
+        pytest.param(lambda: [input_message(InputError([HOSTILE]))], id="an input problem"),
+        pytest.param(lambda: input_message(InputError([HOSTILE, HOSTILE])).split("\n"), id="input problems"),
         pytest.param(lambda: [aws_message(ERROR, "us-west-2"), str(ERROR)], id="an error of AWS"),
         pytest.param(lambda: [parse_api_error(REFUSAL).text], id="an error of Kubernetes"),
         pytest.param(
             lambda: unreachable_message(parse_api_error(HOSTILE), "c", "r").split("\n"),
-            id="a Kubernetes API that does not answer",
+            id="an unreachable Kubernetes API",
         ),
         pytest.param(lambda: note_lines(NOTE), id="a note of the report"),  # type: ignore[arg-type]
         pytest.param(lambda: table([WORKLOAD_ROW]), id="the table"),  # type: ignore[list-item]
@@ -207,5 +205,5 @@ def test_every_line_is_printable(write: Callable[[], list[str]]) -> None:
         ("Run site.yml.", "Run site.yml.", []),
     ],
 )
-def test_commands_can_be_copied_as_they_stand(remedy: str, prose: str, commands: list[str]) -> None:
+def test_commands_are_split_from_the_prose(remedy: str, prose: str, commands: list[str]) -> None:
     assert split_commands(remedy) == (prose, commands)

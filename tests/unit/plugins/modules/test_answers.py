@@ -50,7 +50,7 @@ __all__ = ["aws", "run"]
     ],
     ids=lambda value: value.__name__.rpartition(".")[2] if isinstance(value, ModuleType) else "",
 )
-def test_a_signal_after_the_work_does_not_take_its_answer(
+def test_signal_after_the_last_change_keeps_the_result(
     run: Run,
     aws: FakeAws,
     monkeypatch: pytest.MonkeyPatch,

@@ -157,7 +157,7 @@ def run_as_the_role_does(module: ModuleType, aws: FakeAws, check: bool, argument
 )
 @pytest.mark.parametrize("exists", [False, True], ids=["missing", "present"])
 @pytest.mark.parametrize("check", [False, True], ids=["", "check mode"])
-def test_reading_ahead_changes_no_result_and_sends_no_more_requests(
+def test_reading_ahead_changes_neither_result_nor_requests(
     module: ModuleType, options: Result, exists: bool, check: bool, run: Run, aws: FakeAws
 ) -> None:
     has_agent(aws)
@@ -195,19 +195,19 @@ def begin_reading(aws: FakeAws, opened: list[str], **options: Any) -> tuple[Any,
 @pytest.mark.parametrize(
     "options", [{"purge": True}, {"workloads": [{**workload(), "addon": "aws-ebs-csi-driver"}]}]
 )
-def test_a_purge_and_addons_are_not_read_ahead(aws: FakeAws, options: dict[str, Any]) -> None:
+def test_purge_and_addons_are_not_read_ahead(aws: FakeAws, options: dict[str, Any]) -> None:
     opened: list[str] = []
     _job, read_ahead = begin_reading(aws, opened, **options)
     assert (read_ahead(), opened, aws.requests) == (None, [], [])
 
 
-def test_an_old_state_is_read_again(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_state_is_read_again(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_run, "_FRESH_SECONDS", 0.0)
     _job, read_ahead = begin_reading(aws, opened := [])
     assert (read_ahead(), opened) == (None, [CLUSTER])
 
 
-def test_a_fresh_state_is_used_and_the_deadline_holds_while_it_is_read(aws: FakeAws) -> None:
+def test_deadline_applies_while_the_state_is_read(aws: FakeAws) -> None:
     _job, read_ahead = begin_reading(aws, [])
     assert read_ahead().roles == {"my-role": None}
     # This time, the read takes longer than the deadline of the run.
@@ -248,7 +248,7 @@ def test_workloads_are_converged_and_then_unchanged(run: Run, aws: FakeAws) -> N
 OTHER_ACCOUNT = "arn:aws:iam::444455556666:root"
 
 
-def test_verification_compares_a_whole_trust_policy(run: Run, aws: FakeAws) -> None:
+def test_verification_compares_the_input_trust_policy(run: Run, aws: FakeAws) -> None:
     has_agent(aws)
     listed = [workload(role={"name": "my-role", "trust_policy": TRUST_BARE})]
     run(eks_pod_identity, cluster_name=CLUSTER, workloads=listed)
@@ -279,7 +279,7 @@ def has_agent(aws: FakeAws) -> None:
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE"}})
 
 
-def test_an_empty_list_is_reported_by_each_module(run: Run, aws: FakeAws) -> None:
+def test_each_module_reports_an_empty_list(run: Run, aws: FakeAws) -> None:
     has_agent(aws)
     expected = [("NOTHING_VERIFIED", "warning")]
     assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[])) == expected
@@ -291,7 +291,7 @@ def test_an_empty_list_is_reported_by_each_module(run: Run, aws: FakeAws) -> Non
     assert codes(run(eks_pod_identity_info, cluster_name=CLUSTER)) == []
 
 
-def test_a_fleet_reports_an_empty_list_as_an_info(run: Run, aws: FakeAws) -> None:
+def test_fleet_reports_an_empty_list_as_an_info(run: Run, aws: FakeAws) -> None:
     has_agent(aws)
     rows = [
         {"cluster_name": name, "workloads": workloads}
@@ -302,7 +302,7 @@ def test_a_fleet_reports_an_empty_list_as_an_info(run: Run, aws: FakeAws) -> Non
         assert [("NOTHING_VERIFIED", "info") in codes(row) for row in result["clusters"]] == [False, True]
 
 
-def test_unlisted_associations_are_reported_by_each_module(run: Run, aws: FakeAws) -> None:
+def test_each_module_reports_unlisted_associations(run: Run, aws: FakeAws) -> None:
     has_agent(aws)
     shared = {"role": {"name": "shared"}, "policies": None}
     all_of_them = [workload(**shared), workload("two", **shared), workload("gone", **shared)]
@@ -325,7 +325,7 @@ def test_unlisted_associations_are_reported_by_each_module(run: Run, aws: FakeAw
         assert [row["workload"] for row in result["findings"]] == ["default/gone", ""]
 
 
-def test_options_arrive(run: Run, aws: FakeAws) -> None:
+def test_options_have_an_effect(run: Run, aws: FakeAws) -> None:
     create_role(aws, "my-role", tags={"stage": "x"})
     made = run(
         eks_pod_identity,
@@ -350,7 +350,8 @@ def test_invalid_input_is_reported_before_any_request(run: Run, aws: FakeAws) ->
     assert result["msg"] == (
         "2 problems in the input; nothing was changed:\n"
         "- workloads[0] (default/?): service_account is missing.\n"
-        "- workloads[0] (default/?): role is missing; set role: {name: …} to create one or role: {arn: …} to use one."
+        "- workloads[0] (default/?): role is missing; set role: {name: …} to create one, or role: {arn: …} to use an "
+        "existing one."
     )
     assert aws.requests == []
 
@@ -382,7 +383,7 @@ def test_too_low_number_is_reported_before_any_request(
     assert aws.requests == []
 
 
-def test_a_timeout_of_zero_is_one(run: Run) -> None:
+def test_timeout_may_be_zero(run: Run) -> None:
     made = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], propagation_timeout=0)
     assert made["changed"] is True
 
@@ -404,10 +405,9 @@ def test_missing_cluster_has_code_and_remedy(run: Run) -> None:
     assert result["msg"] == (
         "eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: gone. Requested in account "
         f"{ACCOUNT}, region {REGION}, as arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session. Check "
-        "the cluster's "
-        "name, and that account and region are the ones you mean. Nothing was changed."
+        "the name of the cluster, the account and the region. Nothing was changed."
     )
-    assert result["remedy"] == "Check the cluster's name, and that account and region are the ones you mean."
+    assert result["remedy"] == "Check the name of the cluster, the account and the region."
 
 
 OTHER_API = {"url": "https://10.1.2.3", "authorities": ["00"], "checks_certificate": True}
@@ -439,7 +439,7 @@ CLUSTER_API = {
 
 @pytest.mark.parametrize("state", ["present", "absent"])
 @pytest.mark.parametrize("check", [True, False])
-def test_a_kubeconfig_of_another_cluster_stops_the_run_before_any_change(
+def test_kubeconfig_of_another_cluster_prevents_all_changes(
     run: Run, aws: FakeAws, state: str, check: bool
 ) -> None:
     aws.eks.details = CLUSTER_API
@@ -451,9 +451,11 @@ def test_a_kubeconfig_of_another_cluster_stops_the_run_before_any_change(
 
 
 @pytest.mark.parametrize(
-    ("verify", "open_checks"), [(False, ""), (True, OTHER_API_LEFT_OPEN)], ids=["change alone", "verified"]
+    ("verify", "open_checks"),
+    [(False, ""), (True, OTHER_API_LEFT_OPEN)],
+    ids=["change without verification", "verified"],
 )
-def test_a_kubeconfig_of_another_cluster_is_a_warning_on_the_owners_word(
+def test_confirmed_kubeconfig_of_another_cluster_is_a_warning(
     run: Run, aws: FakeAws, verify: bool, open_checks: str
 ) -> None:
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}})
@@ -472,9 +474,7 @@ def test_a_kubeconfig_of_another_cluster_is_a_warning_on_the_owners_word(
     assert OTHER_API_GOES_ON not in finding["remedy"]
 
 
-def test_the_clusters_own_authority_is_proof_at_any_address_and_costs_no_request(
-    run: Run, aws: FakeAws
-) -> None:
+def test_certificate_authority_proves_the_cluster_at_any_address(run: Run, aws: FakeAws) -> None:
     arguments = {"cluster_name": CLUSTER, "workloads": [workload()]}
     run(eks_pod_identity, True, **arguments)
     requests = len(aws.requests)
@@ -539,7 +539,7 @@ def refusal(workload: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_workloads_without_a_place_in_kubernetes_fail_alone(run: Run, check: bool) -> None:
+def test_workloads_in_terminating_namespaces_fail_alone(run: Run, check: bool) -> None:
     workloads = [
         workload(),
         workload(namespace="leaving", role={"name": "a"}),
@@ -595,7 +595,7 @@ def test_possible_breakage_is_a_warning(run: Run, check: bool, code: str) -> Non
     assert (result["changed"], result["findings"]) == (True, breakage)
 
 
-def test_a_warning_of_a_new_association_is_not_repeated(run: Run) -> None:
+def test_warning_about_a_new_association_is_not_repeated(run: Run) -> None:
     breakage = [{**BREAKAGE, "severity": "warning"}]
     arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "breakage": breakage}
     run(eks_pod_identity, **arguments)
@@ -665,7 +665,7 @@ def test_arguments_are_checked(run: Run, arguments: dict[str, Any], message: str
 
 @pytest.mark.parametrize("module", [eks_pod_identity, eks_pod_identity_info])
 @pytest.mark.usefixtures("run")
-def test_a_module_without_its_action_plugin_reads_no_files(
+def test_module_without_its_action_plugin_rejects_files(
     aws: FakeAws, capsys: pytest.CaptureFixture[str], module: ModuleType
 ) -> None:
     with (
@@ -723,7 +723,7 @@ def test_clusters_and_options_may_be_text(run: Run, aws: FakeAws) -> None:
 
 
 @pytest.mark.parametrize("go_on", [False, True])
-def test_a_missing_cluster_fails_alone(run: Run, aws: FakeAws, go_on: bool) -> None:
+def test_missing_cluster_fails_alone(run: Run, aws: FakeAws, go_on: bool) -> None:
     has_agent(aws)
     rows = [*both_clusters(), {"cluster_name": "gone", "workloads": [workload()]}]
     made = run(eks_pod_identity, clusters=rows, continue_on_error=go_on)
@@ -753,7 +753,7 @@ def test_a_missing_cluster_fails_alone(run: Run, aws: FakeAws, go_on: bool) -> N
                 "clusters and cluster_name are both set; write it in the entries of clusters, or leave clusters out. "
                 "Nothing was changed."
             ],
-            id="a cluster beside clusters",
+            id="cluster_name with clusters",
         ),
         pytest.param(
             {"account_id": ACCOUNT, "workloads": [], "clusters": both_clusters()},
@@ -761,26 +761,26 @@ def test_a_missing_cluster_fails_alone(run: Run, aws: FakeAws, go_on: bool) -> N
                 "clusters and account_id, workloads are both set; write them in the entries of clusters, or leave clusters "
                 "out. Nothing was changed."
             ],
-            id="an account and workloads beside clusters",
+            id="account_id and workloads with clusters",
         ),
         pytest.param(
             {"clusters": {"cluster_name": CLUSTER}},
             [
                 "clusters must be a list of mappings, each with cluster_name and workloads. Nothing was changed."
             ],
-            id="no list",
+            id="not a list",
         ),
         pytest.param(
             {"clusters": []},
             ["clusters is empty; list at least one cluster. Nothing was changed."],
-            id="no clusters",
+            id="empty list",
         ),
         pytest.param(
             {"clusters": "blue"},
             [
                 "clusters must be a list of mappings, each with cluster_name and workloads. Nothing was changed."
             ],
-            id="text that is no list",
+            id="text that is not a list",
         ),
         pytest.param(
             {
@@ -795,10 +795,10 @@ def test_a_missing_cluster_fails_alone(run: Run, aws: FakeAws, go_on: bool) -> N
                 "- clusters[0]: cluster_name: is missing; set the name of the EKS cluster.",
                 "- clusters[1] (blue): account_id must be an AWS account ID, which is 12 digits in quotation marks, got '1'.",
                 "- clusters[1] (blue): workloads[0] (a/?): service_account is missing.",
-                "- clusters[1] (blue): workloads[0] (a/?): role is missing; set role: {name: …} to create one or role: {arn: …} "
-                "to use one.",
+                "- clusters[1] (blue): workloads[0] (a/?): role is missing; set role: {name: …} to create one, or role: {arn: …} "
+                "to use an existing one.",
             ],
-            id="entries",
+            id="invalid entries",
         ),
         pytest.param(
             {"clusters": [{"cluster_name": CLUSTER}]},
@@ -812,11 +812,11 @@ def test_a_missing_cluster_fails_alone(run: Run, aws: FakeAws, go_on: bool) -> N
         pytest.param(
             {"clusters": [*both_clusters(), *both_clusters()[:1]]},
             [f"cluster {CLUSTER} (region {REGION}) is listed twice; list it once. Nothing was changed."],
-            id="twice",
+            id="duplicate cluster",
         ),
     ],
 )
-def test_contradictory_clusters_are_refused(
+def test_contradictory_clusters_are_rejected(
     run: Run, aws: FakeAws, module: ModuleType, arguments: dict[str, Any], problems: list[str]
 ) -> None:
     result = run(module, **arguments)
@@ -840,7 +840,7 @@ def test_clusters_are_not_purged(run: Run, aws: FakeAws) -> None:
             {"owner": "team a"},
             "owner must be a Kubernetes label value, because it is a label of the service accounts (1 to 63 letters, "
             "digits, -, _ and ., with a letter or digit at both ends), got 'team a'. Nothing was changed.",
-            id="owner that is no label",
+            id="owner that is not a label value",
         ),
         pytest.param(
             {"owner": ""},
@@ -851,7 +851,7 @@ def test_clusters_are_not_purged(run: Run, aws: FakeAws) -> None:
         pytest.param(
             {"purge": True, "purge_limit": -1},
             "purge_limit must be a number, 0 or more, or a share from 0% to 100%, got -1. Nothing was changed.",
-            id="limit below nothing",
+            id="negative limit",
         ),
     ],
 )
@@ -888,7 +888,7 @@ def test_verification_only_reads_and_succeeds(run: Run, aws: FakeAws, made: bool
     assert (result["account_id"], result["cluster_arn"]) == (ACCOUNT, CLUSTER_ARN)
 
 
-def test_a_verification_needs_the_cluster(run: Run) -> None:
+def test_verification_needs_the_cluster(run: Run) -> None:
     result = run(eks_pod_identity_info, cluster_name="gone", workloads=[workload()])
     assert (result["failed"], result["error_code"]) == (True, "ResourceNotFoundException")
 
@@ -896,7 +896,7 @@ def test_a_verification_needs_the_cluster(run: Run) -> None:
 # Tests of eks_pod_identity_association
 
 
-def test_an_association_is_made_changed_and_removed(run: Run, aws: FakeAws) -> None:
+def test_association_is_created_updated_and_deleted(run: Run, aws: FakeAws) -> None:
     planned = run(eks_pod_identity_association, True, **ONE, role_arn=role_arn("r"))
     assert (planned["changed"], planned["action"], aws.writes) == (True, "create", [])
     made = run(eks_pod_identity_association, **ONE, role_arn=role_arn("r"), tags={"a": "1"})
@@ -932,7 +932,7 @@ def test_an_association_is_made_changed_and_removed(run: Run, aws: FakeAws) -> N
             f"role_arn must be the ARN of an IAM role (arn:aws:iam::{ACCOUNT}:role/name), got 'r'. "
             "Nothing was "
             "changed.",
-            id="role that is no ARN",
+            id="role that is not an ARN",
         ),
         pytest.param(
             {
@@ -952,7 +952,7 @@ def test_an_association_is_made_changed_and_removed(run: Run, aws: FakeAws) -> N
             {**ONE, "role_arn": role_arn("r"), "namespace": "Orders"},
             "association Orders/app: namespace must be a Kubernetes namespace (lower case letters, digits and -, at most "
             "63 characters), got 'Orders'. Nothing was changed.",
-            id="bad namespace",
+            id="invalid namespace",
         ),
         pytest.param(
             {**ONE, "role_arn": role_arn("r"), "tags": {"aws:owner": "me"}},
@@ -962,7 +962,7 @@ def test_an_association_is_made_changed_and_removed(run: Run, aws: FakeAws) -> N
         pytest.param(
             {**ONE, "role_arn": "arn:aws:iam::444455556666:role/r"},
             "role arn:aws:iam::444455556666:role/r belongs to account 444455556666, but cluster my-cluster is in account "
-            f"{ACCOUNT} (region us-west-2); EKS refuses that with 'Cross-account pass role is not allowed'. Set a role of "
+            f"{ACCOUNT} (region us-west-2); EKS rejects such a role with 'Cross-account pass role is not allowed'. Set a role of "
             "account 111122223333, and set the other role as target_role_arn. Nothing was changed.",
             id="role of another account",
         ),
@@ -971,7 +971,7 @@ def test_an_association_is_made_changed_and_removed(run: Run, aws: FakeAws) -> N
             "cluster_name: must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
             "characters), "
             "got 'a b'. Nothing was changed.",
-            id="bad name of a cluster",
+            id="invalid cluster name",
         ),
     ],
 )
@@ -991,7 +991,7 @@ def test_failed_creation_of_an_association(run: Run, aws: FakeAws) -> None:
     assert result["remedy"] == "Request a quota increase in Service Quotas, or delete unused resources."
 
 
-def test_an_association_half_way_replaced_is_changed(run: Run, aws: FakeAws) -> None:
+def test_half_replaced_association_is_a_change(run: Run, aws: FakeAws) -> None:
     tagless = {**ONE, "role_arn": role_arn("r"), "disable_session_tags": True}
     run(eks_pod_identity_association, **tagless, session_policy=document("a:B"))
     exists = classify(
@@ -1022,7 +1022,7 @@ def test_associations_are_listed_in_order(run: Run, aws: FakeAws) -> None:
     assert (found["changed"], aws.writes) == (False, [])
 
 
-def test_an_association_deleted_since_it_was_listed_is_left_out(run: Run, aws: FakeAws) -> None:
+def test_association_deleted_since_the_list_is_omitted(run: Run, aws: FakeAws) -> None:
     create_association(aws, "app", "r")
     aws.before_request("eks:DescribePodIdentityAssociation", aws.eks.associations.clear)
     result = run(eks_pod_identity_association_info, cluster_name=CLUSTER, details=True)
@@ -1035,8 +1035,7 @@ def test_list_of_a_missing_cluster_names_account_and_region(run: Run) -> None:
     assert f"Requested in account {ACCOUNT}, region {REGION}" in result["msg"]
 
 
-def test_policy_given_by_arn_is_attached_and_not_managed(run: Run, aws: FakeAws) -> None:
-    """Check that a policy which the workload names by its ARN is attached, but does not get the ownership tag."""
+def test_policy_named_by_arn_is_attached_without_ownership_tag(run: Run, aws: FakeAws) -> None:
     create_policy(aws, "theirs")
     run(
         eks_pod_identity, cluster_name=CLUSTER, workloads=[workload(policies=[{"arn": policy_arn("theirs")}])]

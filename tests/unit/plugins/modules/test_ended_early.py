@@ -58,7 +58,7 @@ def end_by(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_replacement_is_finished_and_reported(run: Run, aws: FakeAws, number: signal.Signals) -> None:
+def test_signal_lets_a_replacement_complete(run: Run, aws: FakeAws, number: signal.Signals) -> None:
     converge(aws, desired(workload(**SESSION)))
     aws.before_request("eks:DeletePodIdentityAssociation", lambda: end_by(number))
     workloads = [workload(name, **{**SESSION, "session_policy": ""}) for name in ("app", "b")]
@@ -87,7 +87,7 @@ def test_pending_changes_are_skipped_after_the_deadline(run: Run, aws: FakeAws) 
     assert "create" not in {row["action"] for row in ended["failures"] if row["resource"] == "role"}
 
 
-def test_an_unexpected_error_leaves_a_report_of_the_changes(
+def test_unexpected_error_reports_the_changes(
     run: Run, aws: FakeAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def break_down() -> None:
@@ -105,7 +105,7 @@ def test_an_unexpected_error_leaves_a_report_of_the_changes(
     assert capsys.readouterr().err == ""
 
 
-def test_an_error_of_the_verification_does_not_hide_the_changes(
+def test_error_of_the_verification_does_not_hide_changes(
     run: Run, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def break_down(*_arguments: object) -> None:
@@ -139,7 +139,7 @@ def test_replacement_is_completed_and_reported(run: Run, aws: FakeAws, number: s
     )
 
 
-def test_one_association_is_not_made_after_the_deadline(run: Run, aws: FakeAws) -> None:
+def test_association_is_not_created_after_the_deadline(run: Run, aws: FakeAws) -> None:
     aws.before_request("eks:ListPodIdentityAssociations", lambda: time.sleep(PAST_IT))
     ended = run(eks_pod_identity_association, **ASSOCIATION, deadline=DEADLINE)
     assert (ended["changed"], ended["error_code"], aws.writes) == (False, "DEADLINE", [])

@@ -100,7 +100,7 @@ def run(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
-def test_given_policies_need_no_aws(run, check_mode):
+def test_policies_as_option_need_no_aws(run, check_mode):
     policies = [json.dumps(policy("ec2:*")), {"name": "mine", "document": policy()}]
     result = run(
         policies=policies,
@@ -165,12 +165,12 @@ def test_documents_from_iam_are_storable(run):
     assert (result["storable"], result["findings"]) == ("yes", [])
 
 
-def test_policies_without_a_name_are_called_by_their_place(run):
+def test_policy_without_a_name_is_named_by_its_position(run):
     result = run(policies=[policy("ec2:*"), policy(effect="Deny")], required_permissions=[GET])
     assert result["permissions"][0]["change"] == ["policy 2", "identity policies"]
 
 
-def test_given_boundary_and_session_policy(run):
+def test_boundary_and_session_policy_are_options(run):
     result = run(
         policies=[policy()],
         permissions_boundary=policy("ec2:*"),
@@ -183,7 +183,7 @@ def test_given_boundary_and_session_policy(run):
 OWN = policy(resource="arn:aws:s3:::b/${aws:PrincipalTag/kubernetes-namespace}")
 
 
-def test_facts_of_the_workload_are_evaluated(run):
+def test_options_of_the_workload_are_evaluated(run):
     options = {"action": "s3:GetObject", "resource": "arn:aws:s3:::b/default"}
     assert run(policies=[OWN], required_permissions=[options])["permissions"][0]["decision"] == "conditional"
     assert run(policies=[OWN], namespace="default", required_permissions=[options])["allowed"] is True
@@ -203,7 +203,7 @@ def test_facts_of_the_workload_are_evaluated(run):
 
 
 @pytest.mark.parametrize("options", [{"role_name": "my-role"}, {"role_arn": ROLE}], ids=["name", "ARN"])
-def test_the_policies_of_a_role_are_read(run, options):
+def test_policies_of_a_role_are_read(run, options):
     result = run(FakeIam(), required_permissions=[GET, {"action": "ec2:RunInstances"}], **options)
     assert [row["statements"][0]["policy"] for row in result["permissions"]] == [
         MANAGED,
@@ -213,7 +213,7 @@ def test_the_policies_of_a_role_are_read(run, options):
     assert result["permissions"][0]["change"] == [BOUNDARY]
 
 
-def test_a_role_is_known_by_its_arn_and_tags(run):
+def test_conditions_know_the_arn_and_tags_of_the_role(run):
     condition = {"StringEquals": {"aws:PrincipalTag/team": "x", "aws:PrincipalArn": ROLE}}
     api = FakeIam(managed=policy(Condition=condition), tags=[{"Key": "team", "Value": "x"}])
     assert run(api, role_name="my-role", required_permissions=[GET])["allowed"] is True
@@ -313,12 +313,12 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("args", "message"), FAILURES, ids=[message[:60] for _, message in FAILURES])
-def test_bad_input_fails(run, args, message):
+def test_invalid_input_fails(run, args, message):
     result = run(FakeIam(), **args)
     assert (result["failed"], result["msg"]) == (True, message)
 
 
-def test_an_error_of_aws_has_its_code_and_remedy(run):
+def test_aws_error_has_its_code_and_remedy(run):
     result = run(
         FakeIam(error=classify("iam:GetRole", "AccessDenied", "not authorized")),
         role_name="my-role",
@@ -334,13 +334,13 @@ def test_an_error_of_aws_has_its_code_and_remedy(run):
 @pytest.mark.parametrize(
     ("session", "decision"), [(None, "allowed"), (policy(), "conditional")], ids=["tags", "session policy"]
 )
-def test_with_a_session_policy_there_are_no_session_tags(run, session, decision):
+def test_session_policy_disables_session_tags(run, session, decision):
     tagged = policy(Condition={"StringEquals": {"aws:PrincipalTag/kubernetes-namespace": "default"}})
     result = run(policies=[tagged], session_policy=session, namespace="default", required_permissions=[GET])
     assert result["permissions"][0]["decision"] == decision
 
 
-def test_the_name_of_the_cluster_is_enough(run):
+def test_cluster_name_suffices(run):
     tagged = policy(Condition={"StringEquals": {"aws:PrincipalTag/eks-cluster-name": "my-cluster"}})
     assert run(policies=[tagged], cluster_name="my-cluster", required_permissions=[GET])["allowed"] is True
     assert run(policies=[tagged], cluster_name="other", required_permissions=[GET])["allowed"] is False

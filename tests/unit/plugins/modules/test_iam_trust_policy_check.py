@@ -75,7 +75,7 @@ def run(monkeypatch, capsys):
 
 @pytest.mark.parametrize("form", [lambda d: d, json.dumps], ids=["dictionary", "text"])
 @pytest.mark.parametrize("check_mode", [False, True])
-def test_a_given_policy_needs_no_aws(run, form, check_mode):
+def test_policy_as_option_needs_no_aws(run, form, check_mode):
     result = run(trust_policy=form(TRUST), cluster_arn=CLUSTER, _ansible_check_mode=check_mode)
     assert (result["usable"], result["assume_role"], result["tag_session"]) == ("yes", "allowed", "allowed")
     assert result["changed"] is False
@@ -90,13 +90,13 @@ def test_a_given_policy_needs_no_aws(run, form, check_mode):
     [({"role_name": "my-role"}, "my-role"), ({"role_arn": ROLE}, "my-role")],
     ids=["name", "ARN"],
 )
-def test_the_policy_of_a_role_is_read(run, options, name):
+def test_policy_of_a_role_is_read(run, options, name):
     api = FakeIam()
     assert run(api, **options)["usable"] == "yes"
     assert api.calls == [("iam", "GetRole", {"RoleName": name})]
 
 
-def test_a_verdict_of_no_does_not_fail(run):
+def test_unusable_policy_does_not_fail(run):
     statement = {**TRUST["Statement"][0], "Action": "sts:AssumeRole"}
     result = run(trust_policy={**TRUST, "Statement": [statement]})
     assert "failed" not in result
@@ -104,14 +104,14 @@ def test_a_verdict_of_no_does_not_fail(run):
     assert result["suggested_trust_policy"] == TRUST
 
 
-def test_without_session_tags(run):
+def test_disabled_session_tags_are_evaluated(run):
     statement = {**TRUST["Statement"][0], "Condition": {"Null": {"aws:TagKeys": "true"}}}
     document = {**TRUST, "Statement": [statement]}
     assert run(trust_policy=document, session_tags=False)["usable"] == "yes"
     assert run(trust_policy=document)["usable"] == "no"
 
 
-def test_a_chain(run):
+def test_target_role_trusts_the_role(run):
     statement = {**TRUST["Statement"][0], "Principal": {"AWS": ROLE}}
     document = {**TRUST, "Statement": [statement]}
     target = "arn:aws:iam::444455556666:role/target"
@@ -119,7 +119,7 @@ def test_a_chain(run):
     assert run(trust_policy=document)["usable"] == "no"
 
 
-def test_a_chain_with_an_external_id(run):
+def test_target_role_requires_the_external_id(run):
     condition = {"StringEquals": {"sts:ExternalId": "e"}}
     statement = {**TRUST["Statement"][0], "Principal": {"AWS": ROLE}, "Condition": condition}
     requests = {
@@ -164,12 +164,12 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("args", "message"), FAILURES, ids=[message[:60] for _, message in FAILURES])
-def test_bad_input_fails(run, args, message):
+def test_invalid_input_fails(run, args, message):
     result = run(**args)
     assert (result["failed"], result["msg"]) == (True, message)
 
 
-def test_a_missing_role_names_account_and_region(run):
+def test_missing_role_names_account_and_region(run):
     result = run(FakeIam(classify("iam:GetRole", "NoSuchEntity", "no")), role_name="my-role")
     assert result["msg"] == (
         "There is no role my-role in account 111122223333 (region us-west-2). Check the name, and that the credentials "
@@ -177,15 +177,15 @@ def test_a_missing_role_names_account_and_region(run):
     )
 
 
-def test_an_arn_of_another_place_is_not_taken_for_the_role(run):
+def test_role_of_another_account_or_path_is_not_accepted(run):
     result = run(FakeIam(), role_arn="arn:aws:iam::111122223333:role/my-role")
     assert result["msg"] == (
-        f"There is no role arn:aws:iam::111122223333:role/my-role here: the role named my-role is {ROLE}. Check path and"
-        " account in the ARN, and that the credentials belong to its account."
+        f"There is no role arn:aws:iam::111122223333:role/my-role here: the role named my-role is {ROLE}. Check the path "
+        "and the account in the ARN, and that the credentials belong to its account."
     )
 
 
-def test_an_error_of_aws_has_its_code_and_remedy(run):
+def test_aws_error_has_its_code_and_remedy(run):
     result = run(FakeIam(classify("iam:GetRole", "AccessDenied", "not authorized")), role_name="my-role")
     assert result["failed"] is True
     assert (result["error_code"], result["region"]) == ("AccessDenied", "us-west-2")

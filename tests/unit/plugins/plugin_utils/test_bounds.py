@@ -48,12 +48,12 @@ def test_earlier_alarm_keeps_its_time(seconds: float) -> None:
         wait_within(seconds)
 
 
-def test_each_item_has_its_result_in_its_place() -> None:
+def test_results_are_in_the_order_of_the_items() -> None:
     assert each_within(60, lambda item: item * 2, range(20), 3) == [item * 2 for item in range(20)]
     assert each_within(60, str, [], 3) == []
 
 
-def test_no_more_work_is_done_at_once_than_allowed() -> None:
+def test_number_of_concurrent_items_is_limited() -> None:
     """Run exactly two items at the same time: each item waits until another one is running."""
     barrier = threading.Barrier(2)
     running: list[int] = []
@@ -70,7 +70,7 @@ def test_no_more_work_is_done_at_once_than_allowed() -> None:
     assert max(most) == 2
 
 
-def test_an_error_of_one_item_is_raised() -> None:
+def test_error_of_one_item_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         each_within(60, lambda item: 1 // item, [1, 0, 1], 2)
 

@@ -42,7 +42,7 @@ def test_module_of_plugin_utils_is_imported() -> None:
     assert sys.meta_path == finders
 
 
-def test_garbage_collection_stays_as_it_was() -> None:
+def test_import_keeps_the_setting_of_garbage_collection() -> None:
     assert gc.isenabled()
     import_cached("_inert_text")
     assert gc.isenabled()
@@ -61,7 +61,7 @@ def test_import_error_leaves_no_finder() -> None:
     assert sys.meta_path == finders
 
 
-def test_modules_are_loaded_by_the_loader_of_python() -> None:
+def test_modules_are_loaded_by_the_source_loader() -> None:
     # Use a new process: the tests have already imported the modules without Ansible.
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=COLLECTIONS.parent, capture_output=True, text=True, check=False

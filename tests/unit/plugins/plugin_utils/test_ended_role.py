@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role
 
 
 class Timeout(BaseException):
-    """An exception such as ansible-core raises when the timeout of a task has passed."""
+    """An exception of the kind that ansible-core raises at the timeout of a task."""
 
 
 @pytest.fixture
@@ -49,13 +49,13 @@ def end(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], list[
     return run
 
 
-def test_a_second_signal_does_not_keep_the_report_from_being_left(end: Any) -> None:
+def test_second_signal_does_not_interrupt_the_report(end: Any) -> None:
     assert end(lambda: os.kill(os.getpid(), signal.SIGTERM)) == [
         "blue: interrupted while reading the variables. Run again: completed changes are kept."
     ]
 
 
-def test_a_timeout_of_the_task_leaves_a_report(end: Any) -> None:
+def test_task_timeout_leaves_a_report(end: Any) -> None:
     def time_out() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise Timeout

@@ -136,7 +136,7 @@ def test_missing_plugin_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_other_credentials_of_the_user_are_taken_where_its_plugin_fails(tmp_path: Path) -> None:
+def test_failing_plugin_leaves_other_credentials_of_the_user(tmp_path: Path) -> None:
     error = find_error(kubeconfig(tmp_path, FAILS, username="u", password="p"))
     assert "exec plugin" not in error.text
     assert "Connection refused" in error.text
@@ -157,7 +157,7 @@ def test_plugin_gets_the_kubeconfig_settings_and_no_input(tmp_path: Path) -> Non
     assert loader._user["exec"]["command"] == "./plugin"
 
 
-def test_a_plugin_is_bounded_once() -> None:
+def test_plugins_are_bounded_once() -> None:
     bound_plugins()
     loader = kube_config.KubeConfigLoader
     bound_plugins()
@@ -181,7 +181,7 @@ def test_plugin_ends_with_its_parent_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_plugin_ends_with_a_signal_to_the_script(tmp_path: Path, number: int) -> None:
+def test_signal_to_the_script_ends_the_plugin(tmp_path: Path, number: int) -> None:
     kubeconfig(tmp_path, HANGS)
     plugin = bounded_plugin({"command": "./plugin"})
     command = [plugin["command"], *plugin["args"]]

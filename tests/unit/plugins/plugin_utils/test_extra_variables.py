@@ -30,17 +30,19 @@ def validate(monkeypatch: pytest.MonkeyPatch, *texts: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        pytest.param("pod_identity_purge = true", "pod_identity_purge", id="spaces around the sign"),
+        pytest.param("pod_identity_purge = true", "pod_identity_purge", id="spaces around the equals sign"),
         pytest.param("pod_identity_purge: true", "pod_identity_purge", id="YAML without braces"),
         pytest.param("pod_identity_purge", "pod_identity_purge", id="no value"),
-        pytest.param("pod_identity_ignore=A, B", "pod_identity_ignore", id="a list that ends at its space"),
-        pytest.param('pod_identity_tags={"a": "b"}', "pod_identity_tags", id="JSON that ends at its space"),
+        pytest.param("pod_identity_ignore=A, B", "pod_identity_ignore", id="a list truncated at a space"),
+        pytest.param('pod_identity_tags={"a": "b"}', "pod_identity_tags", id="JSON truncated at a space"),
         pytest.param(
             "pod_identity_ignore=A, pod_identity_owner=my team",
             "pod_identity_ignore, pod_identity_owner",
-            id="several",
+            id="several variables",
         ),
-        pytest.param("password=my secret pod_identity_owner=me", "pod_identity_owner", id="beside another"),
+        pytest.param(
+            "password=my secret pod_identity_owner=me", "pod_identity_owner", id="next to a valid variable"
+        ),
     ],
 )
 def test_dropped_words_are_rejected(monkeypatch: pytest.MonkeyPatch, text: str, names: str) -> None:

@@ -19,7 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._files impor
 
 
 @pytest.mark.parametrize("next_to_the_playbook", [False, True])
-def test_a_path_is_made_absolute(
+def test_relative_path_becomes_absolute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, next_to_the_playbook: bool
 ) -> None:
     (tmp_path / "plays").mkdir()
@@ -29,7 +29,7 @@ def test_a_path_is_made_absolute(
     assert locate_files(["teams/"], {"playbook_dir": str(tmp_path / "plays")}) == [str(folder)]
 
 
-def test_without_a_playbook_it_is_looked_for_in_the_working_directory(
+def test_path_without_playbook_is_in_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -38,7 +38,7 @@ def test_without_a_playbook_it_is_looked_for_in_the_working_directory(
 
 
 @pytest.mark.parametrize("existing", ["nothing", "file", "link", "link that leads nowhere"])
-def test_a_file_is_written_for_its_user_alone_and_through_no_link(tmp_path: Path, existing: str) -> None:
+def test_written_file_is_private_and_follows_no_link(tmp_path: Path, existing: str) -> None:
     path, target = tmp_path / "report.json", tmp_path / "target"
     if existing == "file":
         path.write_text("of the run before")

@@ -34,7 +34,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._fleet impor
     group_hosts,
     hand_over,
     prepared_row,
-    require_step,
+    require_linear,
     take_over,
     take_part,
 )
@@ -49,7 +49,7 @@ END = "Its changes, if any, are missing in this report. Run the play again: it c
 BROKE_OFF = "The AWS run of this account was interrupted:"
 
 
-def test_a_host_takes_its_own_part() -> None:
+def test_host_gets_its_part_of_the_result() -> None:
     rows = {"blue": {"changed": True, "diff": [1], "msg": "blue"}, "red": {"changed": False, "msg": "red"}}
     account = {"parts": {host: hand_over("part", row) for host, row in rows.items()}}
     assert take_part(account, "blue") == {"changed": True, "diff": [1], "msg": "blue"}
@@ -73,7 +73,7 @@ def test_interrupted_account_run_gives_its_hosts_the_reason(account: dict[str, A
     }
 
 
-def test_an_object_is_handed_over_for_this_user_alone() -> None:
+def test_handed_over_file_is_private() -> None:
     parsed = ParsedInput(CLUSTER, "present", parse_workloads([workload()], CLUSTER))
     preflight = Preflight({}, ["default"], breakage=[Finding(Code.ROLE_STILL_USED, "m", "r")])
     deadline = start_deadline(60)
@@ -83,7 +83,7 @@ def test_an_object_is_handed_over_for_this_user_alone() -> None:
 
 
 @pytest.mark.parametrize(("ends", "left"), [(None, None), (3600, 3600), (-1, 1)])
-def test_a_prepared_host_has_its_options_and_at_least_a_second(ends: int | None, left: int | None) -> None:
+def test_prepared_host_has_options_and_remaining_seconds(ends: int | None, left: int | None) -> None:
     deadline = None if ends is None else Deadline(3600, time.monotonic() + ends)
     parsed = ParsedInput(CLUSTER, "present", ())
     values = {"cluster_name": CLUSTER, "workloads": [], "tags": {"a": "b"}, "force": True}
@@ -100,7 +100,7 @@ class Loaded:
         return pytest.fail, ("loaded",)
 
 
-def test_a_modified_file_is_refused() -> None:
+def test_modified_file_is_rejected() -> None:
     file = hand_over("part", {"changed": True})
     path = Path(file["path"])
     path.write_bytes(pickle.dumps(Loaded()))
@@ -110,7 +110,7 @@ def test_a_modified_file_is_refused() -> None:
         take_over(file)
 
 
-def test_a_missing_file_is_named() -> None:
+def test_missing_handed_over_file_is_named() -> None:
     file = hand_over("part", {"changed": False})
     Path(file["path"]).unlink()
     message = f"{file['path']} cannot be read: No such file or directory. Run again."
@@ -221,11 +221,11 @@ def test_failed_host_reports_kept_permissions() -> None:
 
 @pytest.mark.parametrize("strategy", ["linear", "debug"])
 def test_linear_strategies_are_accepted(strategy: str) -> None:
-    require_step(strategy, ["blue", "red"])
+    require_linear(strategy, ["blue", "red"])
 
 
-def test_a_single_host_needs_no_step() -> None:
-    require_step("free", ["blue"])
+def test_single_host_may_have_any_strategy() -> None:
+    require_linear("free", ["blue"])
 
 
 @pytest.mark.parametrize("strategy", ["free", "host_pinned"])
@@ -233,7 +233,7 @@ def test_strategies_without_lockstep_are_rejected(strategy: str) -> None:
     with pytest.raises(
         InputError, match=rf"^The strategy of this play is {strategy}, under which hosts do not wait"
     ):
-        require_step(strategy, ["blue", "red"])
+        require_linear(strategy, ["blue", "red"])
 
 
 def test_file_outside_the_folder_of_the_run_is_not_loaded(tmp_path: Path) -> None:

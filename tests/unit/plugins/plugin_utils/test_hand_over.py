@@ -17,7 +17,7 @@ ONE = {"namespace": "default", "service_account": "one", "role": {"name": "r"}}
 
 @pytest.mark.parametrize("cluster", ["cluster_name", "cluster"])
 @pytest.mark.parametrize("tags", ["tags", "resource_tags"])
-def test_workloads_are_checked_and_all_is_left(cluster: str, tags: str) -> None:
+def test_valid_arguments_are_unchanged(cluster: str, tags: str) -> None:
     options = {cluster: "c", tags: {"team": "a"}, "owner": "team-a", "region": "us-west-2", "purge": "no"}
     arguments = plain_arguments({**options, "workloads": [ONE], "workloads_from": None}, {}, True)
     assert arguments == {**options, "workloads": [ONE]}
@@ -52,12 +52,12 @@ def test_workloads_as_text_become_a_list() -> None:
 
 
 @pytest.mark.parametrize("more", [{}, {"workloads": None}, {"workloads_from": None}])
-def test_a_verification_of_everything_has_no_workloads(more: dict[str, None]) -> None:
+def test_verification_without_list_has_no_workloads(more: dict[str, None]) -> None:
     assert plain_arguments({"cluster_name": "c", **more}, {}, False) == {"cluster_name": "c"}
 
 
 @pytest.mark.parametrize("by_cluster", [False, True])
-def test_an_error_names_file_and_line(tmp_path: Path, by_cluster: bool) -> None:
+def test_error_names_file_and_line(tmp_path: Path, by_cluster: bool) -> None:
     path = tmp_path / "a.yml"
     path.write_text("- namespace: n\n- service_account: s\n  role: {name: r}\n", encoding="utf-8")
     row = {"cluster_name": "c", "workloads_from": [str(path)]}
@@ -67,7 +67,8 @@ def test_an_error_names_file_and_line(tmp_path: Path, by_cluster: bool) -> None:
     assert list(caught.value.problems) == [
         *([] if by_cluster else ["concurrency must be 1 or more, got 0."]),
         f"{place}{path} line 1 (n/?): service_account is missing.",
-        f"{place}{path} line 1 (n/?): role is missing; set role: {{name: …}} to create one or role: {{arn: …}} to use one.",
+        f"{place}{path} line 1 (n/?): role is missing; set role: {{name: …}} to create one, or role: {{arn: …}} "
+        "to use an existing one.",
         f"{place}{path} line 2 (?/s): namespace is missing.",
     ]
 
@@ -115,7 +116,7 @@ def test_region_of_a_cluster_takes_precedence() -> None:
 
 
 @pytest.mark.parametrize("by_cluster", [False, True])
-def test_an_invalid_preset_is_an_error_of_the_input(by_cluster: bool) -> None:
+def test_invalid_preset_is_an_input_error(by_cluster: bool) -> None:
     row = {"cluster_name": "c", "workloads": [{**ONE, "policies": [{"preset": "rds-iam-conect"}]}]}
     with pytest.raises(InputError) as caught:
         plain_arguments({"clusters": [row]} if by_cluster else row, {}, True)

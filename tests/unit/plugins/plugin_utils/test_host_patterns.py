@@ -47,7 +47,7 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> InventoryManager:
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_it_is_as_ansible_takes_it(inventory: InventoryManager, pattern: str) -> None:
+def test_pattern_matches_the_same_hosts_as_in_ansible(inventory: InventoryManager, pattern: str) -> None:
     expected = {host.name for host in inventory.get_hosts(pattern)}
     names = {
         host: {host, "all", *(name for name, hosts in GROUPS.items() if host in hosts)} for host in HOSTS
@@ -65,7 +65,7 @@ def test_it_is_as_ansible_takes_it(inventory: InventoryManager, pattern: str) ->
         ("~(", "hosts '~(' is not a regular expression: missing ), unterminated subpattern at position 0."),
     ],
 )
-def test_invalid_host_patterns(pattern: str, problem: str) -> None:
+def test_invalid_host_pattern_is_an_error(pattern: str, problem: str) -> None:
     with pytest.raises(InputError) as caught:
         matches(pattern, {"blue", "all"})
     assert caught.value.problems == (problem,)

@@ -102,7 +102,7 @@ def end_twice(number: int, reached: list[str]) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_block_once(number: int) -> None:
+def test_signal_ends_the_block_once(number: int) -> None:
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     reached: list[str] = []
     with pytest.raises(SystemExit, match=str(128 + number)):
@@ -111,7 +111,7 @@ def test_a_signal_ends_the_block_once(number: int) -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
-def test_the_end_of_the_parent_ends_the_block() -> None:
+def test_exit_of_the_parent_ends_the_block() -> None:
     # Both processes have the pipe of the output open, so ``run`` returns only after both have exited.
     assert run(ORPHAN).stdout.splitlines() == ["in order", str(128 + signal.SIGTERM)]
 
@@ -126,12 +126,12 @@ def test_children_of_a_group_member_end_too() -> None:
     assert (done.stdout, done.returncode) == ("told\n", 128 + signal.SIGTERM), done.stderr
 
 
-def test_a_group_is_led_for_a_while() -> None:
+def test_process_leads_its_group_only_inside_the_block() -> None:
     assert run(RETURNS).stdout.split() == ["True", "True"]
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="without /proc nothing is written")
-def test_a_worker_writes_to_standard_error_of_its_parent() -> None:
+def test_worker_writes_to_standard_error_of_its_parent() -> None:
     assert run(CHILD).stderr == "left:\n- behind \\x1b[2J\n"
 
 

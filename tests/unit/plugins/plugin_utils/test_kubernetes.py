@@ -108,7 +108,7 @@ def fake_reader(
     return client_cluster({"context": "blue"}), client, made
 
 
-def test_the_description_of_an_api_is_cached_in_the_folder_of_the_run(
+def test_api_description_is_cached_in_the_folder_of_the_run(
     monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
     """Check that the cache is not in the shared temporary folder of the machine, where any user could create the cache file."""
@@ -143,7 +143,7 @@ def test_one_connection_for_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
         ({}, {"context": "blue"}),
     ],
 )
-def test_the_kubeconfig_of_the_task_s_environment_is_used(
+def test_kubeconfig_of_the_task_environment_is_used(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], options: dict[str, str]
 ) -> None:
     """Check that KUBECONFIG is passed as an option. The Kubernetes client reads the variable when it is imported, which is too
@@ -155,7 +155,7 @@ def test_the_kubeconfig_of_the_task_s_environment_is_used(
     assert made == [options]
 
 
-def test_in_cluster_configuration_takes_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_cluster_configuration_has_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", "/of/the/task")
     monkeypatch.setattr(kubernetes, "load_incluster_config", lambda: None)
     reader, _client, made = fake_reader({"items": []}, monkeypatch)
@@ -180,7 +180,7 @@ def refusal(body: str | bytes, status: int = 403) -> ApiException:
         (ValueError("no JSON"), ApiError(0, "no JSON")),
     ],
 )
-def test_failure_is_the_error_of_the_listing(
+def test_list_returns_the_error_of_the_request(
     monkeypatch: pytest.MonkeyPatch, raised: Exception, error: ApiError
 ) -> None:
     reader, _client, _made = fake_reader(raised, monkeypatch)
@@ -190,7 +190,7 @@ def test_failure_is_the_error_of_the_listing(
 POD = {"kind": "Pod", "metadata": {"namespace": "shop", "name": "probe"}}
 
 
-def test_a_pod_is_tried_with_a_dry_run_over_a_connection_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dry_runs_use_a_separate_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, client, made = fake_reader({**POD, "spec": {}}, monkeypatch)
     assert reader.dry_run_pods([POD, POD]) == [DryRun({**POD, "spec": {}})] * 2
     assert len(made) == 1
@@ -250,7 +250,7 @@ def test_invalid_list_is_not_an_empty_list(monkeypatch: pytest.MonkeyPatch, answ
 @pytest.mark.parametrize(
     "error", [AttributeError("'str' object has no attribute 'groups'"), TypeError(), KeyError()]
 )
-def test_a_web_page_in_place_of_the_description_of_the_api_is_named(
+def test_web_page_instead_of_the_api_description_is_reported(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     reader, _client, _made = fake_reader({"items": []}, monkeypatch)
@@ -273,7 +273,7 @@ def test_stalled_list_fails_with_a_timeout(monkeypatch: pytest.MonkeyPatch) -> N
     assert time.monotonic() - began < LONG
 
 
-def test_how_long_the_api_wants_to_be_left_alone_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retry_after_header_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
     error = ApiException(status=429, reason="Too Many Requests")
     error.body, error.headers = '{"message":"busy","code":429}', {"Retry-After": "7"}
     reader, _client, _made = fake_reader(error, monkeypatch)
@@ -465,9 +465,7 @@ def store_cluster(
 
 
 @pytest.mark.parametrize("force", [True, False])
-def test_service_accounts_are_applied_on_the_server_under_one_name(
-    monkeypatch: pytest.MonkeyPatch, force: bool
-) -> None:
+def test_service_accounts_use_server_side_apply(monkeypatch: pytest.MonkeyPatch, force: bool) -> None:
     store = Store(account(0))
     labelled = account(0, labels={"team": "shop"})
     written = store_cluster(monkeypatch, store, force=force).apply([labelled])
@@ -494,7 +492,7 @@ def test_equal_object_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     assert store_cluster(monkeypatch, store).apply([account(0)]) == WriteResult(False, {}, diffs=[])
 
 
-def test_namespaces_come_first_and_need_no_permission_to_patch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_namespaces_are_created_before_service_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(write: str) -> None:
         if write == "apply a1":
             raise refusal(json.dumps({"message": CONFLICT, "code": 409}), 409)
@@ -519,7 +517,7 @@ def test_no_write_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (written, len(made)) == (WriteResult(error=ApiError(0, "no route"), diffs=[]), 1)
 
 
-def test_a_job_is_created_changed_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_is_created_patched_and_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store()
     cluster = store_cluster(monkeypatch, store)
     assert cluster.apply([JOB]).changed
@@ -540,14 +538,14 @@ def test_a_job_is_created_changed_and_removed(monkeypatch: pytest.MonkeyPatch) -
     ]
 
 
-def test_in_check_mode_writes_are_dry_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writes_in_check_mode_are_dry_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store()
     cluster = store_cluster(monkeypatch, store, check_mode=True)
     assert cluster.apply([account(0)]).changed
     assert [parameters["dry run"] for _write, parameters in store.asked] == [True]
 
 
-def test_diffs_are_made_where_they_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_diffs_without_diff_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = store_cluster(monkeypatch, Store(), diff=False)
     assert cluster.apply([account(0)]) == WriteResult(True, {}, diffs=[])
 
@@ -593,7 +591,7 @@ def hang(*names: str) -> Answer:
     return wait
 
 
-def test_an_object_without_an_answer_is_named_and_no_more_are_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_without_response_ends_the_pending_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kubernetes, "LONGEST_CALL", 0.5)
     monkeypatch.setattr(kubernetes, "AT_ONCE", 1)
     store = Store(answer=hang("a1"))
@@ -605,7 +603,7 @@ def test_an_object_without_an_answer_is_named_and_no_more_are_begun(monkeypatch:
     assert store.writes == ["apply a0", "apply a1"]
 
 
-def test_where_no_object_has_an_answer_the_cause_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writes_without_any_response_share_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kubernetes, "LONGEST_CALL", 0.2)
     monkeypatch.setattr(kubernetes, "AT_ONCE", 2)
     store = Store(answer=hang("a0", "a1"))
@@ -614,7 +612,7 @@ def test_where_no_object_has_an_answer_the_cause_is_reported_once(monkeypatch: p
     assert sorted(store.writes) == ["apply a0", "apply a1"]
 
 
-def test_without_credentials_for_another_token_no_more_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_end_the_pending_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     access = Renewing()
     store = Store(answer=lambda _write: setattr(access, "error", DENIED))
     monkeypatch.setattr(kubernetes, "AT_ONCE", 1)
@@ -628,7 +626,7 @@ def test_without_credentials_for_another_token_no_more_is_written(monkeypatch: p
     assert (again, store.writes) == (WriteResult(error=ApiError(0, text), diffs=[]), ["apply a0"])
 
 
-def test_several_objects_are_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_are_written_concurrently(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write eight objects at the same time: each write waits until seven others are running."""
     barrier = threading.Barrier(8)
     store = Store(answer=lambda _write: barrier.wait(LONG))
@@ -639,7 +637,7 @@ def test_several_objects_are_written_at_once(monkeypatch: pytest.MonkeyPatch) ->
     ]
 
 
-def test_an_interruption_waits_for_the_writes_under_way_and_begins_no_more(
+def test_interrupt_waits_for_writes_in_progress(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ended: list[str] = []
@@ -656,7 +654,7 @@ def test_an_interruption_waits_for_the_writes_under_way_and_begins_no_more(
     assert sorted(ended) == sorted(store.writes) == sorted(f"apply a{number}" for number in range(8))
 
 
-def test_a_connection_has_its_options_of_module_defaults_with_their_types() -> None:
+def test_module_defaults_are_parsed_by_type() -> None:
     defaults = {"kubeconfig": "/k", "verify_ssl": "no", "ca_cert": "/ca", "wait": True, "namespace": "x"}
     assert kubernetes.read_client_options(defaults) == {
         "kubeconfig": "/k",

@@ -54,7 +54,7 @@ def set_defaults(monkeypatch: pytest.MonkeyPatch, defaults: Mapping[str, Mapping
 
 
 def connected(task: ActionTask, force: bool = False, **arguments: Any) -> Any:
-    return kubernetes.connect(task, GivenAccess(arguments), {}, force).cluster
+    return kubernetes.connect(task, GivenAccess(arguments), force).cluster
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,7 @@ def connected(task: ActionTask, force: bool = False, **arguments: Any) -> Any:
         ("local", True, "become: true"),
     ],
 )
-def test_a_play_on_another_machine_or_as_another_user_is_refused(
-    transport: str, become: bool, how: str
-) -> None:
+def test_remote_or_privileged_play_is_rejected(transport: str, become: bool, how: str) -> None:
     task = build_task(transport, become)
     for call in (
         lambda: kubernetes_access.find_access(task, "auto", "blue", {}),
@@ -106,7 +104,7 @@ def test_writes_use_the_module_defaults_of_k8s(monkeypatch: pytest.MonkeyPatch) 
     assert cluster._writes._options == {"context": "blue", "impersonate_user": "deployer"}
 
 
-def test_kubeconfig_next_to_the_play_is_found_and_decrypted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vaulted_kubeconfig_next_to_the_play_is_decrypted(monkeypatch: pytest.MonkeyPatch) -> None:
     set_defaults(monkeypatch, {})
     task = build_task(get_search_path=lambda: ["/play"])
     task.action._loader = SimpleNamespace(
@@ -136,9 +134,7 @@ def test_cleanup_after_an_interrupt_has_a_time_limit(
     assert lines == ["left: \\x1b[2J"]
 
 
-def test_the_authority_of_a_cluster_is_in_a_file_of_this_user(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_certificate_authority_is_in_a_private_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
     target = EksTarget("blue", "arn:of:blue", "https://eks", base64.b64encode(b"PEM\n").decode())
     original = os.umask(0)

@@ -63,9 +63,9 @@ def run(callback: str, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch) 
             {"failed": True, "msg": "What failed.", "lines": FAILED["lines"]},
         ),
     ],
-    ids=["done", "failed", "data", "awx, failed", "data, failed"],
+    ids=["success", "failure", "data callback", "AWX, failure", "data callback, failure"],
 )
-def test_lines_are_for_people_and_data_for_programs(
+def test_callback_selects_lines_or_data(
     printed: list[str],
     monkeypatch: pytest.MonkeyPatch,
     callback: str,
@@ -77,9 +77,7 @@ def test_lines_are_for_people_and_data_for_programs(
     assert printed == lines
 
 
-def test_no_event_of_awx_is_longer_than_its_page_shows(
-    printed: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_awx_events_have_a_limited_size(printed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Print a table with many rows, and a message with one long line. AWX gets them in several events."""
     rows = [f"cluster-{number:04}  111122223333  us-west-2  {'é' * number}" for number in range(300)]
     long = " ".join(["arn:aws:iam::111122223333:role/app"] * 100)

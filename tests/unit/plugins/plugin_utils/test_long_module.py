@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from ansible.plugins.action.normal import ActionModule as Normal
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._module_input import LongModule
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._module_input import WorkloadsModule
 
 ONE = {"namespace": "default", "service_account": "one", "role": {"name": "r"}}
 
 
-class Module(LongModule):
+class Module(WorkloadsModule):
     def __init__(self, arguments: dict[str, Any], environment: dict[str, str] | None = None) -> None:
         self._task = SimpleNamespace(args=arguments, environment=[environment or {}])
         self._templar = SimpleNamespace(template=lambda value: value)
@@ -34,7 +34,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return seen
 
 
-def test_a_module_gets_lists_and_a_retry_the_arguments_as_written(seen: list[dict[str, Any]]) -> None:
+def test_module_gets_parsed_lists_and_task_keeps_its_arguments(seen: list[dict[str, Any]]) -> None:
     arguments = {
         "cluster_name": "c",
         "workloads": "[{namespace: default, service_account: one, role: {name: r}}]",
@@ -45,7 +45,7 @@ def test_a_module_gets_lists_and_a_retry_the_arguments_as_written(seen: list[dic
     assert module._task.args == arguments
 
 
-def test_bad_input_starts_no_module(seen: list[dict[str, Any]]) -> None:
+def test_invalid_input_starts_no_module(seen: list[dict[str, Any]]) -> None:
     module = Module({"cluster_name": "c", "workloads": ["x"]})
     assert module.run(task_vars={}) == {
         "changed": False,

@@ -13,7 +13,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils import _scre
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import printable, show_last
 
 
-def test_the_result_of_an_action_has_escapes() -> None:
+def test_result_of_an_action_is_escaped() -> None:
     @printable
     def run(result: dict[str, Any]) -> dict[str, Any]:
         return result
@@ -25,7 +25,7 @@ def test_the_result_of_an_action_has_escapes() -> None:
     }
 
 
-def test_an_error_of_an_action_has_escapes() -> None:
+def test_error_of_an_action_is_escaped() -> None:
     @printable
     def run(error: Exception) -> dict[str, Any]:
         raise error
@@ -38,9 +38,7 @@ def test_an_error_of_an_action_has_escapes() -> None:
     assert raised.value is plain
 
 
-def test_the_last_lines_have_escapes(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_last_lines_are_escaped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(screen, "is_for_people", lambda: True)
     show_last(["a\u202e", "b"], "", "")
     assert capsys.readouterr().out == "a\\u202e\nb\n"

@@ -47,7 +47,7 @@ def private_names(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names if PRIVATE.fullmatch(alias.name))
 
 
-def test_each_place_is_listed_with_its_reason() -> None:
+def test_each_use_is_listed_with_its_reason() -> None:
     found = Counter(
         (name, str(path.relative_to(ROOT / "plugins")))
         for path in sorted((ROOT / "plugins").rglob("*.py"))

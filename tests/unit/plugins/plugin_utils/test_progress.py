@@ -1,8 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test how progress is displayed."""
-
 from __future__ import annotations
 
 import queue
@@ -18,12 +16,12 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen impo
 )
 
 
-def test_the_counts_by_stage_are_one_line() -> None:
+def test_counts_of_all_stages_are_one_line() -> None:
     counts = {"read": (0, 0), "policy": (1000, 1000), "role": (430, 1000)}
     assert progress_line("my-cluster", counts) == "my-cluster: policy 1000 of 1000, role 430 of 1000"
 
 
-def test_before_anything_is_counted_there_is_no_line() -> None:
+def test_no_line_without_counts() -> None:
     assert progress_line("my-cluster", {}) == progress_line("my-cluster", {"read": (0, 0)}) == ""
 
 
@@ -83,7 +81,7 @@ def test_longer_list_raises_the_expected_count() -> None:
         ("ansible.posix.json", True, []),
     ],
 )
-def test_each_step_is_displayed_as_it_begins(
+def test_step_is_displayed_when_it_begins(
     monkeypatch: pytest.MonkeyPatch, callback: str, displays: bool, expected: list[str]
 ) -> None:
     lines: list[str] = []

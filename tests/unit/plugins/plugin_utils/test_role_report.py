@@ -68,7 +68,7 @@ def test_artifact_names_the_requested_cluster(
     assert (data[key]["failure"], data[key]["failed"], data[key]["stopped"]) == ("No.", True, True)
 
 
-def test_a_file_of_an_earlier_run_gives_way(run: Any, tmp_path: Path) -> None:
+def test_file_of_an_earlier_run_is_replaced(run: Any, tmp_path: Path) -> None:
     """Check that the files of an earlier run are replaced. Otherwise its success would look like the result of this run."""
     report, junit = tmp_path / "report.json", tmp_path / "junit.xml"
     for path in (report, junit):

@@ -38,7 +38,7 @@ def test_task_and_modules_have_the_same_region(
     assert ActionTask(action).region(option) == region
 
 
-def test_the_environment_of_a_task_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_of_a_task_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRST", "of the shell")
     monkeypatch.delenv("SECOND", raising=False)
     play, task = {"FIRST": "of the play", "SECOND": "of the play"}, {"SECOND": "of the task"}

@@ -110,16 +110,20 @@ START_TEXT = json.dumps(SESSION.start())
     [
         ("", 0, f"{MARK} is empty or not JSON. {GET_FILE_AGAIN}"),
         ("hello", 0, f"{MARK} is empty or not JSON. {GET_FILE_AGAIN}"),
-        ("{}", 0, f"{MARK} is not a CloudTrail file: it has no list Records. Remove it from the folder."),
+        (
+            "{}",
+            0,
+            f"{MARK} is not a CloudTrail file: it has no list Records or Events. Remove it from the folder.",
+        ),
         (
             '{"Records": {}}',
             0,
-            f"{MARK} is not a CloudTrail file: it has no list Records. Remove it from the folder.",
+            f"{MARK} is not a CloudTrail file: it has no list Records or Events. Remove it from the folder.",
         ),
         (
             '{"digestS3Object": "x"}',
             0,
-            f"{MARK} is not a CloudTrail file: it has no list Records. Remove it from the folder.",
+            f"{MARK} is not a CloudTrail file: it has no list Records or Events. Remove it from the folder.",
         ),
         (
             '{"Records": [' + START_TEXT + ",\n" + START_TEXT + ",\n{]",
@@ -180,7 +184,7 @@ def test_broken_files_name_their_place(
     assert problems[0] == problem or (problem in problems[0] and not problem.startswith(MARK))
 
 
-def test_invalid_records_are_counted_and_the_rest_is_read(tmp_path: Path) -> None:
+def test_invalid_records_are_counted_and_skipped(tmp_path: Path) -> None:
     records = [*(1 for _index in range(8)), SESSION.start()]
     totals, problems = scan(tmp_path, json.dumps(records))
     assert totals.events == 1
@@ -188,7 +192,7 @@ def test_invalid_records_are_counted_and_the_rest_is_read(tmp_path: Path) -> Non
     assert problems[-1] == f"{MARK}: 3 more records are not events. {GET_FILE_AGAIN}"
 
 
-def test_a_record_without_end_takes_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unterminated_record_needs_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read a record that never ends, because a small compressed file can contain gigabytes."""
     monkeypatch.setattr(_usage, "LONGEST_RECORD", 1000)
     monkeypatch.setattr(_usage, "_CHUNK", 500)
@@ -200,7 +204,7 @@ def test_a_record_without_end_takes_little_memory(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 100])
-def test_records_can_span_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+def test_records_may_span_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     monkeypatch.setattr(_usage, "_CHUNK", chunk)
     path = tmp_path / "a.json"
     content = {"other": {"a": "é"}, "Records": [{"a": "ü" * 30}, {"b": [1, 2.5, None]}]}
@@ -216,7 +220,7 @@ def test_special_files_are_not_opened(tmp_path: Path) -> None:
     ]
 
 
-def test_finds_the_files_of_a_trail_in_the_order_of_time(tmp_path: Path) -> None:
+def test_finds_files_of_a_trail_in_chronological_order(tmp_path: Path) -> None:
     second, first = write_trail(tmp_path, [], 1), write_trail(tmp_path, [], 0)
     plain = tmp_path / "plain.json"
     plain.write_text("[]")
@@ -228,7 +232,7 @@ def test_finds_the_files_of_a_trail_in_the_order_of_time(tmp_path: Path) -> None
     assert find_event_files(str(plain)) == [str(plain)]
 
 
-def test_a_folder_without_files(tmp_path: Path) -> None:
+def test_folder_without_trail_files_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         find_event_files(str(tmp_path))
     assert list(error.value.problems) == [
@@ -261,7 +265,7 @@ def _access_key(event: Any) -> str:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_processes_do_not_change_the_result(
+def test_number_of_processes_does_not_change_the_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
     monkeypatch.setattr(_usage, "_SMALL", 0)
@@ -291,7 +295,7 @@ def test_processes_do_not_change_the_result(
             assert {arns[1] for arns in tally.resources} == {f"arn:aws:s3:::{key.account.name}-data"}
 
 
-def test_an_error_ends_the_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_ends_the_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_usage, "_SMALL", 0)
     paths = [str(write_trail(tmp_path, [SESSION.start()], number)) for number in range(2)]
     files = EventFiles(paths)
@@ -340,7 +344,7 @@ def look_up(
     return totals, api, clock
 
 
-def test_look_up() -> None:
+def test_lookup_joins_events_of_sessions() -> None:
     other = Session(2, "another", "shop", "app")
     calls = [SESSION.get_object("b", f"{index}") for index in range(5)]
     totals, api, clock = look_up(
@@ -359,7 +363,7 @@ def test_look_up() -> None:
     assert totals.read.problems == []
 
 
-def test_look_up_stops_at_the_maximum_of_requests() -> None:
+def test_lookup_stops_at_the_maximum_of_requests() -> None:
     starts = [json.dumps(Session(index, "shared", "shop", "app").start()) for index in range(9)]
     totals, api, _clock = look_up({("EventName", "AssumeRole"): starts}, requests=2)
     assert len(api.requests) == 2
@@ -369,7 +373,7 @@ def test_look_up_stops_at_the_maximum_of_requests() -> None:
     ]
 
 
-def test_look_up_reports_invalid_events() -> None:
+def test_lookup_reports_invalid_events() -> None:
     totals, _api, _clock = look_up(
         {
             ("EventName", "AssumeRole"): ["{", json.dumps(SESSION.start())],
@@ -401,7 +405,7 @@ class FakeReports:
         return {"JobStatus": status, "ServicesLastAccessed": services, "Error": {"Message": "no"}}
 
 
-def test_last_accessed() -> None:
+def test_last_accessed_details_are_read() -> None:
     clock = Clock()
     api = FakeReports(["IN_PROGRESS", "IN_PROGRESS", "COMPLETED"])
     found = read_last_accessed(api, role_arn("shared"), clock.sleep)
@@ -417,7 +421,7 @@ def test_last_accessed() -> None:
         ("IN_PROGRESS", "IAM did not complete it within 120 seconds"),
     ],
 )
-def test_last_accessed_fails(status: str, reason: str) -> None:
+def test_failed_last_accessed_report_is_an_error(status: str, reason: str) -> None:
     with pytest.raises(InputError) as error:
         read_last_accessed(FakeReports([status]), "arn:r", Clock().sleep)
     assert list(error.value.problems) == [

@@ -353,7 +353,7 @@ def other_owner_finding(key: WorkloadKey, owner: str) -> Finding:
         Code.SERVICE_ACCOUNT_OTHER_OWNER,
         f"service account {key.service_account} in namespace {key.namespace} belongs to owner '{owner}' (label "
         f"{OWNER_LABEL}), and is kept.",
-        f"Remove it as its owner (pod_identity_owner: {owner}), or with pod_identity_adopt: true.",
+        f"Remove it in a run of this owner (pod_identity_owner: {owner}), or with pod_identity_adopt: true.",
         key,
     )
 
@@ -439,7 +439,7 @@ class Preflight:
     not be listed. ``terminating`` describes, by name, each namespace that is being deleted. ``desired`` has the service
     accounts with their configured labels and annotations. ``server`` is the API server of the connection. ``owner`` and
     ``adopt`` are options of the run: with ``adopt``, objects of other owners may be changed and deleted. ``breakage`` has a
-    finding for each workload whose running Pods would lose their present credentials if it got an association.
+    finding for each workload whose Pods would lose, or may lose, their present credentials if it got an association.
     """
 
     accounts: Accounts = field(default_factory=dict)

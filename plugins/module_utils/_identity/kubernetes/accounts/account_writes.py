@@ -167,7 +167,7 @@ def _without_refused(manifests: Sequence[Object], refused: Iterable[tuple[Object
 def unread_failure(
     manifest: Object,
     reason: ApiError,
-    cause: str = "it could not be read immediately before",
+    cause: str = "it could not be read again before the change",
     action: str = "remove",
 ) -> FailureRow:
     """Return the failure of a service account that is not removed or released because a read failed.
@@ -351,9 +351,9 @@ def account_key(manifest: Object, cluster: str) -> WorkloadKey:
 
 
 def _is_present(manifest: Object, cluster: str, present: Accounts) -> bool:
-    """Return whether a service account exists with the labels and annotations of its manifest."""
+    """Return whether a service account exists with the labels and annotations of its manifest; True for a namespace."""
     if manifest["kind"] != "ServiceAccount":
-        # Namespaces were not read. If a namespace is missing, its service accounts are missing, too, and are reported.
+        # Namespaces are not read. If one is missing, its service accounts are missing, too, and are reported.
         return True
     account = present.get(account_key(manifest, cluster))
     return account is not None and not account.is_terminating and not _differs(manifest, account)

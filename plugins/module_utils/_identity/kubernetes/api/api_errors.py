@@ -26,7 +26,7 @@ from ..model.objects import Object, object_name
 
 _MESSAGE = re.compile(r'"message":\s*("(?:[^"\\]|\\.)*")')
 _STATUS = re.compile(r"Exception '(\d{3})\b|^\((\d{3})\)|\"code\":\s*(\d{3})\b")
-# The API server returns this error as plain text, and all other errors as a Status object.
+# The API server returns this error as plain text. Other errors are Status objects.
 _BUSY = re.compile(r"\bToo many requests, please try again later\b")
 _BODY = re.compile(r"^HTTP response body: (.+)$", re.MULTILINE)
 _WRAPPED = re.compile(r"Exception '(.*)' raised while trying to get resource using .*", re.DOTALL)
@@ -72,7 +72,7 @@ def _unescape(text: str) -> str:
         return text
 
 
-AGAIN = "Resolve the cause and run again, which applies only the rest."
+AGAIN = "Resolve the cause and run again, which applies only the remaining changes."
 CONFLICT = (
     "Remove that field from the manifests of the other field manager, or from the workload. With "
     "pod_identity_force_conflicts: true the workload overrides it."
@@ -101,8 +101,7 @@ def manifest_failure(
 
     :arg action: the verb for the result, such as "apply".
     :arg reason: the error.
-    :arg workload: "namespace/service_account" of the workload that needs the object, or "" if several workloads need the
-        object.
+    :arg workload: "namespace/service_account" of the workload that needs the object, or "" if several workloads need it.
     """
     return object_failure(str(manifest["kind"]), str(object_name(manifest)), action, reason, workload, remedy)
 
@@ -110,7 +109,10 @@ def manifest_failure(
 def object_failure(
     kind: str, name: str, action: str, reason: ApiError, workload: str = "", remedy: str = AGAIN
 ) -> FailureRow:
-    """Return the failure of an action on an object, as in ``manifest_failure``. A conflict of fields has its own remedy."""
+    """Return the failure of an action on an object, as ``manifest_failure`` does.
+
+    If another field manager owns a field, the remedy is CONFLICT instead of ``remedy``.
+    """
     if reason.status == 409 and "conflict with" in reason.text:
         remedy = CONFLICT
     prefix = f"Kubernetes returned {reason.status}: " if reason.status else ""
@@ -150,9 +152,10 @@ _EKS_OTHER_WAY = (
 class ConnectionProblem:
     """A cause of a failed connection, recognised by the regular expression ``pattern`` in the error text.
 
-    ``summary`` continues the sentence "The Kubernetes API of cluster …". ``detail`` selects the part of the error text to show:
-    its groups, joined by ``joint``; None shows the whole text. ``eks_summary`` and ``eks_remedy`` replace summary and remedy if
-    the endpoint is from EKS DescribeCluster instead of a kubeconfig.
+    ``summary`` continues the sentence "The Kubernetes API of cluster …". ``detail`` is a regular expression for the part of the
+    error text to show: its groups are joined by ``joint``. Without it, or without a match, the whole text is shown.
+    ``eks_summary`` and ``eks_remedy`` replace summary and remedy if the endpoint is from EKS DescribeCluster instead of a
+    kubeconfig; "" keeps them.
     """
 
     pattern: str

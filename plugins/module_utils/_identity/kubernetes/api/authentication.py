@@ -142,7 +142,7 @@ def _commands(target: EksTarget, principal: str) -> list[str]:
 
 
 def _without_session(caller_arn: str) -> str:
-    """Return the ARN of the role of a session. The path of the role is missing, because the ARN of a session lacks it."""
+    """Return the ARN of the role of a session, without its path, which the ARN of a session lacks; any other ARN unchanged."""
     if ":assumed-role/" not in caller_arn:
         return caller_arn
     partition, account = caller_arn.split(":")[1], caller_arn.split(":")[4]

@@ -6,8 +6,8 @@
 
 """The interface to the Kubernetes API of a cluster, with retries of transient errors and the deadline of a run. Pure.
 
-The classes that connect to an API server implement the protocol ``KubernetesCluster``. After the deadline no request is sent;
-requests that were sent before are completed.
+The classes that connect to an API server implement the protocol ``KubernetesCluster``. After the deadline only deletions of
+objects that the run created are sent. Requests that were sent before the deadline are completed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The objects that a query returned, or its error."""
+    """The objects that a query returned, or the error of the request."""
 
     items: Sequence[Object] = ()
     error: ApiError | None = None
@@ -49,7 +49,7 @@ Reads: TypeAlias = Mapping[str, Listing]
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """The Pod that a dry-run create returned, or its error."""
+    """The Pod in the response to a dry-run create request, or the error of the request."""
 
     pod: Object = field(default_factory=dict)
     error: ApiError | None = None
@@ -111,14 +111,14 @@ class Clock(Protocol):
         """Wait for ``seconds``."""
 
 
-# The API server returns 429 when it is overloaded, and 500 to 504 when etcd or a webhook fails. Most of these responses have the
-# header Retry-After.
+# The API server returns 429 when it is overloaded, and the other codes when etcd or a webhook fails.
 BUSY = 429
 TRANSIENT = frozenset({BUSY, 500, 502, 503, 504})
 NOT_FOUND = 404
 # The maximum number of attempts to send a request.
 ATTEMPTS = 6
-# The maximum time from the first attempt to the last retry, the longest pause and the first pause, in seconds.
+# In seconds: the maximum time from the first attempt to the last retry, the longest pause, and the first pause. The jitter is
+# added to the pauses.
 RETRY_SECONDS = 120.0
 LONGEST_PAUSE = 30.0
 FIRST_PAUSE = 0.5
@@ -131,7 +131,7 @@ def is_transient(error: ApiError | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RetryingCluster:
-    """A cluster that retries transient errors."""
+    """A wrapper of a cluster that retries requests with transient errors."""
 
     cluster: KubernetesCluster
     clock: Clock
@@ -153,7 +153,7 @@ class RetryingCluster:
         return self.cluster.read_server()
 
     def dry_run_pods(self, manifests: Sequence[Object]) -> Sequence[DryRun]:
-        """Send the dry runs once, without retries, because the caller of this method repeats them."""
+        """Send the dry runs once, without retries, because the injection probe repeats them."""
         return self.cluster.dry_run_pods(manifests)
 
     def apply(self, manifests: Sequence[Object]) -> WriteResult:
@@ -185,7 +185,7 @@ class RetryingCluster:
         return written
 
     def _pause(self, attempt: int, errors: Sequence[ApiError | None], began: datetime) -> bool:
-        """Wait before another attempt. Return False, without waiting, if there is no time for one."""
+        """Wait before another attempt. If there is no time for one, return False without waiting."""
         retry_after = max((error.retry_after for error in errors if error), default=0)
         pause = max(float(retry_after), FIRST_PAUSE * 2 ** (attempt - 1)) * (1 + self.jitter() / 2)
         elapsed = (self.clock.now() - began).total_seconds()
@@ -199,8 +199,8 @@ class RetryingCluster:
 def _busy(manifests: Sequence[Object], refused: Mapping[int, ApiError]) -> list[int]:
     """Return the indexes of the manifests to retry.
 
-    These are manifests that were rejected with a transient error, and objects in a namespace whose own manifest was rejected
-    with a transient error.
+    These are manifests that were rejected with a transient error, and manifests that were rejected because the manifest of their
+    namespace was.
     """
     busy = {index for index, reason in refused.items() if is_transient(reason)}
     namespaces = {
@@ -276,9 +276,9 @@ class DeadlineClock:
 
 @dataclass(frozen=True, slots=True)
 class DeadlineCluster:
-    """A cluster whose requests fail after the deadline.
+    """A wrapper of a cluster whose requests fail after the deadline.
 
-    Deletions of objects that this run created, such as the Jobs of the runtime proof, are still sent.
+    Deletions of objects that this run applied, such as the Jobs of the runtime proof, are still sent.
     """
 
     cluster: KubernetesCluster

@@ -55,9 +55,9 @@ class Verification:
 class AwsResult:
     """The result of the AWS part of a run.
 
-    ``state`` is "present", "absent", or "" for a verification without changes. ``findings`` are the findings of the plan;
-    ``verification`` has other findings. ``changes`` and ``workloads`` are rows of the result of the module. ``message`` has
-    the errors of failed workloads.
+    ``state`` is "present", "absent", or "" for a verification without changes. ``findings`` are the findings of the plan, and
+    ``verification`` has its own findings. ``changes`` and ``workloads`` are rows of the result of the module. ``message`` is
+    the error message of the module if there are failures, or "".
     """
 
     state: str
@@ -90,7 +90,7 @@ class AwsResult:
 
         An association that the run would create gets the creation time ``now`` and no ID. Failed workloads are left out.
 
-        :arg unpredictable: further workloads, as "namespace/service account", to leave out.
+        :arg unpredictable: further workloads, as "namespace/service_account", to leave out.
         """
         failed = {*unpredictable, *(as_text(row.get("workload")) for row in self.failures)}
         planned = {
@@ -164,7 +164,7 @@ def parse_checks(rows: object, key: WorkloadKey, cluster: str, findings: _Findin
     """Parse the checks of a workload.
 
     :arg rows: the checks in the result of a module. They contain only the codes of their findings.
-    :arg findings: the findings of the result by workload and code, where the codes are looked up.
+    :arg findings: the findings in the same result, by workload and code.
     """
     checks = []
     for row in as_objects(rows):

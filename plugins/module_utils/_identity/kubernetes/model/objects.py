@@ -175,7 +175,7 @@ def release_manifest(item: Object) -> Object | None:
 
 
 def _field_names(tree: Object) -> Iterator[str]:
-    """Yield the names of the fields in FieldsV1 notation, where each key is "f:NAME", or "." for the map itself."""
+    """Yield the names of the fields in a FieldsV1 tree, in which a key is "f:NAME", or "." for the object itself."""
     metadata = member(tree, "f:metadata")
     for kind in ("label", "annotation"):
         yield from (f"{kind} {name}" for name in _steps(member(metadata, f"f:{kind}s")))

@@ -6,9 +6,8 @@
 
 """Find out from the manifest of a container which credentials its AWS SDKs use. Pure.
 
-EKS Pod Identity injects the variables of the container provider, which makes SDKs request credentials from the agent. Every
-SDK prefers access keys to a web identity (IRSA), and a web identity to the container provider. Other variables are not
-evaluated in the same order:
+EKS Pod Identity injects the variables of the container credential provider, which requests credentials from the agent. Every
+SDK prefers access keys to a web identity (IRSA), and a web identity to the container provider. SDKs differ in other variables:
 
 - of AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and _FULL_URI, botocore prefers the first, Go and JavaScript the second;
 - of AWS_CONTAINER_AUTHORIZATION_TOKEN and _TOKEN_FILE, botocore prefers the second, JavaScript the first;
@@ -39,7 +38,7 @@ AUDIENCE = "pods.eks.amazonaws.com"
 IPV4_ADDRESS = "169.254.170.23"
 IPV6_ADDRESS = "fd00:ec2::23"
 AGENT_ADDRESSES = (IPV4_ADDRESS, IPV6_ADDRESS)
-# The proxy variables, in the order in which findings name them. The lower-case form of each variable follows the variable.
+# The proxy variables, in the order in which findings name them. Each variable is followed by its lower-case form.
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -47,13 +46,14 @@ _WEB_IDENTITY = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 _IRSA_DIRECTORY = "/var/run/secrets/eks.amazonaws.com/serviceaccount/"
 _PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _FILES = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")
-# Single variables of a pair. With one variable of a pair alone, some SDKs use other credentials, and other SDKs fail.
+# Each of these variables needs a second one, as AWS_ACCESS_KEY_ID needs AWS_SECRET_ACCESS_KEY. If that is missing, some SDKs use
+# other credentials, and other SDKs fail.
 _PARTS = ("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE")
 # Variables by which a Secret or ConfigMap in envFrom can change the credentials. AWS_ROLE_ARN is not among them, because SDKs
 # ignore it without a token file.
 _DECISIVE = (RELATIVE_URI, TOKEN, *_PROFILES, *_FILES, *_PARTS)
 
-# Environment variables. The value is None if it is set from another source (valueFrom).
+# Environment variables. None is a value that is not in the manifest (valueFrom).
 Env: TypeAlias = Mapping[str, "str | None"]
 
 
@@ -63,9 +63,9 @@ class CredentialSource:
 
     ``kind`` is "agent" for the role of the association, and "none" if no variables were injected. It is "irsa" if the webhook
     of EKS injected IRSA instead, "other" for other credentials, and "unknown" if the manifest does not show the source.
-    ``description``
-    continues "container app with …", ``removal`` continues "remove … from container app". Both contain the names of
-    variables, but not their values, which may be secret. ``names`` are the names of the variables that determine the source.
+    ``description`` continues "container app with …", and ``removal`` completes "remove … from container app". They do not
+    contain values of variables, which may be secret, except the ARN of a role. ``names`` are the names of the variables that
+    determine the source.
     """
 
     kind: Literal["agent", "none", "irsa", "other", "unknown"]
@@ -100,7 +100,7 @@ def _preferred_source(names: tuple[str, ...], env: Env) -> CredentialSource:
 
 
 def _container_source(container: Container, volumes: Mapping[str, Volume]) -> CredentialSource:
-    """Return the source of credentials that follows from the variables of the container provider alone."""
+    """Return the source of credentials, considering only the variables of the container provider."""
     env = container.env
     names = tuple(name for name in (RELATIVE_URI, CREDENTIALS_URI, TOKEN_FILE) if name in env)
     if not names:
@@ -110,7 +110,7 @@ def _container_source(container: Container, volumes: Mapping[str, Volume]) -> Cr
     for name in (CREDENTIALS_URI, TOKEN_FILE):
         value = env.get(name, "")
         if value is None or "$(" in value:
-            return CredentialSource("unknown", f"{name} from another source", name, names)
+            return CredentialSource("unknown", f"{name}, whose value is not in the manifest", name, names)
     if not uri or not agent_address(env):
         return CredentialSource(
             "other", f"its own {text}, which does not point to the EKS Pod Identity Agent", text, names
@@ -123,7 +123,7 @@ def _container_source(container: Container, volumes: Mapping[str, Volume]) -> Cr
 def _token_source(
     mounts: Iterable[Mount], path: str, volumes: Mapping[str, Volume], names: tuple[str, ...]
 ) -> CredentialSource:
-    """Return the source of credentials that follows from the token file, which the container provider sends to the agent.
+    """Return the source of credentials, considering only the token that the container provider sends to the agent.
 
     :arg path: the path of the token file in the container.
     """
@@ -149,7 +149,7 @@ def _token_source(
 
 
 def _find_ambiguous_source(container: Container, profiles: tuple[str, ...]) -> CredentialSource | None:
-    """Return the first source that some SDKs prefer to the agent, or may prefer, or None."""
+    """Return the first source that some SDKs prefer, or may prefer, to the agent. Return None if there is none."""
     env = container.env
     names = tuple(name for name in (RELATIVE_URI, TOKEN) if name in env)
     if names:
@@ -190,7 +190,7 @@ def _ambiguous_source(names: tuple[str, ...], reason: str) -> CredentialSource:
 
 
 def _may_decide(prefix: str, env: Env) -> bool:
-    """Return whether an envFrom with this prefix can set a variable that changes the credentials.
+    """Return whether an entry of envFrom with this prefix can set a variable that changes the credentials.
 
     :arg env: the variables in ``env`` of the container, which override variables of envFrom.
     """
@@ -208,7 +208,7 @@ def is_injected(env: Env) -> bool:
 
 
 def agent_address(env: Env) -> str:
-    """Return the IP address of the agent to which the container provider connects, or "" if it does not connect to the agent."""
+    """Return the IP address of the agent in the URI of the container provider, or "" if the URI is not one of the agent."""
     try:
         url = urlsplit(env.get(CREDENTIALS_URI) or "")
         host, port = url.hostname or "", url.port or 80
@@ -218,8 +218,10 @@ def agent_address(env: Env) -> str:
 
 
 def preferred_provider(env: Env) -> tuple[str, ...]:
-    """Return the names of the variables that every SDK prefers to the container provider: the variables of the access keys, or
-    else those of the web identity. Return an empty tuple if neither is set completely.
+    """Return the names of the variables that every SDK prefers to the container provider.
+
+    These are the two variables of the access keys or, without them, the two of the web identity. Return an empty tuple if
+    neither pair is complete.
     """
     for names in (_KEYS, _WEB_IDENTITY):
         if _set_names(env, names) == names:
@@ -228,7 +230,7 @@ def preferred_provider(env: Env) -> tuple[str, ...]:
 
 
 def uses_irsa(env: Env) -> bool:
-    """Return whether SDKs use a web identity (IRSA): its variables are set, and the access keys, which SDKs prefer, are not."""
+    """Return whether SDKs use a web identity (IRSA): its variables are set, and there are no access keys, which have priority."""
     return preferred_provider(env) == _WEB_IDENTITY
 
 

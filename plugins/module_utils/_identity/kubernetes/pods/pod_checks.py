@@ -38,9 +38,9 @@ from .pods import (
 
 
 def _check_agent_pods(state: KubeState, cluster_name: str, has_addon: bool) -> Check | None:
-    """Return the check of the agent for the whole cluster, or None if the state of the agent was not read.
+    """Return the check of the agent for the whole cluster, or None if the Pods of the agent were not read.
 
-    :arg has_addon: EKS reports the add-on of the agent as active.
+    :arg has_addon: whether EKS reports a working agent.
     """
     if state.agents is None:
         return Check("agent", UNKNOWN) if "agents" in state.errors else None
@@ -115,7 +115,7 @@ _WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING)
 
 @dataclass(frozen=True, slots=True)
 class FaultyPod:
-    """A Pod with one of its faults, and the owner that recreates the Pod."""
+    """A Pod with one of its faults, and the owner that recreates it; an empty ``Owner`` if there is none."""
 
     pod: Pod
     fault: Fault
@@ -124,9 +124,9 @@ class FaultyPod:
 
 @dataclass(slots=True)
 class PodVerdict:
-    """The checks of each workload, and all findings. The findings about workloads precede those about the cluster.
+    """The checks of each workload, and all findings. Findings about workloads precede findings about the cluster.
 
-    ``judges_agent`` is true if the state of the agent was read from the cluster.
+    ``judges_agent`` is true if the Pods of the agent were read from the cluster.
     """
 
     checks: dict[WorkloadKey, list[Check]] = field(default_factory=dict)
@@ -158,7 +158,7 @@ def verify_pods(workloads: Sequence[VerifiedWorkload], state: KubeState, cluster
 
 
 def find_faults(workload: VerifiedWorkload, state: KubeState) -> list[FaultyPod]:
-    """Return each fault of each Pod of a workload."""
+    """Return the faults of all Pods of a workload."""
     association = _expected_association(workload)
     pods = (state.pods or {}).get(workload.key, ())
     return [
@@ -171,9 +171,9 @@ def find_faults(workload: VerifiedWorkload, state: KubeState) -> list[FaultyPod]
 def find_stale(
     workloads: Iterable[VerifiedWorkload], state: KubeState
 ) -> tuple[dict[Owner, list[Pod]], list[FaultyPod]]:
-    """Return the Pods with a fault that a new Pod would not have.
+    """Find the Pods with a fault that a new Pod would not have.
 
-    The result has the Pods by the owner to restart (Deployment, DaemonSet or StatefulSet), and the Pods without such an owner.
+    Return the Pods whose owner can be restarted, by owner (Deployment, DaemonSet or StatefulSet), and a list of all other Pods.
     """
     owners: dict[Owner, list[Pod]] = {}
     remaining = []
@@ -190,9 +190,9 @@ def find_stale(
 
 
 def _expected_association(workload: VerifiedWorkload) -> Association:
-    """Return the association that the Pods of a workload are compared with."""
-    # If the association itself is wrong, another check reports that. Do not also report Pods that are older than the last change
-    # of the association.
+    """Return the association with which the Pods of a workload are compared."""
+    # If the association itself is wrong, the check "association" reports that, and a Pod that is older than the last change does
+    # not matter. Without the time of that change, such a Pod has no fault.
     association = Association(workload.association_id, workload.association_created)
     if any(check.name == "association" and check.status == FAIL for check in workload.checks):
         return association
@@ -200,10 +200,7 @@ def _expected_association(workload: VerifiedWorkload) -> Association:
 
 
 def _has_addon(workloads: Sequence[VerifiedWorkload]) -> bool:
-    """Return whether EKS reports the add-on of the agent as active.
-
-    All workloads have the same check of the agent, so look at the first workload.
-    """
+    """Return whether the check of the agent in AWS passed, which is the same for all workloads."""
     return any(
         check.name == "agent" and check.status == PASS
         for workload in workloads[:1]
@@ -278,7 +275,8 @@ def _remedy(group: Sequence[FaultyPod], hold: Hold, state: KubeState) -> str:
 
 
 def _template_remedy(faulty: FaultyPod) -> str:
-    # A changed template of a Deployment, DaemonSet or StatefulSet replaces its Pods. For other owners add how to recreate them.
+    # A Deployment, DaemonSet or StatefulSet replaces its Pods when its template changes. For other owners, the remedy includes
+    # how to recreate the Pods.
     owner, fault = faulty.owner, faulty.fault
     place = f"the Pod template of {owner}" if owner.kind else f"the manifest of Pod {faulty.pod.name}"
     text = f"In {place}, or in the webhook that changes it, {fault.template}. {fault.remedy}"
@@ -310,9 +308,8 @@ def _unreadable(name: str, error: ApiError) -> Finding:
     )
     return Finding(
         Code.KUBERNETES_NOT_READABLE,
-        f"{RESOURCES[name]} could not be read, so the results of the checks that need them are unknown: {error.text}",
+        f"{RESOURCES[name]} could not be read, so checks that need them are unknown or incomplete: {error.text}",
         allow if error.status == FORBIDDEN else remedy_for(error),
-        # Only a failed list of Pods leaves the check unknown: the state of the agent is also known from EKS, and the other
-        # resources only add detail.
+        # Without the list of Pods, the check "pods" is unknown. AWS also reports about the agent, and other lists add detail.
         raised_as=None if name == "pods" else "warning",
     )

@@ -6,9 +6,12 @@
 
 """Find the faults that prevent a Pod from getting its role. Pure.
 
-There is one function for each fault. The function returns the fault of a Pod, or None. The functions are ordered: if a Pod
-cannot use EKS Pod Identity at all (``POD_CAUSES``), its other faults do not matter. Containers are examined one by one,
-except those that the annotation eks.amazonaws.com/skip-containers names.
+There is one function for each fault, which returns the fault of a Pod or None. The functions are ordered: if a Pod cannot use
+EKS Pod Identity at all (``POD_CAUSES``), its other faults do not matter. Credentials are examined container by container,
+without containers that the annotation eks.amazonaws.com/skip-containers excludes.
+
+Sources: EKS User Guide, "EKS Pod Identity restrictions" (Fargate, Windows) and "Configure Pods to access AWS services with
+service accounts" (proxies).
 """
 
 from __future__ import annotations
@@ -31,8 +34,8 @@ from .environment import (
 )
 from .pods import AGENT_NAMESPACE, AGENTS, SKIP_CONTAINERS, SKIP_WEBHOOK, KubeState, Pod
 
-# Associations are eventually consistent. If a Pod was created within this time after its association, the delay alone may be the
-# reason why it has no injected credentials.
+# Associations are eventually consistent. If a Pod was created within this time after its association, the delay alone may explain
+# why no credentials were injected.
 SETTLED_AFTER = timedelta(seconds=60)
 # Credentials are valid for six hours. The agent caches the credentials, and renews them after three hours.
 LONGEST_SESSION = timedelta(hours=6)
@@ -61,9 +64,9 @@ class Fault:
     """A reason why a Pod does not get its role.
 
     ``description`` continues the sentence "Pod my-pod: …", and is equal for all Pods with the same cause. ``detail``, such as
-    the node, may differ between these Pods. ``check`` is the check that fails, "pods" or "agent". ``recreates`` is true if the
-    Pod must be recreated; the command for this depends on its owner, and is added to ``remedy``. ``template`` is the change of
-    the Pod template that the remedy requires first, or "".
+    the node, may differ between these Pods. ``check`` is the check to which the fault belongs, "pods" or "agent". ``recreates``
+    is true if the Pod must be recreated; the command depends on its owner, and is added to ``remedy``. ``template`` is the
+    change of the Pod template that must precede ``remedy``, or "".
     """
 
     code: Code
@@ -76,7 +79,7 @@ class Fault:
 
 
 def on_fargate(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
-    """Find a Pod on Fargate, which EKS Pod Identity does not support. Source: EKS User Guide, "EKS Pod Identity restrictions"."""
+    """Report a Pod on Fargate, which EKS Pod Identity does not support."""
     label = state.nodes.get(pod.node, {}).get(COMPUTE_TYPE, pod.selected.get(COMPUTE_TYPE, ""))
     by_name = not label and (pod.node.startswith("fargate-") or pod.scheduler == "fargate-scheduler")
     if label != "fargate" and not by_name and "eks.amazonaws.com/fargate-profile" not in pod.labels:
@@ -91,7 +94,7 @@ def on_fargate(pod: Pod, state: KubeState, _association: Association) -> Fault |
 
 
 def on_windows(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
-    """Find a Pod on Windows, which EKS Pod Identity does not support. Source: EKS User Guide, "EKS Pod Identity restrictions"."""
+    """Report a Pod on Windows, which EKS Pod Identity does not support."""
     if state.nodes.get(pod.node, {}).get("kubernetes.io/os", pod.operating_system) != "windows":
         return None
     return Fault(
@@ -103,7 +106,7 @@ def on_windows(pod: Pod, state: KubeState, _association: Association) -> Fault |
 
 
 def on_virtual_node(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
-    """Find a Pod on a node of a virtual kubelet, which cannot run the agent."""
+    """Report a Pod on a virtual node (Virtual Kubelet), which cannot run the agent."""
     labels = state.nodes.get(pod.node)
     by_name = labels is None and pod.node.startswith(("virtual-kubelet", "virtual-node"))
     kind = (pod.selected if labels is None else labels).get("type")
@@ -118,19 +121,19 @@ def on_virtual_node(pod: Pod, state: KubeState, _association: Association) -> Fa
 
 
 def skips_webhook(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
-    """Find a Pod that the webhook of EKS skips because of a label."""
+    """Report a Pod that the webhook of EKS skips because of a label."""
     if SKIP_WEBHOOK not in pod.labels or has_injection(pod):
         return None
     return Fault(
         Code.POD_SKIPS_WEBHOOK,
-        f"with the label {SKIP_WEBHOOK}, so the webhook skips it{_irsa_suffix(pod)}",
+        f"skipped by the webhook because of the label {SKIP_WEBHOOK}{_irsa_suffix(pod)}",
         "If the workload needs the role, remove the label from the Pod template.",
         recreates=True,
     )
 
 
 def admitted_before_association(pod: Pod, _state: KubeState, association: Association) -> Fault | None:
-    """Find a Pod that is older than its association. The webhook injects credentials only when a Pod is created."""
+    """Report a Pod that is older than its association. The webhook injects credentials only when a Pod is created."""
     created = association.created
     if has_injection(pod) or created is None or pod.created is None or pod.created > created:
         return None
@@ -146,7 +149,7 @@ def admitted_before_association(pod: Pod, _state: KubeState, association: Associ
 
 
 def not_injected(pod: Pod, state: KubeState, association: Association) -> Fault | None:
-    """Find a Pod that is younger than its association, but does not have the environment variables that EKS injects."""
+    """Report a Pod without injected credentials, unless it is older than its association."""
     if has_injection(pod) or admitted_before_association(pod, state, association):
         return None
     return Fault(
@@ -158,7 +161,7 @@ def not_injected(pod: Pod, state: KubeState, association: Association) -> Fault 
 
 
 def containers_skipped(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
-    """Find containers that the annotation eks.amazonaws.com/skip-containers excludes."""
+    """Report containers that the annotation eks.amazonaws.com/skip-containers excludes."""
     skipped = [
         container.name
         for container in pod.containers
@@ -175,7 +178,7 @@ def containers_skipped(pod: Pod, _state: KubeState, _association: Association) -
 
 
 def no_agent_on_node(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
-    """Find a Pod on a node without a ready agent. A Pod can only reach the agent of its node, by a link-local address."""
+    """Report a Pod on a node without a ready agent. A Pod can only reach the agent of its node, by a link-local address."""
     if not pod.node or state.agents is None or state.has_agent(pod.node):
         return None
     if not any(state.agents.values()) and not (state.has_auto_nodes and pod.node in state.nodes):
@@ -192,7 +195,7 @@ def no_agent_on_node(pod: Pod, state: KubeState, _association: Association) -> F
 
 
 def proxied(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
-    """Find a container with a proxy whose NO_PROXY does not contain the addresses of the agent. Source: EKS User Guide."""
+    """Report a container with a proxy whose NO_PROXY does not exclude the agent."""
     for container in pod.containers:
         if container.name in pod.skipped:
             continue
@@ -209,7 +212,7 @@ def proxied(pod: Pod, _state: KubeState, _association: Association) -> Fault | N
 
 
 def uses_agent_port(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
-    """Find a container that uses port 80 of its node, on which the agent listens."""
+    """Report a container that uses port 80 of its node, on which the agent listens."""
     for container in pod.containers:
         if AGENT_PORT in container.host_ports:
             return Fault(
@@ -224,17 +227,17 @@ def uses_agent_port(pod: Pod, _state: KubeState, _association: Association) -> F
 
 
 def has_own_interface(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
-    """Find a Pod with its own security groups ("security groups for Pods" of the VPC CNI).
+    """Report a Pod with its own security groups ("security groups for Pods" of the VPC CNI).
 
     In strict mode, all traffic of the Pod uses its own network interface and cannot reach the agent on the node. The mode is
-    a setting of the DaemonSet aws-node. That DaemonSet is not read, to save a request.
+    a setting of the DaemonSet aws-node, which is not read, to save a request.
     """
     if not pod.has_own_interface:
         return None
     return Fault(
         Code.POD_OWN_INTERFACE,
-        "it has its own security groups, and cannot reach the EKS Pod Identity Agent if the VPC CNI enforces them in strict "
-        "mode, which was not checked",
+        "with security groups for Pods. If the VPC CNI enforces them in strict mode, which was not checked, the EKS Pod "
+        "Identity Agent cannot be reached",
         "If the mode is strict, set it to standard, or exclude the Pod from its SecurityGroupPolicy; then recreate the Pod. "
         "To see the mode: kubectl -n kube-system set env daemonset/aws-node --list | grep POD_SECURITY_GROUP_ENFORCING_MODE",
     )
@@ -245,9 +248,9 @@ Sources = Sequence[tuple[str, CredentialSource]]
 
 
 def other_credentials(sources: Sources) -> Fault | None:
-    """Find containers whose SDKs use credentials other than those that the association provides.
+    """Report containers whose SDKs do not use the credentials of the association.
 
-    A new Pod from the same template has the same fault, so the remedy is a change of the template.
+    A new Pod from the same template would have the same fault, so the remedy is a change of the template.
     """
     foreign = [(name, source) for name, source in sources if source.kind == "other"]
     if not foreign:
@@ -261,7 +264,7 @@ def other_credentials(sources: Sources) -> Fault | None:
 
 
 def partly_injected(sources: Sources) -> Fault | None:
-    """Find containers without the injected environment variables, which other containers of the Pod have."""
+    """Report containers without the injected environment variables, which other containers of the Pod have."""
     names = [name for name, source in sources if source.kind in ("none", "irsa")]
     if not names:
         return None
@@ -275,7 +278,7 @@ def partly_injected(sources: Sources) -> Fault | None:
 
 
 def unknown_credentials(sources: Sources) -> Fault | None:
-    """Find containers whose manifest does not show which credentials their SDKs use."""
+    """Report containers whose manifest does not show which credentials their SDKs use."""
     unknown = [(name, source) for name, source in sources if source.kind == "unknown"]
     if not unknown:
         return None
@@ -312,10 +315,10 @@ def _by_source(sources: Sources) -> dict[CredentialSource, list[str]]:
 
 
 def admitted_before_change(pod: Pod, state: KubeState, association: Association) -> Fault | None:
-    """Find a Pod that is older than the last change of its association, or than its role.
+    """Report a Pod that is older than the last change of its association, or than its role.
 
-    SDKs use their credentials until they expire, so a changed association or a recreated role takes effect in a Pod only with
-    its next credentials. A change of the policies of the role takes effect at once.
+    SDKs use their credentials until these expire, so a changed association or a recreated role takes effect in a Pod only with
+    the next credentials.
     """
     moments = [moment for moment in (association.modified, association.role_created) if moment is not None]
     if not moments or pod.created is None or not has_injection(pod):
@@ -329,11 +332,11 @@ def admitted_before_change(pod: Pod, state: KubeState, association: Association)
         change = f"association {association.association_id} was last changed ({format_time(changed)})"
         former = "the former role or settings"
     else:
-        change = f"its role was created ({format_time(changed)})"
-        former = "credentials of the deleted role, which AWS rejects,"
+        change = f"the role was created ({format_time(changed)})"
+        former = "credentials of the deleted role, which AWS rejects"
     return Fault(
         Code.POD_BEFORE_CHANGE,
-        f"admitted before {change}. Its SDKs may use {former} until {format_time(end)}",
+        f"admitted before {change}. Until {format_time(end)}, SDKs may use {former}",
         "Wait until then, or recreate the Pods to apply the change at once.",
         recreates=True,
     )
@@ -342,9 +345,9 @@ def admitted_before_change(pod: Pod, state: KubeState, association: Association)
 Predicate = Callable[[Pod, KubeState, Association], "Fault | None"]
 # With one of these faults a Pod cannot use EKS Pod Identity, so only the first one is reported.
 POD_CAUSES: tuple[Predicate, ...] = (on_fargate, on_windows, on_virtual_node, skips_webhook)
-# With one of these faults the Pod must be recreated. The new Pod may not have any of the other faults, so they are not reported.
+# With one of these faults the Pod must be recreated. The new Pod may be without the faults in FLAWS, so these are not reported.
 ADMISSION: tuple[Predicate, ...] = (admitted_before_association, not_injected)
-# These faults are independent of each other.
+# These faults are independent of each other, so all of them are reported.
 FLAWS: tuple[Predicate, ...] = (
     no_agent_on_node,
     proxied,
@@ -356,7 +359,7 @@ FLAWS: tuple[Predicate, ...] = (
 
 
 def judge_pod(pod: Pod, state: KubeState, association: Association) -> list[Fault]:
-    """Return the faults of a Pod to report. Leave out a fault if the remedy of a reported one may resolve it as well."""
+    """Return the faults of a Pod, without those that the remedy of a returned fault may resolve as well."""
     if fault := _first(POD_CAUSES, pod, state, association):
         return [fault]
     sources = credential_sources(pod) if association.association_id or association.created else ()
@@ -371,7 +374,7 @@ def judge_pod(pod: Pod, state: KubeState, association: Association) -> list[Faul
 
 
 def credential_sources(pod: Pod) -> Sources:
-    """Return the source of credentials of each container, by name, without containers that the webhook skips."""
+    """Return the name and the source of credentials of each container, without containers that the webhook skips."""
     return [
         (container.name, find_source(container, pod.volumes))
         for container in pod.containers
@@ -392,15 +395,15 @@ def has_injection(pod: Pod) -> bool:
 
 
 def needs_admission(fault: Fault) -> bool:
-    """Return whether a new Pod from the same, unchanged template would not have the fault."""
+    """Return whether a new Pod from the unchanged template may be without the fault."""
     return fault.recreates and fault.code in (Code.POD_BEFORE_ASSOCIATION, Code.POD_NOT_INJECTED)
 
 
 def is_repairable(pod: Pod, fault: Fault, association: Association) -> bool:
-    """Return whether a restart of the owner would resolve the fault.
+    """Return whether a restart of the owner probably resolves the fault.
 
-    A Pod without injection is restarted only if it was created shortly after its association. Otherwise a new Pod would have the
-    same fault, and every run would restart it again.
+    A Pod without injected credentials is restarted only if it was created shortly after its association. Otherwise a new Pod
+    would probably have the same fault, and every run would restart it again.
     """
     if fault.code == Code.POD_BEFORE_ASSOCIATION:
         return True
@@ -414,11 +417,8 @@ def _node(pod: Pod) -> str:
 
 
 def _irsa_suffix(pod: Pod) -> str:
-    """Return the end of a sentence about the role that the Pod uses by IRSA instead.
-
-    Return "" if no container uses IRSA, or if the ARN of the role is not in the manifest.
-    """
+    """Return the end of a sentence, with the role that the Pod uses by IRSA; "" without IRSA, or if the role is unknown."""
     for container in pod.containers:
         if uses_irsa(container.env) and container.env["AWS_ROLE_ARN"]:
-            return f"; it still uses role {container.env['AWS_ROLE_ARN']} by IRSA"
+            return f"; the role in use is still {container.env['AWS_ROLE_ARN']} (IRSA)"
     return ""

@@ -88,9 +88,9 @@ class Volume:
 class Container:
     """A container of a Pod or Pod template.
 
-    ``env`` has the variables of the manifest, with None for a value from another source (valueFrom). ``host_ports`` are the ports
-    of the node that the container uses, including those that Kubernetes sets for hostNetwork. ``optional`` are the variables
-    that are not set if their Secret or ConfigMap does not exist.
+    ``env`` has the variables, with None for a value that is not in the manifest (valueFrom). ``host_ports`` are the ports of the
+    node that the container uses, including those that Kubernetes sets for hostNetwork. ``optional`` are the variables that are
+    not set if their Secret or ConfigMap does not exist.
     """
 
     name: str
@@ -135,7 +135,7 @@ class Pod:
 
 
 def has_ended(item: Object) -> bool:
-    """Return whether a Pod has finished: its containers have ended and are not restarted."""
+    """Return whether a Pod has finished: its containers have terminated and will not be restarted."""
     return member(item, "status").get("phase") in ("Succeeded", "Failed")
 
 
@@ -196,9 +196,9 @@ def controller(metadata: Object) -> Owner:
 
 
 def _selected_labels(spec: Object) -> dict[str, str]:
-    """Return the node labels that a Pod requires by its node selector, or by a node affinity with one value.
+    """Return the node labels that a Pod requires by its node selector, or by a node affinity that allows a single value.
 
-    The terms of a node affinity are alternatives. With several terms, none of their labels is required.
+    The terms of a node affinity are alternatives, so with several terms none of their labels is required.
     """
     affinity = member(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
     terms = as_objects(affinity.get("nodeSelectorTerms"))
@@ -266,7 +266,8 @@ def describe_recreation(owner: Owner, pod: Pod, hold_text: str = "", stale: bool
     """Return a sentence about how to recreate a Pod.
 
     :arg hold_text: the result of ``describe_hold`` if a restart of the owner would not replace this Pod, or "".
-    :arg stale: the Pod is older than its association, so that a run of the role with ``restart_stale`` restarts the owner.
+    :arg stale: whether the Pod is older than its association. Then the role can restart the owner
+        (``pod_identity_restart_stale``).
     """
     namespace = f"-n {pod.namespace}"
     if hold_text:
@@ -305,7 +306,7 @@ Hold = Literal["", "paused", "on delete", "partition", "rolling"]
 
 _REVISION = "deployment.kubernetes.io/revision"
 _GENERATION = "deprecated.daemonset.template.generation"
-# The label pod-template-hash by the name and the revision of a Deployment.
+# The value of the label pod-template-hash, by the name and the revision of a Deployment.
 Hashes = Mapping[tuple[ObjectName, str], str]
 
 
@@ -314,7 +315,7 @@ class Rollout:
     """The update strategy of an owner, and the state of its last rollout.
 
     With a ``partition`` a StatefulSet replaces only Pods whose ordinal is at least ``first``. ``current`` has the name and the
-    value of the label that Pods of the current template have. It is empty if the label is unknown.
+    value of the label by which Pods of the current template are recognised, and is empty if that label is unknown.
     """
 
     paused: bool = False
@@ -334,7 +335,7 @@ class Rollout:
             return "on delete"
         if self.partition and _ordinal(pod) < self.first:
             return "partition"
-        # The Pod was created from an earlier template, so a rollout is already replacing the Pod. A restart is not needed.
+        # The Pod was created from an earlier template, so a rollout is already replacing it, and a restart is not needed.
         if any(pod.labels.get(name, value) != value for name, value in self.current.items()):
             return "rolling"
         return ""
@@ -352,7 +353,7 @@ def parse_rollout(kind: str, item: Object, hashes: Hashes) -> Rollout:
         paused=kind == "Deployment" and spec.get("paused") is True,
         on_delete=strategy.get("type") == "OnDelete",
         partition=partition,
-        # The ordinals of a StatefulSet may begin with a number other than 0, and the partition counts from that number.
+        # The ordinals of a StatefulSet may start with a number other than 0, and the partition counts from that number.
         first=as_number(member(spec, "ordinals").get("start")) + partition,
         selector=as_texts(member(spec, "selector").get("matchLabels")),
         current={name: value for name, value in _current(kind, item, hashes).items() if value},
@@ -374,17 +375,15 @@ def template_hashes(replica_sets: Iterable[Object]) -> Hashes:
 
 
 def describe_hold(hold: Hold, owner: Owner, pods: Sequence[str], rollout: Rollout) -> str:
-    """Return the rest of a sentence that begins with the owner: why its restart would not replace its Pods, and the remedy.
+    """Return the end of the sentence "Deployment my-app …": why a restart would not replace the Pods, and the remedy.
 
-    :arg hold: the reason, not "".
+    :arg hold: the reason, which must not be "".
     :arg pods: the names of the Pods.
     """
     place = f"-n {owner.namespace}"
     delete = f"Delete {listed(pods)} one by one: kubectl delete pod {pods[0]} {place}"
     if hold == "paused":
-        return (
-            f"is paused. Resume it, then restart it: kubectl rollout resume deployment/{owner.name} {place}"
-        )
+        return f"is paused. Resume it before you restart it: kubectl rollout resume deployment/{owner.name} {place}"
     if hold == "on delete":
         return f"replaces Pods only when they are deleted (updateStrategy OnDelete). {delete}"
     if hold == "partition":
@@ -447,10 +446,10 @@ class KubeState:
 
     ``pods``: the live Pods by workload; None if they were not read.
     ``nodes``: the labels of each node, by name.
-    ``agents``: True for each node with a ready agent, False for a node whose agent is not ready; None if they were not read.
+    ``agents``: by the name of each node with a Pod of the agent, whether the Pod is ready; None if they were not read.
     ``daemon_sets``: the desired number of Pods of each DaemonSet of the agent; None if they were not read.
-    ``owners``: the controllers of ReplicaSets.
-    ``errors``: the errors of failed lists, by the names of RESOURCES.
+    ``owners``: the controllers of ReplicaSets, by the name of the ReplicaSet.
+    ``errors``: the errors of failed lists, by their names in RESOURCES.
     ``auto_mode``: EKS reports that the cluster uses EKS Auto Mode.
     ``rollouts``: the rollouts of owners that were read.
     ``owner_errors``: for each kind of owner that was listed, the error of the list or None.
@@ -472,17 +471,17 @@ class KubeState:
         return self.auto_mode or any(map(self.is_auto, self.nodes))
 
     def has_agent(self, node: str) -> bool:
-        """Return whether a node has a ready agent. A node of EKS Auto Mode always has one."""
+        """Return whether a node has a ready agent. A node of EKS Auto Mode always has a ready agent."""
         return bool(self.agents and self.agents.get(node)) or self.is_auto(node)
 
     def is_auto(self, node: str) -> bool:
         return self.nodes.get(node, {}).get("eks.amazonaws.com/compute-type") == "auto"
 
     def find_owner(self, pod: Pod) -> Owner:
-        """Return the object to restart in order to recreate a Pod: its owner or, above a ReplicaSet, the Deployment.
+        """Return the object to restart in order to recreate a Pod: its owner or, for a ReplicaSet, the owner of that.
 
-        If the ReplicaSet was not read, the name of the Deployment is derived: the name of the ReplicaSet is the name of the
-        Deployment with the value of the label pod-template-hash appended.
+        If the ReplicaSet was not read, its name shows the Deployment: it is the name of the Deployment followed by the value of
+        the label pod-template-hash.
         """
         owner = pod.owner
         if owner.kind != "ReplicaSet":
@@ -508,11 +507,11 @@ class KubeState:
         return self.rollouts.get(replace(owner, api_version=APPS))
 
     def may_exist(self, owner: Owner) -> bool:
-        """Return whether an owner exists, or may exist because it could not be read."""
+        """Return whether an owner exists, or may exist because the list of its kind failed."""
         return self.find_rollout(owner) is not None or self.owner_errors.get(owner.kind) is not None
 
     def _may_own(self, owner: Owner, pod: Pod) -> bool:
-        """Return False if the Deployment was deleted, or was recreated with another selector."""
+        """Return False if the reads show that the owner of a ReplicaSet was deleted, or recreated with another selector."""
         rollout = self.find_rollout(owner)
         if rollout is None:
             return owner.kind not in self.owner_errors or self.may_exist(owner)
@@ -524,7 +523,7 @@ def read_state(
 ) -> KubeState:
     """Parse the lists that were read.
 
-    :arg reads: the lists by the names of RESOURCES.
+    :arg reads: the lists, by their names in RESOURCES.
     :arg workloads: the workloads whose Pods are part of the result.
     :arg auto_mode: whether EKS reports that the cluster uses EKS Auto Mode.
     """
@@ -584,7 +583,7 @@ def _by_workload(
 
 
 def _desired_agents(items: Iterable[Object]) -> list[int]:
-    # The add-on can have a second DaemonSet for hybrid nodes. The names of both have the same beginning.
+    # The add-on has further DaemonSets for hybrid nodes, whose names begin with the name of the first one.
     return [
         as_number(member(item, "status").get("desiredNumberScheduled"))
         for item in items

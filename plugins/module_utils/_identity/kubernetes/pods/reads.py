@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read Pods and Pod templates, and other resources only if the result of a check depends on them. Pure.
+"""Read Pods and Pod templates, and other resources only if a check depends on them. Pure: the cluster is an argument.
 
 Owners of other API groups (Argo Rollouts, Knative, custom resources) are not read. Such owners are known only through the
 Pods, Jobs, ReplicaSets and Deployments that they create.
@@ -62,8 +62,9 @@ class Template:
 class Templates:
     """The Pod templates by workload.
 
-    ReplicaSets of Deployments are left out, because the Deployment has the template; so are finished Jobs. ``parents`` has the
-    controllers of ReplicaSets and Jobs. ``errors`` has the errors of failed lists, by resource.
+    Finished Jobs, Jobs of the runtime proof, and ReplicaSets of Deployments are left out: a Deployment has the same template
+    as its ReplicaSet. ``parents`` has the controllers of ReplicaSets and Jobs. ``errors`` has the errors of failed lists, by
+    resource.
     """
 
     by_workload: Mapping[WorkloadKey, Sequence[Template]] = field(default_factory=dict)
@@ -76,7 +77,7 @@ class Templates:
 
 
 def read_templates(reader: ClusterReader, keys: Collection[WorkloadKey], cluster: str) -> Templates:
-    """Read the Pod templates that use the service accounts of workloads, with one list per kind.
+    """Read the Pod templates that use the service accounts of workloads, with one list request for each kind.
 
     :arg keys: the workloads.
     :arg cluster: the value of ``cluster`` in their keys.
@@ -99,7 +100,7 @@ def read_templates(reader: ClusterReader, keys: Collection[WorkloadKey], cluster
 
 
 def _common_namespace(keys: Collection[WorkloadKey]) -> str:
-    """Return the namespace of the workloads, or "" if they are in several namespaces."""
+    """Return the namespace of the workloads, or "" (all namespaces) if they are not in the same one."""
     namespaces = {key.namespace for key in keys}
     return next(iter(namespaces)) if len(namespaces) == 1 else ""
 
@@ -143,11 +144,13 @@ LIVE = ("status.phase!=Succeeded", "status.phase!=Failed")
 def read_pod_state(
     reader: ClusterReader, verification: Verification, now: datetime, *, finished: bool = False
 ) -> dict[str, Listing]:
-    """Read the Pods of the workloads, and then the resources on which their checks depend. Return lists by RESOURCES name.
+    """Read the Pods of the workloads, and then the resources on which their checks depend.
 
-    Without workloads, only the agent is read, and only if EKS reports that its add-on is missing.
+    Return the lists, by their names in RESOURCES.
 
-    :arg finished: read finished Pods as well.
+    Without workloads, only the Pods of the agent are read, and only if EKS reports that its add-on is missing.
+
+    :arg finished: whether to read finished Pods as well.
     """
     query = pods_query(verification)
     if query is not None and finished:
@@ -166,7 +169,7 @@ def read_pod_state(
 def _is_auto_mode(verification: Verification) -> bool:
     """Return whether EKS reports that the cluster uses EKS Auto Mode.
 
-    All workloads have the same check of the agent, so look at the first workload.
+    The check of the agent shows this, and is the same for all workloads.
     """
     return any(
         check.detail == "auto mode"
@@ -189,7 +192,7 @@ def pods_query(verification: Verification) -> Query | None:
 
 
 def live_pods_query(keys: Sequence[WorkloadKey]) -> Query:
-    """Return a query for the unfinished Pods of these workloads that returns as few Pods of other workloads as possible."""
+    """Return a query for the unfinished Pods of these workloads. It may return Pods of other workloads as well."""
     account = (f"spec.serviceAccountName={keys[0].service_account}",) if len(keys) == 1 else ()
     return Query("v1", "Pod", _common_namespace(keys), field_selectors=(*LIVE, *account))
 
@@ -206,12 +209,13 @@ def _query_for(name: str, pods: Query | None) -> Query:
 
 
 def next_reads(verification: Verification, reads: Reads, now: datetime) -> list[str]:
-    """Return the names of the lists in RESOURCES on which the checks depend, given the lists that were read so far.
+    """Return the names (see RESOURCES) of the lists that the checks need, as far as the lists in ``reads`` show that.
 
-    Names that are already in ``reads`` may be among them.
+    The result may contain names that are already in ``reads``.
 
-    The agent is needed if Pods run, or if EKS reports that its add-on is missing. A ready agent proves that its node runs Linux
-    on EC2, so nodes are needed only for Pods on other nodes, and the DaemonSet only to explain a missing agent.
+    The Pods of the agent are needed if Pods of workloads run, or if EKS reports that the add-on of the agent is missing. A ready
+    agent proves that its node runs Linux on EC2, so nodes are needed only for Pods on other nodes, and the DaemonSet only to
+    explain a missing agent.
     """
     addon_missing = any(finding.code == Code.AGENT_ADDON_MISSING for finding in verification.findings)
     if not addon_missing and "agents" not in reads and not reads.get("pods", Listing()).items:

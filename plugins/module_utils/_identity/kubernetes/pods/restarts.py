@@ -6,8 +6,8 @@
 
 """Restart the owners of stale Pods, and wait until these Pods are replaced. Pure: cluster and clock are arguments.
 
-A Pod is stale if it was created before the association of its service account, so that EKS did not inject credentials. A new Pod
-from the same template has them.
+A Pod is stale if EKS did not inject credentials because the Pod was created before the association of its service account, or
+so shortly after it that the webhook did not know the association yet. A new Pod from the same template gets the credentials.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from .reads import build_state, pods_query, read_pod_state
 class Restarts:
     """The planned restarts. Owners are strings like "Deployment shop/web", Pods like "shop/web-1".
 
-    ``names``: the owners to restart. ``manifests``: the patch of each of them, in the same order. ``unmanaged``: the stale
-    Pods without an owner that can be restarted. ``rolling``: the owners with a rollout under way that replaces their stale Pods.
+    ``names``: the owners to restart. ``manifests``: their patches, in the same order. ``unmanaged``: the stale Pods without an
+    owner that can be restarted. ``rolling``: the owners with a rollout under way that replaces their stale Pods.
     ``replaced``: the Pods that restarts and rollouts replace. ``blocked``: a sentence about each group of stale Pods that a
     restart would not replace. ``withheld``: the owners that are not restarted, because their new Pods would not get the role
     either. ``workloads``: the workloads of the owners to restart. ``wait``: the seconds to wait before the restart. The
@@ -60,10 +60,10 @@ SETTLE_SECONDS = 15
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """The result of the injection probe.
+    """The result of the injection probe, for the restarts.
 
-    New Pods of the workloads in ``proven`` get the role; new Pods of the workloads in ``failing`` do not. For all other
-    workloads, a restart waits until their association is ``settle`` seconds old.
+    New Pods of the workloads in ``proven`` get credentials of the role; new Pods of the workloads in ``failing`` do not. For all
+    other workloads, a restart waits until their association is ``settle`` seconds old.
     """
 
     proven: Collection[WorkloadKey] = ()
@@ -79,11 +79,11 @@ def plan_restarts(
     Skip Pods that a restart would not replace, workloads with a failed check in AWS, and workloads whose new Pods would not get
     the role.
 
-    :arg reads: the lists that were read, by the names of RESOURCES.
+    :arg reads: the lists that were read, by their names in RESOURCES.
     """
     injection = injection or Injection()
     state = build_state(verification, reads, now)
-    passed = [workload for workload in verification.workloads if _has_association(workload)]
+    passed = [workload for workload in verification.workloads if _may_restart(workload)]
     workloads = [workload for workload in passed if workload.key not in injection.failing]
     failing = [workload for workload in passed if workload.key in injection.failing]
     stale, unmanaged = find_stale(workloads, state)
@@ -111,7 +111,7 @@ def plan_restarts(
     )
 
 
-# A Pod with one of these values is replaced, by a restart or by a rollout that is under way.
+# A Pod with one of these values is replaced: by a restart, or by a rollout that is under way.
 _REPLACING: tuple[Hold, ...] = ("", "rolling")
 
 
@@ -123,7 +123,7 @@ def group_by_hold(pods: Sequence[Pod], state: KubeState) -> dict[Hold, list[Pod]
 
 
 def describe_holds(owner: Owner, holds: Mapping[Hold, Sequence[Pod]], state: KubeState) -> Iterator[str]:
-    """Yield a sentence for each reason why Pods of an owner are not replaced."""
+    """Yield a sentence for each reason why Pods of an owner are not replaced, or one sentence if the owner could not be read."""
     [name] = owner_names([owner])
     rollout, error = state.find_rollout(owner), state.owner_errors.get(owner.kind)
     if rollout is None:
@@ -147,7 +147,7 @@ def owner_names(owners: Iterable[Owner]) -> list[str]:
 
 
 def passed_aws_checks(verification: Verification) -> list[VerifiedWorkload]:
-    """Return the workloads with an association and without failed or unknown checks in AWS."""
+    """Return the workloads with an association and without a check in AWS that blocks restarts."""
     return [
         workload
         for workload in verification.workloads
@@ -155,14 +155,14 @@ def passed_aws_checks(verification: Verification) -> list[VerifiedWorkload]:
     ]
 
 
-def _has_association(workload: VerifiedWorkload) -> bool:
-    """Return whether a workload has an association and no failed or unknown check. A planned association counts as well."""
+def _may_restart(workload: VerifiedWorkload) -> bool:
+    """Return whether a workload has an association, or gets it by the plan, and no check that blocks restarts."""
     exists = workload.association_id or workload.association_created
     return bool(exists) and not any(map(_blocks, workload.checks))
 
 
 def _blocks(check: Check) -> bool:
-    # The agent may be installed without the add-on. The cluster shows whether it runs.
+    # A missing add-on does not block restarts, because the agent may be installed without the add-on.
     return check.status in (FAIL, UNKNOWN) and [finding.code for finding in check.findings] != [
         Code.AGENT_ADDON_MISSING
     ]
@@ -186,7 +186,11 @@ class RestartSettings:
 
 @dataclass(frozen=True, slots=True)
 class RestartRun:
-    """The result of the restarts. ``reads`` are the lists as read after them, ``failures`` the rejected patches."""
+    """The result of the restarts.
+
+    ``reads`` are the lists that were read after the restarts, or in check mode the predicted lists. ``failures`` are the
+    rejected patches.
+    """
 
     reads: Reads
     restarts: Restarts = field(default_factory=Restarts)
@@ -205,7 +209,7 @@ def restart_stale(
 ) -> RestartRun:
     """Restart the owners of stale Pods, and wait until these Pods are replaced.
 
-    :arg reads: the lists that were read before.
+    :arg reads: the lists that were read before the restarts.
     :arg injection: the result of the injection probe. Its ``settle`` is replaced by ``settings.settle``.
     """
     injection = replace(injection or Injection(), settle=settings.settle)
@@ -262,7 +266,7 @@ def _warnings(restarts: Restarts) -> list[str]:
 
 
 def _sentences(restarts: Restarts, remaining: Collection[str]) -> Iterator[str]:
-    """Yield the beginning of a sentence about the owners in ``remaining``, which still have stale Pods."""
+    """Yield the beginnings of sentences about the owners in ``remaining``, which still have stale Pods."""
     if names := [name for name in restarts.names if name in remaining]:
         yield f"Restarted {', '.join(names)}"
     if names := [name for name in restarts.rolling if name in remaining]:

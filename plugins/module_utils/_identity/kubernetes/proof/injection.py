@@ -6,8 +6,9 @@
 
 """Injection probe of one workload: build the Pod for a dry-run create request, and examine the Pod in the response. Pure.
 
-The mutating webhook of EKS also handles dry runs, because its configuration declares that it has no side effects
-(amazon-eks-pod-identity-webhook). So the response shows the credentials that a new Pod would get, and no Pod is created.
+The API server also sends dry runs to the mutating webhook of EKS (amazon-eks-pod-identity-webhook), because the configuration of
+the webhook declares that it has no side effects. So the response shows which credentials a new Pod would get, but no Pod is
+created.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from .proof import CONTAINER, ProofContainer, pod_template
 
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
-    """The settings of the Pod in a dry run. The Pod never runs, but admission policies may inspect its image and other fields."""
+    """The settings of the Pod in a dry run. It never runs, but admission policies may inspect its image and other fields."""
 
     image: str
     resources: Object = field(default_factory=dict)
@@ -43,10 +44,10 @@ class ProbeSettings:
 class ProbeResult:
     """The result of one dry run.
 
-    ``code`` is None if the Pod gets the credentials of the role. Otherwise it is the code of the fault, ``description``
-    continues the sentence "a Pod that starts now under service account …", and ``remedy`` is the way to resolve it. ``retry``
-    is true if another dry run may succeed, after ``retry_after`` seconds. ``unanswered`` is true if there was no response or a
-    server error, ``busy`` if the API server returned 429.
+    ``code`` is None if the Pod gets the credentials of the role. Otherwise ``code`` and ``remedy`` belong to a finding, and
+    ``description`` continues its message "a Pod that starts now under service account my-app …". ``retry`` is true if another
+    dry run may succeed, after ``retry_after`` seconds. ``unanswered`` is true if there was no response or a transient error of
+    the API server, such as 429 or 503, and ``busy`` for 429.
     """
 
     code: Code | None = None
@@ -82,7 +83,7 @@ def probe_pod(key: WorkloadKey, settings: ProbeSettings, region: str) -> Object:
 
 
 def evaluate_dry_run(dry_run: DryRun, key: WorkloadKey) -> ProbeResult:
-    """Return the first fault of the Pod in the response or, without a fault, a result that shows the injection."""
+    """Return the cause of a rejected dry run or the first fault of the Pod in the response; without these, a passed result."""
     if dry_run.error is not None:
         return explain_rejection(dry_run.error)
     pod = parse_pod(dry_run.pod, key.cluster)
@@ -94,7 +95,7 @@ def evaluate_dry_run(dry_run: DryRun, key: WorkloadKey) -> ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
-    """The Pod in the response, its container, and the source of the credentials that SDKs in the container would use."""
+    """The Pod in the response, its container, and the source of the credentials that the SDKs in it would use."""
 
     key: WorkloadKey
     pod: Pod
@@ -103,7 +104,7 @@ class _Probe:
 
 
 def _other_account(probe: _Probe) -> ProbeResult | None:
-    # An admission policy may replace the service account. Then the association of the other service account would apply.
+    # An admission policy may replace the service account. The association of the new service account would then apply.
     if probe.pod.workload == probe.key:
         return None
     return ProbeResult(
@@ -114,8 +115,8 @@ def _other_account(probe: _Probe) -> ProbeResult | None:
 
 
 def _irsa(probe: _Probe) -> ProbeResult | None:
-    # The webhook of EKS injects either EKS Pod Identity or IRSA (IAM roles for service accounts). If another webhook adds IRSA,
-    # the Pod has both, and SDKs prefer IRSA.
+    # The webhook of EKS injects either EKS Pod Identity or IRSA (IAM roles for service accounts). If another webhook adds the
+    # variables of IRSA, the Pod has both, and SDKs prefer IRSA.
     if "AWS_ROLE_ARN" not in probe.source.names or probe.source.kind == "unknown":
         return None
     env = probe.container.env
@@ -130,7 +131,7 @@ def _irsa(probe: _Probe) -> ProbeResult | None:
 
 
 def _skipped(probe: _Probe) -> ProbeResult | None:
-    # The label and the annotation are not in the manifest by default. Usually an admission webhook or policy adds them.
+    # The Pod has this label or annotation only if an option, or an admission webhook or policy, adds it.
     if probe.source.kind != "none":
         return None
     if SKIP_WEBHOOK in probe.pod.labels:
@@ -180,8 +181,8 @@ _FAULTS: tuple[Callable[[_Probe], ProbeResult | None], ...] = (
 class _Refusal:
     """A cause of a rejected dry run, recognised by its error text.
 
-    ``pattern`` is a regular expression for texts of Kubernetes 1.36, Kyverno and Gatekeeper. ``description`` may refer to its
-    groups (``\\g<name>``).
+    ``pattern`` is a regular expression for error texts of Kubernetes 1.36, Kyverno and Gatekeeper. ``description`` may refer to
+    the groups of the pattern (``\\g<name>``).
     """
 
     pattern: str
@@ -208,7 +209,7 @@ _REFUSALS = (
     _Refusal(
         r"(?:exceeded|failed) quota: (?P<name>[\w.-]+)",
         r"quota \g<name> of the namespace rejects it",
-        "Raise the quota, or set pod_identity_proof_resources to values within the rest of the quota.",
+        "Raise the quota, or set pod_identity_proof_resources to values that fit into the quota.",
     ),
     _Refusal(
         r'violates PodSecurity "(?P<name>[^"]+)"',
@@ -289,7 +290,7 @@ _OTHER = _Refusal(
 
 
 def explain_rejection(error: ApiError) -> ProbeResult:
-    """Return the result of a rejected dry run: the injection is unknown, and the cause is in the description."""
+    """Return the result of a rejected dry run: the injection is unknown, and ``description`` has the cause."""
     matches = ((result, re.search(result.pattern, error.text)) for result in _REFUSALS)
     refusal, match = next(((result, match) for result, match in matches if match), (_by_status(error), None))
     reason = match.expand(refusal.description) if match else refusal.description

@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Check whether new Pods get the credentials of their role: send dry runs in rounds, and read the webhook of EKS. Pure.
+"""Check by dry runs whether new Pods get the credentials of their role. Pure: cluster and clock are arguments.
 
-A cluster has several API servers. The webhook of each one knows a new association only after a delay, and a client cannot
-choose the server. Therefore one dry run with injection does not prove that the webhooks of all API servers know a new
-association, but several dry runs in a row do.
+A cluster has several API servers, each with its own webhook. A webhook knows a new association only after a delay, and a client
+cannot choose the API server. Therefore one dry run with injection does not prove that all webhooks know a new association.
+Several dry runs in a row count as proof.
 
 Sources: amazon-eks-pod-identity-webhook, and the configuration ``pod-identity-webhook`` that EKS creates.
 """
@@ -62,7 +62,7 @@ class WebhookState:
 
 
 def has_webhook(version: Object) -> bool:
-    """Return whether the cluster may have the webhook: the cluster is on EKS, or its version is unknown.
+    """Return whether the cluster may have the webhook: the API server is one of EKS, or its version is unknown.
 
     :arg version: the response of GET /version.
     """
@@ -71,7 +71,7 @@ def has_webhook(version: Object) -> bool:
 
 
 def read_webhook(cluster: KubernetesCluster, namespaces: Iterable[str]) -> WebhookState:
-    """Read the mutating webhooks and the labels of these namespaces."""
+    """Read the mutating webhooks and the labels of these namespaces. Data that cannot be read are missing in the result."""
     registered = cluster.list_objects(
         Query("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration")
     )
@@ -116,14 +116,13 @@ SAMPLE = 50
 # The shortest and the longest pause before another probe, in seconds.
 PROBE_PAUSE = 1
 LONGEST_PROBE_PAUSE = 10
-# The maximum number of concurrent dry runs of a client.
+# The number of dry runs that a client sends concurrently.
 AT_ONCE = 8
-# The number of successful probes in a row that prove that all API servers know a new association.
+# The number of probes with injection in a row that count as proof that all API servers know a new association.
 REQUIRED_SUCCESSES = 3
-# The approximate number of probes that are spread over the time InjectionSettings.observe.
+# The approximate number of probes over the time ``InjectionSettings.observe``.
 OBSERVATIONS = 6
-# The number of probes without injection after which a workload fails. This holds for an association that is so old that all API
-# servers must know it.
+# The number of probes without injection after which a workload fails. With a young association, probes go on until the timeout.
 MISSES = 3
 
 
@@ -148,8 +147,8 @@ class ProbeSeries:
 
     ``is_young`` is true if some API servers may not know the association yet. ``probes`` is the number of all probes.
     ``successes`` is the number of probes with injection since the last probe without injection. ``misses`` is the number of
-    probes without injection, and ``fault`` is the result of the last of these. ``pause`` is the time until the next probe in
-    seconds, which grows with ``failures``, the number of server errors in a row.
+    probes without injection, and ``fault`` the last of their results. ``pause`` is the time until the next probe in seconds. It
+    grows with ``failures``, the number of transient errors in a row.
     """
 
     is_young: bool
@@ -176,12 +175,12 @@ class ProbeSeries:
 
     @property
     def is_proven(self) -> bool:
-        """Return whether the results prove that new Pods get the credentials of the role."""
+        """Return whether the results count as proof that new Pods get the credentials of the role."""
         return self.successes >= (REQUIRED_SUCCESSES if self.is_young or self.misses else 1)
 
     @property
     def is_decided(self) -> bool:
-        """Return whether the result is certain, so that further probes are not needed."""
+        """Return whether no further probes are needed."""
         if self.is_proven:
             return True
         if self.successes or self.fault.is_injected:
@@ -226,7 +225,7 @@ def run_probes(
     settings: InjectionSettings,
     clock: Clock,
 ) -> InjectionRun:
-    """Send dry runs for the workloads until the result of each is decided or the time is over. Return the results."""
+    """Send dry runs for the workloads until the results of all are decided, or the timeout expires. Return the results."""
     began = clock.now()
     observed = began + timedelta(seconds=settings.observe)
     new = _associated_now(aws)
@@ -272,11 +271,12 @@ def _run_round(
 ) -> int:
     """Send one dry run for each workload, in groups of ``width``. Return the width for the next round.
 
-    Each group increases the width by one. The round ends early if the API server is busy, which halves the width, and when the
-    time is over.
+    Each group increases the width by one. If the API server is busy, the round ends early, and the next width is half of the
+    present one, but at most half of AT_ONCE. The round also ends when the timeout expires.
 
     :arg keys: the workloads whose result is not decided, those with the fewest probes first.
     :arg series: the results of each workload, to which the results of this round are added.
+    :arg is_late: returns whether the timeout has expired.
     """
     start = 0
     while start < len(keys) and not (start and is_late()):
@@ -292,8 +292,7 @@ def _run_round(
 
 
 def _associated_now(aws: AwsResult) -> set[object]:
-    # The changes of the run show that an association is new. Creation times do not, because the clock of AWS may differ from the
-    # local clock.
+    # Creation times do not show which associations are new, because the clock of AWS may differ from the local clock.
     return {
         change.get("workload")
         for change in aws.changes
@@ -302,7 +301,7 @@ def _associated_now(aws: AwsResult) -> set[object]:
 
 
 def failing_workloads(run: InjectionRun) -> list[WorkloadKey]:
-    """Return the workloads whose new Pods would not get the credentials of the role, or would get them only at times."""
+    """Return the workloads whose new Pods do not get the credentials of the role, or not reliably."""
     return [key for key, probed in run.items() if not probed.is_proven and not probed.fault.is_unknown]
 
 
@@ -328,7 +327,7 @@ def judge_injection(run: InjectionRun, webhook: WebhookState) -> InjectionVerdic
 
 
 def namespaces_without_injection(run: InjectionRun) -> list[str]:
-    """Return the namespaces of Pods without injection if the Pod does not show the cause, so that the webhook must be read."""
+    """Return the namespaces of workloads whose probes show no cause of the missing injection. The webhook may show it."""
     return sorted(
         {
             key.namespace
@@ -374,7 +373,8 @@ def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Fi
         return Finding(
             Code.INJECTION_NAMESPACE_EXCLUDED,
             f"{subject} {fault.description}: the namespaceSelector of webhook {WEBHOOK} excludes namespace {key.namespace}.",
-            f"Change the labels of the namespace. Show the selector: kubectl get mutatingwebhookconfiguration {WEBHOOK} -o yaml",
+            "Change the labels of the namespace. To see the selector: kubectl get mutatingwebhookconfiguration "
+            f"{WEBHOOK} -o yaml",
             key,
         )
     count = f"{series.misses} of {series.probes} times"

@@ -7,8 +7,8 @@
 """Runtime proof: run a short-lived Job under each service account. The Job reports its IAM identity. Pure.
 
 The Job writes the result of ``aws sts get-caller-identity`` to the termination message of its container. So one list of Pods
-returns all results, and no permission to read logs is needed. The cause of a failure is recognised by the error texts of the AWS
-SDKs and of EKS, which docs/troubleshooting.md lists as well. All Jobs are deleted at the end.
+returns all results, and no permission to read logs is needed. The cause of a failure is recognised by the error text of the AWS
+CLI, an SDK or EKS; docs/troubleshooting.md lists these texts. All Jobs are deleted at the end.
 """
 
 from __future__ import annotations
@@ -44,9 +44,8 @@ CONTAINER_RESOURCES: Object = {
 class ProofContainer:
     """The container of a Pod for the injection probe or the runtime proof.
 
-    ``command`` is a command line of the shell. Empty ``resources`` have the default CONTAINER_RESOURCES. ``pod_spec`` has
-    fields that are added to the Pod spec, or replace fields of the Pod spec. ``labels`` and ``annotations`` of the Pod may
-    be needed to satisfy admission policies.
+    ``command`` is a shell command. CONTAINER_RESOURCES replaces empty ``resources``. ``pod_spec`` has fields that are added to
+    the Pod spec or replace its fields. ``labels`` and ``annotations`` are set on the Pod; admission policies may require them.
     """
 
     image: str
@@ -106,10 +105,10 @@ def pod_template(
     return {"metadata": metadata, "spec": spec}
 
 
-# The seconds from the last read of the Pods to the deadline of the Job, at which Kubernetes deletes the Pod of the Job. The Pod
-# must be read before that, because its status shows why it was not scheduled.
+# The seconds from the last read of the Pods to the deadline of the Job, at which Kubernetes deletes its Pod. A Pod that was not
+# scheduled must be read before that, because its status shows the reason.
 DEADLINE_MARGIN = 60
-# Seconds from the end of a Job until Kubernetes deletes the Job, if the run has not deleted it.
+# The seconds from the end of a Job until Kubernetes deletes it, if the run has not deleted it.
 TTL = 300
 COMMAND = f"aws sts get-caller-identity --query Arn --output text > {RESULT_PATH}"
 
@@ -118,8 +117,8 @@ COMMAND = f"aws sts get-caller-identity --query Arn --output text > {RESULT_PATH
 class ProofSettings:
     """The settings of the Jobs.
 
-    ``run`` is part of the names and labels of all Jobs of a run. ``timeout`` is the time to wait for results, in seconds. The
-    other fields are passed to ``ProofContainer``; labels and annotations are set on the Job as well.
+    ``run`` identifies the run in the names and labels of its Jobs. ``timeout`` is the time to wait for results, in seconds. The
+    other fields are as in ``ProofContainer``; labels and annotations are set on the Job as well.
     """
 
     run: str
@@ -164,8 +163,8 @@ def proof_job(key: WorkloadKey, settings: ProofSettings, region: str) -> Object:
 def job_name(key: WorkloadKey, run: str) -> str:
     """Return the name of the Job for a workload.
 
-    The name has a digest of the workload instead of its full name. Kubernetes also sets the name of the Job as a label of the
-    Pod, and a label has at most 63 characters.
+    The name contains a digest instead of the namespace and the service account, because Kubernetes also sets it as a label of
+    the Pod, and a label has at most 63 characters.
     """
     digest = hashlib.sha256(f"{key.namespace}/{key.service_account}".encode()).hexdigest()[:8]
     return f"pod-identity-proof-{run}-{digest}"
@@ -189,8 +188,8 @@ _ADDRESS = r"(169\.254\.170\.23|\[?fd00:ec2::23\]?)"
 class ProofCause:
     """A cause of a failed request for the IAM identity.
 
-    ``pattern`` is a regular expression for the error text. ``description`` is a clause in which "it" is the Pod ("it is not
-    allowed …").
+    ``pattern`` is a regular expression for the error text. ``description`` is a clause in which "it" is the Pod, such as "it
+    could not reach AWS STS".
     """
 
     code: Code
@@ -199,14 +198,14 @@ class ProofCause:
     remedy: str
 
 
-# The first match counts. Texts that prove one cause precede texts that can have several causes.
+# The first match counts, so specific texts precede texts that can have several causes.
 PROOF_CAUSES = (
     ProofCause(
         Code.PROOF_IRSA,
         r"No OpenIDConnect provider found|AssumeRoleWithWebIdentity",
         "it tried IAM roles for service accounts instead of EKS Pod Identity",
-        "Remove the rest of IRSA: the service account's annotation eks.amazonaws.com/role-arn and, if the Pod template "
-        "sets them, AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE.",
+        "Remove the remaining settings of IRSA: the service account's annotation eks.amazonaws.com/role-arn and, if the Pod "
+        "template sets them, AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE.",
     ),
     ProofCause(
         Code.PROOF_SDK_TOO_OLD,
@@ -270,7 +269,7 @@ def find_cause(text: str) -> ProofCause | None:
     return next((cause for cause in PROOF_CAUSES if re.search(cause.pattern, flat)), None)
 
 
-# The reasons for which a container waits because its image cannot be pulled.
+# The waiting reasons of a container whose image cannot be pulled.
 _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
 
@@ -278,9 +277,9 @@ _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrIm
 class ProofRun:
     """The result of the Jobs.
 
-    ``jobs`` are the workloads with a Job. ``pods`` are the Pods of the Jobs. ``skipped`` is the reason why no Job ran, or "".
-    ``unknown`` are the workloads whose Job could not be created or whose Pods could not be read. ``failures`` has the
-    errors of ``unknown``, and the Jobs that could not be deleted. ``timeout`` is the time that the run waited for results,
+    ``jobs`` are the workloads with a planned Job. ``pods`` are the Pods of the Jobs. ``skipped`` is the reason why the proof was
+    skipped, or "". ``unknown`` are the workloads whose Job could not be created or whose Pods could not be read. ``failures``
+    has the errors of ``unknown``, and the Jobs that could not be deleted. ``timeout`` is the maximum time to wait for results,
     in seconds.
     """
 
@@ -327,9 +326,9 @@ def emulator_reason(version: Object) -> str:
 
 
 def judge_proofs(workloads: Sequence[VerifiedWorkload], proof: ProofRun) -> ProofVerdict:
-    """Return the check of each workload with a Job.
+    """Return the check of each workload with a Job, which passes if its Pod ran with the expected role.
 
-    The check passes if the Pod of the Job ran with the role of the workload.
+    If the proof was skipped, all workloads have the status "skipped".
     """
     if proof.skipped:
         message = f"the runtime proof was skipped: {proof.skipped}."
@@ -376,7 +375,7 @@ def _judge(workload: VerifiedWorkload, pod: Object | None, proof: ProofRun) -> t
 
 
 def expected_role_arn(workload: VerifiedWorkload) -> str:
-    """Return the ARN of the role that a Pod must have: the target role of the association or, without one, its role."""
+    """Return the ARN of the role whose credentials a Pod must have: of the target role or, without one, of the role."""
     return workload.target_role_arn or workload.role_arn
 
 
@@ -396,7 +395,7 @@ def _judge_identity(key: WorkloadKey, identity: str, role_arn: str) -> tuple[Fin
         Code.PROOF_OTHER_ROLE,
         f"the runtime proof ran as {identity or '(no answer)'}, not as role {role_arn}.",
         "If this is the node's role, EKS did not inject credentials: a new association reaches the cluster after some seconds, "
-        "so run again. If it is the workload's former role, the change takes effect after up to six hours.",
+        "so run again. If it is the workload's former role, the change takes effect within six hours.",
         key,
     )
     return (finding,)
@@ -431,7 +430,6 @@ def _states(pod: Object) -> Sequence[Object]:
 
 
 def _terminated(pod: Object) -> Object:
-    """Return the terminated state of the container, or an empty mapping."""
     return next((terminated for state in _states(pod) if (terminated := member(state, "terminated"))), {})
 
 
@@ -472,7 +470,7 @@ def run_proof(
     """Create the Jobs, wait for their results, and delete them, even if the run is interrupted.
 
     :arg accounts: the workloads with an existing service account.
-    :arg skip_reason: the reason to skip the proof; "" means not to skip it, and None lets the version of the API server decide.
+    :arg skip_reason: the reason to skip the proof, or "" to run it. With None, the proof is skipped on an emulator.
     :arg ending: deletes the Jobs of an interrupted run. Without it, ``cluster`` deletes them as in any other run.
     """
     if skip_reason is None:
@@ -510,9 +508,9 @@ def run_proof(
 
 
 def _refusals(written: WriteResult, number: int) -> dict[int, ApiError]:
-    """Return the errors of rejected objects by index.
+    """Return the errors of rejected objects by index. If the writes ended without a result, all objects have that error.
 
-    If the writes ended without a result, all ``number`` objects have that error.
+    :arg number: the number of objects.
     """
     return dict(written.refused) if written.error is None else dict.fromkeys(range(number), written.error)
 
@@ -575,5 +573,5 @@ def _wait_for_results(
 
 
 def _is_final(error: ApiError | None) -> bool:
-    """Return whether a retry of the request would certainly fail again."""
+    """Return whether a retry would fail again: the caller is not authenticated, or not allowed."""
     return error is not None and error.status in (401, 403)

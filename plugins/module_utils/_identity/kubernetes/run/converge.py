@@ -6,10 +6,10 @@
 
 """Run the Kubernetes part after the AWS part. Pure: cluster and clock are arguments.
 
-The steps are: apply or delete service accounts, restart the owners of stale Pods, run the runtime proof, and verify the
-workloads. A Pod is stale if it was created before the association of its service account, so that the Pod does not have the
-credentials of that association. The runtime proof is a Job under each service account that reports its IAM identity. If it
-is not certain that the Kubernetes API belongs to the EKS cluster, the results of the verification are unknown.
+The steps are: apply or delete service accounts, probe the injection of credentials into new Pods, restart the owners of stale
+Pods, run the runtime proof, and verify the workloads. A Pod is stale if it was created before the association of its service
+account, or too shortly after it to get its credentials. The runtime proof is a Job under each service account that reports its
+IAM identity. If the Kubernetes API may belong to another cluster, the results of the verification are unknown.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ from .usage import keep_used_accounts
 class KubernetesOutcome:
     """The result of the Kubernetes part for the report.
 
-    ``changes`` has a line for each changed object. ``failures`` has the objects that could not be written or deleted. ``error``
-    is the error of writes that ended without a result, or "". ``checks`` are the checks of each verified workload.
-    ``judges_agent`` is true if the state of the EKS Pod Identity Agent was read from the cluster.
+    ``changes`` has a line for each changed object. ``failures`` has the failed changes and reads. ``error`` is the error of
+    writes that ended without a result, or "". ``checks`` are the checks of each verified workload. ``judges_agent`` is true if
+    the Pods of the EKS Pod Identity Agent were read from the cluster.
     """
 
     changes: Sequence[str] = ()
@@ -124,7 +124,7 @@ _DOUBTS = (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN)
 
 
 def _find_api_doubt(aws: AwsResult) -> Finding | None:
-    """Return the finding that the Kubernetes API may belong to another cluster, or None without such a finding."""
+    """Return the finding that the Kubernetes API may belong to another cluster, or None."""
     findings = (*aws.findings, *aws.verification.findings)
     return next((finding for finding in findings if finding.code in _DOUBTS), None)
 
@@ -134,7 +134,7 @@ def _unknown_outcome(
 ) -> KubernetesOutcome:
     """Return unknown checks for a Kubernetes API that may belong to another cluster.
 
-    The check of the agent by EKS still counts, because EKS reports about the right cluster.
+    The check of the agent in AWS still counts, because EKS reports about the right cluster.
 
     :arg doubt: the finding about the API.
     :arg names: the checks that are unknown in addition to service account and agent.
@@ -148,12 +148,13 @@ def _unknown_outcome(
 
 
 def _skip_warning(restart: bool, proof: bool) -> str:
-    """Return a warning about the steps that were skipped although the user had requested them, or "" if there are none.
+    """Return a warning about requested steps that were skipped, or "" if there are none.
 
-    :arg restart: whether the user requested restarts. ``proof`` is the same for the runtime proof.
+    :arg restart: whether requested restarts were skipped.
+    :arg proof: whether a requested runtime proof was skipped.
     """
     steps = (("no Pod was restarted", restart), ("no proof was run", proof))
-    skipped = [text for text, requested in steps if requested]
+    skipped = [text for text, is_skipped in steps if is_skipped]
     if not skipped:
         return ""
     text = " and ".join(skipped)
@@ -170,9 +171,9 @@ READING_PODS = "reading the Pods"
 class KubernetesSettings:
     """The options of the Kubernetes part.
 
-    ``injection``, ``restart`` and ``proof`` are None if that step is turned off. ``injects`` is set if a cluster that is
-    not on EKS, such as an emulator, injects credentials into Pods. ``proof_skip_reason`` is the reason to skip the runtime proof;
-    "" means not to skip it, and None lets the version of the API server decide.
+    ``injection``, ``restart`` and ``proof`` are None if that step is turned off. ``injects`` is true if a cluster that is
+    not on EKS, such as an emulator, injects credentials into Pods. ``proof_skip_reason`` is the reason to skip the runtime proof,
+    or "" to run it. With None, the proof is skipped on an emulator.
     """
 
     check_mode: bool = False
@@ -214,10 +215,10 @@ def converge_kubernetes(
 ) -> KubernetesRun:
     """Apply or delete service accounts, restart the owners of stale Pods, run the proof, and verify the workloads.
 
-    A rejected write is a failure in the result. The other steps are still done.
+    A rejected write is a failure in the result, and does not prevent the other steps.
 
     :arg aws: the result of the AWS part.
-    :arg preflight: the service accounts and the plan from before the AWS part.
+    :arg preflight: the service accounts and the plan, as read before the AWS part.
     :arg on_step: called before each step with its progress line, like "applying 40 objects".
     :arg ending: deletes the Jobs of the proof if the run is interrupted.
     """
@@ -273,7 +274,7 @@ def converge_kubernetes(
 
 
 def _unpredictable(plan: AccountPlan, failures: Sequence[FailureRow], preflight: Preflight) -> set[str]:
-    """Return the workloads, as "namespace/service account", whose checks of Pods cannot be predicted in check mode.
+    """Return the workloads, as "namespace/service_account", whose checks of Pods cannot be predicted in check mode.
 
     These are workloads whose service account would be created or deleted, and workloads with a failure.
     """
@@ -283,7 +284,7 @@ def _unpredictable(plan: AccountPlan, failures: Sequence[FailureRow], preflight:
 
 
 def _planned_accounts(accounts: Accounts, preflight: Preflight, plan: AccountPlan) -> Accounts:
-    """Return the service accounts with the labels and annotations that they would have after the plan."""
+    """Return existing service accounts with the labels and annotations that they would have after the plan."""
     applied = {affected_workload(item) for item in plan.manifests}
     return {
         key: replace(
@@ -299,8 +300,6 @@ def _planned_accounts(accounts: Accounts, preflight: Preflight, plan: AccountPla
 
 @dataclass(frozen=True, slots=True)
 class _VerificationRun:
-    """The result of the verification, and of the restarts and the proof before it."""
-
     outcome: KubernetesOutcome
     restarted: RestartRun
     proof: ProofRun = field(default_factory=ProofRun)
@@ -348,7 +347,7 @@ def _verify(
 
 
 def _drop_passed_pod_checks(pods: PodVerdict, restarts: Restarts) -> None:
-    """Remove passed checks of Pods that a restart would replace: the new Pods do not exist yet, so they cannot have passed."""
+    """Drop the passed check "pods" of workloads whose Pods a restart would replace: the new Pods do not exist yet."""
     for key in {pod.workload for pod in restarts.replaced}:
         pods.checks[key] = [
             check for check in pods.checks[key] if (check.name, check.status) != ("pods", PASS)
@@ -367,7 +366,8 @@ def _skip_verification(
 ) -> _VerificationRun:
     """Return unknown checks, because the Kubernetes API may belong to another cluster.
 
-    Pods are still restarted, unless the user requires proof that the API belongs to the EKS cluster (``verify_cluster``).
+    Pods are still restarted, unless the user requires proof that the API belongs to the EKS cluster
+    (``pod_identity_verify_cluster``).
 
     :arg doubt: the finding about the API.
     """

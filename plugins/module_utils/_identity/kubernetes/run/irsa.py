@@ -6,8 +6,8 @@
 
 """Read the service accounts and Pods that use IRSA, and edit the annotations of IRSA. Pure: cluster and clock are arguments.
 
-The webhook of EKS finds the role for a service account in its annotation, or in a ConfigMap. A Pod template can also set the
-variables of a web identity itself. Source: amazon-eks-pod-identity-webhook.
+The webhook of EKS finds the role of a service account in its annotation, or in a ConfigMap for the webhook. A Pod template can
+also set the variables of a web identity itself. Source: amazon-eks-pod-identity-webhook.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ from ..pods.restarts import (
 )
 
 WEBHOOK_CONFIG = "pod-identity-webhook"
-# The resources that an inventory lists besides Pods and templates, in the words of the remedy for a failed request.
+# The resources that an inventory lists in addition to Pods and templates, as findings name them.
 _RESOURCES = {
     "agents": f"pods in namespace {AGENT_NAMESPACE}",
     "nodes": "nodes",
@@ -75,7 +75,7 @@ _RESOURCES = {
 }
 # The field manager with which EKS applies the objects of add-ons.
 _ADDON_MANAGER = "eks"
-# The beginnings of the names of field managers that set an annotation again with the next application of their manifests.
+# Prefixes of the names of field managers that would set a removed annotation again.
 _APPLYING = ("argocd", "helm", "kubectl-client-side-apply", "kustomize", "pulumi", "terraform")
 _PODS = Query("v1", "Pod", field_selectors=LIVE)
 _CONTAINER_VARIABLES = (CREDENTIALS_URI, RELATIVE_URI, TOKEN_FILE, TOKEN)
@@ -85,11 +85,11 @@ _CONTAINER_VARIABLES = (CREDENTIALS_URI, RELATIVE_URI, TOKEN_FILE, TOKEN)
 class IrsaEstate:
     """The use of IRSA in a cluster.
 
-    ``accounts`` are the service accounts with the annotation, those whose Pod templates set a web identity, and further ones
-    that the caller of ``read_irsa`` named. ``configured`` has the roles that the ConfigMap of the webhook gives to service
-    accounts. ``pods`` has the credentials of the live Pods of each service account. ``state`` has the Pods and the agent in the
-    form that the checks of Pods need. ``errors`` has the errors of failed list requests, by resource. ``own_roles`` has, by
-    service account, the roles that its Pod templates set, by the owner of the template.
+    ``accounts`` are the service accounts with the annotation, with Pod templates that set a web identity, or in the argument
+    ``known`` of ``read_irsa``. ``configured`` has the roles that the ConfigMap of the webhook sets for service accounts. ``pods``
+    has the credentials of the live Pods of each service account. ``state`` has the Pods and the agent in the form that the
+    checks of Pods need. ``errors`` has the errors of failed list requests, by resource. ``own_roles`` has, for each service
+    account, the roles that its Pod templates set, by the owner of the template.
     """
 
     accounts: Mapping[WorkloadKey, IrsaAccount] = field(default_factory=dict)
@@ -111,8 +111,9 @@ def read_irsa(
     """Read the use of IRSA in a cluster. Return the error if service accounts or Pods cannot be listed.
 
     :arg cluster: the value of ``cluster`` in the keys of the workloads.
-    :arg known: further service accounts, such as those with an association.
-    :arg any_variables: also return service accounts whose Pod templates set other variables of credentials, such as access keys.
+    :arg known: further service accounts to return, such as those with an association.
+    :arg any_variables: whether to return also service accounts whose Pod templates set other variables of credentials, such as
+        access keys.
     """
     listing = reader.list_objects(Query("v1", "ServiceAccount"))
     if listing.error is not None:
@@ -179,9 +180,10 @@ def _account(key: WorkloadKey, item: Object) -> IrsaAccount:
 def _managers(
     annotations: Mapping[str, str], labels: Mapping[str, str], managers: Mapping[str, Sequence[str]]
 ) -> Iterator[str]:
-    """Yield the tools that would set the annotation again.
+    """Yield the tools that would set a removed annotation again.
 
-    A label or annotation of Argo CD, Flux or Helm names one tool. Without it, yield the field managers of the annotation.
+    A label or annotation of Argo CD, Flux or Helm names the tool. Without it, yield the field managers of the annotation that
+    apply manifests.
     """
     named = [
         f"{tool} {value.partition(':')[0]}"
@@ -203,7 +205,7 @@ def _managers(
 
 
 def _variables(templates: Templates, key: WorkloadKey) -> dict[str, tuple[str, ...]]:
-    """Return the variables of credentials that Pod templates of a service account set, by the owner of the template."""
+    """Return the names of the variables of credentials that the Pod templates of a service account set, by template owner."""
     found: dict[str, tuple[str, ...]] = {}
     for template in templates.by_workload.get(key, ()):
         names = {
@@ -218,7 +220,7 @@ def _variables(templates: Templates, key: WorkloadKey) -> dict[str, tuple[str, .
 
 
 def _own_roles(templates: Templates, key: WorkloadKey) -> dict[str, str]:
-    """Return the roles of web identities that Pod templates of a service account set, by the owner of the template."""
+    """Return the roles of the web identities that the Pod templates of a service account set, by template owner."""
     return {
         str(templates.root(template.owner)): role
         for template in templates.by_workload.get(key, ())
@@ -254,7 +256,7 @@ def _credentials(
 
 
 def _configured(listing: Listing, cluster: str) -> dict[WorkloadKey, str]:
-    """Return the roles in the ConfigMap of the webhook, which a cluster on EKS normally does not have."""
+    """Return the roles in the ConfigMap of the webhook, by service account. A cluster on EKS normally has no such ConfigMap."""
     roles: dict[WorkloadKey, str] = {}
     for item in listing.items:
         try:
@@ -268,7 +270,7 @@ def _configured(listing: Listing, cluster: str) -> dict[WorkloadKey, str]:
 
 
 def removal_patch(account: IrsaAccount) -> Object:
-    """Return the patch that removes the annotations of IRSA, if the service account is still as it was read."""
+    """Return the patch that removes the annotations of IRSA."""
     return _patch(account, dict.fromkeys(account.annotations))
 
 
@@ -278,7 +280,7 @@ def restoration_patch(account: IrsaAccount, annotations: Mapping[str, str]) -> O
 
 
 def _patch(account: IrsaAccount, annotations: Mapping[str, str | None]) -> Object:
-    # With the resourceVersion the API server rejects the patch if the object has changed since.
+    # With the resourceVersion, the API server rejects the patch if the service account has changed since it was read.
     metadata = {
         "namespace": account.key.namespace,
         "name": account.key.service_account,
@@ -292,8 +294,8 @@ def _patch(account: IrsaAccount, annotations: Mapping[str, str | None]) -> Objec
 class RollbackRun:
     """The result of the restarts of a rollback.
 
-    ``restarted`` are the owners, such as "Deployment shop/web". ``remaining`` are the Pods that still use EKS Pod Identity, as
-    "namespace/name", because no restart replaces them or the time was over; ``blocked`` has a sentence about each group of them
+    ``restarted`` are the owners, such as "Deployment shop/web". ``remaining`` are the Pods, as "namespace/name", that still use
+    EKS Pod Identity, because no restart replaces them or the timeout expired. ``blocked`` has a sentence about each group of Pods
     that a restart would not replace. ``failures`` are the rejected restarts. ``error`` is the error of the first read, or None.
     """
 
@@ -313,7 +315,7 @@ def restart_injected(
 ) -> RollbackRun:
     """Restart the owners of Pods that use EKS Pod Identity, and wait until these Pods are replaced.
 
-    The webhook of EKS ignores a deleted association only after a delay, so wait for ``settings.settle`` seconds first.
+    The webhook of EKS learns of a deleted association only after a delay, so wait for ``settings.settle`` seconds first.
 
     :arg name: the value of ``cluster`` in the keys.
     :arg keys: service accounts without an association, so that a new Pod gets the credentials of IRSA.

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find Pods that a run would break: Pods that need the credentials of IRSA, and Pods whose service account is deleted. Pure.
+"""Find Pods that a run would break, because they need IRSA or their service account. Pure: the cluster is an argument.
 
 IRSA (IAM roles for service accounts) is the older way to give a Pod an IAM role, by an annotation of its service account. The
 webhook of EKS injects either EKS Pod Identity or IRSA into a new Pod, never both (amazon-eks-pod-identity-webhook). If the
@@ -12,9 +12,8 @@ service account gets an association, a Pod that used IRSA uses EKS Pod Identity 
 cannot reach the EKS Pod Identity Agent, such as on Fargate, it has no credentials. Service accounts without the annotation
 need no check.
 
-The Pod template shows where Pods will run only by node selector, labels and scheduler. A Fargate profile, which is not an
-object of Kubernetes, selects Pods when they are created. Therefore the existing Pods of a template, running or finished, are
-examined.
+A Pod template does not always show where its Pods will run. For example, a Fargate profile is not an object of Kubernetes, and
+selects Pods when they are created. Therefore the existing Pods of a template, running or finished, are examined as well.
 
 A workload without its service account cannot start Pods, and the tokens of its running Pods are rejected. Therefore a service
 account is deleted only if no Pod or Pod template uses it.
@@ -63,9 +62,7 @@ _NO_ASSOCIATION = Association("", None)
 
 
 @dataclass(frozen=True, slots=True)
-class _Users:
-    """The live Pods, finished Pods and templates of one service account."""
-
+class _AccountPods:
     live: Sequence[Pod] = ()
     finished: Sequence[Pod] = ()
     templates: Sequence[Template] = ()
@@ -85,8 +82,8 @@ class _ClusterState:
         pods = self.state.errors.get("pods")
         return {**({"pods": pods} if pods else {}), **self.templates.errors}
 
-    def find_users(self, key: WorkloadKey) -> _Users:
-        return _Users(
+    def find_pods(self, key: WorkloadKey) -> _AccountPods:
+        return _AccountPods(
             (self.state.pods or {}).get(key, ()),
             self.finished.get(key, ()),
             self.templates.by_workload.get(key, ()),
@@ -104,9 +101,9 @@ def find_breakage(
 ) -> list[Finding]:
     """Return a finding for each workload whose Pods would lose, or may lose, their credentials if it got an association.
 
-    :arg keys: the workloads that the run would give an association.
+    :arg keys: the workloads for which the run would create an association.
     :arg accounts: the existing service accounts.
-    :arg allowed: whether the user accepts that Pods lose credentials. The finding is then a warning instead of an error.
+    :arg allowed: whether the user accepts that Pods lose credentials. Findings are then warnings instead of errors.
     :arg installs_agent: whether the run installs a missing agent before it creates the associations.
     """
     annotated = [key for key in keys if key in accounts and accounts[key].annotations.get(IRSA_ANNOTATION)]
@@ -119,9 +116,8 @@ def find_breakage(
     cluster_state = _ClusterState(
         state, finished=_finished_pods(reads, cluster), installs_agent=installs_agent
     )
-    # If the newest Pod has EKS Pod Identity, the association exists already, and the templates of the workload do not need to be
-    # read.
-    uninjected = [key for key in annotated if not _has_injected_pod(cluster_state.find_users(key))]
+    # If the newest Pod already has EKS Pod Identity, the templates of the workload do not need to be read.
+    uninjected = [key for key in annotated if not _has_injected_pod(cluster_state.find_pods(key))]
     if uninjected:
         cluster_state = replace(
             cluster_state, templates=read_templates(reader, frozenset(uninjected), cluster)
@@ -135,7 +131,7 @@ def find_breakage(
 
 
 def _unreachable_reason(pod: Pod, state: KubeState, installs_agent: bool) -> str:
-    """Return the reason why a Pod cannot reach the agent, or "" if it can, or if that is unknown.
+    """Return the reason why a Pod cannot reach the agent, or "" if it can or if this is unknown.
 
     :arg installs_agent: whether the run installs a missing agent.
     """
@@ -171,7 +167,7 @@ def _finished_pods(reads: Reads, cluster: str) -> dict[WorkloadKey, list[Pod]]:
     return pods
 
 
-def _has_injected_pod(users: _Users) -> bool:
+def _has_injected_pod(users: _AccountPods) -> bool:
     newest = _newest([*users.live, *users.finished])
     return newest is not None and has_injection(newest)
 
@@ -182,10 +178,10 @@ def _newest(pods: Iterable[Pod]) -> Pod | None:
 
 
 def _is_exempt(template: Pod) -> bool:
-    """Return whether an association does not change the credentials of the Pods of a template.
+    """Return whether an association would not change the credentials of the Pods of a template.
 
-    Either the webhook skips these Pods because of a label, or the template gives all of its containers access keys or a web
-    identity, which SDKs prefer.
+    Either the webhook skips these Pods because of a label, or the template sets the variables of access keys or a web identity
+    in all containers, and SDKs prefer these.
     """
     return SKIP_WEBHOOK in template.labels or all(
         preferred_provider(container.env) for container in template.containers
@@ -193,7 +189,7 @@ def _is_exempt(template: Pod) -> bool:
 
 
 def _breakage(key: WorkloadKey, cluster_state: _ClusterState, allowed: bool) -> Finding | None:
-    users = cluster_state.find_users(key)
+    users = cluster_state.find_pods(key)
     pods: dict[str, list[str]] = {}
     owners: dict[str, dict[Owner, None]] = {}
     named = set()
@@ -233,11 +229,11 @@ def _breakage(key: WorkloadKey, cluster_state: _ClusterState, allowed: bool) -> 
 
 
 def _possible_breakage(key: WorkloadKey, cluster_state: _ClusterState, cluster: str) -> Finding | None:
-    """Return a finding if it is unknown where Pods of the workload will run, or None.
+    """Return a finding if it is unknown where Pods of the workload will run; otherwise None.
 
-    That is unknown for a template without Pods, and if a resource could not be listed.
+    It is unknown for a template without Pods, for a workload without Pods and templates, and if a resource could not be listed.
     """
-    users = cluster_state.find_users(key)
+    users = cluster_state.find_pods(key)
     pods = (*users.live, *users.finished)
     unseen = dict.fromkeys(
         str(cluster_state.templates.root(template.owner))
@@ -280,8 +276,8 @@ SHOWN_USERS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Users:
-    """The users of each service account as text ("Deployment app (2 Pods)"), and the errors of lists by resource."""
+class AccountUsers:
+    """The users of each service account as text ("Deployment app (2 Pods)"), and the errors of failed lists, by resource."""
 
     names: Mapping[WorkloadKey, Sequence[str]]
     errors: Mapping[str, ApiError]
@@ -290,15 +286,15 @@ class Users:
 def keep_used_accounts(
     reader: ClusterReader, cluster: str, recheck: RemovalCheck, *, removes: bool
 ) -> tuple[AccountPlan, list[FailureRow]]:
-    """Return the plan without deletions of service accounts in use, and a failure for each service account that may be in
-    use.
+    """Return the plan without deletions of service accounts in use, and a failure for each service account that may be in use.
 
-    Service accounts in use are released instead: they lose the labels and annotations that this collection applied. If the plan
-    deletes service accounts, seven requests list Pods and Pod templates.
+    A service account is in use if a Pod or a Pod template uses it, or if another field manager has set fields of it. It is
+    released instead: it loses the labels and annotations that this collection applied. If the plan deletes service accounts,
+    seven requests list Pods and Pod templates.
 
     :arg cluster: the value of ``cluster`` in the keys of the workloads.
-    :arg recheck: the plan, and the service accounts as read right before.
-    :arg removes: the plan deletes its manifests instead of applying them.
+    :arg recheck: the plan, and the service accounts that were just read.
+    :arg removes: whether the plan deletes its manifests instead of applying them.
     """
     plan = recheck.plan
     deletions = [*(plan.manifests if removes else ()), *plan.unlisted]
@@ -331,8 +327,8 @@ def keep_used_accounts(
     return plan, failures
 
 
-def _read_users(reader: ClusterReader, keys: Sequence[WorkloadKey], cluster: str) -> Users:
-    """List Pods and Pod templates, without finished Pods and Pods of the runtime proof."""
+def _read_users(reader: ClusterReader, keys: Sequence[WorkloadKey], cluster: str) -> AccountUsers:
+    """List Pods and Pod templates that use the service accounts, without finished Pods and Pods of the runtime proof."""
     listing = reader.list_objects(live_pods_query(keys))
     templates = read_templates(reader, frozenset(keys), cluster)
     pods: dict[WorkloadKey, list[Object]] = {}
@@ -340,13 +336,13 @@ def _read_users(reader: ClusterReader, keys: Sequence[WorkloadKey], cluster: str
         if not has_ended(item) and not is_proof(item):
             pods.setdefault(pod_service_account(item, cluster), []).append(item)
     errors = {"pods": listing.error} if listing.error is not None else {}
-    return Users(
+    return AccountUsers(
         {key: _names(key, pods.get(key, ()), templates) for key in keys}, {**errors, **templates.errors}
     )
 
 
 def _names(key: WorkloadKey, pods: Iterable[Object], templates: Templates) -> list[str]:
-    """Describe the users of a service account: owners with the number of their Pods, then Pods without owner."""
+    """Describe the users of a service account: owners with the number of their Pods, then Pods without an owner."""
     counts = {str(templates.root(template.owner)): 0 for template in templates.by_workload.get(key, ())}
     bare = []
     for pod in pods:

@@ -40,7 +40,7 @@ class Clock:
 
 
 class Sts:
-    """A fake STS, called from another account. It numbers its sessions. If ``error`` is set, AssumeRole raises it."""
+    """A fake STS that numbers its sessions. If ``error`` is set, AssumeRole raises it."""
 
     def __init__(self, clock: Clock, account: str = "444455556666") -> None:
         self.clock = clock
@@ -88,7 +88,7 @@ def access_key_id(session: AssumedSession) -> str:
     return str(frozen.access_key)
 
 
-def test_no_request_before_credentials_are_needed() -> None:
+def test_first_request_waits_until_credentials_are_needed() -> None:
     sts = Sts(Clock())
     assumed_session(sts).client("iam")
     assert sts.asked == []
@@ -114,7 +114,7 @@ def test_parameters_of_assume_role(role: AssumeRole, request_: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("duration", [900, 3600, 43200])
-def test_credentials_serve_until_shortly_before_they_expire(duration: int) -> None:
+def test_credentials_are_renewed_shortly_before_they_expire(duration: int) -> None:
     sts = Sts(Clock())
     session = assumed_session(sts, AssumeRole(ARN, duration=duration))
     session.ready()
@@ -160,7 +160,7 @@ def test_clients_use_the_connection_settings() -> None:
     assert (client.meta.endpoint_url, client.meta.region_name) == ("http://127.0.0.1:1", "us-west-2")
 
 
-def test_the_keys_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_access_keys_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "111122223333")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
     assert access_key_id(assumed_session(Sts(Clock()))) == "ASIA1"
@@ -171,7 +171,7 @@ def refused(text: str, code: str = "AccessDenied") -> AwsError:
 
 
 class TestRefusals:
-    def test_have_a_remedy(self) -> None:
+    def test_has_a_remedy(self) -> None:
         sts = Sts(Clock())
         sts.error = refused(DENIED)
         with pytest.raises(AwsError) as caught:
@@ -181,7 +181,7 @@ class TestRefusals:
         # The session does not call GetCallerIdentity, because the message of AWS already names the caller.
         assert [operation for operation, _ in sts.asked] == ["AssumeRole"]
 
-    def test_name_the_caller_where_aws_does_not(self) -> None:
+    def test_names_the_caller_if_aws_does_not(self) -> None:
         sts = Sts(Clock())
         sts.error = refused("Roles may not be assumed by root accounts.")
         with pytest.raises(AwsError) as caught:
@@ -190,7 +190,7 @@ class TestRefusals:
             f"Requested in region us-west-2, as {CALLER}, for the role {ARN} of account" in caught.value.text
         )
 
-    def test_hold_for_a_while(self) -> None:
+    def test_is_repeated_without_requests_for_some_time(self) -> None:
         sts = Sts(Clock())
         session = assumed_session(sts)
         sts.error = refused(DENIED)
@@ -203,7 +203,7 @@ class TestRefusals:
         session.ready()
         assert access_key_id(session) == "ASIA2"
 
-    def test_do_not_hold_where_asking_again_may_help(self) -> None:
+    def test_transient_error_is_retried_at_once(self) -> None:
         sts = Sts(Clock())
         session = assumed_session(sts)
         sts.error = refused("Rate exceeded", "Throttling")
@@ -213,7 +213,7 @@ class TestRefusals:
         session.ready()
         assert len(sts.sessions) == 2
 
-    def test_of_a_renewal_leave_the_credentials_until_they_have_to_be_renewed(self) -> None:
+    def test_keeps_valid_credentials_if_an_early_renewal_fails(self) -> None:
         sts = Sts(Clock())
         session = assumed_session(sts)
         session.ready()
@@ -225,7 +225,7 @@ class TestRefusals:
         with pytest.raises(AwsError, match="is not authorized to perform: sts:AssumeRole"):
             session.ready()
 
-    def test_an_answer_for_another_account_is_refused(self) -> None:
+    def test_session_of_another_account_is_rejected(self) -> None:
         sts = Sts(Clock(), account="777788889999")
         with pytest.raises(
             AwsError, match=r"has credentials of arn:aws:sts::777788889999:assumed-role/fleet/me\."
@@ -253,7 +253,7 @@ class TestApi:
         api.call("iam", "GetRole", {})
         assert order == ["ready", "request"] * 2
 
-    def test_without_a_role_the_clients_are_the_modules_own(self) -> None:
+    def test_clients_come_from_the_module_without_a_role(self) -> None:
         services: list[str] = []
 
         def make_client(service: str, **_options: Any) -> Any:
@@ -299,7 +299,7 @@ def test_credentials_stay_valid_for_the_requested_time() -> None:
     clock = Clock()
     sts = Sts(clock)
     role = AssumeRole(ARN, duration=900)
-    session = AssumedSession(role, sts, Connection(region="us-west-2"), clock, lasting=870)
+    session = AssumedSession(role, sts, Connection(region="us-west-2"), clock, min_validity=870)
     assert session.expires_at is None
     session.ready()
     first = session.expires_at
@@ -313,7 +313,7 @@ def test_credentials_stay_valid_for_the_requested_time() -> None:
     assert len(sts.sessions) == 2
 
 
-def test_a_client_can_have_an_endpoint_of_its_own() -> None:
+def test_client_can_have_a_separate_endpoint() -> None:
     connection = Connection(region="us-west-2", endpoint_url="http://127.0.0.1:1")
     session = assumed_session(Sts(Clock()), connection=connection)
     source = session.client("sts", endpoint_url="https://sts.us-west-2.amazonaws.com")

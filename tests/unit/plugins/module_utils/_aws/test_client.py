@@ -48,8 +48,8 @@ ROLE = {
 }
 
 
-def at_once() -> Retries:
-    """Return the default retries with a clock that does not wait: a pause only moves its time forward."""
+def simulated_retries() -> Retries:
+    """Return the default retries with a simulated clock: a pause only advances its time."""
     slept = [0.0]
     return Retries(now=lambda: sum(slept), sleep=slept.append)
 
@@ -66,10 +66,10 @@ class Stubbed:
         )
         self.stubber = stub.Stubber(self.client)
         self.stubber.activate()
-        self.api = BotoApi(lambda asked: self.client if asked == service else None, at_once())
+        self.api = BotoApi(lambda asked: self.client if asked == service else None, simulated_retries())
 
 
-def test_the_answer_of_a_request_is_passed_on() -> None:
+def test_response_is_returned() -> None:
     iam = Stubbed("iam")
     iam.stubber.add_response("get_role", {"Role": ROLE}, {"RoleName": "r"})
     assert iam.api.call("iam", "GetRole", {"RoleName": "r"})["Role"] == ROLE
@@ -115,7 +115,7 @@ class Raw:
         return [self.body]
 
 
-def test_an_error_of_the_api_keeps_its_code_and_text() -> None:
+def test_api_error_keeps_its_code_and_text() -> None:
     iam = Stubbed("iam")
     iam.stubber.add_client_error("get_role", "NoSuchEntity", "The role cannot be found.")
     with pytest.raises(AwsError) as caught:
@@ -140,7 +140,7 @@ def test_all_pages_are_read() -> None:
     assert [association["serviceAccount"] for association in found] == ["a", "b", "c"]
 
 
-def test_an_error_on_a_later_page_is_an_error() -> None:
+def test_error_on_a_later_page_is_raised() -> None:
     eks = Stubbed("eks")
     eks.stubber.add_response("list_pod_identity_associations", {"associations": [], "nextToken": "next"})
     eks.stubber.add_client_error("list_pod_identity_associations", "InvalidRequestException", "Oops")
@@ -179,7 +179,7 @@ def test_repeated_page_token_is_an_error() -> None:
         (["a", None], "the response is truncated but has no token for the next page"),
     ],
 )
-def test_more_pages_without_end_are_an_error(markers: list[str | None], reason: str, whole: bool) -> None:
+def test_unusable_page_token_is_an_error(markers: list[str | None], reason: str, whole: bool) -> None:
     pages = [
         {"Roles": [], "IsTruncated": True, **({"Marker": association} if association else {})}
         for association in markers
@@ -191,7 +191,7 @@ def test_more_pages_without_end_are_an_error(markers: list[str | None], reason: 
             requests.append(parameters)
             return pages.pop(0)
 
-    api = BotoApi(lambda _service: Iam(), at_once())
+    api = BotoApi(lambda _service: Iam(), simulated_retries())
     found = (
         response_pages(api, "iam", "ListRoles", {}) if whole else api.pages("iam", "ListRoles", {}, "Roles")
     )
@@ -201,7 +201,7 @@ def test_more_pages_without_end_are_an_error(markers: list[str | None], reason: 
     assert len(requests) == len(markers)
 
 
-def test_ever_new_pages_have_a_bound() -> None:
+def test_number_of_pages_is_limited() -> None:
     requests: list[dict[str, Any]] = []
 
     class Iam:
@@ -210,8 +210,19 @@ def test_ever_new_pages_have_a_bound() -> None:
             return {"Roles": [], "IsTruncated": True, "Marker": str(len(requests))}
 
     with pytest.raises(AwsError, match="the response has a token for another page after 1000") as caught:
-        list(BotoApi(lambda _service: Iam(), at_once()).pages("iam", "ListRoles", {}, "Roles"))
+        list(BotoApi(lambda _service: Iam(), simulated_retries()).pages("iam", "ListRoles", {}, "Roles"))
     assert (caught.value.code, len(requests)) == (MALFORMED, 1000)
+
+
+def test_number_of_event_pages_is_not_limited() -> None:
+    tokens = iter([*map(str, range(1500)), ""])
+
+    class CloudTrail:
+        def lookup_events(self, **_parameters: Any) -> dict[str, Any]:
+            return {"Events": [], "NextToken": next(tokens)}
+
+    api = BotoApi(lambda _service: CloudTrail(), simulated_retries())
+    assert len(list(response_pages(api, "cloudtrail", "LookupEvents", {}))) == 1501
 
 
 def test_repeated_page_with_a_new_token_is_an_error() -> None:
@@ -224,11 +235,13 @@ def test_repeated_page_with_a_new_token_is_an_error() -> None:
 
     found: list[Any] = []
     with pytest.raises(AwsError, match="the response repeats the previous page") as caught:
-        found.extend(BotoApi(lambda _service: Iam(), at_once()).pages("iam", "ListRoles", {}, "Roles"))
+        found.extend(
+            BotoApi(lambda _service: Iam(), simulated_retries()).pages("iam", "ListRoles", {}, "Roles")
+        )
     assert (caught.value.code, len(requests)) == (MALFORMED, 2)
 
 
-def test_answers_come_page_by_page_until_the_last() -> None:
+def test_pages_are_requested_one_at_a_time() -> None:
     pages = {
         None: {"Roles": [1], "IsTruncated": True, "Marker": "a"},
         "a": {"Roles": [2], "IsTruncated": False},
@@ -239,7 +252,7 @@ def test_answers_come_page_by_page_until_the_last() -> None:
             assert MaxItems == 9
             return pages[Marker]
 
-    api = BotoApi(lambda _service: Iam(), at_once())
+    api = BotoApi(lambda _service: Iam(), simulated_retries())
     found = response_pages(api, "iam", "ListRoles", {"MaxItems": 9})
     assert [association["Roles"] for association in found] == [[1], [2]]
 
@@ -254,7 +267,7 @@ def test_attempts_to_create_an_association_share_one_token() -> None:
                 raise exceptions.ConnectionClosedError(endpoint_url="https://x")
             return {"association": {}}
 
-    api = BotoApi(lambda _service: Eks(), at_once())
+    api = BotoApi(lambda _service: Eks(), simulated_retries())
     for _ in range(2):
         api.call("eks", "CreatePodIdentityAssociation", {"clusterName": "c"})
     tokens = [association["clientRequestToken"] for association in sent]
@@ -282,14 +295,15 @@ def test_response_without_its_main_member_is_an_error(
             return lambda **_parameters: {}
 
     with pytest.raises(AwsError) as caught:
-        BotoApi(lambda _service: Empty(), at_once()).call(service, operation, requests)
+        BotoApi(lambda _service: Empty(), simulated_retries()).call(service, operation, requests)
     assert str(caught.value) == (
-        f"{service}:{operation}: {MALFORMED}: the response lacks {lacks}, as if a proxy had truncated it (after 3 attempts)"
+        f"{service}:{operation}: {MALFORMED}: the response lacks {lacks}; possibly a proxy has truncated or repeated a response"
+        " (after 3 attempts)"
     )
     assert caught.value.conflict
 
 
-def test_a_client_is_made_once_and_only_when_it_is_needed() -> None:
+def test_client_is_created_once_at_its_first_use() -> None:
     made: list[str] = []
     iam = Stubbed("iam")
     for _ in range(8):
@@ -323,7 +337,7 @@ def test_a_client_is_made_once_and_only_when_it_is_needed() -> None:
         ("PutRolePermissionsBoundary", "put_role_permissions_boundary"),
     ],
 )
-def test_an_operation_has_its_method(operation: str, method: str) -> None:
+def test_operation_name_becomes_a_method_name(operation: str, method: str) -> None:
     assert snake_case(operation) == method
 
 
@@ -382,9 +396,7 @@ def test_invalid_parameter_has_its_reason() -> None:
 
 
 @pytest.mark.parametrize(("width", "connections"), [(4, 10), (32, 32)])
-def test_clients_of_a_module_slow_down_together_and_have_a_connection_for_each_thread(
-    width: int, connections: int
-) -> None:
+def test_module_clients_share_a_rate_and_have_a_connection_per_thread(width: int, connections: int) -> None:
     requests: list[tuple[str, dict[str, Any]]] = []
     iam = Stubbed("iam")
     iam.stubber.add_response("get_role", {"Role": ROLE})
@@ -459,7 +471,7 @@ def test_response_from_another_server_is_rejected(status: int, headers: dict[str
             raise exceptions.ClientError(answer, "DetachRolePolicy")
 
     with pytest.raises(AwsError) as caught:
-        BotoApi(lambda _service: Proxy(), at_once()).call("iam", "DetachRolePolicy", {})
+        BotoApi(lambda _service: Proxy(), simulated_retries()).call("iam", "DetachRolePolicy", {})
     assert (caught.value.code, caught.value.missing, caught.value.outcome_unknown) == ("NOT_AWS", False, True)
     assert caught.value.text == (
         "the response is not from AWS: it has no request ID, or is a web page (after 3 attempts)"

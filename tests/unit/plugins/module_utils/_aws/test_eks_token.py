@@ -59,7 +59,7 @@ def test_url_satisfies_eks() -> None:
 
 
 @pytest.mark.parametrize(("cluster", "fits"), [("blue", True), ("green", False)])
-def test_the_signature_is_for_the_cluster_alone(cluster: str, fits: bool) -> None:
+def test_signature_is_valid_only_for_its_cluster(cluster: str, fits: bool) -> None:
     """Compare the signature with botocore's signature of the same request with ``cluster`` in its header."""
     url = presigned_url(sign_token(sts(), "blue", NOW))
     parts = urlsplit(url)
@@ -78,26 +78,26 @@ def test_the_signature_is_for_the_cluster_alone(cluster: str, fits: bool) -> Non
     assert (signature == query["X-Amz-Signature"]) is fits
 
 
-def test_a_client_is_left_as_it_was() -> None:
+def test_signing_does_not_change_the_client() -> None:
     client = sts()
     sign_token(client, "blue", NOW)
     url = client.generate_presigned_url("get_caller_identity")
     assert "X-Amz-SignedHeaders=host&" in f"{url}&"
 
 
-def test_a_token_ends_a_minute_early_and_with_its_credentials() -> None:
+def test_token_expires_a_minute_early_or_with_its_credentials() -> None:
     assert sign_token(sts(), "blue", NOW).expires_at == NOW + timedelta(minutes=14)
     end = NOW + timedelta(minutes=5)
     assert sign_token(sts(), "blue", NOW, end).expires_at == end
     assert sign_token(sts(), "blue", NOW, NOW + timedelta(hours=1)).expires_at == NOW + timedelta(minutes=14)
 
 
-def test_the_secret_is_not_shown() -> None:
+def test_token_is_not_in_its_repr() -> None:
     token = sign_token(sts(), "blue", NOW)
     assert repr(token) == f"EksToken(expires_at={token.expires_at!r})"
 
 
-def test_without_credentials_there_is_an_error_of_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_an_aws_error(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
@@ -117,7 +117,7 @@ def test_without_credentials_there_is_an_error_of_aws(monkeypatch: pytest.Monkey
         ("https://sts-fips.us-west-2.amazonaws.com", "https://sts-fips.us-west-2.amazonaws.com"),
     ],
 )
-def test_the_sts_of_the_region_is_used(configured: str | None, used: str) -> None:
+def test_token_uses_the_regional_sts_endpoint(configured: str | None, used: str) -> None:
     def make(_service: str, endpoint: str | None = configured) -> object:
         return sts(endpoint, "us-west-2", config=Config(retries={"mode": "standard"}))
 
@@ -136,7 +136,7 @@ class Signer:
         return EksToken(f"token-{self.made}", self.now + timedelta(minutes=14))
 
 
-def test_a_token_is_used_until_it_is_too_short_for_a_call() -> None:
+def test_token_is_reused_while_it_outlasts_a_call() -> None:
     signer = Signer()
     source = TokenSource(signer, lambda: signer.now)
     used = []

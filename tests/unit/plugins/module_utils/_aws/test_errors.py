@@ -32,7 +32,7 @@ THROTTLING_CODES = (
 )
 
 
-def test_an_error_reads_as_operation_code_and_text() -> None:
+def test_error_text_has_operation_and_code() -> None:
     error = classify("iam:CreateRole", "LimitExceeded", "Too many.")
     assert str(error) == "iam:CreateRole: LimitExceeded: Too many."
     assert (error.operation, error.code, error.text) == ("iam:CreateRole", "LimitExceeded", "Too many.")
@@ -85,7 +85,7 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
         (
             "ResourceNotFoundException",
             "No cluster found for name: x.",
-            "Check the cluster's name, and that account and region are the ones you mean.",
+            "Check the name of the cluster, the account and the region.",
         ),
         (
             "LimitExceeded",
@@ -144,8 +144,7 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
         (
             "EntityAlreadyExists",
             "Role with name x already exists.",
-            "The name is in use, possibly with another path or letter case: to IAM, names that differ only in "
-            "these are the same. Use the "
+            "The name is in use, possibly with another path or letter case, which IAM does not distinguish. Use the "
             "path and the letter case of the existing resource, or another name.",
         ),
         (
@@ -276,13 +275,13 @@ def test_each_code_has_its_kind(code: str, text: str, kind: ErrorKind) -> None:
         ("ResponseStreamingError", 0, True, ErrorKind.CONNECTION),
     ],
 )
-def test_the_status_counts_more_than_the_code(code: str, status: int, lost: bool, kind: ErrorKind) -> None:
+def test_status_takes_precedence_over_the_code(code: str, status: int, lost: bool, kind: ErrorKind) -> None:
     error = classify("any:Operation", code, "", status=status, lost=lost)
     assert error.kind is kind
 
 
 @pytest.mark.parametrize(("status", "code"), [(429, "Throttling"), (503, "ServiceFailure")])
-def test_the_status_has_the_remedy_of_its_kind(status: int, code: str) -> None:
+def test_status_selects_the_remedy(status: int, code: str) -> None:
     by_code, by_status = (
         classify("any:Operation", code, ""),
         classify("any:Operation", "X", "", status=status),
@@ -359,7 +358,7 @@ def error_text(error: AwsError) -> str:
             "the trust policy of the role. If the trust policy requires sts:ExternalId, "
             "pod_identity_assume_role_external_id must have that value. AWS does not report which of these is missing, or "
             "whether the role exists: check the ARN as well.",
-            id="no reason, maybe the wrong external ID",
+            id="no reason, with an external ID",
         ),
         pytest.param(
             AssumeRole(ARN),
@@ -393,7 +392,7 @@ def error_text(error: AwsError) -> str:
             "Roles may not be assumed by root accounts.",
             f"AccessDenied: Roles may not be assumed by root accounts. {IN_FULL} Use credentials of an IAM user or of a "
             "role: the root user of an account cannot assume a role.",
-            id="root",
+            id="caller is the root user",
         ),
         pytest.param(
             WITH_ID,
@@ -420,7 +419,7 @@ def error_text(error: AwsError) -> str:
             "Request ARN is invalid",
             f"ValidationError: Request ARN is invalid. {IN_FULL} Correct pod_identity_assume_role_arn: it must be the ARN of "
             "an IAM role, with the role's path.",
-            id="ARN",
+            id="malformed ARN",
         ),
         pytest.param(
             AssumeRole(ARN),
@@ -430,7 +429,7 @@ def error_text(error: AwsError) -> str:
             "RegionDisabledException: STS is not activated in this region for account:444455556666. Your account "
             f"administrator can activate STS in this region using the IAM Console. {IN_FULL} Activate STS for this region in "
             f"the account settings of IAM, or use another region.",
-            id="region",
+            id="disabled region",
         ),
         pytest.param(
             AssumeRole(ARN),
@@ -438,7 +437,7 @@ def error_text(error: AwsError) -> str:
             "The security token included in the request is expired",
             f"ExpiredToken: The security token included in the request is expired. {IN_FULL} The credentials are invalid or "
             f"expired: renew them, or check which profile is used.",
-            id="the job's own credentials",
+            id="expired credentials of the caller",
         ),
     ],
 )
@@ -454,7 +453,7 @@ def test_unknown_parts_are_omitted() -> None:
     assert error.text == f"No. Requested for the role {ARN} of account 444455556666."
 
 
-def test_a_refusal_keeps_its_kind() -> None:
+def test_explained_refusal_keeps_its_kind() -> None:
     error = classify("sts:AssumeRole", "Throttling", "Rate exceeded")
     explained = explain_refusal(error, AssumeRole(ARN), "", "us-west-2")
     assert (explained.transient, explained.remedy) == (True, error.remedy)

@@ -21,7 +21,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
     Interrupted,
-    answering,
+    ensuring_result,
     pause,
     raise_if_interrupted,
     stoppable,
@@ -65,7 +65,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 class Timeout(BaseException):
-    """An exception such as ansible-core raises when the timeout of a task has passed."""
+    """An exception of the kind that ansible-core raises at the timeout of a task."""
 
 
 def interrupted(
@@ -78,7 +78,7 @@ def interrupted(
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit, Timeout])
-def test_who_waits_before_another_attempt_makes_none(end: type[BaseException]) -> None:
+def test_interrupt_prevents_the_next_attempt(end: type[BaseException]) -> None:
     sent: list[int] = []
     retries = Retries(chance=lambda: 0, paces={ErrorKind.THROTTLED: Pace(3, LONG, LONG)})
 
@@ -94,7 +94,7 @@ def test_who_waits_before_another_attempt_makes_none(end: type[BaseException]) -
     assert sorted(sent) == [1, 2, 3]
 
 
-def test_who_waits_for_its_turn_does_not_get_it() -> None:
+def test_interrupt_ends_the_wait_for_the_rate_limiter() -> None:
     seconds = 0.0
     sent: list[int] = []
 
@@ -116,7 +116,7 @@ def test_who_waits_for_its_turn_does_not_get_it() -> None:
     assert limiter.waiting == 0
 
 
-def test_waiting_thread_gives_up_behind_a_stuck_one() -> None:
+def test_interrupt_wakes_threads_queued_behind_a_stuck_one() -> None:
     """Interrupt threads in the queue of the rate limiter, while the first thread in the queue is stuck in its pause."""
     seconds = 0.0
     release = threading.Event()
@@ -146,7 +146,7 @@ def test_waiting_thread_gives_up_behind_a_stuck_one() -> None:
     holding.join(LONG)
 
 
-def test_work_inside_of_work_ends_too() -> None:
+def test_interrupt_ends_nested_calls() -> None:
     inner: list[int] = []
     woken: list[int] = []
 
@@ -204,7 +204,7 @@ def test_api_works_after_an_interrupt() -> None:
     assert work("d")
 
 
-def test_an_ordinary_exception_stops_no_other_work() -> None:
+def test_exception_in_one_call_does_not_interrupt_others() -> None:
     def work(number: int) -> int:
         if number == 1:
             raise ValueError("one")
@@ -220,7 +220,7 @@ def test_an_ordinary_exception_stops_no_other_work() -> None:
     assert map_concurrently(outer, [2, 3], 2) == [[2, 2], [3, 3]]
 
 
-def test_a_change_ends_between_its_requests_unless_it_replaces() -> None:
+def test_interrupt_ends_a_change_unless_it_is_a_replacement() -> None:
     """Check that an interrupt does not stop a replacement: once the association is deleted, only this run has its settings."""
     client = Client("create_pod_identity_association")
     api = BotoApi(lambda _service: client, width=2)
@@ -275,7 +275,7 @@ def test_signal_between_work_and_result_is_ignored(number: signal.Signals) -> No
     received: list[int] = []
     handler = signal.signal(number, lambda found, _frame: received.append(found))
     try:
-        with answering():
+        with ensuring_result():
             os.kill(os.getpid(), number)
             with stoppable() as stop:
                 os.kill(os.getpid(), number)
@@ -288,7 +288,7 @@ def test_signal_between_work_and_result_is_ignored(number: signal.Signals) -> No
     assert (received, stop.reason) == ([number, number], number.name)
 
 
-def test_the_timeout_of_a_task_ends_the_work_in_order_and_is_raised_afterwards() -> None:
+def test_task_timeout_is_raised_after_the_work_has_ended() -> None:
     class Timeout(BaseException):
         pass
 

@@ -51,24 +51,24 @@ def test_result_with_escapes_has_a_warning(ended: Ended, warnings: list[str]) ->
     assert warnings == [ESCAPED]
 
 
-def test_a_printable_result_is_returned_as_it_is(ended: Ended, warnings: list[str]) -> None:
+def test_printable_result_is_unchanged(ended: Ended, warnings: list[str]) -> None:
     result = ended(lambda module: module.exit_json(changed=False, text="ü\n\t漢字", names=("a", "b")))
     assert (result["text"], result["names"], warnings) == ("ü\n\t漢字", ["a", "b"], [])
 
 
-def test_a_failure_has_escapes(ended: Ended) -> None:
+def test_failure_message_is_escaped(ended: Ended) -> None:
     result = ended(lambda module: module.fail_json(msg=TEXT, remedy=TEXT))
     assert (result["failed"], result["msg"], result["remedy"]) == (True, SHOWN, SHOWN)
 
 
-def test_arguments_have_escapes_without_a_warning(ended: Ended, warnings: list[str]) -> None:
+def test_arguments_are_escaped_without_a_warning(ended: Ended, warnings: list[str]) -> None:
     result = ended(lambda module: module.exit_json(changed=False), note=TEXT, **PRINTED)
     assert "failed" not in result
     assert result["invocation"]["module_args"]["note"] == SHOWN
     assert warnings == []
 
 
-def test_a_refused_argument_has_escapes(ended: Ended) -> None:
+def test_invalid_argument_is_escaped(ended: Ended) -> None:
     result = ended(lambda _module: pytest.fail("not refused"), choice=TEXT)
     assert result["msg"] == f"value of choice must be one of: one, got: {SHOWN}"
 

@@ -43,7 +43,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
-    """Let each item wait for the others, so that all items complete at the same time."""
+    """Let each call wait for the other calls, so that all of them complete at the same time."""
     other_threads = threading.Barrier(3, timeout=20)
 
     def work(number: int) -> int:
@@ -54,7 +54,7 @@ def test_results_come_in_the_order_of_the_items() -> None:
     assert map_concurrently(lambda number: -number, (number for number in (5, 6)), 1) == [-5, -6]
 
 
-def test_no_more_than_so_many_are_under_way_at_once() -> None:
+def test_number_of_concurrent_calls_is_limited() -> None:
     lock = threading.Lock()
     running = 0
     most = 0
@@ -74,17 +74,17 @@ def test_no_more_than_so_many_are_under_way_at_once() -> None:
 
 
 @pytest.mark.parametrize(("items", "width"), [([1], 8), ([1, 2, 3], 1), ([1, 2, 3], 0)])
-def test_one_at_a_time_needs_no_thread(items: list[int], width: int) -> None:
+def test_sequential_calls_run_in_the_calling_thread(items: list[int], width: int) -> None:
     threads = map_concurrently(lambda _item: threading.current_thread(), items, width)
     assert set(threads) == {threading.current_thread()}
 
 
-def test_no_items() -> None:
+def test_empty_input_has_no_results() -> None:
     assert map_concurrently(str, [], 8) == []
 
 
 @pytest.mark.parametrize("width", [1, 4])
-def test_an_exception_ends_the_whole(width: int) -> None:
+def test_exception_of_a_call_is_raised(width: int) -> None:
     def work(number: int) -> int:
         if number == 2:
             raise ValueError("two")
@@ -131,7 +131,7 @@ def test_error_of_the_first_of_two_calls_has_priority(first: str, second: str, r
         call_both(lambda: call(first), lambda: call(second))
 
 
-def test_begun_work_is_interrupted_with_the_work_of_its_caller() -> None:
+def test_background_call_is_interrupted_with_its_caller() -> None:
     with stoppable() as stop:
         result = begin(lambda: pause(20))
         stop.end("SIGTERM")
@@ -139,7 +139,7 @@ def test_begun_work_is_interrupted_with_the_work_of_its_caller() -> None:
             result()
 
 
-def test_begun_work_is_interrupted_with_the_thread_that_waits_for_it() -> None:
+def test_background_call_is_interrupted_with_the_waiting_thread() -> None:
     ended = threading.Event()
 
     def work() -> None:
@@ -157,7 +157,7 @@ def test_begun_work_is_interrupted_with_the_thread_that_waits_for_it() -> None:
     assert ended.wait(10)
 
 
-def test_result_of_begun_work_is_returned_again() -> None:
+def test_result_of_a_background_call_can_be_read_twice() -> None:
     results: list[list[int]] = [[1]]
     result = begin(results.pop)
     assert (result(), result(), results) == ([1], [1], [])
@@ -166,19 +166,19 @@ def test_result_of_begun_work_is_returned_again() -> None:
 Within = Callable[[float, Callable[[], Any]], Any]
 
 
-@pytest.fixture(params=[call_within, Bounded().run], ids=["once", "again and again"])
+@pytest.fixture(params=[call_within, Bounded().run], ids=["call_within", "Bounded"])
 def in_time(request: pytest.FixtureRequest) -> Within:
     chosen: Within = request.param
     return chosen
 
 
-def test_result_of_the_work(in_time: Within) -> None:
+def test_bounded_call_returns_its_result(in_time: Within) -> None:
     assert in_time(5, lambda: [1]) == [1]
     assert in_time(5, lambda: None) is None
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
-def test_error_of_the_work(in_time: Within, error: BaseException) -> None:
+def test_bounded_call_raises_its_error(in_time: Within, error: BaseException) -> None:
     def work() -> None:
         raise error
 
@@ -187,7 +187,7 @@ def test_error_of_the_work(in_time: Within, error: BaseException) -> None:
     assert raised.value is error
 
 
-def test_hanging_work_times_out(in_time: Within) -> None:
+def test_bounded_call_times_out(in_time: Within) -> None:
     end = threading.Event()
     with pytest.raises(OutOfTime):
         in_time(0.05, end.wait)
@@ -195,7 +195,7 @@ def test_hanging_work_times_out(in_time: Within) -> None:
     end.set()
 
 
-def test_a_thread_is_used_again_also_after_an_error() -> None:
+def test_thread_is_reused_even_after_an_error() -> None:
     work = Bounded()
     first = work.run(5, threading.get_ident)
     with pytest.raises(ZeroDivisionError):
@@ -203,7 +203,7 @@ def test_a_thread_is_used_again_also_after_an_error() -> None:
     assert work.run(5, threading.get_ident) == first
 
 
-def test_many_at_once_have_a_thread_each_and_their_own_results() -> None:
+def test_concurrent_calls_have_separate_threads_and_results() -> None:
     work, width = Bounded(), 8
     together = threading.Barrier(width)
 
@@ -221,7 +221,7 @@ def test_many_at_once_have_a_thread_each_and_their_own_results() -> None:
             assert len({thread for _number, thread in results}) == width
 
 
-def test_a_thread_without_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_thread_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "IDLE_SECONDS", 0.05)
     work = Bounded()
     thread = work.run(5, threading.current_thread)
@@ -321,13 +321,11 @@ def test_throughput_is_close_to_the_limit(per_second: int, requests: int) -> Non
 
 
 @pytest.mark.parametrize(("per_second", "threads"), [(1, 16), (1, 200), (0.5, 16), (0.5, 200)])
-def test_a_service_slower_than_the_least_rate_answers_before_the_attempts_are_used_up(
-    per_second: float, threads: int
-) -> None:
+def test_service_below_the_lowest_rate_needs_few_attempts(per_second: float, threads: int) -> None:
     assert work(Rate(), Service(per_second), 300, threads).attempts < 14
 
 
-def test_service_with_an_exhausted_limit() -> None:
+def test_empty_token_bucket_costs_little_time() -> None:
     done = work(Rate(), Service(20, tokens=0), 400)
     assert done.seconds < 400 / 20 * 1.1
 
@@ -339,19 +337,19 @@ def test_unthrottled_service_is_not_slowed_down() -> None:
     assert done.seconds < 1000 / THREADS * ANSWER_TAKES * 1.05
 
 
-def test_after_ten_seconds_without_any_answer_the_old_rate_is_found_again() -> None:
+def test_rate_recovers_after_an_outage_of_ten_seconds() -> None:
     calm = work(Rate(), Service(1_000_000), 4000)
     disturbed = work(Rate(), Service(1_000_000, out=(1, 11)), 4000)
     assert disturbed.seconds - calm.seconds < 10 + 6
 
 
-def test_a_short_disturbance_costs_little() -> None:
+def test_short_outage_costs_little_time() -> None:
     calm = work(Rate(), Service(1_000_000), 4000)
     disturbed = work(Rate(), Service(1_000_000, out=(2, 2.02)), 4000)
     assert disturbed.seconds - calm.seconds < 2
 
 
-def test_one_throttled_request_in_the_middle_slows_down_to_just_under_the_rate_before() -> None:
+def test_throttled_request_lowers_the_rate_slightly() -> None:
     rate = Rate()
     for hundredth in range(200):
         rate.take(hundredth / 100)
@@ -375,7 +373,7 @@ def test_earlier_throttled_requests_are_ignored() -> None:
     assert rate.limit != reduced
 
 
-def test_never_slower_than_the_least() -> None:
+def test_rate_has_a_lower_limit() -> None:
     rate = Rate()
     for second in range(1, 30):
         rate.take(float(second))
@@ -383,7 +381,7 @@ def test_never_slower_than_the_least() -> None:
     assert rate.limit == SLOWEST
 
 
-def test_threads_wait_for_each_other() -> None:
+def test_concurrent_threads_keep_the_rate() -> None:
     class Clock:
         """A clock on which time passes only while a thread sleeps."""
 
@@ -437,7 +435,7 @@ def test_requests_are_sent_in_order() -> None:
     assert limiter.waiting == 0
 
 
-def test_who_is_interrupted_makes_room_for_the_next() -> None:
+def test_interrupted_thread_lets_the_next_one_pass() -> None:
     seconds = 0.0
     sent: list[float] = []
 
@@ -513,12 +511,15 @@ def client_error(code: str, status: int) -> Exception:
         pytest.param(client_error("EntityAlreadyExists", 409), ErrorKind.EXISTS, False, id="409 of IAM"),
         pytest.param(client_error("ResourceInUseException", 409), ErrorKind.EXISTS, False, id="409 of EKS"),
         pytest.param(client_error("AccessDenied", 403), ErrorKind.DENIED, False, id="denied"),
-        pytest.param(client_error("NoSuchEntity", 404), ErrorKind.MISSING, False, id="missing"),
+        pytest.param(client_error("NoSuchEntity", 404), ErrorKind.MISSING, False, id="not found"),
         pytest.param(client_error("ExpiredToken", 403), ErrorKind.OTHER, False, id="expired"),
-        pytest.param(client_error("LimitExceeded", 409), ErrorKind.FULL, False, id="quota"),
+        pytest.param(client_error("LimitExceeded", 409), ErrorKind.FULL, False, id="quota exceeded"),
         pytest.param(exceptions.NoCredentialsError(), ErrorKind.OTHER, False, id="no credentials"),
         pytest.param(
-            exceptions.SSLError(endpoint_url="https://x", error="e"), ErrorKind.OTHER, False, id="certificate"
+            exceptions.SSLError(endpoint_url="https://x", error="e"),
+            ErrorKind.OTHER,
+            False,
+            id="invalid certificate",
         ),
         pytest.param(
             exceptions.EndpointConnectionError(endpoint_url="https://x"),
@@ -536,10 +537,13 @@ def client_error(code: str, status: int) -> Exception:
             exceptions.ConnectionClosedError(endpoint_url="https://x"),
             ErrorKind.CONNECTION,
             True,
-            id="closed",
+            id="connection closed",
         ),
         pytest.param(
-            exceptions.ReadTimeoutError(endpoint_url="https://x"), ErrorKind.CONNECTION, True, id="no answer"
+            exceptions.ReadTimeoutError(endpoint_url="https://x"),
+            ErrorKind.CONNECTION,
+            True,
+            id="no response",
         ),
         pytest.param(
             exceptions.HTTPClientError(error="e"), ErrorKind.CONNECTION, True, id="other transport error"
@@ -547,7 +551,7 @@ def client_error(code: str, status: int) -> Exception:
         pytest.param(parsers.ResponseParserError("e"), ErrorKind.DAMAGED, True, id="malformed"),
     ],
 )
-def test_the_client_classifies_each_error(error: Exception, kind: ErrorKind, outcome_unknown: bool) -> None:
+def test_client_classifies_each_error(error: Exception, kind: ErrorKind, outcome_unknown: bool) -> None:
     classified = as_aws_error(error, "iam", "CreateRole")
     assert (classified.kind, classified.outcome_unknown) == (kind, outcome_unknown)
 
@@ -572,7 +576,7 @@ def test_attempts_and_pauses_are_bounded(kind: ErrorKind, pauses: list[float]) -
     assert str(caught.value) == f"iam:CreateRole: Code: Text{expected}"
 
 
-def test_each_reason_has_attempts_of_its_own() -> None:
+def test_attempts_are_counted_per_kind_of_error() -> None:
     clock, sender = (
         Clock(),
         Sender(failure(ErrorKind.THROTTLED), failure(ErrorKind.SERVER), failure(ErrorKind.CONNECTION)),
@@ -588,7 +592,7 @@ def test_jitter_takes_up_to_half_of_a_pause(chance: float, pause: float) -> None
     assert clock.pauses == [pause]
 
 
-def test_ten_seconds_of_throttling_are_outlasted_by_the_shortest_pauses() -> None:
+def test_shortest_pauses_outlast_ten_seconds_of_throttling() -> None:
     clock = Clock()
 
     def send(_sent: float) -> str:
@@ -606,7 +610,7 @@ def test_no_attempt_after_the_budget() -> None:
     assert clock.pauses == [0.5, 1, 2]
 
 
-def test_waiting_for_its_turn_is_not_counted() -> None:
+def test_time_in_the_queue_does_not_use_the_budget() -> None:
     clock = Clock()
     sent: list[float] = []
 
@@ -624,7 +628,7 @@ def test_waiting_for_its_turn_is_not_counted() -> None:
     assert sent == [200, 400.5, 601.5]
 
 
-def test_an_error_after_an_unclear_attempt_is_unclear() -> None:
+def test_outcome_is_unknown_after_an_unclear_attempt() -> None:
     sender = Sender(
         failure(ErrorKind.CONNECTION, outcome_unknown=True),
         failure(ErrorKind.EXISTS, code="EntityAlreadyExists"),

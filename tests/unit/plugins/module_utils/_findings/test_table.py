@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test that every code has one description, that the collection uses it, and that a test expects it."""
+"""Test that every code has one description, is used by the collection, and is expected by a test."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ GROUPS = yaml.safe_load((ROOT / TEXTS).read_text(encoding="utf-8"))
 DESCRIPTIONS = {code: texts for group in GROUPS.values() for code, texts in group.items()}
 
 
-def named(path: Path) -> Iterator[str]:
+def used_codes(path: Path) -> Iterator[str]:
     """Yield the names of the members of Code that a file uses."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Code":
             yield node.attr
 
 
-def expected(path: Path) -> Iterator[str]:
+def codes_in_tests(path: Path) -> Iterator[str]:
     """Yield the names of the members of Code and all strings in a test file: some tests compare codes as text."""
-    yield from named(path)
+    yield from used_codes(path)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
@@ -43,7 +43,7 @@ def test_every_code_is_described_once() -> None:
     assert [code for code, count in counts.items() if count > 1] == [], f"{TEXTS} has these codes twice"
 
 
-def test_a_code_is_its_name() -> None:
+def test_value_of_a_code_is_its_name() -> None:
     assert {name: member.value for name, member in Code.__members__.items()} == {name: name for name in Code}
 
 
@@ -53,7 +53,7 @@ def test_descriptions_fit_a_table(code: Code) -> None:
     texts = {name: text for name, text in DESCRIPTIONS[code].items() if name != "failure"}
     lacking = {"title", "cause", "remedy"} - texts.keys()
     assert not lacking, f"{code} lacks {', '.join(sorted(lacking))} in {TEXTS}"
-    assert texts.keys() <= {"title", "cause", "remedy", "evidence"}
+    assert texts.keys() <= {"title", "cause", "remedy"}
     assert texts["title"][0].isupper() or texts["title"].startswith("sts:")
     unfit = [text for text in texts.values() if not text or "|" in text or "\n" in text]
     assert unfit == []
@@ -73,13 +73,13 @@ def test_titles_are_distinct() -> None:
 
 def test_every_code_is_raised() -> None:
     files = [path for path in PLUGINS.rglob("*.py") if path.parent.name != "_findings"]
-    raised = {name for path in files for name in named(path)}
+    raised = {name for path in files for name in used_codes(path)}
     assert sorted(set(Code.__members__) - raised) == []
 
 
 def test_every_code_is_expected_by_a_test() -> None:
     files = [path for folder in ("unit", "findings") for path in (ROOT / "tests" / folder).rglob("*.py")]
-    tested = {name for path in files for name in expected(path)}
+    tested = {name for path in files for name in codes_in_tests(path)}
     assert sorted(set(Code.__members__) - tested) == []
 
 
@@ -92,5 +92,5 @@ def test_every_code_is_expected_by_a_test() -> None:
         (Finding(Code.BULK_READ_DENIED, "What.", "Do."), "info"),
     ],
 )
-def test_severity_is_the_first_of_the_code_unless_raised_otherwise(finding: Finding, severity: str) -> None:
+def test_default_severity_is_the_first_of_the_code(finding: Finding, severity: str) -> None:
     assert finding.severity == severity

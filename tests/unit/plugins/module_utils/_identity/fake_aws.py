@@ -66,8 +66,7 @@ class FakeAws:
         self.iam.roles, self.iam.policies, self.eks.associations, self.eks.last = parts
 
     def fail_at(self, number: int, error: AwsError = BUSY, took_effect: bool = False) -> None:
-        """Let the ``number``-th request from now on fail. With ``took_effect``, AWS executes the request, and only the response
-        fails."""
+        """Let the ``number``-th request from now on fail. With ``took_effect``, AWS executes it before it returns the error."""
         self._fail_at = {len(self.requests) + number: (error, took_effect)}
 
     def fail_on(self, name: str, *errors: AwsError) -> None:

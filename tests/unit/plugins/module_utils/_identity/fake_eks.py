@@ -37,8 +37,8 @@ ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role/(?:.+/)?([^/]+)")
 class FakeEks:
     """EKS in memory. After a change of a role, it rejects ``lag`` requests before it accepts the role.
 
-    The lag applies to every create and update request, even without a role ARN. AWS does not document whether EKS reads the role
-    then.
+    The lag applies to every create and update request, even to an update without a role ARN: AWS does not document whether EKS
+    then checks the role of the association.
     """
 
     def __init__(self, iam: FakeIam, account_id: str, region: str, clusters: tuple[str, ...]) -> None:

@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 
 class LateAws(FakeAws):
-    """A fake AWS whose reads return the state ``lag`` seconds ago. With two ``replicas``, only every second read does that."""
+    """A fake AWS whose reads return the state of ``lag`` seconds ago. With two ``replicas``, only every second read is stale."""
 
     def __init__(self, clock: Clock, lag: float, replicas: int = 1) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build the data of clusters and roles from which tests build access reports."""
+"""Build clusters and roles for tests of the access report."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ CREDENTIALS: Mapping[str, tuple[ClusterFacts, str, str, str, list[str]]] = {
         "known",
         ["web_identity"],
     ),
-    "own endpoint": (
+    "other credential endpoint": (
         make_facts(
             [make_role("api", READS)],
             [associate("api")],
@@ -310,7 +310,7 @@ def test_report_has_tags_and_condition_results() -> None:
 RISKS: Mapping[str, tuple[Sequence[ClusterFacts], list[str]]] = {
     "none": ([make_facts([make_role("api", READS)], [associate("api")])], []),
     "everything": ([make_facts([make_role("api", allow("*"))], [associate("api")])], ["ADMINISTRATOR"]),
-    "a policy for itself": (
+    "may change its own role": (
         [make_facts([make_role("api", allow("iam:PutRolePolicy", role_arn("api")))], [associate("api")])],
         ["ADMINISTRATOR"],
     ),
@@ -355,7 +355,7 @@ RISKS: Mapping[str, tuple[Sequence[ClusterFacts], list[str]]] = {
         ],
         ["PATH_TO_ADMINISTRATOR", "ASSUMES_ROLE"],
     ),
-    "a role whose trust policy names it": (
+    "a role that trusts it": (
         [
             make_facts(
                 [make_role("api", READS), make_role("next", READS, trust=principal_trust(role_arn("api")))],
@@ -421,7 +421,7 @@ RISKS: Mapping[str, tuple[Sequence[ClusterFacts], list[str]]] = {
         [make_facts([make_role("api", READS)], [associate("web", "api")])],
         ["ROLE_UNUSABLE"],
     ),
-    "annotation left": (
+    "annotation that is no longer used": (
         [
             make_facts(
                 [
@@ -439,7 +439,7 @@ RISKS: Mapping[str, tuple[Sequence[ClusterFacts], list[str]]] = {
         ],
         ["IRSA_LEFT"],
     ),
-    "statement left": (
+    "statement that is no longer used": (
         [
             make_facts(
                 [
@@ -468,11 +468,11 @@ RISKS: Mapping[str, tuple[Sequence[ClusterFacts], list[str]]] = {
         [make_facts([], (), {"api": ""}, pods={"api": templates("Deployment shop/api", *KEYS)})],
         ["CREDENTIALS_BY_HAND"],
     ),
-    "all secrets": (
+    "access to all secrets": (
         [make_facts([make_role("api", allow("secretsmanager:GetSecretValue"))], [associate("api")])],
         ["DATA_OF_ALL"],
     ),
-    "every queue": (
+    "access to all queues": (
         [make_facts([make_role("api", allow("sqs:SendMessage"))], [associate("api")])],
         ["WRITES_EVERYWHERE"],
     ),
@@ -657,7 +657,7 @@ SHARED: Mapping[str, tuple[list[ClusterFacts], list[str], list[str]]] = {
         ],
     ),
     "not shared": ([make_facts([make_role("api", READS)], SHARED_BY[:1])], ["shop"], []),
-    "an annotation outside": (
+    "an annotation in another namespace": (
         [
             make_facts(
                 [make_role("api", READS)],
@@ -788,7 +788,7 @@ def test_fleet_with_an_unread_cluster() -> None:
     lines = access_lines(report)
     assert (
         lines[0]
-        == "Access to AWS without red: 1 service account (1 pod identity). Risks: 0 high, 0 medium, 0 low."
+        == "Access to AWS (red could not be read): 1 service account (1 pod identity). Risks: 0 high, 0 medium, 0 low."
     )
     assert "blue shop/api    pod identity  api   s3 R" in lines
 

@@ -1,7 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test the sentences about the changes between two access reports."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -126,12 +124,12 @@ CASES = {
             f"The risk TRUST_WIDE also concerns shop/web: {WIDE.format('api')}",
         ],
     ),
-    "no service account any more": (
+    "deleted service account": (
         cluster(READS),
         [make_facts()],
         ["shop/api has no credentials for AWS any more.", f"Resolved: {WIDE.format('api')}"],
     ),
-    "role not usable any more": (
+    "role is no longer usable": (
         cluster(READS),
         [make_facts([make_role("api", READS, trust=wide_trust(OTHER_ACCOUNT))], [associate("api")])],
         [
@@ -206,22 +204,22 @@ UNUSED_CHANGES: Mapping[
         9,
         [f"Resolved: {UNUSED}"],
     ),
-    "services are not known any more": (
+    "services are no longer known": (
         used(RoleUse(OLD, NEW, {"s3": OLD})),
         used(RoleUse(OLD, NEW, None, "denied")),
         9,
         9,
         [],
     ),
-    "the use of the role is not known any more": (
+    "use of the role is no longer known": (
         used(RoleUse(OLD, "")),
         used(RoleUse(OLD, None)),
         9,
         9,
         [],
     ),
-    "a role that was not known before": (used(RoleUse(OLD, None)), used(RoleUse(OLD, "")), 9, 9, []),
-    "other numbers of days": (
+    "use of the role was not known before": (used(RoleUse(OLD, None)), used(RoleUse(OLD, "")), 9, 9, []),
+    "different numbers of days": (
         used(RoleUse(OLD, NEW, {"s3": NEW})),
         used(RoleUse(OLD, "", {"s3": ""})),
         None,

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test the detection of unused roles and services. If IAM returns no data, the result is unknown."""
+"""Test the detection of unused roles and services. Without data from IAM, the verdict is unknown."""
 
 from __future__ import annotations
 

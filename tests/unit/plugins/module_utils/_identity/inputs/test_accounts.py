@@ -140,7 +140,7 @@ def test_reports_all_problems() -> None:
     ]
 
 
-def test_every_module_gets_all_of_them() -> None:
+def test_argument_spec_has_all_assume_role_options() -> None:
     assert tuple(assume_role_spec()) == ASSUME_ROLE_OPTIONS
 
 
@@ -153,7 +153,7 @@ FOREIGN_POLICY = "arn:aws:iam::444455556666:policy/theirs"
     [
         pytest.param({"role": {"arn": "arn:aws:iam::111122223333:role/ours"}}, id="role of this account"),
         pytest.param({"target_role_arn": FOREIGN}, id="target role of another account"),
-        pytest.param({"policies": [{"arn": "arn:aws:iam::aws:policy/Any"}]}, id="policy of AWS"),
+        pytest.param({"policies": [{"arn": "arn:aws:iam::aws:policy/Any"}]}, id="AWS managed policy"),
         pytest.param(
             {"policies": [{"arn": "arn:aws:iam::111122223333:policy/a/ours"}]}, id="policy of this account"
         ),
@@ -169,7 +169,7 @@ def test_accepts_resources_of_this_account(changes: dict[str, Any]) -> None:
         pytest.param(
             {"role": {"arn": FOREIGN}},
             f"workload default/app: role {FOREIGN} belongs to account 444455556666, but cluster my-cluster is in "
-            "account 111122223333 (region us-west-2); EKS refuses that with 'Cross-account pass role is not "
+            "account 111122223333 (region us-west-2); EKS rejects such a role with 'Cross-account pass role is not "
             "allowed'. Set a role of account 111122223333, and set the other role as target_role_arn.",
             id="role of another account",
         ),
@@ -232,10 +232,10 @@ def test_checks_every_workload() -> None:
             IamArn("aws-us-gov", "111122223333", "/team/x/", "a+b@c"),
             id="with a path",
         ),
-        pytest.param("arn:aws:iam::111122223333:policy/a", None, id="policy"),
-        pytest.param("arn:aws:iam::1111:role/a", None, id="short account"),
-        pytest.param("arn:aws:iam::111122223333:role/", None, id="no name"),
-        pytest.param("arn:aws:sts::111122223333:assumed-role/a/b", None, id="session"),
+        pytest.param("arn:aws:iam::111122223333:policy/a", None, id="ARN of a policy"),
+        pytest.param("arn:aws:iam::1111:role/a", None, id="account ID too short"),
+        pytest.param("arn:aws:iam::111122223333:role/", None, id="without a name"),
+        pytest.param("arn:aws:sts::111122223333:assumed-role/a/b", None, id="ARN of a session"),
         pytest.param("arn:aws:iam::111122223333:role/a\n", None, id="line break"),
     ],
 )
@@ -246,27 +246,27 @@ def test_splits_a_role_arn(arn: str, parts: IamArn | None) -> None:
 @pytest.mark.parametrize(
     ("arn", "parts"),
     [
-        pytest.param("arn:aws:iam::aws:policy/a", IamArn("aws", "aws", "/", "a"), id="managed by AWS"),
+        pytest.param("arn:aws:iam::aws:policy/a", IamArn("aws", "aws", "/", "a"), id="AWS managed"),
         pytest.param(
             "arn:aws:iam::aws:policy/service-role/a",
             IamArn("aws", "aws", "/service-role/", "a"),
-            id="managed by AWS with a path",
+            id="AWS managed with a path",
         ),
-        pytest.param("arn:aws:iam::111122223333:role/a", None, id="role"),
+        pytest.param("arn:aws:iam::111122223333:role/a", None, id="ARN of a role"),
     ],
 )
 def test_splits_a_policy_arn(arn: str, parts: IamArn | None) -> None:
     assert parse_policy_arn(arn) == parts
 
 
-def with_policies(count: int) -> Any:
+def workload_with_policies(count: int) -> Any:
     policies = [{"arn": f"arn:aws:iam::aws:policy/Any{number}"} for number in range(count)]
     return desired(workload(policies=policies))
 
 
 @pytest.mark.parametrize(("count", "expected"), [(10, False), (11, True)])
 def test_checks_the_quota_from_eleven_policies(count: int, expected: bool) -> None:
-    assert has_many_policies(with_policies(count), HERE) is expected
+    assert has_many_policies(workload_with_policies(count), HERE) is expected
 
 
 @pytest.mark.parametrize(
@@ -290,8 +290,8 @@ def test_checks_the_quota_from_eleven_policies(count: int, expected: bool) -> No
 )
 def test_rejects_more_policies_than_the_quota(count: int, quota: int | None, problem: str) -> None:
     if not problem:
-        validate_attachments(with_policies(count), HERE, quota)
+        validate_attachments(workload_with_policies(count), HERE, quota)
         return
     with pytest.raises(InputError) as caught:
-        validate_attachments(with_policies(count), HERE, quota)
+        validate_attachments(workload_with_policies(count), HERE, quota)
     assert caught.value.problems == (problem,)

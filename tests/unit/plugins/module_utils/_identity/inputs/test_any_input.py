@@ -130,26 +130,26 @@ def read_in_module(options: Mapping[str, object]) -> ParsedInput:
 
 @SETTINGS
 @given(TREES)
-def test_any_tree_as_workloads(tree: object) -> None:
+def test_arbitrary_workloads_are_parsed_or_rejected(tree: object) -> None:
     check({"cluster_name": "my-cluster", "workloads": tree})
 
 
 @SETTINGS
 @given(st.lists(WORKLOADS, max_size=3), st.sampled_from(("present", "absent")))
-def test_almost_workloads(workloads: list[object], state: str) -> None:
+def test_almost_valid_workloads_are_parsed_or_rejected(workloads: list[object], state: str) -> None:
     check({"cluster_name": "my-cluster", "state": state, "workloads": workloads})
 
 
 @SETTINGS
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(set(INPUT_OPTIONS) - {"workloads_from"}, TREES)))
-def test_any_options(options: dict[str, object]) -> None:
+def test_arbitrary_options_are_parsed_or_rejected(options: dict[str, object]) -> None:
     check(options)
     check(options, "")
 
 
 @SETTINGS
 @given(TREES)
-def test_any_list_of_files(tree: object) -> None:
+def test_arbitrary_paths_are_parsed_or_rejected(tree: object) -> None:
     def refuse(paths: object) -> FileSource:
         raise InputError([f"{paths}"])
 
@@ -214,7 +214,7 @@ MARKS = st.lists(
 
 @settings(SETTINGS, max_examples=250)
 @given(MARKS | st.text(st.characters(exclude_categories=["Cs"])))
-def test_any_text_of_a_file(text: str) -> None:
+def test_arbitrary_file_content_is_parsed_or_rejected(text: str) -> None:
     for read in (read_yaml, read_json):
         workloads = attempt(partial(read, "a", text))
         if isinstance(workloads, InputError):

@@ -1,8 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test the variables of the playbook audit."""
-
 from __future__ import annotations
 
 from typing import Any
@@ -22,24 +20,24 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 
 @pytest.mark.parametrize("name", AUDIT)
 @pytest.mark.parametrize("answer", [None, "", " \n"])
-def test_unanswered_questions(name: str, answer: Any) -> None:
+def test_unanswered_survey_question_is_ignored(name: str, answer: Any) -> None:
     assert read_audit_variables({name: answer}) == AccessOptions()
 
 
 @pytest.mark.parametrize(
     "value", [["shop", "web"], "shop, web", "shop\nweb\n", "[shop, web]", "- shop\n- web"]
 )
-def test_namespaces_as_text(value: Any) -> None:
+def test_namespaces_may_be_text(value: Any) -> None:
     assert read_audit_variables({"audit_namespaces": value}) == AccessOptions(namespaces=("shop", "web"))
 
 
-def test_files() -> None:
+def test_output_files_are_parsed() -> None:
     values = {f"audit_{name}": f"{name}.out" for name in ("file", "json", "csv", "previous")}
     assert read_audit_variables(values) == AccessOptions("file.out", "json.out", "csv.out", "previous.out")
 
 
 @pytest.mark.parametrize(("value", "days"), [(90, 90), ("90", 90), (1, 1), (400, 400)])
-def test_days(value: Any, days: int) -> None:
+def test_unused_days_are_a_number(value: Any, days: int) -> None:
     assert read_audit_variables({"audit_unused_days": value}) == AccessOptions(unused_days=days)
 
 
@@ -73,13 +71,13 @@ def test_days(value: Any, days: int) -> None:
         ),
     ],
 )
-def test_invalid_values(values: dict[str, Any], problem: str) -> None:
+def test_rejects_invalid_values(values: dict[str, Any], problem: str) -> None:
     with pytest.raises(InputError) as caught:
         read_audit_variables(values)
     assert caught.value.problems == (problem,)
 
 
-def test_names() -> None:
+def test_misspelt_variables_have_a_suggestion() -> None:
     assert find_variables([f"pod_identity_{name}" for name in AUDIT]) == []
     with pytest.raises(InputError, match="did you mean pod_identity_audit_namespaces"):
         find_variables(["pod_identity_audit_namespace"])

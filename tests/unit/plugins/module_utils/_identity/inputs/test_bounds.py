@@ -27,7 +27,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[6]
-ADVICE = "; a list of workloads does not need as much. Write the list without aliases, or in several files."
+ADVICE = "; a list of workloads is usually much smaller. Write the list without aliases, or in several files."
 ALIASES = f", with aliases expanded{ADVICE}"
 MANY, DEEP = "holds more than 500,000 values", "is nested more than 64 levels deep"
 
@@ -58,62 +58,65 @@ TENFOLD = ", ".join(["{0}"] * 10)
             "a.yml",
             anchors("{a: 1}", 10, f"{{{{<<: [{TENFOLD}]}}}}") + "workloads: [*l9]\n",
             f"line 7: {MANY}{ALIASES}",
-            id="merges of merges",
+            id="merge keys of merge keys",
         ),
         pytest.param(
             "a.yml",
             f"l0: &l0 {'x' * 100_000}\nworkloads: [{', '.join(['*l0'] * 600)}]\n",
             f"line 2: {MANY}{ALIASES}",
-            id="a long text many times",
+            id="a long text with many aliases",
         ),
         pytest.param(
             "a.yml",
             anchors("[a]", 2_000, "[{0}]") + "workloads: [*l1999]\n",
             f"line 65: {DEEP}{ALIASES}",
-            id="aliases in a row",
+            id="a chain of aliases",
         ),
         pytest.param(
-            "a.yml", "- &a {role: *a}\n", f"line 1: contains itself{ALIASES}", id="a mapping in itself"
+            "a.yml",
+            "- &a {role: *a}\n",
+            f"line 1: contains itself{ALIASES}",
+            id="a mapping that contains itself",
         ),
-        pytest.param("a.yml", "- x\n- &a [*a]\n", f"line 2: contains itself{ALIASES}", id="a list in itself"),
+        pytest.param(
+            "a.yml", "- x\n- &a [*a]\n", f"line 2: contains itself{ALIASES}", id="a list that contains itself"
+        ),
         pytest.param(
             "a.yml",
             "- &a {b: 1, <<: *a}\n",
             f"line 1: contains itself{ALIASES}",
             id="a mapping merged into itself",
         ),
-        pytest.param("a.yml", "- " * 100_000, f"line 1: {DEEP}{ADVICE}", id="lists in lists"),
-        pytest.param("a.yml", "{a: " * 100_000, f"line 1: {DEEP}{ADVICE}", id="mappings in mappings"),
-        pytest.param("a.yml", "? " * 100_000, f"line 1: {DEEP}{ADVICE}", id="keys of keys"),
+        pytest.param("a.yml", "- " * 100_000, f"line 1: {DEEP}{ADVICE}", id="nested lists"),
+        pytest.param("a.yml", "{a: " * 100_000, f"line 1: {DEEP}{ADVICE}", id="nested mappings"),
+        pytest.param("a.yml", "? " * 100_000, f"line 1: {DEEP}{ADVICE}", id="nested mapping keys"),
         pytest.param(
             "a.yml",
             "\n".join(f"{' ' * depth}a:" for depth in range(3_000)),
             f"line 65: {DEEP}{ADVICE}",
-            id="a stair",
+            id="block mappings, one level deeper on each line",
         ),
         pytest.param(
             "a.yml",
             "[" * 100_000,
             "line 1: is not valid YAML: exceeded maximum nesting depth.",
-            id="brackets, which the parser bounds",
+            id="more brackets than the parser accepts",
         ),
         pytest.param(
             "a.yml",
             f"- {'9' * 1_000_000}\n",
-            f"line 1: has a number of 1,000,000 digits{ADVICE}",
+            f"line 1: has a number with 1,000,000 digits{ADVICE}",
             id="a long number",
         ),
         pytest.param(
             "a.yml",
             f"- a\n- 1{':1' * 300_000}\n",
-            f"line 2: has a number of 600,001 digits{ADVICE}",
-            id="a number to the base of 60",
+            f"line 2: has a number with 600,001 digits{ADVICE}",
+            id="a sexagesimal number",
         ),
-        pytest.param("a.json", "[" * 100_000, f"line 1: {DEEP}{ADVICE}", id="JSON lists"),
-        pytest.param(
-            "a.json", "[\n" * 500 + "]" * 500, f"line 65: {DEEP}{ADVICE}", id="JSON lists that are closed"
-        ),
-        pytest.param("a.json", '{"a":\n' * 100_000, f"line 65: {DEEP}{ADVICE}", id="JSON mappings"),
+        pytest.param("a.json", "[" * 100_000, f"line 1: {DEEP}{ADVICE}", id="unclosed nested JSON lists"),
+        pytest.param("a.json", "[\n" * 500 + "]" * 500, f"line 65: {DEEP}{ADVICE}", id="nested JSON lists"),
+        pytest.param("a.json", '{"a":\n' * 100_000, f"line 65: {DEEP}{ADVICE}", id="nested JSON mappings"),
     ],
 )
 def test_rejects_hostile_file_with_its_line(tmp_path: Path, name: str, text: str, problem: str) -> None:
@@ -163,7 +166,7 @@ def test_reads_each_part_once() -> None:
     assert looks <= 20 * 10 + 2
 
 
-def test_shared_parts_are_not_a_cycle_and_count_each_time() -> None:
+def test_repeated_value_counts_each_time() -> None:
     shared = {"a": [1, 2]}
     assert find_excess_of_values([shared, shared, {"b": shared}], Limits(values=19)) is None
     excess = find_excess_of_values([shared, shared, {"b": shared}], Limits(values=17))
@@ -179,7 +182,7 @@ def test_accepts_the_maximum_depth(levels: int, refused: bool) -> None:
     assert bool(find_excess_of_values(value)) is refused
 
 
-def test_values_of_variables_are_bounded_before_they_are_looked_at() -> None:
+def test_oversized_variables_are_rejected_before_parsing() -> None:
     bomb: list[object] = ["a"]
     for _level in range(12):
         bomb = [bomb] * 10
@@ -199,7 +202,7 @@ def test_values_of_variables_are_bounded_before_they_are_looked_at() -> None:
     ]
 
 
-def test_messages_are_short() -> None:
+def test_message_about_many_errors_is_short() -> None:
     workloads = [{"namespace": "n" * 100_000, f"{'k' * 100_000}": 1, "service_account": ["s"] * 100_000}]
     with pytest.raises(InputError) as caught:
         parse_workloads(workloads, "my-cluster")
@@ -221,7 +224,7 @@ def test_limits_are_documented() -> None:
     assert numbers[:5] == [LIMITS.files, LIMITS.file_bytes, LIMITS.values, LIMITS.depth, LIMITS.digits]
 
 
-def test_files_without_number_are_refused_before_they_are_read(tmp_path: Path) -> None:
+def test_too_many_files_are_rejected_before_reading(tmp_path: Path) -> None:
     for number in range(4):
         (tmp_path / f"{number}.yml").write_text("not: [closed", encoding="utf-8")
     with pytest.raises(InputError) as refused:

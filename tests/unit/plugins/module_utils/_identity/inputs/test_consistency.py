@@ -36,17 +36,17 @@ def differs(kind: str, name: str, field: str) -> str:
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        pytest.param({}, {}, id="alike"),
+        pytest.param({}, {}, id="equal"),
         pytest.param(
             {"policies": [policy("p", "s3:GetObject", "s3:PutObject")]},
             {"policies": [{"name": "p", "document": REORDERED}]},
-            id="documents that mean the same",
+            id="documents with the same meaning",
         ),
-        pytest.param({"role": {"name": "a"}}, {"role": {"name": "b"}}, id="roles of their own"),
+        pytest.param({"role": {"name": "a"}}, {"role": {"name": "b"}}, id="separate roles"),
         pytest.param(
             {"policies": [policy("a", "s3:GetObject")]},
             {"policies": [policy("b", "s3:PutObject")]},
-            id="policies of their own",
+            id="separate policies",
         ),
         pytest.param({"tags": {"a": "1"}}, {"tags": {"a": "2"}}, id="associations are not shared"),
     ],
@@ -75,7 +75,7 @@ def test_workloads_may_share_equal_definitions(first: dict[str, Any], second: di
             {"role": {"name": "r"}},
             {"role": {"arn": role_arn("r")}},
             differs("role", "r", "arn"),
-            id="made and existing",
+            id="created role and existing role",
         ),
         pytest.param(
             {"role": {"name": "R"}},

@@ -14,27 +14,27 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 
 
 @pytest.mark.parametrize("value", [*sorted(BOOLEANS_TRUE, key=str), "TRUE", "Yes", " on ", 1])
-def test_true_values_of_ansible(value: object) -> None:
+def test_accepts_the_true_values_of_ansible(value: object) -> None:
     assert read_boolean(value) is True
 
 
 @pytest.mark.parametrize("value", [*sorted(BOOLEANS_FALSE, key=str), "FALSE", "No", " off ", 0])
-def test_false_values_of_ansible(value: object) -> None:
+def test_accepts_the_false_values_of_ansible(value: object) -> None:
     assert read_boolean(value) is False
 
 
 @pytest.mark.parametrize("value", [None, "", "perhaps", "2", 2, -1, 0.5, [], {}, ["true"]])
-def test_anything_else_is_no_boolean(value: object) -> None:
+def test_other_values_are_not_boolean(value: object) -> None:
     assert read_boolean(value) is None
 
 
 @pytest.mark.parametrize(
     ("value", "number"), [(0, 0), (-3, -3), ("16", 16), ("-1", -1), (" 7 ", 7), ("+5", 5), ("007", 7)]
 )
-def test_text_may_be_a_number(value: object, number: int) -> None:
+def test_text_can_be_a_number(value: object, number: int) -> None:
     assert read_integer(value) == number
 
 
 @pytest.mark.parametrize("value", [None, "", "x", "1.0", 1.0, True, False, "1e3", "٣", "9" * 5000, [], [1]])
-def test_anything_else_is_no_number(value: object) -> None:
+def test_other_values_are_not_numbers(value: object) -> None:
     assert read_integer(value) is None

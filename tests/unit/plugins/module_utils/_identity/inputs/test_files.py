@@ -25,7 +25,7 @@ TWO = {"namespace": "default", "service_account": "two"}
 YAML = "- {namespace: default, service_account: one}\n- {namespace: default, service_account: two}\n"
 
 
-def written(folder: Path, name: str, text: str) -> str:
+def write_file(folder: Path, name: str, text: str) -> str:
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return str(path)
@@ -50,8 +50,8 @@ def written(folder: Path, name: str, text: str) -> str:
         ("a.yml", "- &one {namespace: default, service_account: one}\n- {<<: *one, service_account: two}\n"),
     ],
 )
-def test_forms_of_a_file(tmp_path: Path, name: str, text: str) -> None:
-    path = written(tmp_path, name, text)
+def test_accepts_each_file_format(tmp_path: Path, name: str, text: str) -> None:
+    path = write_file(tmp_path, name, text)
     assert read_sources([path]).workloads == [ONE, TWO]
     assert read_sources([str(tmp_path)]).workloads == [ONE, TWO]
 
@@ -65,18 +65,18 @@ def test_forms_of_a_file(tmp_path: Path, name: str, text: str) -> None:
     ],
 )
 def test_places_are_lines(tmp_path: Path, name: str, text: str, lines: list[int]) -> None:
-    path = written(tmp_path, name, text)
+    path = write_file(tmp_path, name, text)
     assert read_sources([path]).places == [f"{path} line {line}" for line in lines]
 
 
 def test_folder_is_read_by_name_without_other_files(tmp_path: Path) -> None:
-    written(tmp_path, "b.json", json.dumps([TWO]))
-    written(tmp_path, "a.yml", json.dumps([ONE]))
-    written(tmp_path, "c.txt", "not for us")
-    written(tmp_path, ".hidden.yml", "not for us")
+    write_file(tmp_path, "b.json", json.dumps([TWO]))
+    write_file(tmp_path, "a.yml", json.dumps([ONE]))
+    write_file(tmp_path, "c.txt", "not for us")
+    write_file(tmp_path, ".hidden.yml", "not for us")
     for folder, name in ((".git", "config.yml"), ("notes", "README.md"), ("more.yml", ".a.yml")):
         (tmp_path / folder).mkdir()
-        written(tmp_path / folder, name, "not for us")
+        write_file(tmp_path / folder, name, "not for us")
     assert read_sources([str(tmp_path)]).workloads == [ONE, TWO]
 
 
@@ -85,7 +85,7 @@ def test_folder_is_read_by_name_without_other_files(tmp_path: Path) -> None:
     [("a.yml", "[]"), ("a.yml", "workloads: []\n"), ("a.json", " []\n"), ("a.json", '{"workloads": []}')],
 )
 def test_accepts_an_empty_list(tmp_path: Path, name: str, text: str) -> None:
-    assert read_sources([written(tmp_path, name, text)]).workloads == []
+    assert read_sources([write_file(tmp_path, name, text)]).workloads == []
 
 
 NOTHING = "has no workloads; write [] for an empty list."
@@ -148,32 +148,32 @@ NOTHING = "has no workloads; write [] for an empty list."
         (
             "a.yml",
             f"workloads:\n{YAML}workloads:\n- {{}}\n",
-            "line 4: key 'workloads' is duplicate, first on line 1; keep one of them.",
+            "line 4: key 'workloads' is a duplicate, first on line 1; keep one of them.",
         ),
         (
             "a.json",
             '{"workloads": [],\n "workloads": [{}]}',
-            "line 2: key 'workloads' is duplicate, first on line 1; keep one of them.",
+            "line 2: key 'workloads' is a duplicate, first on line 1; keep one of them.",
         ),
         (
             "a.yml",
             "- namespace: default\n  tags: {a: {b: 1,\n    'b': 2}}\n",
-            "line 3: key 'b' is duplicate, first on line 2; keep one of them.",
+            "line 3: key 'b' is a duplicate, first on line 2; keep one of them.",
         ),
         (
             "a.json",
             '[{"namespace": "default",\n "tags": [{"\\"a}": ":", "b": {"a": 1}},\n {"b": {"x": [],\n "\\u0078": 2}}]}]',
-            "line 4: key 'x' is duplicate, first on line 3; keep one of them.",
+            "line 4: key 'x' is a duplicate, first on line 3; keep one of them.",
         ),
         (
             "a.yml",
             "- {yes: 1, true: 2}",
-            "line 1: key 'True' is duplicate, first on line 1; keep one of them.",
+            "line 1: key 'True' is a duplicate, first on line 1; keep one of them.",
         ),
         (
             "a.yml",
             "x: {a: 1, a: 2}\nworkloads: []\n",
-            "line 1: key 'a' is duplicate, first on line 1; keep one of them.",
+            "line 1: key 'a' is a duplicate, first on line 1; keep one of them.",
         ),
         (
             "a.yml",
@@ -217,7 +217,7 @@ NOTHING = "has no workloads; write [] for an empty list."
     ],
 )
 def test_reports_the_line_of_an_invalid_file(tmp_path: Path, name: str, text: str, problem: str) -> None:
-    path = written(tmp_path, name, text)
+    path = write_file(tmp_path, name, text)
     with pytest.raises(InputError) as caught:
         read_sources([path])
     assert list(caught.value.problems) == [f"{path} {problem}"]
@@ -233,7 +233,7 @@ DECRYPT = (
 
 @pytest.mark.parametrize("name", ["a.yml", "a.json"])
 def test_reports_a_vaulted_file(tmp_path: Path, name: str) -> None:
-    path = written(tmp_path, name, VAULT)
+    path = write_file(tmp_path, name, VAULT)
     with pytest.raises(InputError) as caught:
         read_sources([path])
     assert list(caught.value.problems) == [f"{path}: is encrypted with ansible-vault, {DECRYPT}"]
@@ -241,7 +241,9 @@ def test_reports_a_vaulted_file(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("tag", ["!vault", "!vault-encrypted"])
 def test_reports_a_vaulted_value(tmp_path: Path, tag: str) -> None:
-    path = written(tmp_path, "a.yml", f"- namespace: default\n  service_account: {tag} |\n    {VAULT[:-6]}\n")
+    path = write_file(
+        tmp_path, "a.yml", f"- namespace: default\n  service_account: {tag} |\n    {VAULT[:-6]}\n"
+    )
     with pytest.raises(InputError) as caught:
         read_sources([path])
     assert list(caught.value.problems) == [
@@ -250,13 +252,13 @@ def test_reports_a_vaulted_value(tmp_path: Path, tag: str) -> None:
 
 
 def test_reports_every_duplicate_key(tmp_path: Path) -> None:
-    path = written(tmp_path, "a.yml", "- {a: 1, a: 2, a: 3}\n- {b: 1}\n- {c: {d: 1, d: 2}}\n")
+    path = write_file(tmp_path, "a.yml", "- {a: 1, a: 2, a: 3}\n- {b: 1}\n- {c: {d: 1, d: 2}}\n")
     with pytest.raises(InputError) as caught:
         read_sources([path])
     assert [problem.split(";")[0] for problem in caught.value.problems] == [
-        f"{path} line 1: key 'a' is duplicate, first on line 1",
-        f"{path} line 1: key 'a' is duplicate, first on line 1",
-        f"{path} line 3: key 'd' is duplicate, first on line 3",
+        f"{path} line 1: key 'a' is a duplicate, first on line 1",
+        f"{path} line 1: key 'a' is a duplicate, first on line 1",
+        f"{path} line 3: key 'd' is a duplicate, first on line 3",
     ]
 
 
@@ -279,10 +281,10 @@ def test_reports_every_unreadable_path(tmp_path: Path) -> None:
 
 
 def test_folder_with_unread_files_fails(tmp_path: Path) -> None:
-    written(tmp_path, "a.yml", YAML)
+    write_file(tmp_path, "a.yml", YAML)
     inner = tmp_path / "inner" / "most"
     inner.mkdir(parents=True)
-    written(inner, "b.YML", YAML)
+    write_file(inner, "b.YML", YAML)
     (tmp_path / "c.yml").symlink_to(tmp_path / "gone.yml")
     with pytest.raises(InputError) as caught:
         read_sources([str(tmp_path)])
@@ -295,7 +297,7 @@ def test_folder_with_unread_files_fails(tmp_path: Path) -> None:
 
 def test_folder_with_input_only_in_a_subfolder_fails(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
-    written(tmp_path / "inner", "b.json", "[]")
+    write_file(tmp_path / "inner", "b.json", "[]")
     (tmp_path / "inner" / "back").symlink_to(tmp_path)
     with pytest.raises(InputError) as caught:
         read_sources([str(tmp_path)])
@@ -303,7 +305,7 @@ def test_folder_with_input_only_in_a_subfolder_fails(tmp_path: Path) -> None:
     assert problem.startswith(f"{tmp_path}/inner: this folder inside {tmp_path} contains input files")
 
 
-def test_no_file_at_all_is_no_empty_list() -> None:
+def test_empty_list_of_files_is_an_error() -> None:
     with pytest.raises(InputError) as caught:
         read_sources([])
     assert list(caught.value.problems) == [
@@ -326,7 +328,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 @pytest.mark.parametrize("which", [0, 1])
 def test_relative_path_is_searched_in_both_places(folders: tuple[Path, Path], which: int) -> None:
     (folders[which] / "teams").mkdir()
-    path = written(folders[which] / "teams", "a.yml", YAML)
+    path = write_file(folders[which] / "teams", "a.yml", YAML)
     for relative, found in (("teams/", folders[which] / "teams"), ("teams/../teams/a.yml", path)):
         assert locate([relative], str(folders[0]), str(folders[1])) == [str(found)]
 
@@ -334,7 +336,7 @@ def test_relative_path_is_searched_in_both_places(folders: tuple[Path, Path], wh
 def test_ambiguous_relative_path_fails_unless_it_is_one_file(
     folders: tuple[Path, Path],
 ) -> None:
-    first, second = (written(folder, "a.yml", YAML) for folder in folders)
+    first, second = (write_file(folder, "a.yml", YAML) for folder in folders)
     with pytest.raises(InputError) as caught:
         locate(["a.yml"], str(folders[0]), str(folders[1]))
     assert list(caught.value.problems) == [
@@ -390,10 +392,10 @@ VALUES = st.recursive(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(workloads=st.lists(VALUES, max_size=4))
-def test_json_is_read_as_it_was_written(tmp_path: Path, workloads: list[Any]) -> None:
+def test_json_values_are_unchanged(tmp_path: Path, workloads: list[Any]) -> None:
     compact, spread = json.dumps(workloads), json.dumps({"a": workloads, "workloads": workloads}, indent=1)
     for text in (compact, spread):
-        found = read_sources([written(tmp_path, "a.json", text)])
+        found = read_sources([write_file(tmp_path, "a.json", text)])
         assert (found.workloads, len(found.places)) == (workloads, len(workloads))
 
 
@@ -427,8 +429,8 @@ def test_document_file_is_relative_to_the_file_with_the_workload(
 ) -> None:
     teams = tmp_path / "teams"
     (teams / "policies").mkdir(parents=True)
-    written(teams, file, text)
-    path = written(teams, "team.yml", WITH_DOCUMENT.replace("FILE", file))
+    write_file(teams, file, text)
+    path = write_file(teams, "team.yml", WITH_DOCUMENT.replace("FILE", file))
     policies = [{"name": "reports", "document": DOCUMENT}, {"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}]
     for source in (path, str(teams)):
         assert read_sources([source]).workloads == [
@@ -460,19 +462,19 @@ def test_unusable_document_file_is_reported_with_its_place(
 ) -> None:
     (tmp_path / "policies").mkdir()
     if text:
-        written(tmp_path, file.split(",")[0], text)
-    path = written(tmp_path, "team.yml", WITH_DOCUMENT.replace("FILE", file))
+        write_file(tmp_path, file.split(",")[0], text)
+    path = write_file(tmp_path, "team.yml", WITH_DOCUMENT.replace("FILE", file))
     with pytest.raises(InputError) as refused:
         read_sources([path])
     (message,) = refused.value.problems
     assert message.startswith(f"{path} line 2, policies[0]: {problem.format(folder=tmp_path)}")
 
 
-def test_folder_with_another_file_beside_its_documents_fails(tmp_path: Path) -> None:
+def test_folder_of_documents_with_input_files_fails(tmp_path: Path) -> None:
     (tmp_path / "policies").mkdir()
-    written(tmp_path, "policies/reports.json", json.dumps(DOCUMENT))
-    other = written(tmp_path, "policies/team-b.yml", YAML)
-    written(tmp_path, "team.yml", WITH_DOCUMENT.replace("FILE", "policies/reports.json"))
+    write_file(tmp_path, "policies/reports.json", json.dumps(DOCUMENT))
+    other = write_file(tmp_path, "policies/team-b.yml", YAML)
+    write_file(tmp_path, "team.yml", WITH_DOCUMENT.replace("FILE", "policies/reports.json"))
     with pytest.raises(InputError) as refused:
         read_sources([str(tmp_path)])
     assert refused.value.problems == (

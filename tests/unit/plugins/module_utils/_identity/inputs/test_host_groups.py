@@ -29,46 +29,46 @@ def groups(*hosts: Host) -> list[list[tuple[str, ...]]]:
 @pytest.mark.parametrize(
     ("hosts", "expected"),
     [
-        pytest.param([host("a"), host("b")], [[("a", "b")]], id="the same credentials are one account"),
+        pytest.param([host("a"), host("b")], [[("a", "b")]], id="equal credentials share a run"),
         pytest.param(
             [host("a", HERE), host("b", THERE), host("c", HERE)],
             [[("a", "c")], [("b",)]],
-            id="accounts by what the hosts say",
+            id="accounts set on the hosts",
         ),
         pytest.param(
             [host("a", HERE, profile="one"), host("b", HERE, profile="two")],
             [[("a",), ("b",)]],
-            id="two ways into one account are two runs, one after the other",
+            id="two profiles of one account are successive runs",
         ),
         pytest.param(
             [host("a", profile="one"), host("b", profile="two")],
             [[("a",)], [("b",)]],
-            id="credentials that lead nobody knows where",
+            id="credentials of an unknown account",
         ),
         pytest.param(
             [host("a", HERE, assume_role_arn=ROLE), host("b", THERE)],
             [[("a",), ("b",)]],
-            id="the account of the role that is assumed counts",
+            id="account of the assumed role",
         ),
         pytest.param(
             [host("a", HERE, assume_role_arn=ROLE), host("b", HERE, assume_role_arn=ROLE)],
             [[("a", "b")]],
-            id="the same role",
+            id="equal roles",
         ),
         pytest.param(
             [host("a", HERE, adopt=True), host("b", HERE), host("c", HERE, adopt=True)],
             [[("a", "c"), ("b",)]],
-            id="other options are another run",
+            id="different options are separate runs",
         ),
         pytest.param(
             [host("a", HERE, region="us-west-2", concurrency=4), host("b", HERE, region="eu-central-1")],
             [[("a", "b")]],
-            id="regions and patience are no other run",
+            id="region and concurrency do not split a run",
         ),
-        pytest.param([], [], id="nobody"),
+        pytest.param([], [], id="no hosts"),
     ],
 )
-def test_hosts_of_one_account_with_the_same_credentials_and_options_are_one_run(
+def test_hosts_with_equal_account_and_options_share_a_run(
     hosts: list[Host], expected: list[list[tuple[str, ...]]]
 ) -> None:
     assert groups(*hosts) == expected
@@ -94,9 +94,9 @@ def test_group_has_the_arguments_of_all_hosts() -> None:
     ("stopped", "known_to"),
     [
         pytest.param(StoppedHost("red", HERE, {}), ["a", "b"], id="all runs of its account"),
-        pytest.param(StoppedHost("red", HERE, {"assume_role_arn": ROLE}), ["c"], id="its role's account"),
+        pytest.param(StoppedHost("red", HERE, {"assume_role_arn": ROLE}), ["c"], id="account of its role"),
         pytest.param(StoppedHost("red", "999900001111", {}), [], id="an account without a run"),
-        pytest.param(StoppedHost("red", "", {}, readable=False), ["a", "b", "c"], id="nobody knows where"),
+        pytest.param(StoppedHost("red", "", {}, readable=False), ["a", "b", "c"], id="unknown account"),
         pytest.param(StoppedHost("red", "", {"profile": "other"}), [], id="other credentials"),
     ],
 )

@@ -39,7 +39,7 @@ def find_problems(**options: Any) -> list[str]:
     return list(caught.value.problems)
 
 
-def test_without_options_the_account_of_the_credentials_is_read_in_its_region() -> None:
+def test_default_is_the_account_and_region_of_the_credentials() -> None:
     request = read_request(REGION)
     assert (request.regions, request.own_account) == (("us-west-2",), True)
     assert (request.accounts, request.organization) == ((), None)
@@ -63,7 +63,7 @@ def test_regions(value: Any, regions: tuple[str, ...]) -> None:
     assert read_request({**REGION, "regions": value}).regions == regions
 
 
-def test_accounts_have_a_role_and_optional_regions() -> None:
+def test_account_needs_a_role_and_may_have_regions() -> None:
     accounts = [
         {
             "assume_role_arn": ONE,
@@ -82,7 +82,7 @@ def test_accounts_have_a_role_and_optional_regions() -> None:
     assert read_request({**REGION, "accounts": accounts, "own_account": "yes"}).own_account
 
 
-def test_one_role_is_one_account() -> None:
+def test_role_without_accounts_is_one_account() -> None:
     request = read_request({**REGION, "assume_role_arn": ONE, "assume_role_external_id": "x-1"})
     assert request.accounts == (AccountAccess("111122223333", AssumeRole(ONE, "x-1"), ("us-west-2",)),)
     assert not request.own_account
@@ -103,7 +103,7 @@ def test_reads_an_organization() -> None:
     )
 
 
-def test_filters_take_a_pattern_or_several() -> None:
+def test_filter_accepts_one_or_several_patterns() -> None:
     request = read_request(
         {**REGION, "include_filters": [{"name": "a*", "tag:team:x": ["b", "c"], "account": 111122223333}]}
     )
@@ -234,7 +234,7 @@ def test_reports_all_problems() -> None:
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("regoins", "did you mean 'regions'?"), ("zzz", "known are plugin, regions.")],
+    [("regoins", "did you mean 'regions'?"), ("zzz", "the valid keys are plugin, regions.")],
 )
 def test_rejects_unknown_option(name: str, hint: str) -> None:
     with pytest.raises(InputError) as caught:

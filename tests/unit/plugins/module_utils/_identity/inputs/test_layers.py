@@ -20,7 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     merge_layers,
     read_input,
     read_layers,
-    read_way,
+    read_workloads_option,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import workload
@@ -28,12 +28,12 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 NAME = "pod_identity_fleet_workloads"
 
 
-def as_given(paths: Sequence[str]) -> FileSource:
+def read_paths(paths: Sequence[str]) -> FileSource:
     return read_sources(paths)
 
 
 def read(raw: object, *groups: str) -> list[FileSource]:
-    return read_layers(raw, NAME, lambda hosts: hosts in groups, as_given)
+    return read_layers(raw, NAME, lambda hosts: hosts in groups, read_paths)
 
 
 def names(source: FileSource) -> list[tuple[str, str]]:
@@ -71,7 +71,7 @@ def test_workload_replaces_only_the_workload_with_its_key() -> None:
     assert merged.places == ["d", "b", "c"]
 
 
-def test_duplicates_in_one_layer_are_kept_for_the_parser() -> None:
+def test_duplicates_in_one_layer_are_kept() -> None:
     merged = merge_layers(
         [FileSource([named("app", "one"), named("app", "two")], ["a", "b"]), FileSource([1, 1], ["c", "d"])]
     )
@@ -81,21 +81,21 @@ def test_duplicates_in_one_layer_are_kept_for_the_parser() -> None:
 def test_workloads_of_the_host_have_precedence() -> None:
     layers = read([{"hosts": "all", "workloads": [named("app", "general"), named("web", "general")]}], "all")
     options = {"cluster_name": "blue", "workloads": [named("app", "special")]}
-    parsed = read_input(options, as_given, ROLE, layers)
+    parsed = read_input(options, read_paths, ROLE, layers)
     assert [
         (workload.key.service_account, workload.role.name) for workload in parsed.workloads if workload.role
     ] == [
         ("app", "special"),
         ("web", "general"),
     ]
-    without_host_list = read_input({"cluster_name": "blue"}, as_given, ROLE, layers)
+    without_host_list = read_input({"cluster_name": "blue"}, read_paths, ROLE, layers)
     assert len(without_host_list.workloads) == 2
 
 
 def test_problem_names_its_layer() -> None:
     layers = read([{"hosts": "all", "workloads": [named("app", "general"), {"namespace": "x"}]}], "all")
     with pytest.raises(InputError) as caught:
-        read_input({"cluster_name": "blue"}, as_given, ROLE, layers)
+        read_input({"cluster_name": "blue"}, read_paths, ROLE, layers)
     assert caught.value.problems[0] == f"{NAME}[0].workloads[1] (x/?): service_account is missing."
 
 
@@ -130,15 +130,17 @@ def test_unreadable_layers_are_named(raw: object, problems: list[str]) -> None:
 
 def test_survey_answer_has_no_remedy_for_the_command_line() -> None:
     with pytest.raises(InputError) as caught:
-        read_way("workloads", "- namespace: default\n  role: {name: api", "pod_identity_workloads", as_given)
+        read_workloads_option(
+            "workloads", "- namespace: default\n  role: {name: api", "pod_identity_workloads", read_paths
+        )
     assert list(caught.value.problems) == [
         "pod_identity_workloads line 2: is not valid YAML: did not find expected ',' or '}'. Is it cut off?"
     ]
 
 
-def test_workloads_cut_at_a_space_have_a_remedy() -> None:
+def test_value_truncated_at_a_space_has_a_remedy() -> None:
     with pytest.raises(InputError) as caught:
-        read_way("workloads", '[{"namespace":', "pod_identity_workloads", as_given)
+        read_workloads_option("workloads", '[{"namespace":', "pod_identity_workloads", read_paths)
     assert list(caught.value.problems) == [
         "pod_identity_workloads line 1: is not valid YAML: did not find expected node content. Is it cut off? Ansible ends the "
         "value of -e name=value at its first space; write it as -e '{\"name\": value}'."

@@ -1,8 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test the variables of the playbook migrate."""
-
 from __future__ import annotations
 
 from typing import Any
@@ -21,7 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 
 
-def test_defaults() -> None:
+def test_unset_variables_have_defaults() -> None:
     assert read_migration_variables({}) == MigrationOptions(
         step="restart",
         rollback=False,
@@ -66,7 +64,7 @@ def test_unanswered_survey_question_is_the_default(name: str, answer: object) ->
         ("migration_file", "~/migration.json", {"file": "~/migration.json"}),
     ],
 )
-def test_value_of_a_variable(name: str, value: object, options: dict[str, Any]) -> None:
+def test_values_are_parsed(name: str, value: object, options: dict[str, Any]) -> None:
     assert read_migration_variables({name: value}) == MigrationOptions(**options)
 
 
@@ -122,13 +120,13 @@ def test_value_of_a_variable(name: str, value: object, options: dict[str, Any]) 
     ],
     ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
 )
-def test_invalid_value(variables: dict[str, object], problems: list[str]) -> None:
+def test_rejects_invalid_values(variables: dict[str, object], problems: list[str]) -> None:
     with pytest.raises(InputError) as caught:
         read_migration_variables(variables)
     assert list(caught.value.problems) == problems
 
 
-def test_role_knows_the_variables_but_does_not_read_them() -> None:
+def test_role_accepts_variables_of_the_migration() -> None:
     assert find_variables([f"pod_identity_{name}" for name in MIGRATION]) == []
     check_extra_variables([f"pod_identity_{name}" for name in MIGRATION])
 

@@ -1,8 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test the option cluster_name, which all modules for EKS have."""
-
 from __future__ import annotations
 
 import pytest

@@ -223,7 +223,7 @@ def test_every_use_of_a_rejected_selector_has_a_problem() -> None:
     ]
 
 
-def test_lines_about_matches() -> None:
+def test_match_line_names_the_service_accounts() -> None:
     source, patterns = find_patterns(FileSource([entry("team-*", "*"), entry("x-*", "*")], ["a", "a"]))
     expansion = expand(source, patterns, (), CLUSTER, Selected(), HERE)
     assert list(describe_matches(patterns, expansion.origins)) == [
@@ -423,7 +423,7 @@ def asking(namespace: str, **annotations: str) -> Candidate:
         ),
     ],
 )
-def test_allowed_annotation(candidate: Candidate, workload: dict[str, Any]) -> None:
+def test_allowed_annotation_selects_the_role(candidate: Candidate, workload: dict[str, Any]) -> None:
     expansion = expanded(candidates=[candidate], rules=RULES)
     assert expansion.source.workloads == [
         {
@@ -467,7 +467,7 @@ NOT_ALLOWED = "pod_identity_annotated does not allow it in this namespace"
         ),
     ],
 )
-def test_refused_annotation(candidate: Candidate, request_text: str, reason: str) -> None:
+def test_refused_annotation_is_a_finding(candidate: Candidate, request_text: str, reason: str) -> None:
     expansion = expanded(candidates=[candidate], rules=RULES)
     assert expansion.source.workloads == []
     [finding] = expansion.findings
@@ -477,8 +477,8 @@ def test_refused_annotation(candidate: Candidate, request_text: str, reason: str
         str(candidate),
     )
     assert finding.message == (
-        f"an annotation of service account {candidate} asks for {request_text}, but {reason}, so the service account gets no "
-        "role from it."
+        f"an annotation of service account {candidate} requests {request_text}, but {reason}, so the annotation has no "
+        "effect."
     )
 
 
@@ -533,6 +533,6 @@ def test_invalid_rules(raw: object, problems: list[str]) -> None:
     assert list(caught.value.problems) == problems
 
 
-def test_rules_as_text() -> None:
+def test_rules_may_be_text() -> None:
     assert read_rules("[{namespaces: [a], roles: [b]}]", "rules") == (AnnotationRule(("a",), ("b",)),)
     assert read_rules("[]", "rules") == read_rules("", "rules") == ()

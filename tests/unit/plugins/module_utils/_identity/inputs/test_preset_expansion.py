@@ -228,7 +228,7 @@ def test_preset_with_several_policies() -> None:
         pytest.param({"lists": None}, ["my-role-zones-change", "my-role-zones-list"], id="null"),
     ],
 )
-def test_a_policy_without_statements_is_left_out(parameters: Mapping[str, Any], names: list[str]) -> None:
+def test_policy_without_statements_is_omitted(parameters: Mapping[str, Any], names: list[str]) -> None:
     assert [spec.name for spec in policies(use("zones", parameters))] == names
 
 
@@ -272,7 +272,7 @@ def test_values_of_parameters(parameters: Mapping[str, Any], resources: list[obj
         ),
     ],
 )
-def test_account_and_region(
+def test_account_and_region_are_inserted(
     run: RunValues, parameters: dict[str, Any], arn: str, scope: tuple[str, str, str]
 ) -> None:
     (spec,) = policies(use("secrets", {"prefix": "a", **parameters}), run=run)
@@ -300,7 +300,9 @@ PLACE = "workloads[0] (default/app) policies[0]"
             use("x"), [f"{PLACE}: there is no preset 'x'; docs/presets.md lists all presets."], id="unknown"
         ),
         pytest.param(
-            use(["zones"]), [f"{PLACE}: preset must be the name of a preset, got ['zones']."], id="list"
+            use(["zones"]),
+            [f"{PLACE}: preset must be the name of a preset, got ['zones']."],
+            id="preset is a list",
         ),
         pytest.param(
             use("zones", document={}, document_file="a.json", arn="arn:aws:iam::aws:policy/A"),
@@ -317,12 +319,12 @@ PLACE = "workloads[0] (default/app) policies[0]"
         pytest.param(
             {"arn": "arn:aws:iam::aws:policy/A", "with": {}},
             [f"{PLACE}: with cannot be set together with arn."],
-            id="with and an ARN",
+            id="with next to an ARN",
         ),
         pytest.param(
             {"name": "p", "document": {"Version": "2012-10-17", "Statement": [GRANT]}, "with": {}},
             [
-                f"{PLACE}: with has the parameters of a preset; set preset, or leave with out.",
+                f"{PLACE}: 'with' has the parameters of a preset; set preset, or remove 'with'.",
             ],
             id="with without a preset",
         ),
@@ -335,7 +337,9 @@ PLACE = "workloads[0] (default/app) policies[0]"
             id="unknown parameter",
         ),
         pytest.param(
-            use("queue-writer"), [f"{PLACE} with: queue_arns is missing. ARNs of the queues."], id="missing"
+            use("queue-writer"),
+            [f"{PLACE} with: queue_arns is missing. ARNs of the queues."],
+            id="missing parameter",
         ),
         pytest.param(
             use("queue-writer", {"queue_arns": []}),
@@ -357,7 +361,7 @@ PLACE = "workloads[0] (default/app) policies[0]"
                 f"{PLACE} with: queue_arns[3] must be an ARN such as arn:aws:sqs:…, got "
                 "'arn:aws:sns:us-west-2:111122223333:t'.",
             ],
-            id="no ARN of the service",
+            id="values that are not ARNs of the service",
         ),
         pytest.param(
             use("queue-writer", {"queue_arns": [QUEUE], "region": "cn-north-1"}),
@@ -372,7 +376,7 @@ PLACE = "workloads[0] (default/app) policies[0]"
                 f"{PLACE} with: owner must be text, got ['a'].",
                 f"{PLACE} with: lists must be true or false, got 'perhaps'.",
             ],
-            id="types",
+            id="values of a wrong type",
         ),
         pytest.param(
             use("optional"),
@@ -426,12 +430,12 @@ def test_unknown_account_and_region() -> None:
     ]
 
 
-def test_a_document_is_checked_as_any_other() -> None:
+def test_document_of_a_preset_is_validated() -> None:
     (problem,) = problems(use("secrets", {"prefix": "a" * 7000}))
     assert problem.startswith(f"{PLACE} (preset secrets): document is not a valid policy: ")
 
 
-def test_a_preset_twice_needs_names() -> None:
+def test_repeated_preset_needs_a_name() -> None:
     first, second = use("secrets", {"prefix": "a"}), use("secrets", {"prefix": "b"})
     assert problems(first, second) == [
         f"workloads[0] (default/app) policies[1]: preset 'secrets' is already in {PLACE}; set name in one of them, so that their "
@@ -455,7 +459,7 @@ def test_workloads_of_a_shared_role_have_the_same_policy() -> None:
     )
 
 
-def test_existing_role_gives_the_name() -> None:
+def test_policy_name_starts_with_the_existing_role() -> None:
     (spec,) = policies(
         use("secrets", {"prefix": "a"}), role={"arn": "arn:aws:iam::111122223333:role/path/reader"}
     )
@@ -471,7 +475,7 @@ def test_removal_without_a_role_needs_a_name() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 128, 129, 200])
-def test_long_names_are_cut_without_becoming_equal(length: int) -> None:
+def test_shortened_names_stay_distinct(length: int) -> None:
     first, second = shorten_name("a" * length), shorten_name("a" * (length - 1) + "b")
     assert POLICY_NAME.fullmatch(first)
     assert len(first) == min(length, 128)
@@ -523,17 +527,18 @@ def test_document_must_be_for_the_cluster(observed: Cluster, differences: list[t
         texts = list(error.problems)
     assert texts == [
         f"workload default/app: policy my-role-secrets: preset 'secrets' has {part} {value} in its document, but cluster "
-        f'my-cluster has {part} {expected}. Set {part}: "{expected}" in with, or the account and region of the run.'
+        f'my-cluster has {part} {expected}. Set {part}: "{expected}" '
+        "under 'with', or correct the account and region of the run."
         for part, value, expected in differences
     ]
 
 
-def test_a_document_without_region_is_for_any_region() -> None:
+def test_document_without_region_fits_any_region() -> None:
     desired = Desired(parse(workload(use("queue-writer", {"queue_arns": [QUEUE]}))))
     validate_accounts(desired, cluster("444455556666", "eu-west-1"))
 
 
-def test_a_module_gets_documents() -> None:
+def test_module_gets_the_same_policies_as_the_role() -> None:
     entries = [workload(use("secrets", {"prefix": "a"}), {"arn": "arn:aws:iam::aws:policy/A"}), "text"]
     expander = PresetExpander(RUN, load)
     sent = json.loads(json.dumps([expander.expand_workload(entry) for entry in entries]))
@@ -544,7 +549,7 @@ def test_a_module_gets_documents() -> None:
     assert [spec.preset for spec in in_module.policies] == [spec.preset for spec in in_process.policies]
 
 
-def test_a_module_without_its_action_plugin_cannot_read_presets() -> None:
+def test_module_without_its_action_plugin_rejects_presets() -> None:
     with pytest.raises(InputError) as caught:
         parse_workloads([workload(use("secrets"))], "my-cluster", defaults=Defaults())
     assert caught.value.problems == (
@@ -553,7 +558,7 @@ def test_a_module_without_its_action_plugin_cannot_read_presets() -> None:
     )
 
 
-def test_a_preset_is_read_once() -> None:
+def test_preset_file_is_read_once() -> None:
     names: list[str] = []
 
     def load_counted(name: str) -> Preset:
@@ -568,7 +573,7 @@ def test_a_preset_is_read_once() -> None:
     assert names == ["secrets"]
 
 
-def test_unreadable_preset() -> None:
+def test_unreadable_preset_is_reported() -> None:
     with pytest.raises(
         InputError, match=r"presets/no-such-preset\.yml: cannot be read: No such file or directory\."
     ):

@@ -37,7 +37,7 @@ def find_problems(values: Mapping[str, object], entry_point: Any = "main") -> li
     return list(caught.value.problems)
 
 
-def test_each_documented_variable_is_known_and_no_other() -> None:
+def test_variables_match_the_documentation() -> None:
     assert set(VARIABLES) == set(OPTIONS)
 
 
@@ -48,7 +48,7 @@ def test_rejects_text_of_another_type(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if option.get("choices")])
-def test_choices_are_those_documented(name: str) -> None:
+def test_choices_match_the_documentation(name: str) -> None:
     assert find_problems({name: "x"}) == [
         f"pod_identity_{name} must be one of {', '.join(OPTIONS[name]['choices'])}, got 'x'."
     ]
@@ -151,7 +151,7 @@ def test_invalid_yaml_fails_with_its_line() -> None:
     assert problem.startswith("pod_identity_tags line 2")
 
 
-def test_artifacts_of_earlier_jobs_are_no_variables_of_the_role() -> None:
+def test_artifacts_of_earlier_jobs_are_ignored() -> None:
     assert find_variables(["pod_identity_artifact_a_us_west_2", "pod_identity_artifact"]) == ["artifact"]
 
 
@@ -431,12 +431,12 @@ def test_rejects_invisible_characters(name: str, value: object, seen: str) -> No
 
 
 @pytest.mark.parametrize("value", ['{"team": "pay"}', "team: pay", {"team": "pay"}])
-def test_labels_of_the_probe_may_be_json_or_yaml(value: object) -> None:
+def test_probe_labels_may_be_json_or_yaml(value: object) -> None:
     assert read_variables({"probe_labels": value}, "main") == {"probe_labels": {"team": "pay"}}
     assert read_variables({"probe_labels": ""}, "main") == {}
 
 
-def test_lines_and_tabs_of_a_manifest_are_no_hidden_text() -> None:
+def test_manifest_may_have_line_breaks_and_tabs() -> None:
     spec = {"containers": [{"args": ["a\n\tb ü"]}]}
     assert read_variables({"proof_pod_spec": spec}, "main") == {"proof_pod_spec": spec}
 
@@ -460,7 +460,7 @@ def test_lines_and_tabs_of_a_manifest_are_no_hidden_text() -> None:
         ),
     ],
 )
-def test_options_of_the_agent_are_checked_together(variables: dict[str, object], problem: str) -> None:
+def test_contradictory_agent_options_are_rejected(variables: dict[str, object], problem: str) -> None:
     with pytest.raises(InputError) as refused:
         read_variables(variables, "main")
     assert refused.value.problems == (problem,)

@@ -96,8 +96,8 @@ def test_teardown_needs_no_role() -> None:
         "c", "absent", parse_workloads(workloads, "c", "absent")
     )
     assert find_problems(workloads=workloads) == [
-        "pod_identity_workloads[0] (default/one): role is missing; set role: {name: …} to create one or role: {arn: …} to use "
-        "one."
+        "pod_identity_workloads[0] (default/one): role is missing; set role: {name: …} to create one, or role: {arn: …} to use "
+        "an existing one."
     ]
 
 
@@ -121,7 +121,7 @@ def test_teardown_needs_no_role() -> None:
     ],
     ids=["typed", "text"],
 )
-def test_options_of_the_run_apply_to_all_workloads(options: dict[str, Any]) -> None:
+def test_run_options_apply_to_all_workloads(options: dict[str, Any]) -> None:
     """Parse values with their types, and the same values as text, as from "-e name=value", an INI inventory or a survey."""
     tags = {"stage": "test", "workload-identity/owner": "team-a"}
     defaults = Defaults(tags, create_service_accounts=False, create_namespaces=True)
@@ -146,7 +146,7 @@ def test_namespaces_without_a_purge_need_no_value() -> None:
 
 @pytest.mark.parametrize("name", ["create_service_accounts", "create_namespaces", "purge"])
 @pytest.mark.parametrize("text", ["false", "False", "no", "n", "off", "0", "f"])
-def test_text_no_is_false_everywhere(name: str, text: str) -> None:
+def test_false_text_is_false_in_every_option(name: str, text: str) -> None:
     assert read(workloads=[TWO], **{name: text}) == read(workloads=[TWO], **{name: False})
 
 
@@ -177,7 +177,7 @@ def test_text_no_is_false_everywhere(name: str, text: str) -> None:
         ),
         pytest.param(
             {"workloads": "- namespace: a\n  role: {name: b}\n  namespace: c\n"},
-            "pod_identity_workloads line 3: key 'namespace' is duplicate, first on line 1; keep one of them.",
+            "pod_identity_workloads line 3: key 'namespace' is a duplicate, first on line 1; keep one of them.",
         ),
         pytest.param(
             {"workloads": "- namespace: default\n  role: {name: b}\n"},
@@ -301,7 +301,7 @@ def test_reports_all_problems() -> None:
     assert len(find_problems(workloads=[{}], concurrency=0, propagation_timeout=-1, cluster_name="")) == 6
 
 
-def test_checks_purge_options_with_the_rest() -> None:
+def test_reports_purge_options_with_other_problems() -> None:
     owner = (
         "pod_identity_owner must be a Kubernetes label value, because it is a label of the service accounts "
     )
@@ -340,7 +340,7 @@ def test_empty_list_with_purge_needs_purge_all(prefix: str, word: object) -> Non
         {"workloads": [ONE], "purge": True},
     ],
 )
-def test_no_other_run_needs_it(options: dict[str, Any]) -> None:
+def test_purge_all_is_optional_otherwise(options: dict[str, Any]) -> None:
     assert read(**options).workloads == parse_workloads(options["workloads"], "c")
 
 

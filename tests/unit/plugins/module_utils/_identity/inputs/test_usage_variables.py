@@ -1,8 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test the variables of the playbook usage."""
-
 from __future__ import annotations
 
 from typing import Any
@@ -21,7 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 FROM = {"usage_from": "trail"}
 
 
-def test_defaults() -> None:
+def test_unset_variables_have_defaults() -> None:
     assert read_usage_variables(FROM) == UsageOptions(
         source="trail",
         days=None,
@@ -52,7 +50,7 @@ def test_unanswered_survey_question_is_the_default(name: str, answer: object) ->
         ("usage_file", "out.json", {"file": "out.json"}),
     ],
 )
-def test_values(name: str, value: object, options: dict[str, Any]) -> None:
+def test_values_are_parsed(name: str, value: object, options: dict[str, Any]) -> None:
     assert read_usage_variables({**FROM, name: value}) == UsageOptions("trail", **options)
 
 
@@ -77,13 +75,13 @@ def test_values(name: str, value: object, options: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_invalid_values(variables: dict[str, object], problem: str) -> None:
+def test_rejects_invalid_values(variables: dict[str, object], problem: str) -> None:
     with pytest.raises(InputError) as error:
         read_usage_variables(variables)
     assert list(error.value.problems) == [problem]
 
 
-def test_misspelt_names() -> None:
+def test_rejects_misspelt_names() -> None:
     with pytest.raises(InputError) as error:
         find_variables(["pod_identity_usage_form", "pod_identity_usage_fom"])
     assert list(error.value.problems) == [

@@ -64,7 +64,7 @@ def find_problems(raw: object, state: str = "present", common: dict[str, str] | 
     return list(caught.value.problems)
 
 
-def test_every_key_arrives() -> None:
+def test_every_key_is_parsed() -> None:
     raw = {
         "namespace": "team-a",
         "service_account": "my.app",
@@ -181,7 +181,7 @@ FORMS = {
 
 
 def parse_one(raw: dict[str, Any]) -> object:
-    """Return the workload, or the problems if it is invalid: selectors, for example, are valid only beside patterns."""
+    """Return the workload, or the problems if it is invalid: selectors, for example, are valid only with patterns."""
     try:
         return parse_workloads([raw], CLUSTER)
     except InputError as error:
@@ -243,7 +243,7 @@ def long_document(size: int) -> dict[str, Any]:
     ("value", "parsed"),
     [
         pytest.param("", "", id="empty text removes"),
-        pytest.param(None, None, id="null is not given"),
+        pytest.param(None, None, id="null is unset"),
         pytest.param(TARGET, TARGET, id="another account and partition"),
     ],
 )
@@ -257,7 +257,7 @@ def test_target_role_can_be_set_removed_or_unchanged(value: str | None, parsed: 
     [
         pytest.param("", {}, id="empty text removes"),
         pytest.param({}, {}, id="empty mapping removes"),
-        pytest.param(None, None, id="null is not given"),
+        pytest.param(None, None, id="null is unset"),
         pytest.param(SESSION, SESSION, id="mapping"),
         pytest.param(json.dumps(SESSION), SESSION, id="JSON text"),
     ],
@@ -268,18 +268,18 @@ def test_session_policy_can_be_set_removed_or_unchanged(value: Any, parsed: Any)
 
 
 @pytest.mark.parametrize("value", [True, "true", "True", "yes", "on", "1", "TRUE"])
-def test_templated_true_is_true(value: object) -> None:
+def test_templated_true_is_parsed(value: object) -> None:
     (found,) = parse_workloads([workload(disable_session_tags=value)], CLUSTER)
     assert found.association.disable_session_tags is True
 
 
 @pytest.mark.parametrize("value", [False, "false", "False", "no", "off", "0"])
-def test_templated_false_is_false(value: object) -> None:
+def test_templated_false_is_parsed(value: object) -> None:
     (found,) = parse_workloads([workload(disable_session_tags=value)], CLUSTER)
     assert found.association.disable_session_tags is False
 
 
-def test_templated_number_is_a_number() -> None:
+def test_templated_number_is_parsed() -> None:
     (found,) = parse_workloads([workload(role={"name": "my-role", "max_session_duration": "7200"})], CLUSTER)
     assert found.role == RoleSpec("my-role", max_session_duration=7200)
 
@@ -300,7 +300,7 @@ def test_document_may_be_text() -> None:
     assert found.policies[0].document == document("s3:GetObject")
 
 
-def test_tags_of_one_thing_win_over_common_ones() -> None:
+def test_tags_of_a_resource_override_common_tags() -> None:
     raw = workload(
         role={"name": "my-role", "tags": {"team": "role"}},
         policies=[policy(tags={"team": "policy"})],
@@ -316,13 +316,13 @@ def test_tags_of_one_thing_win_over_common_ones() -> None:
 @pytest.mark.parametrize(
     ("field", "default", "written", "wish"),
     [
-        pytest.param("create_service_account", True, None, True, id="a default holds"),
-        pytest.param("create_service_account", False, None, False, id="a default of false holds"),
+        pytest.param("create_service_account", True, None, True, id="option of the run is the default"),
+        pytest.param("create_service_account", False, None, False, id="false in the run is the default"),
         pytest.param("create_service_account", True, "false", False, id="text that is false"),
         pytest.param("create_service_account", False, "on", True, id="text that is true"),
         pytest.param("create_namespace", False, None, False, id="namespaces"),
         pytest.param("create_namespace", True, None, True, id="namespaces by default"),
-        pytest.param("create_namespace", True, "No", False, id="not this namespace"),
+        pytest.param("create_namespace", True, "No", False, id="create_namespace is false for the workload"),
     ],
 )
 def test_workload_option_overrides_the_run_option(
@@ -388,7 +388,7 @@ def test_removal_needs_no_role() -> None:
     assert found == Workload(key("app"), None)
 
 
-def test_no_workloads_are_no_problem() -> None:
+def test_empty_list_is_valid() -> None:
     assert parse_workloads([], CLUSTER) == ()
 
 
@@ -403,12 +403,12 @@ def test_no_workloads_are_no_problem() -> None:
         pytest.param(
             {"role_arn": "arn:aws:iam::111122223333:role/x"},
             [f"{PLACE}: unknown key 'role_arn'; did you mean 'role.arn'?"],
-            id="a key of the role beside it",
+            id="key of the role in the workload",
         ),
         pytest.param(
             {"zzz": 1},
-            [f"{PLACE}: unknown key 'zzz'; known are {', '.join(workload_spec())}."],
-            id="unknown key near none",
+            [f"{PLACE}: unknown key 'zzz'; the valid keys are {', '.join(workload_spec())}."],
+            id="unknown key without a similar one",
         ),
         pytest.param(
             {"namespace": None},
@@ -426,7 +426,7 @@ def test_no_workloads_are_no_problem() -> None:
                 "workloads[0] (My_Space/app): namespace must be a Kubernetes namespace (lower case letters, "
                 "digits and -, at most 63 characters), got 'My_Space'."
             ],
-            id="bad namespace",
+            id="invalid namespace",
         ),
         pytest.param(
             {"namespace": "a" * 64},
@@ -443,7 +443,7 @@ def test_no_workloads_are_no_problem() -> None:
                 "workloads[0] (default/5): service_account must be the name of a Kubernetes service account "
                 "(lower case letters, digits, - and .), got 5."
             ],
-            id="service account that is no text",
+            id="service account is not text",
         ),
         pytest.param(
             {"service_account": "system:node"},
@@ -452,12 +452,12 @@ def test_no_workloads_are_no_problem() -> None:
                 "service "
                 "account (lower case letters, digits, - and .), got 'system:node'."
             ],
-            id="bad service account",
+            id="invalid service account",
         ),
         pytest.param(
             {"service_account": "a" * 254},
             [
-                f"workloads[0] (default/{'a' * 254}): service_account has 254 characters, at most 253 are "
+                f"workloads[0] (default/{'a' * 254}): service_account has 254 characters; at most 253 are "
                 "allowed."
             ],
             id="long service account",
@@ -473,7 +473,7 @@ def test_no_workloads_are_no_problem() -> None:
                 "'team a'.",
                 f"{PLACE}: service_account_labels: the value of 'size' must be text, got 5; quote it.",
             ],
-            id="labels that Kubernetes refuses",
+            id="invalid labels",
         ),
         pytest.param(
             {"service_account_annotations": {"Example.com/note": "any text, really", "a/b/c": "x"}},
@@ -482,12 +482,13 @@ def test_no_workloads_are_no_problem() -> None:
                 "63 letters, digits, -, _ and ., with a letter or digit at both ends; optionally preceded by a "
                 "lower-case DNS name and /)."
             ],
-            id="annotations that Kubernetes refuses",
+            id="invalid annotations",
         ),
         pytest.param(
             {"role": None},
             [
-                f"{PLACE}: role is missing; set role: {{name: …}} to create one or role: {{arn: …}} to use one."
+                f"{PLACE}: role is missing; set role: {{name: …}} to create one, or role: {{arn: …}} to use an "
+                "existing one."
             ],
             id="no role",
         ),
@@ -502,7 +503,7 @@ def test_no_workloads_are_no_problem() -> None:
                 "characters), "
                 "got 'my role'."
             ],
-            id="bad role name",
+            id="invalid role name",
         ),
         pytest.param(
             {"role": {"name": "my-role", "pth": "/a/"}},
@@ -512,17 +513,17 @@ def test_no_workloads_are_no_problem() -> None:
         pytest.param(
             {"role": {"name": "my-role", "path": "team"}},
             [f"{PLACE} role: path must be a path that starts and ends with /, got 'team'."],
-            id="bad path",
+            id="invalid path",
         ),
         pytest.param(
             {"role": {"name": "my-role", "description": "x" * 1001}},
-            [f"{PLACE} role: description has 1001 characters, at most 1000 are allowed."],
+            [f"{PLACE} role: description has 1001 characters; at most 1000 are allowed."],
             id="long description",
         ),
         pytest.param(
             {"role": {"name": "my-role", "permissions_boundary": "edge"}},
             [f"{PLACE} role: permissions_boundary must be the ARN of a managed policy, got 'edge'."],
-            id="boundary that is no ARN",
+            id="boundary is not an ARN",
         ),
         pytest.param(
             {"role": {"name": "my-role", "max_session_duration": 60}},
@@ -532,7 +533,7 @@ def test_no_workloads_are_no_problem() -> None:
         pytest.param(
             {"role": {"name": "my-role", "max_session_duration": True}},
             [f"{PLACE} role: max_session_duration must be a number of seconds from 3600 to 43200, got True."],
-            id="session duration that is a boolean",
+            id="session duration is a boolean",
         ),
         pytest.param(
             {"role": {"name": "my-role", "trust_scope": "pod"}},
@@ -583,7 +584,7 @@ def test_no_workloads_are_no_problem() -> None:
         pytest.param(
             {"role": {"arn": ROLE, "name": "other"}},
             [f"{PLACE} role: name 'other' is not the name in arn '{ROLE}'; leave name out."],
-            id="name that is not that of the ARN",
+            id="name differs from the ARN",
         ),
         pytest.param(
             {"role": {"arn": ROLE, "description": "x"}},
@@ -600,7 +601,7 @@ def test_no_workloads_are_no_problem() -> None:
                 "letters, digits, punctuation and white space), "
                 "got 'café 日本'."
             ],
-            id="description that IAM refuses",
+            id="invalid description",
         ),
         pytest.param(
             {"role": {"name": "r", "tags": {"a;b": "c", "Team": "x", "team": "y"}}},
@@ -609,7 +610,7 @@ def test_no_workloads_are_no_problem() -> None:
                 "accepts: letters, digits, spaces and _.:/=+-@.",
                 f"{PLACE} role: tags: tags 'Team' and 'team' differ only in letter case, and IAM treats them as the same.",
             ],
-            id="tags that IAM refuses",
+            id="invalid tags",
         ),
         pytest.param(
             {"policies": [{"name": "p", "document": long_document(6200)}]},
@@ -638,12 +639,12 @@ def test_no_workloads_are_no_problem() -> None:
                 f"{PLACE} role: extend_trust is for a role with arn; the trust policy of a role with name is "
                 "managed as a whole. Leave extend_trust out, or set arn instead of name."
             ],
-            id="extend_trust beside name",
+            id="extend_trust with a role name",
         ),
         pytest.param(
             {"role": {"arn": ROLE, "extend_trust": "maybe"}},
             [f"{PLACE} role: extend_trust must be true or false, got 'maybe'."],
-            id="flag that is none",
+            id="invalid boolean",
         ),
         pytest.param(
             {"policies": "my-policy"},
@@ -671,7 +672,7 @@ def test_no_workloads_are_no_problem() -> None:
                 f"{PLACE} policies[0]: name must be a policy name (letters, digits and +=,.@_-, at most 128 "
                 "characters), got 'a/b'."
             ],
-            id="bad policy name",
+            id="invalid policy name",
         ),
         pytest.param(
             {"policies": [policy(), {"arn": ROLE}]},
@@ -700,7 +701,7 @@ def test_no_workloads_are_no_problem() -> None:
                 f"{PLACE} policies[0]: document is not a valid policy: not JSON: Expecting ':' delimiter "
                 "at line 1 column 12"
             ],
-            id="document that is no JSON",
+            id="document is not JSON",
         ),
         pytest.param(
             {
@@ -712,7 +713,7 @@ def test_no_workloads_are_no_problem() -> None:
                 f"{PLACE} policies[0]: document is not a valid policy: Statement 1: Effect must be Allow or "
                 "Deny, got 'Permit'"
             ],
-            id="document with a bad effect",
+            id="invalid effect",
         ),
         pytest.param(
             {"policies": [{"name": "p", "document": document("s3*:GetObject", "s3:Get", "iam :List")}]},
@@ -722,7 +723,7 @@ def test_no_workloads_are_no_problem() -> None:
                 "the action with its full service prefix, such as s3:GetObject; * and ? are allowed after the colon."
                 for action in ("s3*:GetObject", "iam :List")
             ],
-            id="document that IAM refuses",
+            id="document that IAM rejects",
         ),
         pytest.param(
             {
@@ -742,12 +743,12 @@ def test_no_workloads_are_no_problem() -> None:
         pytest.param(
             {"target_role_arn": "lake"},
             [f"{PLACE}: target_role_arn must be the ARN of an IAM role, or '' to remove it, got 'lake'."],
-            id="target role that is no ARN",
+            id="target role is not an ARN",
         ),
         pytest.param(
             {"disable_session_tags": 2},
             [f"{PLACE}: disable_session_tags must be true or false, got 2."],
-            id="number as a flag",
+            id="number instead of a boolean",
         ),
         pytest.param(
             {"session_policy": SESSION},
@@ -766,7 +767,7 @@ def test_no_workloads_are_no_problem() -> None:
                 "policy only "
                 "without session tags).",
             ],
-            id="session policy with a bad flag",
+            id="session policy with an invalid boolean",
         ),
         pytest.param(
             {"session_policy": {"Statement": []}, "disable_session_tags": True},
@@ -802,17 +803,17 @@ def test_no_workloads_are_no_problem() -> None:
             [
                 f"{PLACE}: tags: tag 'a' has an invalid length; a key has 1 to 128 characters, a value at most 256."
             ],
-            id="long tag",
+            id="tag value too long",
         ),
         pytest.param(
             {"tags": {"workload-identity/managed-by": "me"}},
             [f"{PLACE}: tags: tag 'workload-identity/managed-by' is set by this collection; leave it out."],
-            id="our own tag",
+            id="ownership tag",
         ),
         pytest.param(
             {"tags": {f"t{number}": "x" for number in range(49)}},
             [f"{PLACE}: tags has 49 tags; 48 are allowed in addition to the ownership tags."],
-            id="many tags",
+            id="too many tags",
         ),
         pytest.param(
             {"required_permissions": ["s3:GetObject"]},
@@ -827,17 +828,17 @@ def test_no_workloads_are_no_problem() -> None:
         pytest.param(
             {"required_permissions": [{"action": "read"}]},
             [f"{PLACE} required_permissions[0]: action must be service:Action, got 'read'."],
-            id="permission with a bad action",
+            id="permission with an invalid action",
         ),
         pytest.param(
             {"service_account_annotations": {"a": 1}},
             [f"{PLACE}: service_account_annotations: the value of 'a' must be text, got 1; quote it."],
-            id="annotation that is no text",
+            id="annotation is not text",
         ),
         pytest.param(
             {"create_namespace": "never"},
             [f"{PLACE}: create_namespace must be true or false, got 'never'."],
-            id="bad wish for a namespace",
+            id="invalid create_namespace",
         ),
     ],
 )
@@ -854,11 +855,11 @@ def test_invalid_input_fails_with_place_and_remedy(changes: dict[str, Any], prob
         pytest.param([["x"]], "workloads[0]: must be a mapping, got a list.", id="list in a list"),
     ],
 )
-def test_workloads_are_a_list_of_mappings(raw: object, problem: str) -> None:
+def test_rejects_workloads_that_are_not_mappings(raw: object, problem: str) -> None:
     assert find_problems(raw) == [problem]
 
 
-def test_common_tags_count_too() -> None:
+def test_common_tags_count_for_the_tag_limit() -> None:
     common = {f"c{number}": "x" for number in range(30)}
     raw = workload(tags={f"t{number}": "x" for number in range(19)})
     assert find_problems([raw], "present", common) == [
@@ -887,7 +888,7 @@ def test_long_invalid_value_is_not_quoted() -> None:
     ]
 
 
-def test_common_tags_are_checked_too() -> None:
+def test_common_tags_are_validated() -> None:
     assert parse_tags({"a": 1, "b": False}) == {"a": "1", "b": "false"}
     with pytest.raises(InputError) as caught:
         parse_tags({"aws:a": "b"})
@@ -906,7 +907,7 @@ def test_single_association_is_parsed() -> None:
     assert parse_association(params) == AssociationSpec("", True, SESSION, {})
 
 
-def test_single_association_is_checked() -> None:
+def test_single_association_is_validated() -> None:
     with pytest.raises(InputError) as caught:
         parse_association({"namespace": "default", "service_account": "App", "session_policy": SESSION})
     assert caught.value.problems == (
@@ -973,7 +974,7 @@ ADDON_RULE = "addon must be the name of an EKS add-on such as aws-ebs-csi-driver
     ],
 )
 @pytest.mark.parametrize("state", ["present", "absent"])
-def test_invalid_addon_is_refused(addon: object, problem: str, state: str) -> None:
+def test_invalid_addon_is_rejected(addon: object, problem: str, state: str) -> None:
     assert find_problems([{**workload(), "addon": addon}], state) == [f"{PLACE}: {problem}"]
 
 
@@ -990,7 +991,7 @@ NOT_OF_ADDONS: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("field", "value"), NOT_OF_ADDONS)
-def test_key_that_an_addon_does_not_support_is_refused(field: str, value: object) -> None:
+def test_key_that_an_addon_does_not_support_is_rejected(field: str, value: object) -> None:
     assert find_problems([workload(addon="adot", **{field: value})]) == [not_of_addon(field)]
     # The key is valid in a workload without an add-on. With an add-on it may be null.
     assert parse_workloads([workload(**{field: value})], CLUSTER)

@@ -50,7 +50,7 @@ def test_host_has_the_first_nonempty_name(hostnames: tuple[str, ...], name: str)
     assert names(found(tags={"fleet.name": "b1", "empty": ""}), hostnames=hostnames) == [name]
 
 
-def test_second_cluster_of_a_name_does_not_rename_the_first() -> None:
+def test_duplicate_name_does_not_rename_the_first_cluster() -> None:
     first, other = found(), found(region="us-west-2")
     assert names(first) == ["blue.eu-central-1.111122223333"]
     assert names(other, first) == ["blue.eu-central-1.111122223333", "blue.us-west-2.111122223333"]
@@ -65,12 +65,12 @@ def test_duplicate_host_names_fail() -> None:
     )
 
 
-def test_a_cluster_without_name_is_refused() -> None:
+def test_cluster_without_host_name_is_an_error() -> None:
     with pytest.raises(InputError) as caught:
         names(found(), hostnames=("tag:a", "tag:b"))
     assert str(caught.value) == (
         "hostnames gives no name to arn:aws:eks:eu-central-1:111122223333:cluster/blue, which lacks values for the tags "
-        "a, b. Add name.region.account as the last form."
+        "a, b. Add name.region.account as the last entry."
     )
 
 
@@ -100,7 +100,7 @@ TAGS = {"stage": "prod/eu", "critical": "", "aws:cloudformation:stack": "x", "é
         ),
     ],
 )
-def test_groups(group_by: tuple[str, ...], groups: tuple[str, ...]) -> None:
+def test_groups_of_a_host(group_by: tuple[str, ...], groups: tuple[str, ...]) -> None:
     assert cluster_groups(found(tags=TAGS), group_by) == ("eks_clusters", *groups)
 
 
@@ -108,7 +108,7 @@ def test_unknown_values_have_no_group() -> None:
     assert cluster_groups(found(version="", status=""), ("version", "status")) == ("eks_clusters",)
 
 
-def test_variables() -> None:
+def test_variables_of_a_host() -> None:
     assert host_variables(found(tags={"a": "b"}, auto_mode=True), {}) == {
         "ansible_connection": "local",
         "eks_account": "111122223333",
@@ -186,14 +186,14 @@ CASES = [
     (
         (ACCOUNT, "af-south-1", "", "eks:ListClusters", "UnrecognizedClientException", "bad token"),
         "Account 111122223333, region af-south-1: its clusters are not in the inventory: eks:ListClusters: "
-        "UnrecognizedClientException: bad token. The region may not be enabled for the account: enable it, or leave "
-        "it out of regions.",
+        "UnrecognizedClientException: bad token. The region may not be enabled for the account: enable it, or remove "
+        "it from the option regions.",
     ),
     (
         ("", "", "", "organizations:ListAccounts", "AccessDeniedException", "no"),
         "The organization: its accounts are unknown: organizations:ListAccounts: AccessDeniedException: no. Use "
         "credentials of the organization's management account or a delegated administrator with the permission "
-        "organizations:ListAccounts, or list the accounts in accounts.",
+        "organizations:ListAccounts, or list the role of each account in the option accounts.",
     ),
     (
         (ACCOUNT, "eu-central-1", "blue", "eks:DescribeCluster", "AccessDeniedException", "no"),
@@ -213,11 +213,13 @@ def failure(account: str, region: str, cluster: str, operation: str, code: str, 
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), CASES)
-def test_each_failure_has_its_sentence(arguments: tuple[str, str, str, str, str, str], sentence: str) -> None:
+def test_failure_message_describes_the_read(
+    arguments: tuple[str, str, str, str, str, str], sentence: str
+) -> None:
     assert describe_unread([failure(*arguments)]) == [sentence]
 
 
-def test_equal_failures_share_a_sentence() -> None:
+def test_equal_failures_share_a_message() -> None:
     failures = [
         failure(ACCOUNT, "eu-central-1", f"c{number}", "eks:DescribeCluster", "AccessDeniedException", "no")
         for number in range(7)

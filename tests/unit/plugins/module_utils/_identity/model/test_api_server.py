@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     ApiServer,
     Cluster,
-    as_open_check,
     as_refusal,
+    as_verification_finding,
     certificate_data_digests,
     certificate_digests,
     judge_api_server,
@@ -43,15 +43,25 @@ def make_pem(*contents: bytes) -> str:
 @pytest.mark.parametrize(
     ("cluster", "server"),
     [
-        pytest.param(CLUSTER, ApiServer(TUNNEL, OURS), id="a tunnel that trusts the cluster's authority"),
-        pytest.param(replace(CLUSTER, authorities=NEXT), ApiServer(TUNNEL, OURS), id="EKS rotates"),
-        pytest.param(CLUSTER, ApiServer(ENDPOINT.lower() + ":443/", OTHER), id="its endpoint, by a proxy"),
-        pytest.param(CLUSTER, ApiServer(ENDPOINT, checks_certificate=False), id="its endpoint, unchecked"),
-        pytest.param(CLUSTER, ApiServer(ENDPOINT), id="its endpoint, authorities of the system"),
-        pytest.param(replace(CLUSTER, status=""), ApiServer(TUNNEL, OTHER), id="no such cluster"),
+        pytest.param(CLUSTER, ApiServer(TUNNEL, OURS), id="a tunnel with the authority of the cluster"),
+        pytest.param(replace(CLUSTER, authorities=NEXT), ApiServer(TUNNEL, OURS), id="rotated authority"),
+        pytest.param(
+            CLUSTER,
+            ApiServer(ENDPOINT.lower() + ":443/", OTHER),
+            id="endpoint of the cluster through a proxy",
+        ),
+        pytest.param(
+            CLUSTER,
+            ApiServer(ENDPOINT, checks_certificate=False),
+            id="endpoint of the cluster without verification",
+        ),
+        pytest.param(
+            CLUSTER, ApiServer(ENDPOINT), id="endpoint of the cluster with authorities of the system"
+        ),
+        pytest.param(replace(CLUSTER, status=""), ApiServer(TUNNEL, OTHER), id="missing cluster"),
     ],
 )
-def test_the_right_cluster(cluster: Cluster, server: ApiServer) -> None:
+def test_api_server_of_the_cluster_has_no_finding(cluster: Cluster, server: ApiServer) -> None:
     assert judge_api_server(cluster, server) is None
 
 
@@ -71,25 +81,24 @@ def test_the_right_cluster(cluster: Cluster, server: ApiServer) -> None:
             ApiServer(TUNNEL, OTHER | OURS),
             "KUBERNETES_API_UNKNOWN",
             f"is not proven to belong to {PLACE}: the connection also trusts certificate authorities of other "
-            f"servers, and the endpoint that EKS returns for the cluster is {ENDPOINT}.",
-            id="a bundle",
+            f"servers, and its URL is not the endpoint that EKS returns ({ENDPOINT}).",
+            id="bundle of authorities",
         ),
         pytest.param(
             CLUSTER,
             ApiServer(TUNNEL, OURS, checks_certificate=False),
             "KUBERNETES_API_UNKNOWN",
-            f"is not proven to belong to {PLACE}: the connection does not check certificates, and the endpoint "
-            "that EKS returns for the cluster is "
-            f"{ENDPOINT}.",
-            id="unchecked",
+            f"is not proven to belong to {PLACE}: the connection does not check certificates, and its URL is "
+            f"not the endpoint that EKS returns ({ENDPOINT}).",
+            id="without verification",
         ),
         pytest.param(
             CLUSTER,
             ApiServer(TUNNEL),
             "KUBERNETES_API_UNKNOWN",
-            f"is not proven to belong to {PLACE}: the certificate authority of the connection is unknown, or "
-            f"is the system's, and the endpoint that EKS returns for the cluster is {ENDPOINT}.",
-            id="the system's authorities",
+            f"is not proven to belong to {PLACE}: its certificate authority is unknown, or is the system's, and "
+            f"its URL is not the endpoint that EKS returns ({ENDPOINT}).",
+            id="authorities of the system",
         ),
         pytest.param(
             replace(CLUSTER, endpoint="", authorities=frozenset()),
@@ -97,7 +106,7 @@ def test_the_right_cluster(cluster: Cluster, server: ApiServer) -> None:
             "KUBERNETES_API_UNKNOWN",
             f"is not proven to belong to {PLACE}: EKS returns no endpoint and no certificate authority of the "
             "cluster.",
-            id="EKS says nothing",
+            id="no endpoint in EKS",
         ),
         pytest.param(
             replace(CLUSTER, authorities=frozenset()),
@@ -105,11 +114,11 @@ def test_the_right_cluster(cluster: Cluster, server: ApiServer) -> None:
             "KUBERNETES_API_UNKNOWN",
             f"is not proven to belong to {PLACE}: EKS returns no certificate authority for the cluster, only "
             f"the endpoint {ENDPOINT}.",
-            id="EKS tells no authority",
+            id="no authority in EKS",
         ),
     ],
 )
-def test_another_cluster_or_perhaps_another(
+def test_other_or_unproven_api_server_is_a_finding(
     cluster: Cluster, server: ApiServer, code: str, reason: str
 ) -> None:
     finding = judge_api_server(cluster, server)
@@ -128,7 +137,7 @@ def test_unknown_connection_is_not_a_proof() -> None:
     )
 
 
-def test_continued_run_has_warning() -> None:
+def test_continued_run_has_a_warning() -> None:
     severities = []
     for required in (True, False):
         finding = judge_api_server(CLUSTER, ApiServer(TUNNEL, OTHER, required=required))
@@ -162,17 +171,17 @@ def test_remedy_depends_on_the_run(server: ApiServer, refusal: str, left_open: s
     finding = judge_api_server(CLUSTER, server)
     assert finding is not None
     assert (as_refusal(finding).message, as_refusal(finding).remedy) == (finding.message, refusal)
-    assert as_open_check(finding).message == (
+    assert as_verification_finding(finding).message == (
         f"{finding.message} Its objects may belong to another cluster, so the results of the checks of service "
         "accounts and Pods are unknown."
     )
-    assert as_open_check(finding).remedy == (
+    assert as_verification_finding(finding).remedy == (
         f"{left_open}With 'pod_identity_kube_auth: eks', the run uses no kubeconfig, but the endpoint and the "
         "certificate authority that EKS returns for the cluster."
     )
 
 
-def test_digests_are_those_of_each_certificate() -> None:
+def test_each_certificate_has_a_digest() -> None:
     digests = {hashlib.sha256(content).hexdigest() for content in (b"one", b"two" * 40)}
     pem = make_pem(b"one", b"two" * 40)
     assert certificate_digests(f"comment\n{pem}") == digests

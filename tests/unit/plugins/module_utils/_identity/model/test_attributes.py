@@ -59,5 +59,5 @@ def test_every_field_of_a_definition_has_a_row(
         ({"Version": "2012-10-17"}, '{"Version":"2012-10-17"}'),
     ],
 )
-def test_values_in_messages(value: object, text: str) -> None:
+def test_value_is_described_in_words(value: object, text: str) -> None:
     assert describe_value(value) == text

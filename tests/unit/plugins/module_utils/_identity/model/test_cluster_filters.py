@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test the filters of clusters, which apply before and after DescribeCluster."""
+"""Test the filters of clusters, before and after DescribeCluster."""
 
 from __future__ import annotations
 

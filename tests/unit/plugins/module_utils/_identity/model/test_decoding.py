@@ -48,7 +48,7 @@ SUMMARY = {
     [TRUST_BARE, json.dumps(TRUST_BARE), quote(json.dumps(TRUST_BARE))],
     ids=["decoded", "JSON text", "URL-encoded"],
 )
-def test_a_role_with_everything(trust: Any) -> None:
+def test_role_with_all_fields_is_decoded(trust: Any) -> None:
     raw = {
         "RoleName": "r",
         "Arn": "arn:aws:iam::111122223333:role/p/r",
@@ -69,7 +69,7 @@ def test_role_without_settings_has_iam_defaults() -> None:
     assert decode_role(raw, ()) == ObservedRole("r", "arn", "/", TRUST_BARE, "", 3600, "", {}, ())
 
 
-def test_a_policy_and_its_versions() -> None:
+def test_policy_is_decoded_with_its_versions() -> None:
     raw = {"Arn": "arn", "PolicyName": "p", "DefaultVersionId": "v3", "Tags": [{"Key": "a", "Value": "b"}]}
     assert decode_policy(raw) == ObservedPolicy("arn", "p", "v3", {"a": "b"})
     version = decode_version({"VersionId": "v12", "IsDefaultVersion": False})
@@ -78,7 +78,7 @@ def test_a_policy_and_its_versions() -> None:
     assert decode_version(read) == PolicyVersion("v1", True, document("a:B"))
 
 
-def test_an_association_with_everything() -> None:
+def test_association_with_all_fields_is_decoded() -> None:
     raw = {
         **SUMMARY,
         "roleArn": "role",
@@ -124,13 +124,13 @@ def test_an_association_with_everything() -> None:
     }
 
 
-def test_an_association_with_the_least() -> None:
+def test_association_with_only_required_fields_is_decoded() -> None:
     found = decode_association({**SUMMARY, "roleArn": "role"})
     assert found == ObservedAssociation(key("s", "n", "c"), "a-1", "arn", "role")
 
 
 @pytest.mark.parametrize(("more", "owner"), [({}, ""), ({"ownerArn": "addon"}, "addon")])
-def test_a_summary(more: dict[str, str], owner: str) -> None:
+def test_summary_has_the_owner(more: dict[str, str], owner: str) -> None:
     assert association_summary({**SUMMARY, **more}) == {
         "cluster_name": "c",
         "namespace": "n",

@@ -12,19 +12,19 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 
 
 @pytest.mark.parametrize("text", ["", "a", "A-b_c.9", "a" * 63, "0"])
-def test_valid_values(text: str) -> None:
+def test_accepts_valid_values(text: str) -> None:
     assert is_label_value(text)
 
 
 @pytest.mark.parametrize("text", ["team a", "a" * 64, "-a", "a-", ".a", "a_", "é", "a/b", "a\n", "a:b"])
-def test_invalid_values(text: str) -> None:
+def test_rejects_invalid_values(text: str) -> None:
     assert not is_label_value(text)
 
 
 @pytest.mark.parametrize(
     "text", ["a", "App.kubernetes_io-x", "example.com/owner", "a" * 253 + "/" + "b" * 63, "a/B"]
 )
-def test_valid_keys(text: str) -> None:
+def test_accepts_valid_keys(text: str) -> None:
     assert is_key(text)
 
 
@@ -45,7 +45,7 @@ def test_valid_keys(text: str) -> None:
         "a\n",
     ],
 )
-def test_invalid_keys(text: str) -> None:
+def test_rejects_invalid_keys(text: str) -> None:
     assert not is_key(text)
 
 

@@ -56,7 +56,7 @@ REACHED = {"irsa": 1, "associated": 2, "restarted": 3, "finished": 4}
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_stage_and_steps(stage: Any) -> None:
+def test_stage_has_its_steps(stage: Any) -> None:
     migrant = Migrant(key(), role_arn("app"), stage)
     steps = ("inventory", "associate", "restart", "finish")
     assert steps == STEPS
@@ -72,7 +72,7 @@ def test_stage_and_steps(stage: Any) -> None:
         ({AUDIENCE_ANNOTATION: "vault"}, "", "vault"),
     ],
 )
-def test_annotations_of_an_account(annotations: dict[str, str], role: str, audience: str) -> None:
+def test_annotations_give_role_and_audience(annotations: dict[str, str], role: str, audience: str) -> None:
     account = IrsaAccount(key(), annotations)
     assert (account.role_arn, account.audience) == (role, audience)
 
@@ -86,9 +86,9 @@ def test_annotations_of_an_account(annotations: dict[str, str], role: str, audie
         (PodCredentials(irsa=("a",), other=("a",)), ("a",)),
         (PodCredentials(on_host_network=("a",), templates={"Deployment web": ("AWS_ROLE_ARN",)}), ()),
     ],
-    ids=["none", "EKS Pod Identity", "sorted", "once", "other facts"],
+    ids=["none", "EKS Pod Identity", "sorted", "each Pod once", "other members"],
 )
-def test_remaining_pods(pods: PodCredentials, remaining: tuple[str, ...]) -> None:
+def test_pods_without_pod_identity_remain(pods: PodCredentials, remaining: tuple[str, ...]) -> None:
     assert pods.remaining == remaining
 
 
@@ -108,12 +108,12 @@ def test_remaining_pods(pods: PodCredentials, remaining: tuple[str, ...]) -> Non
         pytest.param(
             {ROLE_ANNOTATION: "arn", "eks.amazonaws.com/token-expiration": "600", "team": "a"},
             {ROLE_TAG: "arn"},
-            id="annotations that stay",
+            id="annotations that are not recorded",
         ),
         pytest.param({ROLE_ANNOTATION: "a" * 256}, {ROLE_TAG: "a" * 256}, id="longest value"),
     ],
 )
-def test_record_of_annotations(annotations: dict[str, str], tags: dict[str, str]) -> None:
+def test_record_of_annotations_can_be_read_back(annotations: dict[str, str], tags: dict[str, str]) -> None:
     assert annotation_tags(annotations) == tags
     recorded = {
         name: text
@@ -132,18 +132,18 @@ def test_record_of_annotations(annotations: dict[str, str], tags: dict[str, str]
     ],
     ids=["role", "audience", "both"],
 )
-def test_annotation_too_long_for_a_tag(annotations: dict[str, str], names: str) -> None:
+def test_annotation_too_long_for_a_tag_has_no_record(annotations: dict[str, str], names: str) -> None:
     with pytest.raises(RecordTooLarge) as caught:
         annotation_tags(annotations)
     assert str(caught.value) == f"{names} would have more than 256 characters"
 
 
 @pytest.mark.parametrize("tags", [{}, {"team": "a"}, {ROLE_TAG: ""}])
-def test_association_without_record(tags: dict[str, str]) -> None:
+def test_tags_without_record_have_no_annotations(tags: dict[str, str]) -> None:
     assert recorded_annotations(tags) == {}
 
 
-def test_record_of_a_statement() -> None:
+def test_record_of_a_statement_can_be_read_back() -> None:
     removed = [Removed(2, STATEMENT)]
     record = trust_tags(CLUSTER_ARN, removed, {})
     assert list(record) == [f"{RECORD}0"]
@@ -208,7 +208,7 @@ def test_records_of_two_clusters_are_independent(
 
 
 @pytest.mark.parametrize("tags", [{}, {"team": "a", ROLE_TAG: "arn"}])
-def test_role_without_record(tags: dict[str, str]) -> None:
+def test_tags_without_record_have_no_statements(tags: dict[str, str]) -> None:
     assert trust_record_keys(CLUSTER_ARN, tags) == []
     assert recorded_statements(CLUSTER_ARN, tags) == []
 
@@ -216,11 +216,11 @@ def test_role_without_record(tags: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("number", "problem"),
     [
-        pytest.param(49, "", id="the last place"),
-        pytest.param(50, "the role would have 51 tags, and IAM allows 50", id="no place"),
+        pytest.param(49, "", id="exactly 50 tags"),
+        pytest.param(50, "the role would have 51 tags, and IAM allows 50", id="51 tags"),
     ],
 )
-def test_role_with_many_tags(number: int, problem: str) -> None:
+def test_record_fits_or_exceeds_the_tag_quota(number: int, problem: str) -> None:
     tags = {f"tag-{index}": "x" for index in range(number)}
     if not problem:
         assert recorded_statements(CLUSTER_ARN, trust_tags(CLUSTER_ARN, [Removed(0, STATEMENT)], tags)) == [
@@ -239,7 +239,7 @@ def test_replaced_record_needs_no_further_tag() -> None:
     assert set(second) == set(first)
 
 
-def test_record_too_large_for_the_tags() -> None:
+def test_record_too_large_for_the_tags_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"^the role would have 7\d tags, and IAM allows 50$"):
         trust_tags(CLUSTER_ARN, many_subjects(550), {})
 
@@ -251,15 +251,15 @@ LONG = trust_tags(CLUSTER_ARN, many_subjects(20), {})
 @pytest.mark.parametrize(
     "tags",
     [
-        pytest.param({f"{RECORD}0": "01:x"}, id="no base64"),
-        pytest.param({f"{RECORD}0": "01:é"}, id="no ASCII"),
+        pytest.param({f"{RECORD}0": "01:x"}, id="not base64"),
+        pytest.param({f"{RECORD}0": "01:é"}, id="not ASCII"),
         pytest.param({f"{RECORD}0": "01:YWJj"}, id="not compressed"),
         # The values are the compressed texts "", [1], {"a": 1} and "[".
         pytest.param({f"{RECORD}0": "01:eNoDAAAAAAE="}, id="empty text"),
-        pytest.param({f"{RECORD}0": "01:eNqLNowFAAHTAOo="}, id="no pairs"),
-        pytest.param({f"{RECORD}0": "01:eNqrVkpUslIwrAUACeUCKQ=="}, id="no list"),
-        pytest.param({f"{RECORD}0": "01:eNqLBgAAXABc"}, id="no JSON"),
-        pytest.param({f"{RECORD}0": "00:"}, id="no part"),
+        pytest.param({f"{RECORD}0": "01:eNqLNowFAAHTAOo="}, id="not pairs"),
+        pytest.param({f"{RECORD}0": "01:eNqrVkpUslIwrAUACeUCKQ=="}, id="not a list"),
+        pytest.param({f"{RECORD}0": "01:eNqLBgAAXABc"}, id="not JSON"),
+        pytest.param({f"{RECORD}0": "00:"}, id="zero parts"),
         pytest.param({f"{RECORD}0": ONE[3:]}, id="no number of parts"),
         pytest.param({f"{RECORD}0": ONE.replace("01:", "02:")}, id="larger number of parts"),
         pytest.param({f"{RECORD}x": ONE}, id="unknown part"),
@@ -267,7 +267,7 @@ LONG = trust_tags(CLUSTER_ARN, many_subjects(20), {})
         pytest.param({name: LONG[name] for name in list(LONG)[1:]}, id="first tag is missing"),
     ],
 )
-def test_damaged_record(tags: dict[str, str]) -> None:
+def test_damaged_record_is_reported(tags: dict[str, str]) -> None:
     with pytest.raises(DamagedRecord) as caught:
         recorded_statements(CLUSTER_ARN, tags)
     assert str(caught.value) == f"the tags {', '.join(tags)} are damaged"

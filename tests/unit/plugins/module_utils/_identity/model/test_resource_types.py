@@ -89,7 +89,7 @@ def change(target: Target, action: Action, old: State = None, new: State = None)
             change(role_target("App"), "update", {"description": "old"}, {"description": "new"}),
             ROLE,
             True,
-            id="changed by another process since",
+            id="changed by another process afterwards",
         ),
         pytest.param(
             change(role_target("App"), "update", {}, {}), None, False, id="an update without a role"
@@ -119,7 +119,7 @@ def change(target: Target, action: Action, old: State = None, new: State = None)
             change(association_target(APP), "delete", {"association_id": "a-0"}),
             ASSOCIATION,
             True,
-            id="another association since",
+            id="replaced by another process",
         ),
         pytest.param(
             change(association_target(APP), "delete", {"association_id": "a-1"}),
@@ -135,7 +135,7 @@ def change(target: Target, action: Action, old: State = None, new: State = None)
         ),
     ],
 )
-def test_visibility_of_a_change(made: Change, resource: Any, visible: bool) -> None:
+def test_change_is_visible_once_reads_show_it(made: Change, resource: Any, visible: bool) -> None:
     assert find_resource_type(made.target).is_visible(resource, made) is visible
 
 
@@ -160,7 +160,7 @@ def observed(**fields: Any) -> Observed:
         (association_target(APP), True),
     ],
 )
-def test_read_resources(target: Target, read: bool) -> None:
+def test_target_in_the_observation_was_read(target: Target, read: bool) -> None:
     found = observed(roles={"app": ROLE}, policies={"arn:policy": None})
     assert find_resource_type(target).was_read(found, target) is read
 
@@ -174,19 +174,19 @@ def test_read_resources(target: Target, read: bool) -> None:
         (associations_target(APP.cluster), association_target(APP)),
     ],
 )
-def test_failed_reads(failed: Target, target: Target) -> None:
+def test_target_of_a_failed_read_was_not_read(failed: Target, target: Target) -> None:
     found = observed(
         roles={"app": ROLE}, policies={"arn:policy": POLICY}, failures=(read_failure(failed, ERROR),)
     )
     assert not find_resource_type(target).was_read(found, target)
 
 
-def test_an_association_has_its_workload_as_key() -> None:
+def test_association_key_is_its_workload() -> None:
     assert association_key(association_target(APP)) == APP
     assert association_key(ATTACHMENT) is None
 
 
-def test_a_draft_replaces_resources() -> None:
+def test_draft_applies_changes() -> None:
     draft = ObservedDraft(observed(roles={"app": ROLE}, policies={}, associations={APP: ASSOCIATION}))
     draft.apply(change(OTHER_ATTACHMENT, "replace", {"policy": "one"}, {"policy": "two"}))
     draft.apply(change(association_target(APP), "delete", {"association_id": "a-1"}))

@@ -21,7 +21,7 @@ MISSING = Finding(Code.ROLE_MISSING, "What.", "Do.", APP)
 
 
 @pytest.mark.parametrize(("key", "named"), [(APP, "default/app"), (None, "")])
-def test_a_finding_as_a_row(key: WorkloadKey | None, named: str) -> None:
+def test_row_of_a_finding(key: WorkloadKey | None, named: str) -> None:
     assert finding_row(Finding(Code.BULK_READ_DENIED, "What.", "Do.", key)) == {
         "code": "BULK_READ_DENIED",
         "severity": "info",
@@ -36,7 +36,7 @@ def test_row_has_raised_severity() -> None:
     assert finding_row(raised)["severity"] == "warning"
 
 
-def test_a_check_as_a_row() -> None:
+def test_row_of_a_check() -> None:
     check = Check("trust", "fail", "v1", (MISSING, Finding(Code.NOT_READABLE, "What.", "Do."), MISSING))
     assert check_row(check) == {
         "name": "trust",

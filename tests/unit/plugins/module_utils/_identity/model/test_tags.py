@@ -18,24 +18,24 @@ AWS_TAG = "aws:cloudformation:stack-name"
     ("present", "desired", "purge", "change"),
     [
         pytest.param({}, {}, True, changes.TagChange({}, ()), id="none"),
-        pytest.param({"a": "1"}, {"a": "1"}, True, changes.TagChange({}, ()), id="alike"),
+        pytest.param({"a": "1"}, {"a": "1"}, True, changes.TagChange({}, ()), id="equal"),
         pytest.param({}, {"a": "1"}, False, changes.TagChange({"a": "1"}, ()), id="missing"),
-        pytest.param({"a": "1"}, {"a": "2"}, False, changes.TagChange({"a": "2"}, ()), id="other value"),
+        pytest.param({"a": "1"}, {"a": "2"}, False, changes.TagChange({"a": "2"}, ()), id="different value"),
         pytest.param(
-            {"a": "1"}, {"A": "1"}, True, changes.TagChange({"A": "1"}, ("a",)), id="letter case counts"
+            {"a": "1"}, {"A": "1"}, True, changes.TagChange({"A": "1"}, ("a",)), id="different letter case"
         ),
         pytest.param({"b": "1", "a": "1"}, {}, True, changes.TagChange({}, ("a", "b")), id="purged"),
         pytest.param({"b": "1"}, {}, False, changes.TagChange({}, ()), id="kept without purge"),
         pytest.param({**OWNED, AWS_TAG: "x"}, {}, True, changes.TagChange({}, ()), id="never removed"),
     ],
 )
-def test_compare(
+def test_comparison_of_tags(
     present: dict[str, str], desired: dict[str, str], purge: bool, change: changes.TagChange
 ) -> None:
     assert changes.compare_tags(present, desired, purge) == change
 
 
-def test_after_a_change_the_rest_is_as_before() -> None:
+def test_change_keeps_other_tags() -> None:
     change = changes.TagChange({"a": "2", "c": "3"}, ("b",))
     assert changes.tags_after({"a": "1", "b": "1", "d": "4"}, change) == {"a": "2", "c": "3", "d": "4"}
 
@@ -66,5 +66,5 @@ def test_equal_tags_need_no_request() -> None:
     )
 
 
-def test_the_mark_of_ownership_cannot_be_given_another_value() -> None:
-    assert changes.with_owner({MANAGED_BY_TAG: "me", "a": "1"}) == {**OWNED, "a": "1"}
+def test_ownership_tag_cannot_have_another_value() -> None:
+    assert changes.with_managed_tag({MANAGED_BY_TAG: "me", "a": "1"}) == {**OWNED, "a": "1"}

@@ -1,7 +1,5 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test the targets of changes, and failures."""
-
 from __future__ import annotations
 
 import pytest
@@ -39,7 +37,7 @@ KEY = WorkloadKey("my-cluster", "default", "app")
         (Target("target role", "r"), "r", "target role r", "target role r"),
     ],
 )
-def test_a_target_has_a_name_for_results_and_for_sentences(
+def test_target_has_a_label_and_a_display_name(
     target: Target, full_name: str, label: str, display: str
 ) -> None:
     assert (target.full_name, target.label, target.display) == (full_name, label, display)
@@ -55,12 +53,12 @@ def test_a_target_has_a_name_for_results_and_for_sentences(
         (association_target(KEY), association_target(WorkloadKey("other", "default", "app")), False),
     ],
 )
-def test_changes_of_one_role_touch_same_resource(target: Target, other: Target, same: bool) -> None:
+def test_changes_of_a_role_touch_the_same_resource(target: Target, other: Target, same: bool) -> None:
     assert (target.touched == other.touched) is same
     assert target != other
 
 
-def test_targets_are_ordered_as_their_labels_are() -> None:
+def test_targets_sort_like_their_labels() -> None:
     targets = [
         trust_target("a"),
         role_target("b"),
@@ -74,7 +72,7 @@ def test_targets_are_ordered_as_their_labels_are() -> None:
     assert sorted(targets) == sorted(targets, key=lambda target: target.label)
 
 
-def test_a_key_reads_without_its_cluster_and_is_another_in_another_cluster() -> None:
+def test_keys_of_two_clusters_differ_despite_equal_text() -> None:
     twin = WorkloadKey("other", "default", "app")
     assert (str(KEY), str(twin)) == ("default/app", "default/app")
     assert twin != KEY
@@ -97,7 +95,7 @@ def test_failure_has_message_of_aws() -> None:
     )
 
 
-def test_a_failure_may_say_more_around_it() -> None:
+def test_failure_message_may_have_prefix_and_suffix() -> None:
     failure = request_failure(
         ERROR, KEYS, role_target("r"), "delete", prefix="Not so: ", suffix=" Done: nothing.", partly=True
     )

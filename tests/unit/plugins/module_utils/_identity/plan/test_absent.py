@@ -651,8 +651,8 @@ def test_run_keeps_and_reports_other_principals() -> None:
         (
             "TRUST_STATEMENT_FOREIGN",
             "info",
-            "role my-role also allows ec2.amazonaws.com (by the trust policy), which is not part of the role's "
-            "configuration. Statements that this collection did not write are kept.",
+            "the trust policy of role my-role also allows principals that are not part of the role's configuration: "
+            "ec2.amazonaws.com. Statements that this collection did not write are kept.",
             "Remove those statements from the trust policy if they are unused, or set the whole trust policy "
             "as role.trust_policy.",
         )

@@ -100,34 +100,47 @@ def test_installed_version_is_kept(version: str, present: str) -> None:
     assert plan_addon(spec(version), installed(present), CLUSTER, RELEASES) is None
 
 
+CHOOSE = (
+    "Choose one of these versions. To see all: aws eks describe-addon-versions --addon-name aws-ebs-csi-driver "
+    "--kubernetes-version 1.34"
+)
+
+
 @pytest.mark.parametrize(
-    ("version", "releases", "message"),
+    ("version", "releases", "message", "remedy"),
     [
         (
             ">=v1.4.0",
             RELEASES,
             "no version that is v1.4.0 or newer of the add-on is available for Kubernetes 1.34; EKS offers "
             f"{NEWEST}, {MIDDLE}, {OLDEST}.",
+            CHOOSE,
         ),
         (
             "v1.0.0-eksbuild.1",
             RELEASES,
             "version v1.0.0-eksbuild.1 of the add-on is not available for Kubernetes 1.34; EKS offers "
             f"{NEWEST}, {MIDDLE}, {OLDEST}.",
+            CHOOSE,
         ),
-        ("latest", (), "no version of the add-on is available for Kubernetes 1.34; EKS offers none."),
+        (
+            "latest",
+            (),
+            "no version of the add-on is available for Kubernetes 1.34; EKS offers none.",
+            "Check the name of the add-on and the Kubernetes version of the cluster. To see the versions for all Kubernetes "
+            "versions: aws eks describe-addon-versions --addon-name aws-ebs-csi-driver",
+        ),
     ],
 )
 def test_unavailable_version_is_a_failure(
-    version: str, releases: tuple[AddonRelease, ...], message: str
+    version: str, releases: tuple[AddonRelease, ...], message: str, remedy: str
 ) -> None:
     planned = plan_addon(spec(version), None, CLUSTER, releases)
     assert isinstance(planned, Failure)
     assert (planned.error_code, planned.message, planned.remedy) == (
         "ADDON_VERSION_UNAVAILABLE",
         message,
-        "Choose one of these versions. To see all: aws eks describe-addon-versions --addon-name aws-ebs-csi-driver "
-        "--kubernetes-version 1.34",
+        remedy,
     )
 
 

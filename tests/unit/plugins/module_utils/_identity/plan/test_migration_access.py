@@ -187,8 +187,7 @@ EDITED = {
             [
                 (
                     "TRUST_STATEMENT_STAYS",
-                    "role app keeps the statement EksPodIdentityWorkloads0123456789ab of this collection, because someone edited "
-                    "it.",
+                    "role app keeps statements of this collection that someone edited: EksPodIdentityWorkloads0123456789ab.",
                 )
             ],
         ),

@@ -405,8 +405,8 @@ def with_claims(host: str = HOST, claim: str = "sub") -> Json:
 
 CLAIMS = (
     "MIGRATION_NEEDS_CLAIMS",
-    f"policy {policy_arn('reads')} of role app has conditions on claims of the OIDC token ({HOST.lower()}:sub or :aud), "
-    "which requests with EKS Pod Identity do not have.",
+    f"role app has conditions on claims of the OIDC token ({HOST.lower()}:sub or :aud), which requests with EKS Pod Identity "
+    f"do not have. They are in {policy_arn('reads')}.",
     CLAIMS_REMEDY,
 )
 
@@ -557,8 +557,8 @@ CLAIMS = (
             [
                 (
                     CLAIMS[0],
-                    f"policy one, two of role app has conditions on claims of the OIDC token ({HOST.lower()}:sub or :aud), "
-                    "which requests with EKS Pod Identity do not have.",
+                    f"role app has conditions on claims of the OIDC token ({HOST.lower()}:sub or :aud), which requests with EKS "
+                    "Pod Identity do not have. They are in one, two.",
                     CLAIMS_REMEDY,
                 )
             ],
@@ -666,7 +666,7 @@ OTHER_ACCOUNTS_REMEDY = (
 PATTERN_REMEDY = "Edit the statement yourself if no other service account needs it."
 KEPT = "the trust policy of role app still allows shop/api with IRSA: the statement is kept, because "
 OTHER_ROLES_REMEDY = (
-    "Let these Pods assume that role with the credentials of their own role, or leave the service account out of "
+    "Let these Pods assume such a role with the credentials of their own role, or leave the service account out of "
     "the migration."
 )
 
@@ -710,7 +710,7 @@ OTHER_ROLES_REMEDY = (
             [
                 (
                     "MIGRATION_OTHER_ROLES",
-                    "role a, b allows shop/api with IRSA, too. Pods that assume that role with their token file lose this file, "
+                    "shop/api can also assume a, b with IRSA. Pods that assume such a role with their token file lose the file, "
                     "because EKS Pod Identity gives them another token.",
                     OTHER_ROLES_REMEDY,
                 )
@@ -919,7 +919,9 @@ REFUSES_OF_ACCOUNT = target("sts:AssumeRole", principal=ROOT)
 ACCEPTS_OF_ACCOUNT = target("sts:AssumeRole", "sts:TagSession", principal=ROOT)
 FURTHER_ROLE = "arn:aws:iam::444455556666:role/data"
 REFUSING = f"role app: it may assume {TARGET}, which would refuse session tags (sts:TagSession).{TAGS_END}"
-UNKNOWN_TARGET = f"role app: it may assume {FURTHER_ROLE}, and it is not known whether this role accepts session tags.{TAGS_END}"
+UNKNOWN_TARGET = (
+    f"role app: it may assume {FURTHER_ROLE}, which may refuse session tags (sts:TagSession).{TAGS_END}"
+)
 
 
 @pytest.mark.parametrize(
@@ -1048,7 +1050,7 @@ def test_unread_policy_turns_session_tags_off(fields: Json, names: str) -> None:
     assert [(finding.code.value, finding.message, finding.remedy) for finding in migrant.notes] == [
         (
             "MIGRATION_SESSION_TAGS_OFF",
-            f"role app: policy {names} could not be read, so it is not known whether its Pods assume further roles.{TAGS_END}",
+            f"role app: {names} could not be read, so it is not known whether its Pods assume further roles.{TAGS_END}",
             UNREAD_REMEDY,
         )
     ]

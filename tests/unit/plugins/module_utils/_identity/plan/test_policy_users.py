@@ -111,7 +111,7 @@ def shared_role() -> FakeAws:
 
 
 def existing_role() -> FakeAws:
-    """Return an account in which the policy is attached to a role that no run manages. The workload uses this role by its ARN."""
+    """Return an account in which the policy is attached to an unmanaged role, which the workload names by its ARN."""
     return with_policy(lambda aws: create_role(aws, "old", TRUST_BARE, (SHARED,)))
 
 

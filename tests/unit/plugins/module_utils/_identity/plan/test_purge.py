@@ -109,8 +109,8 @@ def test_empty_list_over_the_limit_fails_and_names_the_deletions(check_mode: boo
         purge(aws, check_mode=check_mode)
     names = ", ".join(f"default/s{number:02}" for number in range(11))
     assert list(caught.value.problems) == [
-        f"purge would remove 11 workloads, or unused roles and policies, of cluster {CLUSTER} (account {ACCOUNT}, region "
-        f"{REGION}) that are not listed, but ⟨purge_limit⟩ is 10: {names}. Check that the "
+        f"purge would remove 11 unlisted workloads, roles and policies of cluster {CLUSTER} (account {ACCOUNT}, region "
+        f"{REGION}), but ⟨purge_limit⟩ is 10: {names}. Check that the "
         "list is complete (check mode with diff shows the removals if ⟨purge_limit⟩ allows them), or raise "
         "⟨purge_limit⟩ to 11."
     ]
@@ -127,7 +127,7 @@ def test_truncated_list_changes_no_listed_workload() -> None:
     aws = converged_account(*(unshared(f"s{number}") for number in range(4)))
     initial = aws.state()
     changed = unshared("s0", tags={"team": "x"})
-    with pytest.raises(InputError, match="purge would remove 3 workloads"):
+    with pytest.raises(InputError, match="purge would remove 3 unlisted workloads"):
         purge(aws, changed, limit=2)
     assert aws.state() == initial
 
@@ -634,7 +634,7 @@ def test_grants_count_once_per_workload_for_the_limit() -> None:
         if association["serviceAccount"] != "b"
     }
     run(aws, desired(unshared("a") | SHARED))
-    with pytest.raises(InputError, match=r"purge would remove 3 workloads.* is 2: .*default/b, default/c"):
+    with pytest.raises(InputError, match=r"purge would remove 3 unlisted workloads.* is 2: .*default/b, default/c"):
         purge(aws, unshared("a") | SHARED, limit=2)
 
 

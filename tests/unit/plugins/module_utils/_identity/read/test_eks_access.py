@@ -101,7 +101,7 @@ def test_missing_cluster_is_named_with_region() -> None:
                 "DescribeAccessEntry": refused("eks:DescribeAccessEntry", "ResourceNotFoundException"),
             },
             CallerAccess(SESSION, ROLE, False, clock_ahead=30.0),
-            id="a session without one, by the role with its path",
+            id="session of a role with a path, without an entry",
         ),
         pytest.param(
             {
@@ -120,7 +120,7 @@ def test_missing_cluster_is_named_with_region() -> None:
             id="entries cannot be read",
         ),
         pytest.param(
-            {"GetCallerIdentity": refused("sts:GetCallerIdentity", "ExpiredToken")}, None, id="nobody"
+            {"GetCallerIdentity": refused("sts:GetCallerIdentity", "ExpiredToken")}, None, id="unknown caller"
         ),
     ],
 )

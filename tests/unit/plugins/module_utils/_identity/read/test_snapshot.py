@@ -30,7 +30,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 ENDLESS = [
     pytest.param({"IsTruncated": True, "Marker": "same"}, 2, id="the same page again"),
-    pytest.param({"IsTruncated": True}, 1, id="more, but not which"),
+    pytest.param({"IsTruncated": True}, 1, id="no token for the next page"),
 ]
 
 

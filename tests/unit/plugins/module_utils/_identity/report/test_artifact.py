@@ -221,7 +221,7 @@ def test_short_and_full_artifacts_have_equal_changes() -> None:
     assert lines[1][0] == "update role app (tags)"
 
 
-def test_none_is_none() -> None:
+def test_artifact_none_returns_no_variables() -> None:
     assert make_artifacts(REPORT, "blue", "none") == {}
 
 

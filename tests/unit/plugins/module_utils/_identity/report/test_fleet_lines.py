@@ -143,7 +143,7 @@ def test_changes_have_a_line_for_each_cluster(check_mode: bool) -> None:
     ]
 
 
-def test_report_without_changes_has_their_number() -> None:
+def test_report_without_list_of_changes_has_no_lines_about_them() -> None:
     """Use a report without its list of changes, as in the short form of an artifact. It has no lines about changes."""
     ended = Ended("blue", "blue", reported(changes=None, kubernetes_changes=None))
     assert lines_around_the_table(ended) == ["1 of 1 cluster done, 0 failed."]
@@ -175,7 +175,7 @@ def test_failing_warning_is_shown_once() -> None:
     assert lines_around_the_table(ended) == ["0 of 1 cluster done, 1 failed.", "", "blue:", f"  {failure}"]
 
 
-def test_of_many_warnings_the_first_are_shown() -> None:
+def test_shows_the_first_of_many_warnings() -> None:
     findings = [{**WARNING, "workload": f"default/app-{number}"} for number in range(42)]
     lines = lines_around_the_table(Ended("blue", "blue", reported(findings=findings)))
     assert lines[-3].startswith("  warning ROLE_STILL_USED default/app-39 (blue):")

@@ -52,7 +52,7 @@ def gathered(*reports: Any, expected: Any = (), max_age: int | None = None, plan
     return gather(reports, expected, NOW, max_age, plans)
 
 
-def test_clusters_stand_in_the_order_in_which_people_look_for_them() -> None:
+def test_clusters_are_in_natural_order() -> None:
     found = gathered(report("c10"), report("c9"))
     assert [line.split()[0] for line in found.lines[3:5]] == ["c9.host", "c10.host"]
 
@@ -84,7 +84,7 @@ def test_all_expected_clusters_reported(expected: str) -> None:
     assert gathered(BLUE, expected=[expected]).failure == ""
 
 
-def test_of_many_failed_clusters_the_message_names_the_first() -> None:
+def test_message_names_the_first_failed_clusters() -> None:
     failed = {"failed": True, "failure": "No."}
     found = gathered(*(report(f"c{number}", **failed) for number in range(12)))
     names = ", ".join(f"c{number}.host" for number in range(10))
@@ -111,14 +111,14 @@ def test_last_report_of_a_cluster_counts() -> None:
     assert gathered(earlier, GREEN).failure == "1 of 1 clusters failed: green.host. The reasons are above."
 
 
-def test_clusters_of_one_name_are_two() -> None:
+def test_clusters_with_one_name_count_separately() -> None:
     other = report(
         "blue", cluster_arn="arn:aws:eks:us-west-2:444455556666:cluster/blue", account_id="444455556666"
     )
     assert "2 of 2 clusters done, 0 failed." in gathered(BLUE, other).lines
 
 
-def test_stopped_cluster_is_not_replaced_by_another_account() -> None:
+def test_report_of_another_account_does_not_replace_a_stopped_one() -> None:
     stopped = report("blue", cluster_arn="", account_id="", stopped=True, failed=True, failure="No region.")
     found = gathered(stopped, BLUE)
     assert found.failure == "1 of 2 clusters failed: blue.host. The reasons are above."
@@ -132,7 +132,7 @@ def test_stopped_cluster_is_not_replaced_by_another_account() -> None:
         (
             "2026-11-26T03:29:59+00:00",
             1800,
-            "Its report is of 2026-11-26T03:29:59+00:00, older than the 1800 seconds of pod_identity_report_max_age: run "
+            "Its report of 2026-11-26T03:29:59+00:00 is older than 1800 seconds (pod_identity_report_max_age): run "
             "its job again.",
         ),
         ("", 1800, "Its report does not have a valid time (''), so it may be outdated."),
@@ -232,7 +232,7 @@ def test_missing_planned_change_is_named() -> None:
     ]
 
 
-def test_role_of_another_slice_counts_as_done() -> None:
+def test_role_created_by_another_slice_counts_as_done() -> None:
     """Two slices plan to create the same role, and one of them creates it. Each must create the association of its cluster."""
     plans = [planned(name, CREATE, ASSOCIATE) for name in ("blue", "green")]
     made = applied("blue", CREATE, ASSOCIATE)
@@ -255,7 +255,7 @@ def test_failed_converge_explains_missing_changes() -> None:
     ]
 
 
-def test_of_a_plan_without_its_changes_the_number_is_named() -> None:
+def test_plan_without_its_changes_has_their_number() -> None:
     short = planned("blue", CREATE, DETACH, changes=None)
     assert "  - 2 in the output of the plan" in gathered(short, verified("blue")).lines
     assert gathered(short, applied("blue", CREATE), verified("blue")).failure == ""
@@ -295,10 +295,10 @@ def test_report_replaces_earlier_steps() -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        pytest.param({"failed": None}, id="nobody knows whether it failed"),
-        pytest.param({"failed": "false"}, id="text"),
-        pytest.param({"check_mode": 0}, id="a number"),
-        pytest.param({"summary": None}, id="no counts"),
+        pytest.param({"failed": None}, id="failed is null"),
+        pytest.param({"failed": "false"}, id="failed as text"),
+        pytest.param({"check_mode": 0}, id="check_mode as a number"),
+        pytest.param({"summary": None}, id="summary is null"),
         pytest.param(
             {"summary": {"workloads": 2, "passed": "2", "changes": 3, "findings": 0}}, id="a count as text"
         ),
@@ -333,7 +333,7 @@ def test_stopped_run_without_message_fails() -> None:
     assert f"  {WITHOUT_A_MESSAGE}" in found.lines
 
 
-def test_artifacts_are_found_among_variables() -> None:
+def test_finds_artifacts_among_variables() -> None:
     green: Any = {**GREEN, "changes": []}
     variables = {**make_artifacts(BLUE, "blue.host", "full"), **make_artifacts(green, "green.host", "short")}
     variables["pod_identity_artifact"] = "auto"

@@ -90,14 +90,14 @@ def test_empty_list_is_skipped(severity: str, fail_on: str, outcome: str) -> Non
         (row("pass"), [finding("error", workload="shop/unlisted")], "error", "passed", "failure"),
     ],
 )
-def test_cases_of_a_verification(
+def test_verification_has_a_case_per_workload_and_cluster(
     verified: dict[str, Any], findings: list[dict[str, str]], fail_on: str, workload: str, cluster: str
 ) -> None:
     found = suite(build.result(verified, findings=findings), fail_on=fail_on)
     assert outcomes(found) == {"my-cluster.shop api": workload, "my-cluster cluster": cluster}
 
 
-def test_warnings_are_the_output_of_their_case() -> None:
+def test_warnings_are_in_the_output_of_the_case() -> None:
     reported = [finding("warning"), finding("info"), finding("warning", "", "UNLISTED_ASSOCIATIONS")]
     found = suite(build.result(row("warning"), findings=reported))
     assert {case.get("name"): case.findtext("system-out") for case in found.findall("testcase")} == {

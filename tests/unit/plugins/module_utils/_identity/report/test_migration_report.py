@@ -81,7 +81,7 @@ def test_row_has_the_next_step(stage: str, following: str) -> None:
     assert (row["stage"], row["next"]) == (stage, following)
 
 
-def test_row_of_a_service_account() -> None:
+def test_row_has_all_fields() -> None:
     blockers = (blocker(code=Code.MIGRATION_NOT_TRUSTED), blocker(), blocker())
     pods = PodCredentials(irsa=("a",), agent=("b",), other=("c",), none=("d", "e"))
     row = migration_rows([migrant(since=SINCE, blockers=blockers, notes=(blocker(),), pods=pods)])
@@ -132,10 +132,10 @@ def test_pods_with_eks_pod_identity_are_unreached_in_a_rollback(
 @pytest.mark.parametrize(
     ("kept", "unreached"),
     [
-        pytest.param((), [API, WEB], id="none"),
-        pytest.param((JOB,), [API, WEB], id="one that is rolled back"),
+        pytest.param((), [API, WEB], id="no kept association"),
+        pytest.param((JOB,), [API, WEB], id="already rolled back"),
         pytest.param((API,), [WEB], id="one of two"),
-        pytest.param((API, WEB), [], id="all"),
+        pytest.param((API, WEB), [], id="all service accounts"),
     ],
 )
 def test_kept_associations_are_not_unreached_in_a_rollback(
@@ -152,7 +152,7 @@ def test_kept_associations_are_not_unreached_in_a_rollback(
     assert len(migration_rows(made.migrants)) == 3
 
 
-def test_kept_associations_matter_in_a_rollback_only() -> None:
+def test_kept_associations_matter_only_in_a_rollback() -> None:
     assert report(migrant(), step="restart", kept=(API,)).unreached == [migrant()]
 
 
@@ -168,7 +168,9 @@ def test_kept_associations_matter_in_a_rollback_only() -> None:
         ),
     ],
 )
-def test_accepted_blocker(blockers: tuple[Finding, ...], ignore: Sequence[str], accepted: bool) -> None:
+def test_accepted_blocker_does_not_fail(
+    blockers: tuple[Finding, ...], ignore: Sequence[str], accepted: bool
+) -> None:
     found = report(migrant(blockers=blockers), ignore=ignore)
     assert bool(found.unreached) is not accepted
     assert bool(found.failure) is not accepted
@@ -181,22 +183,22 @@ BLOCKED = migrant(blockers=(blocker(),))
     ("made", "text"),
     [
         pytest.param(report(), "", id="nothing to do"),
-        pytest.param(report(migrant(stage="restarted")), "", id="reached"),
+        pytest.param(report(migrant(stage="restarted")), "", id="step reached"),
         pytest.param(
             report(migrant(), migrant(WEB, "restarted"), migrant(JOB, "associated")),
             f"2 of 3 service accounts of {PLACE} did not reach step restart: shop/api, batch/job. The reasons are above.",
-            id="not reached",
+            id="step not reached",
         ),
         pytest.param(
             report(migrant(stage="restarted"), step="finish"),
             f"1 of 1 service account of {PLACE} did not reach step finish: shop/api. The reasons are above.",
-            id="the only one",
+            id="only service account fails",
         ),
         pytest.param(
             report(*(migrant(key(f"app-{number}", "a")) for number in range(7)), step="associate"),
             f"7 of 7 service accounts of {PLACE} did not reach step associate: a/app-0, a/app-1, a/app-2, a/app-3, a/app-4 and "
             "2 more. The reasons are above.",
-            id="many",
+            id="many fail",
         ),
         pytest.param(report(BLOCKED, step="inventory"), "", id="inventory"),
         pytest.param(report(BLOCKED, step="inventory", check_mode=True), "", id="inventory in check mode"),
@@ -223,11 +225,11 @@ BLOCKED = migrant(blockers=(blocker(),))
         pytest.param(
             report(migrant(), failures=[failure()], stopped="the canary failed."),
             f"The migration of {PLACE} was stopped: the canary failed.",
-            id="stopped",
+            id="run stopped",
         ),
     ],
 )
-def test_failure(made: MigrationReport, text: str) -> None:
+def test_failure_message(made: MigrationReport, text: str) -> None:
     assert made.failure == text
 
 
@@ -240,7 +242,7 @@ WAITS = Finding(
 )
 
 
-def test_findings_are_those_of_the_service_accounts_then_of_the_runs_then_the_soak_time() -> None:
+def test_findings_of_service_accounts_precede_findings_of_the_run() -> None:
     note = Finding(Code.MIGRATION_HOST_NETWORK, "a", "b", API)
     run_finding = Finding(Code.INJECTION_MISSING, "c", "d", WEB)
     same_code = Finding(Code.MIGRATION_ADDON, "another text", "e", API)
@@ -262,11 +264,11 @@ def test_findings_are_those_of_the_service_accounts_then_of_the_runs_then_the_so
         ("yesterday", 24, None),
     ],
 )
-def test_end_of_the_soak_time(since: str, hours: int, end: datetime | None) -> None:
+def test_soak_time_starts_at_the_association(since: str, hours: int, end: datetime | None) -> None:
     assert soak_end(migrant(since=since), hours) == end
 
 
-def test_data_of_a_report() -> None:
+def test_report_data_is_json() -> None:
     made = report(
         BLOCKED,
         migrant(WEB, "finished", since=SINCE),
@@ -302,7 +304,7 @@ def test_data_of_a_report() -> None:
 # Tests of the lines on the screen
 
 
-def test_lines_of_a_run() -> None:
+def test_report_lines() -> None:
     pods = PodCredentials(irsa=("a", "b"), agent=("c",), other=("d",), none=("e", "f"))
     made = report(
         migrant(WEB, "restarted", since=SINCE),
@@ -354,15 +356,15 @@ def test_lines_of_a_run() -> None:
         "plan of a rollback with the step inventory",
     ],
 )
-def test_line_about_the_changes(made: MigrationReport, line: str) -> None:
+def test_changes_have_a_line(made: MigrationReport, line: str) -> None:
     assert migration_lines(made)[1] == line
 
 
-def test_cluster_without_irsa() -> None:
+def test_cluster_without_irsa_has_one_line() -> None:
     assert migration_lines(report(step="inventory")) == [HEAD, "Inventory; nothing was changed.", "", NONE]
 
 
-def test_one_service_account() -> None:
+def test_single_service_account_has_a_row() -> None:
     lines = migration_lines(report(migrant()))
     assert lines[3:] == [
         "Migration from IRSA: 1 service account: 1 irsa.",

@@ -126,16 +126,18 @@ def statuses(found: Report) -> dict[str, str]:
         ([], "NAMESPACE_MISSING", "fail", True),
         ([IRSA], "IRSA_ANNOTATION", "warning", False),
     ],
-    ids=["there", "no service account", "no namespace", "left over from IRSA"],
+    ids=["service account exists", "no service account", "no namespace", "annotation of IRSA remains"],
 )
-def test_service_account(accounts: list[Any], code: str | None, status: str, failed: bool) -> None:
+def test_service_account_has_its_status(
+    accounts: list[Any], code: str | None, status: str, failed: bool
+) -> None:
     found = report(result(), accounts)
     assert [finding["code"] for finding in found["findings"]] == ([code] if code else [])
     assert statuses(found)["service account"] == status
     assert found["failed"] == failed
 
 
-def test_messages_of_service_accounts() -> None:
+def test_messages_about_service_accounts() -> None:
     texts = [report(result(), accounts)["findings"][0] for accounts in ([DEFAULT], [], [IRSA])]
     assert [(item["message"], item["remedy"]) for item in texts] == [
         (
@@ -174,7 +176,7 @@ REFUSED: FailureRow = {
     "action": "apply",
     "error_code": "KUBERNETES_REFUSED",
     "message": "Kubernetes returned 403: forbidden: no.",
-    "remedy": "Resolve the cause and run again, which applies only the rest.",
+    "remedy": "Resolve the cause and run again, which applies only the remaining changes.",
 }
 
 
@@ -197,7 +199,7 @@ def test_plan_report_has_no_changes() -> None:
     ("check_mode", "line"),
     [(True, "Teardown plan: 1 change; nothing was changed."), (False, "Teardown done: 1 change.")],
 )
-def test_teardown_has_head(check_mode: bool, line: str) -> None:
+def test_teardown_is_in_the_heading(check_mode: bool, line: str) -> None:
     """Check that the first lines name the teardown: a job template may set the state "absent" for site.yml."""
     change = {"resource": "role", "name": "r", "action": "delete", "before": {}, "after": None}
     found = report_for(changed(state="absent", changes=[change]), check_mode=check_mode)
@@ -274,9 +276,9 @@ def refused(number: int, message: str = REFUSED["message"]) -> list[dict[str, An
 @pytest.mark.parametrize(
     ("number", "count", "names"),
     [
-        (1, "1 object", "shop/api"),
-        (2, "2 objects", "shop/api, shop/app-1"),
-        (42, "42 objects", "shop/api, shop/app-1, shop/app-2 and 39 more"),
+        (1, "1 operation", "shop/api"),
+        (2, "2 operations", "shop/api, shop/app-1"),
+        (42, "42 operations", "shop/api, shop/app-1, shop/app-2 and 39 more"),
     ],
 )
 def test_kubernetes_failure_is_the_failure(number: int, count: str, names: str) -> None:
@@ -285,10 +287,10 @@ def test_kubernetes_failure_is_the_failure(number: int, count: str, names: str) 
     found = report_for(changed(cluster_arn="arn:aws:eks:r:1:cluster/c", account_id="1"), kubernetes)
     line = (
         f"- apply ServiceAccount {names}: Kubernetes returned 403: forbidden: no. Resolve the cause and run "
-        "again, which applies only the rest."
+        "again, which applies only the remaining changes."
     )
     assert found["failure"].splitlines() == [
-        f"{count} could not be converged in Kubernetes (cluster c, account 1, region r); the others succeeded:",
+        f"{count} in Kubernetes (cluster c, account 1, region r) failed:",
         line,
     ]
     output = [line for line in found["lines"] if line.startswith("  failed KUBERNETES_REFUSED")]
@@ -304,7 +306,7 @@ def test_command_is_on_a_separate_line() -> None:
     ]
 
 
-def test_refusals_of_three_causes_are_three_entries() -> None:
+def test_denials_are_grouped_by_cause() -> None:
     """Check that denials are grouped by cause, although each message of AWS names another role."""
     names = [f"app-{number}" for number in range(50)]
     rows = [
@@ -357,14 +359,14 @@ def test_failures_with_different_texts_are_separate() -> None:
     assert sum(line.startswith("  failed ") for line in found["lines"]) == 3
 
 
-def test_many_refusals_are_cut() -> None:
+def test_many_refusals_are_shortened() -> None:
     many = [refused(1, f"reason {number}.")[0] for number in range(42)]
     found = report_for(changed(), KubernetesOutcome(failures=many))
     assert len(found["failure"].splitlines()) == 42
     assert found["failure"].splitlines()[-1] == "- and 2 more, listed in pod_identity_report.failures."
 
 
-@pytest.mark.parametrize(("state", "verb"), [("present", "converged in"), ("absent", "removed from")])
+@pytest.mark.parametrize(("state", "verb"), [("present", "applied to"), ("absent", "removed from")])
 def test_error_without_result_is_the_failure(state: str, verb: str) -> None:
     found = report_for(changed(state=state), KubernetesOutcome(error="forbidden: no"))
     assert found["failed"]
@@ -399,7 +401,7 @@ def test_fail_on_warning() -> None:
     assert found["failure"].startswith("shop/api: service account api still has the annotation")
 
 
-def test_stale_pods_fail_and_say_so_first() -> None:
+def test_stale_pods_are_the_first_failure() -> None:
     found = report(result(check("trust", "pass")), reads=STALE)
     assert statuses(found) == {"trust": "pass", "service account": "pass", "pods": "fail", "agent": "pass"}
     assert found["failed"]
@@ -417,7 +419,7 @@ def test_accepted_finding_is_shown_without_failure() -> None:
     assert any(line.startswith("  accepted POD_BEFORE_ASSOCIATION shop/api: ") for line in found["lines"])
 
 
-def test_accepting_one_finding_accepts_no_other() -> None:
+def test_accepted_finding_accepts_no_other() -> None:
     found = report(result(), [DEFAULT], reads=STALE, ignore=["POD_BEFORE_ASSOCIATION"])
     assert found["failed"]
     assert found["failure"].startswith("shop/api: service account api does not exist")
@@ -461,7 +463,7 @@ def test_warning_column_is_in_order() -> None:
 
 @pytest.mark.parametrize("severity", ["warning", "error"])
 @pytest.mark.parametrize("code", list(Code))
-def test_no_workload_passes_above_a_finding_of_it(code: Code, severity: str) -> None:
+def test_finding_of_a_run_changes_a_status(code: Code, severity: str) -> None:
     reported = {**REPLACED, "code": code.value, "severity": severity}
     verified = result(*(check(name, "pass") for name, _title, _fact in COLUMNS))
     found = report_for(changed(findings=[reported], verification=verified))
@@ -581,14 +583,14 @@ NO_AGENT = {
     ids=[
         "an agent of another origin",
         "no agent anywhere",
-        "only EKS was asked",
+        "agents were not read",
         "add-on without DaemonSet",
         "Auto Mode",
-        "only EKS may be asked",
-        "no add-on, and only EKS may be asked",
+        "add-on, agents cannot be read",
+        "no add-on, agents cannot be read",
     ],
 )
-def test_agent_as_eks_and_the_cluster_tell(
+def test_agent_check_combines_eks_and_kubernetes(
     aws: dict[str, Any],
     findings: list[dict[str, str]],
     reads: dict[str, Any],
@@ -606,7 +608,7 @@ def test_cluster_finding_is_shown_once() -> None:
     assert [finding["code"] for finding in report(existing)["findings"]] == ["AGENT_ADDON_MISSING"]
 
 
-def test_lines_of_a_finding_keep_commands_whole() -> None:
+def test_commands_are_not_wrapped() -> None:
     command = "kubectl rollout restart deployment/" + "long-" * 20 + "name -n shop"
     lines = note_lines(
         {
@@ -672,7 +674,7 @@ def test_large_plan_shows_all_removals() -> None:
     assert lines[65:] == ["    and 101 more, listed in /r.json"]
 
 
-def test_replacement_on_a_full_role_has_both_policies() -> None:
+def test_replacement_on_a_full_role_names_both_policies() -> None:
     swap = {
         "resource": "attachment",
         "name": "r arn:new",
@@ -702,7 +704,7 @@ def test_update_of_a_policy_names_added_and_removed_permissions() -> None:
     ]
 
 
-def test_of_a_plan_without_removals_the_first_are_shown() -> None:
+def test_plan_without_removals_shows_the_first_changes() -> None:
     roles = [row("create", "role", f"r{number}") for number in range(50)]
     lines = report_for(changed(changes=roles), check_mode=True)["lines"]
     assert lines[3:] == [
@@ -896,12 +898,12 @@ WARNED = "warnings (pod_identity_fail_on is warning)"
         pytest.param(
             {"shop/app-0": "warning", "shop/app-1": "error", "shop/app-2": "warning"},
             f"1 of 3 workloads of cluster my-cluster failed, 2 have {WARNED}: TRUST_CONDITIONAL (3)",
-            id="beside an error",
+            id="warnings and an error of workloads",
         ),
         pytest.param(
             {"shop/app-0": "warning", "": "error"},
             "Cluster my-cluster failed: TRUST_CONDITIONAL (2)",
-            id="beside an error of the cluster",
+            id="warning of a workload, error of the cluster",
         ),
         pytest.param(
             {"": "warning"}, "Cluster my-cluster failed: TRUST_CONDITIONAL", id="a warning of the cluster"
@@ -925,7 +927,7 @@ def test_warning_is_not_a_failure(severities: dict[str, str], verdict: str) -> N
 def test_shows_an_error_without_result() -> None:
     found = report_for(changed(), KubernetesOutcome(error="forbidden: no"))
     assert found["lines"][2:] == [
-        "  failed: The service accounts could not be converged in Kubernetes: forbidden: no.",
+        "  failed: The service accounts could not be applied to Kubernetes: forbidden: no.",
         "    Resolve the cause and run again; changes in AWS are kept.",
     ]
 
@@ -1016,7 +1018,7 @@ def test_long_name_is_above_its_cells() -> None:
     assert {line.index("pass") for line in lines if "pass" in line} == {lines[0].index("TRUST")}
 
 
-def test_columns_are_those_of_the_checks() -> None:
+def test_table_has_only_columns_of_its_checks() -> None:
     row: Any = {**build.row(), "checks": [check("pods", "pass", "2"), check("trust", "pass")]}
     assert table([row]) == ["WORKLOAD  TRUST  PODS", "shop/api  pass   pass 2"]
 
@@ -1060,7 +1062,7 @@ def test_workloads_are_in_natural_order() -> None:
     ]
 
 
-# Tests of the verification's facts, which tasks can assert by name
+# Tests of the facts of a verification, which tasks can assert by name
 
 
 def finding_row(code: str, severity: str, workload: str = "shop/api") -> dict[str, str]:
@@ -1077,7 +1079,7 @@ def finding_row(code: str, severity: str, workload: str = "shop/api") -> dict[st
         (["ROLE_MISSING", "TRUST_ACCOUNT_WIDE"], "warning", "accepted", False),
     ],
 )
-def test_check_has_the_status_of_the_findings_that_are_left(
+def test_status_follows_findings_that_are_not_accepted(
     ignore: list[str], fail_on: str, status: str, failed: bool
 ) -> None:
     findings = [finding_row("ROLE_MISSING", "error"), finding_row("TRUST_ACCOUNT_WIDE", "warning")]
@@ -1191,7 +1193,7 @@ def test_role_asserts_every_fact() -> None:
             {"done": False, "trust": "pass"},
         ),
     ],
-    ids=["verified", "a check fails", "a warning", "a finding of no workload"],
+    ids=["verified", "a check fails", "a warning", "finding without a workload"],
 )
 def test_facts_have_the_worst_status_by_name(
     checks: list[dict[str, Any]], findings: list[dict[str, str]], facts: dict[str, Any]
@@ -1206,5 +1208,5 @@ def test_failure_is_not_a_verification() -> None:
 
 
 @pytest.mark.parametrize("code", Code)
-def test_findings_of_a_code_have_a_column(code: Code) -> None:
+def test_every_code_belongs_to_a_check(code: Code) -> None:
     assert code.check in get_args(CheckName)

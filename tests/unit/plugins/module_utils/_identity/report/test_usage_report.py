@@ -175,7 +175,7 @@ def test_notes(found: UsageReport, notes: list[str]) -> None:
     assert read_notes(found) == notes
 
 
-def test_a_service_account_without_association() -> None:
+def test_service_account_without_association_is_a_note() -> None:
     found = report(START, GET, accounts=("other",))
     assert read_notes(found) == [NO_GRANTS.format(reason="shop/app has no association in this cluster.")]
 

@@ -110,7 +110,7 @@ def test_roles_of_other_accounts_are_not_read() -> None:
     assert [name.rpartition("/")[2] for name in found.roles] == ["app"]
 
 
-def test_without_the_bulk_read_roles_are_read_one_by_one() -> None:
+def test_roles_are_read_one_by_one_without_bulk_read() -> None:
     aws = new_account()
     add_role(aws, ANYONE, name="other")
     deny(aws, "iam:GetAccountAuthorizationDetails")
@@ -140,7 +140,7 @@ def test_denied_reads_are_unread_policies() -> None:
     assert read(aws, "app").roles[role_arn("app")].state == "unread"
 
 
-def test_other_errors_end_the_read() -> None:
+def test_other_error_ends_the_read() -> None:
     aws = new_account()
     deny(aws, "iam:GetAccountAuthorizationDetails")
     aws.fail_on("iam:GetRole", classify("iam:GetRole", "ServiceFailure", "Internal failure"))
@@ -171,7 +171,7 @@ def add_last_use(aws: FakeAws, operation: str, use: Mapping[str, Any]) -> None:
         (None, None),
     ],
 )
-def test_last_use_of_a_role(is_bulk: bool, use: Mapping[str, Any] | None, expected: str | None) -> None:
+def test_role_has_its_last_use(is_bulk: bool, use: Mapping[str, Any] | None, expected: str | None) -> None:
     aws = new_account()
     if not is_bulk:
         deny(aws, "iam:GetAccountAuthorizationDetails")
@@ -197,7 +197,7 @@ def read_uses(aws: FakeAws, *names: str, status: str = "COMPLETED") -> Mapping[s
     return {name.rpartition("/")[2]: role.use for name, role in found.items()}
 
 
-def test_last_uses_of_services() -> None:
+def test_services_have_their_last_use() -> None:
     aws = new_account()
     add_role(aws, ANYONE, name="other")
     services = {"s3": "2026-11-24T10:00:00Z", "sqs": ""}
@@ -211,7 +211,7 @@ def test_last_uses_of_services() -> None:
     ]
 
 
-def test_unknown_uses_of_services() -> None:
+def test_last_uses_of_services_may_be_unknown() -> None:
     aws = new_account()
     deny(aws, "iam:GenerateServiceLastAccessedDetails")
     reason = "iam:GenerateServiceLastAccessedDetails: AccessDenied"
@@ -260,7 +260,7 @@ NODES: Mapping[str, tuple[str, Mapping[str, str], str, NodeRoles]] = {
 
 
 @pytest.mark.parametrize("case", NODES)
-def test_node_roles(case: str) -> None:
+def test_node_roles_of_a_cluster(case: str) -> None:
     auto_role, groups, denied, expected = NODES[case]
     aws = new_account()
     aws.replace("eks:ListNodegroups", lambda _request: {"nodegroups": sorted(groups)})
@@ -273,7 +273,7 @@ def test_node_roles(case: str) -> None:
     assert read_node_roles(aws, replace(HERE, node_role_arn=auto_role), 1) == expected
 
 
-def test_deleted_node_group() -> None:
+def test_deleted_node_group_is_ignored() -> None:
     aws = new_account()
     aws.replace("eks:ListNodegroups", lambda _request: {"nodegroups": ["a"]})
     missing = classify("eks:DescribeNodegroup", "ResourceNotFoundException", "No node group found")
@@ -281,7 +281,7 @@ def test_deleted_node_group() -> None:
     assert read_node_roles(aws, HERE, 1) == NodeRoles()
 
 
-def test_other_errors_of_node_groups_end_the_read() -> None:
+def test_other_error_of_a_node_group_ends_the_read() -> None:
     aws = new_account()
     aws.fail_on("eks:ListNodegroups", classify("eks:ListNodegroups", "ServerException", "Internal failure"))
     with pytest.raises(AwsError, match="Internal failure"):

@@ -345,7 +345,7 @@ def test_addon_of_each_cluster_gets_the_shared_role() -> None:
     assert aws.associated == []
 
 
-def test_new_role_is_offered_until_eks_knows_it() -> None:
+def test_update_is_retried_until_eks_sees_a_new_role() -> None:
     aws = AwsWithAddons(EBS)
     aws.eks.lag = 3
     assert statuses(execute(aws, entry())) == {f"kube-system/{DRIVER}": "pass"}
@@ -397,7 +397,7 @@ def test_role_is_kept_if_the_addon_is_not_updated() -> None:
         f"1 of 2 workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could not be brought to state present:\n"
         f"- kube-system/{DRIVER}: update addon {EBS}: AccessDeniedException: eks:UpdateAddon: not authorized. Allow the caller "
         "this action on this resource. A service control policy or a permissions boundary can also deny it.\n"
-        "The other workloads succeeded; a rerun applies the rest."
+        "The other workloads succeeded; a rerun applies the remaining changes."
     )
     result = build_result(denied.run, False)
     assert [(row["service_account"], row["status"]) for row in result["workloads"]] == [
@@ -612,7 +612,7 @@ def test_failed_addon_does_not_keep_the_grant_of_another_one() -> None:
 
 
 @pytest.mark.parametrize("lifted", ["Deny", "boundary"])
-def test_restrictions_of_the_old_role_stay_until_the_addon_has_moved(lifted: str) -> None:
+def test_restrictions_of_the_old_role_are_kept_until_the_addon_has_moved(lifted: str) -> None:
     aws = AwsWithAddons(EBS)
     deny = {"Effect": "Deny", "Action": "ec2:DeleteVolume", "Resource": "*"}
     allow = {"Effect": "Allow", "Action": ["ec2:CreateVolume", "ec2:AttachVolume"], "Resource": "*"}
@@ -644,7 +644,7 @@ def test_addon_whose_pods_would_lose_their_credentials_is_refused() -> None:
         key(DRIVER, "kube-system"),
         raised_as="error",
     )
-    config = desired(entry()).stopped_by([finding])
+    config = desired(entry()).with_kubernetes_findings([finding])
     performed = perform(engine(aws, config), config, Order("present", verify=True))
     assert [code for *_rest, code in failures(performed)] == ["ASSOCIATION_WOULD_BREAK"]
     assert aws.writes == []
@@ -685,7 +685,7 @@ def test_purge_beyond_its_limit_changes_no_addon() -> None:
     aws = AwsWithAddons(EBS)
     execute(aws, entry(), workload("app"))
     config, before = desired(entry(role="new")), aws.state()
-    with pytest.raises(InputError, match="purge would remove 1 workloads"):
+    with pytest.raises(InputError, match="purge would remove 1 unlisted workloads"):
         perform(engine(aws, config), config, Order("present", purge=PurgeScope(limit=0)))
     assert aws.state() == before
 
@@ -743,7 +743,7 @@ def test_misspelt_addon_changes_nothing(check_mode: bool) -> None:
     assert (changes(refused), aws.writes) == ([], [])
 
 
-def test_second_observation_includes_the_addon(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeated_observation_includes_the_addon(monkeypatch: pytest.MonkeyPatch) -> None:
     aws = AwsWithAddons(EBS)
     execute(aws, entry())
     monkeypatch.setattr(Engine, "restore_grants", lambda *_: True)
@@ -759,7 +759,7 @@ def test_unreadable_addon_leaves_aws_unchanged() -> None:
     assert aws.writes == []
 
 
-def test_accepted_service_account_gets_its_role_beside_a_refused_one() -> None:
+def test_rejected_service_account_does_not_stop_another_one() -> None:
     aws = AwsWithAddons(EBS)
     performed = execute(aws, entry("ebs-csi-node-sa", role="node"), entry())
     assert statuses(performed)[f"kube-system/{DRIVER}"] == "pass"
@@ -792,7 +792,7 @@ def test_workload_must_be_in_the_namespace_of_its_addon(installed: bool, check_m
     assert statuses(refused) == {f"default/{DRIVER}": "fail", f"kube-system/{DRIVER}": "pass"}
 
 
-def test_same_service_account_in_two_namespaces_does_not_get_the_role_of_the_other() -> None:
+def test_service_account_of_another_namespace_does_not_get_the_role() -> None:
     aws = AwsWithAddons(EBS)
     execute(aws, in_default(role="x"), entry())
     assert aws.associated == [(f"kube-system/{DRIVER}", "ebs", EBS)]

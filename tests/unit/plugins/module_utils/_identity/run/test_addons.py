@@ -189,13 +189,16 @@ def test_agent_with_associations_is_kept() -> None:
     run = converge(aws, agent(absent=True))
     assert failure(run) == (
         "AGENT_IN_USE",
-        "1 service account of the cluster would lose their credentials: default/app.",
+        "1 service account of the cluster would lose its credentials: default/app.",
     )
     assert "DeleteAddon" not in aws.requests
 
 
+AGAIN = "Run again when EKS no longer changes the add-on."
+
+
 @pytest.mark.parametrize(
-    ("aws", "text"),
+    ("aws", "text", "remedy"),
     [
         (
             FakeAddons(
@@ -203,19 +206,24 @@ def test_agent_with_associations_is_kept() -> None:
                 issues=[{"code": "InsufficientNumberOfReplicas", "message": "The add-on is unhealthy"}],
             ),
             "the add-on is CREATE_FAILED: InsufficientNumberOfReplicas: The add-on is unhealthy.",
+            "Resolve the health issues and run again.",
         ),
-        (FakeAddons(reads=999), "the add-on is CREATING: EKS reports no health issue."),
-        (FakeAddons(final="DEGRADED"), "the add-on is DEGRADED: EKS reports no health issue."),
+        (FakeAddons(reads=999), "the add-on is CREATING: EKS reports no health issue.", AGAIN),
+        (FakeAddons(final="DEGRADED"), "the add-on is DEGRADED: EKS reports no health issue.", AGAIN),
     ],
 )
-def test_addon_that_does_not_become_active_is_a_failure(aws: FakeAddons, text: str) -> None:
+def test_addon_that_does_not_become_active_is_a_failure(aws: FakeAddons, text: str, remedy: str) -> None:
     run = converge(aws, agent())
     assert failure(run) == ("ADDON_NOT_READY", text)
+    assert run.failure is not None
+    assert run.failure.remedy == (
+        f"{remedy} To see its status: aws eks describe-addon --cluster-name my-cluster --addon-name eks-pod-identity-agent"
+    )
     # EKS has made the change, although the add-on does not become active.
     assert run.made
 
 
-def test_without_a_timeout_the_run_does_not_wait() -> None:
+def test_timeout_of_zero_does_not_wait() -> None:
     run = converge(FakeAddons(reads=999), agent(), timeout=0)
     assert (run.made, run.failure) == (True, None)
 
@@ -306,7 +314,7 @@ def association_exists(operation: str) -> AwsError:
     return classify(f"eks:{operation}", "ResourceInUseException", text)
 
 
-def test_association_of_somebody_else_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conflicting_association_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     aws = FakeAddons()
 
     def refuse(_parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -334,7 +342,7 @@ def test_failed_agent_is_reported_apart_from_the_workloads() -> None:
         "- create addon eks-pod-identity-agent: ADDON_VERSION_UNAVAILABLE: no version that is v9.0.0 or newer of the add-on is "
         f"available for Kubernetes 1.34; EKS offers {NEWEST}, {OLDER}. Choose one of these versions. To see all:\n"
         "    aws eks describe-addon-versions --addon-name eks-pod-identity-agent --kubernetes-version 1.34\n"
-        "All workloads succeeded; a rerun applies the rest."
+        "All workloads succeeded; a rerun applies the remaining changes."
     )
     result = build_result(whole, False)
     assert [(row["workload"], row["resource"], row["error_code"]) for row in result["failures"]] == [

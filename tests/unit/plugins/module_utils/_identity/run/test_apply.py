@@ -194,7 +194,7 @@ def test_dependent_of_a_failed_change_is_skipped_with_reason() -> None:
     ]
 
 
-def test_settled_failure_is_not_retried_and_blocks_dependents() -> None:
+def test_permanent_failure_is_not_retried_and_blocks_dependents() -> None:
     api = Script()
     first = change("r", "CreateRole", action="create")
     then = change(
@@ -208,7 +208,7 @@ def test_settled_failure_is_not_retried_and_blocks_dependents() -> None:
     assert outcome.conflict is False
 
 
-def test_settled_failure_outside_the_plan_blocks_no_change() -> None:
+def test_permanent_failure_outside_the_plan_blocks_no_change() -> None:
     then = change(
         "r", "AttachRolePolicy", policy="p", stage=2, resource="attachment", needs=(role_target("r"),)
     )
@@ -322,7 +322,7 @@ def test_waiting_times_out_and_message_names_the_timeout(timeout: float, pauses:
         timeout=timeout,
     )
     assert [failure.message for failure in outcome.failures] == [
-        f"iam:AttachRolePolicy: Unknown (still so after {timeout:g} s of waiting)"
+        f"iam:AttachRolePolicy: Unknown (still refused after {timeout:g} s)"
     ]
     assert clock.pauses == pauses
 

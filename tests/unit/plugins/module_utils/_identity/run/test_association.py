@@ -179,9 +179,9 @@ def test_updates_the_association(
 @pytest.mark.parametrize(
     ("initial", "updated"),
     [
-        pytest.param({"target_role_arn": TARGET}, {}, id="target role not given"),
-        pytest.param({"disable_session_tags": True}, {}, id="session tags not given"),
-        pytest.param({"tags": {"a": "1"}}, {}, id="tags not given"),
+        pytest.param({"target_role_arn": TARGET}, {}, id="target role not set"),
+        pytest.param({"disable_session_tags": True}, {}, id="session tags not set"),
+        pytest.param({"tags": {"a": "1"}}, {}, id="tags not set"),
         pytest.param({"tags": {"a": "1"}}, {"tags": {}, "purge_tags": False}, id="tags not purged"),
     ],
 )
@@ -246,7 +246,7 @@ def failed(aws: FakeAws, parameters: AssociationInput = CLEARED) -> AssociationE
     return caught.value
 
 
-def test_replacement_reads_the_association_and_proves_the_permission_first() -> None:
+def test_replacement_tests_the_permission_before_the_deletion() -> None:
     """Check that a create request precedes the deletion. If EKS responds with "already exists", the caller may create.
 
     EKS checks the permission before the existence of the association.
@@ -446,8 +446,8 @@ OOPS = classify("eks:Test", "ServerException", "Oops.")
 LOST = OOPS.amended(OOPS.text, outcome_unknown=True)
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["before", "after it took effect"])
-@pytest.mark.parametrize("error", [DENIED, OOPS, LOST], ids=["denied", "no answer", "lost"])
+@pytest.mark.parametrize("late", [False, True], ids=["before it took effect", "after it took effect"])
+@pytest.mark.parametrize("error", [DENIED, OOPS, LOST], ids=["denied", "server error", "unknown outcome"])
 def test_replacement_survives_one_failed_request(error: AwsError, late: bool) -> None:
     aws = with_session_policy()
     ensure(aws, CLEARED)
@@ -617,7 +617,7 @@ def test_partial_update_is_a_change() -> None:
             "eks:ListPodIdentityAssociations: ServerException: Oops. Check proxy and network, then run again: completed changes "
             "are kept.",
             False,
-            id="perhaps made",
+            id="unknown outcome",
         ),
         pytest.param(
             {"a": "1"},
@@ -626,7 +626,7 @@ def test_partial_update_is_a_change() -> None:
             "Its present state cannot be read: eks:ListPodIdentityAssociations: ServerException: Oops. Check proxy and network, "
             "then run again: completed changes are kept.",
             True,
-            id="made in part",
+            id="partly done",
         ),
     ],
 )
@@ -725,12 +725,12 @@ def test_addon_association_requires_force(absent: bool) -> None:
         pytest.param(
             "my-role",
             f"role_arn must be the ARN of an IAM role (arn:aws:iam::{ACCOUNT}:role/name), got 'my-role'.",
-            id="no ARN",
+            id="not an ARN",
         ),
         pytest.param(
             "arn:aws:iam::444455556666:role/r",
             "role arn:aws:iam::444455556666:role/r belongs to account 444455556666, but cluster my-cluster is in "
-            f"account {ACCOUNT} (region {REGION}); EKS refuses that with 'Cross-account pass role is not "
+            f"account {ACCOUNT} (region {REGION}); EKS rejects such a role with 'Cross-account pass role is not "
             "allowed'. Set a role of account 111122223333, and set the other role as target_role_arn.",
             id="another account",
         ),
@@ -782,7 +782,7 @@ def test_replacement_without_a_usable_role_keeps_the_association(readable: bool)
     assert str(caught.value) == (
         f"replace of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
         "InvalidParameterException: eks:CreatePodIdentityAssociation: Role provided in the request does not "
-        "exist (still so after 60 s of waiting). The association was deleted, then created again unchanged, with a new ID. "
+        "exist (still refused after 60 s). The association was deleted, then created again unchanged, with a new ID. "
         "Check the role's ARN and account. A new role may take some seconds to become visible to EKS: run again, or raise "
         "⟨propagation_timeout⟩."
     )
@@ -791,7 +791,7 @@ def test_replacement_without_a_usable_role_keeps_the_association(readable: bool)
     assert sum(clock.pauses) <= 60
 
 
-def test_change_with_a_failed_read_back_is_a_change() -> None:
+def test_change_counts_if_the_read_back_fails() -> None:
     aws = account()
     aws.before_request(
         "eks:CreatePodIdentityAssociation",
@@ -857,7 +857,7 @@ SUBJECT = Subject(cluster_arn=CLUSTER_ARN, namespace="default", service_account=
         pytest.param("r", timedelta(minutes=4, seconds=59), True, id="young"),
         pytest.param("r", timedelta(minutes=5), False, id="old"),
         pytest.param("ec2", timedelta(0), False, id="new, but without trust"),
-        pytest.param("gone", timedelta(0), False, id="not there"),
+        pytest.param("gone", timedelta(0), False, id="missing"),
     ],
 )
 def test_waits_only_for_a_new_usable_role(role: str, age: timedelta, answer: bool) -> None:
@@ -872,7 +872,7 @@ def test_role_under_another_path_does_not_match() -> None:
 
 
 @pytest.mark.parametrize(("code", "answer"), [("AccessDenied", True), ("ServiceFailure", False)])
-def test_unreadable_role_may_be_new(code: str, answer: bool) -> None:
+def test_role_with_a_denied_read_may_be_new(code: str, answer: bool) -> None:
     aws = account()
     aws.fail_on("iam:GetRole", classify("iam:GetRole", code, "No."))
     assert may_become_usable(aws, role_arn("r"), SUBJECT, CREATED) is answer
@@ -893,7 +893,7 @@ def test_invalid_role_arn_is_not_read() -> None:
         pytest.param({}, True, id="no date"),
     ],
 )
-def test_role_age_uses_the_aws_clock(headers: dict[str, str], answer: bool) -> None:
+def test_role_age_uses_the_clock_of_aws(headers: dict[str, str], answer: bool) -> None:
     """Check that the age of a role depends on the date in the response of AWS, because the local clock may be wrong."""
     aws = account()
     role = aws.iam.GetRole({"RoleName": "r"})
@@ -936,7 +936,7 @@ def test_disabled_session_tags_warn_about_the_trust_policy(check_mode: bool) -> 
         # The workload could not use this role with session tags either.
         (TRUST_EC2, {"disable_session_tags": True}),
     ],
-    ids=["left on", "not asked", "no conditions", "for EC2"],
+    ids=["session tags enabled", "session tags not set", "no conditions", "role for EC2"],
 )
 def test_other_associations_have_no_warning(trust: dict[str, Any], spec: dict[str, Any]) -> None:
     aws = account()

@@ -58,7 +58,7 @@ def test_policy_over_quota_fails_before_any_change(check_mode: bool) -> None:
         f"role {ROLE_ARN} would have 11 policies, 8 of them attached but not listed ({', '.join(foreign(8))}); 10 are allowed."
     )
     assert failure.remedy == (
-        "Detach the unneeded ones (⟨purge_policies⟩: true detaches them, unless the trust policy of the role names "
+        "Detach unneeded policies (⟨purge_policies⟩: true detaches them, unless the trust policy of the role names "
         "workloads outside the run), merge some of the listed policies, or request an increase of the quota 'Managed policies "
         "per role'."
     )
@@ -75,7 +75,7 @@ def test_does_not_read_the_quota_below_the_default() -> None:
 @pytest.mark.parametrize(
     ("names", "options"),
     [((), {}), (("new", "newer"), {"purge_policies": True})],
-    ids=["nothing joins", "others leave"],
+    ids=["no new policy", "other policies are detached"],
 )
 def test_full_role_without_new_attachments_succeeds(names: tuple[str, ...], options: dict[str, Any]) -> None:
     aws = with_foreign_policies(9)

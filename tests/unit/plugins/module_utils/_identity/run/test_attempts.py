@@ -64,7 +64,7 @@ def codes(rounds: Attempts, plan: Plan, outcome: Outcome) -> list[str]:
     return [failure.error_code for failure in rounds.failures(plan, outcome)]
 
 
-def test_permanent_failure_is_settled_and_reported_once() -> None:
+def test_permanent_failure_is_reported_once() -> None:
     rounds, denied = Attempts(), refusal(change())
     rounds.add(refused(denied), retryable=())
     assert rounds.permanent == {ROLE: denied.failure}
@@ -75,7 +75,7 @@ def test_permanent_failure_is_settled_and_reported_once() -> None:
     assert codes(rounds, plan, again) == ["AccessDenied"]
 
 
-def test_retryable_failure_is_not_settled() -> None:
+def test_retryable_failure_is_not_permanent() -> None:
     rounds = Attempts()
     rounds.add(refused(refusal(change(), "EntityAlreadyExists")), retryable=(ROLE,))
     assert rounds.permanent == {}
@@ -84,7 +84,7 @@ def test_retryable_failure_is_not_settled() -> None:
 @pytest.mark.parametrize(
     ("outcome_unknown", "partly", "names"),
     [(False, False, []), (True, False, ["r"]), (False, True, ["r"])],
-    ids=["clear", "no clear answer", "made in part"],
+    ids=["known outcome", "unknown outcome", "partly done"],
 )
 def test_uncertain_creation_counts_as_done_once_found(
     outcome_unknown: bool, partly: bool, names: list[str]
@@ -119,9 +119,9 @@ def test_failure_of_other_workloads_hides_no_change() -> None:
         pytest.param(
             refusal(change(), "EntityAlreadyExists", outcome_unknown=True),
             ["CODE"],
-            id="perhaps our own conflict",
+            id="conflict that the run may have caused",
         ),
-        pytest.param(refusal(change(), "Half", partly=True), ["CODE", "Half"], id="made in part"),
+        pytest.param(refusal(change(), "Half", partly=True), ["CODE", "Half"], id="partly done"),
     ],
 )
 def test_failure_in_the_later_plan_replaces_the_conflict(earlier: Refusal, expected: list[str]) -> None:
@@ -163,7 +163,7 @@ def test_partial_change_is_remembered_after_a_later_failure() -> None:
     assert (failure.error_code, failure.partly) == ("AccessDenied", True)
 
 
-def test_skipped_change_is_neither_settled_nor_pending() -> None:
+def test_skipped_change_is_neither_permanent_nor_pending() -> None:
     rounds = Attempts()
     skipped = Refusal(change(), failed("r", "create"))
     rounds.add(refused(skipped), retryable=())

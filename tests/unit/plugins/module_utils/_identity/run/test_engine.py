@@ -172,8 +172,7 @@ def test_policy_of_the_same_name_under_another_path_fails() -> None:
     assert [(failure.error_code, failure.remedy) for failure in causes] == [
         (
             "EntityAlreadyExists",
-            "The name is in use, possibly with another path or letter case: to IAM, names that differ only in "
-            "these are the same. Use the "
+            "The name is in use, possibly with another path or letter case, which IAM does not distinguish. Use the "
             "path and the letter case of the existing resource, or another name.",
         )
     ]
@@ -217,9 +216,8 @@ def test_invisible_role_fails_after_the_timeout() -> None:
     outcome = run(aws, desired(workload()), clock=clock)
     (failure,) = outcome.failures
     assert failure.message == (
-        "eks:CreatePodIdentityAssociation: Role provided in the request does not exist (still so after "
-        "60 s of "
-        "waiting)"
+        "eks:CreatePodIdentityAssociation: Role provided in the request does not exist "
+        "(still refused after 60 s)"
     )
     assert failure.remedy == (
         "Check the role's ARN and account. A new role may take some seconds to become visible to EKS: run again, or raise "
@@ -462,7 +460,7 @@ def test_reports_a_grant_without_association(check_mode: bool) -> None:
     )
     assert finding.remedy == (
         "If another run is about to create the association, no action is needed. Otherwise revoke the grant "
-        "with a run for this cluster alone: with ⟨purge⟩: true, or with state: absent and only that workload "
+        "by a run for this cluster alone. Set ⟨purge⟩: true, or set state: absent and list only that workload "
         "with this role. To look for an "
         "association: aws eks list-pod-identity-associations --cluster-name my-cluster --namespace default --service-account "
         "gone --region us-west-2"
@@ -594,7 +592,7 @@ def at_the_same_time(aws: FakeAws, *names: str) -> None:
         aws.before_request(name, meeting.wait)
 
 
-def test_caller_and_cluster_are_read_at_the_same_time() -> None:
+def test_caller_and_cluster_are_read_concurrently() -> None:
     aws = FakeAws()
     at_the_same_time(aws, "sts:GetCallerIdentity", "eks:DescribeCluster")
     assert find_cluster(aws, CLUSTER, REGION).arn == CLUSTER_ARN
@@ -608,7 +606,7 @@ def test_error_of_the_caller_has_priority_over_the_cluster() -> None:
         find_cluster(aws, CLUSTER, REGION)
 
 
-def test_parts_of_a_workload_are_read_at_the_same_time() -> None:
+def test_resources_of_a_workload_are_read_concurrently() -> None:
     aws = FakeAws()
     run(aws, spec := desired(workload()))
     present = replace(engine(aws, spec), width=4)
@@ -633,9 +631,7 @@ def test_missing_cluster_fails_with_account_and_region() -> None:
         "eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: gone. Requested in account "
         f"{ACCOUNT}, region {REGION}, as arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session."
     )
-    assert caught.value.remedy == (
-        "Check the cluster's name, and that account and region are the ones you mean."
-    )
+    assert caught.value.remedy == "Check the name of the cluster, the account and the region."
 
 
 @pytest.mark.parametrize("state", ["present", "absent"])

@@ -123,7 +123,7 @@ def limited(cluster_arn: str) -> dict[str, Any]:
     }
 
 
-def test_role_made_by_hand_is_exported_in_full() -> None:
+def test_manually_created_role_is_exported_in_full() -> None:
     aws = with_managed_policy()
     arn = create_policy(aws, "reports", "s3:GetObject", tags={"team": "data"}, path="/team/")
     create_role(
@@ -344,8 +344,8 @@ def test_exported_list_changes_nothing_until_it_is_adopted(
 
 
 def test_300_associations_of_mixed_origin() -> None:
-    """Export associations that runs and people have created, apply the list, then remove one workload. The others must not
-    change."""
+    """Export associations that runs and people have created, apply the list, then remove one workload. The other
+    workloads must not change."""
     aws = with_managed_policy()
     managed = [
         workload(f"managed-{n}", role={"name": f"role-{n % 50}"}, policies=[policy(f"p{n % 50}")])

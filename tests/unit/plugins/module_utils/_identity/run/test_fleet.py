@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test one run for several clusters of an account: it has one plan, and the failure of a cluster does not affect the others."""
+"""Test one run for several clusters of an account: it has one plan, and the failure of one does not affect the other clusters."""
 
 from __future__ import annotations
 
@@ -311,13 +311,13 @@ def test_skipped_cluster_reports_reason_and_workloads() -> None:
         "cluster other-cluster (account 111122223333, region us-west-2) was skipped, without changes for its 1 "
         "workload (default/app): eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: other-cluster. "
         "Requested in account 111122223333, region us-west-2, as arn:aws:sts::111122223333:assumed-role/deployer/session. Check "
-        "the cluster's name, and that account and region are the ones you mean."
+        "the name of the cluster, the account and the region."
     )
     assert (rows[0]["failed"], rows[1]["failed"], rows[1]["msg"]) == (False, True, message)
     assert fleet_message(rows).splitlines() == [
         "1 of 2 clusters failed:",
         f"- {message}",
-        "The other clusters succeeded; a rerun applies the rest.",
+        "The other clusters succeeded; a rerun applies the remaining changes.",
     ]
 
 
@@ -450,15 +450,15 @@ def test_conflicting_clusters_of_a_run_fail(inputs: list[ParsedInput], problem: 
         pytest.param(
             workload(role={"name": "shared", "description": "one"}),
             workload(role={"name": "shared", "description": "two"}),
-            "role 'shared' has another description for default/app of cluster other-cluster than for default/app of cluster "
-            "my-cluster, but it is the same role for all clusters of the account.",
+            "role 'shared' has a different description for default/app of cluster other-cluster than for default/app of cluster "
+            "my-cluster, but all clusters of the account share this role.",
             id="a role",
         ),
         pytest.param(
             workload(role={"name": "one"}, policies=[policy("p", "s3:GetObject")]),
             workload(role={"name": "two"}, policies=[policy("P", "s3:GetObject", path="/x/")]),
-            "policy 'p' has another name for default/app of cluster other-cluster than for default/app of cluster "
-            "my-cluster, but it is the same policy for all clusters of the account.",
+            "policy 'p' has a different name for default/app of cluster other-cluster than for default/app of cluster "
+            "my-cluster, but all clusters of the account share this policy.",
             id="a policy",
         ),
     ],
@@ -603,7 +603,7 @@ def test_teardown_deletes_an_unshared_role_despite_a_failed_cluster() -> None:
         ([Stopped(CLUSTER), Stopped("red"), Stopped("red", "us-west-2")], ["red"]),
     ],
 )
-def test_failed_cluster_is_not_a_running_one(stopped: list[Stopped], keys: list[str]) -> None:
+def test_failed_cluster_does_not_count_as_running(stopped: list[Stopped], keys: list[str]) -> None:
     inputs = [ClusterInput(ParsedInput(CLUSTER, "present", ()))]
     assert stopped_keys(inputs, "us-west-2", stopped) == keys
     running = {member.key for member in run_members(inputs, "us-west-2", stopped)}

@@ -59,7 +59,7 @@ Access = set[tuple[Place, str]]
 
 
 class Watched(FakeAws):
-    """A fake AWS that compares the permissions of all workloads with ``floor`` after each request."""
+    """A fake AWS that checks after each request that every workload has its permissions in ``floor``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -192,7 +192,7 @@ def lists(draw: Callable[..., Any]) -> Desired:
 
 @st.composite
 def moves(draw: Callable[..., Any]) -> Desired:
-    """Draw two workloads and two policies. Between two draws, actions and workloads move to the other policy and role."""
+    """Draw up to two workloads with two policies. Two draws may differ in the actions of a policy and the role of a workload."""
     documents = {
         name: statements(*draw(st.lists(st.sampled_from(ACTIONS), min_size=1, unique=True)))
         for name in POLICIES[:2]
@@ -316,7 +316,7 @@ def test_run_over_several_clusters_never_loses_permissions(
 
 
 def workloads_of_roles(**roles: tuple[str, dict[str, str]]) -> Desired:
-    """Return workloads of which each has a role and policies. ``letters`` maps each letter to an action."""
+    """Return workloads by name, each with a role and policies. A policy is a text with a letter for each allowed action."""
     letters = dict(zip("skt", ("s3:GetObject", "kms:Decrypt", "sqs:SendMessage"), strict=True))
     return desired(
         *(
@@ -344,17 +344,17 @@ def workloads_of_roles(**roles: tuple[str, dict[str, str]]) -> Desired:
         pytest.param(
             workloads_of_roles(app=("blue", {"one": "sk"}), web=("blue", {"one": "sk"})),
             workloads_of_roles(app=("blue", {"one": "s"}), web=("green", {"two": "k"})),
-            id="a workload leaves with the statement that goes",
+            id="a workload leaves with a removed statement",
         ),
         pytest.param(
             workloads_of_roles(app=("blue", {"one": "sk"}), web=("blue", {"one": "sk"})),
             workloads_of_roles(app=("blue", {"one": "st"}), web=("green", {"two": "k"})),
-            id="a workload leaves a policy that also gains",
+            id="a workload leaves a policy that gains a statement",
         ),
         pytest.param(
             workloads_of_roles(app=("blue", {"one": "sk"}), web=("green", {"one": "sk"})),
             workloads_of_roles(app=("blue", {"two": "k"}), web=("green", {"one": "s"})),
-            id="a role leaves a policy that loses",
+            id="a policy that loses a statement is detached from a role",
         ),
         pytest.param(
             workloads_of_roles(app=("blue", {"one": "s"}), web=("green", {"one": "s"})),
@@ -784,7 +784,7 @@ SWAPPED = [*THREE, *(f"p{number}" for number in range(3, 10))]
 
 
 def missing(state: tuple[Any, ...]) -> int:
-    """Return the number of replacements for which both the old and the new policy are not attached."""
+    """Return the number of replacements for which neither the old nor the new policy is attached."""
     present = set(state[0]["my-role"]["attached"])
     return sum(
         present.isdisjoint((policy_arn(f"p{number}"), policy_arn(name))) for number, name in enumerate(THREE)

@@ -89,9 +89,9 @@ SCENES: dict[str, tuple[dict[str, Any] | None, Callable[[FakeAws], None], dict[s
     "create": (None, no_fault, FIRST),
     "create, in check mode": (None, no_fault, {**FIRST, "check_mode": True}),
     "no change": (FIRST, no_fault, FIRST),
-    "policies lose an action": (FIRST, no_fault, {"actions": READ}),
+    "an action is removed from policies": (FIRST, no_fault, {"actions": READ}),
     "workloads move to other roles": (FIRST, no_fault, {"actions": BOTH, "role": "other"}),
-    "they move, and policies lose": (FIRST, no_fault, {"actions": READ, "role": "other"}),
+    "workloads move, and an action is removed": (FIRST, no_fault, {"actions": READ, "role": "other"}),
     "one role for all": ({"actions": BOTH, "roles": 1}, no_fault, {"actions": READ, "roles": 1}),
     "one policy for all": (
         {"actions": BOTH, "one_policy": True},

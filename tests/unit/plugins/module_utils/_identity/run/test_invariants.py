@@ -173,7 +173,7 @@ def test_desired_state_passes_verification_or_fails(aws: FakeAws, spec: Desired)
         spec, observed, VerificationReads({CLUSTER: Agent("ACTIVE", "v1.3.8-eksbuild.2")})
     ):
         if verified.workload.key not in failed:
-            # The fake account cannot evaluate permissions, which other tests cover.
+            # The fake account does not evaluate permissions. Other tests cover them.
             rest = {check.status for check in verified.checks if check.name != "permissions"}
             # A role that existed before the run keeps its other statements and policies.
             codes = {found.code for found in verified.findings}

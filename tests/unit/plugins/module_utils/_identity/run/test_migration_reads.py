@@ -102,7 +102,7 @@ def account_with_managed_policies() -> FakeAws:
     return aws
 
 
-def test_policies_of_aws_are_read_for_the_roles_of_the_migration_only() -> None:
+def test_aws_managed_policies_are_read_only_for_roles_of_the_migration() -> None:
     aws = account_with_managed_policies()
     reads = read_roles(aws, HERE, {}, [role_arn("app"), role_arn("gone"), "no-arn", role_arn("APP")], 1)
     assert reads.complete
@@ -112,7 +112,7 @@ def test_policies_of_aws_are_read_for_the_roles_of_the_migration_only() -> None:
 
 @pytest.mark.parametrize("request_name", ["iam:GetPolicy", "iam:GetPolicyVersion"])
 @pytest.mark.parametrize("code", ["AccessDenied", "NoSuchEntity"])
-def test_unreadable_policy_of_aws_has_no_document(request_name: str, code: str) -> None:
+def test_unreadable_aws_managed_policy_has_no_document(request_name: str, code: str) -> None:
     aws = account_with_managed_policies()
     aws.fail_on(request_name, classify(request_name, code, "no"))
     reads = read_roles(aws, HERE, {}, [role_arn("app"), role_arn("other")], 1)
@@ -121,14 +121,14 @@ def test_unreadable_policy_of_aws_has_no_document(request_name: str, code: str) 
     assert reads.documents == {policy_arn("reads"): document("s3:GetObject"), READ_ONLY: document("s3:Get*")}
 
 
-def test_another_error_of_a_policy_of_aws_ends_the_read() -> None:
+def test_other_error_of_an_aws_managed_policy_ends_the_read() -> None:
     aws = account_with_managed_policies()
     aws.fail_on("iam:GetPolicy", classify("iam:GetPolicy", "ServiceFailure", "Internal failure"))
     with pytest.raises(AwsError, match="Internal failure"):
         read_roles(aws, HERE, {}, [role_arn("app")], 1)
 
 
-def test_policy_of_aws_is_read_if_it_is_a_boundary() -> None:
+def test_aws_managed_policy_is_read_if_it_is_a_boundary() -> None:
     aws = account(irsa(API), POD_IDENTITY)
     add_managed_policy(aws, READ_ONLY, "s3:Get*")
     aws.iam.roles["app"]["boundary"] = READ_ONLY
@@ -170,7 +170,7 @@ def association_tags(aws: FakeAws) -> dict[str, dict[str, str]]:
     return {item["serviceAccount"]: item["tags"] for item in aws.eks.associations.values()}
 
 
-def test_annotations_are_recorded_at_their_association() -> None:
+def test_annotations_are_recorded_in_tags_of_the_association() -> None:
     aws = account(POD_IDENTITY)
     found = associations(aws, "api", "web")
     migrants = [migrant(annotations=ANNOTATIONS), migrant("web")]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test that two lists with a common role converge, and that each keeps the access of the other's workloads."""
+"""Test that two lists with a common role converge, and that neither removes the access of workloads in the other list."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_policy_of_an_unlisted_user_is_kept_and_names_the_user(scope: str) -> No
     ("scope", "users"),
     [
         pytest.param("account", "every cluster of the account", id="account"),
-        pytest.param("none", "every cluster, as a trust statement has no condition", id="none"),
+        pytest.param("none", "every cluster, because a trust statement has no condition", id="none"),
     ],
 )
 def test_policy_is_kept_for_unreadable_users(scope: str, users: str) -> None:

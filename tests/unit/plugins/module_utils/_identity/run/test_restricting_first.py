@@ -89,11 +89,11 @@ def default_document(aws: FakeAws, arn: str) -> Mapping[str, Any]:
 
 
 class Ceiling(FakeAws):
-    """A fake AWS that compares the permissions of all workloads with ``most`` after each request."""
+    """A fake AWS that checks after each request that the workloads have no permissions beyond ``ceiling``."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.most: Access | None = None
+        self.ceiling: Access | None = None
         self.exceeding: list[tuple[str, Access]] = []
         for name, actions in BOUNDARIES.items():
             create_policy(self, name, *actions)
@@ -102,7 +102,7 @@ class Ceiling(FakeAws):
         try:
             return super().call(service, operation, parameters)
         finally:
-            if self.most is not None and (more := access(self) - self.most):
+            if self.ceiling is not None and (more := access(self) - self.ceiling):
                 self.exceeding.append((operation, more))
 
 
@@ -121,7 +121,7 @@ def disturb(initial: Desired, spec: Desired, reads_fail: bool = True) -> None:
     attempt(aws, spec)
     requests = [name for name, _parameters in aws.requests[sent:]]
     attempt(aws, spec)
-    aws.most = old | access(aws)
+    aws.ceiling = old | access(aws)
     disturbances: list[tuple[AwsError, bool]] = [(DENIED, False), (BUSY, False), (BUSY, True)]
     aws.restore(backup)
     attempt(aws, spec)
@@ -360,7 +360,7 @@ READ_ONLY = content(["s3:GetObject"])
             shared_role_state({"one": ("s", ""), "two": ("sqk", ""), "zero": ("s", "k")}),
             "iam:AttachRolePolicy",
             f"creating the attachment of policy {policy_arn('zero')} to role blue",
-            id="a policy that denies is attached, and one that allows",
+            id="a policy with a Deny and one with an Allow are attached",
         ),
         pytest.param(
             shared_role_state({"one": ("s", ""), "two": ("q", "")}),
@@ -393,7 +393,7 @@ def test_failed_restriction_blocks_the_grant(
     attached = list(aws.iam.roles["blue"]["attached"])
     old, backup = access(aws), aws.backup()
     assert run(aws, spec).failures == ()
-    aws.most = old | access(aws)
+    aws.ceiling = old | access(aws)
     aws.restore(backup)
     aws.fail_on(operation, *[DENIED] * 20)
     outcome = run(aws, spec)
@@ -465,19 +465,19 @@ def test_grant_is_skipped_while_a_workload_keeps_the_role() -> None:
             shared_role_state({"one": ("sq", ""), "two": ("s", "q")}),
             shared_role_state({"one": ("s", "")}),
             "iam:CreatePolicyVersion",
-            id="a policy that denies leaves, and a document allows less",
+            id="a policy with a Deny is detached, and a document allows less",
         ),
         pytest.param(
             shared_role_state({"one": ("sq", "q"), "two": ("q", "")}),
             shared_role_state({"one": ("sq", "")}),
             "iam:DetachRolePolicy",
-            id="a document denies less, and a policy leaves",
+            id="a document denies less, and a policy is detached",
         ),
         pytest.param(
             shared_role_state({"one": ("s", ""), "two": ("q", "")}, role=NARROW),
             shared_role_state({"one": ("s", "")}, role={"permissions_boundary": ""}),
             "iam:DetachRolePolicy",
-            id="a boundary goes, and a policy leaves",
+            id="a boundary is removed, and a policy is detached",
         ),
         pytest.param(
             shared_role_state({"one": ("s", ""), "two": ("q", "")}, session_policy=READ_ONLY, **UNTAGGED),
@@ -485,7 +485,7 @@ def test_grant_is_skipped_while_a_workload_keeps_the_role() -> None:
                 {"one": ("s", "")}, session_policy="", purge_policies=True, force=True, **UNTAGGED
             ),
             "iam:DetachRolePolicy",
-            id="a session policy goes, and a policy leaves",
+            id="a session policy is removed, and a policy is detached",
         ),
     ],
 )
@@ -496,7 +496,7 @@ def test_failed_removal_of_a_grant_keeps_the_restriction(
     run(aws, initial)
     old, backup = access(aws), aws.backup()
     assert run(aws, spec).failures == ()
-    aws.most = old | access(aws)
+    aws.ceiling = old | access(aws)
     aws.restore(backup)
     aws.fail_on(operation, *[DENIED] * 20)
     outcome = run(aws, spec)

@@ -234,7 +234,7 @@ HEAD = f"workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
             failed_run(failure(APP)),
             f"1 of 2 {HEAD} could not be brought to state present:\n"
             "- default/app: create role r: LimitExceeded: Too many. Do this.\n"
-            "The other workloads succeeded; a rerun applies the rest.",
+            "The other workloads succeeded; a rerun applies the remaining changes.",
             id="one of two",
         ),
         pytest.param(
@@ -260,7 +260,7 @@ HEAD = f"workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
             failed_run(failure(*[key(f"s{number}", "n") for number in range(5)]), workloads=5),
             f"5 of 5 {HEAD} could not be brought to state present:\n"
             "- n/s0, n/s1, n/s2, n/s3, n/s4: create role r: LimitExceeded: Too many. Do this.",
-            id="many workloads of one failure",
+            id="one failure of many workloads",
         ),
     ],
 )
@@ -364,9 +364,13 @@ def test_diff_header_names_the_cluster(target: Target, header: str) -> None:
 @pytest.mark.parametrize(
     ("problems", "message"),
     [
-        pytest.param(["a: is wrong."], "a: is wrong. Nothing was changed.", id="one"),
-        pytest.param(["a: is wrong"], "a: is wrong. Nothing was changed.", id="one without a full stop"),
-        pytest.param(["x.", "y."], "2 problems in the input; nothing was changed:\n- x.\n- y.", id="two"),
+        pytest.param(["a: is wrong."], "a: is wrong. Nothing was changed.", id="one problem"),
+        pytest.param(
+            ["a: is wrong"], "a: is wrong. Nothing was changed.", id="one problem without a full stop"
+        ),
+        pytest.param(
+            ["x.", "y."], "2 problems in the input; nothing was changed:\n- x.\n- y.", id="two problems"
+        ),
         pytest.param(
             [str(number) for number in range(23)],
             "\n".join(
@@ -375,7 +379,7 @@ def test_diff_header_names_the_cluster(target: Target, header: str) -> None:
                     *[f"- {number}" for number in range(23)],
                 ]
             ),
-            id="many",
+            id="many problems",
         ),
         pytest.param(
             ["a: is new.", *[f"w{number}: is wrong." for number in range(5)], "b: is new."],
@@ -395,7 +399,7 @@ def test_input_problems(problems: list[str], message: str) -> None:
         ("No", None, "eks:X: DeleteConflict: No. "),
         ("No, in eu-west-1", "eu-west-1", "eks:X: DeleteConflict: No, in eu-west-1. "),
     ],
-    ids=["with the region", "without one", "region is told already"],
+    ids=["with a region", "without a region", "message already has the region"],
 )
 def test_message_of_an_error_of_the_run(text: str, region: str | None, message: str) -> None:
     error = classify("eks:X", "DeleteConflict", text)

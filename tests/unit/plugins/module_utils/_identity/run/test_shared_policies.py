@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test that lists with a common policy converge: they do not change it in turn, and none changes the access of the other's
-workloads."""
+"""Test that lists with a common policy converge: they do not change the policy in turn, and neither changes the access of
+workloads in the other list."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def changes(done: Run) -> list[str]:
 @pytest.mark.parametrize(
     ("role", "scope"),
     [
-        pytest.param("", None, id="a role each"),
+        pytest.param("", None, id="separate roles"),
         pytest.param("both", "workload", id="one role"),
         pytest.param("both", "namespace", id="one role for the namespace"),
         pytest.param("both", "cluster", id="one role for the cluster"),

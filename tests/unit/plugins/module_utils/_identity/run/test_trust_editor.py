@@ -296,14 +296,14 @@ def test_records_of_another_cluster_stay() -> None:
     assert (stored(aws), tags(aws)) == ([irsa(API), POD_IDENTITY], other)
 
 
-def test_run_after_an_interruption_between_the_two_requests() -> None:
+def test_next_run_completes_an_interrupted_edit() -> None:
     record = trust_tags(CLUSTER_ARN, [Removed(0, irsa(API))], {})
     aws = account(irsa(API), POD_IDENTITY, tags=record)
     finish(aws)
     assert (stored(aws), tags(aws)) == ([POD_IDENTITY], record)
 
 
-def test_shorter_record_leaves_no_tag_of_the_longer_one() -> None:
+def test_shorter_record_deletes_tags_of_a_longer_one() -> None:
     chance = random.Random(1)
     stale = [Removed(0, irsa(*(("shop", f"{chance.getrandbits(120):x}") for _index in range(20))))]
     record = trust_tags(CLUSTER_ARN, stale, {})
@@ -333,7 +333,7 @@ def test_roles_are_edited_once_for_all_their_service_accounts() -> None:
         pytest.param(role_arn("path/app"), id="path"),
     ],
 )
-def test_another_role_with_the_same_name_is_left_alone(arn: str) -> None:
+def test_role_of_the_same_name_under_another_path_is_unchanged(arn: str) -> None:
     record = trust_tags(CLUSTER_ARN, [Removed(0, irsa(WEB))], {})
     aws = account(irsa(API), ACCOUNT_STATEMENT, tags={**record, TAG: "account"})
     users = [Migrant(key("api", "shop"), arn, "restarted", disable_session_tags=True)]
@@ -406,7 +406,7 @@ def test_failure_of_one_role_does_not_stop_the_next_one() -> None:
     assert (len(stored(aws)), stored(aws, "other")) == (2, [POD_IDENTITY])
 
 
-def test_busy_role_is_tried_again() -> None:
+def test_busy_role_is_retried() -> None:
     aws = account(irsa(API), POD_IDENTITY)
     clock = Clock()
     busy = classify("iam:UpdateAssumeRolePolicy", "ConcurrentModification", "The request was rejected")
@@ -504,7 +504,7 @@ def test_trust_policy_is_not_edited_without_its_record() -> None:
     assert 50 < sum(clock.pauses) <= 60
 
 
-def test_reverted_change_is_made_again() -> None:
+def test_reverted_change_is_repeated() -> None:
     aws = account(irsa(API), POD_IDENTITY)
     clock = Clock()
 
@@ -540,7 +540,7 @@ def test_late_visibility_is_awaited() -> None:
     assert aws.writes.count("iam:UpdateAssumeRolePolicy") == 1
 
 
-def test_deleted_role_is_no_failure() -> None:
+def test_deleted_role_is_not_a_failure() -> None:
     aws = account(irsa(API), POD_IDENTITY)
     del aws.iam.roles["app"]
     assert finish(aws) == TrustRun([], [])
@@ -583,7 +583,7 @@ def other_editor(aws: FakeAws, check_mode: bool = False) -> TrustEditor:
             "account",
             id="the migration of another cluster added the statement",
         ),
-        pytest.param([irsa(API)], {TAG: "workload"}, False, "", id="recorded already"),
+        pytest.param([irsa(API)], {TAG: "workload"}, False, "", id="already recorded"),
         pytest.param([irsa(API)], {TAG: "workload"}, True, "account", id="wider than before"),
         pytest.param([irsa(API), ACCOUNT_STATEMENT], {TAG: "account"}, True, "", id="added and recorded"),
         pytest.param([irsa(API), ACCOUNT_STATEMENT], {TAG: "account"}, False, "", id="never narrower"),
@@ -612,7 +612,7 @@ def test_record_of_added_statements(
     assert len(aws.writes) == bool(recorded)
 
 
-def test_one_service_account_without_session_tags_widens_the_record_of_its_role_only() -> None:
+def test_record_is_wide_only_for_roles_without_session_tags() -> None:
     aws = account(irsa(API))
     add_role(aws, irsa(API), name="other")
     users = [migrant(), migrant("web", disable_session_tags=True), migrant("job", "other")]
@@ -640,7 +640,7 @@ def test_denied_record_of_added_statements() -> None:
     assert tags(aws) == {TAG: "workload"}
 
 
-def test_role_without_place_for_the_record_of_added_statements() -> None:
+def test_role_with_too_many_tags_has_no_record() -> None:
     aws = account(irsa(API), tags={f"tag-{number}": "x" for number in range(50)})
     run = editor(aws).record_grants([migrant()])
     assert [(failure.workloads, failure.error_code) for failure in run.failures] == [
@@ -694,7 +694,11 @@ def test_late_visibility_of_the_record_of_added_statements_is_awaited() -> None:
             [irsa(API), ACCOUNT_STATEMENT], {}, [irsa(API), ACCOUNT_STATEMENT], [], id="no migration"
         ),
         pytest.param(
-            [irsa(API)], {TAG: "account"}, [irsa(API)], ["iam:UntagRole"], id="the statement is gone"
+            [irsa(API)],
+            {TAG: "account"},
+            [irsa(API)],
+            ["iam:UntagRole"],
+            id="the statement is already deleted",
         ),
         pytest.param(
             [irsa(API), ACCOUNT_STATEMENT],
@@ -783,7 +787,7 @@ def test_last_cluster_removes_the_statement_for_the_account(here_first: bool) ->
     assert (stored(aws), tags(aws)) == ([irsa(API)], {})
 
 
-def test_statement_for_the_account_of_one_cluster_is_not_kept_for_the_other() -> None:
+def test_statement_for_the_account_is_removed_with_its_cluster() -> None:
     aws = account(irsa(API))
     other_editor(aws).record_grants([migrant()])
     extend(aws, OTHER, False)
@@ -795,7 +799,7 @@ def test_statement_for_the_account_of_one_cluster_is_not_kept_for_the_other() ->
     assert (stored(aws), tags(aws)) == (initial, {OTHER_TAG: "workload"})
 
 
-def test_rollback_of_one_cluster_keeps_the_access_of_the_other() -> None:
+def test_rollback_of_one_cluster_keeps_the_access_of_another_one() -> None:
     aws = account(irsa(API), irsa_elsewhere(API))
     other_editor(aws).record_grants([WIDE])
     extend(aws, OTHER, True)
@@ -919,7 +923,7 @@ def test_restore_after_any_steps(statements: list[Json], steps: list[tuple[tuple
     assert aws.iam.roles == initial
 
 
-def test_changes_are_known_before_the_edit_ends() -> None:
+def test_interrupted_edit_returns_its_changes() -> None:
     aws = account(irsa(API), POD_IDENTITY)
 
     def interrupt(_parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 """Test that concurrent runs which change the trust policy of one role keep all of its statements.
 
 The time is simulated: a request takes 0.05 to 0.2 s. The runs are concurrent, and each starts at every possible moment of the
-others.
+other runs.
 """
 
 from __future__ import annotations
@@ -222,9 +222,9 @@ def test_concurrent_teardown_removes_only_its_own_grant() -> None:
 @pytest.mark.parametrize(
     "delays",
     [
-        pytest.param({"UpdateAssumeRolePolicy": [8.0]}, id="request to write"),
+        pytest.param({"UpdateAssumeRolePolicy": [8.0]}, id="late request to write"),
         # The first GetRole belongs to the plan.
-        pytest.param({"GetRole": [0.0, -8.0]}, id="answer to the read before"),
+        pytest.param({"GetRole": [0.0, -8.0]}, id="late response to the read"),
     ],
 )
 def test_slow_writer_restores_the_overwritten_grant(delays: Mapping[str, Sequence[float]]) -> None:
@@ -271,12 +271,16 @@ LATER = TrustGrant(ACCOUNT, CLUSTER_ARN, "default", "c")
 @pytest.mark.parametrize(
     ("old", "new", "present", "merged"),
     [
-        pytest.param({HERE}, {HERE, LATER}, {HERE}, {HERE, LATER}, id="nobody else"),
-        pytest.param({LATER}, {LATER, HERE}, {LATER, THERE}, {LATER, HERE, THERE}, id="another was added"),
-        pytest.param({HERE, THERE}, {THERE}, {HERE}, {HERE}, id="the last one stays"),
-        pytest.param({HERE, THERE}, {THERE}, {HERE, THERE, LATER}, {THERE, LATER}, id="one goes"),
-        pytest.param({HERE, THERE}, {THERE, LATER}, {HERE}, {LATER}, id="another was taken away"),
-        pytest.param({HERE}, {HERE, LATER}, {HERE, LATER, THERE}, {HERE, LATER, THERE}, id="done already"),
+        pytest.param({HERE}, {HERE, LATER}, {HERE}, {HERE, LATER}, id="no other change"),
+        pytest.param(
+            {LATER}, {LATER, HERE}, {LATER, THERE}, {LATER, HERE, THERE}, id="another statement was added"
+        ),
+        pytest.param({HERE, THERE}, {THERE}, {HERE}, {HERE}, id="the last statement is kept"),
+        pytest.param(
+            {HERE, THERE}, {THERE}, {HERE, THERE, LATER}, {THERE, LATER}, id="one statement is removed"
+        ),
+        pytest.param({HERE, THERE}, {THERE, LATER}, {HERE}, {LATER}, id="another statement was removed"),
+        pytest.param({HERE}, {HERE, LATER}, {HERE, LATER, THERE}, {HERE, LATER, THERE}, id="already done"),
     ],
 )
 def test_merge_applies_the_change_to_the_present_policy(

@@ -85,7 +85,7 @@ LIMITED = {"disableSessionTags": True, "policy": json.dumps(POLICY)}
             "error",
             f"disable_session_tags is true. Role {role_arn('my-role')} cannot be used without session tags.",
             {"disable_session_tags": False},
-            id="session tags off, which the trust policy compares",
+            id="session tags off, with conditions on them",
         ),
         pytest.param(
             workload(role=WIDE),
@@ -110,7 +110,7 @@ LIMITED = {"disableSessionTags": True, "policy": json.dumps(POLICY)}
             "warning",
             f"session_policy is {json.dumps(POLICY, separators=(',', ':'))}.",
             {"session_policy": ""},
-            id="session policy beside session tags that are asked for",
+            id="session policy, and listed session tags",
         ),
     ],
 )

@@ -133,7 +133,7 @@ def test_joins_by_principal_without_access_key() -> None:
     assert counts(add_up([app.start(), event])) == {"shop/app": 1}
 
 
-def test_an_irsa_principal_is_not_unique() -> None:
+def test_irsa_principal_is_not_unique() -> None:
     """Check that the principal alone does not identify a service account: with IRSA, the program chooses the session's name."""
     app = session()
     event = app.get_object("b", "k")
@@ -177,17 +177,19 @@ OTHER = "arn:aws:eks:us-west-2:111122223333:cluster/other"
 @pytest.mark.parametrize(
     ("start", "reason"),
     [
-        pytest.param(None, "NO_SESSION", id="no start"),
+        pytest.param(None, "NO_SESSION", id="no start event"),
         pytest.param(session(tags=False).start(), "NO_TAGS", id="no session tags"),
         pytest.param(session(cluster_arn=OTHER).start(), "OTHER_CLUSTER", id="another cluster"),
         pytest.param(
             session(cluster_arn=OTHER, tags=False).start(), "OTHER_CLUSTER", id="another cluster, no tags"
         ),
-        pytest.param(session().start_irsa("oidc.example.com/id/X"), "OTHER_CLUSTER", id="IRSA elsewhere"),
+        pytest.param(
+            session().start_irsa("oidc.example.com/id/X"), "OTHER_CLUSTER", id="IRSA of another cluster"
+        ),
         pytest.param(
             {**session().start(), "userIdentity": {"type": "IAMUser", "accessKeyId": "AKIA1"}},
             "OTHER_CALLER",
-            id="a user",
+            id="an IAM user",
         ),
         pytest.param(
             {**session().start(), "userIdentity": {"type": "AssumedRole", "principalId": "AROA:x"}},
@@ -212,7 +214,7 @@ def test_cyclic_chain_ends() -> None:
     assert reasons(totals) == {f"{ACCOUNT}/shared": {"OTHER_CALLER": 3}}
 
 
-def test_a_single_association_without_session_tags_is_joined_but_uncertain() -> None:
+def test_single_association_without_session_tags_is_uncertain() -> None:
     associations = (UsageAssociation(APP, role_arn("shared"), session_tags=False),)
     app = session(tags=False)
     totals = add_up([app.start(), app.get_object("b", "k")], associations=associations)
@@ -226,7 +228,7 @@ def test_ignores_other_roles() -> None:
     assert (totals.calls, reasons(totals), totals.read.events) == ({}, {}, 2)
 
 
-def test_the_window_includes_sessions_of_six_hours_before() -> None:
+def test_sessions_may_start_six_hours_before_the_window() -> None:
     begin = START + timedelta(hours=6)
     early, late = session(1, time=START), session(2, time=START - timedelta(seconds=1))
     events = [early.get_object("b", "k", minutes=361), late.get_object("b", "k", minutes=365)]
@@ -318,7 +320,7 @@ def test_finds_the_resources_of_an_event(
     assert list(tally.resources) == [tuple(arns)]
 
 
-def test_a_copy_reads_its_source_and_writes_its_destination() -> None:
+def test_copy_reads_its_source_and_writes_its_destination() -> None:
     app = session()
     parameters: Event = {"bucketName": "to", "key": "k", "x-amz-copy-source": "/from/a?versionId=1"}
     copy = app.call("s3", "CopyObject", parameters=parameters, arns=["arn:aws:s3:::from/a"])
@@ -329,7 +331,7 @@ def test_a_copy_reads_its_source_and_writes_its_destination() -> None:
     }
 
 
-def test_combines_many_resources_to_patterns() -> None:
+def test_combines_many_resources_into_patterns() -> None:
     app = session()
     number = MOST_RESOURCES + 40
     totals = add_up([app.start(), *(app.get_object("b", f"{index}") for index in range(number))])
@@ -395,7 +397,7 @@ JSON = st.recursive(
 
 
 @given(st.data())
-def test_members_of_any_type_are_no_internal_error(data: st.DataObject) -> None:
+def test_members_of_any_type_raise_no_error(data: st.DataObject) -> None:
     app = session()
     event = data.draw(st.sampled_from([app.start(), app.start_irsa(), app.get_object("b", "k")]))
     name = data.draw(st.sampled_from(sorted(set(event) - {"eventTime", "eventSource", "eventName"})))

@@ -224,7 +224,7 @@ def test_suggested_policy(
     assert suggestion.proof.calls == len(calls)
 
 
-def test_the_proof_counts_each_kind_of_call(catalogue: Catalogue) -> None:
+def test_proof_counts_each_kind_of_call(catalogue: Catalogue) -> None:
     role = grants(
         policy(statement("s3:GetObject", "arn:aws:s3:::data/*"), statement("s3:PutObject", Condition=VPC))
     )
@@ -272,16 +272,14 @@ def test_keeps_unseen_actions(
     assert lost == set(actions) - expected
 
 
-def test_keeps_a_pattern_of_unseen_actions_as_written(catalogue: Catalogue) -> None:
+def test_keeps_patterns_of_unseen_actions(catalogue: Catalogue) -> None:
     role = grants(policy(statement(["kafka-cluster:*", "s3:GetObject"])))
     suggestion = suggest(catalogue, role, ("s3:GetObject", A))
     assert statement(["kafka-cluster:*"], ["*"]) in read_statements(suggestion)
 
 
 @pytest.mark.parametrize("wide", [statement("*"), {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}])
-def test_a_pattern_for_all_services_does_not_keep_unseen_actions(
-    catalogue: Catalogue, wide: dict[str, Any]
-) -> None:
+def test_pattern_for_all_services_is_not_kept(catalogue: Catalogue, wide: dict[str, Any]) -> None:
     suggestion = suggest(catalogue, grants(policy(wide)), ("s3:GetObject", A))
     [note] = suggestion.notes
     pattern = "*" if "Action" in wide else "NotAction"
@@ -292,7 +290,7 @@ def test_a_pattern_for_all_services_does_not_keep_unseen_actions(
     assert read_statements(suggestion) == [statement(["s3:GetObject"], [A])]
 
 
-def test_generalises_only_on_request_and_as_far_as_granted(catalogue: Catalogue) -> None:
+def test_generalises_only_on_request_within_the_granted_pattern(catalogue: Catalogue) -> None:
     role = grants(
         policy(
             statement("s3:GetObject", ["arn:aws:s3:::data/*", "arn:aws:s3:::more/a", "arn:aws:s3:::more/b"])
@@ -320,7 +318,7 @@ def test_session_policy(catalogue: Catalogue) -> None:
     assert suggestion.proof == UsageProof(0, 1, 0, (("sqs:SendMessage", QUEUE),))
 
 
-def test_a_new_session_policy_has_the_limits_of_the_present_one(catalogue: Catalogue) -> None:
+def test_new_session_policy_keeps_the_limits_of_the_present_one(catalogue: Catalogue) -> None:
     session = policy(statement("s3:*", Condition=VPC), statement("s3:*", "arn:aws:s3:::x", "Deny"))
     role = grants(policy(statement("*")), session=session)
     suggestion = suggest(catalogue, role, ("s3:GetObject", A), form="session_policy")
@@ -335,7 +333,7 @@ def test_no_policy_without_use(catalogue: Catalogue) -> None:
     assert (suggestion.document, suggestion.notes) == (None, (NO_CALL,))
 
 
-def test_calls_allowed_by_other_policies_only(catalogue: Catalogue) -> None:
+def test_no_policy_for_calls_that_the_role_does_not_allow(catalogue: Catalogue) -> None:
     suggestion = suggest(catalogue, grants(policy(statement("sqs:PurgeQueue"))), ("s3:GetObject", A))
     assert (suggestion.document, suggestion.notes) == (None, (NO_USE,))
 
@@ -452,7 +450,7 @@ def test_suggestion_keeps_observed_calls_and_adds_none(
         ("s3", "", "", ()),
     ],
 )
-def test_actions_of_events(
+def test_event_has_its_actions(
     catalogue: Catalogue, source: str, name: str, variant: str, actions: tuple[str, ...]
 ) -> None:
     assert event_actions(f"{source}.amazonaws.com", name, variant, catalogue) == actions
@@ -469,7 +467,7 @@ def test_all_actions_of_the_tables_exist(catalogue: Catalogue) -> None:
     every = table_actions | mapped | set(actions._VERSIONED.values()) | set(actions._FURTHER.values())
     missing = {name for name in every if not name.endswith(":*") and catalogue.spelling(name) != name}
     assert missing == set()
-    assert all(catalogue.actions_of(name) for table in tables for name in table)
+    assert all(catalogue.service_actions(name) for table in tables for name in table)
     # A name that is also an action needs no row, and such a row would hide a mistake.
     assert {name for name in actions._ACTIONS if catalogue.spelling(name)} == set()
 
@@ -485,11 +483,11 @@ def test_all_actions_of_the_tables_exist(catalogue: Catalogue) -> None:
         ("kms:Decrypt", frozenset[str](), False),
     ],
 )
-def test_unseen_actions(action: str, seen: frozenset[str], unseen: bool) -> None:
+def test_action_may_be_unseen(action: str, seen: frozenset[str], unseen: bool) -> None:
     assert is_unseen(action, seen) == unseen
 
 
-def test_service_of_source() -> None:
+def test_event_source_has_its_service() -> None:
     assert service_of_source("monitoring.amazonaws.com") == "cloudwatch"
 
 
@@ -529,7 +527,7 @@ def test_grants(
     assert (len(grant.used), len(grant.unused), len(grant.unseen)) == counts
 
 
-def test_grants_of_all_actions(catalogue: Catalogue) -> None:
+def test_grant_of_all_actions_counts_unused_actions(catalogue: Catalogue) -> None:
     found = grant_statements([NamedPolicy("p", policy(statement("*"), statement("s3:*", effect="Deny")))])
     [grant] = find_grants(found, {"s3:GetObject"}, ALL_SEEN, catalogue)
     assert grant.used == ("s3:GetObject",)

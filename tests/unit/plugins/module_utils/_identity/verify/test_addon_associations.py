@@ -1,8 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test the check of an association that belongs to an EKS add-on."""
-
 from __future__ import annotations
 
 import pytest
@@ -92,7 +90,7 @@ def test_association_of_the_addon_with_another_role_fails() -> None:
         "fail",
         "ASSOCIATION_OTHER_ROLE",
         f"{SUBJECT} names role {role_arn('other')}, not {role_arn('my-role')}.",
-        "Apply the workload, which corrects it; Pods see the change after up to six hours, or at once when they are recreated.",
+        "Apply the workload, which corrects it. Running Pods use the former role for up to six hours, unless they are recreated.",
     )
 
 

@@ -390,7 +390,7 @@ def test_teardown_doubts_missing_association_of_a_trusting_role() -> None:
 SHARED = (workload(), workload("web"))
 
 
-@pytest.mark.parametrize("workloads", [SHARED, SHARED[:1]], ids=["all", "removed ones"])
+@pytest.mark.parametrize("workloads", [SHARED, SHARED[:1]], ids=["all workloads", "one workload"])
 def test_second_teardown_has_no_age_finding(workloads: tuple[dict[str, Any], ...]) -> None:
     """Tear down a workload again. Its new role has another user, and no longer allows the workload, so there is no finding."""
     aws = FakeAws()

@@ -55,7 +55,7 @@ BOTH = desired(workload("app"), workload("web"))
 ADMIN = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
-def settled(config: Desired = BOTH) -> FakeAws:
+def converged_account(config: Desired = BOTH) -> FakeAws:
     aws = FakeAws()
     run(aws, config)
     return aws
@@ -69,7 +69,7 @@ def let_in(aws: FakeAws, principal: object) -> None:
     aws.iam.roles["my-role"]["trust"] = json.dumps(trust)
 
 
-def ends(verified: list[Verified], name: str) -> list[tuple[str, str, list[tuple[str, str]]]]:
+def check_results(verified: list[Verified], name: str) -> list[tuple[str, str, list[tuple[str, str]]]]:
     return [
         (
             str(item.workload.key),
@@ -92,11 +92,11 @@ def verified(aws: FakeAws, config: Desired = BOTH, **reads: object) -> list[Veri
 
 @pytest.mark.parametrize("principal", ["*", {"AWS": "*"}])
 def test_public_trust_policy_fails_every_workload(principal: object) -> None:
-    aws = settled()
+    aws = converged_account()
     let_in(aws, principal)
     results = verified(aws)
     open_ = [("TRUST_OPEN_TO_EVERYONE", "error")]
-    assert ends(results, "trust") == [("default/app", "fail", open_), ("default/web", "fail", open_)]
+    assert check_results(results, "trust") == [("default/app", "fail", open_), ("default/web", "fail", open_)]
     (finding,) = results[1].findings
     assert finding.message == (
         f"the trust policy of role {role_arn('my-role')} allows everyone: Statement 2 (Sid 'Other') allows every principal "
@@ -106,10 +106,10 @@ def test_public_trust_policy_fails_every_workload(principal: object) -> None:
 
 
 def test_public_trust_policy_of_existing_role_fails() -> None:
-    aws = settled()
+    aws = converged_account()
     let_in(aws, "*")
     existing = desired(workload("app", role={"arn": role_arn("my-role")}, policies=[]))
-    assert ends(verified(aws, existing), "trust") == [
+    assert check_results(verified(aws, existing), "trust") == [
         ("default/app", "fail", [("TRUST_OPEN_TO_EVERYONE", "error")])
     ]
 
@@ -128,47 +128,47 @@ def test_public_trust_policy_of_existing_role_fails() -> None:
     ],
 )
 def test_principal_of_another_account_is_an_error(principal: object, status: str, severity: str) -> None:
-    aws = settled(desired(workload()))
+    aws = converged_account(desired(workload()))
     let_in(aws, principal)
-    assert ends(verified(aws, desired(workload())), "trust") == [
+    assert check_results(verified(aws, desired(workload())), "trust") == [
         ("default/app", status, [("TRUST_STATEMENT_FOREIGN", severity)])
     ]
 
 
 def test_configured_trust_policy_allows_another_account() -> None:
-    aws = settled(desired(workload()))
+    aws = converged_account(desired(workload()))
     let_in(aws, {"AWS": "999988887777"})
     whole = json.loads(aws.iam.roles["my-role"]["trust"])
     config = desired(workload(role={"name": "my-role", "trust_policy": whole}))
-    assert (run(aws, config).done, ends(verified(aws, config), "trust")) == (
+    assert (run(aws, config).done, check_results(verified(aws, config), "trust")) == (
         (),
         [("default/app", "pass", [])],
     )
 
 
 def test_principals_are_reported_by_account() -> None:
-    aws = settled(desired(workload()))
+    aws = converged_account(desired(workload()))
     let_in(aws, {"AWS": ["999988887777"], "Service": "ec2.amazonaws.com"})
     (item,) = verified(aws, desired(workload()))
     assert [finding.message for finding in item.findings] == [
-        "role my-role also allows 999988887777 (by the trust policy), in another account, which is not part of "
-        "the role's configuration. Statements that this collection did not write are kept.",
-        "role my-role also allows ec2.amazonaws.com (by the trust policy), which is not part of the role's "
-        "configuration. Statements that this collection did not write are kept.",
+        "the trust policy of role my-role also allows principals in other accounts, which are not part of the role's "
+        "configuration: 999988887777. Statements that this collection did not write are kept.",
+        "the trust policy of role my-role also allows principals that are not part of the role's configuration: "
+        "ec2.amazonaws.com. Statements that this collection did not write are kept.",
     ]
     assert item.findings[0].remedy == (
-        "Remove those statements from the trust policy. If that account must use the role, too, set the whole "
+        "Remove those statements from the trust policy. If these principals must use the role, too, set the whole "
         "trust policy as role.trust_policy, or accept the finding for all workloads with pod_identity_ignore: "
         "[TRUST_STATEMENT_FOREIGN] in the Ansible role."
     )
 
 
 def test_attached_administrator_policy_fails_every_workload() -> None:
-    aws = settled()
+    aws = converged_account()
     arn = create_policy(aws, "admin")
     aws.iam.roles["my-role"]["attached"].append(arn)
     extra = [("POLICY_ATTACHED_EXTRA", "error")]
-    assert ends(verified(aws, documents={arn: ADMIN}), "attachment") == [
+    assert check_results(verified(aws, documents={arn: ADMIN}), "attachment") == [
         ("default/app", "fail", extra),
         ("default/web", "fail", extra),
     ]
@@ -178,9 +178,12 @@ def test_attached_administrator_policy_fails_every_workload() -> None:
     ("inline", "status", "severity"), [(ADMIN, "fail", "error"), (document(), "warning", "warning")]
 )
 def test_inline_policy_is_reported_for_every_workload(inline: object, status: str, severity: str) -> None:
-    results = verified(settled(), inline={"my-role": {"extra": inline}})
+    results = verified(converged_account(), inline={"my-role": {"extra": inline}})
     codes = [("ROLE_INLINE_POLICY", severity)]
-    assert ends(results, "attachment") == [("default/app", status, codes), ("default/web", status, codes)]
+    assert check_results(results, "attachment") == [
+        ("default/app", status, codes),
+        ("default/web", status, codes),
+    ]
 
 
 ROLE = "arn:aws:iam::111122223333:role/*"
@@ -209,7 +212,7 @@ def test_policy_with_which_a_role_can_extend_itself_administers(
 ) -> None:
     inline = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]}
     results = verified(
-        settled(desired(workload())), desired(workload()), inline={"my-role": {"extra": inline}}
+        converged_account(desired(workload())), desired(workload()), inline={"my-role": {"extra": inline}}
     )
     (finding,) = [item for item in results[0].findings if item.code == "ROLE_INLINE_POLICY"]
     assert (finding.severity, "lets it administer the account" in finding.message) == (
@@ -233,7 +236,7 @@ def read_and_verified(aws: FakeAws, config: Desired) -> list[Verified]:
 
 
 def denied_by_hand(marked: bool) -> FakeAws:
-    aws = settled(desired(workload("app")))
+    aws = converged_account(desired(workload("app")))
     role = aws.iam.roles["my-role"]
     role["inline"] = ["hand"]
     aws.replace("iam:GetRolePolicy", lambda _parameters: {"PolicyDocument": DENY_ALL})
@@ -247,12 +250,14 @@ def denied_by_hand(marked: bool) -> FakeAws:
     [
         pytest.param(True, desired(workload("app")), id="managed"),
         pytest.param(False, desired(workload("app")), id="not tagged as managed"),
-        pytest.param(False, BY_ARN, id="given by its ARN"),
+        pytest.param(False, BY_ARN, id="named by its ARN"),
     ],
 )
 def test_total_deny_is_found_on_any_role(marked: bool, config: Desired) -> None:
     results = read_and_verified(denied_by_hand(marked), config)
-    assert ends(results, "permissions") == [("default/app", "fail", [("PERMISSION_NOTHING_LEFT", "error")])]
+    assert check_results(results, "permissions") == [
+        ("default/app", "fail", [("PERMISSION_NOTHING_LEFT", "error")])
+    ]
 
 
 def test_session_policy_without_effect_on_policy_by_arn_is_found() -> None:
@@ -262,7 +267,9 @@ def test_session_policy_without_effect_on_policy_by_arn_is_found() -> None:
     config = desired(workload("app", policies=[{"arn": arn}], **session))
     run(aws, config)
     results = read_and_verified(aws, config)
-    assert ends(results, "permissions") == [("default/app", "fail", [("PERMISSION_NOTHING_LEFT", "error")])]
+    assert check_results(results, "permissions") == [
+        ("default/app", "fail", [("PERMISSION_NOTHING_LEFT", "error")])
+    ]
 
 
 @pytest.mark.parametrize("operation", ["iam:ListRolePolicies", "iam:GetRolePolicy"])
@@ -273,7 +280,7 @@ def test_unreadable_policy_is_unknown(operation: str) -> None:
     aws = denied_by_hand(marked=False)
     aws.replace(operation, refused)
     results = read_and_verified(aws, BY_ARN)
-    assert ends(results, "permissions") == [("default/app", "unknown", [("NOT_READABLE", "error")])]
+    assert check_results(results, "permissions") == [("default/app", "unknown", [("NOT_READABLE", "error")])]
 
 
 @pytest.mark.parametrize(
@@ -282,20 +289,20 @@ def test_unreadable_policy_is_unknown(operation: str) -> None:
         pytest.param(
             desired(workload("app")), "fail", "error", "List the permissions", id="not tagged as managed"
         ),
-        pytest.param(BY_ARN, "pass", "info", "If the workload must administer", id="given by its ARN"),
+        pytest.param(BY_ARN, "pass", "info", "If the workload must administer", id="named by its ARN"),
     ],
 )
 def test_administrator_policy_of_unmanaged_role_is_reported(
     config: Desired, status: str, severity: str, remedy: str
 ) -> None:
-    aws = settled(desired(workload("app")))
+    aws = converged_account(desired(workload("app")))
     role = aws.iam.roles["my-role"]
     arn = create_policy(aws, "admin", "*")
     role |= {"inline": ["hand"], "tags": {}, "attached": [*role["attached"], arn]}
     aws.replace("iam:GetRolePolicy", lambda _parameters: {"PolicyDocument": ADMIN})
     results = read_and_verified(aws, config)
     codes = [("POLICY_ATTACHED_EXTRA", severity), ("ROLE_INLINE_POLICY", severity)]
-    assert ends(results, "attachment") == [("default/app", status, codes)]
+    assert check_results(results, "attachment") == [("default/app", status, codes)]
     attached, inline = [
         item for item in results[0].findings if item.code in ("POLICY_ATTACHED_EXTRA", "ROLE_INLINE_POLICY")
     ]
@@ -305,9 +312,8 @@ def test_administrator_policy_of_unmanaged_role_is_reported(
 
 @pytest.mark.parametrize("way", ["check mode", "run", "verification"])
 def test_administrator_policy_fails_check_mode_run_and_verification(way: str) -> None:
-    """Attach a policy that administers the account. Check mode, a run and a verification must report it."""
     config = desired(workload("app"))
-    aws = settled(config)
+    aws = converged_account(config)
     aws.replace(
         "eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}}
     )
@@ -340,7 +346,7 @@ def test_administrator_policy_fails_check_mode_run_and_verification(way: str) ->
 
 def test_verification_returns_times_of_association_and_role() -> None:
     config = desired(workload("app"))
-    aws = settled(config)
+    aws = converged_account(config)
     (association,) = aws.eks.associations.values()
     created = association["createdAt"]
     association["modifiedAt"] = created + timedelta(hours=1)

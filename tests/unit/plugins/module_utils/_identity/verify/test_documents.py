@@ -62,7 +62,7 @@ def linted(action: str, resource: Any, with_catalogue: bool, **more: Any) -> lis
     return [finding.message for finding in found]
 
 
-@pytest.mark.parametrize("with_catalogue", [False, True], ids=["without catalogue", "with"])
+@pytest.mark.parametrize("with_catalogue", [False, True], ids=["without catalogue", "with catalogue"])
 def test_bucket_grant_of_an_object_action_is_found(with_catalogue: bool) -> None:
     [message] = linted("s3:GetObject", BUCKET, with_catalogue)
     assert (
@@ -71,7 +71,7 @@ def test_bucket_grant_of_an_object_action_is_found(with_catalogue: bool) -> None
     )
 
 
-@pytest.mark.parametrize("with_catalogue", [False, True], ids=["without catalogue", "with"])
+@pytest.mark.parametrize("with_catalogue", [False, True], ids=["without catalogue", "with catalogue"])
 @pytest.mark.parametrize(
     ("action", "resource"),
     [

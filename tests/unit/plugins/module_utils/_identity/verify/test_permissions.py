@@ -135,3 +135,22 @@ def test_session_policy_restricts_the_role() -> None:
             " that action: the action is not allowed by the session policy of the association.",
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["a"], "Statement 1 of a denies it"),
+        (["a", "b"], "Statement 1 of a and Statement 1 of b deny it"),
+    ],
+)
+def test_denied_permission_names_each_deny(names: list[str], reason: str) -> None:
+    deny = document("s3:GetObject")
+    deny["Statement"][0]["Effect"] = "Deny"
+    required = [{"action": "s3:GetObject", "resource": OBJECT}]
+    attached = {"all": document("s3:*"), **dict.fromkeys(names, deny)}
+    (finding,) = check({"required_permissions": required}, attached, "").findings
+    assert finding.code == "PERMISSION_DENIED"
+    assert finding.message == (
+        f"role {role_arn('my-role')} is not allowed to perform s3:GetObject on {OBJECT}: {reason}."
+    )

@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import with_owner
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
+    with_managed_tag,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     group_clusters,
 )
@@ -53,9 +55,9 @@ THEIRS = (
 @pytest.mark.parametrize(
     ("trust", "remedy"),
     [
-        pytest.param("cluster", OURS, id="a wider scope of ours"),
+        pytest.param("cluster", OURS, id="a wider managed scope"),
         pytest.param("account", EVERY_CLUSTER, id="every cluster"),
-        pytest.param(BOTH_SERVICES, THEIRS, id="a statement of others"),
+        pytest.param(BOTH_SERVICES, THEIRS, id="an unmanaged statement"),
     ],
 )
 def test_remedy_for_a_wide_trust_policy(trust: object, remedy: str) -> None:
@@ -65,7 +67,7 @@ def test_remedy_for_a_wide_trust_policy(trust: object, remedy: str) -> None:
         options = Options(trust_scope=trust)
         trust = desired_trust(group_clusters(HERE), subject.role, options, [subject], frozenset(), None)
     assert isinstance(trust, dict)
-    assert remedies(trust, with_owner({})) == [("TRUST_WIDER_THAN_ASKED", remedy)]
+    assert remedies(trust, with_managed_tag({})) == [("TRUST_WIDER_THAN_ASKED", remedy)]
 
 
 def test_wide_trust_policy_of_unmanaged_role_needs_adopt() -> None:

@@ -47,8 +47,8 @@ def test_remedy_for_a_terminating_service_account_has_its_names() -> None:
     [finding] = check_account(KEY, AccountState(TERMINATING, ("shop",))).findings
     assert finding.code == "SERVICE_ACCOUNT_GOING"
     assert finding.remedy == (
-        "Have the controllers that set the finalizers remove them, and apply the workload, which creates it again. "
-        "To see the finalizers: kubectl get serviceaccount api -n shop -o yaml"
+        "Have the controllers that set the finalizers remove them, and apply the workload, which creates the service "
+        "account again. To see the finalizers: kubectl get serviceaccount api -n shop -o yaml"
     )
 
 

@@ -220,7 +220,7 @@ def test_removal_keeps_service_account_of_another_owner(
                 "SERVICE_ACCOUNT_OTHER_OWNER",
                 "service account app in namespace default belongs to owner 'team-b' (label workload-identity/owner), "
                 "and is kept.",
-                "Remove it as its owner (pod_identity_owner: team-b), or with pod_identity_adopt: true.",
+                "Remove it in a run of this owner (pod_identity_owner: team-b), or with pod_identity_adopt: true.",
             )
         ]
     )
@@ -387,7 +387,7 @@ def test_workloads_failed_in_aws_are_dropped() -> None:
     assert drop_failed_workloads(plan, parse_aws_result(RIGHT, CLUSTER)) == plan
 
 
-# Tests of the plan of a teardown
+# Tests of teardown plans
 
 RIGHT = {"changes": [], "state": "absent"}
 
@@ -488,7 +488,7 @@ def test_missing_cluster_without_managed_service_accounts_has_no_finding() -> No
     assert (plan.manifests, plan.released, plan.findings) == ((), (), [])
 
 
-# Tests of the plan of a purge
+# Tests of purge plans
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ STATUS = f'{{"kind":"Status","message":"{FORBIDDEN}","reason":"Forbidden","code"
             id="no kubeconfig",
         ),
         pytest.param("Traceback:\n  File x\nOSError: no route\n", 0, "OSError: no route", id="a traceback"),
-        pytest.param("", 0, "no reason given", id="nothing"),
+        pytest.param("", 0, "no reason given", id="empty text"),
     ],
 )
 def test_status_and_reason_are_parsed(text: str, status: int, reason: str) -> None:
@@ -124,7 +124,7 @@ KUBECONFIG = (
             "has a certificate that is not signed by an authority of the kubeconfig: unable to get local issuer certificate.",
             "Use the kubeconfig of this cluster (aws eks update-kubeconfig writes one with its authority). Behind a proxy "
             "that intercepts TLS, add the proxy's authority to it.",
-            id="another authority",
+            id="certificate of another authority",
         ),
         *(
             pytest.param(
@@ -143,33 +143,33 @@ KUBECONFIG = (
             tls("certificate has expired"),
             "has a certificate that is not valid now: certificate has expired.",
             "Check the clock of the machine on which Ansible runs. If it is correct, renew the certificate.",
-            id="expired",
+            id="expired certificate",
         ),
         pytest.param(
             tls("Hostname mismatch, certificate is not valid for 'localhost'."),
             "has a certificate for another name: Hostname mismatch, certificate is not valid for 'localhost'.",
             "Use the endpoint that DescribeCluster names, or set tls-server-name in the kubeconfig for a tunnel.",
-            id="another name",
+            id="certificate for another name",
         ),
         pytest.param(
             f"{POOL}SSLError(SSLError(1, '[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1029)')))",
             "does not use TLS as an API server does: abc.eks.amazonaws.com:443.",
             "Check the server in the kubeconfig, its scheme and port, and the proxy settings.",
-            id="no TLS",
+            id="server without TLS",
         ),
         pytest.param(
             "Failed to import the required Python library (kubernetes) on host's Python /usr/bin/python3. Please read "
             "the module documentation and install it in the appropriate location.",
             "was not contacted, as the Python package kubernetes is missing: host's Python /usr/bin/python3.",
             "Install it for that Python: python -m pip install kubernetes",
-            id="no package",
+            id="missing package",
         ),
         pytest.param(
             "exec plugin: [Errno 2] No such file or directory: 'aws'",
             "was not contacted, as the kubeconfig's exec plugin cannot be run: exec plugin: [Errno 2] No such file or "
             "directory: 'aws'.",
             "Install the command where Ansible runs (for EKS the AWS CLI), or use a kubeconfig with a token.",
-            id="no exec plugin",
+            id="missing exec plugin",
         ),
         pytest.param(
             "exec plugin: exec: process returned 255. Unable to locate credentials",
@@ -177,7 +177,7 @@ KUBECONFIG = (
             "255. Unable to locate credentials.",
             "Run the command of the kubeconfig by hand, with the same AWS credentials and environment: aws eks get-token "
             "--cluster-name NAME",
-            id="an exec plugin that fails",
+            id="failing exec plugin",
         ),
         pytest.param(
             "Could not create API client: exec plugin kubelogin (user people, context blue): exec: process returned 124. no "
@@ -189,26 +189,26 @@ KUBECONFIG = (
             "first, so that it uses its stored credentials, or use a kubeconfig with a token. For EKS, "
             "'pod_identity_kube_auth: eks' needs no plugin. If the plugin does not prompt, check why its "
             "command is slow.",
-            id="an exec plugin that hangs",
+            id="hanging exec plugin",
         ),
         pytest.param(
             f"{POOL}ProxyError('Unable to connect to proxy', OSError('Tunnel connection failed: 403 Forbidden')))",
             f"was not reached, as the proxy did not forward the request: {POOL}ProxyError('Unable to connect to proxy', "
             "OSError('Tunnel connection failed: 403 Forbidden'))).",
             "Check HTTPS_PROXY, NO_PROXY and the proxy-url of the kubeconfig.",
-            id="a proxy",
+            id="proxy error",
         ),
         pytest.param(
             f'{POOL}NameResolutionError("Failed to resolve ([Errno -2] Name or service not known)"))',
             "was not reached, as the name of its endpoint cannot be resolved: abc.eks.amazonaws.com:443.",
             NETWORK,
-            id="no name",
+            id="unknown host name",
         ),
         pytest.param(
             f"{POOL}NewConnectionError('Failed to establish a new connection: [Errno 111] Connection refused'))",
             "was not reached, as nothing listens at its endpoint: abc.eks.amazonaws.com:443.",
             NETWORK,
-            id="refused",
+            id="connection refused",
         ),
         pytest.param(
             f"{POOL}ConnectTimeoutError('Connection to abc timed out. (connect timeout=10)'))",
@@ -221,7 +221,7 @@ KUBECONFIG = (
             "was not reached, as another server responds at its endpoint: the response with status 200 is not from the "
             "Kubernetes API: no list of ServiceAccount.",
             "Check the server in the kubeconfig (aws eks update-kubeconfig writes one), and the proxies on the way.",
-            id="another API",
+            id="response of another API",
         ),
         pytest.param(
             "Could not find or access '/x/kubeconfig' on the Ansible Controller.",
@@ -302,11 +302,13 @@ def test_remedy_without_kubeconfig(text: str, summary: str) -> None:
 @pytest.mark.parametrize(
     "server",
     [
-        pytest.param(ApiServer("https://abc.eks.amazonaws.com", checks_certificate=True), id="checked"),
+        pytest.param(
+            ApiServer("https://abc.eks.amazonaws.com", checks_certificate=True), id="verified certificate"
+        ),
         pytest.param(
             ApiServer("http://localhost:8001", checks_certificate=False), id="no TLS: kubectl proxy"
         ),
-        pytest.param(ApiServer("", checks_certificate=False), id="not known"),
+        pytest.param(ApiServer("", checks_certificate=False), id="unknown connection"),
     ],
 )
 def test_verified_or_plain_connection_has_no_warning(server: ApiServer) -> None:

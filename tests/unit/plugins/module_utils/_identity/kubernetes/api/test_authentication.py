@@ -25,8 +25,10 @@ NONE: Mapping[str, str] = {}
 @pytest.mark.parametrize(
     ("kube_auth", "options", "task", "process", "eks"),
     [
-        pytest.param("auto", (), NONE, NONE, True, id="nothing is given"),
-        pytest.param("auto", ("proxy", "ca_cert"), NONE, NONE, True, id="what says neither where nor who"),
+        pytest.param("auto", (), NONE, NONE, True, id="no options"),
+        pytest.param(
+            "auto", ("proxy", "ca_cert"), NONE, NONE, True, id="options without server and credentials"
+        ),
         pytest.param("auto", (), NONE, {"K8S_AUTH_PROXY": "http://proxy"}, True, id="a proxy"),
         pytest.param("auto", (), NONE, {"KUBECONFIG": ""}, True, id="an empty variable"),
         pytest.param("auto", (), NONE, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, True, id="in a Pod"),
@@ -34,12 +36,12 @@ NONE: Mapping[str, str] = {}
         pytest.param("auto", ("context",), NONE, NONE, False, id="a context"),
         pytest.param("auto", ("host", "api_key"), NONE, NONE, False, id="module_defaults"),
         pytest.param("auto", (), NONE, {"KUBECONFIG": "/k"}, False, id="KUBECONFIG"),
-        pytest.param("auto", (), NONE, {"K8S_AUTH_KUBECONFIG": "/k"}, False, id="of kubernetes.core"),
+        pytest.param("auto", (), NONE, {"K8S_AUTH_KUBECONFIG": "/k"}, False, id="K8S_AUTH_KUBECONFIG"),
         pytest.param("auto", (), NONE, {"K8S_AUTH_HOST": "h"}, False, id="AWX's credential"),
-        pytest.param("auto", (), NONE, {"K8S_AUTH_CERT_FILE": "/c"}, False, id="a certificate"),
-        pytest.param("auto", (), {"K8S_AUTH_CONTEXT": "c"}, NONE, False, id="the task's environment"),
-        pytest.param("eks", (), NONE, {"K8S_AUTH_KUBECONFIG": "/k"}, True, id="eks beside a variable"),
-        pytest.param("kubeconfig", (), NONE, NONE, False, id="what kubernetes.core finds"),
+        pytest.param("auto", (), NONE, {"K8S_AUTH_CERT_FILE": "/c"}, False, id="client certificate"),
+        pytest.param("auto", (), {"K8S_AUTH_CONTEXT": "c"}, NONE, False, id="environment of the task"),
+        pytest.param("eks", (), NONE, {"K8S_AUTH_KUBECONFIG": "/k"}, True, id="eks despite a variable"),
+        pytest.param("kubeconfig", (), NONE, NONE, False, id="kubeconfig without options"),
     ],
 )
 def test_choice_of_authentication(
@@ -95,7 +97,7 @@ END = "Nothing was changed."
             "API",
             KNOWN,
             f"The cluster has no access entry for {ROLE}. Create one:\n{CREATE}{ROLE}{GROUP}",
-            id="no access entry, and nothing else counts",
+            id="no access entry in mode API",
         ),
         pytest.param(
             "API_AND_CONFIG_MAP",
@@ -113,7 +115,7 @@ END = "Nothing was changed."
             "its path), or enable access entries:\n"
             "aws eks update-cluster-config --name blue --region eu-central-1 --access-config "
             "authenticationMode=API_AND_CONFIG_MAP\n",
-            id="aws-auth alone counts",
+            id="mode CONFIG_MAP",
         ),
         pytest.param(
             "API",
@@ -121,7 +123,7 @@ END = "Nothing was changed."
             f"The cluster has an access entry for {ROLE}. It may be younger than a minute and not in effect "
             "yet: run again. Or the principal was deleted and recreated after the access entry was created: "
             "then delete the access entry and create it again.\n",
-            id="there is an access entry",
+            id="access entry exists",
         ),
         pytest.param(
             "API",
@@ -133,27 +135,27 @@ END = "Nothing was changed."
             "aws-auth must not;\n"
             "Create an access entry:\n"
             f"{CREATE}arn:aws:iam::111122223333:role/deployer{GROUP}",
-            id="no permission to read access entries",
+            id="access entries cannot be read",
         ),
         pytest.param(
             "API",
             replace(KNOWN, clock_ahead=-1200.4),
             "The clock of this machine is 1200 s behind the clock of AWS, so the token has a wrong date. Correct the clock, then "
             "run again.\n",
-            id="the clock is late",
+            id="local clock is slow",
         ),
         pytest.param(
             "API",
             replace(KNOWN, clock_ahead=301.0),
             "The clock of this machine is 301 s ahead of the clock of AWS, so the token has a wrong date. Correct the clock, "
             "then run again.\n",
-            id="the clock is early",
+            id="local clock is fast",
         ),
         pytest.param(
             "API",
             replace(KNOWN, clock_ahead=299.0, has_entry=False, principal=ROLE),
             f"The cluster has no access entry for {ROLE}. Create one:\n{CREATE}{ROLE}{GROUP}",
-            id="the clock is well enough",
+            id="local clock is accurate enough",
         ),
         pytest.param(
             "API",
@@ -161,7 +163,7 @@ END = "Nothing was changed."
             "The token names the STS endpoint vpce-1.sts.example; EKS accepts the endpoints of AWS only. Unset "
             "AWS_ENDPOINT_URL_STS or pod_identity_endpoint_url, unless this is a test cluster.\n"
             f"The cluster has no access entry for {ROLE}. Create one:\n{CREATE}{ROLE}{GROUP}",
-            id="another STS",
+            id="other STS endpoint",
         ),
     ],
 )

@@ -215,7 +215,7 @@ def test_no_request_after_deadline() -> None:
 def test_no_deletion_after_deadline() -> None:
     kube_run = run(holding("old"), 0, Preflight(plan=AccountPlan(unlisted=[manifest("old")])))
     assert [(failure["workload"], failure["message"]) for failure in kube_run.outcome.failures] == [
-        ("shop/old", f"it is kept, as it could not be read immediately before: {TEXT}.")
+        ("shop/old", f"it is kept, as it could not be read again before the change: {TEXT}.")
     ]
     assert kube_run.outcome.changes == []
 

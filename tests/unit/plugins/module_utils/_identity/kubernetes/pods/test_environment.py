@@ -246,10 +246,10 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
         (
             injected_container(**{URI: "http://$(HOST)/v1/credentials"}),
             "unknown",
-            f"{URI} from another source",
+            f"{URI}, whose value is not in the manifest",
         ),
-        (injected_container(*secret_key(FILE)), "unknown", f"{FILE} from another source"),
-        # Containers whose token or token volume is not as the webhook injects it
+        (injected_container(*secret_key(FILE)), "unknown", f"{FILE}, whose value is not in the manifest"),
+        # Containers whose token or token volume differs from what the webhook injects
         (
             build.container(volumeMounts=[]),
             "other",

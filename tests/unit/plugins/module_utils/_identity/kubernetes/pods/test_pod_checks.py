@@ -122,7 +122,7 @@ def skips_webhook(instead: str = "") -> tuple[str, str, str, str]:
     return (
         "POD_SKIPS_WEBHOOK",
         "warning",
-        f"{ONE} (2 hours old): with the label eks.amazonaws.com/skip-pod-identity-webhook, so the webhook skips it{instead}.",
+        f"{ONE} (2 hours old): skipped by the webhook because of the label eks.amazonaws.com/skip-pod-identity-webhook{instead}.",
         f"If the workload needs the role, remove the label from the Pod template. {RESTART}",
     )
 
@@ -137,8 +137,8 @@ CASES = [
         [build.pod(), build.pod("web-6d5f7c9b8-new", created="2026-03-10T11:00:00Z")],
         ("pass", "warning 1/2"),
         former(
-            "association a-1 was last changed (2026-03-10T11:00:00Z). Its SDKs may use the former role or settings until "
-            "2026-03-10T17:00:00Z",
+            "association a-1 was last changed (2026-03-10T11:00:00Z). Until 2026-03-10T17:00:00Z, SDKs may use the former "
+            "role or settings",
             "2 hours",
         ),
         row={"association_modified_at": "2026-03-10T11:00:00.250000+00:00"},
@@ -148,8 +148,8 @@ CASES = [
         [build.pod(created=build.BEFORE)],
         ("pass", "warning 1/1"),
         former(
-            "association a-1 was last changed (2026-03-10T09:00:00Z). Its SDKs may use the former role or settings until "
-            "2026-03-10T15:00:00Z",
+            "association a-1 was last changed (2026-03-10T09:00:00Z). Until 2026-03-10T15:00:00Z, SDKs may use the former "
+            "role or settings",
             "3 days",
         ),
         row={"association_modified_at": build.ASSOCIATED},
@@ -159,8 +159,8 @@ CASES = [
         [build.pod()],
         ("pass", "warning 1/1"),
         former(
-            "its role was created (2026-03-10T11:30:00Z). Its SDKs may use credentials of the deleted role, which AWS "
-            "rejects, until 2026-03-10T17:30:00Z",
+            "the role was created (2026-03-10T11:30:00Z). Until 2026-03-10T17:30:00Z, SDKs may use credentials of the "
+            "deleted role, which AWS rejects",
             "2 hours",
         ),
         row={
@@ -223,7 +223,9 @@ CASES = [
         [build.pod(created=build.BEFORE, injected=False, containers=[build.container(env=STALE_AND_IRSA)])],
         ("pass", "fail 1/1"),
         before_association(
-            f"{ONE} (3 days old)", RESTART, "; it still uses role arn:aws:iam::111122223333:role/old by IRSA"
+            f"{ONE} (3 days old)",
+            RESTART,
+            "; the role in use is still arn:aws:iam::111122223333:role/old (IRSA)",
         ),
     ),
     Case(
@@ -233,7 +235,7 @@ CASES = [
         (
             "POD_SKIPS_WEBHOOK",
             "warning",
-            f"{ONE} (3 days old): with the label eks.amazonaws.com/skip-pod-identity-webhook, so the webhook skips it.",
+            f"{ONE} (3 days old): skipped by the webhook because of the label eks.amazonaws.com/skip-pod-identity-webhook.",
             f"If the workload needs the role, remove the label from the Pod template. {RESTART}",
         ),
     ),
@@ -241,7 +243,7 @@ CASES = [
         "left to itself, with IRSA",
         [build.pod(injected=False, labels=SKIPPING, containers=[build.container(env=STALE_AND_IRSA)])],
         ("pass", "warning 1/1"),
-        skips_webhook("; it still uses role arn:aws:iam::111122223333:role/old by IRSA"),
+        skips_webhook("; the role in use is still arn:aws:iam::111122223333:role/old (IRSA)"),
     ),
     Case(
         "left to itself, with keys, which SDKs prefer to IRSA",
@@ -272,8 +274,8 @@ CASES = [
         (
             "POD_OWN_INTERFACE",
             "warning",
-            f"{ONE} (2 hours old): it has its own security groups, and cannot reach the EKS Pod Identity Agent if the VPC "
-            "CNI enforces them in strict mode, which was not checked.",
+            f"{ONE} (2 hours old): with security groups for Pods. If the VPC CNI enforces them in strict mode, which was not "
+            "checked, the EKS Pod Identity Agent cannot be reached.",
             "If the mode is strict, set it to standard, or exclude the Pod from its SecurityGroupPolicy; then recreate "
             "the Pod. To see the mode: kubectl -n kube-system set env daemonset/aws-node --list | grep "
             "POD_SECURITY_GROUP_ENFORCING_MODE",
@@ -779,7 +781,7 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "error",
-            "pods could not be read, so the results of the checks that need them are unknown: pods is "
+            "pods could not be read, so checks that need them are unknown or incomplete: pods is "
             'forbidden: User "reader" '
             "cannot list "
             'resource "pods" in API group "" at the cluster scope',
@@ -795,8 +797,8 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "warning",
-            "pods in namespace kube-system could not be read, so the results of the checks that need them are "
-            "unknown: pods is "
+            "pods in namespace kube-system could not be read, so checks that need them are unknown or "
+            "incomplete: pods is "
             "forbidden: "
             'User "reader" cannot list resource "pods" in API group "" at the cluster scope',
             "Allow the caller of the Kubernetes API to list pods in namespace kube-system; pod_identity_verify_pods: "
@@ -811,7 +813,7 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "error",
-            "pods could not be read, so the results of the checks that need them are unknown: the deadline of "
+            "pods could not be read, so checks that need them are unknown or incomplete: the deadline of "
             "60 s has passed",
             "Run again with a greater pod_identity_deadline.",
         ),
@@ -824,7 +826,7 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "error",
-            "pods could not be read, so the results of the checks that need them are unknown: etcdserver: "
+            "pods could not be read, so checks that need them are unknown or incomplete: etcdserver: "
             "request timed out",
             "Run again when the API server is available.",
         ),
@@ -837,7 +839,7 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "error",
-            "pods could not be read, so the results of the checks that need them are unknown: Read timed out.",
+            "pods could not be read, so checks that need them are unknown or incomplete: Read timed out.",
             "Check the endpoint in the kubeconfig, and that it can be reached from where Ansible runs: a "
             "private endpoint can be reached only from its VPC or a network that is connected to the VPC. Then "
             "look at firewalls and security groups.",

@@ -64,7 +64,7 @@ def check(name: str, status: str, *codes: str) -> dict[str, Any]:
         ([build.row("a"), build.row("b", namespace="other")], Query("v1", "Pod", "", (), LIVE)),
         ([], None),
     ],
-    ids=["one", "one namespace", "several namespaces", "none"],
+    ids=["one workload", "one namespace", "several namespaces", "no workload"],
 )
 def test_narrowest_query_for_pods(rows: list[dict[str, Any]], query: Query | None) -> None:
     assert pods_query(build.verification(*rows)) == query
@@ -132,9 +132,9 @@ ROLLOUT_POD = build.pod(created=build.BEFORE, injected=False, labels={})
         "a node without agent",
         "no agent",
         "no agent in Auto Mode",
-        "agents not readable",
-        "an owner to look up",
-        "Pods not readable",
+        "agents cannot be read",
+        "owner has to be read",
+        "Pods cannot be read",
         "nothing read",
     ],
 )
@@ -191,7 +191,7 @@ def test_missing_addon_does_not_prevent_restart() -> None:
 @pytest.mark.parametrize(
     ("created", "count"),
     [("2026-03-10T09:00:59Z", 1), ("2026-03-10T09:01:00Z", 0)],
-    ids=["within a minute", "later"],
+    ids=["within a minute", "after a minute"],
 )
 def test_only_pods_admitted_early_are_restarted(created: str, count: int) -> None:
     assert len(restarted(build.pod(created=created, injected=False)).manifests) == count

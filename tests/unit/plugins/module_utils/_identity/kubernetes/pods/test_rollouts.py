@@ -67,7 +67,9 @@ def partition(number: int, start: int = 0) -> dict[str, Any]:
         ("DaemonSet", build.owner(annotations=GENERATION), "logs-x", LABELLED, ""),
     ],
 )
-def test_hold_of_a_pod(kind: str, item: dict[str, Any], name: str, labels: dict[str, str], hold: str) -> None:
+def test_rollout_may_hold_a_pod(
+    kind: str, item: dict[str, Any], name: str, labels: dict[str, str], hold: str
+) -> None:
     pod = parse_pod(build.pod(name, labels=labels), build.CLUSTER)
     assert parse_rollout(kind, item, template_hashes(SETS)).find_hold(pod) == hold
 
@@ -148,7 +150,14 @@ def stale(name: str, kind: str, owner: str, namespace: str = "shop") -> dict[str
             {"stateful_sets": Query("apps/v1", "StatefulSet", "")},
         ),
     ],
-    ids=["right", "wrong template", "of a Job", "one owner", "several", "several namespaces"],
+    ids=[
+        "Pods without fault",
+        "Pods with a wrong template",
+        "owner is a Job",
+        "one owner",
+        "several owners",
+        "several namespaces",
+    ],
 )
 def test_queries_for_owners_of_stale_pods(pods: list[dict[str, Any]], queries: dict[str, Query]) -> None:
     verification = build.verification(build.row(), build.row(namespace="batch"))

@@ -199,7 +199,7 @@ def test_configured_labels_do_not_replace_managed_by() -> None:
         ),
     ],
 )
-def test_evaluation_of_a_dry_run(trial: DryRun, code: str | None, description: str) -> None:
+def test_dry_run_shows_the_injection(trial: DryRun, code: str | None, description: str) -> None:
     seen = evaluate_dry_run(trial, build.KEY)
     assert (seen.code and seen.code.value, seen.description) == (code, description)
     assert seen.is_injected is (code is None)
@@ -210,7 +210,7 @@ FORBIDDEN = (
 )
 
 
-QUOTA = "Raise the quota, or set pod_identity_proof_resources to values within the rest of the quota."
+QUOTA = "Raise the quota, or set pod_identity_proof_resources to values that fit into the quota."
 LIMITS = "Set pod_identity_proof_resources to values that the namespace allows."
 ADMISSION = (
     "Set pod_identity_probe_labels, pod_identity_probe_annotations, pod_identity_proof_image, "
@@ -537,7 +537,7 @@ def test_label_selector(selector: Json, labels: Mapping[str, str], expected: boo
     ("dry_run", "severity"),
     [
         # The caller may lack this permission, because the role does not require it.
-        pytest.param(refusal(403, FORBIDDEN), "warning", id="a refusal"),
+        pytest.param(refusal(403, FORBIDDEN), "warning", id="a rejection"),
         pytest.param(DryRun(error=ApiError(0, "the deadline of 60 s has passed")), "error", id="no response"),
     ],
 )

@@ -3,7 +3,8 @@
 
 """Test the observation of new associations.
 
-For some seconds, not every new Pod is injected. So dry runs are repeated for a minimum time.
+For some seconds after the creation of an association, not every new Pod gets credentials. So dry runs are repeated for a
+minimum time.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def observe(
         pytest.param("+", {"young": ()}, [], id="older association"),
     ],
 )
-def test_duration_of_the_observation(results: str, settings: dict[str, Any], slept: list[int]) -> None:
+def test_observation_lasts_the_minimum_time(results: str, settings: dict[str, Any], slept: list[int]) -> None:
     series, cluster, clock = observe(results, **settings)
     assert series["api"].is_proven
     assert clock.slept == slept
@@ -103,7 +104,7 @@ def test_duration_of_the_observation(results: str, settings: dict[str, Any], sle
     assert series["api"].misses == results.count("-")
 
 
-def test_end_of_the_injection_during_the_observation() -> None:
+def test_injection_that_ends_during_the_observation_fails() -> None:
     series, _cluster, clock = observe("++++-")
     assert not series["api"].is_proven
     assert (series["api"].successes, series["api"].misses > 1) == (0, True)
@@ -111,7 +112,7 @@ def test_end_of_the_injection_during_the_observation() -> None:
     assert sum(clock.slept) <= 60
 
 
-def test_permanent_rejection_is_probed_once() -> None:
+def test_permanent_rejection_is_not_probed_again() -> None:
     rejection = ApiError(403, 'pods is forbidden: User "x" cannot create resource "pods"')
     series, cluster, clock = observe([DryRun(error=rejection)])
     assert not series["api"].is_proven

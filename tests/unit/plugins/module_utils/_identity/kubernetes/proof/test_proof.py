@@ -63,7 +63,7 @@ TEXTS = {
 @pytest.mark.parametrize(
     ("text", "code"), TEXTS.items(), ids=[f"{code} {text[:30]}" for text, code in TEXTS.items()]
 )
-def test_cause_of_a_text(text: str, code: str) -> None:
+def test_text_has_its_cause(text: str, code: str) -> None:
     cause = find_cause(text.replace(" ", "\n", 1))
     assert cause is not None
     assert cause.code == code
@@ -115,7 +115,7 @@ JUDGED = {
             "arn:aws:iam::111122223333:role/team/api.",
             "If this is the node's role, EKS did not inject credentials: a new association reaches the cluster after "
             "some seconds, "
-            "so run again. If it is the workload's former role, the change takes effect after up to six "
+            "so run again. If it is the workload's former role, the change takes effect within six "
             "hours.",
         ),
     ),
@@ -171,7 +171,7 @@ JUDGED = {
 
 
 @pytest.mark.parametrize(("pods", "expected"), JUDGED.values(), ids=JUDGED)
-def test_finding_of_a_proof_pod(pods: list[dict[str, Any]], expected: tuple[str, str, str] | None) -> None:
+def test_proof_pod_has_its_finding(pods: list[dict[str, Any]], expected: tuple[str, str, str] | None) -> None:
     verdict = judge_proofs([WORKLOAD], replace(PROOF, pods=pods))
     assert [(finding.code, finding.message, finding.remedy) for finding in verdict.findings] == (
         [expected] if expected else []

@@ -86,10 +86,10 @@ def found(
         "Fargate",
         "Fargate, not scheduled",
         "Windows",
-        "virtual",
-        "no agent there",
-        "no agent at all",
-        "not ready",
+        "virtual node",
+        "no agent on the node",
+        "no agent in the cluster",
+        "agent is not ready",
     ],
 )
 def test_irsa_pod_without_agent_would_break(
@@ -118,18 +118,18 @@ def test_irsa_pod_without_agent_would_break(
     [
         pytest.param([pod()], {"Pod_kube-system": build.read([build.agent()])}, id="an agent on the node"),
         pytest.param([pod(FARGATE, env={})], {}, id="no IRSA in use"),
-        pytest.param([pod(FARGATE, phase="Succeeded", owner=None)], {}, id="finished"),
+        pytest.param([pod(FARGATE, phase="Succeeded", owner=None)], {}, id="finished Pod"),
         pytest.param(
             [pod(FARGATE, labels={"eks.amazonaws.com/skip-pod-identity-webhook": ""})],
             {},
-            id="left to itself",
+            id="Pod that the webhook skips",
         ),
         pytest.param(
             [pod()],
             {"Node": build.read([build.node(labels={"eks.amazonaws.com/compute-type": "auto"})])},
             id="Auto Mode",
         ),
-        pytest.param([pod()], {"Node": build.refused("nodes")}, id="a node that may be one of Auto Mode"),
+        pytest.param([pod()], {"Node": build.refused("nodes")}, id="node that may belong to Auto Mode"),
         pytest.param([pod()], {"Pod_kube-system": build.refused("pods")}, id="agents not readable"),
     ],
 )
@@ -277,7 +277,7 @@ def affinity(*terms: dict[str, str]) -> dict[str, Any]:
         pytest.param(
             {"CronJob": cron_job(), "Job": job(), "Pod shop": build.read([finished("", labels=PROFILE)])},
             f"Pods of CronJob nightly {FARGATE_WHY}",
-            id="the same by its label",
+            id="earlier Pod, found by its label",
         ),
         pytest.param(
             {
@@ -287,7 +287,7 @@ def affinity(*terms: dict[str, str]) -> dict[str, Any]:
                 "ReplicaSet": build.read([build.replica_set()]),
             },
             f"Pod x {FARGATE_WHY}; Pods of CronJob nightly {FARGATE_WHY}",
-            id="a Pod that runs counts for its template",
+            id="running Pod decides for its template",
         ),
     ],
 )
@@ -307,9 +307,9 @@ def test_template_without_agent_would_break(lists: dict[str, Listing], place: st
     [
         pytest.param(
             {"CronJob": cron_job(labels={**PROFILE, "eks.amazonaws.com/skip-pod-identity-webhook": ""})},
-            id="left to itself",
+            id="template that the webhook skips",
         ),
-        pytest.param({"CronJob": cron_job(labels=PROFILE, env=IRSA)}, id="credentials of its own"),
+        pytest.param({"CronJob": cron_job(labels=PROFILE, env=IRSA)}, id="template with variables of IRSA"),
         pytest.param(
             {
                 "CronJob": cron_job(),
@@ -362,18 +362,18 @@ LOOK = (
         pytest.param(
             {"CronJob": cron_job(affinity=affinity({"kubernetes.io/os": "windows"}, {"a": "b"}))},
             "CronJob nightly has no Pod that shows where new Pods start",
-            id="an affinity that leaves a choice",
+            id="affinity that permits several nodes",
         ),
         pytest.param(
             {"ReplicaSet": build.read([owner("r-1", template(), ("Rollout", "r"))])},
             "Rollout r has no Pod that shows where new Pods start",
-            id="a custom resource at zero",
+            id="custom resource with zero replicas",
         ),
         pytest.param(
             {},
             "no Pod uses it, and no Deployment, StatefulSet, DaemonSet, ReplicaSet, CronJob or Job; other kinds of owners "
             "were not read",
-            id="nothing",
+            id="no Pod and no owner",
         ),
     ],
 )
@@ -413,7 +413,7 @@ SERVED = build.pod("new", created=build.AFTER)
         ([SERVED, pod(created="2026-03-10T11:00:00Z")], True),
         ([build.pod("new", phase="Succeeded")], False),
     ],
-    ids=["the newest Pod has it", "a newer one does not", "it is finished"],
+    ids=["newest Pod is injected", "newest Pod is not injected", "injected Pod has finished"],
 )
 def test_templates_are_read_only_without_injected_pod(pods: list[dict[str, Any]], reads: bool) -> None:
     """Check that an injected Pod saves six lists: it proves that the association existed before the run."""

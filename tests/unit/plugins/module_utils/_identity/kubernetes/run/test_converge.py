@@ -124,7 +124,7 @@ LOOKING, READING = "reading the Pods", "reading back the service accounts"
 @pytest.mark.parametrize(
     ("plan", "settings", "expected"),
     [
-        pytest.param(PLAN, {}, ["reading the objects to delete", APPLYING, READING, LOOKING], id="a change"),
+        pytest.param(PLAN, {}, ["reading the objects to delete", APPLYING, READING, LOOKING], id="changes"),
         pytest.param(
             AccountPlan([manifest("api")]),
             {"verify_pods": False},
@@ -140,7 +140,7 @@ LOOKING, READING = "reading the Pods", "reading back the service accounts"
                 "applying 2 objects and removing 1 object by a dry run",
                 LOOKING,
             ],
-            id="a plan",
+            id="check mode",
         ),
         pytest.param(
             AccountPlan([manifest("api")]),
@@ -158,7 +158,7 @@ LOOKING, READING = "reading the Pods", "reading back the service accounts"
                 "restarting the owners of stale Pods",
                 "running the proof in Pods",
             ],
-            id="everything",
+            id="all steps",
         ),
     ],
 )
@@ -221,9 +221,16 @@ DEPLOYMENT = build.read([build.owner()])
 @pytest.mark.parametrize(
     ("changes", "plan", "settings", "judged", "found"),
     [
-        pytest.param([ROLE_CHANGE], AccountPlan(), {}, ["api", "web"], "association a-1 was", id="a role"),
         pytest.param(
-            [NEW_ASSOCIATION], AccountPlan(), {}, ["api", "web"], "the association that this", id="a new one"
+            [ROLE_CHANGE], AccountPlan(), {}, ["api", "web"], "association a-1 was", id="changed role"
+        ),
+        pytest.param(
+            [NEW_ASSOCIATION],
+            AccountPlan(),
+            {},
+            ["api", "web"],
+            "the association that this",
+            id="new association",
         ),
         pytest.param(
             [NEW_ASSOCIATION],
@@ -231,10 +238,15 @@ DEPLOYMENT = build.read([build.owner()])
             RESTART,
             ["api", "web"],
             "the association that this",
-            id="a new one, and the owner of its Pods is gone",
+            id="new association, deleted owner of the Pods",
         ),
         pytest.param(
-            [], AccountPlan([manifest("api")]), {}, ["api", "web"], "association a-1 was", id="labels"
+            [],
+            AccountPlan([manifest("api")]),
+            {},
+            ["api", "web"],
+            "association a-1 was",
+            id="changed service account",
         ),
         pytest.param(
             [ROLE_CHANGE],
@@ -242,7 +254,7 @@ DEPLOYMENT = build.read([build.owner()])
             {},
             ["api", "web"],
             "association a-1 was",
-            id="a service account that is not there",
+            id="new service account",
         ),
     ],
 )
@@ -278,7 +290,7 @@ def test_check_mode_reports_stale_pods(
 @pytest.mark.parametrize(
     ("changes", "pods", "lines", "check", "found"),
     [
-        pytest.param([], [STALE], ["restart Deployment shop/web"], None, [], id="nothing else to do"),
+        pytest.param([], [STALE], ["restart Deployment shop/web"], None, [], id="no other change"),
         pytest.param(
             [NEW_ASSOCIATION], [STALE], ["restart Deployment shop/web"], None, [], id="a new association"
         ),
@@ -288,7 +300,7 @@ def test_check_mode_reports_stale_pods(
             ["restart Deployment shop/web"],
             ("fail", "1/1"),
             ["POD_BEFORE_ASSOCIATION"],
-            id="a Pod without owner beside it",
+            id="new association, and a Pod without owner",
         ),
         pytest.param(
             [NEW_ASSOCIATION],
@@ -296,7 +308,7 @@ def test_check_mode_reports_stale_pods(
             [],
             ("fail", "1/1"),
             ["POD_BEFORE_ASSOCIATION"],
-            id="a Pod without owner alone",
+            id="only a Pod without owner",
         ),
     ],
 )
@@ -330,7 +342,9 @@ def test_check_mode_predicts_restarts(
     [
         pytest.param(build.read([build.agent()]), [], True, [], id="an agent"),
         pytest.param(build.read([]), ["list DaemonSet kube-system"], True, ["AGENT_MISSING"], id="no agent"),
-        pytest.param(build.refused("pods"), [], True, ["KUBERNETES_NOT_READABLE"], id="agents unread"),
+        pytest.param(
+            build.refused("pods"), [], True, ["KUBERNETES_NOT_READABLE"], id="agents cannot be read"
+        ),
     ],
 )
 def test_check_mode_finds_agent_without_addon(
@@ -396,7 +410,7 @@ def test_other_objects_are_applied_after_a_rejection() -> None:
             "action": "apply",
             "error_code": "KUBERNETES_REFUSED",
             "message": "Kubernetes returned 403: no.",
-            "remedy": "Resolve the cause and run again, which applies only the rest.",
+            "remedy": "Resolve the cause and run again, which applies only the remaining changes.",
         }
     ]
 
@@ -433,7 +447,8 @@ WANTED: Object = {
     "metadata": {"namespace": "shop", "name": "api", "labels": {"a": "1"}},
 }
 NOT_KEPT = (
-    "Find the other process that manages it (its managedFields, Argo CD, Flux, a webhook), and run again."
+    "Find the process that changes the service account: look at its managedFields, Argo CD, Flux and webhooks. "
+    "Then run again."
 )
 
 
@@ -534,10 +549,10 @@ def test_failed_recheck_keeps_service_account(purge: bool) -> None:
             "name": "shop/api",
             "action": "remove",
             "error_code": "KUBERNETES_REFUSED",
-            "message": "it is kept, as it could not be read immediately before: Kubernetes returned 403: "
+            "message": "it is kept, as it could not be read again before the change: Kubernetes returned 403: "
             'serviceaccounts is forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the '
             "cluster scope.",
-            "remedy": "Resolve the cause and run again, which applies only the rest.",
+            "remedy": "Resolve the cause and run again, which applies only the remaining changes.",
         }
     ]
 
@@ -753,7 +768,7 @@ def test_restart_is_a_change() -> None:
         (
             "Deployment",
             build.read([build.owner(paused=True)]),
-            "Deployment shop/web not restarted: it is paused. Resume it, then restart it: kubectl rollout resume "
+            "Deployment shop/web not restarted: it is paused. Resume it before you restart it: kubectl rollout resume "
             "deployment/web -n shop",
         ),
         (
@@ -778,7 +793,7 @@ def test_restart_is_a_change() -> None:
         ),
         ("Deployment", build.read([build.owner(strategy={"type": "Recreate"})]), ""),
     ],
-    ids=["paused", "OnDelete", "OnDelete of a DaemonSet", "not readable", "Recreate"],
+    ids=["paused", "OnDelete", "OnDelete of a DaemonSet", "owner cannot be read", "Recreate"],
 )
 def test_blocked_owners_are_warnings(kind: str, listing: Listing, warning: str) -> None:
     stale = [
@@ -1075,7 +1090,7 @@ def test_skip_reason_overrides_cluster_version() -> None:
 @pytest.mark.parametrize(
     ("preflight", "check_mode"),
     [(THERE, True), (Preflight({}, {"shop"}), False)],
-    ids=["check mode", "no account"],
+    ids=["check mode", "no service account"],
 )
 def test_no_proof_without_service_account_or_in_check_mode(preflight: Preflight, check_mode: bool) -> None:
     cluster = FakeCluster()
@@ -1110,7 +1125,7 @@ def doubted(code: str, *rows: Any) -> dict[str, Any]:
         (THERE, [STALE]),
         (Preflight(), []),
     ],
-    ids=["passing Pods", "a stale Pod", "nothing"],
+    ids=["Pods that pass", "a stale Pod", "no Pods"],
 )
 def test_unproven_api_leaves_checks_unknown(
     accounts: Preflight, pods: list[Any], code: str, required: bool

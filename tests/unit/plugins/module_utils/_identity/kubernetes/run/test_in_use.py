@@ -137,14 +137,16 @@ CRON_JOB = {"jobTemplate": {"spec": template()}}
         pytest.param(
             {"Deployment": build.read([owner("web", {"replicas": 0, **template()})])},
             "Deployment web",
-            id="a Deployment at zero",
+            id="a Deployment with zero replicas",
         ),
         pytest.param(
             {"Pod": build.read([build.pod("web-1")]), **RS_OF_WEB},
             "Deployment web (1 Pod)",
-            id="Pods of a Deployment that names another service account by now",
+            id="Pods of a Deployment that now names another service account",
         ),
-        pytest.param({"Pod": build.read([build.pod("debug", owner=None)])}, "Pod debug", id="a Pod alone"),
+        pytest.param(
+            {"Pod": build.read([build.pod("debug", owner=None)])}, "Pod debug", id="a Pod without owner"
+        ),
         pytest.param(
             {"Pod": build.read([build.pod("debug", owner=None, deleted=True)])},
             "Pod debug",
@@ -164,7 +166,7 @@ CRON_JOB = {"jobTemplate": {"spec": template()}}
         pytest.param(
             {"ReplicaSet": build.read([owner("alone", template())])},
             "ReplicaSet alone",
-            id="a ReplicaSet alone",
+            id="a ReplicaSet without owner",
         ),
         pytest.param(
             {"ReplicaSet": build.read([owner("r-1", template(), ("Rollout", "r"))])},
@@ -198,8 +200,8 @@ def test_used_service_account_is_kept_with_its_users(lists: dict[str, Listing], 
 @pytest.mark.parametrize(
     "lists",
     [
-        pytest.param({"Pod": build.read([build.pod(phase="Succeeded")])}, id="a Pod that has ended"),
-        pytest.param({"Pod": build.read([build.pod(phase="Failed")])}, id="a Pod that has failed"),
+        pytest.param({"Pod": build.read([build.pod(phase="Succeeded")])}, id="a succeeded Pod"),
+        pytest.param({"Pod": build.read([build.pod(phase="Failed")])}, id="a failed Pod"),
         pytest.param(
             {"Pod": build.read([build.pod(account="other")])}, id="a Pod of another service account"
         ),
@@ -323,7 +325,7 @@ def test_failed_list_remedy_is_a_rerun() -> None:
         "it is kept, as it is not known whether jobs.batch use the service account: Kubernetes returned 500: "
         "etcdserver: request timed out."
     )
-    assert failure["remedy"] == "Resolve the cause and run again, which applies only the rest."
+    assert failure["remedy"] == "Resolve the cause and run again, which applies only the remaining changes."
 
 
 def test_known_user_hides_forbidden_list() -> None:
@@ -455,7 +457,7 @@ def test_purge_keeps_unmanaged_service_accounts() -> None:
         (ApiError(500, "etcd"), False, []),
         (ApiError(409, "uid mismatch"), False, []),
     ],
-    ids=["rejected", "failed", "done with a lost response", "deleted service account"],
+    ids=["rejected", "failed", "deleted with a lost response", "deleted service account"],
 )
 def test_rejected_release_is_a_failure(error: ApiError, is_there: bool, failures: list[str]) -> None:
     class Refusing(FakeCluster):
@@ -493,7 +495,8 @@ def test_failed_recheck_prevents_release() -> None:
     assert [(failure["action"], failure["message"]) for failure in kube_run.outcome.failures] == [
         (
             "release",
-            "its applied labels and annotations are kept, as it could not be read immediately before: Kubernetes returned 403: "
+            "its applied labels and annotations are kept, as it could not be read again before the "
+            "change: Kubernetes returned 403: "
             'serviceaccounts is forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the '
             "cluster scope.",
         )

@@ -165,13 +165,13 @@ def read(
         ),
     ],
 )
-def test_annotations_of_a_service_account(annotations: Json, recorded: Json) -> None:
+def test_irsa_annotations_are_read(annotations: Json, recorded: Json) -> None:
     estate = read([service_account(annotations=annotations, labels={"team": "pay"})])
     assert estate.accounts == {API: IrsaAccount(API, recorded, (), False, "7")}
 
 
 @pytest.mark.parametrize("annotations", [{}, {ROLE_ANNOTATION: ""}, {AUDIENCE_ANNOTATION: "vault"}])
-def test_service_account_without_role(annotations: Json) -> None:
+def test_service_account_without_role_annotation_is_ignored(annotations: Json) -> None:
     estate = read([service_account(annotations=annotations)], [irsa_pod()])
     assert (estate.accounts, estate.pods) == ({}, {})
 
@@ -250,7 +250,7 @@ LABEL = {"f:metadata": {"f:labels": {"f:team": {}}}}
         pytest.param({}, {}, [("eksctl", annotating())], (), id="eksctl"),
     ],
 )
-def test_managers_of_a_service_account(
+def test_field_managers_of_annotations_are_named(
     annotations: Json, labels: Json, managers: list[tuple[str, Json]], named: tuple[str, ...]
 ) -> None:
     item = service_account(
@@ -261,7 +261,7 @@ def test_managers_of_a_service_account(
 
 
 @pytest.mark.parametrize(("manager", "is_addon"), [("eks", True), ("eksctl", False), ("EKS", False)])
-def test_service_account_of_an_addon(manager: str, is_addon: bool) -> None:
+def test_field_manager_shows_an_addon(manager: str, is_addon: bool) -> None:
     account = read([service_account(managers=[(manager, LABEL)])]).accounts[API]
     assert account.is_addon is is_addon
 
@@ -284,13 +284,13 @@ def test_service_account_of_an_addon(manager: str, is_addon: bool) -> None:
         pytest.param(json.dumps({"shop/api": "x"}), {API: ""}, id="no mapping for a service account"),
     ],
 )
-def test_roles_in_the_configuration_of_the_webhook(text: str | None, roles: Json) -> None:
+def test_webhook_configuration_names_roles(text: str | None, roles: Json) -> None:
     estate = read([], ConfigMap=build.read([config_map(text)]))
     assert estate.configured == roles
     assert estate.accounts == {}
 
 
-def test_queries_of_the_lists() -> None:
+def test_lists_have_selectors() -> None:
     cluster = Recorder({"ServiceAccount": build.read([service_account()])})
     read_irsa(cluster, build.CLUSTER, (), FakeClock())
     by_kind = {(query.kind, query.namespace): query for query in cluster.queries}
@@ -347,7 +347,7 @@ SKIP = {"eks.amazonaws.com/skip-containers": "c1"}
         pytest.param(irsa_pod(phase="Pending", node=""), ["irsa"], id="pending"),
     ],
 )
-def test_source_of_the_credentials_of_a_pod(pod: Json, kinds: list[str]) -> None:
+def test_pod_has_its_source_of_credentials(pod: Json, kinds: list[str]) -> None:
     credentials = read(pods=[pod]).pods[API]
     names = {kind: getattr(credentials, kind) for kind in ("agent", "irsa", "none", "other")}
     assert {kind: found for kind, found in names.items() if found} == dict.fromkeys(kinds, ("a",))
@@ -372,7 +372,7 @@ def test_pod_without_service_account_uses_the_default_one() -> None:
     assert estate.pods == {WorkloadKey(build.CLUSTER, "shop", "default"): PodCredentials(irsa=("a",))}
 
 
-def test_state_has_the_pods_and_the_agents_on_their_nodes() -> None:
+def test_state_has_pods_and_nodes_with_an_agent() -> None:
     state = read(pods=[irsa_pod(), irsa_pod("b", account="web")]).state
     assert state is not None
     assert {key: [pod.name for pod in pods] for key, pods in (state.pods or {}).items()} == {API: ["a"]}
@@ -459,13 +459,13 @@ def test_state_has_the_pods_and_the_agents_on_their_nodes() -> None:
         ),
     ],
 )
-def test_credentials_of_templates(kind: str, item: Json, variables: Json) -> None:
+def test_template_sets_credential_variables(kind: str, item: Json, variables: Json) -> None:
     estate = read(**{kind: build.read([item])})
     assert estate.pods == {API: PodCredentials(templates=variables)}
 
 
 @pytest.mark.parametrize(("env", "is_chosen"), [(IRSA, True), (KEYS, False), ({}, False)])
-def test_web_identity_of_a_template(env: Json, is_chosen: bool) -> None:
+def test_web_identity_of_a_template_selects_its_service_account(env: Json, is_chosen: bool) -> None:
     deployments = build.read([owner("Deployment", template(env))])
     estate = read([service_account(annotations={})], [irsa_pod()], Deployment=deployments)
     chosen = {API: IrsaAccount(API, {}, (), False, "7")} if is_chosen else {}
@@ -489,14 +489,14 @@ DENIED = {
 
 
 @pytest.mark.parametrize("kind", ["ServiceAccount", "Pod"])
-def test_failure_of_a_necessary_list(kind: str) -> None:
+def test_failed_required_list_is_an_error(kind: str) -> None:
     refused = build.refused("items")
     cluster = FakeCluster({"ServiceAccount": build.read([service_account()]), kind: refused})
     assert read_irsa(cluster, build.CLUSTER, (), FakeClock()) == refused.error
 
 
 @pytest.mark.parametrize(("kind", "resource"), DENIED.items())
-def test_failure_of_a_further_list(kind: str, resource: str) -> None:
+def test_failed_optional_list_is_a_warning(kind: str, resource: str) -> None:
     refused = build.refused("items")
     estate = read(pods=[irsa_pod()], **{kind: refused})
     assert estate.errors == {resource: refused.error}
@@ -513,7 +513,7 @@ def test_failure_of_a_further_list(kind: str, resource: str) -> None:
     )
 
 
-def test_failure_of_a_list_for_another_reason() -> None:
+def test_unavailable_api_server_has_a_remedy() -> None:
     [finding] = unread_findings(read(Node=Listing(error=ApiError(503, "no leader"))))
     assert finding.message == "nodes could not be listed, so the inventory may be incomplete: no leader"
     assert finding.remedy == "Run again when the API server is available."
@@ -529,7 +529,7 @@ def test_complete_lists_have_no_finding() -> None:
 @pytest.mark.parametrize(
     "annotations", [{ROLE_ANNOTATION: ROLE}, {ROLE_ANNOTATION: ROLE, AUDIENCE_ANNOTATION: "vault"}]
 )
-def test_patches_of_the_annotations(annotations: dict[str, str]) -> None:
+def test_patches_remove_and_restore_annotations(annotations: dict[str, str]) -> None:
     metadata = {"namespace": "shop", "name": "api", "resourceVersion": "7"}
     start = {"apiVersion": "v1", "kind": "ServiceAccount"}
     assert removal_patch(IrsaAccount(API, annotations, version="7")) == {
@@ -569,7 +569,7 @@ def roll_back(
     return replace(run, restarted=[*run.restarted], remaining=[*run.remaining]), cluster, clock
 
 
-def test_no_pod_with_pod_identity() -> None:
+def test_pods_without_pod_identity_need_no_restart() -> None:
     run, cluster, clock = roll_back(
         [REPLACED, build.pod("other", account="web"), build.pod("x", deleted=True)]
     )
@@ -577,7 +577,7 @@ def test_no_pod_with_pod_identity() -> None:
     assert (cluster.patches, clock.slept) == ([], [])
 
 
-def test_owner_is_restarted_until_its_pods_are_replaced() -> None:
+def test_rollback_waits_until_pods_are_replaced() -> None:
     run, cluster, clock = roll_back([INJECTED], [INJECTED], [INJECTED, REPLACED], [REPLACED])
     assert run == RollbackRun(["Deployment shop/web"], [], [], [])
     assert cluster.patches == [
@@ -616,19 +616,19 @@ def test_owners_are_restarted_once_and_together() -> None:
         pytest.param([OF_JOB, BARE], ["shop/bare", "shop/load-x"], id="sorted"),
     ],
 )
-def test_pods_without_a_possible_restart(pods: list[Json], remaining: list[str]) -> None:
+def test_pods_that_cannot_be_restarted_remain(pods: list[Json], remaining: list[str]) -> None:
     run, cluster, clock = roll_back(pods)
     assert run == RollbackRun([], remaining, [], [])
     assert (cluster.patches, clock.slept) == ([], [])
 
 
-def test_waiting_ends_when_only_pods_without_restart_are_left() -> None:
+def test_wait_ends_if_remaining_pods_cannot_be_restarted() -> None:
     run, _cluster, clock = roll_back([INJECTED, BARE], [INJECTED, BARE], [BARE, REPLACED])
     assert run == RollbackRun(["Deployment shop/web"], ["shop/bare"], [], [])
     assert clock.slept == [7, 2]
 
 
-def test_waiting_ends_after_the_timeout() -> None:
+def test_wait_ends_after_the_timeout() -> None:
     run, _cluster, clock = roll_back([INJECTED, BARE])
     assert run == RollbackRun(["Deployment shop/web"], ["shop/bare", "shop/web-1"], [], [])
     assert clock.slept == [7, 2, 2, 2, 2]
@@ -644,7 +644,7 @@ def failed_restarts(run: RollbackRun) -> list[tuple[str, str, str]]:
     return [(row["action"], row["name"], row["message"]) for row in run.failures]
 
 
-def test_refused_restart() -> None:
+def test_rejected_restart_of_a_rollback_is_a_failure() -> None:
     run, cluster, clock = roll_back([INJECTED], refused={"web": "no"})
     assert (run.restarted, run.remaining) == ([], ["shop/web-1"])
     assert failed_restarts(run) == [("restart", "shop/web", "Kubernetes returned 403: no.")]
@@ -653,7 +653,7 @@ def test_refused_restart() -> None:
     assert cluster.log.count("list Pod") == 1
 
 
-def test_one_of_two_restarts_is_refused() -> None:
+def test_rejected_restart_does_not_affect_another_one() -> None:
     run, _cluster, clock = roll_back([INJECTED, OF_DATABASE], [OF_DATABASE], refused={"db": "no"})
     assert run.restarted == ["Deployment shop/web"]
     assert run.remaining == ["shop/db-0"]
@@ -662,20 +662,20 @@ def test_one_of_two_restarts_is_refused() -> None:
     assert clock.slept == [7]
 
 
-def test_restarts_without_an_answer() -> None:
+def test_restart_without_response_is_a_failure() -> None:
     run, _cluster, clock = roll_back([INJECTED, OF_DATABASE], broken="connection lost")
     assert (run.restarted, run.remaining) == ([], ["shop/db-0", "shop/web-1"])
     assert [name for _action, name, _message in failed_restarts(run)] == ["shop/web", "shop/db"]
     assert clock.slept == [7]
 
 
-def test_failure_of_the_list_of_pods() -> None:
+def test_failed_list_of_pods_is_an_error() -> None:
     run, cluster, _clock = roll_back(Listing(error=BROKEN))
     assert run == RollbackRun([], [], error=BROKEN)
     assert cluster.patches == []
 
 
-def test_failure_of_a_list_while_waiting() -> None:
+def test_failed_list_while_waiting_is_retried() -> None:
     run, _cluster, clock = roll_back([INJECTED], Listing(error=BROKEN), [REPLACED])
     assert run == RollbackRun(["Deployment shop/web"], [], [], [])
     assert clock.slept == [7, 2]
@@ -696,7 +696,7 @@ def test_paused_deployment_is_not_restarted() -> None:
     assert run.restarted == ["StatefulSet shop/db"]
     assert (run.remaining, len(cluster.patches)) == (["shop/web-1"], 1)
     assert run.blocked == [
-        "Deployment shop/web not restarted: it is paused. Resume it, then restart it: kubectl rollout resume "
+        "Deployment shop/web not restarted: it is paused. Resume it before you restart it: kubectl rollout resume "
         "deployment/web -n shop"
     ]
     assert clock.slept == [7]
