@@ -634,7 +634,9 @@ def test_grants_count_once_per_workload_for_the_limit() -> None:
         if association["serviceAccount"] != "b"
     }
     run(aws, desired(unshared("a") | SHARED))
-    with pytest.raises(InputError, match=r"purge would remove 3 unlisted workloads.* is 2: .*default/b, default/c"):
+    with pytest.raises(
+        InputError, match=r"purge would remove 3 unlisted workloads.* is 2: .*default/b, default/c"
+    ):
         purge(aws, unshared("a") | SHARED, limit=2)
 
 
