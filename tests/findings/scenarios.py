@@ -403,7 +403,7 @@ AWS_SCENARIOS = (
         aws.unchanged,
         "PERMISSION_NOTHING_LEFT",
         made=aws.guide_with_unrelated_boundary,
-        remedy=Repair("Allow in permissions boundary", apply=remedies.allow_in_boundary),
+        remedy=Repair("In permissions boundary", apply=remedies.allow_in_boundary),
     ),
     Scenario(
         "policy for the bucket only, without required permissions",
