@@ -74,7 +74,7 @@ def pod_identity_report(
 
 
 def parse_cluster_reads(results: Mapping[str, Mapping[str, Any]]) -> Reads:
-    """Parse the results of kubernetes.core.k8s_info, and return the listings by the names of RESOURCES.
+    """Parse the results of kubernetes.core.k8s_info, and return the listings by their names in RESOURCES.
 
     The results of skipped tasks are ignored.
     """

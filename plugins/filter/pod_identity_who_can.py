@@ -86,7 +86,7 @@ def pod_identity_who_can(
         raise AnsibleFilterError("\n".join(map(visible, error.problems))) from None
     except NotAReport as error:
         raise AnsibleFilterError(
-            f"The input is not a list of workloads, and not an access report: {error}."
+            f"The input is not a list of workloads, and cannot be used as an access report: {error}."
         ) from None
     except (FactError, PolicyError) as error:
         raise AnsibleFilterError(visible(str(error))) from None

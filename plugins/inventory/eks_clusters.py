@@ -276,6 +276,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
     InputError,
+    sentence,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.clusters import (
     read_clusters,
@@ -320,13 +321,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             hosts = self._hosts(config, path, cache)
         except (InputError, AwsError, AnsibleBotocoreError) as error:
             raise AnsibleParserError(_message(error)) from None
-        # Add hosts only after all reads, so that an error does not leave a partial inventory.
+        # Add hosts only after all reads, so that a read error does not leave a partial inventory.
         self.inventory.add_group(ALL_CLUSTERS)
         for host in hosts:
             self._add(host)
 
     def _read_file(self, path: str) -> Mapping[str, Any]:
-        """Read the source file, evaluate its templates, and set the options of the plugin.
+        """Read the source file, set the options of the plugin, and return the options in the file.
+
+        Templates are evaluated, except in CONSTRUCTED.
 
         :raises InputError: when the file has an unknown option.
         """
@@ -378,7 +381,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         sessions: Sessions,
         cache: bool,
     ) -> tuple[FoundCluster, ...]:
-        """Return the clusters from the cache of Ansible, or from AWS. Write a result without read errors to the cache.
+        """Return the clusters. With the option ``cache``, use the cache of Ansible, but do not write results with a read error.
 
         :arg cache: whether to read the cache. It is False for ``--flush-cache`` and ``meta: refresh_inventory``.
         """
@@ -406,12 +409,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         :raises AnsibleParserError: when all reads failed, or with the option require_all when any read failed.
         """
         result = read_clusters(request, sessions, sessions.home)
-        sentences = [str(with_option_names(text, "")) for text in describe_unread(result.failures)]
-        if sentences and (result.all_failed or request.require_all):
-            raise AnsibleParserError(visible_lines("\n".join(sentences)))
-        for sentence in sentences:
-            self.display.warning(visible_lines(sentence))
-        return result.clusters, not sentences
+        messages = [str(with_option_names(text, "")) for text in describe_unread(result.failures)]
+        if messages and (result.all_failed or request.require_all):
+            raise AnsibleParserError(visible_lines("\n".join(messages)))
+        for message in messages:
+            self.display.warning(visible_lines(message))
+        return result.clusters, not messages
 
     def _add(self, host: ClusterHost) -> None:
         for group in host.groups:
@@ -432,7 +435,7 @@ def _message(error: Exception) -> str:
     if isinstance(error, InputError):
         return visible_lines("\n".join(error.problems))
     if isinstance(error, AwsError):
-        text = with_option_names(f"No cluster could be read. {error} {error.remedy}", "")
+        text = with_option_names(f"No cluster could be read. {sentence(str(error))} {error.remedy}", "")
         return visible_lines(str(text))
     return str(error)
 

@@ -241,12 +241,12 @@ permissions:
           values.
       type: dict
       sample:
-        aws:RequestTag/kubernetes-pod-name: web-1
+        aws:PrincipalTag/kubernetes-pod-name: web-1
     denied_when:
       description: Values with which the action is denied, in the form of RV(permissions[].allowed_when).
       type: dict
       sample:
-        aws:RequestTag/kubernetes-pod-name: x
+        aws:PrincipalTag/kubernetes-pod-name: x
     undecided:
       description:
         - With V(conditional), whether the module reached its limit of computation before it found values for both
@@ -389,11 +389,11 @@ findings:
     message:
       description: A sentence that describes the finding.
       type: str
-      sample: "my-policy: Statement 1 allows s3:GetObject on resources that it does not apply to."
+      sample: "my-policy: Statement 1 allows s3:GetObject on a resource that it does not apply to."
     remedy:
       description: The action that resolves the problem.
       type: str
-      sample: Use a resource of the right type.
+      sample: Use a resource that the action applies to.
 notes:
   description: Skipped checks with their reasons.
   returned: always
@@ -644,7 +644,7 @@ def main() -> None:
         module.fail_json(msg=visible(f"IAM would reject a policy: {error}. Correct that policy."))
     except AwsError as error:
         module.fail_json(
-            msg=with_option_names(f"The request to IAM failed: {error} {error.remedy}", ""),
+            msg=with_option_names(f"A request to AWS failed: {error} {error.remedy}", ""),
             error_code=error.code,
             remedy=with_option_names(error.remedy, ""),
             region=module.region,

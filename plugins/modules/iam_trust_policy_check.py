@@ -78,7 +78,8 @@ options:
   pod_identity_role_arn:
     description:
       - Use this option to check a target role. It is the ARN of the association's role, which assumes the target role.
-      - The module then evaluates the request of a session of this role, not the request of EKS Pod Identity.
+      - The module then evaluates the request of a session of this role, not the request of EKS Pod Identity. With
+        O(session_tags=false), this request does not need C(sts:TagSession).
     type: str
   external_id:
     description:
@@ -173,7 +174,7 @@ EXAMPLES = r"""
 RETURN = r"""
 usable:
   description:
-    - V(yes) if both actions are allowed for this workload, whatever the unknown values are. V(no) if they are never allowed
+    - V(yes) if the needed actions are allowed for this workload, whatever the unknown values are. V(no) if they are never allowed
       together. V(conditional) if the result depends on unknown values.
   returned: always
   type: str
@@ -197,15 +198,15 @@ conditional_on:
     - aws:RequestTag/kubernetes-pod-name
 allowed_when:
   description:
-    - With V(conditional), values of the unknown condition keys with which both actions are allowed. A key that is null is
-      absent.
+    - With V(conditional), values of the unknown condition keys with which the needed actions are allowed. A key that is
+      null is absent.
     - Null if RV(usable) is not V(conditional), or if the module reached its limit of computation before it found such values.
   returned: always
   type: dict
   sample:
     aws:RequestTag/kubernetes-pod-name: web-1
 denied_when:
-  description: Values with which an action is denied, in the form of RV(allowed_when).
+  description: Values with which a needed action is denied, in the form of RV(allowed_when).
   returned: always
   type: dict
   sample:
@@ -239,11 +240,12 @@ findings:
     message:
       description: A sentence that describes the finding.
       type: str
-      sample: No statement allows pods.eks.amazonaws.com sts:TagSession; EKS refuses a role whose trust policy lacks it.
+      sample: No statement allows pods.eks.amazonaws.com sts:TagSession; EKS rejects a role without it in the trust policy, even
+        if session tags are disabled.
     remedy:
       description: The action that resolves the problem.
       type: str
-      sample: Add sts:TagSession to the actions of Statement 1.
+      sample: Add sts:TagSession to the actions of Statement 1 (Sid 'AllowEksAuthToAssumeRoleForPodIdentity').
 storable:
   description:
     - V(yes) if IAM accepts the document when you store it, or if the document was read from IAM. V(no) if IAM certainly
@@ -273,7 +275,8 @@ storable_reasons:
     remedy:
       description: The action that resolves the problem.
       type: str
-      sample: Name the callers in Principal.
+      sample: List the callers in Principal. To exclude callers from a Deny, use a condition such as StringNotEquals on
+        aws:PrincipalServiceName.
 suggestions:
   description:
     - Edits of the trust policy that make the role usable for this workload, the narrowest edit first. The module has
@@ -300,11 +303,11 @@ suggestions:
       elements: str
       sample: []
     storable:
-      description: Whether IAM stores this policy, as V(yes), V(no) or V(unknown). See RV(storable).
+      description: Whether IAM stores this policy, as V(yes) or V(unknown). See RV(storable).
       type: str
       sample: "yes"
     storable_reasons:
-      description: The reasons for V(no) or V(unknown), in the form of RV(storable_reasons).
+      description: The reasons for V(unknown), in the form of RV(storable_reasons).
       type: list
       elements: dict
       sample: []

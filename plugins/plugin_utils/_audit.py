@@ -128,7 +128,7 @@ _NO_BULK_READ = (
     "The roles of the account could not be listed, so it is not known which further roles a role can assume: {text} To "
     "include them, allow the caller iam:GetAccountAuthorizationDetails."
 )
-# The options of ``AccessOptions`` that are paths of files to write.
+# The fields of ``AccessOptions`` with the paths of files to write.
 _FILES = ("file", "json", "csv")
 # Variables of the role that list workloads or choose changes, without the prefix pod_identity_. They have no effect on the
 # report, which has all service accounts.
@@ -170,7 +170,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
 
 def _read_options(task: ActionTask, variables: Mapping[str, Any]) -> AccessOptions:
-    """Read the variables of the report, and check that its files can be written. Raises InputError."""
+    """Read the variables of the report, and check that its files can be written and the earlier report can be read.
+
+    :raises InputError: when a variable or a file is invalid.
+    """
     options = read_audit_variables(template_variables(task, variables, AUDIT))
     problems = [
         f"{ROLE}audit_{name} {path} cannot be written: {reason}."
@@ -236,7 +239,7 @@ def _role_values(task: ActionTask, variables: Mapping[str, Any]) -> tuple[dict[s
 
 @contextlib.contextmanager
 def _progress(task: ActionTask, variables: Mapping[str, Any], name: str) -> Iterator[Steps]:
-    """Display the progress of the steps of the block, if the play has a single host and its output is for people."""
+    """Display the progress of the block at intervals and, in a play with a single host, the start of each step."""
     is_single = len(variables["ansible_play_hosts_all"]) == 1
     steps = Steps(name, displays=is_single and not task.keywords.no_log)
     with show_progress(steps.line) if is_watched(task) else contextlib.nullcontext():
@@ -308,7 +311,8 @@ def _read_cluster(
 
     :arg variables: the variables of the host.
     :arg values: the values of the role variables.
-    :raises RoleError: when the kubeconfig is for another cluster, or the service accounts cannot be listed.
+    :raises RoleError: when the kubeconfig may be for another cluster, the service accounts or Pods cannot be listed, or the run
+        was interrupted.
     """
     steps.begin("reading the cluster")
     source = parse_input({**values, "workloads": []}, variables, "verify")
@@ -404,7 +408,7 @@ def _take_reads(variables: Mapping[str, Any]) -> dict[str, RoleReads | str]:
 
 
 def _take_part(host: str, variables: Mapping[str, Any], reads: Mapping[str, RoleReads | str]) -> ClusterFacts:
-    """Return the data of the cluster of a host, with the roles of its account, or the reason why they could not be read.
+    """Return the data of the cluster of a host and of its roles, or only an error if either could not be read.
 
     :arg variables: the variables of the host.
     :arg reads: the result of ``_take_reads``.
@@ -424,16 +428,19 @@ def _take_part(host: str, variables: Mapping[str, Any], reads: Mapping[str, Role
 
 
 def _check_namespaces(options: AccessOptions, parts: Sequence[ClusterFacts]) -> None:
-    """Raise InputError for a namespace without service accounts in the report, because its name may be misspelt."""
+    """Raise InputError for a namespace without service accounts in the report, because its name may be misspelt.
+
+    If a cluster could not be read, the namespace may exist there, so it is not an error.
+    """
     present = {
         key.namespace for part in parts for key in (*part.associations, *part.accounts, *part.configured)
     }
     unknown = [name for name in options.namespaces if name not in present]
-    if unknown and not all(part.error for part in parts):
+    if unknown and not any(part.error for part in parts):
         raise InputError(
             [
-                f"{ROLE}audit_namespaces: no service account in namespace {name} has credentials for AWS. There are: "
-                f"{listed(sorted(present), 20) or 'none'}."
+                f"{ROLE}audit_namespaces: no service account in namespace {name} has credentials for AWS. "
+                f"Namespaces with such service accounts: {listed(sorted(present), 20) or 'none'}."
                 for name in unknown
             ]
         )

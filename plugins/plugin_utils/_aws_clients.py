@@ -51,14 +51,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import AwsJob
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
-# Without boto3, importing this file must not fail: ``check_options`` reports the missing package.
+# Without boto3, importing this file must not fail: ``_require_sdk`` reports the missing package.
 with contextlib.suppress(ImportError):
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
 NO_SDK = (
-    "requests to AWS need the Python packages boto3 and botocore, which are missing: {python}. Install them for that Python: "
-    "python -m pip install boto3 botocore."
+    "requests to AWS need the Python packages boto3 and botocore, which are missing in {python}. Install them: "
+    "{python} -m pip install boto3 botocore."
 )
 # The module_defaults for this module also apply to the requests of the role.
 MODULE = "workload_identity.aws.eks_pod_identity"

@@ -46,8 +46,8 @@ def read_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> Fil
 def write_private(path: str, content: str | bytes) -> None:
     """Write a file atomically with mode 0600.
 
-    A symbolic link is replaced; its target does not change. An existing path that is not a regular file is not replaced:
-    replacing ``/dev/null`` would break the machine.
+    A symbolic link is replaced; its target does not change. If the path or the target of the link exists and is not a regular
+    file, nothing is replaced: replacing ``/dev/null`` would break the machine.
 
     :raises OSError: when the file cannot be written.
     """
@@ -66,7 +66,7 @@ def write_private(path: str, content: str | bytes) -> None:
 def why_not_writable(path: str) -> str:
     """Return the reason why ``write_private`` would fail for a path, or "".
 
-    The function tries to write a temporary file in the same folder.
+    The function tries to create a temporary file in the same folder.
     """
     if reason := _why_not_replaceable(path):
         return reason

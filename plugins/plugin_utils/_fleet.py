@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""The steps of a play over many clusters, and the table of clusters that the play displays at its end.
+"""The steps of a play over many clusters, and the table of clusters that the play displays.
 
 _fleet_action.py describes the steps.
 """
@@ -75,8 +75,8 @@ PREPARED, ACCOUNT, REPORT = "pod_identity_prepared", "pod_identity_account", "po
 # The role variables that determine the AWS account of a host.
 ACCOUNT_OPTIONS = ("account_id", *CREDENTIALS)
 NOT_STARTED = "The AWS run of this account did not start: {reason}"
-WAS_INTERRUPTED = (
-    "The AWS run of this account was interrupted: {reason} Its changes, if any, are missing in this report. Run the play again: "
+NOT_COMPLETED = (
+    "The AWS run of this account did not complete: {reason} Its changes, if any, are missing in this report. Run the play again: "
     "it continues from the current state."
 )
 
@@ -165,8 +165,8 @@ def group_hosts(variables: Mapping[str, Any], names: Collection[str]) -> Result:
     account.
 
     :arg names: the hosts of the current batch.
-    :returns: a mapping with two members. ``files`` maps each leader to a file with the groups of its account. ``leaders`` maps
-        each host to the leader of its account.
+    :returns: the result of the task. ``files`` maps each leader to a file with the groups of its account. ``leaders`` maps
+        hosts to the leaders of their accounts; failed hosts may be missing.
     """
     hosts: list[Host] = []
     stopped: list[StoppedHost] = []
@@ -203,9 +203,9 @@ def _not_done(variables: Mapping[str, Any], batch: Collection[str]) -> list[Stop
 
 
 def _stopped_host(name: str, variables: Mapping[str, Any]) -> StoppedHost:
-    """Return a failed host with the variables that can be read.
+    """Return a host that has not succeeded, with the variables that can be read.
 
-    A variable that cannot be read may be the cause of the failure.
+    If the host has failed, a variable that cannot be read may be the cause.
     """
     options: dict[str, object] = {}
     unreadable = set()
@@ -245,8 +245,8 @@ def run_account(task: ActionTask, groups: Mapping[str, str], steps: Steps) -> Re
     """Apply or verify the AWS resources of an account, one group of hosts after the other.
 
     :arg groups: the file of the account from ``group_hosts``.
-    :returns: a mapping with the member ``parts``, which maps each host to a result file. The result files also contain the
-        failures of the run, because each host reports the failures of its cluster.
+    :returns: the result of the task. ``parts`` maps each host to a result file, which also contains the failures of the run,
+        because each host reports the failures of its cluster. If the groups cannot be read, the result has ``not_begun``.
     """
     try:
         content = take_over(groups)
@@ -256,7 +256,8 @@ def run_account(task: ActionTask, groups: Mapping[str, str], steps: Steps) -> Re
     kept_names: dict[str, list[str]] = {}
     for group in content:
         steps.title = listed(group["hosts"])
-        verb = "planning" if task.check_mode else "applying"
+        verifies = group["arguments"].get("verify_only") is True
+        verb = "verifying" if verifies else "planning" if task.check_mode else "applying"
         steps.begin(f"{verb} policies, roles and associations")
         result = _run_group(task, group["arguments"], steps)
         for host in group["stopped"]:
@@ -305,7 +306,7 @@ def take_part(account: Mapping[str, Any], host: str) -> Result:
     part = (account.get("parts") or {}).get(host)
     if part is None:
         reason = sentence(str(account.get("msg") or "it ended without a result"))
-        message = NOT_STARTED if account.get("not_begun") else WAS_INTERRUPTED
+        message = NOT_STARTED if account.get("not_begun") else NOT_COMPLETED
         return {"failed": True, "left_out": True, "changed": False, "msg": message.format(reason=reason)}
     row: Result = take_over(part)
     return {**row, "changed": bool(row.get("changed"))}

@@ -5,7 +5,8 @@
 """Perform the steps of a play over many clusters. Each host of the play represents a cluster.
 
 Each host runs the step "prepare". One host runs "group" to group the hosts by account. The first host of each account runs
-"apply" for all clusters of the account. Then each host runs "finish", and one host runs "end" to display a table.
+"apply" for all clusters of the account. Then each host runs "finish", and one host runs "end" to display a table. With
+``serial``, these steps are repeated for each batch.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ INTERRUPTED = "The run was interrupted. Run again: completed changes are kept."
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
     """The action plugin for one step.
 
-    A failure stops only the cluster of this host. The table at the end of the play shows the failure.
+    A failure of "prepare" or "finish" stops only the cluster of this host. The table shows the failure.
     """
 
     TRANSFERS_FILES = False
@@ -146,7 +147,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     def _apply(self, task: ActionTask, groups: dict[str, str]) -> dict[str, Any]:
         """Apply the changes in AWS for all clusters of an account.
 
-        :returns: a mapping with a result file for each host, or a failed task result.
+        :returns: the result of ``run_account``, or a failed task result.
         """
         failure: dict[str, Any] = {}
         steps = Steps("")

@@ -137,7 +137,7 @@ GRACE = 5.0
 APPLY = "kubernetes.core.k8s"
 # The expected content of a response to API discovery, for error messages.
 DESCRIPTION = "description of its resources"
-NOT_STARTED = "pending, because another write ended early: {cause}"
+NOT_STARTED = "not started, because another write failed: {cause}"
 
 
 class Connection:
@@ -167,7 +167,7 @@ class Connection:
         return self._client
 
     def token(self) -> str | None:
-        """Return a token that is valid for at least ``LONGEST_CALL``, or None if the options have credentials.
+        """Return a token that is valid for at least ``LONGEST_CALL`` seconds, or None if the options have credentials.
 
         :raises CoreException: when there is no token.
         """
@@ -260,7 +260,7 @@ class ClientCluster:
         )
 
     def apply(self, manifests: Sequence[Object]) -> WriteResult:
-        """Create or update the objects. Service accounts are applied server-side, because other field managers write them."""
+        """Create or update the objects. Service accounts are applied server-side, because they have other field managers, too."""
         account_indexes = [index for index, item in enumerate(manifests) if item["kind"] == "ServiceAccount"]
         other_indexes = [index for index, item in enumerate(manifests) if item["kind"] != "ServiceAccount"]
         server_side = {
@@ -293,8 +293,8 @@ class ClientCluster:
     def _write(self, manifests: Sequence[Object], **arguments: Any) -> WriteResult:
         """Write the objects concurrently.
 
-        After the first write without a response, no further writes are started. If this affects every object, the result is
-        one error. Otherwise the result has the errors by the index of the object.
+        After a write has timed out or had no credentials, no further writes are started. If every write has timed out or was
+        not started, the result is one error. Otherwise the result has the errors by the index of the object.
         """
         if not manifests:
             return WriteResult()
@@ -371,7 +371,7 @@ def connect(
     :arg access: the connection options and the source of the token.
     :arg force: whether to take over fields of other field managers.
     :arg deadline: the time until which requests may be sent, or None.
-    :raises AnsibleError: when a kubeconfig or a Python package is missing.
+    :raises AnsibleError: when a kubeconfig, a Python package or kubernetes.core is missing.
     :raises InputError: when module_defaults are invalid, or the task would run on another machine.
     """
     if MISSING:
@@ -403,7 +403,7 @@ class _Module:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """The result of one write. ``is_lost`` means that the write got no response or was not started."""
+    """The result of one write. ``is_lost`` means that the write timed out or was not started."""
 
     changed: bool = False
     error: ApiError | None = None
@@ -414,7 +414,8 @@ class _Outcome:
 class _Writer:
     """A writer of objects for concurrent use by several threads.
 
-    After the first write without a response, the writer starts no further writes. ``cause`` is the error of that write.
+    After a write has timed out or had no credentials, the writer starts no further writes. ``cause`` is the first error of this
+    kind.
 
     :arg ready: ensures that there are valid credentials for a request, or raises CoreException.
     """

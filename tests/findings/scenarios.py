@@ -636,13 +636,13 @@ KUBERNETES_SCENARIOS = (
         "Pod of a StatefulSet with OnDelete",
         kube.owned_pod_before_association("StatefulSet", "web-0", updateStrategy={"type": "OnDelete"}),
         "POD_BEFORE_ASSOCIATION",
-        remedy=Repair("Delete web-0 one by one", has_command=True),
+        remedy=Repair("Delete web-0: kubectl", has_command=True),
     ),
     Scenario(
         "Pod of a DaemonSet with OnDelete",
         kube.owned_pod_before_association("DaemonSet", "web-x2x4z", updateStrategy={"type": "OnDelete"}),
         "POD_BEFORE_ASSOCIATION",
-        remedy=Repair("Delete web-x2x4z one by one", has_command=True),
+        remedy=Repair("Delete web-x2x4z: kubectl", has_command=True),
     ),
     Scenario(
         "Pod below the partition of its StatefulSet",

@@ -94,9 +94,8 @@ BROKEN = (
         "default/my-service-account: association {association} of default/my-service-account has settings that its workload "
         "does not list: "
         "disable_session_tags is true. Role arn:aws:iam::{account}:role/my-role cannot be used without session tags. List the "
-        "intended settings. To remove them, list disable_session_tags: false, and apply the workload. Pods see the change "
-        "after up "
-        "to six hours, or at once when they are recreated.",
+        "settings if they are intended. To remove them, list disable_session_tags: false, and apply the workload. Pods see "
+        "the change after up to six hours, or at once when they are recreated.",
     ),
     Broken(
         "permissions boundary set",

@@ -211,8 +211,8 @@ def test_profile_with_access_keys_is_rejected_by_role_names(bare: Mapping[str, s
     output = failing({**bare, **keys}, tmp_path, "-e", "pod_identity_profile=other")
     assert (
         "a profile (pod_identity_profile, AWS_PROFILE) and access keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
-        "AWS_SESSION_TOKEN) are both set, but only one of them can be used. Remove the profile, or unset the variables of the "
-        "access keys. Nothing was changed."
+        "AWS_SESSION_TOKEN) are both set, but only one of them can be used. Remove the profile or the access keys. "
+        "Nothing was changed."
     ) in " ".join(output.split())
 
 

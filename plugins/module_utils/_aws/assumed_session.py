@@ -59,7 +59,7 @@ def _now() -> datetime:
 
 
 class AssumedSession:
-    """The session of an assumed role. All clients of a run share its credentials, in all regions and threads.
+    """The session of an assumed role. Its clients share the credentials, in all regions and threads.
 
     :arg source: the client that sends AssumeRole with the source credentials.
     :arg connection: the settings of the clients that ``client`` creates.
@@ -95,7 +95,7 @@ class AssumedSession:
 
     @property
     def expires_at(self) -> datetime | None:
-        """Return the time when the credentials expire, in UTC, or None before the first AssumeRole."""
+        """Return the time when the credentials expire, in UTC, or None if there are no credentials yet."""
         return self._expires_at
 
     def client(
@@ -184,7 +184,7 @@ class AssumedSession:
             raise already_expired(self._role, expires.isoformat(), now.isoformat(), self._region)
 
     def _caller_arn(self, error: AwsError) -> str:
-        """Return the ARN of the caller of AssumeRole, or "" if it is unknown or the error already contains it."""
+        """Return the ARN of the caller of AssumeRole, or "" if the error is temporary or contains it, or if it is unknown."""
         if error.transient or "User: arn:" in error.text:
             return ""
         try:

@@ -81,7 +81,7 @@ class Api(Protocol):
         """
 
     def in_region(self, region: str) -> Api:
-        """Return the interface to the same account in another region. "" means the default region of the credentials."""
+        """Return the interface to the same account in another region. "" means the default region."""
 
 
 class ClientModule(Protocol):
@@ -113,7 +113,7 @@ class BotoApi:
     :arg retries: the retry settings; the default is ``Retries()``.
     :arg width: the maximum number of concurrent requests, in all regions together.
     :arg attempt_seconds: the time limit for one attempt, in seconds.
-    :arg region: the default region of the credentials.
+    :arg region: the default region, or "" if it is unknown.
     :arg make_regional: returns a client for a service in another region. Without it, ``in_region`` has no effect.
     :arg ready: is called before each request to refresh credentials. It may raise AwsError.
     """
@@ -142,7 +142,7 @@ class BotoApi:
         self._lock = threading.Lock()
 
     def in_region(self, region: str) -> BotoApi:
-        """Return the interface to another region.
+        """Return the interface to a region.
 
         The returned instance shares all clients and rate limiters with this instance.
         """
@@ -290,7 +290,7 @@ def snake_case(operation: str) -> str:
 def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
     """Convert an error of botocore to an AwsError.
 
-    If the installed botocore is too old for a parameter in ``_BOTOCORE_FLOORS``, the message has the required version.
+    If the installed botocore is too old for a parameter in ``_BOTOCORE_FLOORS``, the message names the required version.
     """
     name = f"{service}:{operation}"
     if isinstance(error, ClientError):
@@ -347,7 +347,7 @@ _REQUEST_TOKENS = {
     "UpdateAddon": "clientRequestToken",
 }
 
-# The key that a complete response has, by operation. botocore parses a truncated response as an empty one, without an error.
+# The key that a complete response has, by operation. botocore parses a truncated JSON response as an empty one, without an error.
 _REQUIRED = {
     "AssumeRole": "Credentials",
     "CreateAddon": "addon",
@@ -379,7 +379,7 @@ _REQUIRED = {
 
 TWO_CREDENTIALS = (
     "a profile (⟨profile⟩, AWS_PROFILE) and access keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN) are both "
-    "set, but only one of them can be used. Remove the profile, or unset the variables of the access keys."
+    "set, but only one of them can be used. Remove the profile or the access keys."
 )
 # The first version of botocore that supports a parameter. Source: the changelog of botocore.
 _BOTOCORE_FLOORS = {
@@ -392,7 +392,7 @@ _BOTOCORE_FLOORS = {
 def _botocore_hint(text: str) -> str:
     for parameter, version in _BOTOCORE_FLOORS.items():
         if f'Unknown parameter in input: "{parameter}"' in text:
-            return f" The installed botocore is too old for {parameter}; it needs {version} or newer."
+            return f". The installed botocore is too old for {parameter}, which needs {version} or newer."
     return ""
 
 
@@ -418,13 +418,13 @@ def api_with(
     role: AssumeRole | None,
     region: str = "",
 ) -> BotoApi:
-    """Return the interface to AWS for a module or plugin of amazon.aws.
+    """Return the interface to AWS for a module or plugin based on amazon.aws.
 
     :arg make_client: the method ``client`` of the module or plugin.
     :arg connect: returns the connection settings. It is called only if there is a role to assume.
     :arg width: the maximum number of concurrent requests.
     :arg role: the role to assume for all requests, or None to use the credentials directly.
-    :arg region: the default region of the credentials.
+    :arg region: the default region, or "" if it is unknown.
     """
     if role is None:
         create = partial(_own_client, make_client, client_config(width))
@@ -442,7 +442,7 @@ def session_with(
 ) -> AssumedSession:
     """Return the session of an assumed role, for example to sign tokens for an EKS cluster.
 
-    :arg make_client: the method ``client`` of a module or plugin of amazon.aws; it creates the clients for AssumeRole.
+    :arg make_client: the method ``client`` of a module or plugin based on amazon.aws; it creates the clients for AssumeRole.
     :arg connect: returns the connection settings.
     :arg min_validity: refresh the credentials if they are valid for less than this number of seconds.
     """
@@ -470,7 +470,7 @@ def has_two_credentials(options: Mapping[str, Any]) -> bool:
 def validate_profile(profile: str | None) -> None:
     """Check that a profile can be read, because the error message of amazon.aws would not name the cause.
 
-    :raises AwsError: when the profile does not exist or its files are malformed.
+    :raises AwsError: when the profile does not exist, or the configuration files of AWS are malformed.
     """
     if profile:
         try:

@@ -7,8 +7,8 @@
 """Sign bearer tokens for the Kubernetes API of an EKS cluster, in the format of ``aws eks get-token``.
 
 A token is ``k8s-aws-v1.`` followed by a presigned URL of STS GetCallerIdentity, in URL-safe base64 without padding. The
-signature covers the header ``x-k8s-aws-id`` with the name of the cluster. Signing sends no request. The URL has a lifetime of 60
-seconds, but EKS accepts a token for 15 minutes after signing, as long as the credentials are valid. Source:
+signature covers the header ``x-k8s-aws-id`` with the name of the cluster. Signing itself sends no request. The URL has a lifetime
+of 60 seconds, but EKS accepts a token for 15 minutes after signing, as long as the credentials are valid. Source:
 aws-iam-authenticator, "API Authorization from Outside a Cluster".
 """
 
@@ -72,9 +72,9 @@ def sign_token(client: Any, cluster: str, now: datetime, credentials_end: dateti
 
 
 def regional_client(make_client: Callable[..., Any]) -> Any:
-    """Create an STS client with a regional endpoint, even if botocore is configured to use the global endpoint.
+    """Create an STS client. If botocore is configured to use the global endpoint, use a regional endpoint instead.
 
-    :arg make_client: returns a boto3 client for a service. The argument ``endpoint`` is the URL of the endpoint.
+    :arg make_client: returns a boto3 client for a service. The optional argument ``endpoint`` is the URL of the endpoint.
     """
     client = make_client("sts")
     if client.meta.endpoint_url != GLOBAL_ENDPOINT:

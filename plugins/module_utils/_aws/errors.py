@@ -22,7 +22,7 @@ from .._identity.model.errors import AwsError, ErrorKind, sentence
 
 # AWS does not send the next three codes; this collection uses them for problems with a response.
 
-# The response was incomplete. The request may have taken effect.
+# The response was malformed or incomplete. The request may have taken effect.
 MALFORMED = "MalformedAnswer"
 # Another server, such as a proxy or the sign-in page of a network, sent the response.
 NOT_AWS = str(Code.NOT_AWS)
@@ -42,7 +42,7 @@ class _Meaning(NamedTuple):
     remedy: str
 
 
-_OTHER = _Meaning(ErrorKind.OTHER, (), "", "See the message from AWS. Correct the cause and run again.")
+_OTHER = _Meaning(ErrorKind.OTHER, (), "", "See the message. Correct the cause and run again.")
 
 _THROTTLED = _Meaning(
     ErrorKind.THROTTLED,
@@ -71,7 +71,7 @@ _SERVER = _Meaning(
         "50?",
     ),
     "",
-    "AWS had an internal error and retries did not help. Run again; completed changes are kept.",
+    "AWS, or a proxy, had an internal error. Run again; completed changes are kept.",
 )
 _LOST = _Meaning(
     ErrorKind.CONNECTION,
@@ -86,8 +86,7 @@ _LOST = _Meaning(
         TOO_SLOW,
     ),
     "",
-    "The endpoint cannot be reached: check region, endpoint_url (AWS_ENDPOINT_URL), proxy and "
-    "network, then run again.",
+    "Check region, endpoint_url (AWS_ENDPOINT_URL), proxy and network, then run again.",
 )
 
 # The first matching entry is used.
@@ -104,7 +103,7 @@ MEANINGS: tuple[_Meaning, ...] = (
         ("InvalidParameterException",),
         "Trust policy of the role provided is invalid",
         "The role must allow pods.eks.amazonaws.com to perform sts:AssumeRole and sts:TagSession; "
-        "workload_identity.aws.iam_trust_policy_check finds the statement at fault.",
+        "workload_identity.aws.iam_trust_policy_check finds the cause.",
     ),
     _Meaning(
         ErrorKind.OTHER,
@@ -175,7 +174,7 @@ MEANINGS: tuple[_Meaning, ...] = (
         ErrorKind.OTHER,
         ("MalformedPolicyDocument",),
         "",
-        "Correct the policy document; the message from AWS names the part that AWS rejects.",
+        "Correct the policy document; see the message from AWS.",
     ),
     _Meaning(
         ErrorKind.OTHER,
@@ -249,7 +248,12 @@ MEANINGS: tuple[_Meaning, ...] = (
     ),
     _LOST,
     # The kind OTHER prevents retries, because an invalid certificate remains invalid.
-    _Meaning(ErrorKind.OTHER, ("SSLError",), "", _LOST.remedy),
+    _Meaning(
+        ErrorKind.OTHER,
+        ("SSLError",),
+        "",
+        "Check endpoint_url (AWS_ENDPOINT_URL), the proxy and the CA bundle (AWS_CA_BUNDLE), then run again.",
+    ),
 )
 
 
@@ -264,7 +268,7 @@ def classify(
     """Build the AwsError for a failed request, with its kind and remedy.
 
     :arg operation: service and operation, such as "iam:CreateRole".
-    :arg code: the error code from AWS, or the name of an exception of botocore.
+    :arg code: the error code from AWS or of this collection, or the name of an exception of botocore.
     :arg text: the error message.
     :arg outcome_unknown: whether the request may have taken effect.
     :arg status: the HTTP status of the response, or 0. The statuses 429 and 5xx take precedence over the code, because a
@@ -367,7 +371,7 @@ _WITHOUT_ID = f"If the trust policy requires sts:ExternalId, set {option('assume
 
 
 def explain_refusal(error: AwsError, role: AssumeRole, caller_arn: str, region: str) -> AwsError:
-    """Add the caller, the role, the region and a remedy to the error of a failed AssumeRole.
+    """Return the error of a failed AssumeRole with its caller, role and region, and a remedy if the cause is in ``_REASONS``.
 
     :arg caller_arn: the ARN of the caller of AssumeRole, or "" if it is unknown.
     :arg region: the region of the STS endpoint, or "" if it is unknown.
@@ -391,7 +395,7 @@ def explain_refusal(error: AwsError, role: AssumeRole, caller_arn: str, region: 
 
 
 def unexpected_account(role: AssumeRole, session_arn: str, region: str) -> AwsError:
-    """Return the error for a response to AssumeRole with a session of another account.
+    """Return the error for a response to AssumeRole with a session of another or an unknown account.
 
     AWS never sends such a response, so a different server must have sent it.
     """

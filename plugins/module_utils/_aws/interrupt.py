@@ -91,7 +91,7 @@ def uninterrupted() -> Iterator[None]:
 class Stop:
     """The state of a run that can end early.
 
-    ``reason`` is the name of the signal that ended the run, ``DEADLINE`` if its time limit ended it, or "" while it continues.
+    ``reason`` is the name of the signal that ended the run, ``DEADLINE`` if its time limit ended it, or "" if neither did.
     """
 
     reason: str = ""

@@ -66,7 +66,7 @@ class AwsModule(AnsibleAWSModule):  # type: ignore[misc]  # Ansible has no type 
 
     @property
     def traces(self) -> bool:
-        """Return whether the result of an error includes the traceback, which users request with -vvv."""
+        """Return whether an error result includes the traceback, which users request with -vvv."""
         # AnsibleAWSModule wraps the module. Older versions of it do not forward this attribute.
         return bool(self._module.traces)
 

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Send requests with several roles in several regions: one session for each role, one client for each service and region."""
+"""Send requests with several roles in several regions: one session for each role, with one client for each service and region."""
 
 from __future__ import annotations
 

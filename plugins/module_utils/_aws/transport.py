@@ -9,8 +9,8 @@
 Time limit: each attempt runs in a separate thread, and the caller stops waiting for the thread at the time limit. A socket
 timeout is not sufficient, because each piece of a slow response restarts it.
 
-Rate limit: before the service throttles, there is no limit. Then all threads together are limited to about the rate at which
-requests succeeded. docs/benchmarks.md compares this with the adaptive mode of botocore.
+Rate limit: before the service throttles, there is no limit. Afterwards, all threads together are limited to about the rate at
+which requests succeeded. docs/benchmarks.md compares this with the adaptive mode of botocore.
 
 Retries: requests are repeated a limited number of times, within a limited time, with random pauses. Conflicts, denials and
 invalid input are not retried.
@@ -45,10 +45,10 @@ def map_concurrently(
 ) -> list[_Result]:
     """Call ``work`` for every item in at most ``width`` threads, and return the results in the order of the items.
 
-    If ``items`` is an iterator, calls begin before it is exhausted. If ``work`` or the iterator raises an exception, no
-    further calls begin, and the exception is raised after the running calls have ended. If a failure concerns one item only,
-    ``work`` must therefore return it instead of raising it. An interrupt also ends the running calls, at their next request
-    or pause.
+    If ``items`` is an iterator, calls begin before it is exhausted. An exception of ``work`` or the iterator
+    cancels the calls that have not begun, and is raised after the running calls have ended. If a failure concerns one item
+    only, ``work`` must therefore return it instead of raising it. An interrupt also ends the running calls, at their next
+    request or pause.
     """
     if width <= 1 or (isinstance(items, Sized) and len(items) <= 1):
         return [work(item) for item in items]
@@ -218,7 +218,7 @@ WINDOW = 1.0
 # The minimum rate in requests per second, and the minimum rate if the service throttles in the first second of a measurement.
 SLOWEST = 1.0
 FIRST = 5.0
-# Throttling reduces the measured rate to this fraction.
+# Throttling reduces the limit to this fraction of the measured rate.
 CUT = 0.9
 # At or above ``Rate.good``, the limit grows each second by
 # GROWTH + GROWTH_PART * limit * (seconds since the last reduction) requests per second.
@@ -284,7 +284,7 @@ class Rate:
             self.limit += (GROWTH + GROWTH_PART * (now - self.slowed) * self.limit) * since
 
     def throttled(self, sent: float, now: float) -> None:
-        """Reduce the limit after a throttled request.
+        """Reduce the limit after a throttled request. In the first second of a measurement, the new limit is at least ``FIRST``.
 
         A request that was sent before the last reduction changes nothing, because one throttling affects many threads.
         """
@@ -431,11 +431,11 @@ class Retries:
                 sent = failed.total()
                 if pace is None or failed[error.kind] >= pace.attempts or (once_only and outcome_unknown):
                     raise _last(error, sent, outcome_unknown) from error
-                rest = min(pace.first * 2 ** (failed[error.kind] - 1), pace.longest)
-                rest *= 1 - self.chance() / 2
-                if self.now() + rest > deadline:
+                delay = min(pace.first * 2 ** (failed[error.kind] - 1), pace.longest)
+                delay *= 1 - self.chance() / 2
+                if self.now() + delay > deadline:
                     raise _last(error, sent, outcome_unknown) from error
-            self.sleep(rest)
+            self.sleep(delay)
 
 
 def _last(error: AwsError, sent: int, outcome_unknown: bool) -> AwsError:

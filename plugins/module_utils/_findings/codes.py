@@ -15,7 +15,7 @@ from enum import Enum, unique
 from typing import Literal
 
 Severity = Literal["error", "warning", "info"]
-# The checks of a workload. The table of the report has one column for each check.
+# The checks of a workload, which are the columns of the table in the report.
 CheckName = Literal[
     "trust",
     "attachment",

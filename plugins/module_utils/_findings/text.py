@@ -107,7 +107,7 @@ def with_option_names(value: object, prefix: str) -> object:
 def named_result(result: Mapping[str, object], prefix: str) -> dict[str, object]:
     """Replace the placeholders that ``option`` returns, in the messages of a result.
 
-    Messages are the values of the keys in ``_MESSAGES``. The other values contain user input, which must not change.
+    Messages are the values of the keys in ``_MESSAGES``. The other values may contain user input, which must not change.
     """
     return {
         key: with_option_names(value, prefix) if key in _MESSAGES else value for key, value in result.items()

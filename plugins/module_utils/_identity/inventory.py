@@ -96,7 +96,7 @@ def make_hosts(
     """Return a host for each cluster, sorted by name.
 
     :arg connection: role variables of all hosts.
-    :raises InputError: for two clusters with the same name, or a cluster without a name.
+    :raises InputError: for two clusters with the same host name, or a cluster without one.
     """
     by_name: dict[str, FoundCluster] = {}
     for cluster in clusters:
@@ -127,10 +127,12 @@ def _hostname(cluster: FoundCluster, hostnames: Sequence[str]) -> str:
                 return name
             continue
         return ".".join(parts[part] for part in form.split("."))
+    tags = ", ".join(form.removeprefix(TAG) for form in hostnames)
+    noun = "tag" if len(hostnames) == 1 else "any of the tags"
     raise InputError(
         [
-            f"hostnames gives no name to {cluster.arn}, which lacks values for the tags "
-            f"{', '.join(form.removeprefix(TAG) for form in hostnames)}. Add name.region.account as the last entry."
+            f"hostnames gives no name to {cluster.arn}, which has no value for {noun} {tags}. Add name.region.account as the "
+            "last entry."
         ]
     )
 
@@ -218,7 +220,7 @@ def to_cache(clusters: tuple[FoundCluster, ...]) -> dict[str, Any]:
 
 
 def from_cache(cached: object) -> tuple[FoundCluster, ...] | None:
-    """Return the clusters of a cache entry, or None for an entry in the format of another version."""
+    """Return the clusters of a cache entry, or None for an entry in another format."""
     if not isinstance(cached, Mapping) or cached.get("format") != CACHE_FORMAT:
         return None
     return tuple(_cluster(row) for row in cached["clusters"])

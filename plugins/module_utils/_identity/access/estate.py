@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find the credentials of each service account, in the order in which AWS SDKs prefer them, and the roles that they use.
+"""Find the credentials of each service account, in the order in which AWS SDKs prefer them, with their roles.
 
 A Pod template can set access keys, a web identity token or an endpoint for credentials itself. Otherwise the webhook of EKS
 configures either EKS Pod Identity or IRSA in a new Pod, and an association takes precedence. Sources: AWS SDKs and Tools
@@ -64,7 +64,7 @@ class Credential:
     ``role_arn`` is the role that the credentials are for, and ``target_arn`` the target role of the association; each is "" if
     there is none or it is unknown. ``usable`` is "yes" if the policies of these roles allow the service account to use them, and
     None if that was not checked; ``reason`` explains it. ``trust`` and ``target_trust`` are the positions, from 0, of the
-    decisive statements in the two trust policies. ``owner`` is the owner of the Pod template that sets the environment variables
+    relevant statements in the two trust policies. ``owner`` is the owner of the Pod template that sets the environment variables
     ``variables``, or "".
     """
 
@@ -190,7 +190,7 @@ class AccessEstate:
 
     @cached_property
     def members(self) -> list[AccessMember]:
-        """Return the service accounts with credentials, or with Pods that do not use EKS Pod Identity, ordered as ``parts``."""
+        """Return the service accounts with credentials, or with Pods without EKS Pod Identity, in the order of ``parts``."""
         return [member for part in self.parts for member in self._members(part)]
 
     def role(self, arn: str) -> RoleFacts:
@@ -228,7 +228,7 @@ class AccessEstate:
         )
         association = part.associations.get(key)
         account = part.accounts.get(key)
-        annotated = part.annotated_role(key)
+        annotated = part.irsa_role(key)
         audience = (account.audience if account is not None else "") or DEFAULT_AUDIENCE
         irsa = [self._irsa(Credential("irsa", annotated), issuer, key, audience)] if annotated else []
         yield from (entry for entry in from_templates if entry.kind == "keys")
@@ -290,8 +290,9 @@ class AccessEstate:
         )
         if decisions - {ALLOWED, CONDITIONAL}:
             answers.append("depends" if role.unread else "no")
+            policies = "readable policies" if role.unread else "policies"
             reasons.append(
-                f"The policies of role {role_name(role.arn)} do not allow it to assume the target role."
+                f"The {policies} of role {role_name(role.arn)} do not allow it to assume the target role."
             )
         elif CONDITIONAL in decisions or role.unread or layers is None:
             answers.append("depends")
@@ -348,24 +349,32 @@ def describe_winner(member: AccessMember) -> str:
     """Describe the credentials that new Pods of a service account use, in one or more sentences."""
     if not member.credentials:
         return "A new Pod gets no credentials for AWS, and may use the role of its node."
-    by_template = [entry for entry in member.credentials if entry.owner]
-    rest = [entry for entry in member.credentials if not entry.owner]
+    injected = [entry for entry in member.credentials if not entry.owner]
+    # SDKs prefer IRSA to an endpoint in a Pod template.
+    by_template = [
+        entry
+        for entry in member.credentials
+        if entry.owner and not (entry.kind == "container" and injected and injected[0].kind == "irsa")
+    ]
     texts = [
         f"{entry.owner} sets {', '.join(entry.variables)} itself, which SDKs prefer."
         for entry in by_template[:3]
     ]
-    if len(by_template) > len(texts):
-        texts.append(f"{len(by_template) - len(texts)} more Pod templates set credentials themselves.")
-    if rest:
+    more = len(by_template) - len(texts)
+    if more:
+        texts.append(
+            "1 more Pod template sets credentials itself."
+            if more == 1
+            else f"{more} more Pod templates set credentials themselves."
+        )
+    if injected:
         subject = "Other Pods use" if by_template else "A new Pod uses"
-        first = rest[0]
+        first = injected[0]
         target = f", which assumes {role_name(first.target_arn)}" if first.target_arn else ""
         title = "EKS Pod Identity" if first.kind == "pod_identity" else "IRSA"
         texts.append(f"{subject} {title} with role {role_name(first.role_arn)}{target}.")
-        if len(rest) > 1:
-            texts.append(
-                f"The annotation of IRSA with role {role_name(rest[1].role_arn)} has no effect on new Pods."
-            )
+        if len(injected) > 1:
+            texts.append(f"IRSA with role {role_name(injected[1].role_arn)} has no effect on new Pods.")
     return " ".join(texts)
 
 

@@ -79,8 +79,10 @@ class NodeRoleFinder:
             texts = []
             if fallen:
                 count = "1 Pod" if len(pods) == 1 else f"{len(pods)} Pods"
+                pronoun = "its" if len(pods) == 1 else "their"
+                accounts = "service account" if len(fallen) == 1 else "service accounts"
                 texts.append(
-                    f"{count} of {list_members(self.name, fallen)} started without the credentials of the service account."
+                    f"{count} of {list_members(self.name, fallen)} started without the credentials of {pronoun} {accounts}."
                 )
             if bare:
                 texts.append(
@@ -91,9 +93,9 @@ class NodeRoleFinder:
                 len({*member.pods.none} & {*member.pods.on_host_network}) for member in fallen if member.pods
             )
             if on_host:
-                have = "has" if on_host == 1 else "have"
+                have, them = ("has", "it") if on_host == 1 else ("have", "them")
                 texts.append(
-                    f"{on_host} of these Pods {have} hostNetwork, which the hop limit does not affect."
+                    f"{on_host} of these Pods {have} hostNetwork, so the hop limit does not affect {them}."
                 )
             texts += _describe_nodes(part, roles)
             yield Risk(
@@ -124,7 +126,7 @@ class NodeRoleFinder:
 
 
 def _describe_nodes(part: ClusterFacts, roles: Sequence[NodeRole]) -> Iterator[str]:
-    """Yield sentences about the roles of the nodes of a cluster; none if these roles were not read."""
+    """Yield sentences about the roles of the nodes of a cluster; none if ``part.nodes`` is None."""
     if part.nodes is None:
         return
     if roles:

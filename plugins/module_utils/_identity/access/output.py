@@ -54,7 +54,7 @@ _SHOWN_WORKLOADS = 40
 _SHOWN_RISKS = 20
 _SHOWN_CHANGES = 20
 _SHOWN_SERVICES = 6
-NO_CHANGES = "No changes of credentials, roles, access levels, shown resources and risks"
+NO_CHANGES = "No changes in credentials, roles, access levels, shown resources or risks"
 
 
 def access_lines(report: _Row) -> list[str]:
@@ -171,7 +171,7 @@ def _workload_cells(report: _Row) -> Iterator[tuple[str, ...]]:
 def _describe_access(report: _Row, workload: _Row) -> str:
     access = str(workload["access"])
     if access in ("none", "unknown", "blocked") or "profile" not in workload:
-        return "none: the trust policy refuses it" if access == "blocked" else access
+        return "none: the role cannot be used" if access == "blocked" else access
     cells = [cell for cell in _cells(report, workload) if cell["levels"]]
     ordered = sorted(cells, key=lambda cell: (cell["service"] != "*", cell["service"]))
     parts = [f"{cell['service']} {_letters(cell['levels'])}" for cell in ordered[:_SHOWN_SERVICES]]
@@ -207,4 +207,8 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _more(count: int, limit: int, things: str) -> list[str]:
-    return [f"{count - limit} more {things} are in the report."] if count > limit else []
+    if count <= limit:
+        return []
+    if count == limit + 1:
+        return [f"1 more {things.removesuffix('s')} is in the report."]
+    return [f"{count - limit} more {things} are in the report."]

@@ -50,20 +50,23 @@ RISK_KINDS: Final[Mapping[str, RiskKind]] = {
         "The role can assume an administrator",
         "high",
         "The role can assume, directly or through other roles, a role that can administer its account.",
-        "Remove sts:AssumeRole for the first role of the path, or limit the trust policy of that role to the principals "
+        "Remove sts:AssumeRole for the first role of the path, and limit the trust policy of that role to the principals "
         "that need it.",
     ),
     "ASSUMES_ROLE": RiskKind(
         "The role can assume further roles",
         "medium",
-        "The service account also has the permissions of these roles, which its own policies do not show.",
-        "Check that the workload needs each of these roles. Otherwise limit the resources of sts:AssumeRole.",
+        "The service account can use the permissions of these roles in addition to the permissions of its own role.",
+        "Check that the workload needs each of these roles. Otherwise limit the resources of sts:AssumeRole and the trust "
+        "policies of these roles.",
     ),
     "TRUST_WIDE": RiskKind(
         "The trust policy allows more than the service account",
         "medium",
-        "A person who can create an association or a service account that the trust policy allows can use the role.",
-        "Limit the statement to the cluster, namespace and service account: docs/trust-scopes.md has the conditions.",
+        "A person who can create an association or a service account that the trust policy allows can use the role. A trust "
+        "policy that allows everyone lets any AWS account use the role.",
+        "Limit the statement to EKS Pod Identity and to the cluster, namespace and service account: docs/trust-scopes.md has the "
+        "conditions.",
     ),
     "ROLE_SHARED": RiskKind(
         "Several namespaces or clusters share the role",
@@ -75,10 +78,10 @@ RISK_KINDS: Final[Mapping[str, RiskKind]] = {
     "CREDENTIALS_BY_HAND": RiskKind(
         "A Pod template sets its own credentials",
         "high",
-        "SDKs prefer these credentials to EKS Pod Identity and IRSA. Access keys do not expire, and this report cannot "
-        "show their permissions.",
-        "Remove the variables from the template, so that the Pods use the role of their service account, and delete the access "
-        "key.",
+        "SDKs prefer these credentials to EKS Pod Identity and, except for an endpoint, to IRSA. Access keys do not expire, "
+        "and this report cannot show their permissions.",
+        "Remove the variables from the template, so that the Pods use the role of their service account. If they were an access "
+        "key, delete it.",
     ),
     "NODE_CREDENTIALS": RiskKind(
         "Pods without credentials can use the role of their node",
@@ -105,16 +108,16 @@ RISK_KINDS: Final[Mapping[str, RiskKind]] = {
     "ROLE_UNUSABLE": RiskKind(
         "The service account cannot use its role",
         "medium",
-        "The trust policy does not allow the service account, so its Pods cannot get credentials of the role.",
-        "Correct the trust policy, or remove the association or annotation if it is not needed: docs/trust-findings.md "
-        "has the causes.",
+        "AWS refuses the role, or its target role, to the service account, so its Pods cannot get the credentials.",
+        "Correct the cause in the text of the risk, or remove the association, annotation or variables of the Pod template if "
+        "they are not needed: docs/trust-findings.md has the causes in trust policies.",
     ),
     "ROLE_MISSING": RiskKind(
         "The role does not exist",
         "medium",
-        "The association or annotation names a role that does not exist. A person who creates a role with that name gives its "
-        "permissions to the service account.",
-        "Remove the association or annotation, or create the role again.",
+        "An association, annotation or Pod template names a role that does not exist. A person who creates a role with that name "
+        "can give its permissions to the service account.",
+        "Remove the association, the annotation or the variables of the Pod template, or create the role again.",
     ),
     "ACCOUNT_MISSING": RiskKind(
         "The service account of an association does not exist",
@@ -124,10 +127,11 @@ RISK_KINDS: Final[Mapping[str, RiskKind]] = {
         "--cluster-name NAME --association-id ID",
     ),
     "IRSA_LEFT": RiskKind(
-        "IRSA is still possible in addition to an association",
+        "IRSA is still configured in addition to an association",
         "low",
-        "The annotation or the trust policy of the role still allows IRSA. Pods that started before the association use "
-        "IRSA. If someone deleted the association, new Pods could use IRSA too, without an error.",
+        "An annotation or ConfigMap still gives the service account a role by IRSA, or the trust policy of the role still allows "
+        "IRSA. If both are true, Pods that started before the association use IRSA, and new Pods would use it if someone deleted "
+        "the association, without an error.",
         "To end the migration: ansible-playbook workload_identity.aws.migrate -e pod_identity_cluster_name=NAME "
         "-e pod_identity_migration_step=finish",
     ),

@@ -18,7 +18,7 @@ from ..._findings.finding import WorkloadKey
 from ..._policy.evaluation.evaluate import ALLOWED
 from ..._policy.evaluation.rules import Rule
 from ..._policy.language.context import Context
-from ..._policy.permissions.levels import EVERY_SERVICE
+from ..._policy.permissions.levels import EVERY_SERVICE, Cell
 from ..._policy.permissions.permissions import Required, check_permission
 from ..._policy.trust.federation import federated_statements, parse_issuer
 from ..._policy.trust.trust import pod_identity_inquiry, reach
@@ -126,17 +126,14 @@ class RiskFinder:
 
     def _administrator(self, holding: _Holding) -> Risk | None:
         role, name = holding.role, role_name(holding.role.arn)
-        everything = next((cell for cell in holding.profile.cells if cell.service == EVERY_SERVICE), None)
         grant = self._graph.self_grant(role, holding.profile, holding.context)
         if grant is None:
             return None
         text = f"Role {name} can give itself any permission with {grant.action}."
-        rules: Iterable[Rule] = ()
-        if everything is not None and "Permissions management" in everything.everywhere:
+        cell = holding.profile.cell("iam")
+        rules = cell.rules if cell is not None else ()
+        if _allows_everything(holding.profile.cells):
             text = f"Role {name} has all actions of all services on all resources."
-            rules = everything.rules
-        elif (cell := holding.profile.cell("iam")) is not None:
-            rules = cell.rules
         if not grant.is_certain:
             text = f"{text[:-1]}, under the conditions of its policies."
         return self._risk("ADMINISTRATOR", holding, text, rules, grant.is_certain, (grant.action,))
@@ -163,7 +160,8 @@ class RiskFinder:
             if (verdict := self._allowing_rules(holding, action, resource)) is not None
         ]
         if data:
-            words = " and ".join(word for word, _rules in data)
+            *first, last = [word for word, _rules in data]
+            words = f"{', '.join(first)} and {last}" if first else last
             rules = dict.fromkeys(rule for _word, found in data for rule in found)
             yield self._risk("DATA_OF_ALL", holding, f"Role {name} can read all {words}.", rules)
         wide = [
@@ -171,7 +169,10 @@ class RiskFinder:
         ]
         if wide:
             names = [
-                "services without a limit" if cell.service == EVERY_SERVICE else cell.service for cell in wide
+                "the services that its policies do not name"
+                if cell.service == EVERY_SERVICE
+                else cell.service
+                for cell in wide
             ]
             rules = dict.fromkeys(rule for cell in wide for rule in cell.rules)
             text = f"Role {name} can change all resources of {listed(names, _SHOWN)}."
@@ -189,10 +190,11 @@ class RiskFinder:
             if not chosen:
                 continue
             texts = [" → ".join(role_name(arn) for arn in path.arns) for path in chosen]
-            end = ", which can administer the account" if code == "PATH_TO_ADMINISTRATOR" else ""
+            accounts = "its account" if len(chosen) == 1 else "their accounts"
+            end = f", which can administer {accounts}" if code == "PATH_TO_ADMINISTRATOR" else ""
             is_certain = any(path.is_certain for path in chosen)
-            depends = "" if is_certain else " under the conditions of the policies"
-            text = f"Role {name} can assume {listed(texts, _SHOWN)}{end}{depends}."
+            depends = "" if is_certain else ", under the conditions of the policies,"
+            text = f"Role {name} can{depends} assume {listed(texts, _SHOWN)}{end}."
             arns = tuple(path.arns[-1] for path in chosen)
             yield self._risk(code, holding, text, rules, is_certain, arns)
 
@@ -270,8 +272,10 @@ class RiskFinder:
                 yield Risk("ROLE_MISSING", role.arn, text, tuple(members), roles=(role.arn,))
             if role.state == "unread" or role.unread:
                 unread = [title for _layer, title in role.unread]
-                kind = f"Policies of role {name} could not be read: {listed(unread)}."
-                text = kind if unread else f"Role {role.arn} could not be read."
+                policies = "A policy" if len(unread) == 1 else "Policies"
+                text = f"Role {role.arn} could not be read."
+                if unread:
+                    text = f"{policies} of role {name} could not be read: {listed(unread)}."
                 yield Risk("ACCESS_UNKNOWN", role.arn, text, tuple(members), roles=(role.arn,))
 
     def _scopes(self, role: RoleFacts, members: Sequence[AccessMember]) -> dict[Code, list[AccessMember]]:
@@ -303,17 +307,19 @@ class RiskFinder:
         left: dict[tuple[str, str], list[AccessMember]] = {}
         for member in self.estate.members:
             name = self.name(member)
+            associated = next((entry for entry in member.credentials if entry.association), None)
             for entry in member.credentials:
+                if entry.kind == "irsa" and associated is not None:
+                    continue
                 if entry.usable == "no" and self.estate.role(entry.role_arn).state == "read":
                     unusable.setdefault((entry.role_arn, entry.reason), []).append(member)
             by_template = [entry for entry in member.credentials if entry.owner]
             if by_template:
                 owners = [f"{entry.owner} ({', '.join(entry.variables)})" for entry in by_template]
                 verb = "sets" if len(owners) == 1 else "set"
-                text = f"{name}: {listed(owners)} {verb} the credentials of the Pods."
+                text = f"{name}: {listed(owners)} {verb} credentials for the Pods."
                 detail = tuple(dict.fromkeys(name for entry in by_template for name in entry.variables))
                 yield Risk("CREDENTIALS_BY_HAND", _subject(member), text, (member,), detail=detail)
-            associated = next((entry for entry in member.credentials if entry.association), None)
             if associated is not None and not member.exists:
                 text = f"{name} does not exist, but its association gives it role {role_name(associated.role_arn)}."
                 yield Risk("ACCOUNT_MISSING", _subject(member), text, (member,), roles=(associated.role_arn,))
@@ -360,7 +366,7 @@ class RiskFinder:
                 services.setdefault(found.unknown, []).append(name)
         for reason, names in sorted(services.items()):
             subject, verb, _pronoun = _role_subject(names)
-            yield f"It is unknown which services {subject} {'uses' if verb == 'is' else 'use'}. {sentence(reason)}"
+            yield f"It is unknown which services {subject} {'does' if verb == 'is' else 'do'} not need. {sentence(reason)}"
         for missing, names in sorted(unrecorded.items()):
             yield f"IAM does not report the use of {missing}, so it is unknown for {_role_subject(names)[0]}."
 
@@ -393,12 +399,15 @@ class RiskFinder:
         return dict(sorted(found.items()))
 
     def _irsa_left(self, member: AccessMember, associated: Credential) -> str:
-        """Return a clause that names the annotation or trust statement with which IRSA is still configured, or "" without them.
+        """Return a clause that names the annotation, ConfigMap or statement with which IRSA is still configured, or "".
 
         :arg associated: the credentials that the association gives.
         """
         if any(entry.kind == "irsa" for entry in member.credentials):
-            return "the annotation of IRSA still exists, in addition to the association"
+            part = next(part for part in self.estate.parts if part.cluster == member.cluster)
+            if (account := part.accounts.get(member.key)) is not None and account.role_arn:
+                return "the annotation of IRSA still exists, in addition to the association"
+            return "the ConfigMap of the IRSA webhook still has a role, in addition to the association"
         issuer = parse_issuer(member.cluster.issuer)
         role = self.estate.role(associated.role_arn)
         if issuer is None or role.trust is None or self.estate.trust(role) is None:
@@ -419,6 +428,20 @@ def _role_subject(names: Sequence[str]) -> tuple[str, str, str]:
 def _allows_service(profiles: Sequence[Profile], service: str) -> bool:
     cells = (profile.cell(service) for profile in profiles)
     return any(cell is not None and cell.levels for cell in cells)
+
+
+def _allows_everything(cells: Sequence[Cell]) -> bool:
+    """Return whether a statement certainly allows all actions on all resources, and nothing limits or denies any of them."""
+    whole = any(
+        rule.allow
+        and not rule.tests
+        and rule.statement.actions == ("*",)
+        and rule.statement.resources == ("*",)
+        for cell in cells
+        if cell.service == EVERY_SERVICE
+        for rule in cell.rules
+    )
+    return whole and not any(cell.denying or cell.limiting for cell in cells)
 
 
 def _named_services(profiles: Sequence[Profile]) -> tuple[str, ...]:

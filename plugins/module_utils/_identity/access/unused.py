@@ -35,7 +35,7 @@ class RoleVerdict:
 class ServicesVerdict:
     """The services that a role does not use, as service prefixes such as "s3".
 
-    ``unknown`` is the reason, as a sentence or as the error of a request, if the use of all services is unknown; otherwise "".
+    ``unknown`` is the reason, as a sentence or as the error of a request, if the use of services is unknown; otherwise "".
     ``unrecorded`` are services of the policies that IAM does not report, so that their use is unknown.
     """
 
@@ -82,7 +82,9 @@ class UseJudge:
         if use.services is None:
             return ServicesVerdict(unknown=use.unread or "They were not read from IAM.")
         if doubt := self._doubt_of_age(role):
-            return ServicesVerdict(unknown=f"A role that {doubt} may use them later.")
+            return ServicesVerdict(
+                unknown=f"A role that {doubt} may be too new to have used all services that it needs."
+            )
         unused = [
             name
             for name, last in use.services.items()

@@ -144,7 +144,7 @@ def _read_arn(fields: Fields) -> str:
 
 
 def validate_accounts(desired: Desired, cluster: Cluster) -> None:
-    """Check that roles, policies and permissions boundaries belong to the account and partition of the cluster.
+    """Check that roles, policies, permissions boundaries and preset documents fit the account, partition and region of a cluster.
 
     :raises InputError: with all problems.
     """
@@ -211,7 +211,7 @@ def _policy(problems: Problems, place: str, kind: str, arn: str, cluster: Cluste
         problems.add(
             place,
             f"{kind} {arn} belongs to account {parts.account_id}; only policies of account "
-            f"{cluster.account_id} and AWS managed policies can be used there. "
+            f"{cluster.account_id} and AWS managed policies can be used. "
             f"Set a policy of account {cluster.account_id}.",
         )
     _partition(problems, place, kind, arn, parts, cluster)

@@ -100,7 +100,7 @@ def parse_agent(options: Mapping[str, object], prefix: str = "") -> AddonSpec | 
         raise InputError(
             [
                 f"'{prefix}agent: absent' is only for a teardown, because the workloads of this run need the "
-                f"agent; set the variable to ignore, or use '{prefix}state: absent'."
+                f"agent; set '{prefix}agent: ignore' or '{prefix}state: absent'."
             ]
         )
     if agent != state:

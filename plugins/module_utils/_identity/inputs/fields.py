@@ -58,7 +58,7 @@ def too_deep(limits: Limits) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Excess(Generic[_T]):
-    """The part of the input that exceeds a limit, and a predicate for the message ("is nested more than 64 levels deep")."""
+    """A part of the input that exceeds a limit, and a predicate for the message ("is nested more than 64 levels deep")."""
 
     part: _T
     rule: str
@@ -73,7 +73,7 @@ class _Size:
 def find_excess(
     root: _T, split: Callable[[_T], Sequence[_T] | None], measure: Callable[[_T], int], limits: Limits
 ) -> Excess[_T] | None:
-    """Return the first part of a nested value that exceeds a limit, or None.
+    """Return the first part of a nested value that exceeds a limit or contains itself, or None.
 
     If YAML aliases refer to a part several times, visit the part once, but count its size for each reference.
 
@@ -129,7 +129,7 @@ def _joined(sizes: Iterable[_Size]) -> _Size:
 
 
 def find_excess_of_values(value: object, limits: Limits = LIMITS) -> Excess[object] | None:
-    """Return the first part of a value from Ansible or JSON that exceeds a limit, or None."""
+    """Apply ``find_excess`` to a value from Ansible or JSON."""
     return find_excess(value, _split_value, _measure_value, limits)
 
 
@@ -242,7 +242,7 @@ class Fields:
         self.prefix = prefix
 
     def report_unknown(self, names: Iterable[str], nested: Mapping[str, Iterable[str]] | None = None) -> None:
-        """Report each key that is not in ``names``, and suggest the closest one.
+        """Report the keys that are not in ``names``, and suggest the closest valid key if one is similar.
 
         :arg nested: the keys of nested mappings, by the name of the mapping, so that ``role_name`` gets the suggestion
             ``role.name``.
@@ -256,7 +256,8 @@ class Fields:
             hint = f"did you mean '{near[0]}'?" if near else f"the valid keys are {', '.join(names)}."
             self.problems.add(self.place, f"unknown key '{shown_value(key)}'; {hint}")
         if len(unknown) > SHOWN_KEYS:
-            self.problems.add(self.place, f"{len(unknown) - SHOWN_KEYS} more unknown keys.")
+            more = len(unknown) - SHOWN_KEYS
+            self.problems.add(self.place, f"{more} more unknown key{'' if more == 1 else 's'}.")
 
     def has(self, name: str) -> bool:
         """Return whether a field has a value other than null."""
@@ -353,7 +354,7 @@ class Fields:
         return value
 
     def names(self, name: str) -> tuple[str, ...]:
-        """Return the names in a list or in a comma-separated string."""
+        """Return the names in a list or a comma-separated string, or () if the field is missing or invalid."""
         value = self.raw.get(name)
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())

@@ -79,7 +79,7 @@ def read_json(path: str, text: str, limits: Limits = LIMITS) -> list[tuple[int, 
     except RecursionError as error:
         raise beyond_bounds(path, _deep_line(text, limits), too_deep(limits)) from error
     except ValueError as error:
-        raise InputError([f"{path}: is not valid JSON: {error}."]) from error
+        raise InputError([f"{path}: cannot be read as JSON: {error}."]) from error
     if excess := find_excess_of_values(content, limits):
         line = _deep_line(text, limits) if excess.rule == too_deep(limits) else 1
         raise beyond_bounds(path, line, excess.rule)
@@ -255,8 +255,8 @@ def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> FileSource:
     if len(files) > limits.files:
         more = f"there are {len(files):,} files with workloads; at most {limits.files:,} are allowed"
         raise InputError([f"{', '.join(paths[:3])}: {more}. Write more workloads into each file."])
-    # The folders may also contain files of policy documents (document_file). They have no list of workloads, so their problems
-    # are ignored.
+    # A folder may also contain files with policy documents (document_file). They have no list of workloads, so the problems of
+    # these files are ignored.
     documents: set[Path] = set()
     invalid: dict[Path, tuple[str, ...]] = {}
     for path in files:
@@ -314,7 +314,8 @@ def _with_document(policy: object, folder: Path, place: str, documents: set[Path
     if not path.is_file():
         raise InputError(
             [
-                f"{place}: document_file {path}: {_describe(path)}. The path is relative to the file with the workload."
+                f"{place}: document_file {path}: {_describe(path)}. "
+                "A relative path starts in the folder of the file with the workload."
             ]
         )
     documents.add(path.resolve())
@@ -327,7 +328,7 @@ def _with_document(policy: object, folder: Path, place: str, documents: set[Path
 
 
 def _unread_folders(folders: Sequence[Path], documents: set[Path]) -> list[str]:
-    """Return a problem for each nested folder with an input file that is not the file of a policy document."""
+    """Return a problem for each nested folder with an input file that is not a policy document."""
     return [
         f"{path}: this folder inside {path.parent} contains input files ({inner}), but nested folders are not "
         "read. List this folder as well, or move it elsewhere."
@@ -400,6 +401,8 @@ def _is_input(path: Path) -> bool:
 def _describe(path: Path) -> str:
     if path.is_symlink() and not path.exists():
         return f"is a link to {os.readlink(path)}, which does not exist"
+    if path.is_dir():
+        return "is a folder"
     return "is not a file or folder" if path.exists() else "there is no such file or folder"
 
 

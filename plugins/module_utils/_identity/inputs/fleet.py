@@ -64,7 +64,7 @@ def read_cluster_inputs(
     :arg options: all options of the module by name.
     :arg read_files: reads the workloads of files and folders.
     :arg presets_expanded: whether presets are already replaced by documents, as in the arguments of a module.
-    :raises InputError: for a list that is malformed or exceeds a limit; if it is not, with the problems of all clusters.
+    :raises InputError: for a list that is malformed or too large; otherwise with the problems of all clusters.
     """
     problems = Problems()
     rows = cluster_rows(options["clusters"])
@@ -75,7 +75,7 @@ def read_cluster_inputs(
     if excluded:
         problems.add(
             "",
-            f"clusters and {', '.join(excluded)} are both set; write {'it' if len(excluded) == 1 else 'them'} in the entries "
+            f"clusters is set, and also {', '.join(excluded)}; write {'it' if len(excluded) == 1 else 'them'} in the entries "
             "of clusters, or leave clusters out.",
         )
     if read_boolean(options.get("purge")):
@@ -216,11 +216,11 @@ def _member(cluster: ClusterInput, region: str, several_regions: bool) -> Member
     breakage = cluster.breakage
     if key != name:
         workloads = tuple(replace(workload, key=replace(workload.key, cluster=key)) for workload in workloads)
-        breakage = tuple(_moved(breakage, key))
+        breakage = tuple(_with_cluster(breakage, key))
     return Member(key, name, region, workloads, cluster.server, breakage, cluster.account_id)
 
 
-def _moved(findings: Iterable[Finding], cluster: str) -> Iterable[Finding]:
+def _with_cluster(findings: Iterable[Finding], cluster: str) -> Iterable[Finding]:
     for finding in findings:
         key = finding.workload
         yield replace(finding, workload=replace(key, cluster=cluster)) if key else finding

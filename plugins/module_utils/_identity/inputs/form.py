@@ -7,8 +7,8 @@
 """The keys of a workload and their types, as Ansible argument specs. Pure.
 
 The parser and the modules use these specs, ``plugins/doc_fragments/workloads.py`` documents the keys, and
-``tools/make_forms.py`` generates the argument spec of the role and the JSON Schema from the specs. They define types only; the
-parser in ``workloads.py`` validates the values.
+``tools/make_forms.py`` generates the argument spec of the role and the JSON Schema from the specs. The parser in
+``workloads.py`` validates the values.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def validate_names(options: Mapping[object, object], names: Sequence[str]) -> No
 
 
 def validate_credentials(options: Mapping[str, object]) -> None:
-    """Raise InputError for incomplete or mutually exclusive credentials, before their first use."""
+    """Raise InputError for incomplete or mutually exclusive credentials, or an invalid ``endpoint_url``."""
     problems = Problems()
     fields = Fields(dict(options.items()), "", problems)
     if fields.raw.get("profile") and (fields.raw.get("access_key") or fields.raw.get("secret_key")):

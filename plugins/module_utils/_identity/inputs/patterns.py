@@ -45,7 +45,7 @@ _ROLE_PATTERN = re.compile(r"[\w+=,.@*-]{1,64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A service account of the cluster that a pattern may match."""
+    """A service account that a pattern may match. In a removal, it may no longer exist, but have an association."""
 
     namespace: str
     name: str
@@ -69,7 +69,7 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadPattern:
-    """An entry of the list of workloads that represents several service accounts.
+    """An entry with a pattern or a label selector in the list of workloads.
 
     ``index`` is its index in the list, and ``place`` its place in the input. The selectors are label selectors as text, or "".
     """
@@ -136,8 +136,8 @@ class AnnotationRule:
 class PatternInput:
     """The patterns of a list of workloads, and the rules for annotations.
 
-    The input is parsed twice. The first parse sets ``source`` and ``patterns``. Then the caller reads the service accounts, and
-    sets ``expansion`` for the second parse.
+    The first parse of the input sets ``source`` and ``patterns``. If ``needs_service_accounts`` is true, the caller then reads
+    the service accounts, and sets ``expansion`` for a second parse.
     """
 
     rules: tuple[AnnotationRule, ...] = ()
@@ -195,7 +195,7 @@ class Expansion:
     trust_patterns: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def complete(self, workload: Workload) -> Workload:
-        """Return a workload with its origin, and with the patterns for the trust policy of its role."""
+        """Return a workload with its origin. Its role gets ``trust_patterns``, unless the input sets its ARN or trust policy."""
         role = workload.role
         workload = replace(workload, origin=self.origins.get(str(workload.key)))
         patterns = self.trust_patterns.get(role.name.lower(), ()) if role is not None else ()
@@ -228,15 +228,20 @@ def read_rules(raw: object, option: str) -> tuple[AnnotationRule, ...]:
         fields = Fields(entry, place, problems)
         fields.report_unknown(_RULE_KEYS)
         presets = {str(name): value for name, value in (fields.mapping("presets") or {}).items()}
-        if unknown := [name for name in presets if name not in preset_names()]:
-            problems.add(place, unknown_preset(unknown[0], preset_names()))
-        for key, characters in (("namespaces", PATTERN), ("roles", _ROLE_PATTERN)):
-            for value in fields.names(key):
+        known_presets = preset_names()
+        for name in presets:
+            if name not in known_presets:
+                problems.add(place, unknown_preset(name, known_presets))
+        rule = AnnotationRule(fields.names("namespaces"), fields.names("roles"), presets)
+        for key, characters, values in (
+            ("namespaces", PATTERN, rule.namespaces),
+            ("roles", _ROLE_PATTERN, rule.roles),
+        ):
+            for value in values:
                 if not characters.fullmatch(value):
                     problems.add(place, f"{key}: '{shown_value(value)}' is not a name or a pattern with *.")
-        rule = AnnotationRule(fields.names("namespaces"), fields.names("roles"), presets)
         if not rule.namespaces:
-            problems.add(place, "namespaces is missing; list names or patterns, such as team-*.")
+            problems.add(place, "has no namespaces; list names or patterns, such as team-*.")
         if not (rule.roles or rule.presets):
             problems.add(
                 place, "allows nothing; set roles (names or patterns) or presets (name: parameters)."
@@ -249,9 +254,9 @@ def read_rules(raw: object, option: str) -> tuple[AnnotationRule, ...]:
 
 
 def find_patterns(source: FileSource) -> tuple[FileSource, list[WorkloadPattern]]:
-    """Return the list without the label selectors of its entries, and the entries that are patterns.
+    """Return the list with the label selectors removed, and its patterns.
 
-    A selector that is not text remains in its entry, so that the parser of workloads reports it with all other problems.
+    A selector that is blank or not text remains in its entry, so that the parser of workloads reports it with all other problems.
     """
     entries: list[object] = []
     patterns = []
@@ -289,7 +294,7 @@ def expand(
     A workload that the list names without a pattern takes precedence over patterns, and a pattern over annotations.
 
     :arg source: the list from ``find_patterns``.
-    :arg candidates: the service accounts of the cluster.
+    :arg candidates: the service accounts of the cluster. In a removal, also those that only have an association.
     :arg trust_scope: the trust scope of the run, or None.
     :raises InputError: when two patterns match the same service account.
     """
@@ -311,13 +316,10 @@ def expand(
             entries.append(entry)
             places.append(place)
             continue
-        matching = [
-            candidate
-            for candidate in candidates
-            if str(candidate) not in listed_names and pattern.matches(candidate, selected)
-        ]
+        matching = [candidate for candidate in candidates if pattern.matches(candidate, selected)]
         if not matching:
             findings.append(_without_match(pattern, place, cluster))
+        matching = [candidate for candidate in matching if str(candidate) not in listed_names]
         for first in dict.fromkeys(
             origins[str(candidate)] for candidate in matching if str(candidate) in origins
         ):
@@ -325,7 +327,7 @@ def expand(
             problems.add(
                 place,
                 f"{pattern} and {first.text} of {first.place} both match {listed(names, 5)}. Narrow one of the patterns, or "
-                "list these service accounts by their names.",
+                f"list {'this service account' if len(names) == 1 else 'each of these service accounts'} by name.",
             )
         for candidate in matching:
             origins.setdefault(str(candidate), pattern.origin)
@@ -350,7 +352,7 @@ def expand(
 
 
 def _workload(entry: Mapping[object, object], candidate: Candidate) -> dict[object, object]:
-    """Return the entry for one service account. The service account exists, so do not create it by default."""
+    """Return the entry for one service account. By default, it is not created: a match exists already."""
     return {
         "create_service_account": False,
         **entry,
@@ -402,7 +404,10 @@ def _requested(
     role, preset = (candidate.annotations.get(name, "") for name in (ROLE_REQUEST, PRESET_REQUEST))
     if role and preset:
         return _refused(
-            candidate, f"both {ROLE_REQUEST} and {PRESET_REQUEST}", "it must have one of them", cluster
+            candidate,
+            f"both a role ({ROLE_REQUEST}) and a preset ({PRESET_REQUEST})",
+            "only one of them may be set",
+            cluster,
         )
     applying = [rule for rule in rules if rule.applies(candidate.namespace)]
     if preset:
@@ -411,15 +416,16 @@ def _requested(
             return _refused(candidate, f"preset {preset}", _NOT_ALLOWED, cluster)
         policy = {"preset": preset, **({"with": parameters[0]} if parameters[0] else {})}
         return {"role": {"name": _role_name(cluster.name, candidate)}, "policies": [policy]}
-    parts = parse_role_arn(role) if role.startswith("arn:") else None
-    name = parts.name if parts is not None else role
-    if not any(fnmatchcase(name, pattern) for rule in applying for pattern in rule.roles):
-        return _refused(candidate, f"role {role}", _NOT_ALLOWED, cluster)
-    if parts is not None and parts.account_id != cluster.account_id:
-        return _refused(
-            candidate, f"role {role}", f"the role must be in account {cluster.account_id}", cluster
-        )
-    arn = role if parts is not None else f"arn:{cluster.partition}:iam::{cluster.account_id}:role/{role}"
+    is_arn = role.startswith("arn:")
+    arn = role if is_arn else f"arn:{cluster.partition}:iam::{cluster.account_id}:role/{role}"
+    parts = parse_role_arn(arn)
+    request = f"role {role}" if role else "an empty role or preset"
+    if parts is None or not (is_arn or parts.name == role):
+        return _refused(candidate, request, "that is not the name or ARN of a role", cluster)
+    if not any(fnmatchcase(parts.name, pattern) for rule in applying for pattern in rule.roles):
+        return _refused(candidate, request, _NOT_ALLOWED, cluster)
+    if parts.account_id != cluster.account_id:
+        return _refused(candidate, request, f"the role must be in account {cluster.account_id}", cluster)
     return {"role": {"arn": arn, "extend_trust": True}}
 
 
@@ -429,8 +435,7 @@ _NOT_ALLOWED = "pod_identity_annotated does not allow it in this namespace"
 def _refused(candidate: Candidate, request: str, reason: str, cluster: Cluster) -> Finding:
     return Finding(
         Code.ANNOTATION_REFUSED,
-        f"an annotation of service account {candidate} requests {shown_value(request)}, but {reason}, so the annotation has no "
-        "effect.",
+        f"service account {candidate} requests {shown_value(request)} by annotation, but {reason}, so the request has no effect.",
         "Correct or remove the annotation."
         + (" To allow the request, add a rule to pod_identity_annotated." if reason == _NOT_ALLOWED else ""),
         WorkloadKey(cluster.key, candidate.namespace, candidate.name),
@@ -447,7 +452,7 @@ def _role_name(cluster: str, candidate: Candidate) -> str:
 
 
 def describe_matches(patterns: Sequence[WorkloadPattern], origins: Mapping[str, Origin]) -> Iterator[str]:
-    """Yield a line for each pattern: how many service accounts it matches, and some of their names."""
+    """Yield a line for each pattern with matches: their number, and the names of at most five of them."""
     for pattern in patterns:
         names = sorted(name for name, origin in origins.items() if origin == pattern.origin)
         if names:

@@ -128,12 +128,13 @@ class PresetExpander:
     def expand(
         self, entries: Sequence[tuple[str, object]], role: str, problems: Problems
     ) -> list[tuple[str, object]]:
-        """Replace the entries of one workload that name a preset. Other entries are unchanged.
+        """Replace the entries of one workload that name a preset. Report invalid ones, and leave them out.
 
         :arg entries: the entries of ``policies``, each with its place in the input.
         :arg role: the name of the workload's role, or "".
-        :returns: the entries with their places. An entry from a preset keeps ``preset``, and its ``with`` has only the
-            description for a new policy, and the partition, account and region that are in its document.
+        :returns: the entries with their places; an entry that does not name a preset is unchanged. An entry from a preset keeps
+            ``preset``, and its ``with`` has only the description for a new policy, and the partition, account and region that
+            are in its document.
         """
         expanded: list[tuple[str, object]] = []
         places: dict[str, str] = {}
@@ -174,7 +175,7 @@ class PresetExpander:
         return {**raw, "policies": [entry for _place, entry in entries]}
 
     def _preset(self, fields: Fields) -> Preset | None:
-        """Return the preset of an entry. Return None and report a problem if the preset is unknown, or other keys exclude it."""
+        """Return the preset of an entry. If the preset is unknown or another key excludes it, report that and return None."""
         fields.report_unknown(policy_spec())
         name = fields.text("preset", rule="the name of a preset")
         excluded = [key for key in _EXCLUDED if fields.has(key)]
@@ -193,9 +194,9 @@ class PresetExpander:
 
 
 def expand_preset(preset: Preset, entry: Fields, role: str, values: RunValues) -> list[dict[str, object]]:
-    """Return an entry of ``policies`` with name and document for each policy of a preset.
+    """Return an entry of ``policies`` with name and document for each policy of a preset that has statements.
 
-    Report invalid parameters; the result is then empty.
+    Report a missing name and invalid parameters; the result is then empty.
 
     :arg entry: the entry that names the preset.
     :arg role: the name of the workload's role, from which a policy without ``name`` gets its name.
@@ -245,7 +246,7 @@ def expand_preset(preset: Preset, entry: Fields, role: str, values: RunValues) -
 
 
 def _find_scope(preset: Preset, fields: Fields, statements: Sequence[object]) -> list[str]:
-    """Return the COMMON_PARAMETERS whose placeholders are in the statements, or in the defaults of parameters in them."""
+    """Return the COMMON_PARAMETERS that the statements contain as placeholders, directly or by the default of a parameter."""
     names = set(placeholders(statements))
     for name, parameter in preset.parameters.items():
         if name in names and not fields.has(name):
@@ -277,7 +278,7 @@ def _kept_statements(policy: PresetPolicy, parameters: Mapping[str, object]) -> 
 
 
 def _read_common(preset: Preset, fields: Fields, values: RunValues) -> dict[str, object]:
-    """Return the values of COMMON_PARAMETERS, "" if unknown. Report invalid and contradicting values."""
+    """Return the values of COMMON_PARAMETERS, "" if unknown. Report invalid and contradictory values."""
     region = fields.text(_REGION, values.region, _REGION_RULE, "a region, such as us-west-2") or ""
     account = Fields(
         {_ACCOUNT_ID: number_as_text(fields.raw.get(_ACCOUNT_ID))}, fields.place, fields.problems

@@ -22,7 +22,7 @@ from .yaml_file import read_yaml_value
 
 FOLDER = Path(__file__).resolve().parents[4] / "presets"
 ParameterKind = Literal["name", "names", "arn", "arns", "flag"]
-# The number of similar names in a message.
+# The maximum number of similar names in a message.
 _SHOWN = 3
 # A text with at least this number of characters counts as similar to each name that contains it.
 _SHORTEST_PART = 3
@@ -118,7 +118,7 @@ def unknown_preset(name: str, names: Sequence[str]) -> str:
 def load_preset(name: str) -> Preset:
     """Read a preset. Its name must be one of ``preset_names``.
 
-    :raises InputError: when the file cannot be read.
+    :raises InputError: when the file cannot be read or is not valid YAML.
     """
     path = FOLDER / f"{name}.yml"
     try:
@@ -165,7 +165,7 @@ def parse_preset(name: str, content: Mapping[str, Any]) -> Preset:
 
 
 def placeholders(value: object) -> Iterator[str]:
-    """Yield the name of each placeholder in a statement, also in keys of mappings."""
+    """Yield the name of each placeholder in a statement or default, also in keys of mappings."""
     if isinstance(value, str):
         yield from PLACEHOLDER.findall(value)
     elif isinstance(value, Mapping):

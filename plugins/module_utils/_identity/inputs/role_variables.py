@@ -6,9 +6,9 @@
 
 """Parse the role variables before the run starts: check their names, types and combinations. Pure.
 
-Extra variables on the command line, INI inventories and AWX surveys contain only strings. Therefore a list or mapping may also
-be JSON or YAML text, and a list of names may be separated by commas or lines. An unanswered survey question is an empty string,
-or null with ansible-core 2.19 and newer; both count as not set. See docs/artifacts.md.
+A value from the command line (``-e name=value``), an INI inventory or an AWX survey may be a string. Therefore a list or mapping
+may also be JSON or YAML text, and names may be separated by commas or line breaks. An unanswered survey question is an empty
+string, or null with ansible-core 2.19 and newer; both count as not set, except in _NOT_EMPTY. See docs/artifacts.md.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _names(fields: Fields, name: str) -> object:
 
 
 def _name(fields: Fields, name: str) -> object:
-    """Return a name as text. ``run_input`` validates it."""
+    """Return a name, converted to text if it is a number. ``run_input`` validates it."""
     return number_as_text(fields.raw.get(name))
 
 
@@ -90,7 +90,7 @@ def _metadata(kind: Literal["label", "annotation"]) -> _Reader:
         for key in _RESERVED.intersection(metadata):
             fields.problems.add(
                 "",
-                f"{ROLE}{name}: '{key}' marks the owner of a Pod or excludes the Pod from EKS Pod Identity; "
+                f"{ROLE}{name}: '{key}' marks Pods of this collection, or excludes a Pod from EKS Pod Identity; "
                 "leave this key out.",
             )
         return metadata
@@ -99,7 +99,7 @@ def _metadata(kind: Literal["label", "annotation"]) -> _Reader:
 
 
 def _unparsed(fields: Fields, name: str) -> object:
-    """Return the value unparsed. ``run_input`` parses it later and reports the place of each problem."""
+    """Return the value unparsed. Its parser runs later, and reports the place of each problem."""
     return fields.raw.get(name)
 
 
@@ -249,9 +249,9 @@ RESULTS = (
 # The prefix of the artifacts of earlier jobs in an AWX workflow, which AWX passes to later jobs as extra variables.
 ARTIFACTS = "artifact_"
 _READERS = {**VARIABLES, **HIDDEN, **FLEET}
-# Variables that may be JSON text, because a command line can only pass text.
+# Variables that may be JSON text, because ``-e name=value`` passes only text.
 _JSON = frozenset(("fleet_workloads", "workloads", "workloads_from"))
-# Variables that may also be YAML text: any text of a mapping, and the text of a list that begins with [ or -.
+# Variables that may also be YAML text: for a mapping any text, for a list only text that begins with "[" or "- ".
 _MAPPINGS = frozenset(("probe_annotations", "probe_labels", "proof_pod_spec", "proof_resources", "tags"))
 _LISTS = frozenset(
     (
@@ -265,7 +265,7 @@ _LISTS = frozenset(
         "report_files",
     )
 )
-# Variables that _check_characters skips, because ``run_input`` validates their contents later.
+# Variables that _check_characters skips, because their parsers validate the contents later.
 _READ_ELSEWHERE = frozenset(("annotated", "fleet_workloads", "tags", "workloads", "workloads_from"))
 # Variables that must have a value if they are set. If an empty one were ignored, the run would use other workloads, another
 # owner or another image than intended.
@@ -320,7 +320,7 @@ def check_extra_variables(names: Iterable[str]) -> None:
 def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> dict[str, object]:
     """Return the values of role variables converted to their types, by name without prefix. Omit variables without a value.
 
-    ``run_input`` parses the workloads later.
+    ``owner`` and the lists of workloads are kept without a value, because ``run_input`` validates them later.
 
     :arg variables: the values by name without prefix, as Ansible has them.
     :raises InputError: for values that exceed a limit; if there are none, with all other problems.
@@ -342,7 +342,6 @@ def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> 
     if values.get("purge") and has_no_name(variables.get("purge_namespaces", ())):
         problems.add("", purges_all_namespaces(ROLE))
     problems.raise_if_any()
-    # Keep these variables even without a value, so that run_input reports the missing value.
     checked_later = ("fleet_workloads", "owner", "workloads", "workloads_from")
     return {name: value for name, value in values.items() if value is not None or name in checked_later}
 
@@ -464,7 +463,7 @@ def _read_with(readers: Mapping[str, _Reader], variables: Mapping[str, object]) 
 
 
 def find_ineffective(values: Mapping[str, object], entry_point: EntryPoint) -> list[str]:
-    """Return a warning for each variable that has no effect in combination with the other variables.
+    """Return a warning for each variable of the purge that has no effect.
 
     :arg values: the result of ``read_variables``.
     """

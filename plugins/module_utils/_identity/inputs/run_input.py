@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Parse the whole input of a run, before any request to AWS or Kubernetes.
+"""Parse the whole input of a run, before any change.
 
 The workloads of a cluster may be listed in several layers: for all clusters, for a group of hosts, or for one cluster. A
 workload in a later layer replaces, as a whole, the workload with the same namespace and service account in an earlier layer.
@@ -195,8 +195,8 @@ def read_input(
 ) -> ParsedInput:
     """Parse the options of a module or, with ``prefix``, the variables of the role.
 
-    Null or an empty string in ``workloads`` or ``workloads_from`` counts as not set if the other option has a value:
-    ansible-core before 2.19 converts null to an empty string.
+    Null or an empty string in ``workloads`` or ``workloads_from`` counts as not set if the other option or ``layers`` has a
+    value: ansible-core before 2.19 converts null to an empty string.
 
     :arg options: option values by name, without ``prefix``.
     :arg read_files: reads the workloads of files and folders.
@@ -285,7 +285,7 @@ def validate_bounds(values: Mapping[str, object], prefix: str) -> None:
 
 
 def purges_all_namespaces(prefix: str) -> str:
-    """Return the message for a purge with an empty ``purge_namespaces``, such as an unanswered survey question."""
+    """Return the message for a purge whose ``purge_namespaces`` has no value, such as an unanswered survey question."""
     return (
         f"{prefix}purge_namespaces has no value, and {prefix}purge is true: that would purge all namespaces. Set the "
         "namespaces, or write [] for all namespaces."
@@ -316,7 +316,7 @@ def _namespaces(fields: Fields, purge: bool) -> tuple[str, ...]:
 
 
 def _purges_all(prefix: str, cluster_name: str, matches_none: bool) -> str:
-    reason = "no service account matches the patterns" if matches_none else "the list of workloads is empty"
+    reason = "No service account matches the patterns" if matches_none else "The list of workloads is empty"
     return (
         f"{reason}, and {prefix}purge is true: that would delete all managed resources of "
         f"cluster {cluster_name} that {prefix}owner and {prefix}purge_namespaces select. Correct the list, or set "
@@ -363,5 +363,5 @@ def _workloads(
 def _missing(fields: Fields, inline: str, files: str) -> str:
     for name in (inline, files):
         if name.removeprefix(fields.prefix) in fields.raw:
-            return f"{name} has no value; write [] for an empty list of workloads, in {inline}."
+            return f"{name} has no value; for an empty list of workloads, set {inline} to []."
     return f"Set the workloads in {inline}, or files with workloads in {files}."

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Parse and validate the workloads of the input, before any request to AWS or Kubernetes."""
+"""Parse and validate the workloads of the input, before any change."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _validate_consistency(workloads: Sequence[Workload], problems: Problems, pla
     roles: dict[str, tuple[_Definer, RoleSpec]] = {}
     policies: dict[str, tuple[_Definer, PolicySpec]] = {}
     for workload, place in zip(workloads, places, strict=True):
-        # Two patterns with the same names can have different selectors. Their expansion reports common service accounts.
+        # Two patterns with the same names can have different selectors. ``expand`` reports the service accounts that both match.
         if workload.key in keys and "*" not in str(workload.key):
             problems.add(
                 f"workload {workload.key}",
@@ -95,7 +95,7 @@ def _compare(
     if field == "name":
         problems.add(
             second.label,
-            f"defines {kind} '{other.name}', and {first.label} '{definition.name}': IAM names that differ only in "
+            f"defines {kind} '{other.name}', and {first.label} defines '{definition.name}': IAM names that differ only in "
             "letter case are the same; use the same spelling, or rename one.",
         )
     elif field:
@@ -125,7 +125,7 @@ _ACTION = re.compile(r"[\w-]+:\w+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """Settings of a run that apply to all workloads, unless a workload sets the field itself.
+    """Settings of a run for all workloads. A workload can override ``create_service_accounts`` and ``create_namespaces``.
 
     A tag of a workload overrides the tag with the same key in ``tags``. ``patterns`` allows patterns with "*" as names.
     ``presets`` replaces presets by documents. It is None in a module, because the action plugin has already replaced them.
@@ -161,7 +161,7 @@ def parse_workloads(
 ) -> tuple[Workload, ...]:
     """Parse the workloads of one cluster.
 
-    With ``state`` "absent" a workload may omit its role; then only its association is deleted.
+    With ``state`` "absent", a workload may omit its role.
 
     :arg raw: a list of mappings, as ``workload_spec`` describes them.
     :arg defaults: the settings of the run. By default, presets get no account and no region.
@@ -205,7 +205,7 @@ def _workload(
     fields.report_unknown(WORKLOAD_KEYS, {"role": ROLE_KEYS})
     key = _key(fields, cluster_name, defaults.patterns)
     for name in SELECTORS:
-        # ``find_patterns`` has already removed valid selectors.
+        # ``find_patterns`` leaves only selectors that are blank or not text.
         if defaults.patterns and fields.has(name):
             fields.refuse(name, "a label selector, such as team=payments")
         elif fields.has(name):
@@ -361,8 +361,7 @@ def _existing_role(role: Fields, arn: str, name: str | None) -> RoleSpec:
         if key not in EXISTING_ROLE_KEYS and key != "name" and role.has(key):
             role.problems.add(
                 role.place,
-                f"{key} cannot be set on an existing role, which is used unchanged; "
-                "set name instead of arn to have the role managed.",
+                f"{key} cannot be set for a role with arn; to have the role managed, set name instead of arn.",
             )
     return RoleSpec(
         name=parts.name if parts else "",
@@ -522,7 +521,7 @@ def _scalar(value: object) -> object:
 
 
 def _document(fields: Fields, name: str, kind: str) -> PolicyDocument | None:
-    """Return a policy document with JSON values, or None if the field is missing. Report a document that IAM would reject.
+    """Return a policy document with JSON values, or None if it is missing or invalid. Report a document that IAM would reject.
 
     :arg kind: the type of the policy, which determines its rules: "trust", "managed" or "session".
     """
@@ -572,7 +571,7 @@ def read_metadata(fields: Fields, name: str, kind: Literal["label", "annotation"
     if kind == "annotation" and annotations_size(metadata) > ANNOTATIONS_SIZE:
         fields.problems.add(
             fields.place,
-            f"{name} have {annotations_size(metadata)} bytes together; Kubernetes accepts {ANNOTATIONS_SIZE}.",
+            f"{name} have {annotations_size(metadata)} bytes together; Kubernetes accepts at most {ANNOTATIONS_SIZE}.",
         )
     return metadata
 

@@ -29,10 +29,9 @@ CUT_AT_A_SPACE = (
     " Is it cut off? Ansible ends the value of -e name=value at its first space; write it as "
     """-e '{"name": value}'."""
 )
-_ADVICE = "a list of workloads is usually much smaller. Write the list without aliases, or in several files."
+_ADVICE = "shorten it, split it, or write it without aliases."
 _VAULT_ADVICE = (
-    "this collection does not decrypt files with workloads. Decrypt the file, or set pod_identity_workloads in "
-    "a file that "
+    "this collection does not decrypt files with workloads. Decrypt the file, or set pod_identity_workloads in a file that "
     "Ansible decrypts (-e @file, group_vars)."
 )
 VAULT = "$ANSIBLE_VAULT;"
@@ -73,7 +72,7 @@ def no_list(path: str, line: int) -> InputError:
 
 
 def no_workloads(path: str, line: int = 1) -> InputError:
-    """Return the error for a file without content. A truncated file must not count as an empty list of workloads."""
+    """Return the error for an empty file or a null list. A truncated file must not count as an empty list of workloads."""
     return InputError([f"{path} line {line}: has no workloads; write [] for an empty list."])
 
 
@@ -118,9 +117,9 @@ _VALUE_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueE
 
 
 class _Guard:
-    """A counter that raises InputError when PyYAML exceeds a limit.
+    """A counter of YAML nodes that raises InputError beyond a limit.
 
-    Its methods replace methods of PyYAML's resolver, which PyYAML calls before it parses the content of a node.
+    Its methods replace methods of PyYAML's resolver, which PyYAML calls before and after it parses the content of a node.
     """
 
     def __init__(self, path: str, limits: Limits) -> None:
@@ -146,7 +145,7 @@ def read_yaml(
 ) -> list[tuple[int, object]]:
     """Return the line number and the parsed value of each workload in YAML text.
 
-    :arg path: the path of the file, for messages.
+    :arg path: the path of the file or the name of the option, for messages.
     :arg cut_off: the hint in the message about text that seems to be truncated.
     :raises InputError: with the first problem, with all duplicate keys, or with all invalid scalars such as the date 2001-99-99.
     """
@@ -203,7 +202,7 @@ def _loader() -> Any:
         return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     except NameError as error:
         raise InputError(
-            ["workloads_from needs PyYAML in the Python that runs the module; install it there."]
+            ["YAML text needs PyYAML in the Python that runs the module; install it there."]
         ) from error
 
 

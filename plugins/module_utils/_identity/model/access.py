@@ -123,7 +123,7 @@ class ClusterFacts:
             if not namespaces or key.namespace in namespaces:
                 yield key
 
-    def annotated_role(self, key: WorkloadKey) -> str:
+    def irsa_role(self, key: WorkloadKey) -> str:
         """Return the ARN of the IRSA role of a service account, from its annotation or the ConfigMap of the webhook, or ""."""
         account = self.accounts.get(key)
         return (account.role_arn if account is not None else "") or self.configured.get(key, "")
@@ -134,5 +134,5 @@ class ClusterFacts:
         The result does not contain the target role of the association.
         """
         association = self.associations.get(key)
-        arns = {self.annotated_role(key), *self.own_roles.get(key, {}).values()}
+        arns = {self.irsa_role(key), *self.own_roles.get(key, {}).values()}
         return (arns | ({association.role_arn} if association is not None else set())) - {""}

@@ -129,10 +129,10 @@ class Organization:
 class InventoryRequest:
     """The parsed options of an inventory source.
 
-    With ``own_account``, the clusters in the account of the credentials are read, too, in ``regions``. ``include`` and
-    ``exclude`` select the clusters (see ``matches_filters``). ``hostnames`` has templates of host names, such as "name.region";
-    ``group_by`` names the properties by which hosts are grouped. With ``require_all``, any failed read is an error.
-    ``concurrency`` is the maximum number of concurrent reads.
+    With ``own_account``, the clusters in the account of the credentials are read, too. ``regions`` applies to this account and
+    to the accounts of ``organization``. ``include`` and ``exclude`` select the clusters (see ``matches_filters``). ``hostnames``
+    has templates of host names, such as "name.region"; ``group_by`` names the properties by which hosts are grouped. With
+    ``require_all``, any failed read is an error. ``concurrency`` is the maximum number of concurrent reads.
     """
 
     regions: tuple[str, ...]
@@ -194,7 +194,7 @@ class FoundCluster:
 
 @dataclass(frozen=True, slots=True)
 class UnreadClusters:
-    """A failed read of a cluster, a region, an account or the organization.
+    """A failed read of a cluster or its agent, of a region, of an account or of the organization.
 
     ``cluster`` is "" if a region could not be read. ``region`` is also "" if an account could not be read, and all three fields
     are "" if the accounts of the organization could not be listed.
@@ -210,7 +210,7 @@ class UnreadClusters:
 class FoundClusters:
     """The clusters of an inventory source, and the failed reads.
 
-    ``all_failed`` is true if reads failed, and neither a cluster nor all of a region was read.
+    ``all_failed`` is true if reads failed, and neither a cluster nor a complete region was read.
     """
 
     clusters: tuple[FoundCluster, ...]

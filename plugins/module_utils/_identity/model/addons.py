@@ -37,7 +37,7 @@ class VersionPolicy:
     """The versions of an add-on that the user accepts, by ``kind``.
 
     - "any": keep the installed version, or install the default version of EKS;
-    - "latest": the newest compatible version;
+    - "latest": the newest compatible version, or the installed version if it is newer;
     - "at least": keep the installed version if it is ``version`` or newer, otherwise install the newest compatible version;
     - "exact": ``version``.
     """

@@ -11,7 +11,7 @@ wait for visible changes, the verification and the diffs use these objects.
 
 Name, path and ARN are not attributes, because they identify a resource and never change. The requests of an update are in
 the plan of each resource: IAM sets the details of a role together, removes a boundary by a different operation, and keeps the
-document of a policy in versions. Tags are merged with the present tags (``compare_tags``), so ``compare`` ignores them.
+document of a policy in versions. Tags are merged with the present tags (``compare_tags``), so they are not passed to ``compare``.
 """
 
 from __future__ import annotations

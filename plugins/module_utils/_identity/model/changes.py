@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The plan as data: changes in stages, each with its requests; requests that set tags; the progress of a run. Pure."""
+"""The plan as data: changes in stages, each with its requests; requests that change tags; the progress of a run. Pure."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ class Stage(IntEnum):
     DENYING_ATTACHMENT = 22
     TRUST = 24
     SESSION_POLICY = 26
+    # New permissions.
     DOCUMENT = 28
     ATTACHMENT = 30
     ASSOCIATION = 40
@@ -71,13 +72,13 @@ class Stage(IntEnum):
 class Change:
     """A change of a resource, on behalf of one or more workloads.
 
-    Changes of a lower ``stage`` are applied first; changes of the same stage are independent. ``needs`` has the targets of
-    changes that must succeed first. ``common_needs`` has further such targets, in one set that many changes share, such as
-    the new restrictions of a role. ``awaits`` is true if the change needs a resource that this plan creates or changes and that
-    AWS may not have propagated yet. ``before`` and ``after`` have only the attributes that change; None means that the resource
-    does not exist. ``takes`` is true if the change only removes a permission that its workloads no longer need, after the
-    replacement of the permission exists. With ``requires_unused``, the role must be unused. ``unassociated`` are workloads that
-    must not have an association. The run checks these two conditions again right before the change.
+    Changes of a lower ``stage`` are applied first; inside a stage, changes of different roles are concurrent. ``needs`` has the
+    targets of changes that must succeed first. ``common_needs`` has further such targets, in one set that many changes share,
+    such as the new restrictions of a role. ``awaits`` is true if the change may need a new or changed resource that AWS may not
+    have propagated yet. ``before`` and ``after`` have only the attributes that change; None means that the resource does not
+    exist. ``takes`` is true if the change only removes something that its workloads no longer need, such as a permission after
+    its replacement exists. With ``requires_unused``, the role must be unused. ``unassociated`` are workloads that must not have
+    an association. The run checks these two conditions again right before the change.
 
     The action "replace" is for two resources that cannot exist at the same time: the first of ``calls`` deletes or detaches the
     former resource, and the last one creates or attaches the new resource. ``proofs`` (see ``Proof``) are sent before
@@ -121,8 +122,8 @@ class Change:
 class Plan:
     """The changes, failures and findings of a run. Each change serves at least one workload without a failure.
 
-    ``unread`` has the clusters and namespaces whose other associations the run must still read: they may use a role that
-    would lose a permission.
+    ``unread`` has the clusters and namespaces whose associations outside the list the run must still read: they may use a role
+    that would lose a permission.
     """
 
     changes: tuple[Change, ...] = ()
@@ -167,7 +168,7 @@ def without_owner(tags: Mapping[str, str]) -> dict[str, str]:
 def compare_tags(present: Mapping[str, str], desired: Mapping[str, str], purge: bool) -> TagChange:
     """Return the tags to set and, with ``purge``, the tags to remove.
 
-    The tags to remove do not include tags of AWS (prefix ``aws:``) and tags of this collection.
+    The tags to remove do not include tags of AWS (prefix ``aws:``) or of this collection.
     """
     missing = {key: value for key, value in desired.items() if present.get(key) != value}
     extra = [key for key in present if key not in desired and not is_mark(key) and not key.startswith("aws:")]

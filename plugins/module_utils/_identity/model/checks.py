@@ -36,8 +36,8 @@ _WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING)
 class Check:
     """The outcome of one check of one workload.
 
-    ``detail`` is shown next to the status "pass", like "v1". ``follows`` has findings that are consequences of findings of
-    other checks. They count only if the user accepts those other findings.
+    ``detail`` supplements the status, like "v1". ``follows`` has findings that are consequences of findings of other checks.
+    They count only if the user accepts those other findings.
     """
 
     name: CheckName

@@ -57,8 +57,8 @@ class Cluster:
     ``status`` is "" for a cluster that does not exist. ``version`` is like "1.33", ``platform_version`` like "eks.4";
     ``auto_mode`` is true with EKS Auto Mode. ``authorities`` are the SHA-256 digests of the certificate authorities of the
     Kubernetes API at ``endpoint``. ``alias`` is like "region/name" in a run over several regions, otherwise "". ``answered_at``
-    is the time of the response by the clock of AWS, because the local clock may be wrong. ``issuer`` is the URL of the OIDC
-    issuer. ``node_role_arn`` is the role of the nodes of EKS Auto Mode, or "".
+    is as in ``Account``. ``issuer`` is the URL of the OIDC issuer. ``node_role_arn`` is the role of the nodes of EKS Auto Mode,
+    or "".
     """
 
     name: str
@@ -153,7 +153,7 @@ def certificate_digests(pem: str) -> frozenset[str]:
     for body in _CERTIFICATE.findall(pem):
         try:
             digests.add(hashlib.sha256(base64.b64decode("".join(body.split()), validate=True)).hexdigest())
-        except binascii.Error:
+        except ValueError:
             continue
     return frozenset(digests)
 
@@ -246,7 +246,10 @@ def _unknown(cluster: Cluster, server: ApiServer) -> Finding:
     elif not server.checks_certificate:
         reason = f"the connection does not check certificates, and {_other_address(cluster)}"
     elif not server.authorities:
-        reason = f"its certificate authority is unknown, or is the system's, and {_other_address(cluster)}"
+        reason = (
+            "the connection trusts the certificate authorities of the system, or unknown ones, and "
+            f"{_other_address(cluster)}"
+        )
     elif cluster.authorities:
         reason = f"the connection also trusts certificate authorities of other servers, and {_other_address(cluster)}"
     else:
@@ -254,7 +257,7 @@ def _unknown(cluster: Cluster, server: ApiServer) -> Finding:
     return Finding(
         Code.KUBERNETES_API_UNKNOWN,
         f"{_subject(server)} is not proven to belong to {describe_place(cluster)}: {reason}.",
-        "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one).",
+        _USE_AUTHORITY if cluster.authorities else _AWAIT_AUTHORITY,
     )
 
 
@@ -262,14 +265,20 @@ _CORRECT = (
     "Correct pod_identity_cluster_name, the AWS account or the region, or the kubeconfig and its context "
     "(pod_identity_kubeconfig, pod_identity_kube_context)."
 )
+_USE_AUTHORITY = (
+    "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one)."
+)
+_AWAIT_AUTHORITY = (
+    "Run again when EKS returns the certificate authority of the cluster (see aws eks describe-cluster)."
+)
 _OVERRIDES = {
     Code.KUBERNETES_API_DIFFERS: "If the cluster is behind a proxy with another certificate, set "
     "pod_identity_verify_cluster: false.",
     Code.KUBERNETES_API_UNKNOWN: "If you know that the connection is to this cluster, set pod_identity_verify_cluster: false.",
 }
 _UNKNOWN_CHECKS = (
-    "Its objects may belong to another cluster, so the results of the checks of service accounts and Pods are "
-    "unknown."
+    "The objects of this API may belong to another cluster, so the results of the checks of service accounts and "
+    "Pods are unknown."
 )
 _USE_EKS_AUTH = (
     "With 'pod_identity_kube_auth: eks', the run uses no kubeconfig, but the endpoint and the certificate "

@@ -118,7 +118,7 @@ def allowed_purge(count: int, limit: int, percent: int | None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of a run, which plugins/doc_fragments/run.py describes.
+    """The options of a run. plugins/doc_fragments/run.py describes most of them.
 
     ``owner`` is None in a run without an owner. ``trust_policy_size_limit`` is in characters. With ``purge``, the run also
     removes unlisted resources.
@@ -142,13 +142,13 @@ _BREAKAGE_CODES = (Code.ASSOCIATION_WOULD_BREAK, Code.ASSOCIATION_MAY_BREAK)
 class Desired:
     """The desired state of a run on clusters of one account.
 
-    ``would_break`` has, by workload, the finding that its running Pods would lose their credentials by a new association.
-    ``leaving`` has the lower-case names of the roles that a purge deletes after the run, because only purged workloads use
-    them. ``unassociated`` are workloads without an association that a purge found in trust policies. If such a workload has
-    an association when the run removes its resources, the resources are kept. ``refused`` has findings about objects in
-    Kubernetes; the run does not change the workloads of these findings. ``failed_addons`` has the failures of workloads whose
-    role could not be set on, or removed from, their EKS add-on. ``addons_pending`` is true if the add-ons
-    get their roles only after this run.
+    ``would_break`` has, by workload, the finding that its running Pods would, or may, lose their credentials by a new
+    association. ``leaving`` has the lower-case names of the roles that the purge of the run will delete, because only purged
+    workloads use them. ``unassociated`` are workloads without an association that a purge found in trust policies. If such a
+    workload has an association when the run removes its resources, the resources are kept. ``refused`` has findings about
+    objects in Kubernetes; the run does not change the workloads of these findings. ``failed_addons`` has the failures of
+    workloads whose role cannot be set on, or removed from, their EKS add-on. ``addons_pending`` is true if the add-ons get their
+    roles only after these changes.
     """
 
     workloads: tuple[Workload, ...]

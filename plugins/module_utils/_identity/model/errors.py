@@ -48,9 +48,9 @@ ONCE_ONLY = frozenset(("iam:CreatePolicyVersion",))
 class AwsError(Exception):
     """The error of a failed request to AWS.
 
-    ``operation`` is like "iam:CreateRole". ``code`` is the error code of the API, or the name of a botocore exception;
-    ``text`` is the message, in which control characters are escaped. ``remedy`` is an instruction for the user.
-    ``outcome_unknown`` is true if the request may have taken effect.
+    ``operation`` is like "iam:CreateRole", or "" if no request failed. ``code`` is the error code of the API, the name of a
+    botocore exception, or a code of this collection. ``text`` is the message, in which control characters are escaped.
+    ``remedy`` is an instruction for the user. ``outcome_unknown`` is true if the request may have taken effect.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class AwsError(Exception):
         super().__init__(f"{operation}: {self.code}: {self.text}")
 
     def amended(self, text: str, outcome_unknown: bool) -> AwsError:
-        """Return a copy of the error of the last attempt, with a text and ``outcome_unknown`` that describe all attempts."""
+        """Return a copy of the error with another text and ``outcome_unknown``."""
         return AwsError(self.operation, self.code, text, self.kind, self.remedy, outcome_unknown)
 
     def with_remedy(self, remedy: str) -> AwsError:
@@ -132,12 +132,12 @@ class Problems:
 
 # The maximum number of places that a message shows for one problem.
 SHOWN_PLACES = 3
-# The maximum number of removals of a purge that a message shows: enough to recognise an incomplete list of workloads.
+# The maximum number of workloads that a message lists. For a purge, these suffice to recognise an incomplete list of workloads.
 SHOWN_UNLISTED = 30
 
 
 def sentence(text: str) -> str:
-    """Return a text with a full stop, which AWS and Kubernetes often omit."""
+    """Add a full stop to a text without final punctuation, which AWS and Kubernetes often omit."""
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
@@ -164,7 +164,7 @@ def input_message(error: InputError) -> str:
 
 
 def _grouped(problems: Iterable[str]) -> list[str]:
-    """Return one line for each problem, in their order. A problem in more than SHOWN_PLACES places has a single line."""
+    """Return a line for each place of each problem, or a single line for a problem in more than SHOWN_PLACES places."""
     places: dict[str, list[str]] = {}
     parts = [problem.partition(": ") for problem in problems]
     for place, _colon, text in parts:

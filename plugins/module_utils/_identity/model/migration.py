@@ -34,8 +34,8 @@ STAGES: tuple[MigrationStage, ...] = get_args(MigrationStage)
 
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 AUDIENCE_ANNOTATION = "eks.amazonaws.com/audience"
-# The annotations that a migration removes. It keeps the annotations token-expiration and sts-regional-endpoints, which EKS Pod
-# Identity uses, too.
+# The annotations that a migration removes. It keeps the annotations token-expiration and sts-regional-endpoints, because EKS
+# Pod Identity uses them too.
 ANNOTATIONS = (ROLE_ANNOTATION, AUDIENCE_ANNOTATION)
 _ANNOTATION_TAGS = {ROLE_ANNOTATION: f"{IRSA_TAG}role-arn", AUDIENCE_ANNOTATION: f"{IRSA_TAG}audience"}
 # The prefix of the tags with which a role records that a migration has added statements for a cluster. The value names the
@@ -74,7 +74,7 @@ class MigrationOptions:
 
 @dataclass(frozen=True, slots=True)
 class IrsaAccount:
-    """A service account that has annotations of IRSA, or whose Pods use a web identity token without these annotations.
+    """A service account of a migration or an audit.
 
     ``annotations`` has the annotations in ``ANNOTATIONS`` that are set. ``managers`` names the tools that would set a removed
     annotation again, such as "Helm release shop". ``is_addon`` is true if EKS applied the service account for an add-on.
@@ -101,9 +101,10 @@ class PodCredentials:
     """The Pods of a service account by the source of their credentials, without Pods that have ended or are being deleted.
 
     ``irsa`` (a web identity token), ``agent`` (the EKS Pod Identity Agent), ``other`` and ``none`` have the names of the Pods; a
-    Pod whose containers differ is in several of them. ``other`` are Pods with their own credentials, or with credentials that
-    their manifest does not show. ``none`` are Pods without credentials. ``templates`` are Pod templates that set variables of
-    credentials themselves, with the names of the variables. ``on_host_network`` are Pods with hostNetwork.
+    Pod whose containers have different sources is in several of them. ``other`` are Pods with their own credentials, or with
+    credentials that their manifest does not show. ``none`` are Pods in which no container has credentials. ``templates`` are Pod
+    templates that set variables of credentials themselves, with the names of the variables. ``on_host_network`` are Pods with
+    hostNetwork.
     """
 
     irsa: tuple[str, ...] = ()
@@ -115,7 +116,7 @@ class PodCredentials:
 
     @property
     def remaining(self) -> tuple[str, ...]:
-        """Return the names of the Pods with a container that does not use EKS Pod Identity."""
+        """Return the names of the Pods that have another source than EKS Pod Identity, or no credentials."""
         return tuple(sorted({*self.irsa, *self.none, *self.other}))
 
 
@@ -123,10 +124,10 @@ class PodCredentials:
 class Migrant:
     """A service account of the migration, with the stage that it has reached.
 
-    ``since`` is the creation time of its association in ISO 8601, or "" without an association.
-    ``blockers`` prevent its next step; ``notes`` do not. ``disable_session_tags`` is true if its association must not send
-    session tags. ``addon`` is the EKS add-on that owns its association, or "". ``lacks_access`` is true if the trust policy of
-    the role certainly does not allow the association to use it.
+    ``since`` is the creation time of its association in ISO 8601, or "" in the stage "irsa". ``blockers`` prevent its next step;
+    ``notes`` do not. ``disable_session_tags`` is true if its association must not send session tags. ``addon`` is the EKS add-on
+    that owns its association, or "". ``lacks_access`` is true if the trust policy of the role certainly does not allow the
+    association to use it.
     """
 
     key: WorkloadKey
@@ -210,7 +211,7 @@ def trust_record_keys(cluster_arn: str, tags: Mapping[str, str]) -> list[str]:
 
 
 def recorded_statements(cluster_arn: str, tags: Mapping[str, str]) -> list[Removed]:
-    """Return the statements that a migration removed for a cluster, in the order of their removal.
+    """Return the statements that a migration removed for a cluster, in the order of their removal; [] without a record.
 
     :raises DamagedRecord: when a part of the record was changed or deleted.
     """
@@ -225,4 +226,6 @@ def recorded_statements(cluster_arn: str, tags: Mapping[str, str]) -> list[Remov
         rows = cast("list[tuple[int, Mapping[str, object]]]", json.loads(text))
         return [Removed(index, statement) for index, statement in rows]
     except (binascii.Error, zlib.error, LookupError, ValueError, TypeError) as error:
-        raise DamagedRecord(f"the tags {', '.join(keys)} are damaged") from error
+        raise DamagedRecord(
+            f"the record of these statements is damaged or incomplete (tags: {', '.join(keys)})"
+        ) from error

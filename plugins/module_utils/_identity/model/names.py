@@ -55,7 +55,7 @@ def is_aws_managed(policy_arn: str) -> bool:
     return ":iam::aws:policy/" in policy_arn
 
 
-# The tag of managed resources: a teardown deletes only resources with this tag.
+# The tag of managed resources. Without ``force``, a teardown deletes only resources with this tag.
 MANAGED_BY_TAG = "workload-identity/managed-by"
 MANAGED_BY_VALUE = "workload_identity.aws"
 # The tag for the owner of a resource: a purge for one owner keeps the resources of other owners.
@@ -101,7 +101,7 @@ _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-
 _LONGEST_DOMAIN = 253
 
 ACCOUNT_ID_RULE = "an AWS account ID, which is 12 digits in quotation marks"
-CLUSTER_RULE = "the name of an EKS cluster (letters, digits, - and _, at most 100 characters)"
+CLUSTER_RULE = "the name of an EKS cluster (letters, digits, - and _, at most 100 characters, beginning with a letter or digit)"
 _NAME_RULE = "letters, digits, -, _ and ., with a letter or digit at both ends"
 VALUE_RULE = f"at most 63 {_NAME_RULE}, or nothing"
 OWNER_RULE = f"a Kubernetes label value, because it is a label of the service accounts (1 to 63 {_NAME_RULE})"

@@ -62,7 +62,7 @@ class RolePermissions:
 
 @dataclass(frozen=True, slots=True)
 class UnlistedAssociations:
-    """The associations in one cluster of workloads that the run does not list. Source: eks ListPodIdentityAssociations.
+    """The associations, in one cluster, of workloads that the run does not list. Source: eks ListPodIdentityAssociations.
 
     ``keys`` are in alphabetical order. The associations of EKS add-ons are in ``addons`` instead. ``more`` is true if some pages
     of associations were not read. ``described`` has the associations that were read with all their fields, ``failed`` the
@@ -106,8 +106,8 @@ class Reach:
 class OutsideAssociations:
     """Associations of workloads outside the run, read if a change could remove a permission that they use.
 
-    ``reaches`` are the clusters and namespaces whose associations were read. ``errors`` has the reaches with at least one
-    association that could not be read.
+    ``reaches`` are the clusters and namespaces whose associations were read, with or without success. ``errors`` has an error of
+    each reach in which at least one association could not be read.
     """
 
     reaches: frozenset[Reach] = frozenset()
@@ -132,17 +132,18 @@ class Observed:
 
     A resource is "listed" if a workload of the run uses it. The value None means that the resource was read and does not exist.
 
-    ``roles`` has the listed roles by lower-case name, because IAM names are case-insensitive.
-    ``policies`` has the listed policies by ARN.
+    ``roles`` has the listed roles, and some other roles with the same policies, by lower-case name, because IAM names are
+    case-insensitive.
+    ``policies`` has the listed policies, and other policies of these roles whose tags a plan needs, by ARN.
     ``failures`` has the failed reads.
     ``bulk_denied`` is the message of AWS if the caller is not allowed to read all roles and policies at once (iam
     GetAccountAuthorizationDetails).
     ``documents`` has default versions of other policies, by ARN: from a bulk read, and of policies that a plan may detach.
     ``attachment_quota`` is the number of policies that a role may have; None if the quota was not read, or the read failed.
-    ``unlisted`` has the unlisted associations, by the cluster part of workload keys. It is empty if only some workloads were
-    read.
-    ``unassociated`` has the unlisted workloads that the trust policy of a role of the run names and that have no association.
-    This set is also empty if only some workloads were read.
+    ``unlisted`` has the unlisted associations, by the cluster part of workload keys. This field and the next two are empty if
+    they were not read.
+    ``unassociated`` has unlisted workloads that have no association, although the trust policy of a role of the run (in a purge,
+    of any managed role) names them.
     ``unlisted_roles`` has unlisted roles, by lower-case name: the former roles of associations that the run moves to another
     role, and all roles of a bulk read.
     ``outside`` has associations of workloads outside the run. They are read only if a plan needs them.
@@ -166,7 +167,7 @@ class Observed:
     def role_users(self) -> Mapping[str, tuple[WorkloadKey, ...]]:
         """Return the keys of ``associations`` by the lower-case ARN of their role and target role.
 
-        Only a run that removes workloads reads all associations, so only then does a role have all its users here.
+        Unless the run removes workloads, users outside the run may be missing.
         """
         return group_by_role(self.associations)
 
@@ -218,7 +219,7 @@ class VerificationReads:
     document.
     ``inline`` has the inline policies of the workloads' roles, by lower-case role name and policy name.
     ``documents`` has the default versions of policies that a check needs, by policy ARN.
-    ``associated`` has the service accounts with an association. They are read only if a desired association is missing.
+    ``associated`` has unlisted workloads with an association, of the clusters in which a desired association is missing.
     """
 
     agents: Mapping[str, Agent | Failure] = field(default_factory=dict)

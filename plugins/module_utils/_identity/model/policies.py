@@ -72,11 +72,11 @@ class ObservedPolicy:
     """A managed policy. Source: iam GetPolicy, GetPolicyVersion, ListPolicyVersions.
 
     ``document`` is the default version; None if it was not read, for example for a policy that workloads list by its ARN.
-    ``versions`` is read only for a change. ``user_count`` is the number of entities that have the policy attached or as
-    their boundary; None if AWS does not count them. ``attached_to`` has the type and name of these entities, like "role my-role".
-    It is read to delete the policy, and for a change if ``user_count`` is higher than the number of the run's roles with the
-    policy. ``tags`` and ``description`` are None if they were not read, because no change or check needs them. ``changed_at``
-    is the time when the latest version was created, in ISO 8601.
+    ``versions`` is empty if it was not read. ``user_count`` is the number of uses as permissions policy and as boundary; None if
+    it is unknown. ``attached_to`` has the type and name of each user, role and group with the policy, like "role my-role". It is
+    read to delete the policy, and for a change unless ``user_count`` shows that only roles of the run use the policy. ``tags``
+    and ``description`` are None if they were not read. ``changed_at`` is the time when the latest version was created, in
+    ISO 8601.
     """
 
     arn: str
@@ -95,7 +95,7 @@ class ObservedPolicy:
         return self.tags is not None and is_owned(self.tags)
 
     def is_used_only_by(self, roles: Iterable[ObservedRole]) -> bool:
-        """Return whether only these roles use the policy, as permissions policy or boundary: AWS counts no further uses."""
+        """Return whether only these roles use the policy, as permissions policy or boundary. Return False if that is unknown."""
         uses = sum((self.arn in role.attached) + (self.arn == role.permissions_boundary) for role in roles)
         return uses == self.user_count
 

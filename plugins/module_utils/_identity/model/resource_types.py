@@ -6,8 +6,8 @@
 
 """The types of AWS resources that a run changes: find them in ``Observed``, and predict and recognise their changes. Pure.
 
-A new type needs a class in RESOURCE_TYPES. The waits for late reads, the simulation of the caller's permissions and the
-application of a plan then handle it. Its reads, its plan and its checks are files of ``read``, ``plan`` and ``verify``,
+A new type needs an entry in RESOURCE_TYPES. The waits until AWS shows a change, the simulation of the caller's permissions and
+the application of a plan then handle it. Its reads, its plan and its checks are files of ``read``, ``plan`` and ``verify``,
 because IAM and EKS have different operations for each type. Service accounts are not in RESOURCE_TYPES: Kubernetes applies
 them on the server and returns the result, so this code does not compare, await or predict them.
 """
@@ -53,8 +53,8 @@ class ResourceType(ABC):
 
     ``actions`` are the actions for which the permissions of a caller are simulated, on the ARNs of ``created_arns``.
     ``removals`` are the operations that delete a resource, or a version of it, or detach it. For these operations, a 404 means
-    that the resource is already removed. For other operations, such as UntagRole, it means that the changed role or policy does
-    not exist.
+    that the resource is already removed. For other operations, such as UntagRole, it means that the resource to change does not
+    exist.
     """
 
     name: ClassVar[Resource]
@@ -84,7 +84,7 @@ class ResourceType(ABC):
 
     @abstractmethod
     def predict_resource(self, resource: Any, change: Change) -> Any:
-        """Return the state of an observed resource after a change; None if the change deletes it."""
+        """Return the state of an observed resource after a change; None if it does not exist then."""
 
     def read_again(self, later: Observed, _keys: Collection[WorkloadKey]) -> Collection[Hashable]:
         """Return the keys of the resources that a later observation of only some workloads has read."""
@@ -95,7 +95,7 @@ class ResourceType(ABC):
         return self.read_target(self.key(target))
 
     def has(self, observed: Observed, target: Target) -> bool:
-        """Return whether it is known from an observation that a resource exists, or that it does not exist."""
+        """Return whether an observation shows if a resource exists."""
         return self.is_listed or self.key(target) in getattr(observed, self.collection)
 
     def was_read(self, observed: Observed, target: Target) -> bool:

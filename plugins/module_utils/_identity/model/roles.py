@@ -28,12 +28,14 @@ TRUST_SCOPES: tuple[TrustScope, ...] = ("workload", "namespace", "cluster", "acc
 
 @dataclass(frozen=True, slots=True)
 class RoleSpec:
-    """The definition of an IAM role to create (``name``), or an existing role (``arn``), which is not changed.
+    """The definition of an IAM role to create (``name``), or an existing role (``arn``).
+
+    A run changes only the attachments of an existing role and, with ``extend_trust``, its trust policy.
 
     ``max_session_duration`` is in seconds. ``None`` accepts any present value. An empty ``permissions_boundary`` removes the
-    boundary. ``trust_patterns`` are pairs of a namespace and a service account with "*". The trust policy has a statement for
-    each pair, which allows the workloads that the run has found by this pattern. Clusters can have different patterns for the
-    same role.
+    boundary. ``trust_patterns`` are pairs of a namespace and a service account, in which "*" matches any text. For each pair
+    and each cluster, the trust policy has a statement that allows the matching workloads. Clusters can have different patterns
+    for the same role.
     """
 
     name: str
@@ -64,8 +66,8 @@ class RoleSpec:
 class ObservedRole:
     """An IAM role. Sources: iam GetRole, ListAttachedRolePolicies.
 
-    ``attached`` has the ARNs of the attached policies. ``inline`` and ``instance_profiles`` are names, read only to delete the
-    role; ``inline_documents`` is read in bulk and for a verification. ``created_at`` is in ISO 8601; IAM has no time of the last
+    ``attached`` has the ARNs of the attached policies. ``inline`` and ``instance_profiles`` are names, read in bulk or to delete
+    the role. ``inline_documents`` is None if it was not read. ``created_at`` is in ISO 8601; IAM has no time of the last
     change. IAM does not reuse ``role_id`` for another role of the same name. ``last_used`` is "" if IAM has recorded no use in
     its tracking period, and None if it is unknown.
     """

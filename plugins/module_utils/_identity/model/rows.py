@@ -80,16 +80,16 @@ class _ChangeRow(TypedDict):
 
 
 class ChangeRow(_ChangeRow, total=False):
-    """A change. ``workload`` is its first workload, ``shared_with`` has the others."""
+    """A change. ``workload`` is one of its workloads, or ""; ``shared_with`` has the others, and is missing without others."""
 
     shared_with: list[str]
 
 
 class FailureRow(TypedDict):
-    """A failure for one workload; ``workload`` is empty for a failure of a namespace.
+    """A failure. ``workload`` is "" for a failure of a namespace, an add-on, or a role or policy without a workload.
 
-    For AWS, ``resource`` and ``action`` are from the change. For Kubernetes, ``resource`` is the kind of the object, and
-    ``action`` is "apply" or "remove".
+    For AWS, ``resource`` and ``action`` are those of the failed change or read. For Kubernetes, ``resource`` is the kind of the
+    object, and ``action`` is a verb like "apply" or "remove".
     """
 
     workload: str
@@ -173,7 +173,7 @@ class CheckRow(_CheckRow, total=False):
 class VerifiedRow(WorkloadFacts):
     """A verified workload.
 
-    ``status`` is the worst status of its checks. ``role_created_at`` is "" if the role was not read.
+    ``status`` is the worst status of its checks. ``role_created_at`` is "" if the role does not exist or was not read.
     """
 
     role_created_at: str
@@ -205,7 +205,7 @@ class VerificationResult(TypedDict):
 
 
 class RunResult(TypedDict):
-    """The result of ``eks_pod_identity``."""
+    """The result of ``eks_pod_identity``, without the account, the cluster and the verification."""
 
     changed: bool
     state: str
@@ -258,7 +258,7 @@ def finding_row(finding: Finding) -> FindingRow:
 
 
 def parse_finding(row: Mapping[str, object], cluster: str) -> Finding:
-    """Convert a row back to a finding. ``cluster`` is the cluster of its workload."""
+    """Convert a row back to a finding. ``cluster`` is the cluster of its workload. Raises ValueError for an unknown code."""
     code, severity = Code(str(row.get("code") or "")), cast(Severity, row.get("severity"))
     return Finding(
         code,

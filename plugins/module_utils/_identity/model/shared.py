@@ -102,8 +102,8 @@ class Unread:
 
     ``clusters`` are the clusters whose associations could not be listed, by the cluster part of workload keys.
     ``unknown_clusters`` has the targets of the clusters among them in which the run has no workload. ``associations`` has, by
-    cluster name, one target that represents all unread associations of the cluster. No plan changes this target, so a change
-    that depends on it is skipped.
+    cluster name, one target that represents all unread associations of clusters with this name. No plan changes this target, so
+    a change that depends on it is skipped.
     """
 
     clusters: frozenset[str]

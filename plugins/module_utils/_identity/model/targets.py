@@ -40,10 +40,10 @@ Action = Literal["attach", "create", "delete", "detach", "read", "replace", "upd
 class Target:
     """The identity of a resource in plans, failures and results.
 
-    ``name`` is the name of the role for a role, its trust policy and its attachments, the ARN for a policy, and
-    "namespace/service_account" for an association. ``policy_arn`` is the policy of an attachment, ``cluster`` the cluster of an
-    association. ``step`` distinguishes the changes of one trust policy or document: "restricts" denies more, "takes" allows
-    less, "lifts" denies less, and "" is any other change.
+    ``name`` is the name of the role (in some failures its ARN) for a role, its trust policy and its attachments, the ARN for a
+    policy, "namespace/service_account" for an association, and the cluster for "associations". ``policy_arn`` is the policy of
+    an attachment, ``cluster`` the cluster of an association, add-on or Kubernetes object. ``step`` distinguishes the changes of
+    one trust policy or document: "restricts" denies more, "takes" allows less, "lifts" denies less, and "" is any other change.
     """
 
     resource: Resource
@@ -92,7 +92,7 @@ def association_key(target: Target) -> WorkloadKey | None:
 
 
 def associations_target(cluster: str) -> Target:
-    """Return the target of the list of a cluster's associations, and of a cluster that cannot be read."""
+    """Return the target of the list of a cluster's associations, and of failures that concern the whole cluster."""
     return Target("associations", cluster)
 
 
@@ -116,7 +116,7 @@ def trust_target(role_name: str, narrows: bool = False) -> Target:
 class Failure:
     """A change or read that failed, and the reason. ``workloads`` are the workloads that need it.
 
-    ``partly`` is true if some requests of the change succeeded before the failure. ``cause`` is the error of the failed request,
+    ``partly`` is true if requests of the change have succeeded, or may have. ``cause`` is the error of the failed request,
     or None if the failure is not due to a request.
     """
 
@@ -142,10 +142,7 @@ class Failure:
 
 
 def read_failure(target: Target, error: AwsError) -> Failure:
-    """Return the failure of a read, without workloads.
-
-    The plan adds the workloads that need the target, and plans no changes for these workloads.
-    """
+    """Return the failure of a read, without workloads (see ``Failure.for_workloads``)."""
     return request_failure(error, (), target, "read")
 
 
@@ -160,5 +157,6 @@ def request_failure(
     partly: bool = False,
 ) -> Failure:
     """Return the failure of an action whose request failed. ``prefix`` and ``suffix`` enclose the message of AWS."""
-    message = f"{prefix}{error.operation}: {error.text}{suffix}"
+    operation = f"{error.operation}: " if error.operation else ""
+    message = f"{prefix}{operation}{error.text}{suffix}"
     return Failure(workloads, target, action, error.code, message, error.remedy, partly, error)

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan the removal of workloads. Without ``force``, delete only resources that this collection manages and no other user has.
+"""Plan the removal of workloads. Without ``force``, delete only managed resources without other users.
 
 Pure. A removal is the teardown of listed workloads (``state: absent``), or the purge of workloads that are no longer listed.
 """
@@ -73,7 +73,7 @@ class _Removal:
 
     ``targets`` has all workloads of the removal.
     ``going`` has the workloads whose association this plan deletes.
-    ``unassociated`` has the workloads that a trust policy allows but that have no association.
+    ``unassociated`` has the workloads without association that a purge found in trust policies.
     ``unread`` has the failed reads of single associations.
     ``may_purge`` is None for a teardown.
 
@@ -140,8 +140,7 @@ class _Removal:
 def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge | None = None) -> Plan:
     """Plan the removal of associations, then attachments, roles and policies. Return changes, failures and findings.
 
-    Without ``force``, a resource is removed only if this collection manages it and it has no user outside the removal. Findings
-    report resources that are kept.
+    Without ``force``, a resource is removed only if this collection manages it and it has no user outside the removal.
 
     :arg desired: the workloads to remove.
     :arg may_purge: for a purge, a function that selects the policies to delete.
@@ -249,13 +248,13 @@ def _plan_associations(
 
 
 def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> None:
-    """Plan to detach the policies of a role and to delete the role. If it is kept, revoke the grants in its trust policy."""
+    """Plan to detach the policies of a role and to delete it or, if it is kept, to revoke its grants to removed workloads."""
     if _is_of_another(removal.options, role.tags):
         target, owner = role_target(role.name), removal.options.owner
         if not shared.spec.existing:
             draft.findings.append(of_another_owner(target, role.tags, owner, shared.keys))
             return
-        # The input of a teardown lists the role, so the teardown may revoke grants of its workloads. A purge only found the
+        # The input of a teardown lists the role, so the teardown may revoke grants to its workloads. A purge only found the
         # role, and leaves it to the other owner.
         if removal.purges:
             if _has_grant(removal, shared, role):
@@ -309,8 +308,8 @@ def _is_of_another(options: Options, tags: Mapping[str, str]) -> bool:
 def _users(removal: _Removal, shared: SharedRole, role: ObservedRole) -> list[str]:
     """Describe the users that a role has after the removal.
 
-    The users are workloads with an association in the clusters of the removal, workloads that could not be read, and
-    workloads of other clusters that the trust policy names.
+    The users are workloads with an association in the clusters of the removal, workloads of clusters that could not be read,
+    and managed grants for other clusters.
     """
     keys = removal.observed.role_users.get(role.arn.lower(), ())
     local_users = [f"{key.cluster} {key}" for key in keys if key not in removal.going]
@@ -334,14 +333,20 @@ def _unread_users(removal: _Removal, shared: SharedRole, role: ObservedRole) -> 
 
 
 def _foreigners(shared: SharedRole, role: ObservedRole) -> list[str]:
-    """Describe the principals other than EKS Pod Identity that a managed role allows."""
+    """Describe the principals other than EKS Pod Identity that a managed role allows.
+
+    Statements of ``role.trust_policy`` in the input are left out.
+    """
     if not role.owned or shared.spec.existing:
         return []
     return foreign_principals(role.trust, shared.spec.trust_policy)
 
 
 def _perhaps_used(removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
-    """Return whether workloads of other clusters, which this run cannot list, may use the role."""
+    """Return whether workloads of other clusters, which this run cannot list, may use the role.
+
+    Return False for an unmanaged role, and with ``force``.
+    """
     if not role.owned or shared.spec.existing or removal.options.force:
         return False
     return not is_limited_to(removal.clusters(shared), role.trust)
@@ -367,17 +372,17 @@ def _plan_detachments(
     draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole, deleted: bool
 ) -> None:
     for arn in role.attached:
-        if deleted or _is_attached_here(removal, shared, role, arn):
+        if deleted or _may_detach_from_kept(removal, shared, role, arn):
             needs = _associations(removal, shared)
             change = detach_policy(DETACHMENT, role.name, arn, shared.keys, needs)
             draft.changes.append(replace(change, requires_unused=not shared.spec.existing))
 
 
-def _is_attached_here(removal: _Removal, shared: SharedRole, role: ObservedRole, arn: str) -> bool:
-    """Return whether a policy that this collection manages may be detached from a role that is kept.
+def _may_detach_from_kept(removal: _Removal, shared: SharedRole, role: ObservedRole, arn: str) -> bool:
+    """Return whether a policy may be detached from a role that is kept.
 
-    This collection must manage the role, or have records of the attachment for clusters of the removal only (see
-    ``attachments``).
+    This collection must manage the policy. It must also manage the role, or have recorded the attachment (see
+    ``attachments``) for clusters of the removal only.
     """
     policy = removal.observed.policies.get(arn)
     if policy is None or not policy.owned:
@@ -395,8 +400,8 @@ def _cluster_arns(removal: _Removal, shared: SharedRole) -> set[str]:
 def _listed_for(shared: SharedRole, role: ObservedRole) -> Mapping[str, tuple[WorkloadKey, ...]]:
     """Return the policies of an unmanaged role that a removal considers, by ARN, each with the workloads that list it.
 
-    If the input names the role by its ARN, these are the listed policies. Otherwise all attached policies are included, because
-    a purge has no list of policies.
+    If the input names the role by its ARN, only listed policies are included. Otherwise the other attached policies are, too,
+    each with all workloads of the role, because a purge has no list of policies.
     """
     if shared.spec.existing:
         return shared.policy_users
@@ -406,7 +411,7 @@ def _listed_for(shared: SharedRole, role: ObservedRole) -> Mapping[str, tuple[Wo
 def _note_attached(
     draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole, users: Sequence[str]
 ) -> None:
-    """Add findings about the policies that remain attached to an unmanaged role.
+    """Add findings about policies that remain attached to an unmanaged role.
 
     Add to ``removal.no_longer_needed`` the policies whose records of the attachment (see ``attachments``) may be outdated.
 
@@ -438,7 +443,7 @@ def _note_attached(
 def _plan_records(draft: Draft, removal: _Removal) -> None:
     """Plan to delete the policy tags that record attachments for the removed workloads (see ``attachments``).
 
-    Policies that this plan deletes are skipped.
+    Policies that this plan deletes, or that the run may not change, are skipped.
     """
     deleted = {change.target for change in draft.changes if change.action == "delete"}
     for arn, users in removal.no_longer_needed.items():

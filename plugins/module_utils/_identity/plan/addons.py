@@ -15,6 +15,7 @@ from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
 from ..model.addons import (
     AGENT_ADDON,
+    FAILED,
     AddonIdentity,
     AddonRelease,
     AddonSpec,
@@ -39,7 +40,7 @@ def plan_addon(
     releases: Sequence[AddonRelease] = (),
     users: Collection[WorkloadKey] = (),
 ) -> Change | Failure | None:
-    """Plan one add-on. Return None if it has its desired state, or a Failure if this state cannot be reached.
+    """Plan one add-on. Return None if it has its desired state, or a Failure if it cannot or must not be changed.
 
     :arg releases: the versions that are compatible with the cluster, newest first, if the version policy needs them.
     :arg users: for the removal of the agent, the service accounts that need it.
@@ -64,13 +65,14 @@ def needs_releases(policy: VersionPolicy, addon: ObservedAddon | None) -> bool:
 
 
 def unsupported_accounts(
-    spec: AddonSpec, identities: Sequence[AddonIdentity], version: str, cluster: Cluster
+    spec: AddonSpec, identities: Sequence[AddonIdentity], version: str, cluster: Cluster, action: Action
 ) -> Failure | None:
     """Return a failure if ``spec`` has a role for a service account that the add-on does not accept, or None.
 
-    Without this check, EKS would reject the role only during the update of the add-on, after other changes of the play.
+    Without this check, EKS would reject the role only when the add-on is changed, after other changes of the play.
 
     :arg identities: the service accounts for which this version of the add-on accepts roles.
+    :arg action: the planned change of the add-on.
     """
     supported = [identity.service_account for identity in identities]
     unknown = [name for name in spec.roles if name not in supported]
@@ -80,7 +82,7 @@ def unsupported_accounts(
     return _failure(
         spec,
         cluster,
-        "update",
+        action,
         Code.ADDON_ROLE_NOT_SUPPORTED,
         f"version {version} of the add-on does not accept roles for these service accounts: {listed(unknown)}; {accounts}.",
         "Correct the service accounts, or choose another version of the add-on. To list the service accounts of a version: aws "
@@ -96,7 +98,7 @@ def no_releases(spec: AddonSpec, cluster: Cluster) -> Failure:
         "create",
         Code.ADDON_VERSION_UNAVAILABLE,
         f"EKS offers no version of an add-on with this name for Kubernetes {cluster.version}.",
-        "Correct the name of the add-on. To see all: aws eks describe-addon-versions --kubernetes-version "
+        "Correct the name of the add-on. To see all names: aws eks describe-addon-versions --kubernetes-version "
         f"{cluster.version} --query 'addons[].addonName' --output text",
     )
 
@@ -131,14 +133,14 @@ def other_namespace(
 
 
 def not_ready(spec: AddonSpec, addon: ObservedAddon | None, cluster: Cluster, action: Action) -> Failure:
-    """Return the failure of an add-on that is not active at the end of the wait."""
+    """Return the failure of an add-on that is not active or, for a removal, not yet deleted."""
     status = addon.status if addon is not None else "not installed"
     issues = "; ".join(addon.issues if addon is not None else ())
-    remedy = (
-        "Resolve the health issues and run again."
-        if issues
-        else "Run again when EKS no longer changes the add-on."
-    )
+    remedy = "Run again when EKS no longer changes the add-on."
+    if issues:
+        remedy = "Resolve the health issues and run again."
+    elif status in FAILED or status == "DEGRADED":
+        remedy = f"Find out why the add-on is {status}, and run again."
     return _failure(
         spec,
         cluster,
@@ -220,7 +222,7 @@ def _update(spec: AddonSpec, addon: ObservedAddon, version: str, cluster: Cluste
 def _choose_version(
     spec: AddonSpec, addon: ObservedAddon | None, cluster: Cluster, releases: Sequence[AddonRelease]
 ) -> str | Failure:
-    """Return the version to install; "" for the default version of EKS."""
+    """Return the version that the add-on must have ("" for the default version of EKS), or a failure if none fits."""
     policy, installed = spec.version, addon.version if addon is not None else ""
     if not needs_releases(policy, addon):
         return installed

@@ -68,7 +68,9 @@ class DesiredAssociation:
 def plan_association(
     desired: DesiredAssociation, association: ObservedAssociation | None
 ) -> Change | Failure | None:
-    """Return the change of one association, None if it has its desired state, or a Failure if it must not be changed.
+    """Return the change of one association, or a Failure if it must not be changed.
+
+    Return None if it has its desired state, or if only tags differ that the run must not change.
 
     :arg association: the association in EKS, or None if it does not exist.
     """
@@ -175,8 +177,8 @@ def _not_replaceable(association: ObservedAssociation, losses: str) -> Failure:
         "replace",
         Code.ASSOCIATION_NOT_REPLACEABLE,
         f"association {association.association_id} of {association.key.cluster} {association.key} must be "
-        f"recreated, because EKS does not remove a session policy in place. The association has {losses}, "
-        "which a new association would not have.",
+        "recreated, because EKS does not remove a session policy in place. The new association would not have "
+        f"{losses}.",
         "Set a session policy that allows everything, which EKS updates in place. Or, if the loss is acceptable, delete the "
         "association and run again; Pods that start in between do not get credentials.",
     )
@@ -204,7 +206,7 @@ def predicted(
 ) -> AssociationRow | None:
     """Return the row of results for an association after a change, or None if the change deletes it.
 
-    Fields that EKS assigns, such as the ID of a new association, are empty.
+    Values that EKS assigns by the change, such as the ID of a new association, are empty.
     """
     if change.after is None:
         return None
@@ -240,7 +242,8 @@ def addon_owned(association: ObservedAssociation, action: Action) -> Failure:
         Code.ASSOCIATION_OWNED_BY_ADDON,
         f"association {association.association_id} of {association.key.cluster} {association.key} is owned by the EKS "
         f"add-on {association.owner_arn}, which would undo a direct change.",
-        "Change the role in the add-on's podIdentityAssociations, or set ⟨force⟩: true.",
+        f"{'Remove the service account from' if action == 'delete' else 'Change the role in'} the add-on's "
+        "podIdentityAssociations, or set ⟨force⟩: true.",
     )
 
 
@@ -261,7 +264,7 @@ def find_extra_settings(
 ) -> Finding | None:
     """Return a finding about settings that an association has but its workload does not define, or None.
 
-    Only associations that this collection manages for the owner of the workload are checked.
+    Only associations that this collection manages for the owner of the workload, and that no add-on owns, are checked.
 
     :arg role_needs_session_tags: the role cannot be used without session tags.
     """
@@ -287,15 +290,15 @@ def find_extra_settings(
         f"association {association.association_id} of {association.key} has settings that its workload does not list: "
         f"{', '.join(descriptions)}."
         f"{''.join(notes)}",
-        f"List the intended settings. To remove them, list {empty}, and apply the workload. Pods see the change after up to six "
-        "hours, or at once when they are recreated.",
+        f"List the settings if they are intended. To remove them, list {empty}, and apply the workload. Pods see the change "
+        "after up to six hours, or at once when they are recreated.",
         association.key,
         raised_as="error" if notes else None,
     )
 
 
 def _creation(key: WorkloadKey, values: Mapping[str, object]) -> tuple[Call, dict[str, object]]:
-    """Return the request that creates an association, and the attributes that it will have."""
+    """Return the request that creates an association, and the attributes that the association will have."""
     parameters, state = creation(ASSOCIATION_ATTRIBUTES, values)
     identity = {
         "clusterName": key.cluster_name,

@@ -112,7 +112,7 @@ def _attachment(
     )
 
 
-# More than the maximum number of policies of a role, so that a message lists all of them.
+# At least the maximum number of policies of a role, so that a message lists all of them.
 _SHOWN = 25
 
 
@@ -150,10 +150,10 @@ def find_overfull(
         for arn in role.attached
         if arn not in shared.policy_users and attachment_target(role.name, arn) not in detached
     ]
-    quota_note = (
-        ""
+    allowed = (
+        "allowed"
         if observed.attachment_quota
-        else " by default (iam:GetAccountSummary returns the quota of the account)"
+        else "assumed to be allowed (iam:GetAccountSummary returns the quota of the account)"
     )
     purge_note = (
         ""
@@ -166,7 +166,7 @@ def find_overfull(
         "update",
         Code.ROLE_POLICIES_OVER_QUOTA,
         f"role {role.arn} would have {count} policies, {len(unlisted)} of them attached but not listed "
-        f"({listed(unlisted, _SHOWN)}); {limit} are allowed{quota_note}.",
+        f"({listed(unlisted, _SHOWN)}); {limit} are {allowed}.",
         f"Detach unneeded policies{purge_note}, merge some of the listed policies, or request an increase "
         "of the quota 'Managed policies per role'.",
     )
@@ -246,9 +246,9 @@ def record_further(
 def with_records(
     changes: Sequence[Change], observed: Observed, options: Options, all_shared: Iterable[SharedRole]
 ) -> list[Change]:
-    """Return the changes. Each attachment to an unmanaged role (``role.arn``) also gets the request that writes its record.
+    """Return the changes. An attachment to an unmanaged role (``role.arn``) also gets the request that writes a missing record.
 
-    There is no record if the run may not change the policy, or if the policy would have too many tags. A removal then keeps
+    No record is written if the run may not change the policy, or if the policy would have too many tags. A removal then keeps
     the attachment.
     """
     roles = {

@@ -70,7 +70,7 @@ from ..model.roles import ObservedRole
 from .trust import is_allow, read_principals, trust_subject
 
 _POSSIBLE = (ALLOWED, CONDITIONAL)
-# If a role also has this policy, only the Deny statements of its other policies matter.
+# If a role also has this policy, only its permissions boundary and Deny statements limit it.
 _EVERYTHING = NamedPolicy(
     "everything",
     {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}},
@@ -200,8 +200,8 @@ def find_unproven(key: WorkloadKey, checks: Sequence[Check]) -> list[Finding]:
         Finding(
             Code.INJECTION_UNKNOWN,
             f"it is not known whether new Pods of {key} get the credentials of the role: {reason}.",
-            f"Check that the service account exists, then run again: kubectl get serviceaccount {key.service_account} -n "
-            f"{key.namespace}",
+            f"Check that the service account exists (kubectl get serviceaccount {key.service_account} -n {key.namespace}), "
+            "then run again.",
             key,
         )
     ]
@@ -317,10 +317,10 @@ def check_rollback(state: MigrationState, migrant: Migrant) -> Finding | None:
 
 
 def find_rollback_remains(state: MigrationState, migrants: Iterable[Migrant]) -> list[Finding]:
-    """Return warnings about parts that a rollback of service accounts does not restore or remove.
+    """Return warnings about annotations that a rollback does not restore, and statements that it does not remove.
 
-    These are annotations without a record, because their associations were deleted by other means, and statements of this
-    collection that were edited.
+    It does not restore annotations if the association that recorded them is missing, nor remove statements of this collection
+    that someone edited.
     """
     first: dict[str, WorkloadKey] = {}
     for migrant in migrants:
@@ -407,7 +407,7 @@ def _statement_kept(
         remedy = "Add a statement for EKS Pod Identity to the trust policy, and run the step finish again."
     else:
         reason = "it matches service accounts by a pattern, or allows other principals"
-        remedy = "Edit the statement yourself if no other service account needs it."
+        remedy = "Remove the statement yourself if nothing else needs it; otherwise edit it."
     return Finding(
         Code.MIGRATION_STATEMENT_KEPT,
         f"the trust policy of role {role.name} still allows {migrant.key} with IRSA: the statement is kept, because {reason}.",
@@ -428,7 +428,7 @@ def _blockers(
     if account.is_addon and stage == "irsa":
         yield Finding(
             Code.MIGRATION_ADDON,
-            f"service account {key} belongs to an EKS add-on, and only the add-on can have its association.",
+            f"service account {key} belongs to an EKS add-on, so only the add-on can own its association.",
             f"List it as a workload with addon: NAME and role: {{arn: {role_arn or 'ARN'}, extend_trust: true}}. "
             f"Then run the step finish. To see the add-ons: aws eks list-addons --cluster-name {cluster.name}",
             key,
@@ -473,9 +473,11 @@ def _blockers(
     if role is None:
         yield Finding(
             Code.MIGRATION_ROLE_MISSING,
-            f"role {role_arn} of the annotation does not exist in account {cluster.account_id}, so IRSA does not work.",
-            f"Correct or remove the annotation: kubectl annotate serviceaccount {key.service_account} {ROLE_ANNOTATION}- "
-            f"-n {key.namespace}",
+            f"role {role_arn} does not exist in account {cluster.account_id}, so {key} cannot use it.",
+            "Correct the annotation, or remove it: kubectl annotate serviceaccount "
+            f"{key.service_account} {ROLE_ANNOTATION}- -n {key.namespace}"
+            if account.role_arn
+            else "Create the role, or give the service account another one.",
             key,
         )
         return
@@ -483,7 +485,7 @@ def _blockers(
     if association is not None and association.role_arn.lower() != role_arn.lower():
         yield Finding(
             Code.MIGRATION_OTHER_ASSOCIATION,
-            f"association {association.association_id} gives {key} role {association.role_arn}, but the annotation names "
+            f"association {association.association_id} gives {key} role {association.role_arn}, but its role with IRSA is "
             f"{role_arn}. New Pods get the role of the association.",
             "Decide which role is right: correct the annotation, or the association.",
             key,
@@ -546,7 +548,7 @@ def _subject_conditions(state: MigrationState, key: WorkloadKey, role: ObservedR
 
 
 def _other_roles(index: _Index, key: WorkloadKey, role_arn: str) -> Iterator[Finding]:
-    """Find further roles that allow a service account with IRSA, which its Pods may assume with their token."""
+    """Find further roles that the Pods of a service account may assume with IRSA."""
     names = sorted(
         role.name
         for role in index.accounts.get(account_name(key), ())
@@ -593,9 +595,9 @@ def _permission_documents(state: MigrationState, role: ObservedRole) -> list[tup
 def _session_tags_off(
     state: MigrationState, index: _Index, key: WorkloadKey, role: ObservedRole
 ) -> Finding | None:
-    """Return a finding if Pods may assume further roles that may not accept session tags, which IRSA does not send.
+    """Return a finding if Pods may assume further roles that may refuse session tags.
 
-    EKS sends transitive session tags, so each further role must allow sts:TagSession.
+    IRSA sends no session tags. Those of EKS are transitive, so each further role must allow sts:TagSession.
     """
     unread = [
         arn for arn in (*role.attached, role.permissions_boundary) if arn and arn not in state.documents
@@ -628,11 +630,9 @@ def _session_tags_off(
         "Allow sts:TagSession in the trust policies of the further roles; after the migration, set disable_session_tags: "
         "false."
     )
-    if refusing:
-        reason = f"it may assume {listed(refusing, _SHOWN)}, which would refuse session tags (sts:TagSession)"
-        return _tags_off(key, role, reason, remedy)
-    if foreign:
-        reason = f"it may assume {listed(foreign, _SHOWN)}, which may refuse session tags (sts:TagSession)"
+    if refusing or foreign:
+        names = listed(refusing or foreign, _SHOWN)
+        reason = f"it may assume {names}, which may refuse session tags (sts:TagSession)"
         return _tags_off(key, role, reason, remedy)
     return None
 
@@ -641,7 +641,7 @@ def _session_tags_off(
 class _Permissions:
     """The permissions of a role.
 
-    ``layers`` are its compiled policies. ``open_layers`` allow everything that these policies do not deny.
+    ``layers`` are its compiled policies and permissions boundary. ``open_layers`` also have a policy that allows everything.
     """
 
     subject: Subject
@@ -695,7 +695,7 @@ def _accepts_tags(permissions: _Permissions, role: ObservedRole, target: Observe
 
 
 def _only_for(trust: Document, names: Collection[str]) -> Document:
-    """Return a trust policy with its Deny statements, and the Allow statements that have one of these principals."""
+    """Return a trust policy with only its Deny statements, and the statements that have one of these principals."""
     statements = [
         entry
         for entry in document_statements(trust)

@@ -230,7 +230,7 @@ def narrow_trust(
 
     ``role.trust_policy`` of the input is returned unchanged, with the users that would lose access in ``lost``.
 
-    :arg trust: the desired trust policy, which considers only the workloads of the run.
+    :arg trust: the desired trust policy (see ``desired_trust``).
     :arg keys: the workloads of the run.
     """
     if same_meaning(role.trust, trust, "trust"):
@@ -323,7 +323,7 @@ def find_lost_users(
     :arg users: the associations outside the run that use the role.
     :arg change: the trust policies before and after the change, as this run knows them.
     :arg present: the trust policy in IAM now.
-    :arg since: the time when this run read the trust policy, if this run may then have overwritten the write of another run;
+    :arg since: the time when this run read the trust policy, if it may have overwritten a later change by another run;
         otherwise None. The overwritten grants are unknown, but the other run created or changed associations after that
         time.
     """

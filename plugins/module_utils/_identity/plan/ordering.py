@@ -87,7 +87,7 @@ class _Ordering:
         self.observed, self.documents = observed, documents
         # The dependencies to add to ``Change.common_needs``, by the target of the change.
         self.common: dict[Target, frozenset[Target]] = {}
-        # The changes that add permissions to a role, by the change that narrows the role's trust policy in the last stages.
+        # The changes that add permissions to a role, by the change that narrows the role's trust policy.
         self.waiting: dict[Target, list[Target]] = {}
         # The changes that depend on a target, by that target. ``_needing`` fills it on first use.
         self.needing: dict[Target, list[Target]] = {}
@@ -141,8 +141,8 @@ class _Ordering:
         for arn, keys in shared.policy_users.items():
             if arn not in attached and self._denies(arn):
                 attachment = attachment_target(name, arn)
-                # If the attachment is not planned, its workloads fail. New permissions that depend on the associations of these
-                # workloads are then skipped.
+                # If the attachment is not planned, its workloads have failed. New permissions then depend on the associations of
+                # these workloads, and are skipped.
                 planned = attachment in self.changes
                 yield from [attachment] if planned else map(association_target, keys)
                 yield from self._document_restrictions(arn)
@@ -182,10 +182,10 @@ class _Ordering:
         return document is not None and denies(document)
 
     def _gets_session_policy(self, workload: Workload, role: ObservedRole | None) -> bool:
-        """Return whether the session policy of a workload allows less than the present one of its association with this role.
+        """Return whether the session policy of a workload further restricts its present association with this role.
 
-        Return True if the workload has a session policy and its association could not be read. Return False if the workload has
-        no session policy, or if the role does not exist yet.
+        Return True also if the association could not be read. Return False without session policy, or if the role does not
+        exist yet.
         """
         desired, key = workload.association.session_policy, workload.key
         if not desired or role is None:
@@ -268,7 +268,7 @@ class _Ordering:
             yield narrowing
 
     def _lifts(self, shared: SharedRole, role: ObservedRole | None) -> Iterator[Target]:
-        """Yield the changes that remove a restriction of a role."""
+        """Yield the changes that remove, or may remove, a restriction of a role."""
         if role is None:
             return
         update = self.changes.get(role_target(shared.spec.name))
@@ -286,7 +286,10 @@ class _Ordering:
                 yield association_target(workload.key)
 
     def _loses_session_policy(self, workload: Workload, role: ObservedRole) -> bool:
-        """Return whether an association that keeps its role loses its session policy, or gets one that allows more."""
+        """Return whether an association that keeps its role loses its session policy, or gets one that only allows more.
+
+        Return False if its session tags change, too.
+        """
         change = self.changes.get(association_target(workload.key))
         association = self.observed.associations.get(workload.key)
         if change is None or association is None or association.session_policy is None:
@@ -331,8 +334,8 @@ class _Ordering:
         """Delay the new permissions of a role until its trust policy is narrower.
 
         Otherwise the workloads that leave the role would have these permissions for a moment, because the trust policy is
-        narrowed only after their associations have moved. If the narrower trust policy depends on the new permissions, the
-        order is unchanged.
+        narrowed only after their associations have moved. The order is unchanged if the narrower trust policy, or possibly a
+        change of another role, depends on the new permissions.
         """
         for narrowing, grants in self.waiting.items():
             later = self._closure(grants)

@@ -40,8 +40,9 @@ class OutsideUsers:
     """The users of a role outside the run. The object is true if such users exist or may exist.
 
     ``names`` describes the users that associations and trust statements name. ``unseen`` describes trust statements whose users
-    cannot be listed. ``unreadable`` describes associations whose read failed, and ``remedy`` is the remedy for the first failure.
-    If all three descriptions are empty, ``unread`` has the clusters and namespaces whose associations must be read to be sure.
+    cannot be listed, or their principals. ``unreadable`` describes associations whose read failed, and ``remedy`` is the remedy
+    for the first failure. If all three descriptions are empty, ``unread`` has the clusters and namespaces whose associations must
+    be read to be sure.
     """
 
     names: tuple[str, ...] = ()
@@ -139,7 +140,7 @@ def _describe_statement(statement: object) -> list[str]:
         return []
     names = read_principals(statement)
     sid = f" (statement {statement['Sid']})" if statement.get("Sid") else ""
-    pods = [f"workloads of an unmanaged trust statement{sid}"] if not names - {SERVICE} else []
+    pods = [f"workloads that an unmanaged trust statement allows{sid}"] if not names - {SERVICE} else []
     return [*pods, *describe_principals(names - {SERVICE})]
 
 
@@ -193,7 +194,7 @@ class PolicyUsers:
                     self.roles.setdefault(arn, []).append((shared, role))
 
     def unread(self, policy: ObservedPolicy) -> Failure | None:
-        """Return the error of iam ListEntitiesForPolicy for a policy, or None."""
+        """Return the failed read of the users of a policy (iam ListEntitiesForPolicy), or None."""
         return self.observed.unread.get(Target("users", policy.arn))
 
     def outside(self, policy: ObservedPolicy) -> list[str]:
@@ -205,8 +206,8 @@ class PolicyUsers:
     def reason_to_share(self, policy: ObservedPolicy) -> str:
         """Return the reason, as a clause, why a policy without owner must not be tagged with the owner of the run, or "".
 
-        A reason is that the policy has, or may have, users outside the run: with the tag, runs for other owners could no longer
-        change the policy.
+        There is a reason if the policy has, or may have, users outside the run: with the tag, runs for other owners could no
+        longer change the policy.
         """
         if cluster := self._other_cluster(policy):
             return f"it was first created for cluster {cluster}, which is not part of this run"

@@ -52,15 +52,15 @@ from .problems import TAKE_BACK, UNMARKED, owned_by_another, owner_not_set
 RawStatement: TypeAlias = Mapping[str, object]
 # Elements of an Allow statement to which a value can be added without a loss of permissions.
 _LISTS = ("Action", "Resource")
-# The maximum number of pairs of an action and a resource for which wildcards are compared, because this is slow. For more
-# pairs, only the texts are compared.
+# The maximum number of pairs of an action and a resource for which wildcards are compared, which is slow. For more pairs, only
+# the texts are compared.
 _MOST_PAIRS = 4096
 
 
 def gives(present: Mapping[str, object], desired: Mapping[str, object]) -> bool:
     """Return whether the desired document may allow a request that the present one does not allow.
 
-    Statements are compared, not their effect, so the result may be True for documents with the same effect.
+    Only statements are compared, so the result may also be True for documents that allow the same requests.
     """
     return _allows_more(present, desired) or denies_more(present=desired, desired=present)
 
@@ -93,11 +93,11 @@ def takes(present: Mapping[str, object], desired: Mapping[str, object]) -> bool:
 def steps(
     present: Mapping[str, object], desired: Mapping[str, object]
 ) -> list[tuple[Step, Mapping[str, object]]]:
-    """Split the change of a document into up to four steps. Return the document of each step; the last one is ``desired``.
+    """Split the change of a document into up to four steps, each with its document. The document of the last step is ``desired``.
 
     The steps add Deny statements ("restricts"), add Allow statements (""), remove Allow statements ("takes"), and remove
-    Deny statements ("lifts"). There is one step if the value of Version changes, because Version changes the meaning of all
-    statements.
+    Deny statements ("lifts"). If the value of Version changes, there is only one step, because Version changes the meaning of
+    all statements.
     """
     if present.get("Version") != desired.get("Version"):
         return [("", desired)]
@@ -147,10 +147,13 @@ def _is_covered(statement: RawStatement, candidates: Iterable[RawStatement]) -> 
     A wider candidate has more actions or resources, or wildcards that match the actions and resources of the statement. Sids
     are ignored.
     """
-    return any(_rest(statement) == _rest(other) and _is_within(statement, other) for other in candidates)
+    return any(
+        _other_elements(statement) == _other_elements(other) and _is_within(statement, other)
+        for other in candidates
+    )
 
 
-def _rest(statement: RawStatement) -> dict[str, object]:
+def _other_elements(statement: RawStatement) -> dict[str, object]:
     return {name: value for name, value in statement.items() if name not in (*_LISTS, "Sid")}
 
 
@@ -163,7 +166,7 @@ def _is_within(statement: RawStatement, other: RawStatement) -> bool:
 
 
 def _is_within_wildcards(statement: RawStatement, other: RawStatement) -> bool:
-    """Return whether the wildcards of ``other`` match each action and resource of ``statement``, as ``sqs:*`` matches
+    """Return whether the wildcards of ``other`` certainly match each action and resource of ``statement``, as ``sqs:*`` matches
     ``sqs:SendMessage``.
     """
     if any(name not in item for name in _LISTS for item in (statement, other)):
@@ -189,7 +192,7 @@ def _covers(rule: Rule, action: str, resource: str, everywhere: bool) -> bool:
     request = Request(action, resource)
     if not rule.matches_action(request):
         return False
-    # A request for "*" has no resource; in a statement "*" means every resource.
+    # In a request, "*" stands for no resource; in a statement, for every resource.
     return everywhere if resource == "*" else rule.matches_resource(request, Context()) is True
 
 
@@ -222,10 +225,10 @@ def plan_policy(
     users: Sequence[WorkloadKey],
     policy_users: PolicyUsers,
 ) -> None:
-    """Add the change of one policy to the draft, or a failure if it must not be changed.
+    """Plan one policy: add its change or failure, and findings about it, to the draft.
 
     :arg policy: the policy in IAM, or None if it does not exist.
-    :arg users: the workloads of the run that list the policy.
+    :arg users: the workloads of the run that need the policy, also as permissions boundary.
     :arg policy_users: all users of policies, in and outside the run.
     """
     arn = clusters.account.policy_arn(spec)
@@ -282,7 +285,8 @@ def _create(spec: PolicySpec, arn: str, clusters: Clusters, workloads: tuple[Wor
 def _marked(spec: PolicySpec, clusters: Clusters, workloads: tuple[WorkloadKey, ...]) -> dict[str, str]:
     """Return the desired tags of a policy that this collection creates or adopts.
 
-    Add the tag of managed resources, and a tag with the cluster of the first workload, by which a purge finds the policy.
+    Add the tag of managed resources, and the tag by which a purge finds the policy: the cluster of the first workload. Workloads
+    whose cluster could not be read are skipped.
     """
     cluster_arn = next((clusters.of_workload(key).arn for key in workloads if key in clusters), "")
     return {**with_managed_tag(spec.tags), **({CLUSTER_TAG: cluster_arn} if cluster_arn else {})}

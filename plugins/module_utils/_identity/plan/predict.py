@@ -34,7 +34,7 @@ def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
         draft.apply(change)
     predicted = draft.result()
     roles = {name: predicted.roles.get(name) for name in observed.roles}
-    # Policies that a managed role gets are part of the result, because a read would include them.
+    # Policies attached to a managed role are part of the result, because a read would include them.
     taken_up = {arn for role in roles.values() if role is not None and role.owned for arn in role.attached}
     present_roles = {f"role {role.name}" for role in present.values() if role is not None}
     users = _users_by_policy(predicted.roles)

@@ -45,8 +45,8 @@ class _Definition:
     """A role or policy that one or more workloads define.
 
     ``spec`` is the definition by the first workload. ``users`` are all workloads that define a role or policy with this name,
-    and ``targets`` are their roles or policies in the plan: policies with one name can have different paths. ``other`` is the
-    first workload whose definition differs from ``spec``, and ``differing`` is the name of the field that differs.
+    and ``targets`` are the targets of these roles or policies: policies with the same name can have different paths. ``other`` is
+    the first workload whose definition differs from ``spec``, and ``differing`` is the name of the field that differs.
     """
 
     spec: RoleSpec | PolicySpec
@@ -111,9 +111,10 @@ def _failure(kind: str, definition: _Definition, other: WorkloadKey) -> Failure:
 
 
 def without_failed(plan: Plan) -> Plan:
-    """Return the plan without the changes that only failed workloads need, and without changes that depend on a skipped change.
+    """Return the plan without the changes that only failed workloads need, and without those that depend on them or on failures.
 
-    A skipped change that a workload without failure needs becomes a failure of that workload.
+    A workload without a failure gets one if it needs a skipped change. For a skipped removal of permissions, the workloads that
+    prevent it get the failure instead.
     """
     failed = {key for failure in plan.failures for key in failure.workloads}
     kept_changes: list[Change] = []
@@ -154,7 +155,7 @@ def _skipped_removal(change: Change, need: Target, workloads: tuple[WorkloadKey,
         change.target,
         change.action,
         Code.SKIPPED,
-        f"not done: it needs a change of the {need.display}, which was skipped because the workloads of that change failed.",
+        f"not done: it depends on the {need.display}, which is unchanged because of other failures.",
         "Resolve those failures and run again.",
     )
 
@@ -165,7 +166,7 @@ def _skipped(change: Change, need: Target, failed: Collection[WorkloadKey]) -> F
         change.target,
         change.action,
         Code.SKIPPED,
-        f"not done: it needs a change of the {need.display}, which was skipped because the workloads of that change failed.",
+        f"not done: it depends on the {need.display}, which is unchanged because of other failures.",
         "Resolve those failures and run again.",
     )
 
@@ -225,10 +226,10 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     _plan_associations(draft, desired, workloads, observed, observed.unread, gained)
     draft.changes = restrict_first(draft.changes, observed, all_shared, account, workloads)
     if desired.addons_pending:
-        draft.changes = _without_early(draft.changes, workloads, movers)
-    draft.findings += filter(None, map(_other_owner, draft.changes))
+        draft.changes = _without_early_removals(draft.changes, workloads, movers)
     plan = without_failed(draft.plan())
-    return replace(plan, findings=(*plan.findings, *filter(None, map(replacement_finding, plan.changes))))
+    owners, replacements = (map(find, plan.changes) for find in (_other_owner, replacement_finding))
+    return replace(plan, findings=(*plan.findings, *filter(None, owners), *filter(None, replacements)))
 
 
 def _with_new_tags(observed: Observed, changes: Sequence[Change]) -> Observed:
@@ -243,7 +244,7 @@ def _with_new_tags(observed: Observed, changes: Sequence[Change]) -> Observed:
 
 
 def _added_permissions(changes: Sequence[Change]) -> frozenset[Target]:
-    """Return the targets of the changes that may add permissions to a role: attachments, and updates of policies."""
+    """Return the targets of the changes that may add permissions to a role: attachments, and new or updated policies."""
     return frozenset(
         change.target
         for change in changes
@@ -258,7 +259,7 @@ def _movers(
 ) -> dict[str, frozenset[Target]]:
     """Return the associations that move to another role, by the lower-case ARN of the role that they leave.
 
-    The key "" has the associations that could not be read, because they may leave any role.
+    The key "" has a target for each cluster with associations that could not be read, because they may leave any role.
     """
     movers: dict[str, set[Target]] = {}
     for workload in workloads:
@@ -271,7 +272,7 @@ def _movers(
     return {arn: frozenset(targets) for arn, targets in movers.items()}
 
 
-def _without_early(
+def _without_early_removals(
     changes: Iterable[Change], workloads: Iterable[Workload], movers: Mapping[str, frozenset[Target]]
 ) -> list[Change]:
     """Return the changes, except removals of permissions that an add-on needs until it has its new role.
@@ -299,7 +300,7 @@ def _other_owner(change: Change) -> Finding | None:
         return None
     return Finding(
         Code.OWNER_CHANGED,
-        f"{change.target.label} belonged to owner '{old}', and now belongs to '{new}'.",
+        f"the owner of {change.target.label} changes from '{old}' to '{new}'.",
         "List the resource for one owner only. If the change of owner is intended, no action is needed.",
         change.workloads[0],
     )
@@ -336,8 +337,7 @@ def _plan_associations(
 ) -> None:
     """Add the changes and failures of the associations to the draft.
 
-    :arg gained: the policies that a role gets and their attachments, by the lower-case name of the role. An association that
-        moves to the role needs all of these changes first.
+    :arg gained: the gains of each role, by its lower-case name. An association that moves to the role needs these changes first.
     """
     account, options = observed.account, desired.options
     by_key: dict[WorkloadKey, list[Change]] = {}
@@ -403,7 +403,7 @@ def _note_account_scope(draft: Draft, role: RoleSpec, options: Options, workload
                 Code.TRUST_SCOPE_WITHOUT_SESSION_TAGS,
                 f"role {role.name} can be used from every cluster of the account: without session "
                 "tags its trust policy cannot distinguish workloads.",
-                "To limit the role to this workload, turn session tags on. To confirm the wide scope, set trust_scope: account.",
+                "To limit the role, turn session tags on. To confirm the wide scope, set trust_scope: account.",
                 workload.key,
             )
         )

@@ -6,7 +6,7 @@
 
 """Build the failures of a plan, and the findings about resources that a run does not change. Pure.
 
-Text in ⟨⟩ is the name of an option; for the role, the report adds the prefix of role variables to that name.
+Text in ⟨⟩ is the name of an option. For the Ansible role, the report adds the prefix of role variables to that name.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from .roles import differing_limits, role_differences
 
 UNMARKED = f"It does not have the tag {MANAGED_BY_TAG}, so this collection may not have created it, and does not change it."
 TAKE_BACK = (
-    "If this collection created it, or to adopt it, set ⟨adopt⟩: true, which sets the tag (check mode with diff shows the "
+    "To let this collection manage it, set ⟨adopt⟩: true, which sets the tag (check mode with diff shows the "
     "changes)."
 )
 
@@ -61,7 +61,7 @@ def role_missing(account: Account, shared: SharedRole, role: ObservedRole | None
 def missing_role_remedy(users: Iterable[Workload], role: ObservedRole | None) -> str:
     """Return the remedy for workloads with the ARN of a role that does not exist.
 
-    :arg role: the role of the same name with another path, or None.
+    :arg role: the role with the same name but another ARN, or None.
     """
     annotated: list[str] = []
     places: dict[str, None] = {}
@@ -73,9 +73,12 @@ def missing_role_remedy(users: Iterable[Workload], role: ObservedRole | None) ->
             annotated.append(str(workload.key))
     remedies = [
         f"Correct the ARN{place}, or set role.name instead of role.arn to create the role."
+        if role is None
+        else f"Change the ARN{place} to {role.arn}."
         for place in places
     ]
-    annotation = f"the annotation {ROLE_REQUEST} on ServiceAccount {listed(annotated)}"
+    plural = "" if len(annotated) == 1 else "s"
+    annotation = f"the annotation {ROLE_REQUEST} on ServiceAccount{plural} {listed(annotated)}"
     if annotated and role is not None:
         remedies.append(f"Set {annotation} to {role.arn}.")
     elif annotated:
@@ -152,7 +155,7 @@ def association_not_owned(association: ObservedAssociation) -> Failure:
         Code.ASSOCIATION_NOT_OWNED,
         f"association {association.association_id} of {association.key.cluster} {association.key} exists with role "
         f"{association.role_arn}, and would have to change. {UNMARKED}",
-        f"{TAKE_BACK} Otherwise delete it first.",
+        f"{TAKE_BACK} Otherwise delete it and run again.",
     )
 
 
@@ -174,8 +177,8 @@ def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
         trust_target(spec.name),
         "update",
         Code.TRUST_SCOPE_NEEDS_SESSION_TAGS,
-        f"the association of {workload.key} has session tags turned off, and disable_session_tags does not turn them on; "
-        f"trust_scope '{spec.trust_scope}' needs them: its aws:RequestTag conditions would never match.",
+        f"the association of {workload.key} has session tags turned off, but trust_scope '{spec.trust_scope}' needs them: "
+        "without them, its aws:RequestTag conditions never match.",
         "Set disable_session_tags: false for the workload, or trust_scope: account for its role.",
     )
 
@@ -183,7 +186,8 @@ def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
 def too_long_on_the_way(shared: SharedRole, changes: Sequence[Change], options: Options) -> list[Failure]:
     """Return a failure if the intermediate trust policy is too long; an empty list otherwise.
 
-    While associations move, the trust policy allows both the workloads that leave the role and those that join it.
+    While associations move, or turn session tags on or off, the trust policy allows the users of both the present and the desired
+    trust policy.
     """
     limit = options.trust_policy_size_limit
     for change in changes:
@@ -197,9 +201,9 @@ def too_long_on_the_way(shared: SharedRole, changes: Sequence[Change], options: 
                 trust_target(shared.spec.name),
                 "update",
                 Code.TRUST_POLICY_TOO_LONG,
-                f"the trust policy of role {shared.spec.name} would have {policy_size(trust)} characters while it allows both "
-                f"the workloads that leave the role and the workloads that join it; {limit} are allowed.",
-                "Let the workloads leave in one run and the others join in the next, use a wider trust_scope "
+                f"the trust policy of role {shared.spec.name} would have {policy_size(trust)} characters while it allows "
+                f"the users of both the present and the desired trust policy; {limit} are allowed.",
+                "Let workloads leave the role in one run and others join it in the next, use a wider trust_scope "
                 "for this role, or request an increase of the quota 'Role trust policy length' and set "
                 "⟨trust_policy_size_limit⟩.",
             )
@@ -212,13 +216,14 @@ def too_long(shared: SharedRole, trust: Mapping[str, object], options: Options) 
     size = policy_size(trust)
     if size <= options.trust_policy_size_limit:
         return []
+    plural = "" if len(shared.users) == 1 else "s"
     return [
         Failure(
             shared.keys,
             trust_target(shared.spec.name),
             "update",
             Code.TRUST_POLICY_TOO_LONG,
-            f"the trust policy of role {shared.spec.name} for its {len(shared.users)} workloads has "
+            f"the trust policy of role {shared.spec.name} for its {len(shared.users)} workload{plural} has "
             f"{size} characters; {options.trust_policy_size_limit} are allowed.",
             "Use a wider trust_scope for this role (namespace, then cluster), give the workloads separate roles, "
             "or request an increase of the quota 'Role trust policy length' and set ⟨trust_policy_size_limit⟩.",
@@ -243,7 +248,7 @@ def role_used_elsewhere(
         "update",
         Code.ROLE_USED_ELSEWHERE,
         f"role {role.arn} differs from the definition of this run for {listed(map(str, shared.keys))}: "
-        f"{' and '.join(differences)}. The role {users.description or _UNREAD}, so it is unchanged.",
+        f"{' and '.join(differences)}. The role {users.description}, so it is unchanged.",
         "Use the same definition in all lists with the role, list all its workloads in one run, or give these workloads a "
         "separate role. To change the role for all of its users, set ⟨force⟩: true (check mode with diff shows the change).",
     )
@@ -260,7 +265,7 @@ def role_changed_elsewhere(
     return Finding(
         Code.ROLE_USED_ELSEWHERE,
         f"this run changes role {role.arn} ({' and '.join(differences)}), which also affects its users outside this run. "
-        f"The role {users.description or _UNREAD}.",
+        f"The role {users.description}.",
         "Notify the owners of these users, and use the same definition in every list with the role.",
         shared.keys[0],
         raised_as="warning",
@@ -282,10 +287,6 @@ def _differences(
         users = replace(users, names=tuple(sorted({*users.names, *lost})))
         differences.append("role.trust_policy does not allow all users of the role")
     return differences, users
-
-
-# The description of users before the associations of the role have been read.
-_UNREAD = "might have other users"
 
 
 def breaks(finding: Finding, change: Change) -> Failure:
@@ -323,7 +324,7 @@ def attached_extra(
 ) -> Finding:
     """Report an attached policy that no workload lists.
 
-    :arg users: the users of the role outside the run. If the role has such users, the policy is kept for them.
+    :arg users: the users of the role outside the run, who may need the policy.
     :arg unread: the failed read that is the reason to keep the policy, or None.
     :arg administers: the policy lets the role administer the account.
     """
@@ -334,8 +335,10 @@ def attached_extra(
         message += f" The role {users.description}, which may need the policy."
     remedy = _how_to_detach(role, arn, users, administers)
     if unread is not None:
-        error, part = unread.error, unread.target.resource
-        message += f" Its {part} could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
+        error, part = unread.error, "tags" if unread.target.resource == "owner" else unread.target.resource
+        message += (
+            f" The policy's {part} could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
+        )
         remedy = f"{error.remedy} Or: {as_clause(remedy)}"
     return Finding(
         Code.POLICY_ATTACHED_EXTRA, message, remedy, key, raised_as="error" if administers else None
@@ -436,13 +439,14 @@ def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequen
         "removes the role. Otherwise remove the users first, then run again."
         if kind == "role"
         else "If a user is a role of these workloads, follow the remedy of that role's finding. If a user is a role of another "
-        "list of workloads, apply that list, which detaches the policy. Detach the policy from any other role. Then run again.",
+        "list of workloads, apply that list without the policy, which detaches it. Detach it from all other users. Then run "
+        "again.",
         keys[0],
     )
 
 
 def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], contents: Sequence[str]) -> Finding:
-    """Report a role that a removal keeps, because other processes have added ``contents``: policies or instance profiles."""
+    """Report a role that a removal keeps, because it has ``contents``: unmanaged policies or instance profiles."""
     return Finding(
         Code.ROLE_HOLDS_FOREIGN,
         f"role {role.arn} is kept: it has resources that this collection does not manage ({', '.join(contents)}).",
@@ -520,22 +524,22 @@ def grant_kept(role: ObservedRole, owner: str | None, keys: tuple[WorkloadKey, .
 def unmanaged_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
-        f"{arn} is kept attached to role {role.arn}: this collection manages neither, so another process may have attached it.",
+        f"{arn} is kept attached to role {role.arn}: this collection does not manage the policy, so another process may have "
+        "attached it.",
         "If the role does not need the policy, detach it.",
         key,
     )
 
 
 def unrecorded_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, tag: str) -> Finding:
-    """Report a policy of this collection that a removal keeps attached to a role that the collection does not manage, because no
-    record shows who attached the policy.
+    """Report a managed policy that a removal keeps attached to an unmanaged role, because no record shows who attached it.
 
     :arg tag: the key of the tag that would be the record.
     """
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
-        f"policy {arn} is kept attached to role {role.arn}, which this collection does not manage: "
-        f"the policy does not have the tag {tag} with the ID of this role, so another process may have attached it.",
+        f"policy {arn} is kept attached to role {role.arn}: the policy does not have the tag {tag} with the ID of this role, so "
+        "another process may have attached it.",
         "If the role does not need the policy, detach it and run again: aws iam detach-role-policy --role-name "
         f"{role.name} --policy-arn {arn}",
         key,
@@ -543,9 +547,7 @@ def unrecorded_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, t
 
 
 def used_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, users: Sequence[str]) -> Finding:
-    """Report a policy of this collection that a removal keeps attached to a role that the collection does not manage, because the
-    role still has ``users``.
-    """
+    """Report a managed policy that a removal keeps attached to an unmanaged role, because the role still has ``users``."""
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
         f"policy {arn} is kept attached to role {role.arn}, which is still used by {listed(users, 10)}.",
@@ -581,19 +583,26 @@ def perhaps_used(clusters: Clusters, role: ObservedRole, keys: tuple[WorkloadKey
             "Check whether an association in another cluster of the account uses the role (aws eks "
             "list-pod-identity-associations, describe-pod-identity-association), and when the role was last "
             "used (aws iam get-role). If no association uses it, delete the role, or run state: absent with "
-            "⟨force⟩: true for this workload alone."
+            "⟨force⟩: true for the workloads of the role alone."
         )
     else:
-        missing = listed(cluster.name for cluster in members if not cluster.status)
-        unseen = f"cluster {missing} was not found, so its associations are not known."
-        remedy = "Check the cluster's name, the account and the region; if the cluster is deleted, set ⟨force⟩: true."
-    names = listed([cluster.name for cluster in members])
+        missing = [cluster.name for cluster in members if not cluster.status]
+        verb, their, they = (
+            ("was", "its", "the cluster is") if len(missing) == 1 else ("were", "their", "they are")
+        )
+        unseen = f"{_name_clusters(missing)} {verb} not found, so {their} associations are not known."
+        remedy = f"Check name, account and region; if {they} deleted, set ⟨force⟩: true."
+    names = _name_clusters([cluster.name for cluster in members])
     return Finding(
         Code.ROLE_PERHAPS_USED,
-        f"role {role.arn} is kept: its trust policy is not limited to cluster {names}, and {unseen}",
+        f"role {role.arn} is kept: its trust policy is not limited to {names}, and {unseen}",
         remedy,
         keys[0],
     )
+
+
+def _name_clusters(names: Sequence[str]) -> str:
+    return f"cluster{'' if len(names) == 1 else 's'} {listed(names)}"
 
 
 def usage_unknown(failure: Failure, shared: SharedRole, role: ObservedRole) -> Failure:

@@ -45,7 +45,7 @@ class PurgeAccount:
     """The state of a cluster and its account that a purge reads.
 
     ``associations`` has the associations of the cluster. ``roles`` has all roles of the account. ``idle_policies`` has the
-    policies of the account that are not attached to any role, user or group.
+    customer managed policies that no entity uses.
     """
 
     associations: Mapping[WorkloadKey, ObservedAssociation]
@@ -58,9 +58,9 @@ class PurgeScope:
     """The scope of a purge: the resources of ``owner``, or the resources without owner if ``owner`` is None.
 
     If ``namespaces`` is not empty, only workloads in these namespaces are included. A purge removes at most ``limit``
-    workloads, or ``percent`` per cent of the managed workloads if ``percent`` is set. With ``any_owner`` the scope has the
-    resources of all owners, to report the workloads that a purge without owner keeps. ``kept`` are the lower-case ARNs of
-    roles that the purge keeps because listed workloads used them until this run.
+    workloads, unused roles and unused policies, or ``percent`` per cent of the managed workloads if ``percent`` is set. With
+    ``any_owner`` the scope has the resources of all owners, to report the workloads that a purge without owner keeps. ``kept``
+    are the lower-case ARNs of roles that the purge keeps because listed workloads used them until this run.
     """
 
     owner: str | None = None
@@ -77,10 +77,7 @@ class PurgeScope:
         return not self.namespaces or set(namespaces) <= self.namespaces
 
     def includes_policy(self, policy: ObservedPolicy, cluster: Cluster) -> bool:
-        """Return whether an unused policy may be deleted.
-
-        This collection must have created the policy for this cluster, and the policy must have the owner of the scope.
-        """
+        """Return whether an unused policy may be deleted: it is managed for this cluster and for the owner of the scope."""
         tags = policy.tags or {}
         return policy.owned and tags.get(CLUSTER_TAG) == cluster.arn and self.includes(tags, ())
 
@@ -94,8 +91,9 @@ def unlisted_workloads(
 ) -> Desired:
     """Return the workloads that a purge removes, as the input of ``make_removal_plan``.
 
-    These workloads do not include the roles and policies that listed workloads use, so the removal keeps them. For a role or
-    policy without workload, the result has a workload whose namespace is NO_ASSOCIATION or NO_ROLE.
+    Policies that listed workloads use are left out. A role that they use is given by its ARN, so that the removal only revokes
+    grants in its trust policy. For a role or policy without workload, the result has a workload whose namespace is
+    NO_ASSOCIATION or NO_ROLE.
 
     :arg desired: the listed workloads.
     :arg freed: the policies that the plan for the listed workloads detaches.
@@ -110,7 +108,7 @@ def unlisted_workloads(
         for workload in desired.workloads
         if workload.role is not None
     }
-    # Keep a role that a listed workload used until now: running Pods still have its credentials.
+    # Keep a role that a listed workload used until now: running Pods may still have its credentials.
     kept_roles |= scope.kept | {
         arn for key, used in account.associations.items() if key in listed_keys for arn in _roles(used)
     }
@@ -196,7 +194,7 @@ def _unused_grants(
 
 
 def leaving_roles(unlisted: Desired, cluster: Cluster, account: PurgeAccount) -> frozenset[str]:
-    """Return the lower-case names of the roles that a purge deletes, because only workloads that it removes use them."""
+    """Return the lower-case names of the managed roles that only purged workloads use, so that the purge may delete them."""
     purged = {workload.key for workload in unlisted.workloads}
     names = {
         workload.role.name.lower()
@@ -254,12 +252,16 @@ def other_owners_findings(unlisted: Desired, all_unlisted: Desired) -> tuple[Fin
     names = list(dict.fromkeys(rest))
     if not names:
         return ()
+    number = (
+        "1 unlisted workload with an owner is"
+        if len(names) == 1
+        else f"{len(names)} unlisted workloads with owners are"
+    )
     return (
         Finding(
             Code.OWNED_BY_ANOTHER,
-            f"{len(names)} unlisted workloads are kept, because they belong to owners and this purge runs without an owner: "
-            f"{listed(names, SHOWN_UNLISTED)}.",
-            "Purge them in runs for their owners.",
+            f"{number} kept, because this purge runs without an owner: {listed(names, SHOWN_UNLISTED)}.",
+            "Purge each in a run for its owner.",
         ),
     )
 
@@ -404,7 +406,7 @@ def find_left_behind(desired: Desired, observed: Observed, changes: Sequence[Cha
 
 
 def _users(observed: Observed) -> _Users:
-    """Return the workloads whose associations were read, by the lower-case ARN of their role."""
+    """Return the workloads whose associations were read, by the lower-case ARN of their role and target role."""
     described = {
         key: association
         for unlisted in observed.unlisted.values()
@@ -437,7 +439,7 @@ def _left_roles(
 def _left_role(role: ObservedRole, keys: Sequence[WorkloadKey]) -> Finding:
     return Finding(
         Code.ROLE_LEFT,
-        f"role {role.arn} was created by this collection, and is no longer used by "
+        f"role {role.arn} is managed by this collection, and is no longer used by "
         f"{listed(map(str, keys), SHOWN_ASSOCIATIONS)}. It is kept, with its trust policy and its policies.",
         f"Restart the Pods that may still hold its credentials. A later {_PURGE} removes the role if it is unused.",
         keys[0],
@@ -445,7 +447,7 @@ def _left_role(role: ObservedRole, keys: Sequence[WorkloadKey]) -> Finding:
 
 
 def _left_policies(desired: Desired, observed: Observed, changes: Sequence[Change]) -> list[Finding]:
-    """Return a finding for each policy that the changes detached from all roles, users and groups that had it."""
+    """Return a finding for each managed policy that the changes detached from all entities that had it."""
     attachments = [change for change in changes if change.target.resource == "attachment"]
     detached: dict[str, list[Change]] = {}
     for change in attachments:
@@ -470,10 +472,10 @@ def _left_policy(observed: Observed, policy: ObservedPolicy, key: WorkloadKey) -
         remedy = f"A {_PURGE} deletes it."
     else:
         other = f", or purge cluster {arn}, for which it was created" if arn else ""
-        remedy = f"Delete it{other}: aws iam delete-policy --policy-arn {policy.arn}"
+        remedy = f"Delete its non-default versions, then the policy (aws iam delete-policy --policy-arn {policy.arn}){other}."
     return Finding(
         Code.POLICY_LEFT,
-        f"policy {policy.arn} was created by this collection, and is not attached any longer: it is kept in IAM.",
+        f"policy {policy.arn} is managed by this collection, and is not attached any longer: it is kept in IAM.",
         remedy,
         key,
     )
@@ -512,7 +514,7 @@ def _unused(cluster: Cluster, names: Sequence[str]) -> Finding:
     count = f"{len(names)} role{'' if len(names) == 1 else 's'}"
     return Finding(
         Code.ROLE_LEFT,
-        f"no workload of {describe_place(cluster)} uses {count} that this collection created for this cluster: "
+        f"no workload of {describe_place(cluster)} uses {count} that this collection manages for this cluster: "
         f"{listed(names, SHOWN_ASSOCIATIONS)}.",
         f"A {_PURGE} removes unused resources; its check mode lists them.",
         raised_as="warning",

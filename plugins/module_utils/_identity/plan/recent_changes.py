@@ -28,7 +28,7 @@ from . import trust
 
 @dataclass(frozen=True, slots=True)
 class RecentChange:
-    """A recent change of a resource. ``name`` is its type and name, like "role my-role"."""
+    """A recent change of a resource. ``name`` is the type and name of the resource, like "role my-role"."""
 
     name: str
     age: timedelta
@@ -48,7 +48,7 @@ class RecentChange:
 
 
 def latest_change(workload: Workload, observed: Observed, managed_only: bool = False) -> RecentChange | None:
-    """Return the most recent change of a workload's resources, or None if all changes are too old to matter.
+    """Return the most recent change of a workload's resources, or None if no change is recent.
 
     Ages are measured by the clock of AWS.
 
@@ -116,7 +116,7 @@ def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str,
 
 
 def _allows(clusters: Clusters, workload: Workload, role: ObservedRole) -> bool:
-    """Return whether a role allows a workload by a managed statement or by ``role.trust_policy``.
+    """Return whether a managed statement of a role allows a workload. Return True also if the input has ``role.trust_policy``.
 
     A teardown revokes managed statements even if the role is kept for other users. So a role without a managed statement for the
     workload is not a resource that a teardown of the workload would still have to remove.

@@ -32,7 +32,7 @@ class ReplacedPermissions:
     A plan may move a permission to another policy of the same role, or to a policy of the role to which an association moves.
     The former policy must not lose the permission until the other policy gives it.
 
-    :arg gained: the policies that each role lists and its new attachments, by the lower-case name of the role.
+    :arg gained: the gains of each role, by its lower-case name.
     :arg added: the targets of changes that may add permissions, and of resources that could not be read.
     :arg movers: the associations that move to another role, by the lower-case ARN of the role that they leave.
     :arg changes: the changes of the plan so far.
@@ -53,8 +53,8 @@ class ReplacedPermissions:
         self.role_arns: dict[str, list[str]] = {}
         # Roles that were not read. They may have any policy.
         self.unknown_roles: list[SharedRole] = []
-        # For roles whose read failed: the names of their policies and attachments, and one association that represents all
-        # workloads of these roles. The workloads fail, so a change that depends on the association is skipped.
+        # For roles whose read failed: the names of the targets that may add permissions to them, and one association that
+        # represents all workloads of these roles. The workloads fail, so a change that depends on the association is skipped.
         self.unread_gain: set[str] = set()
         unread_users: list[Target] = []
         for shared in all_shared:
@@ -142,7 +142,7 @@ class ReplacedPermissions:
         )
 
     def _users(self, arn: str) -> frozenset[Target]:
-        """Return the associations of the workloads of the roles with this policy.
+        """Return the associations of all workloads whose role has or gets the policy.
 
         If the change of such an association fails, the permissions of its workload are not replaced, so the policy must keep
         them.

@@ -138,10 +138,10 @@ def change_trust(
     workloads: tuple[WorkloadKey, ...],
     holders: frozenset[Target],
 ) -> list[Change]:
-    """Return the change of a trust policy, in two changes if ``holders`` still need the present trust policy.
+    """Return the changes that set a trust policy: at most two, and none if both policies have the same meaning.
 
-    In this case, the first change allows the users of both trust policies. The second one sets the desired trust policy, after
-    the changes of ``holders``.
+    If ``holders`` still need the present trust policy, the first change allows the users of both trust policies, and the second
+    one sets the desired trust policy after the changes of ``holders``. A change without an effect is left out.
 
     :arg trust: the desired trust policy.
     :arg holders: the associations that need the present trust policy until they are changed.
@@ -186,5 +186,10 @@ def _trust_change(
 
 def role_differences(changes: Sequence[Change]) -> str:
     """Return the names of all attributes that the changes set, separated by commas, for a message."""
-    names = sorted({name for change in changes for name in (change.after or change.before or {})})
-    return ", ".join(name.replace("_", " ") for name in names)
+    names: set[str] = set()
+    for change in changes:
+        if change.target.resource == "attachment":
+            names.add("attached policies")
+        else:
+            names.update(change.after or change.before or {})
+    return ", ".join(name.replace("_", " ") for name in sorted(names))

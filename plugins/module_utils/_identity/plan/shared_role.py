@@ -149,7 +149,7 @@ def _changes_elsewhere(
     users: OutsideUsers,
     narrowed: Narrowed,
 ) -> tuple[list[Failure], list[Finding]]:
-    """Return the failure of changes that affect users outside the run, or with ``force`` the finding about these users."""
+    """Return (failures, findings): a failure if the changes affect users outside the run, or with ``force`` a finding instead."""
     if role is None or not _may_change_role(role, options):
         return [], []
     refusal = problems.role_used_elsewhere(shared, role, users, narrowed.lost)
@@ -164,7 +164,7 @@ def _changes_elsewhere(
 def _find_other_owner(
     options: Options, shared: SharedRole, role: ObservedRole | None, changes: Sequence[Change]
 ) -> Failure | None:
-    """Return the failure of changes to a role that is not managed for the owner of the run, or None if they are permitted."""
+    """Return the failure of changes to a role that is unmanaged or has another owner, or None if they are permitted."""
     if role is None or shared.spec.existing or not changes or _may_change_role(role, options):
         return None
     if role.owned:
@@ -193,7 +193,7 @@ def _make_room(
 def _restrictions(
     clusters: Clusters, shared: SharedRole, role: ObservedRole, changes: Sequence[Change]
 ) -> list[Finding]:
-    """Report the Deny statements that the trust policy of a role has after these changes."""
+    """Report the unmanaged Deny statements that the trust policy of a role has after these changes."""
     trust = role.trust
     for change in changes:
         document = (change.after or {}).get("trust_policy")
@@ -217,7 +217,7 @@ def without_claim(
     shared: SharedRole,
     keys: frozenset[WorkloadKey],
 ) -> SharedRole:
-    """Return the role without the desired tag for the owner, if the role has no owner yet but has users outside the run.
+    """Return the role without the desired tag for the owner, if the role has no owner yet and may have users outside the run.
 
     With the tag of this run's owner, runs for those users could no longer change the role. A finding reports the omitted tag.
     In any other case return ``shared`` unchanged.
@@ -229,14 +229,14 @@ def without_claim(
     if not users:
         return shared
     draft.unread.update(users.unread)
-    reason = f"it {users.description or 'might have other users'}"
+    reason = f"it {users.description}"
     draft.findings.append(problems.owner_not_set(role_target(role.name), spec.tags, reason, shared.keys))
     spec = replace(spec, tags=without_owner(spec.tags))
     return replace(shared, spec=spec, users=tuple(replace(user, role=spec) for user in shared.users))
 
 
 def _may_change_role(role: ObservedRole, options: Options) -> bool:
-    """Return whether a run may change a role: it is managed for the owner of the run, or ``adopt`` is set."""
+    """Return whether a run may change a role: it is managed and has no other owner, or ``adopt`` is set."""
     return may_change(role.tags, options.owner, options.adopt)
 
 
@@ -408,7 +408,7 @@ def _detachments(
     """Return the detachments of policies that no workload lists, and a finding for each such policy that is kept.
 
     Without ``purge_policies`` only policies that this collection manages are detached. A policy is kept if users outside the
-    run may need it. An unmanaged policy that only denies requests is always kept.
+    run may need it, or if a policy could not be read. An unmanaged policy that only denies requests is always kept.
     """
     if role is None or shared.spec.existing or not _may_change_role(role, options):
         return [], []

@@ -7,7 +7,7 @@
 """Plan trust policies, report the principals that they allow, and check whether workloads can use their roles. Pure.
 
 A grant is the scope of a managed trust statement: one workload, a namespace, a cluster, or all clusters of the account. A
-managed statement was written by this collection, or has the same form; every other statement is unmanaged. A pattern
+managed statement is exactly as this collection writes it; every other statement is unmanaged. A pattern
 (``role.trust_patterns``) is the scope of a managed statement that compares namespace and service account with wildcards.
 """
 
@@ -272,7 +272,7 @@ def extended_trust(
     users: Sequence[Workload],
     present: Mapping[str, object],
 ) -> Mapping[str, object]:
-    """Return the trust policy of an existing role, with added grants for the workloads. All its present statements are kept."""
+    """Return the trust policy of an existing role, with grants for the workloads added to its grants and unmanaged statements."""
     grants, rest = read_grants(present)
     new_grants = widest(desired_grants(clusters, role, options, users))
     return with_grants(present, rest, grants | {grant for grant in new_grants if not covered(grant, grants)})
@@ -284,9 +284,10 @@ def revoke_grants(
     removed: frozenset[WorkloadKey],
     staying: frozenset[WorkloadKey],
 ) -> Mapping[str, object] | None:
-    """Return a trust policy without the managed grants to removed workloads, or None if there are no such grants.
+    """Return a trust policy without the managed grants to removed workloads, or None if no grant is revoked.
 
-    A grant for a namespace or cluster, and a pattern, is revoked only if it allows none of the workloads in ``staying``.
+    A grant for a namespace or cluster, and a pattern, is revoked only if it allows none of the workloads in ``staying``. A grant
+    for the whole account is never revoked.
     """
     grants, rest = read_grants(present)
     revoked = {grant for grant in grants if _is_revoked(grant, clusters, removed, staying)}

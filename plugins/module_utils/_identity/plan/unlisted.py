@@ -27,8 +27,8 @@ SHOWN_ASSOCIATIONS = 10
 def find_unlisted(desired: Desired, observed: Observed) -> list[Finding]:
     """Return findings about associations and trust policies for workloads that the run does not list.
 
-    There is one finding for each cluster with unlisted associations, or whose associations could not be read, and one finding for
-    each workload that a managed role allows but that has no association.
+    There is one finding for each cluster with unlisted associations other than those of add-ons, or whose associations could not
+    be read, and one finding for each unlisted workload that a managed role names but that has no association.
     """
     findings = _unused_grants(desired, observed)
     for key, cluster in observed.clusters.members.items():
@@ -78,7 +78,7 @@ def _unused_grant(cluster: Cluster, role: ObservedRole, key: WorkloadKey) -> Fin
         f"the trust policy of role {role.arn} allows {key}, which is not in the list and has no association with "
         f"{describe_place(cluster)}.",
         "If another run is about to create the association, no action is needed. Otherwise revoke the grant "
-        "by a run for this cluster alone. Set ⟨purge⟩: true, or set state: absent and list only that workload "
+        "by a run for this cluster alone, either with ⟨purge⟩: true, or with state: absent for only that workload "
         "with this role. To look for an association: "
         f"aws eks list-pod-identity-associations --cluster-name {cluster.name} --namespace {key.namespace} "
         f"--service-account {key.service_account} --region {cluster.region}",

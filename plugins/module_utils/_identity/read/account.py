@@ -39,7 +39,7 @@ PAGE_SIZE = 1000
 class Snapshot:
     """The result of a bulk read: roles by lower-case name, and customer managed policies by ARN.
 
-    ``complete`` is true if the read returned the whole account, so that a role or policy that is not in the snapshot does not
+    ``complete`` is true if the read returned all requested roles and policies, so that one that is not in the snapshot does not
     exist. ``denied`` is the message of AWS if the caller is not allowed to read in bulk, or "".
     """
 
@@ -57,7 +57,7 @@ class Snapshot:
     ) -> dict[str, ObservedPolicy | None]:
         """Return the policies by ARN, None for a missing policy.
 
-        A policy without an entry must be read individually, because it or its tags are needed, but not in the snapshot.
+        A policy without an entry must be read individually, because the snapshot lacks the policy or details that are needed.
 
         :arg planning: the options of the plan; None for a verification.
         """

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read pod identity associations: one association by its ID, the associations of some workloads, or a whole cluster."""
+"""Read pod identity associations: one association by its ID, or all associations of workloads, namespaces or clusters."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _first_associations(api: Api, cluster_name: str) -> tuple[list[dict[str, Any
 def describe_association(
     api: Api, cluster_name: str, association_id: str, cluster: str = ""
 ) -> ObservedAssociation | None:
-    """Describe one association; return None if it was deleted since it was listed. Raises AwsError.
+    """Describe one association; return None if it does not exist. Raises AwsError.
 
     Source: eks DescribePodIdentityAssociation.
 
@@ -57,7 +57,7 @@ def describe_association(
     return decode_association(result["association"], cluster) if result is not None else None
 
 
-# The associations of at most this number of workloads are listed with one request for each workload, not for the whole cluster.
+# For more workloads in a cluster, the whole cluster is listed instead of each workload.
 FEW_WORKLOADS = 3
 # The maximum number of unlisted associations to describe in a cluster, because each of them takes a request.
 MAX_DESCRIBED = 10
@@ -77,10 +77,10 @@ _Listing = Iterable["_AssociationSummary | Failure"]
 
 @dataclass(slots=True)
 class Remainder:
-    """The associations of workloads outside the run in one cluster.
+    """The associations of one cluster whose workloads are outside the run.
 
-    ``addons`` has the associations that EKS add-ons own, and ``associations`` all others. ``more`` is true if some pages were
-    not read, and ``error`` is the error of the list request.
+    ``addons`` has the workloads whose association belongs to an EKS add-on, and ``associations`` all other associations.
+    ``more`` is true if some pages were not read. ``error`` is the error of a list request, or None.
     """
 
     associations: list[_AssociationSummary] = field(default_factory=list)
@@ -88,12 +88,9 @@ class Remainder:
     more: bool = False
     error: AwsError | None = None
 
-    def add(self, association: _AssociationSummary, summary: Mapping[str, Any]) -> None:
-        """Add an association.
-
-        :arg summary: the association as ListPodIdentityAssociations returns it.
-        """
-        if summary.get("ownerArn"):
+    def add(self, association: _AssociationSummary, row: Mapping[str, Any]) -> None:
+        """Add an association, which belongs to an EKS add-on if its ``row`` of the list response has an owner."""
+        if row.get("ownerArn"):
             self.addons.append(association.key)
         else:
             self.associations.append(association)
@@ -122,8 +119,8 @@ def read_associations(
 ) -> list[ObservedAssociation | Failure]:
     """Read the associations of some workloads; for a removal, all associations of the clusters.
 
-    A removal needs all associations, because any of them may still use a role. If a request to list the associations of a
-    cluster fails, its failure is the only result for the cluster.
+    A removal needs all associations, because any of them may still use a role. If the associations of a cluster with
+    one of these workloads cannot be listed, the failure of the list request is the only result for the cluster.
 
     :arg unchanged: associations that are described again only if their ID has changed.
     :arg remainders: receives, by cluster, the associations of workloads that are not in ``keys``.
@@ -153,10 +150,10 @@ def read_associations(
 def describe_unlisted(
     reader: Reader, remainders: Mapping[str, Remainder], namespaces: Collection[str]
 ) -> dict[str, UnlistedAssociations]:
-    """Describe at most MAX_DESCRIBED unlisted associations of each cluster.
+    """Return the unlisted associations of each cluster, and describe at most MAX_DESCRIBED of them.
 
-    ListPodIdentityAssociations does not return the tag with the owner. Associations in the ``namespaces`` of the run are
-    described first, because a workload that was removed from the list is probably in one of them.
+    Only a description has the tag with the owner. Associations in the ``namespaces`` of the run are described first, because a
+    workload that was removed from the list is probably in one of them.
     """
     chosen = [
         summary
@@ -213,9 +210,7 @@ def read_outside(
     run_keys: Collection[WorkloadKey],
     previous: OutsideAssociations,
 ) -> OutsideAssociations:
-    """Read the associations of workloads outside the run in some reaches, in addition to ``previous``.
-
-    A reach is a cluster, or a namespace of a cluster.
+    """Read the associations of some reaches, without the workloads of the run, and return them together with ``previous``.
 
     :arg run_keys: the workloads of the run.
     """
@@ -279,7 +274,7 @@ def _list_clusters(
     keys: frozenset[WorkloadKey] | None,
     remainders: dict[str, Remainder] | None = None,
 ) -> _Listing:
-    """Yield the associations of these workloads, or all associations if ``keys`` is None.
+    """Yield the associations of these workloads, or all associations if ``keys`` is None, and failures of list requests.
 
     With ``remainders``, list every cluster, and add the associations of other workloads to the entry of the cluster in
     ``remainders``.
@@ -335,9 +330,9 @@ def _list_cluster(
 def _summaries(
     api: Api, cluster: Cluster, keys: Collection[WorkloadKey] | None, remainder: Remainder | None
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield the summaries of all associations of a cluster, or of a few workloads.
+    """Yield the summaries of all associations of a cluster or, for at most FEW_WORKLOADS workloads, of their associations.
 
-    With a ``remainder`` the first page is read as well: for most clusters, one page has all associations.
+    With a ``remainder``, also yield the first page of the cluster: for most clusters, one page has all associations.
     """
     if keys is None or len(keys) > FEW_WORKLOADS:
         yield from list_associations(api, cluster.name)

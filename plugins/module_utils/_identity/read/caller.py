@@ -6,8 +6,8 @@
 
 """Simulate with IAM whether the caller is allowed to send the requests of a run that applies the workloads.
 
-Source: iam SimulatePrincipalPolicy. The simulation considers the caller's own policies, permissions boundary and service
-control policies, but no session policies. So AWS may deny a request that the simulation allows.
+Sources: iam GetRole, SimulatePrincipalPolicy. The simulation considers the caller's own policies, permissions boundary and
+service control policies, but no session policies. So AWS may deny a request that the simulation allows.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def check_caller(api: Api, desired: Desired, cluster: Cluster, width: int) -> li
             Finding(
                 Code.CALLER_PERMISSION_UNKNOWN,
                 f"the permissions of {cluster.caller_arn} to apply the workloads could not be checked: {error}",
-                "Allow the caller iam:SimulatePrincipalPolicy and iam:GetRole on itself to enable this check.",
+                "Allow the caller iam:SimulatePrincipalPolicy and iam:GetRole on itself to enable this check."
+                if error.denied
+                else error.remedy,
             )
         ]
     return [_missing(cluster.caller_arn, denied) for denied in results if denied]

@@ -193,7 +193,7 @@ def read_eks_target(api: Api, name: str, region: str) -> EksTarget:
 
 
 def read_caller_access(api: Api, target: EksTarget, sts_url: str, now: datetime) -> CallerAccess | None:
-    """Read data to explain why the Kubernetes API responded with 401. Return None if STS rejects the credentials, too.
+    """Read data to explain why the Kubernetes API responded with 401. Return None if sts:GetCallerIdentity fails.
 
     :arg sts_url: the STS endpoint in the token.
     :arg now: the time by the local clock.

@@ -37,7 +37,7 @@ _Answer = tuple[Sequence[_Found], Sequence[UnreadClusters]]
 
 
 class ApiProvider(Protocol):
-    """A source of clients for one region, with the credentials of the run or of an assumed role."""
+    """A source of clients, each for one region and with the credentials of the run or of an assumed role."""
 
     def api(self, role: AssumeRole | None, region: str) -> Api:
         """Return a client. Raises AwsError if the role cannot be assumed."""

@@ -60,7 +60,7 @@ class _Demand:
 
     @property
     def has_role_details(self) -> bool:
-        """Return whether the input sets the description or session duration of a role, which a bulk read does not return."""
+        """Return whether the input sets a role's description or maximum session duration, which a bulk read does not return."""
         return any(
             getattr(role, attribute.name) is not None
             for role in self.roles.values()
@@ -119,10 +119,9 @@ class Observer(Reader):
 
         :arg removal: read the data for a plan that removes the workloads.
         :arg planning: also read data that a change needs and a verification does not.
-        :arg present: associations that are not read again.
+        :arg present: associations that were already read. If it is not None, no associations are read.
         :arg unchanged: associations that are listed again, and described again only if their ID has changed.
-        :arg unlisted: also read the associations and roles in the fields ``unlisted``, ``unassociated`` and ``unlisted_roles`` of
-            ``Observed``.
+        :arg unlisted: also read the fields ``unlisted``, ``unassociated`` and ``unlisted_roles`` of ``Observed``.
         :arg inline: also read the inline policies of the roles, for a verification.
         """
         demand = _read_demand(self.account, desired, removal)
@@ -311,7 +310,7 @@ class Observer(Reader):
             reads.roles[name.lower()] = role
 
     def _read_unassociated(self, reads: _Reads, desired: Desired, demand: _Demand) -> set[WorkloadKey]:
-        """Return unlisted workloads without an association that trust policies of the run's roles name, at most MAX_DESCRIBED.
+        """Return at most MAX_DESCRIBED unlisted workloads named in trust policies of the run's roles, but without an association.
 
         A separate request confirms that each of them has no association, because the list of associations may be incomplete or
         older than the trust policy.
@@ -393,10 +392,10 @@ class Observer(Reader):
 def _tagged_policies(
     shared: SharedRole, role: ObservedRole, options: Options, associations: AssociationsByKey
 ) -> Iterable[str]:
-    """Yield the ARNs of the policies of a role whose tags a plan needs.
+    """Yield the ARNs of policies whose tags a plan for a role needs.
 
-    These are policies that are attached to a managed role although no workload lists them, and policies that a plan may attach
-    to an existing role (``role.arn``).
+    These are policies that are attached to a managed role although no workload lists them. For an existing role (``role.arn``),
+    these are also the listed policies that are not attached, or all listed policies if one of its workloads does not use it yet.
     """
     if role.owned or options.adopt:
         yield from (arn for arn in role.attached if arn not in shared.policy_users)

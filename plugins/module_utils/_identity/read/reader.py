@@ -26,7 +26,7 @@ from ..model.cluster import Account, Clusters
 from ..model.errors import AwsError
 from ..model.targets import Failure, Target, read_failure
 
-# The maximum number of reads of one resource, if responses disagree about its existence.
+# The maximum number of attempts to read one resource while responses disagree about its existence.
 MAX_READS = 3
 _Found = TypeVar("_Found")
 _Whole = TypeVar("_Whole")
@@ -68,10 +68,11 @@ def read_composite(
     """Read a resource by several requests: ``head``, then ``details`` with its result.
 
     Return None if ``head`` reports the resource as missing. If only ``details`` does, the two responses are from different
-    times: repeat ``details``, then ``head`` and ``details``, at most MAX_READS times.
+    times: repeat ``details``, then ``head`` and ``details``. If the responses of MAX_READS attempts disagree, return None or,
+    with ``confirm``, the result of one more attempt.
 
     :arg confirm: another request about the resource. If it is not None, it must also report the resource as missing.
-    :raises AwsError: if a request fails, or if the responses still disagree after the last attempt and ``confirm`` is not None.
+    :raises AwsError: if a request fails, or if the additional attempt reports the resource as missing.
     """
     for _attempt in range(MAX_READS):
         result = _catch_missing(head)

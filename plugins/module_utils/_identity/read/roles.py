@@ -6,8 +6,8 @@
 
 """Read roles and their policies for a plan or a check.
 
-No resource is changed. Sources: iam GetRole, ListAttachedRolePolicies, GetPolicy, GetPolicyVersion, ListPolicyVersions; for
-a removal also ListRolePolicies and ListInstanceProfilesForRole; for a removal and some changes also ListEntitiesForPolicy.
+Sources: iam GetRole, ListAttachedRolePolicies, ListRolePolicies, GetRolePolicy, ListInstanceProfilesForRole, GetPolicy,
+GetPolicyVersion, ListPolicyVersions, ListEntitiesForPolicy; sts GetCallerIdentity for a message.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def read_inline_documents(api: Api, role_name: str) -> dict[str, PolicyDocument]
 
 
 def _with_contents(api: Api, role: ObservedRole, name: str) -> ObservedRole:
-    """Read the inline policies and instance profiles of a role, and return the role with them.
+    """Read the names of the inline policies and instance profiles of a role, and return the role with them.
 
     IAM does not delete a role that has an inline policy or an instance profile.
     """

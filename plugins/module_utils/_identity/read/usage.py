@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from typing import Any, Literal
 
 from ..._aws.client import Api, response_pages
-from ..model.errors import InputError
+from ..model.errors import InputError, sentence
 
 # The minimum time between two requests of LookupEvents, in seconds. AWS allows two requests a second for each account and region.
 LOOKUP_INTERVAL = 0.5
@@ -49,9 +49,9 @@ class EventLookup:
     _next: float = field(default=0.0, repr=False)
 
     def records(self, attribute: str, value: str, begin: datetime, end: datetime) -> Iterator[Any]:
-        """Generate the CloudTrail events of a period in which an attribute has a value, each as parsed JSON.
+        """Generate the CloudTrail events with this attribute value from ``begin`` to ``end``, each as parsed JSON.
 
-        An event that is not valid JSON is generated as text.
+        An event that cannot be parsed is generated unchanged.
 
         :arg attribute: an attribute key of LookupEvents, such as "EventSource".
         :raises AwsError: when a request fails.
@@ -151,7 +151,7 @@ def read_last_accessed(
 
 
 def _no_report(role_arn: str, reason: str, option: str) -> str:
-    return f"The report of the last uses of role {role_arn} is missing: {reason}. Run again, or leave out {option}."
+    return f"The report of the last uses of role {role_arn} is missing: {sentence(reason)} Run again, or leave out {option}."
 
 
 def _time(time: datetime) -> str:

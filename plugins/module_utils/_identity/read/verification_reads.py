@@ -4,12 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read the data that only the verification needs.
+"""Read the data that only a verification needs (see ``VerificationReads``), and use IAM's policy simulator.
 
-These are the add-on of the EKS Pod Identity Agent, the policies with the permissions of roles, the trust policies of target
-roles, and decisions of IAM's policy simulator.
-
-Sources: iam SimulatePrincipalPolicy, SimulateCustomPolicy.
+Sources: eks DescribeAddon, ListPodIdentityAssociations; iam GetRole, GetPolicy, GetPolicyVersion, ListRolePolicies,
+GetRolePolicy, SimulatePrincipalPolicy, SimulateCustomPolicy.
 """
 
 from __future__ import annotations
@@ -181,7 +179,7 @@ class _Reader:
         inline_read = begin(partial(self._concurrently, self._read_inline, all_roles))
         targets_read = begin(partial(self._concurrently, self._target, {arn: arn for arn in sorted(targets)}))
         versions_read = begin(partial(self._other_versions, desired))
-        associated = self._others(desired)
+        associated = self._unlisted_associated(desired)
         documents, inline = documents_read(), inline_read()
         return VerificationReads(
             agents=agents(),
@@ -197,8 +195,8 @@ class _Reader:
         """Return the results of ``read`` by the keys of the items."""
         return dict(zip(items, map_concurrently(read, list(items.values()), self.width), strict=True))
 
-    def _others(self, desired: Desired) -> tuple[WorkloadKey, ...]:
-        """Return the unlisted workloads with an association in the clusters in which a desired workload has no association.
+    def _unlisted_associated(self, desired: Desired) -> tuple[WorkloadKey, ...]:
+        """Return the unlisted workloads with associations, for each cluster in which a desired workload lacks its association.
 
         The finding about a missing association suggests similar names from the result.
         """
@@ -272,7 +270,7 @@ class _Reader:
         return roles
 
     def _limited(self, workloads: Iterable[Workload]) -> set[str]:
-        """Return the lower-case names of the roles that a workload uses with a session policy."""
+        """Return the lower-case names of the roles of workloads whose association has a session policy."""
         associations = ((workload, self.observed.associations.get(workload.key)) for workload in workloads)
         return {
             workload.role.name.lower()
@@ -281,7 +279,7 @@ class _Reader:
         }
 
     def _documents(self, arns: Iterable[str]) -> dict[str, Document | Failure]:
-        """Return the documents of managed policies, each read once."""
+        """Return the documents of these policies and of all policies that were already read, by ARN."""
         documents: dict[str, Document | Failure] = dict(self.observed.documents)
         for arn, policy in self.observed.policies.items():
             if policy is not None and policy.document is not None:
@@ -305,7 +303,7 @@ class _Reader:
             return read_failure(role_target(role.name), error)
 
     def _target(self, arn: str) -> Document | Failure | None:
-        """Return the trust policy of a target role, or a failure for a role of another account."""
+        """Return the trust policy of a target role; None if it does not exist; a failure if it cannot be read."""
         parts = parse_role_arn(arn)
         if parts is None or parts.account_id != self.observed.account.account_id:
             account = parts.account_id if parts else "?"

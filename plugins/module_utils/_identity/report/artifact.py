@@ -24,9 +24,9 @@ from .rows import Report, ReportStep
 
 # The forms of an artifact. "auto" is replaced with "full" or "short", and "none" creates no artifact.
 FORMS = ("auto", "full", "short", "none")
-# The artifact COMMON has the reports of all clusters, by name. In addition, each step (plan, apply, verify) has a separate
-# artifact for the cluster, because AWX keeps only the value of the last job that sets a name, and a verification must not
-# replace the plan.
+# The artifact COMMON has the reports of all clusters of a job, by name. In addition, each step (plan, apply, verify) has a
+# separate artifact for each cluster, because AWX keeps only the value of the last job that sets a name, and a verification
+# must not replace the plan.
 COMMON = "pod_identity"
 PREFIX = "pod_identity_artifact_"
 # With more workloads, "auto" means "short". For 1,000 workloads the full form has 2 MB, and AWX stores it with every job of a
@@ -104,7 +104,7 @@ def _without_documents(change: Object) -> Object:
 def to_artifact(value: object) -> object:
     """Encode a value so that it keeps its types in a later job.
 
-    An empty string becomes null. A string that would be parsed as another type becomes a JSON string in quotation marks.
+    An empty string becomes null. A string that might be parsed as another type becomes a JSON string in quotation marks.
     """
     if isinstance(value, str):
         return _text(value) if value else None
@@ -140,7 +140,7 @@ def mapping_from_artifact(value: Object) -> Object:
 
 
 def keeps_its_type(text: str) -> bool:
-    """Return whether YAML and Python certainly parse a text without quotation marks as a string."""
+    """Return whether YAML (as a plain scalar) and Python certainly parse a text as a string."""
     return bool(_PLAIN.match(text)) and text.lower() not in _WORDS and not _PYTHON.match(text)
 
 

@@ -26,7 +26,7 @@ _Row = TypeVar("_Row", bound=FindingRow)
 
 
 def failure_text(aws: AwsResult, kubernetes: KubernetesOutcome, failing: Sequence[FindingRow]) -> str:
-    """Return the reasons why a run failed, as lines of text: its failures or, without failures, the findings in ``failing``.
+    """Return the reasons why a run failed, as lines of text: its failures and error or, without these, its failing findings.
 
     :arg failing: the findings that fail the run.
     """
@@ -107,9 +107,10 @@ EXPLAINED = REPAIRED | {
 
 
 def unexplained(failures: Sequence[FailureRow], findings: Sequence[_Row]) -> list[_Row]:
-    """Return the findings that do not follow from a failed change.
+    """Return the findings that do not follow from a failure.
 
-    A finding follows from a failed change of its workload if the change would have corrected it, or if it has the same code.
+    A finding follows from a failure of its workload if a run without failures would correct it (see EXPLAINED), or if both have
+    the same code.
     """
     refused = {failure["workload"] for failure in failures if failure["workload"]}
     reasons = {(failure["workload"], failure["error_code"]) for failure in failures}
@@ -124,7 +125,7 @@ def unexplained(failures: Sequence[FailureRow], findings: Sequence[_Row]) -> lis
 def repair_after(
     failures: Sequence[FailureRow], findings: Sequence[ReportedFindingRow]
 ) -> list[ReportedFindingRow]:
-    """Replace the remedy of a finding with a reference to a failed change, if that change would have corrected the finding.
+    """Replace the remedy of a finding whose workload has a failure, if a run without failures would correct the finding.
 
     The original remedy could do harm. For example, a command that attaches a policy would give permissions although the change
     that restricts them has failed.

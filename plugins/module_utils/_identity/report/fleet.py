@@ -41,8 +41,8 @@ class Reported:
     """The parsed report of a cluster.
 
     ``workloads`` is the number of all workloads, ``verified`` the number of verified workloads, and ``passed`` the number of
-    workloads that passed. ``failure`` is "" for success. ``changes`` is the number of changes, and ``changed`` has their texts.
-    A report in the short form may have fewer texts than changes.
+    workloads that passed. ``failure`` is "" for success. ``changes`` is the number of changes, and ``changed`` has the texts of
+    those that the report lists in a valid form.
     """
 
     account_id: str
@@ -59,7 +59,7 @@ class Reported:
 
 
 def parse_reported(report: Object) -> Reported | None:
-    """Parse a report. Return None if a required field is missing or has a wrong type, because it then proves no success."""
+    """Parse a report. Return None if a required field is missing or has a wrong type, because success is then unknown."""
     summary = as_mapping(report.get("summary"))
     workloads, passed, changes, findings = (
         _count(summary.get(name)) for name in ("workloads", "passed", "changes", "findings")
@@ -129,8 +129,8 @@ def _count(value: object) -> int | None:
 
 
 NOT_A_REPORT = (
-    "Its artifact is not a report of this collection, so the state of the cluster is unknown. Run its job "
-    "again; check whether a later node of the AWX workflow or an extra variable has changed the artifact."
+    "Its report is not valid, so the state of the cluster is unknown. Run its job again; check whether a later node of the "
+    "AWX workflow or an extra variable has changed the report."
 )
 
 _COLUMNS = ("cluster", "account", "region", "workloads", "changes", "verified", "findings", "result")
@@ -138,7 +138,7 @@ _COLUMNS = ("cluster", "account", "region", "workloads", "changes", "verified", 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The result of a cluster, which is one host of a play.
+    """The result of a cluster. ``host`` is its host in the inventory or, if that is unknown, its name.
 
     ``reported`` is its report, or None if there is no valid report. ``stopped`` is the reason for the missing report, or "".
     """
@@ -154,7 +154,7 @@ class Ended:
 
     @property
     def failure(self) -> str:
-        """Return the reason of the failure; "" for success."""
+        """Return the reason for the failure; "" for success."""
         return self.stopped or (self.reported.failure if self.reported else "")
 
 
@@ -217,7 +217,9 @@ def _warning_lines(ended: Sequence[Ended]) -> list[str]:
         )
     more = len(hosts) - SHOWN_FINDINGS
     return lines + (
-        [f"  and {more} more warnings, listed in the reports of the clusters"] if more > 0 else []
+        [f"  and {more} more warning{'' if more == 1 else 's'}, listed in the reports of the clusters"]
+        if more > 0
+        else []
     )
 
 
@@ -245,15 +247,13 @@ NO_REPORT = (
     "the links of the workflow."
 )
 ONLY_PLANNED = (
-    "Its last report is a plan (check mode), and the job that applies it left no report: see its output, and "
-    "run it again. To report plans, run the report in check mode."
+    "Its last report is a plan (check mode), and no later job reported an apply: see the output of the job that "
+    "applies the plan, and run that job again. To report plans, run the report in check mode."
 )
-PLAN_STOPPED = (
-    "Its plan failed, so its changes are unknown, and no job applied it. See the output of the plan: "
-)
+PLAN_STOPPED = "No job reported an apply, and the changes are unknown, because the plan failed: "
 NOT_APPLIED = (
-    "The job that applies the plan was cancelled or killed, or its approval was denied or timed out. Launch the workflow again: "
-    "its plan shows the remaining changes."
+    "The job that applies the plan did not run or left no report: for example, it was cancelled, or its approval was denied or "
+    "timed out. Launch the workflow again: its plan shows the remaining changes."
 )
 APPLIED_OTHERWISE = (
     "The job that applied the plan made other changes. Another process made the missing changes in the "
@@ -327,9 +327,10 @@ def _failure(failed: Sequence[str], missing: Sequence[str], clusters: int) -> st
     if not clusters:
         return (
             "No report: there is no artifact of an earlier job of the workflow and no report file. Run this "
-            "playbook in the same workflow as those jobs, after them, or set pod_identity_report_files."
+            "playbook after the jobs that report, in the same workflow, or set pod_identity_report_files."
         )
-    parts = [f"{len(failed)} of {clusters} clusters failed: {listed(failed, SHOWN_NAMES)}"] if failed else []
+    total = f"{clusters} cluster{'' if clusters == 1 else 's'}"
+    parts = [f"{len(failed)} of {total} failed: {listed(failed, SHOWN_NAMES)}"] if failed else []
     parts += (
         [f"{len(missing)} of {clusters} did not report: {listed(missing, SHOWN_NAMES)}"] if missing else []
     )
@@ -338,6 +339,7 @@ def _failure(failed: Sequence[str], missing: Sequence[str], clusters: int) -> st
 
 _Steps: TypeAlias = Mapping[ReportStep, Object]
 _STEPS: tuple[ReportStep, ...] = get_args(ReportStep)
+_IAM_KINDS = ("policy", "role", "trust policy")
 
 
 def _by_cluster(reports: Sequence[Object]) -> list[_Steps]:
@@ -377,7 +379,7 @@ def _step(report: Object) -> ReportStep:
 
 
 def _shared_changes(clusters: Iterable[_Steps]) -> set[tuple[str, str]]:
-    """Return the applied changes of all clusters, except changes of associations, as pairs of account ID and line.
+    """Return the applied changes in IAM of all clusters, as pairs of account ID and line.
 
     The plans of two clusters may contain the same change in IAM, such as a new role for both, but only one job applies it.
     """
@@ -386,7 +388,7 @@ def _shared_changes(clusters: Iterable[_Steps]) -> set[tuple[str, str]]:
         for steps in clusters
         if "apply" in steps and (reported := parse_reported(steps["apply"]))
         for change in reported.changed
-        if change.kind != "association"
+        if change.kind in _IAM_KINDS
     }
 
 

@@ -75,7 +75,9 @@ class MigrationReport:
 
     @property
     def unreached(self) -> list[Migrant]:
-        """Return the service accounts that failed or have not reached the step, unless the user accepts all of their blockers.
+        """Return the service accounts that failed, lack access or have not reached the step.
+
+        Service accounts whose blockers are all accepted are left out.
 
         In a rollback, return the service accounts that still use EKS Pod Identity and are not in ``kept``.
         """
@@ -108,7 +110,8 @@ class MigrationReport:
 
     def _waits(self) -> Iterable[Finding]:
         for key, time in self.waiting.items():
-            reason = f"its association is less than {self.options.soak} hours old"
+            hours = f"{self.options.soak} hour{'' if self.options.soak == 1 else 's'}"
+            reason = f"its association is less than {hours} old"
             remedy = (
                 f"Run the step finish again after {format_time(time)}"
                 if time
@@ -225,9 +228,7 @@ def migration_lines(report: MigrationReport) -> list[str]:
     for note in ordered[:_SHOWN]:
         lines += note_lines(note)
     if len(ordered) > _SHOWN:
-        lines.append(
-            f"  and {len(ordered) - _SHOWN} more findings; pod_identity_migration_file writes all to a file"
-        )
+        lines.append(f"  and {len(ordered) - _SHOWN} more; pod_identity_migration_file writes all to a file")
     return lines
 
 

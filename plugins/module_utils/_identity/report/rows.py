@@ -13,7 +13,7 @@ from typing import Literal, TypedDict
 from ..kubernetes.model.objects import Object
 from ..model.rows import FailureRow, FindingRow, VerifiedRow
 
-# The steps of a workflow, in order. A plan is a run in check mode, an apply is a run that makes changes.
+# The steps of a workflow, in order: a run in check mode, a run that may make changes, and a verification.
 ReportStep = Literal["plan", "apply", "verify"]
 
 
@@ -31,7 +31,7 @@ class ReportedFindingRow(FindingRow, total=False):
 
 
 class Place(TypedDict):
-    """The cluster, account and caller of a run; "" for missing parts."""
+    """The cluster, account, region and caller of a run; "" for missing parts."""
 
     cluster_name: str
     cluster_arn: str
@@ -56,9 +56,9 @@ class ReportSummary(TypedDict):
 class Facts(TypedDict):
     """The facts that the role asserts, each with the worst status of all workloads.
 
-    A status is "fail", "unknown", "warning", "accepted", "pass", or "skipped" if there are no checks for the fact. With
-    ``pod_identity_fail_on: warning``, a warning counts as "fail". ``done`` is false if the run failed for a reason that no other
-    field shows.
+    A status is "fail", "unknown", "warning", "accepted", "pass", or "skipped" if no check of the fact was performed. With
+    ``pod_identity_fail_on: warning``, a warning counts as "fail". A plan with changes has only "fail" and "skipped". ``done`` is
+    false if a change or read failed, if the run ended early, or if no other field shows a finding that fails the run.
     """
 
     done: bool
@@ -74,10 +74,9 @@ class Facts(TypedDict):
 class Report(Place):
     """The report of a run.
 
-    ``lines`` are for the screen. For a failed run, ``failure`` has the reasons, and ``headline`` one line with the number of
-    failed workloads and the codes; both are "" for a run that succeeded. ``time`` is in ISO 8601, ``version`` is the version of
-    this collection. ``workloads`` are the verified workloads or, without a verification, the workloads in the result of the
-    module ``eks_pod_identity``.
+    ``lines`` are for the screen. For a failed run, ``failure`` has the reasons, and ``headline`` is a summary in one line; both
+    are "" for a run that succeeded. ``time`` is in ISO 8601, ``version`` is the version of this collection. ``workloads`` are the
+    verified workloads or, if none is verified, the workloads in the result of the module ``eks_pod_identity``.
     """
 
     time: str

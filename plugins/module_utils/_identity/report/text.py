@@ -32,7 +32,7 @@ _NUMBER = re.compile(r"([0-9]+)")
 
 
 def natural(name: str) -> tuple[tuple[str, int, str], ...]:
-    """Return a sort key for a name that compares digits as numbers, so that s2 is before s10."""
+    """Return a sort key that compares the digits in a name as numbers, so that s2 is before s10."""
     parts = _NUMBER.split(name)
     return tuple(_pair(text, digits) for text, digits in zip(parts[::2], [*parts[1::2], None], strict=True))
 
@@ -79,7 +79,7 @@ class ChangeText:
 
     ``action`` is the verb, ``kind`` the type of the resource, like "trust policy" or "ServiceAccount", and ``line`` the whole
     text, like "attach policy arn:aws:iam::aws:policy/ReadOnlyAccess to role my-role". ``has_details`` is true if the line names
-    the permissions that the change adds and removes. It may then be long, and is wrapped on the screen.
+    the permissions that the change adds or removes. It may then be long, and is wrapped on the screen.
     """
 
     action: str
@@ -116,7 +116,7 @@ def describe_change(change: Object) -> ChangeText:
 
 
 def _document_details(change: Object) -> str:
-    """Describe the permissions that the update of a policy adds and removes. Return "" for any other change."""
+    """Describe the permissions that the update of a policy document adds and removes, or return ""."""
     present, desired = (as_mapping(change.get(state)).get("document") for state in ("before", "after"))
     return describe_document_change(present, desired) if present and desired else ""
 
@@ -167,7 +167,7 @@ def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, p
 
 
 def change_lines_of_cluster(cluster: str, changes: Sequence[ChangeText], check_mode: bool) -> list[str]:
-    """Return lines with the number of changes of one cluster of a fleet by kind and, in a plan, all removals."""
+    """Return lines with the numbers of a cluster's changes by kind and, in a plan, all removals."""
     removals = [change for change in _by_name(changes) if change.removes] if check_mode else []
     lines = wrapped(f"{visible(cluster)}: {_counted(changes)}.", "", "  ")
     return [*lines, *(line for change in removals for line in change.screen_lines)]
@@ -300,7 +300,7 @@ def report_lines(
     for note in ordered[:SHOWN_FINDINGS]:
         lines += note_lines(note)
     more = len(ordered) - SHOWN_FINDINGS
-    return lines + ([f"  and {more} more findings, listed in {everything}"] if more > 0 else [])
+    return lines + ([f"  and {more} more, listed in {everything}"] if more > 0 else [])
 
 
 def _place_line(place: Place) -> str:
@@ -329,16 +329,17 @@ def _verified_line(summary: ReportSummary) -> str:
 
 
 def _shown_rows(rows: Sequence[VerifiedRow], everything: str) -> list[str]:
-    """Return the lines of the table. With more than SHOWN_ROWS workloads, show only failures, unknowns and warnings, in order."""
+    """Return the lines of the table. If it is too long, show at most SHOWN_ROWS workloads that do not pass, the worst first."""
     rows = sorted(rows, key=lambda row: (natural(row["namespace"]), natural(row["service_account"])))
     if len(rows) <= SHOWN_ROWS:
         return table(rows)
     worst = [row for status in _ROWS_FIRST for row in rows if row["status"] == status]
     shown_rows = worst[:SHOWN_ROWS]
     lines = table(shown_rows) if shown_rows else []
-    if len(worst) > len(shown_rows):
-        return [*lines, f"  and {len(worst) - len(shown_rows)} more that do not pass, listed in {everything}"]
-    return [*lines, f"  The others are listed in {everything}" if shown_rows else f"  Listed in {everything}"]
+    if more := len(worst) - len(shown_rows):
+        verb = "does" if more == 1 else "do"
+        return [*lines, f"  and {more} more that {verb} not pass, listed in {everything}"]
+    return [*lines, f"  All workloads are listed in {everything}"]
 
 
 def failure_line(failure: FailureRow) -> str:

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Report the used permissions of service accounts: data for a file, lines for the screen, and the verdict. Pure."""
+"""Format the report of used permissions as data for a file and as lines for the screen. Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class UsageReport:
     """The report of used permissions.
 
     ``source`` describes the input, such as "12 files in /logs". ``notes`` describe limitations of the whole report.
-    ``last_accessed`` has, by the ARN of a role, the times of its last uses as IAM reports them.
+    ``last_accessed`` has, by the ARN of a role, the last uses of the role as IAM reports them.
     """
 
     cluster: Cluster
@@ -177,9 +177,8 @@ def usage_lines(report: UsageReport) -> list[str]:
     head = f"Cluster {cluster.name}, account {cluster.account_id}, region {cluster.region}, as {cluster.caller_arn}"
     lines = wrapped(visible(head), "", "  ")
     period = f", from {_minute(read.first)} to {_minute(read.last)}" if read.events else ""
-    lines += wrapped(
-        visible(f"{read.events:,} events in {report.source}{period}. Nothing was changed."), "", "  "
-    )
+    events = "1 event" if read.events == 1 else f"{read.events:,} events"
+    lines += wrapped(visible(f"{events} in {report.source}{period}. Nothing was changed."), "", "  ")
     lines += ["", *_table(report.accounts)]
     for account in sorted(report.accounts, key=lambda item: natural(str(item.usage.account))):
         if account.usage.events:
@@ -197,15 +196,16 @@ def _general_notes(report: UsageReport) -> Iterator[str]:
     yield from report.notes
     yield from unjoined_notes(report.totals)
     if read.refused:
+        requests = "1 request" if read.refused == 1 else f"{read.refused:,} requests"
         yield (
-            f"Denied credentials: EKS denied {read.refused:,} requests of Pods for credentials, the last one at "
-            f"{_minute(read.last_refused)}. These events name no service account. Verify the associations and the trust policies "
-            "of the cluster."
+            f"Denied credentials: EKS denied {requests} of Pods for credentials, the last one at "
+            f"{_minute(read.last_refused)}. Such events name no service account. Verify the associations of the cluster and the "
+            "trust policies of their roles."
         )
     for problem in read.problems[:_SHOWN_PROBLEMS]:
         yield f"problem: {problem}"
     if len(read.problems) > _SHOWN_PROBLEMS:
-        yield f"and {len(read.problems) - _SHOWN_PROBLEMS} more problems; pod_identity_usage_file has all of them"
+        yield f"and {len(read.problems) - _SHOWN_PROBLEMS} more; pod_identity_usage_file writes all problems to a file"
 
 
 def _table(accounts: Sequence[AccountReport]) -> list[str]:
@@ -286,7 +286,7 @@ def _limited(label: str, texts: Sequence[str]) -> Iterator[str]:
     for text in texts[:_SHOWN_ACTIONS]:
         yield from wrapped(visible(text), f"  {label:<9}", "           ")
     if len(texts) > _SHOWN_ACTIONS:
-        yield f"  {label:<9}and {len(texts) - _SHOWN_ACTIONS} more; pod_identity_usage_file has all of them"
+        yield f"  {label:<9}and {len(texts) - _SHOWN_ACTIONS} more; pod_identity_usage_file writes all of them to a file"
 
 
 def _suggestion_lines(suggestion: PolicySuggestion) -> Iterator[str]:
@@ -296,14 +296,14 @@ def _suggestion_lines(suggestion: PolicySuggestion) -> Iterator[str]:
         return
     narrowed = [
         f"{listed(item.actions, 3)} of {item.statement.policy}: "
-        f"from {listed(item.statement.resources, 2)} to {listed(item.kept_resources, 2)}"
+        f"from {listed(item.statement.resources, 2)} to {listed(item.kept_resources, 2) or 'none'}"
         for item in suggestion.narrowed
     ]
     yield from _limited("narrowed", narrowed)
     yield from wrapped(_proof_text(suggestion), "  suggest  ", "           ")
     text = json.dumps(suggestion.document, indent=2).splitlines()
     if len(text) > _SHOWN_POLICY_LINES:
-        yield f"           {len(text)} lines; pod_identity_usage_file has the policy"
+        yield f"           {len(text)} lines; pod_identity_usage_file writes the policy to a file"
         return
     yield from (f"           {line}" for line in text)
 
@@ -316,8 +316,8 @@ def _proof_text(suggestion: PolicySuggestion) -> str:
         for count, text in (
             (proof.allowed, "allowed"),
             (proof.conditional, "allowed under the same conditions as now"),
-            (proof.as_granted, "with the present resources, because the events name none"),
-            (len(proof.elsewhere), "allowed by other policies, as now"),
+            (proof.as_granted, "with the present resources, because the events do not name the exact ones"),
+            (len(proof.elsewhere), "not allowed by the present policies of the role either"),
         )
         if count
     ]

@@ -4,12 +4,12 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read the roles of an account with their policies, and the roles of nodes, for an access report. Does not change AWS.
+"""Read the roles of an account with their policies, and the roles of nodes, for an access report.
 
-Sources: iam GetAccountAuthorizationDetails, GetPolicy, GetPolicyVersion. If the caller is not allowed to read the account in
-bulk, only the roles of the service accounts and nodes are read: iam GetRole, ListAttachedRolePolicies, ListRolePolicies,
-GetRolePolicy. The roles of nodes are from eks DescribeCluster, ListNodegroups, DescribeNodegroup. The times at which roles last
-used services are from iam GenerateServiceLastAccessedDetails, GetServiceLastAccessedDetails.
+Sources: iam GetAccountAuthorizationDetails, GetPolicy, GetPolicyVersion. If a bulk read of the account is not possible, only the
+roles of the service accounts and nodes are read: iam GetRole, ListAttachedRolePolicies, ListRolePolicies, GetRolePolicy. The
+roles of nodes are from eks DescribeCluster, ListNodegroups, DescribeNodegroup. The times at which roles last used services are
+from iam GenerateServiceLastAccessedDetails, GetServiceLastAccessedDetails.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def read_role_facts(api: Api, cluster: Cluster, arns: Iterable[str], width: int)
     policies, so these are read only for the roles in ``arns`` and for the roles that can be assumed with them.
 
     :arg cluster: a cluster of the account.
-    :arg arns: the ARNs of the roles of nodes and service accounts, including target roles. Other accounts are ignored.
+    :arg arns: the ARNs of the roles of nodes and service accounts, including target roles. Roles of other accounts are ignored.
     :arg width: the maximum number of concurrent requests.
     :raises AwsError: when a request fails; a request that AWS denies only leaves data unread.
     """
@@ -76,7 +76,7 @@ def read_role_facts(api: Api, cluster: Cluster, arns: Iterable[str], width: int)
 def read_service_uses(api: Api, reads: RoleReads, arns: Iterable[str], width: int, option: str) -> RoleReads:
     """Return ``reads``, with the last uses of services by the roles in ``arns``, or the reason why a role has no such data.
 
-    :arg arns: the ARNs of roles. ARNs of roles that were not read are ignored.
+    :arg arns: the ARNs of roles. Roles that do not exist or were not read are ignored.
     :arg width: the maximum number of concurrent requests.
     :arg option: the name of the option that requests this data, for messages.
     """

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read, plan and change one EKS add-on, and wait until the add-on is active."""
+"""Read, plan and change EKS add-ons, and wait until they are active or deleted."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from .consistency import WaitPolicy, send
 from .outcome import Done, Run
 
 # The maximum number of attempts to change an add-on. After a conflict or a lost response, the second attempt reads the add-on
-# again: another process may have created or changed the add-on between the read and the request.
+# again: another process may have changed it since the read, or EKS may have carried out the request.
 _ROUNDS = 2
 # The longest wait, in seconds, until EKS accepts a new role. A longer wait would only delay the error about a role that EKS
 # never accepts.
@@ -64,9 +64,9 @@ class AddonRun:
     an add-on belongs to the cluster.
 
     ``leaving`` has the workloads whose associations the same run has deleted, or in check mode would delete: EKS may still
-    list these associations. ``keys`` has the workloads of the run whose associations the add-on owns.
+    list these associations. ``keys`` has the workloads of the run that name the add-on.
 
-    :arg wait_policy: how long to wait until the add-on is active. With a timeout of 0 the run does not wait.
+    :arg wait_policy: how long to wait until the add-on is active or deleted. With a timeout of 0, the run does not wait.
     """
 
     api: Api
@@ -84,7 +84,7 @@ class AddonRun:
     def converge(self) -> None:
         """Bring the add-on to its desired state, and wait until it is ready. In check mode, only plan the change.
 
-        Store errors of AWS, a change that cannot be planned, and an add-on that is not ready in time in ``failure``.
+        Set ``failure`` for an error of AWS, for a change that cannot be planned, or if the add-on is not ready in time.
         """
         action: Action = "read"
         refusal: AwsError | None = None
@@ -111,7 +111,10 @@ class AddonRun:
             self.failure = self._refused(error, action)
 
     def require_active(self) -> None:
-        """Set ``failure`` if the add-on needs no change but is not active. ``converge`` checks this only after a change."""
+        """Set ``failure`` if the add-on needs no change but is not active. ``converge`` checks this only after a change.
+
+        In check mode, ignore an add-on that EKS is changing.
+        """
         addon = self.addon
         if self.failure is not None or self.change is not None or addon is None or addon.status == "ACTIVE":
             return
@@ -119,7 +122,7 @@ class AddonRun:
             self.failure = not_ready(self.spec, addon, self.cluster, "read")
 
     def _plan(self, refusal: AwsError | None) -> None:
-        """Read the add-on and plan its change. Set ``addon``, ``change`` and ``failure``.
+        """Read the add-on and plan its change. Set ``addon``, ``change``, ``made`` and ``failure``.
 
         After a failed request, ``converge`` plans again. If the add-on then has its desired state, there are two cases: if the
         response was lost, EKS has carried out the request, so ``made`` becomes True. If EKS refused the request, another process
@@ -183,7 +186,10 @@ class AddonRun:
         return bool(spec.roles) and (addon is None or (bool(self.keys) and not addon.namespace))
 
     def _unsupported(self, change: Change, releases: Sequence[AddonRelease]) -> Failure | None:
-        """Return a failure if the add-on does not support a role for one of the configured service accounts."""
+        """Return a failure if the add-on does not accept roles for all service accounts in ``spec.roles``.
+
+        Return None also if the version of the add-on is unknown.
+        """
         if self.spec.absent or not self.spec.roles:
             return None
         default = next((release.version for release in releases if release.default), "")
@@ -192,7 +198,7 @@ class AddonRun:
         if not version:
             return None
         identities = read_identities(self.api, self.cluster, self.spec.name, version)
-        return unsupported_accounts(self.spec, identities, version, self.cluster)
+        return unsupported_accounts(self.spec, identities, version, self.cluster, change.action)
 
     def _predicted(self, change: Change) -> ObservedAddon | None:
         state = change.after
@@ -270,7 +276,7 @@ def addon_runs(
     check_mode: bool,
     single: bool = False,
 ) -> list[AddonRun]:
-    """Return one run for each add-on that these workloads name.
+    """Return one run for each add-on that workloads of these clusters name.
 
     With ``state`` "present", a run sets the roles of the service accounts; with "absent", it removes these roles.
 
@@ -314,7 +320,7 @@ def with_addon_associations(observed: Observed, runs: Iterable[AddonRun]) -> Obs
 def converge_addons(runs: Sequence[AddonRun], width: int, changes: Iterable[Change] = ()) -> None:
     """Bring add-ons to their desired state, concurrently. The results are in the fields of ``runs``.
 
-    An add-on to which the run gives roles must be active at the end, even if it needed no change. Otherwise it gets a failure.
+    Outside check mode, an add-on whose run sets roles gets a failure if it is not active at the end, even if it needed no change.
 
     :arg changes: completed changes of the same run, or planned changes in check mode. An association that these changes
         delete does not need the agent.

@@ -33,9 +33,9 @@ from .trust_writes import UPDATE_TRUST, write_trust
 class ApplyContext:
     """The objects that all changes of a plan share while they are applied.
 
-    ``width`` is the number of threads. ``journal`` records the responses. ``permanent`` has the failures of changes that are not
-    attempted, by target. ``use_check`` of a removal confirms that roles to delete are unused. ``clusters`` has the regions of the
-    associations; without ``clusters``, the region of ``api`` is used.
+    ``width`` is the number of threads. ``permanent`` has the failures of changes that are not attempted again, by target.
+    ``use_check`` of a removal confirms that roles to delete are unused. ``clusters`` has the regions of the associations; without
+    ``clusters``, the region of ``api`` is used.
     """
 
     api: Api
@@ -48,7 +48,7 @@ class ApplyContext:
     clusters: Clusters | None = None
 
     def regional_api(self, change: Change) -> Api:
-        """Return the client for the region of the cluster of a change."""
+        """Return the client for the region of a change."""
         cluster = self.clusters.members.get(change.target.cluster) if self.clusters is not None else None
         return self.api.in_region(cluster.region if cluster is not None else "")
 
@@ -160,7 +160,7 @@ def _send_all(
         journal.answer(change, final)
         last = proved if "association" in proved else {}
     for call in calls:
-        # A resource that was just deleted may still block its replacement. The workload has no role until the replacement
+        # A resource that was just removed may still block its replacement. The workload lacks permissions until the replacement
         # exists, so retry after every error that may be temporary.
         replaces = change.action == "replace" and bool(made)
         try:
@@ -209,7 +209,7 @@ def _attempt(failure: Failure) -> str:
 def _skipped(change: Change, reason: Failure) -> Failure:
     # A skipped removal does not fail its own workloads: they have all permissions that they need.
     workloads = reason.workloads if change.takes else change.workloads
-    note = " Until the run succeeds, the resource is kept." if change.takes else ""
+    note = " Until the run succeeds, the resource is not changed." if change.takes else ""
     return Failure(
         workloads,
         change.target,

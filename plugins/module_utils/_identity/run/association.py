@@ -45,7 +45,7 @@ from .outcome import Attempts, Cause, Journal, Outcome, Refusal
 
 @dataclass(frozen=True, slots=True)
 class AssociationInput:
-    """The options of the module eks_pod_identity_association. ``role_arn`` is "" for a deletion.
+    """The options of the module eks_pod_identity_association. A deletion does not use ``role_arn``.
 
     Without ``has_tags`` the tags of an existing association are kept. ``account_id`` is the account that the credentials
     must belong to; "" permits any account.
@@ -65,6 +65,7 @@ class AssociationInput:
 class Result:
     """The outcome for one association. ``change`` is None if the association already had its desired state.
 
+    ``association`` is its state after the change, in check mode the predicted one, or None if it does not exist.
     ``warnings`` are about Pods that may lose their credentials: the association is replaced, or the role requires session
     tags, which the association disables.
     """
@@ -75,7 +76,7 @@ class Result:
 
 
 class AssociationError(Exception):
-    """A failure of one association. ``changed``: at least one request of the change succeeded."""
+    """A failure of one association. ``changed`` is true if at least one request of the change succeeded."""
 
     def __init__(self, message: str, failure: Failure, changed: bool) -> None:
         self.failure = failure
@@ -95,7 +96,7 @@ def converge(
 
     :raises InputError: before any change.
     :raises AwsError: before any change.
-    :raises AssociationError: for a change that failed, perhaps in part.
+    :raises AssociationError: for a change that is not allowed, failed, perhaps in part, or cannot be read back.
     """
     journal = journal or Journal()
     state = "absent" if request.absent else "present"
@@ -151,7 +152,7 @@ def _converge(
 def cut_short(
     journal: Journal, request: AssociationInput, cause: Cause, check_mode: bool
 ) -> AssociationError:
-    """Return the error for a module that was interrupted; ``journal`` shows the requests that had succeeded."""
+    """Return the error for a module that ended early; ``journal`` shows the requests that had succeeded."""
     key = request.key
     if journal.observed is None:
         failure = Failure((key,), association_target(key), "read", cause.code, cause.text, cause.remedy)
@@ -177,9 +178,10 @@ def _look_again(
     awaited: Sequence[Change],
     wait_policy: WaitPolicy,
 ) -> ObservedAssociation | None:
-    """Return the association as it is after a refusal.
+    """Return the association as it is after a refusal. Raises AssociationError.
 
-    :arg awaited: the changes that may be complete in spite of the refusal. Reads are repeated until they show these changes.
+    :arg awaited: changes that may be complete in spite of the refusal. Reads are repeated until they show these changes, or the
+        timeout is over.
     """
     try:
         return _settled(api, cluster, key, awaited, wait_policy)[0]
@@ -216,7 +218,10 @@ def _find(api: Api, cluster: Cluster, key: WorkloadKey) -> ObservedAssociation |
 def _plan(
     request: AssociationInput, association: ObservedAssociation | None, earlier: Refusal | None
 ) -> Change | None:
-    """Return the change that is still needed, or None. ``earlier`` is the refused change of the previous attempt."""
+    """Return the change that is still needed, or None. Raises AssociationError for a change that is not allowed.
+
+    :arg earlier: the refused change of the previous attempt.
+    """
     planned = _removal(request, association) if request.absent else _convergence(request, association)
     if isinstance(planned, Failure):
         message = f"{planned.message} {planned.remedy}"
@@ -261,14 +266,11 @@ def _apply(
     wait_policy: WaitPolicy,
     journal: Journal,
 ) -> Outcome:
-    """Apply the change.
-
-    If EKS does not accept the role yet, wait only for a role that exists in IAM, because EKS will accept such a role soon.
-    """
+    """Apply the change. If EKS does not accept the role, wait only for a role that EKS may accept soon."""
     context = ApplyContext(api, wait_policy, journal=journal)
     outcome = apply_plan(Plan((change,)), context)
-    # A replacement has waited already. A second attempt would not find the deleted association, so its failure could not report
-    # the former parameters.
+    # A replacement whose deletion succeeded has waited already. A second attempt would not find the deleted association, so its
+    # failure could not report the former parameters.
     if not any(refusal.role_not_usable and not refusal.half_replaced for refusal in outcome.refusals):
         return outcome
     subject = trust_subject(cluster, request.key, request.role_arn, bool(request.spec.disable_session_tags))
@@ -280,7 +282,7 @@ def _apply(
 def _session_tags_warning(api: Api, cluster: Cluster, request: AssociationInput) -> str:
     """Return a warning if the role requires session tags, which this association disables.
 
-    Return "" for any other role, and for a role that cannot be read.
+    Otherwise return "", also if the role cannot be read.
     """
     if request.absent or request.spec.disable_session_tags is not True:
         return ""
@@ -338,7 +340,10 @@ def _read_back(api: Api, cluster: Cluster, change: Change, wait_policy: WaitPoli
 
 def _not_yet_visible(cluster: Cluster, change: Change, waited: float) -> AssociationError:
     (key,) = change.workloads
-    text = f"the association of {cluster.name} {key} was changed ({change.action}), but reads do not show it after {waited:g} s."
+    text = (
+        f"the association of {cluster.name} {key} was changed, but reads do not show the change ({change.action}) after "
+        f"{waited:g} s."
+    )
     remedy = "Run again in a minute, or raise ⟨propagation_timeout⟩."
     failure = Failure((key,), change.target, "read", Code.NOT_YET_VISIBLE, text, remedy)
     return AssociationError(f"{text} {remedy}", failure, changed=True)

@@ -56,7 +56,7 @@ from .result import (
     verified_result,
 )
 
-# The error codes of two kinds of skipped clusters: REFUSED if the input of the cluster is invalid, STOPPED if the cluster failed
+# The error codes of two kinds of skipped clusters: REFUSED if the input does not fit the cluster, STOPPED if the cluster failed
 # before this run, so that its workloads are unknown.
 REFUSED = "InvalidInput"
 STOPPED = "ClusterStopped"
@@ -66,8 +66,8 @@ STOPPED = "ClusterStopped"
 class Fleet:
     """The clusters of a run.
 
-    ``left_out`` has the errors of skipped clusters. The workloads of these clusters are in ``desired``, so that the
-    permissions that they may need are kept.
+    ``left_out`` has the errors of skipped clusters. If the workloads of these clusters are known, they are in ``desired``, so
+    that the permissions that they may need are kept.
 
     ``doubts`` has a finding for each cluster whose Kubernetes API may belong to another cluster.
     """
@@ -160,7 +160,7 @@ def _refusal(
 ) -> AwsError | None:
     """Return the reason to skip a cluster that can be read, or None to include it.
 
-    A reason is that the Kubernetes API may belong to another cluster, or that the input does not fit this cluster.
+    The Kubernetes API may belong to another cluster, or the input may not fit this cluster.
 
     :arg doubt: the finding that the Kubernetes API may belong to another cluster, or None.
     :arg quota: reads the quota of policies per role.
@@ -272,12 +272,15 @@ def verified_rows(
 def left_out_row(member: Member, account: Account, error: AwsError, failures: Sequence[Failure] = ()) -> Row:
     """Return the row of a skipped cluster.
 
-    ``failures`` also has the skipped changes in other clusters that depend on this cluster.
+    ``failures`` are the failures of its workloads, and the skipped changes of resources that its workloads may use.
     """
     workloads = [describe_key(workload.key) for workload in member.workloads]
     place = f"account {account.account_id}, "
     operation = f"{error.operation}: " if error.operation else ""
     count = f"{len(workloads)} workload{'' if len(workloads) == 1 else 's'}"
+    unchanged = (
+        f", without changes for its {count} ({listed(workloads, SHOWN_UNLISTED)})" if workloads else ""
+    )
     resources = [failure.target.display for failure in failures if failure.error_code == Code.SKIPPED]
     waits = (
         f" Until the run succeeds, these resources keep their permissions: {listed(dict.fromkeys(resources))}."
@@ -293,8 +296,7 @@ def left_out_row(member: Member, account: Account, error: AwsError, failures: Se
         "remedy": visible(error.remedy),
         "names": workloads,
         "msg": visible(
-            f"cluster {member.name} ({place}region {member.region}) was skipped, without changes "
-            f"for its {count} ({listed(workloads, SHOWN_UNLISTED)}): {operation}{error.code}: "
+            f"cluster {member.name} ({place}region {member.region}) was skipped{unchanged}: {operation}{error.code}: "
             f"{sentence(error.text)} {error.remedy}{waits}"
         ),
         "failures": [row for failure in failures for row in failure_rows(failure)],
@@ -327,15 +329,19 @@ def _summary(rows: Sequence[Row], counts: Iterable[str]) -> dict[str, int]:
     return {"clusters": len(rows), **total}
 
 
-def fleet_message(rows: Sequence[Row]) -> str:
-    """Return the message with the failures of each cluster; "" without failures."""
+def fleet_message(rows: Sequence[Row], applies: bool) -> str:
+    """Return the message with the failures of each cluster; "" without failures.
+
+    :arg applies: whether the run makes changes; false for a verification and in check mode.
+    """
     failed = [row for row in rows if row["failed"]]
     if not failed:
         return ""
     lines = [f"{len(failed)} of {len(rows)} clusters failed:"]
     lines += [f"- {row['msg']}" for row in failed]
-    if len(failed) < len(rows):
-        lines.append("The other clusters succeeded; a rerun applies the remaining changes.")
+    if succeeded := len(rows) - len(failed):
+        rerun = "; a rerun applies the remaining changes" if applies else ""
+        lines.append(f"The other cluster{'' if succeeded == 1 else 's'} succeeded{rerun}.")
     return "\n".join(lines)
 
 
@@ -382,7 +388,7 @@ def change_clusters(
         for member in members
     }
     rows = changed_rows(fleet, members, performed, job.check_mode, further)
-    result = _result(job, fleet, rows, Summary.__annotations__)
+    result = _result(job, fleet, rows, Summary.__annotations__, applies=not job.check_mode)
     # A change of a resource that several clusters share counts once.
     result["summary"]["changes"] = len(changes)
     result["diff"] = [diff_row(change, fleet.account.account_id) for change in changes]
@@ -430,7 +436,7 @@ def verify_clusters(job: AwsJob, inputs: Sequence[ClusterInput]) -> ModuleResult
         for member in members
     }
     rows = verified_rows(fleet, members, verified, observed, further)
-    result = _result(job, fleet, rows, VerificationSummary.__annotations__)
+    result = _result(job, fleet, rows, VerificationSummary.__annotations__, applies=False)
     if "msg" in result:
         result["failed"] = True
     return result
@@ -441,8 +447,10 @@ def _owner(inputs: Sequence[ClusterInput]) -> str | None:
     return inputs[0].parsed.owner if inputs else None
 
 
-def _result(job: AwsJob, fleet: Fleet, rows: Sequence[Row], counts: Iterable[str]) -> ModuleResult:
-    message = fleet_message(rows)
+def _result(
+    job: AwsJob, fleet: Fleet, rows: Sequence[Row], counts: Iterable[str], applies: bool
+) -> ModuleResult:
+    message = fleet_message(rows, applies)
     return {
         "changed": any(bool(row["changed"]) for row in rows),
         "clusters": [named_result(row, job.prefix) for row in rows],

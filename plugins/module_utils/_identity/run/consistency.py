@@ -111,11 +111,11 @@ def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool
 
 
 def unchanged_resources(run: Run) -> list[Change]:
-    """Return a change with the action "create" for each resource that the run has observed and not changed.
+    """Return a change with the action "create" for each existing resource of the workloads that the run has not changed.
 
-    ``unseen`` searches for these changes: a later observation that lacks such a resource is stale.
+    With these changes, ``unseen`` finds the resources that a stale observation lacks.
     """
-    observed, removed = run.observed, {observed_target(done.change.target) for done in run.done}
+    observed, changed = run.observed, {observed_target(done.change.target) for done in run.done}
     users: dict[Target, list[WorkloadKey]] = {}
     for workload, resource_type in product(run.desired.workloads, READ_TYPES):
         present = getattr(observed, resource_type.collection)
@@ -125,7 +125,7 @@ def unchanged_resources(run: Run) -> list[Change]:
     return [
         Change(0, target, "create", tuple(keys), None, None, ())
         for target, keys in users.items()
-        if target not in removed
+        if target not in changed
     ]
 
 
@@ -221,10 +221,9 @@ def not_yet_visible(observed: Observed, changes: Iterable[Change]) -> list[Findi
 
 
 def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime | None = None) -> bool:
-    """Return whether EKS may accept a role soon: the role exists in IAM, is new, and has a usable trust policy.
+    """Return whether EKS may accept a role soon: the role exists in IAM, is new, and its trust policy may allow ``subject``.
 
-    Return False for a role that is older than a few minutes or does not exist. Return True if the caller is not allowed to
-    perform iam:GetRole, or if the age of the role is unknown.
+    Return True also if the caller is not allowed to perform iam:GetRole. A role of unknown age counts as new.
     """
     parts = parse_role_arn(role_arn)
     if parts is None:
@@ -291,7 +290,7 @@ class UseCheck:
     def refusal(self, change: Change) -> AwsError | None:
         """Return an error if the change must not be sent, because its role may be in use or a workload now has an association.
 
-        Return None if the change can be sent. After an error, the change must be planned again.
+        Otherwise return None. A change with an error may be planned again.
         """
         if self.failure is not None:
             return self.failure
@@ -339,7 +338,7 @@ def _in_use(change: Change, text: str) -> AwsError:
     return AwsError(
         f"{call.service}:{call.operation}",
         "RoleInUse",
-        f"{text} Nothing was sent.",
+        f"{text} The request was not sent.",
         ErrorKind.IN_USE,
-        "Another run is changing the role. Run again after that run has ended.",
+        "Run again when no other process changes the role or the associations.",
     )

@@ -56,8 +56,8 @@ ROUNDS = 3
 class Engine:
     """The engine of a run for clusters of one account: observe, plan, apply, read again.
 
-    ``unread`` has the errors of clusters that could not be read, by the cluster in workload keys. The workloads of these
-    clusters are planned and fail, so that the permissions that they may need are kept.
+    ``unread`` has the errors of skipped clusters, by the cluster in workload keys. Known workloads of these clusters are planned
+    and fail, so that the permissions that they may need are kept.
     """
 
     api: Api
@@ -89,9 +89,10 @@ class Engine:
     def observe_after(
         self, run: Run, again: Collection[WorkloadKey] = (), verifies: bool = False
     ) -> Observed:
-        """Read until the changes of a run are visible, for its verification and for later runs.
+        """Observe until the changes of a run are visible, for its verification and for later runs.
 
-        Unchanged associations are only listed, because a request for each of them would dominate the time of a large run.
+        If nothing was changed, return the observation of the run. Unchanged associations are only listed, because a request for
+        each of them would dominate the time of a large run.
 
         :arg again: workloads whose associations an add-on has changed.
         :arg verifies: a verification follows, so also read the inline policies of the roles.
@@ -196,7 +197,7 @@ class Engine:
         return Run(desired, state, observed, plan, tuple(attempts.done), failures, findings)
 
     def _look(self, desired: Desired, state: str, attempts: Attempts, first: bool = False) -> Observed:
-        """Read the state for a plan. The ``first`` look of a run includes the unlisted associations."""
+        """Read the state for a plan. The ``first`` look includes unlisted associations, unless workloads are removed."""
         removal = state == "absent"
         look = partial(self.observe, removal=removal, unlisted=first and not removal)
         return self._settled(desired, look, attempts.perhaps_made())
@@ -215,7 +216,9 @@ class Engine:
     def _findings(
         self, desired: Desired, state: str, surroundings: Observed, plan: Plan, changes: Sequence[Change]
     ) -> tuple[Finding, ...]:
-        """Return the findings of a plan, and the findings about resources that no workload of the run lists.
+        """Return the findings of a plan, and the findings about unlisted resources.
+
+        For a removal, these are instead the findings about resources that may exist although the run did not find them.
 
         :arg surroundings: the first observation of the run.
         """
@@ -252,7 +255,7 @@ class Engine:
         """
         targets = self._temporary_refusals(desired, outcome)
         if hold_trust(self.api, (done.change for done in outcome.done), self.wait_policy):
-            # EKS refused these changes while grants were missing from the trust policies.
+            # EKS may have refused these changes because grants were missing from the trust policies.
             targets |= {refusal.change.target for refusal in outcome.refusals if refusal.role_not_usable}
         if first:
             # Another process deleted or attached a resource after the read, or the resource is not yet in all replicas of IAM:
@@ -271,8 +274,9 @@ class Engine:
     def _restore_outside_grants(
         self, desired: Desired, observed: Observed, outcome: Outcome
     ) -> list[Finding]:
-        """Restore grants to workloads outside the run that the last changes of this run revoked, except for roles whose
-        whole trust policy is in the input.
+        """Restore grants to outside workloads if the last changes of the run revoked them.
+
+        Roles whose whole trust policy is in the input are skipped.
         """
         roles = (workload.role for workload in desired.workloads)
         whole = {role.name.lower() for role in roles if role is not None and role.trust_policy is not None}
@@ -309,7 +313,7 @@ class Engine:
         ]
 
         def is_usable_soon(refusal: Refusal) -> bool:
-            """Return whether EKS will accept the role soon: an interrupted run may have created the role a moment ago."""
+            """Return whether EKS may accept the role soon: an interrupted run may have created the role a moment ago."""
             (key,) = refusal.change.workloads
             role_arn, disabled = roles[key]
             subject = trust_subject(self.clusters.of_workload(key), key, role_arn, bool(disabled))

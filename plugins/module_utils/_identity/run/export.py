@@ -46,8 +46,9 @@ _Row = dict[str, Any]
 class Estate:
     """The associations of a cluster, with their roles and policies.
 
-    ``roles`` and ``inline`` are by role name in lower case. ``inline`` has the names of inline policies, which a list of
-    workloads cannot contain. ``policies``, by ARN, has each customer managed policy with the document of its default version.
+    ``roles`` and ``inline`` are by role name in lower case. A role that does not exist is None. ``inline`` has the names
+    of inline policies, which a list of workloads cannot contain. ``policies``, by ARN, has each customer managed policy with the
+    document of its default version.
     """
 
     cluster: Cluster
@@ -94,7 +95,7 @@ def _read_policy(api: Api, account: Account, arn: str) -> tuple[ObservedPolicy, 
 
 
 def export_workloads(estate: Estate) -> list[_Row]:
-    """Return an entry of ``workloads`` for each association, without the associations that an add-on owns.
+    """Return an entry of ``workloads`` for each association, except those that an add-on owns.
 
     A role that several service accounts use has the same definition in each entry. Default values of AWS and the
     tags that this collection sets are left out.
@@ -191,7 +192,7 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
 
     :arg namespaces: the namespaces to export; all namespaces if empty.
     :raises InputError: for invalid options, for a namespace without associations, or for an association that a list of
-        workloads cannot have.
+        workloads cannot contain.
     :raises AwsError: if a resource cannot be read.
     """
     params = job.params

@@ -20,6 +20,7 @@ from ..._findings.text import with_option_names
 from ..model.errors import AwsError, InputError
 from .outcome import Cause
 
+_CHANGES_KEPT = ": completed changes are kept"
 # Errors that a module reports with a specific message.
 PASSED_THROUGH: tuple[type[Exception], ...] = (InputError, AwsError)
 
@@ -58,8 +59,8 @@ class Guard:
 
 
 def interrupted_result(cause: Cause, prefix: str = "") -> dict[str, str]:
-    """Return the result of an interrupted info module. ``prefix`` is the prefix of the caller's options."""
-    remedy = str(with_option_names(cause.remedy, prefix))
+    """Return the result of an interrupted run that only reads. ``prefix`` is the prefix of the caller's options."""
+    remedy = str(with_option_names(cause.remedy.replace(_CHANGES_KEPT, ""), prefix))
     return {
         "msg": f"not everything was read: {cause.text} {remedy}",
         "error_code": str(cause.code),
@@ -72,12 +73,12 @@ def _stopped(reason: str, deadline: float | None) -> Cause:
         return Cause(
             Code.DEADLINE,
             f"the deadline of {deadline:g} s has passed.",
-            "Run again: completed changes are kept. To complete more in one run, raise ⟨deadline⟩.",
+            f"Run again{_CHANGES_KEPT}. To complete more in one run, raise ⟨deadline⟩.",
         )
     return Cause(
         Code.INTERRUPTED,
         f"the run was ended by {'the timeout of its task' if reason == 'SIGALRM' else reason}.",
-        "Run again: completed changes are kept.",
+        f"Run again{_CHANGES_KEPT}.",
     )
 
 
@@ -85,6 +86,5 @@ def _unexpected(error: Exception) -> Cause:
     return Cause(
         Code.INTERNAL_ERROR,
         f"an internal error of the collection: {type(error).__name__}: {error}.",
-        "Report it to the maintainers of workload_identity.aws, with the output of -vvv. Then run again: completed "
-        "changes are kept.",
+        f"Report it to the maintainers of workload_identity.aws, with the output of -vvv. Then run again{_CHANGES_KEPT}.",
     )

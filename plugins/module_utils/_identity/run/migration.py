@@ -87,7 +87,7 @@ def read_roles(
     role_arns: Iterable[str],
     width: int,
 ) -> MigrationReads:
-    """Read the roles of the account, or only ``role_arns`` if the caller is not allowed to read all. Raises AwsError.
+    """Read the roles of the account, or only ``role_arns`` if a bulk read does not return all. Raises AwsError.
 
     Sources: iam GetAccountAuthorizationDetails, GetPolicy and GetPolicyVersion, or GetRole and ListAttachedRolePolicies.
     """
@@ -110,7 +110,7 @@ def read_roles(
 
 
 def read_again(api: Api, reads: MigrationReads, role_arns: Iterable[str], width: int) -> MigrationReads:
-    """Read the trust policies of roles once more: a bulk read may not show a recent change yet. Raises AwsError.
+    """Read the trust policies and tags of roles again: a bulk read may not show a recent change yet. Raises AwsError.
 
     Source: iam GetRole.
     """
@@ -131,7 +131,7 @@ def _read_trust(api: Api, arn: str) -> ObservedRole | None:
 
 
 def _read_managed_documents(api: Api, roles: Iterable[ObservedRole], width: int) -> dict[str, Document]:
-    """Return the documents of the AWS managed policies of roles, which a bulk read does not return. Leave out unreadable ones."""
+    """Read the AWS managed policies of roles, which a bulk read leaves out. Return the documents that exist and are readable."""
     arns = sorted(
         {arn for role in roles for arn in (*role.attached, role.permissions_boundary) if is_aws_managed(arn)}
     )
@@ -152,7 +152,7 @@ def _read_managed_documents(api: Api, roles: Iterable[ObservedRole], width: int)
 class TrustEdit:
     """An edit of a role. ``trust`` is its new trust policy.
 
-    ``first`` are the requests for tags of the role before the change of the trust policy, and ``then`` those after it.
+    ``first`` and ``then`` are the requests that change tags of the role before and after the change of the trust policy.
     """
 
     trust: Document
@@ -171,7 +171,7 @@ class _NotVisible(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TagWrite:
-    """A completed or, in check mode, planned change of the tags in which a migration records the former state.
+    """A completed or, in check mode, planned change of the tags that a migration needs for a rollback.
 
     ``name`` is the name of the role, or "namespace/service_account" for an association.
     """
@@ -181,13 +181,13 @@ class TagWrite:
 
     @property
     def row(self) -> dict[str, object]:
-        """Return the change as a row of a result, without its values."""
+        """Return the change as a row of a result, without the tags."""
         return {"action": "update", "resource": self.resource, "name": self.name, "after": {"tags": {}}}
 
 
 @dataclass(frozen=True, slots=True)
 class TrustChange:
-    """A change of the trust policy of a role that was made, or in check mode would be made."""
+    """A completed or, in check mode, planned change of the trust policy of a role."""
 
     resource: ClassVar[str] = "trust_policy"
 
@@ -222,11 +222,11 @@ class TrustRun:
 
 @dataclass(frozen=True, slots=True)
 class TrustEditor:
-    """An editor of trust policies, and of the tags in which a migration records the former state.
+    """An editor of trust policies, and of the tags that a migration needs for a rollback.
 
     Each method edits the roles, or associations, of several service accounts concurrently. In check mode, it changes nothing.
-    ``issuer`` is the OIDC issuer of the cluster. ``made`` gets each change right after its request, so that the changes of an
-    interrupted edit can be reported.
+    ``issuer`` is the OIDC issuer of the cluster. ``made`` gets each change right after its request (in check mode, each planned
+    change), so that the changes of an interrupted edit can be reported.
     """
 
     api: Api
@@ -239,6 +239,8 @@ class TrustEditor:
 
     def finish(self, migrants: Iterable[Migrant], accounts: Collection[ServiceAccountName]) -> TrustRun:
         """Remove the statements that allow only ``accounts`` with IRSA, and record them as tags of their roles.
+
+        A trust policy without any other statement is not changed.
 
         :arg migrants: the service accounts whose roles are edited.
         :arg accounts: all service accounts of the cluster that no longer need IRSA.
@@ -322,7 +324,7 @@ class TrustEditor:
         tag = grant_tag(self.cluster.arn)
         grants, _rest = read_grants(role.trust)
         is_granted = TrustGrant(self.cluster.account_id) in grants
-        # A statement for the account that a migration of another cluster adds serves this cluster, too.
+        # If a migration of another cluster adds the statement for the account, it serves this cluster, too.
         needs_account = self._is_shared(role) or (role.arn in wide and not is_granted)
         needed: Grant = "account" if needs_account else "workload"
         if role.tags.get(tag) in (needed, "account"):
@@ -332,7 +334,7 @@ class TrustEditor:
         )
 
     def _is_shared(self, role: ObservedRole) -> bool:
-        """Return whether a migration of another cluster has added the statement for the whole account."""
+        """Return whether the tag of another cluster records the statement for the whole account."""
         tag = grant_tag(self.cluster.arn)
         return any(
             key.startswith(GRANT_TAG) and key != tag and value == "account"
@@ -398,8 +400,8 @@ class TrustEditor:
                 "update",
                 Code.MIGRATION_NO_RECORD,
                 f"the statements for IRSA that a migration removed from role {name} cannot be read: {error}.",
-                "Restore the trust policy yourself: the event UpdateAssumeRolePolicy in CloudTrail has its earlier versions. "
-                "Then delete these tags.",
+                "Restore the trust policy yourself: the events CreateRole and UpdateAssumeRolePolicy in CloudTrail have its "
+                "earlier versions. Then delete these tags.",
             )
         except RecordTooLarge as error:
             return change, Failure(
@@ -408,24 +410,24 @@ class TrustEditor:
                 "update",
                 Code.MIGRATION_NO_RECORD,
                 f"the statements for IRSA of role {name} cannot be recorded for a rollback: {error}.",
-                "Remove unused tags of the role, or edit its trust policy yourself.",
+                "Remove unused tags of the role and run again, or remove the statements yourself.",
             )
         return change, Failure(
             keys,
             trust_target(name),
             "update",
             Code.NOT_YET_VISIBLE,
-            f"another process changed the trust policy of role {name} at the same time, or IAM does not show the change yet.",
+            f"another process changed role {name} at the same time, or IAM does not show the change of this run yet.",
             "Run again.",
         )
 
     def _recorded(
         self, arn: str, make: Callable[[ObservedRole], TrustEdit | None]
     ) -> tuple[ObservedRole, TrustEdit] | None:
-        """Return a role and its edit after the record is written, or None if there is nothing to edit.
+        """Write the record of an edit, if it needs one. Return the role and its edit, or None if there is nothing to edit.
 
-        The record consists of tags of the role, with which a rollback restores its trust policy. The role is read again
-        after the record, because another process may have changed its trust policy in the meantime.
+        The record consists of tags of the role that a rollback needs. After the write, the role is read again, because another
+        process may have changed its trust policy in the meantime.
 
         :arg make: returns the edit of a role, or None if there is nothing to edit.
         :raises _NotVisible: when IAM does not show the record within the time of the wait policy.

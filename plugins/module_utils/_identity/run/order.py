@@ -55,8 +55,8 @@ from .purge import run_with_purge
 class Order:
     """The steps that a run must execute. ``purge`` is the scope of unlisted resources to delete; ``deadline`` is in seconds.
 
-    ``agents`` has the runs for the add-on of the EKS Pod Identity Agent, one for each cluster. ``read_ahead`` returns the state
-    for the first plan if the caller has read it, otherwise None.
+    ``agents`` has the runs for the EKS Pod Identity Agent add-on. ``read_ahead`` returns the state for the first plan if the
+    caller has read it, otherwise None.
     """
 
     state: State
@@ -70,10 +70,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Performed:
-    """The outcome of an order.
+    """The result of an order.
 
-    ``guard`` has the reason for an early end, if there was one. ``observed`` is the state after the run, in check mode the
-    predicted one. ``verified`` is the verification of this state, or None if the order does not include a verification.
+    ``guard`` has the reason for an early end, if there was one. ``observed`` is the latest observation; before a verification in
+    check mode, it is the predicted state. ``verified`` is the verification of this state, or None without a verification.
     """
 
     run: Run
@@ -123,7 +123,12 @@ def _late_error(error: AwsError | InputError) -> Cause:
     """Convert an error that occurred after the first change of a run to the cause of its early end."""
     if isinstance(error, AwsError):
         return Cause(error.code, f"{error.operation}: {sentence(error.text)}", error.remedy)
-    return Cause(Code.PURGE_WAITS, " ".join(error.problems), "Run again: completed changes are kept.")
+    # After the first change, only the purge limit is checked again.
+    return Cause(
+        Code.PURGE_WAITS,
+        " ".join(error.problems),
+        "Correct the list or raise ⟨purge_limit⟩, and run again: completed changes are kept.",
+    )
 
 
 def _apply(engine: Engine, desired: Desired, order: Order, addons: list[AddonRun]) -> Run:
@@ -229,7 +234,9 @@ def _without(workloads: Iterable[Workload], failures: Iterable[Failure]) -> list
 
 
 def _refusals(engine: Engine, desired: Desired, checks: Iterable[AddonRun]) -> tuple[Failure, ...]:
-    """Return a failure for each add-on whose change would break running Pods, or would replace a role of another owner.
+    """Return the failures of add-ons whose change would break running Pods, or would replace or remove another owner's role.
+
+    A present role that cannot be read is a failure, too.
 
     :arg checks: runs in check mode, each for one workload.
     """
@@ -272,27 +279,27 @@ def _verify(
     observed: Observed,
     agents: Callable[[], Agents],
 ) -> Sequence[Verified]:
-    proof = _read_proof(engine, desired, observed, agents, made=bool(run.done))
-    proof = replace(proof, agents={**proof.agents, **predicted_agents(order.agents)})
+    reads = _read_for_verification(engine, desired, observed, agents, made=bool(run.done))
+    reads = replace(reads, agents={**reads.agents, **predicted_agents(order.agents)})
     lints = lint_workloads(desired.workloads, load_catalogue())
-    return set_kept_remedies(verify(desired, observed, proof, lints), run.findings)
+    return set_kept_remedies(verify(desired, observed, reads, lints), run.findings)
 
 
-def _read_proof(
+def _read_for_verification(
     engine: Engine, desired: Desired, observed: Observed, agents: Callable[[], Agents], made: bool
 ) -> VerificationReads:
     """Read the data that only a verification needs.
 
     :arg agents: the result of ``begin_reading_agents``.
-    :arg made: whether this run changed a resource. If so, missing data are read again until the timeout, because a new role
-        may not be in all replicas of IAM yet.
+    :arg made: whether this run changed a resource. If so, the inline policies of a missing role are read again until the
+        timeout, because a new role may not be in all replicas of IAM yet.
     """
     for _attempt in engine.wait_policy.attempts():
-        proof = read_for_verification(engine.api, desired, observed, engine.width, agents)
-        behind = any(isinstance(part, Failure) and part.error.missing for part in proof.inline.values())
+        reads = read_for_verification(engine.api, desired, observed, engine.width, agents)
+        behind = any(isinstance(part, Failure) and part.error.missing for part in reads.inline.values())
         if not (made and behind):
             break
-    return proof
+    return reads
 
 
 def verify_workloads(
@@ -310,6 +317,6 @@ def verify_workloads(
     observed = read_ahead or observer.observe(
         desired, planning=False, present=present, unlisted=True, inline=True
     )
-    proof = read_for_verification(observer.api, desired, observed, observer.width, agents)
+    reads = read_for_verification(observer.api, desired, observed, observer.width, agents)
     lints = lint_workloads(desired.workloads, load_catalogue())
-    return consider_age(verify(desired, observed, proof, lints), observed), observed
+    return consider_age(verify(desired, observed, reads, lints), observed), observed

@@ -89,7 +89,7 @@ class Refusal:
 
     @property
     def half_replaced(self) -> bool:
-        """Return whether the resource was deleted but not created again, so that only the failure has its former state."""
+        """Return whether a replacement failed after it had removed the former resource, which may have been restored."""
         return self.failure.partly and self.change.action == "replace"
 
     @property
@@ -113,7 +113,7 @@ class Outcome:
     def conflict(self) -> bool:
         """Return whether another process changed a resource in the meantime, so that a new plan may resolve the refusals.
 
-        Return False if a resource was deleted and not created again, because a new plan would not know its former state.
+        Return False after a replacement that failed halfway, because a new plan may not know the former state of its resource.
         """
         refusals = self.refusals
         return any(refusal.conflict for refusal in refusals) and not any(
@@ -158,7 +158,7 @@ class Attempts:
         """Return the refused changes that reads may show later.
 
         Most changes are returned only once, so that the run waits for them once. The exception is a change whose repetition
-        would create a second resource: it is returned after each of its refusals.
+        would create a second resource: it is returned each time.
         """
         refusals = {target: refusal for target, refusal in self.pending.items() if refusal.perhaps_made}
         new = [
@@ -172,7 +172,8 @@ class Attempts:
     def drop_unplanned(self, plan: Plan) -> None:
         """Remove the pending refusals whose changes a new plan no longer contains, because those changes are complete.
 
-        A refusal is kept if its workloads fail in the new plan. A change whose response was lost counts as a change of this run.
+        A refusal is kept if one of its workloads fails in the new plan. A change that may have been carried out counts as
+        a change of this run.
         """
         planned = {change.target for change in plan.changes}
         unknown = {key for failure in plan.failures for key in failure.workloads}
@@ -205,8 +206,8 @@ class Attempts:
     def failures(self, plan: Plan, outcome: Outcome) -> tuple[Failure, ...]:
         """Return the failures of the last plan and its outcome, and of earlier refusals that are still pending.
 
-        A pending refusal is left out if the plan has a failure for the same target, or if its change certainly had no effect
-        and could have been tried again. A change that was carried out partly is always reported.
+        A pending refusal is left out if the plan has a failure for the same target other than a failed read, or if its change
+        certainly had no effect and could have been tried again. A change that was carried out partly is always reported.
         """
         last = {refusal.change.target: refusal for refusal in outcome.refusals}
         latest = [self._latest(target, refusal) for target, refusal in last.items()]
@@ -259,13 +260,13 @@ class Cause:
 class Journal:
     """A record of the requests and changes that a run has completed, from which an interrupted run is reported.
 
-    ``observed`` and ``plan`` are the latest observation and plan. ``late_writes`` has trust policies that were written so
-    long after their read that another run may have changed the trust policy in between, with the time of the read.
+    ``observed`` and ``plan`` are the latest observation and plan. ``stale_reads`` maps a trust policy to the time of a read that
+    was so old when this run wrote the policy that another run may have changed it in between.
     """
 
     observed: Observed | None = None
     plan: Plan = field(default_factory=Plan)
-    late_writes: dict[Target, datetime] = field(default_factory=dict)
+    stale_reads: dict[Target, datetime] = field(default_factory=dict)
     _done: dict[Target, Done] = field(default_factory=dict)
     _answered: dict[Target, list[Call]] = field(default_factory=dict)
     _refused: dict[Target, Refusal] = field(default_factory=dict)
@@ -290,13 +291,13 @@ class Journal:
         with self._lock:
             self._answered.setdefault(change.target, []).append(call)
 
-    def note_late_write(self, target: Target, read_at: datetime) -> None:
-        """Add a trust policy to ``late_writes``, with the time of the read before the write.
+    def note_stale_read(self, target: Target, read_at: datetime) -> None:
+        """Add the time of a read to ``stale_reads``.
 
-        Keep an earlier time, because that write may have removed a statement that another run added after that time.
+        Keep an earlier time: the write after that read may have removed a statement that another run added in between.
         """
         with self._lock:
-            self.late_writes.setdefault(target, read_at)
+            self.stale_reads.setdefault(target, read_at)
 
     def end(self, result: Done | Refusal) -> None:
         """Record the result of a change."""
@@ -314,13 +315,14 @@ class Journal:
     def cut_short(
         self, desired: Desired, state: str, clusters: Clusters, cause: Cause, check_mode: bool
     ) -> Run:
-        """Return the interrupted run. A planned change that is not complete and was not refused is a failure with the cause."""
+        """Return the interrupted run. A planned change that is not complete and was not refused is a failure with the cause.
+
+        Without such a change, the read of the associations is the failure.
+        """
         observed = self.observed or Observed(clusters)
         refused = {target: refusal.failure for target, refusal in self._refused.items()}
-        permanent = {*self._done, *refused}
-        undone = [
-            self._undone(change, cause) for change in self.plan.changes if change.target not in permanent
-        ]
+        ended = {*self._done, *refused}
+        undone = [self._undone(change, cause) for change in self.plan.changes if change.target not in ended]
         failures = [*self.plan.failures, *refused.values(), *undone]
         if not undone:
             # There is no plan yet, or all planned changes are complete or refused.

@@ -34,7 +34,7 @@ from ..read.account import read_account
 from .engine import Engine
 from .outcome import Run
 
-# Codes of findings about grants and attachments that are kept for workloads outside the run.
+# Codes of findings about grants and attachments that may be kept for workloads outside the run.
 _KEPT = (Code.POLICY_ATTACHED_EXTRA, Code.TRUST_KEPT_FOR_OTHERS)
 
 
@@ -42,7 +42,8 @@ _KEPT = (Code.POLICY_ATTACHED_EXTRA, Code.TRUST_KEPT_FOR_OTHERS)
 class _Purge:
     """A purge of a cluster.
 
-    ``unlisted`` are the workloads to remove. ``all_unlisted`` also has the unlisted workloads of other owners.
+    ``unlisted`` are the workloads to remove. If the purge runs without an owner, ``all_unlisted`` also has the unlisted
+    workloads that have an owner; otherwise it is the same.
     """
 
     cluster: Cluster
@@ -133,8 +134,8 @@ def _remove(engine: Engine, unlisted: Desired, purge: _Purge, converge: Run, obs
 def _converge_without_purged(engine: Engine, purge: _Purge, purged: Run) -> Run:
     """Apply the listed workloads again after a purge, to revoke access that only the purged workloads needed.
 
-    The first apply kept grants in trust policies and attached policies of listed roles, because workloads outside the list
-    still used them. The purge has removed these workloads.
+    The first run kept some grants and attachments of listed roles, because workloads outside the list still needed them. Also
+    delete the policies that are then unused.
     """
     deleted = {association_key(change.target) for change in purged.plan.changes if change.after is None}
     outside = purged.observed.outside
@@ -183,8 +184,10 @@ def _outside(engine: Engine, desired: Desired, account: PurgeAccount) -> Outside
 
 
 def _purge_waits(unlisted: Desired) -> Finding:
+    count = len({workload.key for workload in unlisted.workloads})
+    plural = "" if count == 1 else "s"
     return Finding(
         Code.PURGE_WAITS,
-        f"{len(unlisted.workloads)} unlisted workloads were not purged, because other workloads failed.",
+        f"the purge of {count} unlisted workload{plural} was skipped, because not all listed workloads succeeded.",
         "Resolve the failures and run again: a purge starts only after all listed workloads succeeded.",
     )

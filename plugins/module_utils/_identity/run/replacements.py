@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Replace an association or an attachment: two resources that cannot exist at the same time.
+"""Replace an association or an attachment whose former and new resource cannot exist at the same time.
 
 Before the former resource is removed, AWS must prove that the caller has the permissions for the requests after the removal. If
-the last request of the replacement fails, the former resource is created again.
+the last request of the replacement fails, the run tries to restore the former resource.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ..model.targets import Failure, association_key, request_failure
 from ..read.associations import describe_association
 from .consistency import WaitPolicy, send
 
+_CHANGED = "AssociationChanged"
 # More than the number of attributes of an association, so that a message lists all of them.
 _SHOWN = 25
 
@@ -33,7 +34,7 @@ def prove(api: Api, change: Change, wait_policy: WaitPolicy) -> Mapping[str, Any
     """Prove, before a resource is removed, that the caller has the permissions for the requests after the removal.
 
     A proof sends such a request in advance. Usually AWS refuses it with the error ``proof.refusal``, which it returns only to
-    a caller with the permission. Raise AwsError for any other error.
+    a caller with the permission. Raise AwsError for any other error, or if the association to delete has changed.
 
     If a proof already carries out the last request of the change, return its response. This happens if the role is below its
     quota, or if the association does not exist.
@@ -53,7 +54,7 @@ def prove(api: Api, change: Change, wait_policy: WaitPolicy) -> Mapping[str, Any
 
 
 def _check_unchanged(api: Api, planned: ObservedAssociation) -> None:
-    """Raise AwsError if the association differs from the one in the plan."""
+    """Raise AwsError if the association is gone, or differs from the one in the plan."""
     key = planned.key
     present = describe_association(api, key.cluster_name, planned.association_id, key.cluster)
     if present == planned:
@@ -66,7 +67,7 @@ def _check_unchanged(api: Api, planned: ObservedAssociation) -> None:
     state = f"has changed since it was read ({listed(names, _SHOWN)})" if names else "is gone"
     raise AwsError(
         "eks:DescribePodIdentityAssociation",
-        "AssociationChanged",
+        _CHANGED,
         f"association {planned.association_id} {state}",
         ErrorKind.IN_USE,
         "Another process is changing the association. Run again after that process has ended.",
@@ -74,13 +75,14 @@ def _check_unchanged(api: Api, planned: ObservedAssociation) -> None:
 
 
 def unproven(change: Change, error: AwsError) -> Failure:
-    """Return the failure of a change that was not sent because one of its proofs was refused."""
-    policy = (change.before or {}).get("policy")
-    note = (
-        " The association is unchanged: it is deleted only after EKS has proved that it can be created again."
-        if association_key(change.target) is not None
-        else f" {policy} is still attached: it is detached only after a proof that both policies can be attached."
-    )
+    """Return the failure of a change that was not sent because ``prove`` raised ``error``."""
+    if error.code == _CHANGED:
+        note = " Nothing was sent."
+    elif association_key(change.target) is not None:
+        note = " The association is unchanged: it is deleted only after EKS has proved that it can be created again."
+    else:
+        policy = (change.before or {}).get("policy")
+        note = f" {policy} is still attached: it is detached only after a proof that both policies can be attached."
     ended = error.amended(sentence(error.text), error.outcome_unknown)
     return request_failure(ended, change.workloads, change.target, change.action, suffix=note)
 
@@ -101,7 +103,7 @@ def restore_former(
         send(api, restoration, wait_policy, False, not error.outcome_unknown)
     except AwsError as refused:
         refusal = refused
-    note = _association_result(change, refusal) if association else _attachment_result(change, refusal)
+    note = _association_result(change, error, refusal) if association else _attachment_result(change, refusal)
     ended = error.amended(sentence(error.text), error.outcome_unknown)
     # An association that was created again has a new ID, so the change is never undone completely.
     partly = association or refusal is not None
@@ -115,13 +117,14 @@ def _attachment_result(change: Change, refusal: AwsError | None) -> str:
     return f"{room} could not be attached again: {refusal.operation}: {sentence(refusal.text)}"
 
 
-def _association_result(change: Change, refusal: AwsError | None) -> str:
+def _association_result(change: Change, error: AwsError, refusal: AwsError | None) -> str:
     if refusal is None:
         return " The association was deleted, then created again unchanged, with a new ID."
     # A later run cannot read the former association, which has some of these parameters, so the failure has the whole request.
     parameters = json.dumps(dict(change.calls[-1].parameters), sort_keys=True)
+    verb = "may be" if error.outcome_unknown else "is"
     return (
-        " The association was deleted. Its replacement is missing, and the former association could not be created again: "
+        f" The association was deleted. Its replacement {verb} missing, and the former association could not be created again: "
         f"{refusal.operation}: {sentence(refusal.text)} To create the replacement by hand, send "
         f"eks:CreatePodIdentityAssociation with these parameters: {parameters}."
     )

@@ -74,7 +74,7 @@ def build_result(run: Run, check_mode: bool, cluster: str = "") -> RunResult:
             "changed": sum(row["status"] == "changed" for row in workloads),
             "unchanged": sum(row["status"] == "unchanged" for row in workloads),
         },
-        # In a run over several clusters, the diff shows the cluster or account of each change.
+        # In a run over several clusters, the diff shows the place of each change.
         "diff": [diff_row(change, run.observed.account.account_id if cluster else "") for change in changes],
     }
 
@@ -90,7 +90,7 @@ def filter_run(run: Run, cluster: str) -> Run:
     """Return the part of a run for one cluster, including resources that it shares with other clusters."""
 
     def concerns(part: Change | Failure) -> bool:
-        # An add-on has no workloads: it belongs to the cluster.
+        # The EKS Pod Identity Agent add-on has no workloads: it belongs to its cluster.
         return part.target.cluster == cluster or any(key.cluster == cluster for key in part.workloads)
 
     return replace(
@@ -115,8 +115,7 @@ def filter_run(run: Run, cluster: str) -> Run:
 def change_row(change: Change, cluster: str = "") -> ChangeRow:
     """Return the row of a change.
 
-    The row names the first workload of the change in ``cluster``. If the change concerns no workload in ``cluster``, the row
-    names the first workload of the change.
+    The row names a workload of the change, if possible one in ``cluster``. ``shared_with`` has the other workloads, if any.
     """
     keys = sorted(change.workloads, key=lambda key: key.cluster != cluster) if cluster else change.workloads
     row: ChangeRow = {
@@ -136,7 +135,7 @@ def change_row(change: Change, cluster: str = "") -> ChangeRow:
 
 
 def failure_rows(failure: Failure) -> list[FailureRow]:
-    """Return a row for each workload that a failure affects, or one row for a failed add-on."""
+    """Return a row for each workload that a failure affects, or one row for an add-on without workloads."""
     keys: Sequence[WorkloadKey | None] = failure.workloads
     if not keys and failure.target.resource == "addon":
         keys = (None,)
@@ -155,19 +154,20 @@ def failure_rows(failure: Failure) -> list[FailureRow]:
 
 
 def failure_message(run: Run, cluster: Cluster) -> str:
-    """Return the ``msg`` of a failed run for one cluster: each failure once, with its workloads, cause and remedy."""
+    """Return the ``msg`` of a failed run for one cluster: the first SHOWN_FAILURES causes, each with workloads and remedy."""
     failed = {key for failure in run.failures for key in failure.workloads}
     causes = [failure for failure in run.failures if failure.error_code != Code.SKIPPED]
     verb = "cannot" if run.check_mode else "could not"
     place = f"of cluster {cluster.name} (account {cluster.account_id}, region {cluster.region}) {verb} be"
     # A purge starts only after all listed workloads succeeded.
     if run.purged:
-        lines = [f"{len(failed)} of {run.purged} workloads that are not listed {place} purged:"]
+        lines = [f"{len(failed)} of {run.purged} unlisted workloads {place} purged:"]
     else:
         total = len(run.desired.workloads)
         lines = [f"{len(failed)} of {total} workloads {place} brought to state {run.state}:"]
         if not failed:
-            lines = [f"the add-on {place} brought to state {run.state}:"]
+            kind = "add-on" if any(failure.target.resource == "addon" for failure in causes) else "resources"
+            lines = [f"the {kind} {place} brought to state {run.state}:"]
     groups = _by_cause(run, causes)
     for group in groups[:SHOWN_FAILURES]:
         lines += _cause_lines(group)
@@ -221,7 +221,8 @@ def _cause_lines(group: Sequence[Failure]) -> list[str]:
 def diff_row(change: Change, account_id: str = "") -> DiffRow:
     """Return the diff of a change.
 
-    With ``account_id``, for a run over several clusters, its header has the cluster or account.
+    With ``account_id``, for a run over several clusters, its header also has the account, and the cluster of an association or
+    add-on.
     """
     cluster = change.target.cluster
     place = f" of {f'cluster {cluster}, ' if cluster else ''}account {account_id}" if account_id else ""
@@ -257,7 +258,7 @@ def _associations_after(run: Run) -> dict[WorkloadKey, ObservedAssociation]:
 def verified_result(
     verified: Sequence[Verified], observed: Observed, cluster: Cluster, further: Sequence[Finding] = ()
 ) -> VerificationResult:
-    """Return the result of the verification of one cluster. ``further`` findings are about the whole run."""
+    """Return the result of the verification of one cluster. ``further`` are findings that its checks do not have."""
     verified = [subject for subject in verified if subject.workload.key.cluster == cluster.key]
     rows: list[VerifiedRow] = []
     findings = [*further, *_bulk_denied(observed)]

@@ -35,8 +35,8 @@ UPDATE_TRUST = "UpdateAssumeRolePolicy"
 # The maximum number of reads before, and again after, a change of a trust policy. Each concurrent run that changes the same
 # role may make one more read necessary.
 MAX_TRUST_READS = 5
-# The pause before each read after a change, in seconds. A run writes a trust policy right after it has read it, in less than
-# this time. So when the pause ends, a concurrent run has finished its write.
+# The minimum pause before each read after a change, in seconds. A run normally writes a trust policy in less than this time
+# after it has read it. So when the pause ends, a concurrent run has finished its write.
 READ_PAUSE = 1.0
 
 
@@ -56,7 +56,7 @@ class _TrustWrite:
         for _attempt in range(MAX_TRUST_READS):
             self.began = self.wait_policy.now()
             present, self.read_at = _read(self.api, self.call)
-            if not self.is_late():
+            if not self.is_stale():
                 break
         for change in (*self.earlier, self.change):
             documents = _documents(change)
@@ -64,7 +64,7 @@ class _TrustWrite:
                 present = merge_trust(*documents, present)
         return _with_document(self.call, present)
 
-    def is_late(self) -> bool:
+    def is_stale(self) -> bool:
         """Return whether the last read is so old that this run may overwrite a change of another run unnoticed.
 
         The other run may have changed the trust policy after that read, and finished its own reads after the change.
@@ -83,8 +83,8 @@ def write_trust(
         return send(api, call, wait_policy, change.awaits, False)
     write = _TrustWrite(api, change, call, wait_policy, journal)
     answer = send(api, write.call_now(), wait_policy, change.awaits, False, write.call_now)
-    if write.is_late() and write.read_at is not None:
-        journal.note_late_write(change.target, write.read_at)
+    if write.is_stale() and write.read_at is not None:
+        journal.note_stale_read(change.target, write.read_at)
     return answer
 
 
@@ -109,7 +109,7 @@ def hold_trust(api: Api, changes: Iterable[Change], wait_policy: WaitPolicy) -> 
 
 
 def _repeat_write(api: Api, change: Change, call: Call, wait_policy: WaitPolicy) -> bool:
-    """Repeat a change of a trust policy that another run has overwritten. Return whether the change was repeated."""
+    """Repeat a change of a trust policy if another run has overwritten it. Return whether the change was repeated."""
     documents = _documents(change)
     if documents is None:
         return False
@@ -127,8 +127,7 @@ def _repeat_write(api: Api, change: Change, call: Call, wait_policy: WaitPolicy)
 def restore_grants(api: Api, changes: Iterable[Change], observed: Observed, wait_policy: WaitPolicy) -> bool:
     """Add grants of this run to trust policies again if a later observation does not show them.
 
-    A grant is the scope of a trust statement (see ``plan/trust.py``). A concurrent run may have overwritten the trust policy.
-    Return whether any grant was added again.
+    A concurrent run may have overwritten the trust policy. Return whether any grant was added again.
     """
     restored = False
     for change in changes:
@@ -154,11 +153,11 @@ def restore_outside_grants(
 ) -> list[Finding]:
     """Restore the access of workloads outside the run that lost access to a role through changes of this run.
 
-    Return a finding for each role whose access was restored.
+    Return a finding for each role to which access was restored.
 
     ``keys`` are the workloads of the run. The associations of other workloads are read in two cases: the change removed a
     statement that may have allowed workloads without naming them, or another run may have changed the trust policy between the
-    read and the write of this run (``Journal.late_writes``). Errors are ignored, as in ``hold_trust``.
+    read and the write of this run (``Journal.stale_reads``). Errors are ignored, as in ``hold_trust``.
     """
     findings = []
     for change in changes:
@@ -166,7 +165,7 @@ def restore_outside_grants(
         role = observed.roles.get(change.target.name.lower())
         if documents is None or role is None:
             continue
-        since = journal.late_writes.get(change.target)
+        since = journal.stale_reads.get(change.target)
         reaches = narrowed_reaches(reader.clusters, *documents, everywhere=since is not None)
         if not reaches:
             continue

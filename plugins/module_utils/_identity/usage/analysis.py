@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from ..._policy.language.document import PolicyError
 from ..._policy.permissions.catalogue import Catalogue
-from ..model.errors import listed
+from ..model.errors import listed, sentence
 from .actions import DATA_SERVICES, service_of_source
 from .events import role_key
 from .grants import ActionGrant, RoleGrants, find_grants, grant_statements
@@ -28,15 +28,15 @@ SHARED = (
     "or use a session policy (pod_identity_usage_form=session_policy)."
 )
 UNJOINED = (
-    "Not joined: {count} events of role {role} belong to no service account of this cluster ({reasons}). If you replace the "
-    "policies of the role, the senders of these events can lose permissions."
+    "Not joined with a service account of this cluster: {count} of the events of role {role} ({reasons}). If you replace the "
+    "policies of the role, the callers in these events can lose permissions."
 )
 UNCERTAIN = (
     "Sessions without session tags were joined with {account}, because it is the only service account of this cluster that "
     "uses role {role}. If another cluster with a similar name uses this role, its events are included."
 )
 UNKNOWN_NAMES = (
-    "eventName unknown: {names}. It is not known which actions these events need, so the suggested policy does not include them. "
+    "eventName unknown: {names}. It is not known which actions these events need, so a suggested policy does not include them. "
     "Look up the actions in the Service Authorization Reference, and add them."
 )
 NO_DATA_EVENTS = (
@@ -49,7 +49,7 @@ LAST_ACCESSED = (
 )
 INCOMPLETE = (
     "No policy is suggested, because the events are incomplete: a policy from a part of the events could remove a permission "
-    "that is in use. Correct the problems above, and run again."
+    "that is in use. Correct the problems of this report, and run again."
 )
 
 # The last use of a role as IAM reports it: times by action, such as "s3:GetObject".
@@ -61,8 +61,8 @@ class AccountReport:
     """The use of a service account.
 
     ``role_arn`` is the role whose permissions its Pods have: the target role, or else the role; "" without an association.
-    ``grants`` has its granted action patterns. ``suggestion`` is None without an association, or if
-    the policies of the role are unknown.
+    ``grants`` has the action patterns that this role grants. ``suggestion`` is None without an association, or if the policies
+    of the role are unknown or malformed.
     """
 
     usage: AccountUsage
@@ -76,8 +76,8 @@ class AccountReport:
     def confidence(self) -> str:
         """Return the kind of evidence that the events belong to this service account, or "" without events.
 
-        "session" means that the tags or the web identity of the session name the service account; "role" means that a
-        session has no tags, and that no other service account has the role.
+        "session" means that the tags or the web identity of each session name the service account; "role" means that a session
+        has no tags, and that no other service account of the cluster has the role.
         """
         if not self.usage.events:
             return ""
@@ -139,11 +139,13 @@ def _analyse(
         granted = list(find_grants(statements, used, options.data_services, catalogue))
         suggestion = suggest_policy(role_grants, uses, options, catalogue)
     except PolicyError as error:
-        notes.append(NO_GRANTS.format(reason=f"a policy of role {role_arn} is malformed: {error}"))
+        notes.append(
+            NO_GRANTS.format(reason=f"a policy of role {role_arn} is malformed: {sentence(str(error))}")
+        )
         return AccountReport(usage, role_arn, sessions, notes=notes)
     if totals.read.problems:
         suggestion = PolicySuggestion(options.form, None, notes=(INCOMPLETE,))
-    elif uses:
+    elif suggestion.document is not None:
         notes += _limits(granted, options)
         notes += _last_accessed_notes(role_arn, granted, last_accessed.get(role_arn, {}))
     return AccountReport(usage, role_arn, sessions, granted, suggestion, notes)
@@ -176,7 +178,7 @@ def _account_notes(
 
 
 def unjoined_notes(totals: UsageTotals) -> list[str]:
-    """Return a note for each role with events that belong to no service account of the cluster."""
+    """Return a note for each role with events that could not be joined with a service account of the cluster."""
     notes = []
     for role, counts in count_unjoined(totals).items():
         reasons = "; ".join(f"{count:,}: {reason.value}" for reason, count in counts.items())
@@ -188,6 +190,8 @@ def _limits(granted: Sequence[ActionGrant], options: SuggestionOptions) -> list[
     unseen = dict.fromkeys(
         action
         for grant in granted
+        # The suggestion has a note about a pattern that is too wide.
+        if not (options.keep_unseen and grant.too_wide)
         for action in grant.unseen
         if action.partition(":")[0] in DATA_SERVICES and action.partition(":")[0] not in options.data_services
     )

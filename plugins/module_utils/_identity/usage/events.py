@@ -6,8 +6,8 @@
 
 """Parse CloudTrail events, and add up the events of roles. Pure.
 
-Only totals are kept in memory, because an account can have millions of events. Sources: AWS CloudTrail User Guide, "CloudTrail
-record contents"; for sessions, the events of sts AssumeRole and AssumeRoleWithWebIdentity.
+Only sessions and totals are kept in memory, because an account can have millions of events. Sources: AWS CloudTrail User Guide,
+"CloudTrail record contents"; for sessions, the events of sts AssumeRole and AssumeRoleWithWebIdentity.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 POD_IDENTITY_SERVICE = "pods.eks.amazonaws.com"
-# EKS Pod Identity starts sessions of six hours. So an event can belong to a session that began six hours earlier.
+# EKS Pod Identity starts sessions of six hours. So an event can belong to a session that began up to six hours earlier.
 LOOK_BACK = timedelta(hours=6)
 # The maximum number of resources that a tally counts separately. For further resources it counts their ``parent_pattern``, until
 # it has MOST_PATTERNS entries.
@@ -57,7 +57,7 @@ def parse_event_time(text: str) -> datetime:
 
 
 def role_key(arn: str) -> str:
-    """Return a role as "account/name" in lower case, from the ARN of the role or of a session, or "".
+    """Return a role as "account/name" in lower case, from the ARN of the role or of a session. Return "" for any other text.
 
     IAM names are case-insensitive, and the ARN of a session has no path.
     """
@@ -178,7 +178,7 @@ class Tally:
 def parent_pattern(arn: str) -> str:
     """Return a pattern that matches a resource and its siblings, such as arn:aws:s3:::bucket/* for an object.
 
-    The pattern replaces the text after the first slash of the resource, or else after its last colon.
+    The pattern replaces the part of the resource after its first slash, or else after its last colon, or else all of it.
     """
     *head, resource = arn.split(":", 5)
     if len(head) < 5:
@@ -212,8 +212,8 @@ class EventTotals:
     """The sessions and tallies of some events, for example of one file.
 
     ``first`` and ``last`` are the times of the first and last event of any caller. ``data_sources`` has the event sources of all
-    data events. ``refused`` is the number of requests for credentials that EKS rejected, ``last_refused`` the time of the last
-    one. ``problems`` describe records and files that could not be read.
+    data events. ``refused`` is the number of requests for credentials in one cluster that EKS rejected, ``last_refused`` the time
+    of the last one. ``problems`` describe records and files that could not be read.
     """
 
     sessions: list[SessionStart] = field(default_factory=list)
@@ -240,7 +240,7 @@ class EventTotals:
         if not isinstance(time, str) or len(time) != 20 or not _TIME.fullmatch(time):
             raise EventError("has no eventTime such as 2026-11-29T10:00:00Z")
         if not isinstance(source, str) or not isinstance(name, str):
-            raise EventError("has no eventSource and eventName")
+            raise EventError("has no eventSource or no eventName")
         self.events += 1
         if not self.first or time < self.first:
             self.first = time
@@ -260,7 +260,7 @@ class EventTotals:
         self._add_call(record, source, name, time, scope)
 
     def _count_refused(self, record: Mapping[str, Any], time: str, cluster: str) -> None:
-        """Count a rejected request for credentials. Such an event names the cluster and the node, but no service account."""
+        """Count a request for credentials if EKS rejected it. Such events name the cluster and node, but no service account."""
         if record.get("errorCode") and _mapping(record, "requestParameters").get("clusterName") == cluster:
             self.refused += 1
             self.last_refused = max(self.last_refused, time)
@@ -309,7 +309,7 @@ def parse_session(record: Mapping[str, Any], time: str) -> SessionStart | None:
             )
         return SessionStart(key, principal, role, "other", session_name, time)
     caller = _text(identity, "accessKeyId"), _text(identity, "principalId")
-    # A role of another account sees the caller as an account, with the principal of its session.
+    # In the account of the role, a caller from another account appears as an account, with the principal of its session.
     if identity.get("type") in ("AssumedRole", "AWSAccount") and ":" in caller[1]:
         return SessionStart(key, principal, role, "chained", session_name, time, source=caller)
     if identity.get("invokedBy") != POD_IDENTITY_SERVICE:
@@ -369,7 +369,7 @@ def _parts(
 
 
 def _variant(parameters: Mapping[str, Any]) -> str:
-    """Return the parameters of a request to S3 that require other or further actions, separated by plus signs."""
+    """Return marks, joined by plus signs, for the parameters of a request to S3 that require other or further actions."""
     marks = [
         mark
         for mark, names in (

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Compare the permissions of a role with their use: which granted actions were used, unused, or cannot be seen. Pure."""
+"""Compare the permissions of a role with their use: used, unused and unseen actions. Pure."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class RoleGrants:
 
 
 def use_request(action: str, resource: str) -> Request:
-    """Return the request for a resource in the syntax of policies.
+    """Return the request for an action on a resource. The resource is in the syntax of policies.
 
     Escaped wildcards become literal characters, unless the resource also has wildcards.
     """
@@ -137,6 +137,11 @@ class ActionGrant:
     unused: tuple[str, ...]
     unseen: tuple[str, ...]
 
+    @property
+    def too_wide(self) -> bool:
+        """Return whether the pattern is not limited to one service, so that a suggestion does not keep its unseen actions."""
+        return self.pattern == "NotAction" or not is_name(self.pattern.partition(":")[0])
+
 
 def find_grants(
     statements: Sequence[GrantStatement],
@@ -160,7 +165,7 @@ def find_grants(
 
 
 def _patterns(statement: GrantStatement, catalogue: Catalogue) -> Iterator[tuple[str, list[str]]]:
-    """Generate the action patterns of a statement with the actions of the catalogue that they match."""
+    """Generate the action patterns of a statement, each with the actions that it matches."""
     parsed = statement.rule.statement
     if parsed.not_action:
         every = (action for name in catalogue.service_names for action in catalogue.service_actions(name))

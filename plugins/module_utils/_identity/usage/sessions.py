@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from .events import CallKey, EventTotals, SessionStart, Tally, UsageScope, role_key
 
-# The maximum number of sessions in a chain of roles. Longer chains, and cycles in invalid input, are not followed.
+# The maximum number of chained sessions to follow. The limit also ends cycles in invalid input.
 _LONGEST_CHAIN = 5
 # The maximum number of resources of events whose session is unknown so far. Above this number, these events keep no resources.
 MOST_WAITING = 200_000
@@ -29,12 +29,12 @@ _NAME_PART = 10
 
 
 class Unjoined(Enum):
-    """The reason why events belong to no service account of the cluster. The values are texts for messages."""
+    """The reason why events are not joined with a service account of the cluster. The values are texts for messages."""
 
     NO_SESSION = "the start of their session is not among the events"
     NO_TAGS = "their session has no session tags, and several service accounts can use the role"
     OTHER_CLUSTER = "their session belongs to another cluster"
-    OTHER_CALLER = "another caller than EKS Pod Identity or a service account started their session"
+    OTHER_CALLER = "a caller other than EKS Pod Identity or a service account started their session"
 
 
 class AccountName(NamedTuple):
@@ -95,7 +95,7 @@ class UsageTotals:
     """The events of all files, added up by service account.
 
     ``calls`` has the tallies of service accounts, and ``unjoined`` the number of events without a service account, by
-    role and reason. Both are complete after ``finish``.
+    role and reason. ``sessions`` is set by ``finish``, after which the other two are complete.
     """
 
     def __init__(self, cluster: UsageCluster, scope: UsageScope) -> None:
@@ -139,8 +139,8 @@ class UsageTotals:
             if not self._join(key, tally):
                 self.unjoined[key.role, Unjoined.NO_SESSION] += tally.count
         self._waiting.clear()
-        tally_so_far = (*self._by_access_key.values(), *self._by_principal.values())
-        for session in {(item.access_key, item.principal): item for item in tally_so_far}.values():
+        known_sessions = (*self._by_access_key.values(), *self._by_principal.values())
+        for session in {(item.access_key, item.principal): item for item in known_sessions}.values():
             owner = self._owner(session)
             if session.role not in self.scope.roles or not isinstance(owner, AccountName):
                 continue
@@ -187,7 +187,7 @@ class UsageTotals:
         return session or (self._by_principal.get(principal) if principal else None)
 
     def _owner(self, session: SessionStart) -> AccountName | Unjoined:
-        """Return the service account of a session, or the reason why it is unknown."""
+        """Return the service account of a session, or the reason why its events are not joined with one."""
         for _link in range(_LONGEST_CHAIN):
             if session.kind != "chained":
                 break

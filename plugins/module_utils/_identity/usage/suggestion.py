@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Suggest a policy with the permissions that a service account used, and prove that it allows all observed calls. Pure.
+"""Suggest a policy with the permissions that a service account used, and check that it keeps all observed calls. Pure.
 
 A suggested policy never allows more than the present policies: each of its statements has the conditions of a present
 statement that allows the same requests, and all present Deny statements are copied. A suggested session policy is evaluated
@@ -21,7 +21,7 @@ from typing import Any
 from ..._policy.evaluation.evaluate import ALLOWED, Layer, evaluate
 from ..._policy.evaluation.rules import CONDITIONAL
 from ..._policy.grammar.storable import storability
-from ..._policy.permissions.catalogue import Catalogue, is_name
+from ..._policy.permissions.catalogue import Catalogue
 from ..._policy.permissions.permissions import NamedPolicy, permission_layers
 from ..model.usage import UsageForm
 from .events import parent_pattern
@@ -29,9 +29,10 @@ from .grants import ActionGrant, GrantStatement, RoleGrants, find_grants, grant_
 from .totals import NO_RESOURCE, ActionUse
 
 SUGGESTED = "suggested policy"
-NO_CALL = "No policy is suggested: no call with this role was observed."
+NO_CALL = "No policy is suggested: no event shows an allowed action with this role."
 NO_USE = (
-    "No policy is suggested: other policies allow all observed calls, and no policy of the role allows them."
+    "No policy is suggested: the present policies of the role allow none of the observed calls. Other policies may allow them, "
+    "such as a bucket policy."
 )
 LEGACY_VARIABLES = (
     "No policy is suggested: {policy} has ${{...}} and no Version 2012-10-17, so its text would get another meaning in the "
@@ -53,9 +54,9 @@ class UsageProof:
     """The result of evaluating the observed calls, each an action on a resource, with the suggested policy.
 
     ``allowed`` counts the calls that the suggested policy allows. ``conditional`` counts the calls that it allows under the
-    conditions of the present policies. ``as_granted`` counts the calls whose event names no resource; the policy has the present
-    statements for their actions. ``elsewhere`` has the calls that no present policy of the role allows, for example because a
-    bucket policy allows them. A suggested policy does not change these calls.
+    conditions of the present policies. ``as_granted`` counts the calls whose exact resource is unknown; the policy keeps the
+    present resources for their actions. ``elsewhere`` has the calls that the present policies of the role do not allow, such as
+    those that a bucket policy allows. The suggested policy does not affect these calls.
     """
 
     allowed: int = 0
@@ -99,7 +100,7 @@ class SuggestionOptions:
     """The options of a suggestion.
 
     ``generalise`` replaces several resources with a pattern, if a present statement allows the pattern. ``keep_unseen`` keeps
-    the actions that can be in use although no event shows it. ``data_services`` are the services with data events.
+    the actions that can be in use although no event shows them. ``data_services`` are the services with data events.
     """
 
     form: UsageForm = "policy"
@@ -178,8 +179,8 @@ def suggest_policy(
 class _Draft:
     """A policy under construction.
 
-    ``sources`` are the statements whose resources and conditions are kept: the statements of the policies to replace, or else
-    of the identity policies. ``replaces`` is False for a first session policy, which is added to the present policies.
+    ``sources`` are the statements of the session policy, if the draft replaces one, and otherwise of the identity policies.
+    ``replaces`` is False for a first session policy, which is added to the present policies.
     ``whole`` has the actions that keep all present resources.
     """
 
@@ -232,7 +233,7 @@ class _Draft:
                     self._resources.setdefault(action, set()).update(item.resources)
                     self._copy(action, item)
         if not granting and not _is_literal(resource):
-            # The present statements allow a part of the pattern only.
+            # The present statements allow at most a part of the pattern.
             self._keep_whole(action)
 
     def _add_call(self, action: str, resource: str, conditions: Sequence[object]) -> None:
@@ -242,7 +243,7 @@ class _Draft:
             self._statements.add(action, {"Resource": resource}, condition)
 
     def _chosen(self, use: ActionUse) -> list[str]:
-        """Return the resources of a use. With ``generalise``, return patterns for them that the present statements allow."""
+        """Return the resources of a use. With ``generalise``, replace several of them with a pattern that a statement allows."""
         resources = sorted(use.resources)
         if not self._options.generalise:
             return resources
@@ -289,22 +290,20 @@ class _Draft:
         self._statements.add(action, resource, condition if self.replaces else None)
 
     def add_unseen(self, granted: Iterable[ActionGrant]) -> list[str]:
-        """Keep the actions that no event can show. Return a note for each pattern that is too wide.
-
-        The actions of these patterns are not kept.
-        """
+        """Keep unseen actions. Return a note for each pattern that is too wide for its unseen actions to be kept."""
         notes = []
         for grant in granted:
             if not grant.unseen:
                 continue
-            service = grant.pattern.partition(":")[0]
-            if grant.pattern == "NotAction" or not is_name(service):
+            if grant.too_wide:
                 place = grant.statement
                 notes.append(
                     TOO_WIDE.format(
                         policy=place.policy,
                         statement=place.label,
-                        pattern=grant.pattern,
+                        pattern="all actions except its NotAction"
+                        if grant.pattern == "NotAction"
+                        else grant.pattern,
                         example=grant.unseen[0],
                     )
                 )
@@ -331,7 +330,7 @@ class _Draft:
         return bool(grant.unused) or not set(grant.unseen) <= self._kept_unseen
 
     def narrowings(self, granted: Iterable[ActionGrant]) -> Iterator[Narrowing]:
-        """Generate the statements of which the policy keeps only some resources."""
+        """Generate the statements of which the policy does not keep all resources."""
         used: dict[int, dict[str, None]] = {}
         statements: dict[int, GrantStatement] = {}
         for grant in granted:
@@ -340,7 +339,12 @@ class _Draft:
             used.setdefault(place, {}).update(dict.fromkeys(grant.used))
         for place, statement in statements.items():
             actions = tuple(action for action in used[place] if action not in self.whole)
-            kept_resources = {resource for action in actions for resource in self._resources.get(action, ())}
+            kept_resources = {
+                resource
+                for action in actions
+                for resource in self._resources.get(action, ())
+                if resource in statement.resources or statement.grants(action, resource, self._grants.context)
+            }
             if actions and kept_resources != set(statement.resources):
                 yield Narrowing(statement, actions, tuple(sorted(kept_resources)))
 
@@ -355,7 +359,7 @@ def _prove(
     document: Mapping[str, object],
     draft: _Draft,
 ) -> UsageProof | str:
-    """Evaluate each observed call with the suggested policy. Return a message if it would not allow a call."""
+    """Evaluate the observed calls with the suggested policy. Return a message if it does not keep a call."""
     policy = NamedPolicy(SUGGESTED, document)
     if draft.is_session:
         layers: Sequence[Layer] = permission_layers(grants.identity, grants.boundary, policy)
@@ -378,7 +382,7 @@ def _prove(
             elif new_decision == old_decision == CONDITIONAL:
                 conditional += 1
             elif old_decision in (ALLOWED, CONDITIONAL) or (
-                # The role has the suggested session policy in addition to its present policies, so both must allow the call.
+                # A first session policy also limits calls that only a resource-based policy allows.
                 not draft.replaces
                 and evaluate(layers[-1:], request, grants.context).decision not in (ALLOWED, CONDITIONAL)
             ):

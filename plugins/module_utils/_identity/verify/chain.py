@@ -6,10 +6,10 @@
 
 """Verify workloads: compare the desired and the observed role, policies and association of each workload. Pure.
 
-Five of the checks are the steps by which the EKS User Guide confirms a configuration ("Configure a Kubernetes service
-account to assume an IAM role with EKS Pod Identity"). Two more check the permissions of the role, and that the cluster
-supports EKS Pod Identity. Sources: EKS User Guide, "Learn how EKS Pod Identity grants Pods access to AWS services" (cluster
-versions), "Set up the Amazon EKS Pod Identity Agent", "Automate cluster infrastructure with EKS Auto Mode" (built-in agent).
+Five of the checks are the steps by which the EKS User Guide confirms a configuration ("Assign an IAM role to a Kubernetes
+service account"). Two more check the permissions of the role, and that the cluster supports EKS Pod Identity and has its agent.
+Sources: EKS User Guide, "Learn how EKS Pod Identity grants Pods access to AWS services" (cluster versions), "Set up the Amazon
+EKS Pod Identity Agent", "Automate cluster infrastructure with EKS Auto Mode" (built-in agent).
 
 IAM and EKS are eventually consistent. After its changes, a run waits until reads show them. A verification without changes
 cannot do that, because it does not know the changes of other processes. So it reports the status unknown instead of fail if a
@@ -197,13 +197,13 @@ def workloads_from_associations(associations: Iterable[ObservedAssociation]) -> 
 
 
 # Codes of findings that a stale read can cause although the resource was created or corrected a moment ago.
-_LATE_READ_CODES = REPAIRED | {Code.POLICY_ATTACHED_EXTRA, Code.TARGET_ROLE_MISSING}
+_STALE_READ_CODES = REPAIRED | {Code.POLICY_ATTACHED_EXTRA, Code.TARGET_ROLE_MISSING}
 
 
 def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verified]:
     """Change failed checks to the status unknown if a stale read may be the cause, because the workload changed recently.
 
-    The messages of their findings then mention the recent change.
+    The messages of findings that a stale read can cause then mention the recent change.
     """
     results = []
     for subject in verified:
@@ -241,10 +241,10 @@ def _errors(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _is_explained(finding: Finding) -> bool:
-    # With severity "error" the policy lets the role administer the account. A run does not detach such a policy.
+    # With severity "error", the policy lets the role administer the account, which stays a failure.
     if finding.code == Code.POLICY_ATTACHED_EXTRA and finding.severity == "error":
         return False
-    return finding.code in _LATE_READ_CODES
+    return finding.code in _STALE_READ_CODES
 
 
 def _with_age(finding: Finding, young: RecentChange) -> Finding:

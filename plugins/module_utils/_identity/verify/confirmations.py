@@ -64,7 +64,7 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
 def check_version(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
     """Check that each policy exists, and that its default version is the right one (step 3 of the EKS User Guide).
 
-    The check fails if another version has the desired document. If no version has it, the check passes, because
+    The check fails if only another version has the desired document. If no version has it, the check passes, because
     ``check_contents`` reports the difference. Return None for a workload without policies.
     """
 
@@ -113,7 +113,8 @@ def check_contents(workload: Workload, observed: Observed, reads: VerificationRe
             Finding(
                 Code.POLICY_CONTENTS_DIFFER,
                 f"the default version {policy.default_version} of policy {arn} is not equivalent to the configured document.",
-                "Apply the workload, which creates a new default version. Check mode with diff shows the difference.",
+                "Apply the workload, which creates a new default version. Check mode with diff shows the difference."
+                + _adoption("policy", policy.owned or policy.tags is None),
                 workload.key,
             ),
         )
@@ -153,6 +154,10 @@ def _check_policies(
 
 
 _APPLY = "Apply the workload, which corrects it."
+
+
+def _adoption(resource: str, owned: bool) -> str:
+    return "" if owned else f" This collection did not create the {resource}, so the run needs ⟨adopt⟩: true."
 
 
 def add_findings(check: Check, findings: Iterable[Finding]) -> Check:
@@ -201,7 +206,7 @@ def role_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
     change = update_role(spec, role, Options(), (workload.key,))
     present, desired = dict(change.before or {}) if change else {}, dict(change.after or {}) if change else {}
     if not role.owned:
-        # A run does not tag an unmanaged role, so tags that the role lacks are not a difference.
+        # Only a run that adopts the role sets its tags, so tags that the role lacks are not a difference.
         desired.pop("tags", None)
         yield _unmarked(f"role {role.arn}", workload.key)
     texts, limits_sessions = differences(present, desired), _limits_sessions(desired)
@@ -219,9 +224,7 @@ def _role_differs(
     return Finding(
         Code.ROLE_SETTINGS_DIFFER,
         f"role {role.arn} differs from its configuration: {', '.join(texts)}.",
-        _APPLY
-        if role.owned
-        else f"{_APPLY} This collection did not create the role, so the run needs ⟨adopt⟩: true.",
+        _APPLY + _adoption("role", role.owned),
         key,
         raised_as=None if limits_sessions else "warning",
     )
@@ -326,7 +329,8 @@ def _hint(key: WorkloadKey, associated: Sequence[WorkloadKey]) -> str:
     same = [str(other) for other in associated if other.service_account == key.service_account]
     similar = difflib.get_close_matches(str(key), list(map(str, associated)), 3, 0.8)
     suggestions = list(dict.fromkeys([*same, *similar]))
-    return f" The cluster has an association for {listed(suggestions)}." if suggestions else ""
+    noun = "an association" if len(suggestions) == 1 else "associations"
+    return f" The cluster has {noun} for {listed(suggestions)}." if suggestions else ""
 
 
 def _find_difference(
@@ -337,11 +341,15 @@ def _find_difference(
     elsewhere = _owned_elsewhere(subject, workload, association) if workload.addon else None
     if elsewhere is not None:
         return elsewhere
+    if association.owner_arn and not workload.addon:
+        remedy = f"{_APPLY} An EKS add-on owns the association, so the run needs ⟨force⟩: true."
+    else:
+        remedy = _APPLY + _adoption("association", association.owned or bool(workload.addon))
     if association.role_arn != role_arn:
         return Finding(
             Code.ASSOCIATION_OTHER_ROLE,
             f"{subject} names role {association.role_arn}, not {role_arn}.",
-            f"{_APPLY} Running Pods use the former role for up to six hours, unless they are recreated.",
+            f"{remedy} Running Pods use the former role for up to six hours, unless they are recreated.",
             workload.key,
         )
     differing = compare(ASSOCIATION_SETTINGS, spec, association)
@@ -350,11 +358,11 @@ def _find_difference(
             Code.ASSOCIATION_OTHER_TARGET_ROLE,
             f"{subject} has the target role {association.target_role_arn or '(none)'}, not "
             f"{spec.target_role_arn or '(none)'}.",
-            _APPLY,
+            remedy,
             workload.key,
         )
     if differing:
-        return _settings_differ(subject, differences(*split_states(differing)), workload.key)
+        return _settings_differ(subject, differences(*split_states(differing)), remedy, workload.key)
     extra = find_extra_settings(spec, association, shut_out)
     if extra is not None:
         return extra
@@ -372,7 +380,7 @@ def _find_difference(
     change = compare_tags(association.tags, spec.tags, False)
     if change:
         texts = differences({"tags": association.tags}, {"tags": tags_after(association.tags, change)})
-        return replace(_settings_differ(subject, texts, workload.key), raised_as="warning")
+        return replace(_settings_differ(subject, texts, remedy, workload.key), raised_as="warning")
     return None
 
 
@@ -390,10 +398,10 @@ def _owned_elsewhere(subject: str, workload: Workload, association: ObservedAsso
     )
 
 
-def _settings_differ(subject: str, texts: Sequence[str], key: WorkloadKey) -> Finding:
+def _settings_differ(subject: str, texts: Sequence[str], remedy: str, key: WorkloadKey) -> Finding:
     return Finding(
         Code.ASSOCIATION_SETTINGS_DIFFER,
         f"{subject} differs from its configuration: {', '.join(texts)}.",
-        _APPLY,
+        remedy,
         key,
     )

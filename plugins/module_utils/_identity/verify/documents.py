@@ -62,7 +62,7 @@ class Lints:
 def lint_workloads(workloads: Sequence[Workload], catalogue: Catalogue | None) -> Lints:
     """Check the policy documents and required permissions of workloads. Return the findings of each workload.
 
-    Workloads of a cluster that share a policy get the same finding, which names the first of them. If a workload lists
+    Workloads of a cluster that share a policy get the same findings, which name the first of these workloads. If a workload lists
     required permissions, most findings about its policies are left out, because the verification reports the missing
     permissions.
 
@@ -117,7 +117,7 @@ def _lint(spec: PolicySpec, catalogue: Catalogue | None, key: WorkloadKey) -> It
 
 
 def _bucket_grants(policy: Policy, name: str) -> Iterator[Finding]:
-    """Yield a finding for each action on objects that a statement allows on a bucket."""
+    """Yield a finding for each action on objects that a statement allows only on buckets."""
     for statement in policy.statements:
         for action, bucket in find_bucket_grants(statement):
             yield Finding(
@@ -136,8 +136,7 @@ def build_holders(
 
     A workload has the policies of all workloads with the same role.
 
-    :arg documents: the documents, by ARN, of policies and permissions boundaries that the input lists by ARN. Documents that
-        are not known are missing.
+    :arg documents: the known documents, by ARN, of policies and permissions boundaries that the input lists by ARN.
     :arg cluster_arn: the ARN of the cluster, for conditions that compare it, or None if it is unknown.
     """
     attached: dict[str, dict[str, PolicySpec]] = {}

@@ -7,13 +7,13 @@
 """Check the permissions of a role. Pure.
 
 The checks find missing required permissions, a target role that cannot be assumed, and policies that no workload lists. They also
-find roles without effective permissions, because a permissions boundary, a session policy or a Deny excludes everything that the
-policies of the role allow.
+find roles that have no effective permissions because a permissions boundary, a session policy or a Deny excludes everything that
+the policies of the role allow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
@@ -24,6 +24,7 @@ from ..._policy.evaluation.rules import CONDITIONAL
 from ..._policy.language.context import Context
 from ..._policy.language.document import PolicyError
 from ..._policy.permissions.permissions import (
+    IDENTITY,
     NamedPolicy,
     PermissionVerdict,
     Required,
@@ -76,7 +77,7 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
     name = workload.role.name.lower()
     role, permissions = observed.roles.get(name), reads.permissions.get(name)
     if role is None or permissions is None:
-        # The check of the trust policy reports why the role is missing, or could not be read.
+        # The check of the trust policy reports that the role is missing, or could not be read.
         return Check("permissions", UNKNOWN if find_read_failure(observed, role_target(name)) else FAIL)
     if isinstance(permissions, Failure):
         return conclude_unread("permissions", permissions, workload.key)
@@ -167,6 +168,17 @@ def _judge_verdict(
     permission = f"{verdict.required.action} on {verdict.required.resource}"
     if verdict.decision == ALLOWED:
         return Check("permissions", PASS)
+    if verdict.decision == CONDITIONAL and not verdict.conditional_on:
+        return conclude(
+            "permissions",
+            Finding(
+                Code.PERMISSION_CONDITIONAL,
+                f"the permission of role {role_arn} to perform {permission} has too many combinations of actions, resources and "
+                "conditions to evaluate.",
+                "Replace it in required_permissions with permissions for fewer actions or resources.",
+                workload.key,
+            ),
+        )
     if verdict.decision == CONDITIONAL:
         return conclude(
             "permissions",
@@ -187,7 +199,7 @@ def _judge_verdict(
                 Code.PERMISSION_TAKEN_AWAY,
                 f"role {role_arn} is not allowed to perform {permission}, although its policies allow that action: the action is "
                 f"not allowed by {places}.",
-                f"Allow the action in {places} too.",
+                _denial_remedy([verdict]) or f"Allow the action in {places} too.",
                 workload.key,
             ),
         )
@@ -202,12 +214,15 @@ def _judge_verdict(
     )
 
 
+def _denial_remedy(verdicts: Iterable[PermissionVerdict]) -> str:
+    statements = dict.fromkeys(statement for verdict in verdicts for statement in verdict.statements)
+    denying = ", ".join(f"{label} of {policy}" for policy, label, effect in statements if effect == "Deny")
+    return f"A Deny wins over every Allow: narrow or remove {denying}." if denying else ""
+
+
 def _grant_remedy(verdict: PermissionVerdict) -> str:
-    denying = ", ".join(
-        f"{label} of {policy}" for policy, label, effect in verdict.statements if effect == "Deny"
-    )
-    if denying:
-        return f"A Deny wins over every Allow: narrow or remove {denying}."
+    if remedy := _denial_remedy([verdict]):
+        return remedy
     hint = "; an object in a bucket has a separate ARN, arn:aws:s3:::bucket/key"
     hint_text = hint if verdict.required.action.startswith("s3:") else ""
     return f"Allow the action in one of the workload's policies and apply the workload again{hint_text}."
@@ -230,13 +245,13 @@ def _check_target_access(
     def denials(layers: Sequence[Layer]) -> list[PermissionVerdict]:
         return [verdict for verdict in judge(layers) if verdict.decision != CONDITIONAL]
 
-    open_verdicts = judge(_build_layers(permissions))
-    denied = [verdict for verdict in open_verdicts if verdict.decision != CONDITIONAL]
-    if not open_verdicts:
+    unallowed = judge(_build_layers(permissions))
+    denied = [verdict for verdict in unallowed if verdict.decision != CONDITIONAL]
+    if not unallowed:
         return Check("permissions", PASS)
     if not denied:
-        keys = sorted({key for verdict in open_verdicts for key in verdict.conditional_on})
-        actions = " and ".join(verdict.required.action for verdict in open_verdicts)
+        keys = sorted({key for verdict in unallowed for key in verdict.conditional_on})
+        actions = " and ".join(verdict.required.action for verdict in unallowed)
         return conclude(
             "permissions",
             Finding(
@@ -253,13 +268,20 @@ def _check_target_access(
         Finding(
             Code.TARGET_ROLE_NOT_ALLOWED,
             f"role {subject.role_arn} is not allowed to perform {actions} on target role {target}.",
-            "Give the role a policy that allows sts:AssumeRole and sts:TagSession on the target role.",
+            _denial_remedy(denied) or _target_remedy(denied),
             workload.key,
         ),
     )
     return _mark_consequence(
         check, workload, observed, permissions, lambda layers: not denials(layers), restricted=False
     )
+
+
+def _target_remedy(denied: Sequence[PermissionVerdict]) -> str:
+    places = dict.fromkeys(place for verdict in denied for place in verdict.change)
+    if IDENTITY in places:
+        return "Give the role a policy that allows sts:AssumeRole and sts:TagSession on the target role."
+    return f"Allow sts:AssumeRole and sts:TagSession on the target role in {', '.join(places)} too."
 
 
 def _check_target_trust(
@@ -507,11 +529,14 @@ def _administration(
 
     :arg by_arn: whether the workload uses an existing role (``role.arn``). The findings then have severity "info".
     """
-    exception = "" if by_arn else ", or list it under policies if the workload must administer the account"
+    exception = (
+        "If the workload must administer the account, list this policy under policies. Otherwise detach it"
+    )
+    step = "Detach it" if by_arn else exception
     findings = [
         replace(
             attached_extra(role, key, arn, OutsideUsers(), administers=True),
-            remedy=f"Detach it{exception}: aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}",
+            remedy=f"{step}: aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}",
         )
         for arn, document in attached.items()
         if _administers(role, document)

@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Check that a trust policy allows EKS Pod Identity to assume the role for a workload, and for no other workload. Pure.
+"""Check that a trust policy allows EKS Pod Identity to assume the role for a workload, and is not too wide. Pure.
 
 This is the first of the five steps to confirm a configuration in the EKS User Guide (see ``confirmations.py``). To find a trust
-policy that is wider than its trust scope, the policy is evaluated for invented workloads in another service account, namespace
-or cluster. So the result does not depend on the form of its statements.
+policy that is wider than its trust scope, the policy is evaluated for invented workloads with another service account, namespace
+or cluster. So the result does not depend on how its statements are written.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
 
 """Comparisons of condition keys and resources with policy values that contain policy variables.
 
-Two terms of this file: a value in a policy is "open" if it contains a policy variable such as ``${aws:username}``. The "window"
-of a variable is the set of its values with which a pattern such as ``home/${aws:username}/*`` matches a known text.
+Names with ``open`` mean such a value (``OpenValue``, ``OpenResource``). The "window" of a variable is the set of its values with
+which a pattern such as ``home/${aws:username}/*`` matches a known text.
 """
 
 from __future__ import annotations
@@ -50,14 +50,15 @@ from .rules import Question, Request, Rule
 
 # A window with more values than this is represented by a pattern instead of a list.
 _MAX_LISTED = 40
-# If a pattern contains a variable more than once, its values are tried one by one, unless the text is longer than this.
+# If a pattern contains a variable more than once, its values are tried one by one. Longer texts than this are tried only if the
+# variable can start at a single position.
 _MAX_TRIED = 48
 
 
 def filled(tokens: tuple[Token, ...], names: frozenset[str], context: Context) -> list[Token] | None:
     """Replace all policy variables with their values, except the variables whose keys are in ``names``.
 
-    :returns: None if one of the other variables does not have exactly one known value.
+    :returns: the tokens, or None if the value of a variable to replace is unknown or missing.
     """
     result: list[Token] = []
     for token in tokens:
@@ -145,13 +146,13 @@ def _literals(tokens: list[Token]) -> list[Literal]:
 
 # If a key is unknown, literal values from its conditions are tried as its value. This is their maximum number.
 _MAX_WORDS = 8
-# The values of a condition with more characters than this are not tried.
+# The values of a condition are not tried if they have more characters than this in total.
 _MAX_LENGTH = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The values of a key that must be evaluated.
+    """The values of a key to evaluate.
 
     If ``complete``, every other value of the key leads to the same outcome as one of these values.
     """
@@ -181,8 +182,8 @@ class OpenTarget:
 class Constraint:
     """A set of values of a key (``language``) with which a comparison holds or may hold.
 
-    ``value`` identifies the comparison: an open value, or the condition key of a request tag. ``extract`` selects the part of the
-    key's value that is compared. If ``exact``, the comparison holds for the values in ``language`` and for no others.
+    ``value`` identifies the comparison: a value with policy variables, or the condition key of a request tag. ``extract`` selects
+    the part of the key's value that is compared. If ``exact``, the comparison holds for the values in ``language`` only.
     """
 
     value: object
@@ -202,7 +203,7 @@ def home(key: str, context: Context) -> tuple[str, Extract]:
 
 
 class Comparisons:
-    """The conditions and the open values in several questions, by the condition key that is compared."""
+    """The conditions and the values with policy variables in several questions, by the condition key that is compared."""
 
     def __init__(
         self, questions: Sequence[Question], context: Context, links: TagLinks, memo: dict[object, Values]
@@ -228,18 +229,18 @@ class Comparisons:
                 self._open_by_root.setdefault(root, []).append(item)
 
     def compared(self, key: str) -> bool:
-        """Return whether the key is compared with an open value, or is the key of a variable in an open value."""
+        """Return whether the key is compared with a value that has policy variables, or is the key of such a variable."""
         return key in self._open_by_root
 
     def entangled(self, key: str, exact: frozenset[object]) -> bool:
-        """Return whether a comparison of the key with an open value is undecided.
+        """Return whether a comparison of the key, or of a variable with this key, is undecided.
 
-        :arg exact: the open values whose comparisons are decided.
+        :arg exact: the values with policy variables whose comparisons are decided.
         """
         return any(item.value not in exact for item in self._open_by_root.get(key, ()))
 
     def constraints(self, key: str, context: Context, budget: Budget) -> Iterator[Constraint]:
-        """Generate the constraints on a key from comparisons with open values.
+        """Generate the constraints on a key from comparisons with values that have policy variables.
 
         For aws:TagKeys there are also constraints from request tags, because aws:TagKeys contains the tag keys.
         """
@@ -322,7 +323,7 @@ def _windows(
     tokens: list[str | Wild | Variable],
     names: frozenset[str],
     texts: tuple[str, ...],
-    form: tuple[bool, bool],
+    options: tuple[bool, bool],
     exact: bool,
     context: Context,
     budget: Budget,
@@ -333,7 +334,7 @@ def _windows(
     extract = extracts.pop()
     languages = []
     for text in texts:
-        language = window(tokens, text, *form, budget)
+        language = window(tokens, text, *options, budget)
         if language is None:
             exact = False
         elif extract is WHOLE or not any(pattern.ends for pattern in language.patterns):
@@ -358,7 +359,7 @@ def _roots(item: OpenCondition | OpenTarget, context: Context) -> set[str]:
 
 
 def _never(tokens: tuple[str | Wild | Variable, ...], context: Context) -> bool:
-    """Return whether the tokens certainly match nothing, because the key of a variable is absent or has several values."""
+    """Return whether the tokens certainly match nothing, because a variable has no value or several values."""
     for token in tokens:
         if isinstance(token, Variable):
             state = context.get(token.key)

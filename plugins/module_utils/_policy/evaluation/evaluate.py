@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The evaluation logic of IAM: whether statements allow a request, deny it, or depend on unknown keys.
+"""The evaluation logic of IAM: whether statements allow or deny a request, or whether this depends on unknown keys.
 
 An explicit Deny overrides every Allow. Otherwise every layer (identity policies, permissions boundary, session policy) must
 have an Allow, and the default is an implicit deny. Source: IAM User Guide, "Policy evaluation logic".
@@ -123,8 +123,8 @@ class Verdict:
     ``decision`` is "allowed", "explicit_deny", "implicit_deny" or "conditional". ``rules`` has the statements that
     determine the decision; for "conditional", the statements that may determine it. ``missing`` has the names of the layers
     without an Allow. ``conditional_on`` has the condition keys on which the decision depends, in the letter case of the
-    policy. ``allowed_when`` and ``denied_when`` have example values of these keys. If ``undecided``, the evaluation stopped at
-    its limit of steps: a "conditional" request may always have the same outcome, and an "explicit_deny" may be an implicit deny.
+    policy. ``allowed_when`` and ``denied_when`` have example values of these keys. If ``undecided``, the evaluation is
+    incomplete: a "conditional" request may always have the same outcome, and an "explicit_deny" may be an implicit deny.
     """
 
     decision: str
@@ -205,7 +205,7 @@ def evaluate_together(
 ) -> tuple[tuple[Verdict, ...], Answer]:
     """Evaluate requests that must all be allowed for the same values of the unknown condition keys.
 
-    :returns: the verdict on each request, and the answer whether all of them are allowed together.
+    :returns: the verdict on each request, and the answer to whether all of them are allowed together.
     """
     questions = tuple(ask(layers, request) for request in requests)
     first = tuple(question.allowed(context) for question in questions)

@@ -114,7 +114,8 @@ def typed_values(key: str, tests: Sequence[Test], budget: Budget) -> tuple[list[
     """Return sample values of a key that conditions do not compare as text: values from the conditions, and values between them.
 
     :returns: the values, and whether they are complete: every other value has the same results in all conditions as one of
-        them. They are not complete if the conditions have different types, such as number and address.
+        them. They may be incomplete if the conditions have different types, such as number and address, if a number has too
+        many digits, or if the budget is used up.
     """
     families = {family(test.condition.base) for test in tests}
     values = [value for test in tests for value in test.condition.values]
@@ -229,7 +230,7 @@ SECONDS = Epoch()
 
 
 def same_moment(context: Context, names: Iterable[str]) -> Context:
-    """Return a context in which aws:CurrentTime and aws:EpochTime have the same time.
+    """Derive an unknown aws:CurrentTime or aws:EpochTime from the other key, so that both have the same time.
 
     :arg names: the condition keys in the policies, in lower case. If neither of the two keys is among them, nothing changes.
     """
@@ -249,7 +250,7 @@ def same_moment(context: Context, names: Iterable[str]) -> Context:
 
 @dataclass(frozen=True, slots=True)
 class TagLinks:
-    """The request tags that must be consistent with aws:TagKeys: if the tag is present, aws:TagKeys contains its key.
+    """The request tags that must be consistent with aws:TagKeys: if a tag is present, aws:TagKeys contains its key.
 
     ``tags`` has each condition key, such as aws:requesttag/team, with all spellings of its tag key, because the letter case may
     differ. If ``both_ways``, a tag key in aws:TagKeys also requires the tag.

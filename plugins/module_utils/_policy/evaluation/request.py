@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The condition keys in the requests with which EKS Pod Identity assumes roles in AWS STS.
+"""The condition keys of the requests to AWS STS by which Pods get the credentials of a role.
 
 The facts, with their sources:
 

@@ -114,7 +114,7 @@ class Rule:
             if statement.principals is not None
             else None
         )
-        # A Deny with Resource and an Allow with NotResource grant less if they match more resources.
+        # A Deny with Resource and an Allow with NotResource grant less if their values match more resources.
         wide = self.allow is statement.not_resource
         self._resources = (
             ResourceTest(statement.resources, variables, wide, complete) if statement.resources else None
@@ -127,12 +127,12 @@ class Rule:
 
     @property
     def open_resources(self) -> tuple[OpenResource, ...]:
-        """Return the values in Resource that contain policy variables."""
+        """Return the values in Resource or NotResource that contain policy variables."""
         return self._resources.open if self._resources is not None else ()
 
     @property
     def joint_keys(self) -> tuple[str, ...]:
-        """Return the condition keys that the statement mentions, or an empty tuple if it mentions only one key, once."""
+        """Return the condition keys that the statement mentions, or an empty tuple if it has only one such mention."""
         names = [test.key for test in self.tests]
         for test in self.tests:
             names.extend(test.variables)
@@ -143,7 +143,7 @@ class Rule:
     def matches_caller(self, caller: Caller | None) -> bool:
         """Return whether the principals of the statement include the caller.
 
-        A permissions policy has no principals and applies to everyone.
+        A permissions policy has no principals and applies to every caller.
         """
         return self._principals is None or (caller is not None and self._principals.matches(caller))
 
@@ -190,7 +190,7 @@ class Rule:
 
     @property
     def needs_all(self) -> bool:
-        """Return whether the statement applies to a request with wildcards only if its Resource values cover all resources."""
+        """Return whether Resource or NotResource must cover all resources of a request with wildcards, and not only some."""
         return self.allow is not self.statement.not_resource
 
     def resource_question(self, request: Request) -> object:
@@ -218,7 +218,7 @@ class Rule:
                 answer = None
         return answer
 
-    def open_part(self, request: Request, context: Context) -> Rule | None:
+    def undecided_part(self, request: Request, context: Context) -> Rule | None:
         """Return the statement without the conditions that certainly hold, or None if the statement cannot apply."""
         if self.matches_resource(request, context) is False:
             return None
@@ -315,7 +315,7 @@ class Question:
         """Return the cost of evaluating all statements once, in steps (see ``Budget``)."""
         return sum(rule.weight for rule in self.rules)
 
-    def open_keys(self, context: Context) -> Iterator[str]:
+    def unknown_keys(self, context: Context) -> Iterator[str]:
         """Generate the unknown keys, in lower case, that decide whether the undecided statements apply."""
         for rule in self.rules:
             if rule.applies(self.request, context) is not None:
@@ -327,8 +327,8 @@ class Question:
                 for value in rule.open_resources:
                     yield from _unknown(variable_keys(value.tokens), context)
 
-    def open_comparisons(self, context: Context) -> Iterator[object]:
-        """Generate identifiers of the comparisons that remain undecided although all relevant keys have a value."""
+    def undecided_comparisons(self, context: Context) -> Iterator[object]:
+        """Generate the identifiers of the undecided comparisons (see ``Context.decided``)."""
         for rule in self.rules:
             if rule.applies(self.request, context) is not None:
                 continue
@@ -338,11 +338,11 @@ class Question:
             if rule.matches_resource(self.request, context) is None:
                 yield rule.resource_question(self.request)
 
-    def open_part(self, context: Context) -> Question:
+    def undecided_part(self, context: Context) -> Question:
         """Return the question without the conditions that certainly hold and the statements that cannot apply."""
 
         def parts(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
-            simplified = (rule.open_part(self.request, context) for rule in rules)
+            simplified = (rule.undecided_part(self.request, context) for rule in rules)
             return tuple(rule for rule in simplified if rule is not None)
 
         allows = tuple((name, parts(rules)) for name, rules in self.allows)
@@ -357,7 +357,7 @@ class Question:
         return Question(self.request, denies, allows)
 
     def same_as(self, other: Question) -> bool:
-        """Return whether another question certainly has the same answer: its statements are the same, and have no resources."""
+        """Return whether another question certainly has the same answer: its statements are the same, and compare no resource."""
         return self.denies == other.denies and self.allows == other.allows and self.request.resource is None
 
     def without_denies(self) -> Question:
@@ -381,11 +381,11 @@ Witness: TypeAlias = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer whether a request is allowed.
+    """The answer to the question whether a request is allowed.
 
     ``proven`` is True or False if the outcome is the same for all values of the unknown keys. Otherwise ``proven`` is None:
     then ``keys`` has the keys on which the outcome depends, and ``allowed_when`` and ``denied_when`` have values that lead
-    to each outcome. If ``undecided``, the budget was used up before the search found a proof, or values for both outcomes.
+    to each outcome. If ``undecided``, the search found neither a proof nor values for both outcomes.
     """
 
     proven: bool | None

@@ -15,8 +15,8 @@ that compares the key with constants. Two searches try the kinds of each unknown
   the outcome. The second search does not choose values for such keys, but assumes both results of each comparison in turn. If
   the outcome is always the same, it is proven.
 
-Each search stops after a limited number of steps, its budget. If both searches use up their budgets, the answer is conditional
-and marked as undecided.
+Each search stops after a limited number of steps, its budget. If no outcome is proven, the answer is conditional. It is marked as
+undecided unless there are values for both outcomes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .values import possible_values
 # The budgets in steps: to find statements that can never apply, for the first search, for the second search, and to find
 # the keys on which the outcome depends.
 RULE_STEPS, VALUE_STEPS, KIND_STEPS, KEY_STEPS = 800, 2_000, 1_600, 500
-# The maximum number of combinations of values that a search records with their outcomes.
+# A search records this number of combinations of values with their outcomes. Then it records only those with a new outcome.
 _MAX_LEAVES = 24
 
 
@@ -50,7 +50,7 @@ def explore(
     """
     spelling = _spelling(questions)
     context = same_moment(context, spelling)
-    questions = original_questions = tuple(question.open_part(context) for question in questions)
+    questions = original_questions = tuple(question.undecided_part(context) for question in questions)
     links = tag_links((question.request for question in questions), context, spelling)
     comparisons = Comparisons(questions, context, links, {} if memo is None else memo)
     budget = Budget(RULE_STEPS)
@@ -161,7 +161,7 @@ class _Walk:
         )
         self.first = self.answers(self.context)
         self.seen = [set() if answer is None else {answer} for answer in self.first]
-        self.order = dict.fromkeys(self.open_keys(self.context, [len(self.questions)]))
+        self.order = dict.fromkeys(self.unknown_keys(self.context, [len(self.questions)]))
         self.step(self.context, {})
 
     def answers(self, context: Context) -> tuple[bool | None, ...]:
@@ -189,20 +189,20 @@ class _Walk:
         if not self.budget.spend(self.weight):
             return
         answers = self.answers(context)
-        open_indexes = [
+        undecided = [
             index
             for index, answer in enumerate(answers)
             if answer is None and self.first[index] is None and len(self.seen[index]) < 2
         ]
         self.record(assigned, answers)
-        if not open_indexes or self.settled():
+        if not undecided or self.settled():
             return
-        key = self.next_key(context, open_indexes)
+        key = self.next_key(context, undecided)
         if key is not None:
             self.branch(key, context, assigned)
             return
         comparison = next(
-            (point for question in self.questions for point in question.open_comparisons(context)), None
+            (point for question in self.questions for point in question.undecided_comparisons(context)), None
         )
         if comparison is None or not self.hold:
             self.exact = False
@@ -231,13 +231,13 @@ class _Walk:
             if not self.links.tags or self.links.possible(completed):
                 self.step(completed, {**assigned, key: state})
 
-    def next_key(self, context: Context, open_indexes: Sequence[int]) -> str | None:
+    def next_key(self, context: Context, undecided: Sequence[int]) -> str | None:
         """Return the next key to choose a value for, or None.
 
         If a key is compared with a policy variable, first choose a value for the key of the variable.
         """
         fallback = None
-        for key in self.open_keys(context, open_indexes):
+        for key in self.unknown_keys(context, undecided):
             root = context.canonical(key)
             self.order.setdefault(key)
             if root in self.opaque:
@@ -248,19 +248,19 @@ class _Walk:
                 return root
         return fallback
 
-    def open_keys(self, context: Context, open_indexes: Sequence[int]) -> Iterator[str]:
-        """Generate the unknown keys that decide whether the undecided statements of the open questions apply.
+    def unknown_keys(self, context: Context, undecided: Sequence[int]) -> Iterator[str]:
+        """Generate the unknown keys that decide whether the undecided statements of some questions apply.
 
-        :arg open_indexes: the positions of the open questions. The number of questions is the position of the question whether
+        :arg undecided: the positions of these questions. The number of questions is the position of the question whether
             all requests are allowed together.
         """
         questions = (
             self.questions
-            if len(self.questions) in open_indexes
-            else [self.questions[index] for index in open_indexes]
+            if len(self.questions) in undecided
+            else [self.questions[index] for index in undecided]
         )
         for question in questions:
-            yield from question.open_keys(context)
+            yield from question.unknown_keys(context)
 
     def waits(self, root: str, context: Context) -> bool:
         """Return whether the key is compared with a policy variable for which no value is chosen yet."""
@@ -272,7 +272,7 @@ class _Walk:
         )
 
     def record(self, assigned: dict[str, KeyState | Part], answers: tuple[bool | None, ...]) -> None:
-        """Add new outcomes to ``seen``, and the values that lead to them to ``leaves``."""
+        """Record outcomes in ``seen``, and the values that lead to them in ``leaves``."""
         new = False
         for index, answer in enumerate(answers):
             if answer is not None and answer not in self.seen[index]:
@@ -286,8 +286,8 @@ class _Walk:
     ) -> Witness | None:
         """Return values of the unknown keys that lead to the outcome ``answer``, or None if none were found.
 
-        The keys have the letter case of the policy. The values are evaluated once more with all statements, including the
-        statements that the search has left out, because the values of two keys may depend on each other (see keys.py).
+        The keys have the letter case of the policy. If necessary, the values are evaluated once more with all statements,
+        including those that the search has left out, because the values of two keys may depend on each other (see keys.py).
 
         :arg index: the position of the question.
         :arg whole: the questions with all statements.

@@ -6,8 +6,9 @@
 
 """The possible values of an unknown condition key, divided into kinds.
 
-All values of a kind have the same result in every condition on the key, so it is sufficient to evaluate one value of each
-kind. If the budget of steps is used up before every kind is found, the result is marked as incomplete.
+All values of a kind have the same result in every condition that compares the key with constants. So one value of each kind
+is sufficient, unless a condition compares the key with a policy variable. If the budget of steps is used up before every kind
+is found, the result is marked as incomplete.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ..language.automata import (
     containing,
     kinds,
     other_than,
-    shape_form,
+    shape_regex,
     shape_units,
     word_pattern,
 )
@@ -49,7 +50,11 @@ class _Kind:
 
 
 def possible_values(key: str, comparisons: Comparisons, context: Context, budget: Budget) -> Values:
-    """Return the values of an unknown key to evaluate: one of each kind, and ``ABSENT`` if requests may lack the key."""
+    """Return the states of a key to evaluate: one for each kind of values, and ``ABSENT`` if requests may lack the key.
+
+    A key with known values has only this state. If the key is a ``Part``, or may be absent and a condition tests its presence,
+    there are two states: present, and ``ABSENT``.
+    """
     part = context.keys.get(key)
     if isinstance(part, Part):
         return Values((Part(part.root, part.extract), ABSENT), True)
@@ -134,8 +139,7 @@ class _Sorter:
             return self._different([_Kind(text, False) for text in texts]), complete
         all_kinds, complete = self._texts()
         if self.typed:
-            # Other conditions compare the key as a number, date or address. An automaton only compares text, so add sample
-            # values.
+            # An automaton only compares text, so add sample values for the conditions on numbers, dates, addresses or bytes.
             more, _complete = typed_values(self.key, self.typed, self.budget)
             all_kinds += [_Kind(text, False) for text in more if self._fits(text)]
             complete = False
@@ -198,13 +202,13 @@ class _Sorter:
                             yield text
 
     def _fits(self, text: str) -> bool:
-        return self.shape is None or shape_form(self.shape).fullmatch(text) is not None
+        return self.shape is None or shape_regex(self.shape).fullmatch(text) is not None
 
     def _different(self, several_kinds: list[_Kind]) -> list[_Kind]:
         """Return one kind for each combination of results in all conditions.
 
         If a comparison with another key is undecided, return every kind, but only once. If the budget is used up, return the
-        kinds that were found until then.
+        kinds found so far.
         """
         if self.entangled:
             return list({kind.text: kind for kind in reversed(several_kinds)}.values())[::-1]
@@ -216,7 +220,7 @@ class _Sorter:
         return list(distinct.values())
 
     def _matched(self, text: str) -> tuple[bool, ...]:
-        """Return the results of all conditions for a value.
+        """Return the results of all conditions and constraints for a value.
 
         The first result is whether the value is empty, because ForAllValues and ForAnyValue ignore empty values.
         """

@@ -6,7 +6,7 @@
 
 """Check the actions, conditions, resources and principals of a statement against the rules of IAM.
 
-Each function generates the reasons why IAM rejects, or may reject, a document with the statement.
+The functions ``*_reasons`` generate the reasons why IAM rejects, or may reject, a document with the statement.
 
 IAM rejects a trust policy if one of its principals does not exist. The principals in the argument ``existing`` and the services
 in ``SERVICES`` are known to exist. Whether another principal exists is unknown.
@@ -47,7 +47,7 @@ def quote(value: str) -> str:
 
 
 class ReasonRow(TypedDict):
-    """A reason in the result of a module. ``statement`` is empty if the reason concerns the whole document."""
+    """A reason in the result of a module. ``statement`` is empty for the whole document, or if the document cannot be parsed."""
 
     certain: bool
     statement: str
@@ -60,7 +60,8 @@ class Reason:
     """A reason why IAM rejects a document or may reject it.
 
     The reason is ``certain`` if AWS documents the rule, or IAM has an error message for a violation of the rule.
-    ``statement`` is the label of the statement, or empty if the reason concerns the whole document. ``remedy`` may be empty.
+    ``statement`` is the label of the statement. It is empty if the reason concerns the whole document, or if the document cannot
+    be parsed. ``remedy`` may be empty.
     """
 
     certain: bool
@@ -70,12 +71,12 @@ class Reason:
 
     @property
     def text(self) -> str:
-        """Return the message, with the label of the statement in front."""
+        """Return the message, preceded by the label of the statement, if any."""
         return f"{self.statement}: {self.message}" if self.statement else self.message
 
     @property
     def advice(self) -> str:
-        """Return the message with the label of the statement and the remedy."""
+        """Return ``text`` and the remedy, if any."""
         return f"{self.text}. {self.remedy}" if self.remedy else self.text
 
     def as_row(self) -> ReasonRow:
@@ -195,7 +196,7 @@ def _trust(label: str, action: str) -> Reason | None:
     )
 
 
-_FORM = {"Numeric": "a number", "Date": "a date", "Ip": "an address or CIDR block", "Binary": "base64"}
+_FORMATS = {"Numeric": "a number", "Date": "a date", "Ip": "an address or CIDR block", "Binary": "base64"}
 
 
 def condition_reasons(statement: Statement, block: object) -> Iterator[Reason]:
@@ -238,19 +239,19 @@ def _values(label: str, condition: Condition) -> Iterator[Reason]:
         )
     kind = family(condition.base)
     for value in condition.values:
-        if _has_form(kind, value):
+        if _is_valid(kind, value):
             continue
-        # IAM has an error message for a value that is not a date, so this rejection is certain. For values of the other types
-        # only the IAM User Guide calls them invalid.
+        # IAM has an error message for a value that is not a date, so this rejection is certain. For the other types, only the
+        # IAM User Guide calls such values invalid.
         yield Reason(
             kind == "Date" and "${" not in value,
             label,
-            f"{condition.operator} {condition.key} requires {_FORM.get(kind, 'true or false')}, not {quote(value)}",
+            f"{condition.operator} {condition.key} requires {_FORMATS.get(kind, 'true or false')}, not {quote(value)}",
             "Correct the value, or use a String operator.",
         )
 
 
-def _has_form(kind: str, value: str) -> bool:
+def _is_valid(kind: str, value: str) -> bool:
     if kind == "Numeric":
         return number(value) is not None
     if kind == "Date":
@@ -343,9 +344,10 @@ def _problems(resource: str, session: bool) -> Iterator[tuple[bool, str, str]]:
             " after the fifth colon only.",
         )
     if region and len(parts) == ARN_PARTS and (service == "iam" or (service == "s3" and not account)):
+        noun = "ARNs of iam" if service == "iam" else "ARNs of s3 without an account ID"
         yield (
             True,
-            f"ARNs of {service} have no Region, but {quote(resource)} has {quote(region)}",
+            f"{noun} have no Region, but {quote(resource)} has {quote(region)}",
             "Leave the Region empty.",
         )
 
@@ -488,7 +490,7 @@ def _federated(value: str) -> tuple[bool, str, str] | None:
             False,
             f"IAM accepts the identity provider {value} only if it exists and the statement has the conditions that AWS"
             " requires for it",
-            "Create the provider first.",
+            "Create the provider first, and add the required conditions.",
         )
     return (
         True,
@@ -509,7 +511,13 @@ def _aws(value: str, existing: Collection[str]) -> tuple[bool, str, str] | None:
             f"IAM accepts account {account['id']} only if it exists",
             "Check the account ID.",
         )
-    if _ENTITY.match(value) or _UNIQUE_ID.match(value):
+    if _UNIQUE_ID.match(value):
+        return (
+            False,
+            f"IAM accepts the unique ID {value} only if its role or user exists",
+            "Write the ARN of an existing role or user.",
+        )
+    if _ENTITY.match(value):
         return (
             False,
             f"IAM accepts {value} only if it exists",
@@ -523,4 +531,4 @@ def _aws(value: str, existing: Collection[str]) -> tuple[bool, str, str] | None:
             f"the principal {quote(value)} has a wildcard, and IAM accepts only a single '*'",
             'Use the account, and add a condition such as ArnLike on aws:PrincipalArn, or write "AWS": "*".',
         )
-    return True, f"the principal {quote(value)} is not an account ID, or an ARN of IAM or AWS STS", _NAMES
+    return True, f"the principal {quote(value)} is not an account, role, user or session", _NAMES

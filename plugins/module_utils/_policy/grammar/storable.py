@@ -6,8 +6,8 @@
 
 """Check whether IAM would store a policy document: its size, its characters, and each of its elements.
 
-The answers "yes" and "no" follow from the documentation or the error messages of AWS. If AWS does not document a case, the
-answer is "unknown".
+The answers "yes" and "no" follow from the documentation or the error messages of AWS. The answer is "unknown" if AWS does not
+document a case, or if it depends on a quota or principal that is not known.
 
 Sources: IAM User Guide, "IAM and AWS STS quotas" (the quotas do not count white space); IAM API Reference (the characters
 that a policy document may have); Amazon EKS and AWS STS API References (session policies). The quota for trust policies can be
@@ -79,23 +79,28 @@ def size_reasons(text: str, kind: str, trust_limit: int | None = None) -> Iterat
             yield Reason(
                 False,
                 "",
-                f"the document has {size:,} characters without white space; a managed policy may have {MANAGED:,}, the"
-                f" inline policies of a role together {INLINE:,}",
+                f"the document has {_length(size, least, MANAGED)}; a managed policy may have {MANAGED:,}, the inline policies of"
+                f" a role together {INLINE:,}",
                 "Split it into several managed policies.",
             )
     else:
-        yield from _over(size, least, MANAGED, "a managed policy", "Split it into several policies.")
+        # A role has at most one permissions boundary, so it cannot be split.
+        remedy = "Shorten it." if kind == "boundary" else "Split it into several policies."
+        yield from _over(size, least, MANAGED, "a managed policy", remedy)
 
 
 def _trust(size: int, least: int, limit: int | None) -> Iterator[Reason]:
-    remedy = "Use a wider scope with fewer statements, or request an increase of the quota 'Role trust policy length'."
+    remedy = "Use a wider scope with fewer statements"
+    if (limit or TRUST) < TRUST_RAISED and least <= TRUST_RAISED:
+        remedy += ", or request an increase of the quota 'Role trust policy length'"
+    remedy += "."
     if limit is not None or least > TRUST_RAISED:
         yield from _over(size, least, limit or TRUST_RAISED, "a trust policy", remedy)
     elif size > TRUST:
         yield Reason(
             False,
             "",
-            f"the document has {size:,} characters without white space; the default quota for trust policies is {TRUST:,}",
+            f"the document has {_length(size, least, TRUST)}; the default quota for trust policies is {TRUST:,}",
             remedy,
         )
 
@@ -105,9 +110,15 @@ def _over(size: int, least: int, limit: int, noun: str, remedy: str) -> Iterator
         yield Reason(
             least > limit,
             "",
-            f"the document has {size:,} characters without white space; {noun} may have {limit:,}",
+            f"the document has {_length(size, least, limit)}; {noun} may have {limit:,}",
             remedy,
         )
+
+
+def _length(size: int, least: int, limit: int) -> str:
+    if least > limit:
+        return f"{least:,} characters without white space"
+    return f"{least:,} to {size:,} characters, depending on whether IAM counts white space in values"
 
 
 # "identity" is a permissions policy that may become either a managed or an inline policy.
@@ -243,7 +254,7 @@ def _sid(statement: Statement, sids: dict[str, Statement], trust: bool) -> Itera
     Sources: IAM User Guide, "IAM JSON policy elements: Sid"; the Amazon EKS User Guide shows a trust policy with spaces in
     a Sid.
 
-    :arg sids: the statements that were checked before, by Sid. The function adds ``statement``.
+    :arg sids: the statements that were checked before, by Sid. The function adds ``statement`` if its Sid is new.
     """
     sid = statement.sid
     if sid is None:

@@ -7,11 +7,11 @@
 """Find every combination of patterns that a text can match, with an example text for each combination.
 
 For example, the patterns ``a*`` and ``*b`` have four combinations: both ("ab"), only the first ("a"), only the second ("b"),
-neither ("x"). A "language" is a set of texts, described by words and patterns. A "unit" is one position of a pattern.
+neither (""). A "language" is a set of texts, described by words and patterns. A "unit" is one position of a pattern.
 
-A nondeterministic finite automaton reads all patterns at once. Its state is an integer, in which each bit is a position in a
-pattern. A breadth-first search from the empty text reaches every combination with its shortest text. The search is limited by a
-budget of steps instead of time, so that the result is the same on every machine.
+A nondeterministic finite automaton compares a text with all patterns at once. Its state is an integer, in which each bit is a
+position in a pattern. A breadth-first search from the empty text reaches every combination with its shortest text. The
+search is limited by a budget of steps instead of time, so that the result is the same on every machine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CHARACTERS = 2
 
 
 class Budget:
-    """A limit for the number of steps of an evaluation. ``left`` is the number of remaining steps."""
+    """A limit for the number of steps of an evaluation. ``left`` is the number of remaining steps; negative if it is used up."""
 
     __slots__ = ("left",)
 
@@ -112,7 +112,7 @@ def fold(text: str) -> str:
 
 
 def spellings(character: str) -> str:
-    """Return all characters that ``fold`` maps to a character in lower case."""
+    """Return all characters that ``fold`` maps to ``character``, which must be in lower case."""
     variants = {character.upper(), character.title(), _FOLDED_ALIASES.get(character, character)}
     variants.discard(character)
     return character + "".join(sorted(variant for variant in variants if fold(variant) == character))
@@ -189,7 +189,7 @@ def shape_units(shape: str) -> tuple[Unit, ...]:
     return tuple(unit for character in shape for unit in _SHAPES.get(character, (Unit(character),)))
 
 
-def shape_form(shape: str) -> re.Pattern[str]:
+def shape_regex(shape: str) -> re.Pattern[str]:
     """Convert a shape, as ``shape_units`` describes it, to a regular expression for ``fullmatch``.
 
     Shapes are constants of this collection, so a policy cannot cause slow matching.

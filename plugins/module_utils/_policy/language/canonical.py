@@ -10,7 +10,7 @@ Two documents have the same meaning if they differ only in these points:
 
 * the order of keys, lists and statements, and duplicates;
 * a single value instead of a list with that value;
-* the letter case of actions, operators and condition keys, and of condition values that are compared without letter case;
+* the letter case of actions, operators and condition keys, and of condition values that are compared case-insensitively;
 * Id and Sid;
 * spellings of a principal that IAM treats as equal (an account ID and its root ARN; "*" and {"AWS": "*"}).
 """
@@ -49,7 +49,9 @@ def normalise(document: object, kind: str = "identity") -> dict[str, object]:
 
 
 def display(document: object, kind: str = "identity") -> dict[str, object]:
-    """Return a document in a uniform form for display. It keeps the order of the statements, their Sids and the letter case.
+    """Return a document in a uniform form for display.
+
+    The form keeps the order of the statements, their Sids, and the letter case of actions and condition keys.
 
     :arg document: a ``Policy``, dict, JSON text, or URL-encoded JSON text.
     :raises PolicyError: when ``document`` is not a policy of this kind.
@@ -107,7 +109,7 @@ def _unique(values: Iterable[str], fold: Callable[[str], str]) -> list[str]:
 
 
 class PolicyFindingRow(TypedDict):
-    """A finding in the result of a module. ``statement`` is empty if the finding concerns the whole policy."""
+    """A finding in the result of a module. ``statement`` is empty if the finding does not concern a statement."""
 
     code: str
     severity: Severity

@@ -42,7 +42,7 @@ class Test:
 
     def __init__(self, condition: Condition, variables: bool) -> None:
         self.condition = condition
-        # The number of characters in the patterns that the property ``language`` compiles.
+        # The number of characters in the values, for the cost of the property ``language``.
         self.length = sum(map(len, condition.values))
         self.key = condition.key.lower()
         base = condition.base
@@ -245,7 +245,7 @@ _SHOWN = 5
 
 
 def describe_values(values: tuple[str, ...]) -> str:
-    """Describe the values of a condition for a message: the first five values, and the number of the other values."""
+    """Describe values for a message: the first five and the number of the others, or "nothing" if there are none."""
     if not values:
         return "nothing"
     quoted = [repr(value if len(value) <= 200 else value[:197] + "...") for value in values[:_SHOWN]]
@@ -264,7 +264,7 @@ def describe_condition(condition: Condition) -> str:
 
 
 def describe_actual(key: str, context: Context) -> str:
-    """Describe the value of a condition key in the request for a message, such as "no such key"."""
+    """Describe the state of a condition key for a message: its values, "an unknown value" or "no such key"."""
     state = context.get(key.lower())
     if isinstance(state, Unknown) and state.choices:
         choices = " or ".join(repr(choice) for choice in state.choices)

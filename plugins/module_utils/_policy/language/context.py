@@ -52,10 +52,11 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Representative:
-    """A key whose value is an example of a kind of values: they have the same results in all conditions without policy variables.
+    """A key whose value is an example of a kind of values.
 
-    ``values`` is the example. ``exact`` has the policy values with variables (``OpenValue``, ``OpenResource``) with which all
-    values of the kind have the same result, too. A comparison with another policy value that has variables is undecided.
+    All values of a kind have the same results in all conditions without policy variables. ``values`` is the example. ``exact``
+    has the policy values with variables (``OpenValue``, ``OpenResource``) with which all values of the kind have the same
+    result, too. A comparison with another policy value that has variables may be undecided.
     """
 
     values: tuple[str, ...]
@@ -87,8 +88,8 @@ class Context:
 
     ``keys`` has the states of single keys. ``prefixes`` has pairs of a prefix, such as ``aws:requesttag/``, and the state of all
     other keys with this prefix. ``default`` is the state of all remaining keys. ``decided`` has assumed results of comparisons
-    whose real result is unknown, by the identifiers from ``Test.question`` and
-    ``Rule.resource_question`` (see evaluation/search.py).
+    whose real result is unknown, by the identifiers from ``Test.question`` and ``Rule.resource_question`` (see
+    evaluation/search.py).
     """
 
     keys: Mapping[str, KeyState | Part] = field(default_factory=dict)

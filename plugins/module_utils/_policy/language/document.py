@@ -59,7 +59,7 @@ _QUANTIFIERS = {"forallvalues": "ForAllValues", "foranyvalue": "ForAnyValue"}
 
 
 class PolicyError(ValueError):
-    """The error for a document that is not a policy. The message names the place in the document and the reason."""
+    """The error for a document that is not a policy. The message names the reason and, if known, the place in the document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,8 @@ def _parse_strings(value: object, place: str, element: str) -> tuple[str, ...]:
         raise PolicyError(f"{place}: {element} is an empty list; it needs at least one value")
     for item in items:
         if not isinstance(item, str):
-            raise PolicyError(f"{place}: {element} must be text or a list of text, got {describe_type(item)}")
+            actual = f"{'a list with ' if items is value else ''}{describe_type(item)}"
+            raise PolicyError(f"{place}: {element} must be text or a list of text, got {actual}")
         if not item:
             raise PolicyError(f"{place}: {element} has an empty value")
     return tuple(str(item) for item in items)
@@ -198,8 +199,8 @@ def _hint(name: str, allowed: Collection[str]) -> str:
 def describe_type(value: object) -> str:
     """Describe the type of a value for a message, such as "text" or "a list".
 
-    Values from Ansible have internal subclasses, whose names users do not know. So a class is named only if it is not a subclass
-    of a common type.
+    Values from Ansible are instances of internal subclasses that users do not know. So a class is named only if it is not a
+    subclass of a common type.
     """
     if value is None:
         return "null"
@@ -221,6 +222,7 @@ MAX_CHARACTERS = 400_000
 MAX_DEPTH = 32
 # Python refuses to convert integers of more than 4,300 digits to text. This number of bits is below that limit.
 MAX_BITS = 14_000
+_LONG_NUMBER = "a number has more than 4,000 digits"
 
 
 class PolicyDocument(dict[str, object]):
@@ -230,8 +232,8 @@ class PolicyDocument(dict[str, object]):
 def load_document(document: object) -> PolicyDocument:
     """Convert a dict, JSON text or URL-encoded JSON text to a dict, and check its size and depth.
 
-    :raises PolicyError: when the document is not a JSON object, is too large or too deeply nested, has the same key twice, or
-        has a key that is not text.
+    :raises PolicyError: when the document is not a JSON object, is too large or too deeply nested, or has a duplicate key, a key
+        that is not text, or a number that is too long.
     """
     if isinstance(document, PolicyDocument):
         return document
@@ -289,7 +291,7 @@ def _from_text(text: str) -> object:
         raise PolicyError(f"nested more than {MAX_DEPTH} levels deep") from error
     except ValueError as error:
         # The only remaining cause is an integer with more digits than Python converts.
-        raise PolicyError(f"not a policy document: {error}") from error
+        raise PolicyError(_LONG_NUMBER) from error
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -328,7 +330,7 @@ def _validate_bounds(document: Mapping[object, object]) -> None:
         else:
             remaining -= 1
             if isinstance(value, int) and value.bit_length() > MAX_BITS:
-                raise PolicyError("a number has more than 4,000 digits")
+                raise PolicyError(_LONG_NUMBER)
         if remaining < 0:
             raise PolicyError(_too_large(None))
         if depth > MAX_DEPTH:
@@ -412,7 +414,7 @@ def parse_policy(document: object, kind: str = "identity") -> Policy:
 
     :arg kind: "identity", "session", "boundary" or "trust". The first three require Resource and forbid Principal, "trust"
         requires Principal and forbids Resource.
-    :raises PolicyError: when the document is malformed. The message names the statement, its Sid and the element.
+    :raises PolicyError: when the document is malformed.
     :raises ValueError: when ``kind`` is not one of these four kinds.
     """
     if kind not in DOCUMENT_KINDS:

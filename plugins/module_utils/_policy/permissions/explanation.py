@@ -84,7 +84,7 @@ _MAX_LINES = 12
 def reason(layers: Sequence[Layer], request: Request, context: Context) -> tuple[str, ...]:
     """Explain the effect of each statement that matches the action: first the Deny statements, then the Allow statements.
 
-    :returns: one sentence for each statement, up to ``_MAX_LINES``, and one for each layer without a matching Allow.
+    :returns: one sentence for each statement (see ``_MAX_LINES``), and one for each layer without a matching Allow.
     """
     lines: list[str] = []
     for layer in layers:
@@ -105,8 +105,8 @@ def _describe_effect(rule: Rule, request: Request, context: Context) -> str:
     statement = rule.statement
     name = f"{statement.label} of {rule.source} ({statement.effect})"
     covered = rule.matches_resource(request, context)
+    element = "NotResource" if statement.not_resource else "Resource"
     if covered is False:
-        element = "NotResource" if statement.not_resource else "Resource"
         part = "all of the resources" if rule.allow and request.resource_wild else "the resource"
         return f"{name} has the action, but not {part}: its {element} is {describe_values(statement.resources or ())}."
     failing = [test for test in rule.tests if test.holds(context) is False]
@@ -115,7 +115,7 @@ def _describe_effect(rule: Rule, request: Request, context: Context) -> str:
     open_tests = [test for test in rule.tests if test.holds(context) is None]
     if open_tests or covered is None:
         points = [describe_condition(test.condition) for test in open_tests]
-        points += ["the policy variables of its Resource"] if covered is None else []
+        points += [f"the policy variables of its {element}"] if covered is None else []
         return f"{name} applies to some requests: it depends on {'; '.join(points)}."
     return f"{name} applies."
 
@@ -132,7 +132,7 @@ def _describe_failure(test: Test, context: Context) -> str:
 
 
 def _similar_actions(layer: Layer, request: Request) -> str:
-    """Return the end of a sentence that lists the allowed actions of the same service, because the action may be misspelt.
+    """Return the end of a sentence that names allowed actions of the same service, because the action may be misspelt.
 
     The result is "" if there are no such actions.
     """
@@ -144,15 +144,14 @@ def _similar_actions(layer: Layer, request: Request) -> str:
         for action in rule.statement.actions
         if action.lower().partition(":")[0] == service
     ]
-    return (
-        f"; it allows {describe_values(tuple(dict.fromkeys(actions)))} of the same service" if actions else ""
-    )
+    return f", only {describe_values(tuple(dict.fromkeys(actions)))} of the same service" if actions else ""
 
 
 def _limited(lines: Sequence[str]) -> Iterator[str]:
     yield from lines[:_MAX_LINES]
-    if len(lines) > _MAX_LINES:
-        yield f"{len(lines) - _MAX_LINES} more statements have the action."
+    more = len(lines) - _MAX_LINES
+    if more > 0:
+        yield f"{more} more {'statement has' if more == 1 else 'statements have'} the action."
 
 
 @dataclass(frozen=True, slots=True)

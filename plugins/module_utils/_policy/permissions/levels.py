@@ -6,11 +6,11 @@
 
 """Summarise the effective permissions of a role: the access levels of each AWS service.
 
-``check_permission`` decides about an action on all resources that match an ARN. Here an action counts if it is allowed on at
-least one resource that the policies name. The decision is "yes" if this holds for all values of the unknown condition keys, and
-"depends" if it holds for some values only.
+``check_permission`` decides whether an action is allowed on all resources that match an ARN. Here an action counts if it is
+allowed on at least one resource that the policies name. The decision is "yes" if this holds for all values of the unknown
+condition keys, and "depends" if it may hold for some values only.
 
-Actions that the same statements name have the same decision, so one of them is evaluated for each group.
+Actions to which the same statements apply have the same decision on a resource, so only one of them is evaluated.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ EVERY_SERVICE: Final = "*"
 # The default partition, if the ARN of the principal is not known.
 _PARTITION: Final = "aws"
 # A resource that includes all resources of a service, and therefore also matches actions without a resource.
-_WHOLE_SERVICE = re.compile(r"arn:[^:]*:[^:]*:\*:\*:\*")
-_VARIABLE = re.compile(r"\$\{([^},]*)[^}]*\}")
+_WHOLE_SERVICE = re.compile(r"arn:[^:]*:[^:]*:(?:\*|\*?:\*|\*?:\*?:\*)")
+_VARIABLE = re.compile(r"\$\{([^},]*)(?:,\s*'([^'}]*)')?[^}]*\}")
 # The text that replaces a policy variable with an unknown value.
 _ASSUMED = "x"
-# The patterns of all actions.
+# The patterns that match all actions.
 _ANY_ACTION: Final = frozenset(("*", "*:*"))
 # The maximum number of resources in a cell.
 _SHOWN_RESOURCES = 6
@@ -49,8 +49,8 @@ class Possibility:
     """The decision whether an action is allowed on some resource.
 
     ``rules`` are the statements that allow or may allow it, and ``denying`` the statements that deny or may deny it, on at least
-    one of the evaluated resources. ``limiting`` are the layers that do not allow it on all of these resources. If ``decision`` is
-    "depends", ``keys`` are the condition keys on which it depends.
+    one of the evaluated resources. ``limiting`` are the names of the layers that do not allow it on one or more of these
+    resources. If ``decision`` is "depends", ``keys`` are the condition keys on which it depends, as far as they are known.
     """
 
     decision: Decision
@@ -120,7 +120,9 @@ CellMemo: TypeAlias = dict[object, "Cell | None"]
 def summarise_access(
     layers: Sequence[Layer], context: Context, index: ActionIndex, memo: CellMemo | None = None
 ) -> list[Cell]:
-    """Return a cell for each service that the policies name, and one cell for all other services if a statement allows them.
+    """Return a cell for each service that the policies name, and one for all other services if any of their actions are allowed.
+
+    Without this last cell, services without allowed actions have no cell.
 
     :arg layers: the result of ``permission_layers``; the first layer has the identity policies.
     :arg memo: a cache of cells. Reuse it for further roles while the layers of the earlier roles exist.
@@ -148,7 +150,7 @@ def compared_keys(rules: Iterable[Rule]) -> dict[str, str]:
 
 
 def context_signature(rules: Iterable[Rule], context: Context) -> tuple[tuple[str, str], ...]:
-    """Return the states of the condition keys that statements compare. Contexts with equal states lead to equal decisions."""
+    """Return the states of the condition keys that statements compare. With equal states, a request has equal decisions."""
     return tuple(sorted((key, repr(context.get(key))) for key in compared_keys(rules)))
 
 
@@ -238,7 +240,7 @@ class _Summary:
         )
 
     def _targets(self, kinds: _Kinds, service: str, resource: str) -> dict[_Target, set[str]]:
-        """Return the resources to evaluate for a resource of a statement, each with the access levels of its actions."""
+        """Return the resources to evaluate for a resource of a statement, each with the levels of the actions evaluated on it."""
         targets: dict[_Target, set[str]] = {}
         if service == EVERY_SERVICE and _names_service(resource):
             return targets
@@ -249,7 +251,7 @@ class _Summary:
         return targets
 
     def _groups(self, service: str, layers: Sequence[Layer]) -> dict[frozenset[int], list[ServiceAction]]:
-        """Group the actions to evaluate for a service by the numbers of the statements that name them (see ``_select``)."""
+        """Group the actions to evaluate for a service by the numbers of the statements that apply to them (see ``_select``)."""
         rules = [rule for layer in layers for rule in layer.rules]
         universe = self._universe(service, rules)
         numbers: dict[str, list[int]] = {}
@@ -262,7 +264,10 @@ class _Summary:
         return groups
 
     def _universe(self, service: str, rules: Iterable[Rule]) -> dict[str, ServiceAction]:
-        """Return the actions to evaluate for a service, by name: the actions in the index, and other actions in the policies."""
+        """Return the actions to evaluate for a service, by name: the actions in the index and other actions in Allow statements.
+
+        If there are none, return a pattern that matches all actions of the service.
+        """
         if service == EVERY_SERVICE:
             unnamed = self._index.services - self._named
             open_patterns = {pattern for rule in rules for pattern in self._patterns[id(rule)].get("", ())}
@@ -315,7 +320,7 @@ class _Target:
     """The resource of a request.
 
     ``assumed`` has the keys of policy variables with unknown values, for which ``resource`` has ``_ASSUMED``. ``is_whole`` is
-    true if ``resource`` represents all resources of a service.
+    true if ``resource`` represents all resources of a service, or of all services.
     """
 
     resource: str
@@ -356,7 +361,7 @@ def _decide_known(layers: Sequence[Layer], action: str, resource: str, context: 
 
 
 def _question(layers: Sequence[Layer], request: Request) -> Question:
-    """Build a question from all statements. Unlike ``ask``, do not compare the action, because all statements name it."""
+    """Build a question from all statements. Unlike ``ask``, do not compare the action, because all statements apply to it."""
     return Question(
         request,
         tuple(rule for layer in layers for rule in layer.rules if not rule.allow),
@@ -424,7 +429,8 @@ def _targets(
     if types is not None and not types:
         yield _Target("*")
     elif resource != "*":
-        yield _with_values(resource, context)
+        if (target := _with_values(resource, context)) is not None:
+            yield target
     else:
         # In a request, "*" means an action without a resource. So an ARN with wildcards represents all resources.
         is_listed = service != EVERY_SERVICE and types is not None
@@ -443,21 +449,32 @@ def _partition(context: Context) -> str:
     return arn.split(":")[1] if arn.startswith("arn:") else _PARTITION
 
 
-def _with_values(resource: str, context: Context) -> _Target:
-    """Replace the policy variables in a resource with their values, or with ``_ASSUMED`` if a value is unknown."""
+def _with_values(resource: str, context: Context) -> _Target | None:
+    """Replace the policy variables in a resource with their values or defaults, or with ``_ASSUMED`` if a value is unknown.
+
+    :returns: None if a variable has several values, or neither a value nor a default. The resource then matches no ARN.
+    """
     assumed: dict[str, None] = {}
+    is_empty = False
 
     def value(match: re.Match[str]) -> str:
+        nonlocal is_empty
         key = match[1].strip()
         if key in ("*", "?", "$"):
             return _ASSUMED
         state = context.get(key.lower())
         if isinstance(state, tuple) and len(state) == 1:
             return state[0]
-        assumed[key] = None
+        if state == () and match[2] is not None:
+            return match[2]
+        if isinstance(state, tuple):
+            is_empty = True
+        else:
+            assumed[key] = None
         return _ASSUMED
 
-    return _Target(_VARIABLE.sub(value, resource), tuple(assumed))
+    text = _VARIABLE.sub(value, resource)
+    return None if is_empty else _Target(text, tuple(assumed))
 
 
 def _names_service(resource: str) -> bool:

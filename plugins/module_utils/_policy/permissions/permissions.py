@@ -7,8 +7,8 @@
 """Evaluate whether the policies of a role allow the requests of a Pod, and which workloads have a permission.
 
 The evaluation includes the identity policies, the permissions boundary and the session policy. It does not include
-resource-based policies, which can allow further requests, or the service control policies and resource control policies of the
-organization, which can deny further requests. Source: IAM User Guide, "Policy evaluation logic".
+resource-based policies, which can allow or deny further requests, or the service control policies and resource control policies
+of the organization, which can deny further requests. Source: IAM User Guide, "Policy evaluation logic".
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _FORMS = (
 
 
 class FactError(ValueError):
-    """The error for an option with an invalid value. The message names the option and the expected form."""
+    """The error for an invalid value in the input. The message names its place."""
 
 
 def parse_subject(params: Mapping[str, object]) -> Subject:
@@ -295,11 +295,13 @@ def _rules(policy: NamedPolicy, kind: str) -> tuple[Rule, ...]:
 
 
 def key_state(value: object) -> tuple[str, ...]:
-    """Convert a value of the option ``context`` to the state of a condition key. None means that the key is absent."""
-    if value is None:
-        return ABSENT
+    """Convert a value of the option ``context`` to the state of a condition key. None and an empty list mean an absent key."""
     items = value if isinstance(value, list | tuple) else (value,)
-    return tuple(("true" if item else "false") if isinstance(item, bool) else str(item) for item in items)
+    return tuple(
+        ("true" if item else "false") if isinstance(item, bool) else str(item)
+        for item in items
+        if item is not None
+    )
 
 
 def _change(verdict: Verdict) -> tuple[str, ...]:
@@ -320,14 +322,19 @@ def _message(
     if verdict.decision == ALLOWED:
         return f"{permission} is allowed by {deciding}."
     if verdict.decision == EXPLICIT_DENY:
-        return f"{permission} is denied by {deciding}. A Deny overrides every Allow: narrow or remove it."
+        lacking = (
+            f" Also, no statement allows {required.action} in {', '.join(verdict.missing)}."
+            if verdict.missing
+            else ""
+        )
+        return f"{permission} is denied by {deciding}. A Deny overrides every Allow: narrow or remove it.{lacking}"
     if verdict.decision == CONDITIONAL and not verdict.conditional_on:
         return (
             f"{permission} has too many combinations to evaluate. Check fewer resources or actions at a time."
         )
     if verdict.decision == CONDITIONAL:
         keys = ", ".join(verdict.conditional_on)
-        return f"{permission} depends on keys with unknown values ({keys}) in {deciding}. Set their values in the option context."
+        return f"{permission} depends on unknown values of {keys} in {deciding}. Set the values in the option context."
     return f"{permission} is denied: no statement allows it in {', '.join(change)}."
 
 
@@ -388,10 +395,8 @@ def _ask(holder: Holder, required: Required) -> Holding:
     verdict = check_permission(holder.layers, required, holder.context)
     names = tuple(name for _layer, name in holder.unknown)
     if holder.unknown and not _is_settled(holder, required):
-        message = (
-            f"{required.action} on {required.resource} depends on these policies, whose documents could not be read:"
-            f" {', '.join(names)}."
-        )
+        which = "this policy, whose document" if len(names) == 1 else "these policies, whose documents"
+        message = f"{required.action} on {required.resource} depends on {which} could not be read: {', '.join(names)}."
         return Holding(holder.name, NOT_KNOWN, (), (), names, message)
     return Holding(
         holder.name, verdict.decision, verdict.statements, verdict.conditional_on, (), verdict.message

@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Explain why a trust policy does not allow EKS Pod Identity (``diagnose``), and warn about common mistakes (``lint``).
+"""Explain why a trust policy denies requests to assume a role (``diagnose``), and warn about common mistakes (``lint``).
 
-The findings of ``lint`` do not affect whether a role is usable. They concern mistakes in statements for EKS Pod Identity, and
-statements that allow every principal of every AWS account. Such a statement is an error, or a warning if conditions or a Deny
-limit the accounts of the callers. Source: IAM User Guide, "AWS global condition context keys" and "Available keys for AWS
+The findings of ``lint`` do not affect whether a role is usable. They concern misspelt names, statements that remain from IRSA,
+and statements that allow every principal of every AWS account. Such a statement is an error, or a warning if conditions or a
+Deny limit the accounts of the callers. Source: IAM User Guide, "AWS global condition context keys" and "Available keys for AWS
 STS".
 """
 
@@ -35,7 +35,8 @@ _EKS_SERVICES = (
     "eks-pods.amazonaws.com",
     "eks-nodegroup.amazonaws.com",
 )
-_WEB_IDENTITY = "sts:assumerolewithwebidentity"
+# The ARN of the OIDC provider of an EKS cluster. Providers of other issuers, such as GitHub, have other uses.
+_CLUSTER_PROVIDER = re.compile(r":oidc-provider/oidc[.-]eks\.", re.IGNORECASE)
 
 
 def lookalikes(statement: Statement) -> tuple[str, ...]:
@@ -47,12 +48,12 @@ def lookalikes(statement: Statement) -> tuple[str, ...]:
     )
 
 
-def _is_irsa(statement: Statement) -> bool:
-    federated = [value for kind, value in statement.principals or () if kind == "Federated"]
-    return bool(federated) and (
-        any("oidc" in value.lower() for value in federated)
-        or any(action.lower() == _WEB_IDENTITY for action in statement.actions)
-    )
+def _cluster_providers(statement: Statement) -> list[str]:
+    return [
+        value
+        for kind, value in statement.principals or ()
+        if kind == "Federated" and _CLUSTER_PROVIDER.search(value)
+    ]
 
 
 def _is_similar(value: str) -> bool:
@@ -106,7 +107,7 @@ def _names_everyone(rule: Rule) -> bool:
 
 
 def _denies_others(deny: Rule) -> bool:
-    """Return whether a Deny applies to everyone except certain accounts or callers.
+    """Return whether a Deny of sts:AssumeRole applies to everyone, or to everyone except certain accounts or callers.
 
     A Deny with several conditions does not count: it applies only if all of them match, so a caller from another account is not
     denied if one of them does not match.
@@ -160,11 +161,21 @@ def _explain_principals(allows: Sequence[Rule], request: Request) -> list[Findin
 def _explain_other_role(statement: Statement, request: Request) -> Finding:
     names = ", ".join(value for _kind, value in (statement.principals or ())[:5])
     label = statement.label
+    if statement.not_principal:
+        return _explain_not_principal(label, f'"AWS": "{_name_caller(request)}"')
     return Finding(
         Code.TRUST_WRONG_PRINCIPAL,
-        f"{label} {'excludes' if statement.not_principal else 'trusts'} {names}, but the role that assumes the target"
-        f" role is {_name_caller(request)}.",
+        f"{label} trusts {names}, but the role that assumes the target role is {_name_caller(request)}.",
         f'Add a statement with "Principal": {{"AWS": "{_name_caller(request)}"}}.',
+        statement=label,
+    )
+
+
+def _explain_not_principal(label: str, caller: str) -> Finding:
+    return Finding(
+        Code.TRUST_NOT_PRINCIPAL_ALLOW,
+        f"{label} uses NotPrincipal with Allow, which IAM does not support: it grants nothing.",
+        f'Specify the caller: "Principal": {{{caller}}}.',
         statement=label,
     )
 
@@ -174,17 +185,12 @@ def _explain_principal(statement: Statement) -> Finding:
     names = [value for _kind, value in statement.principals or ()]
     principals = ", ".join(names[:5])
     if statement.not_principal:
-        return Finding(
-            Code.TRUST_NOT_PRINCIPAL_ALLOW,
-            f"{label} uses NotPrincipal with Allow, which IAM does not support: it grants nothing.",
-            f'Specify the caller: "Principal": {{"Service": "{SERVICE}"}}.',
-            statement=label,
-        )
-    if _is_irsa(statement):
+        return _explain_not_principal(label, f'"Service": "{SERVICE}"')
+    providers = _cluster_providers(statement)
+    if providers:
         return Finding(
             Code.TRUST_IRSA_ONLY,
-            f"{label} trusts the OpenID Connect provider {principals}, which is for IAM roles for service"
-            " accounts (IRSA), not for EKS Pod Identity.",
+            f"{label} trusts {', '.join(providers[:5])} for IAM roles for service accounts (IRSA), not EKS Pod Identity.",
             f"Add a statement that allows {SERVICE} sts:AssumeRole and sts:TagSession; keep this"
             " one until all Pods are migrated.",
             statement=label,
@@ -193,9 +199,9 @@ def _explain_principal(statement: Statement) -> Finding:
     if similar:
         return Finding(
             Code.TRUST_LOOKALIKE_SERVICE,
-            f"{label} trusts the service {', '.join(similar)}; the service of EKS Pod Identity is {SERVICE}"
+            f"{label} trusts {', '.join(similar)}; the service of EKS Pod Identity is {SERVICE}"
             " in every partition and region.",
-            f"Write {SERVICE}.",
+            f"Write {SERVICE}. If the role has another use, add a statement instead.",
             statement=label,
         )
     if any(kind == "Service" for kind, _value in statement.principals or ()):
@@ -252,12 +258,12 @@ def _statement(rule: Rule, trusted: bool, rules: Sequence[Rule]) -> list[Finding
     findings: list[Finding] = []
     if _allows_everyone(rule):
         findings.append(_open_to_everyone(rule, _is_narrowed(rule, rules)))
-    if rule.allow and trusted and _is_irsa(statement):
+    if rule.allow and trusted and _cluster_providers(statement):
         findings.append(
             Finding(
                 Code.TRUST_IRSA_LEFTOVER,
                 f"{label} still allows IAM roles for service accounts (IRSA) to use the role.",
-                "Remove it once no Pod uses the role annotation of the service account.",
+                "Remove it once no Pod uses the role annotation of its service account.",
                 statement=label,
             )
         )
@@ -265,9 +271,8 @@ def _statement(rule: Rule, trusted: bool, rules: Sequence[Rule]) -> list[Finding
         findings.append(
             Finding(
                 Code.TRUST_LOOKALIKE_SERVICE,
-                f"{label} trusts {', '.join(lookalikes(statement))}, which is not the service of"
-                " EKS Pod Identity.",
-                "Remove it unless another use of the role needs it.",
+                f"{label} trusts {', '.join(lookalikes(statement))}; the service of EKS Pod Identity is {SERVICE}.",
+                "Remove the other service unless another use of the role needs it.",
                 statement=label,
                 raised_as="warning",
             )
@@ -352,12 +357,13 @@ def diagnose(
                 if test.holds(context) is False
             )
     if usable is False and not any(finding.severity == "error" for finding in findings):
+        several = len(requests) > 1
         findings.append(
             Finding(
                 Code.TRUST_CONTRADICTION,
-                "Each condition can be met, but no request meets all of them: no values of the"
-                " unknown keys allow both sts:AssumeRole and sts:TagSession.",
-                "Put both actions in one statement with conditions that can hold together, and"
+                "Each condition can be met, but no request meets all of them: no values of the unknown keys allow"
+                f" {'both ' if several else ''}{' and '.join(map(_action_name, requests))}.",
+                f"{'Put both actions in one statement with' if several else 'Use'} conditions that can hold together, and"
                 " check which requests the Deny statements do not deny.",
             )
         )
@@ -422,13 +428,14 @@ def _failing_condition(
     expected = describe_condition(condition)
     actual = describe_actual(test.key, context)
     state = context.get(test.key)
+    example = ", such as aws:SourceAccount" if context.get("aws:sourceaccount") else ""
     tag = test.key.startswith("aws:requesttag/") or test.key in _TAG_KEYS
     if tag and not session_tags:
         return Finding(
             Code.TRUST_REQUEST_TAG_WITHOUT_SESSION_TAGS,
             f"{label} requires {expected}, but session tags are disabled for this association, so the"
             " request has no tags and the statement never matches.",
-            "Enable session tags, or use conditions that do not need them, such as aws:SourceAccount.",
+            f"Enable session tags, or use conditions that do not need them{example}.",
             statement=label,
             raised_as=severity,
         )
@@ -436,8 +443,7 @@ def _failing_condition(
         return Finding(
             Code.TRUST_CONDITION_NEVER_PRESENT,
             f"{label} requires {expected}, but requests of this caller never have {condition.key}.",
-            "Remove the condition, or use a key that the request has, such as aws:SourceAccount or"
-            " aws:RequestTag/kubernetes-namespace.",
+            f"Remove the condition, or use a key that the request has{example}.",
             statement=label,
             raised_as=severity,
         )
@@ -478,9 +484,10 @@ def _near_miss(test: Test, context: Context, rule: Rule) -> tuple[Code, str]:
             Code.TRUST_CONDITION_CASE,
             "Write the value in the letter case of the request; values are case-sensitive.",
         )
+    change = "Add the workload's value to" if condition.base in _EQUAL else "Change the condition on"
     return (
         Code.TRUST_CONDITION_UNMATCHED,
-        f"Add the workload's value to {condition.key}, or add a statement for this workload.",
+        f"{change} {condition.key}, or add a statement for this workload.",
     )
 
 

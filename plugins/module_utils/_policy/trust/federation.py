@@ -57,7 +57,7 @@ def parse_issuer(url: str) -> Issuer | None:
 
 
 def provider_host(provider_arn: str) -> str:
-    """Return the host and path in the ARN of an OIDC provider. The condition keys of its tokens begin with them."""
+    """Return the host and path in the ARN of an OIDC provider, with which its condition keys begin, or "" for any other ARN."""
     return provider_arn.partition(":oidc-provider/")[2]
 
 

@@ -10,8 +10,8 @@ A draft is an edited policy. It may still deny the workload, so suggestions.py e
 ``TrustDraft.admits`` match every request that the edited policy allows and the original policy does not. suggestions.py uses
 them to find out which other callers the draft allows.
 
-``mend`` replaces elements that IAM rejects with equivalent elements that IAM accepts. An element without an equivalent
-remains, and suggestions.py then drops the draft.
+``mend`` removes elements that IAM rejects, or replaces them with equivalent elements that IAM accepts. An element without an
+equivalent remains, and suggestions.py then drops the draft.
 """
 
 from __future__ import annotations
@@ -102,12 +102,13 @@ def _add_statement(draft: TrustDraft, remedy: Remedy) -> TrustDraft:
     }
     if remedy.equals:
         statement["Condition"] = {"StringEquals": dict(remedy.equals)}
-    scope = "this workload alone" if remedy.identity else "the known values of this workload"
+    known = "the known values of this workload" if remedy.equals else ", ".join(remedy.principal.values())
+    scope = "this workload alone" if remedy.identity else known
     return draft.put(None, [statement], f"Add a statement for {scope}.", [statement])
 
 
 def _add_actions(draft: TrustDraft, statement: Statement, missing: Sequence[str]) -> TrustDraft | None:
-    """Add actions to a statement, or return None if an earlier edit has split the statement, or no action is missing."""
+    """Add actions to a statement, or return None if an earlier edit has split or removed it, or no action is missing."""
     present = draft.current(statement)
     if present is None or not missing:
         return None
@@ -127,7 +128,7 @@ def _add_value(
 
     :arg condition: the operator and the key of the condition.
     :arg actions: for a Deny, the actions that the edit may additionally allow.
-    :returns: None if the statement does not have the condition, or if an earlier edit has split the statement.
+    :returns: None if the statement does not have the condition, or if an earlier edit has split or removed the statement.
     """
     present = draft.current(statement)
     place = _find_condition(present, *condition) if present is not None else None
@@ -193,12 +194,13 @@ def _exempt(
 
     :arg pins: the values that identify the workload, each as negated operator, condition key and value.
     :arg freed: whether requests of other workloads may have all these values, so that the edit may allow them.
-    :returns: None if ``pins`` is empty, or if an earlier edit has split the statement.
+    :returns: None if ``pins`` is empty, or if an earlier edit has split or removed the statement.
     """
     present = draft.current(statement)
     if present is None or not pins:
         return None
     copies: list[RawDocument] = []
+    keys: list[str] = []
     released = present
     for operator, key, value in pins:
         released = require(released, _positive(operator), key, value)
@@ -209,7 +211,9 @@ def _exempt(
             ]
             if rest:
                 copies.append(with_condition(present, *condition, rest[0] if len(rest) == 1 else rest))
+                keys.append(key)
             continue
+        keys.append(key)
         negated = _find_condition(present, operator, key)
         if negated is not None:
             values = as_list(present["Condition"][negated[0]][negated[1]])
@@ -217,13 +221,15 @@ def _exempt(
         else:
             copies.append(with_condition(present, operator, key, value))
     named = [_named(draft, copy, number) for number, copy in enumerate(copies)]
-    keys = ", ".join(key for _operator, key, _value in pins)
     if not named:
-        words = f"Remove {statement.label}, which applies to this workload only."
+        scope = "the known values of this workload" if freed else "this workload"
+        words = f"Remove {statement.label}, which applies to {scope} only."
     else:
         words = f"Exclude this workload from {statement.label}"
         words += (
-            f", which becomes {len(named)} statements, one for each of {keys}." if len(named) > 1 else "."
+            f", which becomes {len(named)} statements, one for each of {', '.join(keys)}."
+            if len(named) > 1
+            else "."
         )
     admits = [{**released, "Effect": "Allow", "Action": list(ACTIONS)}] if freed else []
     return draft.put(statement, named, words, admits)
@@ -300,7 +306,7 @@ _SPELLING = {
 
 
 def mend(draft: TrustDraft, rules: tuple[Rule, ...]) -> TrustDraft:
-    """Replace elements that IAM certainly rejects with equivalent elements that IAM accepts."""
+    """Remove elements that IAM certainly rejects, or replace them with equivalent elements that IAM accepts."""
     if draft.whole.get("Id", "") is None:
         whole = {name: value for name, value in draft.whole.items() if name != "Id"}
         draft = replace(draft, whole=whole, edits=(*draft.edits, "Remove the Id, which is null."))
@@ -326,7 +332,7 @@ def _empty(draft: TrustDraft, statement: Statement) -> TrustDraft:
     without_keys = [name for name, keys in block.items() if not keys]
     if without_keys:
         edited["Condition"] = {name: keys for name, keys in block.items() if keys}
-        removed.append(f"{', '.join(without_keys)}, which has no condition key,")
+        removed.extend(f"{name}, which has no condition key," for name in without_keys)
     if not removed:
         return draft
     return draft.put(statement, [edited], f"Remove {' and '.join(removed)} from {statement.label}.")
@@ -346,13 +352,23 @@ def _actions(draft: TrustDraft, statement: Statement) -> TrustDraft:
             if not any(glob.matches(action) for glob in excluded)
         ]
         edited = {name: value for name, value in present.items() if name != "NotAction"}
+        if not actions:
+            return draft.put(
+                statement,
+                [],
+                f"Remove {statement.label}, whose NotAction excludes all actions of a trust policy.",
+            )
         words = f"List the actions of {statement.label}: IAM rejects NotAction in a trust policy."
-        return draft.put(statement, [{**edited, "Action": actions}] if actions else [], words)
+        return draft.put(statement, [{**edited, "Action": actions}], words)
     actions = [action for action in statement.actions if action not in foreign]
     if actions:
-        words = f"Remove {refused} from {statement.label}, because IAM rejects it."
+        words = f"Remove {refused} from {statement.label}, because IAM rejects {_pronoun(foreign)}."
         return draft.put(statement, [{**present, "Action": actions}], words)
     return draft.put(statement, [], f"Remove {statement.label}, which has only {refused}.")
+
+
+def _pronoun(items: Sequence[object]) -> str:
+    return "it" if len(items) == 1 else "them"
 
 
 def _not_principal(draft: TrustDraft, statement: Statement) -> TrustDraft:
@@ -406,7 +422,9 @@ def _principals(draft: TrustDraft, statement: Statement) -> TrustDraft:
             )
         )
     ]
-    return _drop_principals(draft, statement, impossible, "IAM rejects it") if impossible else draft
+    if not impossible:
+        return draft
+    return _drop_principals(draft, statement, impossible, f"IAM rejects {_pronoun(impossible)}")
 
 
 def _sid(draft: TrustDraft, statement: Statement) -> TrustDraft:
@@ -440,8 +458,7 @@ _TRIED = 6
 def drafts(document: dict[str, object], rules: tuple[Rule, ...], inquiry: Inquiry) -> Iterator[TrustDraft]:
     """Generate edited policies that may allow the workload, first the edits that probably allow the fewest other principals.
 
-    The drafts with an added statement allow no other workload if the identity of the workload is completely known. At most
-    ``_TRIED`` drafts edit existing Allow statements, because the evaluation of each draft takes time.
+    At most ``_TRIED`` drafts edit existing Allow statements, because the evaluation of each draft takes time.
     """
     mended = mend(_new_draft(document), rules)
     bases = [mended]
@@ -488,10 +505,10 @@ def _exempted(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Tru
 
 
 def _with_value_in_denies(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """Generate a draft that adds the workload's value to a negated condition, such as StringNotEquals, of every Deny.
+    """Generate a draft that adds the workload's value to a negated condition, such as StringNotEquals, of every blocking Deny.
 
-    There is no draft if a Deny does not have such a condition. The policy is shorter than the result of ``_exempted``, but may
-    exempt other workloads with the same value.
+    There is no draft if one of these statements does not have such a condition. The policy is shorter than the result of
+    ``_exempted``, but may exempt other workloads with the same value.
     """
     for rule in _blocking(rules, inquiry):
         choices = (_with_value(draft, rule, test, inquiry.context) for test in rule.tests)
@@ -543,7 +560,7 @@ def _renamed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Itera
             yield _add_actions(renamed, rule.statement, _missing(rule, inquiry)) or renamed
         unwanted = [("Service", name) for name in wrong]
         yield _add_statement(
-            _drop_principals(base, rule.statement, unwanted, "it is not the service of EKS Pod Identity"),
+            _drop_principals(base, rule.statement, unwanted, f"the service of EKS Pod Identity is {SERVICE}"),
             inquiry.remedy,
         )
 

@@ -9,8 +9,7 @@
 The statements limit the workloads with conditions on aws:SourceAccount and on the session tags (aws:RequestTag). Source:
 Amazon EKS User Guide, "Grant Pods access to AWS resources based on tags".
 
-A statement is "managed" if this module would build exactly the same statement. All other statements are "unmanaged" and never
-change.
+A statement is "managed" if ``trust_policy`` or ``closed_policy`` would build the same statement, otherwise "unmanaged".
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class TrustGrant:
 def grant_for(
     scope: str, account_id: str, cluster_arn: str, namespace: str, service_account: str
 ) -> TrustGrant:
-    """Return the grant that allows a workload with a trust scope.
+    """Return the grant of a trust scope for a workload.
 
     :arg scope: "workload", "namespace", "cluster", "account" or "none".
     """
@@ -128,7 +127,7 @@ def _sid(place: TrustGrant, named: bool) -> str:
 
 @dataclass(frozen=True, slots=True, order=True)
 class PatternGrant:
-    """The workloads of a cluster whose namespace and service account match patterns with "*"."""
+    """The workloads of a cluster that match patterns of namespace and service account, in which "*" matches any text."""
 
     account_id: str
     cluster_arn: str
@@ -219,7 +218,7 @@ def _closed_for(statement: object) -> str:
 def foreign_denies(
     document: Mapping[str, object], listed_policy: Mapping[str, object] | None = None
 ) -> list[Mapping[str, object]]:
-    """Return the Deny statements of a trust policy that this collection does not manage.
+    """Return the unmanaged Deny statements of a trust policy.
 
     :arg listed_policy: a complete trust policy from the user's input. A Deny statement that has the same meaning as one of
         its statements is left out.

@@ -7,9 +7,9 @@
 """Suggest repairs of a trust policy that a workload cannot use, with the other principals that each repair would allow.
 
 Every suggestion has been evaluated: with the suggested policy, the workload can use the role. A repair allows no other
-principal if every request that it additionally allows must have the caller and the complete identity of the workload.
-Otherwise example workloads are evaluated. If the repaired policy denies all of these, it may still allow other workloads, and
-the suggestion mentions that.
+principal if every request that it additionally allows must come from the caller and have the complete identity of the
+workload. Otherwise example workloads are evaluated. If no other principal is found in this way, the suggestion says that there
+may be some.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _OTHER = "~another~"
 _MAX_DESCRIBED = 5
 # The highest width (see ``Admission``), for a draft that allows other callers. Groups of workloads have the widths 2 to 8.
 _WIDEST = 9
-# The maximum number of values of a condition that are evaluated.
+# The maximum number of values that are evaluated for each session tag.
 _MAX_VALUES = 4
 # The operators whose values are evaluated.
 _TEXTS = ("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike")
@@ -50,7 +50,7 @@ _TEXTS = ("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "
 class Admission:
     """The other principals that a draft allows.
 
-    ``principals`` has a description of each principal, and is empty only if there are certainly no other principals.
+    ``principals`` describes them, and is empty only if there are certainly no other principals.
     ``width`` ranks drafts: it is 0 without other principals, and higher if more workloads may use the role.
     """
 
@@ -111,8 +111,8 @@ class _Edit:
 class _Choice:
     """A cluster, namespace or service account to evaluate, with a description of it (``words``).
 
-    ``rank`` is 2 for a specific cluster, namespace or service account, 1 for an example that matches a pattern, and 0 for an
-    example of any other name.
+    ``rank`` is 2 for a specific cluster, namespace or service account, 1 for an example that matches a pattern or the name of a
+    cluster, and 0 for an example of any other name.
     """
 
     value: str | None
@@ -121,10 +121,11 @@ class _Choice:
 
 
 def _workloads(edit: _Edit, admits: Sequence[Rule]) -> Iterator[tuple[str, int]]:
-    """Generate a description and the width of each group of other workloads that the edit allows.
+    """Generate the descriptions and widths of the groups of other workloads that the edit may allow.
 
     The function evaluates all combinations of cluster, namespace and service account: the workload's own values, the values in
     the statements, and an invented name as an example of any other value. A group that is part of a wider group is left out.
+    After ``_MAX_DESCRIBED`` groups, one description has the number of further groups.
     """
     subject = edit.inquiry.subject
     stranger = replace(subject, pod_name=None, pod_uid=None)
@@ -160,7 +161,8 @@ def _workloads(edit: _Edit, admits: Sequence[Rule]) -> Iterator[tuple[str, int]]
         yield _describe(combination), _WIDEST - 1 - sum(choice.rank for choice in combination)
     if len(admitted) > _MAX_DESCRIBED:
         # 2 is the width of a single workload, the smallest group.
-        yield f"{len(admitted) - _MAX_DESCRIBED} more workloads in the policy", 2
+        more = len(admitted) - _MAX_DESCRIBED
+        yield f"{more} more group{'' if more == 1 else 's'} of workloads in the policy", 2
     if subject.session_tags and not any(sum(choice.rank for choice in parts) == 0 for parts in admitted):
         last = tuple(options[-1].value for options in choices)
         untagged = replace(stranger, session_tags=False, cluster_arn=last[0], namespace=last[1])
@@ -219,7 +221,7 @@ def _choices(admits: Sequence[Rule], tag: str, current: str | None, every: str) 
     :arg every: the description of the invented name, such as "every namespace".
     """
     kind = every.removeprefix("every ")
-    choices = [_Choice(current, f"{kind} {current or 'any'}", 2)]
+    choices = [_Choice(current, f"{kind} {current}" if current else f"any {kind}", 2)]
     for value in _tag_values(admits, tag):
         words = f"{kind}s {value}" if _is_pattern(value) else f"{kind} {value}"
         choices.append(_Choice(_fill(value), words, 1 if _is_pattern(value) else 2))
@@ -241,11 +243,14 @@ def _tag_values(rules: Sequence[Rule], tag: str) -> list[str]:
 
 
 def _has_more_values(rules: Sequence[Rule]) -> bool:
-    """Return whether a condition on an identifying tag has more values than are evaluated."""
-    keys = {f"aws:requesttag/{tag}" for tag in (*IDENTIFYING, "eks-cluster-name")}
-    return any(
-        test.key in keys and len(test.condition.values) > _MAX_VALUES for rule in rules for test in rule.tests
-    )
+    """Return whether the statements compare an identifying tag with more values than are evaluated."""
+    values: dict[str, set[str]] = {
+        f"aws:requesttag/{tag}": set() for tag in (*IDENTIFYING, "eks-cluster-name")
+    }
+    for rule in rules:
+        for test in rule.tests:
+            values.get(test.key, set()).update(test.condition.values)
+    return any(len(compared) > _MAX_VALUES for compared in values.values())
 
 
 def _is_pattern(value: str) -> bool:
@@ -316,8 +321,9 @@ def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> tuple
     There are no suggestions for a policy that is too long, because edits do not remove statements of its author. There are
     also no suggestions if a safe statement would need a condition on sts:ExternalId whose value is unknown.
 
-    :arg stored: whether the policy was read from IAM. If it was, IAM also accepts its elements in an edited policy.
-    :returns: at most ``MAX_SUGGESTIONS`` suggestions, the best first: the fewest other principals, then the smallest change.
+    :arg stored: whether the policy was read from IAM. If it was, IAM also accepts its elements in an edited policy, except the
+        unique IDs of deleted principals.
+    :returns: at most ``MAX_SUGGESTIONS`` suggestions, in the order of ``_rank``.
     """
     if inquiry.remedy.unsafe:
         return ()

@@ -6,7 +6,7 @@
 
 """Check whether a trust policy lets EKS Pod Identity use a role for a workload, and for which other workloads.
 
-A role is usable if its trust policy allows sts:AssumeRole and sts:TagSession for the same request. Without session tags, AWS
+A role is usable if its trust policy allows sts:AssumeRole together with sts:TagSession. Without session tags, AWS
 STS does not require sts:TagSession, but EKS still rejects a role whose trust policy does not allow both actions.
 """
 
@@ -116,7 +116,7 @@ _STRANGER = "~another~"
 
 
 def reach(rules: Sequence[Rule], inquiry: Inquiry) -> tuple[Finding, ...]:
-    """Return a finding for each group of other workloads that a trust policy allows, the widest group first.
+    """Return findings on the groups of other workloads that a trust policy certainly allows.
 
     To find the groups, the function evaluates example workloads with invented names. There are no findings for the trust
     policy of a target role, because its principal is a role, not EKS Pod Identity.
@@ -174,9 +174,9 @@ class TrustVerdict:
     """The result of the check whether a workload can use a role.
 
     ``usable`` is "yes", "no" or "conditional"; ``assume_role`` and ``tag_session`` are "allowed", "denied" or "conditional".
-    ``trust_policy`` is the document in a uniform form. The remaining fields are set if ``usable`` is "conditional":
-    ``conditional_on`` has the condition keys on which the answer depends; ``allowed_when`` and ``denied_when`` have example
-    values of these keys. If ``undecided``, the evaluation stopped at its limit of steps, so all values may lead to one answer.
+    ``trust_policy`` is the document in a uniform form. If ``usable`` is "conditional", ``conditional_on`` has the condition keys
+    on which the answer depends, and ``allowed_when`` and ``denied_when`` have example values of these keys. If ``undecided``, the
+    evaluation stopped at its limit of steps: one or both examples are None, and all values may lead to one answer.
     """
 
     usable: str
@@ -306,7 +306,7 @@ def _is_exact(condition: Condition) -> bool:
 
 
 def check_requests(trust: TrustPolicy, inquiry: Inquiry) -> TrustVerdict:
-    """Check whether a trust policy allows the requests of an inquiry. The findings explain denied requests."""
+    """Check whether a trust policy allows the requests of an inquiry."""
     rules, context = trust.rules, inquiry.context
     verdicts, answer = _judge(rules, inquiry.requests, context)
     if inquiry.needed != inquiry.requests:
@@ -315,7 +315,7 @@ def check_requests(trust: TrustPolicy, inquiry: Inquiry) -> TrustVerdict:
     findings = diagnose(rules, inquiry.needed, context, usable, inquiry.subject.session_tags)
     findings.extend(trust.lints)
     if usable is None:
-        findings.append(_conditional(answer.keys, inquiry.subject.session_tags))
+        findings.append(_conditional(answer, inquiry.subject.session_tags))
     return TrustVerdict(
         usable=answer.decision,
         assume_role=_decision(verdicts[0]),
@@ -372,24 +372,27 @@ _OPTIONS = {
 _EXTERNAL_ID = "sts:externalid"
 
 
-def _conditional(keys: tuple[str, ...], session_tags: bool) -> Finding:
+def _conditional(answer: Answer, session_tags: bool) -> Finding:
+    keys = answer.keys
     options = [f"{key} (option {_OPTIONS[key.lower()]})" for key in keys if key.lower() in _OPTIONS]
     rest = [key for key in keys if key.lower() not in _OPTIONS]
     remedies = [f"Set the value of {', '.join(options)} to get a definite answer."] if options else []
     if session_tags and any(key.lower() == _EXTERNAL_ID for key in rest):
         remedies.append(
-            "AWS documents sts:ExternalId only for associations without session tags: disable them (session_tags: false here, "
-            "and disable_session_tags: true on the association), or remove the condition."
+            "AWS documents sts:ExternalId only for associations without session tags: disable the tags (session_tags: false "
+            "here, and disable_session_tags: true on the association), or remove the condition."
         )
         rest = [key for key in rest if key.lower() != _EXTERNAL_ID]
     if rest:
+        those = "this key" if len(rest) == 1 else "these keys"
         remedies.append(
-            f"There is no option for {', '.join(rest)}: ensure that the conditions on these keys hold for the "
-            "Pods, or remove the conditions."
+            f"There is no option for {', '.join(rest)}: ensure that the conditions on {those} hold for the Pods, or "
+            "remove the conditions."
         )
+    effect = "may allow some requests and deny" if answer.undecided else "allows some requests and denies"
     return Finding(
         Code.TRUST_CONDITIONAL,
-        f"The policy allows some requests and denies others, depending on {', '.join(keys)}.",
+        f"The policy {effect} others, depending on {', '.join(keys)}.",
         " ".join(remedies),
     )
 

@@ -117,7 +117,7 @@ def test_unlisted_policies_are_unknown(case: Any) -> None:
     assert (row["decision"], row["unknown"]) == (decision, unknown)
     if unknown:
         assert row["message"] == (
-            f"s3:GetObject on {KEY} depends on these policies, whose documents could not be read: {unknown[0]}."
+            f"s3:GetObject on {KEY} depends on this policy, whose document could not be read: {unknown[0]}."
         )
 
 
@@ -215,7 +215,7 @@ def test_action_is_not_checked_without_the_catalogue(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("resource", ["arn:aws:s3:::b", "arn:aws:dynamodb:us-west-2:111122223333:table/x"])
 def test_resource_without_effect_is_an_error(resource: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=re.escape(f"not on {resource}. Use the ARN of a resource")):
+    with pytest.raises(AnsibleFilterError, match=re.escape(f"not on {resource}. Use a resource that")):
         who_can([workload("web", document(resource="*"))], "s3:GetObject", resource)
 
 

@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.errors import AnsibleParserError
+from ansible.inventory.data import InventoryData
+from ansible.parsing.dataloader import DataLoader
 from ansible_collections.workload_identity.aws.plugins.inventory.eks_clusters import (
     DOCUMENTATION,
     EXAMPLES,
     NOT_IN_KEY,
     InventoryModule,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs import inventory_source
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory import host_variables
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import AssumeRole
@@ -57,6 +61,19 @@ def test_every_variable_is_documented() -> None:
         option = name.replace("pod_identity_assume_role_", "…_") if name[-3:] != "arn" else name
         assert f"`{option}`" in page, name
         assert name in DOCUMENTATION or name.startswith("pod_identity_assume_role_"), name
+
+
+def test_missing_profile_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object) -> None:
+        raise classify(
+            "sts:GetCallerIdentity", "ProfileNotFound", "The config profile (x) could not be found"
+        )
+
+    monkeypatch.setattr(InventoryModule, "_read_file", lambda *_arguments: {})
+    monkeypatch.setattr(InventoryModule, "_hosts", fail)
+    with pytest.raises(AnsibleParserError) as caught:
+        InventoryModule().parse(InventoryData(), DataLoader(), "x.eks_clusters.yml")
+    assert "could not be found. Check the name in the option profile" in str(caught.value)
 
 
 def test_cache_key_contains_the_selection() -> None:

@@ -424,8 +424,8 @@ OTHER_API_GOES_ON = (
     " If the cluster is behind a proxy with another certificate, set pod_identity_verify_cluster: false."
 )
 OTHER_API_LEFT_OPEN = (
-    " Its objects may belong to another cluster, so the results of the checks of service accounts and Pods are "
-    "unknown."
+    " The objects of this API may belong to another cluster, so the results of the checks of service accounts and "
+    "Pods are unknown."
 )
 CLUSTER_API = {
     "endpoint": "https://abc.eks.amazonaws.com",
@@ -734,8 +734,10 @@ def test_missing_cluster_fails_alone(run: Run, aws: FakeAws, go_on: bool) -> Non
         ["default/app"],
     )
     assert made["msg"].startswith("1 of 3 clusters failed:\n- cluster gone (")
+    assert made["msg"].endswith("\nThe other clusters succeeded; a rerun applies the remaining changes.")
     assert (made["summary"]["workloads"], made["summary"]["failed"]) == (3, 1)
     verified = run(eks_pod_identity_info, clusters=rows)
+    assert verified["msg"].endswith("\nThe other clusters succeeded.")
     assert (verified["summary"]["clusters"], verified["summary"]["failed"]) == (3, 1)
     assert (verified["failed"], [row["failed"] for row in verified["clusters"]]) == (
         True,
@@ -750,7 +752,7 @@ def test_missing_cluster_fails_alone(run: Run, aws: FakeAws, go_on: bool) -> Non
         pytest.param(
             {"cluster_name": CLUSTER, "clusters": both_clusters()},
             [
-                "clusters and cluster_name are both set; write it in the entries of clusters, or leave clusters out. "
+                "clusters is set, and also cluster_name; write it in the entries of clusters, or leave clusters out. "
                 "Nothing was changed."
             ],
             id="cluster_name with clusters",
@@ -758,7 +760,7 @@ def test_missing_cluster_fails_alone(run: Run, aws: FakeAws, go_on: bool) -> Non
         pytest.param(
             {"account_id": ACCOUNT, "workloads": [], "clusters": both_clusters()},
             [
-                "clusters and account_id, workloads are both set; write them in the entries of clusters, or leave clusters "
+                "clusters is set, and also account_id, workloads; write them in the entries of clusters, or leave clusters "
                 "out. Nothing was changed."
             ],
             id="account_id and workloads with clusters",
@@ -969,7 +971,7 @@ def test_association_is_created_updated_and_deleted(run: Run, aws: FakeAws) -> N
         pytest.param(
             {**ONE, "cluster_name": "a b", "role_arn": role_arn("r")},
             "cluster_name: must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
-            "characters), "
+            "characters, beginning with a letter or digit), "
             "got 'a b'. Nothing was changed.",
             id="invalid cluster name",
         ),

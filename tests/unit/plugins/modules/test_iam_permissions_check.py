@@ -327,7 +327,7 @@ def test_aws_error_has_its_code_and_remedy(run):
     assert (result["failed"], result["error_code"], result["region"]) == (True, "AccessDenied", "us-west-2")
     assert (
         result["msg"]
-        == f"The request to IAM failed: iam:GetRole: AccessDenied: not authorized {result['remedy']}"
+        == f"A request to AWS failed: iam:GetRole: AccessDenied: not authorized {result['remedy']}"
     )
 
 

@@ -122,7 +122,7 @@ def test_page_of_a_report_without_workloads() -> None:
     report["changes"]["rows"] = []
     text = Parts(render_page(report)).text
     assert "0 workloads" in text
-    assert "No changes of credentials, roles, access levels, shown resources and risks." in text
+    assert "No changes in credentials, roles, access levels, shown resources or risks." in text
 
 
 def test_each_kind_of_change_has_a_heading() -> None:

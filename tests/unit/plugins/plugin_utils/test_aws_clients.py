@@ -18,6 +18,6 @@ def test_missing_boto3_names_the_python_and_the_command(monkeypatch: pytest.Monk
     with pytest.raises(AnsibleError) as caught:
         check_options({})
     assert str(caught.value) == (
-        f"requests to AWS need the Python packages boto3 and botocore, which are missing: {sys.executable}. Install them for "
-        "that Python: python -m pip install boto3 botocore."
+        f"requests to AWS need the Python packages boto3 and botocore, which are missing in {sys.executable}. Install them: "
+        f"{sys.executable} -m pip install boto3 botocore."
     )

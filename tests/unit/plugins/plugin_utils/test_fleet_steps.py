@@ -46,7 +46,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 
 END = "Its changes, if any, are missing in this report. Run the play again: it continues from the current state."
-BROKE_OFF = "The AWS run of this account was interrupted:"
+NOT_COMPLETED = "The AWS run of this account did not complete:"
 
 
 def test_host_gets_its_part_of_the_result() -> None:
@@ -64,12 +64,12 @@ def test_host_gets_its_part_of_the_result() -> None:
         ({"parts": {"red": {}}, "msg": ""}, "it ended without a result."),
     ],
 )
-def test_interrupted_account_run_gives_its_hosts_the_reason(account: dict[str, Any], reason: str) -> None:
+def test_incomplete_account_run_gives_its_hosts_the_reason(account: dict[str, Any], reason: str) -> None:
     assert take_part(account, "blue") == {
         "failed": True,
         "left_out": True,
         "changed": False,
-        "msg": f"{BROKE_OFF} {reason} {END}",
+        "msg": f"{NOT_COMPLETED} {reason} {END}",
     }
 
 

@@ -597,7 +597,7 @@ def test_write_without_response_ends_the_pending_writes(monkeypatch: pytest.Monk
     store = Store(answer=hang("a1"))
     written = store_cluster(monkeypatch, store).apply(accounts(4))
     lost = "no complete response within 0.5 seconds"
-    waiting = ApiError(0, f"pending, because another write ended early: {lost}.")
+    waiting = ApiError(0, f"not started, because another write failed: {lost}.")
     assert (written.changed, written.error, len(written.diffs)) == (True, None, 1)
     assert written.refused == {1: ApiError(0, lost), 2: waiting, 3: waiting}
     assert store.writes == ["apply a0", "apply a1"]
@@ -620,7 +620,7 @@ def test_missing_credentials_end_the_pending_writes(monkeypatch: pytest.MonkeyPa
     text = "no token for the cluster: sts:AssumeRole: AccessDenied: no. Allow it."
     assert written.refused == {
         1: ApiError(0, text),
-        2: ApiError(0, f"pending, because another write ended early: {text}"),
+        2: ApiError(0, f"not started, because another write failed: {text}"),
     }
     again = store_cluster(monkeypatch, store, access).apply(accounts(3))
     assert (again, store.writes) == (WriteResult(error=ApiError(0, text), diffs=[]), ["apply a0"])

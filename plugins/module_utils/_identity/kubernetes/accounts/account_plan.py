@@ -84,7 +84,7 @@ def plan_apply(
     :arg accounts: the existing service accounts.
     :arg namespaces: the existing namespaces or, if they could not be listed, those with a service account.
     :arg terminating: a description of each namespace that is being deleted, by name. Workloads in it are skipped.
-    :arg unlisted: the error of the request that lists namespaces, or None if it succeeded.
+    :arg unlisted: the error of the request that lists namespaces, or None.
     """
     terminating = terminating or {}
     manifests: list[Object] = []
@@ -223,12 +223,12 @@ def plan_purge(
 ) -> AccountPlan:
     """Plan to delete the managed service accounts without a workload.
 
-    If the deletions exceed the limit, the plan has a problem instead.
+    If the deletions exceed the limit, the plan has a problem.
 
     :arg namespaces: the namespaces to consider; empty for all.
     :arg owner: the owner whose service accounts are deleted; None for service accounts without owner.
     :arg limit: the maximum number of deletions.
-    :arg percent: the maximum percentage of the managed service accounts that are deleted, or None to use ``limit``.
+    :arg percent: the maximum share of the managed service accounts to delete, in percent, or None to use ``limit``.
     """
     desired = {workload.key for workload in workloads}
     managed = [
@@ -243,9 +243,10 @@ def plan_purge(
     problems = []
     allowed = allowed_purge(len(managed), limit, percent)
     if len(keys) > allowed:
-        share = f"{percent}% of the {len(managed)} managed service accounts, which is {allowed}"
+        share = f"{percent}% of the managed service accounts ({len(managed)}), which is {allowed}"
+        number = f"{len(keys)} service account{' that is' if len(keys) == 1 else 's that are'}"
         problems.append(
-            f"purge would remove {len(keys)} service accounts that are not listed ({_listed(keys)}), "
+            f"purge would remove {number} not listed ({_listed(keys)}), "
             f"but pod_identity_purge_limit is {limit if percent is None else share}. Check that the list is complete, "
             f"or raise the limit to {len(keys)}."
         )
@@ -282,7 +283,7 @@ def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:
 
 
 def affected_workload(manifest: Object) -> str:
-    """Return the workload of a service account as "namespace/name", or "" for a namespace, which several workloads share."""
+    """Return the workload of a service account as "namespace/name", or "" for a namespace, which several workloads may share."""
     return str(object_name(manifest)) if manifest["kind"] == "ServiceAccount" else ""
 
 
@@ -435,10 +436,10 @@ class AccountPurgeScope:
 class Preflight:
     """The service accounts and namespaces of the workloads before any change, and the plan for them.
 
-    ``accounts`` are the existing service accounts and ``namespaces`` the existing namespaces, or None if namespaces could
-    not be listed. ``terminating`` describes, by name, each namespace that is being deleted. ``desired`` has the service
-    accounts with their configured labels and annotations. ``server`` is the API server of the connection. ``owner`` and
-    ``adopt`` are options of the run: with ``adopt``, objects of other owners may be changed and deleted. ``breakage`` has a
+    ``accounts`` are the existing service accounts. ``namespaces`` are the namespaces that are known to exist, or None if a
+    verification could not list them. ``terminating`` describes, by name, each namespace that is being deleted. ``desired`` has
+    the service accounts with their configured labels and annotations. ``server`` is the API server of the connection. ``owner``
+    and ``adopt`` are options of the run: with ``adopt``, objects of other owners may be changed and deleted. ``breakage`` has a
     finding for each workload whose Pods would lose, or may lose, their present credentials if it got an association.
     """
 
@@ -465,11 +466,11 @@ def read_accounts(
 ) -> Preflight | ApiError:
     """Read service accounts and namespaces before any change, and plan the changes. Return the error if a required read fails.
 
-    One request lists the service accounts: of a single namespace if all workloads are in that namespace, otherwise of the
-    whole cluster. If a service account is missing, a second request lists the namespaces.
+    One request lists the service accounts: of a single namespace if all workloads are in that namespace and nothing is purged,
+    otherwise of the whole cluster. If a service account is missing, a second request lists the namespaces, except for "absent".
 
     :arg cluster: the value of ``cluster`` in the keys of the workloads.
-    :arg state: for "absent" and "verify" the plan is empty, because a removal is planned after the AWS part.
+    :arg state: for "verify" and "absent" the plan is empty; a removal is planned after the AWS part.
     :arg purge: the scope of a purge, or None.
     :arg adopt: whether the run may change managed service accounts of other owners.
     :arg service_accounts: all service accounts of the cluster, if the run has already listed them. They are not listed again.

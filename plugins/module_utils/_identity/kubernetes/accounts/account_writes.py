@@ -270,8 +270,8 @@ def read_back(
 ) -> ReadBack:
     """Read the service accounts again if any was written, and correct the result of the writes.
 
-    A write without a response counts as done if the object has its desired state. A write that succeeded counts as a failure if
-    the object does not have its desired state.
+    A write with an unknown outcome counts as done if the object has its desired state. A write that succeeded counts as a failure
+    if the object does not have its desired state.
 
     :arg name: the value of ``cluster`` in the keys of the workloads.
     :arg accounts: the service accounts before the writes.
@@ -431,6 +431,6 @@ def _failure(manifest: Object, action: str, cause: str) -> FailureRow:
 def _unread_finding(reason: str) -> Finding:
     return Finding(
         Code.KUBERNETES_NOT_READABLE,
-        f"the service account could not be read after it was applied, so its state is unknown: {sentence(reason)}",
+        f"the service account could not be read after the writes, so its state is unknown: {sentence(reason)}",
         "Run the verification, which reads it.",
     )

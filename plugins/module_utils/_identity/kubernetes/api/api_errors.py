@@ -74,8 +74,8 @@ def _unescape(text: str) -> str:
 
 AGAIN = "Resolve the cause and run again, which applies only the remaining changes."
 CONFLICT = (
-    "Remove that field from the manifests of the other field manager, or from the workload. With "
-    "pod_identity_force_conflicts: true the workload overrides it."
+    "Remove each conflicting field from the manifests of the other field manager, or from the workload. With "
+    "pod_identity_force_conflicts: true, the run sets it anyway."
 )
 ALLOW = (
     "For a 403, grant the caller that permission: docs/iam-permissions.md has the manifests. Then run again."
@@ -171,7 +171,7 @@ _PROBLEMS = (
     ConnectionProblem(
         r"no token for the cluster",
         "was not contacted, as there is no token for it",
-        "The token is created with the AWS credentials of this run.",
+        "Check the AWS credentials of this run, with which the token is created.",
         re.compile(r"no token for the cluster: (.*)"),
     ),
     ConnectionProblem(
@@ -182,7 +182,7 @@ _PROBLEMS = (
     ConnectionProblem(
         r"Missing Authority Key Identifier|Missing Subject Key Identifier|key usage extension|Basic Constraints of CA",
         "has a certificate that Python 3.13 and newer reject, as they verify strictly",
-        "Run Ansible with Python 3.12, or have the certificate reissued with the missing extension.",
+        "Run Ansible with Python 3.12, or have the certificate reissued with the required extensions.",
         _REASON,
     ),
     ConnectionProblem(
@@ -238,7 +238,7 @@ _PROBLEMS = (
     ConnectionProblem(
         r"exec plugin",
         "was not contacted, as the kubeconfig's exec plugin returned no credentials",
-        "Run the command of the kubeconfig by hand, with the same AWS credentials and environment: "
+        "Run the command of the kubeconfig by hand, with the same credentials and environment. For EKS: "
         "aws eks get-token --cluster-name NAME",
         _PLUGIN,
     ),
@@ -264,7 +264,7 @@ _PROBLEMS = (
     ),
     ConnectionProblem(
         r"timed out|ConnectTimeout|ReadTimeout|no complete response|No route to host|Network is unreachable",
-        "did not respond in time",
+        "was not reached, or did not respond in time",
         f"{_NETWORK}. Then look at firewalls and security groups.",
         _HOST,
         eks_remedy=f"{_EKS_NETWORK}. Then look at firewalls and security groups.",
@@ -283,7 +283,7 @@ _PROBLEMS = (
 )
 _OTHER = ConnectionProblem(
     "",
-    "did not respond",
+    "could not be used",
     f"Check the kubeconfig ({_VARIABLES}; {_UPDATE}), its context and token, and that the endpoint can be reached from here.",
     eks_remedy=f"{_EKS_NETWORK}.",
 )
@@ -293,11 +293,11 @@ def unreachable_message(error: ApiError, cluster: str, region: str, with_token: 
     """Return the message for a Kubernetes API that cannot be used, with cause and remedy.
 
     :arg error: the error of the first request.
-    :arg with_token: the endpoint and the certificate authority are from EKS DescribeCluster, not from a kubeconfig.
+    :arg with_token: whether the endpoint and the certificate authority are from EKS DescribeCluster, not from a kubeconfig.
     """
     place = f"The Kubernetes API of cluster {cluster} (region {region})"
     if error.status:
-        return f"{place} returned {error.status}: {sentence(error.text)} {remedy_for(error)} Nothing was changed."
+        return f"{place} returned {error.status}: {sentence(error.text)} {remedy_for(error, with_token)} Nothing was changed."
     problem = _find_problem(error)
     if with_token:
         problem = replace(
@@ -305,7 +305,7 @@ def unreachable_message(error: ApiError, cluster: str, region: str, with_token: 
             summary=problem.eks_summary or problem.summary,
             remedy=problem.eks_remedy or problem.remedy,
         )
-    # A command at the end of the remedy gets a separate line, so that it can be copied.
+    # After a command, the next sentence starts on a new line, so that the command can be copied.
     end = " " if problem.remedy.endswith(".") else "\n"
     detail = sentence(_detail(error.text, problem))
     return f"{place} {problem.summary}: {detail}\n{problem.remedy}{end}Nothing was changed."
@@ -329,16 +329,19 @@ def warn_unverified_tls(server: ApiServer, cluster: str, region: str) -> list[st
     ]
 
 
-def remedy_for(error: ApiError) -> str:
-    """Return the remedy for an error response, or for a request without response."""
-    return _remedy_for_status(error.status) if error.status else _find_problem(error).remedy
+def remedy_for(error: ApiError, with_token: bool = False) -> str:
+    """Return the remedy for an error response, or for a request without response.
+
+    :arg with_token: for an error response, whether the endpoint is from EKS DescribeCluster, not from a kubeconfig.
+    """
+    return _remedy_for_status(error.status, with_token) if error.status else _find_problem(error).remedy
 
 
 def _find_problem(error: ApiError) -> ConnectionProblem:
     return next((problem for problem in _PROBLEMS if re.search(problem.pattern, error.text)), _OTHER)
 
 
-def _remedy_for_status(status: int) -> str:
+def _remedy_for_status(status: int, with_token: bool) -> str:
     if status == UNAUTHORIZED:
         return (
             "Check the token of the kubeconfig: it may have expired, or belong to another cluster. A kubeconfig from 'aws eks "
@@ -349,10 +352,10 @@ def _remedy_for_status(status: int) -> str:
         return "Grant that user, or its group, the permission: docs/iam-permissions.md has the manifests."
     if status == 429 or status >= 500:
         return "Run again when the API server is available."
-    return (
-        f"That is not a response of a Kubernetes API: check the server in the kubeconfig ({_UPDATE}), "
-        "and the proxies on the way."
-    )
+    doubt = "The response may not be from a Kubernetes API."
+    if with_token:
+        return f"{doubt} {_EKS_OTHER_WAY}"
+    return f"{doubt} Check the server in the kubeconfig ({_UPDATE}), and the proxies on the way."
 
 
 def _detail(text: str, problem: ConnectionProblem) -> str:

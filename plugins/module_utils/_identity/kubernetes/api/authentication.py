@@ -36,13 +36,13 @@ def uses_eks_token(
     task_variables: Mapping[str, str],
     process_variables: Mapping[str, str],
 ) -> bool:
-    """Return True to authenticate with an EKS token, or False to use a kubeconfig.
+    """Return True to authenticate with an EKS token, or False to leave authentication to the options of kubernetes.core.
 
-    :arg kube_auth: the option; with "auto" a token is used if no option or variable of kubernetes.core is set.
+    :arg kube_auth: the option; with "auto" a token is used if none of IDENTITY_OPTIONS and IDENTITY_VARIABLES is set.
     :arg options: the names of the kubernetes.core options that have a value, in the role or in module_defaults.
     :arg task_variables: the environment variables of the task.
     :arg process_variables: the environment variables of the Ansible process.
-    :raises InputError: if ``kube_auth`` is "eks" and an option or variable of kubernetes.core is set as well.
+    :raises InputError: if ``kube_auth`` is "eks", and one of these options is set, or one of these variables in the task.
     """
     explicit = [name for name in IDENTITY_OPTIONS if name in options]
     in_task = [name for name in IDENTITY_VARIABLES if task_variables.get(name)]
@@ -57,7 +57,8 @@ def uses_eks_token(
 
 
 # EKS rejects a token if its time is more than 5 minutes in the future, or more than 15 minutes in the past.
-SKEW_SECONDS = 300.0
+LONGEST_AHEAD = 300.0
+LONGEST_BEHIND = 900.0
 # The Kubernetes group in the manifests of docs/iam-permissions.md.
 GROUP = "pod-identity-operators"
 
@@ -65,13 +66,14 @@ GROUP = "pod-identity-operators"
 def unauthorized_message(target: EksTarget, access: CallerAccess | None) -> str:
     """Return the message for a 401 with its causes and remedies, in several lines.
 
-    :arg access: the caller and its access entry as AWS returned them, or None if STS rejects the credentials as well.
+    :arg access: the caller and its access entry as AWS returned them, or None if sts:GetCallerIdentity failed.
     """
     place = f"cluster {target.name} (account {target.account_id}, region {target.region})"
     if access is None:
         return (
-            f"The Kubernetes API of {place} returned 401: Unauthorized. STS does not accept the AWS credentials either "
-            "(sts:GetCallerIdentity).\nRenew them, or check which profile is in use. Nothing was changed."
+            f"The Kubernetes API of {place} returned 401: Unauthorized, and sts:GetCallerIdentity failed with the AWS "
+            "credentials as well.\nRenew them, or check which profile is in use and the clock of this machine. Nothing was "
+            "changed."
         )
     head = (
         f"The Kubernetes API of {place} returned 401: Unauthorized. The token belongs to {access.caller_arn}."
@@ -86,7 +88,7 @@ def _reason(target: EksTarget, access: CallerAccess) -> list[str]:
             "AWS_ENDPOINT_URL_STS or pod_identity_endpoint_url, unless this is a test cluster."
         )
         return [endpoint_reason, *_entry_reason(target, access)]
-    if access.clock_ahead is not None and abs(access.clock_ahead) >= SKEW_SECONDS:
+    if access.clock_ahead is not None and not -LONGEST_BEHIND < access.clock_ahead < LONGEST_AHEAD:
         side = "ahead of" if access.clock_ahead > 0 else "behind"
         return [
             f"The clock of this machine is {abs(access.clock_ahead):.0f} s {side} the clock of AWS, so the token has a "
@@ -102,10 +104,11 @@ def _entry_reason(target: EksTarget, access: CallerAccess) -> list[str]:
         return [
             "The authentication mode of the cluster is CONFIG_MAP: access entries are not used, and the ConfigMap "
             f"kube-system/aws-auth does not map {_without_path(principal)}.",
-            "Have someone with access to the cluster add this ARN to that ConfigMap (mapRoles or mapUsers, the ARN "
-            "of a role without its path), or enable access entries:",
+            f"Have someone with access to the cluster add this ARN, with the group {GROUP}, to that ConfigMap (mapRoles or "
+            "mapUsers, the ARN of a role without its path). Or enable access entries, and create one after that:",
             f"aws eks update-cluster-config --name {target.name} --region {target.region} --access-config "
             "authenticationMode=API_AND_CONFIG_MAP",
+            *_commands(target, principal),
         ]
     if access.has_entry is False:
         other = (
@@ -124,11 +127,12 @@ def _entry_reason(target: EksTarget, access: CallerAccess) -> list[str]:
             "created: then delete the access entry and create it again.",
         ]
     return [
-        f"The access entries of the cluster could not be read ({access.unknown}). Possible causes, the likeliest first:",
+        f"It is unknown whether the cluster has an access entry for the principal ({access.unknown}). Possible causes, the "
+        "likeliest first:",
         "- there is no access entry for the principal, and the ConfigMap kube-system/aws-auth does not map it;",
-        "- the access entry is younger than a minute, or older than the role, which was recreated with the same name;",
-        "- the role has a path: the ARN in an access entry must include it, the ARN in aws-auth must not;",
-        "Create an access entry:",
+        "- the access entry is younger than a minute, or older than the principal, which was recreated with the same name;",
+        "- the role has a path: the ARN in an access entry must include it, the ARN in aws-auth must not.",
+        "If there is no access entry, create one:",
         *_commands(target, principal),
     ]
 
@@ -142,7 +146,7 @@ def _commands(target: EksTarget, principal: str) -> list[str]:
 
 
 def _without_session(caller_arn: str) -> str:
-    """Return the ARN of the role of a session, without its path, which the ARN of a session lacks; any other ARN unchanged."""
+    """Return the ARN of the role of a session, but without the path of the role; any other ARN unchanged."""
     if ":assumed-role/" not in caller_arn:
         return caller_arn
     partition, account = caller_arn.split(":")[1], caller_arn.split(":")[4]

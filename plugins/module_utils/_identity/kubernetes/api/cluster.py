@@ -7,7 +7,7 @@
 """The interface to the Kubernetes API of a cluster, with retries of transient errors and the deadline of a run. Pure.
 
 The classes that connect to an API server implement the protocol ``KubernetesCluster``. After the deadline only deletions of
-objects that the run created are sent. Requests that were sent before the deadline are completed.
+objects that the run applied are sent. Requests that were sent before the deadline are completed.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class DryRun:
 class WriteResult:
     """The result of applying, patching or deleting a list of manifests.
 
-    ``refused`` has the errors of rejected manifests, by their index in the list. ``error`` is set if the writes ended without a
-    result, so that it is unknown which of them succeeded. ``diffs`` are the differences to display with ``--diff``.
+    ``refused`` has the errors of rejected manifests, by their index in the list. ``error`` is set if the request as a whole
+    failed; some manifests may have been written all the same. ``diffs`` are the differences to display with ``--diff``.
     """
 
     changed: bool = False
@@ -79,7 +79,7 @@ class ClusterReader(Protocol):
         """Return the response of GET /version, or an empty mapping if it failed."""
 
     def read_server(self) -> ApiServer:
-        """Return the endpoint of the API server and the TLS settings of the connection."""
+        """Return the endpoint of the API server and the TLS settings, or ``ApiServer()`` if they are unknown."""
 
     def dry_run_pods(self, manifests: Sequence[Object]) -> Sequence[DryRun]:
         """Send requests to create Pods with ``dryRun=All``, so that no Pod is created.
@@ -92,7 +92,7 @@ class KubernetesCluster(ClusterReader, Protocol):
     """All requests to a Kubernetes API. The methods return errors in their result."""
 
     def apply(self, manifests: Sequence[Object]) -> WriteResult:
-        """Create missing objects, and update fields that differ, by server-side apply."""
+        """Create missing objects, and update fields that differ. Service accounts are applied server-side."""
 
     def patch(self, manifests: Sequence[Object]) -> WriteResult:
         """Patch existing objects. A missing object is not created."""
@@ -102,7 +102,7 @@ class KubernetesCluster(ClusterReader, Protocol):
 
 
 class Clock(Protocol):
-    """A source of the current time and of pauses, which tests replace."""
+    """A source of the current time and of pauses. Tests replace it."""
 
     def now(self) -> datetime:
         """Return the current time in UTC."""
@@ -131,7 +131,7 @@ def is_transient(error: ApiError | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RetryingCluster:
-    """A wrapper of a cluster that retries requests with transient errors."""
+    """A wrapper of a cluster that retries lists and writes after transient errors."""
 
     cluster: KubernetesCluster
     clock: Clock
@@ -176,7 +176,8 @@ class RetryingCluster:
                 if not self._pause(attempt, [written.error], began):
                     break
                 again = write(manifests)
-                written = replace(again, changed=written.changed or again.changed)
+                changed, diffs = written.changed or again.changed, [*written.diffs, *again.diffs]
+                written = replace(again, changed=changed, diffs=diffs)
                 continue
             busy = _busy(manifests, written.refused)
             if not busy or not self._pause(attempt, [written.refused[index] for index in busy], began):
@@ -185,7 +186,7 @@ class RetryingCluster:
         return written
 
     def _pause(self, attempt: int, errors: Sequence[ApiError | None], began: datetime) -> bool:
-        """Wait before another attempt. If there is no time for one, return False without waiting."""
+        """Wait before another attempt. If the pause would be too long, return False without waiting."""
         retry_after = max((error.retry_after for error in errors if error), default=0)
         pause = max(float(retry_after), FIRST_PAUSE * 2 ** (attempt - 1)) * (1 + self.jitter() / 2)
         elapsed = (self.clock.now() - began).total_seconds()
@@ -199,8 +200,7 @@ class RetryingCluster:
 def _busy(manifests: Sequence[Object], refused: Mapping[int, ApiError]) -> list[int]:
     """Return the indexes of the manifests to retry.
 
-    These are manifests that were rejected with a transient error, and manifests that were rejected because the manifest of their
-    namespace was.
+    They were rejected with a transient error, or because their namespace was rejected with one.
     """
     busy = {index for index, reason in refused.items() if is_transient(reason)}
     namespaces = {
@@ -217,9 +217,9 @@ def _busy(manifests: Sequence[Object], refused: Mapping[int, ApiError]) -> list[
 def _merge(first: WriteResult, retry: WriteResult, busy: Sequence[int]) -> WriteResult:
     """Return the result of all manifests after some of them were retried.
 
-    :arg first: the result of the first attempt.
-    :arg retry: the result of the retry.
-    :arg busy: the indexes, in the first list, of the manifests that were retried.
+    :arg first: the result of all manifests before the retry.
+    :arg retry: the result of the retried manifests.
+    :arg busy: the index of each retried manifest in the list of all manifests.
     """
     if retry.error is not None:
         return replace(first, error=retry.error, changed=first.changed or retry.changed)
@@ -283,7 +283,7 @@ class DeadlineCluster:
 
     cluster: KubernetesCluster
     deadline: Deadline
-    _created: set[tuple[str, str, str]] = field(default_factory=set)
+    _applied: set[tuple[str, str, str]] = field(default_factory=set)
 
     def list_objects(self, query: Query) -> Listing:
         if error := self.deadline.error:
@@ -304,7 +304,7 @@ class DeadlineCluster:
     def apply(self, manifests: Sequence[Object]) -> WriteResult:
         if error := self.deadline.error:
             return WriteResult(error=error)
-        self._created.update(map(_identity, manifests))
+        self._applied.update(map(_identity, manifests))
         return self.cluster.apply(manifests)
 
     def patch(self, manifests: Sequence[Object]) -> WriteResult:
@@ -314,7 +314,7 @@ class DeadlineCluster:
 
     def remove(self, manifests: Sequence[Object]) -> WriteResult:
         error = self.deadline.error
-        if error and not self._created.issuperset(map(_identity, manifests)):
+        if error and not self._applied.issuperset(map(_identity, manifests)):
             return WriteResult(error=error)
         return self.cluster.remove(manifests)
 

@@ -43,7 +43,7 @@ class VerifiedWorkload:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The verification of a cluster in AWS. ``cluster`` is its name, ``region`` is "" if it is unknown."""
+    """The AWS part of a verification. ``cluster`` is the name of the cluster. ``region`` is "" if it is unknown."""
 
     cluster: str
     region: str
@@ -88,7 +88,8 @@ class AwsResult:
     def as_planned(self, unpredictable: Collection[str], now: datetime) -> AwsResult:
         """Return the result of a run in check mode as it would be after the planned changes.
 
-        An association that the run would create gets the creation time ``now`` and no ID. Failed workloads are left out.
+        An association that the run would create or replace gets the creation time ``now`` and no ID. Failed workloads are left
+        out.
 
         :arg unpredictable: further workloads, as "namespace/service_account", to leave out.
         """
@@ -109,15 +110,12 @@ class AwsResult:
 
     @property
     def region(self) -> str:
-        """Return the region of the cluster; "" if the result does not have the region."""
+        """Return the region of the cluster, or "" if the result does not have the ARN of the cluster."""
         return arn_region(self.cluster_arn)
 
 
 def parse_aws_result(result: Object, cluster: str) -> AwsResult:
-    """Parse the result of eks_pod_identity or eks_pod_identity_info.
-
-    :arg cluster: the name of the cluster, which the result of eks_pod_identity_info does not contain.
-    """
+    """Parse the result of eks_pod_identity or eks_pod_identity_info for the cluster with this name."""
     changing = "changes" in result
     arn = as_text(result.get("cluster_arn"))
     verification = as_mapping(result.get("verification")) if changing else result
@@ -189,7 +187,7 @@ def parse_checks(rows: object, key: WorkloadKey, cluster: str, findings: _Findin
 
 
 def by_workload(findings: Iterable[Finding]) -> _Findings:
-    """Group findings by workload and code. A workload may have several findings of one code, with different severities."""
+    """Group findings by workload and code. A workload may have several findings with the same code."""
     groups: dict[tuple[WorkloadKey | None, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.workload, finding.code.value), []).append(finding)

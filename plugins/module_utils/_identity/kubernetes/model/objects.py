@@ -32,8 +32,8 @@ class ObjectName(NamedTuple):
 class ServiceAccount:
     """A v1 ServiceAccount.
 
-    ``is_terminating`` is true if it is being deleted, but still has finalizers. ``applied`` has the labels and annotations that
-    this collection set by server-side apply, such as "label team".
+    ``is_terminating`` is true if the service account is being deleted, but still has finalizers. ``applied`` has the labels and
+    annotations that this collection set by server-side apply, such as "label team".
     """
 
     key: WorkloadKey
@@ -49,7 +49,7 @@ def as_mapping(value: object) -> Object:
 
 
 def member(item: Object, *path: str) -> Object:
-    """Return the mapping at a path of keys, or an empty mapping if a part of the path is missing."""
+    """Return the mapping at a path of keys, or an empty mapping if there is none."""
     for name in path:
         item = as_mapping(item.get(name))
     return item
@@ -126,7 +126,7 @@ def is_managed(labels: Mapping[str, str]) -> bool:
 
 
 def other_owner(labels: Mapping[str, str], owner: str | None) -> str:
-    """Return the owner of a managed object, as its labels name it, if this is not ``owner``; otherwise ""."""
+    """Return the owner in the labels of a managed object if it differs from ``owner``; otherwise ""."""
     label = labels.get(OWNER_LABEL, "")
     return label if is_managed(labels) and label != (owner or "") else ""
 
@@ -141,7 +141,7 @@ def fields_by_manager(item: Object) -> dict[str, list[str]]:
 
 
 def other_managers(item: Object) -> dict[str, list[str]]:
-    """Return the fields of an object by field manager, without this collection and the components of Kubernetes."""
+    """Return the fields of an object by field manager, except those of this collection and of components of Kubernetes."""
     return {
         manager: names
         for manager, names in fields_by_manager(item).items()
@@ -154,7 +154,7 @@ def release_manifest(item: Object) -> Object | None:
 
     A server-side apply of this manifest removes the labels and annotations that this collection applied, because the manifest
     lacks them. A managed service account keeps its ownership labels, by which the next teardown finds it. The UID in the
-    manifest prevents the API server from creating a service account that was deleted in the meantime.
+    manifest prevents the API server from recreating a service account that was deleted in the meantime.
 
     :arg item: the service account as the API server returned it, with managedFields.
     """
@@ -175,7 +175,7 @@ def release_manifest(item: Object) -> Object | None:
 
 
 def _field_names(tree: Object) -> Iterator[str]:
-    """Yield the names of the fields in a FieldsV1 tree, in which a key is "f:NAME", or "." for the object itself."""
+    """Yield the names of the fields in a FieldsV1 tree, such as "label team". The key of a field is "f:" and its name."""
     metadata = member(tree, "f:metadata")
     for kind in ("label", "annotation"):
         yield from (f"{kind} {name}" for name in _steps(member(metadata, f"f:{kind}s")))

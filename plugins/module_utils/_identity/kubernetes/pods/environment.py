@@ -46,8 +46,8 @@ _WEB_IDENTITY = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 _IRSA_DIRECTORY = "/var/run/secrets/eks.amazonaws.com/serviceaccount/"
 _PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _FILES = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")
-# Each of these variables needs a second one, as AWS_ACCESS_KEY_ID needs AWS_SECRET_ACCESS_KEY. If that is missing, some SDKs use
-# other credentials, and other SDKs fail.
+# Each of these variables needs a second one, as AWS_ACCESS_KEY_ID needs AWS_SECRET_ACCESS_KEY. If the second one is missing,
+# some SDKs use other credentials, and other SDKs fail.
 _PARTS = ("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE")
 # Variables by which a Secret or ConfigMap in envFrom can change the credentials. AWS_ROLE_ARN is not among them, because SDKs
 # ignore it without a token file.
@@ -100,7 +100,7 @@ def _preferred_source(names: tuple[str, ...], env: Env) -> CredentialSource:
 
 
 def _container_source(container: Container, volumes: Mapping[str, Volume]) -> CredentialSource:
-    """Return the source of credentials, considering only the variables of the container provider."""
+    """Return the source of credentials, considering only the container provider."""
     env = container.env
     names = tuple(name for name in (RELATIVE_URI, CREDENTIALS_URI, TOKEN_FILE) if name in env)
     if not names:
@@ -113,10 +113,10 @@ def _container_source(container: Container, volumes: Mapping[str, Volume]) -> Cr
             return CredentialSource("unknown", f"{name}, whose value is not in the manifest", name, names)
     if not uri or not agent_address(env):
         return CredentialSource(
-            "other", f"its own {text}, which does not point to the EKS Pod Identity Agent", text, names
+            "other", f"{text}, but without the URI of the EKS Pod Identity Agent", text, names
         )
     if not path:
-        return CredentialSource("other", f"its own {text}, without {TOKEN_FILE}", text, names)
+        return CredentialSource("other", f"{text}, but without a path in {TOKEN_FILE}", text, names)
     return _token_source(container.mounts, path, volumes, names)
 
 
@@ -167,6 +167,9 @@ def _find_ambiguous_source(container: Container, profiles: tuple[str, ...]) -> C
             f"a volume at {homes[0]}, whose files the check does not read",
             f"the volume at {homes[0]}",
         )
+    if names := preferred_provider(env):
+        # These variables are optional, otherwise the caller has returned them as the source.
+        return _ambiguous_source(names, "which SDKs prefer if the optional Secret or ConfigMap exists")
     if _set_names(env, _PARTS):
         names = _set_names(env, (*_PARTS, *_KEYS[1:], "AWS_SECRET_KEY"))
         return _ambiguous_source(
@@ -208,7 +211,7 @@ def is_injected(env: Env) -> bool:
 
 
 def agent_address(env: Env) -> str:
-    """Return the IP address of the agent in the URI of the container provider, or "" if the URI is not one of the agent."""
+    """Return the IP address of the agent in the URI of the container provider, or "" if it is not a URI of the agent."""
     try:
         url = urlsplit(env.get(CREDENTIALS_URI) or "")
         host, port = url.hostname or "", url.port or 80
@@ -235,7 +238,7 @@ def uses_irsa(env: Env) -> bool:
 
 
 def proxies_to_agent(env: Env) -> tuple[str, ...]:
-    """Return the names of the proxy variables that make SDKs send requests for credentials to the proxy, not to the agent.
+    """Return the names of the proxy variables by which SDKs may send requests for credentials to a proxy, not to the agent.
 
     A NO_PROXY whose value is unknown (valueFrom) is assumed to contain the address of the agent.
     """
@@ -252,7 +255,7 @@ def proxies_to_agent(env: Env) -> tuple[str, ...]:
 def covers(no_proxy: str, address: str) -> bool:
     """Return whether a NO_PROXY excludes an IP address from the proxy.
 
-    An entry matches if it is the address, also in brackets or with port 80, a network that contains it, or "*".
+    An entry matches if it is the address (also in brackets or with port 80), a network that contains the address, or "*".
     """
     target = ip_address(address)
     return any(_covers_entry(entry.strip(), target) for entry in no_proxy.split(","))

@@ -38,7 +38,7 @@ from .pods import (
 
 
 def _check_agent_pods(state: KubeState, cluster_name: str, has_addon: bool) -> Check | None:
-    """Return the check of the agent for the whole cluster, or None if the Pods of the agent were not read.
+    """Return the check of the agent for the whole cluster, or None if the lists that it needs were not read.
 
     :arg has_addon: whether EKS reports a working agent.
     """
@@ -62,8 +62,8 @@ def _some_ready(state: KubeState) -> Check:
     if not waiting:
         return Check("agent", PASS)
     message = (
-        f"{len(waiting)} of {len(state.agents or {})} Pods of the EKS Pod Identity Agent are not ready; Pods on these nodes get "
-        f"no credentials: {listed(waiting)}."
+        f"the EKS Pod Identity Agent is not ready on {len(waiting)} of its {len(state.agents or {})} nodes, so Pods there get no "
+        f"credentials: {listed(waiting)}."
     )
     finding = Finding(Code.AGENT_NOT_READY, message, _inspection(), raised_as="warning")
     return Check("agent", WARNING, findings=(finding,))
@@ -85,8 +85,9 @@ def _missing(cluster_name: str, has_addon: bool) -> Check:
     remedy = "Install the add-on: apply the workloads with pod_identity_agent: present."
     if has_addon:
         remedy = (
-            "EKS has the add-on, so the kubeconfig may belong to another cluster, or the DaemonSet was deleted. "
-            f"Compare the endpoints: aws eks describe-cluster --name {cluster_name} --query cluster.endpoint"
+            "EKS has the add-on, so the Kubernetes API may belong to another cluster, or the DaemonSet was deleted. "
+            "Compare the endpoint in the kubeconfig, if you use one, with: "
+            f"aws eks describe-cluster --name {cluster_name} --query cluster.endpoint"
         )
     return Check("agent", FAIL, findings=(Finding(Code.AGENT_MISSING, message, remedy),))
 
@@ -94,8 +95,8 @@ def _missing(cluster_name: str, has_addon: bool) -> Check:
 def _no_pods(state: KubeState) -> Check:
     desired = sum(state.daemon_sets or ())
     if desired:
-        message = f"DaemonSet {AGENT} has 0 of {desired} desired Pods; no Pod gets credentials."
-        remedy = f"See its events: kubectl -n {AGENT_NAMESPACE} describe daemonset {AGENT}"
+        message = f"the EKS Pod Identity Agent has 0 of {desired} desired Pods; no Pod gets credentials."
+        remedy = f"See the events: kubectl -n {AGENT_NAMESPACE} get events --field-selector involvedObject.kind=DaemonSet"
         return Check("agent", FAIL, findings=(Finding(Code.AGENT_NOT_READY, message, remedy),))
     message = f"DaemonSet {AGENT} has no Pods, as it selects no node of the cluster."
     remedy = "If the cluster has nodes, check the DaemonSet's node selector and affinity."
@@ -126,7 +127,7 @@ class FaultyPod:
 class PodVerdict:
     """The checks of each workload, and all findings. Findings about workloads precede findings about the cluster.
 
-    ``judges_agent`` is true if the Pods of the agent were read from the cluster.
+    ``judges_agent`` is true if a workload has a check of the agent or, without workloads, the agent could be checked.
     """
 
     checks: dict[WorkloadKey, list[Check]] = field(default_factory=dict)
@@ -171,9 +172,10 @@ def find_faults(workload: VerifiedWorkload, state: KubeState) -> list[FaultyPod]
 def find_stale(
     workloads: Iterable[VerifiedWorkload], state: KubeState
 ) -> tuple[dict[Owner, list[Pod]], list[FaultyPod]]:
-    """Find the Pods with a fault that a new Pod would not have.
+    """Find the Pods with a fault that a new Pod would probably not have.
 
-    Return the Pods whose owner can be restarted, by owner (Deployment, DaemonSet or StatefulSet), and a list of all other Pods.
+    Return those whose owner can be restarted, by owner (Deployment, DaemonSet or StatefulSet), and a list of those without such
+    an owner.
     """
     owners: dict[Owner, list[Pod]] = {}
     remaining = []

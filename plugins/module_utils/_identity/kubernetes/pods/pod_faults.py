@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find the faults that prevent a Pod from getting its role. Pure.
+"""Find the faults that prevent, or may prevent, a Pod from getting its role. Pure.
 
 There is one function for each fault, which returns the fault of a Pod or None. The functions are ordered: if a Pod cannot use
 EKS Pod Identity at all (``POD_CAUSES``), its other faults do not matter. Credentials are examined container by container,
-without containers that the annotation eks.amazonaws.com/skip-containers excludes.
+except in containers that the webhook skipped because of the annotation eks.amazonaws.com/skip-containers.
 
 Sources: EKS User Guide, "EKS Pod Identity restrictions" (Fargate, Windows) and "Configure Pods to access AWS services with
 service accounts" (proxies).
@@ -50,7 +50,7 @@ SHOW_AGENTS = (
 class Association:
     """The association with which Pods are compared.
 
-    A time is None if it is unknown. An association that a run in check mode would create has the ID "".
+    A time is None if it is unknown. The ID is "" for an association that does not exist, even if check mode predicts it.
     """
 
     association_id: str
@@ -61,12 +61,12 @@ class Association:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A reason why a Pod does not get its role.
+    """A reason why a Pod does not, or may not, get its role.
 
     ``description`` continues the sentence "Pod my-pod: …", and is equal for all Pods with the same cause. ``detail``, such as
     the node, may differ between these Pods. ``check`` is the check to which the fault belongs, "pods" or "agent". ``recreates``
-    is true if the Pod must be recreated; the command depends on its owner, and is added to ``remedy``. ``template`` is the
-    change of the Pod template that must precede ``remedy``, or "".
+    is true if the finding adds to ``remedy`` how to recreate the Pod, which depends on its owner. ``template`` is a change of
+    the Pod template that the finding names before ``remedy``, or "".
     """
 
     code: Code
@@ -133,7 +133,10 @@ def skips_webhook(pod: Pod, _state: KubeState, _association: Association) -> Fau
 
 
 def admitted_before_association(pod: Pod, _state: KubeState, association: Association) -> Fault | None:
-    """Report a Pod that is older than its association. The webhook injects credentials only when a Pod is created."""
+    """Report a Pod without injected credentials that is not newer than its association.
+
+    The webhook injects credentials only when a Pod is created.
+    """
     created = association.created
     if has_injection(pod) or created is None or pod.created is None or pod.created > created:
         return None
@@ -195,7 +198,7 @@ def no_agent_on_node(pod: Pod, state: KubeState, _association: Association) -> F
 
 
 def proxied(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
-    """Report a container with a proxy whose NO_PROXY does not exclude the agent."""
+    """Report the first container with proxy variables, but without a NO_PROXY for the agent."""
     for container in pod.containers:
         if container.name in pod.skipped:
             continue
@@ -212,7 +215,7 @@ def proxied(pod: Pod, _state: KubeState, _association: Association) -> Fault | N
 
 
 def uses_agent_port(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
-    """Report a container that uses port 80 of its node, on which the agent listens."""
+    """Report the first container that uses port 80 of its node, on which the agent listens."""
     for container in pod.containers:
         if AGENT_PORT in container.host_ports:
             return Fault(
@@ -285,7 +288,7 @@ def unknown_credentials(sources: Sources) -> Fault | None:
     return Fault(
         Code.POD_CREDENTIALS_UNKNOWN,
         f"{_describe_sources(unknown)}: it is not known whether SDKs use the role of the association",
-        f"If they do use the role of the association, pod_identity_ignore: [{Code.POD_CREDENTIALS_UNKNOWN}] accepts the "
+        f"If the SDKs do use the role of the association, pod_identity_ignore: [{Code.POD_CREDENTIALS_UNKNOWN}] accepts the "
         f"finding. To leave a container out on purpose, name it in the annotation {SKIP_CONTAINERS} of the Pod template.",
         template=_removals(unknown),
     )
@@ -395,15 +398,15 @@ def has_injection(pod: Pod) -> bool:
 
 
 def needs_admission(fault: Fault) -> bool:
-    """Return whether a new Pod from the unchanged template may be without the fault."""
+    """Return whether credentials were not injected, but may be injected into a new Pod from the same template."""
     return fault.recreates and fault.code in (Code.POD_BEFORE_ASSOCIATION, Code.POD_NOT_INJECTED)
 
 
 def is_repairable(pod: Pod, fault: Fault, association: Association) -> bool:
-    """Return whether a restart of the owner probably resolves the fault.
+    """Return whether credentials were not injected, and a restart of the owner probably changes that.
 
-    A Pod without injected credentials is restarted only if it was created shortly after its association. Otherwise a new Pod
-    would probably have the same fault, and every run would restart it again.
+    If the Pod was created SETTLED_AFTER or more after its association, a new Pod would probably have the same fault, and every
+    run would restart the owner again.
     """
     if fault.code == Code.POD_BEFORE_ASSOCIATION:
         return True

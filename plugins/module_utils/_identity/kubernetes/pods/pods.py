@@ -75,8 +75,9 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A volume with the audience of each service account token in it, by the path of its file.
+    """A volume of a Pod.
 
+    ``audiences`` has the audience of each service account token in it, by the path of the token; "" is the API server.
     ``has_only_tokens`` is true if the volume has no other files, so that all paths are known.
     """
 
@@ -103,9 +104,9 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pending or running Pod, or a Pod that a template describes.
+    """A Pod, or the Pod that a template describes.
 
-    ``node`` is "" before the Pod is scheduled. ``created`` is in UTC. ``owner`` is the direct owner: for a Pod of a
+    ``node`` is "" before the Pod is scheduled. ``created`` is None for a template. ``owner`` is the direct owner: for a Pod of a
     Deployment it is the ReplicaSet. ``skipped`` are the containers that the annotation eks.amazonaws.com/skip-containers
     names. ``has_own_interface`` is true if the VPC CNI created a network interface for the Pod, because the Pod has its own
     security groups. ``selected`` are the labels that the Pod requires of its node.
@@ -180,10 +181,7 @@ def parse_pod(item: Object, cluster: str) -> Pod:
 
 
 def controller(metadata: Object) -> Owner:
-    """Return the controller in the ownerReferences of an object, or an empty Owner without one.
-
-    :arg metadata: the metadata of the object.
-    """
+    """Return the controller in the ownerReferences of an object with this metadata, or an empty Owner without one."""
     for owner in as_objects(metadata.get("ownerReferences")):
         if owner.get("controller"):
             return Owner(
@@ -276,11 +274,14 @@ def describe_recreation(owner: Owner, pod: Pod, hold_text: str = "", stale: bool
         by_run = ", or let a run restart them (pod_identity_restart_stale: true)" if stale else ""
         return f"Recreate its Pods{by_run}: kubectl rollout restart {owner.kind.lower()}/{owner.name} {namespace}"
     if owner.kind == "Job":
-        return f"Delete its Job and create it again, as a CronJob does: kubectl delete job {owner.name} {namespace}"
+        return (
+            f"Recreate {owner} from its manifest, unless a CronJob creates the next Job. First: kubectl delete job {owner.name} "
+            f"{namespace}"
+        )
     if owner.kind == "ReplicaSet":
-        return f"Delete the Pods, so that {owner} creates new ones: kubectl delete pod {pod.name} {namespace}"
+        return f"Delete each Pod with this fault, so that {owner} creates a new one: kubectl delete pod {pod.name} {namespace}"
     if owner.kind:
-        return f"Let {owner} recreate its Pods, by its own means or with: kubectl delete pod {pod.name} {namespace}"
+        return f"Let {owner} recreate its Pods, by its own means or one by one: kubectl delete pod {pod.name} {namespace}"
     return (
         f"It has no owner, so recreate it from its manifest. First: kubectl delete pod {pod.name} {namespace}"
     )
@@ -381,7 +382,8 @@ def describe_hold(hold: Hold, owner: Owner, pods: Sequence[str], rollout: Rollou
     :arg pods: the names of the Pods.
     """
     place = f"-n {owner.namespace}"
-    delete = f"Delete {listed(pods)} one by one: kubectl delete pod {pods[0]} {place}"
+    one_by_one = " one by one" if len(pods) > 1 else ""
+    delete = f"Delete {listed(pods)}{one_by_one}: kubectl delete pod {pods[0]} {place}"
     if hold == "paused":
         return f"is paused. Resume it before you restart it: kubectl rollout resume deployment/{owner.name} {place}"
     if hold == "on delete":
@@ -478,10 +480,10 @@ class KubeState:
         return self.nodes.get(node, {}).get("eks.amazonaws.com/compute-type") == "auto"
 
     def find_owner(self, pod: Pod) -> Owner:
-        """Return the object to restart in order to recreate a Pod: its owner or, for a ReplicaSet, the owner of that.
+        """Return the owner of a Pod or, if that is a ReplicaSet, the owner of the ReplicaSet.
 
-        If the ReplicaSet was not read, its name shows the Deployment: it is the name of the Deployment followed by the value of
-        the label pod-template-hash.
+        Return the ReplicaSet itself if its owner is missing, was deleted, or was recreated with another selector. If the
+        ReplicaSet was not read, its name and the label pod-template-hash show the name of its Deployment.
         """
         owner = pod.owner
         if owner.kind != "ReplicaSet":
@@ -518,7 +520,7 @@ class KubeState:
         return rollout.selects(pod)
 
 
-def read_state(
+def parse_state(
     reads: Reads, workloads: Iterable[WorkloadKey], cluster: str, now: datetime, auto_mode: bool = False
 ) -> KubeState:
     """Parse the lists that were read.

@@ -35,8 +35,8 @@ from .pods import (
     can_restart,
     controller,
     parse_pod,
+    parse_state,
     pod_service_account,
-    read_state,
 )
 
 # API version and kind of the objects with a Pod template, by their resource name in RBAC.
@@ -146,9 +146,8 @@ def read_pod_state(
 ) -> dict[str, Listing]:
     """Read the Pods of the workloads, and then the resources on which their checks depend.
 
-    Return the lists, by their names in RESOURCES.
-
-    Without workloads, only the Pods of the agent are read, and only if EKS reports that its add-on is missing.
+    Return the lists, by their names in RESOURCES. Without workloads, only the lists about the agent are read, and
+    only if EKS reports that its add-on is missing.
 
     :arg finished: whether to read finished Pods as well.
     """
@@ -182,7 +181,7 @@ def _is_auto_mode(verification: Verification) -> bool:
 def build_state(verification: Verification, reads: Reads, now: datetime) -> KubeState:
     """Parse the lists that were read for the workloads of a verification."""
     keys = [workload.key for workload in verification.workloads]
-    return read_state(reads, keys, verification.cluster, now, _is_auto_mode(verification))
+    return parse_state(reads, keys, verification.cluster, now, _is_auto_mode(verification))
 
 
 def pods_query(verification: Verification) -> Query | None:
@@ -198,7 +197,7 @@ def live_pods_query(keys: Sequence[WorkloadKey]) -> Query:
 
 
 def _query_for(name: str, pods: Query | None) -> Query:
-    """Return the query for one of RESOURCES. ReplicaSets are listed in the namespace of ``pods``, the query for the Pods."""
+    """Return the query for a result of ``next_reads``. List ReplicaSets in the namespace of ``pods``, the query for the Pods."""
     if name == "agents":
         return Query("v1", "Pod", AGENT_NAMESPACE, (f"app.kubernetes.io/name in ({','.join(AGENTS)})",))
     if name == "daemon_sets":
@@ -214,8 +213,8 @@ def next_reads(verification: Verification, reads: Reads, now: datetime) -> list[
     The result may contain names that are already in ``reads``.
 
     The Pods of the agent are needed if Pods of workloads run, or if EKS reports that the add-on of the agent is missing. A ready
-    agent proves that its node runs Linux on EC2, so nodes are needed only for Pods on other nodes, and the DaemonSet only to
-    explain a missing agent.
+    agent proves that its node supports EKS Pod Identity, so nodes are needed only for Pods on other nodes. DaemonSets are needed
+    only to explain a missing agent, and ReplicaSets only to find the owners of faulty Pods.
     """
     addon_missing = any(finding.code == Code.AGENT_ADDON_MISSING for finding in verification.findings)
     if not addon_missing and "agents" not in reads and not reads.get("pods", Listing()).items:

@@ -23,7 +23,7 @@ from ...model.checks import FAIL, UNKNOWN, Check
 from ...model.errors import listed, sentence
 from ...model.rows import FailureRow
 from ..api.api_errors import ALLOW, FORBIDDEN, manifest_failure, remedy_for
-from ..api.cluster import Clock, KubernetesCluster, Reads, WriteResult
+from ..api.cluster import Clock, KubernetesCluster, Listing, Reads, WriteResult
 from ..model.aws_result import Verification, VerifiedWorkload
 from ..model.objects import Object, ObjectName, format_time, object_name
 from .pod_checks import find_stale
@@ -36,11 +36,12 @@ class Restarts:
     """The planned restarts. Owners are strings like "Deployment shop/web", Pods like "shop/web-1".
 
     ``names``: the owners to restart. ``manifests``: their patches, in the same order. ``unmanaged``: the stale Pods without an
-    owner that can be restarted. ``rolling``: the owners with a rollout under way that replaces their stale Pods.
+    owner that can be restarted. ``rolling``: the other owners with a rollout under way that replaces stale Pods.
     ``replaced``: the Pods that restarts and rollouts replace. ``blocked``: a sentence about each group of stale Pods that a
-    restart would not replace. ``withheld``: the owners that are not restarted, because their new Pods would not get the role
-    either. ``workloads``: the workloads of the owners to restart. ``wait``: the seconds to wait before the restart. The
-    webhook knows a new association after a delay, and a Pod that is created during this delay would be stale again.
+    restart would not replace, and about each owner that could not be read. ``withheld``: the owners that are not restarted,
+    because their new Pods might not get the role either. ``workloads``: the workloads of the owners to restart. ``wait``: the
+    seconds to wait before the restart. The webhook knows a new association only after a delay, and a Pod that is created during
+    this delay would be stale again.
     """
 
     manifests: Sequence[Object] = ()
@@ -62,8 +63,8 @@ SETTLE_SECONDS = 15
 class Injection:
     """The result of the injection probe, for the restarts.
 
-    New Pods of the workloads in ``proven`` get credentials of the role; new Pods of the workloads in ``failing`` do not. For all
-    other workloads, a restart waits until their association is ``settle`` seconds old.
+    New Pods of the workloads in ``proven`` get credentials of the role. New Pods of the workloads in ``failing`` do not, or not
+    reliably. For all other workloads, a restart waits until their association is ``settle`` seconds old.
     """
 
     proven: Collection[WorkloadKey] = ()
@@ -76,8 +77,8 @@ def plan_restarts(
 ) -> Restarts:
     """Plan to restart the owners of stale Pods.
 
-    Skip Pods that a restart would not replace, workloads with a failed check in AWS, and workloads whose new Pods would not get
-    the role.
+    Skip Pods that a restart would not replace, workloads without an association or with a check in AWS that blocks restarts, and
+    workloads in ``injection.failing``.
 
     :arg reads: the lists that were read, by their names in RESOURCES.
     """
@@ -111,7 +112,7 @@ def plan_restarts(
     )
 
 
-# A Pod with one of these values is replaced: by a restart, or by a rollout that is under way.
+# The holds with which a Pod is replaced: by a restart, or by a rollout that is under way.
 _REPLACING: tuple[Hold, ...] = ("", "rolling")
 
 
@@ -156,7 +157,7 @@ def passed_aws_checks(verification: Verification) -> list[VerifiedWorkload]:
 
 
 def _may_restart(workload: VerifiedWorkload) -> bool:
-    """Return whether a workload has an association, or gets it by the plan, and no check that blocks restarts."""
+    """Return whether a workload has an association (in check mode, possibly a planned one) and no check that blocks restarts."""
     exists = workload.association_id or workload.association_created
     return bool(exists) and not any(map(_blocks, workload.checks))
 
@@ -176,8 +177,8 @@ RESTART_PAUSE = 2
 class RestartSettings:
     """The settings of restarts, in seconds.
 
-    ``timeout`` is the time to wait until stale Pods are replaced. ``settle`` is the age that an association must have before a
-    restart, unless the injection probe has proven that new Pods get the role.
+    ``timeout`` is the maximum time to wait until stale Pods are replaced. ``settle`` is the age that an association must have
+    before a restart, unless the injection probe has proven that new Pods get the role.
     """
 
     timeout: int = 300
@@ -188,8 +189,8 @@ class RestartSettings:
 class RestartRun:
     """The result of the restarts.
 
-    ``reads`` are the lists that were read after the restarts, or in check mode the predicted lists. ``failures`` are the
-    rejected patches.
+    ``reads`` are the lists after the restarts; in check mode, they are predicted. ``failures`` has the patches that were
+    rejected or ended without a result.
     """
 
     reads: Reads
@@ -230,12 +231,14 @@ def restart_stale(
     restarts = _without_refused(restarts, refused)
     replacing = [*restarts.names, *restarts.rolling]
     remaining = _wait_for_rollouts(cluster, verification, reads, settings.timeout, clock, replacing)
+    current = read_pod_state(cluster, verification, clock.now()) if replacing else reads
+    problem = f"stale Pods still exist after {settings.timeout} seconds"
+    if current.get("pods", Listing()).error is not None:
+        problem = "stale Pods may still exist, as the Pods could not be read"
     warnings += [
-        f"{sentence}, but stale Pods still exist after {settings.timeout} seconds. Check kubectl rollout status and kubectl "
-        "get events."
+        f"{sentence}, but {problem}. Check kubectl rollout status and kubectl get events."
         for sentence in _sentences(restarts, remaining)
     ]
-    current = read_pod_state(cluster, verification, clock.now()) if replacing else reads
     return RestartRun(current, restarts, written.changed, warnings, failures)
 
 
@@ -244,7 +247,7 @@ def predict_restart(
 ) -> RestartRun:
     """Return the result that the restarts would have, for check mode.
 
-    Its ``reads`` lack the Pods that the restarts would replace.
+    Its ``reads`` lack the Pods that restarts and rollouts would replace.
     """
     restarts = plan_restarts(verification, reads, clock.now(), injection)
     replaced = {ObjectName(pod.namespace, pod.name) for pod in restarts.replaced}
@@ -260,13 +263,13 @@ def _warnings(restarts: Restarts) -> list[str]:
     warnings = list(restarts.blocked)
     if restarts.withheld:
         warnings.append(
-            f"{', '.join(restarts.withheld)} not restarted: new Pods would not get the role either, see the findings."
+            f"{', '.join(restarts.withheld)} not restarted: new Pods might not get the role either, see the findings."
         )
     return warnings
 
 
 def _sentences(restarts: Restarts, remaining: Collection[str]) -> Iterator[str]:
-    """Yield the beginnings of sentences about the owners in ``remaining``, which still have stale Pods."""
+    """Yield the beginnings of sentences about the owners in ``remaining``, which may still have stale Pods."""
     if names := [name for name in restarts.names if name in remaining]:
         yield f"Restarted {', '.join(names)}"
     if names := [name for name in restarts.rolling if name in remaining]:

@@ -45,9 +45,10 @@ class ProbeResult:
     """The result of one dry run.
 
     ``code`` is None if the Pod gets the credentials of the role. Otherwise ``code`` and ``remedy`` belong to a finding, and
-    ``description`` continues its message "a Pod that starts now under service account my-app …". ``retry`` is true if another
-    dry run may succeed, after ``retry_after`` seconds. ``unanswered`` is true if there was no response or a transient error of
-    the API server, such as 429 or 503, and ``busy`` for 429.
+    ``description`` continues its message "a Pod that starts now under service account my-app …". For INJECTION_MISSING,
+    ``remedy`` is "", because it depends on the state of the webhook. ``retry`` is true if another dry run may succeed, after
+    ``retry_after`` seconds. ``unanswered`` is true if there was no response or a transient error of the API server, such as 429
+    or 503, and ``busy`` for 429.
     """
 
     code: Code | None = None
@@ -104,13 +105,14 @@ class _Probe:
 
 
 def _other_account(probe: _Probe) -> ProbeResult | None:
-    # An admission policy may replace the service account. The association of the new service account would then apply.
+    # An admission policy may replace the service account.
     if probe.pod.workload == probe.key:
         return None
     return ProbeResult(
         Code.INJECTION_OTHER_IDENTITY,
-        f"gets service account {probe.pod.workload.service_account}, and would get the association of that service account",
-        "Find the admission webhook or policy that sets serviceAccountName, and exclude the namespace from it.",
+        f"gets service account {probe.pod.workload.service_account} instead, to which the association does not apply",
+        "Remove serviceAccountName from pod_identity_proof_pod_spec, if it is set there. Otherwise find the admission webhook or "
+        "policy that sets it, and exclude the namespace from it.",
     )
 
 
@@ -131,7 +133,7 @@ def _irsa(probe: _Probe) -> ProbeResult | None:
 
 
 def _skipped(probe: _Probe) -> ProbeResult | None:
-    # The Pod has this label or annotation only if an option, or an admission webhook or policy, adds it.
+    # The options reject this label and annotation, so an admission webhook or policy has added it.
     if probe.source.kind != "none":
         return None
     if SKIP_WEBHOOK in probe.pod.labels:
@@ -164,7 +166,7 @@ def _other_credentials(probe: _Probe) -> ProbeResult | None:
     return ProbeResult(
         Code.INJECTION_UNKNOWN if unknown else Code.INJECTION_OTHER_IDENTITY,
         f"gets {probe.source.description}",
-        f"Find the admission webhook or policy that adds {probe.source.removal}, and exclude the namespace from it.",
+        f"Find the admission webhook or policy that adds {probe.source.removal.rstrip(',')}, and exclude the namespace from it.",
     )
 
 
@@ -179,10 +181,10 @@ _FAULTS: tuple[Callable[[_Probe], ProbeResult | None], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """A cause of a rejected dry run, recognised by its error text.
+    """A cause of a rejected dry run, recognised by its error text or status.
 
-    ``pattern`` is a regular expression for error texts of Kubernetes 1.36, Kyverno and Gatekeeper. ``description`` may refer to
-    the groups of the pattern (``\\g<name>``).
+    ``pattern`` is a regular expression for error texts of Kubernetes 1.36, Kyverno and Gatekeeper, or "" for a cause that the
+    status shows. ``description`` may refer to the groups of the pattern (``\\g<name>``).
     """
 
     pattern: str

@@ -35,10 +35,10 @@ WEBHOOK = "pod-identity-webhook"
 
 @dataclass(frozen=True, slots=True)
 class WebhookState:
-    """The mutating webhooks and the namespaces of the cluster.
+    """The mutating webhooks of the cluster, and the labels of namespaces.
 
     ``configurations`` are the mutating webhook configurations, or None if they could not be read. ``namespaces`` has the
-    labels of each namespace, by name.
+    labels of the namespaces that were read, by name.
     """
 
     configurations: Sequence[Object] | None = None
@@ -61,7 +61,7 @@ class WebhookState:
         return [webhook for item in items for webhook in as_objects(item.get("webhooks"))]
 
 
-def has_webhook(version: Object) -> bool:
+def may_have_webhook(version: Object) -> bool:
     """Return whether the cluster may have the webhook: the API server is one of EKS, or its version is unknown.
 
     :arg version: the response of GET /version.
@@ -113,10 +113,10 @@ def _meets(expression: Object, labels: Mapping[str, str]) -> bool:
 
 # The number of workloads to probe by default.
 SAMPLE = 50
-# The shortest and the longest pause before another probe, in seconds.
+# In seconds: the shortest pause before another probe, and the longest one unless the API server requests more.
 PROBE_PAUSE = 1
 LONGEST_PROBE_PAUSE = 10
-# The number of dry runs that a client sends concurrently.
+# The maximum number of dry runs that a client sends concurrently.
 AT_ONCE = 8
 # The number of probes with injection in a row that count as proof that all API servers know a new association.
 REQUIRED_SUCCESSES = 3
@@ -146,8 +146,9 @@ class ProbeSeries:
     """The results of the probes of one workload.
 
     ``is_young`` is true if some API servers may not know the association yet. ``probes`` is the number of all probes.
-    ``successes`` is the number of probes with injection since the last probe without injection. ``misses`` is the number of
-    probes without injection, and ``fault`` the last of their results. ``pause`` is the time until the next probe in seconds. It
+    ``misses`` is the number of probes without injection, except those that a busy API server rejected, and ``successes`` the
+    number of probes with injection since the last miss. ``fault`` is the result of the last probe without injection; a rejection
+    by a busy API server does not replace an earlier fault of the Pod. ``pause`` is the time until the next probe in seconds. It
     grows with ``failures``, the number of transient errors in a row.
     """
 
@@ -225,7 +226,7 @@ def run_probes(
     settings: InjectionSettings,
     clock: Clock,
 ) -> InjectionRun:
-    """Send dry runs for the workloads until the results of all are decided, or the timeout expires. Return the results."""
+    """Send dry runs for the workloads until none needs another one, or the timeout expires. Return the results."""
     began = clock.now()
     observed = began + timedelta(seconds=settings.observe)
     new = _associated_now(aws)
@@ -272,9 +273,9 @@ def _run_round(
     """Send one dry run for each workload, in groups of ``width``. Return the width for the next round.
 
     Each group increases the width by one. If the API server is busy, the round ends early, and the next width is half of the
-    present one, but at most half of AT_ONCE. The round also ends when the timeout expires.
+    present one: at least 1, and at most half of AT_ONCE. The round also ends when the timeout expires.
 
-    :arg keys: the workloads whose result is not decided, those with the fewest probes first.
+    :arg keys: the workloads to probe, those with the fewest probes first.
     :arg series: the results of each workload, to which the results of this round are added.
     :arg is_late: returns whether the timeout has expired.
     """
@@ -292,7 +293,7 @@ def _run_round(
 
 
 def _associated_now(aws: AwsResult) -> set[object]:
-    # Creation times do not show which associations are new, because the clock of AWS may differ from the local clock.
+    # Creation times alone do not show which associations are new, because the clock of AWS may differ from the local clock.
     return {
         change.get("workload")
         for change in aws.changes
@@ -301,7 +302,7 @@ def _associated_now(aws: AwsResult) -> set[object]:
 
 
 def failing_workloads(run: InjectionRun) -> list[WorkloadKey]:
-    """Return the workloads whose new Pods do not get the credentials of the role, or not reliably."""
+    """Return the workloads whose new Pods do not get the credentials of the role, or got them in too few dry runs."""
     return [key for key, probed in run.items() if not probed.is_proven and not probed.fault.is_unknown]
 
 
@@ -352,8 +353,8 @@ def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Fi
     if fault.is_injected:
         return Finding(
             Code.INJECTION_UNKNOWN,
-            f"{subject} got EKS Pod Identity in {series.successes} dry runs in a row, but {REQUIRED_SUCCESSES} in a row are "
-            "needed to prove that all API servers of the cluster know the new association.",
+            f"{subject} got EKS Pod Identity in {series.successes} of the {REQUIRED_SUCCESSES} dry runs in a row that are needed "
+            "to prove that all API servers of the cluster know the new association.",
             "Verify again, or with a greater pod_identity_injection_timeout.",
             key,
         )
@@ -381,15 +382,16 @@ def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Fi
     if series.is_young:
         return Finding(
             Code.INJECTION_NOT_YET,
-            f"{subject} {fault.description} ({count}): not every API server of the cluster knows the new association yet.",
+            f"{subject} {fault.description} ({count}): perhaps not every API server of the cluster knows the new association "
+            "yet.",
             "Verify again in a minute, and start Pods only after that. A greater pod_identity_injection_timeout lets a run "
             "wait longer.",
             key,
         )
     return Finding(
         Code.INJECTION_MISSING,
-        f"{subject} {fault.description} ({count}), although the association is not new: the webhook of EKS fails, "
-        "or another webhook reverts its change.",
+        f"{subject} {fault.description} ({count}), although the association is not new: the webhook of EKS does not "
+        "change the Pod, or another webhook reverts the change.",
         "Check the mutating webhooks: kubectl get mutatingwebhookconfigurations",
         key,
     )

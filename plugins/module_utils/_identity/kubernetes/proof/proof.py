@@ -7,8 +7,8 @@
 """Runtime proof: run a short-lived Job under each service account. The Job reports its IAM identity. Pure.
 
 The Job writes the result of ``aws sts get-caller-identity`` to the termination message of its container. So one list of Pods
-returns all results, and no permission to read logs is needed. The cause of a failure is recognised by the error text of the AWS
-CLI, an SDK or EKS; docs/troubleshooting.md lists these texts. All Jobs are deleted at the end.
+in each namespace returns the results, and no permission to read logs is needed. The cause of a failure is recognised by the error
+text of the AWS CLI, an SDK or EKS; docs/troubleshooting.md explains such texts. All Jobs are deleted at the end.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from ..api.api_errors import ALLOW, ApiError, manifest_failure, object_failure
 from ..api.cluster import Clock, KubernetesCluster, Query, WriteResult
 from ..model.aws_result import Verification, VerifiedWorkload
 from ..model.objects import MANAGED_BY_LABELS, PROOF_LABEL, Object, as_objects, as_text, member, object_name
+from ..pods.pod_faults import SHOW_AGENTS
 from ..pods.restarts import RESTART_PAUSE, passed_aws_checks, poll_attempts
 
 CONTAINER = "proof"
 RESULT_PATH = "/dev/termination-log"
-# The Pod must set a user ID, because the image does not, and runAsNonRoot is set.
+# With runAsNonRoot, the Pod must set a user ID if the image does not.
 USER = 65532
 CONTAINER_RESOURCES: Object = {
     "requests": {"cpu": "50m", "memory": "128Mi"},
@@ -59,7 +60,7 @@ class ProofContainer:
 def pod_template(
     key: WorkloadKey, container: ProofContainer, region: str, labels: Mapping[str, str]
 ) -> Object:
-    """Return a Pod template that satisfies the Pod Security Standard "restricted".
+    """Return a Pod template that satisfies the Pod Security Standard "restricted", unless ``container.pod_spec`` violates it.
 
     :arg region: the region for the AWS CLI, or "".
     :arg labels: the labels that this collection sets. They override ``container.labels``.
@@ -163,8 +164,8 @@ def proof_job(key: WorkloadKey, settings: ProofSettings, region: str) -> Object:
 def job_name(key: WorkloadKey, run: str) -> str:
     """Return the name of the Job for a workload.
 
-    The name contains a digest instead of the namespace and the service account, because Kubernetes also sets it as a label of
-    the Pod, and a label has at most 63 characters.
+    The name contains a digest instead of the namespace and the service account, because Kubernetes also sets the name as a label
+    of the Pod, and the value of a label has at most 63 characters.
     """
     digest = hashlib.sha256(f"{key.namespace}/{key.service_account}".encode()).hexdigest()[:8]
     return f"pod-identity-proof-{run}-{digest}"
@@ -238,13 +239,13 @@ PROOF_CAUSES = (
         rf"(?i)(timeout|timed out|could not connect|connection refused|failed to connect).{{0,200}}{_ADDRESS}"
         rf"|{_ADDRESS}.{{0,200}}(timeout|timed out|connection refused|unreachable)",
         "the EKS Pod Identity Agent did not respond on its node",
-        "Check the agent there: kubectl -n kube-system get pods -l app.kubernetes.io/name=eks-pod-identity-agent -o wide",
+        f"Check the agent there: {SHOW_AGENTS}",
     ),
     ProofCause(
         Code.PROOF_REFUSED,
         r"AccessDenied|not authorized to perform|Received non 200 response",
         "the agent or AWS denied it the role's credentials",
-        "Check the agent's log on that node, and the role's trust policy (iam_trust_policy_check).",
+        "Check the agent's log on the Pod's node, and the role's trust policy (iam_trust_policy_check).",
     ),
     ProofCause(
         Code.PROOF_NO_CREDENTIALS,
@@ -294,7 +295,7 @@ class ProofRun:
 
 @dataclass(slots=True)
 class ProofVerdict:
-    """The check "proof" of each workload, and all findings."""
+    """The check "proof" of each workload that has one, and all findings."""
 
     checks: dict[WorkloadKey, Check] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -416,7 +417,7 @@ def _judge_unfinished(key: WorkloadKey, pod: Object, proof: ProofRun) -> Finding
         phase = reason or as_text(status.get("phase")) or "no status"
         cause = f"Pod {object_name(pod).name} had no result after {proof.timeout} seconds ({phase})"
     remedy = "Set tolerations or a node selector in pod_identity_proof_pod_spec, or a greater pod_identity_proof_timeout."
-    return Finding(Code.PROOF_NOT_STARTED, f"the runtime proof did not run: {cause}.", remedy, key)
+    return Finding(Code.PROOF_NOT_STARTED, f"the runtime proof did not run: {sentence(cause)}", remedy, key)
 
 
 def _pod_job_name(pod: Object) -> str:
@@ -508,7 +509,7 @@ def run_proof(
 
 
 def _refusals(written: WriteResult, number: int) -> dict[int, ApiError]:
-    """Return the errors of rejected objects by index. If the writes ended without a result, all objects have that error.
+    """Return the errors of rejected objects by index. Writes that ended without a result have one error for all objects.
 
     :arg number: the number of objects.
     """
@@ -528,11 +529,11 @@ def _end_early(
     jobs = [object_name(manifests[index]) for index in remaining]
     namespaces = {job.namespace for job in jobs}
     scope = f"-n {jobs[0].namespace}" if len(namespaces) == 1 else "--all-namespaces"
-    number = f"{len(jobs)} Job{'' if len(jobs) == 1 else 's'}"
+    number, them = (f"{len(jobs)} Jobs", "them") if len(jobs) > 1 else ("1 Job", "it")
     reason = sentence(next(iter(remaining.values())).text)
     ending.tell(
         f"{name}: the run was interrupted, and {number} of the runtime proof may still exist ({listed(map(str, jobs))}): "
-        f"{reason} Kubernetes deletes a Job {TTL} seconds after its end. To delete them now: kubectl delete jobs {scope} "
+        f"{reason} Kubernetes deletes a Job {TTL} seconds after its end. To delete {them} now: kubectl delete jobs {scope} "
         f"-l {PROOF_LABEL}={run}"
     )
 
@@ -548,7 +549,7 @@ class ProofPods:
 def _wait_for_results(
     cluster: KubernetesCluster, keys: Sequence[WorkloadKey], settings: ProofSettings, clock: Clock
 ) -> ProofPods:
-    """Read the Pods in the namespaces of the Jobs until every Job has a final state, or the timeout expires."""
+    """Read the Pods of the Jobs until each Job has a final state or the caller may not list its Pods, or the timeout expires."""
     jobs: dict[str, set[str]] = {}
     for key in keys:
         jobs.setdefault(key.namespace, set()).add(job_name(key, settings.run))

@@ -53,8 +53,8 @@ from ..proof.injection_checks import (
     WebhookState,
     choose_workloads,
     failing_workloads,
-    has_webhook,
     judge_injection,
+    may_have_webhook,
     namespaces_without_injection,
     proven_workloads,
     read_webhook,
@@ -69,8 +69,8 @@ class KubernetesOutcome:
     """The result of the Kubernetes part for the report.
 
     ``changes`` has a line for each changed object. ``failures`` has the failed changes and reads. ``error`` is the error of
-    writes that ended without a result, or "". ``checks`` are the checks of each verified workload. ``judges_agent`` is true if
-    the Pods of the EKS Pod Identity Agent were read from the cluster.
+    writes that ended without a result, or "". ``checks`` are the checks of each verified workload. ``judges_agent`` is
+    as in ``PodVerdict``.
     """
 
     changes: Sequence[str] = ()
@@ -189,7 +189,7 @@ class KubernetesSettings:
 class KubernetesRun:
     """The result of ``converge_kubernetes``.
 
-    ``outcome`` is for the report. ``diffs`` are shown with ``--diff``. ``jobs`` is the number of Jobs of the runtime proof.
+    ``outcome`` is for the report. ``diffs`` are shown with ``--diff``. ``jobs`` is the number of planned Jobs of the proof.
     """
 
     outcome: KubernetesOutcome
@@ -215,7 +215,7 @@ def converge_kubernetes(
 ) -> KubernetesRun:
     """Apply or delete service accounts, restart the owners of stale Pods, run the proof, and verify the workloads.
 
-    A rejected write is a failure in the result, and does not prevent the other steps.
+    A rejected write is a failure in the result, and does not prevent the later steps.
 
     :arg aws: the result of the AWS part.
     :arg preflight: the service accounts and the plan, as read before the AWS part.
@@ -274,9 +274,9 @@ def converge_kubernetes(
 
 
 def _unpredictable(plan: AccountPlan, failures: Sequence[FailureRow], preflight: Preflight) -> set[str]:
-    """Return the workloads, as "namespace/service_account", whose checks of Pods cannot be predicted in check mode.
+    """Return the workloads, as "namespace/service_account", whose checks cannot be predicted in check mode.
 
-    These are workloads whose service account would be created or deleted, and workloads with a failure.
+    These are workloads whose service account would be created, or deleted as unlisted, and workloads with a failure.
     """
     planned = {*map(affected_workload, (*plan.manifests, *plan.waiting))}
     new = planned.difference(map(str, preflight.accounts)) | {*map(affected_workload, plan.unlisted)}
@@ -366,7 +366,7 @@ def _skip_verification(
 ) -> _VerificationRun:
     """Return unknown checks, because the Kubernetes API may belong to another cluster.
 
-    Pods are still restarted, unless the user requires proof that the API belongs to the EKS cluster
+    Requested restarts are still carried out, unless the user requires proof that the API belongs to the EKS cluster
     (``pod_identity_verify_cluster``).
 
     :arg doubt: the finding about the API.
@@ -428,7 +428,7 @@ def _probe(
     if settings.restart and settings.verify_pods:
         stale = list(plan_restarts(aws.verification, reads, clock.now()).workloads)
     workloads = choose_workloads(aws, accounts, settings.injection.sample, stale)
-    if not workloads or not (settings.injects or has_webhook(cluster.read_version())):
+    if not workloads or not (settings.injects or may_have_webhook(cluster.read_version())):
         return {}
     on_step("probing new Pods with a dry run")
     return run_probes(cluster, aws, workloads, settings.injection, clock)

@@ -4,7 +4,8 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read the service accounts and Pods that use IRSA, and edit the annotations of IRSA. Pure: cluster and clock are arguments.
+"""Read the service accounts and Pods that use IRSA, build patches of its annotations, and restart Pods for a rollback. Pure:
+cluster and clock are arguments.
 
 The webhook of EKS finds the role of a service account in its annotation, or in a ConfigMap for the webhook. A Pod template can
 also set the variables of a web identity itself. Source: amazon-eks-pod-identity-webhook.
@@ -52,8 +53,8 @@ from ..pods.pods import (
     can_restart,
     is_live,
     parse_pod,
+    parse_state,
     pod_service_account,
-    read_state,
     restart_patch,
 )
 from ..pods.reads import LIVE, Templates, is_proof, read_templates
@@ -67,7 +68,7 @@ from ..pods.restarts import (
 )
 
 WEBHOOK_CONFIG = "pod-identity-webhook"
-# The resources that an inventory lists in addition to Pods and templates, as findings name them.
+# The names of the further resources that ``read_irsa`` lists, for findings.
 _RESOURCES = {
     "agents": f"pods in namespace {AGENT_NAMESPACE}",
     "nodes": "nodes",
@@ -85,11 +86,11 @@ _CONTAINER_VARIABLES = (CREDENTIALS_URI, RELATIVE_URI, TOKEN_FILE, TOKEN)
 class IrsaEstate:
     """The use of IRSA in a cluster.
 
-    ``accounts`` are the service accounts with the annotation, with Pod templates that set a web identity, or in the argument
-    ``known`` of ``read_irsa``. ``configured`` has the roles that the ConfigMap of the webhook sets for service accounts. ``pods``
-    has the credentials of the live Pods of each service account. ``state`` has the Pods and the agent in the form that the
-    checks of Pods need. ``errors`` has the errors of failed list requests, by resource. ``own_roles`` has, for each service
-    account, the roles that its Pod templates set, by the owner of the template.
+    ``accounts`` are the existing service accounts with the annotation, with Pod templates that set a web identity, or selected
+    by the arguments ``known`` and ``any_variables`` of ``read_irsa``. ``configured`` has the roles that the ConfigMap of the
+    webhook sets for service accounts. ``pods`` has the credentials of the live Pods of the service accounts in ``accounts`` and
+    ``known``. ``state`` has the Pods and the agent, for the checks of Pods. ``errors`` has the errors of failed list requests,
+    by resource. ``own_roles`` has the roles that the Pod templates of a service account set, by the owner of the template.
     """
 
     accounts: Mapping[WorkloadKey, IrsaAccount] = field(default_factory=dict)
@@ -112,7 +113,7 @@ def read_irsa(
 
     :arg cluster: the value of ``cluster`` in the keys of the workloads.
     :arg known: further service accounts to return, such as those with an association.
-    :arg any_variables: whether to return also service accounts whose Pod templates set other variables of credentials, such as
+    :arg any_variables: whether to also return service accounts whose Pod templates set other variables of credentials, such as
         access keys.
     """
     listing = reader.list_objects(Query("v1", "ServiceAccount"))
@@ -139,7 +140,7 @@ def read_irsa(
         or (any_variables and variables[key])
     }
     agents = {name: reads[name] for name in ("agents", "nodes")}
-    state = read_state({"pods": pods, **agents}, chosen, cluster, clock.now())
+    state = parse_state({"pods": pods, **agents}, chosen, cluster, clock.now())
     return IrsaEstate(
         chosen,
         _configured(reads["config maps"], cluster),
@@ -294,9 +295,10 @@ def _patch(account: IrsaAccount, annotations: Mapping[str, str | None]) -> Objec
 class RollbackRun:
     """The result of the restarts of a rollback.
 
-    ``restarted`` are the owners, such as "Deployment shop/web". ``remaining`` are the Pods, as "namespace/name", that still use
-    EKS Pod Identity, because no restart replaces them or the timeout expired. ``blocked`` has a sentence about each group of Pods
-    that a restart would not replace. ``failures`` are the rejected restarts. ``error`` is the error of the first read, or None.
+    ``restarted`` are the owners, such as "Deployment shop/web". ``remaining`` are the Pods, as "namespace/name", that used EKS
+    Pod Identity at the last successful read. ``blocked`` has a sentence about each group of Pods that a restart would not
+    replace, and about each owner that could not be read. ``failures`` has the restarts that were rejected or ended without a
+    result. ``error`` is the error of the first read, or None.
     """
 
     restarted: Sequence[str] = ()
@@ -328,7 +330,7 @@ def restart_injected(
         reads[resource] = cluster.list_objects(Query(APPS, kind))
 
     def find(listing: Listing) -> tuple[KubeState, list[Pod]]:
-        state = read_state({**reads, "pods": listing}, keys, name, clock.now())
+        state = parse_state({**reads, "pods": listing}, keys, name, clock.now())
         return state, [pod for pods in (state.pods or {}).values() for pod in pods if has_injection(pod)]
 
     state, pods = find(reads["pods"])

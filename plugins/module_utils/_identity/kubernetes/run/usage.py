@@ -144,7 +144,7 @@ def _unreachable_reason(pod: Pod, state: KubeState, installs_agent: bool) -> str
     if pod.node in state.agents:
         return "on a node where the EKS Pod Identity Agent is not ready"
     # A node that was not read may be a node of EKS Auto Mode, which has the agent built in.
-    return "on a node without EKS Pod Identity Agent" if pod.node in state.nodes else ""
+    return "on a node without the EKS Pod Identity Agent" if pod.node in state.nodes else ""
 
 
 def _uses_irsa(pod: Pod) -> bool:
@@ -267,7 +267,7 @@ def _possible_breakage(key: WorkloadKey, cluster_state: _ClusterState, cluster: 
 
 
 def _template_pods(template: Template, pods: Iterable[Pod], templates: Templates) -> list[Pod]:
-    """Return the Pods that a template created, directly or by a ReplicaSet or Job."""
+    """Return the Pods that the owner of a template created, directly or by a ReplicaSet or Job."""
     owners = {template.owner, templates.root(template.owner)}
     return [pod for pod in pods if owners & {pod.owner, templates.root(pod.owner)}]
 
@@ -286,11 +286,11 @@ class AccountUsers:
 def keep_used_accounts(
     reader: ClusterReader, cluster: str, recheck: RemovalCheck, *, removes: bool
 ) -> tuple[AccountPlan, list[FailureRow]]:
-    """Return the plan without deletions of service accounts in use, and a failure for each service account that may be in use.
+    """Return the plan without deletions of service accounts that are, or may be, in use, and a failure for each that may be.
 
     A service account is in use if a Pod or a Pod template uses it, or if another field manager has set fields of it. It is
-    released instead: it loses the labels and annotations that this collection applied. If the plan deletes service accounts,
-    seven requests list Pods and Pod templates.
+    released instead: it loses the labels and annotations that this collection applied, except the ownership labels. If the plan
+    deletes service accounts, seven requests list Pods and Pod templates.
 
     :arg cluster: the value of ``cluster`` in the keys of the workloads.
     :arg recheck: the plan, and the service accounts that were just read.

@@ -379,7 +379,7 @@ def test_unknown_parameter_names_the_required_botocore(parameter: str, version: 
     error = exceptions.ParamValidationError(report=report)
     found = as_aws_error(error, "eks", "CreatePodIdentityAssociation")
     assert found.text == (
-        f"Parameter validation failed: {report} The installed botocore is too old for {parameter}; it needs "
+        f"Parameter validation failed: {report}. The installed botocore is too old for {parameter}, which needs "
         f"{version} or newer."
     )
 
@@ -452,7 +452,7 @@ def test_profile_with_access_keys_is_rejected(key: str) -> None:
         api_for(Module(), 1, None)
     assert list(caught.value.problems) == [
         "a profile (⟨profile⟩, AWS_PROFILE) and access keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN) are "
-        "both set, but only one of them can be used. Remove the profile, or unset the variables of the access keys."
+        "both set, but only one of them can be used. Remove the profile or the access keys."
     ]
 
 

@@ -52,7 +52,7 @@ def test_error_text_has_operation_and_code() -> None:
             "Trust policy of the role provided is invalid. Follow the official documentation to resolve "
             "the issue.",
             "The role must allow pods.eks.amazonaws.com to perform sts:AssumeRole and sts:TagSession; "
-            "workload_identity.aws.iam_trust_policy_check finds the statement at fault.",
+            "workload_identity.aws.iam_trust_policy_check finds the cause.",
         ),
         *(
             (
@@ -110,7 +110,7 @@ def test_error_text_has_operation_and_code() -> None:
         (
             "MalformedPolicyDocument",
             "Syntax errors in policy.",
-            "Correct the policy document; the message from AWS names the part that AWS rejects.",
+            "Correct the policy document; see the message from AWS.",
         ),
         *(
             (
@@ -156,7 +156,7 @@ def test_error_text_has_operation_and_code() -> None:
             (
                 code,
                 "",
-                "AWS had an internal error and retries did not help. Run again; completed changes are kept.",
+                "AWS, or a proxy, had an internal error. Run again; completed changes are kept.",
             )
             for code in (
                 "ServiceFailure",
@@ -192,14 +192,17 @@ def test_error_text_has_operation_and_code() -> None:
             (
                 code,
                 "",
-                "The endpoint cannot be reached: check region, endpoint_url (AWS_ENDPOINT_URL), proxy "
-                "and network, "
-                "then run again.",
+                "Check region, endpoint_url (AWS_ENDPOINT_URL), proxy and network, then run again.",
             )
-            for code in ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "SSLError")
+            for code in ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError")
         ),
-        ("SomethingNew", "", "See the message from AWS. Correct the cause and run again."),
-        ("XAccessDenied", "", "See the message from AWS. Correct the cause and run again."),
+        (
+            "SSLError",
+            "",
+            "Check endpoint_url (AWS_ENDPOINT_URL), the proxy and the CA bundle (AWS_CA_BUNDLE), then run again.",
+        ),
+        ("SomethingNew", "", "See the message. Correct the cause and run again."),
+        ("XAccessDenied", "", "See the message. Correct the cause and run again."),
     ],
 )
 def test_each_cause_has_its_remedy(code: str, text: str, remedy: str) -> None:

@@ -15,7 +15,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     fold,
     kinds,
     prefix_lengths,
-    shape_form,
+    shape_regex,
     shape_units,
     spellings,
     text_units,
@@ -110,7 +110,7 @@ def test_example_texts_match_the_shape():
     found, complete = kinds([(pattern("1*"),), (Pattern(shape_units("##")),)], 1, Budget(10_000))
     assert complete
     assert set(found) == {(True, True), (False, True)}
-    assert all(shape_form("##").fullmatch(text) for text in found.values())
+    assert all(shape_regex("##").fullmatch(text) for text in found.values())
 
 
 def test_exhausted_budget_is_reported():

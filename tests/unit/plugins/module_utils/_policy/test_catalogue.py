@@ -39,11 +39,11 @@ def test_object_action_on_bucket_in_guide():
         "p: Statement 1",
     )
     assert found.message.startswith(
-        "p: Statement 1 allows s3:GetObject on resources that it does not apply to: s3:GetObject acts on "
+        "p: Statement 1 allows s3:GetObject on a resource that it does not apply to: s3:GetObject acts on "
     )
     assert found.message.endswith("not on arn:aws:s3:::my-pod-secrets-bucket.")
     assert found.remedy == (
-        "Use a resource of the right type, such as arn:aws:s3:::bucket/* for the objects of a bucket."
+        "Use a resource that the action applies to, such as arn:aws:s3:::bucket/* for the objects of a bucket."
     )
 
 

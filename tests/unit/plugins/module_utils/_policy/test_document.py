@@ -98,7 +98,7 @@ MISTAKES = [
     (policy({**ALLOW, "Action": ""}), "Statement 1: Action has an empty value"),
     (
         policy({**ALLOW, "Action": ["s3:Get", 1]}),
-        "Statement 1: Action must be text or a list of text, got a number",
+        "Statement 1: Action must be text or a list of text, got a list with a number",
     ),
     (
         policy({**ALLOW, "Action": {"a": 1}}),

@@ -143,6 +143,12 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         document({"Effect": "Allow", "NotAction": "iam:CreateUser", "Resource": "*"}),
         "adds all actions except iam:CreateUser on *; removes all actions except iam:* on *",
     ),
+    "narrower exception with a wildcard in the other document": (
+        document({"Effect": "Allow", "Action": "s3:GetObject", "NotResource": OBJECTS}),
+        document({"Effect": "Allow", "Action": "s3:GetObject", "NotResource": f"{BUCKET}/x"}),
+        f"adds s3:GetObject on all resources except {BUCKET}/x; "
+        f"removes s3:GetObject on all resources except {OBJECTS}",
+    ),
     "letter case of a condition key": (
         document(statement("s3:GetObject", Condition=VPC)),
         document(statement("s3:GetObject", Condition={"stringequals": {"AWS:sourcevpc": ["vpc-1"]}})),

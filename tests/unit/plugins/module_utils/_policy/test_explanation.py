@@ -119,9 +119,7 @@ REASONING = [
         [allow("s3:PutObject"), allow("ec2:*", "*")],
         {},
         "implicit_deny",
-        [
-            "No Allow statement in identity policies has the action; it allows 's3:PutObject' of the same service."
-        ],
+        ["No Allow statement in identity policies has the action, only 's3:PutObject' of the same service."],
     ),
     (
         [allow("ec2:*", "*")],
@@ -153,6 +151,11 @@ def test_reasoning_is_limited():
     _decision, explanation = explained([allow(resource=f"arn:aws:s3:::c{index}") for index in range(15)])
     assert len(explanation.reasoning) == 13
     assert explanation.reasoning[-1] == "3 more statements have the action."
+
+
+def test_one_statement_beyond_the_limit():
+    _decision, explanation = explained([allow(resource=f"arn:aws:s3:::c{index}") for index in range(13)])
+    assert explanation.reasoning[-1] == "1 more statement has the action."
 
 
 def missing(name, action="s3:GetObject", resource=KEY):

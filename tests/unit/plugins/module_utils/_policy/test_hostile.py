@@ -74,7 +74,7 @@ def cyclic():
             "the document has too many characters; the maximum is 400,000",
         ),
         ({"Statement": {1: 2}}, "the key 1 must be text"),
-        ('{"Version": ' + "9" * 5_000 + "}", "not a policy document"),
+        ('{"Version": ' + "9" * 5_000 + "}", "a number has more than 4,000 digits"),
         ('{"Statement": "\\ud800"}', "Statement 1: must be an object, got text"),
         ("\x00{}", "not JSON"),
     ],
@@ -120,6 +120,10 @@ def test_patterns_too_long_for_automaton_are_undecided(condition):
     assert (found.usable, found.undecided) == ("conditional", True)
     (keys,) = condition.values()
     assert set(keys) <= set(found.conditional_on)
+    message = (
+        f"The policy may allow some requests and deny others, depending on {', '.join(found.conditional_on)}."
+    )
+    assert message in [finding.message for finding in found.findings]
 
 
 def test_no_suggestions_for_long_trust_policy():

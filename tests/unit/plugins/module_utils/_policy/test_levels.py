@@ -112,6 +112,21 @@ CASES = {
         {},
         {"s3": {"Read": "depends"}},
     ),
+    "a policy variable without a value": (
+        (allow("s3:GetObject", "arn:aws:s3:::b/${aws:username}/*"),),
+        {},
+        {},
+    ),
+    "a policy variable with a default": (
+        (allow("s3:GetObject", "arn:aws:s3:::b/${aws:username, 'x'}/*"),),
+        {},
+        {"s3": {"Read": "yes"}},
+    ),
+    "an action without a resource on all resources of the service": (
+        (allow("s3:ListAllMyBuckets", "arn:aws:s3:::*"),),
+        {},
+        {"s3": {"List": "yes"}},
+    ),
     "everything": ((allow("*"),), {}, {"*": ALL}),
     "everything except a service": ((allow("*"), deny("iam:*")), {}, {"iam": {}, "*": ALL}),
     "NotAction": ((NOT_IAM,), {}, {"iam": {}, "*": ALL}),

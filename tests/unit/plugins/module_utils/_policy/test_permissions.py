@@ -337,6 +337,8 @@ def test_verdict_names_deciding_statements():
         "s3:GetObject on arn:aws:s3:::b/k is denied by Statement 2 (Sid 'Stop') of p1."
         " A Deny overrides every Allow: narrow or remove it."
     )
+    found = check(policy(statement("s3:*", effect="Deny")))
+    assert found.message.endswith(" Also, no statement allows s3:GetObject in identity policies.")
     found = check(policy(statement("ec2:*")))
     assert (
         found.message
@@ -344,8 +346,8 @@ def test_verdict_names_deciding_statements():
     )
     found = check(policy(statement(condition={"Bool": {"aws:SecureTransport": "true"}})))
     assert found.message == (
-        "s3:GetObject on arn:aws:s3:::b/k depends on keys with unknown values (aws:SecureTransport) in Statement 1 of p1."
-        " Set their values in the option context."
+        "s3:GetObject on arn:aws:s3:::b/k depends on unknown values of aws:SecureTransport in Statement 1 of p1."
+        " Set the values in the option context."
     )
 
 
@@ -533,6 +535,7 @@ CONTEXT = [
     ),
     ({"Null": {"aws:TagKeys": "true"}}, {"aws:TagKeys": []}, "allowed"),
     ({"Null": {"aws:SourceVpc": "true"}}, {"AWS:sourcevpc": None}, "allowed"),
+    ({"Null": {"aws:TagKeys": "true"}}, {"aws:TagKeys": [None]}, "allowed"),
     (
         {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, "NotIpAddress": {"aws:SourceIp": "10.1.0.0/16"}},
         {"aws:SourceIp": "10.1.2.3"},

@@ -130,6 +130,21 @@ REPAIRS = [
         ],
     ),
     (
+        "operators without keys",
+        policy({**allow(WORKLOAD), "Condition": {"StringEquals": WORKLOAD, "StringLike": {}, "Bool": {}}}),
+        [allow(WORKLOAD)],
+        [
+            (
+                [
+                    "Remove StringLike, which has no condition key, and Bool, which has no condition key, from"
+                    " Statement 1."
+                ],
+                [],
+                "yes",
+            )
+        ],
+    ),
+    (
         "an operator without keys",
         policy({**allow(WORKLOAD), "Condition": {"StringEquals": WORKLOAD, "StringLike": {}}}),
         [allow(WORKLOAD)],
@@ -169,8 +184,8 @@ REPAIRS = [
         [
             (
                 [
-                    "Remove Statement 1, which has only pods.eks.amazonaws.com.cn: it is not the service of EKS Pod"
-                    " Identity.",
+                    "Remove Statement 1, which has only pods.eks.amazonaws.com.cn: the service of EKS Pod Identity is"
+                    " pods.eks.amazonaws.com.",
                     ADD,
                 ],
                 [],
@@ -297,6 +312,40 @@ REPAIRS = [
                 [
                     f"Exclude this workload from Statement 2, which becomes 3 statements, one for each of {IN_CLUSTER},"
                     f" {IN_NAMESPACE}, {NAMED}."
+                ],
+                [],
+                "yes",
+            )
+        ],
+    ),
+    (
+        "a Deny of this service account in two namespaces",
+        policy(
+            allow(),
+            deny(
+                {"StringEquals": {IN_NAMESPACE: ["kube-system", "default"], NAMED: "my-service-account"}},
+                Action=BOTH,
+            ),
+        ),
+        [
+            allow(),
+            deny(
+                {
+                    "StringEquals": {IN_NAMESPACE: ["kube-system", "default"], NAMED: "my-service-account"},
+                    "StringNotEquals": {IN_CLUSTER: CLUSTER},
+                },
+                Action=BOTH,
+            ),
+            deny(
+                {"StringEquals": {IN_NAMESPACE: "kube-system", NAMED: "my-service-account"}},
+                Action=BOTH,
+            ),
+        ],
+        [
+            (
+                [
+                    f"Exclude this workload from Statement 2, which becomes 2 statements, one for each of {IN_CLUSTER},"
+                    f" {IN_NAMESPACE}."
                 ],
                 [],
                 "yes",
@@ -578,8 +627,23 @@ def test_previously_allowed_principals_are_not_admissions():
                 "possibly other callers, which the check cannot rule out",
             ],
         ),
+        (
+            {
+                "StringEquals": {
+                    IN_CLUSTER: CLUSTER,
+                    IN_NAMESPACE: ["a", "b"],
+                    NAMED: ["my-service-account", "x", "y"],
+                }
+            },
+            [
+                "service account x of namespace default",
+                "service account y of namespace default",
+                *(f"service account {name} of namespace a" for name in ("my-service-account", "x", "y")),
+                "3 more groups of workloads in the policy",
+            ],
+        ),
     ],
-    ids=["a name", "a pattern", "clusters", "many names"],
+    ids=["a name", "a pattern", "clusters", "many names", "many groups"],
 )
 def test_admissions_from_values_of_document(condition, principals):
     """Check that a suggestion names all principals that it would also allow, here by the values that a condition already has."""

@@ -16,6 +16,7 @@ KNOWN = Subject(cluster_arn=CLUSTER, namespace="default", service_account="my-se
 UNTAGGED = replace(KNOWN, session_tags=False)
 SERVICE = {"Service": "pods.eks.amazonaws.com"}
 OIDC = {"Federated": "arn:aws:iam::111122223333:oidc-provider/oidc.eks.us-west-2.amazonaws.com/id/A"}
+GITHUB = {"Federated": "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"}
 BOTH = ["sts:AssumeRole", "sts:TagSession"]
 IRSA = {"Effect": "Allow", "Principal": OIDC, "Action": "sts:AssumeRoleWithWebIdentity"}
 OURS = {
@@ -85,9 +86,9 @@ ERRORS = [
         KNOWN,
         "TRUST_LOOKALIKE_SERVICE",
         "Statement 1",
-        "Statement 1 trusts the service eks.amazonaws.com; the service of EKS Pod Identity is pods.eks.amazonaws.com in every"
+        "Statement 1 trusts eks.amazonaws.com; the service of EKS Pod Identity is pods.eks.amazonaws.com in every"
         " partition and region.",
-        "Write pods.eks.amazonaws.com.",
+        "Write pods.eks.amazonaws.com. If the role has another use, add a statement instead.",
     ),
     (
         policy(allow(Principal={"AWS": "111122223333"})),
@@ -98,12 +99,19 @@ ERRORS = [
         'Add a statement with "Principal": {"Service": "pods.eks.amazonaws.com"}.',
     ),
     (
+        policy({**IRSA, "Principal": GITHUB}),
+        KNOWN,
+        "TRUST_WRONG_PRINCIPAL",
+        "Statement 1",
+        f"Statement 1 trusts {GITHUB['Federated']}; the service of EKS Pod Identity is pods.eks.amazonaws.com.",
+        'Add a statement with "Principal": {"Service": "pods.eks.amazonaws.com"}.',
+    ),
+    (
         policy(IRSA),
         KNOWN,
         "TRUST_IRSA_ONLY",
         "Statement 1",
-        f"Statement 1 trusts the OpenID Connect provider {OIDC['Federated']}, which is for IAM roles for service"
-        " accounts (IRSA), not for EKS Pod Identity.",
+        f"Statement 1 trusts {OIDC['Federated']} for IAM roles for service accounts (IRSA), not EKS Pod Identity.",
         "Add a statement that allows pods.eks.amazonaws.com sts:AssumeRole and sts:TagSession; keep this one until"
         " all Pods are migrated.",
     ),
@@ -141,6 +149,14 @@ ERRORS = [
         "Add the workload's value to aws:RequestTag/kubernetes-namespace, or add a statement for this workload.",
     ),
     (
+        policy(allow(Condition={"StringNotEquals": {"aws:RequestTag/kubernetes-namespace": "default"}})),
+        KNOWN,
+        "TRUST_CONDITION_UNMATCHED",
+        "Statement 1",
+        "Statement 1 requires StringNotEquals aws:RequestTag/kubernetes-namespace 'default', but the request has 'default'.",
+        "Change the condition on aws:RequestTag/kubernetes-namespace, or add a statement for this workload.",
+    ),
+    (
         policy(allow(Condition=equals(RequestTag__kubernetes_namespace="Default"))),
         KNOWN,
         "TRUST_CONDITION_CASE",
@@ -170,8 +186,7 @@ ERRORS = [
         "TRUST_CONDITION_NEVER_PRESENT",
         "Statement 1",
         "Statement 1 requires StringEquals sts:ExternalId 'x', but requests of this caller never have sts:ExternalId.",
-        "Remove the condition, or use a key that the request has, such as aws:SourceAccount or"
-        " aws:RequestTag/kubernetes-namespace.",
+        "Remove the condition, or use a key that the request has, such as aws:SourceAccount.",
     ),
     (
         policy(allow(Condition=equals(RequestTag__kubernetes_namespace="default"))),
@@ -287,7 +302,7 @@ LINTS = [
         KNOWN,
         "TRUST_LOOKALIKE_SERVICE",
         "warning",
-        "Statement 2 trusts eks.amazonaws.com, which is not the service of EKS Pod Identity.",
+        "Statement 2 trusts eks.amazonaws.com; the service of EKS Pod Identity is pods.eks.amazonaws.com.",
     ),
     (
         policy(allow(), allow(Condition=equals(SourceAcount="1"))),
@@ -340,7 +355,7 @@ def test_remedy_for_key_without_option():
     )
     reported = finding(check_trust(document, KNOWN), "TRUST_CONDITIONAL")
     assert reported.remedy == (
-        "There is no option for aws:SourceArn: ensure that the conditions on these keys hold for the Pods, or "
+        "There is no option for aws:SourceArn: ensure that the conditions on this key hold for the Pods, or "
         "remove the conditions."
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -80,6 +81,7 @@ INDEX = load_action_index()
 NOW = datetime(2026, 11, 29, 10, tzinfo=timezone.utc)
 OLD, NEW = "2025-01-01T00:00:00Z", "2026-11-28T00:00:00Z"
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+KEY_NAMES = ", ".join(KEYS)
 READS = allow("s3:GetObject", "arn:aws:s3:::b/*")
 FROM_VPC = {"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}
 
@@ -134,7 +136,7 @@ CREDENTIALS: Mapping[str, tuple[ClusterFacts, str, str, str, list[str]]] = {
             {"api": role_arn("old")},
         ),
         "pod_identity",
-        "A new Pod uses EKS Pod Identity with role api. The annotation of IRSA with role old has no effect on new Pods.",
+        "A new Pod uses EKS Pod Identity with role api. IRSA with role old has no effect on new Pods.",
         "known",
         ["pod_identity", "irsa"],
     ),
@@ -149,6 +151,14 @@ CREDENTIALS: Mapping[str, tuple[ClusterFacts, str, str, str, list[str]]] = {
         "Identity with role api.",
         "unknown",
         ["keys", "pod_identity"],
+    ),
+    "access keys in four templates": (
+        make_facts([], (), {"api": ""}, pods={"api": PodCredentials(templates=dict.fromkeys("abcd", KEYS))}),
+        "keys",
+        f"{' '.join(f'{name} sets {KEY_NAMES} itself, which SDKs prefer.' for name in 'abc')} 1 more Pod template sets "
+        "credentials itself.",
+        "unknown",
+        ["keys"] * 4,
     ),
     "web identity of a template": (
         make_facts(
@@ -174,6 +184,18 @@ CREDENTIALS: Mapping[str, tuple[ClusterFacts, str, str, str, list[str]]] = {
         "with role api.",
         "unknown",
         ["container", "pod_identity"],
+    ),
+    "other credential endpoint with IRSA": (
+        make_facts(
+            [make_role("api", READS, trust=irsa_trust("api"))],
+            (),
+            {"api": role_arn("api")},
+            pods={"api": templates("Deployment shop/api", "AWS_CONTAINER_CREDENTIALS_FULL_URI")},
+        ),
+        "irsa",
+        "A new Pod uses IRSA with role api.",
+        "known",
+        ["irsa", "container"],
     ),
     "role of another service account": (
         make_facts([make_role("api", READS)], [associate("web", "api")]),
@@ -232,6 +254,10 @@ def test_target_role_has_the_permissions() -> None:
     assert report["profiles"][0]["session"] == 1
     assert report["policies"][1]["name"] == "session policy of the association"
     unassumable = [make_role("api", READS), roles[1]]
+    unread = make_role("api", READS, unread=(("identity", ADMINISTRATOR),))
+    workload = only(build(make_facts([unread, roles[1]], [association])))
+    assert workload["credentials"][0]["usable"] == "depends"
+    assert "The readable policies of role api do not allow it" in workload["credentials"][0]["why"]
     workload = only(build(make_facts(unassumable, [association])))
     assert workload["access"] == "blocked"
     assert (
@@ -526,7 +552,7 @@ OTHER_NODES = (
     "Self-managed nodes, nodes of Karpenter and custom node classes of EKS Auto Mode can have other roles, which EKS does "
     "not show."
 )
-STARTED = "1 Pod of shop/api started without the credentials of the service account."
+STARTED = "1 Pod of shop/api started without the credentials of its service account."
 NODE = role_arn("node")
 HOST_POD = PodCredentials(none=("api-1", "api-2"), on_host_network=("api-1", "other"))
 UNREAD_NODES = "eks:ListNodegroups: AccessDeniedException"
@@ -580,7 +606,9 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         NodeRoles({}, UNREAD_NODES),
         PodCredentials(none=("api-1",)),
         f"medium {STARTED} Pods {FALLBACK} The node roles could not be read: {UNREAD_NODES}. {OTHER_NODES}",
-        [f"The roles of nodes could not be read ({UNREAD_NODES}), so their permissions are unknown."],
+        [
+            f"Not all roles of nodes could be read: {UNREAD_NODES}. The permissions of the unread roles are unknown."
+        ],
     ),
     "partly denied": (
         make_role("node", READS),
@@ -588,14 +616,17 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         PodCredentials(none=("api-1",)),
         f"medium {STARTED} Pods {FALLBACK} Node role: {NODE} (EKS Auto Mode). Further node roles could not be read: "
         f"{UNREAD_NODES}. {OTHER_NODES}",
-        [f"The roles of nodes could not be read ({UNREAD_NODES}), so their permissions are unknown."],
+        [
+            f"Not all roles of nodes could be read: {UNREAD_NODES}. The permissions of the unread roles are unknown."
+        ],
     ),
     "Pods with hostNetwork": (
         make_role("node", READS),
         NodeRoles(),
         HOST_POD,
-        f"medium 2 Pods of shop/api started without the credentials of the service account. Pods {FALLBACK} 1 of these Pods has "
-        "hostNetwork, which the hop limit does not affect. The cluster has no managed node group, and no role for EKS Auto Mode. "
+        f"medium 2 Pods of shop/api started without the credentials of their service account. Pods {FALLBACK} 1 of these Pods "
+        "has hostNetwork, so the hop limit does not affect it. The cluster has no managed node group, and no role for EKS Auto "
+        "Mode. "
         f"{OTHER_NODES}",
         [],
     ),
@@ -715,7 +746,7 @@ def test_unknown_last_uses_are_notes_instead_of_risks() -> None:
         *REPORT_LIMITS,
         "It is unknown whether role far is unused, because it could not be read.",
         "It is unknown whether roles fresh, young are unused, because each is younger than 90 days.",
-        f"It is unknown which services roles a, b use. {DENIED_USES}.",
+        f"It is unknown which services roles a, b do not need. {DENIED_USES}.",
         "IAM does not report the use of madeup, so it is unknown for role c.",
     ]
     assert build(facts)["notes"] == [*REPORT_LIMITS]
@@ -770,10 +801,39 @@ def test_risk_under_conditions() -> None:
     assert found == {"ADMINISTRATOR": False, "ESCALATION": False}
 
 
+def test_all_actions_are_not_claimed_with_a_deny() -> None:
+    for statements, text in (
+        ([allow("*")], "Role api has all actions of all services on all resources."),
+        (
+            [allow("*"), READS, allow("iam:Get*")],
+            "Role api has all actions of all services on all resources.",
+        ),
+        (
+            [allow("*"), deny("s3:*")],
+            "Role api can give itself any permission with iam:AttachRolePolicy.",
+        ),
+    ):
+        report = build(make_facts([make_role("api", *statements)], [associate("api")]))
+        assert report["risks"][0]["text"] == text
+
+
+def test_configuration_of_irsa_is_named() -> None:
+    arn = role_arn("api")
+    by_annotation = make_facts([make_role("api", READS)], [associate("api")], {"api": arn})
+    by_config_map = replace(
+        make_facts([make_role("api", READS)], [associate("api")]), configured={key("api"): arn}
+    )
+    texts = [risk["text"] for facts in (by_annotation, by_config_map) for risk in build(facts)["risks"]]
+    assert texts == [
+        "shop/api: the annotation of IRSA still exists, in addition to the association.",
+        "shop/api: the ConfigMap of the IRSA webhook still has a role, in addition to the association.",
+    ]
+
+
 def test_path_names_its_roles() -> None:
     report = build(*RISKS["path to an administrator"][0])
     assert [risk["text"] for risk in report["risks"]] == [
-        "Role api can assume middle → deploy, which can administer the account.",
+        "Role api can assume middle → deploy, which can administer its account.",
         "Role api can assume middle.",
     ]
 
@@ -805,6 +865,25 @@ def test_permission_is_unknown_in_an_unread_cluster() -> None:
         "It is not known which service accounts of cluster red are allowed s3:DeleteBucket on arn:aws:s3:::b, because the "
         "cluster could not be read: The cluster does not exist."
     )
+
+
+def test_unknown_permission_has_the_reason() -> None:
+    foreign = role_arn("api", OTHER_ACCOUNT)
+    report = build(make_facts([], (), {"api": foreign}))
+    [found] = answer_from_report(report, Required("s3:DeleteBucket", "arn:aws:s3:::b"))
+    assert found.message == (
+        f"It is not known whether s3:DeleteBucket on arn:aws:s3:::b is allowed: The role {foreign} could not be read, or "
+        "belongs to an account that this report does not include."
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "line"), [(41, "1 more service account is"), (42, "2 more service accounts are")]
+)
+def test_long_lists_are_truncated_on_the_screen(count: int, line: str) -> None:
+    associations = [associate(f"api-{number}", "api") for number in range(count)]
+    report = build(make_facts([make_role("api", READS, trust=wide_trust())], associations))
+    assert f"{line} in the report." in access_lines(report)
 
 
 def test_access_is_unknown_if_no_cluster_could_be_read() -> None:
@@ -900,7 +979,7 @@ def test_filter_answers_from_a_report() -> None:
 
 def test_filter_rejects_other_mappings() -> None:
     with pytest.raises(
-        Exception, match="not a list of workloads, and not an access report: it is not a report"
+        Exception, match="not a list of workloads, and cannot be used as an access report: it is not a report"
     ):
         decide({"workloads": []}, "s3:GetObject", "*")
     report = build(make_facts())

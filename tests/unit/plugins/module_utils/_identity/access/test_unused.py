@@ -103,7 +103,9 @@ SERVICES: Mapping[str, tuple[RoleUse, str, tuple[str, ...], ServicesVerdict]] = 
         RoleUse(NEW, NEW, {"s3": ""}),
         "s3",
         ("s3",),
-        ServicesVerdict(unknown="A role that is younger than 90 days may use them later."),
+        ServicesVerdict(
+            unknown="A role that is younger than 90 days may be too new to have used all services that it needs."
+        ),
     ),
     "denied": (
         RoleUse(OLDER, NEW, None, "iam:GenerateServiceLastAccessedDetails: AccessDenied"),

@@ -177,13 +177,13 @@ def test_accepts_resources_of_this_account(changes: dict[str, Any]) -> None:
             {"policies": [{"arn": FOREIGN_POLICY}]},
             f"workload default/app: policy {FOREIGN_POLICY} belongs to account 444455556666; only policies "
             "of account "
-            "111122223333 and AWS managed policies can be used there. Set a policy of account 111122223333.",
+            "111122223333 and AWS managed policies can be used. Set a policy of account 111122223333.",
             id="policy of another account",
         ),
         pytest.param(
             {"role": {"name": "my-role", "permissions_boundary": FOREIGN_POLICY}},
             f"workload default/app: permissions_boundary {FOREIGN_POLICY} belongs to account 444455556666; only "
-            "policies of account 111122223333 and AWS managed policies can be used there. Set a policy of account "
+            "policies of account 111122223333 and AWS managed policies can be used. Set a policy of account "
             "111122223333.",
             id="boundary of another account",
         ),

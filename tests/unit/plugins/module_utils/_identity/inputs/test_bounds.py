@@ -27,7 +27,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[6]
-ADVICE = "; a list of workloads is usually much smaller. Write the list without aliases, or in several files."
+ADVICE = "; shorten it, split it, or write it without aliases."
 ALIASES = f", with aliases expanded{ADVICE}"
 MANY, DEEP = "holds more than 500,000 values", "is nested more than 64 levels deep"
 

@@ -80,8 +80,8 @@ def test_workloads_may_share_equal_definitions(first: dict[str, Any], second: di
         pytest.param(
             {"role": {"name": "R"}},
             {"role": {"name": "r"}},
-            "workload default/two (workloads[1]): defines role 'r', and workload default/one (workloads[0]) 'R': IAM names that "
-            "differ only in letter case are the same; use the same spelling, or rename one.",
+            "workload default/two (workloads[1]): defines role 'r', and workload default/one (workloads[0]) defines 'R': IAM "
+            "names that differ only in letter case are the same; use the same spelling, or rename one.",
             id="letter case of a role's name",
         ),
         pytest.param(

@@ -444,10 +444,10 @@ def test_document_file_is_relative_to_the_file_with_the_workload(
         (
             "none.json",
             "",
-            "document_file {folder}/none.json: there is no such file or folder. The path is relative to the file with the "
-            "workload.",
+            "document_file {folder}/none.json: there is no such file or folder. A relative path starts in the folder of the "
+            "file with the workload.",
         ),
-        ("policies", "", "document_file {folder}/policies: is not a file or folder. The path"),
+        ("policies", "", "document_file {folder}/policies: is a folder. A relative path"),
         ("[a]", "", "document_file must be the path of a file, got ['a']."),
         (
             "list.txt",

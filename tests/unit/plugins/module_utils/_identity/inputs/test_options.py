@@ -21,7 +21,7 @@ def test_rejects_invalid_cluster_name(name: object) -> None:
         parse_cluster_name(name)
     assert caught.value.problems == (
         "cluster_name: must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
-        "characters), "
+        "characters, beginning with a letter or digit), "
         f"got {name!r}.",
     )
 

@@ -147,13 +147,21 @@ def test_named_workload_precedes_patterns() -> None:
     assert expansion.origins == {"team-b/web": Origin("team-*/web", "workloads[0]")}
 
 
+def test_pattern_that_matches_only_named_workloads_has_no_finding() -> None:
+    assert expanded(entry("team-a", "we*"), entry("team-a", "web")).findings == []
+
+
 def test_two_patterns_must_not_match_the_same_service_account() -> None:
     with pytest.raises(InputError) as caught:
         expanded(entry("team-*", "*"), entry("*", "w*"))
     assert list(caught.value.problems) == [
         "workloads[1]: */w* and team-*/* of workloads[0] both match team-a/web, team-a/worker, team-b/web. Narrow one of the "
-        "patterns, or list these service accounts by their names."
+        "patterns, or list each of these service accounts by name."
     ]
+    with pytest.raises(
+        InputError, match=r"both match team-b/web\. .*, or list this service account by name\.$"
+    ):
+        expanded(entry("team-b", "*"), entry("*-b", "w*"))
 
 
 def test_selectors_limit_the_matches() -> None:
@@ -205,7 +213,7 @@ def test_purge_without_a_match_is_refused() -> None:
     options = {"cluster_name": "my-cluster", "purge": True, "workloads": [entry("x-*", "*")]}
     read_input(options, refuse_files, patterns=patterns)
     patterns.expansion = expand(patterns.source, patterns.patterns, (), CLUSTER, Selected(), HERE)
-    with pytest.raises(InputError, match=r"^no service account matches the patterns, and purge is true: "):
+    with pytest.raises(InputError, match=r"^No service account matches the patterns, and purge is true: "):
         read_input(options, refuse_files, patterns=patterns)
 
 
@@ -445,6 +453,7 @@ def test_long_role_names_are_shortened_and_distinct() -> None:
 
 
 NO_RIGHT = "rules[0]: allows nothing; set roles (names or patterns) or presets (name: parameters)."
+NO_ROLE = "that is not the name or ARN of a role"
 NOT_ALLOWED = "pod_identity_annotated does not allow it in this namespace"
 
 
@@ -459,11 +468,14 @@ NOT_ALLOWED = "pod_identity_annotated does not allow it in this namespace"
             "role arn:aws:iam::444455556666:role/team-x",
             f"the role must be in account {HERE.account_id}",
         ),
-        (asking("team-a", role="arn:nonsense"), "role arn:nonsense", NOT_ALLOWED),
+        (asking("team-a", role="arn:nonsense"), "role arn:nonsense", NO_ROLE),
+        (asking("team-a", role="team-x y"), "role team-x y", NO_ROLE),
+        (asking("team-a", role="team-x/admin"), "role team-x/admin", NO_ROLE),
+        (asking("team-a", role=""), "an empty role or preset", NO_ROLE),
         (
             asking("team-b", role="team-x", preset="s3-read"),
-            f"both {ROLE} and {PRESET}",
-            "it must have one of them",
+            f"both a role ({ROLE}) and a preset ({PRESET})",
+            "only one of them may be set",
         ),
     ],
 )
@@ -477,8 +489,7 @@ def test_refused_annotation_is_a_finding(candidate: Candidate, request_text: str
         str(candidate),
     )
     assert finding.message == (
-        f"an annotation of service account {candidate} requests {request_text}, but {reason}, so the annotation has no "
-        "effect."
+        f"service account {candidate} requests {request_text} by annotation, but {reason}, so the request has no effect."
     )
 
 
@@ -503,7 +514,7 @@ def test_list_and_patterns_precede_annotations() -> None:
             [{"namespace": ["a"], "roles": ["r"]}],
             [
                 "rules[0]: unknown key 'namespace'; did you mean 'namespaces'?",
-                "rules[0]: namespaces is missing; list names or patterns, such as team-*.",
+                "rules[0]: has no namespaces; list names or patterns, such as team-*.",
             ],
         ),
         (
@@ -520,6 +531,13 @@ def test_list_and_patterns_precede_annotations() -> None:
         (
             [{"namespaces": ["a"], "presets": {"s3-reed": None}}],
             ["rules[0]: there is no preset 's3-reed'; did you mean 's3-read' or 's3-read-write'?"],
+        ),
+        (
+            [{"namespaces": ["a"], "presets": {"zz": None, "yy": None}}],
+            [
+                f"rules[0]: there is no preset '{name}'; docs/presets.md lists all presets."
+                for name in ("zz", "yy")
+            ],
         ),
         (
             [{"namespaces": ["a"], "presets": {"s3-read": "b"}}],

@@ -403,7 +403,7 @@ PLACE = "workloads[0] (default/app) policies[0]"
                 f"{PLACE} with: partition must be one of aws, aws-cn, aws-us-gov, aws-eusc, aws-iso, aws-iso-b, aws-iso-e, "
                 "aws-iso-f, got 'amazon'.",
                 f"{PLACE} with: cluster_name must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
-                "characters), got 'a b'.",
+                "characters, beginning with a letter or digit), got 'a b'.",
             ],
             id="common parameters",
         ),

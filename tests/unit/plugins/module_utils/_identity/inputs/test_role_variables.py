@@ -333,8 +333,8 @@ def test_variables_set_by_the_role_are_known() -> None:
         (
             {"probe_annotations": {"eks.amazonaws.com/skip-containers": "proof"}},
             "main",
-            "pod_identity_probe_annotations: 'eks.amazonaws.com/skip-containers' marks the owner of a Pod or "
-            "excludes the Pod from EKS Pod Identity; leave this key out.",
+            "pod_identity_probe_annotations: 'eks.amazonaws.com/skip-containers' marks Pods of this collection, or "
+            "excludes a Pod from EKS Pod Identity; leave this key out.",
         ),
         ({"probe_labels": "team"}, "main", "pod_identity_probe_labels must be a mapping, got 'team'."),
         (
@@ -447,7 +447,7 @@ def test_manifest_may_have_line_breaks_and_tabs() -> None:
         (
             {"agent": "absent"},
             "'pod_identity_agent: absent' is only for a teardown, because the workloads of this run need the "
-            "agent; set the variable to ignore, or use 'pod_identity_state: absent'.",
+            "agent; set 'pod_identity_agent: ignore' or 'pod_identity_state: absent'.",
         ),
         (
             {"agent_version": "latest"},

@@ -163,13 +163,11 @@ def test_false_text_is_false_in_every_option(name: str, text: str) -> None:
         ),
         pytest.param(
             {"workloads": None},
-            "pod_identity_workloads has no value; write [] for an empty list of workloads, in "
-            "pod_identity_workloads.",
+            "pod_identity_workloads has no value; for an empty list of workloads, set pod_identity_workloads to [].",
         ),
         pytest.param(
             {"workloads_from": None},
-            "pod_identity_workloads_from has no value; write [] for an empty list of workloads, in "
-            "pod_identity_workloads.",
+            "pod_identity_workloads_from has no value; for an empty list of workloads, set pod_identity_workloads to [].",
         ),
         pytest.param(
             {"workloads": "a"},
@@ -266,7 +264,7 @@ def test_false_text_is_false_in_every_option(name: str, text: str) -> None:
         pytest.param(
             {"workloads": [ONE], "cluster_name": "a b"},
             "pod_identity_cluster_name: must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
-            "characters), got 'a b'.",
+            "characters, beginning with a letter or digit), got 'a b'.",
         ),
     ],
 )
@@ -324,7 +322,7 @@ def test_empty_owner_differs_from_no_owner() -> None:
 @pytest.mark.parametrize("word", [None, False, "false"])
 def test_empty_list_with_purge_needs_purge_all(prefix: str, word: object) -> None:
     assert find_problems(prefix, workloads=[], purge=True, purge_all=word) == [
-        f"the list of workloads is empty, and {prefix}purge is true: that would delete all managed resources of cluster c "
+        f"The list of workloads is empty, and {prefix}purge is true: that would delete all managed resources of cluster c "
         f"that {prefix}owner and {prefix}purge_namespaces select. Correct the list, or set {prefix}purge_all: true if that is "
         "intended."
     ]

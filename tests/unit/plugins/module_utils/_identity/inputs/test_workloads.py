@@ -589,8 +589,7 @@ def test_empty_list_is_valid() -> None:
         pytest.param(
             {"role": {"arn": ROLE, "description": "x"}},
             [
-                f"{PLACE} role: description cannot be set on an existing role, which is used unchanged; set name instead of arn "
-                f"to have the role managed."
+                f"{PLACE} role: description cannot be set for a role with arn; to have the role managed, set name instead of arn."
             ],
             id="description of an existing role",
         ),
@@ -630,7 +629,9 @@ def test_empty_list_is_valid() -> None:
         ),
         pytest.param(
             {"service_account_annotations": {"a": "x" * 262144}},
-            [f"{PLACE}: service_account_annotations have 262145 bytes together; Kubernetes accepts 262144."],
+            [
+                f"{PLACE}: service_account_annotations have 262145 bytes together; Kubernetes accepts at most 262144."
+            ],
             id="annotations that are too large",
         ),
         pytest.param(

@@ -69,8 +69,8 @@ def test_cluster_without_host_name_is_an_error() -> None:
     with pytest.raises(InputError) as caught:
         names(found(), hostnames=("tag:a", "tag:b"))
     assert str(caught.value) == (
-        "hostnames gives no name to arn:aws:eks:eu-central-1:111122223333:cluster/blue, which lacks values for the tags "
-        "a, b. Add name.region.account as the last entry."
+        "hostnames gives no name to arn:aws:eks:eu-central-1:111122223333:cluster/blue, which has no value for any of the "
+        "tags a, b. Add name.region.account as the last entry."
     )
 
 

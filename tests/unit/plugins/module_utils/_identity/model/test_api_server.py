@@ -96,8 +96,8 @@ def test_api_server_of_the_cluster_has_no_finding(cluster: Cluster, server: ApiS
             CLUSTER,
             ApiServer(TUNNEL),
             "KUBERNETES_API_UNKNOWN",
-            f"is not proven to belong to {PLACE}: its certificate authority is unknown, or is the system's, and "
-            f"its URL is not the endpoint that EKS returns ({ENDPOINT}).",
+            f"is not proven to belong to {PLACE}: the connection trusts the certificate authorities of the system, "
+            f"or unknown ones, and its URL is not the endpoint that EKS returns ({ENDPOINT}).",
             id="authorities of the system",
         ),
         pytest.param(
@@ -172,8 +172,8 @@ def test_remedy_depends_on_the_run(server: ApiServer, refusal: str, left_open: s
     assert finding is not None
     assert (as_refusal(finding).message, as_refusal(finding).remedy) == (finding.message, refusal)
     assert as_verification_finding(finding).message == (
-        f"{finding.message} Its objects may belong to another cluster, so the results of the checks of service "
-        "accounts and Pods are unknown."
+        f"{finding.message} The objects of this API may belong to another cluster, so the results of the checks of "
+        "service accounts and Pods are unknown."
     )
     assert as_verification_finding(finding).remedy == (
         f"{left_open}With 'pod_identity_kube_auth: eks', the run uses no kubeconfig, but the endpoint and the "
@@ -186,6 +186,20 @@ def test_each_certificate_has_a_digest() -> None:
     pem = make_pem(b"one", b"two" * 40)
     assert certificate_digests(f"comment\n{pem}") == digests
     assert certificate_data_digests(base64.b64encode(pem.encode()).decode()) == digests
+
+
+def test_remedy_for_a_cluster_without_authority_is_to_wait() -> None:
+    finding = judge_api_server(replace(CLUSTER, authorities=frozenset()), ApiServer(TUNNEL, OURS))
+    assert finding is not None
+    assert finding.remedy == (
+        "Run again when EKS returns the certificate authority of the cluster (see aws eks describe-cluster)."
+    )
+
+
+@pytest.mark.parametrize("body", ["é", "A"])
+def test_malformed_certificate_is_ignored(body: str) -> None:
+    pem = f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n{make_pem(b'one')}"
+    assert certificate_digests(pem) == {hashlib.sha256(b"one").hexdigest()}
 
 
 @pytest.mark.parametrize("data", ["", "!", "Q0VSVA==", "/////w=="])

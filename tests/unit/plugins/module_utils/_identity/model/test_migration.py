@@ -270,7 +270,9 @@ LONG = trust_tags(CLUSTER_ARN, many_subjects(20), {})
 def test_damaged_record_is_reported(tags: dict[str, str]) -> None:
     with pytest.raises(DamagedRecord) as caught:
         recorded_statements(CLUSTER_ARN, tags)
-    assert str(caught.value) == f"the tags {', '.join(tags)} are damaged"
+    assert str(caught.value) == (
+        f"the record of these statements is damaged or incomplete (tags: {', '.join(tags)})"
+    )
 
 
 def test_tags_of_a_longer_record_do_no_harm() -> None:

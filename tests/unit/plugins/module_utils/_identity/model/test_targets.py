@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import aws_failure
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    ErrorKind,
+    aws_failure,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     Failure,
     Target,
@@ -93,6 +97,11 @@ def test_failure_has_message_of_aws() -> None:
         "This resource is still in use. Detach it from the resources that use it first.",
         False,
     )
+
+
+def test_failure_without_a_request_names_no_operation() -> None:
+    error = AwsError("", "ClusterStopped", "The cluster failed.", ErrorKind.OTHER, "")
+    assert request_failure(error, KEYS, role_target("r"), "read").message == "The cluster failed."
 
 
 def test_failure_message_may_have_prefix_and_suffix() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,19 +15,27 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.co
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    group_clusters,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     VerificationReads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     association_target,
     role_target,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.problems import (
+    perhaps_used,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,
     CLUSTER_ARN,
+    HERE,
     OTHER_CLUSTER_ARN,
     OWNED,
     TRUST_BARE,
@@ -197,8 +206,8 @@ def test_unmanaged_resources_are_unchanged() -> None:
 
 POLICY_REMEDY = (
     "If a user is a role of these workloads, follow the remedy of that role's finding. If a user is a role of "
-    "another list of workloads, apply that list, which detaches the policy. Detach the policy from any other "
-    "role. Then run again."
+    "another list of workloads, apply that list without the policy, which detaches it. Detach it from all other "
+    "users. Then run again."
 )
 
 
@@ -244,6 +253,9 @@ def test_addon_association_is_kept_with_the_trust_of_its_role() -> None:
         f"association a-00000000000000001 of my-cluster default/app is owned by the EKS add-on {ADDON}, "
         "which "
         "would undo a direct change."
+    )
+    assert failure.remedy == (
+        "Remove the service account from the add-on's podIdentityAssociations, or set ⟨force⟩: true."
     )
     assert names(plan_removal(aws, workload(), force=True)) == EVERYTHING
 
@@ -407,8 +419,7 @@ def test_detachments_wait_for_the_associations() -> None:
         ("SKIPPED", ["default/app"]),
     ]
     assert found.failures[-1].message == (
-        "not done: it needs a change of the association default/two, which was skipped because the workloads of that change "
-        "failed."
+        "not done: it depends on the association default/two, which is unchanged because of other failures."
     )
     assert found.failures[-1].remedy == "Resolve those failures and run again."
 
@@ -488,7 +499,7 @@ def test_unattributable_attachment_is_kept_and_reported() -> None:
     assert found.findings == (
         Finding(
             Code.POLICY_STAYS_ATTACHED,
-            f"{foreign} is kept attached to role {OLD}: this collection manages neither, "
+            f"{foreign} is kept attached to role {OLD}: this collection does not manage the policy, "
             "so another process may have attached it.",
             "If the role does not need the policy, detach it.",
             APP,
@@ -562,7 +573,7 @@ def test_missing_cluster_keeps_roles_of_any_cluster(scope: str) -> None:
         "and cluster my-clutser was not found, so its associations are not known."
     )
     assert found.findings[1].remedy == (
-        "Check the cluster's name, the account and the region; if the cluster is deleted, set ⟨force⟩: true."
+        "Check name, account and region; if the cluster is deleted, set ⟨force⟩: true."
     )
     assert names(found) == []
     assert names(plan_removal(aws, workload(), cluster="my-clutser", force=True)) == EVERYTHING[1:]
@@ -580,9 +591,21 @@ def test_role_for_any_cluster_needs_force(scope: str) -> None:
         "Check whether an association in another cluster of the account uses the role (aws eks "
         "list-pod-identity-associations, describe-pod-identity-association), and when the role was last used "
         "(aws iam get-role). If no association uses it, delete the role, or run state: absent with ⟨force⟩: "
-        "true for this workload alone.",
+        "true for the workloads of the role alone.",
     )
     assert names(plan_removal(aws, workload(), force=True)) == EVERYTHING
+
+
+def test_role_of_several_missing_clusters_names_them() -> None:
+    role = ObservedRole("my-role", role_arn("my-role"), "/", TRUST_BARE)
+    missing = replace(HERE, status="")
+    other = replace(missing, name="other", arn=OTHER_CLUSTER_ARN)
+    finding = perhaps_used(group_clusters(missing, other), role, (APP,))
+    assert finding.message == (
+        f"role {role.arn} is kept: its trust policy is not limited to clusters my-cluster, other, and clusters my-cluster, other "
+        "were not found, so their associations are not known."
+    )
+    assert finding.remedy == "Check name, account and region; if they are deleted, set ⟨force⟩: true."
 
 
 def test_role_with_a_statement_for_another_cluster_needs_force() -> None:

@@ -272,15 +272,17 @@ def test_agent_is_not_removed_while_the_cluster_has_associations() -> None:
 
 def test_unsupported_service_account_is_named() -> None:
     desired = spec(roles={"ebs-csi-controler-sa": ROLE})
-    failure = unsupported_accounts(desired, [AddonIdentity("ebs-csi-controller-sa", ())], MIDDLE, CLUSTER)
+    failure = unsupported_accounts(
+        desired, [AddonIdentity("ebs-csi-controller-sa", ())], MIDDLE, CLUSTER, "create"
+    )
     assert failure is not None
-    assert failure.error_code == "ADDON_ROLE_NOT_SUPPORTED"
+    assert (failure.action, failure.error_code) == ("create", "ADDON_ROLE_NOT_SUPPORTED")
     assert failure.message == (
         f"version {MIDDLE} of the add-on does not accept roles for these service accounts: "
         "ebs-csi-controler-sa; it accepts roles "
         "for ebs-csi-controller-sa."
     )
-    without = unsupported_accounts(desired, [], OLDEST, CLUSTER)
+    without = unsupported_accounts(desired, [], OLDEST, CLUSTER, "update")
     assert without is not None
     assert without.message.endswith("; it accepts no roles.")
 

@@ -78,8 +78,7 @@ def remove(aws: FakeAws, raw: dict[str, Any] = RAW, **options: Any) -> tuple[lis
 def kept_attachment(arn: str = MINE, tag: str = RECORD, role: str = "old") -> Finding:
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
-        f"policy {arn} is kept attached to role {role_arn(role)}, which this collection does not manage: the policy does not "
-        "have the tag "
+        f"policy {arn} is kept attached to role {role_arn(role)}: the policy does not have the tag "
         f"{tag} with the ID of this role, so another process may have attached it.",
         "If the role does not need the policy, detach it and run again: aws iam detach-role-policy --role-name "
         f"{role} --policy-arn {arn}",
@@ -92,8 +91,8 @@ def still_used(users: str) -> Finding:
         Code.POLICY_STILL_USED,
         f"policy {MINE} is kept: it is still used by {users}.",
         "If a user is a role of these workloads, follow the remedy of that role's finding. If a user is a role "
-        "of another list of workloads, apply that list, which detaches the policy. Detach the policy from any other "
-        "role. Then run again.",
+        "of another list of workloads, apply that list without the policy, which detaches it. Detach it from all other "
+        "users. Then run again.",
         key("app"),
     )
 

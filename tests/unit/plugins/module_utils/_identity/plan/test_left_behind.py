@@ -82,10 +82,11 @@ NEW = workload(role={"name": "new"}, policies=None)
 LEFT = (
     "ROLE_LEFT",
     "info",
-    f"role {role_arn('old')} was created by this collection, and is no longer used by default/app. It is kept, with its trust "
+    f"role {role_arn('old')} is managed by this collection, and is no longer used by default/app. It is kept, with its trust "
     "policy and its policies.",
     f"Restart the Pods that may still hold its credentials. A later {PURGE} removes the role if it is unused.",
 )
+DELETE = f"Delete its non-default versions, then the policy (aws iam delete-policy --policy-arn {policy_arn('old')})"
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
@@ -171,7 +172,7 @@ def test_reports_an_unattached_policy(check_mode: bool) -> None:
         (
             "POLICY_LEFT",
             "info",
-            f"policy {policy_arn('old')} was created by this collection, and is not attached any longer: it is kept in IAM.",
+            f"policy {policy_arn('old')} is managed by this collection, and is not attached any longer: it is kept in IAM.",
             f"A {PURGE} deletes it.",
         )
     ]
@@ -180,11 +181,10 @@ def test_reports_an_unattached_policy(check_mode: bool) -> None:
 @pytest.mark.parametrize(
     ("tags", "remedy"),
     [
-        (OWNED, f"Delete it: aws iam delete-policy --policy-arn {policy_arn('old')}"),
+        (OWNED, f"{DELETE}."),
         (
             POLICY_TAGS | {CLUSTER_TAG: OTHER_CLUSTER_ARN},
-            f"Delete it, or purge cluster {OTHER_CLUSTER_ARN}, for which it was created: aws iam delete-policy --policy-arn "
-            f"{policy_arn('old')}",
+            f"{DELETE}, or purge cluster {OTHER_CLUSTER_ARN}, for which it was created.",
         ),
     ],
 )
@@ -251,7 +251,7 @@ def orphaned(**role: Any) -> FakeAws:
 UNUSED = (
     "ROLE_LEFT",
     "warning",
-    f"no workload of {PLACE} uses 1 role that this collection created for this cluster: gone.",
+    f"no workload of {PLACE} uses 1 role that this collection manages for this cluster: gone.",
     f"A {PURGE} removes unused resources; its check mode lists them.",
 )
 

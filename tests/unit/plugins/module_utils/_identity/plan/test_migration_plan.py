@@ -367,7 +367,7 @@ FOREIGN_TEXT = (
     f"trust policy of {FOREIGN}. List the service account as a workload with the new role and target_role_arn: "
     f"{FOREIGN} (docs/accounts.md#target-roles), restart its Pods, and remove the annotation.",
 )
-MISSING_REMEDY = "Correct or remove the annotation: kubectl annotate serviceaccount api eks.amazonaws.com/role-arn- -n shop"
+MISSING_REMEDY = "Correct the annotation, or remove it: kubectl annotate serviceaccount api eks.amazonaws.com/role-arn- -n shop"
 CONFIG_MAP = (
     "MIGRATION_CONFIG_MAP",
     "service account shop/api has its role from the ConfigMap pod-identity-webhook in namespace kube-system.",
@@ -379,7 +379,7 @@ CONFIG_MAP = (
 def addon_blocker(arn: str) -> tuple[str, str, str]:
     return (
         "MIGRATION_ADDON",
-        "service account shop/api belongs to an EKS add-on, and only the add-on can have its association.",
+        "service account shop/api belongs to an EKS add-on, so only the add-on can own its association.",
         f"List it as a workload with addon: NAME and role: {{arn: {arn}, extend_trust: true}}. Then run the step "
         f"finish. To see the add-ons: aws eks list-addons --cluster-name {CLUSTER.name}",
     )
@@ -481,7 +481,7 @@ CLAIMS = (
             [
                 (
                     "MIGRATION_ROLE_MISSING",
-                    f"role {role_arn('gone')} of the annotation does not exist in account {ACCOUNT}, so IRSA does not work.",
+                    f"role {role_arn('gone')} does not exist in account {ACCOUNT}, so shop/api cannot use it.",
                     MISSING_REMEDY,
                 )
             ],
@@ -492,18 +492,30 @@ CLAIMS = (
             [
                 (
                     "MIGRATION_ROLE_MISSING",
-                    f"role app of the annotation does not exist in account {ACCOUNT}, so IRSA does not work.",
+                    f"role app does not exist in account {ACCOUNT}, so shop/api cannot use it.",
                     MISSING_REMEDY,
                 )
             ],
             id="not an ARN",
         ),
         pytest.param(
+            state(configured={API: role_arn("gone")}, roles=(MIGRATED,)),
+            [
+                CONFIG_MAP,
+                (
+                    "MIGRATION_ROLE_MISSING",
+                    f"role {role_arn('gone')} does not exist in account {ACCOUNT}, so shop/api cannot use it.",
+                    "Create the role, or give the service account another one.",
+                ),
+            ],
+            id="role of the ConfigMap does not exist",
+        ),
+        pytest.param(
             state(account(), roles=(MIGRATED,), associations=(association(arn=role_arn("other")),)),
             [
                 (
                     "MIGRATION_OTHER_ASSOCIATION",
-                    f"association a-1 gives shop/api role {role_arn('other')}, but the annotation names {ROLE}. New Pods get "
+                    f"association a-1 gives shop/api role {role_arn('other')}, but its role with IRSA is {ROLE}. New Pods get "
                     "the role of the association.",
                     "Decide which role is right: correct the annotation, or the association.",
                 )
@@ -663,7 +675,7 @@ def test_blockers_are_errors(scene: MigrationState, findings: list[Any]) -> None
 OTHER_ACCOUNTS_REMEDY = (
     "Migrate those service accounts, too; then a run with the step finish removes the statement."
 )
-PATTERN_REMEDY = "Edit the statement yourself if no other service account needs it."
+PATTERN_REMEDY = "Remove the statement yourself if nothing else needs it; otherwise edit it."
 KEPT = "the trust policy of role app still allows shop/api with IRSA: the statement is kept, because "
 OTHER_ROLES_REMEDY = (
     "Let these Pods assume such a role with the credentials of their own role, or leave the service account out of "
@@ -918,7 +930,7 @@ ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 REFUSES_OF_ACCOUNT = target("sts:AssumeRole", principal=ROOT)
 ACCEPTS_OF_ACCOUNT = target("sts:AssumeRole", "sts:TagSession", principal=ROOT)
 FURTHER_ROLE = "arn:aws:iam::444455556666:role/data"
-REFUSING = f"role app: it may assume {TARGET}, which would refuse session tags (sts:TagSession).{TAGS_END}"
+REFUSING = f"role app: it may assume {TARGET}, which may refuse session tags (sts:TagSession).{TAGS_END}"
 UNKNOWN_TARGET = (
     f"role app: it may assume {FURTHER_ROLE}, which may refuse session tags (sts:TagSession).{TAGS_END}"
 )

@@ -93,7 +93,7 @@ def statements(*documents: Mapping[str, Any]) -> dict[str, object]:
     return {"Version": "2012-10-17", "Statement": parts}
 
 
-HAND = "workloads of an unmanaged trust statement"
+HAND = "workloads that an unmanaged trust statement allows"
 EVERY = "every cluster of the account"
 
 

@@ -450,8 +450,7 @@ def test_disabled_session_tags_widen_a_default_scope_with_a_warning() -> None:
         "workloads."
     )
     assert finding.remedy == (
-        "To limit the role to this workload, turn session tags on. To confirm the wide scope, set trust_scope: "
-        "account."
+        "To limit the role, turn session tags on. To confirm the wide scope, set trust_scope: account."
     )
 
 
@@ -494,10 +493,8 @@ def test_explicit_scope_is_not_widened_for_disabled_session_tags() -> None:
         "my-role",
     )
     assert failure.message == (
-        "the association of default/app has session tags turned off, and disable_session_tags does not turn them on; "
-        "trust_scope 'namespace' needs them: its aws:RequestTag "
-        "conditions "
-        "would never match."
+        "the association of default/app has session tags turned off, but trust_scope 'namespace' needs them: without them, "
+        "its aws:RequestTag conditions never match."
     )
     assert failure.remedy == (
         "Set disable_session_tags: false for the workload, or trust_scope: account for its role."
@@ -659,6 +656,15 @@ def test_role_with_room_attaches_before_it_detaches() -> None:
     ]
 
 
+def test_owner_is_not_reported_as_changed_if_the_workload_fails() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload(disable_session_tags=True), tags={OWNER_TAG: "a"}))
+    failing = workload(role={"name": "my-role", "trust_scope": "namespace"})
+    found = plan(aws, desired(failing, tags={OWNER_TAG: "b"}, adopt=True))
+    assert [failure.error_code for failure in found.failures] == ["TRUST_SCOPE_NEEDS_SESSION_TAGS"]
+    assert (names(found), found.findings) == ([], ())
+
+
 def test_adopt_changes_the_owner_of_a_workload() -> None:
     first = desired(workload(), tags={OWNER_TAG: "a"})
     aws = FakeAws()
@@ -671,7 +677,7 @@ def test_adopt_changes_the_owner_of_a_workload() -> None:
         (
             "OWNER_CHANGED",
             "warning",
-            f"{resource} belonged to owner 'a', and now belongs to 'b'.",
+            f"the owner of {resource} changes from 'a' to 'b'.",
             "List the resource for one owner only. If the change of owner is intended, no action is needed.",
         )
         for resource in (f"policy {policy_arn('my-policy')}", "role my-role", "association default/app")

@@ -66,7 +66,7 @@ UNMARKED = (
     "change it."
 )
 TAKE_BACK = (
-    "If this collection created it, or to adopt it, set ⟨adopt⟩: true, which sets the tag (check mode with diff shows the "
+    "To let this collection manage it, set ⟨adopt⟩: true, which sets the tag (check mode with diff shows the "
     "changes)."
 )
 
@@ -152,7 +152,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 "ROLE_MISSING",
                 f"role {OLD} does not exist in account {ACCOUNT}; the role of that name is "
                 f"arn:aws:iam::{ACCOUNT}:role/team/old.",
-                "Correct the ARN, or set role.name instead of role.arn to create the role.",
+                f"Change the ARN to arn:aws:iam::{ACCOUNT}:role/team/old.",
             ),
             id="existing role with another path",
         ),
@@ -353,7 +353,7 @@ def test_unmanaged_role_without_a_listed_policy_is_unchanged() -> None:
     found = plan(aws, desired(workload()))
     assert names(found) == []
     assert [failure.message for failure in found.failures] == [
-        f"role {role_arn('my-role')} exists and would have to change (policy, role). {UNMARKED}"
+        f"role {role_arn('my-role')} exists and would have to change (attached policies). {UNMARKED}"
     ]
 
 
@@ -423,7 +423,7 @@ def test_unmanaged_association_is_changed_only_with_adopt() -> None:
             "update",
             f"association {identifier} of my-cluster default/app exists with role {role_arn('other')}, and "
             f"would have to change. {UNMARKED}",
-            f"{TAKE_BACK} Otherwise delete it first.",
+            f"{TAKE_BACK} Otherwise delete it and run again.",
         )
     ]
     spec = desired(workload(), adopt=True)
@@ -651,7 +651,7 @@ def test_moved_workload_loses_the_old_role() -> None:
         (
             {"web": Origin("its annotation"), "api": Origin("its annotation")},
             "/",
-            "Correct the annotation workload-identity/role on ServiceAccount default/web, default/api, or have your platform "
+            "Correct the annotation workload-identity/role on ServiceAccounts default/web, default/api, or have your platform "
             "team create the role. Another role name may need a rule in ⟨annotated⟩.",
         ),
         (

@@ -392,7 +392,7 @@ PROOF = (
     "Check whether an association in another cluster of the account uses the role (aws eks "
     "list-pod-identity-associations, describe-pod-identity-association), and when the role was last used (aws "
     "iam get-role). If no association uses it, delete the role, or run state: absent with ⟨force⟩: true for "
-    "this workload alone."
+    "the workloads of the role alone."
 )
 
 
@@ -435,10 +435,18 @@ def test_failed_purge_counts_unlisted_workloads() -> None:
     done = purge(aws, unshared("a"))
     first, *_causes, last = failure_message(done, HERE).splitlines()
     assert first == (
-        f"1 of 2 workloads that are not listed of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could "
+        f"1 of 2 unlisted workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could "
         "not be purged:"
     )
     assert last == "All listed workloads succeeded; a rerun applies the remaining changes."
+
+
+def test_purge_without_owner_keeps_the_only_owned_workload() -> None:
+    aws = FakeAws()
+    run(aws, desired(unshared("x"), tags={OWNER_TAG: "x"}))
+    assert [finding.message for finding in purge(aws).findings] == [
+        "1 unlisted workload with an owner is kept, because this purge runs without an owner: default/x."
+    ]
 
 
 def test_purge_without_owner_keeps_and_counts_owned_resources() -> None:
@@ -451,9 +459,8 @@ def test_purge_without_owner_keeps_and_counts_owned_resources() -> None:
     assert [(finding.code, finding.message, finding.remedy) for finding in outcome.findings] == [
         (
             "OWNED_BY_ANOTHER",
-            "2 unlisted workloads are kept, because they belong to owners and this purge runs without an owner: "
-            "default/x, default/y.",
-            "Purge them in runs for their owners.",
+            "2 unlisted workloads with owners are kept, because this purge runs without an owner: default/x, default/y.",
+            "Purge each in a run for its owner.",
         )
     ]
 

@@ -108,7 +108,7 @@ def test_last_report_of_a_cluster_counts() -> None:
     later = report("green", time="2026-11-26T03:45:00+00:00")
     assert gathered(later, GREEN).failure == ""
     earlier = report("green", time="2026-11-26T03:15:00+00:00")
-    assert gathered(earlier, GREEN).failure == "1 of 1 clusters failed: green.host. The reasons are above."
+    assert gathered(earlier, GREEN).failure == "1 of 1 cluster failed: green.host. The reasons are above."
 
 
 def test_clusters_with_one_name_count_separately() -> None:
@@ -218,13 +218,13 @@ def test_failure_of_one_job_fails_the_cluster(step: str) -> None:
     jobs = {"apply": applied("blue", CREATE), "verify": verified("blue")}
     failed = {"failed": True, "failure": "1 of 2 workloads failed."}
     found = gathered(*{**jobs, step: {**jobs[step], **failed}}.values())
-    assert found.failure == "1 of 1 clusters failed: blue.host. The reasons are above."
+    assert found.failure == "1 of 1 cluster failed: blue.host. The reasons are above."
     assert found.lines[-1] == "  1 of 2 workloads failed."
 
 
 def test_missing_planned_change_is_named() -> None:
     found = gathered(planned("blue", CREATE, DETACH), applied("blue", CREATE), verified("blue"))
-    assert found.failure == "1 of 1 clusters failed: blue.host. The reasons are above."
+    assert found.failure == "1 of 1 cluster failed: blue.host. The reasons are above."
     assert list(found.lines)[-3:] == [
         "  The plan has 1 change that no job reported as done:",
         f"  - {DETACHED}",
@@ -233,13 +233,18 @@ def test_missing_planned_change_is_named() -> None:
 
 
 def test_role_created_by_another_slice_counts_as_done() -> None:
-    """Two slices plan to create the same role, and one of them creates it. Each must create the association of its cluster."""
+    """Two slices plan to create the same role, and one of them creates it. Each must make the other changes of its cluster."""
     plans = [planned(name, CREATE, ASSOCIATE) for name in ("blue", "green")]
     made = applied("blue", CREATE, ASSOCIATE)
     assert gathered(*plans, made, applied("green", ASSOCIATE)).failure == ""
     found = gathered(*plans, made, applied("green"))
     assert found.failure == "1 of 2 clusters failed: green.host. The reasons are above."
     assert "  - create association default/app" in found.lines
+    account = "apply ServiceAccount default/app"
+    plans = [planned(name, kubernetes_changes=[account]) for name in ("blue", "green")]
+    found = gathered(*plans, applied("blue", kubernetes_changes=[account]), applied("green"))
+    assert found.failure == "1 of 2 clusters failed: green.host. The reasons are above."
+    assert f"  - {account}" in found.lines
     foreign = applied("red", CREATE, account_id="444455556666")
     found = gathered(planned("blue", CREATE), applied("blue"), foreign)
     assert found.failure == "1 of 2 clusters failed: blue.host. The reasons are above."
@@ -306,7 +311,7 @@ def test_report_replaces_earlier_steps() -> None:
 )
 def test_incomplete_report_fails(changed: dict[str, Any]) -> None:
     found = gathered({**BLUE, **changed})
-    assert found.failure == "1 of 1 clusters failed: blue.host. The reasons are above."
+    assert found.failure == "1 of 1 cluster failed: blue.host. The reasons are above."
     assert f"  {NOT_A_REPORT}" in found.lines
 
 
@@ -323,13 +328,13 @@ def test_accepts_counts_of_ansible_types() -> None:
 @pytest.mark.parametrize("value", [{}, None, "", "text", []])
 def test_invalid_artifact_fails(value: Any) -> None:
     found = gathered(*artifacts_in({"pod_identity_artifact_blue": value}))
-    assert found.failure == "1 of 1 clusters failed: pod_identity_artifact_blue. The reasons are above."
+    assert found.failure == "1 of 1 cluster failed: pod_identity_artifact_blue. The reasons are above."
     assert f"  {NOT_A_REPORT}" in found.lines
 
 
 def test_stopped_run_without_message_fails() -> None:
     found = gathered(report("blue", stopped=True, failure=None))
-    assert found.failure == "1 of 1 clusters failed: blue.host. The reasons are above."
+    assert found.failure == "1 of 1 cluster failed: blue.host. The reasons are above."
     assert f"  {WITHOUT_A_MESSAGE}" in found.lines
 
 

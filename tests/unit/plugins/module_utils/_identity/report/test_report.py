@@ -787,11 +787,11 @@ def test_many_workloads_show_only_problems_worst_first() -> None:
         "WORKLOAD  TRUST",
         "shop/w41  fail",
         "shop/w40  warning",
-        "  The others are listed in /r.json",
+        "  All workloads are listed in /r.json",
     ]
     assert report_for(of_statuses(*passing, "pass"), path="/r.json")["lines"][2:] == [
         "Verified: 41 workloads; 41 pass.",
-        "  Listed in /r.json",
+        "  All workloads are listed in /r.json",
     ]
     failing = report_for(of_statuses(*["fail"] * 50), path="/r.json")["lines"]
     assert failing[-1] == "  and 10 more that do not pass, listed in /r.json"

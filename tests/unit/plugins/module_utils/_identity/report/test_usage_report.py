@@ -71,6 +71,8 @@ POLICY = {
         {"Effect": "Allow", "Action": ["s3:GetObject", "s3:DeleteBucket", "sqs:SendMessage"], "Resource": "*"}
     ],
 }
+ANY_ACTION = {**POLICY, "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+QUEUES = {**POLICY, "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
 APP = Session(1, "shared", "shop", "app")
 
 
@@ -130,6 +132,12 @@ UNTAGGED = Session(1, "shared", "shop", "app", tags=False)
             [NO_DATA_EVENTS.format(services="sqs", actions="sqs:SendMessage", keeps="does not keep")],
             id="data events, not kept",
         ),
+        pytest.param(report(START, GET, role_grants=make_grants(ANY_ACTION)), [], id="too wide to be kept"),
+        pytest.param(
+            report(START, APP.get_object("data", "k"), role_grants=make_grants(QUEUES)),
+            [],
+            id="no suggested policy",
+        ),
         pytest.param(
             report(START, GET, accounts=("app", "b", "c")),
             [SHARED.format(role=ROLE, others="shop/b, shop/c", account="shop/app"), QUEUE_NOTE],
@@ -155,7 +163,7 @@ UNTAGGED = Session(1, "shared", "shop", "app", tags=False)
             report(START, GET, role_grants=make_grants({"Statement": 1})),
             [
                 NO_GRANTS.format(
-                    reason=f"a policy of role {ROLE} is malformed: Statement 1: must be an object, got a number"
+                    reason=f"a policy of role {ROLE} is malformed: Statement 1: must be an object, got a number."
                 )
             ],
             id="a malformed policy",
@@ -211,7 +219,7 @@ shop/app
            separate role for shop/app before you replace the policies of the role, or use a session
            policy (pod_identity_usage_form=session_policy).
   note     eventName unknown: dynamodb.amazonaws.com ExecuteStatement. It is not known which actions
-           these events need, so the suggested policy does not include them. Look up the actions in
+           these events need, so a suggested policy does not include them. Look up the actions in
            the Service Authorization Reference, and add them.
   note     No data events of sqs are among the events, so the use of these permissions cannot be
            seen: sqs:SendMessage. The suggested policy keeps them. To see their use, switch on data
@@ -267,7 +275,8 @@ def test_incomplete_events_suggest_no_policy() -> None:
 
 def test_many_problems_are_cut() -> None:
     lines = usage_lines(report(START, problems=[f"p{index}" for index in range(25)]))
-    assert lines[-1] == "  and 5 more problems; pod_identity_usage_file has all of them"
+    assert any(line.startswith("1 event in 1 file of trail") for line in lines)
+    assert lines[-1] == "  and 5 more; pod_identity_usage_file writes all problems to a file"
 
 
 def test_data() -> None:

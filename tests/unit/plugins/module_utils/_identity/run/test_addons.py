@@ -209,7 +209,11 @@ AGAIN = "Run again when EKS no longer changes the add-on."
             "Resolve the health issues and run again.",
         ),
         (FakeAddons(reads=999), "the add-on is CREATING: EKS reports no health issue.", AGAIN),
-        (FakeAddons(final="DEGRADED"), "the add-on is DEGRADED: EKS reports no health issue.", AGAIN),
+        (
+            FakeAddons(final="DEGRADED"),
+            "the add-on is DEGRADED: EKS reports no health issue.",
+            "Find out why the add-on is DEGRADED, and run again.",
+        ),
     ],
 )
 def test_addon_that_does_not_become_active_is_a_failure(aws: FakeAddons, text: str, remedy: str) -> None:

@@ -444,6 +444,18 @@ def test_failed_replacement_reports_the_association_in_full() -> None:
     assert outcome.conflict is False
 
 
+def test_replacement_with_lost_response_may_exist() -> None:
+    lost = failing("eks:CreatePodIdentityAssociation", MALFORMED).amended("No.", True)
+    exists = failing(
+        "eks:CreatePodIdentityAssociation", "ResourceInUseException", "Association already exists"
+    )
+    replaced = change("a", *REPLACED, action="replace", resource="association")
+    outcome = apply(
+        Script(CreatePodIdentityAssociation=[lost, exists]), replace(replaced, restoration=replaced.calls[-1])
+    )
+    assert " Its replacement may be missing, and the former association " in outcome.failures[0].message
+
+
 def test_changes_of_one_target_are_serialized() -> None:
     """Let four threads meet at every request. They can only meet if each of them works on another role."""
     together: list[list[str]] = []

@@ -343,8 +343,7 @@ def test_constantly_changing_association_is_not_replaced() -> None:
     error = failed(aws)
     assert (error.failure.error_code, error.changed, aws.writes) == ("AssociationChanged", False, [])
     assert error.failure.message == (
-        f"eks:DescribePodIdentityAssociation: association {FIRST} has changed since it was read (tags). The association is "
-        "unchanged: it is deleted only after EKS has proved that it can be created again."
+        f"eks:DescribePodIdentityAssociation: association {FIRST} has changed since it was read (tags). Nothing was sent."
     )
 
 
@@ -390,7 +389,7 @@ def test_association_with_an_unknown_field_is_not_replaced(
     assert (caught.value.failure.error_code, caught.value.changed) == ("ASSOCIATION_NOT_REPLACEABLE", False)
     assert str(caught.value) == (
         f"association {FIRST} of my-cluster default/app must be recreated, because EKS does not remove a "
-        f"session policy in place. The association has {text}, which a new association would not have. Set a "
+        f"session policy in place. The new association would not have {text}. Set a "
         "session policy that allows everything, "
         "which EKS updates in place. Or, if the loss is acceptable, delete the association and run again; Pods that start in "
         "between do not get credentials. Nothing was changed."
@@ -406,8 +405,7 @@ def test_association_with_reserved_tags_is_not_replaced() -> None:
     error = failed(aws)
     assert error.failure.error_code == "ASSOCIATION_NOT_REPLACEABLE"
     assert (
-        f"The association has the tag {stack}, which only AWS sets, which a new association would not have."
-        in error.failure.message
+        f"The new association would not have the tag {stack}, which only AWS sets." in error.failure.message
     )
 
 
@@ -706,10 +704,11 @@ def test_addon_association_requires_force(absent: bool) -> None:
     create_association(aws, "app", "other", ownerArn=ADDON)
     with pytest.raises(AssociationError) as caught:
         ensure(aws, association_input(absent=absent))
+    start = "Remove the service account from" if absent else "Change the role in"
     assert str(caught.value) == (
         f"association {FIRST} of my-cluster default/app is owned by the EKS add-on {ADDON}, which would "
         "undo a "
-        "direct change. Change the role in the add-on's podIdentityAssociations, or set ⟨force⟩: true. "
+        f"direct change. {start} the add-on's podIdentityAssociations, or set ⟨force⟩: true. "
         "Nothing was "
         "changed."
     )
@@ -804,9 +803,8 @@ def test_change_counts_if_the_read_back_fails() -> None:
         ensure(aws, association_input())
     assert str(caught.value) == (
         "the association of my-cluster default/app was changed, but could not be read back: "
-        "eks:ListPodIdentityAssociations: ServerException: Oops. AWS had an internal error and retries "
-        "did not "
-        "help. Run again; completed changes are kept."
+        "eks:ListPodIdentityAssociations: ServerException: Oops. AWS, or a proxy, had an "
+        "internal error. Run again; completed changes are kept."
     )
     assert (caught.value.failure.error_code, caught.value.changed) == ("ServerException", True)
 
@@ -839,7 +837,7 @@ def test_does_not_wait_for_a_role_without_trust_in_eks() -> None:
         ensure(aws, association_input(role_arn("ec2")), clock=clock)
     assert caught.value.failure.remedy == (
         "The role must allow pods.eks.amazonaws.com to perform sts:AssumeRole and sts:TagSession; "
-        "workload_identity.aws.iam_trust_policy_check finds the statement at fault."
+        "workload_identity.aws.iam_trust_policy_check finds the cause."
     )
     assert clock.pauses == []
 
@@ -1009,7 +1007,7 @@ def test_invisible_change_is_a_change_and_a_failure() -> None:
         ensure(aws, association_input(), clock=clock)
     assert (raised.value.changed, raised.value.failure.error_code) == (True, "NOT_YET_VISIBLE")
     assert str(raised.value) == (
-        f"the association of {CLUSTER} default/app was changed (create), but reads do not show it after 60 s. "
+        f"the association of {CLUSTER} default/app was changed, but reads do not show the change (create) after 60 s. "
         "Run again in a minute, or raise ⟨propagation_timeout⟩."
     )
     assert sum(clock.pauses) <= 60

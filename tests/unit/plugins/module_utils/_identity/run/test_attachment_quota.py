@@ -103,7 +103,7 @@ def test_unreadable_quota_may_have_been_raised(attached: int, limit: int) -> Non
     aws.fail_on(SUMMARY, classify(SUMMARY, "AccessDenied", "not authorized"))
     (failure,) = run(aws, with_policies("new")).failures
     assert failure.message.endswith(
-        f"; {limit} are allowed by default (iam:GetAccountSummary returns the quota of the account)."
+        f"; {limit} are assumed to be allowed (iam:GetAccountSummary returns the quota of the account)."
     )
     assert aws.writes == []
 

@@ -460,7 +460,7 @@ def test_reports_a_grant_without_association(check_mode: bool) -> None:
     )
     assert finding.remedy == (
         "If another run is about to create the association, no action is needed. Otherwise revoke the grant "
-        "by a run for this cluster alone. Set ⟨purge⟩: true, or set state: absent and list only that workload "
+        "by a run for this cluster alone, either with ⟨purge⟩: true, or with state: absent for only that workload "
         "with this role. To look for an "
         "association: aws eks list-pod-identity-associations --cluster-name my-cluster --namespace default --service-account "
         "gone --region us-west-2"
@@ -762,7 +762,7 @@ def test_policy_with_an_unreadable_owner_is_kept_and_reported() -> None:
         (
             "default/app-0",
             f"role role-0 also has {policy_arn('my-policy')} attached, which is not part of the role's "
-            "configuration. Its owner could not be read: iam:GetPolicy: AccessDenied: Not allowed.",
+            "configuration. The policy's tags could not be read: iam:GetPolicy: AccessDenied: Not allowed.",
             "Allow the caller this action on this resource. A service control policy or a permissions boundary can also deny "
             "it. Or: list it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it "
             "unless workloads outside the run use the role.",

@@ -21,11 +21,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
     ClusterInput,
+    Member,
     Stopped,
     run_members,
     stopped_keys,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    Account,
+    ApiServer,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     Options,
@@ -37,6 +41,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     changed_rows,
     fleet_message,
     kept_for_stopped,
+    left_out_row,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import Order, perform
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
@@ -314,11 +319,17 @@ def test_skipped_cluster_reports_reason_and_workloads() -> None:
         "the name of the cluster, the account and the region."
     )
     assert (rows[0]["failed"], rows[1]["failed"], rows[1]["msg"]) == (False, True, message)
-    assert fleet_message(rows).splitlines() == [
+    assert fleet_message(rows, applies=True).splitlines() == [
         "1 of 2 clusters failed:",
         f"- {message}",
-        "The other clusters succeeded; a rerun applies the remaining changes.",
+        "The other cluster succeeded; a rerun applies the remaining changes.",
     ]
+
+
+def test_skipped_cluster_without_workloads_names_none() -> None:
+    row = left_out_row(Member(CLUSTER, CLUSTER, REGION, ()), Account(ACCOUNT, "aws"), DENIED)
+    place = f"cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
+    assert str(row["msg"]).startswith(f"{place} was skipped: eks:DescribeCluster: AccessDeniedException")
 
 
 @pytest.mark.parametrize("changes", [True, False])

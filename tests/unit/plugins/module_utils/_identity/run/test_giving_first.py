@@ -408,7 +408,7 @@ def test_policy_is_kept_until_its_replacement_is_attached(operation: str) -> Non
             f"attachment my-role {policy_arn('old')}",
             "SKIPPED",
             f"not done, because creating the attachment of policy {policy_arn('new')} to role my-role failed ({code}). "
-            "Until the run succeeds, the resource is kept.",
+            "Until the run succeeds, the resource is not changed.",
         )
     ]
 
@@ -424,8 +424,8 @@ def test_failed_replacement_in_the_plan_keeps_the_policy_of_a_shared_role() -> N
         ("default/one", "SKIPPED"),
     ]
     assert outcome.failures[1].message == (
-        f"not done: it needs a change of the attachment of policy {policy_arn('new')} to role my-role, which was skipped because "
-        "the workloads of that change failed."
+        f"not done: it depends on the attachment of policy {policy_arn('new')} to role my-role, which is unchanged because of "
+        "other failures."
     )
 
 
@@ -456,7 +456,7 @@ def test_role_trusts_a_workload_after_a_failed_move(operation: str) -> None:
     assert [(str(*failure.workloads), failure.error_code) for failure in remaining] == [
         ("default/two", "SKIPPED")
     ]
-    assert remaining[0].message.endswith(" Until the run succeeds, the resource is kept.")
+    assert remaining[0].message.endswith(" Until the run succeeds, the resource is not changed.")
     assert run(aws, spec).failures == ()
     assert "two" not in aws.iam.roles["my-role"]["trust"]
 
@@ -504,9 +504,9 @@ def test_too_long_interim_trust_policy_fails() -> None:
         (
             f"default/{joining}",
             "TRUST_POLICY_TOO_LONG",
-            f"the trust policy of role {name} would have 456 characters while it allows both the workloads that leave the role "
-            "and the workloads that join it; 450 are allowed.",
-            "Let the workloads leave in one run and the others join in the next, use a wider trust_scope for "
+            f"the trust policy of role {name} would have 456 characters while it allows the users of both the present and "
+            "the desired trust policy; 450 are allowed.",
+            "Let workloads leave the role in one run and others join it in the next, use a wider trust_scope for "
             "this role, or request an increase of the quota 'Role trust policy length' and set ⟨trust_policy_size_limit⟩.",
         )
         for joining, name in (("one", "other"), ("two", "my-role"))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     Target,
     association_target,
+    associations_target,
     role_target,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
@@ -261,6 +263,12 @@ HEAD = f"workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
             f"5 of 5 {HEAD} could not be brought to state present:\n"
             "- n/s0, n/s1, n/s2, n/s3, n/s4: create role r: LimitExceeded: Too many. Do this.",
             id="one failure of many workloads",
+        ),
+        pytest.param(
+            failed_run(replace(failure(), target=associations_target(CLUSTER), action="read"), workloads=0),
+            f"the resources {HEAD.removeprefix('workloads ')} could not be brought to state present:\n"
+            f"- read associations {CLUSTER}: LimitExceeded: Too many. Do this.",
+            id="an interrupted run without workloads",
         ),
     ],
 )

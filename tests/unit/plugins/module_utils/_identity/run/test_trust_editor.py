@@ -431,7 +431,7 @@ def test_record_too_large_for_the_tags_prevents_the_edit(check_mode: bool) -> No
             "MIGRATION_NO_RECORD",
             "the statements for IRSA of role app cannot be recorded for a rollback: the role would have 52 tags, and IAM allows "
             "50.",
-            "Remove unused tags of the role, or edit its trust policy yourself.",
+            "Remove unused tags of the role and run again, or remove the statements yourself.",
         )
     ]
     assert aws.state() == initial
@@ -447,11 +447,11 @@ def test_damaged_record_prevents_the_edit(edit: str) -> None:
     assert (failure.error_code, failure.workloads) == ("MIGRATION_NO_RECORD", (key("api", "shop"),))
     assert failure.message == (
         "the statements for IRSA that a migration removed from role app cannot be read: "
-        f"the tags {name} are damaged."
+        f"the record of these statements is damaged or incomplete (tags: {name})."
     )
     assert failure.remedy == (
-        "Restore the trust policy yourself: the event UpdateAssumeRolePolicy in CloudTrail has its earlier versions. "
-        "Then delete these tags."
+        "Restore the trust policy yourself: the events CreateRole and UpdateAssumeRolePolicy in CloudTrail have its earlier "
+        "versions. Then delete these tags."
     )
     assert aws.writes == []
 
@@ -463,7 +463,7 @@ NOT_VISIBLE = (
     trust_target("app"),
     "update",
     "NOT_YET_VISIBLE",
-    "another process changed the trust policy of role app at the same time, or IAM does not show the change yet.",
+    "another process changed role app at the same time, or IAM does not show the change of this run yet.",
     "Run again.",
 )
 

@@ -125,7 +125,7 @@ def test_unlisted_setting_is_reported_and_removable(
     outcome = run(aws, desired(raw))
     assert outcome.done == ()
     pairs = " and ".join(f"{name}: {value!r}".replace("False", "false") for name, value in empty.items())
-    remedy = f"List the intended settings. To remove them, list {pairs}, and apply the workload. {LATER}"
+    remedy = f"List the settings if they are intended. To remove them, list {pairs}, and apply the workload. {LATER}"
     expected = (severity, f"{NAME} has settings that its workload does not list: {message}", remedy)
     assert messages(outcome.findings) == [expected]
     assert checks(aws, raw)["association"] == (

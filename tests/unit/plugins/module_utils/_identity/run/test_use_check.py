@@ -130,7 +130,8 @@ def test_repeated_conflict_names_the_user() -> None:
     aws.replace("iam:GetRole", changed)
     removed = run(aws, desired(workload()), "absent")
     assert [failure.message for failure in removed.failures if failure.error_code == "RoleInUse"] == [
-        f"iam:DetachRolePolicy: the trust policy of role {role_arn('my-role')} has changed since it was read. Nothing was sent."
+        f"iam:DetachRolePolicy: the trust policy of role {role_arn('my-role')} has changed since it was read. The request was "
+        "not sent."
     ]
 
 

@@ -376,7 +376,7 @@ def test_role_key(arn: str, key: str) -> None:
         ([], "is not a mapping, so it is not an event"),
         ({}, "has no eventTime such as 2026-11-29T10:00:00Z"),
         ({"eventTime": "yesterday"}, "has no eventTime such as 2026-11-29T10:00:00Z"),
-        ({"eventTime": "2026-11-29T10:00:00Z", "eventSource": 1}, "has no eventSource and eventName"),
+        ({"eventTime": "2026-11-29T10:00:00Z", "eventSource": 1}, "has no eventSource or no eventName"),
     ],
 )
 def test_rejects_invalid_records(record: object, reason: str) -> None:

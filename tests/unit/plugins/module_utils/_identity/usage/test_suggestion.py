@@ -253,6 +253,16 @@ def test_removed_actions(catalogue: Catalogue) -> None:
     assert (narrowed.actions, narrowed.kept_resources) == (("s3:GetObject", "sqs:SendMessage"), (A, QUEUE))
 
 
+def test_only_statements_that_lose_resources_are_narrowed(catalogue: Catalogue) -> None:
+    role = grants(
+        policy(statement("s3:GetObject", A), statement("s3:GetObject", [QUEUE, "arn:aws:s3:::more/*"]))
+    )
+    suggestion = suggest(catalogue, role, ("s3:GetObject", A), ("s3:GetObject", "arn:aws:s3:::more/a"))
+    assert [(item.statement.label, item.kept_resources) for item in suggestion.narrowed] == [
+        ("Statement 2", ("arn:aws:s3:::more/a",))
+    ]
+
+
 @pytest.mark.parametrize(
     ("keep", "seen", "expected"),
     [
@@ -282,7 +292,7 @@ def test_keeps_patterns_of_unseen_actions(catalogue: Catalogue) -> None:
 def test_pattern_for_all_services_is_not_kept(catalogue: Catalogue, wide: dict[str, Any]) -> None:
     suggestion = suggest(catalogue, grants(policy(wide)), ("s3:GetObject", A))
     [note] = suggestion.notes
-    pattern = "*" if "Action" in wide else "NotAction"
+    pattern = "*" if "Action" in wide else "all actions except its NotAction"
     example = note.split("such as ")[1].split(". ")[0]
     assert note == TOO_WIDE.format(
         policy="policy-0", statement="Statement 1", pattern=pattern, example=example

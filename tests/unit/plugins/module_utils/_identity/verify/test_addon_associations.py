@@ -15,6 +15,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     OWNED,
     REGION,
     FakeAws,
+    Raw,
     create_association,
     desired,
     engine,
@@ -38,9 +39,9 @@ def owner(addon: str) -> str:
     return f"arn:aws:eks:{REGION}:{ACCOUNT}:addon/{CLUSTER}/{addon}/1"
 
 
-def check(aws: FakeAws) -> tuple[str, list[tuple[str, str, str, str]]]:
+def check(aws: FakeAws, raw: Raw = WORKLOAD) -> tuple[str, list[tuple[str, str, str, str]]]:
     """Verify the workload. Return the status and the findings of the check of the association."""
-    config = desired(WORKLOAD)
+    config = desired(raw)
     reads = VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
     (verified,) = verify(config, engine(aws, config).observe(config), reads)
     (found,) = (check for check in verified.checks if check.name == "association")
@@ -91,6 +92,26 @@ def test_association_of_the_addon_with_another_role_fails() -> None:
         "ASSOCIATION_OTHER_ROLE",
         f"{SUBJECT} names role {role_arn('other')}, not {role_arn('my-role')}.",
         "Apply the workload, which corrects it. Running Pods use the former role for up to six hours, unless they are recreated.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "need"),
+    [
+        ({"tags": OWNED}, ""),
+        ({}, " This collection did not create the association, so the run needs ⟨adopt⟩: true."),
+        (
+            {"ownerArn": owner(DRIVER)},
+            " An EKS add-on owns the association, so the run needs ⟨force⟩: true.",
+        ),
+    ],
+)
+def test_remedy_names_the_option_of_the_run(more: dict[str, object], need: str) -> None:
+    aws = associated("other", **more)
+    _status, ((_code, _severity, _message, remedy),) = check(aws, workload(SERVICE_ACCOUNT, "kube-system"))
+    assert remedy == (
+        f"Apply the workload, which corrects it.{need} Running Pods use the former role for up to six hours, unless they are "
+        "recreated."
     )
 
 

@@ -65,7 +65,13 @@ def trusting(actions: list[str]) -> Raw:
     }
 
 
-def check(options: Raw, attached: dict[str, Raw], target: str, trust: Raw | Failure | None = None) -> Check:
+def check(
+    options: Raw,
+    attached: dict[str, Raw],
+    target: str,
+    trust: Raw | Failure | None = None,
+    boundary: Raw | None = None,
+) -> Check:
     association: dict[str, Any] = {"disable_session_tags": True, "session_policy": SESSION}
     if target:
         association["target_role_arn"] = target
@@ -87,7 +93,9 @@ def check(options: Raw, attached: dict[str, Raw], target: str, trust: Raw | Fail
     )
     reads = VerificationReads(
         {CLUSTER: Agent()},
-        permissions={"my-role": RolePermissions(tuple(attached.items()))},
+        permissions={
+            "my-role": RolePermissions(tuple(attached.items()), ("boundary", boundary) if boundary else None)
+        },
         targets={target: trust or trusting(list(ASSUMING))} if target else {},
     )
     result = check_permissions(subject, observed, reads)
@@ -135,6 +143,50 @@ def test_session_policy_restricts_the_role() -> None:
             " that action: the action is not allowed by the session policy of the association.",
         )
     ]
+
+
+ANY_DENY = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+ANY_ALLOW = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+REMOVE_DENY = "A Deny wins over every Allow: narrow or remove Statement 2 of boundary."
+
+
+@pytest.mark.parametrize(
+    ("options", "target", "boundary", "remedy"),
+    [
+        (
+            {"required_permissions": [{"action": "s3:GetObject", "resource": OBJECT}]},
+            "",
+            [ANY_ALLOW, ANY_DENY],
+            REMOVE_DENY,
+        ),
+        ({}, TARGET, [ANY_ALLOW, ANY_DENY], REMOVE_DENY),
+        (
+            {},
+            TARGET,
+            document("s3:*")["Statement"],
+            "Allow sts:AssumeRole and sts:TagSession on the target role in boundary too.",
+        ),
+    ],
+)
+def test_remedy_names_the_boundary(options: Raw, target: str, boundary: list[Raw], remedy: str) -> None:
+    limit = {"Version": "2012-10-17", "Statement": boundary}
+    (finding,) = check(options, {"all": document("*")}, target, boundary=limit).findings
+    assert finding.remedy == remedy
+
+
+def test_too_many_combinations_are_conditional() -> None:
+    everything = "arn:aws:s3:::bucket/*"
+    pieces = [f"arn:aws:s3:::bucket/*{number}*a{number}*" for number in range(60)]
+    attached = document("s3:GetObject", resource=everything)
+    attached["Statement"][0]["Resource"] = ["arn:aws:s3:::bucket/?*", *pieces]
+    attached["Statement"].append({**attached["Statement"][0], "Resource": "arn:aws:s3:::bucket/"})
+    required = [{"action": "s3:GetObject", "resource": everything}]
+    (finding,) = check({"required_permissions": required, "policies": []}, {"all": attached}, "").findings
+    assert (finding.code, finding.message) == (
+        "PERMISSION_CONDITIONAL",
+        f"the permission of role {role_arn('my-role')} to perform s3:GetObject on {everything} has too many combinations of "
+        "actions, resources and conditions to evaluate.",
+    )
 
 
 @pytest.mark.parametrize(

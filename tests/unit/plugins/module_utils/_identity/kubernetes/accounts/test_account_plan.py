@@ -556,7 +556,8 @@ def test_purge_limit_as_percentage() -> None:
         accounts = {**accounts, **account(f"s{number}", labels=MANAGED)}
     (problem,) = plan_purge((), accounts, percent=80).problems
     assert (
-        "but pod_identity_purge_limit is 80% of the 4 managed service accounts, which is 3. Check" in problem
+        "but pod_identity_purge_limit is 80% of the managed service accounts (4), which is 3. Check"
+        in problem
     )
     assert plan_purge((), accounts, percent=100).problems == []
 

@@ -86,13 +86,20 @@ def message(error: ApiError) -> str:
         (500, "Run again when the API server is available."),
         (
             404,
-            "That is not a response of a Kubernetes API: check the server in the kubeconfig (aws eks update-kubeconfig writes "
-            "one), and the proxies on the way.",
+            "The response may not be from a Kubernetes API. Check the server in the kubeconfig (aws eks update-kubeconfig "
+            "writes one), and the proxies on the way.",
         ),
     ],
 )
 def test_remedy_depends_on_status(code: int, remedy: str) -> None:
     assert message(ApiError(code, "no")) == f"returned {code}: no. {remedy} Nothing was changed."
+
+
+def test_remedy_for_status_without_kubeconfig_does_not_mention_one() -> None:
+    text = unreachable_message(ApiError(404, "no"), "my-cluster", "us-west-2", with_token=True)
+    assert text == (
+        f"{PLACE}returned 404: no. The response may not be from a Kubernetes API. {EKS_PROXY} Nothing was changed."
+    )
 
 
 def tls(reason: str) -> str:
@@ -130,7 +137,7 @@ KUBECONFIG = (
             pytest.param(
                 tls(reason),
                 f"has a certificate that Python 3.13 and newer reject, as they verify strictly: {reason}.",
-                "Run Ansible with Python 3.12, or have the certificate reissued with the missing extension.",
+                "Run Ansible with Python 3.12, or have the certificate reissued with the required extensions.",
                 id=reason,
             )
             for reason in (
@@ -175,8 +182,8 @@ KUBECONFIG = (
             "exec plugin: exec: process returned 255. Unable to locate credentials",
             "was not contacted, as the kubeconfig's exec plugin returned no credentials: exec plugin: exec: process returned "
             "255. Unable to locate credentials.",
-            "Run the command of the kubeconfig by hand, with the same AWS credentials and environment: aws eks get-token "
-            "--cluster-name NAME",
+            "Run the command of the kubeconfig by hand, with the same credentials and environment. For EKS: aws eks "
+            "get-token --cluster-name NAME",
             id="failing exec plugin",
         ),
         pytest.param(
@@ -212,7 +219,7 @@ KUBECONFIG = (
         ),
         pytest.param(
             f"{POOL}ConnectTimeoutError('Connection to abc timed out. (connect timeout=10)'))",
-            "did not respond in time: abc.eks.amazonaws.com:443.",
+            "was not reached, or did not respond in time: abc.eks.amazonaws.com:443.",
             f"{NETWORK} Then look at firewalls and security groups.",
             id="no response",
         ),
@@ -239,7 +246,7 @@ KUBECONFIG = (
         ),
         pytest.param(
             "something new",
-            "did not respond: something new.",
+            "could not be used: something new.",
             "Check the kubeconfig (pod_identity_kubeconfig, K8S_AUTH_KUBECONFIG or KUBECONFIG; aws eks update-kubeconfig "
             "writes one), its context and token, and that the endpoint can be reached from here.",
             id="another text",
@@ -278,8 +285,8 @@ EKS_PROXY = (
         ),
         (
             f"{POOL}ConnectTimeoutError('timed out'))",
-            f"did not respond in time: abc.eks.amazonaws.com:443.\n{EKS_NETWORK} Then look at firewalls and security "
-            "groups. ",
+            f"was not reached, or did not respond in time: abc.eks.amazonaws.com:443.\n{EKS_NETWORK} Then look at firewalls and "
+            "security groups. ",
         ),
         (
             f"{POOL}NameResolutionError('Failed to resolve'))",
@@ -289,9 +296,9 @@ EKS_PROXY = (
         (
             "no token for the cluster: sts:AssumeRole: AccessDenied: no. Allow it.",
             "was not contacted, as there is no token for it: sts:AssumeRole: AccessDenied: no. Allow it.\n"
-            "The token is created with the AWS credentials of this run. ",
+            "Check the AWS credentials of this run, with which the token is created. ",
         ),
-        ("something else", f"did not respond: something else.\n{EKS_NETWORK} "),
+        ("something else", f"could not be used: something else.\n{EKS_NETWORK} "),
     ],
 )
 def test_remedy_without_kubeconfig(text: str, summary: str) -> None:

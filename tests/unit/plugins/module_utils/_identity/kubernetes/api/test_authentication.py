@@ -111,10 +111,10 @@ END = "Nothing was changed."
             KNOWN,
             "The authentication mode of the cluster is CONFIG_MAP: access entries are not used, and the ConfigMap "
             "kube-system/aws-auth does not map arn:aws:iam::111122223333:role/deployer.\nHave someone with "
-            "access to the cluster add this ARN to that ConfigMap (mapRoles or mapUsers, the ARN of a role without "
-            "its path), or enable access entries:\n"
+            "access to the cluster add this ARN, with the group pod-identity-operators, to that ConfigMap (mapRoles or "
+            "mapUsers, the ARN of a role without its path). Or enable access entries, and create one after that:\n"
             "aws eks update-cluster-config --name blue --region eu-central-1 --access-config "
-            "authenticationMode=API_AND_CONFIG_MAP\n",
+            f"authenticationMode=API_AND_CONFIG_MAP\n{CREATE}{ROLE}{GROUP}",
             id="mode CONFIG_MAP",
         ),
         pytest.param(
@@ -128,12 +128,12 @@ END = "Nothing was changed."
         pytest.param(
             "API",
             CallerAccess(SESSION, "", None, "iam:GetRole: AccessDenied"),
-            "The access entries of the cluster could not be read (iam:GetRole: AccessDenied). Possible causes, "
-            "the likeliest first:\n- there is no access entry for the principal, and the ConfigMap kube-system/aws-auth does "
-            "not map it;\n- the access entry is younger than a minute, or older than the role, which was recreated with the "
-            "same name;\n- the role has a path: the ARN in an access entry must include it, the ARN in "
-            "aws-auth must not;\n"
-            "Create an access entry:\n"
+            "It is unknown whether the cluster has an access entry for the principal (iam:GetRole: AccessDenied). Possible "
+            "causes, the likeliest first:\n- there is no access entry for the principal, and the ConfigMap kube-system/aws-auth "
+            "does not map it;\n- the access entry is younger than a minute, or older than the principal, which was "
+            "recreated with the same name;\n- the role has a path: the ARN in an access entry must include it, the ARN in "
+            "aws-auth must not.\n"
+            "If there is no access entry, create one:\n"
             f"{CREATE}arn:aws:iam::111122223333:role/deployer{GROUP}",
             id="access entries cannot be read",
         ),
@@ -159,6 +159,12 @@ END = "Nothing was changed."
         ),
         pytest.param(
             "API",
+            replace(KNOWN, clock_ahead=-899.0),
+            f"The cluster has no access entry for {ROLE}. Create one:\n{CREATE}{ROLE}{GROUP}",
+            id="local clock is slow, but the token is not too old",
+        ),
+        pytest.param(
+            "API",
             replace(KNOWN, sts_host="vpce-1.sts.example"),
             "The token names the STS endpoint vpce-1.sts.example; EKS accepts the endpoints of AWS only. Unset "
             "AWS_ENDPOINT_URL_STS or pod_identity_endpoint_url, unless this is a test cluster.\n"
@@ -174,7 +180,7 @@ def test_unauthorized_message_lists_proven_causes_first(mode: str, access: Calle
 
 def test_unauthorized_message_for_invalid_aws_credentials() -> None:
     assert unauthorized_message(TARGET, None) == (
-        "The Kubernetes API of cluster blue (account 111122223333, region eu-central-1) returned 401: Unauthorized. STS "
-        "does not accept the AWS credentials either (sts:GetCallerIdentity).\nRenew them, or check which profile is in "
-        "use. Nothing was changed."
+        "The Kubernetes API of cluster blue (account 111122223333, region eu-central-1) returned 401: Unauthorized, and "
+        "sts:GetCallerIdentity failed with the AWS credentials as well.\nRenew them, or check which profile is in use and "
+        "the clock of this machine. Nothing was changed."
     )

@@ -162,8 +162,9 @@ def test_write_retries_objects_of_a_retried_namespace() -> None:
 
 
 def test_failed_write_is_retried_completely() -> None:
-    cluster, scripted, _clock = retrying(WriteResult(error=BUSY), WriteResult(True))
-    assert cluster.apply(manifests("a", "b")) == WriteResult(True)
+    first, second = WriteResult(True, error=BUSY, diffs=[{"after": "a"}]), WriteResult(diffs=[{"after": "b"}])
+    cluster, scripted, _clock = retrying(first, second)
+    assert cluster.apply(manifests("a", "b")) == WriteResult(True, diffs=[{"after": "a"}, {"after": "b"}])
     assert scripted.requests == [["a", "b"]] * 2
 
 
@@ -232,7 +233,7 @@ def test_wait_for_pods_ends_at_deadline() -> None:
     assert len(patched) == 1
     assert len(cluster.log) < 20
     assert any("could not be read" in finding.message for finding in kube_run.outcome.findings)
-    assert any("stale Pods still exist" in warning for warning in kube_run.warnings)
+    assert any("stale Pods may still exist" in warning for warning in kube_run.warnings)
 
 
 def test_own_jobs_are_deleted_after_deadline() -> None:

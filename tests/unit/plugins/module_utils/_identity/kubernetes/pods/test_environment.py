@@ -143,10 +143,11 @@ KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
 BOTH_KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 WEB_IDENTITY = {"AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/own", "AWS_WEB_IDENTITY_TOKEN_FILE": "/own"}
 IRSA_FILE = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
-NOT_THE_AGENT = "which does not point to the EKS Pod Identity Agent"
+NOT_THE_AGENT = "but without the URI of the EKS Pod Identity Agent"
 FILE_DECIDES = "so the credentials depend on a file that the check does not read"
 SOME = "which some SDKs prefer"
 PART = "which some SDKs use, and others ignore or reject"
+OPTIONAL = "which SDKs prefer if the optional Secret or ConfigMap exists"
 FROM_SECRET = {"secretRef": {"name": "keys"}}
 FROM_MAP = {"configMapRef": {"name": "app"}}
 MAY_SET = "which may set variables that SDKs prefer"
@@ -183,7 +184,7 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
         (injected_container(**KEYS), "other", f"{BOTH_KEYS}, which SDKs prefer"),
         (injected_container(*secret_key(*KEYS)), "other", f"{BOTH_KEYS}, which SDKs prefer"),
         (plain_container(**KEYS), "other", f"{BOTH_KEYS}, which SDKs prefer"),
-        (injected_container(*secret_key(*KEYS, optional=True)), "unknown", f"{BOTH_KEYS}, {PART}"),
+        (injected_container(*secret_key(*KEYS, optional=True)), "unknown", f"{BOTH_KEYS}, {OPTIONAL}"),
         (injected_container(AWS_ACCESS_KEY_ID="a"), "unknown", f"AWS_ACCESS_KEY_ID, {PART}"),
         (
             injected_container(AWS_ACCESS_KEY="a", AWS_SECRET_KEY="b"),
@@ -231,11 +232,16 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
         ),
         (build.container(volumeMounts=[build.MOUNT, {"name": "a", "mountPath": "/x/.awsome"}]), "agent", ""),
         # Containers with another credential provider than the agent
-        (plain_container(**{URI: "http://127.0.0.1:9911/"}), "other", f"its own {URI}, {NOT_THE_AGENT}"),
-        (plain_container(**{URI: ""}), "other", f"its own {URI}, {NOT_THE_AGENT}"),
-        (plain_container(**{FILE: build.TOKEN}), "other", f"its own {FILE}, {NOT_THE_AGENT}"),
-        (plain_container(**{URI: build.URI}), "other", f"its own {URI}, without {FILE}"),
-        (plain_container(**{RELATIVE: "/v2/x"}), "other", f"its own {RELATIVE}, {NOT_THE_AGENT}"),
+        (plain_container(**{URI: "http://127.0.0.1:9911/"}), "other", f"{URI}, {NOT_THE_AGENT}"),
+        (plain_container(**{URI: ""}), "other", f"{URI}, {NOT_THE_AGENT}"),
+        (plain_container(**{FILE: build.TOKEN}), "other", f"{FILE}, {NOT_THE_AGENT}"),
+        (plain_container(**{URI: build.URI}), "other", f"{URI}, but without a path in {FILE}"),
+        (
+            plain_container(**{URI: build.URI, FILE: ""}),
+            "other",
+            f"{URI} and {FILE}, but without a path in {FILE}",
+        ),
+        (plain_container(**{RELATIVE: "/v2/x"}), "other", f"{RELATIVE}, {NOT_THE_AGENT}"),
         (injected_container(**{RELATIVE: "/v2/x"}), "unknown", f"{RELATIVE}, {SOME}"),
         (injected_container(**{RELATIVE: ""}), "unknown", f"{RELATIVE}, {SOME}"),
         (

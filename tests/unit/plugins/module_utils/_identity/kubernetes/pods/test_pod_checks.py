@@ -20,7 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     verify_pods,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pods import (
-    read_state,
+    parse_state,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
@@ -102,7 +102,9 @@ def stale(owner: tuple[str, str] | None, **more: Any) -> dict[str, Any]:
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-secret"}
 BOTH_KEYS = "container app with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which SDKs prefer"
 OWN_URI = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9911/"}
-OWN = "container app with its own AWS_CONTAINER_CREDENTIALS_FULL_URI, which does not point to the EKS Pod Identity Agent"
+OWN = (
+    "container app with AWS_CONTAINER_CREDENTIALS_FULL_URI, but without the URI of the EKS Pod Identity Agent"
+)
 ON_PURPOSE = (
     "To leave a container out on purpose, name it in the annotation eks.amazonaws.com/skip-containers of the Pod "
     "template."
@@ -311,7 +313,8 @@ CASES = [
         ("pass", "fail 1/1"),
         before_association(
             "Pod x of Job import (3 days old)",
-            "Delete its Job and create it again, as a CronJob does: kubectl delete job import -n shop",
+            "Recreate Job import from its manifest, unless a CronJob creates the next Job. First: kubectl delete job import "
+            "-n shop",
         ),
     ),
     Case(
@@ -320,7 +323,7 @@ CASES = [
         ("pass", "fail 1/1"),
         before_association(
             "Pod x of ReplicaSet web (3 days old)",
-            "Delete the Pods, so that ReplicaSet web creates new ones: kubectl delete pod x -n shop",
+            "Delete each Pod with this fault, so that ReplicaSet web creates a new one: kubectl delete pod x -n shop",
         ),
     ),
     Case(
@@ -329,7 +332,7 @@ CASES = [
         ("pass", "fail 1/1"),
         before_association(
             "Pod x of Rollout web (3 days old)",
-            "Let Rollout web recreate its Pods, by its own means or with: kubectl delete pod x -n shop",
+            "Let Rollout web recreate its Pods, by its own means or one by one: kubectl delete pod x -n shop",
         ),
         reads={"replica_sets": build.read([build.replica_set(owner=("Rollout", "web"))])},
     ),
@@ -469,8 +472,8 @@ CASES = [
             "error",
             "cluster my-cluster has no EKS Pod Identity Agent (no DaemonSet eks-pod-identity-agent in "
             "namespace kube-system), so no Pod gets credentials.",
-            "EKS has the add-on, so the kubeconfig may belong to another cluster, or the DaemonSet was "
-            "deleted. Compare the endpoints: aws eks describe-cluster --name my-cluster --query "
+            "EKS has the add-on, so the Kubernetes API may belong to another cluster, or the DaemonSet was deleted. Compare the "
+            "endpoint in the kubeconfig, if you use one, with: aws eks describe-cluster --name my-cluster --query "
             "cluster.endpoint",
         ),
         reads={**NO_AGENTS, "daemon_sets": build.read([]), "nodes": build.read([build.node()])},
@@ -483,8 +486,8 @@ CASES = [
         (
             "AGENT_NOT_READY",
             "error",
-            "DaemonSet eks-pod-identity-agent has 0 of 2 desired Pods; no Pod gets credentials.",
-            "See its events: kubectl -n kube-system describe daemonset eks-pod-identity-agent",
+            "the EKS Pod Identity Agent has 0 of 2 desired Pods; no Pod gets credentials.",
+            "See the events: kubectl -n kube-system get events --field-selector involvedObject.kind=DaemonSet",
         ),
         reads={**NO_AGENTS, "daemon_sets": build.read([build.daemon_set(2)])},
     ),
@@ -521,8 +524,7 @@ CASES = [
         (
             "AGENT_NOT_READY",
             "warning",
-            "1 of 2 Pods of the EKS Pod Identity Agent are not ready; Pods on these nodes get no "
-            "credentials: other.",
+            "the EKS Pod Identity Agent is not ready on 1 of its 2 nodes, so Pods there get no credentials: other.",
             "Describe the Pods of the agent and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot "
             "assign requested "
             f"address' means that IPv6 is off on the node). To see the Pods of the agent: {LOOK}",
@@ -762,7 +764,7 @@ CASES = [
             f"{ONE} (2 hours old): container app with envFrom Secret app-env, which may set variables that SDKs prefer: it is "
             "not known whether SDKs use the role of the association.",
             "In the Pod template of Deployment web, or in the webhook that changes it, remove variables of credentials, such as "
-            "AWS_ACCESS_KEY_ID and AWS_PROFILE, that Secret app-env may have, from container app. If they do use the "
+            "AWS_ACCESS_KEY_ID and AWS_PROFILE, that Secret app-env may have, from container app. If the SDKs do use the "
             "role of the association, pod_identity_ignore: [POD_CREDENTIALS_UNKNOWN] accepts the finding. "
             f"{ON_PURPOSE}",
         ),
@@ -852,7 +854,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_case_has_exactly_its_finding(case: Case) -> None:
     reads = {**AGENTS, "pods": build.read(case.pods), **case.reads}
-    state = read_state(reads, [build.KEY], build.CLUSTER, build.NOW, case.auto_mode)
+    state = parse_state(reads, [build.KEY], build.CLUSTER, build.NOW, case.auto_mode)
     verdict = verify_pods([build.verified(**case.row)], state, build.CLUSTER)
     findings = [
         (finding.code.value, finding.severity, finding.message, finding.remedy)
@@ -870,7 +872,7 @@ def test_case_has_exactly_its_finding(case: Case) -> None:
 
 
 def test_no_checks_without_reads() -> None:
-    state = read_state({}, [build.KEY], build.CLUSTER, build.NOW)
+    state = parse_state({}, [build.KEY], build.CLUSTER, build.NOW)
     verdict = verify_pods([build.verified()], state, build.CLUSTER)
     assert (verdict.checks, verdict.findings, verdict.judges_agent) == ({build.KEY: []}, [], False)
 
@@ -879,7 +881,7 @@ def test_missing_agent_is_one_finding_for_all_workloads() -> None:
     workloads = build.verification(build.row("api"), build.row("web")).workloads
     keys = [workload.key for workload in workloads]
     reads = {**NO_AGENTS, "pods": build.read([]), "daemon_sets": build.read([])}
-    state = read_state(reads, keys, build.CLUSTER, build.NOW)
+    state = parse_state(reads, keys, build.CLUSTER, build.NOW)
     verdict = verify_pods(workloads, state, build.CLUSTER)
     assert [(finding.code, finding.workload) for finding in verdict.findings] == [("AGENT_MISSING", None)]
     assert [[check.status for check in verdict.checks[key]] for key in keys] == [["fail", "pass"]] * 2
@@ -888,7 +890,7 @@ def test_missing_agent_is_one_finding_for_all_workloads() -> None:
 def test_stale_container_and_other_credentials_are_two_findings() -> None:
     containers = [build.container(env=OWN_URI), build.container("web", {})]
     pods = [build.pod(created=build.BEFORE, injected=False, containers=containers)]
-    state = read_state({**AGENTS, "pods": build.read(pods)}, [build.KEY], build.CLUSTER, build.NOW)
+    state = parse_state({**AGENTS, "pods": build.read(pods)}, [build.KEY], build.CLUSTER, build.NOW)
     verdict = verify_pods([build.verified()], state, build.CLUSTER)
     codes = [finding.code.value for finding in verdict.findings]
     assert codes == ["POD_OTHER_CREDENTIALS", "POD_BEFORE_ASSOCIATION"]
@@ -900,7 +902,7 @@ def test_findings_contain_no_values_of_variables() -> None:
         build.pod("x", containers=[build.container(env={name: value})], injected=False)
         for name, value in env.items()
     ]
-    state = read_state({**AGENTS, "pods": build.read(pods)}, [build.KEY], build.CLUSTER, build.NOW)
+    state = parse_state({**AGENTS, "pods": build.read(pods)}, [build.KEY], build.CLUSTER, build.NOW)
     verdict = verify_pods([build.verified()], state, build.CLUSTER)
     assert verdict.findings
     assert "s3cr3t" not in str(verdict.findings)
@@ -913,7 +915,7 @@ def test_agent_check_depends_on_node_of_pod() -> None:
     pods = [build.pod(account="api", node="bad"), build.pod(account="web")]
     agents = [build.agent(), build.agent("bad", ready=False)]
     reads = {"agents": build.read(agents), "pods": build.read(pods), "nodes": build.read([build.node("bad")])}
-    verdict = verify_pods(workloads, read_state(reads, keys, build.CLUSTER, build.NOW), build.CLUSTER)
+    verdict = verify_pods(workloads, parse_state(reads, keys, build.CLUSTER, build.NOW), build.CLUSTER)
     assert [verdict.checks[key][0].status for key in keys] == ["fail", "warning"]
     codes = {finding.code.value for finding in verdict.findings}
     assert codes == {"AGENT_NOT_ON_NODE", "AGENT_NOT_READY"}

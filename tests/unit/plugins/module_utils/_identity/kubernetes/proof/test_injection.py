@@ -41,7 +41,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_checks import (
     InjectionSettings,
     choose_workloads,
-    has_webhook,
+    may_have_webhook,
     run_probes,
     selects,
 )
@@ -162,8 +162,7 @@ def test_configured_labels_do_not_replace_managed_by() -> None:
         (
             dry_run(env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9911/"}, audience=None),
             "INJECTION_OTHER_IDENTITY",
-            "gets its own AWS_CONTAINER_CREDENTIALS_FULL_URI, which does not point to the EKS Pod Identity "
-            "Agent",
+            "gets AWS_CONTAINER_CREDENTIALS_FULL_URI, but without the URI of the EKS Pod Identity Agent",
         ),
         (
             dry_run(env={**build.INJECTED, "AWS_PROFILE": "shared"}),
@@ -173,7 +172,7 @@ def test_configured_labels_do_not_replace_managed_by() -> None:
         (
             dry_run(account="other"),
             "INJECTION_OTHER_IDENTITY",
-            "gets service account other, and would get the association of that service account",
+            "gets service account other instead, to which the association does not apply",
         ),
         (
             dry_run(audience="sts.amazonaws.com"),
@@ -203,6 +202,15 @@ def test_dry_run_shows_the_injection(trial: DryRun, code: str | None, descriptio
     seen = evaluate_dry_run(trial, build.KEY)
     assert (seen.code and seen.code.value, seen.description) == (code, description)
     assert seen.is_injected is (code is None)
+
+
+def test_remedy_for_variables_of_a_secret() -> None:
+    trial: Any = dry_run()
+    trial.pod["spec"]["containers"][0]["envFrom"] = [{"secretRef": {"name": "aws"}}]
+    assert evaluate_dry_run(trial, build.KEY).remedy == (
+        "Find the admission webhook or policy that adds variables of credentials, such as AWS_ACCESS_KEY_ID and AWS_PROFILE, "
+        "that Secret aws may have, and exclude the namespace from it."
+    )
 
 
 FORBIDDEN = (
@@ -458,7 +466,7 @@ def test_wait_for_young_association_is_bounded() -> None:
     (finding,) = run.outcome.findings
     assert finding.message == (
         "a Pod that starts now under service account api does not get the environment and token of EKS Pod "
-        "Identity (5 of 5 times): not every API server of the cluster knows the new association yet."
+        "Identity (5 of 5 times): perhaps not every API server of the cluster knows the new association yet."
     )
 
 
@@ -467,7 +475,7 @@ def test_too_few_successes_are_unknown() -> None:
     assert injection_checks(run) == [("unknown", "")]
     (finding,) = run.outcome.findings
     assert finding.message == (
-        "a Pod that starts now under service account api got EKS Pod Identity in 2 dry runs in a row, but 3 in a row are "
+        "a Pod that starts now under service account api got EKS Pod Identity in 2 of the 3 dry runs in a row that are "
         "needed to prove that all API servers of the cluster know the new association."
     )
 
@@ -620,7 +628,7 @@ def test_busy_server_gets_fewer_concurrent_dry_runs(
 def test_only_eks_api_servers_are_probed(version: Json, injects: bool, probed: bool) -> None:
     run, _cluster, _clock = probe_run([INJECTED], version=version, injects=injects)
     assert injection_checks(run) == ([("pass", "")] if probed else [])
-    assert has_webhook(version) or injects or not probed
+    assert may_have_webhook(version) or injects or not probed
 
 
 @pytest.mark.parametrize("row", [build.row(association_id="", association_created_at="")])
@@ -700,7 +708,7 @@ def test_failing_injection_prevents_restart() -> None:
     run, cluster, _clock = restarting(MISSING)
     assert not any(line.startswith("patch") for line in cluster.log)
     assert run.warnings == [
-        "Deployment shop/web not restarted: new Pods would not get the role either, see the findings."
+        "Deployment shop/web not restarted: new Pods might not get the role either, see the findings."
     ]
     assert "INJECTION_NOT_YET" in codes(run)
 

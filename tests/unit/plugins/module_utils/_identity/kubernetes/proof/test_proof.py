@@ -151,6 +151,10 @@ JUDGED = {
         [answer(conditions=[UNSCHEDULED], containerStatuses=[])],
         ("PROOF_NOT_STARTED", "the runtime proof did not run: 0/2 nodes are available.", MORE),
     ),
+    "no node, with full stop": (
+        [answer(conditions=[{**UNSCHEDULED, "message": "0/1 nodes are available."}], containerStatuses=[])],
+        ("PROOF_NOT_STARTED", "the runtime proof did not run: 0/1 nodes are available.", MORE),
+    ),
     "still pulling": (
         [waiting("ContainerCreating")],
         (

@@ -74,8 +74,8 @@ def found(
             {"Node": Listing()},
             "on a virtual node, where no EKS Pod Identity Agent can run",
         ),
-        ([pod()], {}, "on a node without EKS Pod Identity Agent"),
-        ([pod()], {"Pod_kube-system": Listing()}, "on a node without EKS Pod Identity Agent"),
+        ([pod()], {}, "on a node without the EKS Pod Identity Agent"),
+        ([pod()], {"Pod_kube-system": Listing()}, "on a node without the EKS Pod Identity Agent"),
         (
             [pod()],
             {"Pod_kube-system": build.read([build.agent(ready=False)])},
@@ -441,13 +441,13 @@ def test_finished_pods_are_read() -> None:
     ("agents", "node", "installs", "reason"),
     [
         pytest.param([], build.NODE, True, "", id="no agent, which the run installs"),
-        pytest.param([], build.NODE, False, "on a node without EKS Pod Identity Agent", id="no agent"),
+        pytest.param([], build.NODE, False, "on a node without the EKS Pod Identity Agent", id="no agent"),
         pytest.param([], FARGATE, True, FARGATE_WHY, id="Fargate"),
         pytest.param(
             [build.agent("elsewhere")],
             build.NODE,
             True,
-            "on a node without EKS Pod Identity Agent",
+            "on a node without the EKS Pod Identity Agent",
             id="agent on other nodes only",
         ),
         pytest.param(

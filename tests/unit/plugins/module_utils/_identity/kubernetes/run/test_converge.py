@@ -563,7 +563,7 @@ def test_failed_read_back_is_unknown() -> None:
     check = kube_run.outcome.checks[build.KEY][0]
     assert check.status == "unknown"
     assert kube_run.outcome.findings[0].message == (
-        "the service account could not be read after it was applied, so its state is unknown: serviceaccounts is "
+        "the service account could not be read after the writes, so its state is unknown: serviceaccounts is "
         'forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the cluster scope.'
     )
     # The remedy does not name a playbook, because the role may be part of any playbook.
@@ -677,8 +677,8 @@ def test_field_manager_conflict_has_its_remedy() -> None:
         'Kubernetes returned 409: Apply failed with 1 conflict: conflict with "helm": .metadata.labels.team.'
     )
     assert failure["remedy"] == (
-        "Remove that field from the manifests of the other field manager, or from the workload. With "
-        "pod_identity_force_conflicts: true the workload overrides it."
+        "Remove each conflicting field from the manifests of the other field manager, or from the workload. With "
+        "pod_identity_force_conflicts: true, the run sets it anyway."
     )
 
 
@@ -904,9 +904,10 @@ def test_failed_pod_list_keeps_waiting() -> None:
             return build.refused("pods") if patched and query.namespace == "shop" else listing
 
     kube_run = run(Blind(looks=0), **RESTART)
-    assert kube_run.warnings[0].startswith(
-        "Restarted Deployment shop/web, but stale Pods still exist after 10 seconds"
-    )
+    assert kube_run.warnings == [
+        "Restarted Deployment shop/web, but stale Pods may still exist, as the Pods could not be read. Check kubectl rollout "
+        "status and kubectl get events."
+    ]
 
 
 @pytest.mark.parametrize("settings", [{}, {**RESTART, "check_mode": True}, {**RESTART, "verify_pods": False}])
@@ -1036,7 +1037,7 @@ class Ending:
 
 LEFT = (
     "my-cluster: the run was interrupted, and 1 Job of the runtime proof may still exist (shop/{name}): {reason}. Kubernetes "
-    "deletes a Job 300 seconds after its end. To delete them now: kubectl delete jobs -n shop -l "
+    "deletes a Job 300 seconds after its end. To delete it now: kubectl delete jobs -n shop -l "
     "workload-identity/proof=r1"
 )
 
