@@ -25,6 +25,7 @@ THREADS = 16
 # The names of the contenders in the table of results.
 SITE = "site.yml"
 CLI = "guide's aws CLI sequence"
+LOOPS = "amazon.aws in loops"
 
 Command = list[str | Path]
 
@@ -42,8 +43,8 @@ PHASES: Mapping[str, tuple[str, ...]] = {
 class Contender:
     """A program to measure.
 
-    ``phases`` returns the commands of each phase, for a scratch folder and a number of workloads. At most ``limit`` workloads are
-    measured, and figures for more workloads are extrapolated. ``tree`` is the folder of the project that contains the playbooks.
+    ``phases`` returns the command of each phase, for a scratch folder and a number of workloads. With a ``limit``, figures for
+    more workloads are extrapolated. ``tree`` is the work tree of this project whose collection Ansible uses.
     """
 
     name: str
@@ -68,7 +69,7 @@ def contenders(trees: Sequence[Path]) -> tuple[list[Contender], list[str]]:
         *(_site(f"{SITE} of {tree.name}", tree) for tree in trees),
     ]
     if (aws := aws_cli()) is None:
-        return found, ["The aws CLI is not on the PATH: its sequence, and amazon.aws in loops, are left out."]
+        return found, [f"Not measured, because the aws CLI is not installed: {CLI}; {LOOPS}."]
     return [*found, _cli(aws), _loops(aws)], []
 
 
@@ -119,7 +120,7 @@ def _loops(aws: str) -> Contender:
         }
         return {"first run": [PLAYBOOK, HERE / "plays/amazon_aws.yml", "-e", json.dumps(variables)]}
 
-    return Contender("amazon.aws in loops", phases, limit=10)
+    return Contender(LOOPS, phases, limit=10)
 
 
 def _cli(aws: str) -> Contender:

@@ -43,11 +43,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=[1],
         help="slices; every value is measured with every value of --forks",
     )
-    add("--site-runs", type=int, default=3, help="runs of site.yml; the total is extrapolated from these")
+    add("--site-runs", type=int, default=3, help="clusters to run site.yml on; the total is extrapolated")
 
 
 def fleet_rows(options: argparse.Namespace) -> Iterator[Row]:
-    """Measure, and yield the rows of the benchmark's table about fleets."""
+    """Measure, and yield the rows about fleets."""
     count = f"{options.clusters} x {options.workloads}"
     with (
         tempfile.TemporaryDirectory() as folder,

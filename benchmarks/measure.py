@@ -31,7 +31,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table. ``count`` is the number of workloads as text. A field that was not measured is None."""
+    """A line of the table. ``count`` is the number of workloads or verdicts, as text. A field that was not measured is None."""
 
     name: str
     count: str
@@ -43,7 +43,7 @@ class Row:
     kubernetes: int | None = None
 
     def cells(self) -> list[str]:
-        """Return the cells as text. Seconds have about three significant digits."""
+        """Return the cells, with "" for a field that was not measured."""
         seconds = ("" if value is None else _seconds(value) for value in (self.wall, self.cpu))
         rest = (self.memory, self.aws, self.kubernetes)
         latency = "" if self.latency is None else str(self.latency)
@@ -141,9 +141,9 @@ def _parent(process: Path) -> int | None:
 
 
 def _pss(pid: int) -> int:
-    """Return the proportional set size of a process in kB, or 0 if the process has ended.
+    """Return the proportional set size of a process in kB, or 0 if it cannot be read, such as after the end of the process.
 
-    The size of a shared page is divided among the processes, so the sum over all processes counts the page once.
+    The size of a shared page is divided among the processes that share it, so the sum over these processes counts the page once.
     """
     try:
         found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)

@@ -99,7 +99,7 @@ def trust(*statements: Mapping[str, object]) -> dict[str, object]:
 
 
 def verdict_rows() -> Iterator[Row]:
-    """Measure, and yield the rows of the benchmark's table about policy evaluation."""
+    """Measure, and yield the rows about policy evaluation."""
     for name, work in _ordinary().items():
         yield Row(f"verdicts: {name}", str(VERDICTS), None, cpu=_least(work, VERDICTS))
     name, seconds = max(_hostile(), key=lambda one: one[1])

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure everything in one run, and print one Markdown table.
+"""Run the benchmarks, and print their results as one Markdown table.
 
     make bench
     make bench BENCH="--only peers --counts 1 --rounds 1"
     make bench BENCH="--only peers --tree ../worktree-of-an-earlier-commit"
 
-Contenders are measured in turn, and figures are medians of the rounds, so that other load on the machine affects all of them.
+Contenders are measured in turn, so that other load on the machine affects all of them. Their figures are medians of the rounds.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def main() -> int:
     add("--only", nargs="+", choices=PARTS, default=PARTS, help="the parts to measure")
     add("--counts", type=int, nargs="+", default=[1, 50, 1000], help="numbers of workloads")
     add("--rounds", type=int, default=3, help="rounds of the peers; figures are medians")
-    add("--latency", type=int, default=40, help="response time of AWS and Kubernetes in ms")
+    add("--latency", type=int, default=40, help="delay of each response of AWS and Kubernetes in ms")
     add(
         "--tree",
         type=Path,

@@ -72,7 +72,7 @@ class Surroundings:
 
 def child_environment(root: Path = ROOT) -> dict[str, str]:
     """Return the environment variables of this process, changed so that Ansible uses the sandbox and the project in ``root``."""
-    # With PYTHONDONTWRITEBYTECODE, Python would not cache bytecode, as it does on the machines of users.
+    # PYTHONDONTWRITEBYTECODE is removed because Python caches bytecode on the machines of users.
     removed = ("PYTHONPATH", "ANSIBLE_CONFIG", "PYTHONDONTWRITEBYTECODE")
     inherited = {name: value for name, value in os.environ.items() if name not in removed}
     return {

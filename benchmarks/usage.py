@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure how long usage.yml takes to analyse CloudTrail events, without AWS.
+"""Measure the time and memory of the analysis of CloudTrail events in usage.yml, without Ansible and AWS.
 
     PYTHONPATH=.collections .venv/bin/python benchmarks/usage.py --events 1000000
 
-The events are synthetic (see usage_events.py), in the layout of a trail in S3. The limits are 60 s and 500 MB for a million
-events; the exit code is 1 if a limit is exceeded, or if the two workloads with the same role are not separated.
+The events are synthetic (see usage_events.py), in the layout of a trail in S3. The limits are 60 s for a million events, and
+500 MB. The exit code is 1 if a limit is exceeded, or if the events of a workload do not name exactly its own S3 bucket.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--processes", type=int, default=2, help="processes that read files")
     parser.add_argument(
-        "--folder", type=Path, help="keep the files in this folder, and use them again if it exists"
+        "--folder", type=Path, help="keep the event files in this folder, or use those that it already has"
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -108,11 +108,9 @@ def measure(folder: Path, events: int, processes: int) -> int:
         print(f"{name}: {usage.events:,} events, buckets {sorted(buckets)}")
     for report in reports:
         proof = report.suggestion.proof if report.suggestion else None
-        print(f"{report.usage.account}: {proof.calls if proof else 0} observed calls proven")
-    joined = sum(usage.events for usage in usages.values()) + sum(totals.unjoined.values())
-    print(
-        f"joined or counted {joined:,} events; separated: {is_separate}; unjoined {sum(totals.unjoined.values())}"
-    )
+        print(f"{report.usage.account}: {proof.calls if proof else 0} observed calls evaluated")
+    joined, unjoined = sum(usage.events for usage in usages.values()), sum(totals.unjoined.values())
+    print(f"{joined:,} events of workloads, {unjoined:,} of no workload; separated: {is_separate}")
     scale = max(1.0, events / 1_000_000)
     return 0 if is_separate and seconds <= SECONDS * scale and memory <= MEGABYTES else 1
 

@@ -28,7 +28,7 @@ def role_arn(role: str) -> str:
 
 
 class Session:
-    """A session of a role, with the event that started it.
+    """A session of a role, with methods that return its CloudTrail events.
 
     :arg pod: the name of the Pod; its UID is derived from it.
     :arg tags: whether the session has session tags.
@@ -135,7 +135,7 @@ class Session:
         """Return the event of a call in this session.
 
         :arg source: the event source without .amazonaws.com.
-        :arg minutes: the time since the start of the session.
+        :arg minutes: the time since the start of the session, in minutes.
         :arg data: whether the event is a data event.
         :arg error: the error code of the call, or "" if it succeeded.
         """
@@ -197,7 +197,7 @@ def many_events(count: int, seed: int = 1) -> Iterator[list[Event]]:
     """Yield about ``count`` events, in a list for each file. A file has the events of five minutes.
 
     Two workloads use the same role, a third has another role, and other callers are not workloads. Sessions are renewed after
-    three hours. A tenth of the S3 objects are new, so that the number of resources grows.
+    three hours. About a tenth of the S3 calls get a new object, so that the number of resources grows.
     """
     chance = random.Random(seed)
     per_file = 2_000

@@ -27,7 +27,7 @@ def workloads(count: int) -> list[Workload]:
 
 
 def namespaces() -> list[str]:
-    """Return the namespaces of the workloads, which the benchmark creates before each measurement."""
+    """Return all namespaces that workloads can have."""
     return [f"team-{index}" for index in range(NAMESPACES)]
 
 

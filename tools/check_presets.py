@@ -6,9 +6,9 @@ The Python package moto contains all AWS managed policies. This program installs
 each of these cases:
 
 - a managed policy does not exist at its path
-- it was changed after the date ``checked`` of the preset
-- it allows an action that is missing in both the preset and its ``left_out``
-- its version is not the ``source_version`` of the preset
+- a managed policy was changed after the date ``checked`` of the preset
+- a managed policy allows an action that is missing in both the preset and its ``left_out``
+- the version of the managed policy in ``source`` is not the ``source_version`` of the preset
 - an entry of ``left_out`` is superfluous: the preset grants the action, or no managed policy allows it
 """
 
@@ -104,7 +104,7 @@ def compare_preset(preset: Preset, managed: Mapping[str, ManagedPolicy], expand:
             if pattern.lower() not in excluded:
                 missing += [action for action in actions if not _is_listed(action, granted | excluded)]
         if missing:
-            yield f"{name} also allows {', '.join(sorted(set(missing)))}: grant them, or add them to left_out"
+            yield f"{name} also allows {', '.join(sorted(set(missing)))}: grant each action, or add it to left_out"
     for action in preset.left_out:
         if action.lower() in granted:
             yield f"left_out has {action}, which the preset grants"
@@ -158,9 +158,7 @@ def main() -> int:
             print(f"{name}: {text}.")
     count = sum(map(len, differences.values()))
     compared = sum(bool(preset.managed_policies) for preset in presets)
-    print(
-        f"{len(presets)} presets, {compared} of them with AWS managed policies: {count or 'no'} differences."
-    )
+    print(f"{len(presets)} presets, {compared} of them with AWS managed policies; differences: {count}.")
     return 1 if count else 0
 
 

@@ -46,7 +46,7 @@ def parse_groups(
 ) -> dict[str, dict[Code, Description]]:
     """Parse the content of docs/codes.yml.
 
-    :raises ValueError: when a code or one of its texts is missing, or the collection does not have the code.
+    :raises ValueError: when a code of the collection or one of its texts is missing, or when the collection lacks a code.
     """
     described = {code: texts for group in content.values() for code, texts in group.items()}
     if missing := [code for code in Code if code not in described]:

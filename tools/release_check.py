@@ -31,7 +31,7 @@ require_v1_or_greater = True
 run_ansible_test = False
 """
 _PROBLEM = re.compile(r"\b(?:WARNING|ERROR|CRITICAL)\b")
-# Warnings of Sphinx without a connection to DOCS_HOST, because it cannot download the index of Ansible's documentation.
+# The warnings of Sphinx when it cannot download the index of Ansible's documentation from DOCS_HOST.
 # `make docs` checks references to other collections.
 _OF_ANSIBLE = re.compile(
     r"failed to reach any of the inventories"
@@ -74,7 +74,9 @@ def changelog(_tarball: Path, version: str) -> list[str]:
     released = {name for release in releases.values() for name in release.get("fragments", ())}
     pending = sorted({path.name for path in (ROOT / "changelogs" / "fragments").glob("*.yml")} - released)
     if pending:
-        found.append(f"No release has the fragments {', '.join(pending)}. Run antsibull-changelog release.")
+        found.append(
+            f"No release contains {', '.join(pending)} of changelogs/fragments. Run antsibull-changelog release."
+        )
     return found
 
 

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run ansible-test sanity: python tools/run_sanity.py [CORE ...] [-- OPTIONS OF ANSIBLE-TEST]
 
-CORE is a version of ansible-core, such as 2.16. The default is the newest and the oldest installed version. As many versions run
-at the same time as there are processors.
+CORE is a version of ansible-core, such as 2.16. The default is the newest and the oldest installed version. At most
+as many versions run at the same time as there are processors.
 
-To save time, the oldest version runs only the tests whose result depends on ansible-core; other versions run all tests. With
-SANITY=all in the environment, every version runs all tests, and the default is all installed versions.
+To save time, without OPTIONS the oldest of several installed versions runs only the tests whose result depends on ansible-core;
+other versions run all tests. With SANITY=all in the environment, every version runs all tests, and the default is all installed
+versions.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     missing = [core for core in cores if core not in installed]
     if missing:
         print(
-            f"ansible-core {', '.join(missing)} is not installed; {', '.join(installed)} are. "
+            f"Not installed: ansible-core {', '.join(missing)}. Installed: {', '.join(installed)}. "
             "`make setup-matrix` installs the other versions, if a suitable Python exists.",
             file=sys.stderr,
         )
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
                 run,
                 core,
                 *installed[core],
-                options or ([] if every_test or core != oldest else _OLDEST_OPTIONS),
+                options or ([] if every_test or core != oldest or oldest == newest else _OLDEST_OPTIONS),
             )
             for core in chosen
         ]

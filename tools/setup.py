@@ -10,8 +10,8 @@ Usage: python3 tools/setup.py run|dev|matrix|release
   matrix  as dev, and a virtual environment for each older supported ansible-core, if a suitable Python is installed
   release as dev, with the tools that import into Galaxy and build the documentation site
 
-Each step stores a hash of its input, so that a second call skips steps whose input has not changed. This script uses only the
-standard library, because it runs first on a new machine.
+Each step stores its input or a hash of it, so that a second call skips steps whose input has not changed. This script uses only
+the standard library, because it runs first on a new machine.
 """
 
 from __future__ import annotations
@@ -146,8 +146,7 @@ def make_venv(folder: Path, python: str) -> None:
 
 
 def uv() -> Path:
-    """Return the path of uv, which installs packages faster than pip. If uv is missing, install it in a separate virtual
-    environment."""
+    """Return the path of uv, which is faster than pip. If it is missing, install it in a separate virtual environment."""
     tool = CACHE / "uv"
     if not (tool / "bin" / "uv").exists():
         say("installing uv")

@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Choose how to access the Kubernetes API: with connection options of the user, or with an endpoint and token from EKS."""
+"""Choose how to access the Kubernetes API: with options of the user, or with the endpoint of an EKS cluster and signed tokens."""
 
 from __future__ import annotations
 
@@ -78,8 +78,9 @@ class Access(Protocol):
         """Return the connection options of kubernetes.core modules, without the token."""
 
     def token(self, seconds: float, /) -> str | None:
-        """Return a bearer token that is valid for ``seconds``, or None if the options have credentials.
+        """Return a bearer token, or None if kubernetes.core authenticates with the options or the environment.
 
+        :arg seconds: the time for which the token must be valid. It is shorter if the AWS credentials expire earlier.
         :raises AwsError: when no token can be signed.
         """
 
@@ -112,7 +113,7 @@ class EksAccess:
     def caller_access(self) -> CallerAccess | None:
         """Return facts about the caller and its EKS access entry that explain a response with status 401.
 
-        Return None if STS rejects the credentials.
+        Return None if sts:GetCallerIdentity fails.
         """
         url = regional_client(self._clients.client).meta.endpoint_url
         return read_caller_access(self._clients.api, self.target, str(url), _now())
@@ -134,9 +135,10 @@ def find_access(
     :arg cluster: the name of the EKS cluster.
     :arg options: the connection options of the role, for AWS and Kubernetes.
     :arg account_id: the AWS account that the credentials must belong to, or "" for any account.
-    :raises InputError: when the task would run on another machine or as another user, or the role to assume is invalid.
-    :raises AwsError: when EKS does not return the endpoint of the cluster, or the credentials belong to another account.
-    :raises AnsibleError: when an AWS option is invalid.
+    :raises InputError: when the task would run on another machine or as another user, options contradict each other, or the
+        role to assume is invalid.
+    :raises AwsError: when AWS does not return the caller or the endpoint, or the credentials belong to another account.
+    :raises AnsibleError: when an AWS option is invalid or boto3 is missing.
     """
     require_local(task)
     arguments = task.with_defaults(LIST, _connection(options))
@@ -153,8 +155,8 @@ def access_for(task: ActionTask, target: EksTarget | None, options: Mapping[str,
     """Restore the access to the Kubernetes API that an earlier step of the play has chosen.
 
     :arg target: the EKS cluster to sign tokens for, or None to use the connection options of the user.
-    :raises InputError: when the role to assume is invalid.
-    :raises AnsibleError: when an AWS option is invalid.
+    :raises InputError: when the role to assume is invalid, or the options have both a profile and access keys.
+    :raises AnsibleError: when an AWS option is invalid or boto3 is missing.
     """
     if target is None:
         return GivenAccess(_connection(options))

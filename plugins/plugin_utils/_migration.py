@@ -6,7 +6,7 @@
 
 """Migrate the service accounts of a cluster from IRSA to EKS Pod Identity, or back.
 
-Each step reads AWS and Kubernetes again, so an interrupted migration continues where it was. A migration creates and verifies
+Each step reads AWS and Kubernetes again, so an interrupted migration continues where it stopped. A migration creates and verifies
 associations, and restarts Pods, with the functions of a run of the role.
 """
 
@@ -86,9 +86,9 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen impo
 )
 
 _CANARY_FAILED = "{names} failed as canary. No other service account was changed."
-_GROUP_FAILED = "{names} failed in the group '{group}'. The Pods of later groups were not restarted; their associations exist."
+_GROUP_FAILED = "{names} failed in the group '{group}'. Later groups have associations, but their Pods were not restarted."
 _PROBE_FAILED = (
-    "{names} failed after the annotations were removed. Their roles still allow IRSA. To restore the annotations, run with "
+    "{names} failed after the annotations were removed. No IRSA statement was removed. To restore the annotations, run with "
     "pod_identity_migration_state=rollback."
 )
 _RERUN = " The causes are above. Resolve them and run again."
@@ -125,16 +125,14 @@ class Migration:
         session = self.session
         step = session.steps.step or "reading the variables"
         done = f"{len(session.changes)} change{'' if len(session.changes) == 1 else 's'}"
-        again = (
-            "again, also with pod_identity_migration_state=rollback" if session.options.rollback else "again"
-        )
+        again = "again with pod_identity_migration_state=rollback" if session.options.rollback else "again"
         return f"{session.steps.title}: interrupted ({step}), after {done}. Run {again}: completed changes are kept."
 
     def perform(self) -> None:
         """Run the steps up to the requested one, or the rollback, and write the report.
 
-        An error before or during the first inventory is raised. A later RoleError, AwsError or InputError is not raised, but is
-        part of the report. Any other exception is raised after the report is written.
+        An error before or during the first inventory is raised without a report. Later, a RoleError, AwsError or InputError is
+        not raised, but is part of the report; any other exception is raised after the report is written.
 
         :raises SystemExit: after a signal.
         """
@@ -159,7 +157,7 @@ class Migration:
                 session.add_made()
                 session.stopped = str(describe_error(error)["msg"])
             except BaseException as error:
-                # A signal was received, the timeout of the task expired, or the collection has an error.
+                # A signal was received, the timeout of the task expired, or an unexpected error occurred.
                 session.add_made()
                 fault = isinstance(error, Exception)
                 session.stopped = str(describe_error(error)["msg"]) if fault else self.interruption
@@ -238,7 +236,8 @@ class Migration:
     def _has_agent(self, migrants: Iterable[Migrant]) -> bool:
         """Return whether the nodes of the Pods already have the agent, for example from Helm or EKS Auto Mode.
 
-        If the user has set the version of the agent, return False, so that the add-on gets this version.
+        Without Pods, return whether the cluster uses EKS Auto Mode. Return False if the answer is unknown, or if the user has
+        set the version of the agent, so that the add-on gets this version.
         """
         session = self.session
         state = session.estate.state
@@ -254,7 +253,7 @@ class Migration:
         return {"agent": values.get("agent", "present"), "agent_version": values.get("agent_version")}
 
     def _prepare_agent(self, migrants: Sequence[Migrant]) -> bool:
-        """Install the agent if it is missing, and wait for it on the nodes of the Pods. Return False if this failed."""
+        """Install or update the add-on of the agent, and wait for its Pods. Return False if the add-on has a failure."""
         session = self.session
         clusters = group_clusters(session.opened.cluster)
         runs = agent_runs(
@@ -346,7 +345,7 @@ class Migration:
         Outside check mode, a service account also fails if the run did not prove that its new Pods get the credentials of the
         role.
 
-        :arg restarts: whether the run restarted the owners of stale Pods. Without it, findings about these Pods are expected.
+        :arg restarts: whether the run restarted the owners of stale Pods. If not, findings about these Pods are expected.
         """
         session = self.session
         check_mode = session.task.check_mode
@@ -411,7 +410,7 @@ class Migration:
             session.edit(session.editor().finish(done, session.plan.finished))
 
     def _remove_annotations(self, migrants: Sequence[Migrant]) -> list[Migrant]:
-        """Record and remove the annotations. Return the service accounts without annotation, in check mode the planned ones."""
+        """Record and remove the annotations. Return the service accounts that then have none; in check mode, would have none."""
         session = self.session
         session.steps.begin("removing the IRSA annotations")
         accounts = session.estate.accounts

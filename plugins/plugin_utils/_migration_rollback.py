@@ -42,14 +42,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration_session import MigrationSession
 
-# Codes of the findings that a teardown reports about resources that it keeps, and that a rollback reports, too.
+# Findings of a teardown about resources that it keeps. A rollback reports them, too.
 _LEFT = frozenset((Code.ASSOCIATION_NOT_OWNED, Code.TRUST_STATEMENT_STAYS))
 
 
 def roll_back(session: MigrationSession, migrants: Sequence[Migrant]) -> frozenset[WorkloadKey]:
     """Restore the IRSA statements and annotations of service accounts, delete their associations, and restart their Pods.
 
-    Return the service accounts whose association is kept, because its tags do not show that a migration created it.
+    Return the service accounts whose association is kept because its tags do not show that a migration created it.
     """
     recorded = [migrant for migrant in migrants if _is_recorded(session, migrant)]
     unrecorded = [
@@ -78,13 +78,13 @@ def roll_back(session: MigrationSession, migrants: Sequence[Migrant]) -> frozens
 
 
 def _is_recorded(session: MigrationSession, migrant: Migrant) -> bool:
-    """Return whether the tags of the association record annotations, so that a migration created it."""
+    """Return whether a migration created the association, whose tags then record annotations."""
     association = session.state.associations.get(migrant.key)
     return association is not None and bool(recorded_annotations(association.tags))
 
 
 def _restore(session: MigrationSession, editor: TrustEditor, migrants: Sequence[Migrant]) -> list[Migrant]:
-    """Restore the IRSA statements and annotations. Return the service accounts for which both succeeded."""
+    """Restore the IRSA statements and annotations. Return the service accounts without a failure."""
     with session.guarded():
         session.steps.begin("restoring the IRSA statements")
         failed = session.edit(editor.restore(migrants))
@@ -109,9 +109,9 @@ def _delete_associations(session: MigrationSession, migrants: Sequence[Migrant])
 
 
 def _restart(session: MigrationSession, editor: TrustEditor, migrants: Sequence[Migrant]) -> None:
-    """Restart the owners of the Pods with EKS Pod Identity, then remove the trust policy statements that a migration added.
+    """Restart the owners of the Pods with EKS Pod Identity, then revoke the grants that the migration recorded in roles.
 
-    The statements of a role are kept if an association still uses the role.
+    Roles that an association still uses are not changed.
     """
     session.steps.begin("restarting the owners of Pods with EKS Pod Identity")
     settings = RestartSettings(
@@ -126,14 +126,14 @@ def _restart(session: MigrationSession, editor: TrustEditor, migrants: Sequence[
     )
     session.changes += [f"restart {name}" for name in restarted.restarted]
     session.failures += restarted.failures
-    warnings = [f"{text} New Pods use IRSA already." for text in restarted.blocked]
+    warnings = [f"{text} New Pods already use IRSA." for text in restarted.blocked]
     if restarted.error is not None:
         session.stopped = (
-            f"the Pods could not be listed: {sentence(restarted.error.text)} New Pods use IRSA already. Restart the Pods "
+            f"the Pods could not be listed: {sentence(restarted.error.text)} New Pods already use IRSA. Restart the Pods "
             "yourself, or run the rollback again."
         )
     if restarted.remaining:
-        warnings.append(_remaining(restarted.remaining, settings.timeout))
+        warnings.append(_remaining(restarted.remaining))
     session.warnings = [*session.warnings, *warnings]
     # A statement for the whole account also allows associations that no migration created.
     used = {found.role_arn for found in associations.values()}
@@ -151,8 +151,8 @@ def _not_recorded(migrant: Migrant) -> Finding:
     )
 
 
-def _remaining(names: Sequence[str], timeout: int) -> str:
+def _remaining(names: Sequence[str]) -> str:
     return (
-        f"Pods {listed(names, 10)} still use EKS Pod Identity {timeout} s after the restarts, and their credentials expire "
-        "within 6 hours. Wait for the rollouts of their Deployments, DaemonSets and StatefulSets, and recreate the other Pods."
+        f"Pods {listed(names, 10)} still use EKS Pod Identity, and their credentials expire within 6 hours. "
+        "Wait for the rollouts of their Deployments, DaemonSets and StatefulSets, and recreate the other Pods."
     )

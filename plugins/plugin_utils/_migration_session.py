@@ -124,7 +124,7 @@ NO_ISSUER = (
 CONFLICT_STATUS = 409
 _UNKNOWN = {
     "namespaces": "no service account in namespace {} uses IRSA or was migrated",
-    "service_accounts": "service account {} does not use IRSA, was not migrated, or does not exist",
+    "service_accounts": "service account {} does not exist, or neither uses IRSA nor was migrated",
 }
 
 
@@ -160,7 +160,12 @@ class MigrationSession:
         self.steps = Steps(str(self.values["cluster_name"]), displays=not self.task.keywords.no_log)
 
     def open(self) -> None:
-        """Connect to AWS and Kubernetes, and check that both connections lead to the same cluster."""
+        """Connect to AWS and Kubernetes, and check that both connections lead to the same cluster.
+
+        :raises RoleError: when they may lead to different clusters, or the OIDC issuer is unknown.
+        :raises InputError: when the task would run on another machine or as another user, or an option is invalid.
+        :raises AwsError: when the cluster cannot be read, or the credentials belong to another account.
+        """
         self.steps.begin("reading the cluster")
         source = self.source([], agent=self.values.get("agent", "present"))
         self.deadline = source.deadline
@@ -211,9 +216,9 @@ class MigrationSession:
     def take_inventory(self) -> list[Migrant]:
         """Read the service accounts, Pods, associations and roles. Return the selected service accounts with their stages.
 
-        :raises RoleError: when the service accounts or Pods cannot be listed.
+        :raises RoleError: when the service accounts or Pods cannot be listed, and as ``guarded``.
         :raises AwsError: when a request to AWS fails.
-        :raises InputError: when an option selects no service account, before the first change of the run.
+        :raises InputError: when the selector is rejected; before the first change, also when a value selects no service account.
         """
         self.steps.begin("taking the inventory")
         cluster = self.opened.cluster
@@ -297,7 +302,7 @@ class MigrationSession:
             "service_accounts": {str(m.key) for m in migrants},
         }
         problems = [
-            f"{ROLE}migration_{name}: {_UNKNOWN[name].format(value)}. There are: {listed(sorted(names), 10) or 'none'}."
+            f"{ROLE}migration_{name}: {_UNKNOWN[name].format(value)}. Possible values: {listed(sorted(names), 10) or 'none'}."
             for name, names in known.items()
             for value in getattr(options, name)
             if value not in names
@@ -306,7 +311,7 @@ class MigrationSession:
             problems.append(
                 f"{ROLE}migration_selector: no service account with the labels {options.selector} uses IRSA or was migrated."
             )
-        # After a change, a value may select nothing, because the run may have finished the last of its service accounts.
+        # After a change, a value may select nothing, because the run may have finished all its service accounts.
         if problems and not self.changes:
             raise InputError(problems)
         return chosen
@@ -339,7 +344,7 @@ class MigrationSession:
     def run_aws(self, source: RoleInput) -> tuple[Prepared, AwsResult]:
         """Run the AWS part of the role, and add its changes to the session.
 
-        :raises RoleError: when the AWS part could not start.
+        The errors are those of ``begin_aws``, ``prepare`` and ``raise_if_ended``.
         """
         part = begin_aws(self.task, source, "main", self.task.check_mode, self.steps)
         prepared = prepare(self.task, source, "main")
@@ -372,7 +377,7 @@ class MigrationSession:
         return refused
 
     def edit(self, run: TrustRun) -> set[WorkloadKey]:
-        """Add the changes and failures of an edit of trust policies to the session. Return the service accounts that failed."""
+        """Add the changes and failures of an edit to the session. Return the service accounts that failed."""
         self.add_made()
         self.failures += [row for failure in run.failures for row in failure_rows(failure)]
         return {key for failure in run.failures for key in failure.workloads}

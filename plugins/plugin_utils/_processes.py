@@ -71,9 +71,10 @@ def each_within(
     """Call ``work`` for every item in at most ``width`` threads, and return the results in the order of the items.
 
     The threads are daemons, so that the process can exit while a call still runs. After an interrupt, no further calls
-    begin, and running calls may continue for ``grace`` seconds. An error of a call is raised, and then no further calls begin.
+    begin, and running calls are awaited for up to ``grace`` seconds. If a call fails, no further calls begin, and its error is
+    raised.
 
-    :raises TimeoutError: when all calls together take longer than ``seconds``. No further calls begin after that.
+    :raises TimeoutError: when not all calls are complete after ``seconds``. No further calls begin after that.
     """
     waiting: SimpleQueue[tuple[int, Item]] = SimpleQueue()
     for numbered_item in enumerate(items):
@@ -209,8 +210,8 @@ def leading_group() -> Iterator[None]:
 def parent_stderr() -> Iterator[Callable[[str], None]]:
     """Provide a function that writes a line to standard error of ansible-playbook.
 
-    After an interrupt, ansible-playbook no longer displays messages of its workers. On systems without /proc the function
-    does nothing.
+    After an interrupt, ansible-playbook no longer displays messages of its workers. If it cannot be opened, for
+    example on systems without /proc, the function does nothing.
     """
     try:
         descriptor = os.open(f"/proc/{os.getppid()}/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Do all the work of the role in one process.
+"""Do all the work of the role in one task.
 
 The action plugin reads the input and the service accounts, applies the changes in AWS and Kubernetes, verifies the result
 and writes the report.
@@ -60,6 +60,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run im
     read_ahead,
     run_aws,
     run_kubernetes,
+    was_interrupted,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
     Steps,
@@ -80,8 +81,8 @@ def _aws_step(entry_point: EntryPoint, check_mode: bool) -> str:
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
     """The action plugin of the role.
 
-    If the run fails, its result contains the failure, but the task succeeds. A later task of the role asserts that there is
-    no failure.
+    If the run fails, its result contains the failure, but the task succeeds, unless extra variables are invalid. A later task
+    of the role asserts that there is no failure.
     """
 
     TRANSFERS_FILES = False
@@ -163,7 +164,7 @@ class _Run:
             patterns = source.patterns
             expansion = patterns.expansion or Expansion(patterns.source)
             for line in describe_matches(patterns.patterns, expansion.origins):
-                steps.begin(line)
+                steps.show(line)
             aws_part = read_ahead(aws_part, source, entry_point)
             prepared = prepare(task, source, entry_point)
             result["warnings"] = list(prepared.warnings)
@@ -188,8 +189,8 @@ class _Run:
 
     @property
     def interruption(self) -> str:
-        """Return the message for a run that a signal ended: the message of the AWS part, or else the name of the step."""
-        if self._aws.get("msg"):
+        """Return the message for a run that a signal ended, from the AWS part if the signal ended that part."""
+        if was_interrupted(self._aws):
             return str(self._aws["msg"])
         return self.describe_end("interrupted")
 

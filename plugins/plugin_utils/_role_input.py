@@ -73,7 +73,7 @@ def validate_extra_variables(loader: Any) -> None:
     The mistakes are names of the role's results, misspelt prefixes, and words that Ansible ignores because of missing
     quotes. Messages never contain the values of variables, because a value may be secret.
 
-    :raises InputError: with all ignored words; if there are none, with all other problems.
+    :raises InputError: for ignored words; if there are none, with all other problems.
     """
     texts = [str(text) for text in context.CLIARGS.get("extra_vars", ())]
     problems = [
@@ -93,7 +93,7 @@ def matches(pattern: str, names: Collection[str]) -> bool:
     """Return whether a host pattern of Ansible, such as "prod:!eu", matches a host.
 
     :arg names: the name of the host, the names of its groups, and "all".
-    :raises InputError: when the pattern selects hosts by their position, such as "prod[0]".
+    :raises InputError: when the pattern selects hosts by their position, such as "prod[0]", or has an invalid regular expression.
     """
     terms = order_patterns(split_host_pattern(pattern))
     for term in terms:
@@ -323,7 +323,7 @@ def _template_error(task: ActionTask, value: Any) -> str:
 
 
 def _workload_label(row: object) -> str:
-    """Return " (namespace/service-account)" for a message, or "" if the namespace or the service account is a template."""
+    """Return " (namespace/service-account)" for a message, or "" if one of them is missing or a template."""
     names = [row.get("namespace"), row.get("service_account")] if isinstance(row, Mapping) else []
     plain = [name for name in names if isinstance(name, str) and "{{" not in name]
     return f" ({'/'.join(plain)})" if len(plain) == 2 else ""

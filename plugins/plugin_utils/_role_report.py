@@ -99,7 +99,7 @@ def write_report(report: Report, path: str, junit_path: str, fail_on: str, **mor
     """Write a report to a JSON file and a JUnit file. A file with an empty path is not written.
 
     :arg more: additional members of the JSON file.
-    :returns: a message if a file could not be written, or "".
+    :returns: a message about the first file that could not be written, or "".
     """
     texts = {}
     if path:

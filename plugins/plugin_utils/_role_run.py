@@ -162,7 +162,7 @@ OWN_ERROR = (
 )
 # The status of the response to an invalid label selector.
 BAD_REQUEST = 400
-# The modules that do the work of the AWS part. Their module_defaults apply to the role.
+# The modules whose work the AWS part does. Their module_defaults also apply to the role.
 CHANGE, VERIFY = "workload_identity.aws.eks_pod_identity", "workload_identity.aws.eks_pod_identity_info"
 CHANGE_OPTIONS = (
     "account_id",
@@ -270,7 +270,7 @@ def parse_input(
 
     :arg values: the result of ``read_role_variables``.
     :arg expands: whether ``expand_patterns`` follows. Otherwise patterns are invalid, and annotations have no effect.
-    :raises InputError: as ``parse_role_input``.
+    :raises InputError: as ``parse_role_input``, and for invalid rules in ``pod_identity_annotated``.
     """
     patterns = PatternInput(read_rules(values.get("annotated"), f"{ROLE}annotated") if expands else ())
     parsed, unknown = parse_role_input(values, variables, entry_point, patterns if expands else None)
@@ -287,11 +287,13 @@ def expand_patterns(
 ) -> RoleInput:
     """Replace the patterns of the input by workloads, one for each matching service account of the cluster.
 
-    A removal also includes associations whose service account no longer exists.
+    With rules in ``pod_identity_annotated``, also add the workloads of annotated service accounts. A removal also includes
+    associations whose service account no longer exists.
 
     :arg part: the AWS part, which has begun to read the cluster.
-    :raises InputError: with all problems of the expanded list.
-    :raises RoleError: when the service accounts cannot be listed.
+    :raises InputError: with all invalid label selectors, or else with all problems of the expanded list.
+    :raises AwsError: when a request to AWS fails.
+    :raises RoleError: when the service accounts or namespaces cannot be listed.
     """
     patterns = source.patterns
     if not patterns.needs_service_accounts:
@@ -348,7 +350,7 @@ def expand_patterns(
 
 
 def mark_origins(aws: Mapping[str, Any], workloads: Iterable[Workload]) -> None:
-    """Add to each change of an association the pattern or annotation from which its workload comes."""
+    """Add the pattern or annotation from which a workload comes to the changes of its association."""
     origins = {str(workload.key): workload.origin.text for workload in workloads if workload.origin}
     for row in aws.get("changes", ()):
         if row["resource"] == "association" and row["workload"] in origins:
@@ -463,18 +465,22 @@ def run_aws(part: AwsPart, prepared: Prepared, entry_point: EntryPoint) -> Modul
 def raise_if_ended(aws: Mapping[str, Any]) -> None:
     """Raise an error if the AWS part of the run has ended early.
 
-    If the timeout of the task ended the AWS part, raise Ansible's exception for that timeout.
+    If the timeout of the task ended the changes, raise Ansible's exception for that timeout.
 
-    :raises RoleError: when the AWS part could not start.
-    :raises SystemExit: when a signal ended the AWS part.
+    :raises RoleError: when the changes could not start, or the verification did not end.
+    :raises SystemExit: when a signal ended the changes.
     """
     if aws.get("failed"):
         details = {name: aws[name] for name in ("error_code", "remedy", "exception") if name in aws}
         raise RoleError(str(aws["msg"]), details)
-    failures = aws.get("failures") or ()
-    if any(failure["error_code"] == Code.INTERRUPTED for failure in failures):
+    if was_interrupted(aws):
         raise_timeout()
         raise SystemExit(128 + signal.SIGTERM)
+
+
+def was_interrupted(aws: Mapping[str, Any]) -> bool:
+    """Return whether a signal or the timeout of the task ended the changes of the AWS part."""
+    return any(failure["error_code"] == Code.INTERRUPTED for failure in aws.get("failures") or ())
 
 
 def run_kubernetes(

@@ -213,8 +213,12 @@ class Steps:
         """Start a step, such as "applying 40 objects", and display its name if ``displays`` is set."""
         with self._lock:
             self.step, self._begun, self._counts = step, self._now(), {}
+        self.show(step)
+
+    def show(self, text: str) -> None:
+        """Display a line as ``begin`` does, without starting a step."""
         if self._displays and (is_for_people() or is_paged()):
-            Display().display(visible(f"{self.title}: {step}"))
+            Display().display(visible(f"{self.title}: {text}"))
 
     def expect(self, stage: str, number: int) -> None:
         """Add ``number`` to the expected items of a stage, such as "policy", of the current step."""
@@ -225,7 +229,7 @@ class Steps:
         self._count(stage, 1, 0)
 
     def line(self) -> str:
-        """Return the progress, such as "my-cluster: applying 40 objects (15 s)", or "" before the first step."""
+        """Return the counts of the current step, or its time ("my-cluster: applying 40 objects (15 s)"), or "" without a step."""
         with self._lock:
             step, begun, counts = self.step, self._begun, dict(self._counts)
         if counts:

@@ -104,6 +104,9 @@ class ActionTask:
         return set_environment(self.environment)
 
     def region(self, option: object) -> str:
-        """Return the AWS region from an option, or else from the environment of the task, or ""."""
+        """Return the AWS region from an option, or else from the environment of the task or of this process, or "".
+
+        :raises AnsibleError: when a template of the environment fails.
+        """
         environment = {**os.environ, **self.environment}
         return str(option or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "")

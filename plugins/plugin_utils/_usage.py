@@ -49,21 +49,21 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes i
 
 # The maximum number of processes that read files.
 PROCESSES = 2
-# Files that have less than this number of bytes together are read in the process of the task.
+# Files of at most this number of bytes in total are read in the process of the task.
 _SMALL = 500_000
 _CHUNK = 1 << 20
 # The maximum size of a record in characters. CloudTrail limits events to 256 KB.
 LONGEST_RECORD = 4_000_000
 # The maximum number of files that are submitted to the processes and not yet finished.
 _AHEAD = 8
-# The maximum number of invalid records that are reported for a file.
+# The maximum number of invalid records of a file that are reported one by one.
 _MOST_PROBLEMS = 5
 _SUFFIXES = (".json", ".json.gz")
 # Folders of a trail whose files have no management or data events: digests, insights, and network activity.
 _OTHER_FOLDERS = ("CloudTrail-Digest", "CloudTrail-Insight", "CloudTrail-NetworkActivity")
 _SPACE = re.compile(r"[ \t\n\r]*")
 _FILE_TIME = re.compile(r"_(\d{8}T\d{4}Z)_")
-GET_FILE_AGAIN = "Download the file again, or remove it from the folder."
+GET_FILE_AGAIN = "Download the file again, or leave it out of pod_identity_usage_from."
 _MEMBERS = ("Records", "Events")
 
 
@@ -98,18 +98,18 @@ def find_event_files(path: str) -> list[str]:
 
 
 def _file_order(path: str) -> tuple[str, str]:
-    """Return the time in the name of a file that CloudTrail delivered, and the path."""
+    """Return a sort key: the time in the name of a file that CloudTrail delivered, or "", and the path."""
     match = _FILE_TIME.search(os.path.basename(path))
     return match[1] if match else "", path
 
 
 class FileError(ValueError):
-    """The error for a file that cannot be read to its end. The message has the position and the remedy."""
+    """The error for a file that cannot be read to its end. The message has the remedy."""
 
 
 class _Readable(Protocol):
     def read(self, size: int, /) -> bytes:
-        """Return at most ``size`` bytes, or none at the end of the file."""
+        """Return at most ``size`` bytes, or b"" at the end of the file."""
 
 
 class _Source:
@@ -214,7 +214,7 @@ def read_records(path: str) -> Iterator[tuple[int, Any]]:
     with contextlib.ExitStack() as stack:
         try:
             if not stat.S_ISREG(os.stat(path).st_mode):
-                raise FileError(f"{path} is not a regular file. Remove it from the folder.")
+                raise FileError(f"{path} is not a regular file. Leave it out of pod_identity_usage_from.")
             plain = stack.enter_context(open(path, "rb"))
             is_compressed = plain.peek(2)[:2] == b"\x1f\x8b"
             file: _Readable = stack.enter_context(gzip.open(plain)) if is_compressed else plain
@@ -249,7 +249,7 @@ def _members(source: _Source) -> Iterator[tuple[int, Any]]:
         source.position += 1
     if not found:
         raise FileError(
-            f"{source.path} is not a CloudTrail file: it has no list Records or Events. Remove it from the folder."
+            f"{source.path} is not a CloudTrail file: it has no list Records or Events. Leave it out of pod_identity_usage_from."
         )
 
 
@@ -269,7 +269,7 @@ def scan_file(path: str, scope: UsageScope, cluster: str) -> EventTotals:
         totals.problems.append(str(error))
     if invalid > _MOST_PROBLEMS:
         totals.problems.append(
-            f"{path}: {invalid - _MOST_PROBLEMS} more records are not events. {GET_FILE_AGAIN}"
+            f"{path}: further records that are not events: {invalid - _MOST_PROBLEMS}. {GET_FILE_AGAIN}"
         )
     return totals
 
@@ -387,7 +387,7 @@ def _records_by_day(lookup: EventLookup, name: str, period: LookupPeriod) -> Ite
 
 
 def look_up_events(lookup: EventLookup, totals: UsageTotals, period: LookupPeriod, requests: int) -> None:
-    """Read the sessions of the roles of the scope, and then the events of each session, from LookupEvents.
+    """Read the sessions of the roles in ``totals.scope``, and then the events of each session, from LookupEvents.
 
     :arg requests: the maximum number of requests, for messages.
     :raises AwsError: when a request fails.
@@ -396,9 +396,7 @@ def look_up_events(lookup: EventLookup, totals: UsageTotals, period: LookupPerio
     for name in ("AssumeRole", "AssumeRoleWithWebIdentity"):
         for record in _records_by_day(lookup, name, period):
             if not isinstance(record, dict) or not isinstance(record.get("eventTime"), str):
-                started.problems.append(
-                    f"LookupEvents returned an event {name} that is not valid JSON. Run again."
-                )
+                started.problems.append(f"LookupEvents returned an invalid {name} event. Run again.")
                 continue
             session = parse_session(record, record["eventTime"])
             if session is not None and session.role in totals.scope.roles and session.kind != "other":

@@ -276,7 +276,7 @@ class _Analysis:
         requests = self._options.requests
         lookup = EventLookup(api, requests, time.monotonic, pause)
         look_up_events(lookup, totals, period, requests)
-        return f"{lookup.sent:,} pages of LookupEvents"
+        return f"{lookup.sent:,} page{'' if lookup.sent == 1 else 's'} of LookupEvents"
 
     def _read_last_accessed(
         self, api: Api, cluster: Cluster, associations: Sequence[UsageAssociation], width: int

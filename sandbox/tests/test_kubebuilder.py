@@ -135,8 +135,7 @@ def test_failed_start_shows_log_and_stops_other_servers(
     assert up.stderr == (
         f"sandbox: The server {failing} exited with exit code 1. The end of its log:\n"
         f"    {message}\n"
-        "The other servers were stopped. `sandbox up` tries again and keeps the whole log for "
-        f"`sandbox logs {failing}`.\n"
+        f"`sandbox up` tries again and keeps the whole log for `sandbox logs {failing}`.\n"
     )
     assert lines(journal) == journal_lines
     assert running_processes() == []

@@ -81,8 +81,7 @@ def test_up_fails_without_connection_to_existing_cluster(
     assert (up.returncode, up.stdout) == (1, "")
     assert up.stderr == (
         f"sandbox: Your cluster at {server} (KUBECONFIG {kubeconfig}, context dev) does not accept "
-        "connections.\nStart it or correct KUBECONFIG; or unset KUBECONFIG (or pass "
-        "`--kube embedded`) to use the embedded Kubernetes.\n"
+        "connections.\nStart it, correct KUBECONFIG, or use `--kube embedded`.\n"
     )
     assert running_processes() == []
 

@@ -53,6 +53,22 @@ def test_run_returns_exit_code_and_cleans_up(
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.parametrize("kind", ["file", "shared folder"])
+def test_unsafe_folder_for_state_is_rejected(sandbox: Sandbox, tmp_path: Path, kind: str) -> None:
+    base = tmp_path.resolve() / "tmp" / f"workload-identity-sandbox-{os.getuid()}"
+    if kind == "file":
+        base.touch(mode=0o600)
+    else:
+        base.mkdir()
+        base.chmod(0o755)
+    result = sandbox("run", "--", "true")
+    assert (result.returncode, result.stderr) == (
+        1,
+        f"sandbox: {base} is not a folder that only you can access.\n"
+        "Remove it, or set TMPDIR to a private folder.\n",
+    )
+
+
 def test_run_writes_messages_to_stderr(sandbox: Sandbox) -> None:
     script = "import os; print(os.environ['AWS_ENDPOINT_URL'], os.path.exists(os.environ['KUBECONFIG']))"
     result = sandbox("run", "--", sys.executable, "-c", script)
@@ -133,7 +149,7 @@ def test_ctrl_c_reaches_command_once(
     os.close(secondary)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    # Two pending signals of one kind count as one. So stop `run` until the command has received the terminal's signal.
+    # Two pending signals of one kind count as one. So suspend `run` until the command has received the terminal's signal.
     process.send_signal(signal.SIGSTOP)
     os.write(primary, b"\x03")
     assert process.stdout.readline() == "interrupt\n"

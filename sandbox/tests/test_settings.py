@@ -22,7 +22,7 @@ from sandbox.settings import Settings, choose_kubernetes
         pytest.param({"region": "Oregon"}, "--region 'Oregon' is not a region name.", id="region"),
         pytest.param(
             {"cluster": "-x"},
-            "--cluster '-x' is not a cluster name.\n"
+            "'-x' is not a cluster name.\n"
             "Use up to 100 letters, digits, hyphens and underscores; begin with a letter or digit.",
             id="cluster",
         ),
@@ -108,17 +108,15 @@ def test_choose_kubernetes_ignores_kubeconfig_of_sandbox(tmp_path: Path, source:
         pytest.param(
             "auto",
             {"KUBECONFIG": "/nowhere/config"},
-            "KUBECONFIG names /nowhere/config, which does not exist.\n"
-            "Set it to your cluster's kubeconfig, or unset it (or give `--kube embedded`) "
-            "to use the embedded Kubernetes.",
+            "KUBECONFIG names /nowhere/config, which is not an existing file.\n"
+            "Set it to your cluster's kubeconfig, or use `--kube embedded`.",
             id="missing kubeconfig",
         ),
         pytest.param(
             "auto",
             {"KUBEBUILDER_ASSETS": "/nowhere"},
-            "KUBEBUILDER_ASSETS is /nowhere, but there is no program etcd in it.\n"
-            "Put etcd and kube-apiserver there (`setup-envtest use` downloads them), "
-            "or unset KUBEBUILDER_ASSETS to use the embedded Kubernetes.",
+            "KUBEBUILDER_ASSETS is /nowhere, but there is no executable etcd in it.\n"
+            "Put etcd and kube-apiserver there (`setup-envtest use` downloads them), or use `--kube embedded`.",
             id="missing programs",
         ),
         pytest.param(

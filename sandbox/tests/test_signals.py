@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test that a signal during a start never leaves a running process behind, whenever the signal arrives."""
+"""Test signals during a start: no process remains, or `sandbox down` stops the processes that remain."""
 
 from __future__ import annotations
 
@@ -147,10 +147,10 @@ def test_interrupted_up_leaves_no_process(
     number: signal.Signals,
     delay: float,
 ) -> None:
-    """Send a signal during or after the start. No process may remain.
+    """Send a signal during or after the start.
 
-    SIGKILL leaves processes, which `sandbox down` must stop. Other signals stop the servers, or arrive after the start and have
-    no effect.
+    SIGKILL may leave processes, which `sandbox down` must stop. Other signals stop the servers, or arrive after the start and
+    have no effect.
     """
     process = start_sandbox("up")
     while not (state_folder / "lock").exists():

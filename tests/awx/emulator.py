@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An emulator of AWX 24.6 for the modules of awx.awx: it creates, changes and deletes objects, and does not run jobs.
 
-It rejects the same requests as AWX, with the same messages. It also rejects unknown fields, which AWX would ignore.
+It checks names, references, surveys and credentials as AWX does. It also rejects unknown fields, which AWX would ignore.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Refusal(Exception):
 
 
 class Controller:
-    """The state of the emulator: ``objects`` by list of the API and ID, and all accepted ``writes``."""
+    """The state of the emulator: ``objects`` by API list and ID, and all accepted ``writes``."""
 
     def __init__(self, playbooks: tuple[str, ...]) -> None:
         self.playbooks = playbooks
@@ -140,7 +140,7 @@ class Controller:
         self.writes.clear()
 
     def named(self, kind: str, name: str) -> Object:
-        """Return the only object of a list with this name or identifier."""
+        """Return the only object in a list that has this name or identifier."""
         [found] = [
             item for item in self.objects[kind].values() if name in (item.get("name"), item.get("identifier"))
         ]

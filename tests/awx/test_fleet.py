@@ -295,13 +295,13 @@ def test_keeps_unmanaged_objects(controller: Target, tmp_path: Path) -> None:
     world.writes.clear()
     assert message(play(controller, tmp_path)) == (
         "AWX already has EKS Pod Identity: clusters, without the mark of this role in the description. Choose "
-        "another awx_fleet_name, or rename or delete these objects. To let the role manage an object, add to "
-        "its description: "
+        "another awx_fleet_name (for a credential, another name in awx_fleet_credentials), or rename or delete these "
+        "objects. To let the role manage an object, add to its description: "
         f"{MARK} Nothing was changed."
     )
     done = play(controller, tmp_path, **ABSENT)
     assert (
-        "EKS Pod Identity: clusters: kept, because the description has no mark of this role." in done.stdout
+        "Kept, because the description has no mark of this role: EKS Pod Identity: clusters." in done.stdout
     )
     assert changed(done) == 0
     assert world.writes == []
@@ -369,8 +369,8 @@ def test_organization_administrator_uses_existing_credential_types(
         pytest.skip("needs the emulator's state")
     world.superuser = False
     assert message(play(controller, tmp_path)) == (
-        "Only a system administrator can create or delete credential types in AWX (EKS Pod Identity: kubeconfig, "
-        "EKS Pod Identity: AWS region). Run this playbook as a system administrator, or set "
+        "Only a system administrator of AWX can create or delete these credential types: EKS Pod Identity: kubeconfig, "
+        "EKS Pod Identity: AWS region. Run this playbook as a system administrator, or set "
         "awx_fleet_kubeconfig_type and awx_fleet_region_type to the "
         "names of existing types. Nothing was changed."
     )
@@ -385,7 +385,7 @@ def test_organization_administrator_uses_existing_credential_types(
 
 def test_rejects_unknown_variable(controller: Target, tmp_path: Path) -> None:
     found = message(play(controller, tmp_path, awx_fleet_slice_count=2))
-    assert found.startswith("awx_fleet_slice_count: unknown variable. Correct the name; the role has ")
+    assert found.startswith("awx_fleet_slice_count: unknown variable. The role has ")
     assert "awx_fleet_job_slice_count" in found
     assert found.endswith("Nothing was changed.")
 

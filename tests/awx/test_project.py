@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test the example project, which has a file for each job template. The file imports the playbook of the same name."""
+"""Test the example project. It has a playbook for each job template, which imports the collection's playbook of the same name."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_playbook_imports_collection_playbook(path: Path) -> None:
 
 @pytest.mark.parametrize("path", WRAPPERS, ids=lambda path: path.stem)
 def test_linter_excludes_only_unreadable_files(path: Path) -> None:
-    """Check that the linter excludes only files that it cannot read, because the imported playbook does not exist."""
+    """Check that the linter excludes exactly the files whose imported playbook does not exist, because it cannot read them."""
     excluded = yaml.safe_load((ROOT / ".ansible-lint").read_text(encoding="utf-8"))["exclude_paths"]
     exists = (ROOT / "playbooks" / path.name).is_file()
     assert (str(path.relative_to(ROOT)) in excluded) != exists

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test that the argument spec, the defaults, the README and the example of the role awx_fleet have the same variables."""
+"""Test that the argument spec, the defaults, the README and the example of the role awx_fleet match."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test that AWX accepts the surveys, and that the role accepts every permitted answer in the form that AWX passes."""
+"""Test that AWX accepts the surveys, and that the role accepts answers in the form in which AWX passes them."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_questions_have_no_defaults(survey: str, question: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize(("survey", "question"), list(questions()))
-def test_role_accepts_every_answer(survey: str, question: dict[str, Any]) -> None:
+def test_role_accepts_answers(survey: str, question: dict[str, Any]) -> None:
     if question["variable"].removeprefix(ROLE) in REPORT:
         for answer in answers(question):
             assert read_report_variables({question["variable"].removeprefix(ROLE): answer})

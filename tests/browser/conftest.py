@@ -89,7 +89,7 @@ class Page:
         return [f"{entry['level']}: {entry['message']}" for entry in self.driver.get_log("browser")]
 
     def requests(self) -> list[str]:
-        """Return the addresses that the page has requested. Its own file, data and pages of the browser are left out."""
+        """Return the URLs that the page has requested, except its own file, data URLs and internal pages of the browser."""
         messages = (json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance"))
         found = [
             message["params"]["request"]["url"]
@@ -125,7 +125,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrom
     options.binary_location = binary
     browser = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
     browser.set_script_timeout(30)
-    # Times of the thread do not include the time in which it waits for the processor.
+    # Measure the CPU time of the thread, without the time in which it waits.
     browser.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
     yield browser
     browser.quit()

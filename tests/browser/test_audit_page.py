@@ -322,7 +322,7 @@ ROW = 30
 
 
 def test_scrolling_a_large_fleet_draws_few_rows(show: Show) -> None:
-    """The work depends on the rows in the view. Its times are only printed, because they depend on the machine."""
+    """Check that the work depends only on the rows in the view. Only print the times, because they depend on the machine."""
     step, steps = 60, 60
     objects, elements, thread = {}, {}, {}
     for count, clusters in ((20, 1), (2000, 10)):

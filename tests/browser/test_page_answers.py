@@ -71,8 +71,8 @@ RESOURCES = (
     f"arn:aws:sqs:*:{ACCOUNT}:q",
     "arn:aws:sqs:*",
 )
-# The page treats comparisons of the same key with different values as independent. So each key with an unknown value has one
-# comparison here, and its negation.
+# The page treats comparisons of the same key with different values as independent. So here, each key with an unknown value is
+# always compared with the same value.
 CONDITIONS: Sequence[Mapping[str, Mapping[str, str]]] = (
     {"StringEquals": {"aws:SourceVpc": "vpc-1"}},
     {"StringNotEquals": {"aws:SourceVpc": "vpc-1"}},
@@ -141,7 +141,7 @@ def random_document(draw: random.Random) -> dict[str, Any]:
 
 
 def random_report(seed: int) -> dict[str, Any]:
-    """Return a report about random workloads, policies and credentials, as a program reads it from its file."""
+    """Return a report about random workloads, policies and credentials, as parsed from JSON."""
     draw = random.Random(seed)
     roles, associations, annotated, pods = [], [], {}, {}
     for place in range(WORKLOADS):

@@ -37,7 +37,7 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """Return every Markdown page of the project, without the pages in virtual environments and build output."""
+    """Return every Markdown page of the project, except pages in hidden folders, dependencies and build output."""
     found = []
     for page in sorted(ROOT.rglob("*.md")):
         parts = page.relative_to(ROOT).parts
@@ -69,7 +69,7 @@ def commands(page: Path) -> list[str]:
 
 
 def environment(*collections: Path, home: Path) -> dict[str, str]:
-    """Return environment variables with which Ansible finds these collections, and ignores the settings of the user."""
+    """Return environment variables with which Ansible finds these collections, without other ANSIBLE_ and AWS_ variables."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "AWS_"))}
     return {
         **inherited,

@@ -15,7 +15,7 @@ import yaml
 from support import ROOT, Sandbox, blocks, commands, copy_checkout, environment, link_dependencies, run
 
 README = ROOT / "README.md"
-# Other tests in this file run these commands.
+# Commands with separate tests in this file.
 MAKE = ("make demo", "make test")
 BUILD = "ansible-galaxy collection build"
 INSTALL = "ansible-galaxy collection install"
@@ -56,7 +56,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 def ordered() -> list[str]:
-    """Return the commands that work offline, without repetitions. The others need build and install, so these are first."""
+    """Return the commands that work offline, without repetitions. The first ones build and install, as the others require."""
     offline = [
         command
         for command in dict.fromkeys(commands(README))

@@ -18,8 +18,8 @@ FIRST_CHANGE = ROOT / "docs" / "first-change.md"
 PAGES = (ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md", FIRST_CHANGE)
 _NAME = re.compile(r"`([\w./-]+(?:/|\.(?:py|yml|md|json|js|css|j2|in|txt|html)))`")
 _TEST = re.compile(r"\b(test_\w+\.py)::(?:\w+::)?(test_\w+)")
-# Names of files in examples, and files that ``make`` creates.
-EXAMPLES = {"NAME.in", "NAME.txt"}
+# Placeholders for names of files.
+PLACEHOLDERS = {"NAME.in", "NAME.txt"}
 # Words in back quotes that are not names of the code.
 KEYWORDS = {
     "assert",
@@ -34,7 +34,7 @@ KEYWORDS = {
 
 
 def exists(name: str) -> bool:
-    """Return whether a file or folder exists. A name without a folder may be in any folder of plugins, tests or roles."""
+    """Return whether a file or folder exists. A name without a folder may be anywhere in plugins, tests, roles or playbooks."""
     if any((base / name).exists() for base in BASES):
         return True
     folders = ("plugins", "tests", "roles", "playbooks")
@@ -43,7 +43,7 @@ def exists(name: str) -> bool:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_named_files_exist(page: Path) -> None:
-    names = set(_NAME.findall(page.read_text(encoding="utf-8"))) - EXAMPLES
+    names = set(_NAME.findall(page.read_text(encoding="utf-8"))) - PLACEHOLDERS
     assert names
     assert sorted(name for name in names if not exists(name)) == []
 
@@ -58,7 +58,7 @@ def test_named_tests_exist(page: Path) -> None:
     "block", [pytest.param(block, id=f"line {block.line}") for block in blocks(FIRST_CHANGE, "diff")]
 )
 def test_first_change_shows_lines_of_the_code(block: Block) -> None:
-    """Check that each diff has only lines of its file, in their order."""
+    """Check that the file that a diff names has the lines of the diff, in the same order."""
     head, *lines = block.text.splitlines()
     text = (ROOT / head.removeprefix("+++ b/")).read_text(encoding="utf-8")
     place = 0

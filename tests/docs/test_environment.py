@@ -17,7 +17,6 @@ OWN = "workload_identity.aws"
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Create the build context of the image with ansible-builder."""
     folder = tmp_path_factory.mktemp("builder")
     command = [BIN / "ansible-builder", "create", "-f", EXAMPLE, "-c", folder / "context"]
     done = run(

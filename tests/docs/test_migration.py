@@ -142,7 +142,8 @@ def test_permissions_suffice_for_all_steps(cluster: Cluster) -> None:
         ),
         pytest.param(
             ["pod_identity_migration_namespaces=shop,shpo"],
-            "pod_identity_migration_namespaces: no service account in namespace shpo uses IRSA or was migrated. There are: shop.",
+            "pod_identity_migration_namespaces: no service account in namespace shpo uses IRSA or was migrated. Possible values: "
+            "shop.",
             id="namespace without IRSA",
         ),
         pytest.param(

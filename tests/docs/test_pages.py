@@ -116,7 +116,7 @@ def workload_blocks() -> list[Block]:
 
 
 def listed_workloads(value: object) -> list[object]:
-    """Return every list of workloads in a YAML document, at any depth."""
+    """Return every value of ``pod_identity_workloads`` in a YAML document, at any depth."""
     if isinstance(value, dict):
         found = [item for key, item in value.items() if key == "pod_identity_workloads"]
         return found + [workloads for item in value.values() for workloads in listed_workloads(item)]

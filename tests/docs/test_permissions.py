@@ -238,7 +238,7 @@ def test_reads_other_users_of_changed_policy(account: Account) -> None:
 
 
 FLEET = f"arn:aws:iam::{ACCOUNT}:role/fleet"
-# Two inventory sources for the account of the sandbox: with the permissions of the user, or with a role of the same permissions.
+# Two inventory sources for the account of the sandbox: with the permissions of the user, or with those of a role.
 SOURCES: dict[str, dict[str, Any]] = {
     "every way to name regions and accounts": {"regions": "all", "organization": {"role_name": "fleet"}},
     "a role": {"accounts": [{"assume_role_arn": FLEET}]},

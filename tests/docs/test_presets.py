@@ -90,7 +90,7 @@ SOURCE = "https://docs.aws.amazon.com/aws-managed-policy/latest/reference/Amazon
         (
             {"left_out": {"sqs:ListQueues": "x"}},
             [
-                "AmazonQueuePolicy also allows sqs:SendMessageBatch: grant them, or add them to left_out",
+                "AmazonQueuePolicy also allows sqs:SendMessageBatch: grant each action, or add it to left_out",
             ],
         ),
         (

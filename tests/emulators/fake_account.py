@@ -17,10 +17,7 @@ Call = Callable[[str, str, Mapping[str, Any]], Answer]
 
 
 def fake_call() -> Call:
-    """Return a function that sends requests to a new fake account.
-
-    The fake has no operations that the engine does not use. The function implements them: it changes the state of the account.
-    """
+    """Return a function that sends requests to a new fake account, including some operations that the fake lacks."""
     aws = FakeAws()
     roles, policies = aws.iam.roles, aws.iam.policies
     other_tools: dict[str, Callable[[Mapping[str, Any]], object]] = {

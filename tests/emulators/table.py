@@ -14,7 +14,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request. ``saved`` gives names to members of the response, by their paths. Later requests refer to them as ``<name>``."""
+    """A request. ``saved`` has the paths of response members by name. Later requests refer to these members as ``<name>``."""
 
     service: str
     operation: str

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test that the two emulators of AWS, the in-memory fake and the sandbox, return the same responses."""
+"""Test that the two emulators of AWS, the in-memory fake and the sandbox, return the expected responses and agree."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ PROBES = (
 
 
 def workload_access(facets: Facets) -> dict[str, frozenset[str]]:
-    """Return the permissions of each workload with an association: actions, AWS managed policies and the target role."""
+    """Return the permissions of each workload with an association: actions and AWS managed policies, or only the target role."""
     return {name: _access(facets, value) for (kind, name), value in facets.items() if kind == "association"}
 
 

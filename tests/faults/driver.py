@@ -63,8 +63,8 @@ class Result:
     """The result of a process.
 
     ``code`` is 0 for success, FAILED if the process printed failures, the negative number of the signal that ended the
-    process, or None after a timeout. ``verdict`` is the result of check_outcome, and ``problem`` its error. Both are empty
-    if the process ended before the check.
+    process, or None after a timeout. ``verdict`` is the result of check_outcome, or "lost" with its error in ``problem``.
+    Both are empty without a baseline, and if the process ended before the check.
     """
 
     code: int | None

@@ -382,8 +382,7 @@ def check_outcome(outcome: TaskOutcome, baseline: Baseline, final: Facets) -> st
 
 
 def _check_message(outcome: TaskOutcome, run: Run) -> None:
-    """Check that the message names the account and the region, and for each failure the workload, the code, the cause and the
-    remedy."""
+    """Check that the message names the account, the region, and the workload, code, cause and remedy of the first failures."""
     causes = [failure for failure in run.failures if failure.error_code != "SKIPPED"]
     if not run.failures:
         assert outcome.message == ""

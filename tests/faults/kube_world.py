@@ -57,7 +57,7 @@ SCENARIOS = {
 
 
 def furnish(kube: Kube) -> None:
-    """Create namespaces and service accounts that no run manages, and a Pod of the service account ``old/web``."""
+    """Create a node with the agent, and objects that no run manages, such as a Pod of the service account ``old/web``."""
     for namespace in ("old", "theirs"):
         kube.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
     kube.account("old", "app", labels={"of": "others"}, annotations=IRSA)

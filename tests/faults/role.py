@@ -120,7 +120,6 @@ class Role:
                 self.abandoned += [thread for thread in threading.enumerate() if _serves_call(thread)]
 
     def wait(self) -> None:
-        """Wait until the abandoned requests have ended."""
         while self.abandoned:
             self.abandoned.pop().join()
 
@@ -185,5 +184,5 @@ class Role:
 
 
 def _serves_call(thread: threading.Thread) -> bool:
-    """Return whether ``within`` or ``each_within`` of plugin_utils._kubernetes started a thread."""
+    """Return whether ``run_within`` or ``each_within`` of plugin_utils._processes started this thread."""
     return thread.name.endswith(("(run)", "(serve)"))

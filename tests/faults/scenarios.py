@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The runs that get faults: first run, change of all settings, teardown, purge, and a second list with a shared role."""
+"""The runs that get faults: first run, changed settings, teardown, purge, and a second list with a shared role."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.workload_identity.aws.tests.faults.world import (
     SECOND_LIST,
     WORKLOADS,
     desired,
-    wear_out,
+    fill_versions,
 )
 
 
@@ -36,7 +36,7 @@ def account_at_version_limit(account: Account) -> None:
         return
     account.clean()
     account.complete(desired(*WORKLOADS))
-    wear_out(account.clients["iam"])
+    fill_versions(account.clients["iam"])
     account.save("worn")
 
 
@@ -48,7 +48,7 @@ def account_with_first_list(account: Account) -> None:
     account.save("first list")
 
 
-# The run with the purge also changes the workloads in its list, because a run purges only after its other changes.
+# The workloads that the run "purge" deletes, after it has changed the workloads in its list.
 _PURGED = frozenset(workload.key for workload in desired(*WORKLOADS[2:]).workloads)
 SCENARIOS = {
     "first run": Scenario(empty_account, TaskSpec(desired(*WORKLOADS))),

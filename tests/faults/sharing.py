@@ -62,7 +62,6 @@ class Playground:
         return self.account.clients["eks"]
 
     def clean(self) -> None:
-        """Restore the initial state of the account and of both clusters."""
         if not self.account.restored("playground"):
             self.account.clean()
             self.eks.create_cluster(
@@ -81,7 +80,7 @@ class Playground:
             kube.control.set_associations(list(SERVICE_ACCOUNTS))
 
     def select(self, cluster: str) -> Kube:
-        """Let DescribeCluster return the Kubernetes API of this cluster, for all clusters."""
+        """Let DescribeCluster return the Kubernetes API of this cluster for all clusters. Return a client of this API."""
         kube = self.kubes[cluster]
         authority = (kube.kubeconfig.parent / "ca.crt").read_bytes()
         self.account.control.set_kubernetes(kube.endpoint, base64.b64encode(authority).decode())
@@ -96,7 +95,7 @@ class Playground:
         return role
 
     def attached(self, name: str) -> frozenset[str]:
-        """Return the ARNs of the policies attached to a role."""
+        """Return the ARNs of the policies attached to a role, or an empty set if the role does not exist."""
         if not self.role(name):
             return frozenset()
         policies = self.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
@@ -137,7 +136,7 @@ class List:
 def result_codes(run: RoleRun) -> frozenset[str]:
     """Return the codes of all failures, and of the findings that the screen shows as errors or warnings.
 
-    Return "refused" if the run failed before any change.
+    Return only "refused" if the run failed before any change.
     """
     if run.report is None:
         return frozenset(("refused",))

@@ -42,7 +42,6 @@ REPLACED = {"change": {"batch/sync"}}
 
 @pytest.fixture(scope="session")
 def baseline(shared_account: Account) -> Mapping[str, Baseline]:
-    """Run each scenario without faults."""
     return {name: undisturbed(shared_account, name) for name in SCENARIOS}
 
 

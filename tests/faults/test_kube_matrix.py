@@ -1,8 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Inject every fault into every request of the role to Kubernetes. No object may be lost, and the next run completes the goal
-state."""
+"""Inject faults into requests of the role to Kubernetes. No object may be lost, and the next run must reach the goal state."""
 
 from __future__ import annotations
 
@@ -140,8 +139,8 @@ def undisturbed(role: Role, kube: Kube, name: str) -> RoleBaseline:
 def cells(fault: KubeFault, baseline: Mapping[str, RoleBaseline]) -> list[tuple[str, str, int]]:
     """Return the requests that get the fault: the scenario, the operation, and the request's number among those of the operation.
 
-    With FAULTS=all these are all requests. Otherwise it is one request of each operation, or for ``sampled`` faults of only a
-    part of the operations.
+    With FAULTS=all, these are all requests, or for lasting faults the first request of each operation in each scenario.
+    Otherwise, they are one request of each operation, or for ``sampled`` faults of only a part of the operations.
     """
     by_operation: dict[str, list[tuple[str, str, int]]] = {}
     for name, normal in baseline.items():
@@ -199,8 +198,8 @@ def test_faults_of_kubernetes_lose_no_object(
 def writes(baseline: Mapping[str, RoleBaseline], how: signal.Signals) -> list[tuple[str, str]]:
     """Return the scenarios and write operations at which a test ends a run with the signal ``how``.
 
-    With FAULTS=all these are all operations of all scenarios. Otherwise each operation occurs in one scenario, and half of the
-    operations get SIGTERM, the others SIGINT, because both signals have the same handler.
+    With FAULTS=all, these are all write operations of all scenarios. Otherwise, each operation occurs in one scenario, and gets
+    SIGKILL and either SIGTERM or SIGINT, because the latter two have the same handler.
     """
     found = [
         (name, operation)
@@ -267,7 +266,7 @@ def kill_when(due: Callable[[], bool], how: signal.Signals, user: Role, scenario
     while not ended and not due():
         ended = os.waitpid(child, os.WNOHANG)[0] == child
         pause.wait(0.02)
-    assert not ended, "it ended before it was killed"
+    assert not ended, "the run ended before it was killed"
     os.kill(child, how)
     os.waitpid(child, 0)
     with os.fdopen(reading, "rb") as stream:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Inject every fault into every request of a run to AWS. No resource may be lost, and the next run completes the goal state."""
+"""Inject faults into requests of a run to AWS. No resource may be lost, and the next run must reach the goal state."""
 
 from __future__ import annotations
 
@@ -50,7 +50,6 @@ Cell = tuple[str, int]
 
 @pytest.fixture(scope="session")
 def baseline(shared_account: Account) -> Mapping[str, Baseline]:
-    """Run each scenario without faults."""
     return {name: undisturbed(shared_account, name) for name in SCENARIOS}
 
 
@@ -80,8 +79,8 @@ def disturb(account: Account, spec: TaskSpec, fault: Fault, number: int) -> Task
 def cells(fault: Fault, baseline: Mapping[str, Baseline]) -> list[Cell]:
     """Return the requests that get the fault: the scenario, and the number of the request.
 
-    With FAULTS=all see ``_thorough``. Otherwise it is one request of each operation, or for ``sampled`` faults of only a part of
-    the operations.
+    With FAULTS=all, ``_thorough`` selects them. Otherwise, they are one request of each operation, or for ``sampled`` faults of
+    only a part of the operations.
     """
     by_operation: dict[str, list[Cell]] = {}
     for name, normal in baseline.items():

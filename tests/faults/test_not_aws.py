@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test responses from a proxy, and endless lists: the client retries, then raises an error. They never count as a success."""
+"""Test responses from a proxy, and slow responses: the client retries, then raises an error."""
 
 from __future__ import annotations
 

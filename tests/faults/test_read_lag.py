@@ -28,7 +28,7 @@ TASKS = (
 
 
 @pytest.fixture
-def late(account: Account, lag: float, replicas: int) -> Iterator[Account]:
+def lagging(account: Account, lag: float, replicas: int) -> Iterator[Account]:
     account.control.set_read_lags([{"ms": lag * 1000 / FASTER, "replicas": replicas}])
     yield account
     account.control.set_read_lags([])
@@ -38,11 +38,11 @@ def late(account: Account, lag: float, replicas: int) -> Iterator[Account]:
 def goals(shared_account: Account) -> list[tuple[Facets, int]]:
     """Run the tasks without stale reads. Return the state after each task, and the number of created policy versions."""
     shared_account.clean()
-    remaining = []
+    found = []
     for spec in TASKS:
         assert shared_account.play(spec).message == ""
-        remaining.append((shared_account.facets(), versions_made(shared_account)))
-    return remaining
+        found.append((shared_account.facets(), versions_made(shared_account)))
+    return found
 
 
 def versions_made(account: Account) -> int:
@@ -52,16 +52,16 @@ def versions_made(account: Account) -> int:
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("lag", LAGS)
 def test_run_waits_for_stale_reads(
-    late: Account, lag: float, replicas: int, goals: list[tuple[Facets, int]]
+    lagging: Account, lag: float, replicas: int, goals: list[tuple[Facets, int]]
 ) -> None:
     for spec, (goal, versions) in zip(TASKS, goals, strict=True):
         if replicas > 1:
             # A run ends when one replica shows its changes. Wait until the other replica shows them, which the next run may read.
             time.sleep(lag / FASTER)
-        outcome = late.play(spec, clock=Clock(1 / FASTER))
+        outcome = lagging.play(spec, clock=Clock(1 / FASTER))
         assert isinstance(outcome.ended, Run)
         assert outcome.message == ""
-        assert late.facets() == goal
+        assert lagging.facets() == goal
         assert "NOT_YET_VISIBLE" not in {str(finding.code) for finding in outcome.ended.findings}
         seen = {
             (name, check, status)
@@ -70,4 +70,4 @@ def test_run_waits_for_stale_reads(
             if status in ("fail", "unknown") and check != "permissions"
         }
         assert seen == set(), outcome.verification
-        assert versions_made(late) == versions
+        assert versions_made(lagging) == versions

@@ -79,20 +79,20 @@ def test_retries_are_bounded_and_jittered(
     assert failure.message.endswith(f"(after {attempts} attempts)")
 
 
-@pytest.mark.parametrize("rest", [False, True], ids=["alone", "with a missing resource"])
-def test_rejections_are_not_retried(rest: bool, account: Account) -> None:
+@pytest.mark.parametrize("missing", [False, True], ids=["alone", "with a missing resource"])
+def test_rejections_are_not_retried(missing: bool, account: Account) -> None:
     clock = Clock()
     rules: list[dict[str, Any]] = [{"operation": "iam:CreateRole", "kind": "access_denied"}]
-    if rest:
+    if missing:
         # The missing resource of another workload lets the run read and plan a second time.
-        missing = {"kind": "custom", "code": "ResourceNotFoundException", "status": 404, "message": "Gone"}
-        rules.append({"operation": "eks:CreatePodIdentityAssociation", **missing, "times": 1})
+        gone = {"kind": "custom", "code": "ResourceNotFoundException", "status": 404, "message": "Gone"}
+        rules.append({"operation": "eks:CreatePodIdentityAssociation", **gone, "times": 1})
     ended = disturbed(account, ALL, *rules, clock=clock)
     assert requests(account, "iam:CreateRole") == 3
-    assert requests(account, "iam:GetRole") == (8 if rest else 4)
+    assert requests(account, "iam:GetRole") == (8 if missing else 4)
     denied = [failure.target.name for failure in ended.failures if failure.error_code == "AccessDenied"]
     assert sorted(denied) == ["report", "shared", "sync"]
-    assert clock.pauses == ([0.5] if rest else [])
+    assert clock.pauses == ([0.5] if missing else [])
     assert "old/app" in {done.change.target.full_name for done in ended.done}
 
 
@@ -181,7 +181,6 @@ def test_partial_change_is_reported_once(account: Account) -> None:
 
 
 def test_ten_seconds_of_throttling_in_real_time(endpoint: str, account: Account) -> None:
-    """Use the real clock instead of a simulated one."""
     made: list[str] = []
 
     def make_client(service: str) -> Any:

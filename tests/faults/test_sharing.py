@@ -55,7 +55,7 @@ def playground(shared_account: Account, tmp_path_factory: pytest.TempPathFactory
 
 
 def second_run(playground: Playground, pair: str, aspect: str, operation: str) -> tuple[Any, RoleRun]:
-    """Let both parties create their resources, then run the second party's ``operation``.
+    """Create the initial state of both parties, then run the second party's ``operation``.
 
     Return the property of the first party before that run (see ``property_of_first``), and the result of the run.
     """

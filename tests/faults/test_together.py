@@ -135,8 +135,7 @@ def test_two_writers_of_one_role_with_stale_reads(lag: float, account: Account) 
 @pytest.mark.parametrize("lag", LAGS)
 @pytest.mark.parametrize("share", [0.4, 0.8])
 def test_teardown_after_killed_run_with_stale_reads(share: float, lag: float, account: Account) -> None:
-    """Kill a first run, then tear down. The teardown cannot remove resources that reads do not show yet; a later teardown removes
-    them."""
+    """Kill a first run, then tear down twice. The second teardown removes resources that reads did not show to the first one."""
     initial = account.facets()
     account.complete(desired(*WORKLOADS[:3]))
     requests = account.control.counters()["total"]

@@ -79,7 +79,7 @@ WORKLOADS: tuple[Mapping[str, Any], ...] = (
         "policies": [policy("old", "s3:GetObject")],
     },
 )
-# The same workloads with all settings changed: description, trust policy, documents, tags, target role and session policy. EKS
+# The same workloads with changed roles, descriptions, trust policies, documents, tags, target role and session policy. EKS
 # removes a session policy only if the association is replaced.
 CHANGED: tuple[Mapping[str, Any], ...] = (
     {
@@ -151,7 +151,7 @@ def furnish(iam: Any, eks: Any) -> None:
     )
 
 
-def wear_out(iam: Any) -> None:
+def fill_versions(iam: Any) -> None:
     """Give the shared policy as many versions as IAM allows, so that a change must delete one."""
     arn = f"arn:aws:iam::{ACCOUNT}:policy/shared"
     for number in range(4):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The workloads of scenarios, and functions that change a correct AWS account (``World``) so that verify has a finding."""
+"""The workloads of scenarios, and functions that change a correct AWS account (``World``) so that verifications have findings."""
 
 from __future__ import annotations
 
@@ -62,7 +62,6 @@ def two(world: World) -> Workloads:
 
 
 def sharing(_world: World) -> Workloads:
-    """Return two workloads with one role."""
     return [GUIDE, {**GUIDE, "service_account": "another"}]
 
 
@@ -130,7 +129,7 @@ def guide_tagged(_world: World) -> Workloads:
     return [{**GUIDE, "role": {**role, "tags": TAGS}, "policies": [{**policy, "tags": TAGS}], "tags": TAGS}]
 
 
-# Functions that change the resources, as a person or another tool may have done.
+# Functions that change the resources, the workloads or the options of the verification.
 
 
 def unchanged(_world: World) -> None:
@@ -143,7 +142,6 @@ def delete_role(world: World) -> None:
 
 
 def move_role(world: World) -> None:
-    """Delete the role, and create it again with another path."""
     delete_role(world)
     policy = json.dumps(trust(PODS, *ASSUME))
     world.iam.create_role(RoleName=ROLE, Path="/apps/", AssumeRolePolicyDocument=policy)
@@ -275,7 +273,7 @@ def request_description(world: World) -> None:
     request_another_description(world)
 
 
-def tag_association(world: World) -> None:
+def untag_association(world: World) -> None:
     arn = f"arn:aws:eks:us-west-2:{world.account}:podidentityassociation/{CLUSTER}/{world.association_id}"
     world.eks.untag_resource(resourceArn=arn, tagKeys=["team"])
 

@@ -79,7 +79,7 @@ AWS_SCENARIOS = (
         remedy=remedies.APPLY,
     ),
     Scenario(
-        "role of another path",
+        "role with another path",
         aws.move_role,
         "ROLE_MISSING",
         remedy=Repair("another role name", changes={"role": {"name": "another-role"}}),
@@ -363,8 +363,8 @@ AWS_SCENARIOS = (
         remedy=Repair("Leave the description out, or", changes={"policies": GUIDE["policies"]}),
     ),
     Scenario(
-        "tag of the association changed",
-        aws.tag_association,
+        "tag of the association removed",
+        aws.untag_association,
         "ASSOCIATION_SETTINGS_DIFFER",
         made=aws.guide_tagged,
         remedy=remedies.APPLY,

@@ -82,7 +82,7 @@ BROKEN = (
         "restores the trust policy.",
     ),
     Broken(
-        "role of another path",
+        "role with another path",
         aws.move_role,
         "default/my-service-account: role arn:aws:iam::{account}:role/my-role does not exist in account "
         "{account}; the role of that name is arn:aws:iam::{account}:role/apps/my-role. Set role.path "
@@ -168,7 +168,6 @@ def test_first_line_is_the_cause(new_world: NewWorld, broken: Broken) -> None:
 
 
 def verify(world: World, folder: Path, **variables: object) -> subprocess.CompletedProcess[str]:
-    """Run the playbook verify with the kubeconfig of the cluster."""
     world.patch_cluster(endpoint=world.kube.endpoint)
     path = folder / "workloads.json"
     content = {"pod_identity_cluster_name": CLUSTER, "pod_identity_workloads": world.workloads, **variables}

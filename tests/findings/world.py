@@ -183,7 +183,7 @@ class World:
         return str(found["associations"][0]["associationId"])
 
     def build(self, *workloads: Mapping[str, Any]) -> None:
-        """Create the cluster with the agent, apply the workloads, and create a Pod of the first workload."""
+        """Create the cluster with the agent, apply the workloads, and create their service accounts and the Pod."""
         self.workloads = [dict(workload) for workload in workloads]
         self.eks.create_cluster(
             name=CLUSTER,
@@ -199,7 +199,7 @@ class World:
         self.pod()
 
     def converge(self, **options: bool) -> None:
-        """Apply the workloads in AWS as site.yml does, and set the dates of the first association to an hour ago.
+        """Apply the workloads in AWS as site.yml does, and date the association of ACCOUNT_NAME an hour ago.
 
         :arg options: fields of ``Options`` in addition to the owner.
         """

@@ -105,7 +105,6 @@ class FleetFixture:
         return KubeControl(self.servers[host], self.folder / host / "ca.crt", TOKEN)
 
     def reset(self) -> None:
-        """Restore AWS and Kubernetes to the initial state."""
         self.control.reset()
         for place in self.places:
             self.kube(place.host).reset()
@@ -284,7 +283,7 @@ def _serving(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def workload(service_account: str, role: str | None = None, **more: Any) -> Raw:
-    """Return a workload with a role and a policy. The names of both contain ``role``, or the service account without ``role``."""
+    """Return a workload with a role and a policy, whose names contain ``role``, or the service account if ``role`` is None."""
     name = role or service_account
     return {
         "namespace": "default",

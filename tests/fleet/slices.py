@@ -87,7 +87,6 @@ def _popen(command: str) -> subprocess.Popen[str]:
 
 
 def _write(fleet: FleetFixture, folder: Path, hosts: Sequence[str]) -> None:
-    """Write the files of the job: inventory, extra variables and environment variables."""
     for name in ("env", "inventory", "project"):
         (folder / name).mkdir(parents=True)
     inventory = json.loads(fleet.inventory().read_text(encoding="utf-8"))

@@ -146,7 +146,7 @@ def test_plan_converge_unchanged_verify_teardown(fleet: FleetFixture, tmp_path: 
 
 
 def create_service_accounts(fleet: FleetFixture, host: str, **annotations: str) -> None:
-    """Create the namespace ``team`` with service accounts, each with a value of the annotation workload-identity/role."""
+    """Create the namespace ``team`` with service accounts. A non-empty role is the value of workload-identity/role."""
     api = CoreV1Api(new_client_from_config(fleet.kubeconfigs[host]))
     api.create_namespace({"metadata": {"name": "team"}})
     for name, role in annotations.items():
@@ -171,7 +171,7 @@ def test_each_cluster_expands_patterns_for_its_own_service_accounts(
     }
     report = str(tmp_path / "{{ inventory_hostname }}.json")
     planned = fleet.play("fleet", "--check", hosts="blue", pod_identity_report_file=report)
-    # The owner of the service account learns what to correct, and the rest of the cluster is planned.
+    # The owner of the service account learns what to correct, and the other workloads of the cluster are planned.
     assert planned.code == 2
     text = " ".join(planned.output.split())
     assert (
@@ -445,7 +445,7 @@ def test_failed_canary_stops_other_batches(fleet: FleetFixture) -> None:
 @pytest.mark.parametrize(
     ("serial", "most", "begun"), [([2, "100%"], "", 4), ("50%", "0", 2)], ids=["no limit", "limit 0"]
 )
-def test_batches_continue_below_max_fail_percentage(
+def test_max_fail_percentage_limits_batches(
     fleet: FleetFixture, serial: object, most: str, begun: int
 ) -> None:
     fleet.control.patch_cluster(OWN_ACCOUNT, CENTRAL, "prod", status="FAILED")

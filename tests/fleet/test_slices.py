@@ -116,7 +116,7 @@ def test_concurrent_slices_keep_grants_of_shared_role(
 
 @pytest.mark.usefixtures("whole")
 def test_limited_report_expects_only_hosts_of_limit(fleet: FleetFixture) -> None:
-    """Check that a report accepts the limit of a workflow. AWX passes this limit to each node, and it excludes localhost."""
+    """Check that a report accepts the limit of a workflow. AWX passes this limit, which excludes localhost, to each node."""
     limited = fleet.play("report", "--limit", "blue,red")
     assert limited.code == 2
     assert "2 of 2 did not report: blue, red. The reasons are above." in limited.output

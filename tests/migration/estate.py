@@ -82,7 +82,7 @@ class Member:
 
 
 class Estate:
-    """The service accounts that use IRSA, and a client that creates their roles in AWS and their Pods in Kubernetes."""
+    """The service accounts that use IRSA, and clients that create their roles in AWS and their workloads in Kubernetes."""
 
     def __init__(self, endpoint: str, kubeconfig: Path) -> None:
         options: Json = {"endpoint_url": endpoint, "region_name": REGION}
@@ -269,7 +269,7 @@ class Estate:
         return dict(item["metadata"].get("annotations") or {})
 
     def pods(self) -> list[Json]:
-        """Return the Pods of the namespace that are not being deleted."""
+        """Return the Pods in the namespace shop that are not being deleted."""
         return [
             item
             for item in self.kubernetes.items("/api/v1/namespaces/shop/pods")

@@ -29,7 +29,7 @@ PROBE = {"apiVersion": "v1", "kind": "Pod"}
 class Oracle:
     """A check of the credentials of all service accounts whose Pods get credentials at the start (``Member.works``).
 
-    ``problems`` has a text for each Pod that did not get credentials. The text names the last request before the check.
+    ``problems`` has a text for each Pod that did not get credentials of its role. It names the last request before the check.
     """
 
     def __init__(self, estate: Estate, endpoint: str) -> None:
@@ -45,8 +45,8 @@ class Oracle:
     def check(self, request: str) -> None:
         """Check for each service account a Pod that starts now, and all of its running Pods.
 
-        ``request`` is the last request. If it names a role or a service account, only the service accounts that it concerns are
-        checked, except at every 20th call.
+        ``request`` is the last request. If it names one of these service accounts or their roles, only the service accounts that
+        it concerns are checked, except at every 20th call.
         """
         with self._lock:
             self.checks += 1

@@ -54,7 +54,7 @@ def test_no_pod_loses_its_credentials(new_scene: Callable[[int], Scene]) -> None
 
 
 def assert_untouched(scene: Scene, start: dict[str, Any], migrating: set[str]) -> None:
-    """Check that a migration has removed only the annotations of IRSA, and the statements that only this cluster needs."""
+    """Check that a migration has removed only the annotations of IRSA, and the statements that only its service accounts need."""
     estate, now = scene.estate, scene.estate.snapshot()
     for name, item in start["accounts"].items():
         annotations = item["metadata"].get("annotations", {})
@@ -69,7 +69,7 @@ def assert_untouched(scene: Scene, start: dict[str, Any], migrating: set[str]) -
     assert shared[:2] == [original[0], original[2]]
     assert CI in json.dumps(shared[1])
     assert shared[2]["Principal"] == {"Service": "pods.eks.amazonaws.com"}
-    # The migration keeps these statements, because service accounts that still use IRSA need them.
+    # The migration keeps these statements: a service account still uses IRSA, or others may match the pattern.
     for name in ("addon", "pattern", "own", "far"):
         original = json.loads(start["roles"][name]["trust"])["Statement"]
         assert estate.trust(name)[: len(original)] == original

@@ -72,7 +72,7 @@ def test_rollback_continues(new_scene: Callable[[int], Scene], moment: str) -> N
 
 
 def _comparable(snapshot: dict[str, Any]) -> dict[str, Any]:
-    """Return a snapshot without the values of role tags, because a repeated run may divide them differently among the tags."""
+    """Return a snapshot without the values and numbers of role tags: a repeated run may divide a record into other values."""
     roles = {
         name: {**role, "tags": sorted(tag["Key"].rpartition(".")[0] for tag in role["tags"])}
         for name, role in snapshot["roles"].items()

@@ -72,13 +72,13 @@ FAULTS = (
         "        negated = False",
     ),
     Fault(
-        "an Allow needs to cover only part",
+        "an Allow needs to cover only a part of the request",
         "evaluation/rules.py",
         "        return cover is Cover.ALL if self.allow else cover is not Cover.NONE",
         "        return cover is not Cover.NONE",
     ),
     Fault(
-        "a Deny must cover all",
+        "a Deny must cover the whole request",
         "evaluation/rules.py",
         "        return cover is Cover.ALL if self.allow else cover is not Cover.NONE",
         "        return cover is Cover.ALL",
@@ -120,13 +120,13 @@ FAULTS = (
         "        parts.extend([[] for _index in range(ARN_PARTS - len(parts))])",
     ),
     Fault(
-        "? is also none",
+        "a pattern without * matches every text that is not longer",
         "language/match.py",
         "            return len(text) == len(first.text) and first.matches_at(text, 0, symbolic)",
         "            return len(text) <= len(first.text)",
     ),
     Fault(
-        "chunks may overlap",
+        "the texts between two * may overlap",
         "language/match.py",
         "                start = position + len(chunk.text)",
         "                start = position",
@@ -325,13 +325,13 @@ FAULTS = (
         "word_kinds",
     ),
     Fault(
-        "a run is at least one character",
+        "* is at least one character",
         "language/automata.py",
         "        extended = state | (state & self.runs) << 1",
         "        extended = state",
     ),
     Fault(
-        "a run in a part of an ARN reaches over colons",
+        "* in a part of an ARN reaches over colons",
         "language/automata.py",
         "                units.append(RUN_IN_PART if inner else RUN)",
         "                units.append(RUN)",
@@ -355,7 +355,7 @@ FAULTS = (
         "    globs = [ArnGlob(_literals(tokens)) for tokens in values]",
     ),
     Fault(
-        "the rest of a text is ignored",
+        "an extracted part is the last one of its text",
         "language/automata.py",
         "    suffixes = ((),) if extract.place < 0 else ((), (Unit(separator), RUN))",
         "    suffixes = ((),)",
@@ -415,7 +415,7 @@ FAULTS = (
         "            return assumed",
     ),
     Fault(
-        "a statement without a value is unreachable",
+        "a statement that may apply is unreachable",
         "evaluation/search.py",
         "        if rule.applies(request, completed) is not False and not (",
         "        if rule.applies(request, completed) is True and not (",
@@ -475,7 +475,7 @@ FAULTS = (
         '_NUMBER = re.compile(r"[+-]?(?:\\d{1,400}',
     ),
     Fault(
-        "a star of a request is any star",
+        "the * of a request is an ordinary character",
         "language/match.py",
         '_SYMBOLS = {ord("*"): STAR, ord("?"): MARK}',
         "_SYMBOLS: dict[int, str] = {}",

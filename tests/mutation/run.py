@@ -4,9 +4,9 @@
 
 Usage: python tests/mutation/run.py [--jobs N] [NAME ...]
 
-The faults are seeded into a copy in a temporary folder. The exit code is 1 if the tests do not detect a fault, or if the text of
-a fault does not occur exactly once in its file. NAME selects the faults whose name contains it. The default is every sixth fault,
-and with MUTATION=all in the environment every fault.
+The faults are seeded into a copy in a temporary folder. The exit code is 1 if the tests do not detect a fault, if they fail
+without a fault, or if the text of a fault does not occur exactly once in its file. NAME selects the faults whose name contains
+it. The default is every sixth fault, and with MUTATION=all in the environment every fault.
 """
 
 from __future__ import annotations
@@ -62,13 +62,13 @@ def prepare(folder: Path) -> Path:
 
 
 def in_order(fault: Fault | None) -> list[str]:
-    """Return the test files. The file in NEAR for the part of the evaluator that has the fault is the first."""
+    """Return the test files. If NEAR has a file for the part of the evaluator with the fault, this file is the first."""
     near = next((name for start, name in NEAR.items() if fault and fault.file.startswith(start)), None)
     return sorted(FILES, key=lambda name: name != near)
 
 
 def detects(fault: Fault | None, collection: Path, folder: Path) -> bool:
-    """Seed a fault, run the tests, and return whether they fail. If ``fault`` is None, run the tests of the correct evaluator."""
+    """Seed a fault, run the tests, and return whether they fail or time out. If ``fault`` is None, test the correct evaluator."""
     path = collection / POLICY / fault.file if fault else None
     original = path.read_text() if path else ""
     if path and fault:

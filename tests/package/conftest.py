@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
 SUPPORTED = ("2.16", "2.17", "2.18", "2.19", "2.20", "newest")
-# By default, use only the oldest and the newest ansible-core. Differences between versions appear between these two.
+# By default, use only the oldest and the newest ansible-core.
 ALL_CORES = os.environ.get("CORES") == "all"
 CORES = SUPPORTED if ALL_CORES else (SUPPORTED[0], SUPPORTED[-1])
 # By default, use only the oldest ansible-core for long tests of code that does not depend on the version.
@@ -78,8 +78,8 @@ def installed(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Mappin
 def cores(
     tarball: Path, installed: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[str, tuple[Path, Mapping[str, str]]]:
-    """Install the collection for each version of ansible-core. Return its virtual environment and environment variables by
-    version."""
+    """Install the collection for each version in CORES that has a virtual environment. Return this virtual environment and the
+    environment variables, by version."""
     found: dict[str, tuple[Path, Mapping[str, str]]] = {"newest": (VENV, installed)}
     for core in CORES[:-1]:
         venv = ROOT / f".venv-{core}"

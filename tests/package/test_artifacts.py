@@ -69,7 +69,7 @@ class Workflow:
     ) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
         """Run a job. Return its process result and its artifacts.
 
-        ``extra`` has the variables from artifacts of earlier jobs.
+        ``extra`` has extra variables and artifacts of earlier jobs.
         """
         texts = [yaml.dump({name: part}, Dumper=_Dumper) for name, part in extra.items()]
         (self.folder / "extra.yml").write_text("".join(texts), encoding="utf-8")

@@ -47,7 +47,7 @@ exec {" ".join(SWITCH)} sh -euc '
 ISOLATE = ("unshare", "--mount", "sh", "-c", ISOLATED, "sh")
 
 
-def missing_right() -> str:
+def obstacle() -> str:
     """Return the reason if this machine cannot isolate a job, or ""."""
     if os.geteuid() != 0:
         return "only root can mount file systems and change the user"
@@ -61,7 +61,7 @@ def missing_right() -> str:
 @pytest.fixture
 def private(short: Path) -> Path:
     """Create the private data folder of the job, with its variables. If this machine cannot isolate a job, skip the test."""
-    if reason := missing_right():
+    if reason := obstacle():
         pytest.skip(reason)
     folder = short / "runner"
     folder.mkdir()

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test a fleet in two accounts as AWX runs it, on the oldest and the newest ansible-core.
+"""Test a fleet in two accounts as AWX runs it, on the oldest ansible-core.
 
-The clusters are from the inventory plugin, and the job assumes roles and uses EKS tokens. It must not write secrets.
+The clusters come from the inventory plugin, and the job assumes roles and uses EKS tokens. It must not write secrets.
 """
 
 from __future__ import annotations

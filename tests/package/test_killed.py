@@ -39,7 +39,7 @@ WORKLOADS = [
 ROLE, ASSOCIATION = "iam:CreateRole", "eks:CreatePodIdentityAssociation"
 # The maximum time in seconds to wait for a condition.
 LONG = 60
-# The latency of AWS in milliseconds, with which a run that is not killed would take ten seconds longer.
+# The latency of AWS in milliseconds, so that the run is killed before it ends.
 LATENCY = 1000
 
 

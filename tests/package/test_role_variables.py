@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Set every variable of the role as text, as a command line, an INI inventory or a survey does, on every ansible-core."""
+"""Set every variable of the role as text, as a command line, an INI inventory or a survey does."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ TEXTS = {
     "pod_identity_restart_settle": "1",
     "pod_identity_proof_resources": '{"requests": {"cpu": "10m"}}',
     "pod_identity_proof_pod_spec": '{"tolerations": []}',
-    # The verification and the teardown use these files instead of pod_identity_workloads.
+    # Only the verification and the teardown have files with workloads, instead of pod_identity_workloads.
     "pod_identity_workloads_from": "",
 }
 SITE = "workload_identity.aws.site"
@@ -218,7 +218,7 @@ def test_rejects_invalid_variable_with_one_sentence(
     cores: Mapping[str, tuple[Path, Mapping[str, str]]],
     tmp_path: Path,
 ) -> None:
-    """Pass an invalid variable in each of the possible ways, such as a misspelt variable that was to limit a purge."""
+    """Pass misspelt variables, results of the role, and values of -e that Ansible would ignore in part."""
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")
     venv, env = cores[core]

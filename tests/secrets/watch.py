@@ -68,7 +68,7 @@ def issued(control: AwsControl) -> list[str]:
     """
     sessions, tokens = control.sessions(), control.tokens()
     assert sessions, "no role was assumed"
-    assert tokens, "no cluster was shown a token"
+    assert tokens, "no token was sent to a cluster"
     secrets = {
         session[name]
         for session in sessions

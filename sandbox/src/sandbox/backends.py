@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The interface of backends: the implementations of AWS and Kubernetes that a sandbox consists of.
 
-A backend stores no state, so each `sandbox` command creates it from the settings that `sandbox up` stored.
+A backend stores no state, so each `sandbox` command creates it again from the settings of the sandbox.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Backend(Protocol):
         """Stop the running servers, in the reverse order of the start."""
 
     def reset(self) -> str:
-        """Restore the state that the backend had after the start, if possible. Return a message for the user."""
+        """Restore the state after the start, except in real AWS or a cluster of the user. Return a message for the user."""
 
     def describe(self) -> str:
-        """Return a description for the user: the implementation and the address."""
+        """Return a description of the implementation for the user."""
 
     def environment(self) -> EnvironmentChange:
         """Return the environment variables with which clients use this backend."""
@@ -62,7 +62,7 @@ class KubernetesBackend(Backend, Protocol):
 
 
 class AwsBackend(Backend, Protocol):
-    """A backend that serves the APIs of AWS, and can refer to a Kubernetes backend."""
+    """A backend for AWS."""
 
     def attach(self, kubernetes: KubernetesBackend) -> None:
-        """Let DescribeCluster return the endpoint and the certificate authority of the API server of ``kubernetes``."""
+        """Let DescribeCluster of the embedded AWS return the endpoint and the certificate authority of ``kubernetes``."""

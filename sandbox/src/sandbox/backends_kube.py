@@ -44,7 +44,7 @@ OVERRIDING_VARIABLES = tuple(
         "IMPERSONATE_GROUPS",
     )
 )
-"""Environment variables that take precedence over the kubeconfig in kubernetes.core."""
+"""Environment variables that kubernetes.core prefers to the values in a kubeconfig."""
 
 
 def kubernetes_environment(kubeconfig: str, *, local: bool) -> EnvironmentChange:
@@ -122,7 +122,7 @@ class EmbeddedKubernetes:
         return f"http://{LOOPBACK}:{self.aws_port}{CONTROL_PREFIX}{request}?{query}"
 
     def _initialize(self) -> None:
-        """Set the latency that the settings define, because a reset sets it to 0, and clear the counters."""
+        """Set the latency that the settings define, because a new or reset server has no latency, and clear the counters."""
         with _control_errors():
             self._control.set_latency(self.settings.kube_latency_ms)
             self._control.reset_counters()
@@ -185,8 +185,7 @@ class ExternalKubernetes:
             raise StartError(
                 f"Your cluster at {self.target.server} (KUBECONFIG {self.kubeconfig}, context "
                 f"{self.target.context}) does not accept connections.",
-                "Start it or correct KUBECONFIG; or unset KUBECONFIG (or pass `--kube embedded`) "
-                "to use the embedded Kubernetes.",
+                "Start it, correct KUBECONFIG, or use `--kube embedded`.",
             )
 
     def ready(self) -> bool:
@@ -194,7 +193,7 @@ class ExternalKubernetes:
         return target.proxied or target.accepts_connections()
 
     def stop(self) -> None:
-        """Do nothing: there is no server."""
+        """Do nothing: the sandbox never stops the cluster of the user."""
 
     def reset(self) -> str:
         return (

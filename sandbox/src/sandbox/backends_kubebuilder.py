@@ -4,8 +4,8 @@
 
 ``setup-envtest`` downloads these programs (https://book.kubebuilder.io/reference/envtest). If the folder also has
 kube-controller-manager, the sandbox starts that program as well. Then new namespaces get a ``default`` service account, and
-deleted namespaces terminate. Without kube-controller-manager, the admission plugin ServiceAccount, which needs these service
-accounts, is off.
+deleted namespaces do not remain in the phase Terminating. Without kube-controller-manager, the admission plugin ServiceAccount,
+which needs these service accounts, is off.
 """
 
 from __future__ import annotations
@@ -177,8 +177,8 @@ class KubebuilderKubernetes:
             "--allow-privileged=true",
         ]
         if not self.has_controller_manager:
-            # This admission plugin rejects Pods until their namespace has a `default` service account, which only
-            # kube-controller-manager creates.
+            # This admission plugin rejects a Pod whose service account does not exist, and only kube-controller-manager
+            # creates the service accounts `default`.
             command.append("--disable-admission-plugins=ServiceAccount")
         return command
 

@@ -40,7 +40,7 @@ class ClusterRequest:
 
 
 def create_cluster(aws: AwsRequester, request: ClusterRequest) -> None:
-    """Create a cluster with its IAM role and the add-on of the EKS Pod Identity Agent, unless these exist already."""
+    """Create a cluster with its IAM role and, if requested, the add-on of the EKS Pod Identity Agent, unless they exist."""
     role = f"{request.name}-cluster-role"[:64]
     form = {
         "Action": "CreateRole",

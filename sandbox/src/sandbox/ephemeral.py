@@ -44,11 +44,12 @@ def ephemeral_folder() -> Iterator[Layout]:
 
 def _base() -> Path:
     base = Path(tempfile.gettempdir()).resolve() / f"workload-identity-sandbox-{os.getuid()}"
-    base.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        base.mkdir(mode=0o700)
     status = base.lstat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077 or not base.is_dir():
         raise SandboxError(
-            f"{base} is not private: it belongs to another user, or another user can access it.",
+            f"{base} is not a folder that only you can access.",
             "Remove it, or set TMPDIR to a private folder.",
         )
     return base

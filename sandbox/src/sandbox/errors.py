@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The errors of the sandbox, which have a message and a remedy."""
+"""The errors of the sandbox, which have a message and an optional remedy."""
 
 from __future__ import annotations
 

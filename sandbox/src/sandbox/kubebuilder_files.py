@@ -53,7 +53,7 @@ class KubebuilderFiles:
         return self.folder / "etcd"
 
     def create(self, admin_token: str) -> str:
-        """Create the files, and return the bearer token for kube-controller-manager."""
+        """Create the certificates, keys and tokens, and return the bearer token for kube-controller-manager."""
         # Import cryptography only here, because the import is slow and the other backends do not need it.
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import rsa

@@ -26,8 +26,8 @@ Document = dict[str, Any]
 class Target:
     """The cluster of the current context in a kubeconfig.
 
-    ``certificate_authority`` is PEM, or empty. ``proxied`` is true if clients use a proxy; then a direct connection
-    attempt does not show whether clients can connect.
+    ``certificate_authority`` is PEM, or empty. ``proxied`` is true if clients may use a proxy; then a direct
+    connection attempt does not show whether clients can connect.
     """
 
     context: str

@@ -1,13 +1,13 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the identity of this process to a file, and then replace this process with a server of the sandbox.
+"""Write the identity of this process to a file, and then replace this process with a server or another command.
 
 Usage: ``python -I -S launch.py RECORD PARENT SIGNAL COMMAND [ARGS]``. This script needs only the standard library and starts
 in milliseconds.
 
 RECORD is the file to write, or ``-`` to write no file. PARENT is the ID of the parent process, or 0. SIGNAL is the signal
-that this process, and later the server, gets when PARENT dies (Linux), or 0 for no signal. If PARENT dies before RECORD is
-written, this process is killed. So a server never runs without a record, and `sandbox down` always finds it.
+that this process, and later COMMAND, gets when PARENT dies (Linux), or 0 for no signal. On Linux, this process ends if PARENT
+dies before RECORD is written. So a server never runs without a record, and `sandbox down` always finds it.
 """
 
 from __future__ import annotations

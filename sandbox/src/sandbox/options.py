@@ -160,7 +160,7 @@ def _start_options() -> argparse.ArgumentParser:
     add(
         "--kube",
         choices=("auto", *KUBERNETES_BACKENDS),
-        help="the Kubernetes backend (default: auto, which uses KUBEBUILDER_ASSETS, KUBECONFIG, else embedded)",
+        help="the Kubernetes backend (default: auto, that is KUBEBUILDER_ASSETS, else KUBECONFIG, else embedded)",
     )
     add("--cluster", metavar="NAME", help="the EKS cluster to create (default: my-cluster)")
     add("--account", metavar="ID", help="account (default: 111122223333)")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A web page that a proxy or the sign-in page of a network may return, with status 200, instead of an API response.
+"""A web page that a proxy or the captive portal of a network may return, with status 200, instead of an API response.
 
 The page is well-formed XML. So botocore can parse the page, but raises KeyError, because the members of an IAM or STS
 response are missing.

@@ -76,8 +76,7 @@ class Servers:
         text = "".join(f"\n    {line}" for line in lines) or " (empty)"
         return StartError(
             f"The server {name} {problem}. The end of its log:{text}",
-            "The other servers were stopped. `sandbox up` tries again and keeps the whole log for "
-            f"`sandbox logs {name}`.",
+            f"`sandbox up` tries again and keeps the whole log for `sandbox logs {name}`.",
         )
 
 

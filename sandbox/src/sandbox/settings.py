@@ -52,7 +52,7 @@ class Settings:
             raise SandboxError(f"--region {self.region!r} is not a region name.")
         if not CLUSTER.fullmatch(self.cluster):
             raise SandboxError(
-                f"--cluster {self.cluster!r} is not a cluster name.",
+                f"{self.cluster!r} is not a cluster name.",
                 "Use up to 100 letters, digits, hyphens and underscores; begin with a letter or digit.",
             )
         for name in ("latency_ms", "kube_latency_ms"):
@@ -72,8 +72,8 @@ def choose_kubernetes(backend: str, environment: Mapping[str, str], state_folder
     """Return the name of the backend for Kubernetes, and its source (see Settings).
 
     ``auto`` selects kubebuilder if KUBEBUILDER_ASSETS is set, otherwise kubeconfig if KUBECONFIG is set, otherwise
-    embedded. A KUBECONFIG that a sandbox has written to its state folder is ignored. Raise SandboxError if the files of
-    the backend are missing.
+    embedded. A KUBECONFIG that a sandbox has written to its state folder is ignored. Raise SandboxError if the variable or
+    the files of the backend are missing.
     """
     assets = environment.get("KUBEBUILDER_ASSETS", "")
     kubeconfig = environment.get("KUBECONFIG", "")
@@ -105,9 +105,8 @@ def _assets_folder(assets: str) -> str:
     for program in ("etcd", "kube-apiserver"):
         if not os.access(folder / program, os.X_OK):
             raise SandboxError(
-                f"KUBEBUILDER_ASSETS is {folder}, but there is no program {program} in it.",
-                "Put etcd and kube-apiserver there (`setup-envtest use` downloads them), "
-                "or unset KUBEBUILDER_ASSETS to use the embedded Kubernetes.",
+                f"KUBEBUILDER_ASSETS is {folder}, but there is no executable {program} in it.",
+                "Put etcd and kube-apiserver there (`setup-envtest use` downloads them), or use `--kube embedded`.",
             )
     return str(folder)
 
@@ -122,8 +121,7 @@ def _kubeconfig_files(kubeconfig: str) -> str:
     for path in paths:
         if not path.is_file():
             raise SandboxError(
-                f"KUBECONFIG names {path}, which does not exist.",
-                "Set it to your cluster's kubeconfig, "
-                "or unset it (or give `--kube embedded`) to use the embedded Kubernetes.",
+                f"KUBECONFIG names {path}, which is not an existing file.",
+                "Set it to your cluster's kubeconfig, or use `--kube embedded`.",
             )
     return os.pathsep.join(str(path.resolve()) for path in paths)

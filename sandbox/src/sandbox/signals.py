@@ -50,7 +50,7 @@ def ignore_signals() -> None:
 
 @contextlib.contextmanager
 def uninterruptible() -> Iterator[None]:
-    """Defer termination signals until the end of the block. Only the main thread may use this."""
+    """Defer the first termination signal until the end of the block, and ignore others. Only the main thread may use this."""
     waiting: list[int] = []
     try:
         with handlers(dict.fromkeys(STOPPING, lambda number, _frame: waiting.append(number))):

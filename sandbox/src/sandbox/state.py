@@ -70,7 +70,7 @@ class Condition(Enum):
     ABSENT = "absent"
     RUNNING = "running"
     BROKEN = "broken"
-    """The sandbox was started, but one of its processes has died."""
+    """The sandbox was started, but at least one of its processes has died."""
     INTERRUPTED = "interrupted"
     """The start was interrupted, or has not finished yet."""
 

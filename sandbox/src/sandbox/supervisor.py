@@ -78,7 +78,7 @@ class Supervisor:
             return self._start(settings), True
 
     def down(self) -> bool:
-        """Stop the sandbox. Return whether a sandbox was running, completely or partly."""
+        """Stop the sandbox, and delete its files except the logs. Return False if there was no sandbox."""
         if not self.layout.is_claimed():
             return False
         with self._locked():
@@ -107,7 +107,7 @@ class Supervisor:
         if observation.condition is Condition.BROKEN:
             raise SandboxError(
                 f"The sandbox in {self.layout.root} is broken: {_have_died(observation.dead)}.",
-                "`sandbox up` cleans up and starts a new one; `sandbox logs` shows why.",
+                "`sandbox logs` shows why, until `sandbox up` cleans up and starts a new one.",
             )
         raise self._not_running()
 

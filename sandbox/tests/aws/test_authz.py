@@ -246,6 +246,28 @@ class TestResourceTags:
         root.tag_role(RoleName="app", Tags=[{"Key": "owner", "Value": "us"}])
         iam.delete_role(RoleName="app")
 
+    def test_tag_condition_applies_to_user(self, auth_endpoint: Endpoint) -> None:
+        root = auth_endpoint.client("iam")
+        for name, owner in (("ours", "us"), ("theirs", "them")):
+            root.create_user(UserName=name, Tags=[{"Key": "owner", "Value": owner}])
+        condition = {"StringEquals": {"aws:ResourceTag/owner": "us"}}
+        _, iam = allow(auth_endpoint, {"Action": "iam:DeleteUser", "Resource": "*", "Condition": condition})
+        assert api_error(lambda: iam.delete_user(UserName="theirs"))[1] == "AccessDenied"
+        iam.delete_user(UserName="ours")
+
+    def test_tag_condition_applies_to_node_group_not_to_its_cluster(self, auth_endpoint: Endpoint) -> None:
+        root = auth_endpoint.client("eks")
+        root.tag_resource(resourceArn=CLUSTER, tags={"owner": "us"})
+        for name, tags in (("ours", {"owner": "us"}), ("theirs", {"owner": "them"})):
+            group = {"clusterName": "demo", "nodegroupName": name, "tags": tags}
+            root.create_nodegroup(**group, nodeRole=APP, subnets=["subnet-12345678"])
+        condition = {"StringEquals": {"aws:ResourceTag/owner": "us"}}
+        action = "eks:DeleteNodegroup"
+        eks, _ = allow(auth_endpoint, {"Action": action, "Resource": "*", "Condition": condition})
+        error = api_error(lambda: eks.delete_nodegroup(clusterName="demo", nodegroupName="theirs"))
+        assert error[1] == "AccessDeniedException"
+        eks.delete_nodegroup(clusterName="demo", nodegroupName="ours")
+
 
 TAGS = [{"Key": "owner", "Value": "us"}]
 NEW_ROLE = f"arn:aws:iam::{ACCOUNT}:role/apps/new"

@@ -272,7 +272,7 @@ class TestSizes:
     """Tests of the size limits of policy documents, which do not count white space."""
 
     def filled(self, size: int, make: Callable[..., str], element: str) -> str:
-        """Return a document from ``make``. ``element`` is so long that the document has ``size`` characters except spaces."""
+        """Return a document of ``size`` characters, without counting spaces. Its ``element`` is a text of suitable length."""
         document = json.dumps(json.loads(make(**{element: ""})), separators=(",", ":"))
         return make(**{element: "x" * (size - len(document))})
 

@@ -350,6 +350,12 @@ class TestRules:
         control.set_read_lags([{"ms": LAG_MS, "operations": "eks:*"}])
         assert create_role(resources.iam, "new") == resources.iam.get_role(RoleName="new")["Role"]["Arn"]
 
+    def test_last_accessed_report_is_current(self, resources: Resources, control: AwsControl) -> None:
+        control.set_read_lags([{"ms": LAG_MS}])
+        arn = f"arn:aws:iam::{ACCOUNT}:role/app"
+        job = resources.iam.generate_service_last_accessed_details(Arn=arn)["JobId"]
+        assert resources.iam.get_service_last_accessed_details(JobId=job)["JobStatus"] == "COMPLETED"
+
     def test_existing_records_are_visible(self, resources: Resources, control: AwsControl) -> None:
         control.set_read_lags([{"ms": LAG_MS}])
         create_role(resources.iam, "new")
@@ -367,7 +373,7 @@ class TestRules:
             ({"ms": -1}, "ms must be a number from 0 to 600000: -1"),
             ({}, "ms must be a number from 0 to 600000: None"),
             ({"ms": 1, "replicas": 3}, "replicas must be 1 or 2: 3"),
-            ({"ms": 1, "operation": "*"}, "unknown member of a read lag: operation"),
+            ({"ms": 1, "operation": "*"}, "unknown member of a read lag rule: operation"),
         ],
     )
     def test_invalid_rule_is_rejected(self, control: AwsControl, rule: dict[str, Any], message: str) -> None:

@@ -45,7 +45,7 @@ IRSA = {"StringEquals": {f"{HOST}:sub": SUBJECT, f"{HOST}:aud": AUDIENCE}}
 
 
 def token(**changes: Any) -> str:
-    """Return an unsigned service account token of ``default/app``. The token has no claims whose value is None."""
+    """Return an unsigned service account token of ``default/app``. A change to None removes the claim."""
     claims = {
         "iss": f"https://{HOST}",
         "sub": SUBJECT,

@@ -190,7 +190,7 @@ def results(shared_server: Any, tmp_path_factory: pytest.TempPathFactory) -> dic
 
 
 def create_ready_pod(server: Any) -> None:
-    """Create a ready Pod, as a kubelet would."""
+    """Create a Pod, and set its status as a kubelet would."""
     from kubernetes import client
 
     core = client.CoreV1Api(server.client())

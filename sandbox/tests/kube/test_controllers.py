@@ -382,7 +382,7 @@ class TestDeployment:
         clocked.tick()
         assert [pod["spec"]["serviceAccountName"] for pod in clocked.pods()] == ["late"]
 
-    def test_status_counts_only_updated_pods(self, clocked: Clocked) -> None:
+    def test_updated_replicas_exclude_earlier_pods(self, clocked: Clocked) -> None:
         workload = Workload(clocked, "deployments")
         workload.create()
         workload.patch(template={"spec": {"serviceAccountName": "late"}})

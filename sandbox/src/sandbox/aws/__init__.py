@@ -7,7 +7,7 @@ checks and operations that ministack lacks. Code outside this package uses HTTP:
 and :class:`sandbox.aws.control.AwsControl` to control the emulation.
 
 An access key ID of twelve digits belongs to the root user of the account with that ID. Every account and every region
-exists, and is empty at first.
+exists, and has no resources at first.
 
 Differences from AWS:
 

@@ -18,7 +18,7 @@ _IAM_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 def grow_older(ministack: Ministack, eks_state: EksState, account: str, seconds: float) -> None:
     """Move the dates of all roles, customer managed policies and associations of an account back by a number of seconds.
 
-    Raise ValueError for a negative number.
+    Raise ValueError for a number that is negative, infinite or NaN.
     """
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"s must be a number of at least 0: {seconds!r}")
@@ -49,7 +49,7 @@ def grow_younger(iam_state: IamState, eks_state: EksState, seconds: float) -> No
 
 
 def _make_older(value: Any, seconds: float) -> None:
-    """Subtract seconds from all dates in a record, including nested dates such as in policy versions."""
+    """Subtract seconds from all dates in a record, including nested dates such as those of policy versions."""
     if isinstance(value, list):
         for item in value:
             _make_older(item, seconds)

@@ -3,8 +3,8 @@
 """Authorize requests. Authorization is active only with --auth.
 
 ministack checks signatures and evaluates policies. This module adds the features that ministack does not have:
-iam:PassRole for the roles in EKS requests, ARNs of associations, paths in role ARNs, the condition key
-iam:PermissionsBoundary, and error messages that name the resource.
+iam:PassRole for the roles in EKS requests, ARNs of associations, tags of EKS resources, paths in role ARNs, the condition
+key iam:PermissionsBoundary, and error messages that name the resource.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Authorizer:
         self._ministack = ministack
 
     def check_pass_role(self, call: Call, role_arn: str, service: str) -> None:
-        """Raise ``AccessDeniedException`` unless the caller may pass the role to the service."""
+        """Check iam:PassRole for a role and a service (see :meth:`check`)."""
         self.check(call, "iam:PassRole", role_arn, {"iam:PassedToService": service})
 
     def check(
@@ -115,12 +115,15 @@ class Resources:
         return None if role is None else role["PermissionsBoundary"]
 
     def tags(self, arn: str) -> Mapping[str, str] | None:
-        """Return the tags of a resource of EKS or IAM, or None if the resource does not exist."""
+        """Return the tags of a resource of EKS, or of a role, user or policy. Without such a resource, they are None or empty."""
         _, _, service, region, account, resource = arn.split(":", 5)
         kind, _, path = resource.partition("/")
         name = path.rpartition("/")[2]
         if service == "iam":
-            entity = self._iam.role(account, name) if kind == "role" else self._iam.policy(account, arn)
+            if kind == "user":
+                entity = self._iam.ministack.users.get(account, name)
+            else:
+                entity = self._iam.role(account, name) if kind == "role" else self._iam.policy(account, arn)
             if entity is None or entity["Arn"] != arn:
                 return None
             return {tag["Key"]: tag["Value"] for tag in entity["Tags"]}
@@ -130,8 +133,10 @@ class Resources:
             record = eks.associations(account, region, cluster).by_id.get(name)
         elif kind == "addon":
             record = eks.ministack.addons.get(account, region, path.rpartition("/")[0])
-        else:
+        elif kind == "cluster":
             record = eks.ministack.clusters.get(account, region, cluster)
+        else:
+            return eks.ministack.eks_tags(arn)
         return None if record is None else record["tags"]
 
 
@@ -203,7 +208,7 @@ def denial_message(principal: str, action: str, resource: str, *, explicit: bool
 
 
 def iam_resource_name(action: str, arn: str) -> str:
-    """Return the name of a resource in access denied messages of IAM: ``role app``, ``policy arn:aws:…`` or an ARN."""
+    """Return the name of a resource in access denied messages of IAM, such as ``role app`` or ``policy arn:aws:…``, or an ARN."""
     kind, _, path_and_name = arn.rpartition(":")[2].partition("/")
     name = path_and_name.rpartition("/")[2]
     if kind == "role" and action != "iam:CreateRole":

@@ -18,7 +18,7 @@ ASSOCIATION = "association"
 
 
 class Key(NamedTuple):
-    """The key of a resource. ``region`` and ``cluster`` are empty for resources of IAM."""
+    """The key of a resource. ``region`` is empty for resources of IAM. Only add-ons and associations have a ``cluster``."""
 
     kind: str
     account: str

@@ -24,7 +24,7 @@ class Checkpoints:
         self._copies[name] = (time.monotonic(), copy.deepcopy(self._overlay.stores()))
 
     def restore(self, name: str) -> None:
-        """Restore a checkpoint. Each resource has the same age as when the checkpoint was saved.
+        """Restore a checkpoint. Roles, customer managed policies and associations have the same age as when it was saved.
 
         Raise KeyError if the checkpoint does not exist.
         """

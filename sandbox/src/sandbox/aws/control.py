@@ -34,7 +34,7 @@ class AwsControl:
             return False
 
     def counters(self) -> dict[str, Any]:
-        """Return the numbers of requests since the last reset.
+        """Return the numbers of requests since the counters were last cleared.
 
         The keys are total, reads, writes, operations {``iam:CreateRole``: n}, accounts {account: {operation: n}},
         statuses {``"200"``: n}, faults {kind: n} and connections.
@@ -53,7 +53,7 @@ class AwsControl:
         self._request("PUT", "propagation", {"ms": milliseconds})
 
     def set_session_lifetime(self, seconds: float) -> None:
-        """Set the lifetime of credentials from AssumeRole, instead of the requested duration.
+        """Set the lifetime of credentials from AssumeRole and AssumeRoleWithWebIdentity, instead of the requested duration.
 
         With 0, the requested duration applies again.
         """
@@ -117,7 +117,7 @@ class AwsControl:
         self._request("PATCH", "role", members, {"account": account, "role": role})
 
     def sessions(self) -> list[dict[str, Any]]:
-        """Return the temporary credentials that were issued since the last reset.
+        """Return the temporary credentials that a reset or restore has not deleted, including expired credentials.
 
         Tests search files for these credentials, to prove that no file contains them. Each item has the keys access_key_id,
         secret_access_key, session_token and arn.
@@ -145,9 +145,10 @@ class AwsControl:
         self._request("PUT", "checkpoint", {"name": name})
 
     def restore(self, name: str) -> None:
-        """Restore the resources that :meth:`save` saved. Each resource has the same age as when it was saved.
+        """Restore the resources that :meth:`save` saved.
 
-        Counters, fault rules and read lag rules are cleared.
+        Roles, customer managed policies and associations have the same age as when they were saved. Counters, fault rules and
+        read lag rules are cleared.
         """
         self._request("POST", "restore", {"name": name})
 

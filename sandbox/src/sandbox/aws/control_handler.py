@@ -117,7 +117,7 @@ class ControlHandler:
 
     def _set_read_lag(self, _arguments: Arguments, data: Any) -> Any:
         if not isinstance(data, list):
-            raise LagRuleError("read lags are a list of rules")
+            raise LagRuleError("read lags must be a list of rules")
         self._overlay.read_lag.set([LagRule.parse(rule) for rule in data])
         return {"rules": len(data)}
 
@@ -126,7 +126,7 @@ class ControlHandler:
 
     def _set_faults(self, _arguments: Arguments, data: Any) -> Any:
         if not isinstance(data, list):
-            raise FaultRuleError("faults are a list of rules")
+            raise FaultRuleError("faults must be a list of rules")
         self._instruments.faults.set([FaultRule.parse(rule) for rule in data])
         return {"rules": len(data)}
 
@@ -184,7 +184,7 @@ class ControlHandler:
         ]
 
     def _token_review(self, arguments: Arguments, data: Any) -> Any:
-        """Return the user that a bearer token belongs to, for the embedded Kubernetes API server."""
+        """Return the user of a bearer token, or the reason why it is rejected, for the embedded Kubernetes API server."""
         target = Target(*_names(arguments, "account", "region", "cluster", "sts_host"))
         try:
             user = self._overlay.token_review.user(str(data["token"]), target)

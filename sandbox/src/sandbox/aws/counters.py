@@ -21,13 +21,13 @@ READ_OPERATIONS = frozenset(
 
 
 def is_read(operation: str) -> bool:
-    """Return whether an operation such as ``iam:GetRole`` counts as a read, because it changes no resource."""
+    """Return whether an operation such as ``iam:GetRole`` counts as a read."""
     name = operation.partition(":")[2]
     return name.startswith(READ_PREFIXES) or operation in READ_OPERATIONS
 
 
 class Counters:
-    """The numbers of requests by operation, by account and by status.
+    """The numbers of requests by account and operation, responses by status, faults by kind, and connections.
 
     Requests that fail because of a fault rule are included.
     """

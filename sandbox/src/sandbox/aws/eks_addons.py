@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The EKS operations for add-ons. An add-on may own associations, which are created and deleted together with the add-on."""
+"""The EKS operations for add-ons. An add-on may own associations, which are deleted together with the add-on."""
 
 from __future__ import annotations
 
@@ -105,10 +105,7 @@ class Addons:
         return {"update": update}
 
     def versions(self, call: Call) -> Payload:
-        """Return the versions of the add-ons that a Kubernetes version can run.
-
-        In this emulation every Kubernetes version can run all versions.
-        """
+        """Return the versions of add-ons that are compatible with a Kubernetes version: in this emulation, all versions."""
         name = call.query_value("addonName")
         kubernetes_version = call.query_value("kubernetesVersion") or DEFAULT_VERSION
         addons = [

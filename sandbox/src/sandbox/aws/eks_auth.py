@@ -29,7 +29,7 @@ SESSION_SECONDS = 6 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session of a role, for which credentials are about to be issued."""
+    """A session of a role, with its session tags."""
 
     role: Record
     account: str
@@ -52,7 +52,7 @@ class PodIdentity:
     def assume(self, call: Call) -> Mapping[str, Any]:
         """Return the response to AssumeRoleForPodIdentity: credentials for the Pod that the token belongs to.
 
-        Raise ApiError if the token is invalid, or if a role cannot be assumed.
+        Raise ApiError for an error response, for example if a role cannot be assumed.
         """
         name = call.path_parts[0]
         cluster = self._eks.cluster(call, name)

@@ -33,7 +33,7 @@ class Clusters:
         self._passing = passing
 
     def check_create(self, call: Call) -> None:
-        """Check the tags of a CreateCluster request, and with --auth also the role and the format of the subnet IDs."""
+        """Check the tags of a CreateCluster request, and with --auth also the role and the subnet IDs."""
         request = call.data()
         check_tags(request.get("tags", {}))
         if not self._state.ministack.auth:
@@ -50,9 +50,7 @@ class Clusters:
             raise invalid("Subnets specified must be in at least two different AZs")
 
     def complete(self, call: Call, response: Response) -> Payload | None:
-        """Add the missing members to the cluster that ministack created, or return None if ministack did not create the
-        cluster.
-        """
+        """Add the missing members to a new cluster. Return the response data, or None if ministack did not create the cluster."""
         if response.status != 200:
             return None
         request = call.data()

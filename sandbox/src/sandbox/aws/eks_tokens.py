@@ -99,7 +99,7 @@ class TokenReview:
         self._tokens.clear()
 
     def user(self, token: str, target: Target) -> User:
-        """Return the user that a token authenticates. Raise RejectedToken if it is invalid."""
+        """Return the user that a token authenticates. Raise RejectedToken if it is invalid or the caller has no access entry."""
         self._tokens[token] = None
         caller = self._caller(_read(token, target.sts_host), target)
         entry = self._entry(caller, target)
@@ -113,7 +113,7 @@ class TokenReview:
         return User(name, (*groups, MASTERS) if ADMIN_POLICY in policies else groups)
 
     def _caller(self, request: Presigned, target: Target) -> str:
-        """Return the ARN of the caller. Raise RejectedToken if the signature is not valid for this cluster."""
+        """Return the ARN of the caller. Raise RejectedToken if the access key or the signature for this cluster is invalid."""
         signer = self._ministack.signer(request.access_key_id, request.value("x-amz-security-token"))
         if isinstance(signer, str):
             raise RejectedToken(f"STS: {signer}")
@@ -128,7 +128,10 @@ class TokenReview:
         return signer.arn
 
     def _entry(self, caller: str, target: Target) -> Record:
-        """Return the access entry of the caller, or of the role if the caller is a session of a role."""
+        """Return the access entry of the caller, or of the role if the caller is a session of a role.
+
+        Raise RejectedToken if there is no such entry.
+        """
         session = _ASSUMED_ROLE.fullmatch(caller)
         role = self._ministack.roles.get(session.group(1), session.group(2)) if session else None
         principal = str(role["Arn"]) if role else caller
@@ -177,7 +180,7 @@ def _read(token: str, sts_host: str) -> Presigned:
 
 
 def _check_age(date: str) -> None:
-    """Reject a token that is older than 15 minutes, even if its X-Amz-Expires permits a longer time."""
+    """Reject a token that is older than 15 minutes, whatever its X-Amz-Expires, or dated more than 5 minutes in the future."""
     try:
         signed = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
     except ValueError as error:

@@ -22,7 +22,7 @@ DEFAULT_VERSION = "1.34"
 class AddonRelease(NamedTuple):
     """An add-on: its versions, newest first, its namespace, and the managed policies of its service accounts.
 
-    The first version is the default version. ``without_roles`` is a version that does not accept Pod Identity associations.
+    The first version is the default version. ``without_roles`` is a version that accepts no Pod Identity associations, or "".
     """
 
     name: str
@@ -56,10 +56,10 @@ ADDONS = (
 
 
 def platform_version(version: str) -> str:
-    """Return the newest platform version of a Kubernetes version."""
+    """Return the newest platform version of a Kubernetes version, or eks.1 for an unknown version."""
     return PLATFORM_VERSIONS.get(version, "eks.1")
 
 
 def find_addon(name: str) -> AddonRelease | None:
-    """Return an add-on by its name, or None if EKS does not offer the add-on."""
+    """Return an add-on by its name, or None if the emulation does not have it."""
     return next((release for release in ADDONS if release.name == name), None)

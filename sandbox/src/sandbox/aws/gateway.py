@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ASGI application: it passes control requests to the control handler, and API requests to ministack.
 
-The application also counts API requests, delays them, and applies the fault rules.
+The application also counts API requests, delays them, and applies the rate limit and the fault rules.
 """
 
 from __future__ import annotations

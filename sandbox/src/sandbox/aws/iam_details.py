@@ -48,7 +48,7 @@ class AccountDetails:
         return result
 
     def _tables(self, form: Form) -> list[tuple[str, list[tuple[str, Record]]]]:
-        """Return the requested lists in page order: pairs of the key in _LISTS and the (name, record) items of the list."""
+        """Return the requested lists in page order: pairs of a key of _LISTS and the (name or ARN, record) items of its list."""
         ministack = self._state.ministack
         account = form.account
         kinds = set(form.members("Filter"))

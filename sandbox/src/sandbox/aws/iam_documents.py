@@ -177,7 +177,7 @@ def _statements(document: dict[str, Any]) -> list[dict[str, Any]]:
 def _one_of(statement: dict[str, Any], name: str, negated: str) -> list[str]:
     """Return the values of an element such as Action, or of its negated form such as NotAction.
 
-    Raise ApiError if the statement has both elements.
+    Return [] if the statement has neither element. Raise ApiError if it has both, or if a value is not a string.
     """
     if name in statement and negated in statement:
         raise malformed(SYNTAX)
@@ -190,7 +190,7 @@ def _one_of(statement: dict[str, Any], name: str, negated: str) -> list[str]:
 def _may_assume(action: str) -> bool:
     """Return whether a trust policy may contain an action.
 
-    AWS does not document which wildcards are permitted, so every pattern of sts: actions is accepted.
+    AWS does not document which wildcards are permitted, so "*" and every pattern of sts: actions are accepted.
     """
     folded = action.lower()
     return (

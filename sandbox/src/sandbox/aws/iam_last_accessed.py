@@ -26,7 +26,7 @@ ALL_SERVICES = ("dynamodb", "ec2", "eks", "iam", "s3", "sqs", "sts")
 
 
 class LastAccessed:
-    """The operations for last accessed services. Each method without an underscore returns the result element of the response."""
+    """The operations for last accessed services. Each operation is a method that returns the result element of the response."""
 
     def __init__(self, state: IamState) -> None:
         self._state = state

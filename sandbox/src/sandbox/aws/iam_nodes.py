@@ -24,7 +24,7 @@ def boundary(arn: str | None) -> NodeData | None:
 
 
 def role_summary(role: Record) -> NodeData:
-    """Return a role as ListRoles does: without tags and permissions boundary."""
+    """Return a role as ListRoles does: without tags, permissions boundary and last use."""
     return {
         "Path": role["Path"],
         "RoleName": role["RoleName"],
@@ -48,7 +48,7 @@ def role_full(role: Record) -> NodeData:
 
 
 def role_created(role: Record) -> NodeData:
-    """Return a role as CreateRole does: without description and session duration."""
+    """Return a role as CreateRole does: without description, session duration and last use."""
     node = role_full(role)
     for name in ("Description", "MaxSessionDuration", "RoleLastUsed"):
         del node[name]
@@ -65,7 +65,7 @@ def instance_profile(state: IamState, account: str, profile: Record) -> NodeData
 
 
 def policy_summary(state: IamState, account: str, policy: Record) -> NodeData:
-    """Return a policy as CreatePolicy and ListPolicies do: without description and tags."""
+    """Return a policy as ListPolicies does: without description and tags."""
     arn = policy["Arn"]
     return {
         "PolicyName": policy["PolicyName"],

@@ -65,7 +65,7 @@ class Roles:
         role = find_role(self._state, form)
         description = form.get("Description")
         iam_limits.check_description(description)
-        # IAM sets a session duration that the request omits to the default, but keeps an omitted description.
+        # Without MaxSessionDuration, IAM restores the default. Without Description, it keeps the description.
         duration = iam_limits.session_duration(form.get("MaxSessionDuration") or "3600")
         if description is not None:
             role["Description"] = description

@@ -170,7 +170,7 @@ class Ministack:
         return next((account for account, key in keys if key == access_key_id), None)
 
     def signer(self, access_key_id: str, session_token: str) -> Signer | str:
-        """Return the principal that an access key belongs to, or the error text of STS if the key is invalid."""
+        """Return the principal that an access key belongs to, or the error text of STS if the key or token is invalid."""
         account = access_key_id if access_key_id.isdecimal() else self.key_account(access_key_id)
         result = self.evaluator.resolve_credential(access_key_id, account or "", session_token or None)
         if isinstance(result, self.evaluator.CredentialResolutionError):
@@ -210,12 +210,16 @@ class Ministack:
             if owner == principal and association["accessScope"]["type"] == "cluster"
         }
 
+    def eks_tags(self, arn: str) -> Mapping[str, str]:
+        """Return the tags of a resource of EKS, such as a node group, that ministack handles without the overlay."""
+        return cast("Mapping[str, str]", self.eks._tags.get(arn, {}))
+
     def stores(self) -> list[dict[Any, Any]]:
-        """Return the stores of all resources and sessions, except the AWS managed policies, which no request changes."""
+        """Return the stores of IAM and EKS, and the sessions, but not the AWS managed policies, which no request changes."""
         kinds = (self._responses.AccountScopedDict, self._responses.AccountRegionScopedDict)
         members = [*vars(self.iam).values(), *vars(self.eks).values()]
         return [*(member._data for member in members if isinstance(member, kinds)), self.sts._sessions]
 
     def wipe(self) -> None:
-        """Delete all resources, and create the AWS managed policies again."""
+        """Delete all resources, and create ministack's own AWS managed policies again."""
         self.app._reset_all_state()

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Determine the API operation of an HTTP request from the service models of AWS."""
+"""Determine the API operation of an HTTP request, and the access key, region and service in its signature."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _ROUTES = {
 
 
 class Scope(NamedTuple):
-    """The credential scope in the signature of a request: access key ID, region and service."""
+    """The access key ID, region and service in the signature of a request."""
 
     access_key_id: str
     region: str
@@ -74,7 +74,7 @@ class Route(NamedTuple):
 
 
 def signed_scope(headers: Mapping[str, str], query: str = "") -> Scope:
-    """Return the credential scope from the header or a presigned query.
+    """Return the scope of the signature in the header Authorization or in a presigned query.
 
     If the request has no signature, the members of the result are empty.
     """
@@ -90,7 +90,7 @@ def target(headers: Mapping[str, str]) -> str:
 def route(service: str, method: str, path: str, parameters: bytes) -> Route:
     """Return the operation of a request, or a Route with the name ``Unknown``.
 
-    ``parameters`` is the body of a request of the Query protocol, or the query string of a presigned request.
+    ``parameters`` is the body of a request of the Query protocol, or the query string of a request without a body.
     """
     routes = _ROUTES.get(service)
     if routes is None:

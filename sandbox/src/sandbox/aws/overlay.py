@@ -52,7 +52,7 @@ class Overlay:
         self._pod_identity = PodIdentity(self.iam_state, self.eks_state, authorizer)
 
     def install(self) -> None:
-        """Replace ministack's handlers for IAM, EKS, STS and EKS Auth with the handlers of the overlay."""
+        """Install the request handlers, the authorization and the AWS managed policies of the overlay in ministack."""
         app = self.ministack.app
         for service in ("iam", "eks", "sts"):
             app.SERVICE_HANDLERS[service] = self._wrap(service, app.SERVICE_HANDLERS[service])
@@ -134,10 +134,10 @@ class Overlay:
             return json_response(self._pod_identity.assume(call))
         if call.operation == "AssumeRole":
             self.assume_role.check(call)
-            return self.assume_role.shorten_session(await inner())
+            return self.assume_role.apply_lifetime(await inner())
         if call.operation == "AssumeRoleWithWebIdentity":
             identity = self._web_identity.check(call)
-            return self.assume_role.shorten_session(web_identity.complete(await inner(), identity))
+            return self.assume_role.apply_lifetime(web_identity.complete(await inner(), identity))
         return await inner()
 
 

@@ -17,7 +17,7 @@ _ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role/(?:[\u0021-\u007e]+/)?([\w+=
 
 @dataclass(slots=True)
 class Propagation:
-    """The time in milliseconds until EKS sees a change in IAM."""
+    """The time in milliseconds until EKS sees a new role or a changed trust policy."""
 
     delay_ms: float = 0
 

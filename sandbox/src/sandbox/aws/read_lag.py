@@ -24,6 +24,8 @@ from sandbox.aws.replica import Replica, current_record
 
 SERVICES = ("iam", "eks")
 READS = ("Get", "List", "Describe")
+# This read is always current, because replicas do not have the jobs of GenerateServiceLastAccessedDetails.
+CURRENT = "GetServiceLastAccessedDetails"
 MAX_MS = 600_000
 _MEMBERS = frozenset(("ms", "operations", "replicas"))
 
@@ -50,10 +52,10 @@ class LagRule:
     @classmethod
     def parse(cls, data: Any) -> LagRule:
         if not isinstance(data, Mapping):
-            raise LagRuleError(f"a read lag is an object, not {data!r}")
+            raise LagRuleError(f"a read lag rule must be an object, not {data!r}")
         unknown = sorted(data.keys() - _MEMBERS)
         if unknown:
-            raise LagRuleError(f"unknown member of a read lag: {', '.join(unknown)}")
+            raise LagRuleError(f"unknown member of a read lag rule: {', '.join(unknown)}")
         ms = data.get("ms")
         if isinstance(ms, bool) or not isinstance(ms, (int, float)) or not 0 <= ms <= MAX_MS:
             raise LagRuleError(f"ms must be a number from 0 to {MAX_MS}: {ms!r}")
@@ -90,7 +92,7 @@ class ReadLag:
 
     def replica(self, call: Call) -> Replica | None:
         """Return the replica that must serve a request, or None to use the current state."""
-        if call.service not in SERVICES or not call.operation.startswith(READS):
+        if call.service not in SERVICES or not call.operation.startswith(READS) or call.operation == CURRENT:
             return None
         operation = f"{call.service}:{call.operation}"
         rule = next((rule for rule in self._rules if fnmatchcase(operation, rule.operations)), None)

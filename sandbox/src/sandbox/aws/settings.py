@@ -9,5 +9,5 @@ CONTROL_PREFIX = "/_sandbox/"
 ROOT_SECRET_ACCESS_KEY = "sandbox-root-secret-access-key-0123456789"
 """The secret access key of root users, whose access key ID is the account ID.
 
-API requests may have another signature, even with --auth. Bearer tokens for the Kubernetes API must have this one.
+Root users may sign API requests with any key, even with --auth, but bearer tokens for the Kubernetes API only with this one.
 """

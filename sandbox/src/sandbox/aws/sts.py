@@ -49,7 +49,7 @@ _TEXT_RULES = (*SESSION_RULES, TextRule("ExternalId", 2, 1224, r"[\w+=,.@:\/-]*"
 
 
 class AssumeRole:
-    """The operation AssumeRole. If ``lifetime_s`` is not 0, all sessions last that number of seconds."""
+    """The operation AssumeRole. If ``lifetime_s`` is not 0, new sessions last that number of seconds."""
 
     def __init__(self, iam: IamState) -> None:
         self._iam = iam
@@ -80,8 +80,8 @@ class AssumeRole:
             )
         check_duration(role, seconds)
 
-    def shorten_session(self, response: Response) -> Response:
-        """Let the new credentials expire after ``lifetime_s`` seconds, and return the response with that time of expiration."""
+    def apply_lifetime(self, response: Response) -> Response:
+        """Let new credentials expire after ``lifetime_s`` seconds unless it is 0. Return the response with their expiration."""
         if not self.lifetime_s or response.status != OK:
             return response
         key = _ACCESS_KEY_ID.search(response.body)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check the trust policy of a role as EKS does when an association is created.
+"""Check the trust policy of a role as EKS does when a request sets the role of an association.
 
 The Allow statements for EKS Pod Identity must allow sts:AssumeRole and sts:TagSession. Conditions and Deny
 statements are not evaluated until a Pod requests credentials.

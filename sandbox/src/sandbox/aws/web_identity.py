@@ -88,7 +88,7 @@ class WebIdentity:
 
 
 def install(ministack: Ministack) -> None:
-    """Disable ministack's check of the trust policy, which WebIdentity replaces.
+    """Disable ministack's check of the trust policy for AssumeRoleWithWebIdentity, which WebIdentity replaces.
 
     ministack's check runs only with --auth, and does not support a token whose audience is a list.
     """
@@ -100,7 +100,7 @@ def _accept(_role_arn: str, _parameters: Record, _use_json: bool) -> None:
 
 
 def read_identity(token: str, account: str) -> Identity:
-    """Return the claims of a JSON Web Token. ``account`` is the account of the role, which must have the provider.
+    """Return the claims of a JSON Web Token. ``account`` is the account of the role, and so of the identity provider.
 
     Raise ApiError if the token is malformed or expired.
     """
@@ -141,7 +141,7 @@ def complete(response: Response, identity: Identity) -> Response:
 
 
 def _for_federation(document: str) -> dict[str, Any]:
-    """Return a trust policy without the Allow statements whose principal is not an identity provider, such as "*"."""
+    """Return a trust policy with only its Deny statements and its Allow statements for identity providers."""
     statements = as_list(json.loads(document)["Statement"])
     return {
         "Statement": [s for s in statements if s["Effect"] == "Deny" or _is_federated(s.get("Principal"))]

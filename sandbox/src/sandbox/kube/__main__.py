@@ -41,7 +41,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--pod-identity-webhook",
         action="store_true",
-        help="inject EKS Pod Identity into the Pods of associations",
+        help="emulate the EKS Pod Identity webhook",
     )
     parser.add_argument("--associations", metavar="URL", help="control request that lists EKS associations")
     parser.add_argument("--eks-auth", metavar="URL", help="control request that reviews EKS bearer tokens")

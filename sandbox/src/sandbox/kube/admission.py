@@ -67,8 +67,8 @@ def admit_service_account(store: Store, namespace: str, pod: Json, suffix: Suffi
 def inject_pod_identity(pod: Json) -> None:
     """Add the environment variables and the token volume of EKS Pod Identity to the containers of a Pod.
 
-    Containers in the annotation eks.amazonaws.com/skip-containers are left out. The Pod gets a label if a container is
-    injected.
+    Containers in the annotation eks.amazonaws.com/skip-containers are left out. The Pod gets a label unless the annotation
+    excludes all containers.
     """
     variables = {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": CREDENTIALS_URI,
@@ -84,7 +84,7 @@ def inject_pod_identity(pod: Json) -> None:
 def inject_irsa(pod: Json, role: str, audience: str = STS_AUDIENCE) -> None:
     """Add the environment variables and the token volume of IRSA (IAM roles for service accounts) to a Pod.
 
-    ``role`` and ``audience`` are the ARN and the audience of the token from the annotations of the service account.
+    ``role`` (an ARN) and ``audience`` are values of annotations of the service account.
     """
     variables = {"AWS_ROLE_ARN": role, "AWS_WEB_IDENTITY_TOKEN_FILE": f"{IRSA_DIRECTORY}/token"}
     mount = {"mountPath": IRSA_DIRECTORY, "name": IRSA_VOLUME, "readOnly": True}

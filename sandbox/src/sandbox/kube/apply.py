@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Server-side apply, and the ownership of fields (``metadata.managedFields``), which every write updates."""
+"""Server-side apply, and the ownership of fields (``metadata.managedFields``)."""
 
 from __future__ import annotations
 

@@ -54,11 +54,11 @@ class Authenticator:
         self._review = review
 
     def is_admin(self, headers: Headers) -> bool:
-        """Return whether the user of a request is an administrator. Raise ApiError 401 for an unknown token."""
+        """Return whether the user of a request is an administrator. Raise ApiError 401 without a valid token."""
         return MASTERS in self.authenticate(headers).groups
 
     def authenticate(self, headers: Headers) -> User:
-        """Return the user of a request. Raise ApiError 401 for an unknown token."""
+        """Return the user of a request. Raise ApiError 401 without a valid token."""
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             for token, user in self._users.items():

@@ -34,7 +34,7 @@ def _paths(*paths: str) -> Json:
 
 
 def _cluster_roles() -> dict[str, list[Json]]:
-    """Return the rules of the default cluster roles, by name, for the kinds that this API serves."""
+    """Return the rules of the default cluster roles, by name."""
     view = [
         _rule(_READ, "", *_CORE, "namespaces"),
         _rule(_READ, APPS, *_APPS),

@@ -113,7 +113,6 @@ def change(store: Store, rtype: ResourceType, obj: Json, member: str, **values: 
 
 
 def annotate(store: Store, rtype: ResourceType, obj: Json, name: str, value: str) -> None:
-    """Set an annotation of a stored object."""
     meta = obj["metadata"]
     current = store.get(object_key(rtype, meta.get("namespace", ""), meta["name"]))
     annotations = lookup(current, "metadata", "annotations") or {}

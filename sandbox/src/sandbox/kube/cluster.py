@@ -90,7 +90,7 @@ class Cluster:
             register_webhook(self.operations)
 
     def snapshot(self) -> Json:
-        """Return the state of the cluster: all objects by resource, and the associations that the webhook uses.
+        """Return the state of the cluster: all objects by resource, and the associations that a test has set.
 
         ``restore`` reads this mapping.
         """
@@ -103,7 +103,7 @@ class Cluster:
         }
 
     def restore(self, snapshot: Json) -> None:
-        """Replace all objects with the objects of a snapshot. The objects get new resource versions."""
+        """Replace all objects and associations with those of a snapshot. The objects get new resource versions."""
         objects = {
             Key(resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj
             for resource, items in snapshot["objects"].items()

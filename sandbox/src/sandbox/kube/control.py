@@ -50,7 +50,7 @@ class KubeControl:
         self._request("DELETE", "counters")
 
     def set_latency(self, milliseconds: float) -> None:
-        """Delay every response by this time. 0 removes the delay."""
+        """Delay the responses to API requests by this time. 0 removes the delay."""
         self._request("PUT", "latency", {"ms": milliseconds})
 
     def set_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
@@ -61,16 +61,19 @@ class KubeControl:
         self._request("PUT", "faults", list(rules))
 
     def set_associations(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Set the associations that the webhook uses, as pairs of namespace and service account."""
+        """Set the associations that the webhook uses in addition to those of the embedded AWS.
+
+        Each is a pair of namespace and service account.
+        """
         body = [{"namespace": namespace, "service_account": name} for namespace, name in pairs]
         self._request("PUT", "associations", body)
 
     def save(self, name: str) -> None:
-        """Save all objects under a name, for :meth:`restore`."""
+        """Save the state of the cluster under a name, for :meth:`restore`."""
         self._request("PUT", "checkpoint", {"name": name})
 
     def restore(self, name: str) -> None:
-        """Create a new cluster with the objects that :meth:`save` saved, and clear counters, fault rules and latency.
+        """Restore the state that :meth:`save` saved, and clear counters, fault rules and latency.
 
         The objects get new resource versions.
         """

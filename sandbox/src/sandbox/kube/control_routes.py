@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Handle the control requests under /_sandbox/, which :class:`sandbox.kube.control.KubeControl` sends."""
+"""Handle the control requests under /_sandbox/ (see :class:`sandbox.kube.control.KubeControl`)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ControlRoutes:
         except (KeyError, TypeError, ValueError) as error:
             return _error(400, f"{method} {name}: {error}")
         if result is None:
-            return _error(404, f"there is no {method} {name}")
+            return _error(404, f"there is no control request {method} {name}")
         return JSONResponse(result)
 
     def _execute(self, method: str, name: str, body: Any) -> Json | None:

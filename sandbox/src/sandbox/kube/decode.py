@@ -17,7 +17,7 @@ from sandbox.kube.shapes import KINDS, OBJECT_META, ListOf, Shape, Struct
 
 
 def check_decodable(rtype: ResourceType, body: Any) -> Json:
-    """Check the types of the known fields of an object, and return the object. Raise ApiError 400 for a wrong type."""
+    """Check the kind, API version and field types of an object, and return it. Raise ApiError 400 if the check fails."""
     if not isinstance(body, dict):
         raise _undecodable(
             rtype, f"json: cannot unmarshal {go_type(body)} into Go value of type v1.{rtype.kind}"
@@ -36,7 +36,7 @@ def check_decodable(rtype: ResourceType, body: Any) -> Json:
 
 
 def unknown_fields(rtype: ResourceType, body: Json) -> list[str]:
-    """Return the paths of unknown fields at the top level of an object and in its metadata."""
+    """Return the paths of unknown fields at the top level of an object and in its metadata, or [] for a kind not in KINDS."""
     shape = KINDS.get(rtype.kind)
     if shape is None:
         return []

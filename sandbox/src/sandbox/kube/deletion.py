@@ -152,7 +152,7 @@ class Deleter:
             self._empty_namespace(key)
 
     def _collect(self, key: Key, obj: Json) -> None:
-        """Delete an object if none of its owners exists."""
+        """Delete an object that has owner references, if none of the owners exists."""
         owners = obj["metadata"].get("ownerReferences") or []
         if owners and not any(self._owner_lives(key, owner) for owner in owners):
             self._begin(self._by_resource[key.resource], key, obj, "Background")
@@ -202,7 +202,7 @@ class Deleter:
         self._store.put(key, copy)
 
     def _release(self, key: Key, finalizer: str) -> None:
-        """Remove a finalizer from an object. If that was the last finalizer of a terminating object, remove the object."""
+        """Remove a finalizer from an object, and remove the object if it has no other. A namespace is queued instead."""
         copy = clone_object(self._store.get(key) or {})
         meta = copy["metadata"]
         meta["finalizers"] = [name for name in meta["finalizers"] if name != finalizer]

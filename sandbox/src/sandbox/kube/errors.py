@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """An invalid field in an error response. ``field`` is its path, ``reason`` a code of Kubernetes (CauseType)."""
+    """A field that an error response names. ``field`` is its path, ``reason`` a code of Kubernetes (CauseType)."""
 
     field: str
     message: str
@@ -109,7 +109,7 @@ def apply_conflict(conflicts: Sequence[tuple[str, str]]) -> ApiError:
 
 
 def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> ApiError:
-    """Return the error for an invalid object (status 422). As in Kubernetes, the message has several causes in brackets."""
+    """Return the error for an invalid object (status 422). As in Kubernetes, the message puts several causes in brackets."""
     texts = [f"{cause.field}: {cause.message}" for cause in causes]
     summary = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     qualified = f"{kind}.{group}" if group else kind

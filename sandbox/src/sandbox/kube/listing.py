@@ -35,10 +35,7 @@ class Selection:
         return self.labels.matches(obj) and self.fields.matches(obj)
 
     def objects(self, store: Store) -> Iterator[Json]:
-        """Return the matching objects, sorted by namespace and name.
-
-        If the selection has the name of an object, look up that object directly.
-        """
+        """Return the matching objects, sorted by namespace and name."""
         name = self.fields.exact("metadata", "name")
         namespace = self.namespace
         if namespace is None and not self.rtype.namespaced:
@@ -63,7 +60,7 @@ def parse_selection(rtype: ResourceType, namespace: str | None, query: Mapping[s
 def list_objects(store: Store, selection: Selection, query: Mapping[str, str]) -> Json:
     """Return a page of a list, as the body of a response.
 
-    As in Kubernetes, items do not have kind and apiVersion, and all pages are at the same resource version.
+    As in Kubernetes, items do not have kind and apiVersion.
     """
     limit = _limit(query.get("limit", ""))
     resource = selection.rtype.qualified

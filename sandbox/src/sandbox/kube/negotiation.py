@@ -18,7 +18,7 @@ OBJECTS = (JSON, YAML)
 
 
 def check_acceptable(accept: str) -> None:
-    """Check that the Accept header includes JSON. Raise ApiError 406 if it does not."""
+    """Check that the Accept header allows JSON. Raise ApiError 406 if it does not."""
     choices = [choice.replace(" ", "").split(";") for choice in accept.split(",")]
     if accept and not any(_is_plain_json(media_type, options) for media_type, *options in choices):
         raise not_acceptable([JSON])

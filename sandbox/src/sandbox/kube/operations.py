@@ -45,7 +45,7 @@ from sandbox.kube.webhook import Webhook
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """The query parameters of a write.
+    """The options of a write.
 
     ``manager`` is the field manager. ``validation`` (Ignore, Warn or Strict) decides about unknown fields.
     """
@@ -82,7 +82,7 @@ class Operations:
         return key, obj
 
     def create(self, rtype: ResourceType, namespace: str, body: Any, options: WriteOptions) -> Outcome:
-        """Create an object (POST). Raise ApiError if the object is invalid or exists already."""
+        """Create an object (POST). Raise ApiError for an error response."""
         obj, warnings = self._decode(rtype, body, options)
         meta = self._clean_metadata(rtype, namespace, obj)
         if meta.pop("resourceVersion", None):
@@ -97,7 +97,7 @@ class Operations:
     def replace(
         self, rtype: ResourceType, namespace: str, name: str, body: Any, options: WriteOptions
     ) -> Outcome:
-        """Replace an object (PUT). Raise ApiError if the object does not exist, or the new object is invalid."""
+        """Replace an object (PUT). Raise ApiError for an error response."""
         key, old = self.find(rtype, namespace, name)
         new, warnings = self._decode(rtype, body, options)
         if not lookup(new, "metadata", "name"):
@@ -117,7 +117,7 @@ class Operations:
     ) -> Outcome:
         """Patch an object (PATCH). ``content_type`` is one of ``patch.PATCHES``.
 
-        Server-side apply creates an object that does not exist; for other patches, raise ApiError 404.
+        Server-side apply creates an object that does not exist. Other patches and patches of a subresource raise ApiError 404.
         """
         if content_type == patch.APPLY:
             return self._apply(rtype, namespace, name, body, options)
@@ -166,7 +166,7 @@ class Operations:
         writer: Entry | None,
         options: WriteOptions,
     ) -> Json:
-        """Set the defaults of a new object, run admission, validate the object, and store it.
+        """Set the defaults of a new object, run admission, validate the object, and store it except in a dry run.
 
         ``writer`` is None after a server-side apply, which has determined the ``entries`` of managedFields already.
         """
@@ -222,7 +222,7 @@ class Operations:
         entries: list[Entry] | None,
         options: WriteOptions,
     ) -> Json:
-        """Validate an update of an object, and store it.
+        """Validate an update of an object, and store it except in a dry run. Remove a terminating object without finalizers.
 
         ``entries`` has the managedFields after a server-side apply; for other updates it is None.
         """
@@ -257,9 +257,9 @@ class Operations:
         return stored
 
     def _decode(self, rtype: ResourceType, body: Any, options: WriteOptions) -> tuple[Json, tuple[str, ...]]:
-        """Check the types in a body. Return the object without unknown fields, and warnings about these fields.
+        """Check the types in a body. Return the object without unknown fields, and the warnings about them.
 
-        Raise ApiError 400 for a wrong type, or with the validation Strict for an unknown field.
+        Only the validation Warn returns warnings. Raise ApiError 400 for a wrong type, or with Strict for an unknown field.
         """
         obj: Json = without_nulls(check_decodable(rtype, body))
         unknown = unknown_fields(rtype, obj)

@@ -53,7 +53,7 @@ class Rollouts:
         self._failed = False
 
     def tick(self) -> None:
-        """Run all controllers once. Do nothing if no object has changed since the last tick, unless a creation failed."""
+        """Run all controllers once, unless no object has changed and no creation has failed since the start of the last tick."""
         if self._store.version == self._version and not self._failed:
             return
         self._version, self._failed = self._store.version, False
@@ -100,7 +100,7 @@ class Rollouts:
         self._set_deployment_status(owner, newest, sets)
 
     def _scale_paused(self, owner: Json, newest: Json | None, sets: Sequence[Json]) -> None:
-        """Change the number of Pods of a paused Deployment. A change of its template has no effect."""
+        """Scale a paused Deployment, unless several of its ReplicaSets have Pods. A change of its template has no effect."""
         active = [item for item in sets if item["spec"].get("replicas")]
         idle = [newest] if newest is not None else sorted(sets, key=_revision)[-1:]
         chosen = active or idle
@@ -155,7 +155,7 @@ class Rollouts:
                 change(self._store, REPLICA_SETS, item, "spec", replicas=replicas)
 
     def _forget(self, owner: Json, old: Sequence[Json]) -> None:
-        """Delete the oldest ReplicaSets without Pods that exceed revisionHistoryLimit."""
+        """Delete the oldest ReplicaSets without Pods, so that at most revisionHistoryLimit of them remain."""
         empty = [
             item
             for item in sorted(old, key=_revision)
@@ -296,7 +296,7 @@ class Rollouts:
     def _create(
         self, owner: Json, rtype: ResourceType, name: Json, labels: Json, node: str = ""
     ) -> Json | None:
-        """Create a Pod, and run it if a node is available: ``node``, the node of the template or the first suitable node."""
+        """Create a Pod on ``node``, or else on the node of the template or the first suitable node, and set its status."""
         spec = owner["spec"]["template"]["spec"]
         node = node or spec.get("nodeName") or next(iter(self._scheduler.nodes(spec)), "")
         pod = create_pod(self._operations, owner, rtype, name, labels, {"nodeName": node} if node else {})

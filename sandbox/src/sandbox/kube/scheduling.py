@@ -67,7 +67,7 @@ class Scheduler:
         )
 
     def nodes(self, spec: Json, *, cordoned: bool = False) -> list[str]:
-        """Return the names of the nodes that have the labels of a Pod's nodeSelector, in the order of the nodes.
+        """Return the sorted names of the nodes that have the labels of a Pod's nodeSelector.
 
         A Pod runs on Fargate only if it selects Fargate. Cordoned nodes are included only if ``cordoned`` is true.
         """

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The types of the fields of each kind, for the check of request bodies.
 
-The top-level fields of each kind and the fields of metadata are complete, so that unknown fields are detected. At deeper
-levels, only the fields listed here are checked.
+The top-level fields of each kind in KINDS and the fields of metadata are complete, so that unknown fields are detected. At
+deeper levels, only the fields listed here are checked.
 """
 
 from __future__ import annotations

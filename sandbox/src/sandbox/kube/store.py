@@ -33,7 +33,7 @@ def utc_now() -> datetime:
 class Store:
     """The objects of a cluster. ``clock`` and ``new_uid`` are parameters so that tests can replace them.
 
-    ``history`` is the number of changes of each resource that are kept for lists at an earlier version.
+    At least the last ``history`` changes of each resource are kept for lists at an earlier version.
     """
 
     def __init__(

@@ -20,7 +20,8 @@ TRUE = ("true", "True", "1", "t", "T", "TRUE")
 class Target:
     """The target of a request.
 
-    ``namespace`` is empty for a request about the whole cluster, ``name`` for a request about several objects.
+    ``namespace`` is empty for all namespaces and for cluster-scoped kinds; for a Namespace, it is the name. ``name`` is empty
+    for the verbs list, create and deletecollection.
     """
 
     rtype: ResourceType

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The EKS Pod Identity webhook: a mutating webhook for Pods that EKS registers as ``pod-identity-webhook``."""
+"""The EKS Pod Identity webhook: the mutating webhook ``pod-identity-webhook``, which EKS registers for new Pods."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def webhook_configuration() -> Json:
 class Webhook:
     """The webhook, with the service accounts that have an association.
 
-    Tests set ``associations``. If ``follow`` is not None, it returns further service accounts: the service accounts that
-    have an association in the embedded AWS.
+    Tests set ``associations``. If ``follow`` is not None, it returns the service accounts that have an association in the
+    embedded AWS.
     """
 
     enabled: bool = False

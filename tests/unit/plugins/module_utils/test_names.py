@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test that only one module in module_utils defines each public name."""
+"""Test that no two modules in module_utils define the same public name."""
 
 from __future__ import annotations
 

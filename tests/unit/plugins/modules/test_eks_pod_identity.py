@@ -177,7 +177,7 @@ def test_reading_ahead_changes_neither_result_nor_requests(
 
 
 def begin_reading(aws: FakeAws, opened: list[str], **options: Any) -> tuple[Any, Callable[[], Any]]:
-    """Start to read the state of a workload in advance. When the cluster has been read, ``opened`` gets an item."""
+    """Start to read the state of a workload in advance. Each read of the cluster adds an item to ``opened``."""
     arguments = {"cluster_name": CLUSTER, "workloads": [workload()], **options}
     params = ArgumentSpecValidator(change_spec()).validate(
         {name: value for name, value in arguments.items() if name in change_spec()}
@@ -254,7 +254,7 @@ def test_verification_compares_the_input_trust_policy(run: Run, aws: FakeAws) ->
     run(eks_pod_identity, cluster_name=CLUSTER, workloads=listed)
 
     def verified(statement: dict[str, Any] | None = None, **changes: Any) -> list[tuple[str, str]]:
-        """Verify with the listed trust policy, changed by hand."""
+        """Change the trust policy in AWS by hand, and verify."""
         statements = [{**TRUST_BARE["Statement"][0], **changes}, *([statement] if statement else [])]
         aws.iam.roles["my-role"]["trust"] = json.dumps({**TRUST_BARE, "Statement": statements})
         result = run(eks_pod_identity_info, cluster_name=CLUSTER, workloads=listed)

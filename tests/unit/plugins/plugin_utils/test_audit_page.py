@@ -23,7 +23,7 @@ from .access_reports import make_report
 
 
 class Parts(HTMLParser):
-    """A parser of a page, which collects its tags, its text and its scripts."""
+    """A parser of a page, which collects its tags, text, scripts and styles."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

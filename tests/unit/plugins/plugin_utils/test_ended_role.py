@@ -63,3 +63,21 @@ def test_task_timeout_leaves_a_report(end: Any) -> None:
     assert end(time_out) == [
         "blue: the timeout of the task expired while reading the variables. Run again: completed changes are kept."
     ]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("INTERRUPTED", "1 of 2 workloads could not be brought to state present:"),
+        ("AccessDenied", "blue: interrupted while reading the Pods. Run again: completed changes are kept."),
+    ],
+)
+def test_interruption_is_not_reported_as_an_earlier_failure(code: str, expected: str) -> None:
+    task: Any = SimpleNamespace(keywords=SimpleNamespace(no_log=False))
+    run = _role_action._Run(task, {"pod_identity_cluster_name": "blue"}, "main", {})
+    run._aws = {
+        "msg": "1 of 2 workloads could not be brought to state present:",
+        "failures": [{"error_code": code}],
+    }
+    run._steps.step = "reading the Pods"
+    assert run.interruption == expected

@@ -94,7 +94,7 @@ def test_prepared_host_has_options_and_remaining_seconds(ends: int | None, left:
 
 
 class Loaded:
-    """An object that lets the test fail when it is unpickled."""
+    """An object that fails the test when it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         return pytest.fail, ("loaded",)

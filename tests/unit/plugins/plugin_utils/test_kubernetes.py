@@ -317,7 +317,7 @@ def test_client_requests_a_token_before_each_request(monkeypatch: pytest.MonkeyP
     )
     [options] = made
     assert (options.pop("host"), options.pop("api_key")) == ("https://eks", "token-1")
-    # Empty options prevent that environment variables apply, so that only the token identifies the caller.
+    # Empty options override environment variables, so only the token identifies the caller.
     assert {"kubeconfig", "context", "username", "client_cert", "client_key"} < set(options)
     assert set(options.values()) == {""}
     assert (first, second) == ("Bearer token-2", "Bearer token-3")

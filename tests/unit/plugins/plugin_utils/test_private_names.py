@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[4]
-# Private attributes that action plugins inherit from Ansible's class ActionBase. Outside module_utils, they do not count.
+# Private attributes of Ansible's class ActionBase. Outside module_utils, each use counts, even if the file also sets them.
 OF_ACTIONS = {"_connection", "_loader", "_play_context", "_shared_loader_obj", "_task", "_templar"}
 # Private names of the Python client of Kubernetes, which do not count.
 OF_KUBERNETES = {"_current_context", "_load_from_exec_plugin", "_user"}

@@ -92,6 +92,17 @@ def test_step_is_displayed_when_it_begins(
     assert lines == expected
 
 
+def test_shown_line_is_not_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(screen, "is_for_people", lambda: True)
+    monkeypatch.setattr(screen, "Display", lambda: SimpleNamespace(display=lines.append))
+    steps = Steps("my-cluster")
+    steps.begin("reading the Pods")
+    steps.show("web-* matches 1 service account: shop/web-1")
+    assert lines[1:] == ["my-cluster: web-* matches 1 service account: shop/web-1"]
+    assert steps.step == "reading the Pods"
+
+
 def test_step_without_counts_shows_its_duration() -> None:
     times = iter([0.0, 100.0, 115.4, 200.0, 200.6])
     steps = Steps("my-cluster", lambda: next(times), displays=False)

@@ -113,17 +113,17 @@ START_TEXT = json.dumps(SESSION.start())
         (
             "{}",
             0,
-            f"{MARK} is not a CloudTrail file: it has no list Records or Events. Remove it from the folder.",
+            f"{MARK} is not a CloudTrail file: it has no list Records or Events. Leave it out of pod_identity_usage_from.",
         ),
         (
             '{"Records": {}}',
             0,
-            f"{MARK} is not a CloudTrail file: it has no list Records or Events. Remove it from the folder.",
+            f"{MARK} is not a CloudTrail file: it has no list Records or Events. Leave it out of pod_identity_usage_from.",
         ),
         (
             '{"digestS3Object": "x"}',
             0,
-            f"{MARK} is not a CloudTrail file: it has no list Records or Events. Remove it from the folder.",
+            f"{MARK} is not a CloudTrail file: it has no list Records or Events. Leave it out of pod_identity_usage_from.",
         ),
         (
             '{"Records": [' + START_TEXT + ",\n" + START_TEXT + ",\n{]",
@@ -189,7 +189,7 @@ def test_invalid_records_are_counted_and_skipped(tmp_path: Path) -> None:
     totals, problems = scan(tmp_path, json.dumps(records))
     assert totals.events == 1
     assert len(problems) == 6
-    assert problems[-1] == f"{MARK}: 3 more records are not events. {GET_FILE_AGAIN}"
+    assert problems[-1] == f"{MARK}: further records that are not events: 3. {GET_FILE_AGAIN}"
 
 
 def test_unterminated_record_needs_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +216,7 @@ def test_special_files_are_not_opened(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     os.mkfifo(path)
     assert scan_file(str(path), SCOPE, CLUSTER).problems == [
-        f"{path} is not a regular file. Remove it from the folder."
+        f"{path} is not a regular file. Leave it out of pod_identity_usage_from."
     ]
 
 
@@ -305,7 +305,7 @@ def test_error_ends_the_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 class FakeCloudTrail:
-    """A fake of CloudTrail and IAM. It returns two events on a page."""
+    """A fake of CloudTrail. It returns two events on a page."""
 
     def __init__(self, events: Mapping[tuple[str, str], list[Any]]) -> None:
         self.events = events
@@ -381,14 +381,14 @@ def test_lookup_reports_invalid_events() -> None:
         }
     )
     assert totals.read.problems == [
-        "LookupEvents returned an event AssumeRole that is not valid JSON. Run again.",
+        "LookupEvents returned an invalid AssumeRole event. Run again.",
         f"LookupEvents: an event of session {SESSION.name} is not a mapping, so it is not an event. Run again.",
     ]
     assert sum(tally.count for tally in totals.calls.values()) == 1
 
 
 class FakeReports:
-    """A fake of IAM that completes a report after some requests."""
+    """A fake of IAM. Each request for a report returns the next of ``statuses``, and then repeats the last one."""
 
     def __init__(self, statuses: list[str]) -> None:
         self.statuses = statuses

@@ -61,7 +61,7 @@ def until(condition: Callable[[], bool]) -> None:
         if condition():
             return
         time.sleep(0.005)
-    raise AssertionError("it never came to that")
+    raise AssertionError("the condition was not met in time")
 
 
 class Timeout(BaseException):

@@ -271,7 +271,7 @@ def work(rate: Rate, service: Service, requests: int, threads: int = THREADS) ->
     As in reality, pauses end a little late.
     """
     chance = random.Random(7)
-    # An event has a time, a number, a kind, the time at which its request was first sent, and the number of throttled attempts.
+    # An event has a time, a number, a kind, the time at which its attempt was sent, and the number of earlier attempts.
     events: list[tuple[float, int, str, float, int]] = []
     number = 0
     queue: deque[int] = deque()

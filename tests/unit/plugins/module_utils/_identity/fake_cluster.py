@@ -37,8 +37,8 @@ class FakeCluster:
 
     ``lists`` has the responses to lists, by kind, or by kind and namespace. ``refused`` has the errors of rejected writes, by the
     name of the object. ``trials`` has the responses to dry runs by service account, in order; the last response repeats.
-    ``accounts`` has the applied service accounts. A write to a name in ``undone`` is reverted immediately. ``log`` has every
-    request, for example "list Pod shop", "apply api" or "remove old".
+    ``accounts`` has the applied service accounts. A write to a name in ``undone`` is reverted immediately. ``log`` has the
+    requests except ``read_server``, for example "list Pod shop", "apply api" or "remove old".
     """
 
     lists: Mapping[str, Listing] = field(default_factory=dict)

@@ -46,7 +46,7 @@ class FakeEks:
         self.account_id = account_id
         self.region = region
         self.clusters = dict.fromkeys(clusters, "ACTIVE")
-        # Further fields that DescribeCluster returns, in addition to name, ARN and status.
+        # Fields that DescribeCluster returns in addition to name, ARN and status.
         self.details: dict[str, Any] = {}
         self.associations: dict[str, Answer] = {}
         # The maximum number of associations on a page of a list. 0 means no limit.

@@ -169,7 +169,10 @@ class FakeIam:
     # Operations that read several resources
 
     def GetAccountAuthorizationDetails(self, request: Mapping[str, Any]) -> Answer:
-        """Return all roles and policies. As in IAM, roles have no description and duration, and policies have no tags."""
+        """Return all roles and, if the filter includes them, the customer managed policies.
+
+        As in IAM, roles have no description and no session duration, and policies have no description and no tags.
+        """
         assert "Role" in request["Filter"]
         roles = []
         for role in self._sorted_roles():

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Strategies of Hypothesis for desired states, and for accounts with existing resources."""
+"""Hypothesis strategies for desired states, and for accounts with existing resources."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ NUMBERS_AND_DATES = [
     ("DateGreaterThan", "soon", "2026-01-01T00:00:00Z", False, "no date to compare with"),
 ]
 
-# A text, its time in seconds since the epoch (None if the text is not a date), and a name of the case.
+# A text, its time in seconds since the epoch (None if the text is not a date), and the name of the case.
 DATES = [
     ("2026-11-24T10:15:30Z", "1795515330", "date and time"),
     ("2026-11-24t10:15:30z", "1795515330", "letters in lower case"),

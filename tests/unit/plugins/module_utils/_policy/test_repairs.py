@@ -731,7 +731,7 @@ SERVICES = (
 
 
 def scope(chance, operator="StringEquals"):
-    """Return a random condition on some of the session tags that identify a workload."""
+    """Return a random condition on session tags that identify a workload, or {}."""
     block = {}
     for key, values in KEYS.items():
         if chance.random() < 0.6:
@@ -842,7 +842,7 @@ def test_suggestions_are_usable_and_first_is_exact(seed):
     assert found.suggestions
     for suggestion in found.suggestions:
         assert check_trust(suggestion.trust_policy, KNOWN).usable == "yes"
-        # A repair that exempts one workload from a Deny needs several statements, so use the maximum quota.
+        # A repair that exempts one workload from a Deny needs several statements, so use an increased quota.
         stored = storability(suggestion.trust_policy, "trust", existing={ACCOUNT}, trust_limit=4096)
         assert stored.answer == "yes"
         assert suggestion.storable.answer == "yes" or policy_size(suggestion.trust_policy) > 2048

@@ -690,7 +690,7 @@ def test_linked_keys_agree_in_witness():
 
 
 def test_witness_has_keys_of_inapplicable_statements():
-    """Check that a witness also has the keys of a statement that can never apply, here because it compares a key with itself."""
+    """Check that a witness also has the keys of a statement that can never apply, here because both keys have the same value."""
     found = check_trust(
         trust(
             ("Allow", {"ForAnyValue:StringNotEquals": {"aws:ResourceOrgID": "${aws:SourceOrgID}"}}),

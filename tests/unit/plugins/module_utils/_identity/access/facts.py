@@ -61,7 +61,7 @@ def key(name: str, namespace: str = "shop", cluster: str = "blue") -> WorkloadKe
 
 
 def pod_identity_trust(name: str, namespace: str = "shop", cluster: Cluster = BLUE) -> dict[str, Any]:
-    """Return a trust policy that allows EKS Pod Identity to only one service account."""
+    """Return a trust policy that allows EKS Pod Identity for only one service account."""
     tags = {
         "aws:SourceAccount": cluster.account_id,
         "aws:RequestTag/eks-cluster-arn": cluster.arn,
@@ -79,7 +79,7 @@ def pod_identity_trust(name: str, namespace: str = "shop", cluster: Cluster = BL
 
 
 def wide_trust(account: str = ACCOUNT) -> dict[str, Any]:
-    """Return a trust policy that allows EKS Pod Identity to all service accounts of all clusters in an account."""
+    """Return a trust policy that allows EKS Pod Identity for all service accounts of all clusters in an account."""
     trust = pod_identity_trust("any")
     trust["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": account}}
     return trust

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test that malicious input fails after few steps with an error that names its place, instead of running for minutes."""
+"""Test that malicious input fails after a few steps with an error that names its place, instead of running for minutes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MANY, DEEP = "holds more than 500,000 values", "is nested more than 64 levels de
 
 
 def anchors(first: str, lines: int, template: str) -> str:
-    """Return YAML lines, of which each refers to the line before it. {0} in ``template`` is the place of the reference."""
+    """Return YAML lines, each with references to the previous line. {0} in ``template`` is the place of a reference."""
     return "".join(
         [
             f"l0: &l0 {first}\n",
@@ -149,7 +149,7 @@ def test_rejects_large_file(tmp_path: Path, name: str, text: str, problem: str) 
 
 
 def test_reads_each_part_once() -> None:
-    """Count 10**20 values in few steps. The values are twenty nested lists, each with ten references to the next list."""
+    """Count 10**20 values in a few steps. The values are twenty nested lists, each with ten references to the next list."""
     looks = 0
     value: list[object] = ["a"]
     for _level in range(20):

@@ -344,7 +344,7 @@ def test_bulk_read_records_attachments(joining: bool, monkeypatch: pytest.Monkey
         observe, "read_snapshot", lambda api, _singles, *kinds: read_snapshot(api, 1000, *kinds)
     )
     aws = account()
-    # The policy already exists, because a plan reads the tags of an existing policy only if it needs them.
+    # Create the policy first: a plan reads the tags of an existing policy only if it needs them.
     run(aws, elsewhere(RAW) if joining else desired(workload("first", role={"name": "made"})))
     assert run(aws, desired(RAW)).failures == ()
     assert record(aws) is not None
@@ -371,7 +371,7 @@ def test_purge_detaches_recorded_attachments_and_reports_others() -> None:
 
 @pytest.mark.parametrize("refused", ["iam:DetachRolePolicy", "iam:UpdateAssumeRolePolicy"])
 def test_next_purge_completes_a_failed_change_of_an_unmanaged_role(refused: str) -> None:
-    """Check that a purge deletes the association last. If an earlier change fails, the next purge finds the role by it."""
+    """Check that a purge deletes the association last: if an earlier change fails, the next purge needs it to find the role."""
     trust = {
         **TRUST_BARE,
         "Statement": [{**TRUST_BARE["Statement"][0], "Principal": {"Service": "ec2.amazonaws.com"}}],

@@ -3,8 +3,8 @@
 
 """Test the steps that change a policy document. Each step makes only one kind of change.
 
-A step adds Deny statements (restricts), adds Allow statements (grants), removes Allow statements (revokes), or removes Deny
-statements (lifts a restriction).
+A step adds Deny statements ("restricts"), adds Allow statements (""), removes Allow statements ("takes"), or removes Deny
+statements ("lifts").
 """
 
 from __future__ import annotations

@@ -332,7 +332,7 @@ def test_does_not_report_a_role_younger_than_five_minutes() -> None:
 
 
 def test_unread_pages_may_have_the_association() -> None:
-    """Use two workloads with ten policies each, which cause a bulk read of which some pages are not read."""
+    """Use two workloads with ten policies each: the run reads roles and policies in bulk, but not all associations."""
     policies = [policy(f"p{number}") for number in range(10)]
     two = [workload(f"s{n}", role={"name": f"r{n}"}, policies=policies[:10]) for n in range(2)]
     more = [policy(f"q{number}") for number in range(10)]

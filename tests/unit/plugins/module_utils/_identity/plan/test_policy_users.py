@@ -263,7 +263,7 @@ def test_users_are_read_only_if_roles_of_the_run_do_not_explain_the_count() -> N
 
 
 @pytest.mark.parametrize("scope", ["workload", "namespace", "cluster", "account", "none"])
-def test_document_of_one_list_needs_no_additional_request(scope: str) -> None:
+def test_users_of_one_list_need_no_additional_request(scope: str) -> None:
     """Check that the users of a policy cost no additional requests: a run lists the associations of the cluster in any case."""
     aws = account(single("two"), trust_scope=scope)
     aws.requests.clear()

@@ -477,7 +477,7 @@ def test_limit_may_be_a_percentage() -> None:
 
 
 def test_kept_role_is_closed() -> None:
-    """Check that a purge keeps a role with an unmanaged attachment, but replaces its trust policy by a Deny statement.
+    """Check that a purge keeps a role with an unmanaged attachment, but replaces its trust policy with a Deny statement.
 
     IAM does not accept a trust policy without statements.
     """
@@ -580,7 +580,7 @@ def without_association(*service_accounts: str, **options: Any) -> FakeAws:
     return aws
 
 
-def test_purge_deletes_a_grant_left_by_an_earlier_one() -> None:
+def test_purge_deletes_a_grant_left_by_an_earlier_purge() -> None:
     aws = converged_account(unshared("a") | SHARED, unshared("b") | SHARED)
     aws.fail_on("iam:UpdateAssumeRolePolicy", DENIED)
     refused = purge(aws, unshared("a") | SHARED)

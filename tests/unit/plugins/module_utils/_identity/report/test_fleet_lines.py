@@ -144,7 +144,7 @@ def test_changes_have_a_line_for_each_cluster(check_mode: bool) -> None:
 
 
 def test_report_without_list_of_changes_has_no_lines_about_them() -> None:
-    """Use a report without its list of changes, as in the short form of an artifact. It has no lines about changes."""
+    """Use a report without its list of changes, as in the short form of an artifact."""
     ended = Ended("blue", "blue", reported(changes=None, kubernetes_changes=None))
     assert lines_around_the_table(ended) == ["1 of 1 cluster done, 0 failed."]
 

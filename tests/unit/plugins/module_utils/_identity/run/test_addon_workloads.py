@@ -334,7 +334,7 @@ def test_addon_of_each_cluster_gets_the_shared_role() -> None:
         created = execute_all(check_mode=check_mode)
         assert (changes(created), failures(created)) == ([*CREATION, *twice], [])
         assert [item.status for item in created.verified or ()] == ["pass", "pass"]
-    # The result of a cluster has only the change of the add-on in this cluster.
+    # The result of a cluster does not have the change of the add-on in the other cluster.
     for name in created.run.observed.clusters.members:
         rows = build_result(created.run, False, name)["changes"]
         assert [row["resource"] for row in rows] == ["policy", "role", "attachment", "addon"]

@@ -247,14 +247,12 @@ def failed(aws: FakeAws, parameters: AssociationInput = CLEARED) -> AssociationE
 
 
 def test_replacement_tests_the_permission_before_the_deletion() -> None:
-    """Check that a create request precedes the deletion. If EKS responds with "already exists", the caller may create.
-
-    EKS checks the permission before the existence of the association.
-    """
+    """Check that a create request precedes the deletion. EKS checks the permission first, so the response "already exists" shows
+    that the caller may create associations."""
     aws = with_session_policy()
     ensure(aws, CLEARED)
-    proof, creation = aws.parameters(CREATE)
-    assert proof == creation
+    attempt, creation = aws.parameters(CREATE)
+    assert attempt == creation
     names = [name.split(":")[1] for name, _parameters in aws.requests if "PodIdentity" in name]
     assert names[2:6] == [
         "DescribePodIdentityAssociation",

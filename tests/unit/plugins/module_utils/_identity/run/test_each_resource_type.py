@@ -63,8 +63,8 @@ def filter_changes(resource_type: ResourceType, outcome: Run) -> list[Change]:
 
 @each_type
 @pytest.mark.parametrize("lag", [0.5, 5, 15])
-def test_late_reads_are_awaited(resource_type: ResourceType, lag: float) -> None:
-    """Check that the last observation has each change, although reads show it late: ``consistency.overlay`` and ``merge``."""
+def test_changes_are_awaited(resource_type: ResourceType, lag: float) -> None:
+    """Check that ``consistency.overlay`` and ``merge`` put each change into the last observation, although reads are stale."""
     clock = Clock()
     aws = LateAws(clock, lag)
     changes = []

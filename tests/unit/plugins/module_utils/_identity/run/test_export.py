@@ -166,7 +166,7 @@ def test_manually_created_role_is_exported_in_full() -> None:
 
 
 def example(attribute: Attribute) -> Any:
-    """Return a value of an attribute that is not the default of AWS."""
+    """Return a value that is not the default of the attribute in AWS."""
     default = attribute.decode(None)
     if attribute.document:
         return document("s3:GetObject")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test one run for several clusters of an account: it has one plan, and the failure of one does not affect the other clusters."""
+"""Test one run for several clusters of an account: it has one plan, and a failed cluster does not affect the others."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def of_clusters(spec: Desired, *clusters: str) -> Desired:
 
 
 def spread(spec: Desired, places: Sequence[str]) -> Desired:
-    """Assign each workload to the first cluster, to the second, or to both. The result begins with the first cluster."""
+    """Assign each workload to the first cluster, to the second, or to both. The workloads of the first cluster come first."""
     pairs = list(zip(spec.workloads, places, strict=False))
     first = [workload for workload, place in pairs if place != "second"]
     second = [
@@ -172,7 +172,7 @@ def test_reads_iam_once_and_eks_per_cluster() -> None:
 
 @pytest.mark.parametrize("again", [False, True])
 def test_request_count_barely_depends_on_the_number_of_clusters(again: bool) -> None:
-    """Compare the requests of a run for 20 clusters with 25 workloads each to a run for one cluster with 500 workloads."""
+    """Compare the numbers of requests of two runs: for 20 clusters with 25 workloads each, and for one cluster with 500."""
     few, many = with_agents(FakeAws()), with_agents(FakeAws())
     clusters = [f"c{number:02}" for number in range(20)]
     few.eks.clusters["large"] = "ACTIVE"
@@ -200,8 +200,8 @@ def test_request_count_barely_depends_on_the_number_of_clusters(again: bool) -> 
     if again:
         requests(few, large), requests(many, small)
     base = requests(few, large)
-    # Each further cluster needs four requests: describe it, list its associations, read its add-on, and list again after a
-    # change.
+    # Each further cluster needs at most four requests: describe it, list its associations, read its add-on, and list again after
+    # a change.
     assert requests(many, small) - base <= 4 * len(clusters)
     assert base > 500
 
@@ -644,7 +644,7 @@ def test_one_run_equals_runs_per_cluster(
     """Compare one run for two clusters with repeated runs for each cluster.
 
     The results may differ in three points: attachments of a role that both clusters use, because either run may own them;
-    documents of policies and limits of roles that clusters outside a run use, because the run keeps them; and statements for
+    documents of policies and settings of roles that clusters outside a run use, because the run keeps them; and statements for
     users outside all runs, which depend on the room in the trust policy.
     """
     initial, spec = spread(initial, earlier), spread(spec, places)

@@ -59,7 +59,7 @@ Access = set[tuple[Place, str]]
 
 
 class Watched(FakeAws):
-    """A fake AWS that checks after each request that every workload has its permissions in ``floor``."""
+    """A fake AWS that records in ``missing`` the actions in ``floor`` that workloads may not perform after a request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -192,7 +192,7 @@ def lists(draw: Callable[..., Any]) -> Desired:
 
 @st.composite
 def moves(draw: Callable[..., Any]) -> Desired:
-    """Draw up to two workloads with two policies. Two draws may differ in the actions of a policy and the role of a workload."""
+    """Draw one or two workloads without session tags, each with one or two policies and a role that trusts the account."""
     documents = {
         name: statements(*draw(st.lists(st.sampled_from(ACTIONS), min_size=1, unique=True)))
         for name in POLICIES[:2]
@@ -518,7 +518,7 @@ LISTED = [policy(f"p{number}") for number in range(10)]
 
 
 def full_role(*successors: str, aws: FakeAws | None = None) -> tuple[FakeAws, Desired]:
-    """Create a role with ten policies, which is the quota. Return a desired state that replaces the first policies by
+    """Create a role with ten policies, which is the quota. Return a desired state that replaces the first policies with
     ``successors``."""
     aws = aws or FakeAws()
     run(aws, desired(workload(policies=LISTED)))
@@ -553,8 +553,8 @@ def test_swap_on_a_full_role_is_one_change() -> None:
     assert run(aws, spec).done == ()
 
 
-def test_swap_proves_both_attachments_before_the_detachment() -> None:
-    """Check that two attachments precede the detachment. IAM checks the permission first, so a quota error shows it."""
+def test_swap_tests_both_attachments_before_the_detachment() -> None:
+    """IAM checks the permission before the quota, so a quota error shows that the caller may attach the policy."""
     aws, spec = full_role("a-new", "z-new")
     run(aws, spec)
     assert attachments(aws) == [

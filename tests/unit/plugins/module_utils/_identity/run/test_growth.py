@@ -107,7 +107,7 @@ SCENES: dict[str, tuple[dict[str, Any] | None, Callable[[FakeAws], None], dict[s
 
 
 def calls(name: str, count: int) -> int:
-    """Run a scene with ``count`` workloads, and count the calls of functions in this collection."""
+    """Run a scene with ``count`` workloads, and count the function calls in the code of the engine."""
     initial, fault, scene = SCENES[name]
     aws = FakeAws()
     if initial is not None:
@@ -122,13 +122,13 @@ def calls(name: str, count: int) -> int:
     return sum(
         called.callcount
         for caller in profile.getstats()
-        if _may_change_role(caller.code)
+        if _is_engine_code(caller.code)
         for called in caller.calls or ()
     )
 
 
-def _may_change_role(code: CodeType | str) -> bool:
-    """Return whether a profiled function belongs to the engine. For functions written in C, ``code`` is a text."""
+def _is_engine_code(code: CodeType | str) -> bool:
+    """Return whether a profiled function belongs to the engine. For functions written in C, ``code`` is a string."""
     file = "" if isinstance(code, str) else code.co_filename
     return "/plugins/module_utils/_identity/" in file and "/tests/" not in file
 

@@ -67,7 +67,7 @@ def account_like(aws: FakeAws) -> FakeAws:
 
 
 def owned(aws: FakeAws) -> list[str]:
-    """Return the names of all resources with the ownership tag."""
+    """Return identifiers of all resources with the ownership tag."""
     state = aws.state()
     return [
         *(name for name, role in state["roles"].items() if is_owned(role["tags"])),
@@ -335,7 +335,7 @@ def test_plays_of_one_cluster_converge_on_shared_roles(
     options, other = (replace(spec.options, trust_scope=scope) for scope in scopes)
     first = replace(spec, workloads=spec.workloads[:cut], options=options)
     second = replace(spec, workloads=spec.workloads[cut:], options=other)
-    # A permissions boundary that only the second list creates would let the first run fail.
+    # A permissions boundary that only the second list creates would make the first run fail.
     assume(not run(aws, first).failures)
     run(aws, second)
     assert names(plan(aws, first)) == []

@@ -113,7 +113,10 @@ def attempt(aws: FakeAws, spec: Desired) -> None:
 
 
 def disturb(initial: Desired, spec: Desired, reads_fail: bool = True) -> None:
-    """Fail one request at a time, lose the response of one write at a time, and check the permissions after each request."""
+    """Run with one fault at a time, and check the permissions after each request.
+
+    The faults are a failed request, a lost response to a write, and an operation that is always denied.
+    """
     aws = Ceiling()
     attempt(aws, initial)
     old, backup = access(aws), aws.backup()
@@ -256,13 +259,13 @@ UNREAD_DENY = tuple(
     State(
         roles,
         {"one": (NONE, denied), "two": (DECRYPT, NONE), "three": (allowed, NONE)},
-        {"app": frozenset({"one"}), "web": NONE, "job": shared_role_state},
+        {"app": frozenset({"one"}), "web": NONE, "job": of_job},
         dict.fromkeys(("app", "web", "job")),
         dict.fromkeys(ROLES),
         "account",
         False,
     )
-    for roles, denied, allowed, shared_role_state in (
+    for roles, denied, allowed, of_job in (
         ({"app": "blue"}, DECRYPT, DECRYPT, NONE),
         (dict.fromkeys(("app", "web", "job"), "blue"), BOTH, BOTH, frozenset({"three"})),
     )

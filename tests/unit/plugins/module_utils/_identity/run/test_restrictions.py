@@ -322,7 +322,7 @@ def test_whole_trust_policy_needs_force_to_remove_a_deny() -> None:
 
 
 def test_deny_of_the_whole_trust_policy_is_managed() -> None:
-    """Change the form of a Deny statement in role.trust_policy. It remains managed until it is removed from the list."""
+    """Let AWS return a Deny statement of role.trust_policy in another form. It is managed until the list omits it."""
     spec = with_document(OF_ONE_NAMESPACE)
     aws = FakeAws()
     run(aws, spec)

@@ -287,7 +287,7 @@ def test_command_has_its_own_line() -> None:
 
 
 def test_failures_of_one_cause_are_one_entry() -> None:
-    """Check that failures are grouped by cause, although the error of AWS names another role each time."""
+    """Check that failures are grouped by cause, although each error of AWS names a different role."""
     raws = [workload(f"s{number}", role={"name": f"role-{number}"}, policies=[]) for number in range(5)]
     failures = [
         Failure(

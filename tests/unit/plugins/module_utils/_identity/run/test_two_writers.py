@@ -3,8 +3,7 @@
 
 """Test that concurrent runs which change the trust policy of one role keep all of its statements.
 
-The time is simulated: a request takes 0.05 to 0.2 s. The runs are concurrent, and each starts at every possible moment of the
-other runs.
+The time is simulated: a request takes 0.05 to 0.2 s. Each test repeats the runs with other start times and durations.
 """
 
 from __future__ import annotations

@@ -136,7 +136,10 @@ def test_repeated_conflict_names_the_user() -> None:
 
 
 class Disagreeing(FakeAws):
-    """A fake AWS with two replicas, of which one still has a deleted association. Every second list is read from this replica."""
+    """A fake AWS with two replicas, of which one still has the first deleted association.
+
+    Every other list and every description come from this replica.
+    """
 
     deleted: tuple[dict[str, Any], dict[str, Any]] | None = None
     lists = 0

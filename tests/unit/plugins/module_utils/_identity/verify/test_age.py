@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test the verification of workloads that were created moments ago, by the clock of AWS: missing resources may be stale reads."""
+"""Test verifications and teardowns right after a change, by the clock of AWS: reads may not show the change yet."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_missing_part_of_a_young_workload_is_unknown(fault: Callable[[FakeAws], 
     ],
 )
 def test_workload_is_young_for_five_minutes(age: timedelta, status: str) -> None:
-    """Check that failures of a workload are unknown for five minutes. A date in the future counts as an age of zero."""
+    """Check that a failed check is unknown for five minutes after a change. A date in the future counts as an age of zero."""
     aws = made(association=age)
     delete_role(aws)
     assert statuses(verified(aws)[0])["trust"] == status
@@ -266,8 +266,8 @@ def test_every_code_is_classified_by_age() -> None:
 
 @pytest.mark.parametrize("code", sorted(EXPLAINED | NOT_EXPLAINED))
 @pytest.mark.parametrize("severity", ["error", "warning", "info"])
-def test_late_read_codes_become_unknown(code: Code, severity: Severity) -> None:
-    """Check that a failed check becomes unknown, and that any other status does not change.
+def test_failure_that_a_stale_read_may_explain_is_unknown(code: Code, severity: Severity) -> None:
+    """Check that a failed check becomes unknown if a stale read may explain it. Any other status does not change.
 
     The text about the age is added to every finding that a stale read may explain.
     """
@@ -319,7 +319,7 @@ def test_age_does_not_explain_role_of_another_account() -> None:
     observed = look(made(role=timedelta(seconds=40)))
     (app,) = consider_age(verify(config, observed, READS), observed)
     assert statuses(app)["trust"] == "fail"
-    assert not [finding for finding in app.findings if "last change" in finding.message]
+    assert not [finding for finding in app.findings if "latest change" in finding.message]
 
 
 def test_young_association_of_addon_is_reported() -> None:
@@ -415,7 +415,7 @@ def test_second_teardown_has_no_age_finding(workloads: tuple[dict[str, Any], ...
     ],
 )
 def test_wide_trust_statement_keeps_age_finding(role: dict[str, Any]) -> None:
-    """Check that the finding remains if a statement still allows the removed workload: it does not prove an earlier teardown."""
+    """Check that the finding remains if a wide statement allows the workload, because it does not show an earlier teardown."""
     aws = FakeAws()
     config = desired(workload(role=role), workload("web", role=role))
     run(aws, config)
@@ -447,9 +447,9 @@ def _unmark(aws: FakeAws, name: str) -> None:
 def test_young_policy_of_another_role_has_no_age_finding(
     holder: str, seen: str | None, doubted: list[str]
 ) -> None:
-    """Verify a new policy that is attached to the role ``holder``.
+    """Tear down a workload whose new policy is attached to the role ``holder``, or to no role.
 
-    ``seen`` is the role from which my-role has its trust policy, or None if my-role does not exist.
+    my-role has the trust policy of the role ``seen``, or does not exist if ``seen`` is None.
     """
     observed = look(made())
     arn = policy_arn("my-policy")

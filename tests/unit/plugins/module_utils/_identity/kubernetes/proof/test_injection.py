@@ -437,7 +437,7 @@ def test_old_association_needs_one_probe() -> None:
 
 
 def test_young_association_needs_three_successes_in_a_row() -> None:
-    """Check that the probe needs three successes: each API server of the cluster learns of an association at another time."""
+    """Each API server of a cluster may learn of an association at a different time."""
     run, cluster, clock = probe_run(
         [MISSING, INJECTED, INJECTED, MISSING, INJECTED], build.row(association_created_at=YOUNG)
     )
