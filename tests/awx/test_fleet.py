@@ -343,13 +343,13 @@ def test_keeps_objects_in_use(controller: Target, tmp_path: Path) -> None:
         pytest.param(
             {"awx_fleet_region_type": "Region"},
             'AWX has no credential type "Region" that this user can see. Correct awx_fleet_kubeconfig_type or '
-            "awx_fleet_region_type, or create it. Nothing was changed.",
+            "awx_fleet_region_type, or create the credential type. Nothing was changed.",
             id="credential type",
         ),
         pytest.param(
             {"awx_fleet_approve_teams": ["Platform"]},
             'AWX has no team "Platform" that this user can see. Correct awx_fleet_execute_teams or awx_fleet_approve_teams, or '
-            "create it. Nothing was changed.",
+            "create the team. Nothing was changed.",
             id="team",
         ),
     ],

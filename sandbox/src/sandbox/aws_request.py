@@ -23,7 +23,7 @@ class AwsRequester:
     region: str
 
     def create(self, service: str, path: str, content_type: str, payload: bytes) -> None:
-        """Send a POST request that creates a resource. If the resource exists (status 409), do nothing.
+        """Send a POST request that creates a resource. Accept status 409, which means that the resource exists.
 
         Raise StartError for any other error.
         """

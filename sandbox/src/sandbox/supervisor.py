@@ -54,7 +54,7 @@ def client_environment(state: State, layout: Layout) -> EnvironmentChange:
 class Supervisor:
     """The control of the sandbox in one state folder.
 
-    ``notify`` prints a message for the user. With ``die_with_parent``, the servers are killed when this process dies.
+    ``notify`` prints a message for the user. With ``die_with_parent``, the servers are killed when this process dies (Linux).
     ``on_started`` is called when the start is complete; an exception before that call stops the servers.
     """
 

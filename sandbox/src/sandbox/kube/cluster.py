@@ -103,7 +103,7 @@ class Cluster:
         }
 
     def restore(self, snapshot: Json) -> None:
-        """Replace all objects and associations with those of a snapshot. The objects get new resource versions."""
+        """Replace the state of the cluster with a snapshot. The objects get new resource versions."""
         objects = {
             Key(resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj
             for resource, items in snapshot["objects"].items()

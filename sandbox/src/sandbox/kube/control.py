@@ -61,10 +61,7 @@ class KubeControl:
         self._request("PUT", "faults", list(rules))
 
     def set_associations(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Set the associations that the webhook uses in addition to those of the embedded AWS.
-
-        Each is a pair of namespace and service account.
-        """
+        """Set associations for the webhook, as pairs of namespace and service account."""
         body = [{"namespace": namespace, "service_account": name} for namespace, name in pairs]
         self._request("PUT", "associations", body)
 

@@ -448,7 +448,10 @@ def test_purge_policies_keeps_a_policy_with_an_unreadable_document() -> None:
     outcome = run(aws, spec)
     assert AWS_MANAGED in aws.iam.roles["my-role"]["attached"]
     (finding,) = [finding for finding in outcome.findings if finding.code == "POLICY_ATTACHED_EXTRA"]
-    assert "The policy's document could not be read: test:Injected: AccessDenied: not authorized." in finding.message
+    assert (
+        "The policy's document could not be read: test:Injected: AccessDenied: not authorized."
+        in finding.message
+    )
 
 
 def test_verification_reports_deny_only_policies() -> None:

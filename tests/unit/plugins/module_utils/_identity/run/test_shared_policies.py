@@ -70,7 +70,7 @@ def test_alternating_lists_converge(cluster: str, role: str, scope: str | None, 
 
 @pytest.mark.parametrize("scope", ["account", "none"])
 def test_document_is_kept_for_its_cluster_with_a_role_of_every_cluster(scope: str) -> None:
-    """Let two clusters share a policy and a role whose users are unknown. A tag names the cluster whose list may change the policy."""
+    """Let two clusters share a policy and a role whose users are unknown. A tag names the cluster that may change the policy."""
     aws = FakeAws()
     first = single("one", "s3:GetObject", CLUSTER, "both", trust_scope=scope)
     second = single("two", "s3:PutObject", OTHER_CLUSTER, "both", trust_scope=scope)

@@ -842,7 +842,7 @@ drawn_operations = st.lists(
 
 
 def operate(aws: FakeAws, is_here: bool, operation: str, fails_at: int = 0) -> None:
-    """Run an operation of a migration for one of the clusters. If ``fails_at`` is not 0, the request with this number is denied."""
+    """Run an operation of a migration for one of the clusters. Request number ``fails_at`` is denied; 0 means none."""
     cluster, made = (HERE, editor(aws)) if is_here else (OTHER, other_editor(aws))
     users = [migrant(disable_session_tags=operation == "record wide")]
     if operation == "revoke":

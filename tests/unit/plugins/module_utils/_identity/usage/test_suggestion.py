@@ -316,7 +316,7 @@ def test_generalises_only_on_request_within_the_granted_pattern(catalogue: Catal
 
 
 def test_session_policy(catalogue: Catalogue) -> None:
-    """Check that a session policy omits the conditions of the role's policy, and includes calls that this policy does not allow."""
+    """Check that a session policy omits the conditions of the role's policy, and includes calls that it does not allow."""
     role = grants(policy(statement("s3:*", Condition=VPC), statement("s3:*", "arn:aws:s3:::x", "Deny")))
     suggestion = suggest(
         catalogue, role, ("s3:GetObject", A), ("sqs:SendMessage", QUEUE), form="session_policy"

@@ -51,7 +51,7 @@ def check(aws: FakeAws, raw: Raw = WORKLOAD) -> tuple[str, list[tuple[str, str, 
 
 
 def associated(role: str = "my-role", **more: object) -> FakeAws:
-    """Return an account in which the workload has its role and an association. ``more`` has further settings of the association."""
+    """Return an account in which the workload has its role and an association. ``more`` are settings of the association."""
     aws = FakeAws()
     # The fake has no add-ons, so the run creates only the role.
     run(aws, desired(WORKLOAD))
