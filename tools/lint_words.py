@@ -83,7 +83,7 @@ def hits(text: Text) -> list[Pattern]:
 
 
 def texts(path: Path, root: Path = ROOT) -> Iterator[Text]:
-    """Generate every text of a file: Python, Markdown or YAML."""
+    """Yield every text of a file: Python, Markdown or YAML."""
     name = path.relative_to(root).as_posix()
     source = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
@@ -173,7 +173,7 @@ def _comments(name: str, matches: Iterator[re.Match[str]], source: str) -> Itera
 
 
 def _merged(name: str, comments: list[tuple[int, str]]) -> Iterator[Text]:
-    """Generate the texts of comments. Consecutive lines are one text."""
+    """Yield the texts of comments. Consecutive lines are one text."""
     merged: list[tuple[int, int, str]] = []
     for line, text in comments:
         if _LEGAL.search(text):
@@ -210,7 +210,7 @@ def _messages(name: str, tree: ast.Module, documented: set[int]) -> Iterator[Tex
 
 
 def _yaml(name: str, source: str, offset: int, everything: bool = False) -> Iterator[Text]:
-    """Generate the sentences in the names, descriptions and messages of a YAML file, or with ``everything`` in all values."""
+    """Yield the sentences in the names, descriptions and messages of a YAML file, or with ``everything`` in all values."""
     try:
         nodes = [(node, everything) for node in yaml.compose_all(source, Loader=yaml.SafeLoader)]
     except yaml.YAMLError:
@@ -227,7 +227,7 @@ def _yaml(name: str, source: str, offset: int, everything: bool = False) -> Iter
 
 
 def _markdown(name: str, source: str) -> Iterator[Text]:
-    """Generate the sentences, headings and table cells of a page."""
+    """Yield the sentences, headings and table cells of a page."""
     blank = re.compile(r"^(```|~~~).*?^\1|<!--.*?-->", re.DOTALL | re.MULTILINE)
     source = blank.sub(lambda match: re.sub(r"[^\n]", "", match[0]), source)
     block: list[str] = []

@@ -71,7 +71,7 @@ def _list(values: Mapping[str, object], name: str) -> list[str]:
 
 
 def _read_files(patterns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """Generate the reports in the files that match the patterns.
+    """Yield the reports in the files that match the patterns.
 
     :raises InputError: when a pattern matches no file, or a file is not a report.
     """

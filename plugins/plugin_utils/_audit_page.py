@@ -259,7 +259,7 @@ def _changes(changes: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _table_rows(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Generate the rows of the table that shows the access of each workload as text."""
+    """Yield the rows of the table that shows the access of each workload as text."""
     notes = {
         "known": "",
         "partial": "partly read: ",

@@ -167,9 +167,9 @@ class Connection:
         return self._client
 
     def token(self) -> str | None:
-        """Return a token that is valid for at least ``LONGEST_CALL`` seconds, or None if the options have credentials.
+        """Return a bearer token, or None if kubernetes.core authenticates without it (see ``Access.token``).
 
-        :raises CoreException: when there is no token.
+        :raises CoreException: when no token can be signed.
         """
         try:
             return self._access.token(LONGEST_CALL)

@@ -410,7 +410,7 @@ class Migration:
             session.edit(session.editor().finish(done, session.plan.finished))
 
     def _remove_annotations(self, migrants: Sequence[Migrant]) -> list[Migrant]:
-        """Record and remove the annotations. Return the service accounts that then have none; in check mode, would have none."""
+        """Record and remove the annotations. Return the service accounts that then lack them, in check mode as planned."""
         session = self.session
         session.steps.begin("removing the IRSA annotations")
         accounts = session.estate.accounts

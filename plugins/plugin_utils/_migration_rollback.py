@@ -78,7 +78,7 @@ def roll_back(session: MigrationSession, migrants: Sequence[Migrant]) -> frozens
 
 
 def _is_recorded(session: MigrationSession, migrant: Migrant) -> bool:
-    """Return whether a migration created the association, whose tags then record annotations."""
+    """Return whether a migration created the association. The tags of such an association record annotations."""
     association = session.state.associations.get(migrant.key)
     return association is not None and bool(recorded_annotations(association.tags))
 

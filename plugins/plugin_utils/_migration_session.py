@@ -124,7 +124,7 @@ NO_ISSUER = (
 CONFLICT_STATUS = 409
 _UNKNOWN = {
     "namespaces": "no service account in namespace {} uses IRSA or was migrated",
-    "service_accounts": "service account {} does not exist, or neither uses IRSA nor was migrated",
+    "service_accounts": "service account {} does not exist, or does not use IRSA and was not migrated",
 }
 
 
@@ -344,7 +344,7 @@ class MigrationSession:
     def run_aws(self, source: RoleInput) -> tuple[Prepared, AwsResult]:
         """Run the AWS part of the role, and add its changes to the session.
 
-        The errors are those of ``begin_aws``, ``prepare`` and ``raise_if_ended``.
+        Raises the errors of ``begin_aws``, ``prepare`` and ``raise_if_ended``.
         """
         part = begin_aws(self.task, source, "main", self.task.check_mode, self.steps)
         prepared = prepare(self.task, source, "main")
@@ -377,7 +377,7 @@ class MigrationSession:
         return refused
 
     def edit(self, run: TrustRun) -> set[WorkloadKey]:
-        """Add the changes and failures of an edit to the session. Return the service accounts that failed."""
+        """Add the changes and failures of a method of ``TrustEditor`` to the session. Return the service accounts that failed."""
         self.add_made()
         self.failures += [row for failure in run.failures for row in failure_rows(failure)]
         return {key for failure in run.failures for key in failure.workloads}

@@ -296,7 +296,7 @@ def parse_role_input(
 
 
 def _untemplated(task: ActionTask, raw: Mapping[str, Any]) -> Iterator[str]:
-    """Generate an error message for each variable with a failing template. For ``workloads``, name each failing entry."""
+    """Yield an error message for each variable with a failing template. For ``workloads``, name each failing entry."""
     for name, value in raw.items():
         rows = value if name == "workloads" and isinstance(value, list) else []
         errors = [_template_error(task, row) for row in rows]

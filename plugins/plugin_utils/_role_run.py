@@ -350,7 +350,7 @@ def expand_patterns(
 
 
 def mark_origins(aws: Mapping[str, Any], workloads: Iterable[Workload]) -> None:
-    """Add the pattern or annotation from which a workload comes to the changes of its association."""
+    """Add the source pattern or annotation of a workload to the changes of its association."""
     origins = {str(workload.key): workload.origin.text for workload in workloads if workload.origin}
     for row in aws.get("changes", ()):
         if row["resource"] == "association" and row["workload"] in origins:

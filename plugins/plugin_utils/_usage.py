@@ -186,7 +186,7 @@ class _Source:
         return found
 
     def list_items(self) -> Iterator[tuple[int, Any]]:
-        """Generate the items of the next list with their numbers."""
+        """Yield the items of the next list with their numbers."""
         self.expect("[")
         if self.peek() == "]":
             self.position += 1
@@ -204,12 +204,12 @@ class _Source:
 
 
 def read_records(path: str) -> Iterator[tuple[int, Any]]:
-    """Generate the records of a file with their numbers, which count from 1.
+    """Yield the records of a file with their numbers, which count from 1.
 
     A file is a mapping with the list ``Records``, as CloudTrail delivers it, a mapping with the list ``Events``, as the command
     ``aws cloudtrail lookup-events`` prints it, or a list of records.
 
-    :raises FileError: when the file cannot be read or is not such a file. The records before the error are generated.
+    :raises FileError: when the file cannot be read or is not such a file. The records before the error are yielded.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -337,7 +337,7 @@ class EventFiles:
         self._pool.shutdown(cancel_futures=True)
 
     def scan(self, scope: UsageScope, cluster: str) -> Iterator[EventTotals]:
-        """Generate the totals of the files in their order.
+        """Yield the totals of the files in their order.
 
         :raises InputError: when a process ended unexpectedly.
         """
@@ -375,7 +375,7 @@ class LookupPeriod:
 
 
 def _records_by_day(lookup: EventLookup, name: str, period: LookupPeriod) -> Iterator[Any]:
-    """Generate the events with a name, from ``LOOK_BACK`` before the period to its end.
+    """Yield the events with a name, from ``LOOK_BACK`` before the period to its end.
 
     Each day is a separate list, because the number of pages of a list is limited.
     """

@@ -319,7 +319,7 @@ def test_keeps_objects_in_use(controller: Target, tmp_path: Path) -> None:
     world.writes.clear()
     assert message(play(controller, tmp_path, **ABSENT)) == (
         "EKS Pod Identity: project is used by Nightly, which this role does not manage. Change or delete these "
-        "users first. "
+        "objects first. "
         "Nothing was changed."
     )
     assert world.writes == []

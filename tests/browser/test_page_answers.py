@@ -179,7 +179,7 @@ def random_report(seed: int) -> dict[str, Any]:
 def both_decisions(
     page: Page, report: Mapping[str, Any], action: str, resource: str
 ) -> Iterator[tuple[str, str, str]]:
-    """Generate for each workload its name, the decision of the page and the decision of the collection."""
+    """Yield for each workload its name, the decision of the page and the decision of the collection."""
     rows = page.run("return accessReport.answer(...arguments).rows", action, resource)
     holdings = answer_from_report(report, Required(action, resource))
     for row, holding in zip(rows, holdings, strict=True):

@@ -202,7 +202,7 @@ def test_remedy_for_a_missing_role(cluster: Cluster, play: str, options: list[st
     ) in text
     assert (
         "Correct the annotation workload-identity/role on ServiceAccount missing/own, or have your platform team create the "
-        "role. Another role name may need a rule in pod_identity_annotated."
+        "role. If you change the role name, it may need a rule in pod_identity_annotated."
     ) in text
 
 

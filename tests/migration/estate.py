@@ -173,7 +173,7 @@ class Estate:
         self.kubernetes.send("PATCH", path, status, "application/merge-patch+json")
 
     def build(self, ordinary: int) -> None:
-        """Create ordinary service accounts, ``ordinary`` in number, and one service account for each special case."""
+        """Create a number of ordinary service accounts, and one service account for each special case."""
         self.kubernetes.create("Namespace", "", {"name": "shop"})
         linux = {"kubernetes.io/os": "linux"}
         for node in ("n1", "n2"):

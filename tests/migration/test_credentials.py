@@ -54,7 +54,7 @@ def test_no_pod_loses_its_credentials(new_scene: Callable[[int], Scene]) -> None
 
 
 def assert_untouched(scene: Scene, start: dict[str, Any], migrating: set[str]) -> None:
-    """Check that a migration has removed only the annotations of IRSA, and the statements that only its service accounts need."""
+    """Check that a migration has removed only the IRSA annotations, and the statements that only its service accounts need."""
     estate, now = scene.estate, scene.estate.snapshot()
     for name, item in start["accounts"].items():
         annotations = item["metadata"].get("annotations", {})

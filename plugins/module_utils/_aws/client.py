@@ -74,7 +74,7 @@ class Api(Protocol):
     def pages(
         self, service: str, operation: str, parameters: Mapping[str, Any], *results: str
     ) -> Iterable[Any]:
-        """Send a list request, and generate the items of all pages. A page is requested only when its items are needed.
+        """Send a list request, and yield the items of all pages. A page is requested only when its items are needed.
 
         :arg results: the keys that lead to the items in a response: one key, or a path of nested keys.
         :raises AwsError: when a request fails.
@@ -170,7 +170,7 @@ class BotoApi:
     def pages(
         self, service: str, operation: str, parameters: Mapping[str, Any], *results: str
     ) -> Iterator[Any]:
-        """Send a list request, and generate the items of all pages (see ``Api.pages``)."""
+        """Send a list request, and yield the items of all pages (see ``Api.pages``)."""
 
         def request(parameters: Mapping[str, Any]) -> Response:
             return self._request(service, operation, parameters, *results)
@@ -242,7 +242,7 @@ class BotoApi:
 def response_pages(
     api: Api, service: str, operation: str, parameters: Mapping[str, Any]
 ) -> Iterator[Response]:
-    """Send a list request, and generate the whole response of each page, for callers that need several of its members.
+    """Send a list request, and yield the whole response of each page, for callers that need several of its members.
 
     :raises AwsError: when a request fails.
     """

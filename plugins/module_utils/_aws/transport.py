@@ -188,7 +188,7 @@ def begin(work: Callable[[], _Result]) -> Callable[[], _Result]:
 def call_both(first: Callable[[], _Result], second: Callable[[], _Other]) -> tuple[_Result, _Other]:
     """Call two functions concurrently, and return both results.
 
-    An error of ``first`` is raised without waiting for ``second``. An error of ``second`` is raised after the end of ``first``.
+    An error of ``first`` is raised without waiting for ``second``. An error of ``second`` is raised after ``first`` has ended.
     """
     other = begin(second)
     return first(), other()

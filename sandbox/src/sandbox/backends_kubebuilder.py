@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backend with a real kube-apiserver and etcd from the folder KUBEBUILDER_ASSETS.
+"""The backend with a real kube-apiserver and etcd from the folder that KUBEBUILDER_ASSETS names.
 
 ``setup-envtest`` downloads these programs (https://book.kubebuilder.io/reference/envtest). If the folder also has
 kube-controller-manager, the sandbox starts that program as well. Then new namespaces get a ``default`` service account, and

@@ -26,8 +26,8 @@ CLUSTER = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}")
 class Settings:
     """The settings of a sandbox. Port 0 means a free port. Invalid values raise SandboxError.
 
-    ``aws`` and ``kubernetes`` are the names of the backends. ``kubernetes_source`` is the folder KUBEBUILDER_ASSETS or the
-    value of KUBECONFIG, if the backend needs one of them.
+    ``aws`` and ``kubernetes`` are the names of the backends. ``kubernetes_source`` is the folder that
+    KUBEBUILDER_ASSETS names or the files that KUBECONFIG names, or "" if the backend needs neither.
     """
 
     aws: str = "embedded"

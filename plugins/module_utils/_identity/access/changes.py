@@ -63,9 +63,9 @@ def compare_reports(previous: _Row, report: _Row) -> dict[str, Any]:
     :arg previous: the earlier report, in the format ``REPORT_FORMAT``.
     :arg report: the later report.
     :returns: a mapping with ``since`` (the time of the earlier report), ``rows`` and ``notes`` (sentences about data that cannot
-        be compared). Each row has the ``kind`` of the change (see ``_KINDS``), the sentence ``text``, and as ``name`` the
-        cluster, service account or code of a risk. If a change concerns service accounts of the later report, ``workload`` is
-        the number of the first one. For a resolved risk it is None.
+        be compared). Each row has the ``kind`` of the change (see ``_KINDS``), the sentence ``text``, and the ``name`` of the
+        cluster or service account, or the code of the risk. ``workload`` is the number of the first service account of the
+        change in the later report. It is missing if there is none, and None for a resolved risk.
     """
     old, new = _Report(previous), _Report(report)
     comparison = _Comparison(old, new)

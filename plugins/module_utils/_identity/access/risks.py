@@ -373,7 +373,7 @@ class RiskFinder:
     def _services_in_use(
         self, judge: UseJudge
     ) -> Iterator[tuple[RoleFacts, tuple[AccessMember, ...], ServicesVerdict]]:
-        """Yield each role that was read and is not unused, with its service accounts and the verdict on its services."""
+        """Yield each role that was read and is not unused, with its service accounts and the services that it does not use."""
         by_role: dict[str, list[_Holding]] = {}
         for holding in self._holdings:
             by_role.setdefault(holding.role.arn.lower(), []).append(holding)
@@ -406,7 +406,7 @@ class RiskFinder:
         if any(entry.kind == "irsa" for entry in member.credentials):
             part = next(part for part in self.estate.parts if part.cluster == member.cluster)
             if (account := part.accounts.get(member.key)) is not None and account.role_arn:
-                return "the annotation of IRSA still exists, in addition to the association"
+                return "the IRSA annotation still exists, in addition to the association"
             return "the ConfigMap of the IRSA webhook still has a role, in addition to the association"
         issuer = parse_issuer(member.cluster.issuer)
         role = self.estate.role(associated.role_arn)
@@ -445,7 +445,7 @@ def _allows_everything(cells: Sequence[Cell]) -> bool:
 
 
 def _named_services(profiles: Sequence[Profile]) -> tuple[str, ...]:
-    """Return the services of the cells with access levels, except ``EVERY_SERVICE``, in alphabetical order."""
+    """Return the services that the profiles allow or may allow, except ``EVERY_SERVICE``, in alphabetical order."""
     names = {cell.service for profile in profiles for cell in profile.cells if cell.levels}
     return tuple(sorted(names - {EVERY_SERVICE}))
 

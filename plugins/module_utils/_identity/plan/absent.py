@@ -133,7 +133,7 @@ class _Removal:
         return replace(change, stage=DETACHMENT, needs=change.needs | needs)
 
     def free(self, arn: str, role_name: str, change: Target) -> None:
-        """Add to ``freed`` a change that removes a policy from a role, as an attached policy or as permissions boundary."""
+        """Add to ``freed`` a change that detaches a policy from a role, or ends its use as the permissions boundary."""
         self.freed.setdefault(arn, {}).setdefault(f"role {role_name}", set()).add(change)
 
 

@@ -206,7 +206,7 @@ def predicted(
 ) -> AssociationRow | None:
     """Return the row of results for an association after a change, or None if the change deletes it.
 
-    Values that EKS assigns by the change, such as the ID of a new association, are empty.
+    Values that EKS assigns with the change, such as the ID of a new association, are empty.
     """
     if change.after is None:
         return None

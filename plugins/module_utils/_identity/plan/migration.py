@@ -465,7 +465,7 @@ def _blockers(
             Code.MIGRATION_FOREIGN_ROLE,
             f"role {role_arn} is in account {parts.account_id}, and an association needs a role of account {cluster.account_id}.",
             f"Create a role in account {cluster.account_id} that may use sts:AssumeRole and sts:TagSession on {role_arn}, and "
-            f"allow it both in the trust policy of {role_arn}. List the service account as a workload with the new "
+            f"allow it both actions in the trust policy of {role_arn}. List the service account as a workload with the new "
             f"role and target_role_arn: {role_arn} (docs/accounts.md#target-roles), restart its Pods, and remove the annotation.",
             key,
         )
@@ -650,9 +650,10 @@ class _Permissions:
     open_layers: Sequence[Layer]
 
     def decide(self, action: str, target: str, is_named: bool = False) -> str:
-        """Return the decision about an action on a further role.
+        """Return the decision about an action on another role.
 
-        :arg is_named: the trust policy of the further role names this role, which then does not need a policy with the action.
+        :arg is_named: whether the trust policy of the other role names this role. The policies of this role then need not allow
+            the action.
         """
         layers = self.open_layers if is_named else self.layers
         return check_permission(layers, Required(action, target), self.context).decision
@@ -672,9 +673,9 @@ def _permissions(state: MigrationState, key: WorkloadKey, role: ObservedRole) ->
 
 
 def _accepts_tags(permissions: _Permissions, role: ObservedRole, target: ObservedRole) -> bool:
-    """Return whether a role can assume a further role with session tags, or cannot assume it at all.
+    """Return whether a role can assume another role with session tags, or cannot assume it at all.
 
-    If the trust policy of the further role names the role itself, the policies of the role do not have to allow the action; they
+    If the trust policy of the other role names the role itself, the policies of the role do not have to allow the action; they
     must only not deny it. Source: IAM User Guide, "Policy evaluation logic".
     """
     subject, decide = permissions.subject, permissions.decide

@@ -51,7 +51,7 @@ class Narrowed:
     """The trust policy that a role gets, with findings about grants that are kept.
 
     ``unread`` are the associations that must be read before a grant can be removed; until then ``trust`` keeps all grants.
-    ``lost`` describes the users that would, or might, lose access by ``role.trust_policy`` of the input.
+    ``lost`` describes the users that would, or might, lose access through ``role.trust_policy`` of the input.
     """
 
     trust: Mapping[str, object]
@@ -288,7 +288,7 @@ def _narrowed(narrowing: _Narrowing, wide: Mapping[str, object], dependent_only:
 
 @dataclass(frozen=True, slots=True)
 class LostUsers:
-    """The users outside the run that lost access to a role by a change of its trust policy.
+    """The users outside the run that lost access to a role through a change of its trust policy.
 
     ``grants`` are the grants that restore their access.
     """
@@ -300,7 +300,7 @@ class LostUsers:
 def narrowed_reaches(
     clusters: Clusters, old_trust: Mapping[str, object], new_trust: Mapping[str, object], everywhere: bool
 ) -> set[Reach]:
-    """Return the clusters and namespaces of the run whose workloads may have lost access by a change of a trust policy.
+    """Return the clusters and namespaces of the run whose workloads may have lost access through a change of a trust policy.
 
     :arg everywhere: return all clusters of the run.
     """
@@ -318,7 +318,7 @@ def find_lost_users(
     present: Mapping[str, object],
     since: datetime | None,
 ) -> LostUsers:
-    """Find the users of a role that lost access by a change of this run.
+    """Find the users of a role that lost access through a change of this run.
 
     :arg users: the associations outside the run that use the role.
     :arg change: the trust policies before and after the change, as this run knows them.
@@ -378,7 +378,7 @@ def _keeps_statement(shared: SharedRole, role: ObservedRole, users: list[Observe
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
         f"the trust policy of role {role.arn} becomes narrower. These workloads outside this run use the role, and each "
-        f"keeps access by a separate trust statement: {names}.",
+        f"keeps access through a separate trust statement: {names}.",
         "List these workloads in this run, or give them a separate role; if they are unused, delete their associations.",
         shared.keys[0],
     )
@@ -390,7 +390,7 @@ def _keeps_grant(narrowing: _Narrowing, grant: TrustGrant) -> Finding:
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
         f"role {narrowing.role.arn} can still be used by {principals}, because a trust statement that this run does not "
-        f"require allows it. These workloads outside this run use the role by that statement: {listed(_names(users), _SHOWN)}.",
+        f"require allows it. These workloads outside this run use the role through it: {listed(_names(users), _SHOWN)}.",
         "Set the same trust_scope in all lists with the role. With ⟨force⟩: true the statement is removed, and the workloads "
         "that use it get separate statements.",
         narrowing.shared.keys[0],

@@ -334,8 +334,8 @@ class _Ordering:
         """Delay the new permissions of a role until its trust policy is narrower.
 
         Otherwise the workloads that leave the role would have these permissions for a moment, because the trust policy is
-        narrowed only after their associations have moved. The order is unchanged if the narrower trust policy, or possibly a
-        change of another role, depends on the new permissions.
+        narrowed only after their associations have moved. The order is unchanged if the change of the trust policy depends on
+        the new permissions, or if a change of another role may depend on them.
         """
         for narrowing, grants in self.waiting.items():
             later = self._closure(grants)

@@ -83,7 +83,8 @@ def missing_role_remedy(users: Iterable[Workload], role: ObservedRole | None) ->
         remedies.append(f"Set {annotation} to {role.arn}.")
     elif annotated:
         remedies.append(
-            f"Correct {annotation}, or have your platform team create the role. Another role name may need a rule in ⟨annotated⟩."
+            f"Correct {annotation}, or have your platform team create the role. "
+            "If you change the role name, it may need a rule in ⟨annotated⟩."
         )
     return " ".join(remedies)
 

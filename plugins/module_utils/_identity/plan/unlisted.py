@@ -77,9 +77,9 @@ def _unused_grant(cluster: Cluster, role: ObservedRole, key: WorkloadKey) -> Fin
         Code.TRUST_WITHOUT_ASSOCIATION,
         f"the trust policy of role {role.arn} allows {key}, which is not in the list and has no association with "
         f"{describe_place(cluster)}.",
-        "If another run is about to create the association, no action is needed. Otherwise revoke the grant "
-        "by a run for this cluster alone, either with ⟨purge⟩: true, or with state: absent for only that workload "
-        "with this role. To look for an association: "
+        "If another run is about to create the association, no action is needed. Otherwise revoke the "
+        "grant: run for this cluster alone, either with ⟨purge⟩: true, or with state: absent and only that workload with "
+        "this role. To look for an association: "
         f"aws eks list-pod-identity-associations --cluster-name {cluster.name} --namespace {key.namespace} "
         f"--service-account {key.service_account} --region {cluster.region}",
         key,
@@ -140,7 +140,7 @@ def _remedies(
     if managed and not options.purge:
         yield (
             "If the managed associations belong to another list of workloads, set ⟨owner⟩ for each list. "
-            f"Otherwise list these workloads, or remove them by {run}, whose check mode shows the removals."
+            f"Otherwise list these workloads, or remove them with {run}; its check mode shows the removals."
         )
     if ownerless:
         yield (

@@ -49,9 +49,9 @@ class EventLookup:
     _next: float = field(default=0.0, repr=False)
 
     def records(self, attribute: str, value: str, begin: datetime, end: datetime) -> Iterator[Any]:
-        """Generate the CloudTrail events with this attribute value from ``begin`` to ``end``, each as parsed JSON.
+        """Yield the CloudTrail events with this attribute value from ``begin`` to ``end``, each as parsed JSON.
 
-        An event that cannot be parsed is generated unchanged.
+        An event that cannot be parsed is yielded unchanged.
 
         :arg attribute: an attribute key of LookupEvents, such as "EventSource".
         :raises AwsError: when a request fails.

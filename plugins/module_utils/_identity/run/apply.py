@@ -62,7 +62,7 @@ def apply_plan(plan: Plan, context: ApplyContext) -> Outcome:
         context.progress.expect(resource, number)
     failed = {target: failure for target, failure in context.permanent.items() if target in planned}
     for stage in sorted({change.stage for change in plan.changes}):
-        # IAM refuses concurrent changes of one role, so these changes are in one group and follow each other.
+        # IAM refuses concurrent changes of one role, so they form a group, and are applied one after the other.
         groups: dict[tuple[str, str], list[Change]] = {}
         for change in plan.changes:
             if change.stage == stage:
@@ -90,7 +90,7 @@ def apply_plan(plan: Plan, context: ApplyContext) -> Outcome:
 def _apply_group(
     context: ApplyContext, failed: Mapping[Target, Failure], changes: Sequence[Change]
 ) -> list[Done | Refusal]:
-    """Apply the changes of one role, or another group of changes that follow each other.
+    """Apply a group of changes, such as the changes of one role, one after the other.
 
     :arg failed: the failures of earlier changes, by target.
     """

@@ -191,7 +191,7 @@ def parent_pattern(arn: str) -> str:
 
 
 def _parents(arns: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the ARNs of an event with patterns instead of the most specific ones.
+    """Replace the most specific ARNs of an event with patterns.
 
     The event of an S3 object has the ARNs of the object and its bucket. Only the ARN of the object becomes a pattern.
     """
@@ -347,7 +347,7 @@ _COPIES = ("CopyObject", "UploadPartCopy")
 def _parts(
     record: Mapping[str, Any], source: str, name: str, identity: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Generate the event name, the variant and the ARNs of a call. A copy in S3 is also a call that reads its source."""
+    """Yield the event name, the variant and the ARNs of a call. A copy in S3 is also a call that reads its source."""
     parameters = _mapping(record, "requestParameters")
     partition = _text(identity, "arn").split(":")[1:2]
     place = _Place(
@@ -391,7 +391,7 @@ class _Place(NamedTuple):
 def _arns(
     record: Mapping[str, Any], source: str, parameters: Mapping[str, Any], place: _Place
 ) -> Iterator[str]:
-    """Generate the ARNs of an event: its resources, the ARNs among its parameters, and the resources that a parameter names."""
+    """Yield the ARNs of an event: its resources, the ARNs among its parameters, and the resources that a parameter names."""
     table, index = _text(parameters, "tableName"), _text(parameters, "indexName")
     if source == "dynamodb.amazonaws.com" and index and not table.startswith("arn:"):
         # A request to an index needs the permission on the index only, but CloudTrail lists its table.

@@ -149,7 +149,7 @@ def find_grants(
     data_services: frozenset[str],
     catalogue: Catalogue,
 ) -> Iterator[ActionGrant]:
-    """Generate the granted action patterns, in the order of the statements.
+    """Yield the granted action patterns, in the order of the statements.
 
     :arg used: the actions that were used with the role.
     """
@@ -165,7 +165,7 @@ def find_grants(
 
 
 def _patterns(statement: GrantStatement, catalogue: Catalogue) -> Iterator[tuple[str, list[str]]]:
-    """Generate the action patterns of a statement, each with the actions that it matches."""
+    """Yield the action patterns of a statement, each with the actions that it matches. NotAction counts as one pattern."""
     parsed = statement.rule.statement
     if parsed.not_action:
         every = (action for name in catalogue.service_names for action in catalogue.service_actions(name))

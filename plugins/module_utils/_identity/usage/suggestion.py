@@ -120,7 +120,7 @@ class _Statements:
         self._actions.setdefault(key, {})[action] = None
 
     def grouped(self) -> Iterator[dict[str, object]]:
-        """Generate the statements. Resources with the same actions and conditions are in one statement."""
+        """Yield the statements. Resources with the same actions and conditions are in one statement."""
         groups: dict[tuple[tuple[str, ...], str], list[dict[str, Any]]] = {}
         for (resource, condition), actions in sorted(self._actions.items()):
             groups.setdefault((tuple(sorted(actions)), condition), []).append(json.loads(resource))
@@ -219,7 +219,7 @@ class _Draft:
                 self._add_granted(use.action, resource)
 
     def _add_granted(self, action: str, resource: str) -> None:
-        """Add a call under the conditions of the present statements that allow it."""
+        """Add an action on a resource to the draft, with the conditions of the present statements that allow it."""
         context = self._grants.context
         granting = self._granting(action, resource)
         certain = [item for item in granting if item.certainly_includes(action, resource, context)]
@@ -330,7 +330,7 @@ class _Draft:
         return bool(grant.unused) or not set(grant.unseen) <= self._kept_unseen
 
     def narrowings(self, granted: Iterable[ActionGrant]) -> Iterator[Narrowing]:
-        """Generate the statements of which the policy does not keep all resources."""
+        """Yield the statements of which the policy does not keep all resources."""
         used: dict[int, dict[str, None]] = {}
         statements: dict[int, GrantStatement] = {}
         for grant in granted:

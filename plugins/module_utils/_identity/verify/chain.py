@@ -61,7 +61,7 @@ _WORKING = ("ACTIVE", "UPDATING", "CREATING")
 
 
 def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
-    """Check that EKS reports a working EKS Pod Identity Agent: the add-on, or the agent that EKS Auto Mode has built in.
+    """Check that EKS reports a working EKS Pod Identity Agent: the add-on, or the agent built into EKS Auto Mode.
 
     The findings concern the cluster, so they name no workload.
     """

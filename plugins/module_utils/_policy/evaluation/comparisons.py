@@ -171,7 +171,7 @@ class OpenCondition:
 
 @dataclass(frozen=True, slots=True)
 class OpenTarget:
-    """An ARN with policy variables in a Resource element, with its statement and the request to compare."""
+    """An ARN with policy variables in a Resource element, its statement, and the request whose resource is compared with it."""
 
     value: OpenResource
     rule: Rule
@@ -240,7 +240,7 @@ class Comparisons:
         return any(item.value not in exact for item in self._open_by_root.get(key, ()))
 
     def constraints(self, key: str, context: Context, budget: Budget) -> Iterator[Constraint]:
-        """Generate the constraints on a key from comparisons with values that have policy variables.
+        """Yield the constraints on a key from comparisons with values that have policy variables.
 
         For aws:TagKeys there are also constraints from request tags, because aws:TagKeys contains the tag keys.
         """

@@ -39,7 +39,7 @@ class OverBudget(Exception):
 
 
 def _samples(request: Request) -> Iterator[Request]:
-    """Generate a few literal requests that a request with wildcards matches.
+    """Yield a few literal requests that a request with wildcards matches.
 
     If one of them is denied, the request with wildcards is denied.
     """
@@ -60,7 +60,7 @@ def split(rules: Iterable[Rule], request: Request, context: Context) -> tuple[Re
 
     :returns: an empty tuple if the patterns cannot be compared as text, for example because the value of a policy variable is
         unknown.
-    :raises OverBudget: when there are too many combinations.
+    :raises OverBudget: when there are too many combinations of patterns.
     """
     if request.resource == "*" and request.action_wild and not request.service_is_text:
         return ()

@@ -159,7 +159,7 @@ def _is_typed(key: str, text: str) -> bool:
 
 
 def sample_values(key: str) -> Iterator[str]:
-    """Generate an endless series of valid values for a key whose type is number, date or address."""
+    """Yield an endless series of valid values for a key whose type is number, date or address."""
     for value in itertools.count():
         if key in ADDRESSES:
             yield str(ipaddress.IPv4Address(value))
@@ -172,7 +172,7 @@ def _read(kind: str, value: str) -> Decimal | None:
 
 
 def _between(points: Sequence[Decimal]) -> Iterator[Decimal]:
-    """Generate the points of a sorted list, a point between each pair of neighbours, one lower point and one higher point."""
+    """Yield the points of a sorted list, a point between each pair of neighbours, one lower point and one higher point."""
     if not points:
         yield Decimal(0)
         return

@@ -173,7 +173,7 @@ class Rule:
         return None
 
     def partial_actions(self, request: Request) -> Iterator[tuple[Literal, ...]]:
-        """Generate the action patterns that match some but not all actions of a request with wildcards."""
+        """Yield the action patterns that match some but not all actions of a request with wildcards."""
         pattern = compile_glob(request.action)
         yield from ((action,) for action in self._actions if pattern.matches(action))
         for glob in self._action_globs:
@@ -181,7 +181,7 @@ class Rule:
                 yield glob.tokens
 
     def partial_resources(self, request: Request, context: Context) -> Iterator[ArnGlob | None]:
-        """Generate the resource patterns that match some but not all resources of a request with wildcards.
+        """Yield the resource patterns that match some but not all resources of a request with wildcards.
 
         A value with policy variables may also match all resources. Its pattern is None if the value of a variable is unknown.
         """
@@ -316,7 +316,7 @@ class Question:
         return sum(rule.weight for rule in self.rules)
 
     def unknown_keys(self, context: Context) -> Iterator[str]:
-        """Generate the unknown keys, in lower case, that decide whether the undecided statements apply."""
+        """Yield the unknown keys, in lower case, that decide whether the undecided statements apply."""
         for rule in self.rules:
             if rule.applies(self.request, context) is not None:
                 continue
@@ -328,7 +328,7 @@ class Question:
                     yield from _unknown(variable_keys(value.tokens), context)
 
     def undecided_comparisons(self, context: Context) -> Iterator[object]:
-        """Generate the identifiers of the undecided comparisons (see ``Context.decided``)."""
+        """Yield the identifiers of the undecided comparisons (see ``Context.decided``)."""
         for rule in self.rules:
             if rule.applies(self.request, context) is not None:
                 continue

@@ -249,7 +249,7 @@ class _Walk:
         return fallback
 
     def unknown_keys(self, context: Context, undecided: Sequence[int]) -> Iterator[str]:
-        """Generate the unknown keys that decide whether the undecided statements of some questions apply.
+        """Yield the unknown keys that decide whether the undecided statements of some questions apply.
 
         :arg undecided: the positions of these questions. The number of questions is the position of the question whether
             all requests are allowed together.

@@ -183,7 +183,7 @@ class _Sorter:
         ), complete
 
     def _samples(self) -> Iterable[str]:
-        """Generate texts that match the patterns, as a substitute if the budget is too small to find all kinds."""
+        """Yield texts that match the patterns, as a substitute if the budget is too small to find all kinds."""
         for language in self.languages:
             for pattern in language.patterns[:_MAX_STATES]:
                 if pattern.ends is None and self.budget.spend(1 + len(pattern.units) // 16):

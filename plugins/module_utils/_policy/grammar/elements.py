@@ -6,7 +6,7 @@
 
 """Check the actions, conditions, resources and principals of a statement against the rules of IAM.
 
-The functions ``*_reasons`` generate the reasons why IAM rejects, or may reject, a document with the statement.
+The functions ``*_reasons`` yield the reasons why IAM rejects, or may reject, a document with the statement.
 
 IAM rejects a trust policy if one of its principals does not exist. The principals in the argument ``existing`` and the services
 in ``SERVICES`` are known to exist. Whether another principal exists is unknown.
@@ -117,7 +117,7 @@ _NAME = re.compile(r"[A-Za-z0-9*?_.-]+\Z")
 
 
 def action_reasons(statement: Statement, trust: bool) -> Iterator[Reason]:
-    """Generate the reasons why IAM rejects or may reject the actions of a statement.
+    """Yield the reasons why IAM rejects or may reject the actions of a statement.
 
     :arg trust: whether the statement belongs to a trust policy.
     """
@@ -200,7 +200,7 @@ _FORMATS = {"Numeric": "a number", "Date": "a date", "Ip": "an address or CIDR b
 
 
 def condition_reasons(statement: Statement, block: object) -> Iterator[Reason]:
-    """Generate the reasons why IAM rejects or may reject the conditions of a statement.
+    """Yield the reasons why IAM rejects or may reject the conditions of a statement.
 
     :arg block: the Condition element as the author wrote it, or None.
     """
@@ -266,7 +266,7 @@ def _is_valid(kind: str, value: str) -> bool:
 
 
 def _spelling(label: str, block: object, canonical: set[str]) -> Iterator[Reason]:
-    """Generate a reason for each operator in an unusual letter case, because AWS does not document whether IAM accepts it."""
+    """Yield a reason for each operator in an unusual letter case, because AWS does not document whether IAM accepts it."""
     for operator in block if isinstance(block, Mapping) else ():
         folded = [name for name in canonical if name.lower() == str(operator).lower()]
         if folded and str(operator) not in folded:
@@ -288,7 +288,7 @@ _FULL = "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."
 
 
 def resource_reasons(statement: Statement, session: bool) -> Iterator[Reason]:
-    """Generate the reasons why IAM rejects or may reject the resources of a statement.
+    """Yield the reasons why IAM rejects or may reject the resources of a statement.
 
     :arg session: whether the statement belongs to a session policy.
     """
@@ -418,7 +418,7 @@ _NAMES = "Write an account ID, or the ARN of an account, role, user or session, 
 
 
 def principal_reasons(statement: Statement, existing: Collection[str]) -> Iterator[Reason]:
-    """Generate the reasons why IAM rejects or may reject the principals of a statement in a trust policy.
+    """Yield the reasons why IAM rejects or may reject the principals of a statement in a trust policy.
 
     :arg existing: account IDs and principals that are known to exist.
     """

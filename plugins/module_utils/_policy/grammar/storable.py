@@ -49,7 +49,7 @@ _LAST_CHARACTER = "\u00ff"
 
 
 def size_reasons(text: str, kind: str, trust_limit: int | None = None) -> Iterator[Reason]:
-    """Generate the reasons why IAM rejects or may reject the size or a character of a document.
+    """Yield the reasons why IAM rejects or may reject the size or a character of a document.
 
     :arg text: the document as JSON without white space between its tokens.
     :arg kind: one of ``STORED_KINDS``.
@@ -202,7 +202,7 @@ def storability(
 
 
 def _id(content: Mapping[str, object], kind: str) -> Iterator[Reason]:
-    """Generate a reason if IAM rejects the Id of the document. Source: IAM User Guide, "IAM JSON policy elements: Id"."""
+    """Yield a reason if IAM rejects the Id of the document. Source: IAM User Guide, "IAM JSON policy elements: Id"."""
     if "Id" not in content:
         return
     if kind != "trust":
@@ -249,7 +249,7 @@ def _statements(
 
 
 def _sid(statement: Statement, sids: dict[str, Statement], trust: bool) -> Iterator[Reason]:
-    """Generate the reasons why IAM rejects or may reject the Sid of a statement.
+    """Yield the reasons why IAM rejects or may reject the Sid of a statement.
 
     Sources: IAM User Guide, "IAM JSON policy elements: Sid"; the Amazon EKS User Guide shows a trust policy with spaces in
     a Sid.

@@ -230,7 +230,7 @@ def containing(extract: Extract, language: Language) -> Language:
 
 
 def _excluding(character: str, units: tuple[Unit, ...]) -> Iterator[tuple[Unit, ...]]:
-    """Generate the units that match the same texts as ``units``, except texts with a certain character.
+    """Yield the units that match the same texts as ``units``, except texts with a certain character.
 
     The generator has one item, or none if ``units`` match only texts with this character.
     """
@@ -255,7 +255,7 @@ def _merged(units: list[Unit]) -> tuple[Unit, ...]:
 
 
 def other_than(words: Iterable[str]) -> Iterator[str]:
-    """Generate texts that are not among ``words``."""
+    """Yield texts that are not among ``words``."""
     excluded = set(words)
     for length in range(1, len(excluded) + 2):
         for filler in _FILLERS:

@@ -81,7 +81,7 @@ class Test:
 
     @property
     def language(self) -> Language | None:
-        """Return the texts that the values without variables match, or None if the condition does not compare text."""
+        """Return the texts that match a policy value without variables, or None if the condition does not compare text."""
         if self._language is None:
             self._language = language(self.condition.base, self.condition.values, self._closed)
         return self._language

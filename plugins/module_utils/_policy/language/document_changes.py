@@ -144,7 +144,7 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 def _describe(verb: str, grants: Iterable[_Grant]) -> Iterator[str]:
-    """Generate a part of the description for each group of actions with the same effect, resources and condition."""
+    """Yield a part of the description for each group of actions with the same effect, resources and condition."""
     resources: dict[tuple[str, str, str], list[str]] = {}
     for grant in grants:
         resources.setdefault((grant.effect, grant.condition, grant.action), []).append(grant.resource)

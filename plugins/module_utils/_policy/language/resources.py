@@ -144,7 +144,7 @@ class ResourceTest:
         return max((glob.covers(service, wild) for glob in self._services), default=Cover.NONE)
 
     def partial(self, parts: tuple[str, ...], context: Context) -> Iterator[ArnGlob | None]:
-        """Generate the patterns that match some but not all resources of a request with wildcards.
+        """Yield the patterns that match some but not all resources of a request with wildcards.
 
         A value with policy variables may also match all resources. Its pattern is None if the value of a variable is unknown.
         """

@@ -425,7 +425,7 @@ def _fits(types: frozenset[str] | None, service: str, resource: str, index: Acti
 def _targets(
     types: frozenset[str] | None, service: str, resource: str, context: Context, index: ActionIndex
 ) -> Iterator[_Target]:
-    """Generate the resources to evaluate for an action with these resource types and a resource in a policy."""
+    """Yield the resources to evaluate for an action with these resource types and a resource in a policy."""
     if types is not None and not types:
         yield _Target("*")
     elif resource != "*":

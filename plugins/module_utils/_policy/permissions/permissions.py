@@ -330,7 +330,8 @@ def _message(
         return f"{permission} is denied by {deciding}. A Deny overrides every Allow: narrow or remove it.{lacking}"
     if verdict.decision == CONDITIONAL and not verdict.conditional_on:
         return (
-            f"{permission} has too many combinations to evaluate. Check fewer resources or actions at a time."
+            f"{permission} has too many combinations of actions, resources and conditions to evaluate. "
+            "Check fewer resources or actions at a time."
         )
     if verdict.decision == CONDITIONAL:
         keys = ", ".join(verdict.conditional_on)
@@ -478,7 +479,7 @@ def find_denying_policies(
 
 
 def _grants(policy: Policy) -> Iterator[Request | None]:
-    """Generate a request for each action and resource that a policy allows.
+    """Yield a request for each action and resource that a policy allows.
 
     The request is None for a statement with NotAction or NotResource, which cannot be expressed as requests.
     """
@@ -514,7 +515,7 @@ def _with_effect(rule: Rule, effect: str) -> Rule:
 
 
 def refusal_findings(judged: Iterable[tuple[str, Storability]]) -> Iterator[Finding]:
-    """Generate a finding for each reason why IAM certainly rejects a document.
+    """Yield a finding for each reason why IAM certainly rejects a document.
 
     :arg judged: pairs of a document's name and the result of ``storability``.
     """

@@ -456,7 +456,7 @@ _TRIED = 6
 
 
 def drafts(document: dict[str, object], rules: tuple[Rule, ...], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """Generate edited policies that may allow the workload, first the edits that probably allow the fewest other principals.
+    """Yield edited policies that may allow the workload, first the edits that probably allow the fewest other principals.
 
     At most ``_TRIED`` drafts edit existing Allow statements, because the evaluation of each draft takes time.
     """
@@ -505,7 +505,7 @@ def _exempted(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Tru
 
 
 def _with_value_in_denies(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """Generate a draft that adds the workload's value to a negated condition, such as StringNotEquals, of every blocking Deny.
+    """Yield a draft that adds the workload's value to a negated condition, such as StringNotEquals, of every blocking Deny.
 
     There is no draft if one of these statements does not have such a condition. The policy is shorter than the result of
     ``_exempted``, but may exempt other workloads with the same value.
@@ -531,7 +531,7 @@ def _blocking(rules: Sequence[Rule], inquiry: Inquiry) -> list[Rule]:
 
 
 def _completed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """Generate drafts that add missing actions, a missing condition value, or both to an Allow statement for the caller."""
+    """Yield drafts that add missing actions, a missing condition value, or both to an Allow statement for the caller."""
     context = inquiry.context
     for rule in rules:
         if not rule.allow or not rule.matches_caller(inquiry.needed[0].caller):
@@ -545,7 +545,7 @@ def _completed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Ite
 
 
 def _renamed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """Generate drafts that correct misspelt service principals, or replace them with a statement for the workload.
+    """Yield drafts that correct misspelt service principals, or replace them with a statement for the workload.
 
     The name of another existing service remains, because that service may use the role.
     """

@@ -121,7 +121,7 @@ class _Choice:
 
 
 def _workloads(edit: _Edit, admits: Sequence[Rule]) -> Iterator[tuple[str, int]]:
-    """Generate the descriptions and widths of the groups of other workloads that the edit may allow.
+    """Yield the descriptions and widths of the groups of other workloads that the edit may allow.
 
     The function evaluates all combinations of cluster, namespace and service account: the workload's own values, the values in
     the statements, and an invented name as an example of any other value. A group that is part of a wider group is left out.
@@ -262,7 +262,7 @@ def _fill(pattern: str) -> str:
 
 
 def _callers(admits: Sequence[Rule], inquiry: Inquiry) -> Iterator[str]:
-    """Generate a description of each principal of the statements, except the caller."""
+    """Yield a description of each principal of the statements, except the caller."""
     _operator, key, value = inquiry.remedy.caller
     for rule in admits:
         if requires_value(rule, key, {value}):
@@ -375,7 +375,7 @@ def _judge(
 
 
 def _messages(judged: Storability) -> frozenset[str]:
-    """Return the messages of the reasons, except reasons about unique IDs, which IAM does not accept in an edited policy."""
+    """Return the messages of the reasons that IAM ignores for elements of a stored policy: all except those about unique IDs."""
     return frozenset(reason.message for reason in judged.reasons if not _UNIQUE_ID.search(reason.message))
 
 

@@ -60,7 +60,7 @@ class Authorizer:
         return any(_covers(rule, attributes) for rule in self.rules(user, attributes.namespace))
 
     def rules(self, user: User, namespace: str) -> Iterator[Json]:
-        """Generate the rules that apply to a user in the whole cluster, and in a namespace if it is not ""."""
+        """Yield the rules that apply to a user in the whole cluster, and in a namespace if it is not ""."""
         for binding in self._store.select(CLUSTER_ROLE_BINDINGS.qualified):
             if _binds(binding, user, ""):
                 yield from self._role_rules(binding["roleRef"], "")

@@ -62,7 +62,7 @@ class Store:
         return self._objects.get(key.resource, {}).get(key.namespace, {}).get(key.name)
 
     def select(self, resource: str, namespace: str | None = None) -> Iterator[Json]:
-        """Generate the objects of a resource in one namespace or in all, sorted by namespace and name."""
+        """Yield the objects of a resource in one namespace or in all, sorted by namespace and name."""
         by_namespace = self._objects.get(resource, {})
         for name_of_namespace in sorted(by_namespace) if namespace is None else [namespace]:
             by_name = by_namespace.get(name_of_namespace, {})

@@ -103,7 +103,7 @@ def service_account_differs(key: WorkloadKey, state: AccountState) -> Finding | 
 
 
 def irsa_annotation(key: WorkloadKey, state: AccountState) -> Finding | None:
-    """Report the annotation of IRSA. Pods that were created before the association still use the role in the annotation."""
+    """Report the IRSA annotation. Pods that were created before the association still use the role in the annotation."""
     role = state.accounts[key].annotations.get(IRSA_ANNOTATION)
     if not role:
         return None

@@ -371,7 +371,7 @@ def namespace_terminating(key: WorkloadKey, status: str) -> Finding:
     return Finding(
         Code.NAMESPACE_GOING,
         f"namespace {key.namespace} {status}",
-        "Remove the workload, or wait until the namespace is deleted, create it, and apply the workload. To see what delays "
+        "Remove the workload, or wait until the namespace is deleted, recreate it, and apply the workload. To see what delays "
         f"the deletion: kubectl get namespace {key.namespace} -o yaml",
         key,
     )

@@ -200,11 +200,11 @@ _PROBLEMS = (
     ),
     ConnectionProblem(
         r"CERTIFICATE_VERIFY_FAILED|certificate verify failed",
-        "has a certificate that is not signed by an authority of the kubeconfig",
-        f"Use the kubeconfig of this cluster ({_UPDATE} with its authority). Behind a proxy that intercepts TLS, add the "
-        "proxy's authority to it.",
+        "has a certificate that is not signed by a certificate authority of the kubeconfig",
+        f"Use the kubeconfig of this cluster ({_UPDATE}). Behind a proxy that intercepts TLS, add the proxy's certificate "
+        "authority to the kubeconfig.",
         _REASON,
-        eks_summary="has a certificate that is not signed by the cluster's authority",
+        eks_summary="has a certificate that is not signed by the cluster's certificate authority",
         eks_remedy=_EKS_OTHER_WAY,
     ),
     ConnectionProblem(

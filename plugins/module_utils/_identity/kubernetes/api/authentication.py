@@ -104,8 +104,8 @@ def _entry_reason(target: EksTarget, access: CallerAccess) -> list[str]:
         return [
             "The authentication mode of the cluster is CONFIG_MAP: access entries are not used, and the ConfigMap "
             f"kube-system/aws-auth does not map {_without_path(principal)}.",
-            f"Have someone with access to the cluster add this ARN, with the group {GROUP}, to that ConfigMap (mapRoles or "
-            "mapUsers, the ARN of a role without its path). Or enable access entries, and create one after that:",
+            "Have someone with access to the cluster add this ARN to mapRoles or mapUsers in that ConfigMap, with the group "
+            f"{GROUP}. Or enable access entries, then create one:",
             f"aws eks update-cluster-config --name {target.name} --region {target.region} --access-config "
             "authenticationMode=API_AND_CONFIG_MAP",
             *_commands(target, principal),

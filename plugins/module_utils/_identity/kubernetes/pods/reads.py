@@ -197,7 +197,10 @@ def live_pods_query(keys: Sequence[WorkloadKey]) -> Query:
 
 
 def _query_for(name: str, pods: Query | None) -> Query:
-    """Return the query for a result of ``next_reads``. List ReplicaSets in the namespace of ``pods``, the query for the Pods."""
+    """Return the query for a result of ``next_reads``.
+
+    :arg pods: the query for the Pods, whose namespace is also used for ReplicaSets.
+    """
     if name == "agents":
         return Query("v1", "Pod", AGENT_NAMESPACE, (f"app.kubernetes.io/name in ({','.join(AGENTS)})",))
     if name == "daemon_sets":

@@ -444,7 +444,7 @@ def _excerpt(text: str) -> str:
 
 
 _REMOVE = (
-    f"Kubernetes deletes it {TTL} seconds after its end. For a 403, allow the caller to delete Jobs: "
+    f"Kubernetes deletes it {TTL} seconds after it finishes. For a 403, allow the caller to delete Jobs: "
     "docs/iam-permissions.md has the manifests."
 )
 
@@ -533,7 +533,7 @@ def _end_early(
     reason = sentence(next(iter(remaining.values())).text)
     ending.tell(
         f"{name}: the run was interrupted, and {number} of the runtime proof may still exist ({listed(map(str, jobs))}): "
-        f"{reason} Kubernetes deletes a Job {TTL} seconds after its end. To delete {them} now: kubectl delete jobs {scope} "
+        f"{reason} Kubernetes deletes a Job {TTL} seconds after it finishes. To delete {them} now: kubectl delete jobs {scope} "
         f"-l {PROOF_LABEL}={run}"
     )
 

@@ -86,11 +86,12 @@ _CONTAINER_VARIABLES = (CREDENTIALS_URI, RELATIVE_URI, TOKEN_FILE, TOKEN)
 class IrsaEstate:
     """The use of IRSA in a cluster.
 
-    ``accounts`` are the existing service accounts with the annotation, with Pod templates that set a web identity, or selected
-    by the arguments ``known`` and ``any_variables`` of ``read_irsa``. ``configured`` has the roles that the ConfigMap of the
-    webhook sets for service accounts. ``pods`` has the credentials of the live Pods of the service accounts in ``accounts`` and
-    ``known``. ``state`` has the Pods and the agent, for the checks of Pods. ``errors`` has the errors of failed list requests,
-    by resource. ``own_roles`` has the roles that the Pod templates of a service account set, by the owner of the template.
+    ``accounts`` has the existing service accounts that use IRSA, by the role annotation or by a web identity in a Pod template,
+    and those that the arguments ``known`` and ``any_variables`` of ``read_irsa`` select. ``configured`` has the roles that the
+    ConfigMap of the webhook sets for service accounts. ``pods`` has the credentials of the live Pods of the service accounts in
+    ``accounts`` and ``known``. ``state`` has the Pods and the agent, for the checks of Pods. ``errors`` has the errors of failed
+    list requests, by resource. ``own_roles`` has the roles that the Pod templates of a service account set, by the owner of the
+    template.
     """
 
     accounts: Mapping[WorkloadKey, IrsaAccount] = field(default_factory=dict)
@@ -271,12 +272,12 @@ def _configured(listing: Listing, cluster: str) -> dict[WorkloadKey, str]:
 
 
 def removal_patch(account: IrsaAccount) -> Object:
-    """Return the patch that removes the annotations of IRSA."""
+    """Return the patch that removes the IRSA annotations."""
     return _patch(account, dict.fromkeys(account.annotations))
 
 
 def restoration_patch(account: IrsaAccount, annotations: Mapping[str, str]) -> Object:
-    """Return the patch that sets the annotations of IRSA again."""
+    """Return the patch that sets the IRSA annotations again."""
     return _patch(account, annotations)
 
 

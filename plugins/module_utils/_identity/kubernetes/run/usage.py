@@ -70,7 +70,7 @@ class _AccountPods:
 
 @dataclass(frozen=True, slots=True)
 class _ClusterState:
-    """The Pods and Pod templates that use service accounts with the annotation of IRSA."""
+    """The Pods and Pod templates that use service accounts with the IRSA annotation."""
 
     state: KubeState
     templates: Templates = field(default_factory=Templates)
@@ -219,7 +219,7 @@ def _breakage(key: WorkloadKey, cluster_state: _ClusterState, allowed: bool) -> 
     return Finding(
         Code.ASSOCIATION_WOULD_BREAK,
         f"Pods of service account {key.service_account} in namespace {key.namespace} use IAM roles for service accounts (IRSA) "
-        f"and cannot reach the EKS Pod Identity Agent ({'; '.join(places)}). With an association they get EKS Pod Identity "
+        f"and cannot reach the EKS Pod Identity Agent ({'; '.join(places)}). With an association, they get EKS Pod Identity "
         "instead of IRSA at their next start, and would have no credentials.",
         "Move them to Linux EC2 nodes with the agent, or give them a separate service account that keeps IRSA. "
         "With 'pod_identity_allow_breakage: true', a run creates the association anyway.",
@@ -257,9 +257,9 @@ def _possible_breakage(key: WorkloadKey, cluster_state: _ClusterState, cluster: 
     )
     return Finding(
         Code.ASSOCIATION_MAY_BREAK,
-        f"service account {key.service_account} in namespace {key.namespace} has the annotation of IRSA. With an "
-        "association its Pods get EKS Pod Identity instead of IRSA at their next start, and it is not known whether they reach "
-        f"the EKS Pod Identity Agent then: {'; '.join(gaps)}.",
+        f"service account {key.service_account} in namespace {key.namespace} has the IRSA annotation. With an "
+        "association, its Pods get EKS Pod Identity instead of IRSA at their next start, and it is not known whether they can "
+        f"then reach the EKS Pod Identity Agent: {'; '.join(gaps)}.",
         f"{allow}Make sure that the Pods start on Linux EC2 nodes with the agent, or give them a separate service account "
         f"that keeps IRSA. To see the Fargate profiles: aws eks list-fargate-profiles --cluster-name {cluster}",
         key,

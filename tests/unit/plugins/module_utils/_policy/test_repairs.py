@@ -824,7 +824,7 @@ def unusable(seed):
 
 
 def other_workloads():
-    """Generate the other workloads that the random trust policies may name, and workloads that none of them names."""
+    """Yield the other workloads that the random trust policies may name, and workloads that none of them names."""
     for cluster, namespace, name in product((*CLUSTERS, CLUSTER + "2"), (*NAMESPACES, "z"), (*NAMES, "z")):
         subject = replace(KNOWN, cluster_arn=cluster, namespace=namespace, service_account=name)
         if subject != KNOWN:

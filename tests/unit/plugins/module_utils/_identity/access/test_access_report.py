@@ -825,7 +825,7 @@ def test_configuration_of_irsa_is_named() -> None:
     )
     texts = [risk["text"] for facts in (by_annotation, by_config_map) for risk in build(facts)["risks"]]
     assert texts == [
-        "shop/api: the annotation of IRSA still exists, in addition to the association.",
+        "shop/api: the IRSA annotation still exists, in addition to the association.",
         "shop/api: the ConfigMap of the IRSA webhook still has a role, in addition to the association.",
     ]
 

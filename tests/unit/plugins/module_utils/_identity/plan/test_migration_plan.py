@@ -363,8 +363,8 @@ CONDITIONAL = (
 FOREIGN = "arn:aws:iam::444455556666:role/app"
 FOREIGN_TEXT = (
     f"role {FOREIGN} is in account 444455556666, and an association needs a role of account {ACCOUNT}.",
-    f"Create a role in account {ACCOUNT} that may use sts:AssumeRole and sts:TagSession on {FOREIGN}, and allow it both in the "
-    f"trust policy of {FOREIGN}. List the service account as a workload with the new role and target_role_arn: "
+    f"Create a role in account {ACCOUNT} that may use sts:AssumeRole and sts:TagSession on {FOREIGN}, and allow it both "
+    f"actions in the trust policy of {FOREIGN}. List the service account as a workload with the new role and target_role_arn: "
     f"{FOREIGN} (docs/accounts.md#target-roles), restart its Pods, and remove the annotation.",
 )
 MISSING_REMEDY = "Correct the annotation, or remove it: kubectl annotate serviceaccount api eks.amazonaws.com/role-arn- -n shop"

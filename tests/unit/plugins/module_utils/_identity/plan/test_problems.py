@@ -652,7 +652,7 @@ def test_moved_workload_loses_the_old_role() -> None:
             {"web": Origin("its annotation"), "api": Origin("its annotation")},
             "/",
             "Correct the annotation workload-identity/role on ServiceAccounts default/web, default/api, or have your platform "
-            "team create the role. Another role name may need a rule in ⟨annotated⟩.",
+            "team create the role. If you change the role name, it may need a rule in ⟨annotated⟩.",
         ),
         (
             {"web": Origin("its annotation")},

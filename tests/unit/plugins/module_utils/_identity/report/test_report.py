@@ -126,7 +126,7 @@ def statuses(found: Report) -> dict[str, str]:
         ([], "NAMESPACE_MISSING", "fail", True),
         ([IRSA], "IRSA_ANNOTATION", "warning", False),
     ],
-    ids=["service account exists", "no service account", "no namespace", "annotation of IRSA remains"],
+    ids=["service account exists", "no service account", "no namespace", "IRSA annotation remains"],
 )
 def test_service_account_has_its_status(
     accounts: list[Any], code: str | None, status: str, failed: bool

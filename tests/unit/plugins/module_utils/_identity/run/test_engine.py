@@ -459,9 +459,9 @@ def test_reports_a_grant_without_association(check_mode: bool) -> None:
         f"with {place}."
     )
     assert finding.remedy == (
-        "If another run is about to create the association, no action is needed. Otherwise revoke the grant "
-        "by a run for this cluster alone, either with ⟨purge⟩: true, or with state: absent for only that workload "
-        "with this role. To look for an "
+        "If another run is about to create the association, no action is needed. Otherwise revoke the "
+        "grant: run for this cluster alone, either with ⟨purge⟩: true, or with state: absent and only that workload with "
+        "this role. To look for an "
         "association: aws eks list-pod-identity-associations --cluster-name my-cluster --namespace default --service-account "
         "gone --region us-west-2"
     )

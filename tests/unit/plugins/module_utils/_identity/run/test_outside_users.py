@@ -359,7 +359,7 @@ def test_narrower_scope_keeps_a_statement_for_each_unlisted_user() -> None:
             "TRUST_KEPT_FOR_OTHERS",
             "warning",
             f"the trust policy of role {ROLE} becomes narrower. These workloads outside this run use the role, and "
-            "each keeps access by a separate trust statement: my-cluster default/a.",
+            "each keeps access through a separate trust statement: my-cluster default/a.",
         )
     ]
     assert names(plan(aws, narrow)) == []
@@ -379,7 +379,7 @@ def test_force_replaces_a_wide_statement_by_one_per_user() -> None:
     assert grants(aws) == ["my-cluster", "my-cluster/default/b"]
     assert [finding.message for finding in first.findings if finding.code == "TRUST_KEPT_FOR_OTHERS"] == [
         f"role {ROLE} can still be used by cluster my-cluster, because a trust statement that this run "
-        "does not require allows it. These workloads outside this run use the role by that statement: my-cluster default/a."
+        "does not require allows it. These workloads outside this run use the role through it: my-cluster default/a."
     ]
     outcome = run(aws, single("b", "workload", force=True))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/b"]

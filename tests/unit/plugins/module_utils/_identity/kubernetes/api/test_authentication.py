@@ -111,8 +111,8 @@ END = "Nothing was changed."
             KNOWN,
             "The authentication mode of the cluster is CONFIG_MAP: access entries are not used, and the ConfigMap "
             "kube-system/aws-auth does not map arn:aws:iam::111122223333:role/deployer.\nHave someone with "
-            "access to the cluster add this ARN, with the group pod-identity-operators, to that ConfigMap (mapRoles or "
-            "mapUsers, the ARN of a role without its path). Or enable access entries, and create one after that:\n"
+            "access to the cluster add this ARN to mapRoles or mapUsers in that ConfigMap, with the group "
+            "pod-identity-operators. Or enable access entries, then create one:\n"
             "aws eks update-cluster-config --name blue --region eu-central-1 --access-config "
             f"authenticationMode=API_AND_CONFIG_MAP\n{CREATE}{ROLE}{GROUP}",
             id="mode CONFIG_MAP",

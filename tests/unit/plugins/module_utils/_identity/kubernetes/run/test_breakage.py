@@ -104,7 +104,7 @@ def test_irsa_pod_without_agent_would_break(
     assert finding.message == (
         "Pods of service account api in namespace shop use IAM roles for service accounts (IRSA) and cannot "
         "reach the EKS Pod Identity Agent "
-        f"(Pod x {reason}). With an association they get EKS Pod Identity instead of IRSA at their next start, and would have no "
+        f"(Pod x {reason}). With an association, they get EKS Pod Identity instead of IRSA at their next start, and would have no "
         "credentials."
     )
     assert finding.remedy == (
@@ -297,7 +297,7 @@ def test_template_without_agent_would_break(lists: dict[str, Listing], place: st
     assert finding.message == (
         "Pods of service account api in namespace shop use IAM roles for service accounts (IRSA) and cannot "
         "reach the EKS Pod Identity Agent "
-        f"({place}). With an association they get EKS Pod Identity instead of IRSA at their next start, and would have no "
+        f"({place}). With an association, they get EKS Pod Identity instead of IRSA at their next start, and would have no "
         "credentials."
     )
 
@@ -341,8 +341,8 @@ def test_template_with_agent_or_static_credentials_has_no_finding(lists: dict[st
 
 
 UNKNOWN = (
-    "service account api in namespace shop has the annotation of IRSA. With an association its Pods get EKS Pod Identity "
-    "instead of IRSA at their next start, and it is not known whether they reach the EKS Pod Identity Agent then: "
+    "service account api in namespace shop has the IRSA annotation. With an association, its Pods get EKS Pod Identity "
+    "instead of IRSA at their next start, and it is not known whether they can then reach the EKS Pod Identity Agent: "
 )
 LOOK = (
     "Make sure that the Pods start on Linux EC2 nodes with the agent, or give them a separate service account "

@@ -1006,7 +1006,7 @@ def test_undeleted_job_is_a_failure() -> None:
     message = "Kubernetes returned 403: jobs are not to be deleted."
     assert refusals(kube_run) == [object_failure("Job", f"shop/{NAME}", "remove", message)]
     assert kube_run.outcome.checks[build.KEY][-1].status == "pass"
-    assert "300 seconds after its end" in kube_run.outcome.failures[0]["remedy"]
+    assert "300 seconds after it finishes" in kube_run.outcome.failures[0]["remedy"]
 
 
 def test_interrupt_deletes_proof_job() -> None:
@@ -1037,7 +1037,7 @@ class Ending:
 
 LEFT = (
     "my-cluster: the run was interrupted, and 1 Job of the runtime proof may still exist (shop/{name}): {reason}. Kubernetes "
-    "deletes a Job 300 seconds after its end. To delete it now: kubectl delete jobs -n shop -l "
+    "deletes a Job 300 seconds after it finishes. To delete it now: kubectl delete jobs -n shop -l "
     "workload-identity/proof=r1"
 )
 
