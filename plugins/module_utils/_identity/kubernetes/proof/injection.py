@@ -128,7 +128,7 @@ def _irsa(probe: _Probe) -> ProbeResult | None:
         Code.INJECTION_IRSA,
         f"gets {role} by IRSA{suffix}",
         "If later Pods get this role too, remove the annotation eks.amazonaws.com/role-arn of the service account, "
-        "and the webhook of IRSA if you installed one.",
+        "and the IRSA webhook if you installed one.",
     )
 
 

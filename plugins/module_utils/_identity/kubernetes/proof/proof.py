@@ -205,7 +205,7 @@ PROOF_CAUSES = (
         Code.PROOF_IRSA,
         r"No OpenIDConnect provider found|AssumeRoleWithWebIdentity",
         "it tried IAM roles for service accounts instead of EKS Pod Identity",
-        "Remove the remaining settings of IRSA: the service account's annotation eks.amazonaws.com/role-arn and, if the Pod "
+        "Remove the remaining IRSA settings: the service account's annotation eks.amazonaws.com/role-arn and, if the Pod "
         "template sets them, AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE.",
     ),
     ProofCause(

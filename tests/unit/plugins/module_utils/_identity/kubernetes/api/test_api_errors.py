@@ -128,7 +128,8 @@ KUBECONFIG = (
         ),
         pytest.param(
             tls("unable to get local issuer certificate"),
-            "has a certificate that is not signed by a certificate authority of the kubeconfig: unable to get local issuer certificate.",
+            "has a certificate that is not signed by a certificate authority of the kubeconfig: unable to get local "
+            "issuer certificate.",
             "Use the kubeconfig of this cluster (aws eks update-kubeconfig writes one). Behind a proxy "
             "that intercepts TLS, add the proxy's certificate authority to the kubeconfig.",
             id="certificate of another authority",
@@ -261,7 +262,8 @@ def test_connection_problem_has_summary_and_remedy(text: str, summary: str, reme
 def test_module_output_of_kubernetes_core_is_recognised() -> None:
     text = f"Exception '{tls('unable to get local issuer certificate')}' raised while trying to get resource using {{}}"
     assert message(parse_api_error(text)).startswith(
-        "has a certificate that is not signed by a certificate authority of the kubeconfig: unable to get local issuer certificate.\n"
+        "has a certificate that is not signed by a certificate authority of the kubeconfig: unable to get local "
+        "issuer certificate.\n"
     )
 
 
@@ -280,7 +282,8 @@ EKS_PROXY = (
     [
         (
             tls("unable to get local issuer certificate"),
-            "has a certificate that is not signed by the cluster's certificate authority: unable to get local issuer certificate.\n"
+            "has a certificate that is not signed by the cluster's certificate authority: unable to get local "
+            "issuer certificate.\n"
             f"{EKS_PROXY} ",
         ),
         (

@@ -104,8 +104,8 @@ def test_irsa_pod_without_agent_would_break(
     assert finding.message == (
         "Pods of service account api in namespace shop use IAM roles for service accounts (IRSA) and cannot "
         "reach the EKS Pod Identity Agent "
-        f"(Pod x {reason}). With an association, they get EKS Pod Identity instead of IRSA at their next start, and would have no "
-        "credentials."
+        f"(Pod x {reason}). With an association, they get EKS Pod Identity instead of IRSA at their next start, and would "
+        "have no credentials."
     )
     assert finding.remedy == (
         "Move them to Linux EC2 nodes with the agent, or give them a separate service account that keeps IRSA. "
@@ -297,8 +297,8 @@ def test_template_without_agent_would_break(lists: dict[str, Listing], place: st
     assert finding.message == (
         "Pods of service account api in namespace shop use IAM roles for service accounts (IRSA) and cannot "
         "reach the EKS Pod Identity Agent "
-        f"({place}). With an association, they get EKS Pod Identity instead of IRSA at their next start, and would have no "
-        "credentials."
+        f"({place}). With an association, they get EKS Pod Identity instead of IRSA at their next start, and would "
+        "have no credentials."
     )
 
 
