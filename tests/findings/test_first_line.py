@@ -122,8 +122,8 @@ BROKEN = (
         "agent deleted, which EKS has not noticed",
         kube.delete_agent,
         "cluster my-cluster has no EKS Pod Identity Agent (no DaemonSet eks-pod-identity-agent in namespace "
-        "kube-system), so no Pod gets credentials. EKS has the add-on, so the kubeconfig may belong to "
-        "another cluster, or the DaemonSet was deleted. Compare the endpoints:",
+        "kube-system), so no Pod gets credentials. EKS has the add-on, so the Kubernetes API may belong to "
+        "another cluster, or the DaemonSet was deleted. Compare the endpoint in the kubeconfig, if you use one, with:",
     ),
     Broken(
         "proxy in the Pod",
