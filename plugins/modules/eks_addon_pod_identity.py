@@ -328,7 +328,7 @@ def main() -> None:
     changed = run.change is not None and (run.made or module.check_mode)
     place = f"add-on {spec.name} of cluster {cluster.name} (account {cluster.account_id}, region {cluster.region})"
     if guard.cause is not None:
-        state = "was changed, but is perhaps not active yet" if changed else "was not changed"
+        state = "was changed, but may not be active yet" if changed else "was not changed"
         module.fail_json(
             msg=with_option_names(visible(f"{place} {state}: {guard.cause.text} {guard.cause.remedy}"), ""),
             error_code=str(guard.cause.code),

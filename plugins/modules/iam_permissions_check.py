@@ -389,7 +389,7 @@ findings:
     message:
       description: A sentence that describes the finding.
       type: str
-      sample: "my-policy: Statement 1 allows s3:GetObject on a resource that it does not apply to."
+      sample: "my-policy: Statement 1 allows s3:GetObject on a resource that the action does not apply to."
     remedy:
       description: The action that resolves the problem.
       type: str

@@ -125,8 +125,8 @@ NO_AUDITED_CLUSTER = (
 NO_ROLES = "The roles of the account were not read. Run the step roles before the step report."
 UNREAD_CLUSTERS = "{names} could not be read, so the report does not include {them}. The notes of the report have the reasons."
 _NO_BULK_READ = (
-    "The roles of the account could not be listed, so it is not known which further roles a role can assume: {text} To "
-    "include them, allow the caller iam:GetAccountAuthorizationDetails."
+    "The roles of the account could not be listed: {text} The report therefore may lack further roles that a role can "
+    "assume. To include these roles, allow the caller iam:GetAccountAuthorizationDetails."
 )
 # The fields of ``AccessOptions`` with the paths of files to write.
 _FILES = ("file", "json", "csv")

@@ -91,7 +91,7 @@ def _why_not_replaceable(path: str) -> str:
     if stat.S_ISDIR(mode):
         return "it is a folder"
     kind = "FIFO" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
-    return f"it is a {kind}, and only a regular file is replaced"
+    return f"it is a {kind}, not a regular file"
 
 
 def _scratch(path: str) -> tuple[int, str]:

@@ -76,13 +76,13 @@ PREPARED, ACCOUNT, REPORT = "pod_identity_prepared", "pod_identity_account", "po
 ACCOUNT_OPTIONS = ("account_id", *CREDENTIALS)
 NOT_STARTED = "The AWS run of this account did not start: {reason}"
 NOT_COMPLETED = (
-    "The AWS run of this account did not complete: {reason} Its changes, if any, are missing in this report. Run the play again: "
-    "it continues from the current state."
+    "The AWS run of this account did not complete: {reason} Its changes, if any, are missing from this report. Run the play "
+    "again: it continues from the current state."
 )
 
 REQUIRES_LINEAR = (
-    "The strategy of this play is {strategy}, under which hosts do not wait for each other. With tasks_from: fleet the "
-    "first cluster of an account changes AWS for the other clusters, which must wait for it. Set strategy: "
+    "The strategy of this play is {strategy}, so its hosts do not wait for each other. With tasks_from: fleet, the first "
+    "cluster of an account changes AWS for the other clusters, which must wait for it. Set strategy: "
     "ansible.builtin.linear for the play."
 )
 

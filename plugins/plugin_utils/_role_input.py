@@ -61,9 +61,9 @@ _NOT_BY_NAME = ("@", "[", "{")
 _REPEATED = re.compile(r"(.+)\. \1$")
 _NAME = re.compile(r"(?:^|\s)(pod_identity_\w+)")
 _DROPPED_WORDS = (
-    "-e with {names} has words that belong to no variable, so Ansible would ignore them. Write "
-    "name=value without spaces; a value with spaces in quotes inside the shell's quotes, -e \"name='a, b'\"; lists and mappings "
-    """as JSON, -e '{{"name": ["a", "b"]}}'."""
+    "-e with {names} has words that belong to no variable, and Ansible would ignore these words. Write "
+    "name=value without spaces. Put a value with spaces in a second pair of quotes: -e \"name='a, b'\". Write a list or mapping "
+    """as JSON: -e '{{"name": ["a", "b"]}}'."""
 )
 
 
@@ -160,8 +160,8 @@ pod_identity_workloads:
     policies:
       - arn: arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
 
-It also needs credentials and a region for AWS (AWS_PROFILE and AWS_REGION, or an AWS credential on the job template), \
-and in the cluster an access entry for these AWS credentials, or a kubeconfig (KUBECONFIG).
+The role also needs credentials and a region for AWS (AWS_PROFILE and AWS_REGION, or an AWS credential on the job \
+template). For the Kubernetes API, it needs an EKS access entry for these credentials, or a kubeconfig (KUBECONFIG).
 Everything that can be set: ansible-doc -t role workload_identity.aws.pod_identity
 Nothing was changed."""
 EMPTY_CLUSTER_NAME = f"{ROLE}cluster_name is empty.\n"

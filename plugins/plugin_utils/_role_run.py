@@ -148,13 +148,13 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import
 # The image in the Pod of the injection probe. The Pod is created as a dry run only, so the image is never pulled.
 DEFAULT_IMAGE = "public.ecr.aws/aws-cli/aws-cli:2.32.9"
 CLUSTER_DELETED = (
-    "If the cluster was deleted, the module workload_identity.aws.eks_pod_identity with state: absent removes its remaining "
-    "resources in AWS."
+    "If the cluster was deleted, remove its remaining resources in AWS with the module workload_identity.aws.eks_pod_identity "
+    "and state: absent."
 )
 EMPTY = "The list of workloads is empty."
 UNMATCHED_STAY = (
-    "Associations that a pattern created remain if it no longer matches their service accounts. To remove them, list the service "
-    "accounts by their names in a teardown, or purge the cluster (pod_identity_purge)."
+    "If a pattern no longer matches a service account, the association that the pattern created remains. To remove such "
+    "associations, list their service accounts by name in a teardown, or purge the cluster (pod_identity_purge)."
 )
 OWN_ERROR = (
     "an internal error of the collection: {error}. Report it to the maintainers of workload_identity.aws, with the "
@@ -312,8 +312,8 @@ def expand_patterns(
             invalid[selector] = sentence(listing.error.text)
             return ()
         raise RoleError(
-            f"The {kind}s of {describe_place(cluster)} could not be listed, which the patterns and annotations of the "
-            f"workloads need: {sentence(listing.error.text)} {remedy_for(listing.error)} Nothing was changed."
+            f"The {kind}s of {describe_place(cluster)} could not be listed, but the patterns and annotations of the "
+            f"workloads need them: {sentence(listing.error.text)} {remedy_for(listing.error)} Nothing was changed."
         )
 
     service_accounts = read("ServiceAccount")

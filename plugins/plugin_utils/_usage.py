@@ -268,9 +268,9 @@ def scan_file(path: str, scope: UsageScope, cluster: str) -> EventTotals:
     except FileError as error:
         totals.problems.append(str(error))
     if invalid > _MOST_PROBLEMS:
-        totals.problems.append(
-            f"{path}: further records that are not events: {invalid - _MOST_PROBLEMS}. {GET_FILE_AGAIN}"
-        )
+        more = invalid - _MOST_PROBLEMS
+        rest = "1 more record is not an event" if more == 1 else f"{more:,} more records are not events"
+        totals.problems.append(f"{path}: {rest}. {GET_FILE_AGAIN}")
     return totals
 
 
@@ -356,8 +356,8 @@ class EventFiles:
         except BrokenProcessPool as error:
             raise InputError(
                 [
-                    "pod_identity_usage_from: a process that read the files ended unexpectedly, for example because memory was "
-                    "short. Free some memory, or analyse fewer files, and run again."
+                    "pod_identity_usage_from: a process that read the files ended unexpectedly, for example because the "
+                    "controller ran out of memory. Free some memory, or analyse fewer files, and run again."
                 ]
             ) from error
 
@@ -422,7 +422,7 @@ def look_up_events(lookup: EventLookup, totals: UsageTotals, period: LookupPerio
     if lookup.exhausted:
         limit = EventTotals()
         limit.problems.append(
-            f"LookupEvents has more events than pod_identity_usage_requests={requests} requests can read. Raise that number (two "
-            "requests take a second), analyse fewer days, or use the files of a trail."
+            f"LookupEvents has more events than {requests} requests can read. Raise pod_identity_usage_requests (two requests "
+            "take a second), analyse fewer days, or use the files of a trail."
         )
         totals.add(limit)

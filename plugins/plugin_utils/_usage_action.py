@@ -130,8 +130,8 @@ NO_CLUSTER_NAME = (
     "region for AWS. Nothing was changed."
 )
 ROLE_ELSEWHERE = (
-    "role {role} belongs to account {account}, whose policies these credentials cannot read. Analyse its events with a trail and "
-    "credentials of that account."
+    "role {role} belongs to account {account}, and these credentials cannot read its policies. Analyse the events of the role "
+    "with a trail and credentials of account {account}."
 )
 LOOKUP_LIMITS = (
     "LookupEvents has management events of one region only. Calls in other regions, and data events, such as requests for S3 "

@@ -294,10 +294,10 @@ def test_keeps_unmanaged_objects(controller: Target, tmp_path: Path) -> None:
     )
     world.writes.clear()
     assert message(play(controller, tmp_path)) == (
-        "AWX already has EKS Pod Identity: clusters, without the mark of this role in the description. Choose "
-        "another awx_fleet_name (for a credential, another name in awx_fleet_credentials), or rename or delete these "
-        "objects. To let the role manage an object, add to its description: "
-        f"{MARK} Nothing was changed."
+        "AWX already has these objects, but their descriptions lack the mark of this role: "
+        "EKS Pod Identity: clusters. Nothing was changed. Choose another awx_fleet_name (for a credential, another name in "
+        "awx_fleet_credentials), or rename or delete these objects. To let the role manage an object, add this mark to its "
+        f"description: {MARK}"
     )
     done = play(controller, tmp_path, **ABSENT)
     assert (
@@ -318,8 +318,7 @@ def test_keeps_objects_in_use(controller: Target, tmp_path: Path) -> None:
     world.create("job_templates", {"name": "Nightly", "project": project, "playbook": "verify.yml"})
     world.writes.clear()
     assert message(play(controller, tmp_path, **ABSENT)) == (
-        "EKS Pod Identity: project is used by Nightly, which this role does not manage. Change or delete these "
-        "objects first. "
+        'Objects that this role does not manage use "EKS Pod Identity: project": Nightly. Change or delete these objects first. '
         "Nothing was changed."
     )
     assert world.writes == []
@@ -336,8 +335,8 @@ def test_keeps_objects_in_use(controller: Target, tmp_path: Path) -> None:
         ),
         pytest.param(
             {"awx_fleet_project_credential": "Git"},
-            'AWX has no credentials named "Git" that this user can see; exactly one is needed. Correct the name, or create the '
-            "credential by hand or with its inputs in awx_fleet_credentials. Nothing was changed.",
+            'AWX has no credentials named "Git" that this user can see; exactly one is needed. Correct the name, create the '
+            "credential in AWX, or set its inputs in awx_fleet_credentials. Nothing was changed.",
             id="credential",
         ),
         pytest.param(
@@ -385,7 +384,7 @@ def test_organization_administrator_uses_existing_credential_types(
 
 def test_rejects_unknown_variable(controller: Target, tmp_path: Path) -> None:
     found = message(play(controller, tmp_path, awx_fleet_slice_count=2))
-    assert found.startswith("awx_fleet_slice_count: unknown variable. The role has ")
+    assert found.startswith("awx_fleet_slice_count: unknown variable. The variables of the role are ")
     assert "awx_fleet_job_slice_count" in found
     assert found.endswith("Nothing was changed.")
 

@@ -108,7 +108,7 @@ def test_permissions_suffice_for_all_steps(cluster: Cluster) -> None:
     waiting = cluster.migrate(*accepted, "-e", "pod_identity_migration_step=finish")
     assert waiting.returncode == 2, waiting.stdout
     assert (
-        "MIGRATION_WAITS shop/one: the annotation and the IRSA statements of shop/one are kept"
+        "MIGRATION_WAITS shop/one: the IRSA annotation and trust statements of shop/one are kept"
         in waiting.stdout
     )
     end = (*accepted, "-e", "pod_identity_migration_step=finish", "-e", "pod_identity_migration_soak=0")

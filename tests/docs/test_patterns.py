@@ -222,7 +222,7 @@ def test_modules_refuse_patterns(cluster: Cluster) -> None:
     run = cluster.sandbox.run(*command, cwd=cluster.folder)
     assert run.returncode == 2
     assert (
-        "workloads[0] (team-*/x): namespace 'team-*' is a pattern. Only runs of the role pod_identity accept patterns and "
-        "selectors, because they read the service accounts of the cluster. List the service accounts by their names here, or "
-        "use the role."
+        "workloads[0] (team-*/x): namespace 'team-*' is a pattern. Only the Ansible role pod_identity accepts patterns and "
+        "selectors, because it reads the service accounts of the cluster. List the service accounts by name here, or use the "
+        "role."
     ) in " ".join(run.stdout.split())

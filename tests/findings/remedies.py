@@ -108,7 +108,7 @@ def make_account(world: World) -> None:
 APPLY = Repair("pply the workload")
 COMMAND = Repair("", has_command=True)
 ALLOW_READS = Repair("Allow the caller this action", apply=permit)
-NEW_POD = Repair("It has no owner, so recreate it", apply=recreate)
+NEW_POD = Repair("The Pod has no owner, so recreate it", apply=recreate)
 EDIT_OUT_DENY = Repair(
     "edit the trust policy of the role",
     apply=edit_trust(ROLE, lambda statement: statement["Effect"] == "Allow"),

@@ -130,7 +130,7 @@ AWS_SCENARIOS = (
         aws.trust_one_pod,
         "TRUST_CONDITIONAL",
         remedy=Repair(
-            "remove them from the trust policy",
+            "remove the conditions from the trust policy",
             apply=lambda world: world.set_trust(
                 trust({"Service": "pods.eks.amazonaws.com"}, *remedies.ASSUME)
             ),
@@ -457,7 +457,8 @@ AWS_SCENARIOS = (
         "TARGET_ROLE_TRUST_NOT_USABLE",
         made=aws.with_target,
         remedy=Repair(
-            "Have the trust policy of the target role allow", apply=remedies.set_trust("target", ROLE)
+            "sts:AssumeRole and sts:TagSession in the trust policy of the target role",
+            apply=remedies.set_trust("target", ROLE),
         ),
     ),
     Scenario(

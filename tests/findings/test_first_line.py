@@ -71,7 +71,7 @@ BROKEN = (
         aws.another_default_version,
         "default/my-service-account: the configured document is version v1 of policy "
         "arn:aws:iam::{account}:policy/my-policy, but its default version is v2, which is not equivalent. "
-        "Apply the workload, which creates a new default version, or:",
+        "Apply the workload, which creates a new default version. Or make version v1 the default:",
     ),
     Broken(
         "trust without sts:TagSession",
@@ -101,8 +101,8 @@ BROKEN = (
         "permissions boundary set",
         aws.bound_role,
         "default/my-service-account: role arn:aws:iam::{account}:role/my-role is not allowed to perform s3:GetObject on "
-        "arn:aws:s3:::my-pod-secrets-bucket/my-object, although its policies allow that "
-        "action: the action is not allowed by arn:aws:iam::{account}:policy/boundary. Allow the action in "
+        "arn:aws:s3:::my-pod-secrets-bucket/my-object: its policies allow the action, but "
+        "arn:aws:iam::{account}:policy/boundary does not. Allow the action in "
         "arn:aws:iam::{account}:policy/boundary too.",
     ),
     Broken(
@@ -116,7 +116,7 @@ BROKEN = (
         kube.delete_account,
         "default/my-service-account: service account my-service-account does not exist in namespace default. "
         "Apply the workload, which creates it (unless create_service_account is false), or create it with the "
-        "workload's own manifests. EKS creates the service account of an add-on with the add-on.",
+        "workload's own manifests. EKS creates the service account of an add-on when it installs the add-on.",
     ),
     Broken(
         "agent deleted, which EKS has not noticed",
@@ -130,14 +130,14 @@ BROKEN = (
         kube.new_pod(env=kube.environment(HTTPS_PROXY="http://proxy:3128")),
         "default/my-service-account: Pod my-pod (N old): container app has HTTPS_PROXY without a NO_PROXY "
         "for the agent, so its SDK may request credentials from the proxy. Add 169.254.170.23 and [fd00:ec2::23] "
-        "to NO_PROXY and no_proxy in the Pod template. It has no owner, so recreate it from its "
+        "to NO_PROXY and no_proxy in the Pod template. The Pod has no owner, so recreate it from its "
         "manifest. First:",
     ),
     Broken(
         "Pod older than the association",
         kube.pod_before_association,
         "default/my-service-account: Pod my-pod (N old): admitted before association {association} was created "
-        "(TIME), so EKS Pod Identity was not injected. It has no owner, so recreate it from its "
+        "(TIME), so EKS Pod Identity was not injected. The Pod has no owner, so recreate it from its "
         "manifest. First:",
     ),
 )

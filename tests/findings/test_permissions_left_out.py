@@ -273,8 +273,8 @@ def test_missing_resource_is_named(new_world: NewWorld, resource: str) -> None:
     )
     assert f'cannot list resource "{resource}" in API group' in note["message"]
     assert note["remedy"] == (
-        f"Allow the caller of the Kubernetes API to list {words}; pod_identity_verify_pods: false leaves Pods out of the "
-        "verification."
+        f"Allow the caller of the Kubernetes API to list {words}. To leave Pods out of the verification, set "
+        "pod_identity_verify_pods: false."
     )
 
 

@@ -241,8 +241,8 @@ def test_role_rejects_non_linear_strategies(fleet: FleetFixture) -> None:
     result = fleet.play(str(path))
     assert result.code == 2
     assert (
-        f"The strategy of this play is {strategy}, under which hosts do not wait for each other. With tasks_from: fleet the "
-        "first cluster of an account changes AWS for the other clusters, which must wait for it. Set strategy: "
+        f"The strategy of this play is {strategy}, so its hosts do not wait for each other. With tasks_from: fleet, the first "
+        "cluster of an account changes AWS for the other clusters, which must wait for it. Set strategy: "
         "ansible.builtin.linear for the play. Nothing was changed."
     ) in " ".join(result.output.split())
     assert {counts["failed"] for counts in result.recap.values()} == {1}
@@ -269,8 +269,8 @@ def test_failed_clusters_do_not_block_other_clusters(fleet: FleetFixture) -> Non
     assert "1 of 4 clusters done, 3 failed." in end
     assert (
         "green:\n  cluster prod (account 111122223333, region eu-central-1) was skipped, without changes for its 2 "
-        "workloads (default/reports, default/own): eks:DescribeCluster: ClusterNotActive: cluster prod in account "
-        "111122223333, region eu-central-1 is FAILED."
+        "workloads (default/reports, default/own): eks:DescribeCluster: ClusterNotActive: cluster prod (account "
+        "111122223333, region eu-central-1) is FAILED."
     ) in end
     assert "role: unknown key 'nmae'" in end
     assert "grey:\n  cluster grey (account 444455556666, region eu-central-1) was skipped" in end

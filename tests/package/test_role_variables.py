@@ -166,9 +166,9 @@ HIDDEN = "\n".join(
     )
 )
 DROPPED = (
-    "-e with {name} has words that belong to no variable, so Ansible would ignore them. Write "
-    "name=value without spaces; a value with spaces in quotes inside the shell's quotes, -e \"name='a, b'\"; lists and mappings "
-    """as JSON, -e '{{"name": ["a", "b"]}}'."""
+    "-e with {name} has words that belong to no variable, and Ansible would ignore these words. Write "
+    "name=value without spaces. Put a value with spaces in a second pair of quotes: -e \"name='a, b'\". Write a list or mapping "
+    """as JSON: -e '{{"name": ["a", "b"]}}'."""
 )
 MISSPELT = (
     "pod_identity_purge_namespace is not a variable of the role; did you mean pod_identity_purge_namespaces? Nothing was "

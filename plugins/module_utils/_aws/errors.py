@@ -193,8 +193,8 @@ MEANINGS: tuple[_Meaning, ...] = (
         ErrorKind.EXISTS,
         ("EntityAlreadyExists",),
         "",
-        "The name is in use, possibly with another path or letter case, which IAM does not distinguish. Use the "
-        "path and the letter case of the existing resource, or another name.",
+        "The name is in use. IAM does not distinguish names by their path or letter case. Use the path and the letter case of "
+        "the existing resource, or another name.",
     ),
     _Meaning(ErrorKind.EXISTS, ("ResourceInUseException",), "", _OTHER.remedy),
     _Meaning(
@@ -214,7 +214,7 @@ MEANINGS: tuple[_Meaning, ...] = (
         ErrorKind.IN_USE,
         ("DeleteConflict",),
         "",
-        "This resource is still in use. Detach it from the resources that use it first.",
+        "This resource is still in use. First detach it from the resources that use it.",
     ),
     _SERVER,
     _Meaning(

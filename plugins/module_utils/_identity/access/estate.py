@@ -297,7 +297,7 @@ class AccessEstate:
         elif CONDITIONAL in decisions or role.unread or layers is None:
             answers.append("depends")
             reasons.append(
-                "It depends on conditions or unread policies whether the role may assume the target role."
+                "Whether the role may assume the target role depends on conditions or unread policies."
             )
         trust = self.trust(target)
         deciding: tuple[int, ...] = ()
@@ -331,7 +331,7 @@ class AccessEstate:
         reason = {
             "yes": "The trust policy allows the token of this service account.",
             "no": "The trust policy does not allow the token of this service account.",
-        }.get(usable, "It depends on conditions of the trust policy whether the token is accepted.")
+        }.get(usable, "Whether the token is accepted depends on conditions of the trust policy.")
         positions = tuple(entry.index for entry in federated_statements(role.trust, issuer))
         return replace(credential, usable=usable, reason=reason, trust=positions)
 
@@ -357,7 +357,7 @@ def describe_winner(member: AccessMember) -> str:
         if entry.owner and not (entry.kind == "container" and injected and injected[0].kind == "irsa")
     ]
     texts = [
-        f"{entry.owner} sets {', '.join(entry.variables)} itself, which SDKs prefer."
+        f"{entry.owner} sets {', '.join(entry.variables)} itself, and SDKs prefer these credentials."
         for entry in by_template[:3]
     ]
     more = len(by_template) - len(texts)

@@ -26,12 +26,12 @@ _ADMINISTRATION: Final[Mapping[Administration, str]] = {
     "unknown": ", whose permissions are not completely known",
 }
 _OTHER_NODES = (
-    "Self-managed nodes, nodes of Karpenter and custom node classes of EKS Auto Mode can have other roles, which EKS does "
+    "Self-managed nodes, Karpenter nodes and custom node classes of EKS Auto Mode can have other roles, which EKS does "
     "not show."
 )
 _FALLBACK = (
-    "without credentials use the role of their node if they reach the instance metadata service, which is unknown, because it "
-    "depends on the hop limit of the node."
+    "without credentials use the role of their node if they reach the instance metadata service. Whether they reach it depends "
+    "on the hop limit of the node, which is unknown."
 )
 
 
@@ -93,9 +93,9 @@ class NodeRoleFinder:
                 len({*member.pods.none} & {*member.pods.on_host_network}) for member in fallen if member.pods
             )
             if on_host:
-                have, them = ("has", "it") if on_host == 1 else ("have", "them")
+                use, them = ("uses", "it") if on_host == 1 else ("use", "them")
                 texts.append(
-                    f"{on_host} of these Pods {have} hostNetwork, so the hop limit does not affect {them}."
+                    f"{on_host} of these Pods {use} hostNetwork, so the hop limit does not affect {them}."
                 )
             texts += _describe_nodes(part, roles)
             yield Risk(

@@ -425,7 +425,7 @@ class _Builder:
 def _node_notes(part: ClusterFacts, finder: RiskFinder) -> Iterator[str]:
     """Yield sentences about node roles that could not be read, or whose permissions are not completely known."""
     if part.nodes is not None and part.nodes.unread:
-        yield f"Not all roles of nodes could be read: {part.nodes.unread}. The permissions of the unread roles are unknown."
+        yield f"Not all node roles could be read: {part.nodes.unread}. The permissions of the unread roles are unknown."
     for entry in finder.nodes.node_roles(part):
         if entry.administers == "unknown":
             yield (

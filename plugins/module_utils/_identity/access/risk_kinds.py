@@ -86,8 +86,8 @@ RISK_KINDS: Final[Mapping[str, RiskKind]] = {
     "NODE_CREDENTIALS": RiskKind(
         "Pods without credentials can use the role of their node",
         "medium",
-        "The SDK of a Pod without credentials uses the role of the node, which all Pods of the node share, if the Pod reaches "
-        "the instance metadata service.",
+        "If a Pod without credentials reaches the instance metadata service, its SDK uses the role of the node. All Pods of "
+        "the node share this role.",
         "Restart Pods that started without the credentials of their service account, and check that the EKS Pod Identity Agent "
         "runs on their nodes. Set the hop limit of the instance metadata service to 1, and limit the role to the permissions of "
         "a node.",
@@ -108,9 +108,10 @@ RISK_KINDS: Final[Mapping[str, RiskKind]] = {
     "ROLE_UNUSABLE": RiskKind(
         "The service account cannot use its role",
         "medium",
-        "AWS refuses the role, or its target role, to the service account, so its Pods cannot get the credentials.",
-        "Correct the cause in the text of the risk, or remove the association, annotation or variables of the Pod template if "
-        "they are not needed: docs/trust-findings.md has the causes in trust policies.",
+        "AWS does not let the service account use the role or its target role, so Pods of the service account get no credentials "
+        "of the role.",
+        "If the association, annotation or variables of the Pod template are not needed, remove them. Otherwise correct the "
+        "cause that the risk names: docs/trust-findings.md has the causes in trust policies.",
     ),
     "ROLE_MISSING": RiskKind(
         "The role does not exist",
@@ -130,8 +131,8 @@ RISK_KINDS: Final[Mapping[str, RiskKind]] = {
         "IRSA is still configured in addition to an association",
         "low",
         "An annotation or ConfigMap still gives the service account a role by IRSA, or the trust policy of the role still allows "
-        "IRSA. If both are true, Pods that started before the association use IRSA, and new Pods would use it if someone deleted "
-        "the association, without an error.",
+        "IRSA. If both are true, Pods that started before the association still use IRSA. If someone deletes the association, "
+        "new Pods use IRSA again, without an error.",
         "To end the migration: ansible-playbook workload_identity.aws.migrate -e pod_identity_cluster_name=NAME "
         "-e pod_identity_migration_step=finish",
     ),

@@ -190,11 +190,15 @@ class RiskFinder:
             if not chosen:
                 continue
             texts = [" → ".join(role_name(arn) for arn in path.arns) for path in chosen]
-            accounts = "its account" if len(chosen) == 1 else "their accounts"
-            end = f", which can administer {accounts}" if code == "PATH_TO_ADMINISTRATOR" else ""
+            goal = ""
+            if code == "PATH_TO_ADMINISTRATOR":
+                roles, accounts = (
+                    ("a role", "its account") if len(chosen) == 1 else ("roles", "their accounts")
+                )
+                goal = f"{roles} that can administer {accounts}: "
             is_certain = any(path.is_certain for path in chosen)
             depends = "" if is_certain else ", under the conditions of the policies,"
-            text = f"Role {name} can{depends} assume {listed(texts, _SHOWN)}{end}."
+            text = f"Role {name} can{depends} assume {goal}{listed(texts, _SHOWN)}."
             arns = tuple(path.arns[-1] for path in chosen)
             yield self._risk(code, holding, text, rules, is_certain, arns)
 

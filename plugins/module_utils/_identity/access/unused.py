@@ -57,7 +57,7 @@ class UseJudge:
         if role.state != "read" or use is None:
             return RoleVerdict("unknown", "could not be read")
         if use.last is None:
-            return RoleVerdict("unknown", "has no record of its last use in the response of IAM")
+            return RoleVerdict("unknown", "has no record of its last use in the IAM response")
         if use.last and not self._is_old(use.last):
             return RoleVerdict("used", f"was last used on {use.last[:10]}")
         if doubt := self._doubt_of_age(role):
@@ -80,7 +80,9 @@ class UseJudge:
         if role.state != "read" or use is None:
             return ServicesVerdict(unknown="The role could not be read.")
         if use.services is None:
-            return ServicesVerdict(unknown=use.unread or "They were not read from IAM.")
+            return ServicesVerdict(
+                unknown=use.unread or "The service last accessed data was not read from IAM."
+            )
         if doubt := self._doubt_of_age(role):
             return ServicesVerdict(
                 unknown=f"A role that {doubt} may be too new to have used all services that it needs."
@@ -96,7 +98,7 @@ class UseJudge:
         """Return a ``RoleVerdict.reason`` if a role may be too young to count as unused, or "" if it is old enough."""
         created_at = role.use.created_at if role.use is not None else ""
         if not created_at:
-            return "has no date of creation in the response of IAM"
+            return "has no creation date in the IAM response"
         return "" if self._is_old(created_at) else f"is younger than {self.days} days"
 
     def _is_old(self, time: str) -> bool:

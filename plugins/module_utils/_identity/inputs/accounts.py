@@ -186,7 +186,7 @@ def validate_attachments(desired: Desired, cluster: Cluster, quota: int | None) 
         count = len(shared.policy_users)
         if count > (quota or POLICIES_OF_A_ROLE):
             limit_text = (
-                "" if quota else " by default (iam:GetAccountSummary returns the quota of the account)"
+                "" if quota else " by default (to use the quota of the account, allow iam:GetAccountSummary)"
             )
             problems.add(
                 f"workload {shared.keys[0]}",

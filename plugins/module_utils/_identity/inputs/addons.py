@@ -93,7 +93,8 @@ def parse_agent(options: Mapping[str, object], prefix: str = "") -> AddonSpec | 
     if version and agent != "present":
         raise InputError(
             [
-                f"{prefix}agent_version needs {prefix}agent: present; set it, or leave {prefix}agent_version out."
+                f"{prefix}agent_version needs {prefix}agent: present. Set {prefix}agent: present, or leave {prefix}agent_version "
+                "out."
             ]
         )
     if agent == "absent" and state == "present":

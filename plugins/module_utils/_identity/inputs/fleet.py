@@ -73,10 +73,10 @@ def read_cluster_inputs(
         problems.add("", "clusters is empty; list at least one cluster.")
     excluded = [name for name in _CLUSTER_OPTIONS if options.get(name) is not None]
     if excluded:
+        names = ", ".join(excluded)
         problems.add(
             "",
-            f"clusters is set, and also {', '.join(excluded)}; write {'it' if len(excluded) == 1 else 'them'} in the entries "
-            "of clusters, or leave clusters out.",
+            f"clusters is set together with {names}. Move {names} to the entries of clusters, or leave clusters out.",
         )
     if read_boolean(options.get("purge")):
         problems.add("", _NO_PURGE)

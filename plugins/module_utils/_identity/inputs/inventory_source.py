@@ -160,7 +160,9 @@ def _organization(fields: Fields) -> Organization | None:
     inner.report_unknown(ORGANIZATION_KEYS)
     name = inner.text("role_name", "", _ROLE_NAME, "the name of a role, with its path if it has one") or ""
     if not inner.has("role_name"):
-        fields.problems.add("organization", "role_name is missing: the role to assume in each account.")
+        fields.problems.add(
+            "organization", "role_name is missing. Set the name of the role to assume in each account."
+        )
     return Organization(
         parse_role_by_name(inner, name.lstrip("/")),
         include=_account_ids(inner, "include_accounts"),

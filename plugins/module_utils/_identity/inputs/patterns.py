@@ -365,8 +365,8 @@ def _without_match(pattern: WorkloadPattern, place: str, cluster: Cluster) -> Fi
     remedy = "Correct the pattern, or create the service accounts first."
     if "*" in (pattern.namespace[:1], pattern.service_account[:1]):
         remedy += (
-            " A pattern that begins with * leaves out the service account default and the namespaces kube-node-lease, "
-            "kube-public and kube-system."
+            " A service account pattern that begins with * does not match default. A namespace pattern that begins with "
+            "* does not match kube-node-lease, kube-public and kube-system."
         )
     message = f"{place}: {pattern} matches no service account of cluster {cluster.name}."
     return Finding(Code.PATTERN_UNMATCHED, message, remedy)

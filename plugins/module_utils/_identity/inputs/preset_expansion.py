@@ -212,7 +212,7 @@ def expand_preset(preset: Preset, entry: Fields, role: str, values: RunValues) -
     if not base and not entry.has("name"):
         entry.problems.add(
             entry.place,
-            "name is missing. Set it, or set role.name, from which the policy then gets its name.",
+            "name is missing. Set name, or set role.name to derive the name of the policy from it.",
         )
     if len(entry.problems.texts) > earlier_problems:
         return []

@@ -540,7 +540,7 @@ def _check_together(values: Mapping[str, object], entry_point: EntryPoint, probl
     if values.get("restart_stale") and values.get("verify_pods") is False:
         problems.add(
             "",
-            f"{ROLE}restart_stale needs {ROLE}verify_pods: true to find stale Pods; set that variable, or leave "
+            f"{ROLE}restart_stale needs {ROLE}verify_pods: true to find stale Pods. Set {ROLE}verify_pods: true, or leave "
             f"{ROLE}restart_stale out.",
         )
     if values.get("runtime_proof") and "proof_image" in values and not values["proof_image"]:

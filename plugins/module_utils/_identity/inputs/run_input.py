@@ -287,7 +287,7 @@ def validate_bounds(values: Mapping[str, object], prefix: str) -> None:
 def purges_all_namespaces(prefix: str) -> str:
     """Return the message for a purge whose ``purge_namespaces`` has no value, such as an unanswered survey question."""
     return (
-        f"{prefix}purge_namespaces has no value, and {prefix}purge is true: that would purge all namespaces. Set the "
+        f"{prefix}purge_namespaces has no value, and {prefix}purge is true, so the run would purge all namespaces. Set the "
         "namespaces, or write [] for all namespaces."
     )
 
@@ -318,9 +318,9 @@ def _namespaces(fields: Fields, purge: bool) -> tuple[str, ...]:
 def _purges_all(prefix: str, cluster_name: str, matches_none: bool) -> str:
     reason = "No service account matches the patterns" if matches_none else "The list of workloads is empty"
     return (
-        f"{reason}, and {prefix}purge is true: that would delete all managed resources of "
+        f"{reason}, and {prefix}purge is true, so the run would delete all managed resources of "
         f"cluster {cluster_name} that {prefix}owner and {prefix}purge_namespaces select. Correct the list, or set "
-        f"{prefix}purge_all: true if that is intended."
+        f"{prefix}purge_all: true to delete these resources."
     )
 
 

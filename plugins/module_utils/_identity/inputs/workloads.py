@@ -101,8 +101,8 @@ def _compare(
     elif field:
         problems.add(
             second.label,
-            f"defines {kind} '{other.name}' with another {field} than "
-            f"{first.label}; use the same definition, or rename the {kind}.",
+            f"defines {kind} '{other.name}' with a different {field} "
+            f"than {first.label}; use the same definition, or rename the {kind}.",
         )
 
 
@@ -117,8 +117,8 @@ POLICY_KEYS = tuple(policy_spec())
 PERMISSION_KEYS = tuple(permission_spec())
 PATTERN = re.compile(r"[-a-z0-9.*]{1,253}", re.ASCII)
 _NO_PATTERN = (
-    "Only runs of the role pod_identity accept patterns and selectors, because they read the service accounts of the cluster. "
-    "List the service accounts by their names here, or use the role."
+    "Only the Ansible role pod_identity accepts patterns and selectors, because it reads the service accounts of the cluster. "
+    "List the service accounts by name here, or use the role."
 )
 _ACTION = re.compile(r"[\w-]+:\w+", re.ASCII)
 
@@ -260,8 +260,8 @@ def _addon(fields: Fields, prefix: str) -> str:
         if addon and fields.has(key):
             fields.problems.add(
                 fields.place,
-                f"{key} cannot be set for a service account of an add-on, which EKS creates with its association; leave "
-                f"{key} or addon out.",
+                f"{key} cannot be set together with addon, because EKS creates the service account and its association. "
+                f"Leave {key} or addon out.",
             )
     return addon
 
@@ -583,7 +583,7 @@ def _check_session_tags(fields: Fields, role: RoleSpec | None, association: Asso
     if role.trust_scope in ("workload", "namespace", "cluster"):
         fields.problems.add(
             fields.place,
-            f"role.trust_scope '{role.trust_scope}' needs session tags, which "
-            "disable_session_tags turns off: its aws:RequestTag conditions would never match. "
-            "Use trust_scope 'account', or keep the session tags.",
+            f"role.trust_scope '{role.trust_scope}' needs session tags, but "
+            "disable_session_tags is true. The aws:RequestTag conditions of the trust policy would never match. Use trust_scope "
+            "'account', or leave disable_session_tags out.",
         )

@@ -53,7 +53,7 @@ def list_key(path: str, lines: Mapping[str, int]) -> str:
             key, near = pairs[0]
             place, hint = (
                 f"line {lines[key]}",
-                f" '{shown_value(key)}' is not such a key; did you mean '{near}'?",
+                f" Did you mean '{near}' instead of '{shown_value(key)}'?",
             )
         raise InputError([f"{path} {place}: has no list under {' or '.join(LIST_KEYS)}.{hint}"])
     if len(keys) > 1:

@@ -234,13 +234,13 @@ def _differs(cluster: Cluster, server: ApiServer) -> Finding:
 
 def _other_address(cluster: Cluster) -> str:
     if not cluster.endpoint:
-        return "EKS returns no endpoint of the cluster"
+        return "EKS returns no endpoint for the cluster"
     return f"its URL is not the endpoint that EKS returns ({cluster.endpoint})"
 
 
 def _unknown(cluster: Cluster, server: ApiServer) -> Finding:
     if not (cluster.endpoint or cluster.authorities):
-        reason = "EKS returns no endpoint and no certificate authority of the cluster"
+        reason = "EKS returns no endpoint and no certificate authority for the cluster"
     elif not server.url:
         reason = "the URL of the connection is unknown"
     elif not server.checks_certificate:

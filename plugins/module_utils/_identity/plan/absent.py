@@ -326,7 +326,7 @@ def _unread_users(removal: _Removal, shared: SharedRole, role: ObservedRole) -> 
         return []
     cluster_keys = {key.cluster for key in shared.keys}
     return [
-        f"workloads of cluster {name}, which was not read"
+        f"workloads of cluster {name} (not read)"
         for name in sorted(removal.observed.unread_clusters)
         if name in cluster_keys or may_allow_cluster(name.rpartition("/")[2], role.trust)
     ]

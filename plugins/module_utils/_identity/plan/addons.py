@@ -136,6 +136,7 @@ def not_ready(spec: AddonSpec, addon: ObservedAddon | None, cluster: Cluster, ac
     """Return the failure of an add-on that is not active or, for a removal, not yet deleted."""
     status = addon.status if addon is not None else "not installed"
     issues = "; ".join(addon.issues if addon is not None else ())
+    health = f": {issues}" if issues else ", and EKS reports no health issue"
     remedy = "Run again when EKS no longer changes the add-on."
     if issues:
         remedy = "Resolve the health issues and run again."
@@ -146,7 +147,7 @@ def not_ready(spec: AddonSpec, addon: ObservedAddon | None, cluster: Cluster, ac
         cluster,
         action,
         Code.ADDON_NOT_READY,
-        f"the add-on is {status}: {issues or 'EKS reports no health issue'}.",
+        f"the add-on is {status}{health}.",
         f"{remedy} To see its status: aws eks describe-addon --cluster-name {cluster.name} --addon-name {spec.name}",
     )
 
@@ -164,7 +165,7 @@ def _remove(
             Code.AGENT_IN_USE,
             f"{'1 service account' if len(users) == 1 else f'{len(users)} service accounts'} of the cluster would lose "
             f"{'its' if len(users) == 1 else 'their'} credentials: {listed(map(str, sorted(users)))}.",
-            "Delete their associations first, by a teardown of their workloads.",
+            "Delete their associations first: tear down their workloads.",
         )
     old = {"version": addon.version, **_shown(addon.configuration, addon.roles)}
     parameters: dict[str, object] = {"clusterName": cluster.name, "addonName": spec.name}

@@ -159,15 +159,13 @@ def _losses(association: ObservedAssociation) -> str:
     parts = []
     fields = sorted(association.unknown)
     if fields:
-        noun = "field" if len(fields) == 1 else "fields"
-        parts.append(
-            f"the {noun} {listed(fields, _SHOWN)}, which this version of the collection does not know"
-        )
+        noun = "a field" if len(fields) == 1 else "fields"
+        parts.append(f"{noun} that this version of the collection does not know ({listed(fields, _SHOWN)})")
     reserved = sorted(key for key in association.tags if key.startswith("aws:"))
     if reserved:
-        noun = "tag" if len(reserved) == 1 else "tags"
-        parts.append(f"the {noun} {listed(reserved, _SHOWN)}, which only AWS sets")
-    return ", and ".join(parts)
+        noun = "a tag" if len(reserved) == 1 else "tags"
+        parts.append(f"{noun} that only AWS can set ({listed(reserved, _SHOWN)})")
+    return " and ".join(parts)
 
 
 def _not_replaceable(association: ObservedAssociation, losses: str) -> Failure:
@@ -177,9 +175,9 @@ def _not_replaceable(association: ObservedAssociation, losses: str) -> Failure:
         "replace",
         Code.ASSOCIATION_NOT_REPLACEABLE,
         f"association {association.association_id} of {association.key.cluster} {association.key} must be "
-        "recreated, because EKS does not remove a session policy in place. The new association would not have "
+        "recreated, because EKS does not remove a session policy in place. The new association would lack "
         f"{losses}.",
-        "Set a session policy that allows everything, which EKS updates in place. Or, if the loss is acceptable, delete the "
+        "Set a session policy that allows everything instead: EKS updates it in place. Or, if the loss is acceptable, delete the "
         "association and run again; Pods that start in between do not get credentials.",
     )
 
@@ -194,7 +192,8 @@ def replacement_finding(change: Change) -> Finding | None:
     return Finding(
         Code.ASSOCIATION_REPLACED,
         f"association {association.association_id} of {key.cluster} {key} is deleted and recreated, because EKS does not "
-        f"remove a session policy in place: it gets a new ID{addon}, and Pods that request credentials in between get an error.",
+        f"remove a session policy in place. The association gets a new ID{addon}. Pods that request credentials in between get "
+        "an error.",
         "Recreate Pods that failed to get credentials. If session tags can remain turned off, a session policy that allows "
         "everything has the same effect, and EKS updates it in place.",
         key,
@@ -281,7 +280,7 @@ def find_extra_settings(
         return None
     names = [attribute.name for attribute in settings]
     descriptions = (f"{attribute.name} is {describe_value(value)}" for attribute, value in settings.items())
-    notes = [" Pods get the permissions of that role."] if "target_role_arn" in names else []
+    notes = [" Pods get the permissions of the target role."] if "target_role_arn" in names else []
     if "disable_session_tags" in names and role_needs_session_tags:
         notes.append(f" Role {association.role_arn} cannot be used without session tags.")
     empty = " and ".join(f"{attribute.name}: {attribute.removal}" for attribute in settings)

@@ -153,22 +153,23 @@ def find_overfull(
     allowed = (
         "allowed"
         if observed.attachment_quota
-        else "assumed to be allowed (iam:GetAccountSummary returns the quota of the account)"
+        else "assumed to be allowed, because iam:GetAccountSummary did not return the quota of the account"
     )
     purge_note = (
         ""
-        if shared.spec.existing or options.purge_policies
-        else " (⟨purge_policies⟩: true detaches them, unless the trust policy of the role names workloads outside the run)"
+        if not unlisted or shared.spec.existing or options.purge_policies
+        else " ⟨purge_policies⟩: true detaches the unlisted policies, unless the trust policy of the role names workloads "
+        "outside the run."
     )
+    unlisted_note = f" Attached but not listed: {listed(unlisted, _SHOWN)}." if unlisted else ""
     return Failure(
         tuple(dict.fromkeys(key for change in joining for key in change.workloads)),
         role_target(role.name),
         "update",
         Code.ROLE_POLICIES_OVER_QUOTA,
-        f"role {role.arn} would have {count} policies, {len(unlisted)} of them attached but not listed "
-        f"({listed(unlisted, _SHOWN)}); {limit} are {allowed}.",
-        f"Detach unneeded policies{purge_note}, merge some of the listed policies, or request an increase "
-        "of the quota 'Managed policies per role'.",
+        f"role {role.arn} would have {count} policies; {limit} are {allowed}.{unlisted_note}",
+        "Detach unneeded policies, merge some of the listed policies, or request an increase of the quota 'Managed policies per "
+        f"role'.{purge_note}",
     )
 
 

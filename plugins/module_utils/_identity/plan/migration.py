@@ -272,8 +272,8 @@ def _usability(cluster: Cluster, association: ObservedAssociation, role: Observe
 
 def _access_finding(key: WorkloadKey, role: ObservedRole, trusted: str) -> Finding:
     remedy = (
-        f"Apply the service account as a workload with role: {{arn: {role.arn}, extend_trust: true}}, which adds a statement, or "
-        "correct the trust policy."
+        f"Apply the service account as a workload with role: {{arn: {role.arn}, extend_trust: true}}, which adds a statement to "
+        "the trust policy. Or correct the trust policy yourself."
     )
     if trusted == "no":
         text = f"the trust policy of role {role.name} does not allow {key} with EKS Pod Identity, so its Pods get no credentials."
@@ -306,11 +306,15 @@ def check_rollback(state: MigrationState, migrant: Migrant) -> Finding | None:
     answer = allows_web_identity(trust, state.issuer, account_name(migrant.key), audience)
     if answer == "yes":
         return None
-    limit = "" if answer == "no" else ", or only under further conditions"
+    access = (
+        f"not allow {migrant.key} with IRSA"
+        if answer == "no"
+        else f"allow {migrant.key} with IRSA only under further conditions"
+    )
     return Finding(
         Code.MIGRATION_NOT_TRUSTED,
-        f"after a rollback, the trust policy of role {role.name} would not allow {migrant.key} with IRSA{limit}, so the "
-        "rollback keeps its association.",
+        f"after a rollback, the trust policy of role {role.name} would {access}, so the rollback keeps the association of "
+        "the service account.",
         "Correct the IRSA statement of the trust policy, and run the rollback again.",
         migrant.key,
     )
@@ -345,8 +349,8 @@ def _lost_records(state: MigrationState, role: ObservedRole) -> Iterator[Finding
         key = WorkloadKey(state.cluster.key, namespace, name)
         yield Finding(
             Code.MIGRATION_NO_RECORD,
-            f"a migration has removed the IRSA statement of {key} from role {role.name}. The association of {key}, which "
-            "recorded the annotations, does not exist any more, so the rollback does not restore the annotations.",
+            f"a migration has removed the IRSA statement for {key} from the trust policy of role {role.name}. The rollback does "
+            f"not restore the annotations of {key}, because the association that recorded them no longer exists.",
             f"If the service account must use IRSA: kubectl annotate serviceaccount {name} {ROLE_ANNOTATION}={role.arn} "
             f"-n {namespace}",
             key,
@@ -360,8 +364,9 @@ def _edited_statements(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding
     if edited := [sid for sid in sids if _GENERATED_SID.fullmatch(sid)]:
         yield Finding(
             Code.TRUST_STATEMENT_STAYS,
-            f"role {role.name} keeps statements of this collection that someone edited: {listed(edited, _SHOWN)}.",
-            "Remove those that no workload needs from the trust policy.",
+            f"the trust policy of role {role.name} keeps statements of this collection that someone edited: "
+            f"{listed(edited, _SHOWN)}.",
+            "In the trust policy, remove the statements that no workload needs.",
             key,
             raised_as="warning",
         )
@@ -401,13 +406,16 @@ def _statement_kept(
     unfinished = sorted("/".join(name) for name in (entry.accounts or frozenset()) - frozenset(finished))
     if unfinished and entry.exclusive:
         reason = f"it also allows {listed(unfinished, _SHOWN)}"
-        remedy = "Migrate those service accounts, too; then a run with the step finish removes the statement."
+        remedy = "Migrate these service accounts, too. Then run the step finish again, which removes the statement."
     elif entry.accounts and entry.exclusive:
         reason = "a trust policy needs at least one statement"
         remedy = "Add a statement for EKS Pod Identity to the trust policy, and run the step finish again."
     else:
         reason = "it matches service accounts by a pattern, or allows other principals"
-        remedy = "Remove the statement yourself if nothing else needs it; otherwise edit it."
+        remedy = (
+            "If no other principal needs the statement, remove it. Otherwise edit it, so that it no longer allows the service "
+            "account."
+        )
     return Finding(
         Code.MIGRATION_STATEMENT_KEPT,
         f"the trust policy of role {role.name} still allows {migrant.key} with IRSA: the statement is kept, because {reason}.",
@@ -437,24 +445,24 @@ def _blockers(
         yield Finding(
             Code.MIGRATION_ADDON,
             f"service account {key} belongs to an add-on, and EKS has not removed its annotation yet.",
-            "If the add-on still has a serviceAccountRoleArn, update it without this field (aws eks update-addon). Then run the "
-            "step finish again.",
+            "If the add-on still has a serviceAccountRoleArn, update the add-on without this field (aws eks update-addon). Then "
+            "run the step finish again.",
             key,
         )
     if key in state.configured:
         yield Finding(
             Code.MIGRATION_CONFIG_MAP,
-            f"service account {key} has its role from the ConfigMap pod-identity-webhook in namespace kube-system.",
-            "Set the role as the annotation eks.amazonaws.com/role-arn of the service account, remove the entry of the service "
-            "account from the ConfigMap, and run the migration again.",
+            f"service account {key} gets its role from the ConfigMap pod-identity-webhook in namespace kube-system.",
+            "Set the role as the annotation eks.amazonaws.com/role-arn of the service account. Remove the entry of the service "
+            "account from the ConfigMap. Then run the migration again.",
             key,
         )
     if pods.templates:
         (owner, names), *_more = pods.templates.items()
         yield Finding(
             Code.MIGRATION_OWN_VARIABLES,
-            f"the Pod template of {owner} sets {', '.join(names)} itself, so an association would have no effect on it.",
-            f"Remove these variables from the Pod template of {owner}, so that the webhook of EKS sets them.",
+            f"the Pod template of {owner} sets {', '.join(names)} itself, so an association would have no effect on its Pods.",
+            f"Remove these variables from the Pod template of {owner}. The EKS webhook sets the variables that the Pods need.",
             key,
         )
     if not role_arn:
@@ -464,9 +472,10 @@ def _blockers(
         yield Finding(
             Code.MIGRATION_FOREIGN_ROLE,
             f"role {role_arn} is in account {parts.account_id}, and an association needs a role of account {cluster.account_id}.",
-            f"Create a role in account {cluster.account_id} that may use sts:AssumeRole and sts:TagSession on {role_arn}, and "
-            f"allow it both actions in the trust policy of {role_arn}. List the service account as a workload with the new "
-            f"role and target_role_arn: {role_arn} (docs/accounts.md#target-roles), restart its Pods, and remove the annotation.",
+            f"Create a role in account {cluster.account_id} that may use sts:AssumeRole and sts:TagSession on {role_arn}. Allow "
+            f"the new role both actions in the trust policy of {role_arn}. List the service account as a workload with the new "
+            f"role and target_role_arn: {role_arn} (docs/accounts.md#target-roles). Restart its Pods, then remove the "
+            "annotation.",
             key,
         )
         return
@@ -485,8 +494,8 @@ def _blockers(
     if association is not None and association.role_arn.lower() != role_arn.lower():
         yield Finding(
             Code.MIGRATION_OTHER_ASSOCIATION,
-            f"association {association.association_id} gives {key} role {association.role_arn}, but its role with IRSA is "
-            f"{role_arn}. New Pods get the role of the association.",
+            f"association {association.association_id} gives {key} role {association.role_arn}, but the IRSA role of {key} "
+            f"is {role_arn}. New Pods get the role of the association.",
             "Decide which role is right: correct the annotation, or the association.",
             key,
         )
@@ -521,8 +530,8 @@ def _distrust(state: MigrationState, account: IrsaAccount, role: ObservedRole) -
     yield Finding(
         Code.MIGRATION_NOT_TRUSTED,
         text,
-        "If the service account must have the role, apply it as a workload, with a trust policy of your own if it needs "
-        "conditions. Otherwise remove the annotation.",
+        "If the service account must not have the role, remove the annotation. Otherwise apply the service account as a "
+        "workload. If the access needs conditions, give the role a trust policy of your own.",
         key,
     )
 
@@ -540,8 +549,8 @@ def _subject_conditions(state: MigrationState, key: WorkloadKey, role: ObservedR
     if names:
         yield Finding(
             Code.MIGRATION_NEEDS_CLAIMS,
-            f"role {role.name} has conditions on claims of the OIDC token ({hosts[0]}:sub or :aud), which requests with EKS Pod "
-            f"Identity do not have. They are in {listed(names, _SHOWN)}.",
+            f"policies of role {role.name} have conditions on claims of the OIDC token ({hosts[0]}:sub or :aud): "
+            f"{listed(names, _SHOWN)}. Requests with EKS Pod Identity do not have these claims.",
             "Use session tags instead, such as aws:PrincipalTag/kubernetes-namespace, then migrate.",
             key,
         )
@@ -603,11 +612,15 @@ def _session_tags_off(
         arn for arn in (*role.attached, role.permissions_boundary) if arn and arn not in state.documents
     ]
     if not state.complete or unread:
-        names = listed(unread, _SHOWN) if state.complete else "its policies"
-        reason = f"{names} could not be read, so it is not known whether its Pods assume further roles"
+        policies = f"policies of role {role.name}"
+        unread_text = (
+            f"{policies} could not be read ({listed(unread, _SHOWN)})"
+            if state.complete
+            else f"the {policies} could not be read"
+        )
+        reason = f"{unread_text}, so it is not known whether Pods of {key} assume further roles"
         return _tags_off(
             key,
-            role,
             reason,
             "Allow the caller iam:GetAccountAuthorizationDetails, iam:GetPolicy and iam:GetPolicyVersion.",
         )
@@ -627,13 +640,13 @@ def _session_tags_off(
     )
     foreign = sorted(value for value in named if _is_foreign(value, account_id))
     remedy = (
-        "Allow sts:TagSession in the trust policies of the further roles; after the migration, set disable_session_tags: "
+        "Allow sts:TagSession in the trust policies of the further roles. After the migration, set disable_session_tags: "
         "false."
     )
     if refusing or foreign:
         names = listed(refusing or foreign, _SHOWN)
-        reason = f"it may assume {names}, which may refuse session tags (sts:TagSession)"
-        return _tags_off(key, role, reason, remedy)
+        reason = f"role {role.name} may assume {names}, which may refuse session tags (sts:TagSession)"
+        return _tags_off(key, reason, remedy)
     return None
 
 
@@ -708,11 +721,11 @@ def _only_for(trust: Document, names: Collection[str]) -> Document:
     return {**trust, "Statement": statements or [placeholder]}
 
 
-def _tags_off(key: WorkloadKey, role: ObservedRole, reason: str, remedy: str) -> Finding:
+def _tags_off(key: WorkloadKey, reason: str, remedy: str) -> Finding:
     return Finding(
         Code.MIGRATION_SESSION_TAGS_OFF,
-        f"role {role.name}: {reason}. IRSA sends no session tags, so the association of {key} gets disable_session_tags: true. "
-        "Then the trust policy cannot distinguish the workloads of the account.",
+        f"{reason}. IRSA sends no session tags, so the association of {key} gets disable_session_tags: true. Without session "
+        "tags, the trust policy cannot distinguish the workloads of the account.",
         remedy,
         key,
     )
@@ -748,7 +761,7 @@ def _notes(account: IrsaAccount, pods: PodCredentials) -> Iterator[Finding]:
         yield Finding(
             Code.MIGRATION_MANAGED_ELSEWHERE,
             f"{manager} manages service account {key} and would set the annotation {ROLE_ANNOTATION} again.",
-            f"Before the step finish, remove the annotation where {manager} has it, such as in the values of a chart.",
+            f"Before the step finish, remove the annotation from the source of {manager}, such as the values of a chart.",
             key,
         )
     if pods.on_host_network:

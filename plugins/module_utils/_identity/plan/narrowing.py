@@ -349,7 +349,7 @@ def report_restored(role_arn: str, key: WorkloadKey, lost: LostUsers) -> Finding
         Code.TRUST_KEPT_FOR_OTHERS,
         f"another run changed the trust policy of role {role_arn}, or created an association, at the same time. These workloads "
         f"outside this run lost access to the role until this run restored it: {listed(_names(lost.users), _SHOWN)}.",
-        "Verify those workloads, and do not run lists of workloads that share the role at the same time.",
+        "Verify those workloads. Run lists of workloads that share the role one after the other.",
         key,
     )
 
@@ -389,10 +389,11 @@ def _keeps_grant(narrowing: _Narrowing, grant: TrustGrant) -> Finding:
     principals = describe_grant(grant, narrowing.observed.clusters)
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
-        f"role {narrowing.role.arn} can still be used by {principals}, because a trust statement that this run does not "
-        f"require allows it. These workloads outside this run use the role through it: {listed(_names(users), _SHOWN)}.",
-        "Set the same trust_scope in all lists with the role. With ⟨force⟩: true the statement is removed, and the workloads "
-        "that use it get separate statements.",
+        f"role {narrowing.role.arn} can still be used by {principals}, because the trust policy has a statement that this "
+        "run does not require. These workloads outside this run use the role through this statement: "
+        f"{listed(_names(users), _SHOWN)}.",
+        "Set the same trust_scope in all lists with the role. Or set ⟨force⟩: true, which removes the statement and gives "
+        "these workloads separate statements.",
         narrowing.shared.keys[0],
     )
 
@@ -401,9 +402,9 @@ def _keeps_every_cluster(shared: SharedRole, role: ObservedRole) -> Finding:
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
         f"role {role.arn} can still be used from every cluster of the account, although this run does not "
-        "require that: clusters outside this run, whose associations cannot be read, might use the role.",
-        "If no other cluster uses the role, set ⟨force⟩: true, which narrows its trust policy; "
-        "workloads of the run's clusters that use it get separate statements.",
+        "require it. Clusters outside this run might use the role, and their associations cannot be read.",
+        "If no other cluster uses the role, set ⟨force⟩: true, which narrows its trust policy. "
+        "Workloads that use the role in clusters of this run get separate statements.",
         shared.keys[0],
     )
 

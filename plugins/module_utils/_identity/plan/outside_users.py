@@ -130,7 +130,7 @@ def _describe_scope(grant: TrustGrant) -> str:
     return (
         "every cluster of the account"
         if grant.account_id
-        else "every cluster, because a trust statement has no condition"
+        else "every cluster (a trust statement has no condition)"
     )
 
 
@@ -231,7 +231,7 @@ class PolicyUsers:
         listed_here = arn in shared.policy_users or arn == shared.spec.permissions_boundary
         managed = not shared.spec.existing and may_change(role.tags, self.options.owner, self.options.adopt)
         if not (listed_here or managed):
-            return f"role {role.name}, for which this run does not list it"
+            return f"role {role.name} (this run does not list the policy for it)"
         clusters = self.observed.clusters.among(shared.keys)
         # Users in other clusters cannot be listed; the tag of the policy shows whether it was created for another cluster.
         vouched = not self._other_cluster(policy)
@@ -251,7 +251,7 @@ class PolicyUsers:
         role = self.observed.roles.get(name.lower())
         if role is None:
             unread = role_target(name.lower()) in self.observed.unread
-            return f"{entity}, which could not be read" if unread else entity
+            return f"{entity} (could not be read)" if unread else entity
         users = find_outside_users(self.observed, self.observed.clusters, role, role.trust, self.keys)
         if may_change(role.tags, self.options.owner, adopt=False):
             return self._describe(role, users)

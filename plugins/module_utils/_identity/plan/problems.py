@@ -118,8 +118,8 @@ def not_owned(shared: SharedRole, role: ObservedRole, changes: Sequence[Change])
         "update",
         Code.ROLE_NOT_OWNED,
         f"role {role.arn} exists and would have to change ({role_differences(changes)}). {UNMARKED}",
-        f"{TAKE_BACK} Otherwise set role.arn to use it unchanged (extend_trust: true adds only the trust statement "
-        "of this collection), or another role.name.",
+        f"{TAKE_BACK} Otherwise set another role.name, or set role.arn to use the role unchanged (extend_trust: true adds only "
+        "the trust statement of this collection).",
     )
 
 
@@ -333,7 +333,7 @@ def attached_extra(
     if administers:
         message = f"role {role.name} also has {arn} attached, which lets it administer the account."
     if users.description:
-        message += f" The role {users.description}, which may need the policy."
+        message += f" The role {users.description}. These users may need the policy."
     remedy = _how_to_detach(role, arn, users, administers)
     if unread is not None:
         error, part = unread.error, "tags" if unread.target.resource == "owner" else unread.target.resource
@@ -380,7 +380,7 @@ def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers, administer
         )
     if users.unseen:
         return (
-            "List it under policies. If nothing outside this run uses the role, set ⟨purge_policies⟩: true and "
+            "List it under policies. Or, if nothing outside this run uses the role, set ⟨purge_policies⟩: true and "
             "⟨force⟩: true, which detaches the policy."
         )
     if administers:

@@ -28,7 +28,7 @@ from ..model.associations import ObservedAssociation, group_by_role
 from ..model.changes import Change, Plan
 from ..model.cluster import Cluster, describe_place, group_clusters
 from ..model.desired import Desired, Workload, allowed_purge
-from ..model.errors import SHOWN_UNLISTED, InputError, listed
+from ..model.errors import SHOWN_UNLISTED, InputError, as_clause, listed
 from ..model.names import CLUSTER_TAG, OWNER_TAG, is_of_another, parse_policy_arn, parse_role_arn
 from ..model.observed import Observed, UnlistedAssociations, is_new
 from ..model.policies import ObservedPolicy, PolicySpec
@@ -261,7 +261,7 @@ def other_owners_findings(unlisted: Desired, all_unlisted: Desired) -> tuple[Fin
         Finding(
             Code.OWNED_BY_ANOTHER,
             f"{number} kept, because this purge runs without an owner: {listed(names, SHOWN_UNLISTED)}.",
-            "Purge each in a run for its owner.",
+            "Purge each workload in a run for its owner.",
         ),
     )
 
@@ -284,7 +284,7 @@ def left_roles(
         Finding(
             Code.ROLE_LEFT,
             f"role {role.arn} loses its last association with cluster {cluster.name}, but running Pods may still have its "
-            "credentials, so it is kept for now.",
+            "credentials, so the role is kept for now.",
             "Restart those Pods; the next run with purge removes the role.",
             last_users[role.arn.lower()],
         )
@@ -329,8 +329,8 @@ def validate_purge_limit(
     raise InputError(
         [
             f"purge would remove {count} unlisted workloads, roles and policies of cluster {cluster.name} (account "
-            f"{cluster.account_id}, region {cluster.region}), but ⟨purge_limit⟩ is {limit}: "
-            f"{listed(names, SHOWN_UNLISTED)}. Check that the list is complete (check mode with diff shows the removals if "
+            f"{cluster.account_id}, region {cluster.region}): {listed(names, SHOWN_UNLISTED)}. "
+            f"⟨purge_limit⟩ allows only {limit}. Check that the list is complete (check mode with diff shows the removals if "
             f"⟨purge_limit⟩ allows them), or raise ⟨purge_limit⟩ to {count}."
         ]
     )
@@ -471,11 +471,13 @@ def _left_policy(observed: Observed, policy: ObservedPolicy, key: WorkloadKey) -
     if cluster is not None and cluster.key == key.cluster:
         remedy = f"A {_PURGE} deletes it."
     else:
-        other = f", or purge cluster {arn}, for which it was created" if arn else ""
-        remedy = f"Delete its non-default versions, then the policy (aws iam delete-policy --policy-arn {policy.arn}){other}."
+        command = f"aws iam delete-policy --policy-arn {policy.arn}"
+        remedy = f"Delete the non-default versions of the policy, then the policy itself: {command}"
+        if arn:
+            remedy = f"Purge cluster {arn}, for which the policy was created. Or {as_clause(remedy)}"
     return Finding(
         Code.POLICY_LEFT,
-        f"policy {policy.arn} is managed by this collection, and is not attached any longer: it is kept in IAM.",
+        f"policy {policy.arn} is managed by this collection, and is no longer attached. It is kept in IAM.",
         remedy,
         key,
     )
@@ -511,10 +513,10 @@ def _is_unused(grant: TrustGrant, cluster: Cluster, observed: Observed) -> bool:
 
 
 def _unused(cluster: Cluster, names: Sequence[str]) -> Finding:
-    count = f"{len(names)} role{'' if len(names) == 1 else 's'}"
+    noun, verb = ("role", "is") if len(names) == 1 else ("roles", "are")
     return Finding(
         Code.ROLE_LEFT,
-        f"no workload of {describe_place(cluster)} uses {count} that this collection manages for this cluster: "
+        f"{len(names)} {noun} that this collection manages for {describe_place(cluster)} {verb} unused: "
         f"{listed(names, SHOWN_ASSOCIATIONS)}.",
         f"A {_PURGE} removes unused resources; its check mode lists them.",
         raised_as="warning",

@@ -76,10 +76,11 @@ def find_possibly_unseen(desired: Desired, observed: Observed) -> list[Finding]:
         missing = list(_missing(workload, observed)) if change else []
         if change is None or not missing:
             continue
+        pronoun = "it" if len(missing) == 1 else "them"
         findings.append(
             Finding(
                 Code.NOT_YET_VISIBLE,
-                f"this run did not find or remove {' and '.join(missing)}, which might exist: {change.reason}",
+                f"this run did not find {' and '.join(missing)}, but may have missed {pronoun}: {change.reason}",
                 f"Run again in {in_minutes(change.minutes_left)}.",
                 workload.key,
                 raised_as="warning",

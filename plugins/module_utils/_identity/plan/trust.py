@@ -375,7 +375,7 @@ def find_public_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding
             yield Finding(
                 lint.code,
                 f"the trust policy of role {role.arn} allows everyone: {lint.message}",
-                "Remove the statement from the trust policy, or name its users in the statement.",
+                "Remove the statement from the trust policy, or limit it to named principals.",
                 key,
                 raised_as=lint.raised_as,
             )

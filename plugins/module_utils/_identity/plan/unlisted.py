@@ -136,11 +136,11 @@ def _remedies(
     unmanaged: Sequence[ObservedAssociation],
     unread: Sequence[WorkloadKey],
 ) -> Iterator[str]:
-    run = "a run for this cluster alone with ⟨purge⟩: true"
     if managed and not options.purge:
         yield (
             "If the managed associations belong to another list of workloads, set ⟨owner⟩ for each list. "
-            f"Otherwise list these workloads, or remove them with {run}; its check mode shows the removals."
+            "Otherwise list these workloads, or remove them: run for this cluster alone with ⟨purge⟩: true. The check mode of "
+            "this run shows the removals."
         )
     if ownerless:
         yield (
@@ -153,7 +153,7 @@ def _remedies(
             "workload_identity.aws.eks_pod_identity_association."
         )
     if unread and not managed:
-        yield f"The check mode of {run} reads all associations."
+        yield "The check mode of a run for this cluster alone with ⟨purge⟩: true reads all associations."
 
 
 def _not_readable(cluster: Cluster, error: AwsError) -> Finding:

@@ -131,7 +131,7 @@ def _usable_cluster(
         raise classify(
             "eks:DescribeCluster",
             "ClusterNotActive",
-            f"cluster {name} in account {cluster.account_id}, region {cluster.region} is {cluster.status}.",
+            f"cluster {name} (account {cluster.account_id}, region {cluster.region}) is {cluster.status}.",
         )
     return cluster
 

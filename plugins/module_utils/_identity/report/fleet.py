@@ -129,7 +129,7 @@ def _count(value: object) -> int | None:
 
 
 NOT_A_REPORT = (
-    "Its report is not valid, so the state of the cluster is unknown. Run its job again; check whether a later node of the "
+    "Its report is not valid, so the state of the cluster is unknown. Run its job again. Check whether a later node of the "
     "AWX workflow or an extra variable has changed the report."
 )
 

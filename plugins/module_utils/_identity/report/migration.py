@@ -121,7 +121,7 @@ class MigrationReport:
                 reason = "EKS did not return the age of its association"
             yield Finding(
                 Code.MIGRATION_WAITS,
-                f"the annotation and the IRSA statements of {key} are kept: {reason}.",
+                f"the IRSA annotation and trust statements of {key} are kept: {reason}.",
                 f"{remedy}, or set pod_identity_migration_soak=0.",
                 key,
             )

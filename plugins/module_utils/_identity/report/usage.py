@@ -196,9 +196,9 @@ def _general_notes(report: UsageReport) -> Iterator[str]:
     yield from report.notes
     yield from unjoined_notes(report.totals)
     if read.refused:
-        requests = "1 request" if read.refused == 1 else f"{read.refused:,} requests"
+        requests = "1 credential request" if read.refused == 1 else f"{read.refused:,} credential requests"
         yield (
-            f"Denied credentials: EKS denied {requests} of Pods for credentials, the last one at "
+            f"Denied credentials: EKS denied {requests} of Pods, the last one at "
             f"{_minute(read.last_refused)}. Such events name no service account. Verify the associations of the cluster and the "
             "trust policies of their roles."
         )
@@ -316,13 +316,16 @@ def _proof_text(suggestion: PolicySuggestion) -> str:
         for count, text in (
             (proof.allowed, "allowed"),
             (proof.conditional, "allowed under the same conditions as now"),
-            (proof.as_granted, "with the present resources, because the events do not name the exact ones"),
+            (
+                proof.as_granted,
+                "allowed on the present resources, because the events do not name the exact resources",
+            ),
             (len(proof.elsewhere), "not allowed by the present policies of the role either"),
         )
         if count
     ]
     calls = "the observed call" if proof.calls == 1 else f"all {proof.calls} observed calls"
-    return f"This {form} keeps {calls}: {', '.join(parts)}."
+    return f"This {form} keeps {calls}: {'; '.join(parts)}."
 
 
 def _minute(time: str) -> str:

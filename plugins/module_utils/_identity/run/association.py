@@ -186,7 +186,7 @@ def _look_again(
     try:
         return _settled(api, cluster, key, awaited, wait_policy)[0]
     except AwsError as error:
-        text = f"{sentence(earlier.failure.message)} Its present state cannot be read: {error}"
+        text = f"{sentence(earlier.failure.message)} The present state of the association cannot be read: {error}"
         raise _error(replace(earlier.failure, message=text), cluster, key) from error
 
 
@@ -314,8 +314,8 @@ def _validate_role(request: AssociationInput, cluster: Cluster) -> None:
 
 def _error(failure: Failure, cluster: Cluster, key: WorkloadKey) -> AssociationError:
     message = (
-        f"{failure.action} of the association of {cluster.name} {key} (account {cluster.account_id}, "
-        f"region {cluster.region}) failed: {failure.error_code}: "
+        f"could not {failure.action} the association of {cluster.name} {key} (account {cluster.account_id}, "
+        f"region {cluster.region}): {failure.error_code}: "
         f"{sentence(failure.message)} {failure.remedy}"
     )
     return AssociationError(message, failure, failure.partly)

@@ -399,7 +399,7 @@ class TrustEditor:
                 trust_target(name),
                 "update",
                 Code.MIGRATION_NO_RECORD,
-                f"the statements for IRSA that a migration removed from role {name} cannot be read: {error}.",
+                f"the IRSA statements that a migration removed from the trust policy of role {name} cannot be read: {error}.",
                 "Restore the trust policy yourself: the events CreateRole and UpdateAssumeRolePolicy in CloudTrail have its "
                 "earlier versions. Then delete these tags.",
             )
@@ -409,7 +409,7 @@ class TrustEditor:
                 trust_target(name),
                 "update",
                 Code.MIGRATION_NO_RECORD,
-                f"the statements for IRSA of role {name} cannot be recorded for a rollback: {error}.",
+                f"the IRSA statements of role {name} cannot be recorded for a rollback: {error}.",
                 "Remove unused tags of the role and run again, or remove the statements yourself.",
             )
         return change, Failure(

@@ -28,24 +28,24 @@ SHARED = (
     "or use a session policy (pod_identity_usage_form=session_policy)."
 )
 UNJOINED = (
-    "Not joined with a service account of this cluster: {count} of the events of role {role} ({reasons}). If you replace the "
-    "policies of the role, the callers in these events can lose permissions."
+    "Events of role {role} that cannot be attributed to a service account of this cluster: {count} ({reasons}). If you replace "
+    "the policies of the role, the callers in these events can lose permissions."
 )
 UNCERTAIN = (
-    "Sessions without session tags were joined with {account}, because it is the only service account of this cluster that "
+    "Sessions without session tags are counted for {account}, because it is the only service account of this cluster that "
     "uses role {role}. If another cluster with a similar name uses this role, its events are included."
 )
 UNKNOWN_NAMES = (
-    "eventName unknown: {names}. It is not known which actions these events need, so a suggested policy does not include them. "
-    "Look up the actions in the Service Authorization Reference, and add them."
+    "eventName unknown: {names}. It is not known which actions these events need, so a suggested policy does not include these "
+    "actions. Look up the actions in the Service Authorization Reference, and add them to the policy."
 )
 NO_DATA_EVENTS = (
-    "No data events of {services} are among the events, so the use of these permissions cannot be seen: {actions}. The suggested "
+    "The events include no data events of {services}, so they do not show the use of these permissions: {actions}. The suggested "
     "policy {keeps} them. To see their use, switch on data events for the trail."
 )
 LAST_ACCESSED = (
-    "IAM has recorded the use of {actions} with role {role}, which the events do not show. The suggested policy does not allow "
-    "them. Analyse a longer period."
+    "IAM has recorded that role {role} used {actions}, but the events do not show this use. The suggested policy does not allow "
+    "these actions. Analyse a longer period."
 )
 INCOMPLETE = (
     "No policy is suggested, because the events are incomplete: a policy from a part of the events could remove a permission "

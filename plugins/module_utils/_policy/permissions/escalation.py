@@ -110,7 +110,7 @@ COMBINATIONS: Sequence[Combination] = (
     Combination(
         "cluster-access",
         ("eks:CreateAccessEntry", "eks:AssociateAccessPolicy"),
-        "make a principal the administrator of a cluster, and use the role of each of its Pods",
+        "make a principal the administrator of a cluster, and use the role of each Pod",
     ),
     _passing(
         "ecs-task",

@@ -124,7 +124,7 @@ def _describe_failure(test: Test, context: Context) -> str:
     state = context.get(test.key)
     actual = describe_actual(test.key, context)
     reason = (
-        f"no possible value of {test.condition.key} meets it"
+        f"no possible value of {test.condition.key} meets the condition"
         if isinstance(state, Unknown)
         else f"the request has {actual}"
     )

@@ -327,7 +327,7 @@ def _message(
             if verdict.missing
             else ""
         )
-        return f"{permission} is denied by {deciding}. A Deny overrides every Allow: narrow or remove it.{lacking}"
+        return f"{permission} is denied by {deciding}. A Deny overrides every Allow: narrow or remove each Deny.{lacking}"
     if verdict.decision == CONDITIONAL and not verdict.conditional_on:
         return (
             f"{permission} has too many combinations of actions, resources and conditions to evaluate. "

@@ -191,8 +191,7 @@ def _explain_principal(statement: Statement) -> Finding:
         return Finding(
             Code.TRUST_IRSA_ONLY,
             f"{label} trusts {', '.join(providers[:5])} for IAM roles for service accounts (IRSA), not EKS Pod Identity.",
-            f"Add a statement that allows {SERVICE} sts:AssumeRole and sts:TagSession; keep this"
-            " one until all Pods are migrated.",
+            f"Add a statement that allows {SERVICE} sts:AssumeRole and sts:TagSession. Keep {label} until all Pods are migrated.",
             statement=label,
         )
     similar = lookalikes(statement)
@@ -263,7 +262,7 @@ def _statement(rule: Rule, trusted: bool, rules: Sequence[Rule]) -> list[Finding
             Finding(
                 Code.TRUST_IRSA_LEFTOVER,
                 f"{label} still allows IAM roles for service accounts (IRSA) to use the role.",
-                "Remove it once no Pod uses the role annotation of its service account.",
+                f"Remove {label} when no Pod uses IRSA with this role.",
                 statement=label,
             )
         )
@@ -292,7 +291,7 @@ def _open_to_everyone(rule: Rule, narrowed: bool) -> Finding:
     return Finding(
         Code.TRUST_OPEN_TO_EVERYONE,
         message,
-        f'Specify the caller: "Principal": {{"Service": "{SERVICE}"}}, or for a target role the role that assumes it.',
+        f'Specify the caller: "Principal": {{"Service": "{SERVICE}"}}. For a target role, specify the role that assumes it.',
         statement=rule.statement.label,
         raised_as="warning" if narrowed else None,
     )
@@ -363,8 +362,8 @@ def diagnose(
                 Code.TRUST_CONTRADICTION,
                 "Each condition can be met, but no request meets all of them: no values of the unknown keys allow"
                 f" {'both ' if several else ''}{' and '.join(map(_action_name, requests))}.",
-                f"{'Put both actions in one statement with' if several else 'Use'} conditions that can hold together, and"
-                " check which requests the Deny statements do not deny.",
+                f"{'Put both actions in one statement with' if several else 'Use'} conditions that can hold together."
+                " Check that no Deny statement denies the same requests.",
             )
         )
     return list(dict.fromkeys(findings))
@@ -411,7 +410,7 @@ def _missing_action(rule: Rule, request: Request, action: str) -> Finding:
     elif request.caller is not None and request.caller.service is not None:
         need = "EKS rejects a role without it in the trust policy, even if session tags are disabled"
     else:
-        need = "its session has tags, and a request with tags is denied without it"
+        need = "the request has session tags, and AWS denies session tags without this action"
     return Finding(
         code,
         f"No statement allows {_name_caller(request)} {action}; {need}.",

@@ -752,16 +752,16 @@ def test_missing_cluster_fails_alone(run: Run, aws: FakeAws, go_on: bool) -> Non
         pytest.param(
             {"cluster_name": CLUSTER, "clusters": both_clusters()},
             [
-                "clusters is set, and also cluster_name; write it in the entries of clusters, or leave clusters out. "
-                "Nothing was changed."
+                "clusters is set together with cluster_name. Move cluster_name to the entries of clusters, or leave clusters "
+                "out. Nothing was changed."
             ],
             id="cluster_name with clusters",
         ),
         pytest.param(
             {"account_id": ACCOUNT, "workloads": [], "clusters": both_clusters()},
             [
-                "clusters is set, and also account_id, workloads; write them in the entries of clusters, or leave clusters "
-                "out. Nothing was changed."
+                "clusters is set together with account_id, workloads. Move account_id, workloads to the entries of clusters, or "
+                "leave clusters out. Nothing was changed."
             ],
             id="account_id and workloads with clusters",
         ),

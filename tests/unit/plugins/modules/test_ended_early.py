@@ -144,7 +144,7 @@ def test_association_is_not_created_after_the_deadline(run: Run, aws: FakeAws) -
     ended = run(eks_pod_identity_association, **ASSOCIATION, deadline=DEADLINE)
     assert (ended["changed"], ended["error_code"], aws.writes) == (False, "DEADLINE", [])
     assert ended["msg"] == (
-        f"create of {WHERE} failed: DEADLINE: not done: the deadline of 3 s has passed. Run again: completed changes "
+        f"could not create {WHERE}: DEADLINE: not done: the deadline of 3 s has passed. Run again: completed changes "
         "are kept. To complete more in one run, raise deadline."
     )
 

@@ -48,9 +48,9 @@ def validate(monkeypatch: pytest.MonkeyPatch, *texts: str) -> tuple[str, ...]:
 def test_dropped_words_are_rejected(monkeypatch: pytest.MonkeyPatch, text: str, names: str) -> None:
     [problem] = validate(monkeypatch, text)
     assert problem == (
-        f"-e with {names} has words that belong to no variable, so Ansible would ignore them. Write "
-        "name=value without spaces; a value with spaces in quotes inside the shell's quotes, -e \"name='a, b'\"; lists and "
-        """mappings as JSON, -e '{"name": ["a", "b"]}'."""
+        f"-e with {names} has words that belong to no variable, and Ansible would ignore these words. Write "
+        "name=value without spaces. Put a value with spaces in a second pair of quotes: -e \"name='a, b'\". Write a list or "
+        """mapping as JSON: -e '{"name": ["a", "b"]}'."""
     )
 
 

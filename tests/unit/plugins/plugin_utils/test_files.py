@@ -97,7 +97,7 @@ def test_only_a_regular_file_is_replaced(tmp_path: Path, kind: str, linked: bool
     if linked:
         path.symlink_to(target)
     mode = path.lstat().st_mode
-    reason = f"it is a {kind}, and only a regular file is replaced"
+    reason = f"it is a {kind}, not a regular file"
     assert why_not_writable(str(path)) == reason
     with pytest.raises(OSError, match=reason) as raised:
         write_private(str(path), "{}")

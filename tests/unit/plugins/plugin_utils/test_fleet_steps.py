@@ -45,7 +45,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     workload,
 )
 
-END = "Its changes, if any, are missing in this report. Run the play again: it continues from the current state."
+END = "Its changes, if any, are missing from this report. Run the play again: it continues from the current state."
 NOT_COMPLETED = "The AWS run of this account did not complete:"
 
 
@@ -231,7 +231,7 @@ def test_single_host_may_have_any_strategy() -> None:
 @pytest.mark.parametrize("strategy", ["free", "host_pinned"])
 def test_strategies_without_lockstep_are_rejected(strategy: str) -> None:
     with pytest.raises(
-        InputError, match=rf"^The strategy of this play is {strategy}, under which hosts do not wait"
+        InputError, match=rf"^The strategy of this play is {strategy}, so its hosts do not wait"
     ):
         require_linear(strategy, ["blue", "red"])
 

@@ -79,8 +79,8 @@ def test_module_rejects_namespaces_without_a_name(namespaces: object) -> None:
     with pytest.raises(InputError) as raised:
         plain_arguments(options, {}, True)
     assert raised.value.problems == (
-        "purge_namespaces has no value, and purge is true: that would purge all namespaces. Set the namespaces, or write [] for "
-        "all namespaces.",
+        "purge_namespaces has no value, and purge is true, so the run would purge all namespaces. Set the namespaces, or write "
+        "[] for all namespaces.",
     )
 
 

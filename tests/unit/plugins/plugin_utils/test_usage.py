@@ -189,7 +189,7 @@ def test_invalid_records_are_counted_and_skipped(tmp_path: Path) -> None:
     totals, problems = scan(tmp_path, json.dumps(records))
     assert totals.events == 1
     assert len(problems) == 6
-    assert problems[-1] == f"{MARK}: further records that are not events: 3. {GET_FILE_AGAIN}"
+    assert problems[-1] == f"{MARK}: 3 more records are not events. {GET_FILE_AGAIN}"
 
 
 def test_unterminated_record_needs_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,8 +368,8 @@ def test_lookup_stops_at_the_maximum_of_requests() -> None:
     totals, api, _clock = look_up({("EventName", "AssumeRole"): starts}, requests=2)
     assert len(api.requests) == 2
     assert totals.read.problems == [
-        "LookupEvents has more events than pod_identity_usage_requests=2 requests can read. Raise that number (two requests take "
-        "a second), analyse fewer days, or use the files of a trail."
+        "LookupEvents has more events than 2 requests can read. Raise pod_identity_usage_requests (two requests take a "
+        "second), analyse fewer days, or use the files of a trail."
     ]
 
 

@@ -58,7 +58,7 @@ def service_account_missing(key: WorkloadKey, state: AccountState) -> Finding | 
         Code.SERVICE_ACCOUNT_MISSING,
         f"service account {key.service_account} does not exist in namespace {key.namespace}.",
         "Apply the workload, which creates it (unless create_service_account is false), or create it with the "
-        "workload's own manifests. EKS creates the service account of an add-on with the add-on.",
+        "workload's own manifests. EKS creates the service account of an add-on when it installs the add-on.",
         key,
     )
 
@@ -70,7 +70,7 @@ def service_account_terminating(key: WorkloadKey, state: AccountState) -> Findin
         Code.SERVICE_ACCOUNT_GOING,
         f"service account {key.service_account} in namespace {key.namespace} is being deleted, but is kept "
         "until its finalizers are removed.",
-        "Have the controllers that set the finalizers remove them, and apply the workload, which creates the service "
+        "Have the controllers that set the finalizers remove them. Then apply the workload, which creates the service "
         f"account again. To see the finalizers: kubectl get serviceaccount {key.service_account} -n {key.namespace} -o yaml",
         key,
     )
@@ -95,7 +95,7 @@ def service_account_differs(key: WorkloadKey, state: AccountState) -> Finding | 
     return Finding(
         Code.SERVICE_ACCOUNT_DIFFERS,
         f"service account {key.service_account} in namespace {key.namespace} differs from its configuration: "
-        f"{', '.join(texts)}.",
+        f"{'; '.join(texts)}.",
         "Apply the workload, which corrects it. If another field manager owns one of these fields, the API "
         "server rejects the correction, unless pod_identity_force_conflicts is true.",
         key,

@@ -323,11 +323,10 @@ def _other_cluster_finding(keys: Sequence[WorkloadKey], cluster_arn: str) -> Fin
     region, account, name = parts[3], parts[4], parts[5].partition("/")[2]
     return Finding(
         Code.SERVICE_ACCOUNTS_STAY,
-        f"EKS has no cluster {name} in account {account}, region {region}, yet the Kubernetes API of the "
-        f"kubeconfig is reachable and has service accounts that were created for these workloads "
-        f"({_listed(keys)}). They are kept, because that API may belong to another cluster.",
-        "Check pod_identity_cluster_name, the AWS account and the region, and that the kubeconfig belongs to the same cluster, "
-        "and run again. If the cluster was deleted, remove the remaining AWS resources of the workloads "
+        f"EKS has no cluster {name} in account {account}, region {region}, but the Kubernetes API of the kubeconfig has managed "
+        f"service accounts of these workloads: {_listed(keys)}. They are kept, because that API may belong to another cluster.",
+        "Check that pod_identity_cluster_name, the AWS account, the region and the kubeconfig belong to the same cluster. Then "
+        "run again. If the cluster was deleted, remove the remaining AWS resources of the workloads "
         "with the module eks_pod_identity and state: absent.",
     )
 
@@ -371,7 +370,7 @@ def namespace_terminating(key: WorkloadKey, status: str) -> Finding:
     return Finding(
         Code.NAMESPACE_GOING,
         f"namespace {key.namespace} {status}",
-        "Remove the workload, or wait until the namespace is deleted, recreate it, and apply the workload. To see what delays "
+        "Remove the workload. Or wait until the namespace is deleted, recreate it, and apply the workload. To see what delays "
         f"the deletion: kubectl get namespace {key.namespace} -o yaml",
         key,
     )
@@ -409,7 +408,8 @@ def _owner_conflict(key: WorkloadKey, owner: str) -> Finding:
 def _no_service_account(key: WorkloadKey) -> Finding:
     return Finding(
         Code.SERVICE_ACCOUNT_MISSING,
-        f"service account {key.service_account} does not exist in namespace {key.namespace} and create_service_account is false.",
+        f"service account {key.service_account} does not exist in namespace {key.namespace}, and create_service_account is "
+        "false.",
         "Create it first, or set create_service_account: true.",
         key,
     )
@@ -541,5 +541,5 @@ def _describe_deletion(namespace: Object) -> str:
         for condition in as_objects(member(namespace, "status").get("conditions"))
         if condition.get("status") == "True" and condition.get("message")
     ]
-    waits = f" It waits for: {listed(reasons, SHOWN_REASONS)}." if reasons else ""
+    waits = f" The deletion waits for: {listed(reasons, SHOWN_REASONS)}." if reasons else ""
     return f"is being deleted (since {as_text(metadata.get('deletionTimestamp'))}), with everything in it.{waits}"

@@ -94,7 +94,7 @@ def describe_step(plan: AccountPlan, *, removes: bool, check_mode: bool) -> str:
     parts = [f"{'removing' if removes else 'applying'} {_objects(number)}"] if number else []
     parts += [f"removing {_objects(len(plan.unlisted))}"] if plan.unlisted else []
     parts += [f"releasing {_objects(len(plan.released))}"] if plan.released else []
-    return f"{' and '.join(parts)}{' by a dry run' if check_mode else ''}" if parts else ""
+    return f"{' and '.join(parts)}{' in a dry run' if check_mode else ''}" if parts else ""
 
 
 def _objects(number: int) -> str:
@@ -423,8 +423,8 @@ def _failure(manifest: Object, action: str, cause: str) -> FailureRow:
         "action": action,
         "error_code": Code.SERVICE_ACCOUNT_NOT_KEPT.value,
         "message": f"{cause}.",
-        "remedy": "Find the process that changes the service account: look at its managedFields, Argo CD, Flux and webhooks. "
-        "Then run again.",
+        "remedy": "Find the process that changes the service account: check Argo CD, Flux, the webhooks and the managedFields of "
+        "the service account. Then run again.",
     }
 
 

@@ -143,8 +143,8 @@ _EKS_NETWORK = (
     "endpoint can be reached only from its VPC or a network that is connected to the VPC"
 )
 _EKS_OTHER_WAY = (
-    "Check the proxies on the way (HTTPS_PROXY, NO_PROXY). For another way to the API, such as a tunnel, give a kubeconfig "
-    "(pod_identity_kubeconfig)."
+    "Check the proxies on the way (HTTPS_PROXY, NO_PROXY). To reach the API in another way, such as through a tunnel, "
+    "set pod_identity_kubeconfig."
 )
 
 
@@ -171,7 +171,7 @@ _PROBLEMS = (
     ConnectionProblem(
         r"no token for the cluster",
         "was not contacted, as there is no token for it",
-        "Check the AWS credentials of this run, with which the token is created.",
+        "Check the AWS credentials of this run. The token is created with them.",
         re.compile(r"no token for the cluster: (.*)"),
     ),
     ConnectionProblem(
@@ -194,7 +194,7 @@ _PROBLEMS = (
     ConnectionProblem(
         r"Hostname mismatch|IP address mismatch|doesn't match",
         "has a certificate for another name",
-        "Use the endpoint that DescribeCluster names, or set tls-server-name in the kubeconfig for a tunnel.",
+        "Use the endpoint from eks DescribeCluster. For a tunnel, set tls-server-name in the kubeconfig.",
         _REASON,
         eks_remedy=_EKS_OTHER_WAY,
     ),
@@ -209,7 +209,7 @@ _PROBLEMS = (
     ),
     ConnectionProblem(
         r"WRONG_VERSION_NUMBER|record layer failure|RemoteDisconnected|BadStatusLine|SSLError|UNEXPECTED_EOF",
-        "does not use TLS as an API server does",
+        "was not reached, as its endpoint does not respond over TLS like an API server",
         "Check the server in the kubeconfig, its scheme and port, and the proxy settings.",
         _HOST,
         eks_remedy=_EKS_OTHER_WAY,
@@ -224,8 +224,8 @@ _PROBLEMS = (
     ConnectionProblem(
         r"exec plugin.*so it was ended",
         "was not contacted, as the kubeconfig's exec plugin did not end",
-        "Ansible runs the plugin without a terminal or browser, so a plugin that prompts for a login or a code never ends: "
-        "log in first, so that it uses its stored credentials, or use a kubeconfig with a token. "
+        "Ansible runs the plugin without a terminal or browser, so it cannot prompt for a login or a code. "
+        "Log in first, so that the plugin uses its stored credentials, or use a kubeconfig with a token. "
         "For EKS, 'pod_identity_kube_auth: eks' needs no plugin. If the plugin does not prompt, check why its command is slow.",
         _PLUGIN,
     ),
@@ -346,7 +346,7 @@ def _remedy_for_status(status: int, with_token: bool) -> str:
         return (
             "Check the token of the kubeconfig: it may have expired, or belong to another cluster. A kubeconfig from 'aws eks "
             "update-kubeconfig' requests a new token when it needs one. If the token is valid, the cluster has neither an "
-            "access entry nor an entry in the ConfigMap aws-auth for its IAM principal."
+            "access entry nor an entry in the ConfigMap aws-auth for the IAM principal of the token."
         )
     if status == FORBIDDEN:
         return "Grant that user, or its group, the permission: docs/iam-permissions.md has the manifests."

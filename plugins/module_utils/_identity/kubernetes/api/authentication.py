@@ -52,7 +52,9 @@ def uses_eks_token(
         return False
     if explicit or in_task:
         names = " and ".join([*explicit, *in_task])
-        raise InputError([f"pod_identity_kube_auth: eks and {names} are both set; leave one of them out"])
+        raise InputError(
+            [f"pod_identity_kube_auth: eks cannot be combined with {names}; leave out one or the other"]
+        )
     return True
 
 
@@ -71,8 +73,8 @@ def unauthorized_message(target: EksTarget, access: CallerAccess | None) -> str:
     place = f"cluster {target.name} (account {target.account_id}, region {target.region})"
     if access is None:
         return (
-            f"The Kubernetes API of {place} returned 401: Unauthorized, and sts:GetCallerIdentity failed with the AWS "
-            "credentials as well.\nRenew them, or check which profile is in use and the clock of this machine. Nothing was "
+            f"The Kubernetes API of {place} returned 401: Unauthorized, and sts:GetCallerIdentity failed with the same "
+            "AWS credentials.\nRenew the credentials, or check the profile in use and the clock of this machine. Nothing was "
             "changed."
         )
     head = (
@@ -112,12 +114,10 @@ def _entry_reason(target: EksTarget, access: CallerAccess) -> list[str]:
         ]
     if access.has_entry is False:
         other = (
-            ""
-            if mode == "API"
-            else ", and the ConfigMap kube-system/aws-auth does not map it either, or not correctly"
+            "" if mode == "API" else ", and the ConfigMap kube-system/aws-auth has no correct entry for it"
         )
         return [
-            f"The cluster has no access entry for {principal}{other}. Create one:",
+            f"The cluster has no access entry for {principal}{other}. Create an access entry:",
             *_commands(target, principal),
         ]
     if access.has_entry:

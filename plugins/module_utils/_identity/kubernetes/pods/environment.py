@@ -178,9 +178,7 @@ def _find_ambiguous_source(container: Container, profiles: tuple[str, ...]) -> C
     entries = [entry for entry in container.env_from if _may_decide(entry.prefix, env)]
     if entries:
         text = ", ".join(dict.fromkeys(map(str, entries)))
-        removal = (
-            f"variables of credentials, such as AWS_ACCESS_KEY_ID and AWS_PROFILE, that {text} may have,"
-        )
+        removal = f"any credential variables of {text}, such as AWS_ACCESS_KEY_ID and AWS_PROFILE,"
         return CredentialSource(
             "unknown", f"envFrom {text}, which may set variables that SDKs prefer", removal
         )

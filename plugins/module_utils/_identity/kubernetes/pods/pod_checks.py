@@ -62,8 +62,8 @@ def _some_ready(state: KubeState) -> Check:
     if not waiting:
         return Check("agent", PASS)
     message = (
-        f"the EKS Pod Identity Agent is not ready on {len(waiting)} of its {len(state.agents or {})} nodes, so Pods there get no "
-        f"credentials: {listed(waiting)}."
+        f"the EKS Pod Identity Agent is not ready on {len(waiting)} of its {len(state.agents or {})} nodes ({listed(waiting)}), "
+        "so Pods there get no credentials."
     )
     finding = Finding(Code.AGENT_NOT_READY, message, _inspection(), raised_as="warning")
     return Check("agent", WARNING, findings=(finding,))
@@ -305,8 +305,8 @@ def _ages(group: Sequence[FaultyPod], state: KubeState) -> str:
 
 def _unreadable(name: str, error: ApiError) -> Finding:
     allow = (
-        f"Allow the caller of the Kubernetes API to list {RESOURCES[name]}; pod_identity_verify_pods: false leaves Pods out of "
-        "the verification."
+        f"Allow the caller of the Kubernetes API to list {RESOURCES[name]}. To leave Pods out of the verification, set "
+        "pod_identity_verify_pods: false."
     )
     return Finding(
         Code.KUBERNETES_NOT_READABLE,

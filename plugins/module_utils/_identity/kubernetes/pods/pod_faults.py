@@ -190,7 +190,7 @@ def no_agent_on_node(pod: Pod, state: KubeState, _association: Association) -> F
     return Fault(
         Code.AGENT_NOT_ON_NODE,
         f"on a node where the EKS Pod Identity Agent {status}",
-        "Taints and node selectors can exclude a node; if IPv6 is off on the node, the agent logs 'listen tcp "
+        "Check whether taints or node selectors exclude the node. If IPv6 is off on the node, the agent logs 'listen tcp "
         f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see the nodes of the agent: {SHOW_AGENTS}",
         _node(pod),
         "agent",
@@ -221,7 +221,7 @@ def uses_agent_port(pod: Pod, _state: KubeState, _association: Association) -> F
             return Fault(
                 Code.POD_HOST_PORT,
                 f"container {container.name} uses port {AGENT_PORT} of its node, where the EKS Pod Identity Agent "
-                "listens, so one of them may not start, or the agent may not be reached",
+                "listens, so the container or the agent may not start, or Pods may not reach the agent",
                 "Give the container another hostPort.",
                 _node(pod),
                 recreates=True,
@@ -275,7 +275,7 @@ def partly_injected(sources: Sources) -> Fault | None:
         Code.POD_NOT_INJECTED,
         f"{_containers(names)} without the environment of EKS Pod Identity, which other containers have",
         f"If a container needs no role, name it in the annotation {SKIP_CONTAINERS} of the Pod template. "
-        "Otherwise find the webhook that adds or changes the container after the webhook of EKS: "
+        "Otherwise find the webhook that adds or changes the container after the EKS webhook: "
         "kubectl get mutatingwebhookconfigurations",
     )
 
@@ -288,8 +288,8 @@ def unknown_credentials(sources: Sources) -> Fault | None:
     return Fault(
         Code.POD_CREDENTIALS_UNKNOWN,
         f"{_describe_sources(unknown)}: it is not known whether SDKs use the role of the association",
-        f"If the SDKs do use the role of the association, pod_identity_ignore: [{Code.POD_CREDENTIALS_UNKNOWN}] accepts the "
-        f"finding. To leave a container out on purpose, name it in the annotation {SKIP_CONTAINERS} of the Pod template.",
+        f"If the SDKs do use the role of the association, set pod_identity_ignore: [{Code.POD_CREDENTIALS_UNKNOWN}]. "
+        f"To leave a container out on purpose, name it in the annotation {SKIP_CONTAINERS} of the Pod template.",
         template=_removals(unknown),
     )
 
@@ -340,7 +340,7 @@ def admitted_before_change(pod: Pod, state: KubeState, association: Association)
     return Fault(
         Code.POD_BEFORE_CHANGE,
         f"admitted before {change}. Until {format_time(end)}, SDKs may use {former}",
-        "Wait until then, or recreate the Pods to apply the change at once.",
+        "Wait until then, or apply the change at once as follows.",
         recreates=True,
     )
 

@@ -271,8 +271,12 @@ def describe_recreation(owner: Owner, pod: Pod, hold_text: str = "", stale: bool
     if hold_text:
         return f"{owner} {hold_text}"
     if can_restart(owner):
-        by_run = ", or let a run restart them (pod_identity_restart_stale: true)" if stale else ""
-        return f"Recreate its Pods{by_run}: kubectl rollout restart {owner.kind.lower()}/{owner.name} {namespace}"
+        step = (
+            "Run with pod_identity_restart_stale: true, or recreate the Pods by hand"
+            if stale
+            else "Recreate the Pods"
+        )
+        return f"{step}: kubectl rollout restart {owner.kind.lower()}/{owner.name} {namespace}"
     if owner.kind == "Job":
         return (
             f"Recreate {owner} from its manifest, unless a CronJob creates the next Job. First: kubectl delete job {owner.name} "
@@ -281,10 +285,8 @@ def describe_recreation(owner: Owner, pod: Pod, hold_text: str = "", stale: bool
     if owner.kind == "ReplicaSet":
         return f"Delete each Pod with this fault, so that {owner} creates a new one: kubectl delete pod {pod.name} {namespace}"
     if owner.kind:
-        return f"Let {owner} recreate its Pods, by its own means or one by one: kubectl delete pod {pod.name} {namespace}"
-    return (
-        f"It has no owner, so recreate it from its manifest. First: kubectl delete pod {pod.name} {namespace}"
-    )
+        return f"Have {owner} recreate its Pods, or delete them one by one: kubectl delete pod {pod.name} {namespace}"
+    return f"The Pod has no owner, so recreate it from its manifest. First: kubectl delete pod {pod.name} {namespace}"
 
 
 def restart_patch(owner: Owner, moment: str) -> Object:

@@ -112,7 +112,7 @@ def _other_account(probe: _Probe) -> ProbeResult | None:
         Code.INJECTION_OTHER_IDENTITY,
         f"gets service account {probe.pod.workload.service_account} instead, to which the association does not apply",
         "Remove serviceAccountName from pod_identity_proof_pod_spec, if it is set there. Otherwise find the admission webhook or "
-        "policy that sets it, and exclude the namespace from it.",
+        "policy that sets the service account, and exclude the namespace from it.",
     )
 
 
@@ -145,7 +145,7 @@ def _skipped(probe: _Probe) -> ProbeResult | None:
     return ProbeResult(
         Code.INJECTION_SKIPPED,
         f"gets {mark}, so the webhook skips it",
-        "Find the admission webhook or policy that adds it to new Pods, and exclude the namespace from it.",
+        f"Find the admission webhook or policy that adds {mark} to new Pods, and exclude the namespace from it.",
     )
 
 
@@ -287,7 +287,7 @@ _FAILED = _Refusal("", "the API server failed", "Verify again when the API serve
 _OTHER = _Refusal(
     "",
     "the API server rejects it",
-    "Resolve that reason, or set pod_identity_verify_injection: none.",
+    "Resolve the cause, or set pod_identity_verify_injection: none.",
 )
 
 

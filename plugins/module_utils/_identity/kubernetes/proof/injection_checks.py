@@ -353,9 +353,9 @@ def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Fi
     if fault.is_injected:
         return Finding(
             Code.INJECTION_UNKNOWN,
-            f"{subject} got EKS Pod Identity in {series.successes} of the {REQUIRED_SUCCESSES} dry runs in a row that are needed "
-            "to prove that all API servers of the cluster know the new association.",
-            "Verify again, or with a greater pod_identity_injection_timeout.",
+            f"{subject} got EKS Pod Identity in {series.successes} of the {REQUIRED_SUCCESSES} required dry runs in a row, so it "
+            "is unknown whether all API servers of the cluster know the new association.",
+            "Verify again, if necessary with a greater pod_identity_injection_timeout.",
             key,
         )
     if fault.code != Code.INJECTION_MISSING:
@@ -384,13 +384,13 @@ def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Fi
             Code.INJECTION_NOT_YET,
             f"{subject} {fault.description} ({count}): perhaps not every API server of the cluster knows the new association "
             "yet.",
-            "Verify again in a minute, and start Pods only after that. A greater pod_identity_injection_timeout lets a run "
-            "wait longer.",
+            "Verify again in a minute. Start Pods only when the check passes. To let runs wait longer, set a greater "
+            "pod_identity_injection_timeout.",
             key,
         )
     return Finding(
         Code.INJECTION_MISSING,
-        f"{subject} {fault.description} ({count}), although the association is not new: the webhook of EKS does not "
+        f"{subject} {fault.description} ({count}), although the association is not new: the EKS webhook does not "
         "change the Pod, or another webhook reverts the change.",
         "Check the mutating webhooks: kubectl get mutatingwebhookconfigurations",
         key,

@@ -225,8 +225,8 @@ PROOF_CAUSES = (
         Code.PROOF_TAG_SESSION,
         r"not authorized to perform: sts:TagSession",
         "the request is not allowed to tag the session",
-        "Allow sts:TagSession in addition to sts:AssumeRole, in the trust policy and, for a target role, in a policy of the "
-        "role as well.",
+        "Allow sts:TagSession in addition to sts:AssumeRole in the trust policy. If the association has a target role, also "
+        "allow both in a policy of the role.",
     ),
     ProofCause(
         Code.PROOF_TAGS_TOO_LARGE,
@@ -368,10 +368,10 @@ def _judge(workload: VerifiedWorkload, pod: Object | None, proof: ProofRun) -> t
         return _judge_identity(key, text, expected_role_arn(workload))
     cause = find_cause(text)
     if cause is None:
-        message = f"the runtime proof failed with exit code {terminated.get('exitCode')}: {_excerpt(text)}"
+        message = f"the runtime proof failed with exit code {terminated.get('exitCode')}: {sentence(_excerpt(text))}"
         remedy = "Resolve the error in the text; see docs/troubleshooting.md."
         return (Finding(Code.PROOF_FAILED, message, remedy, key),)
-    message = f"the runtime proof failed, as {cause.description}: {_excerpt(text)}"
+    message = f"the runtime proof failed, as {cause.description}: {sentence(_excerpt(text))}"
     return (Finding(cause.code, message, cause.remedy, key),)
 
 
@@ -406,18 +406,20 @@ def _judge_unfinished(key: WorkloadKey, pod: Object, proof: ProofRun) -> Finding
     status, waiting = member(pod, "status"), _waiting(pod)
     reason = as_text(waiting.get("reason"))
     if reason in _IMAGE_REASONS:
-        message = f"the runtime proof did not run: {reason}: {_excerpt(as_text(waiting.get('message')))}"
+        message = (
+            f"the runtime proof did not run: {reason}: {sentence(_excerpt(as_text(waiting.get('message'))))}"
+        )
         remedy = "Set pod_identity_proof_image to an image with sh and aws that the nodes can pull."
         return Finding(Code.PROOF_IMAGE, message, remedy, key)
     conditions = as_objects(status.get("conditions"))
     unscheduled = next((entry for entry in conditions if entry.get("reason") == "Unschedulable"), None)
     if unscheduled is not None:
-        cause = as_text(unscheduled.get("message")) or "no node accepts it"
+        cause = f"did not run: {as_text(unscheduled.get('message')) or 'no node accepts it'}"
     else:
         phase = reason or as_text(status.get("phase")) or "no status"
-        cause = f"Pod {object_name(pod).name} had no result after {proof.timeout} seconds ({phase})"
+        cause = f"did not finish: Pod {object_name(pod).name} had no result after {proof.timeout} seconds ({phase})"
     remedy = "Set tolerations or a node selector in pod_identity_proof_pod_spec, or a greater pod_identity_proof_timeout."
-    return Finding(Code.PROOF_NOT_STARTED, f"the runtime proof did not run: {sentence(cause)}", remedy, key)
+    return Finding(Code.PROOF_NOT_STARTED, f"the runtime proof {sentence(cause)}", remedy, key)
 
 
 def _pod_job_name(pod: Object) -> str:
@@ -444,7 +446,7 @@ def _excerpt(text: str) -> str:
 
 
 _REMOVE = (
-    f"Kubernetes deletes it {TTL} seconds after it finishes. For a 403, allow the caller to delete Jobs: "
+    f"Kubernetes deletes the Job {TTL} seconds after it finishes. For a 403, allow the caller to delete Jobs: "
     "docs/iam-permissions.md has the manifests."
 )
 

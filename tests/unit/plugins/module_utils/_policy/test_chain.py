@@ -224,8 +224,8 @@ def test_chained_session_has_tags():
     (finding,) = (finding for finding in found.findings if finding.severity == "error")
     assert finding.code == "TRUST_NO_TAG_SESSION"
     assert finding.message == (
-        f"No statement allows {ROLE} sts:TagSession; its session has tags, and a request with tags is denied"
-        " without it."
+        f"No statement allows {ROLE} sts:TagSession; the request has session tags, and AWS denies session tags"
+        " without this action."
     )
 
 

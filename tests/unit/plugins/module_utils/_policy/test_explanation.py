@@ -222,8 +222,8 @@ def test_rejected_policy_is_a_finding():
     assert (finding.code, finding.severity) == ("PERMISSION_NOT_STORABLE", "error")
     assert finding.statement == "mine.json: Statement 1"
     assert finding.message == (
-        "IAM rejects the document mine.json: Statement 1: the service of the action 's3*:Get' may only have letters,"
-        " digits and hyphens, without wildcards and spaces."
+        "IAM rejects the document mine.json: Statement 1: the service prefix of the action 's3*:Get' may only have"
+        " letters, digits and hyphens."
     )
     (whole,) = refusal_findings([("mine.json", storability("{", "identity"))])
     assert whole.statement == "mine.json"

@@ -335,7 +335,7 @@ def test_verdict_names_deciding_statements():
     assert found.statements == (("p1", "Statement 2 (Sid 'Stop')", "Deny"),)
     assert found.message == (
         "s3:GetObject on arn:aws:s3:::b/k is denied by Statement 2 (Sid 'Stop') of p1."
-        " A Deny overrides every Allow: narrow or remove it."
+        " A Deny overrides every Allow: narrow or remove each Deny."
     )
     found = check(policy(statement("s3:*", effect="Deny")))
     assert found.message.endswith(" Also, no statement allows s3:GetObject in identity policies.")

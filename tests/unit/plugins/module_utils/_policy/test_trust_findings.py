@@ -112,8 +112,8 @@ ERRORS = [
         "TRUST_IRSA_ONLY",
         "Statement 1",
         f"Statement 1 trusts {OIDC['Federated']} for IAM roles for service accounts (IRSA), not EKS Pod Identity.",
-        "Add a statement that allows pods.eks.amazonaws.com sts:AssumeRole and sts:TagSession; keep this one until"
-        " all Pods are migrated.",
+        "Add a statement that allows pods.eks.amazonaws.com sts:AssumeRole and sts:TagSession. Keep Statement 1"
+        " until all Pods are migrated.",
     ),
     (
         policy(allow(), allow(Effect="Deny", Principal="*", Sid="Stop")),
@@ -207,8 +207,8 @@ ERRORS = [
         "",
         "Each condition can be met, but no request meets all of them: no values of the unknown keys allow"
         " both sts:AssumeRole and sts:TagSession.",
-        "Put both actions in one statement with conditions that can hold together, and check which requests"
-        " the Deny statements do not deny.",
+        "Put both actions in one statement with conditions that can hold together. Check that no Deny"
+        " statement denies the same requests.",
     ),
 ]
 

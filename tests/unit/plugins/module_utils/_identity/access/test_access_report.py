@@ -147,16 +147,16 @@ CREDENTIALS: Mapping[str, tuple[ClusterFacts, str, str, str, list[str]]] = {
             pods={"api": templates("Deployment shop/api", *KEYS)},
         ),
         "keys",
-        "Deployment shop/api sets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY itself, which SDKs prefer. Other Pods use EKS Pod "
-        "Identity with role api.",
+        "Deployment shop/api sets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY itself, and SDKs prefer these credentials. Other Pods "
+        "use EKS Pod Identity with role api.",
         "unknown",
         ["keys", "pod_identity"],
     ),
     "access keys in four templates": (
         make_facts([], (), {"api": ""}, pods={"api": PodCredentials(templates=dict.fromkeys("abcd", KEYS))}),
         "keys",
-        f"{' '.join(f'{name} sets {KEY_NAMES} itself, which SDKs prefer.' for name in 'abc')} 1 more Pod template sets "
-        "credentials itself.",
+        f"{' '.join(f'{name} sets {KEY_NAMES} itself, and SDKs prefer these credentials.' for name in 'abc')} 1 more Pod "
+        "template sets credentials itself.",
         "unknown",
         ["keys"] * 4,
     ),
@@ -169,7 +169,7 @@ CREDENTIALS: Mapping[str, tuple[ClusterFacts, str, str, str, list[str]]] = {
             own_roles={key("api"): {"Deployment shop/api": role_arn("api")}},
         ),
         "web_identity",
-        "Deployment shop/api sets AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE itself, which SDKs prefer.",
+        "Deployment shop/api sets AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE itself, and SDKs prefer these credentials.",
         "known",
         ["web_identity"],
     ),
@@ -180,8 +180,8 @@ CREDENTIALS: Mapping[str, tuple[ClusterFacts, str, str, str, list[str]]] = {
             pods={"api": templates("Deployment shop/api", "AWS_CONTAINER_CREDENTIALS_FULL_URI")},
         ),
         "container",
-        "Deployment shop/api sets AWS_CONTAINER_CREDENTIALS_FULL_URI itself, which SDKs prefer. Other Pods use EKS Pod Identity "
-        "with role api.",
+        "Deployment shop/api sets AWS_CONTAINER_CREDENTIALS_FULL_URI itself, and SDKs prefer these credentials. Other Pods use "
+        "EKS Pod Identity with role api.",
         "unknown",
         ["container", "pod_identity"],
     ),
@@ -545,11 +545,11 @@ def test_severity_of_wide_trust() -> None:
 
 
 FALLBACK = (
-    "without credentials use the role of their node if they reach the instance metadata service, which is unknown, because it "
-    "depends on the hop limit of the node."
+    "without credentials use the role of their node if they reach the instance metadata service. Whether they reach it depends "
+    "on the hop limit of the node, which is unknown."
 )
 OTHER_NODES = (
-    "Self-managed nodes, nodes of Karpenter and custom node classes of EKS Auto Mode can have other roles, which EKS does "
+    "Self-managed nodes, Karpenter nodes and custom node classes of EKS Auto Mode can have other roles, which EKS does "
     "not show."
 )
 STARTED = "1 Pod of shop/api started without the credentials of its service account."
@@ -607,7 +607,7 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         PodCredentials(none=("api-1",)),
         f"medium {STARTED} Pods {FALLBACK} The node roles could not be read: {UNREAD_NODES}. {OTHER_NODES}",
         [
-            f"Not all roles of nodes could be read: {UNREAD_NODES}. The permissions of the unread roles are unknown."
+            f"Not all node roles could be read: {UNREAD_NODES}. The permissions of the unread roles are unknown."
         ],
     ),
     "partly denied": (
@@ -617,7 +617,7 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         f"medium {STARTED} Pods {FALLBACK} Node role: {NODE} (EKS Auto Mode). Further node roles could not be read: "
         f"{UNREAD_NODES}. {OTHER_NODES}",
         [
-            f"Not all roles of nodes could be read: {UNREAD_NODES}. The permissions of the unread roles are unknown."
+            f"Not all node roles could be read: {UNREAD_NODES}. The permissions of the unread roles are unknown."
         ],
     ),
     "Pods with hostNetwork": (
@@ -625,7 +625,7 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         NodeRoles(),
         HOST_POD,
         f"medium 2 Pods of shop/api started without the credentials of their service account. Pods {FALLBACK} 1 of these Pods "
-        "has hostNetwork, so the hop limit does not affect it. The cluster has no managed node group, and no role for EKS Auto "
+        "uses hostNetwork, so the hop limit does not affect it. The cluster has no managed node group, and no role for EKS Auto "
         "Mode. "
         f"{OTHER_NODES}",
         [],
@@ -833,7 +833,7 @@ def test_configuration_of_irsa_is_named() -> None:
 def test_path_names_its_roles() -> None:
     report = build(*RISKS["path to an administrator"][0])
     assert [risk["text"] for risk in report["risks"]] == [
-        "Role api can assume middle → deploy, which can administer its account.",
+        "Role api can assume a role that can administer its account: middle → deploy.",
         "Role api can assume middle.",
     ]
 

@@ -46,11 +46,11 @@ ROLES: Mapping[str, tuple[RoleUse | None, RoleVerdict]] = {
     ),
     "no date of creation": (
         RoleUse("", ""),
-        RoleVerdict("unknown", "has no date of creation in the response of IAM"),
+        RoleVerdict("unknown", "has no creation date in the IAM response"),
     ),
     "no time in the response": (
         RoleUse(OLDER, None),
-        RoleVerdict("unknown", "has no record of its last use in the response of IAM"),
+        RoleVerdict("unknown", "has no record of its last use in the IAM response"),
     ),
     "not read": (None, RoleVerdict("unknown", "could not be read")),
 }
@@ -117,7 +117,7 @@ SERVICES: Mapping[str, tuple[RoleUse, str, tuple[str, ...], ServicesVerdict]] = 
         RoleUse(OLDER, NEW),
         "s3",
         ("s3",),
-        ServicesVerdict(unknown="They were not read from IAM."),
+        ServicesVerdict(unknown="The service last accessed data was not read from IAM."),
     ),
 }
 

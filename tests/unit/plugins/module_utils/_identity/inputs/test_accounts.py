@@ -282,9 +282,9 @@ def test_checks_the_quota_from_eleven_policies(count: int, expected: bool) -> No
         (
             11,
             None,
-            "workload default/app: role my-role would have 11 policies; 10 are allowed by default (iam:GetAccountSummary "
-            "returns the quota of the account). Merge some of them, or request an increase of the quota 'Managed policies per "
-            "role'.",
+            "workload default/app: role my-role would have 11 policies; 10 are allowed by default (to use the quota of "
+            "the account, allow iam:GetAccountSummary). Merge some of them, or request an increase of the quota 'Managed "
+            "policies per role'.",
         ),
     ],
 )

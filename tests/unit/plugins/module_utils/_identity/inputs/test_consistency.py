@@ -28,7 +28,7 @@ REORDERED = {
 
 def differs(kind: str, name: str, field: str) -> str:
     return (
-        f"workload default/two (workloads[1]): defines {kind} '{name}' with another {field} than workload default/one "
+        f"workload default/two (workloads[1]): defines {kind} '{name}' with a different {field} than workload default/one "
         f"(workloads[0]); use the same definition, or rename the {kind}."
     )
 
@@ -140,6 +140,6 @@ def test_one_workload_may_not_define_a_policy_in_two_ways() -> None:
     with pytest.raises(InputError) as caught:
         parse_workloads([raw], CLUSTER)
     assert caught.value.problems == (
-        "workload default/app (workloads[0]): defines policy 'p' with another document than workload default/app "
+        "workload default/app (workloads[0]): defines policy 'p' with a different document than workload default/app "
         "(workloads[0]); use the same definition, or rename the policy.",
     )

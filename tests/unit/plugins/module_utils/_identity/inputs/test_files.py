@@ -98,15 +98,14 @@ NOTHING = "has no workloads; write [] for an empty list."
         (
             "a.yml",
             "x: 1\nworklods: []\n",
-            "line 2: has no list under pod_identity_workloads or workloads. 'worklods' is not such a key; did you mean "
-            "'workloads'?",
+            "line 2: has no list under pod_identity_workloads or workloads. Did you mean 'workloads' instead of "
+            "'worklods'?",
         ),
         (
             "a.json",
             '{"pod_identity_workload": []}',
-            "line 1: has no list under pod_identity_workloads or workloads. 'pod_identity_workload' is not such a key; did you "
-            "mean "
-            "'pod_identity_workloads'?",
+            "line 1: has no list under pod_identity_workloads or workloads. Did you mean 'pod_identity_workloads' instead of "
+            "'pod_identity_workload'?",
         ),
         ("a.yml", "- a: 1\n  b:\n\t- c\n", "line 3: has a tab where YAML allows only spaces; replace it."),
         ("a.yml", "-\ta: 1\n-\tb: 2\n", "line 1: has a tab where YAML allows only spaces; replace it."),

@@ -181,12 +181,15 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
         {"endpoint_url": "localhost:4566"},
         ["endpoint_url must be a URL that begins with https:// or http://, got 'localhost:4566'."],
     ),
-    ({"organization": {}}, ["organization: role_name is missing: the role to assume in each account."]),
+    (
+        {"organization": {}},
+        ["organization: role_name is missing. Set the name of the role to assume in each account."],
+    ),
     (
         {"organization": {"role": "fleet"}},
         [
             "organization: unknown key 'role'; did you mean 'role_name'?",
-            "organization: role_name is missing: the role to assume in each account.",
+            "organization: role_name is missing. Set the name of the role to assume in each account.",
         ],
     ),
     (

@@ -213,7 +213,7 @@ def test_purge_without_a_match_is_refused() -> None:
     options = {"cluster_name": "my-cluster", "purge": True, "workloads": [entry("x-*", "*")]}
     read_input(options, refuse_files, patterns=patterns)
     patterns.expansion = expand(patterns.source, patterns.patterns, (), CLUSTER, Selected(), HERE)
-    with pytest.raises(InputError, match=r"^No service account matches the patterns, and purge is true: "):
+    with pytest.raises(InputError, match=r"^No service account matches the patterns, and purge is true, so "):
         read_input(options, refuse_files, patterns=patterns)
 
 

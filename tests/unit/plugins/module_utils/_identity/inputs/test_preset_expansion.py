@@ -454,8 +454,8 @@ def test_workloads_of_a_shared_role_have_the_same_policy() -> None:
     with pytest.raises(InputError) as caught:
         parse(workload(entry), workload(use("secrets", {"prefix": "b"}), service_account="two"))
     assert caught.value.problems == (
-        "workload default/two (workloads[1]): defines policy 'my-role-secrets' with another document than workload default/app "
-        "(workloads[0]); use the same definition, or rename the policy.",
+        "workload default/two (workloads[1]): defines policy 'my-role-secrets' with a different document than workload "
+        "default/app (workloads[0]); use the same definition, or rename the policy.",
     )
 
 
@@ -470,7 +470,7 @@ def test_removal_without_a_role_needs_a_name() -> None:
     with pytest.raises(InputError) as caught:
         parse(workload(use("secrets", {"prefix": "a"}), role=None), state="absent")
     assert caught.value.problems == (
-        f"{PLACE}: name is missing. Set it, or set role.name, from which the policy then gets its name.",
+        f"{PLACE}: name is missing. Set name, or set role.name to derive the name of the policy from it.",
     )
 
 

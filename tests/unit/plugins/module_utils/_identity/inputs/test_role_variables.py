@@ -140,8 +140,8 @@ def test_empty_survey_answer_sets_no_variable(name: str, empty: object) -> None:
 @pytest.mark.parametrize("empty", ["", None, "  ", ",", " , ,", "\n,\n"])
 def test_namespaces_without_an_answer_do_not_widen_a_purge(empty: object) -> None:
     assert find_problems({"purge": "true", "purge_namespaces": empty}) == [
-        "pod_identity_purge_namespaces has no value, and pod_identity_purge is true: that would purge all namespaces. Set the "
-        "namespaces, or write [] for all namespaces."
+        "pod_identity_purge_namespaces has no value, and pod_identity_purge is true, so the run would purge all namespaces. Set "
+        "the namespaces, or write [] for all namespaces."
     ]
     assert read_variables({"purge": "true", "purge_namespaces": "[]"}, "main")["purge_namespaces"] == []
 
@@ -304,8 +304,8 @@ def test_variables_set_by_the_role_are_known() -> None:
         (
             {"restart_stale": "true", "verify_pods": "false"},
             "main",
-            "pod_identity_restart_stale needs pod_identity_verify_pods: true to find stale Pods; set that "
-            "variable, or leave "
+            "pod_identity_restart_stale needs pod_identity_verify_pods: true to find stale Pods. Set "
+            "pod_identity_verify_pods: true, or leave "
             "pod_identity_restart_stale out.",
         ),
         (
@@ -451,7 +451,8 @@ def test_manifest_may_have_line_breaks_and_tabs() -> None:
         ),
         (
             {"agent_version": "latest"},
-            "pod_identity_agent_version needs pod_identity_agent: present; set it, or leave pod_identity_agent_version out.",
+            "pod_identity_agent_version needs pod_identity_agent: present. Set pod_identity_agent: present, or leave "
+            "pod_identity_agent_version out.",
         ),
         (
             {"agent": "present", "agent_version": "1.3"},

@@ -74,7 +74,7 @@ def test_different_role_definitions_name_files_and_lines(tmp_path: Path) -> None
     for name in ("a", "b"):
         (tmp_path / f"{name}.yml").write_text("# A comment.\n" + entry.format(name=name), encoding="utf-8")
     assert find_problems(workloads_from=[str(tmp_path)]) == [
-        f"workload default/b ({tmp_path}/b.yml line 2): defines role 'r' with another description than workload default/a "
+        f"workload default/b ({tmp_path}/b.yml line 2): defines role 'r' with a different description than workload default/a "
         f"({tmp_path}/a.yml line 2); use the same definition, or rename the role."
     ]
 
@@ -233,8 +233,8 @@ def test_false_text_is_false_in_every_option(name: str, text: str) -> None:
         *(
             pytest.param(
                 {"workloads": [ONE], "purge": True, "purge_namespaces": value},
-                "pod_identity_purge_namespaces has no value, and pod_identity_purge is true: that would purge all namespaces. "
-                "Set the namespaces, or write [] for all namespaces.",
+                "pod_identity_purge_namespaces has no value, and pod_identity_purge is true, so the run would purge all "
+                "namespaces. Set the namespaces, or write [] for all namespaces.",
             )
             for value in (None, "", " ", ",", " ,\t, ")
         ),
@@ -322,9 +322,9 @@ def test_empty_owner_differs_from_no_owner() -> None:
 @pytest.mark.parametrize("word", [None, False, "false"])
 def test_empty_list_with_purge_needs_purge_all(prefix: str, word: object) -> None:
     assert find_problems(prefix, workloads=[], purge=True, purge_all=word) == [
-        f"The list of workloads is empty, and {prefix}purge is true: that would delete all managed resources of cluster c "
-        f"that {prefix}owner and {prefix}purge_namespaces select. Correct the list, or set {prefix}purge_all: true if that is "
-        "intended."
+        f"The list of workloads is empty, and {prefix}purge is true, so the run would delete all managed resources of cluster c "
+        f"that {prefix}owner and {prefix}purge_namespaces select. Correct the list, or set {prefix}purge_all: true to delete "
+        "these resources."
     ]
 
 

@@ -719,8 +719,8 @@ def test_empty_list_is_valid() -> None:
         pytest.param(
             {"policies": [{"name": "p", "document": document("s3*:GetObject", "s3:Get", "iam :List")}]},
             [
-                f"{PLACE} policies[0]: document is not a valid policy: Statement 1: the service of the action "
-                f"'{action}' may only have letters, digits and hyphens, without wildcards and spaces. Write "
+                f"{PLACE} policies[0]: document is not a valid policy: Statement 1: the service prefix of the action "
+                f"'{action}' may only have letters, digits and hyphens. Write "
                 "the action with its full service prefix, such as s3:GetObject; * and ? are allowed after the colon."
                 for action in ("s3*:GetObject", "iam :List")
             ],
@@ -781,10 +781,9 @@ def test_empty_list_is_valid() -> None:
         pytest.param(
             {"disable_session_tags": True, "role": {"name": "my-role", "trust_scope": "workload"}},
             [
-                f"{PLACE}: role.trust_scope 'workload' needs session tags, which disable_session_tags turns "
-                "off: its aws:RequestTag conditions would never match. Use trust_scope 'account', or "
-                "keep the "
-                "session tags."
+                f"{PLACE}: role.trust_scope 'workload' needs session tags, but disable_session_tags is true. "
+                "The aws:RequestTag conditions of the trust policy would never match. Use trust_scope 'account', or leave "
+                "disable_session_tags out."
             ],
             id="trust scope that needs session tags",
         ),
@@ -1001,8 +1000,8 @@ def test_key_that_an_addon_does_not_support_is_rejected(field: str, value: objec
 
 def not_of_addon(field: str) -> str:
     return (
-        f"{PLACE}: {field} cannot be set for a service account of an add-on, which EKS creates with its association; leave "
-        f"{field} or addon out."
+        f"{PLACE}: {field} cannot be set together with addon, because EKS creates the service account and its association. "
+        f"Leave {field} or addon out."
     )
 
 

@@ -104,7 +104,7 @@ def test_api_server_of_the_cluster_has_no_finding(cluster: Cluster, server: ApiS
             replace(CLUSTER, endpoint="", authorities=frozenset()),
             ApiServer(TUNNEL, OURS),
             "KUBERNETES_API_UNKNOWN",
-            f"is not proven to belong to {PLACE}: EKS returns no endpoint and no certificate authority of the "
+            f"is not proven to belong to {PLACE}: EKS returns no endpoint and no certificate authority for the "
             "cluster.",
             id="no endpoint in EKS",
         ),

@@ -94,7 +94,7 @@ def test_failure_has_message_of_aws() -> None:
         "delete",
         "DeleteConflict",
         "iam:DeleteRole: In use.",
-        "This resource is still in use. Detach it from the resources that use it first.",
+        "This resource is still in use. First detach it from the resources that use it.",
         False,
     )
 

@@ -262,7 +262,7 @@ def test_agent_is_not_removed_while_the_cluster_has_associations() -> None:
     assert (planned.error_code, planned.message, planned.remedy) == (
         "AGENT_IN_USE",
         "4 service accounts of the cluster would lose their credentials: default/a, default/b, default/c and 1 more.",
-        "Delete their associations first, by a teardown of their workloads.",
+        "Delete their associations first: tear down their workloads.",
     )
     removal = plan_addon(desired, agent, CLUSTER)
     assert isinstance(removal, Change)

@@ -86,7 +86,10 @@ LEFT = (
     "policy and its policies.",
     f"Restart the Pods that may still hold its credentials. A later {PURGE} removes the role if it is unused.",
 )
-DELETE = f"Delete its non-default versions, then the policy (aws iam delete-policy --policy-arn {policy_arn('old')})"
+DELETE = (
+    "the non-default versions of the policy, then the policy itself: aws iam delete-policy --policy-arn "
+    f"{policy_arn('old')}"
+)
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
@@ -172,7 +175,7 @@ def test_reports_an_unattached_policy(check_mode: bool) -> None:
         (
             "POLICY_LEFT",
             "info",
-            f"policy {policy_arn('old')} is managed by this collection, and is not attached any longer: it is kept in IAM.",
+            f"policy {policy_arn('old')} is managed by this collection, and is no longer attached. It is kept in IAM.",
             f"A {PURGE} deletes it.",
         )
     ]
@@ -181,10 +184,10 @@ def test_reports_an_unattached_policy(check_mode: bool) -> None:
 @pytest.mark.parametrize(
     ("tags", "remedy"),
     [
-        (OWNED, f"{DELETE}."),
+        (OWNED, f"Delete {DELETE}"),
         (
             POLICY_TAGS | {CLUSTER_TAG: OTHER_CLUSTER_ARN},
-            f"{DELETE}, or purge cluster {OTHER_CLUSTER_ARN}, for which it was created.",
+            f"Purge cluster {OTHER_CLUSTER_ARN}, for which the policy was created. Or delete {DELETE}",
         ),
     ],
 )
@@ -251,7 +254,7 @@ def orphaned(**role: Any) -> FakeAws:
 UNUSED = (
     "ROLE_LEFT",
     "warning",
-    f"no workload of {PLACE} uses 1 role that this collection manages for this cluster: gone.",
+    f"1 role that this collection manages for {PLACE} is unused: gone.",
     f"A {PURGE} removes unused resources; its check mode lists them.",
 )
 

@@ -44,8 +44,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 
 ACCESS_REMEDY = (
-    f"Apply the service account as a workload with role: {{arn: {ROLE}, extend_trust: true}}, which adds a statement, or "
-    "correct the trust policy."
+    f"Apply the service account as a workload with role: {{arn: {ROLE}, extend_trust: true}}, which adds a statement to "
+    "the trust policy. Or correct the trust policy yourself."
 )
 NO_ACCESS = (
     "TRUST_NOT_USABLE",
@@ -117,16 +117,19 @@ def with_record(*statements: Json, removed: Json, **tags: str) -> ObservedRole:
 
 
 @pytest.mark.parametrize(
-    ("found", "limit"),
+    ("found", "access"),
     [
         (with_record(POD_IDENTITY, removed=irsa(API)), None),
         (MIGRATED, None),
-        (FINISHED, ""),
-        (with_record(POD_IDENTITY, removed=irsa(WEB)), ""),
-        (role(irsa(API, condition={"StringEquals": {"aws:PrincipalTag/x": "y"}}), POD_IDENTITY), ""),
+        (FINISHED, "not allow shop/api with IRSA"),
+        (with_record(POD_IDENTITY, removed=irsa(WEB)), "not allow shop/api with IRSA"),
+        (
+            role(irsa(API, condition={"StringEquals": {"aws:PrincipalTag/x": "y"}}), POD_IDENTITY),
+            "not allow shop/api with IRSA",
+        ),
         (
             role(irsa(API, condition={"StringEquals": {"aws:SourceIp": "10.0.0.1"}}), POD_IDENTITY),
-            ", or only under further conditions",
+            "allow shop/api with IRSA only under further conditions",
         ),
     ],
     ids=[
@@ -138,14 +141,14 @@ def with_record(*statements: Json, removed: Json, **tags: str) -> ObservedRole:
         "further condition",
     ],
 )
-def test_rollback_needs_a_trust_policy_for_irsa(found: ObservedRole, limit: str | None) -> None:
+def test_rollback_needs_a_trust_policy_for_irsa(found: ObservedRole, access: str | None) -> None:
     scene = state(associations=(association(),), roles=(found,), pods=AGENT_PODS)
     finding = check_rollback(scene, only(plan_migration(scene)))
     assert (finding.message if finding else None) == (
         None
-        if limit is None
-        else f"after a rollback, the trust policy of role app would not allow shop/api with IRSA{limit}, so the rollback keeps "
-        "its association."
+        if access is None
+        else f"after a rollback, the trust policy of role app would {access}, so the rollback keeps the association of the "
+        "service account."
     )
 
 
@@ -175,8 +178,8 @@ EDITED = {
             [
                 (
                     "MIGRATION_NO_RECORD",
-                    "a migration has removed the IRSA statement of shop/web from role app. The association of shop/web, which "
-                    "recorded the annotations, does not exist any more, so the rollback does not restore the annotations.",
+                    "a migration has removed the IRSA statement for shop/web from the trust policy of role app. The rollback "
+                    "does not restore the annotations of shop/web, because the association that recorded them no longer exists.",
                 )
             ],
         ),
@@ -187,7 +190,8 @@ EDITED = {
             [
                 (
                     "TRUST_STATEMENT_STAYS",
-                    "role app keeps statements of this collection that someone edited: EksPodIdentityWorkloads0123456789ab.",
+                    "the trust policy of role app keeps statements of this collection that someone edited: "
+                    "EksPodIdentityWorkloads0123456789ab.",
                 )
             ],
         ),

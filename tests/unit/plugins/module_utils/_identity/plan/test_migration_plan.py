@@ -348,8 +348,8 @@ def test_finds_only_roles_of_its_account() -> None:
 # Tests of findings that block a step
 
 NOT_TRUSTED = (
-    "If the service account must have the role, apply it as a workload, with a trust policy of your own if it needs "
-    "conditions. Otherwise remove the annotation."
+    "If the service account must not have the role, remove the annotation. Otherwise apply the service account as a workload. "
+    "If the access needs conditions, give the role a trust policy of your own."
 )
 NO_ACCESS = (
     "the trust policy of role app does not allow shop/api with IRSA, so the service account has no access today. Everyone "
@@ -363,16 +363,16 @@ CONDITIONAL = (
 FOREIGN = "arn:aws:iam::444455556666:role/app"
 FOREIGN_TEXT = (
     f"role {FOREIGN} is in account 444455556666, and an association needs a role of account {ACCOUNT}.",
-    f"Create a role in account {ACCOUNT} that may use sts:AssumeRole and sts:TagSession on {FOREIGN}, and allow it both "
-    f"actions in the trust policy of {FOREIGN}. List the service account as a workload with the new role and target_role_arn: "
-    f"{FOREIGN} (docs/accounts.md#target-roles), restart its Pods, and remove the annotation.",
+    f"Create a role in account {ACCOUNT} that may use sts:AssumeRole and sts:TagSession on {FOREIGN}. Allow the new "
+    f"role both actions in the trust policy of {FOREIGN}. List the service account as a workload with the new role and "
+    f"target_role_arn: {FOREIGN} (docs/accounts.md#target-roles). Restart its Pods, then remove the annotation.",
 )
 MISSING_REMEDY = "Correct the annotation, or remove it: kubectl annotate serviceaccount api eks.amazonaws.com/role-arn- -n shop"
 CONFIG_MAP = (
     "MIGRATION_CONFIG_MAP",
-    "service account shop/api has its role from the ConfigMap pod-identity-webhook in namespace kube-system.",
-    "Set the role as the annotation eks.amazonaws.com/role-arn of the service account, remove the entry of the service "
-    "account from the ConfigMap, and run the migration again.",
+    "service account shop/api gets its role from the ConfigMap pod-identity-webhook in namespace kube-system.",
+    "Set the role as the annotation eks.amazonaws.com/role-arn of the service account. Remove the entry of the service "
+    "account from the ConfigMap. Then run the migration again.",
 )
 
 
@@ -388,8 +388,8 @@ def addon_blocker(arn: str) -> tuple[str, str, str]:
 ADDON_ANNOTATED = (
     "MIGRATION_ADDON",
     "service account shop/api belongs to an add-on, and EKS has not removed its annotation yet.",
-    "If the add-on still has a serviceAccountRoleArn, update it without this field (aws eks update-addon). Then run the step "
-    "finish again.",
+    "If the add-on still has a serviceAccountRoleArn, update the add-on without this field (aws eks update-addon). Then "
+    "run the step finish again.",
 )
 CLAIMS_REMEDY = "Use session tags instead, such as aws:PrincipalTag/kubernetes-namespace, then migrate."
 LONG = "x" * 300
@@ -405,8 +405,8 @@ def with_claims(host: str = HOST, claim: str = "sub") -> Json:
 
 CLAIMS = (
     "MIGRATION_NEEDS_CLAIMS",
-    f"role app has conditions on claims of the OIDC token ({HOST.lower()}:sub or :aud), which requests with EKS Pod Identity "
-    f"do not have. They are in {policy_arn('reads')}.",
+    f"policies of role app have conditions on claims of the OIDC token ({HOST.lower()}:sub or :aud): {policy_arn('reads')}. "
+    "Requests with EKS Pod Identity do not have these claims.",
     CLAIMS_REMEDY,
 )
 
@@ -464,8 +464,9 @@ CLAIMS = (
                 (
                     "MIGRATION_OWN_VARIABLES",
                     "the Pod template of Deployment web sets AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE itself, so an association "
-                    "would have no effect on it.",
-                    "Remove these variables from the Pod template of Deployment web, so that the webhook of EKS sets them.",
+                    "would have no effect on its Pods.",
+                    "Remove these variables from the Pod template of Deployment web. The EKS webhook sets the variables that "
+                    "the Pods need.",
                 )
             ],
             id="variables of a template",
@@ -515,8 +516,8 @@ CLAIMS = (
             [
                 (
                     "MIGRATION_OTHER_ASSOCIATION",
-                    f"association a-1 gives shop/api role {role_arn('other')}, but its role with IRSA is {ROLE}. New Pods get "
-                    "the role of the association.",
+                    f"association a-1 gives shop/api role {role_arn('other')}, but the IRSA role of shop/api is {ROLE}. New "
+                    "Pods get the role of the association.",
                     "Decide which role is right: correct the annotation, or the association.",
                 )
             ],
@@ -569,8 +570,8 @@ CLAIMS = (
             [
                 (
                     CLAIMS[0],
-                    f"role app has conditions on claims of the OIDC token ({HOST.lower()}:sub or :aud), which requests with EKS "
-                    "Pod Identity do not have. They are in one, two.",
+                    f"policies of role app have conditions on claims of the OIDC token ({HOST.lower()}:sub or :aud): one, two. "
+                    "Requests with EKS Pod Identity do not have these claims.",
                     CLAIMS_REMEDY,
                 )
             ],
@@ -673,9 +674,12 @@ def test_blockers_are_errors(scene: MigrationState, findings: list[Any]) -> None
 # Tests of notes
 
 OTHER_ACCOUNTS_REMEDY = (
-    "Migrate those service accounts, too; then a run with the step finish removes the statement."
+    "Migrate these service accounts, too. Then run the step finish again, which removes the statement."
 )
-PATTERN_REMEDY = "Remove the statement yourself if nothing else needs it; otherwise edit it."
+PATTERN_REMEDY = (
+    "If no other principal needs the statement, remove it. Otherwise edit it, so that it no longer allows the service "
+    "account."
+)
 KEPT = "the trust policy of role app still allows shop/api with IRSA: the statement is kept, because "
 OTHER_ROLES_REMEDY = (
     "Let these Pods assume such a role with the credentials of their own role, or leave the service account out of "
@@ -694,8 +698,8 @@ OTHER_ROLES_REMEDY = (
                     "MIGRATION_MANAGED_ELSEWHERE",
                     "Helm release shop manages service account shop/api and would set the annotation "
                     "eks.amazonaws.com/role-arn again.",
-                    "Before the step finish, remove the annotation where Helm release shop has it, such as in the values of a "
-                    "chart.",
+                    "Before the step finish, remove the annotation from the source of Helm release shop, such as the values of "
+                    "a chart.",
                 )
             ],
             id="managed by Helm",
@@ -900,13 +904,13 @@ def test_statement_of_another_role_does_not_block_a_migration() -> None:
 
 TARGET = role_arn("target")
 TAGS_REMEDY = (
-    "Allow sts:TagSession in the trust policies of the further roles; after the migration, set "
+    "Allow sts:TagSession in the trust policies of the further roles. After the migration, set "
     "disable_session_tags: false."
 )
 UNREAD_REMEDY = "Allow the caller iam:GetAccountAuthorizationDetails, iam:GetPolicy and iam:GetPolicyVersion."
 TAGS_END = (
-    " IRSA sends no session tags, so the association of shop/api gets disable_session_tags: true. Then the trust policy cannot "
-    "distinguish the workloads of the account."
+    " IRSA sends no session tags, so the association of shop/api gets disable_session_tags: true. Without session tags, the "
+    "trust policy cannot distinguish the workloads of the account."
 )
 
 
@@ -930,9 +934,9 @@ ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 REFUSES_OF_ACCOUNT = target("sts:AssumeRole", principal=ROOT)
 ACCEPTS_OF_ACCOUNT = target("sts:AssumeRole", "sts:TagSession", principal=ROOT)
 FURTHER_ROLE = "arn:aws:iam::444455556666:role/data"
-REFUSING = f"role app: it may assume {TARGET}, which may refuse session tags (sts:TagSession).{TAGS_END}"
+REFUSING = f"role app may assume {TARGET}, which may refuse session tags (sts:TagSession).{TAGS_END}"
 UNKNOWN_TARGET = (
-    f"role app: it may assume {FURTHER_ROLE}, which may refuse session tags (sts:TagSession).{TAGS_END}"
+    f"role app may assume {FURTHER_ROLE}, which may refuse session tags (sts:TagSession).{TAGS_END}"
 )
 
 
@@ -1028,7 +1032,7 @@ def test_incomplete_read_turns_session_tags_off(scene: MigrationState) -> None:
     assert [(finding.code.value, finding.message, finding.remedy) for finding in migrant.notes] == [
         (
             "MIGRATION_SESSION_TAGS_OFF",
-            "role app: its policies could not be read, so it is not known whether its Pods assume further roles."
+            "the policies of role app could not be read, so it is not known whether Pods of shop/api assume further roles."
             + TAGS_END,
             UNREAD_REMEDY,
         )
@@ -1062,7 +1066,8 @@ def test_unread_policy_turns_session_tags_off(fields: Json, names: str) -> None:
     assert [(finding.code.value, finding.message, finding.remedy) for finding in migrant.notes] == [
         (
             "MIGRATION_SESSION_TAGS_OFF",
-            f"role app: {names} could not be read, so it is not known whether its Pods assume further roles.{TAGS_END}",
+            f"policies of role app could not be read ({names}), so it is not known whether Pods of shop/api assume further "
+            f"roles.{TAGS_END}",
             UNREAD_REMEDY,
         )
     ]

@@ -131,7 +131,7 @@ EVERY = "every cluster of the account"
         pytest.param(trust_policy([grant("account")]), OutsideUsers(unseen=(EVERY,)), id="account"),
         pytest.param(
             trust_policy([grant("none")]),
-            OutsideUsers(unseen=("every cluster, because a trust statement has no condition",)),
+            OutsideUsers(unseen=("every cluster (a trust statement has no condition)",)),
             id="none",
         ),
         pytest.param(TRUST_BARE, OutsideUsers(unseen=(HAND,)), id="unmanaged statement"),

@@ -139,7 +139,7 @@ ONE = "role one (my-cluster default/one)"
         pytest.param(
             account(single("one"), trust_scope="none"),
             [TWO],
-            "role one (my-cluster default/one, every cluster, because a trust statement has no condition)",
+            "role one (my-cluster default/one, every cluster (a trust statement has no condition))",
             id="a role of any cluster",
         ),
         pytest.param(with_policy(add_role), [TWO], EC2, id="a role created elsewhere"),
@@ -161,7 +161,7 @@ ONE = "role one (my-cluster default/one)"
         pytest.param(
             existing_role(),
             [TWO, workload("app", role={"arn": OLD}, policies=[])],
-            "role old, for which this run does not list it",
+            "role old (this run does not list the policy for it)",
             id="a listed existing role without the policy",
         ),
     ],
@@ -326,7 +326,7 @@ def test_unreadable_role_outside_the_run_is_named() -> None:
     assert "users outside this run: role one. It was" in failure.message
     failures = plan(aws, desired(TWO, single("one", "s3:PutObject"))).failures
     assert [failure.error_code for failure in failures] == ["POLICY_USED_ELSEWHERE", "AccessDenied"]
-    assert "users outside this run: role one, which could not be read. It was" in failures[0].message
+    assert "users outside this run: role one (could not be read). It was" in failures[0].message
 
 
 def test_bulk_read_supplies_roles_outside_the_run(

@@ -524,7 +524,7 @@ def test_planned_replacement_warns_of_the_interruption() -> None:
     assert (str(stake.workload), stake.severity) == ("default/app", "warning")
     assert stake.message == (
         "association a-00000000000000001 of my-cluster default/app is deleted and recreated, because EKS does not remove "
-        "a session policy in place: it gets a new ID, and Pods that request credentials in between get an error."
+        "a session policy in place. The association gets a new ID. Pods that request credentials in between get an error."
     )
     assert "ASSOCIATION_REPLACED" not in [finding.code for finding in plan(aws, desired(workload())).findings]
 

@@ -97,9 +97,8 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 "update",
                 "ROLE_NOT_OWNED",
                 f"role {role_arn('my-role')} exists and would have to change (tags, trust policy). {UNMARKED}",
-                f"{TAKE_BACK} Otherwise set role.arn to use it unchanged (extend_trust: true adds only the trust statement of "
-                "this collection), "
-                "or another role.name.",
+                f"{TAKE_BACK} Otherwise set another role.name, or set role.arn to use the role unchanged (extend_trust: true "
+                "adds only the trust statement of this collection).",
             ),
             id="unmanaged role",
         ),

@@ -110,7 +110,7 @@ def test_empty_list_over_the_limit_fails_and_names_the_deletions(check_mode: boo
     names = ", ".join(f"default/s{number:02}" for number in range(11))
     assert list(caught.value.problems) == [
         f"purge would remove 11 unlisted workloads, roles and policies of cluster {CLUSTER} (account {ACCOUNT}, region "
-        f"{REGION}), but ⟨purge_limit⟩ is 10: {names}. Check that the "
+        f"{REGION}): {names}. ⟨purge_limit⟩ allows only 10. Check that the "
         "list is complete (check mode with diff shows the removals if ⟨purge_limit⟩ allows them), or raise "
         "⟨purge_limit⟩ to 11."
     ]
@@ -119,7 +119,7 @@ def test_empty_list_over_the_limit_fails_and_names_the_deletions(check_mode: boo
 
 def test_lists_the_first_associations_and_counts_the_rest() -> None:
     aws = converged_account(*(unshared(f"s{number:02}") for number in range(33)))
-    with pytest.raises(InputError, match=r"default/s28, default/s29 and 3 more\. Check"):
+    with pytest.raises(InputError, match=r"default/s28, default/s29 and 3 more\. ⟨purge_limit⟩ allows"):
         purge(aws)
 
 
@@ -245,7 +245,7 @@ def test_unattached_policies_count_for_the_limit() -> None:
     aws = converged_account()
     create_policy(aws, "one", tags=POLICY_TAGS)
     create_policy(aws, "two", tags=POLICY_TAGS)
-    with pytest.raises(InputError, match=r"is 1: policy one \(not attached\), policy two"):
+    with pytest.raises(InputError, match=r"\): policy one \(not attached\), policy two.* allows only 1\."):
         purge(aws, limit=1)
 
 
@@ -269,7 +269,7 @@ def test_next_purge_deletes_the_former_role_of_a_workload() -> None:
                 "ROLE_LEFT",
                 key("a"),
                 f"role {role_arn('role-a')} loses its last association with cluster {CLUSTER}, but running Pods may still have "
-                "its credentials, so it is kept for now.",
+                "its credentials, so the role is kept for now.",
                 "Restart those Pods; the next run with purge removes the role.",
             )
         ]
@@ -460,7 +460,7 @@ def test_purge_without_owner_keeps_and_counts_owned_resources() -> None:
         (
             "OWNED_BY_ANOTHER",
             "2 unlisted workloads with owners are kept, because this purge runs without an owner: default/x, default/y.",
-            "Purge each in a run for its owner.",
+            "Purge each workload in a run for its owner.",
         )
     ]
 
@@ -469,8 +469,9 @@ def test_limit_may_be_a_percentage() -> None:
     aws = converged_account(unshared("a"), unshared("b"), unshared("c"), unshared("d"))
     with pytest.raises(InputError) as caught:
         purge(aws, unshared("a"), unshared("b"), percent=49)
-    assert " but ⟨purge_limit⟩ is 49% of the 4 managed workloads, which is 1: default/c, default/d. " in str(
-        caught.value
+    assert (
+        ": default/c, default/d. ⟨purge_limit⟩ allows only 49% of the 4 managed workloads, which is 1. "
+        in str(caught.value)
     )
     purge(aws, unshared("a"), unshared("b"), percent=50)
     assert service_accounts(aws) == ["a", "b"]
@@ -513,7 +514,9 @@ def test_closed_role_is_opened_for_a_listed_workload() -> None:
 def test_describes_role_without_association() -> None:
     aws = converged_account(unshared("a"), unshared("b"))
     aws.eks.associations = {}
-    with pytest.raises(InputError, match=r"is 1: role role-a \(no association names it\), role role-b"):
+    with pytest.raises(
+        InputError, match=r"\): role role-a \(no association names it\), role role-b.* allows only 1\."
+    ):
         purge(aws, limit=1)
     rows = build_result(purge(aws), False)["changes"]
     assert {row["workload"] for row in rows} == {""}
@@ -642,7 +645,8 @@ def test_grants_count_once_per_workload_for_the_limit() -> None:
     }
     run(aws, desired(unshared("a") | SHARED))
     with pytest.raises(
-        InputError, match=r"purge would remove 3 unlisted workloads.* is 2: .*default/b, default/c"
+        InputError,
+        match=r"purge would remove 3 unlisted workloads.*: .*default/b, default/c\. .* allows only 2\.",
     ):
         purge(aws, unshared("a") | SHARED, limit=2)
 

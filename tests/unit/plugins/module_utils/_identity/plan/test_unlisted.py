@@ -48,8 +48,8 @@ DENIED = classify("eks:DescribePodIdentityAssociation", "AccessDeniedException",
 NOT_LISTED = classify("eks:ListPodIdentityAssociations", "AccessDeniedException", "User is not authorized")
 BY_PURGE = (
     "If the managed associations belong to another list of workloads, set ⟨owner⟩ for each list. Otherwise "
-    "list these workloads, or remove them with a run for this "
-    "cluster alone with ⟨purge⟩: true; its check mode shows the removals."
+    "list these workloads, or remove them: run for this cluster alone with ⟨purge⟩: true. The check mode of this run "
+    "shows the removals."
 )
 BY_HAND = (
     "A purge keeps unmanaged associations: list them with ⟨adopt⟩: true, or delete them with "

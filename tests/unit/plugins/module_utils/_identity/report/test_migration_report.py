@@ -236,7 +236,7 @@ def test_failure_message(made: MigrationReport, text: str) -> None:
 UNTIL = datetime(2026, 3, 10, 10, 20, 30, tzinfo=timezone.utc)
 WAITS = Finding(
     Code.MIGRATION_WAITS,
-    "the annotation and the IRSA statements of shop/api are kept: its association is less than 24 hours old.",
+    "the IRSA annotation and trust statements of shop/api are kept: its association is less than 24 hours old.",
     "Run the step finish again after 2026-03-10T10:20:30Z, or set pod_identity_migration_soak=0.",
     API,
 )
@@ -394,7 +394,7 @@ def test_failures_and_findings_are_in_the_order_of_their_severity() -> None:
         "    Do c.",
         "  warning MIGRATION_HOST_NETWORK shop/api: b.",
         "    Do b.",
-        "  info MIGRATION_WAITS shop/api: the annotation and the IRSA statements of shop/api are kept: its",
+        "  info MIGRATION_WAITS shop/api: the IRSA annotation and trust statements of shop/api are kept: its",
         "    association is less than 24 hours old.",
         "    Run the step finish again after 2026-03-10T10:20:30Z, or set pod_identity_migration_soak=0.",
     ]

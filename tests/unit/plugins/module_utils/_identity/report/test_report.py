@@ -144,7 +144,7 @@ def test_messages_about_service_accounts() -> None:
             "service account api does not exist in namespace shop.",
             "Apply the workload, which creates it (unless create_service_account is false), or create it with the "
             "workload's "
-            "own manifests. EKS creates the service account of an add-on with the add-on.",
+            "own manifests. EKS creates the service account of an add-on when it installs the add-on.",
         ),
         (
             "namespace shop does not exist.",
@@ -236,7 +236,8 @@ def test_finding_of_failed_workload_has_no_command() -> None:
         **REPLACED,
         "code": "POLICY_OTHER_VERSION_DEFAULT",
         "severity": "error",
-        "remedy": "Apply the workload, which creates a new default version, or: aws iam set-default-policy-version …",
+        "remedy": "Apply the workload, which creates a new default version. Or make version v1 the default: aws iam "
+        "set-default-policy-version …",
     }
     elsewhere = {**other, "workload": "shop/web"}
     failure = {**FAILURE, "workload": "shop/api"}
@@ -616,11 +617,11 @@ def test_commands_are_not_wrapped() -> None:
             "label": "error",
             "workload": "shop/api",
             "message": "word " * 40,
-            "remedy": f"Recreate its Pods: {command}",
+            "remedy": f"Recreate the Pods: {command}",
         }
     )
     assert lines[0].startswith("  error X shop/api: word word")
-    assert lines[-2:] == ["    Recreate its Pods:", f"      {command}"]
+    assert lines[-2:] == ["    Recreate the Pods:", f"      {command}"]
     assert all(len(line) <= WIDTH for line in lines[:-1])
 
 

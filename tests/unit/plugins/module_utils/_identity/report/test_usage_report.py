@@ -219,11 +219,11 @@ shop/app
            separate role for shop/app before you replace the policies of the role, or use a session
            policy (pod_identity_usage_form=session_policy).
   note     eventName unknown: dynamodb.amazonaws.com ExecuteStatement. It is not known which actions
-           these events need, so a suggested policy does not include them. Look up the actions in
-           the Service Authorization Reference, and add them.
-  note     No data events of sqs are among the events, so the use of these permissions cannot be
-           seen: sqs:SendMessage. The suggested policy keeps them. To see their use, switch on data
-           events for the trail.
+           these events need, so a suggested policy does not include these actions. Look up the
+           actions in the Service Authorization Reference, and add them to the policy.
+  note     The events include no data events of sqs, so they do not show the use of these
+           permissions: sqs:SendMessage. The suggested policy keeps them. To see their use, switch
+           on data events for the trail.
   narrowed s3:GetObject of my-policy: from * to arn:aws:s3:::data/k
   suggest  This policy keeps the observed call: 1 allowed.
            {

@@ -208,10 +208,10 @@ AGAIN = "Run again when EKS no longer changes the add-on."
             "the add-on is CREATE_FAILED: InsufficientNumberOfReplicas: The add-on is unhealthy.",
             "Resolve the health issues and run again.",
         ),
-        (FakeAddons(reads=999), "the add-on is CREATING: EKS reports no health issue.", AGAIN),
+        (FakeAddons(reads=999), "the add-on is CREATING, and EKS reports no health issue.", AGAIN),
         (
             FakeAddons(final="DEGRADED"),
-            "the add-on is DEGRADED: EKS reports no health issue.",
+            "the add-on is DEGRADED, and EKS reports no health issue.",
             "Find out why the add-on is DEGRADED, and run again.",
         ),
     ],
@@ -249,7 +249,10 @@ def test_lost_response_to_a_creation_that_fails_is_a_failure() -> None:
     )
     aws.took_effect = True
     run = converge(aws, agent())
-    assert failure(run) == ("ADDON_NOT_READY", "the add-on is CREATE_FAILED: EKS reports no health issue.")
+    assert failure(run) == (
+        "ADDON_NOT_READY",
+        "the add-on is CREATE_FAILED, and EKS reports no health issue.",
+    )
     assert run.made
 
 

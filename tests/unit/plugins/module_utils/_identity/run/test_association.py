@@ -369,11 +369,11 @@ UNKNOWN_FIELD = {"workloadIdentityConfig": {"enabled": True}}
     [
         (
             UNKNOWN_FIELD,
-            "the field workloadIdentityConfig, which this version of the collection does not know",
+            "a field that this version of the collection does not know (workloadIdentityConfig)",
         ),
         (
             {**UNKNOWN_FIELD, "another": False},
-            "the fields another, workloadIdentityConfig, which this version of the collection does not know",
+            "fields that this version of the collection does not know (another, workloadIdentityConfig)",
         ),
     ],
 )
@@ -387,10 +387,9 @@ def test_association_with_an_unknown_field_is_not_replaced(
     assert (caught.value.failure.error_code, caught.value.changed) == ("ASSOCIATION_NOT_REPLACEABLE", False)
     assert str(caught.value) == (
         f"association {FIRST} of my-cluster default/app must be recreated, because EKS does not remove a "
-        f"session policy in place. The new association would not have {text}. Set a "
-        "session policy that allows everything, "
-        "which EKS updates in place. Or, if the loss is acceptable, delete the association and run again; Pods that start in "
-        "between do not get credentials. Nothing was changed."
+        f"session policy in place. The new association would lack {text}. Set a "
+        "session policy that allows everything instead: EKS updates it in place. Or, if the loss is acceptable, delete the "
+        "association and run again; Pods that start in between do not get credentials. Nothing was changed."
     )
     assert aws.writes == []
 
@@ -402,9 +401,7 @@ def test_association_with_reserved_tags_is_not_replaced() -> None:
     create_association(aws, "app", "r", **{**WHOLE, "tags": {stack: "mine", "team": "a"}})
     error = failed(aws)
     assert error.failure.error_code == "ASSOCIATION_NOT_REPLACEABLE"
-    assert (
-        f"The new association would not have the tag {stack}, which only AWS sets." in error.failure.message
-    )
+    assert f"The new association would lack a tag that only AWS can set ({stack})." in error.failure.message
 
 
 @pytest.mark.parametrize("empty", [None, "", {}, []])
@@ -424,7 +421,7 @@ def test_replacement_warns_of_the_interruption(check_mode: bool) -> None:
     aws = with_session_policy()
     assert ensure(aws, CLEARED, check_mode).warnings == (
         f"association {FIRST} of my-cluster default/app is deleted and recreated, because EKS does not remove a session "
-        "policy in place: it gets a new ID, and Pods that request credentials in between get an error. "
+        "policy in place. The association gets a new ID. Pods that request credentials in between get an error. "
         "Recreate Pods that failed to get credentials. If session tags can remain turned off, a session policy that allows "
         "everything has the same effect, and EKS updates it in place.",
     )
@@ -608,8 +605,8 @@ def test_partial_update_is_a_change() -> None:
     [
         pytest.param(
             None,
-            f"update of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
-            "MalformedAnswer: eks:UpdatePodIdentityAssociation: Cut off. Its present state cannot be read: "
+            f"could not update the association of my-cluster default/app (account {ACCOUNT}, region {REGION}): "
+            "MalformedAnswer: eks:UpdatePodIdentityAssociation: Cut off. The present state of the association cannot be read: "
             "eks:ListPodIdentityAssociations: ServerException: Oops. Check proxy and network, then run again: completed changes "
             "are kept.",
             False,
@@ -617,10 +614,10 @@ def test_partial_update_is_a_change() -> None:
         ),
         pytest.param(
             {"a": "1"},
-            f"update of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
+            f"could not update the association of my-cluster default/app (account {ACCOUNT}, region {REGION}): "
             "MalformedAnswer: eks:TagResource: Cut off. Done before the failure: eks:UpdatePodIdentityAssociation. "
-            "Its present state cannot be read: eks:ListPodIdentityAssociations: ServerException: Oops. Check proxy and network, "
-            "then run again: completed changes are kept.",
+            "The present state of the association cannot be read: eks:ListPodIdentityAssociations: ServerException: Oops. Check "
+            "proxy and network, then run again: completed changes are kept.",
             True,
             id="partly done",
         ),
@@ -751,7 +748,7 @@ def test_failure_names_association_cause_and_remedy() -> None:
     with pytest.raises(AssociationError) as caught:
         ensure(aws, association_input())
     assert str(caught.value) == (
-        f"create of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
+        f"could not create the association of my-cluster default/app (account {ACCOUNT}, region {REGION}): "
         f"AccessDeniedException: eks:CreatePodIdentityAssociation: {text}. Allow the caller "
         "iam:PassRole on this "
         "role, with the condition StringEquals iam:PassedToService pods.eks.amazonaws.com."
@@ -777,7 +774,7 @@ def test_replacement_without_a_usable_role_keeps_the_association(readable: bool)
     with pytest.raises(AssociationError) as caught:
         ensure(aws, association_input(role_arn("other"), session_policy={}), clock=clock)
     assert str(caught.value) == (
-        f"replace of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
+        f"could not replace the association of my-cluster default/app (account {ACCOUNT}, region {REGION}): "
         "InvalidParameterException: eks:CreatePodIdentityAssociation: Role provided in the request does not "
         "exist (still refused after 60 s). The association was deleted, then created again unchanged, with a new ID. "
         "Check the role's ARN and account. A new role may take some seconds to become visible to EKS: run again, or raise "

@@ -55,12 +55,12 @@ def test_policy_over_quota_fails_before_any_change(check_mode: bool) -> None:
         ["default/app"],
     )
     assert failure.message == (
-        f"role {ROLE_ARN} would have 11 policies, 8 of them attached but not listed ({', '.join(foreign(8))}); 10 are allowed."
+        f"role {ROLE_ARN} would have 11 policies; 10 are allowed. Attached but not listed: {', '.join(foreign(8))}."
     )
     assert failure.remedy == (
-        "Detach unneeded policies (⟨purge_policies⟩: true detaches them, unless the trust policy of the role names "
-        "workloads outside the run), merge some of the listed policies, or request an increase of the quota 'Managed policies "
-        "per role'."
+        "Detach unneeded policies, merge some of the listed policies, or request an increase of the quota 'Managed policies per "
+        "role'. ⟨purge_policies⟩: true detaches the unlisted policies, unless the trust policy of the role names workloads "
+        "outside the run."
     )
     assert policy_arn("new") not in aws.iam.policies
 
@@ -92,7 +92,7 @@ def test_uses_the_raised_quota_of_the_account() -> None:
         ["create", "attach"],
     )
     (failure,) = run(aws, with_policies("new", "newer")).failures
-    assert failure.message.endswith("; 11 are allowed.")
+    assert "; 11 are allowed. " in failure.message
     assert aws.writes == []
 
 
@@ -102,9 +102,9 @@ def test_unreadable_quota_may_have_been_raised(attached: int, limit: int) -> Non
     aws = with_foreign_policies(attached)
     aws.fail_on(SUMMARY, classify(SUMMARY, "AccessDenied", "not authorized"))
     (failure,) = run(aws, with_policies("new")).failures
-    assert failure.message.endswith(
-        f"; {limit} are assumed to be allowed (iam:GetAccountSummary returns the quota of the account)."
-    )
+    assert (
+        f"; {limit} are assumed to be allowed, because iam:GetAccountSummary did not return the quota of the account. "
+    ) in failure.message
     assert aws.writes == []
 
 
@@ -133,6 +133,6 @@ def test_existing_role_has_a_quota_too() -> None:
     (failure,) = run(aws, desired(existing)).failures
     assert (failure.error_code, "purge_policies" in failure.remedy) == ("ROLE_POLICIES_OVER_QUOTA", False)
     assert failure.message.startswith(
-        f"role {ROLE_ARN} would have 11 policies, 10 of them attached but not listed"
+        f"role {ROLE_ARN} would have 11 policies; 10 are allowed. Attached but not listed: "
     )
     assert aws.writes == []

@@ -172,7 +172,7 @@ def test_policy_of_the_same_name_under_another_path_fails() -> None:
     assert [(failure.error_code, failure.remedy) for failure in causes] == [
         (
             "EntityAlreadyExists",
-            "The name is in use, possibly with another path or letter case, which IAM does not distinguish. Use the "
+            "The name is in use. IAM does not distinguish names by their path or letter case. Use the "
             "path and the letter case of the existing resource, or another name.",
         )
     ]
@@ -667,7 +667,7 @@ def test_inactive_cluster_fails(status: str) -> None:
     with pytest.raises(AwsError) as caught:
         find_cluster(aws, CLUSTER, REGION)
     assert str(caught.value) == (
-        f"eks:DescribeCluster: ClusterNotActive: cluster {CLUSTER} in account {ACCOUNT}, region {REGION} is "
+        f"eks:DescribeCluster: ClusterNotActive: cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) is "
         f"{status}."
     )
     assert caught.value.remedy == (

@@ -586,7 +586,7 @@ def test_keeps_resources_of_a_failed_cluster(scope: str) -> None:
     )
     assert [association["clusterName"] for association in aws.eks.state()] == [OTHER_CLUSTER]
     [finding] = [finding for finding in removed.findings if finding.code == Code.ROLE_STILL_USED]
-    assert "workloads of cluster other-cluster, which was not read" in finding.message
+    assert "workloads of cluster other-cluster (not read)" in finding.message
     role = aws.state()["roles"]["shared"]
     assert role["attached"] == initial["roles"]["shared"]["attached"]
     assert (("", "") if scope != "workload" else (OTHER_CLUSTER, "app")) in statements(aws, "shared")

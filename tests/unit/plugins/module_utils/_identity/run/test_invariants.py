@@ -151,7 +151,7 @@ def test_check_mode_predicts_the_verification(
 
         A plan reads more of these users than a run.
         """
-        return re.sub(r"a-\d{17}| The role [^']*? which may need the policy\.", "", repr(found))
+        return re.sub(r"a-\d{17}| The role [^']*? These users may need the policy\.", "", repr(found))
 
     predicted = remaining(check_mode=True)
     write_count = len(aws.writes)

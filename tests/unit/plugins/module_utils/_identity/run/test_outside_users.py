@@ -170,7 +170,7 @@ def test_policy_of_an_unlisted_user_is_kept_and_names_the_user(scope: str) -> No
     assert finding.message == (
         f"role shared also has {policy_arn('of-b')} attached, which is not part of the role's configuration. "
         "The role has users "
-        "outside this run (my-cluster default/b), which may need the policy."
+        "outside this run (my-cluster default/b). These users may need the policy."
     )
     assert finding.remedy == (
         "If the users outside this run need the policy, no action is needed. Otherwise list these users in "
@@ -183,7 +183,7 @@ def test_policy_of_an_unlisted_user_is_kept_and_names_the_user(scope: str) -> No
     ("scope", "users"),
     [
         pytest.param("account", "every cluster of the account", id="account"),
-        pytest.param("none", "every cluster, because a trust statement has no condition", id="none"),
+        pytest.param("none", "every cluster (a trust statement has no condition)", id="none"),
     ],
 )
 def test_policy_is_kept_for_unreadable_users(scope: str, users: str) -> None:
@@ -196,10 +196,10 @@ def test_policy_is_kept_for_unreadable_users(scope: str, users: str) -> None:
     assert finding.message == (
         f"role shared also has {policy_arn('old')} attached, which is not part of the role's configuration. "
         "The role can be used by "
-        f"{users}, which may need the policy."
+        f"{users}. These users may need the policy."
     )
     assert finding.remedy == (
-        "List it under policies. If nothing outside this run uses the role, set ⟨purge_policies⟩: true and "
+        "List it under policies. Or, if nothing outside this run uses the role, set ⟨purge_policies⟩: true and "
         "⟨force⟩: true, which detaches the policy."
     )
     run(aws, replace(swapped, options=replace(swapped.options, purge_policies=True)))
@@ -291,7 +291,7 @@ def test_users_with_failed_reads_keep_their_policies(operation: str) -> None:
     assert [(finding.message.partition(". ")[2], finding.remedy) for finding in findings(outcome)] == [
         (
             "The role can be used by workloads of cluster my-cluster that could not be read (eks:X: AccessDeniedException: "
-            "not authorized.), which may need the policy.",
+            "not authorized.). These users may need the policy.",
             DENIED.remedy,
         )
     ]
@@ -378,8 +378,8 @@ def test_force_replaces_a_wide_statement_by_one_per_user() -> None:
     first = run(aws, single("b", "workload"))
     assert grants(aws) == ["my-cluster", "my-cluster/default/b"]
     assert [finding.message for finding in first.findings if finding.code == "TRUST_KEPT_FOR_OTHERS"] == [
-        f"role {ROLE} can still be used by cluster my-cluster, because a trust statement that this run "
-        "does not require allows it. These workloads outside this run use the role through it: my-cluster default/a."
+        f"role {ROLE} can still be used by cluster my-cluster, because the trust policy has a statement that this run "
+        "does not require. These workloads outside this run use the role through this statement: my-cluster default/a."
     ]
     outcome = run(aws, single("b", "workload", force=True))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/b"]
@@ -426,9 +426,9 @@ def test_statement_for_every_cluster_needs_force(scope: str) -> None:
     ] == [
         (
             f"role {ROLE} can still be used from every cluster of the account, although this run does not "
-            "require that: clusters outside this run, whose associations cannot be read, might use the role.",
-            "If no other cluster uses the role, set ⟨force⟩: true, which narrows its trust policy; "
-            "workloads of the run's clusters that use it get separate statements.",
+            "require it. Clusters outside this run might use the role, and their associations cannot be read.",
+            "If no other cluster uses the role, set ⟨force⟩: true, which narrows its trust policy. "
+            "Workloads that use the role in clusters of this run get separate statements.",
         )
     ]
     assert names(plan(aws, narrow)) == []

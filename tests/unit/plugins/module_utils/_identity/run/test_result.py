@@ -412,7 +412,7 @@ def test_input_problems(problems: list[str], message: str) -> None:
 def test_message_of_an_error_of_the_run(text: str, region: str | None, message: str) -> None:
     error = classify("eks:X", "DeleteConflict", text)
     assert aws_message(error, region) == (
-        f"{message}This resource is still in use. Detach it from the resources that use it first. Nothing was "
+        f"{message}This resource is still in use. First detach it from the resources that use it. Nothing was "
         "changed."
     )
 

@@ -429,7 +429,7 @@ def test_record_too_large_for_the_tags_prevents_the_edit(check_mode: bool) -> No
             trust_target("app"),
             "update",
             "MIGRATION_NO_RECORD",
-            "the statements for IRSA of role app cannot be recorded for a rollback: the role would have 52 tags, and IAM allows "
+            "the IRSA statements of role app cannot be recorded for a rollback: the role would have 52 tags, and IAM allows "
             "50.",
             "Remove unused tags of the role and run again, or remove the statements yourself.",
         )
@@ -446,7 +446,7 @@ def test_damaged_record_prevents_the_edit(edit: str) -> None:
     [failure] = run.failures
     assert (failure.error_code, failure.workloads) == ("MIGRATION_NO_RECORD", (key("api", "shop"),))
     assert failure.message == (
-        "the statements for IRSA that a migration removed from role app cannot be read: "
+        "the IRSA statements that a migration removed from the trust policy of role app cannot be read: "
         f"the record of these statements is damaged or incomplete (tags: {name})."
     )
     assert failure.remedy == (

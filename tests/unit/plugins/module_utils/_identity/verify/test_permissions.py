@@ -139,8 +139,8 @@ def test_session_policy_restricts_the_role() -> None:
     assert [(finding.code, finding.message) for finding in result.findings] == [
         (
             "PERMISSION_TAKEN_AWAY",
-            f"role {role_arn('my-role')} is not allowed to perform s3:PutObject on {OBJECT}, although its policies allow"
-            " that action: the action is not allowed by the session policy of the association.",
+            f"role {role_arn('my-role')} is not allowed to perform s3:PutObject on {OBJECT}: its policies allow the action,"
+            " but the session policy of the association does not.",
         )
     ]
 

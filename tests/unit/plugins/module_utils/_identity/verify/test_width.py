@@ -74,12 +74,9 @@ def test_wide_trust_policy_of_unmanaged_role_needs_adopt() -> None:
     ((code, remedy),) = remedies(TRUST_BARE, {})
     assert code == "TRUST_WIDER_THAN_ASKED"
     assert remedy == (
-        "Set the trust_scope that the role has, or use the role by its ARN (role.arn), so that the role is not "
-        "changed. To narrow a role "
-        "that this "
-        "collection did not create, apply the workload with ⟨adopt⟩: true, which takes the role over (check "
-        "mode with diff shows the "
-        "change)."
+        "To keep the trust policy, set the trust_scope that matches it, or use the role by its ARN (role.arn). To narrow the "
+        "trust policy, apply the workload with ⟨adopt⟩: true, because this collection did not create the role (check mode "
+        "with diff shows the change)."
     )
 
 

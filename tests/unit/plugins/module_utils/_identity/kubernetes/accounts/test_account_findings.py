@@ -47,7 +47,7 @@ def test_remedy_for_a_terminating_service_account_has_its_names() -> None:
     [finding] = check_account(KEY, AccountState(TERMINATING, ("shop",))).findings
     assert finding.code == "SERVICE_ACCOUNT_GOING"
     assert finding.remedy == (
-        "Have the controllers that set the finalizers remove them, and apply the workload, which creates the service "
+        "Have the controllers that set the finalizers remove them. Then apply the workload, which creates the service "
         "account again. To see the finalizers: kubectl get serviceaccount api -n shop -o yaml"
     )
 
@@ -57,6 +57,6 @@ def test_differing_label_and_annotation_show_both_values() -> None:
     check = check_account(KEY, AccountState(PRESENT, ("shop",), desired=desired))
     assert (check.status, check.findings[0].message) == (
         "warning",
-        "service account api in namespace shop differs from its configuration: label team is others, not payments, "
+        "service account api in namespace shop differs from its configuration: label team is others, not payments; "
         "annotation more is (none), not y.",
     )

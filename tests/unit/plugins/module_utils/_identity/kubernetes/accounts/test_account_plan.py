@@ -260,7 +260,7 @@ def test_terminating_namespace_refuses_only_its_workloads() -> None:
             Finding(
                 Code.NAMESPACE_GOING,
                 "namespace leaving is being deleted (since 2026-03-10T09:00:00Z), with everything in it.",
-                "Remove the workload, or wait until the namespace is deleted, recreate it, and apply the workload. To see "
+                "Remove the workload. Or wait until the namespace is deleted, recreate it, and apply the workload. To see "
                 "what delays the deletion: kubectl get namespace leaving -o yaml",
                 WorkloadKey(build.CLUSTER, "leaving", "app"),
             )
@@ -315,7 +315,7 @@ def test_missing_service_account_without_create_refuses_its_workload() -> None:
         refused=[
             Finding(
                 Code.SERVICE_ACCOUNT_MISSING,
-                "service account app does not exist in namespace default and create_service_account is false.",
+                "service account app does not exist in namespace default, and create_service_account is false.",
                 "Create it first, or set create_service_account: true.",
                 WorkloadKey(build.CLUSTER, "default", "app"),
             )
@@ -472,11 +472,11 @@ def test_missing_cluster_keeps_all_service_accounts() -> None:
             "SERVICE_ACCOUNTS_STAY",
             "error",
             None,
-            "EKS has no cluster my-clustr in account 111122223333, region us-west-2, yet the Kubernetes API "
-            "of the kubeconfig is reachable and has service accounts that were created for these workloads "
-            "(default/app, default/web). They are kept, because that API may belong to another cluster.",
-            "Check pod_identity_cluster_name, the AWS account and the region, and that the kubeconfig belongs "
-            "to the same cluster, and run again. If the cluster was deleted, remove the remaining AWS "
+            "EKS has no cluster my-clustr in account 111122223333, region us-west-2, but the Kubernetes API of the "
+            "kubeconfig has managed service accounts of these workloads: default/app, default/web. They are kept, because "
+            "that API may belong to another cluster.",
+            "Check that pod_identity_cluster_name, the AWS account, the region and the kubeconfig belong to the same "
+            "cluster. Then run again. If the cluster was deleted, remove the remaining AWS "
             "resources of the workloads with the module "
             "eks_pod_identity and state: absent.",
         )
@@ -697,7 +697,11 @@ def condition(status: str, message: str) -> Object:
     ("metadata", "conditions", "text"),
     [
         ({}, [], SINCE),
-        ({"finalizers": ["example.com/keep"]}, [], f"{SINCE} It waits for: finalizer example.com/keep."),
+        (
+            {"finalizers": ["example.com/keep"]},
+            [],
+            f"{SINCE} The deletion waits for: finalizer example.com/keep.",
+        ),
         (
             {},
             [
@@ -707,7 +711,8 @@ def condition(status: str, message: str) -> Object:
                     "Some content in the namespace has finalizers remaining: example.com/wait in 1 resource instances",
                 ),
             ],
-            f"{SINCE} It waits for: Some content in the namespace has finalizers remaining: example.com/wait in 1 resource "
+            f"{SINCE} The deletion waits for: Some content in the namespace has finalizers remaining: example.com/wait in "
+            "1 resource "
             "instances.",
         ),
     ],

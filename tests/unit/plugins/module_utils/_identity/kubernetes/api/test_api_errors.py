@@ -79,7 +79,7 @@ def message(error: ApiError) -> str:
             401,
             "Check the token of the kubeconfig: it may have expired, or belong to another cluster. A kubeconfig from 'aws eks "
             "update-kubeconfig' requests a new token when it needs one. If the token is valid, the cluster has neither an "
-            "access entry nor an entry in the ConfigMap aws-auth for its IAM principal.",
+            "access entry nor an entry in the ConfigMap aws-auth for the IAM principal of the token.",
         ),
         (403, "Grant that user, or its group, the permission: docs/iam-permissions.md has the manifests."),
         (429, "Run again when the API server is available."),
@@ -156,12 +156,12 @@ KUBECONFIG = (
         pytest.param(
             tls("Hostname mismatch, certificate is not valid for 'localhost'."),
             "has a certificate for another name: Hostname mismatch, certificate is not valid for 'localhost'.",
-            "Use the endpoint that DescribeCluster names, or set tls-server-name in the kubeconfig for a tunnel.",
+            "Use the endpoint from eks DescribeCluster. For a tunnel, set tls-server-name in the kubeconfig.",
             id="certificate for another name",
         ),
         pytest.param(
             f"{POOL}SSLError(SSLError(1, '[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1029)')))",
-            "does not use TLS as an API server does: abc.eks.amazonaws.com:443.",
+            "was not reached, as its endpoint does not respond over TLS like an API server: abc.eks.amazonaws.com:443.",
             "Check the server in the kubeconfig, its scheme and port, and the proxy settings.",
             id="server without TLS",
         ),
@@ -192,9 +192,8 @@ KUBECONFIG = (
             "credentials within 60 seconds, so it was ended",
             "was not contacted, as the kubeconfig's exec plugin did not end: exec plugin kubelogin (user people, context blue): "
             "exec: process returned 124. no credentials within 60 seconds, so it was ended.",
-            "Ansible runs the plugin without a terminal or browser, so a plugin that prompts for a login or a "
-            "code never ends: log in "
-            "first, so that it uses its stored credentials, or use a kubeconfig with a token. For EKS, "
+            "Ansible runs the plugin without a terminal or browser, so it cannot prompt for a login or a code. Log in "
+            "first, so that the plugin uses its stored credentials, or use a kubeconfig with a token. For EKS, "
             "'pod_identity_kube_auth: eks' needs no plugin. If the plugin does not prompt, check why its "
             "command is slow.",
             id="hanging exec plugin",
@@ -272,8 +271,8 @@ EKS_NETWORK = (
     "endpoint can be reached only from its VPC or a network that is connected to the VPC."
 )
 EKS_PROXY = (
-    "Check the proxies on the way (HTTPS_PROXY, NO_PROXY). For another way to the API, such as a tunnel, give a kubeconfig "
-    "(pod_identity_kubeconfig)."
+    "Check the proxies on the way (HTTPS_PROXY, NO_PROXY). To reach the API in another way, such as through a tunnel, "
+    "set pod_identity_kubeconfig."
 )
 
 
@@ -299,7 +298,7 @@ EKS_PROXY = (
         (
             "no token for the cluster: sts:AssumeRole: AccessDenied: no. Allow it.",
             "was not contacted, as there is no token for it: sts:AssumeRole: AccessDenied: no. Allow it.\n"
-            "Check the AWS credentials of this run, with which the token is created. ",
+            "Check the AWS credentials of this run. The token is created with them. ",
         ),
         ("something else", f"could not be used: something else.\n{EKS_NETWORK} "),
     ],

@@ -60,7 +60,8 @@ def test_choice_of_authentication(
         (
             ("context", "kubeconfig"),
             {"K8S_AUTH_HOST": "h"},
-            "pod_identity_kube_auth: eks and kubeconfig and context and K8S_AUTH_HOST are both set; leave one of them out",
+            "pod_identity_kube_auth: eks cannot be combined with kubeconfig and context and K8S_AUTH_HOST; leave out one "
+            "or the other",
         ),
     ],
 )
@@ -96,14 +97,14 @@ END = "Nothing was changed."
         pytest.param(
             "API",
             KNOWN,
-            f"The cluster has no access entry for {ROLE}. Create one:\n{CREATE}{ROLE}{GROUP}",
+            f"The cluster has no access entry for {ROLE}. Create an access entry:\n{CREATE}{ROLE}{GROUP}",
             id="no access entry in mode API",
         ),
         pytest.param(
             "API_AND_CONFIG_MAP",
             KNOWN,
-            f"The cluster has no access entry for {ROLE}, and the ConfigMap kube-system/aws-auth does not map it either, or "
-            f"not correctly. Create one:\n{CREATE}{ROLE}{GROUP}",
+            f"The cluster has no access entry for {ROLE}, and the ConfigMap kube-system/aws-auth has no correct entry for "
+            f"it. Create an access entry:\n{CREATE}{ROLE}{GROUP}",
             id="no access entry, and no line in aws-auth",
         ),
         pytest.param(
@@ -154,13 +155,13 @@ END = "Nothing was changed."
         pytest.param(
             "API",
             replace(KNOWN, clock_ahead=299.0, has_entry=False, principal=ROLE),
-            f"The cluster has no access entry for {ROLE}. Create one:\n{CREATE}{ROLE}{GROUP}",
+            f"The cluster has no access entry for {ROLE}. Create an access entry:\n{CREATE}{ROLE}{GROUP}",
             id="local clock is accurate enough",
         ),
         pytest.param(
             "API",
             replace(KNOWN, clock_ahead=-899.0),
-            f"The cluster has no access entry for {ROLE}. Create one:\n{CREATE}{ROLE}{GROUP}",
+            f"The cluster has no access entry for {ROLE}. Create an access entry:\n{CREATE}{ROLE}{GROUP}",
             id="local clock is slow, but the token is not too old",
         ),
         pytest.param(
@@ -168,7 +169,7 @@ END = "Nothing was changed."
             replace(KNOWN, sts_host="vpce-1.sts.example"),
             "The token names the STS endpoint vpce-1.sts.example; EKS accepts the endpoints of AWS only. Unset "
             "AWS_ENDPOINT_URL_STS or pod_identity_endpoint_url, unless this is a test cluster.\n"
-            f"The cluster has no access entry for {ROLE}. Create one:\n{CREATE}{ROLE}{GROUP}",
+            f"The cluster has no access entry for {ROLE}. Create an access entry:\n{CREATE}{ROLE}{GROUP}",
             id="other STS endpoint",
         ),
     ],
@@ -181,6 +182,6 @@ def test_unauthorized_message_lists_proven_causes_first(mode: str, access: Calle
 def test_unauthorized_message_for_invalid_aws_credentials() -> None:
     assert unauthorized_message(TARGET, None) == (
         "The Kubernetes API of cluster blue (account 111122223333, region eu-central-1) returned 401: Unauthorized, and "
-        "sts:GetCallerIdentity failed with the AWS credentials as well.\nRenew them, or check which profile is in use and "
-        "the clock of this machine. Nothing was changed."
+        "sts:GetCallerIdentity failed with the same AWS credentials.\nRenew the credentials, or check the profile in use "
+        "and the clock of this machine. Nothing was changed."
     )

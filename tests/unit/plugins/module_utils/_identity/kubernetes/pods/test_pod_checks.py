@@ -26,7 +26,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     kube_build as build,
 )
 
-RESTART = "Recreate its Pods: kubectl rollout restart deployment/web -n shop"
+RESTART = "Recreate the Pods: kubectl rollout restart deployment/web -n shop"
 ONE = "Pod web-6d5f7c9b8-x2x4z of Deployment web"
 SKIPPING = {"pod-template-hash": "6d5f7c9b8", "eks.amazonaws.com/skip-pod-identity-webhook": "true"}
 LOOK = (
@@ -80,8 +80,8 @@ def before_association(subject: str, remedy: str, instead: str = "") -> tuple[st
         "was not "
         f"injected{instead}.",
         remedy.replace(
-            "Recreate its Pods:",
-            "Recreate its Pods, or let a run restart them (pod_identity_restart_stale: true):",
+            "Recreate the Pods:",
+            "Run with pod_identity_restart_stale: true, or recreate the Pods by hand:",
         ),
     )
 
@@ -91,7 +91,7 @@ def former(change: str, age: str) -> tuple[str, str, str, str]:
         "POD_BEFORE_CHANGE",
         "warning",
         f"{ONE} ({age} old): admitted before {change}.",
-        f"Wait until then, or recreate the Pods to apply the change at once. {RESTART}",
+        f"Wait until then, or apply the change at once as follows. {RESTART}",
     )
 
 
@@ -265,7 +265,7 @@ CASES = [
             "POD_HOST_PORT",
             "warning",
             f"{ONE} (2 hours old): container app uses port 80 of its node, where the EKS Pod Identity Agent listens, so "
-            f"one of them may not start, or the agent may not be reached (node {build.NODE}).",
+            f"the container or the agent may not start, or Pods may not reach the agent (node {build.NODE}).",
             f"Give the container another hostPort. {RESTART}",
         ),
     ),
@@ -295,7 +295,7 @@ CASES = [
         ("pass", "fail 1/1"),
         before_association(
             "Pod x of DaemonSet logs (3 days old)",
-            "Recreate its Pods: kubectl rollout restart daemonset/logs -n shop",
+            "Recreate the Pods: kubectl rollout restart daemonset/logs -n shop",
         ),
     ),
     Case(
@@ -304,7 +304,7 @@ CASES = [
         ("pass", "fail 1/1"),
         before_association(
             "Pod x of StatefulSet db (3 days old)",
-            "Recreate its Pods: kubectl rollout restart statefulset/db -n shop",
+            "Recreate the Pods: kubectl rollout restart statefulset/db -n shop",
         ),
     ),
     Case(
@@ -332,7 +332,7 @@ CASES = [
         ("pass", "fail 1/1"),
         before_association(
             "Pod x of Rollout web (3 days old)",
-            "Let Rollout web recreate its Pods, by its own means or one by one: kubectl delete pod x -n shop",
+            "Have Rollout web recreate its Pods, or delete them one by one: kubectl delete pod x -n shop",
         ),
         reads={"replica_sets": build.read([build.replica_set(owner=("Rollout", "web"))])},
     ),
@@ -342,7 +342,7 @@ CASES = [
         ("pass", "fail 1/1"),
         before_association(
             "Pod x (3 days old)",
-            "It has no owner, so recreate it from its manifest. First: kubectl delete pod x -n shop",
+            "The Pod has no owner, so recreate it from its manifest. First: kubectl delete pod x -n shop",
         ),
     ),
     Case(
@@ -524,7 +524,7 @@ CASES = [
         (
             "AGENT_NOT_READY",
             "warning",
-            "the EKS Pod Identity Agent is not ready on 1 of its 2 nodes, so Pods there get no credentials: other.",
+            "the EKS Pod Identity Agent is not ready on 1 of its 2 nodes (other), so Pods there get no credentials.",
             "Describe the Pods of the agent and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot "
             "assign requested "
             f"address' means that IPv6 is off on the node). To see the Pods of the agent: {LOOK}",
@@ -540,7 +540,7 @@ CASES = [
             "error",
             f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent is not ready (node "
             f"{build.NODE}).",
-            "Taints and node selectors can exclude a node; if IPv6 is off on the node, the agent logs 'listen tcp "
+            "Check whether taints or node selectors exclude the node. If IPv6 is off on the node, the agent logs 'listen tcp "
             f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see the nodes of the agent: {LOOK}",
         ),
         reads={"agents": build.read([build.agent(ready=False), build.agent("other")])},
@@ -554,7 +554,7 @@ CASES = [
             "error",
             f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent does not run (node "
             f"{build.NODE}).",
-            "Taints and node selectors can exclude a node; if IPv6 is off on the node, the agent logs 'listen tcp "
+            "Check whether taints or node selectors exclude the node. If IPv6 is off on the node, the agent logs 'listen tcp "
             f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see the nodes of the agent: {LOOK}",
         ),
         reads={"agents": build.read([build.agent("other")])},
@@ -587,7 +587,7 @@ CASES = [
             "error",
             f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent does not run (node "
             f"{build.NODE}).",
-            "Taints and node selectors can exclude a node; if IPv6 is off on the node, the agent logs 'listen tcp "
+            "Check whether taints or node selectors exclude the node. If IPv6 is off on the node, the agent logs 'listen tcp "
             f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see the nodes of the agent: {LOOK}",
         ),
         reads={**NO_AGENTS, "nodes": build.read([build.node()])},
@@ -720,7 +720,7 @@ CASES = [
             "error",
             f"Pod x (2 hours old): {BOTH_KEYS}.",
             "In the manifest of Pod x, or in the webhook that changes it, remove AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
-            f"from container app. {ON_PURPOSE} It has no owner, so recreate it from its manifest. First: kubectl delete "
+            f"from container app. {ON_PURPOSE} The Pod has no owner, so recreate it from its manifest. First: kubectl delete "
             "pod x -n shop",
         ),
     ),
@@ -750,7 +750,7 @@ CASES = [
             f"{ONE} (2 hours old): container late without the environment of EKS Pod Identity, which other containers have.",
             "If a container needs no role, name it in the annotation eks.amazonaws.com/skip-containers of the "
             "Pod template. Otherwise "
-            "find the webhook that adds or changes the container after the webhook of EKS: kubectl get "
+            "find the webhook that adds or changes the container after the EKS webhook: kubectl get "
             "mutatingwebhookconfigurations",
         ),
     ),
@@ -763,9 +763,9 @@ CASES = [
             "warning",
             f"{ONE} (2 hours old): container app with envFrom Secret app-env, which may set variables that SDKs prefer: it is "
             "not known whether SDKs use the role of the association.",
-            "In the Pod template of Deployment web, or in the webhook that changes it, remove variables of credentials, such as "
-            "AWS_ACCESS_KEY_ID and AWS_PROFILE, that Secret app-env may have, from container app. If the SDKs do use the "
-            "role of the association, pod_identity_ignore: [POD_CREDENTIALS_UNKNOWN] accepts the finding. "
+            "In the Pod template of Deployment web, or in the webhook that changes it, remove any credential variables of "
+            "Secret app-env, such as AWS_ACCESS_KEY_ID and AWS_PROFILE, from container app. If the SDKs do use the "
+            "role of the association, set pod_identity_ignore: [POD_CREDENTIALS_UNKNOWN]. "
             f"{ON_PURPOSE}",
         ),
     ),
@@ -787,8 +787,8 @@ CASES = [
             'forbidden: User "reader" '
             "cannot list "
             'resource "pods" in API group "" at the cluster scope',
-            "Allow the caller of the Kubernetes API to list pods; pod_identity_verify_pods: false leaves Pods out of the "
-            "verification.",
+            "Allow the caller of the Kubernetes API to list pods. To leave Pods out of the verification, set "
+            "pod_identity_verify_pods: false.",
         ),
         reads={"pods": build.refused("pods")},
     ),
@@ -803,8 +803,8 @@ CASES = [
             "incomplete: pods is "
             "forbidden: "
             'User "reader" cannot list resource "pods" in API group "" at the cluster scope',
-            "Allow the caller of the Kubernetes API to list pods in namespace kube-system; pod_identity_verify_pods: "
-            "false leaves Pods out of the verification.",
+            "Allow the caller of the Kubernetes API to list pods in namespace kube-system. To leave Pods out of the "
+            "verification, set pod_identity_verify_pods: false.",
         ),
         reads={"agents": build.refused("pods")},
     ),

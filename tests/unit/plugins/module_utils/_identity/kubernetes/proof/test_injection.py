@@ -208,8 +208,8 @@ def test_remedy_for_variables_of_a_secret() -> None:
     trial: Any = dry_run()
     trial.pod["spec"]["containers"][0]["envFrom"] = [{"secretRef": {"name": "aws"}}]
     assert evaluate_dry_run(trial, build.KEY).remedy == (
-        "Find the admission webhook or policy that adds variables of credentials, such as AWS_ACCESS_KEY_ID and AWS_PROFILE, "
-        "that Secret aws may have, and exclude the namespace from it."
+        "Find the admission webhook or policy that adds any credential variables of Secret aws, such as AWS_ACCESS_KEY_ID "
+        "and AWS_PROFILE, and exclude the namespace from it."
     )
 
 
@@ -318,7 +318,7 @@ REFUSALS = [
         403,
         'pods "p" is forbidden: a reason of a plugin of its own',
         "the API server rejects it",
-        "Resolve that reason, or set pod_identity_verify_injection: none.",
+        "Resolve the cause, or set pod_identity_verify_injection: none.",
     ),
     (
         500,
@@ -475,8 +475,8 @@ def test_too_few_successes_are_unknown() -> None:
     assert injection_checks(run) == [("unknown", "")]
     (finding,) = run.outcome.findings
     assert finding.message == (
-        "a Pod that starts now under service account api got EKS Pod Identity in 2 of the 3 dry runs in a row that are "
-        "needed to prove that all API servers of the cluster know the new association."
+        "a Pod that starts now under service account api got EKS Pod Identity in 2 of the 3 required dry runs in a row, so "
+        "it is unknown whether all API servers of the cluster know the new association."
     )
 
 

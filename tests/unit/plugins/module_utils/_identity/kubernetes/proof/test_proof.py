@@ -135,7 +135,7 @@ JUDGED = {
         [answer("sh: aws: not found", 127)],
         (
             "PROOF_FAILED",
-            "the runtime proof failed with exit code 127: sh: aws: not found",
+            "the runtime proof failed with exit code 127: sh: aws: not found.",
             "Resolve the error in the text; see docs/troubleshooting.md.",
         ),
     ),
@@ -143,7 +143,7 @@ JUDGED = {
         [waiting("ImagePullBackOff", "Back-off pulling image")],
         (
             "PROOF_IMAGE",
-            "the runtime proof did not run: ImagePullBackOff: Back-off pulling image",
+            "the runtime proof did not run: ImagePullBackOff: Back-off pulling image.",
             "Set pod_identity_proof_image to an image with sh and aws that the nodes can pull.",
         ),
     ),
@@ -159,7 +159,7 @@ JUDGED = {
         [waiting("ContainerCreating")],
         (
             "PROOF_NOT_STARTED",
-            "the runtime proof did not run: Pod x had no result after 60 seconds (ContainerCreating).",
+            "the runtime proof did not finish: Pod x had no result after 60 seconds (ContainerCreating).",
             MORE,
         ),
     ),

@@ -109,7 +109,7 @@ def test_irsa_pod_without_agent_would_break(
     )
     assert finding.remedy == (
         "Move them to Linux EC2 nodes with the agent, or give them a separate service account that keeps IRSA. "
-        "With 'pod_identity_allow_breakage: true', a run creates the association anyway."
+        "To create the association anyway, set 'pod_identity_allow_breakage: true'."
     )
 
 
@@ -371,8 +371,8 @@ LOOK = (
         ),
         pytest.param(
             {},
-            "no Pod uses it, and no Deployment, StatefulSet, DaemonSet, ReplicaSet, CronJob or Job; other kinds of owners "
-            "were not read",
+            "no Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, CronJob or Job uses the service account, and other "
+            "kinds of owners were not read",
             id="no Pod and no owner",
         ),
     ],

@@ -137,7 +137,7 @@ LOOKING, READING = "reading the Pods", "reading back the service accounts"
             {"check_mode": True},
             [
                 "reading the objects to delete",
-                "applying 2 objects and removing 1 object by a dry run",
+                "applying 2 objects and removing 1 object in a dry run",
                 LOOKING,
             ],
             id="check mode",
@@ -447,7 +447,8 @@ WANTED: Object = {
     "metadata": {"namespace": "shop", "name": "api", "labels": {"a": "1"}},
 }
 NOT_KEPT = (
-    "Find the process that changes the service account: look at its managedFields, Argo CD, Flux and webhooks. "
+    "Find the process that changes the service account: check Argo CD, Flux, the webhooks and the managedFields of the "
+    "service account. "
     "Then run again."
 )
 

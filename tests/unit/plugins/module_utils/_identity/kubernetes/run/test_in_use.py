@@ -44,7 +44,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 MARK = "f:app.kubernetes.io/managed-by"
 ABSENT = {"changes": [], "state": "absent"}
 IDENTITY = {"namespace": "shop", "name": "api", "uid": "u-1"}
-REMAINS = "then run again, which removes the service account. To delete it anyway: kubectl delete serviceaccount api -n shop"
+REMAINS = "Then run again, which removes the service account. To delete it anyway: kubectl delete serviceaccount api -n shop"
 Json = dict[str, Any]
 
 
@@ -193,7 +193,7 @@ def test_used_service_account_is_kept_with_its_users(lists: dict[str, Listing], 
     assert finding.message == f"service account api in namespace shop is kept: it is used by {users}."
     assert (
         finding.remedy
-        == f"Delete the users of the service account, or give them another service account; {REMAINS}"
+        == f"Delete the objects that use the service account, or give them another service account. {REMAINS}"
     )
 
 
@@ -262,7 +262,7 @@ def test_service_account_of_another_field_manager_is_kept(managed: Json, reason:
     assert writes(cluster) == []
     (finding,) = kube_run.outcome.findings
     assert finding.message == f"service account api in namespace shop is kept: {reason}."
-    assert finding.remedy == f"Have {manager} give up these fields; {REMAINS}"
+    assert finding.remedy == f"Have {manager} give up the fields. {REMAINS}"
 
 
 @pytest.mark.parametrize(
@@ -289,9 +289,8 @@ def test_finding_names_users_and_field_managers() -> None:
         "label a of the service account."
     )
     assert finding.remedy == (
-        "Delete the users of the service account, or give them another service account, and have "
-        "argocd-controller give up these fields; "
-        f"{REMAINS}"
+        "Delete the objects that use the service account, or give them another service account. "
+        f"Have argocd-controller give up the fields. {REMAINS}"
     )
 
 
@@ -312,8 +311,8 @@ def test_forbidden_list_keeps_service_account(purges: bool) -> None:
             "Kubernetes returned "
             '403: pods is forbidden: User "reader" cannot list resource "pods" in API group "" at the cluster scope.',
             "remedy": 'Allow the caller to list pods, cronjobs.batch, jobs.batch (RBAC: apiGroups: [""], resources: [pods], '
-            'verbs: [list]; apiGroups: ["batch"], resources: [cronjobs, jobs], verbs: [list]; docs/iam-permissions.md has '
-            "the manifests), and run again.",
+            'verbs: [list]; apiGroups: ["batch"], resources: [cronjobs, jobs], verbs: [list]), and run again. '
+            "docs/iam-permissions.md has the manifests.",
         }
     ]
 
