@@ -514,7 +514,7 @@ def test_invalid_input_fails_before_changes(
 def test_invalid_batch_sizes_are_named(fleet: FleetFixture, variable: str, value: str, form: str) -> None:
     result = fleet.play("fleet", **{variable: value})
     assert result.code != 0
-    assert f"{variable} is '{value}'; it is {form}" in result.output
+    assert f"{variable} is '{value}'; it must be {form}" in result.output
     assert fleet.writes() == 0
 
 
