@@ -387,7 +387,7 @@ def _records_by_day(lookup: EventLookup, name: str, period: LookupPeriod) -> Ite
 
 
 def look_up_events(lookup: EventLookup, totals: UsageTotals, period: LookupPeriod, requests: int) -> None:
-    """Read the sessions of the roles in ``totals.scope``, and then the events of each session, from LookupEvents.
+    """Add the sessions of the roles in ``totals.scope`` and the events of these sessions, from LookupEvents, to ``totals``.
 
     :arg requests: the maximum number of requests, for messages.
     :raises AwsError: when a request fails.

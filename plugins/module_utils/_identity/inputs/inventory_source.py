@@ -80,8 +80,8 @@ def read_request(options: Mapping[str, object]) -> InventoryRequest:
     if role and account_options:
         problems.add(
             "",
-            f"assume_role_arn and {account_options[0]} are mutually exclusive, because the Ansible role "
-            "pod_identity cannot chain IAM roles. Move the role of assume_role_arn to accounts.",
+            f"assume_role_arn and {account_options[0]} are mutually exclusive, because the plugin does not use one assumed "
+            "role to assume others. To also read the account of assume_role_arn, move its role to accounts.",
         )
     own_account = fields.flag("own_account")
     request = InventoryRequest(

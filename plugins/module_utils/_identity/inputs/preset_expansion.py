@@ -194,9 +194,10 @@ class PresetExpander:
 
 
 def expand_preset(preset: Preset, entry: Fields, role: str, values: RunValues) -> list[dict[str, object]]:
-    """Return an entry of ``policies`` with name and document for each policy of a preset that has statements.
+    """Return an entry of ``policies`` with name and document for each policy of a preset.
 
-    Report a missing name and invalid parameters; the result is then empty.
+    Leave out a policy if the parameters exclude all of its statements. Report a missing name, invalid parameters, or parameters
+    that exclude all policies; the result is then empty.
 
     :arg entry: the entry that names the preset.
     :arg role: the name of the workload's role, from which a policy without ``name`` gets its name.

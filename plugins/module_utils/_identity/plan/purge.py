@@ -474,7 +474,7 @@ def _left_policy(observed: Observed, policy: ObservedPolicy, key: WorkloadKey) -
         command = f"aws iam delete-policy --policy-arn {policy.arn}"
         remedy = f"Delete the non-default versions of the policy, then the policy itself: {command}"
         if arn:
-            remedy = f"Purge cluster {arn}, for which the policy was created. Or {as_clause(remedy)}"
+            remedy = f"The policy was created for cluster {arn}: {_PURGE}. Or {as_clause(remedy)}"
     return Finding(
         Code.POLICY_LEFT,
         f"policy {policy.arn} is managed by this collection, and is no longer attached. It is kept in IAM.",

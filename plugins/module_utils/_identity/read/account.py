@@ -49,13 +49,13 @@ class Snapshot:
     denied: str = ""
 
     def find_roles(self, names: Iterable[str]) -> dict[str, ObservedRole | None]:
-        """Return the roles by name, None for a missing role. A role without an entry must be read individually."""
+        """Return the roles by name, None for a role that does not exist. A role without an entry must be read individually."""
         return {name: self.roles.get(name) for name in names if name in self.roles or self.complete}
 
     def find_policies(
         self, specs: Mapping[str, PolicySpec], planning: Options | None
     ) -> dict[str, ObservedPolicy | None]:
-        """Return the policies by ARN, None for a missing policy.
+        """Return the policies by ARN, None for a policy that does not exist.
 
         A policy without an entry must be read individually, because the snapshot lacks the policy or details that are needed.
 

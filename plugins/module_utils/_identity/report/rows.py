@@ -58,7 +58,7 @@ class Facts(TypedDict):
 
     A status is "fail", "unknown", "warning", "accepted", "pass", or "skipped" if no check of the fact was performed. With
     ``pod_identity_fail_on: warning``, a warning counts as "fail". A plan with changes has only "fail" and "skipped". ``done`` is
-    false if a change or read failed, if the run ended early, or if no other field shows a finding that fails the run.
+    false if a change or read failed, if the run ended early, or if a finding fails the run without failing another fact.
     """
 
     done: bool

@@ -347,7 +347,10 @@ _COPIES = ("CopyObject", "UploadPartCopy")
 def _parts(
     record: Mapping[str, Any], source: str, name: str, identity: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield the event name, the variant and the ARNs of a call. A copy in S3 is also a call that reads its source."""
+    """Yield the event name, the variant (see ``_variant``) and the ARNs of a call.
+
+    A copy in S3 yields two tuples, the first of which is the read of the source.
+    """
     parameters = _mapping(record, "requestParameters")
     partition = _text(identity, "arn").split(":")[1:2]
     place = _Place(

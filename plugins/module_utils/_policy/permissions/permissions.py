@@ -331,7 +331,7 @@ def _message(
     if verdict.decision == CONDITIONAL and not verdict.conditional_on:
         return (
             f"{permission} has too many combinations of actions, resources and conditions to evaluate. "
-            "Check fewer resources or actions at a time."
+            "Replace it with permissions for fewer actions or resources."
         )
     if verdict.decision == CONDITIONAL:
         keys = ", ".join(verdict.conditional_on)

@@ -194,13 +194,14 @@ def _explain_principal(statement: Statement) -> Finding:
             f"Add a statement that allows {SERVICE} sts:AssumeRole and sts:TagSession. Keep {label} until all Pods are migrated.",
             statement=label,
         )
-    similar = lookalikes(statement)
+    similar = ", ".join(lookalikes(statement))
     if similar:
         return Finding(
             Code.TRUST_LOOKALIKE_SERVICE,
-            f"{label} trusts {', '.join(similar)}; the service of EKS Pod Identity is {SERVICE}"
+            f"{label} trusts {similar}; the service of EKS Pod Identity is {SERVICE}"
             " in every partition and region.",
-            f"Write {SERVICE}. If the role has another use, add a statement instead.",
+            f"Replace {similar} with {SERVICE}. If {similar} must keep access, add a statement that allows {SERVICE} "
+            "sts:AssumeRole and sts:TagSession instead.",
             statement=label,
         )
     if any(kind == "Service" for kind, _value in statement.principals or ()):

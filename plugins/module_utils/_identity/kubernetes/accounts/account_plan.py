@@ -370,8 +370,8 @@ def namespace_terminating(key: WorkloadKey, status: str) -> Finding:
     return Finding(
         Code.NAMESPACE_GOING,
         f"namespace {key.namespace} {status}",
-        "Remove the workload. Or wait until the namespace is deleted, recreate it, and apply the workload. To see what delays "
-        f"the deletion: kubectl get namespace {key.namespace} -o yaml",
+        "Remove the workload from the list. Or wait until the namespace is deleted, recreate it, and apply the workload. To "
+        f"see what delays the deletion: kubectl get namespace {key.namespace} -o yaml",
         key,
     )
 

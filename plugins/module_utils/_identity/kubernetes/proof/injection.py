@@ -232,7 +232,7 @@ _REFUSALS = (
     _Refusal(
         r"because it is being terminated",
         "the namespace is being deleted",
-        "Remove the workload, or recreate the namespace after its deletion.",
+        "Remove the workload from the list, or recreate the namespace after its deletion.",
     ),
     _Refusal(
         r'admission webhook "(?P<name>[^"]+)" does not support dry run',

@@ -244,8 +244,8 @@ def test_many_combinations_are_undecided():
     found = check(several, resource=IN_BUCKET + "*")
     assert (found.decision, found.undecided, found.conditional_on) == ("conditional", True, ())
     assert found.message == (
-        "s3:GetObject on arn:aws:s3:::b/* has too many combinations of actions, resources and conditions to evaluate. Check fewer"
-        " resources or actions at a time."
+        "s3:GetObject on arn:aws:s3:::b/* has too many combinations of actions, resources and conditions to evaluate. "
+        "Replace it with permissions for fewer actions or resources."
     )
 
 

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Test that the evaluator is right for random policies and random values of unknown keys.
 
-No value of an unknown key may contradict a definite answer, and both witnesses of a conditional answer must have the predicted
-result. The random policies have every operator, qualifier, position of a variable and type of key. The choice of unknown keys is
-also random. The environment variables SOUNDNESS_EXAMPLES and SOUNDNESS_COMPLETIONS set the number of policies, and the number of
-values that are tried for the unknown keys of a policy.
+No value of an unknown key may contradict a definite answer. The example values of a conditional answer, for which it predicts
+that the request is allowed or denied, must have this result. The random policies have every operator, qualifier, position of a
+variable and type of key. The choice of unknown keys is also random. The environment variables SOUNDNESS_EXAMPLES and
+SOUNDNESS_COMPLETIONS set the number of policies, and the number of values that are tried for the unknown keys of a policy.
 """
 
 from __future__ import annotations

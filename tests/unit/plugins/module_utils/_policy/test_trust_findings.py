@@ -88,7 +88,8 @@ ERRORS = [
         "Statement 1",
         "Statement 1 trusts eks.amazonaws.com; the service of EKS Pod Identity is pods.eks.amazonaws.com in every"
         " partition and region.",
-        "Write pods.eks.amazonaws.com. If the role has another use, add a statement instead.",
+        "Replace eks.amazonaws.com with pods.eks.amazonaws.com. If eks.amazonaws.com must keep access, add a statement that"
+        " allows pods.eks.amazonaws.com sts:AssumeRole and sts:TagSession instead.",
     ),
     (
         policy(allow(Principal={"AWS": "111122223333"})),

@@ -161,9 +161,8 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"assume_role_arn": ONE, "accounts": [{"assume_role_arn": TWO}]},
         [
-            "assume_role_arn and accounts are mutually exclusive, because the Ansible role pod_identity cannot "
-            "chain IAM roles. Move the role "
-            "of assume_role_arn to accounts."
+            "assume_role_arn and accounts are mutually exclusive, because the plugin does not use one assumed "
+            "role to assume others. To also read the account of assume_role_arn, move its role to accounts."
         ],
     ),
     (

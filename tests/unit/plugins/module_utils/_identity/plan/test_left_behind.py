@@ -187,7 +187,7 @@ def test_reports_an_unattached_policy(check_mode: bool) -> None:
         (OWNED, f"Delete {DELETE}"),
         (
             POLICY_TAGS | {CLUSTER_TAG: OTHER_CLUSTER_ARN},
-            f"Purge cluster {OTHER_CLUSTER_ARN}, for which the policy was created. Or delete {DELETE}",
+            f"The policy was created for cluster {OTHER_CLUSTER_ARN}: {PURGE}. Or delete {DELETE}",
         ),
     ],
 )

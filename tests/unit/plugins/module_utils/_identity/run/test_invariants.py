@@ -147,7 +147,7 @@ def test_check_mode_predicts_the_verification(
         ]
 
     def comparable(found: object) -> str:
-        """Remove the parts that may differ: association IDs, which EKS creates, and the names of a role's other users.
+        """Remove the parts that may differ: association IDs, which EKS creates, and the sentences about users outside the run.
 
         A plan reads more of these users than a run.
         """

@@ -260,8 +260,8 @@ def test_terminating_namespace_refuses_only_its_workloads() -> None:
             Finding(
                 Code.NAMESPACE_GOING,
                 "namespace leaving is being deleted (since 2026-03-10T09:00:00Z), with everything in it.",
-                "Remove the workload. Or wait until the namespace is deleted, recreate it, and apply the workload. To see "
-                "what delays the deletion: kubectl get namespace leaving -o yaml",
+                "Remove the workload from the list. Or wait until the namespace is deleted, recreate it, and apply the "
+                "workload. To see what delays the deletion: kubectl get namespace leaving -o yaml",
                 WorkloadKey(build.CLUSTER, "leaving", "app"),
             )
         ],

@@ -267,7 +267,7 @@ REFUSALS = [
         403,
         'pods "p" is forbidden: unable to create new content in namespace shop because it is being terminated',
         "the namespace is being deleted",
-        "Remove the workload, or recreate the namespace after its deletion.",
+        "Remove the workload from the list, or recreate the namespace after its deletion.",
     ),
     (
         400,
