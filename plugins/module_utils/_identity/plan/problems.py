@@ -583,7 +583,7 @@ def perhaps_used(clusters: Clusters, role: ObservedRole, keys: tuple[WorkloadKey
         remedy = (
             "Check whether an association in another cluster of the account uses the role (aws eks "
             "list-pod-identity-associations, describe-pod-identity-association), and when the role was last "
-            "used (aws iam get-role). If no association uses it, delete the role, or run state: absent with "
+            "used (aws iam get-role). If no association uses it, delete the role, or run with ⟨state⟩: absent and "
             "⟨force⟩: true for the workloads of the role alone."
         )
     else:

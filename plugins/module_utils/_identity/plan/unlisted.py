@@ -78,7 +78,7 @@ def _unused_grant(cluster: Cluster, role: ObservedRole, key: WorkloadKey) -> Fin
         f"the trust policy of role {role.arn} allows {key}, which is not in the list and has no association with "
         f"{describe_place(cluster)}.",
         "If another run is about to create the association, no action is needed. Otherwise revoke the "
-        "grant: run for this cluster alone, either with ⟨purge⟩: true, or with state: absent and only that workload with "
+        "grant: run for this cluster alone, either with ⟨purge⟩: true, or with ⟨state⟩: absent and only that workload with "
         "this role. To look for an association: "
         f"aws eks list-pod-identity-associations --cluster-name {cluster.name} --namespace {key.namespace} "
         f"--service-account {key.service_account} --region {cluster.region}",

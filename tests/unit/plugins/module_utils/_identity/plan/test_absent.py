@@ -590,7 +590,7 @@ def test_role_for_any_cluster_needs_force(scope: str) -> None:
         "it is not known whether another cluster uses the role.",
         "Check whether an association in another cluster of the account uses the role (aws eks "
         "list-pod-identity-associations, describe-pod-identity-association), and when the role was last used "
-        "(aws iam get-role). If no association uses it, delete the role, or run state: absent with ⟨force⟩: "
+        "(aws iam get-role). If no association uses it, delete the role, or run with ⟨state⟩: absent and ⟨force⟩: "
         "true for the workloads of the role alone.",
     )
     assert names(plan_removal(aws, workload(), force=True)) == EVERYTHING

@@ -391,7 +391,7 @@ def test_target_role_is_kept_in_any_letter_case(spelt: str) -> None:
 PROOF = (
     "Check whether an association in another cluster of the account uses the role (aws eks "
     "list-pod-identity-associations, describe-pod-identity-association), and when the role was last used (aws "
-    "iam get-role). If no association uses it, delete the role, or run state: absent with ⟨force⟩: true for "
+    "iam get-role). If no association uses it, delete the role, or run with ⟨state⟩: absent and ⟨force⟩: true for "
     "the workloads of the role alone."
 )
 

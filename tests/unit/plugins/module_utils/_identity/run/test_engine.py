@@ -460,7 +460,7 @@ def test_reports_a_grant_without_association(check_mode: bool) -> None:
     )
     assert finding.remedy == (
         "If another run is about to create the association, no action is needed. Otherwise revoke the "
-        "grant: run for this cluster alone, either with ⟨purge⟩: true, or with state: absent and only that workload with "
+        "grant: run for this cluster alone, either with ⟨purge⟩: true, or with ⟨state⟩: absent and only that workload with "
         "this role. To look for an "
         "association: aws eks list-pod-identity-associations --cluster-name my-cluster --namespace default --service-account "
         "gone --region us-west-2"
