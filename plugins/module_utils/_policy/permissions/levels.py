@@ -50,7 +50,7 @@ class Possibility:
 
     ``rules`` are the statements that allow or may allow it, and ``denying`` the statements that deny or may deny it, on at least
     one of the evaluated resources. ``limiting`` are the names of the layers that do not allow it on one or more of these
-    resources. If ``decision`` is "depends", ``keys`` are the condition keys on which it depends, as far as they are known.
+    resources. If ``decision`` is "depends", ``keys`` are the known condition keys on which it depends.
     """
 
     decision: Decision

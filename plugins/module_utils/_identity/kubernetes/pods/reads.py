@@ -211,7 +211,7 @@ def _query_for(name: str, pods: Query | None) -> Query:
 
 
 def next_reads(verification: Verification, reads: Reads, now: datetime) -> list[str]:
-    """Return the names (see RESOURCES) of the lists that the checks need, as far as the lists in ``reads`` show that.
+    """Return the names (see RESOURCES) of the lists that the checks need, judged by the lists in ``reads``.
 
     The result may contain names that are already in ``reads``.
 
