@@ -255,7 +255,7 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
             f"{URI}, whose value is not in the manifest",
         ),
         (injected_container(*secret_key(FILE)), "unknown", f"{FILE}, whose value is not in the manifest"),
-        # Containers whose token or token volume differs from what the webhook injects
+        # Containers whose token or token volume differs from the injected one
         (
             build.container(volumeMounts=[]),
             "other",
