@@ -23,6 +23,7 @@ from typing import Generic, TypeVar, cast
 from ..._policy.language.document import describe_type
 from ..model.errors import Problems
 from ..model.names import is_mark
+from .removed import REMOVED_KEYS
 
 _T = TypeVar("_T")
 
@@ -242,7 +243,7 @@ class Fields:
         self.prefix = prefix
 
     def report_unknown(self, names: Iterable[str], nested: Mapping[str, Iterable[str]] | None = None) -> None:
-        """Report the keys that are not in ``names``, and suggest the closest valid key if one is similar.
+        """Report the keys that are not in ``names``, and suggest the replacement of a removed key, or the closest valid key.
 
         :arg nested: the keys of nested mappings, by the name of the mapping, so that ``role_name`` gets the suggestion
             ``role.name``.
@@ -253,7 +254,9 @@ class Fields:
         for key in unknown[:SHOWN_KEYS]:
             exact = inner.get(shown_value(key))
             near = [exact] if exact else difflib.get_close_matches(shown_value(key), names, 1)
-            hint = f"did you mean '{near[0]}'?" if near else f"the valid keys are {', '.join(names)}."
+            hint = REMOVED_KEYS.get(shown_value(key)) or (
+                f"did you mean '{near[0]}'?" if near else f"the valid keys are {', '.join(names)}."
+            )
             self.problems.add(self.place, f"unknown key '{shown_value(key)}'; {hint}")
         if len(unknown) > SHOWN_KEYS:
             more = len(unknown) - SHOWN_KEYS

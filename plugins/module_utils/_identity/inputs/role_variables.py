@@ -32,6 +32,7 @@ from .accounts import read_assume_role, read_duration
 from .addons import AGENT_STATES, parse_agent
 from .fields import Fields, number_as_text, shown_value
 from .options import LEAST, read_account_id, read_purge_limit
+from .removed import REMOVED_VARIABLES
 from .run_input import ROLE, has_no_name, purges_all_namespaces, validate_bounds
 from .workloads import read_metadata
 from .yaml_file import read_yaml_value
@@ -285,7 +286,7 @@ def find_variables(names: Iterable[str]) -> list[str]:
         if name.startswith(ARTIFACTS):
             continue
         near = difflib.get_close_matches(name, (*VARIABLES, *FLEET, *PLAYBOOKS), 1)
-        hint = (
+        hint = REMOVED_VARIABLES.get(name) or (
             f"did you mean {ROLE}{near[0]}?"
             if near
             else f"rename it: the prefix {ROLE} is reserved for the role."

@@ -1,0 +1,16 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Names that the input can no longer contain, each with its replacement as the end of a message: a clause with a full stop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# Variables of the role and the playbooks, by name without the prefix ``pod_identity_``.
+REMOVED_VARIABLES: Mapping[str, str] = {}
+# Keys of workloads and of other mappings in the input.
+REMOVED_KEYS: Mapping[str, str] = {}
