@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test the size of the packages in plugins: each has a budget of statements, which only shrinks."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
+# The largest number of statements (ast.stmt) of each package. A change that adds statements removes others.
+BUDGETS: Mapping[str, int] = {
+    "action": 85,
+    "doc_fragments": 29,
+    "filter": 95,
+    "inventory": 119,
+    "lookup": 86,
+    "module_utils/_aws": 978,
+    "module_utils/_findings": 291,
+    "module_utils/_identity": 106,
+    "module_utils/_identity/access": 1631,
+    "module_utils/_identity/inputs": 2601,
+    "module_utils/_identity/kubernetes": 3304,
+    "module_utils/_identity/model": 1964,
+    "module_utils/_identity/plan": 3438,
+    "module_utils/_identity/read": 1354,
+    "module_utils/_identity/report": 1310,
+    "module_utils/_identity/run": 2833,
+    "module_utils/_identity/usage": 993,
+    "module_utils/_identity/verify": 831,
+    "module_utils/_policy": 5630,
+    "modules": 381,
+    "plugin_utils": 3524,
+}
+
+
+def package(path: Path) -> str:
+    """Return the package of a file: its folder under plugins, at most two levels deep, or three in _identity."""
+    folders = path.relative_to(PLUGINS).parts[:-1]
+    return "/".join(folders[: 3 if "_identity" in folders else 2])
+
+
+def count_statements() -> Counter[str]:
+    """Return the number of statements by package."""
+    counts: Counter[str] = Counter()
+    for path in PLUGINS.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        counts[package(path)] += sum(isinstance(node, ast.stmt) for node in ast.walk(tree))
+    return +counts
+
+
+COUNTS = count_statements()
+
+
+def test_each_package_has_a_budget() -> None:
+    assert COUNTS.keys() == BUDGETS.keys()
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_package_is_within_its_budget(name: str) -> None:
+    assert COUNTS[name] <= BUDGETS[name]
