@@ -137,7 +137,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             values = read_role_variables(task, variables, entry_point, fleet=True)
             with task.in_environment(), interruptible():
                 source = parse_input(values, variables, entry_point, expands=True)
-                if source.patterns.needs_service_accounts:
+                if source.patterns.patterns:
                     part = begin_aws(task, source, entry_point, task.check_mode, NullProgress())
                     source = expand_patterns(task, source, variables, entry_point, part)
                 prepared = prepare(task, source, entry_point)

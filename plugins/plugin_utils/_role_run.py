@@ -37,7 +37,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     PatternInput,
     Selected,
     expand,
-    read_rules,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     EntryPoint,
@@ -72,9 +71,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
     ObjectName,
-    as_texts,
     is_terminating,
-    member,
     object_name,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
@@ -269,10 +266,10 @@ def parse_input(
     """Parse the input, and start the deadline of the run, without sending a request.
 
     :arg values: the result of ``read_role_variables``.
-    :arg expands: whether ``expand_patterns`` follows. Otherwise patterns are invalid, and annotations have no effect.
-    :raises InputError: as ``parse_role_input``, and for invalid rules in ``pod_identity_annotated``.
+    :arg expands: whether ``expand_patterns`` follows. Otherwise patterns are invalid.
+    :raises InputError: as ``parse_role_input``.
     """
-    patterns = PatternInput(read_rules(values.get("annotated"), f"{ROLE}annotated") if expands else ())
+    patterns = PatternInput()
     parsed, unknown = parse_role_input(values, variables, entry_point, patterns if expands else None)
     warnings = [*find_ineffective(values, entry_point), *unknown]
     return RoleInput(values, parsed, start_deadline(values.get("deadline")), warnings, patterns)
@@ -287,8 +284,7 @@ def expand_patterns(
 ) -> RoleInput:
     """Replace the patterns of the input by workloads, one for each matching service account of the cluster.
 
-    With rules in ``pod_identity_annotated``, also add the workloads of annotated service accounts. A removal also includes
-    associations whose service account no longer exists.
+    A removal also includes associations whose service account no longer exists.
 
     :arg part: the AWS part, which has begun to read the cluster.
     :raises InputError: with all invalid label selectors, or else with all problems of the expanded list.
@@ -296,7 +292,7 @@ def expand_patterns(
     :raises RoleError: when the service accounts or namespaces cannot be listed.
     """
     patterns = source.patterns
-    if not patterns.needs_service_accounts:
+    if not patterns.patterns:
         return source
     opened = part.opening()
     cluster = opened.cluster
@@ -312,20 +308,15 @@ def expand_patterns(
             invalid[selector] = sentence(listing.error.text)
             return ()
         raise RoleError(
-            f"The {kind}s of {describe_place(cluster)} could not be listed, but the patterns and annotations of the "
-            f"workloads need them: {sentence(listing.error.text)} {remedy_for(listing.error)} Nothing was changed."
+            f"The {kind}s of {describe_place(cluster)} could not be listed, but the patterns of the workloads "
+            f"need them: {sentence(listing.error.text)} {remedy_for(listing.error)} Nothing was changed."
         )
 
     service_accounts = read("ServiceAccount")
-    candidates = {
-        object_name(item): as_texts(member(item, "metadata").get("annotations"))
-        for item in service_accounts
-        if not is_terminating(item)
-    }
+    candidates = {object_name(item) for item in service_accounts if not is_terminating(item)}
     if source.parsed.state == "absent":
         associations = read_cluster_associations(opened.api, cluster, int(part.job.params["concurrency"]))
-        for key in associations:
-            candidates.setdefault(ObjectName(key.namespace, key.service_account), {})
+        candidates |= {ObjectName(key.namespace, key.service_account) for key in associations}
     namespace_selectors, account_selectors = patterns.selectors
     selected = Selected(
         {text: {object_name(item).name for item in read("Namespace", text)} for text in namespace_selectors},
@@ -339,8 +330,7 @@ def expand_patterns(
     patterns.expansion = expand(
         patterns.source,
         patterns.patterns,
-        patterns.rules,
-        [Candidate(*name, annotations) for name, annotations in sorted(candidates.items())],
+        [Candidate(*name) for name in sorted(candidates)],
         selected,
         cluster,
         source.values.get("trust_scope"),
@@ -350,7 +340,7 @@ def expand_patterns(
 
 
 def mark_origins(aws: Mapping[str, Any], workloads: Iterable[Workload]) -> None:
-    """Add the source pattern or annotation of a workload to the changes of its association."""
+    """Add the source pattern of a workload to the changes of its association."""
     origins = {str(workload.key): workload.origin.text for workload in workloads if workload.origin}
     for row in aws.get("changes", ()):
         if row["resource"] == "association" and row["workload"] in origins:

@@ -16,7 +16,7 @@ from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
 
 PAGE = ROOT / "docs" / "patterns.md"
 PREPARE = """
-import json, sys, boto3
+import json, sys
 from kubernetes import client, config
 config.load_kube_config()
 core = client.CoreV1Api()
@@ -27,12 +27,8 @@ for row in json.load(sys.stdin):
     if row.get("delete"):
         core.delete_namespaced_service_account(row["name"], row["namespace"])
     else:
-        account = {"name": row["name"], "labels": row.get("labels", {}), "annotations": row.get("annotations", {})}
+        account = {"name": row["name"], "labels": row.get("labels", {})}
         core.create_namespaced_service_account(row["namespace"], {"metadata": account})
-    if role := row.get("role"):
-        trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-        boto3.client("iam").create_role(RoleName=role, AssumeRolePolicyDocument=document)
 """
 
 
@@ -69,8 +65,7 @@ def changes(run: subprocess.CompletedProcess[str]) -> int:
 
 
 def test_examples_of_the_page(cluster: Cluster) -> None:
-    patterns, manifest, rules = (yaml.safe_load(block.text) for block in blocks(PAGE, "yaml"))
-    metadata = manifest["metadata"]
+    [patterns] = (yaml.safe_load(block.text) for block in blocks(PAGE, "yaml"))
     cluster.prepare(
         {"namespace": "team-a", "name": "web-shop"},
         {"namespace": "team-b", "name": "web-shop"},
@@ -80,14 +75,6 @@ def test_examples_of_the_page(cluster: Cluster) -> None:
             "name": "q",
             "labels": {"queue": "orders"},
         },
-        {
-            "namespace": metadata["namespace"],
-            "name": metadata["name"],
-            "annotations": metadata["annotations"],
-            "role": "team-a-reports",
-        },
-        {"namespace": "team-b", "name": "assets", "annotations": {"workload-identity/preset": "s3-read"}},
-        {"namespace": "team-b", "name": "greedy", "annotations": {"workload-identity/role": "admin"}},
     )
     plan = cluster.play("site", patterns, "--check")
     assert plan.returncode == 0, plan.stdout
@@ -96,12 +83,6 @@ def test_examples_of_the_page(cluster: Cluster) -> None:
         assert line.strip() in plan.stdout
     run = cluster.play("site", patterns)
     assert (run.returncode, changes(run)) == (0, changes(plan)), run.stdout
-    annotated = cluster.play("site", rules)
-    assert annotated.returncode == 2
-    assert "create association team-a/reports (from its annotation)" in annotated.stdout
-    assert "create role my-cluster-team-b-assets" in annotated.stdout
-    assert "error ANNOTATION_REFUSED team-b/greedy" in annotated.stdout
-    assert changes(cluster.play("site", rules)) == 0
     torn_down = cluster.play("teardown", patterns)
     assert torn_down.returncode == 0, torn_down.stdout
     assert torn_down.stdout.count("delete association") == 3
@@ -183,26 +164,18 @@ def test_every_invalid_selector_is_reported_with_its_place(cluster: Cluster) -> 
 def test_remedy_for_a_missing_role(cluster: Cluster, play: str, options: list[str]) -> None:
     arn = "arn:aws:iam::111122223333:role/gone"
     if play == "site":
-        cluster.prepare(
-            {"namespace": "missing", "name": "listed"},
-            {"namespace": "missing", "name": "own", "annotations": {"workload-identity/role": "gone-own"}},
-        )
+        cluster.prepare({"namespace": "missing", "name": "listed"})
     variables = {
         "pod_identity_cluster_name": "my-cluster",
         "pod_identity_workloads": [
             {"namespace": "missing", "service_account": "list*", "role": {"arn": arn}}
         ],
-        "pod_identity_annotated": [{"namespaces": ["missing"], "roles": ["gone-*"]}],
     }
     run = cluster.play(play, variables, *options)
     assert run.returncode == 2
     text = " ".join(run.stdout.split())
     assert (
         "Correct the ARN in pod_identity_workloads[0] (missing/list*), or set role.name instead of role.arn to create the role."
-    ) in text
-    assert (
-        "Correct the annotation workload-identity/role on ServiceAccount missing/own, or have your platform team create the "
-        "role. If you change the role name, it may need a rule in pod_identity_annotated."
     ) in text
 
 

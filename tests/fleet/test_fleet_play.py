@@ -145,21 +145,20 @@ def test_plan_converge_unchanged_verify_teardown(fleet: FleetFixture, tmp_path: 
     assert (unchanged.code, fleet.writes()) == (0, 0), unchanged.output
 
 
-def create_service_accounts(fleet: FleetFixture, host: str, **annotations: str) -> None:
-    """Create the namespace ``team`` with service accounts. A non-empty role is the value of workload-identity/role."""
+def create_service_accounts(fleet: FleetFixture, host: str, *names: str) -> None:
+    """Create the namespace ``team`` with service accounts."""
     api = CoreV1Api(new_client_from_config(fleet.kubeconfigs[host]))
     api.create_namespace({"metadata": {"name": "team"}})
-    for name, role in annotations.items():
-        metadata = {"name": name, "annotations": {"workload-identity/role": role} if role else {}}
-        api.create_namespaced_service_account("team", {"metadata": metadata})
+    for name in names:
+        api.create_namespaced_service_account("team", {"metadata": {"name": name}})
 
 
 def test_each_cluster_expands_patterns_for_its_own_service_accounts(
     fleet: FleetFixture, tmp_path: Path
 ) -> None:
-    create_service_accounts(fleet, "blue", web="", reports="reports")
-    create_service_accounts(fleet, "green", web="", worker="")
-    create_service_accounts(fleet, "red", worker="")
+    create_service_accounts(fleet, "blue", "web")
+    create_service_accounts(fleet, "green", "web", "worker")
+    create_service_accounts(fleet, "red", "worker")
     pattern = {"namespace": "team", "service_account": "w*", "role": {"name": "team"}}
     narrower = {**pattern, "service_account": "web*"}
     fleet.variables = {
@@ -167,24 +166,16 @@ def test_each_cluster_expands_patterns_for_its_own_service_accounts(
             {"hosts": "blue", "workloads": [narrower]},
             {"hosts": "all:!blue", "workloads": [pattern]},
         ],
-        "pod_identity_annotated": [{"namespaces": ["team"], "roles": ["reports"]}],
     }
     report = str(tmp_path / "{{ inventory_hostname }}.json")
     planned = fleet.play("fleet", "--check", hosts="blue", pod_identity_report_file=report)
-    # The owner of the service account learns what to correct, and the other workloads of the cluster are planned.
-    assert planned.code == 2
-    text = " ".join(planned.output.split())
-    assert (
-        "Correct the annotation workload-identity/role on ServiceAccount team/reports, or have your" in text
-    )
-    assert "may need a rule in pod_identity_annotated." in text
+    assert planned.code == 0, planned.output
     assert [
         (change["workload"], change["pattern"])
         for change in _report(tmp_path / "blue.json")["changes"]
         if change["resource"] == "association"
     ] == [("team/web", "team/web*")]
 
-    fleet.variables["pod_identity_annotated"] = []
     for host in fleet.kubeconfigs:
         fleet.kube(host).reset_counters()
     made = fleet.play("fleet")

@@ -70,7 +70,6 @@ class Code(str, Enum):
     AGENT_MISSING = "AGENT_MISSING", "agent", "error"
     AGENT_NOT_ON_NODE = "AGENT_NOT_ON_NODE", "agent", "error"
     AGENT_NOT_READY = "AGENT_NOT_READY", "agent", "error", "warning"
-    ANNOTATION_REFUSED = "ANNOTATION_REFUSED", "association", "error"
     ASSOCIATION_MAY_BREAK = "ASSOCIATION_MAY_BREAK", "association", "warning"
     ASSOCIATION_MISSING = "ASSOCIATION_MISSING", "association", "error"
     ASSOCIATION_NOT_OWNED = "ASSOCIATION_NOT_OWNED", "association", "warning"

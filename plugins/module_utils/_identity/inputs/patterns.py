@@ -4,43 +4,30 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Expand patterns and annotations to workloads: one workload for each matching service account of the cluster. Pure.
+"""Expand patterns to workloads: one workload for each matching service account of the cluster. Pure.
 
 EKS Pod Identity has no associations for patterns. Therefore each run reads the service accounts of the cluster, and expands a
 workload with ``namespace: team-*``, ``service_account: "*"`` or a label selector to one workload for each match.
-
-A service account can also request its role with an annotation. Everyone who may edit a service account can set an annotation, so
-the rules of ``pod_identity_annotated`` limit the roles and presets by namespace.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.language.document import describe_type
+from ..._findings.finding import Finding
 from ..model.cluster import Cluster
-from ..model.desired import ROLE_REQUEST, Origin, Workload
-from ..model.errors import InputError, Problems, listed
-from ..model.names import parse_role_arn
-from .fields import Fields, read_boolean, shown_value
+from ..model.desired import Origin, Workload
+from ..model.errors import Problems, listed
+from .fields import read_boolean, shown_value
 from .files import FileSource
-from .presets import preset_names, unknown_preset
-from .workloads import PATTERN, SELECTORS
-from .yaml_file import read_yaml_value
+from .workloads import SELECTORS
 
-PRESET_REQUEST = "workload-identity/preset"
 # Kubernetes creates this service account in every namespace, for Pods that do not specify a service account.
 DEFAULT_ACCOUNT = "default"
 _SYSTEM_NAMESPACES = ("kube-node-lease", "kube-public", "kube-system")
-_RULE_KEYS = ("namespaces", "roles", "presets")
-_ROLE_NAME_LENGTH = 64
-_ROLE_PATTERN = re.compile(r"[\w+=,.@*-]{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +36,6 @@ class Candidate:
 
     namespace: str
     name: str
-    annotations: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
@@ -117,38 +103,17 @@ def _fits(name: str, pattern: str, special: Collection[str]) -> bool:
     return name not in special or not pattern.startswith("*")
 
 
-@dataclass(frozen=True, slots=True)
-class AnnotationRule:
-    """A rule for annotations: service accounts in these namespaces may request these roles and presets.
-
-    ``namespaces`` and ``roles`` are names or patterns. ``presets`` has the parameters of each allowed preset by its name.
-    """
-
-    namespaces: tuple[str, ...]
-    roles: tuple[str, ...] = ()
-    presets: Mapping[str, object] = field(default_factory=dict)
-
-    def applies(self, namespace: str) -> bool:
-        return any(fnmatchcase(namespace, pattern) for pattern in self.namespaces)
-
-
 @dataclass(slots=True)
 class PatternInput:
-    """The patterns of a list of workloads, and the rules for annotations.
+    """The patterns of a list of workloads.
 
-    The first parse of the input sets ``source`` and ``patterns``. If ``needs_service_accounts`` is true, the caller then reads
-    the service accounts, and sets ``expansion`` for a second parse.
+    The first parse of the input sets ``source`` and ``patterns``. If there are patterns, the caller then reads the service
+    accounts, and sets ``expansion`` for a second parse.
     """
 
-    rules: tuple[AnnotationRule, ...] = ()
     source: FileSource = field(default_factory=lambda: FileSource([], []))
     patterns: Sequence[WorkloadPattern] = ()
     expansion: Expansion | None = None
-
-    @property
-    def needs_service_accounts(self) -> bool:
-        """Return whether the workloads depend on the service accounts of the cluster."""
-        return bool(self.patterns or self.rules)
 
     @property
     def selectors(self) -> tuple[set[str], set[str]]:
@@ -184,9 +149,8 @@ class PatternInput:
 class Expansion:
     """The list of workloads after the expansion.
 
-    ``origins`` has the pattern or annotation of each expanded workload, by "namespace/name". ``findings`` report patterns
-    without a match, and annotations that are not valid or not allowed. ``trust_patterns`` are the patterns for the trust policy
-    of each role, by its lower-case name.
+    ``origins`` has the pattern of each expanded workload, by "namespace/name". ``findings`` report patterns without a match.
+    ``trust_patterns`` are the patterns for the trust policy of each role, by its lower-case name.
     """
 
     source: FileSource
@@ -202,55 +166,6 @@ class Expansion:
         if role is None or role.existing or role.trust_policy is not None:
             return workload
         return replace(workload, role=replace(role, trust_patterns=patterns))
-
-
-def read_rules(raw: object, option: str) -> tuple[AnnotationRule, ...]:
-    """Parse the rules for annotations.
-
-    :arg raw: a list of mappings with ``namespaces`` and at least one of ``roles`` and ``presets``, or the YAML text of such a
-        list. Null and an empty string count as an empty list.
-    :arg option: the name of the option, for messages.
-    :raises InputError: with all problems.
-    """
-    if raw is None or raw == "":
-        return ()
-    problems = Problems()
-    if isinstance(raw, str):
-        raw = read_yaml_value(option, raw)
-    if isinstance(raw, (str, Mapping)) or not isinstance(raw, Sequence):
-        raise InputError([f"{option} must be a list of mappings, got {describe_type(raw)}."])
-    rules = []
-    for index, entry in enumerate(raw):
-        place = f"{option}[{index}]"
-        if not isinstance(entry, Mapping):
-            problems.add(place, f"must be a mapping with namespaces, got {describe_type(entry)}.")
-            continue
-        fields = Fields(entry, place, problems)
-        fields.report_unknown(_RULE_KEYS)
-        presets = {str(name): value for name, value in (fields.mapping("presets") or {}).items()}
-        known_presets = preset_names()
-        for name in presets:
-            if name not in known_presets:
-                problems.add(place, unknown_preset(name, known_presets))
-        rule = AnnotationRule(fields.names("namespaces"), fields.names("roles"), presets)
-        for key, characters, values in (
-            ("namespaces", PATTERN, rule.namespaces),
-            ("roles", _ROLE_PATTERN, rule.roles),
-        ):
-            for value in values:
-                if not characters.fullmatch(value):
-                    problems.add(place, f"{key}: '{shown_value(value)}' is not a name or a pattern with *.")
-        if not rule.namespaces:
-            problems.add(place, "has no namespaces; list names or patterns, such as team-*.")
-        if not (rule.roles or rule.presets):
-            problems.add(
-                place, "allows nothing; set roles (names or patterns) or presets (name: parameters)."
-            )
-        if not all(value is None or isinstance(value, Mapping) for value in presets.values()):
-            problems.add(place, "presets must be a mapping from the name of each preset to its parameters.")
-        rules.append(rule)
-    problems.raise_if_any()
-    return tuple(rules)
 
 
 def find_patterns(source: FileSource) -> tuple[FileSource, list[WorkloadPattern]]:
@@ -283,15 +198,14 @@ def find_patterns(source: FileSource) -> tuple[FileSource, list[WorkloadPattern]
 def expand(
     source: FileSource,
     patterns: Sequence[WorkloadPattern],
-    rules: Sequence[AnnotationRule],
     candidates: Sequence[Candidate],
     selected: Selected,
     cluster: Cluster,
     trust_scope: str | None = None,
 ) -> Expansion:
-    """Expand the patterns of a list and the annotations of service accounts to workloads.
+    """Expand the patterns of a list to workloads.
 
-    A workload that the list names without a pattern takes precedence over patterns, and a pattern over annotations.
+    A workload that the list names without a pattern takes precedence over patterns.
 
     :arg source: the list from ``find_patterns``.
     :arg candidates: the service accounts of the cluster. In a removal, also those that only have an association.
@@ -334,19 +248,6 @@ def expand(
             entries.append(_workload(entry, candidate))
             places.append(f"{place} (from {pattern})")
     problems.raise_if_any()
-    names_in_list = {*listed_names, *origins}
-    for candidate in candidates if rules else ():
-        if str(candidate) in names_in_list or not {ROLE_REQUEST, PRESET_REQUEST}.intersection(
-            candidate.annotations
-        ):
-            continue
-        requested = _requested(candidate, rules, cluster)
-        if isinstance(requested, Finding):
-            findings.append(requested)
-            continue
-        origins[str(candidate)] = Origin("its annotation")
-        entries.append(_workload(requested, candidate))
-        places.append(f"the annotation of service account {candidate}")
     trust_patterns = _trust_patterns(source, by_index, trust_scope)
     return Expansion(FileSource(entries, places), origins, findings, trust_patterns)
 
@@ -395,60 +296,6 @@ def _trust_patterns(
         ):
             pairs.setdefault(name.lower(), set()).add((pattern.namespace, pattern.service_account))
     return {name: tuple(sorted(found)) for name, found in pairs.items()}
-
-
-def _requested(
-    candidate: Candidate, rules: Iterable[AnnotationRule], cluster: Cluster
-) -> dict[object, object] | Finding:
-    """Return the entry of the workload that an annotation requests, or a finding if the request is not valid or not allowed."""
-    role, preset = (candidate.annotations.get(name, "") for name in (ROLE_REQUEST, PRESET_REQUEST))
-    if role and preset:
-        return _refused(
-            candidate,
-            f"both a role ({ROLE_REQUEST}) and a preset ({PRESET_REQUEST})",
-            "only one of them may be set",
-            cluster,
-        )
-    applying = [rule for rule in rules if rule.applies(candidate.namespace)]
-    if preset:
-        parameters = [rule.presets[preset] for rule in applying if preset in rule.presets]
-        if not parameters:
-            return _refused(candidate, f"preset {preset}", _NOT_ALLOWED, cluster)
-        policy = {"preset": preset, **({"with": parameters[0]} if parameters[0] else {})}
-        return {"role": {"name": _role_name(cluster.name, candidate)}, "policies": [policy]}
-    is_arn = role.startswith("arn:")
-    arn = role if is_arn else f"arn:{cluster.partition}:iam::{cluster.account_id}:role/{role}"
-    parts = parse_role_arn(arn)
-    request = f"role {role}" if role else "an empty role or preset"
-    if parts is None or not (is_arn or parts.name == role):
-        return _refused(candidate, request, "that is not the name or ARN of a role", cluster)
-    if not any(fnmatchcase(parts.name, pattern) for rule in applying for pattern in rule.roles):
-        return _refused(candidate, request, _NOT_ALLOWED, cluster)
-    if parts.account_id != cluster.account_id:
-        return _refused(candidate, request, f"the role must be in account {cluster.account_id}", cluster)
-    return {"role": {"arn": arn, "extend_trust": True}}
-
-
-_NOT_ALLOWED = "pod_identity_annotated does not allow it in this namespace"
-
-
-def _refused(candidate: Candidate, request: str, reason: str, cluster: Cluster) -> Finding:
-    return Finding(
-        Code.ANNOTATION_REFUSED,
-        f"service account {candidate} requests {shown_value(request)} by annotation, but {reason}, so the request has no effect.",
-        "Correct or remove the annotation."
-        + (" To allow the request, add a rule to pod_identity_annotated." if reason == _NOT_ALLOWED else ""),
-        WorkloadKey(cluster.key, candidate.namespace, candidate.name),
-    )
-
-
-def _role_name(cluster: str, candidate: Candidate) -> str:
-    """Return the name of the role for a preset: CLUSTER-NAMESPACE-NAME. In a long name, a digest replaces the end."""
-    name = f"{cluster}-{candidate.namespace}-{candidate.name}"
-    if len(name) <= _ROLE_NAME_LENGTH:
-        return name
-    digest = hashlib.sha256(f"{cluster}\0{candidate}".encode()).hexdigest()[:8]
-    return f"{name[: _ROLE_NAME_LENGTH - len(digest) - 1]}-{digest}"
 
 
 def describe_matches(patterns: Sequence[WorkloadPattern], origins: Mapping[str, Origin]) -> Iterator[str]:

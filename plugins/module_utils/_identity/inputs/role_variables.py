@@ -129,7 +129,6 @@ VARIABLES: Mapping[str, _Reader] = {
     "agent": _choice(*AGENT_STATES),
     "agent_version": _text,
     "allow_breakage": _flag,
-    "annotated": _unparsed,
     "artifact": _choice("auto", "full", "short", "none"),
     "assume_role_arn": _text,
     "assume_role_duration": _duration,
@@ -256,7 +255,6 @@ _JSON = frozenset(("fleet_workloads", "workloads", "workloads_from"))
 _MAPPINGS = frozenset(("probe_annotations", "probe_labels", "proof_pod_spec", "proof_resources", "tags"))
 _LISTS = frozenset(
     (
-        "annotated",
         "audit_namespaces",
         "expected",
         "ignore",
@@ -267,7 +265,7 @@ _LISTS = frozenset(
     )
 )
 # Variables that _check_characters skips, because their parsers validate the contents later.
-_READ_ELSEWHERE = frozenset(("annotated", "fleet_workloads", "tags", "workloads", "workloads_from"))
+_READ_ELSEWHERE = frozenset(("fleet_workloads", "tags", "workloads", "workloads_from"))
 # Variables that must have a value if they are set. If an empty one were ignored, the run would use other workloads, another
 # owner or another image than intended.
 _NOT_EMPTY = frozenset(("owner", "proof_image", "workloads", "workloads_from"))

@@ -235,8 +235,7 @@ def read_input(
         lambda: _workloads(fields, read_files, str(cluster_name), state, defaults, layers, patterns)
     )
     purges = purge and state == "present" and not read_boolean(options.get("verify_only"))
-    is_complete = patterns is None or patterns.expansion is not None or not patterns.rules
-    if purges and is_complete and workloads == () and fields.flag("purge_all") is not True:
+    if purges and workloads == () and fields.flag("purge_all") is not True:
         matches_none = patterns is not None and bool(patterns.patterns)
         problems.add("", _purges_all(prefix, str(cluster_name), matches_none))
     problems.raise_if_any()

@@ -54,19 +54,12 @@ class ServiceAccountSpec:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 
-# The annotation with which a service account requests an existing role.
-ROLE_REQUEST = "workload-identity/role"
-
-
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The pattern or annotation from which a workload comes.
-
-    ``text`` is the pattern, or "its annotation". ``place`` is the place of the pattern in the input, or "" for an annotation.
-    """
+    """The pattern from which a workload comes, and its place in the input."""
 
     text: str
-    place: str = ""
+    place: str
 
 
 @dataclass(frozen=True, slots=True)

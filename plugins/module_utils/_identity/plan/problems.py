@@ -20,7 +20,7 @@ from ..._policy.language.document import policy_size
 from ..model.associations import ObservedAssociation
 from ..model.changes import Change
 from ..model.cluster import Account, Cluster, Clusters
-from ..model.desired import ROLE_REQUEST, Options, Workload
+from ..model.desired import Options, Workload
 from ..model.errors import as_clause, listed, sentence
 from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG
 from ..model.policies import ObservedPolicy
@@ -63,30 +63,14 @@ def missing_role_remedy(users: Iterable[Workload], role: ObservedRole | None) ->
 
     :arg role: the role with the same name but another ARN, or None.
     """
-    annotated: list[str] = []
-    places: dict[str, None] = {}
-    for workload in users:
-        if workload.origin is None or workload.origin.place:
-            origin = workload.origin
-            places[f" in {origin.place} ({origin.text})" if origin else ""] = None
-        else:
-            annotated.append(str(workload.key))
-    remedies = [
+    origins = dict.fromkeys(workload.origin for workload in users)
+    places = [f" in {origin.place} ({origin.text})" if origin else "" for origin in origins]
+    return " ".join(
         f"Correct the ARN{place}, or set role.name instead of role.arn to create the role."
         if role is None
         else f"Change the ARN{place} to {role.arn}."
         for place in places
-    ]
-    plural = "" if len(annotated) == 1 else "s"
-    annotation = f"the annotation {ROLE_REQUEST} on ServiceAccount{plural} {listed(annotated)}"
-    if annotated and role is not None:
-        remedies.append(f"Set {annotation} to {role.arn}.")
-    elif annotated:
-        remedies.append(
-            f"Correct {annotation}, or have your platform team create the role. "
-            "If you change the role name, it may need a rule in ⟨annotated⟩."
-        )
-    return " ".join(remedies)
+    )
 
 
 def other_path(shared: SharedRole, role: ObservedRole) -> Failure:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test patterns and annotations: the service accounts that match, the trust policy, and the errors."""
+"""Test patterns: the service accounts that match, the trust policy, and the errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import FileSource
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.patterns import (
-    AnnotationRule,
     Candidate,
     Expansion,
     PatternInput,
@@ -20,7 +19,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     describe_matches,
     expand,
     find_patterns,
-    read_rules,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     merge_layers,
@@ -80,13 +78,12 @@ def entry(namespace: object, service_account: object, **more: Any) -> dict[str, 
 def expanded(
     *entries: object,
     candidates: list[Candidate] = CLUSTER,
-    rules: tuple[AnnotationRule, ...] = (),
     selected: Selected | None = None,
     scope: str | None = None,
 ) -> Expansion:
     places = [f"workloads[{index}]" for index in range(len(entries))]
     source, patterns = find_patterns(FileSource(list(entries), places))
-    return expand(source, patterns, rules, candidates, selected or Selected(), HERE, scope)
+    return expand(source, patterns, candidates, selected or Selected(), HERE, scope)
 
 
 def names(expansion: Expansion) -> list[str]:
@@ -212,7 +209,7 @@ def test_purge_without_a_match_is_refused() -> None:
     patterns = PatternInput()
     options = {"cluster_name": "my-cluster", "purge": True, "workloads": [entry("x-*", "*")]}
     read_input(options, refuse_files, patterns=patterns)
-    patterns.expansion = expand(patterns.source, patterns.patterns, (), CLUSTER, Selected(), HERE)
+    patterns.expansion = expand(patterns.source, patterns.patterns, CLUSTER, Selected(), HERE)
     with pytest.raises(InputError, match=r"^No service account matches the patterns, and purge is true, so "):
         read_input(options, refuse_files, patterns=patterns)
 
@@ -233,7 +230,7 @@ def test_every_use_of_a_rejected_selector_has_a_problem() -> None:
 
 def test_match_line_names_the_service_accounts() -> None:
     source, patterns = find_patterns(FileSource([entry("team-*", "*"), entry("x-*", "*")], ["a", "a"]))
-    expansion = expand(source, patterns, (), CLUSTER, Selected(), HERE)
+    expansion = expand(source, patterns, CLUSTER, Selected(), HERE)
     assert list(describe_matches(patterns, expansion.origins)) == [
         "team-*/* matches 3 service accounts: team-a/web, team-a/worker, team-b/web"
     ]
@@ -391,166 +388,3 @@ def test_other_wildcards_are_refused(namespace: str, account: str, refused: str)
         parse_workloads([entry(namespace, account)], "my-cluster", defaults=Defaults(patterns=True))
     [problem] = caught.value.problems
     assert f"{refused} must be a name, or a pattern of lower case letters, digits, -, . and *, got" in problem
-
-
-# Tests of annotations
-
-ROLE, PRESET = "workload-identity/role", "workload-identity/preset"
-RULES = read_rules(
-    [
-        {"namespaces": "team-*", "roles": ["team-*"]},
-        {"namespaces": ["team-b"], "presets": {"s3-read": {"bucket_names": ["b"]}, "xray-write": None}},
-    ],
-    "pod_identity_annotated",
-)
-
-
-def asking(namespace: str, **annotations: str) -> Candidate:
-    keys = {"role": ROLE, "preset": PRESET}
-    return Candidate(namespace, "app", {keys[name]: value for name, value in annotations.items()})
-
-
-@pytest.mark.parametrize(
-    ("candidate", "workload"),
-    [
-        (asking("team-a", role="team-x"), {"role": {"arn": f"{ARN}/team-x", "extend_trust": True}}),
-        (
-            asking("team-a", role=f"{ARN}/p/team-x"),
-            {"role": {"arn": f"{ARN}/p/team-x", "extend_trust": True}},
-        ),
-        (
-            asking("team-b", preset="s3-read"),
-            {
-                "role": {"name": "my-cluster-team-b-app"},
-                "policies": [{"preset": "s3-read", "with": {"bucket_names": ["b"]}}],
-            },
-        ),
-        (
-            asking("team-b", preset="xray-write"),
-            {"role": {"name": "my-cluster-team-b-app"}, "policies": [{"preset": "xray-write"}]},
-        ),
-    ],
-)
-def test_allowed_annotation_selects_the_role(candidate: Candidate, workload: dict[str, Any]) -> None:
-    expansion = expanded(candidates=[candidate], rules=RULES)
-    assert expansion.source.workloads == [
-        {
-            "create_service_account": False,
-            **workload,
-            "namespace": candidate.namespace,
-            "service_account": "app",
-        }
-    ]
-    assert expansion.source.places == [f"the annotation of service account {candidate}"]
-    assert expansion.origins == {str(candidate): Origin("its annotation")}
-
-
-def test_long_role_names_are_shortened_and_distinct() -> None:
-    candidates = [Candidate("team-b", f"{'a' * 60}-{end}", {PRESET: "s3-read"}) for end in "xy"]
-    roles = role_names(expanded(candidates=candidates, rules=RULES))
-    assert [len(role) for role in roles] == [64, 64]
-    assert roles[0] != roles[1]
-
-
-NO_RIGHT = "rules[0]: allows nothing; set roles (names or patterns) or presets (name: parameters)."
-NO_ROLE = "that is not the name or ARN of a role"
-NOT_ALLOWED = "pod_identity_annotated does not allow it in this namespace"
-
-
-@pytest.mark.parametrize(
-    ("candidate", "request_text", "reason"),
-    [
-        (asking("team-a", role="admin"), "role admin", NOT_ALLOWED),
-        (asking("other", role="team-x"), "role team-x", NOT_ALLOWED),
-        (asking("team-a", preset="s3-read"), "preset s3-read", NOT_ALLOWED),
-        (
-            asking("team-a", role="arn:aws:iam::444455556666:role/team-x"),
-            "role arn:aws:iam::444455556666:role/team-x",
-            f"the role must be in account {HERE.account_id}",
-        ),
-        (asking("team-a", role="arn:nonsense"), "role arn:nonsense", NO_ROLE),
-        (asking("team-a", role="team-x y"), "role team-x y", NO_ROLE),
-        (asking("team-a", role="team-x/admin"), "role team-x/admin", NO_ROLE),
-        (asking("team-a", role=""), "an empty role or preset", NO_ROLE),
-        (
-            asking("team-b", role="team-x", preset="s3-read"),
-            f"both a role ({ROLE}) and a preset ({PRESET})",
-            "only one of them may be set",
-        ),
-    ],
-)
-def test_refused_annotation_is_a_finding(candidate: Candidate, request_text: str, reason: str) -> None:
-    expansion = expanded(candidates=[candidate], rules=RULES)
-    assert expansion.source.workloads == []
-    [finding] = expansion.findings
-    assert (finding.code.value, finding.severity, str(finding.workload)) == (
-        "ANNOTATION_REFUSED",
-        "error",
-        str(candidate),
-    )
-    assert finding.message == (
-        f"service account {candidate} requests {request_text} by annotation, but {reason}, so the request has no effect."
-    )
-
-
-def test_annotations_without_rules_have_no_effect() -> None:
-    assert expanded(candidates=[asking("team-a", role="admin")]) == Expansion(FileSource([], []), {}, [])
-
-
-def test_list_and_patterns_precede_annotations() -> None:
-    candidate = asking("team-a", role="team-x")
-    for listed_entry in (entry("team-a", "app"), entry("team-*", "app")):
-        expansion = expanded(listed_entry, candidates=[candidate], rules=RULES)
-        assert role_names(expansion) == ["r"]
-
-
-@pytest.mark.parametrize(
-    ("raw", "problems"),
-    [
-        ("x", ["rules must be a list of mappings, got text."]),
-        ("[{namespaces: [a], role: [b]}]", ["rules[0]: unknown key 'role'; did you mean 'roles'?", NO_RIGHT]),
-        (["x"], ["rules[0]: must be a mapping with namespaces, got text."]),
-        (
-            [{"namespace": ["a"], "roles": ["r"]}],
-            [
-                "rules[0]: unknown key 'namespace'; did you mean 'namespaces'?",
-                "rules[0]: has no namespaces; list names or patterns, such as team-*.",
-            ],
-        ),
-        (
-            [{"namespaces": ["a"]}],
-            ["rules[0]: allows nothing; set roles (names or patterns) or presets (name: parameters)."],
-        ),
-        (
-            [{"namespaces": ["team-[ab]"], "roles": ["r"]}, {"namespaces": ["a"], "roles": ["r?"]}],
-            [
-                "rules[0]: namespaces: 'team-[ab]' is not a name or a pattern with *.",
-                "rules[1]: roles: 'r?' is not a name or a pattern with *.",
-            ],
-        ),
-        (
-            [{"namespaces": ["a"], "presets": {"s3-reed": None}}],
-            ["rules[0]: there is no preset 's3-reed'; did you mean 's3-read' or 's3-read-write'?"],
-        ),
-        (
-            [{"namespaces": ["a"], "presets": {"zz": None, "yy": None}}],
-            [
-                f"rules[0]: there is no preset '{name}'; docs/presets.md lists all presets."
-                for name in ("zz", "yy")
-            ],
-        ),
-        (
-            [{"namespaces": ["a"], "presets": {"s3-read": "b"}}],
-            ["rules[0]: presets must be a mapping from the name of each preset to its parameters."],
-        ),
-    ],
-)
-def test_invalid_rules(raw: object, problems: list[str]) -> None:
-    with pytest.raises(InputError) as caught:
-        read_rules(raw, "rules")
-    assert list(caught.value.problems) == problems
-
-
-def test_rules_may_be_text() -> None:
-    assert read_rules("[{namespaces: [a], roles: [b]}]", "rules") == (AnnotationRule(("a",), ("b",)),)
-    assert read_rules("[]", "rules") == read_rules("", "rules") == ()

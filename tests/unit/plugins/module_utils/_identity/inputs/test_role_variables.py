@@ -101,7 +101,6 @@ ANSWERS: dict[str, list[tuple[object, object]]] = {
 ELSEWHERE = {
     "account_id",
     "assume_role_arn",
-    "annotated",
     "assume_role_duration",
     "fleet_workloads",
     "probe_annotations",

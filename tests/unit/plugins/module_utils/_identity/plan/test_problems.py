@@ -648,20 +648,13 @@ def test_moved_workload_loses_the_old_role() -> None:
             "the ARN, or set role.name instead of role.arn to create the role.",
         ),
         (
-            {"web": Origin("its annotation"), "api": Origin("its annotation")},
-            "/",
-            "Correct the annotation workload-identity/role on ServiceAccounts default/web, default/api, or have your platform "
-            "team create the role. If you change the role name, it may need a rule in ⟨annotated⟩.",
-        ),
-        (
-            {"web": Origin("its annotation")},
+            {"web": Origin("team-*/web", "list.yml line 3")},
             "/team/",
-            "Set the annotation workload-identity/role on ServiceAccount default/web to "
-            f"arn:aws:iam::{ACCOUNT}:role/team/old.",
+            f"Change the ARN in list.yml line 3 (team-*/web) to arn:aws:iam::{ACCOUNT}:role/team/old.",
         ),
     ],
 )
-def test_remedy_for_missing_role_of_patterns_and_annotations(
+def test_remedy_for_missing_role_of_patterns(
     origins: dict[str, Origin | None], path: str, remedy: str
 ) -> None:
     wanted = desired(*({**existing(), "service_account": name} for name in origins))
