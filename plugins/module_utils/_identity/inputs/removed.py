@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 # Variables of the role and the playbooks, by name without the prefix ``pod_identity_``.
-REMOVED_VARIABLES: Mapping[str, str] = {}
+REMOVED_VARIABLES: Mapping[str, str] = {
+    "annotated": "list the service accounts in pod_identity_workloads, by name, pattern or label selector.",
+}
 # Keys of workloads and of other mappings in the input.
 REMOVED_KEYS: Mapping[str, str] = {}
