@@ -31,13 +31,6 @@ options:
         list.
     type: list
     elements: dict
-  check_caller:
-    description:
-      - Whether to check with IAM's policy simulator that the caller has the permissions to apply these workloads with
-        M(workload_identity.aws.eks_pod_identity), including C(iam:PassRole). For this check the caller needs
-        C(iam:SimulatePrincipalPolicy).
-    type: bool
-    default: false
   trust_scope:
     description:
       - Default trust scope of the roles, as in M(workload_identity.aws.eks_pod_identity). The module returns a finding for

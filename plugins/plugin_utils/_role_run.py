@@ -177,7 +177,7 @@ CHANGE_OPTIONS = (
     "trust_scope",
     *AWS_SPEC,
 )
-VERIFY_OPTIONS = ("account_id", "check_caller", "cluster_name", "concurrency", "trust_scope", *AWS_SPEC)
+VERIFY_OPTIONS = ("account_id", "cluster_name", "concurrency", "trust_scope", *AWS_SPEC)
 
 
 class RoleError(Exception):

@@ -355,23 +355,3 @@ def degrade_addon(world: World) -> None:
 
 def refuse(operation: str) -> Any:
     return lambda world: world.refuse(operation)
-
-
-def caller_with(*actions: str) -> Any:
-    """Return a function that verifies as a user who may do ``actions``, and checks the permissions of this user."""
-
-    def arrange(world: World) -> None:
-        world.iam.create_user(UserName="deployer")
-        world.iam.put_user_policy(
-            UserName="deployer", PolicyName="own", PolicyDocument=json.dumps(document(*actions, resource="*"))
-        )
-        key = world.iam.create_access_key(UserName="deployer")["AccessKey"]
-        world.key = (key["AccessKeyId"], key["SecretAccessKey"])
-        world.checks_caller = True
-
-    return arrange
-
-
-def caller_unknown(world: World) -> None:
-    caller_with("*")(world)
-    world.refuse("iam:SimulatePrincipalPolicy")

@@ -50,7 +50,6 @@ CORRECT_SCENARIOS = (
     Scenario("target role", aws.unchanged, made=aws.with_target),
     Scenario("eleven workloads, read in bulk", aws.unchanged, made=aws.many),
     Scenario("agent without the add-on", aws.delete_addon),
-    Scenario("caller with all permissions", aws.caller_with("*")),
     Scenario("probe Pod is injected", kube.with_probe()),
     Scenario("runtime proof with the role of the workload", kube.proof_as_role("my-role")),
     Scenario(
@@ -565,20 +564,6 @@ AWS_SCENARIOS = (
         "BULK_READ_DENIED",
         made=aws.many,
         remedy=Repair("Allow the caller iam:GetAccountAuthorizationDetails", apply=remedies.permit),
-    ),
-    Scenario(
-        "caller without iam:PassRole",
-        aws.caller_with(
-            "eks:*", "iam:Get*", "iam:List*", "iam:Simulate*", "iam:Create*", "iam:Update*", "iam:Attach*"
-        ),
-        "CALLER_PERMISSION_MISSING",
-        remedy=remedies.NEEDS_OWNER,
-    ),
-    Scenario(
-        "caller without simulation",
-        aws.caller_unknown,
-        "CALLER_PERMISSION_UNKNOWN",
-        remedy=remedies.NEEDS_OWNER,
     ),
 )
 

@@ -33,8 +33,6 @@ from ansible_collections.workload_identity.aws.tests.findings.world import GUIDE
 # Codes of a verification that do not belong to a check of a workload.
 RUN_CODES = (
     Code.BULK_READ_DENIED,
-    Code.CALLER_PERMISSION_MISSING,
-    Code.CALLER_PERMISSION_UNKNOWN,
     Code.NOTHING_VERIFIED,
     Code.OWNER_NOT_SET,
     Code.PERMISSION_NO_SUCH_ACTION,

@@ -61,7 +61,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pl
     find_empty_list,
     find_unlisted,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import check_caller
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.observe import Observer
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
@@ -141,7 +140,6 @@ class World:
         self.owner = ""
         self.kube_token = TOKEN
         self.looks_at_pods = True
-        self.checks_caller = False
         self.proves = False
         self.probes = False
         self.mutate: Callable[[Json], None] = lambda _pod: None
@@ -301,7 +299,6 @@ class World:
         observer = Observer(api, group_clusters(cluster), WIDTH)
         observed = observer.observe(desired, planning=False, unlisted=True)
         proof = read_for_verification(api, desired, observed, WIDTH)
-        caller = check_caller(api, desired, cluster, WIDTH) if self.checks_caller else []
         other = judge_api_server(cluster, self.server) if self.server else None
         lints = lint_workloads(desired.workloads, load_catalogue())
         unlisted = [
@@ -309,7 +306,7 @@ class World:
             *find_unlisted(desired, observed),
             *find_left_behind(desired, observed, ()),
         ]
-        further = [*([as_verification_finding(other)] if other else []), *caller, *unlisted]
+        further = [*([as_verification_finding(other)] if other else []), *unlisted]
         result = verified_result(verify(desired, observed, proof, lints), observed, cluster, further)
         return named_result(result, "pod_identity_")
 

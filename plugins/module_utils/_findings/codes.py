@@ -82,8 +82,6 @@ class Code(str, Enum):
     ASSOCIATION_SETTINGS_EXTRA = "ASSOCIATION_SETTINGS_EXTRA", "association", "warning", "error"
     ASSOCIATION_WOULD_BREAK = "ASSOCIATION_WOULD_BREAK", "association", "error", "warning"
     BULK_READ_DENIED = "BULK_READ_DENIED", "association", "info"
-    CALLER_PERMISSION_MISSING = "CALLER_PERMISSION_MISSING", "association", "error"
-    CALLER_PERMISSION_UNKNOWN = "CALLER_PERMISSION_UNKNOWN", "association", "info"
     CLUSTER_MISSING = "CLUSTER_MISSING", "association", "warning"
     CLUSTER_PLATFORM_TOO_OLD = "CLUSTER_PLATFORM_TOO_OLD", "agent", "error"
     DEADLINE = "DEADLINE", "association", "error"

@@ -247,7 +247,6 @@ GROUP_OPTIONS = (
     "purge_policies",
     "adopt",
     "force",
-    "check_caller",
     "verify_only",
 )
 # Options that may differ between the hosts of a run. The run uses the largest value.

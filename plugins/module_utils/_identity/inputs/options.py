@@ -59,7 +59,6 @@ def verify_spec() -> dict[str, dict[str, Any]]:
     return {
         "cluster_name": {"type": "str", "aliases": ["cluster"]},
         "account_id": {"type": "str"},
-        "check_caller": {"type": "bool", "default": False},
         "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
         "concurrency": {"type": "int", "default": 16},
         "deadline": {"type": "int"},

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 # Variables of the role and the playbooks, by name without the prefix ``pod_identity_``.
 REMOVED_VARIABLES: Mapping[str, str] = {
     "annotated": "list the service accounts in pod_identity_workloads, by name, pattern or label selector.",
+    "check_caller": "leave it out: a request that AWS denies fails with its action and the remedy.",
 }
 # Keys of workloads and of other mappings in the input.
 REMOVED_KEYS: Mapping[str, str] = {}

@@ -134,7 +134,6 @@ VARIABLES: Mapping[str, _Reader] = {
     "assume_role_duration": _duration,
     "assume_role_external_id": _text,
     "assume_role_session_name": _text,
-    "check_caller": _flag,
     "cluster_name": _name,
     "concurrency": _integer(LEAST["concurrency"]),
     "create_namespaces": _flag,

@@ -6,10 +6,10 @@
 
 """The types of AWS resources that a run changes: find them in ``Observed``, and predict and recognise their changes. Pure.
 
-A new type needs an entry in RESOURCE_TYPES. The waits until AWS shows a change, the simulation of the caller's permissions and
-the application of a plan then handle it. Its reads, its plan and its checks are files of ``read``, ``plan`` and ``verify``,
-because IAM and EKS have different operations for each type. Service accounts are not in RESOURCE_TYPES: Kubernetes applies
-them on the server and returns the result, so this code does not compare, await or predict them.
+A new type needs an entry in RESOURCE_TYPES. The waits until AWS shows a change and the application of a plan then handle it.
+Its reads, its plan and its checks are files of ``read``, ``plan`` and ``verify``, because IAM and EKS have different operations
+for each type. Service accounts are not in RESOURCE_TYPES: Kubernetes applies them on the server and returns the result, so this
+code does not compare, await or predict them.
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ from ..._findings.finding import WorkloadKey
 from .associations import ASSOCIATION_ATTRIBUTES, ObservedAssociation
 from .attributes import Attribute, predicted_fields
 from .changes import Change
-from .cluster import Account, Cluster
-from .desired import Desired, Workload
+from .cluster import Account
+from .desired import Workload
 from .names import parse_role_arn
 from .observed import Observed
 from .policies import POLICY_ATTRIBUTES, ObservedPolicy
 from .roles import ROLE_ATTRIBUTES, ObservedRole
-from .shared import shared_policies
 from .targets import (
     Resource,
     Target,
@@ -51,7 +50,6 @@ class ResourceType(ABC):
     With ``is_listed``, the resources are read as complete lists, so a resource that an observation lacks does not exist. In the
     other collections, a resource that does not exist has the value None.
 
-    ``actions`` are the actions for which the permissions of a caller are simulated, on the ARNs of ``created_arns``.
     ``removals`` are the operations that delete a resource, or a version of it, or detach it. For these operations, a 404 means
     that the resource is already removed. For other operations, such as UntagRole, it means that the resource to change does not
     exist.
@@ -61,7 +59,6 @@ class ResourceType(ABC):
     collection: ClassVar[str]
     operation: ClassVar[str]
     attributes: ClassVar[tuple[Attribute, ...]]
-    actions: ClassVar[tuple[str, ...]]
     removals: ClassVar[frozenset[str]]
     is_part: ClassVar[bool] = False
     is_listed: ClassVar[bool] = False
@@ -77,10 +74,6 @@ class ResourceType(ABC):
     @abstractmethod
     def used_keys(self, workload: Workload, account: Account) -> Iterable[Hashable]:
         """Return the keys of the resources that a workload lists."""
-
-    @abstractmethod
-    def created_arns(self, desired: Desired, cluster: Cluster) -> Iterable[str]:
-        """Return the ARNs on which the caller needs permission for ``actions``."""
 
     @abstractmethod
     def predict_resource(self, resource: Any, change: Change) -> Any:
@@ -134,7 +127,6 @@ class RoleType(ResourceType):
     collection = "roles"
     operation = "iam:GetRole"
     attributes = ROLE_ATTRIBUTES
-    actions: ClassVar[tuple[str, ...]] = ("iam:CreateRole", "iam:GetRole")
     removals = frozenset(("DeleteRole",))
 
     def key(self, target: Target) -> Hashable:
@@ -145,12 +137,6 @@ class RoleType(ResourceType):
 
     def used_keys(self, workload: Workload, _account: Account) -> Iterable[Hashable]:
         return (workload.role.name.lower(),) if workload.role is not None else ()
-
-    def created_arns(self, desired: Desired, cluster: Cluster) -> Iterable[str]:
-        roles = (workload.role for workload in desired.workloads)
-        return dict.fromkeys(
-            cluster.account.role_arn(role) for role in roles if role is not None and not role.existing
-        )
 
     def predict_resource(self, resource: ObservedRole | None, change: Change) -> ObservedRole | None:
         state: Mapping[str, Any] = change.after or {}
@@ -168,7 +154,6 @@ class TrustPolicyType(RoleType):
     """The trust policy of a role. The plan changes it separately from the other attributes of the role."""
 
     name = "trust_policy"
-    actions = ("iam:UpdateAssumeRolePolicy",)
     removals = frozenset()
     is_part = True
 
@@ -180,7 +165,6 @@ class AttachmentType(RoleType):
     """
 
     name = "attachment"
-    actions = ("iam:AttachRolePolicy",)
     removals = frozenset(("DetachRolePolicy",))
     is_part = True
 
@@ -206,7 +190,6 @@ class PolicyType(ResourceType):
     collection = "policies"
     operation = "iam:GetPolicy"
     attributes = POLICY_ATTRIBUTES
-    actions = ("iam:CreatePolicy", "iam:GetPolicy", "iam:CreatePolicyVersion")
     removals = frozenset(("DeletePolicy", "DeletePolicyVersion"))
 
     def key(self, target: Target) -> Hashable:
@@ -217,10 +200,6 @@ class PolicyType(ResourceType):
 
     def used_keys(self, workload: Workload, account: Account) -> Iterable[Hashable]:
         return map(account.policy_arn, workload.policies)
-
-    def created_arns(self, desired: Desired, cluster: Cluster) -> Iterable[str]:
-        policies = shared_policies(cluster.account, desired.workloads)
-        return (arn for arn, (spec, _users) in policies.items() if spec.document is not None)
 
     def predict_resource(self, resource: ObservedPolicy | None, change: Change) -> ObservedPolicy | None:
         if change.action == "delete":
@@ -240,7 +219,6 @@ class AssociationType(ResourceType):
     collection = "associations"
     operation = "eks:DescribePodIdentityAssociation"
     attributes = ASSOCIATION_ATTRIBUTES
-    actions = ("eks:CreatePodIdentityAssociation", "eks:ListPodIdentityAssociations", "eks:DescribeCluster")
     removals = frozenset(("DeletePodIdentityAssociation",))
     is_listed = True
 
@@ -252,9 +230,6 @@ class AssociationType(ResourceType):
 
     def used_keys(self, workload: Workload, _account: Account) -> Iterable[Hashable]:
         return (workload.key,)
-
-    def created_arns(self, _desired: Desired, cluster: Cluster) -> Iterable[str]:
-        return (cluster.arn,)
 
     def read_again(self, _later: Observed, keys: Collection[WorkloadKey]) -> Collection[Hashable]:
         return frozenset(keys)

@@ -43,7 +43,6 @@ from ..model.rows import finding_row
 from ..plan.purge import PurgeScope, find_left_behind
 from ..plan.unlisted import find_empty_list, find_unlisted
 from ..read.account import read_attachment_quota
-from ..read.caller import check_caller
 from ..read.cluster import find_cluster
 from ..read.observe import Observer
 from ..verify.chain import workloads_from_associations
@@ -299,12 +298,10 @@ def verify_cluster(
             options,
         )
         verified, observed = verify_workloads(observer, desired, associations, read_ahead())
-        caller = check_caller(api, desired, cluster, 4) if params["check_caller"] else []
     if guard.cause is not None:
         return {"failed": True, **interrupted_result(guard.cause, job.prefix)}
     further = [
         *([as_verification_finding(doubt)] if doubt else []),
-        *caller,
         *(find_empty_list(parsed.workloads) if parsed else []),
         *find_unlisted(desired, observed),
         *find_left_behind(desired, observed, ()),

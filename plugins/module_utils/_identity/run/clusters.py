@@ -35,7 +35,6 @@ from ..model.targets import Failure
 from ..plan.purge import find_left_behind
 from ..plan.unlisted import find_empty_list, find_unlisted
 from ..read.account import read_attachment_quota
-from ..read.caller import check_caller
 from ..read.cluster import ClusterPlace, find_clusters, read_caller, require_account
 from ..read.observe import Observer
 from ..verify.documents import lint_workloads
@@ -416,10 +415,6 @@ def verify_clusters(job: AwsJob, inputs: Sequence[ClusterInput]) -> ModuleResult
         fleet = assemble(api, members, options, "present", width, False)
         observer = Observer(api, fleet.clusters, width, job.progress, "verify", fleet.left_out)
         verified, observed = verify_workloads(observer, fleet.desired)
-        callers: dict[str, list[Finding]] = {}
-        if params["check_caller"]:
-            for key, cluster in fleet.clusters.members.items():
-                callers[key] = check_caller(api, cluster_part(fleet.desired, key), cluster, 4)
     if guard.cause is not None:
         return {"failed": True, **interrupted_result(guard.cause, job.prefix)}
     unlisted = [
@@ -429,7 +424,6 @@ def verify_clusters(job: AwsJob, inputs: Sequence[ClusterInput]) -> ModuleResult
     further = {
         member.key: [
             *fleet.find_doubts(member.key, verified=True),
-            *callers.get(member.key, ()),
             *find_empty_list(member.workloads, among_others=True),
             *(finding for finding in unlisted if finding.place == member.key),
         ]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test that a run handles each type in RESOURCE_TYPES: it plans, awaits and removes its resources, and simulates its requests.
+"""Test that a run handles each type in RESOURCE_TYPES: it plans, awaits and removes its resources.
 
 If a test fails for a new type, the part of the run that the test names does not handle the type, or ``workloads`` has no
 resource of the type.
@@ -13,7 +13,6 @@ from operator import attrgetter
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Change
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.resource_types import (
     RESOURCE_TYPES,
@@ -21,17 +20,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     observed_target,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import (
-    simulation_requests,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import unseen
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
-    ACCOUNT,
-    CLUSTER,
-    CLUSTER_ARN,
-    REGION,
     Clock,
     FakeAws,
     desired,
@@ -95,12 +87,3 @@ def test_removal_has_a_removing_operation(resource_type: ResourceType, purge: bo
     assert removed, f"no change removes a resource of the type {resource_type.name}"
     assert {change.calls[-1].operation for change in removed} <= resource_type.removals
     assert outcome.failures == ()
-
-
-@each_type
-def test_caller_simulation_has_the_actions(resource_type: ResourceType) -> None:
-    cluster = Cluster(CLUSTER, CLUSTER_ARN, ACCOUNT, REGION, "aws")
-    requests = simulation_requests(workloads("app"), cluster)
-    simulated = {action for request in requests for action in request.actions}
-    assert resource_type.actions
-    assert set(resource_type.actions) - simulated == set()
