@@ -165,9 +165,9 @@ EXAMPLES = r"""
     that: permissions.allowed
     fail_msg: "{{ permissions.permissions | rejectattr('decision', 'equalto', 'allowed') | map(attribute='message') | join(' ') }}"
 
-- name: Show the reasons and the missing statements
+- name: Show the reasons
   ansible.builtin.debug:
-    msg: "{{ permissions.permissions | map(attribute='reasoning') | list + permissions.addition }}"
+    msg: "{{ permissions.permissions | map(attribute='reasoning') | list }}"
 
 - name: Check a policy with the session tags of a workload
   workload_identity.aws.iam_permissions_check:
@@ -286,19 +286,6 @@ permissions:
       elements: str
       sample:
         - Statement 1 of my-policy (Allow) applies.
-    addition:
-      description:
-        - The missing statements, one for each kind of policy. The module has verified that these statements allow the item,
-          and that IAM accepts them. Empty if the item is allowed already, or if no additional statement helps.
-      type: list
-      elements: dict
-      sample:
-        - policy: identity policies
-          statement:
-            Effect: Allow
-            Action:
-              - s3:GetObject
-            Resource: arn:aws:s3:::my-pod-secrets-bucket/config.json
     message:
       description: The verdict in a sentence.
       type: str
@@ -322,18 +309,6 @@ permissions:
             Whether the simulator returns another decision. False if RV(permissions[].decision) is V(conditional).
           type: bool
           sample: false
-addition:
-  description: The missing statements of all items (RV(permissions[].addition)), combined into one statement for each resource.
-  returned: always
-  type: list
-  elements: dict
-  sample:
-    - policy: identity policies
-      statement:
-        Effect: Allow
-        Action:
-          - s3:GetObject
-        Resource: arn:aws:s3:::my-pod-secrets-bucket/config.json
 storable:
   description:
     - Whether IAM accepts the documents in the options when you store them. V(no) if IAM certainly rejects a document;
@@ -467,7 +442,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.explanation import (
     explain,
-    join_additions,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     FactError,
@@ -544,10 +518,9 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
     context = pod_context(caller(params, policies), tags)
     required = parse_required(params["required_permissions"], params["context"])
     verdicts = [check_permission(layers, permission, context) for permission in required]
-    explanations = [explain(layers, verdict, context) for verdict in verdicts]
     rows = [
-        {**verdict.as_dict(), **explanation.as_dict()}
-        for verdict, explanation in zip(verdicts, explanations, strict=True)
+        {**verdict.as_dict(), "reasoning": list(map(visible, explain(layers, verdict.required, context)))}
+        for verdict in verdicts
     ]
     judged = judge_documents(params, policies)
     storable, reasons = together(judged)
@@ -578,9 +551,6 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
     return {
         "allowed": storable != "no" and all(decision == ALLOWED for decision in decisions),
         "permissions": rows,
-        "addition": [
-            addition.as_dict() for addition in join_additions(a for e in explanations for a in e.addition)
-        ],
         "storable": storable,
         "storable_reasons": reasons,
         "findings": [policy_finding_row(finding) for finding in findings],

@@ -673,12 +673,6 @@ FAULTS = (
         "    judged = (\n        Storability()\n        if False\n",
     ),
     Fault(
-        "an addition need not help",
-        "permissions/explanation.py",
-        "    return added if evaluate(granted, Request(action, resource), context).allowed else ()",
-        "    return added",
-    ),
-    Fault(
         "an unknown policy is ignored",
         "permissions/permissions.py",
         "    if holder.unknown and not",

@@ -4,88 +4,30 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Explain why a permission is allowed or denied, and suggest the smallest statements that would allow it.
-
-Suggested statements are evaluated together with the policies, which proves that the statements are sufficient.
-"""
+"""Explain why a permission is allowed or denied."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 
-from ..._findings.text import visible
-from ..evaluation.evaluate import IMPLICIT_DENY, Layer, evaluate
-from ..evaluation.rules import Request, Rule, build_rules
-from ..grammar.storable import storability
+from ..evaluation.evaluate import Layer
+from ..evaluation.rules import Request, Rule
 from ..language.conditions import Test, describe_actual, describe_condition, describe_values
 from ..language.context import Context, Unknown
-from ..language.document import parse_policy
-from .permissions import PermissionVerdict, request_context
-
-
-@dataclass(frozen=True, slots=True)
-class Addition:
-    """A suggested Allow statement.
-
-    A layer is a group of policies that must allow a request, such as the identity policies of the role or its permissions
-    boundary. ``policy`` is the name of the layer to which the statement must be added, such as "identity policies".
-    """
-
-    policy: str
-    actions: tuple[str, ...]
-    resource: str
-
-    @property
-    def statement(self) -> dict[str, object]:
-        return {"Effect": "Allow", "Action": list(self.actions), "Resource": self.resource}
-
-    @property
-    def document(self) -> dict[str, object]:
-        return {"Version": "2012-10-17", "Statement": [self.statement]}
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the suggestion as a dictionary for the module result."""
-        return {"policy": self.policy, "statement": self.statement}
-
-
-def additions(
-    layers: Sequence[Layer], action: str, resource: str, missing: Sequence[str], context: Context
-) -> tuple[Addition, ...]:
-    """Suggest a statement for each layer that does not allow the request.
-
-    :arg missing: the names of these layers.
-    :returns: an empty tuple if IAM might reject the statements, or if they would not allow the request.
-    """
-    added = tuple(Addition(name, (action,), resource) for name in missing)
-    if any(storability(addition.document, "managed").answer != "yes" for addition in added):
-        return ()
-    granted = [
-        replace(layer, rules=(*layer.rules, *build_rules(parse_policy(addition.document), addition.policy)))
-        if (addition := next((item for item in added if item.policy == layer.name), None)) is not None
-        else layer
-        for layer in layers
-    ]
-    return added if evaluate(granted, Request(action, resource), context).allowed else ()
-
-
-def join_additions(items: Iterable[Addition]) -> tuple[Addition, ...]:
-    """Combine the suggestions for the same policy and resource into one statement with all of their actions."""
-    actions: dict[tuple[str, str], dict[str, None]] = {}
-    for item in items:
-        actions.setdefault((item.policy, item.resource), {}).update(dict.fromkeys(item.actions))
-    return tuple(Addition(policy, tuple(names), resource) for (policy, resource), names in actions.items())
-
+from .permissions import Required, request_context
 
 # The maximum number of explained statements with the same effect in one layer.
 _MAX_LINES = 12
 
 
-def reason(layers: Sequence[Layer], request: Request, context: Context) -> tuple[str, ...]:
+def explain(layers: Sequence[Layer], required: Required, context: Context) -> tuple[str, ...]:
     """Explain the effect of each statement that matches the action: first the Deny statements, then the Allow statements.
 
+    :arg context: the condition keys of every request (see ``pod_context``).
     :returns: one sentence for each statement (see ``_MAX_LINES``), and one for each layer without a matching Allow.
     """
+    request = Request(required.action, required.resource)
+    context = request_context(required, context)
     lines: list[str] = []
     for layer in layers:
         denies = (rule for rule in layer.rules if not rule.allow and rule.concerns(request))
@@ -152,38 +94,3 @@ def _limited(lines: Sequence[str]) -> Iterator[str]:
     more = len(lines) - _MAX_LINES
     if more > 0:
         yield f"{more} more {'statement has' if more == 1 else 'statements have'} the action."
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """The explanation of a decision on a permission.
-
-    ``reasoning`` has the sentences of ``reason``. ``addition`` has suggested statements, and is empty unless the decision is an
-    implicit deny.
-    """
-
-    reasoning: tuple[str, ...]
-    addition: tuple[Addition, ...]
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the explanation as a dictionary for the module result."""
-        return {
-            "reasoning": list(map(visible, self.reasoning)),
-            "addition": [addition.as_dict() for addition in self.addition],
-        }
-
-
-def explain(layers: Sequence[Layer], verdict: PermissionVerdict, context: Context) -> Explanation:
-    """Explain the decision on a required permission.
-
-    :arg verdict: the result of ``check_permission`` with the same layers and context.
-    :arg context: the condition keys of every request (see ``pod_context``).
-    """
-    required = verdict.required
-    request = Request(required.action, required.resource)
-    request_keys = request_context(required, context)
-    missing = verdict.change if verdict.decision == IMPLICIT_DENY else ()
-    return Explanation(
-        reason(layers, request, request_keys),
-        additions(layers, required.action, required.resource, missing, request_keys) if missing else (),
-    )
