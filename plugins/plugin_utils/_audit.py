@@ -107,9 +107,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run im
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
     Steps,
-    is_watched,
     printable,
-    show_progress,
     show_report,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
@@ -242,7 +240,7 @@ def _progress(task: ActionTask, variables: Mapping[str, Any], name: str) -> Iter
     """Display the progress of the block at intervals and, in a play with a single host, the start of each step."""
     is_single = len(variables["ansible_play_hosts_all"]) == 1
     steps = Steps(name, displays=is_single and not task.keywords.no_log)
-    with show_progress(steps.line) if is_watched(task) else contextlib.nullcontext():
+    with steps.watch(task):
         yield steps
 
 
@@ -290,7 +288,7 @@ def _read_roles(task: ActionTask, variables: dict[str, Any], options: AccessOpti
         with task.in_environment(), _progress(task, variables, facts.name) as steps:
             steps.begin("reading the roles")
             arguments = {name: values[name] for name in VERIFY_OPTIONS if values.get(name) not in (None, "")}
-            job = job_of_task(task, VERIFY, verify_spec(), arguments, True, steps)
+            job = job_of_task(task, VERIFY, verify_spec(), arguments, True)
             api, width = job.open(), int(job.params["concurrency"])
             with _guarded(steps):
                 reads = read_role_facts(api, cluster, used | of_nodes, width)
@@ -316,7 +314,7 @@ def _read_cluster(
     """
     steps.begin("reading the cluster")
     source = parse_input({**values, "workloads": []}, variables, "verify")
-    part = begin_aws(task, source, "verify", True, steps)
+    part = begin_aws(task, source, "verify", True)
     kubernetes = connect(task, find_role_access(task, source), deadline=source.deadline)
     opened = part.opening()
     cluster, server = opened.cluster, kubernetes.read_server()
@@ -326,7 +324,7 @@ def _read_cluster(
         raise RoleError(f"{refusal.message} {refusal.remedy}")
     width = int(part.job.params["concurrency"])
     with _guarded(steps):
-        associations = read_cluster_associations(opened.api, cluster, width, steps)
+        associations = read_cluster_associations(opened.api, cluster, width)
         nodes = read_node_roles(opened.api, cluster, width)
     steps.begin("reading the service accounts")
     estate = read_irsa(

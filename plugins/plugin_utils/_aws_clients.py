@@ -46,7 +46,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import AssumeRole
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Progress
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import AwsJob
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
@@ -183,7 +182,6 @@ def job_of_task(
     spec: Mapping[str, Any],
     arguments: Mapping[str, Any],
     check_mode: bool,
-    progress: Progress,
 ) -> AwsJob:
     """Validate the arguments of a module, and return a job that does the module's work in the process of the task.
 
@@ -192,7 +190,6 @@ def job_of_task(
     :arg module: the name of the module, whose module_defaults apply.
     :arg spec: the argument spec of the module.
     :arg arguments: the arguments of the module.
-    :arg progress: receives the numbers of expected and completed items, such as policies.
     :raises AnsibleError: when an argument is invalid or boto3 is missing.
     """
     names = {**aws_argument_spec(), **spec}
@@ -206,7 +203,7 @@ def job_of_task(
         region = "" if has_two_credentials(params) else clients.region
     except AnsibleBotocoreError as error:
         raise AnsibleError(str(error)) from error
-    return AwsJob(params, clients.connect, region, check_mode, progress, Display().verbosity >= 3, ROLE)
+    return AwsJob(params, clients.connect, region, check_mode, Display().verbosity >= 3, ROLE)
 
 
 def _require_sdk() -> None:

@@ -259,7 +259,7 @@ def run_account(task: ActionTask, groups: Mapping[str, str], steps: Steps) -> Re
         verifies = group["arguments"].get("verify_only") is True
         verb = "verifying" if verifies else "planning" if task.check_mode else "applying"
         steps.begin(f"{verb} policies, roles and associations")
-        result = _run_group(task, group["arguments"], steps)
+        result = _run_group(task, group["arguments"])
         for host in group["stopped"]:
             kept_names.setdefault(host, []).extend(result.get("kept") or ())
         rows = result.get("clusters") or [_failed_row(result)] * len(group["hosts"])
@@ -271,15 +271,15 @@ def run_account(task: ActionTask, groups: Mapping[str, str], steps: Steps) -> Re
     return {"changed": False, "parts": parts}
 
 
-def _run_group(task: ActionTask, group: Mapping[str, Any], steps: Steps) -> Result:
+def _run_group(task: ActionTask, group: Mapping[str, Any]) -> Result:
     verifies = group.get("verify_only") is True
     spec = verify_spec() if verifies else change_spec()
     arguments = {name: value for name, value in group.items() if name in spec or name in AWS_SPEC}
     if verifies:
-        job = job_of_task(task, VERIFY, spec, arguments, task.check_mode, steps)
+        job = job_of_task(task, VERIFY, spec, arguments, task.check_mode)
         return job.guarded(lambda: verify_clusters(job, [*map(_cluster_input, group["clusters"])]))
     arguments |= {"continue_on_error": True, "verify": True}
-    job = job_of_task(task, CHANGE, spec, arguments, task.check_mode, steps)
+    job = job_of_task(task, CHANGE, spec, arguments, task.check_mode)
     stopped = [Stopped(row["cluster_name"], row.get("region", "")) for row in group.get("stopped", ())]
     return job.guarded(lambda: change_clusters(job, [*map(_cluster_input, group["clusters"])], stopped))
 

@@ -21,9 +21,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     parse_aws_result,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
-    NullProgress,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
     input_message,
@@ -71,9 +68,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run im
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
     Steps,
-    is_watched,
     printable,
-    show_progress,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
@@ -138,7 +133,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             with task.in_environment(), interruptible():
                 source = parse_input(values, variables, entry_point, expands=True)
                 if source.patterns.patterns:
-                    part = begin_aws(task, source, entry_point, task.check_mode, NullProgress())
+                    part = begin_aws(task, source, entry_point, task.check_mode)
                     source = expand_patterns(task, source, variables, entry_point, part)
                 prepared = prepare(task, source, entry_point)
                 row = {**prepared_row(prepared), "warnings": list(prepared.warnings)}
@@ -151,8 +146,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         """
         failure: dict[str, Any] = {}
         steps = Steps("")
-        screen = show_progress(steps.line) if is_watched(task) else contextlib.nullcontext()
-        with failing_into(failure), task.in_environment(), interruptible(), screen:
+        with failing_into(failure), task.in_environment(), interruptible(), steps.watch(task):
             return run_account(task, groups, steps)
         return failure
 
@@ -199,11 +193,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             prepared = restore(task, variables[PREPARED])
             values = prepared.values
             steps = Steps(prepared.cluster_name, displays=False)
-            screen = show_progress(steps.line) if is_watched(task) else contextlib.nullcontext()
             group = leading_group() if has_proof(values) else contextlib.nullcontext()
             mark_origins(part, prepared.parsed.workloads)
             aws = parse_aws_result(part, prepared.cluster_name)
-            with group, screen, parent_stderr() as write:
+            with group, steps.watch(task), parent_stderr() as write:
                 kubernetes_run = run_kubernetes(task, prepared, aws, steps.begin, write)
         result["changed"] = result["changed"] or kubernetes_run.changed
         result["diff"] += kubernetes_run.diffs

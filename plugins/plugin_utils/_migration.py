@@ -80,10 +80,6 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run im
     RoleError,
     describe_error,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
-    is_watched,
-    show_progress,
-)
 
 _CANARY_FAILED = "{names} failed as canary. No other service account was changed."
 _GROUP_FAILED = "{names} failed in the group '{group}'. Later groups have associations, but their Pods were not restarted."
@@ -142,8 +138,7 @@ class Migration:
                 os.unlink(os.path.expanduser(self.session.options.file))
         session = self.session
         task = session.task
-        screen = show_progress(session.steps.line) if is_watched(task) else contextlib.nullcontext()
-        with task.in_environment(), leading_group(), screen:
+        with task.in_environment(), leading_group(), session.steps.watch(task):
             session.open()
             migrants = session.take_inventory()
             try:

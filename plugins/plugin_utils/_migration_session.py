@@ -169,7 +169,7 @@ class MigrationSession:
         self.steps.begin("reading the cluster")
         source = self.source([], agent=self.values.get("agent", "present"))
         self.deadline = source.deadline
-        part = begin_aws(self.task, source, "main", self.task.check_mode, self.steps)
+        part = begin_aws(self.task, source, "main", self.task.check_mode)
         self._job = part.job
         self.kubernetes: RetryingCluster = connect(
             self.task, find_role_access(self.task, source), deadline=source.deadline
@@ -223,7 +223,7 @@ class MigrationSession:
         self.steps.begin("taking the inventory")
         cluster = self.opened.cluster
         with self.guarded():
-            associations = read_cluster_associations(self.api, cluster, self.width, self.steps)
+            associations = read_cluster_associations(self.api, cluster, self.width)
         estate = read_irsa(self.kubernetes, cluster.key, associations.keys(), self.clock)
         if isinstance(estate, ApiError):
             raise RoleError(
@@ -346,7 +346,7 @@ class MigrationSession:
 
         Raises the errors of ``begin_aws``, ``prepare`` and ``raise_if_ended``.
         """
-        part = begin_aws(self.task, source, "main", self.task.check_mode, self.steps)
+        part = begin_aws(self.task, source, "main", self.task.check_mode)
         prepared = prepare(self.task, source, "main")
         row = run_aws(part, prepared, "main")
         self.changes += [describe_change(change).line for change in row.get("changes") or ()]

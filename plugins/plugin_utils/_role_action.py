@@ -64,9 +64,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run im
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
     Steps,
-    is_watched,
     printable,
-    show_progress,
     show_report,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
@@ -152,14 +150,13 @@ class _Run:
         self._entry_point = entry_point = read_entry_point(task, variables, self._entry_point)
         values = read_role_variables(task, variables, entry_point)
         steps.title = str(values["cluster_name"])
-        screen = show_progress(steps.line) if is_watched(task) else contextlib.nullcontext()
         # An interrupt must also end the child processes that create the Jobs of the runtime proof. Otherwise they could create
         # Jobs after the clean-up.
         group = leading_group() if has_proof(values) else contextlib.nullcontext()
-        with task.in_environment(), group, screen:
+        with task.in_environment(), group, steps.watch(task):
             steps.begin("reading the service accounts")
             source = parse_input(values, variables, entry_point, expands=True)
-            aws_part = begin_aws(task, source, entry_point, task.check_mode, steps)
+            aws_part = begin_aws(task, source, entry_point, task.check_mode)
             source = expand_patterns(task, source, variables, entry_point, aws_part)
             patterns = source.patterns
             expansion = patterns.expansion or Expansion(patterns.source)

@@ -95,7 +95,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.usage import (
     find_breakage,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Progress
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     describe_place,
 )
@@ -360,9 +359,7 @@ class AwsPart:
     read_ahead: Callable[[], Observed | None] = lambda: None
 
 
-def begin_aws(
-    task: ActionTask, source: RoleInput, entry_point: EntryPoint, check_mode: bool, progress: Progress
-) -> AwsPart:
+def begin_aws(task: ActionTask, source: RoleInput, entry_point: EntryPoint, check_mode: bool) -> AwsPart:
     """Start a thread that reads the caller and the cluster from AWS, while this thread sends requests to Kubernetes.
 
     :raises AnsibleError: for invalid options or a missing SDK.
@@ -372,10 +369,10 @@ def begin_aws(
     arguments = {name: source.values[name] for name in names if source.values.get(name) not in (None, "")}
     if changes:
         arguments |= {"verify": True, "continue_on_error": True}
-        job = job_of_task(task, CHANGE, change_spec(), arguments, check_mode, progress)
+        job = job_of_task(task, CHANGE, change_spec(), arguments, check_mode)
         opening = begin(partial(open_cluster, job, source.parsed.cluster_name, source.parsed.state))
     else:
-        job = job_of_task(task, VERIFY, verify_spec(), arguments, check_mode, progress)
+        job = job_of_task(task, VERIFY, verify_spec(), arguments, check_mode)
         opening = begin(partial(open_cluster, job, source.parsed.cluster_name))
     return AwsPart(job, opening)
 

@@ -12,7 +12,7 @@ import contextlib
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from typing import Any
 
@@ -132,65 +132,13 @@ def _cut(line: str) -> list[str]:
     return textwrap.wrap(line, _LINE_CHARACTERS, subsequent_indent="  ", break_on_hyphens=False)
 
 
-# The seconds until the first line of progress, and the seconds between two lines.
+# The seconds until the time of a step is displayed, and the seconds between two displays.
 FIRST_DELAY = 5.0
 INTERVAL = 10.0
 
 
-class Watch(threading.Thread):
-    """A thread that displays a line of progress at regular intervals, if the line has changed.
-
-    :arg line: returns the current line, or "" if there is no progress to display.
-    :arg show: displays a line.
-    :arg delay: seconds until the first line.
-    :arg interval: seconds between lines.
-    """
-
-    def __init__(
-        self,
-        line: Callable[[], str],
-        show: Callable[[str], None],
-        delay: float = FIRST_DELAY,
-        interval: float = INTERVAL,
-    ) -> None:
-        super().__init__(daemon=True)
-        self._line = line
-        self._show = show
-        self._delay = delay
-        self._interval = interval
-        self._ended = threading.Event()
-
-    def run(self) -> None:
-        pause = self._delay
-        last_line = ""
-        while not self._ended.wait(pause):
-            pause = self._interval
-            line = self._line()
-            if line and line != last_line:
-                self._show(line)
-                last_line = line
-
-    def stop(self) -> None:
-        self._ended.set()
-        self.join()
-
-
-@contextlib.contextmanager
-def show_progress(line: Callable[[], str]) -> Iterator[None]:
-    """Display a line of progress at regular intervals while the block runs.
-
-    :arg line: returns the current line.
-    """
-    watch = Watch(line, lambda text: Display().display(text, screen_only=True))
-    watch.start()
-    try:
-        yield
-    finally:
-        watch.stop()
-
-
 class Steps:
-    """The steps of a task on the screen, with the progress of the current step. Its methods are thread-safe.
+    """The steps of a task on the screen: the start of each step and, in a long step, its time at regular intervals.
 
     If the output of Ansible is JSON, the steps are not displayed.
 
@@ -206,13 +154,10 @@ class Steps:
         self.step = ""
         self._now = now
         self._begun = now()
-        self._lock = threading.Lock()
-        self._counts: dict[str, tuple[int, int]] = {}
 
     def begin(self, step: str) -> None:
         """Start a step, such as "applying 40 objects", and display its name if ``displays`` is set."""
-        with self._lock:
-            self.step, self._begun, self._counts = step, self._now(), {}
+        self.step, self._begun = step, self._now()
         self.show(step)
 
     def show(self, text: str) -> None:
@@ -220,40 +165,29 @@ class Steps:
         if self._displays and (is_for_people() or is_paged()):
             Display().display(visible(f"{self.title}: {text}"))
 
-    def expect(self, stage: str, number: int) -> None:
-        """Add ``number`` to the expected items of a stage, such as "policy", of the current step."""
-        self._count(stage, 0, number)
+    @contextlib.contextmanager
+    def watch(
+        self, task: ActionTask, delay: float = FIRST_DELAY, interval: float = INTERVAL
+    ) -> Iterator[None]:
+        """Display the time of the current step at regular intervals while the block runs.
 
-    def done(self, stage: str) -> None:
-        """Count one completed item of a stage."""
-        self._count(stage, 1, 0)
+        The time is displayed only as text for people, and not for a task that is hidden or asynchronous.
+        """
+        if task.keywords.no_log or task.keywords.async_val or not is_for_people():
+            yield
+            return
+        ended = threading.Event()
+        thread = threading.Thread(target=self._display_time, args=(ended, delay, interval), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
-    def line(self) -> str:
-        """Return the counts of the current step, or its time ("my-cluster: applying 40 objects (15 s)"), or "" without a step."""
-        with self._lock:
-            step, begun, counts = self.step, self._begun, dict(self._counts)
-        if counts:
-            return progress_line(self.title, counts)
-        return visible(f"{self.title}: {step} ({self._now() - begun:.0f} s)") if step else ""
-
-    def _count(self, stage: str, done: int, expected: int) -> None:
-        with self._lock:
-            completed, total = self._counts.get(stage, (0, 0))
-            # More items than expected may be completed, for example if a list has grown.
-            self._counts[stage] = completed + done, max(completed + done, total + expected)
-
-
-def progress_line(title: str, counts: Mapping[str, tuple[int, int]]) -> str:
-    """Return a line such as "my-cluster: read 1000 of 1000, policy 430 of 1000", or "" without counts.
-
-    :arg counts: the completed and the expected number of items for each stage.
-    """
-    stages = ", ".join(
-        f"{stage} {done} of {expected}" for stage, (done, expected) in counts.items() if expected
-    )
-    return visible(f"{title}: {stages}") if stages else ""
-
-
-def is_watched(task: ActionTask) -> bool:
-    """Return whether a task may display progress: its output is text for people, not hidden and not asynchronous."""
-    return not task.keywords.no_log and not task.keywords.async_val and is_for_people()
+    def _display_time(self, ended: threading.Event, pause: float, interval: float) -> None:
+        while not ended.wait(pause):
+            pause = interval
+            if self.step:
+                seconds = self._now() - self._begun
+                Display().display(visible(f"{self.title}: {self.step} ({seconds:.0f} s)"), screen_only=True)

@@ -108,9 +108,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run im
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
     Steps,
-    is_watched,
     printable,
-    show_progress,
     show_report,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
@@ -190,10 +188,9 @@ def _analyse(
     steps = Steps(str(values["cluster_name"]), displays=not task.keywords.no_log)
     with contextlib.ExitStack() as stack:
         stack.enter_context(task.in_environment())
-        if is_watched(task):
-            stack.enter_context(show_progress(steps.line))
+        stack.enter_context(steps.watch(task))
         arguments = {name: values[name] for name in VERIFY_OPTIONS if values.get(name) not in (None, "")}
-        job = job_of_task(task, VERIFY, verify_spec(), arguments, task.check_mode, steps)
+        job = job_of_task(task, VERIFY, verify_spec(), arguments, task.check_mode)
         report = _Analysis(job, options, steps).run(files)
     if options.file:
         text = json.dumps(usage_data(report), indent=2, sort_keys=False)
@@ -238,7 +235,7 @@ class _Analysis:
         opened = open_cluster(self._job, self._job.params["cluster_name"])
         api, cluster = opened.api, opened.cluster
         width = int(self._job.params["concurrency"])
-        observed = list(read_cluster_associations(api, cluster, width, steps).values())
+        observed = list(read_cluster_associations(api, cluster, width).values())
         associations = [_association(association) for association in observed]
         now = cluster.answered_at or datetime.now(timezone.utc)
         begin = now - timedelta(days=options.days) if options.days else None
@@ -265,10 +262,8 @@ class _Analysis:
 
     def _scan(self, files: EventFiles, totals: UsageTotals) -> str:
         self._steps.begin(f"reading {len(files.paths):,} file{'' if len(files.paths) == 1 else 's'}")
-        self._steps.expect("file", len(files.paths))
         for part in files.scan(totals.scope, totals.cluster.name):
             totals.add(part)
-            self._steps.done("file")
         return f"{len(files.paths):,} file{'' if len(files.paths) == 1 else 's'} of {self._options.source}"
 
     def _look_up(self, api: Api, totals: UsageTotals, period: LookupPeriod) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from enum import IntEnum
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any
 
 from ..._findings.finding import Finding, WorkloadKey
 from .associations import ObservedAssociation
@@ -202,23 +202,3 @@ def eks_tag_calls(arn: str, change: TagChange) -> list[Call]:
     if change.set:
         calls.append(Call("eks", "TagResource", {"resourceArn": arn, "tags": dict(change.set)}))
     return calls
-
-
-class Progress(Protocol):
-    """A display of the progress of a run. Any thread can update it. A stage is "read", "verify" or a type of resource."""
-
-    def expect(self, stage: str, number: int) -> None:
-        """Add a number to the expected items of a stage."""
-
-    def done(self, stage: str) -> None:
-        """Count one item of a stage as finished, with or without success."""
-
-
-class NullProgress:
-    """A progress display that is turned off."""
-
-    def expect(self, stage: str, number: int) -> None:
-        """Ignore the items."""
-
-    def done(self, stage: str) -> None:
-        """Ignore the item."""

@@ -21,7 +21,7 @@ from ..model.cluster import Cluster
 from ..model.errors import AwsError
 from ..model.observed import OutsideAssociations, Reach, UnlistedAssociations
 from ..model.targets import Failure, association_target, associations_target, read_failure
-from .reader import Reader, none_if_missing
+from .reader import Reader, attempt, none_if_missing
 
 
 def list_associations(
@@ -102,9 +102,7 @@ def read_all_associations(reader: Reader) -> dict[WorkloadKey, ObservedAssociati
     def read(summary: _AssociationSummary | Failure) -> ObservedAssociation | None:
         if isinstance(summary, Failure):
             raise summary.error
-        association = _describe(reader, summary)
-        reader.progress.done(reader.stage)
-        return association
+        return _describe(reader, summary)
 
     associations = map_concurrently(read, _list_clusters(reader, None), reader.width)
     return {association.key: association for association in associations if association is not None}
@@ -131,9 +129,8 @@ def read_associations(
             return summary
         present = unchanged.get(summary.key)
         if present is not None and present.association_id == summary.association_id:
-            reader.progress.done(reader.stage)
             return present
-        return reader.attempt(association_target(summary.key), partial(_describe, reader, summary))
+        return attempt(association_target(summary.key), partial(_describe, reader, summary))
 
     selected = None if removal else frozenset(keys)
     answers = map_concurrently(describe, _list_clusters(reader, selected, remainders), reader.width)
@@ -162,10 +159,9 @@ def describe_unlisted(
             remainder.associations, key=lambda summary: (summary.key.namespace not in namespaces, summary.key)
         )[:MAX_DESCRIBED]
     ]
-    reader.progress.expect(reader.stage, len(chosen))
 
     def describe(summary: _AssociationSummary) -> ObservedAssociation | Failure | None:
-        return reader.attempt(association_target(summary.key), partial(_describe, reader, summary))
+        return attempt(association_target(summary.key), partial(_describe, reader, summary))
 
     answers = map_concurrently(describe, chosen, reader.width)
     results = {summary.key: answer for summary, answer in zip(chosen, answers, strict=True)}
@@ -315,7 +311,6 @@ def _list_cluster(
             key = WorkloadKey(cluster.key, row["namespace"], row["serviceAccount"])
             summary = _AssociationSummary(cluster, key, str(row["associationId"]))
             if keys is None or key in keys:
-                reader.progress.expect(reader.stage, 1)
                 yield summary
             elif remainder is not None:
                 remainder.add(summary, row)

@@ -35,7 +35,7 @@ from .associations import (
     read_associations,
     read_outside,
 )
-from .reader import Observation, Reader
+from .reader import Observation, Reader, attempt
 from .roles import REMOVAL_READS, read_document, read_policy, read_policy_users, read_role
 
 # The maximum number of roles outside the run to read for one policy. If more roles use the policy, none of them is read, and the
@@ -161,7 +161,6 @@ class Observer(Reader):
             }
             single_jobs = [job for name, job in roles.items() if role_target(name) not in read]
             single_jobs += [job for arn, job in policies.items() if policy_target(arn) not in read]
-            self.progress.expect(self.stage, len(single_jobs))
             self._work(single_jobs)
         if planning:
             self._read_extra_policies(reads, desired, demand, removal)
@@ -195,7 +194,7 @@ class Observer(Reader):
 
     def _read_role(self, reads: _Reads, name: str, demand: _Demand, removal: bool, inline: bool) -> None:
         read = partial(read_role, self.api, self.account, demand.roles[name], removal, inline)
-        role = self.attempt(role_target(name), read)
+        role = attempt(role_target(name), read)
         if isinstance(role, Failure):
             reads.failures[role.target] = role
         else:
@@ -203,7 +202,7 @@ class Observer(Reader):
 
     def _read_policy(self, reads: _Reads, arn: str, demand: _Demand, removal: bool) -> None:
         read = partial(read_policy, self.api, self.account, demand.policies[arn], removal)
-        self._keep_policy(reads, arn, self.attempt(policy_target(arn), read))
+        self._keep_policy(reads, arn, attempt(policy_target(arn), read))
 
     def _keep_policy(self, reads: _Reads, arn: str, policy: ObservedPolicy | Failure | None) -> None:
         if isinstance(policy, Failure):
@@ -232,7 +231,7 @@ class Observer(Reader):
             spec = demand.policies.get(arn) or PolicySpec(arn=arn)
             # A removal deletes only policies in ``demand``, and needs their versions and users.
             request = partial(read_policy, self.api, self.account, spec, removal and arn in demand.policies)
-            self._keep_policy(reads, arn, self.attempt(Target("owner", arn), request))
+            self._keep_policy(reads, arn, attempt(Target("owner", arn), request))
 
         map_concurrently(read, extra, self.width)
 
@@ -254,12 +253,11 @@ class Observer(Reader):
                 or ((policy := reads.policies.get(arn)) is not None and policy.owned)
             }
         )
-        self.progress.expect(self.stage, len(detachable))
 
         def read(arn: str) -> None:
             policy = reads.policies.get(arn)
             version = policy.default_version if policy is not None else ""
-            result = self.attempt(Target("document", arn), partial(read_document, self.api, arn, version))
+            result = attempt(Target("document", arn), partial(read_document, self.api, arn, version))
             if isinstance(result, Failure):
                 reads.failures[result.target] = result
             elif policy is None or policy.document is None:
@@ -283,10 +281,9 @@ class Observer(Reader):
             and _users_matter(spec, policy, options)
             and not policy.is_used_only_by(roles.get(arn, ()))
         ]
-        self.progress.expect(self.stage, len(policies))
 
         def read(policy: ObservedPolicy) -> Iterable[str]:
-            result = self.attempt(Target("users", policy.arn), partial(read_policy_users, self.api, policy))
+            result = attempt(Target("users", policy.arn), partial(read_policy_users, self.api, policy))
             self._keep_policy(reads, policy.arn, result)
             users = result.attached_to if isinstance(result, ObservedPolicy) else ()
             parts = (user.partition(" ") for user in users)
@@ -303,9 +300,8 @@ class Observer(Reader):
             if name.lower() in snapshot.roles:
                 reads.roles[name.lower()] = snapshot.roles[name.lower()]
                 return
-        self.progress.expect(self.stage, 1)
         read = partial(read_role, self.api, self.account, RoleSpec(name=name), removal=False)
-        role = self.attempt(role_target(name), read)
+        role = attempt(role_target(name), read)
         if isinstance(role, ObservedRole):
             reads.roles[name.lower()] = role
 
@@ -357,9 +353,8 @@ class Observer(Reader):
 
         def read(name: str) -> ObservedRole | Failure:
             request = partial(self.api.call, "iam", "GetRole", {"RoleName": name})
-            return self.attempt(role_target(name), lambda: decode_role(request()["Role"], ()))
+            return attempt(role_target(name), lambda: decode_role(request()["Role"], ()))
 
-        self.progress.expect(self.stage, len(missing[:MAX_DESCRIBED]))
         for role in map_concurrently(read, missing[:MAX_DESCRIBED], self.width):
             if isinstance(role, ObservedRole):
                 roles[role.name.lower()] = role

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 
 from ..._aws.client import Api
 from ..._aws.transport import begin
-from ..model.changes import NullProgress, Progress
 from ..model.cluster import Account, Clusters
 from ..model.errors import AwsError
 from ..model.targets import Failure, Target, read_failure
@@ -117,26 +116,23 @@ Observation = TypeVar("Observation")
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """The settings of the reads of a run. ``width`` limits concurrent requests; ``progress`` counts the reads of ``stage``."""
+    """The settings of the reads of a run. ``width`` limits concurrent requests."""
 
     api: Api
     clusters: Clusters
     width: int
-    progress: Progress = field(default_factory=NullProgress)
-    stage: str = "read"
 
     @property
     def account(self) -> Account:
         return self.clusters.account
 
-    def attempt(self, target: Target, read: Callable[[], Observation]) -> Observation | Failure:
-        """Return the result of ``read``, or a failure for ``target`` if ``read`` raises AwsError. Count the read as finished."""
-        try:
-            return read()
-        except AwsError as error:
-            return read_failure(target, error)
-        finally:
-            self.progress.done(self.stage)
+
+def attempt(target: Target, read: Callable[[], Observation]) -> Observation | Failure:
+    """Return the result of ``read``, or a failure for ``target`` if ``read`` raises AwsError."""
+    try:
+        return read()
+    except AwsError as error:
+        return read_failure(target, error)
 
 
 def response_time(response: Mapping[str, Any]) -> datetime | None:

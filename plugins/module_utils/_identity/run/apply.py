@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,7 +17,7 @@ from ..._aws.client import Api
 from ..._aws.interrupt import uninterrupted
 from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
-from ..model.changes import Call, Change, NullProgress, Plan, Progress
+from ..model.changes import Call, Change, Plan
 from ..model.cluster import Clusters
 from ..model.errors import AwsError, sentence
 from ..model.resource_types import REMOVALS
@@ -42,7 +41,6 @@ class ApplyContext:
     wait_policy: WaitPolicy
     width: int = 1
     journal: Journal = field(default_factory=Journal)
-    progress: Progress = field(default_factory=NullProgress)
     permanent: Mapping[Target, Failure] = field(default_factory=dict)
     use_check: UseCheck | None = None
     clusters: Clusters | None = None
@@ -58,8 +56,6 @@ def apply_plan(plan: Plan, context: ApplyContext) -> Outcome:
     done: list[Done] = []
     refusals: list[Refusal] = []
     planned = {change.target for change in plan.changes}
-    for resource, number in Counter(change.target.resource for change in plan.changes).items():
-        context.progress.expect(resource, number)
     failed = {target: failure for target, failure in context.permanent.items() if target in planned}
     for stage in sorted({change.stage for change in plan.changes}):
         # IAM refuses concurrent changes of one role, so they form a group, and are applied one after the other.
@@ -128,7 +124,6 @@ def _apply_group(
                 stopped = stopped or result.failure
         results.append(result)
         context.journal.end(result)
-        context.progress.done(change.target.resource)
     return results
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -27,7 +27,6 @@ from ..inputs.accounts import has_many_policies, read_assume_role, validate_acco
 from ..inputs.addons import parse_agent
 from ..inputs.options import parse_account_id, parse_cluster_name, run_options, validate_options
 from ..model.accounts import AssumeRole
-from ..model.changes import NullProgress, Progress
 from ..model.cluster import (
     ApiServer,
     Cluster,
@@ -73,7 +72,6 @@ class AwsJob:
     connect: Callable[[int, AssumeRole | None], Api]
     region: str
     check_mode: bool = False
-    progress: Progress = field(default_factory=NullProgress)
     traces: bool = False
     prefix: str = ""
 
@@ -160,10 +158,7 @@ def begin_reading_ahead(
 
     def read() -> tuple[Observed, float]:
         opened, params = opening(), job.params
-        stage = "read" if changes else "verify"
-        observer = Observer(
-            opened.api, group_clusters(opened.cluster), params["concurrency"], job.progress, stage
-        )
+        observer = Observer(opened.api, group_clusters(opened.cluster), params["concurrency"])
         options = run_options(params, parsed.owner) if changes else _verify_options(params, parsed)
         desired = Desired(parsed.workloads, options)
         observed = observer.observe(
@@ -222,7 +217,7 @@ def change_cluster(
             "remedy": refusal.remedy,
         }
     policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause)
-    engine = Engine(api, group_clusters(cluster), params["concurrency"], policy, job.progress)
+    engine = Engine(api, group_clusters(cluster), params["concurrency"], policy)
     agents = agent_runs(api, engine.clusters, parse_agent(params), policy, job.check_mode)
     purge = PurgeScope(
         parsed.owner, frozenset(parsed.purge_namespaces), parsed.purge_limit, percent=parsed.purge_percent
@@ -289,7 +284,7 @@ def verify_cluster(
         opened = opening() if opening else open_cluster(job, name)
         api, cluster = opened.api, opened.cluster
         doubt = judge_api_server(cluster, server) if server else None
-        observer = Observer(api, group_clusters(cluster), width, job.progress, "verify")
+        observer = Observer(api, group_clusters(cluster), width)
         associations = observer.all_associations() if parsed is None else None
         desired = Desired(
             workloads_from_associations((associations or {}).values())

@@ -367,7 +367,7 @@ def change_clusters(
     options = run_options(params, _owner(inputs))
     fleet = assemble(api, members, options, state, width, stopped=left)
     policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause)
-    engine = Engine(api, fleet.clusters, width, policy, job.progress, unread=fleet.left_out)
+    engine = Engine(api, fleet.clusters, width, policy, unread=fleet.left_out)
     agents = agent_runs(api, fleet.clusters, parse_agent(params), policy, job.check_mode)
     order = Order(state, job.check_mode, params["verify"], None, params["deadline"] or None, agents)
     performed = perform(engine, fleet.desired, order)
@@ -413,7 +413,7 @@ def verify_clusters(job: AwsJob, inputs: Sequence[ClusterInput]) -> ModuleResult
         # A verification always has the state "present", and skips no cluster because of its Kubernetes API.
         options = Options(trust_scope=params["trust_scope"], owner=_owner(inputs))
         fleet = assemble(api, members, options, "present", width, False)
-        observer = Observer(api, fleet.clusters, width, job.progress, "verify", fleet.left_out)
+        observer = Observer(api, fleet.clusters, width, fleet.left_out)
         verified, observed = verify_workloads(observer, fleet.desired)
     if guard.cause is not None:
         return {"failed": True, **interrupted_result(guard.cause, job.prefix)}

@@ -16,7 +16,7 @@ from ..._aws.client import Api
 from ..._aws.transport import map_concurrently
 from ..._findings.finding import Finding, WorkloadKey
 from ..model.associations import ObservedAssociation
-from ..model.changes import Change, NullProgress, Plan, Progress
+from ..model.changes import Change, Plan
 from ..model.cluster import Clusters
 from ..model.desired import Desired
 from ..model.errors import AwsError
@@ -64,12 +64,11 @@ class Engine:
     clusters: Clusters
     width: int
     wait_policy: WaitPolicy
-    progress: Progress = field(default_factory=NullProgress)
     journal: Journal = field(default_factory=Journal)
     unread: Mapping[str, AwsError] = field(default_factory=dict)
 
-    def observer(self, stage: str = "read") -> Observer:
-        return Observer(self.api, self.clusters, self.width, self.progress, stage, self.unread)
+    def observer(self) -> Observer:
+        return Observer(self.api, self.clusters, self.width, self.unread)
 
     def observe(
         self,
@@ -105,9 +104,7 @@ class Engine:
         untouched = {key: association for key, association in associations if key not in touched}
 
         def look(desired: Desired) -> Observed:
-            return self.observer("verify").observe(
-                desired, planning=False, unchanged=untouched, inline=verifies
-            )
+            return self.observer().observe(desired, planning=False, unchanged=untouched, inline=verifies)
 
         # A stale replica may omit a resource that an earlier read has shown.
         observed = self._settled(run.desired, look, unchanged_resources(run))
@@ -239,9 +236,8 @@ class Engine:
             self.wait_policy,
             self.width,
             self.journal,
-            self.progress,
             attempts.permanent,
-            UseCheck(self.observer("check"), observed, self.journal) if removal else None,
+            UseCheck(self.observer(), observed, self.journal) if removal else None,
             self.clusters,
         )
         return apply_plan(plan, context)
@@ -286,7 +282,7 @@ class Engine:
             return []
         keys = frozenset(workload.key for workload in desired.workloads)
         return restore_outside_grants(
-            self.observer("check"), observed, changes, keys, self.journal, self.wait_policy
+            self.observer(), observed, changes, keys, self.journal, self.wait_policy
         )
 
     def restore_grants(self, run: Run, observed: Observed) -> bool:

@@ -202,7 +202,7 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
         api = job.open()
         cluster = find_cluster(api, name, job.region, account_id=parse_account_id(params))
         clusters = group_clusters(cluster)
-        observer = Observer(api, clusters, width, job.progress, "read")
+        observer = Observer(api, clusters, width)
         present = observer.all_associations()
         _check_namespaces(chosen, present, cluster)
         associations = {
@@ -213,7 +213,7 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
         parsed = read_input({"cluster_name": name, "workloads": rows}, refuse_files)
         desired = Desired(parsed.workloads)
         observed = observer.observe(desired, present=associations)
-        engine = Engine(api, clusters, width, WaitPolicy(0, time.monotonic, pause), job.progress)
+        engine = Engine(api, clusters, width, WaitPolicy(0, time.monotonic, pause))
         run = engine.run(desired, "present", check_mode=True, first_look=observed)
         planned = build_result(run, check_mode=True)
     if guard.cause is not None:

@@ -26,7 +26,7 @@ from ..._policy.language.document import document_statements, to_json
 from ..._policy.trust.federation import Issuer, ServiceAccountName, with_federation, without_federation
 from ..._policy.trust.statements import TrustGrant, read_grants, with_grants
 from ..model.associations import ObservedAssociation
-from ..model.changes import Call, NullProgress, Progress, TagChange, eks_tag_calls, iam_tag_calls
+from ..model.changes import Call, TagChange, eks_tag_calls, iam_tag_calls
 from ..model.cluster import Cluster, group_clusters
 from ..model.errors import AwsError
 from ..model.migration import (
@@ -72,12 +72,10 @@ class MigrationReads:
 
 
 def read_cluster_associations(
-    api: Api, cluster: Cluster, width: int, progress: Progress | None = None
+    api: Api, cluster: Cluster, width: int
 ) -> dict[WorkloadKey, ObservedAssociation]:
     """Read all associations of a cluster. Raises AwsError."""
-    return Observer(
-        api, group_clusters(cluster), width, progress or NullProgress(), "read"
-    ).all_associations()
+    return Observer(api, group_clusters(cluster), width).all_associations()
 
 
 def read_roles(

@@ -55,7 +55,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
     policy_finding_row,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import progress_line
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -165,7 +164,6 @@ REFUSAL = '{"kind":"Status","message":"a\x1b[2J \\u202e b\n","code":403}'
             ],
             id="a line for a change",
         ),
-        pytest.param(lambda: [progress_line(HOSTILE, {HOSTILE: (1, 2)})], id="a line of progress"),
         pytest.param(
             lambda: [
                 line

@@ -4,25 +4,16 @@
 from __future__ import annotations
 
 import queue
+import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _screen as screen
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
     Steps,
-    Watch,
     is_text,
-    progress_line,
 )
-
-
-def test_counts_of_all_stages_are_one_line() -> None:
-    counts = {"read": (0, 0), "policy": (1000, 1000), "role": (430, 1000)}
-    assert progress_line("my-cluster", counts) == "my-cluster: policy 1000 of 1000, role 430 of 1000"
-
-
-def test_no_line_without_counts() -> None:
-    assert progress_line("my-cluster", {}) == progress_line("my-cluster", {"read": (0, 0)}) == ""
 
 
 @pytest.mark.parametrize(
@@ -41,35 +32,68 @@ def test_progress_is_only_for_text_callbacks(callback: str, expected: bool) -> N
     assert is_text(callback) is expected
 
 
-def test_line_is_displayed_when_it_has_changed() -> None:
-    steps = Steps("my-cluster", displays=False)
+TASK: Any = SimpleNamespace(keywords=SimpleNamespace(no_log=False, async_val=0))
+
+
+def display_lines(monkeypatch: pytest.MonkeyPatch, callback: str = "default") -> queue.Queue[str]:
+    """Return a queue that receives the displayed lines, with a stdout callback."""
     lines: queue.Queue[str] = queue.Queue()
-    watch = Watch(steps.line, lines.put, delay=0, interval=0.001)
-    steps.expect("policy", 3)
-    steps.done("policy")
-    watch.start()
-    assert lines.get(timeout=20) == "my-cluster: policy 1 of 3"
-    steps.done("policy")
-    assert lines.get(timeout=20) == "my-cluster: policy 2 of 3"
-    watch.stop()
-    assert not watch.is_alive()
+    config = SimpleNamespace(get_config_value=lambda _name: callback)
+    monkeypatch.setattr(screen, "constants", SimpleNamespace(config=config))
+    display = SimpleNamespace(display=lambda line, **_options: lines.put(line))
+    monkeypatch.setattr(screen, "Display", lambda: display)
+    return lines
+
+
+def test_time_of_the_current_step_is_displayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = display_lines(monkeypatch)
+    times = iter([0.0, 100.0, 115.4, 200.0, 200.6])
+    steps = Steps("my-cluster", lambda: next(times), displays=False)
+    steps.begin("applying 40 objects")
+    with steps.watch(TASK, delay=0, interval=60):
+        assert lines.get(timeout=20) == "my-cluster: applying 40 objects (15 s)"
+    steps.begin("reading the Pods")
+    with steps.watch(TASK, delay=0, interval=60):
+        assert lines.get(timeout=20) == "my-cluster: reading the Pods (1 s)"
     assert lines.empty()
 
 
-def test_no_line_is_displayed_before_the_first_step() -> None:
-    lines: list[str] = []
-    watch = Watch(Steps("my-cluster").line, lines.append, delay=0, interval=0.001)
-    watch.start()
-    watch.stop()
-    assert lines == []
+def test_escapes_unprintable_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = display_lines(monkeypatch)
+    steps = Steps("a\x1b[2J", lambda: 0.0)
+    with steps.watch(TASK, delay=0, interval=0.001):
+        steps.begin("b\n")
+        assert [lines.get(timeout=20), lines.get(timeout=20)] == ["a\\x1b[2J: b\\n", "a\\x1b[2J: b\\n (0 s)"]
 
 
-def test_longer_list_raises_the_expected_count() -> None:
-    steps = Steps("my-cluster")
-    steps.expect("role", 1)
-    for _one in range(3):
-        steps.done("role")
-    assert steps.line() == "my-cluster: role 3 of 3"
+def test_time_is_displayed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = display_lines(monkeypatch)
+    steps = Steps("my-cluster", lambda: 0.0, displays=False)
+    steps.begin("reading the Pods")
+    with steps.watch(TASK, delay=0, interval=0.001):
+        assert [lines.get(timeout=20) for _number in range(3)] == ["my-cluster: reading the Pods (0 s)"] * 3
+
+
+@pytest.mark.parametrize(
+    ("step", "callback", "no_log", "async_val"),
+    [
+        ("", "default", False, 0),
+        ("reading the Pods", "awx_display", False, 0),
+        ("reading the Pods", "default", True, 0),
+        ("reading the Pods", "default", False, 60),
+    ],
+    ids=["before the first step", "AWX", "hidden task", "asynchronous task"],
+)
+def test_no_time_is_displayed(
+    monkeypatch: pytest.MonkeyPatch, step: str, callback: str, no_log: bool, async_val: int
+) -> None:
+    lines = display_lines(monkeypatch, callback)
+    task: Any = SimpleNamespace(keywords=SimpleNamespace(no_log=no_log, async_val=async_val))
+    steps = Steps("my-cluster", displays=False)
+    steps.step = step
+    with steps.watch(task, delay=0, interval=0.001):
+        time.sleep(0.05)
+    assert lines.empty()
 
 
 @pytest.mark.parametrize(
@@ -84,29 +108,19 @@ def test_longer_list_raises_the_expected_count() -> None:
 def test_step_is_displayed_when_it_begins(
     monkeypatch: pytest.MonkeyPatch, callback: str, displays: bool, expected: list[str]
 ) -> None:
-    lines: list[str] = []
-    config = SimpleNamespace(get_config_value=lambda _name: callback)
-    monkeypatch.setattr(screen, "constants", SimpleNamespace(config=config))
-    monkeypatch.setattr(screen, "Display", lambda: SimpleNamespace(display=lines.append))
+    lines = display_lines(monkeypatch, callback)
     Steps("my-cluster", displays=displays).begin("applying 40 objects")
-    assert lines == expected
+    assert [lines.get_nowait() for _line in expected] == expected
+    assert lines.empty()
 
 
 def test_shown_line_is_not_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines: list[str] = []
-    monkeypatch.setattr(screen, "is_for_people", lambda: True)
-    monkeypatch.setattr(screen, "Display", lambda: SimpleNamespace(display=lines.append))
+    lines = display_lines(monkeypatch)
     steps = Steps("my-cluster")
     steps.begin("reading the Pods")
     steps.show("web-* matches 1 service account: shop/web-1")
-    assert lines[1:] == ["my-cluster: web-* matches 1 service account: shop/web-1"]
+    assert [lines.get_nowait(), lines.get_nowait()] == [
+        "my-cluster: reading the Pods",
+        "my-cluster: web-* matches 1 service account: shop/web-1",
+    ]
     assert steps.step == "reading the Pods"
-
-
-def test_step_without_counts_shows_its_duration() -> None:
-    times = iter([0.0, 100.0, 115.4, 200.0, 200.6])
-    steps = Steps("my-cluster", lambda: next(times), displays=False)
-    steps.begin("applying 40 objects")
-    assert steps.line() == "my-cluster: applying 40 objects (15 s)"
-    steps.begin("reading the Pods")
-    assert steps.line() == "my-cluster: reading the Pods (1 s)"
