@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -19,6 +20,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ac
     RISK_KINDS,
 )
 from ansible_collections.workload_identity.aws.tests.migration.estate import ACCOUNT, Estate
+from botocore.session import get_session
+from botocore.validate import ParamValidator
 from sandbox.aws.control import AwsControl
 from support import COLLECTIONS, ROOT, Sandbox, blocks, environment
 
@@ -129,7 +132,7 @@ def test_report(cluster: Cluster) -> None:
     assert sources["shop/intruder"] == ("irsa", "blocked")
     codes = {risk["code"] for risk in report["risks"]}
     assert codes >= {"ADMINISTRATOR", "ACCOUNT_MISSING", "CREDENTIALS_BY_HAND", "IRSA_LEFT", "TRUST_WIDE"}
-    assert codes.isdisjoint({"ROLE_UNUSED", "SERVICES_UNUSED"})
+    assert codes.isdisjoint({"ROLE_UNUSED", "SERVICES_UNUSED", "ACTIONS_UNUSED"})
     with (cluster.folder / "access.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {
@@ -145,7 +148,8 @@ def test_unused_permissions(cluster: Cluster) -> None:
     control = AwsControl(cluster.sandbox.show_environment(cluster.folder)["AWS_ENDPOINT_URL"])
     control.grow_older(ACCOUNT, 100 * 86400)
     day = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    control.patch_role(ACCOUNT, "ci", RoleLastUsed={"LastUsedDate": day}, LastAccessed={"s3": day})
+    times = {"s3": day, "s3:CreateBucket": "", "s3:ListAllMyBuckets": day}
+    control.patch_role(ACCOUNT, "ci", RoleLastUsed={"LastUsedDate": day}, LastAccessed=times)
     done = cluster.audit("pod_identity_audit_unused_days=90", "pod_identity_audit_json=uses.json")
     assert done.returncode == 0, done.stdout
     assert "AccessDenied" not in done.stdout
@@ -155,7 +159,9 @@ def test_unused_permissions(cluster: Cluster) -> None:
     assert set(uses.values()) == {"unused"}
     text = "Role ci has not used dynamodb, ec2, eks, iam, sqs and 1 more in the last 90 days."
     assert [risk["text"] for risk in report["risks"] if risk["code"] == "SERVICES_UNUSED"] == [text]
-    assert f"low SERVICES_UNUSED {text}" in done.stdout
+    text = "IAM has recorded no use of s3:CreateBucket by role ci in the last 90 days."
+    assert [risk["text"] for risk in report["risks"] if risk["code"] == "ACTIONS_UNUSED"] == [text]
+    assert f"low ACTIONS_UNUSED {text}" in done.stdout
 
 
 def test_changes_since_an_earlier_report(cluster: Cluster) -> None:
@@ -204,6 +210,37 @@ def test_fleet_with_an_unreadable_cluster(cluster: Cluster) -> None:
     assert "my-cluster shop/ghost" in done.stdout
 
 
+def test_commands_match_the_api_of_access_analyzer() -> None:
+    """The sandbox has no IAM Access Analyzer, so this test compares the commands with the API model of botocore."""
+    model = get_session().get_service_model("accessanalyzer")
+    text = next(block.text for block in blocks(PAGE, "console") if "accessanalyzer" in block.text)
+    start, get = (shlex.split(command) for command in text.replace("\\\n", "").split("$ ")[1:])
+    assert start[:3] == ["aws", "accessanalyzer", "start-policy-generation"]
+    options = dict(zip(start[3::2], start[4::2], strict=True))
+    request = {
+        "policyGenerationDetails": dict([options["--policy-generation-details"].split("=")]),
+        "cloudTrailDetails": json.loads(options["--cloud-trail-details"]),
+    }
+    shape = model.operation_model("StartPolicyGeneration").input_shape
+    assert ParamValidator().validate(request, shape).generate_report() == ""
+    assert get[:6] == [*start[:2], "get-generated-policy", "--job-id", "my-job-id", "--query"]
+    assert get[6] == "generatedPolicyResult.generatedPolicies[0].policy"
+    result = model.operation_model("GetGeneratedPolicy").output_shape.members["generatedPolicyResult"]
+    assert result.members["generatedPolicies"].member.members["policy"].type_name == "string"
+
+
+@pytest.mark.parametrize("action", ["s3:GetObject", "s3:GetBucketLocation"])
+def test_generated_policy_is_checked(cluster: Cluster, action: str) -> None:
+    statement = {"Effect": "Allow", "Action": action, "Resource": "arn:aws:s3:::my-pod-secrets-bucket/*"}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    (cluster.folder / "my-policy.json").write_text(json.dumps(policy), encoding="utf-8")
+    [tasks] = [block.text for block in blocks(PAGE, "yaml") if "iam_permissions_check" in block.text]
+    play = [{"hosts": "localhost", "gather_facts": False, "tasks": yaml.safe_load(tasks)}]
+    (cluster.folder / "check.yml").write_text(yaml.safe_dump(play), encoding="utf-8")
+    done = cluster.sandbox.run("ansible-playbook", "check.yml", cwd=cluster.folder)
+    assert done.returncode == (0 if action == "s3:GetObject" else 2), done.stdout
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -211,6 +248,12 @@ def test_fleet_with_an_unreadable_cluster(cluster: Cluster) -> None:
             ["pod_identity_audit_namespace=shop"],
             "pod_identity_audit_namespace is not a variable of the role; did you mean pod_identity_audit_namespaces?",
             id="misspelt name",
+        ),
+        pytest.param(
+            ["pod_identity_usage_days=90"],
+            "pod_identity_usage_days is not a variable of the role; use pod_identity_audit_unused_days, and see docs/audit.md "
+            "for a policy from IAM Access Analyzer.",
+            id="removed variable",
         ),
         pytest.param(
             ["pod_identity_audit_namespaces=shpo"],

@@ -172,8 +172,8 @@ def test_files_match_page(language: str, names: tuple[str, ...]) -> None:
         assert re.sub(r"\A---\n(#.*\n)+\n", "", text) == block.text
         assert f"[{name}](../examples/permissions/{name})" in page
     found = {path.name for path in FILES.glob(f"*.{language.replace('yaml', 'yml')}")}
-    # The permissions of these playbooks are in docs/audit.md, docs/migration.md and docs/usage.md.
-    assert {name for name in found if not name.startswith(("audit", "migrate", "usage"))} == set(names)
+    # The permissions of these playbooks are in docs/audit.md and docs/migration.md.
+    assert {name for name in found if not name.startswith(("audit", "migrate"))} == set(names)
 
 
 OWN_POLICY = f"arn:aws:iam::{ACCOUNT}:policy{PATH}my-policy"

@@ -62,14 +62,13 @@ def examples(kind: str, name: str) -> list[dict[str, Any]]:
     return found
 
 
-# Filters whose examples need the results of earlier jobs. Other tests run them in playbooks: tests/package/test_artifacts.py,
-# tests/docs/test_migration.py and tests/docs/test_usage.py.
+# Filters whose examples need the results of earlier jobs. Other tests run them in playbooks: tests/package/test_artifacts.py
+# and tests/docs/test_migration.py.
 NEEDS_RESULTS = (
     "pod_identity_gather",
     "pod_identity_fleet",
     "pod_identity_migrate",
     "pod_identity_audit",
-    "pod_identity_usage",
 )
 
 

@@ -50,7 +50,6 @@ MODULES = (
     "pod_identity_fleet",
     "pod_identity_gather",
     "pod_identity_migrate",
-    "pod_identity_usage",
 )
 
 

@@ -56,7 +56,7 @@ ATTEMPT_SECONDS = 60.0
 # The services with a separate client and rate limiter for each region. Requests to all other services use the default region.
 REGIONAL = frozenset(("eks",))
 # A list of resources with more pages is an error: a page has up to 100 associations or 1000 roles, and an account has at most
-# 5000 roles. A list of CloudTrail events may have more pages.
+# 5000 roles.
 MOST_PAGES = 1000
 
 
@@ -275,7 +275,7 @@ def _pages(
         if token in tokens:
             raise _malformed(service, operation, "the token for the next page was used before")
         tokens.add(token)
-        if len(tokens) >= MOST_PAGES and service != "cloudtrail":
+        if len(tokens) >= MOST_PAGES:
             raise _malformed(
                 service, operation, f"the response has a token for another page after {MOST_PAGES} pages"
             )
@@ -337,7 +337,7 @@ def _malformed(service: str, operation: str, reason: str) -> AwsError:
 
 _REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id")
 # The key of the token for the next page, by service. The response and the parameters of the next request use the same key.
-_PAGE_TOKENS = {"cloudtrail": "NextToken", "eks": "nextToken", "iam": "Marker", "organizations": "NextToken"}
+_PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker", "organizations": "NextToken"}
 # The keys to ignore in the comparison of two pages, because their values may differ although the content is the same.
 _ENVELOPE = ("IsTruncated", "Marker", "NextToken", "ResponseMetadata", "nextToken")
 # The parameter for the idempotency token, by operation.
@@ -372,7 +372,6 @@ _REQUIRED = {
     "ListNodegroups": "nodegroups",
     "ListPodIdentityAssociations": "associations",
     "ListRoles": "Roles",
-    "LookupEvents": "Events",
     "UpdatePodIdentityAssociation": "association",
 }
 

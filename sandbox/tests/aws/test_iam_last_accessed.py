@@ -55,7 +55,9 @@ class TestServices:
     def test_services_of_all_policies(self, iam: Any, control: AwsControl) -> None:
         arn = put_policy(iam, "s3:GetObject", "sqs:*")
         iam.attach_role_policy(RoleName="app", PolicyArn=create_policy(iam, "more"))
-        control.patch_role(ACCOUNT, "app", LastAccessed={"s3": TEXT, "s3:GetObject": TEXT})
+        control.patch_role(
+            ACCOUNT, "app", LastAccessed={"s3": TEXT, "s3:DeleteBucket": "", "s3:CreateBucket": TEXT}
+        )
         found = report(iam, arn)
         assert (found["JobStatus"], found["JobType"]) == ("COMPLETED", "SERVICE_LEVEL")
         services = {entry["ServiceNamespace"]: entry for entry in found["ServicesLastAccessed"]}
@@ -64,8 +66,9 @@ class TestServices:
         assert "LastAuthenticated" not in services["sqs"]
         assert "TrackedActionsLastAccessed" not in services["s3"]
         [service, _sqs] = report(iam, arn, Granularity="ACTION_LEVEL")["ServicesLastAccessed"]
-        [action] = service["TrackedActionsLastAccessed"]
-        assert (action["ActionName"], action["LastAccessedTime"]) == ("GetObject", USED)
+        used, unused = service["TrackedActionsLastAccessed"]
+        assert used == {"ActionName": "CreateBucket", "LastAccessedTime": USED, "LastAccessedEntity": arn}
+        assert unused == {"ActionName": "DeleteBucket"}
 
     def test_all_actions(self, iam: Any) -> None:
         services = report(iam, put_policy(iam, "*"))["ServicesLastAccessed"]

@@ -30,7 +30,6 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/read": 1354,
     "module_utils/_identity/report": 1310,
     "module_utils/_identity/run": 2833,
-    "module_utils/_identity/usage": 993,
     "module_utils/_identity/verify": 831,
     "module_utils/_policy": 5630,
     "modules": 381,

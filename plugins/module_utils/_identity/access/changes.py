@@ -40,7 +40,7 @@ _SOURCES: Final = {
 # The most severe first.
 _SEVERITIES: Final = ("high", "medium", "low")
 # The risks of unused permissions. A report has them only with the option ``unused_days``.
-_UNUSED: Final = ("ROLE_UNUSED", "SERVICES_UNUSED")
+_UNUSED: Final = ("ROLE_UNUSED", "SERVICES_UNUSED", "ACTIONS_UNUSED")
 # The kinds of changes, in the order of the result.
 _KINDS: Final = (
     "cluster",
@@ -137,9 +137,10 @@ class _Report:
         use = next((row.get("use", {}) for row in self.row["roles"] if row["arn"] == risk["subject"]), None)
         if use is None:
             return True
-        return use.get("state") == "unused" or (
-            use.get("state") == "used" and (risk["code"] == "ROLE_UNUSED" or "services" in use)
-        )
+        if use.get("state") != "used" or risk["code"] == "ROLE_UNUSED":
+            return use.get("state") in ("used", "unused")
+        services = {name.partition(":")[0] for name in risk["detail"] if ":" in name}
+        return "services" in use and services.isdisjoint(use.get("untracked", ()))
 
     @cached_property
     def risks(self) -> dict[tuple[str, str], _Row]:
@@ -163,8 +164,8 @@ class _Comparison:
             yield "The reports have different namespaces. Only namespaces in both of them are compared."
         if not self._same_days:
             yield (
-                "pod_identity_audit_unused_days differs between the reports, so the risks ROLE_UNUSED and SERVICES_UNUSED are "
-                "not compared."
+                "pod_identity_audit_unused_days differs between the reports, so the risks ROLE_UNUSED, SERVICES_UNUSED and "
+                "ACTIONS_UNUSED are not compared."
             )
 
     def rows(self) -> Iterator[dict[str, Any]]:

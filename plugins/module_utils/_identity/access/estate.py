@@ -311,7 +311,11 @@ class AccessEstate:
             answers.append(_USABILITY[verdict.usable])
             if verdict.usable != "yes":
                 reasons.append("The trust policy of the target role: " + verdict.findings[0].message)
-            deciding = _naming_statements(trust.rules)
+            deciding = tuple(
+                rule.statement.index - 1
+                for rule in trust.rules
+                if any(kind in ("AWS", "*") for kind, _value in rule.statement.principals or ())
+            )
         usable = next(answer for answer in _WORST if answer in answers)
         reason = " ".join(dict.fromkeys(reasons)) if usable != "yes" else reasons[0]
         return replace(credential, usable=usable, reason=reason, target_trust=deciding)
@@ -405,14 +409,6 @@ def deciding_statements(
         ):
             found.append(rule.statement.index - 1)
     return tuple(found)
-
-
-def _naming_statements(rules: Sequence[Rule]) -> tuple[int, ...]:
-    return tuple(
-        rule.statement.index - 1
-        for rule in rules
-        if any(kind in ("AWS", "*") for kind, _value in rule.statement.principals or ())
-    )
 
 
 def _own_credentials(

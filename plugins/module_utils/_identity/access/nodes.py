@@ -117,10 +117,8 @@ class NodeRoleFinder:
     def node_roles(self, part: ClusterFacts) -> list[NodeRole]:
         """Return the node roles in ``part.nodes``, first the roles that can administer the account."""
         sources = part.nodes.sources if part.nodes is not None else {}
-        found = []
-        for arn, titles in sources.items():
-            role = self.estate.role(arn)
-            found.append(NodeRole(role, titles, self.graph.administers(role)))
+        roles = zip(map(self.estate.role, sources), sources.values(), strict=True)
+        found = [NodeRole(role, titles, self.graph.administers(role)) for role, titles in roles]
         order: Sequence[Administration] = ("yes", "depends", "unknown", "no")
         return sorted(found, key=lambda entry: (order.index(entry.administers), entry.role.arn))
 

@@ -73,7 +73,7 @@ def build_report(
     :arg now: the time of the report, with a time zone.
     :arg namespaces: the namespaces of the report; empty for all.
     :arg previous: an earlier report, for the changes since then, or None.
-    :arg unused_days: the number of days without a use after which a role or service is a risk; None for no such risks.
+    :arg unused_days: the number of days without a use after which a role, service or action is a risk; None for no such risks.
     """
     judge = UseJudge(now, unused_days) if unused_days is not None else None
     builder = _Builder(_with_names(parts), index, now, sorted(namespaces), judge)
@@ -413,7 +413,12 @@ class _Builder:
         row: _Row = {"state": verdict.usage, "why": f"It {verdict.reason}."}
         row |= _present(created=role.use.created_at)
         row |= {"last": role.use.last} if role.use.last is not None else {}
-        return row | ({"services": dict(role.use.services)} if role.use.services is not None else {})
+        times = role.use.services
+        return row | (
+            {"services": dict(times), "untracked": self.judge.untracked(times, role.use.actions)}
+            if times is not None
+            else {}
+        )
 
     def _places(self, rules: Iterable[Rule]) -> list[list[int]]:
         return [[self._policies.number(policy), place] for policy, place in self._tables.places(rules)]

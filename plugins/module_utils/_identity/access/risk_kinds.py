@@ -102,8 +102,14 @@ RISK_KINDS: Final[Mapping[str, RiskKind]] = {
         "The role does not use services that it may use",
         "low",
         "Unused permissions have no benefit, and an attacker in a Pod of the workload has them, too.",
-        "Check that no rare task needs the services, and remove them from the policies. docs/usage.md describes how to find the "
-        "used permissions.",
+        "Check that no rare task needs the services, and remove them from the policies.",
+    ),
+    "ACTIONS_UNUSED": RiskKind(
+        "No recent use of allowed actions is recorded",
+        "low",
+        "Unused permissions have no benefit, and an attacker in a Pod of the workload has them, too.",
+        "Check that no rare task needs the actions, and remove them from the policies. docs/audit.md describes how to get a "
+        "policy from IAM Access Analyzer.",
     ),
     "ROLE_UNUSABLE": RiskKind(
         "The service account cannot use its role",

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 from ..._findings.codes import Code
@@ -18,7 +20,7 @@ from ..._findings.finding import WorkloadKey
 from ..._policy.evaluation.evaluate import ALLOWED
 from ..._policy.evaluation.rules import Rule
 from ..._policy.language.context import Context
-from ..._policy.permissions.levels import EVERY_SERVICE, Cell
+from ..._policy.permissions.levels import EVERY_SERVICE, Cell, find_possibility
 from ..._policy.permissions.permissions import Required, check_permission
 from ..._policy.trust.federation import federated_statements, parse_issuer
 from ..._policy.trust.trust import pod_identity_inquiry, reach
@@ -74,7 +76,7 @@ class RiskFinder:
     :arg profiles: the effective permissions of each service account whose role was read, by the ARN of the cluster and the key of
         the service account.
     :arg name: returns the name of a service account for the text of a risk.
-    :arg judge: decides whether roles and services are unused; None for a report without these risks.
+    :arg judge: decides whether roles, services and actions are unused; None for a report without these risks.
     """
 
     estate: AccessEstate
@@ -103,8 +105,9 @@ class RiskFinder:
         holdings = []
         for (arn, number), members in groups.items():
             role = self.estate.roles[arn]
-            profile = self.tables.profiles[number]
-            holdings.append(_Holding(role, profile, members[0].context(role), tuple(members)))
+            holdings.append(
+                _Holding(role, self.tables.profiles[number], members[0].context(role), tuple(members))
+            )
         return holdings
 
     @cached_property
@@ -208,14 +211,12 @@ class RiskFinder:
         :arg action: the action, such as "s3:GetObject".
         :arg resource: the pattern of all resources, with ``{partition}`` for the partition of the role.
         """
-        arn = resource.format(partition=holding.role.arn.split(":")[1])
-        if holding.profile.cell(action.partition(":")[0]) is None:
-            return None
-        verdict = check_permission(holding.profile.layers, Required(action, arn), holding.context)
-        if verdict.decision != ALLOWED:
-            return None
         cell = holding.profile.cell(action.partition(":")[0])
-        return list(cell.rules) if cell is not None else []
+        if cell is None:
+            return None
+        arn = resource.format(partition=holding.role.arn.split(":")[1])
+        verdict = check_permission(holding.profile.layers, Required(action, arn), holding.context)
+        return list(cell.rules) if verdict.decision == ALLOWED else None
 
     def _risk(
         self,
@@ -243,8 +244,8 @@ class RiskFinder:
             for arn in {entry.role_arn.lower(): None for entry in member.credentials if entry.role_arn}:
                 users.setdefault(arn, []).append(member)
         for arn, members in sorted(users.items()):
-            [spelling, *_others] = _spellings(members[0], arn)
-            role = self.estate.role(spelling)
+            spellings = (entry.role_arn for entry in members[0].credentials)
+            role = self.estate.role(next(name for name in spellings if name.lower() == arn))
             name = role_name(role.arn)
             for code, affected in self._scopes(role, members).items():
                 scope, severity = _TRUST_SCOPES[code]
@@ -275,11 +276,13 @@ class RiskFinder:
                 text = f"Role {role.arn} does not exist, but {list_members(self.name, members)} would use it."
                 yield Risk("ROLE_MISSING", role.arn, text, tuple(members), roles=(role.arn,))
             if role.state == "unread" or role.unread:
-                unread = [title for _layer, title in role.unread]
-                policies = "A policy" if len(unread) == 1 else "Policies"
-                text = f"Role {role.arn} could not be read."
-                if unread:
-                    text = f"{policies} of role {name} could not be read: {listed(unread)}."
+                unread = listed(title for _layer, title in role.unread)
+                policies = "A policy" if len(role.unread) == 1 else "Policies"
+                text = (
+                    f"{policies} of role {name} could not be read: {unread}."
+                    if unread
+                    else f"Role {role.arn} could not be read."
+                )
                 yield Risk("ACCESS_UNKNOWN", role.arn, text, tuple(members), roles=(role.arn,))
 
     def _scopes(self, role: RoleFacts, members: Sequence[AccessMember]) -> dict[Code, list[AccessMember]]:
@@ -343,35 +346,36 @@ class RiskFinder:
                 text = f"Role {role_name(role.arn)} {verdict.reason}."
                 yield Risk("ROLE_UNUSED", role.arn, text, tuple(members), roles=(role.arn,))
         for role, holders, found in self._services_in_use(judge):
-            if found.unused:
-                unused = listed(found.unused, _SHOWN)
-                text = f"Role {role_name(role.arn)} has not used {unused} in the last {judge.days} days."
-                yield Risk("SERVICES_UNUSED", role.arn, text, holders, roles=(role.arn,), detail=found.unused)
+            name, period = role_name(role.arn), f"in the last {judge.days} days"
+            services, actions = listed(found.unused, _SHOWN), listed(found.actions, _SHOWN)
+            for code, unused, text in (
+                ("SERVICES_UNUSED", found.unused, f"Role {name} has not used {services} {period}."),
+                (
+                    "ACTIONS_UNUSED",
+                    found.actions,
+                    f"IAM has recorded no use of {actions} by role {name} {period}.",
+                ),
+            ):
+                if unused:
+                    yield Risk(code, role.arn, text, holders, roles=(role.arn,), detail=unused)
 
     def unknown_uses(self) -> Iterator[str]:
         """Yield sentences that name the roles and services whose use is unknown, with the reasons; none without ``judge``."""
-        if self.judge is None:
+        judge = self.judge
+        if judge is None:
             return
-        by_reason: dict[str, list[str]] = {}
-        for role, _members in self._users().values():
-            verdict = self.judge.judge_role(role)
-            if role.state != "missing" and verdict.usage == "unknown":
-                by_reason.setdefault(verdict.reason, []).append(role_name(role.arn))
-        for reason, names in sorted(by_reason.items()):
+        users = self._users().values()
+        verdicts = {role.arn: judge.judge_role(role) for role, _members in users if role.state != "missing"}
+        unknown = [(verdict.reason, arn) for arn, verdict in verdicts.items() if verdict.usage == "unknown"]
+        for reason, names in _by_reason(unknown):
             subject, verb, pronoun = _role_subject(names)
             yield f"It is unknown whether {subject} {verb} unused, because {pronoun} {reason}."
-        services: dict[str, list[str]] = {}
-        unrecorded: dict[str, list[str]] = {}
-        for role, _holders, found in self._services_in_use(self.judge):
-            name = role_name(role.arn)
-            if found.unrecorded:
-                unrecorded.setdefault(listed(found.unrecorded, _SHOWN), []).append(name)
-            if found.unknown and self.judge.judge_role(role).usage == "used":
-                services.setdefault(found.unknown, []).append(name)
-        for reason, names in sorted(services.items()):
-            subject, verb, _pronoun = _role_subject(names)
-            yield f"It is unknown which services {subject} {'does' if verb == 'is' else 'do'} not need. {sentence(reason)}"
-        for missing, names in sorted(unrecorded.items()):
+        in_use = [(found, role.arn) for role, _holders, found in self._services_in_use(judge)]
+        unread = [(found.unknown, arn) for found, arn in in_use if verdicts[arn].usage == "used"]
+        for reason, names in _by_reason(unread):
+            subject = _role_subject(names)[0]
+            yield f"It is unknown which services and actions are unused by {subject}. {sentence(reason)}"
+        for missing, names in _by_reason((listed(found.unrecorded, _SHOWN), arn) for found, arn in in_use):
             yield f"IAM does not report the use of {missing}, so it is unknown for {_role_subject(names)[0]}."
 
     def _services_in_use(
@@ -385,8 +389,9 @@ class RiskFinder:
             role, profiles = holdings[0].role, [holding.profile for holding in holdings]
             if judge.judge_role(role).usage != "unused":
                 members = tuple(member for holding in holdings for member in holding.members)
-                named = _named_services(profiles)
-                yield role, members, judge.judge_services(role, partial(_allows_service, profiles), named)
+                named = {cell.service for profile in profiles for cell in profile.cells if cell.levels}
+                services = tuple(sorted(named - {EVERY_SERVICE}))
+                yield role, members, judge.judge_services(role, partial(_allows, profiles), services)
 
     def _users(self) -> dict[str, tuple[RoleFacts, list[AccessMember]]]:
         """Return each role and target role with the service accounts that use it, ordered and keyed by its lower-case ARN."""
@@ -422,16 +427,35 @@ class RiskFinder:
         return ""
 
 
+def _by_reason(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    """Group the names of roles by a reason, ordered by reason and name. Omit roles with the reason "".
+
+    :arg pairs: reasons with the ARNs of roles.
+    """
+    named = sorted((reason, role_name(arn)) for reason, arn in pairs if reason)
+    return [(reason, [name for _reason, name in group]) for reason, group in groupby(named, itemgetter(0))]
+
+
 def _role_subject(names: Sequence[str]) -> tuple[str, str, str]:
     """Return the subject of a sentence about roles, the matching form of "be", and the matching pronoun."""
     if len(names) == 1:
         return f"role {names[0]}", "is", "it"
-    return f"roles {listed(sorted(names), _SHOWN)}", "are", "each"
+    return f"roles {listed(names, _SHOWN)}", "are", "each"
 
 
-def _allows_service(profiles: Sequence[Profile], service: str) -> bool:
-    cells = (profile.cell(service) for profile in profiles)
-    return any(cell is not None and cell.levels for cell in cells)
+def _allows(profiles: Sequence[Profile], name: str) -> bool:
+    """Return whether a profile allows, or may allow, an action.
+
+    :arg name: an action such as "s3:CreateBucket", or a service such as "s3" for any of its actions.
+    """
+    if ":" not in name:
+        cells = (profile.cell(name) for profile in profiles)
+        return any(cell is not None and cell.levels for cell in cells)
+    found = (
+        find_possibility(profile.layers, profile.index.find(name.lower()), profile.context, profile.index)
+        for profile in profiles
+    )
+    return any(possibility.decision != "no" for possibility in found)
 
 
 def _allows_everything(cells: Sequence[Cell]) -> bool:
@@ -446,20 +470,6 @@ def _allows_everything(cells: Sequence[Cell]) -> bool:
         for rule in cell.rules
     )
     return whole and not any(cell.denying or cell.limiting for cell in cells)
-
-
-def _named_services(profiles: Sequence[Profile]) -> tuple[str, ...]:
-    """Return the services that the profiles allow or may allow, except ``EVERY_SERVICE``, in alphabetical order."""
-    names = {cell.service for profile in profiles for cell in profile.cells if cell.levels}
-    return tuple(sorted(names - {EVERY_SERVICE}))
-
-
-def _spellings(member: AccessMember, arn: str) -> Iterator[str]:
-    """Yield the ARN of a role in the letter case in which the service account names it.
-
-    :arg arn: the ARN in lower case.
-    """
-    yield from (entry.role_arn for entry in member.credentials if entry.role_arn.lower() == arn)
 
 
 def _subject(member: AccessMember) -> str:

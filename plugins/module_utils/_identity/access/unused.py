@@ -4,16 +4,16 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Decide from the records of IAM which roles are unused, and which services a role does not use.
+"""Decide from the records of IAM which roles are unused, and which services and actions a role does not use.
 
-IAM records the last use of a role, and of each service by a role, within a tracking period of at most 400 days. If the
-response of IAM lacks this data, the result is unknown. Source: IAM User Guide, "Refine permissions in AWS using last accessed
-information".
+IAM records the last use of a role, and of each service and some actions by a role, within a tracking period of at most 400
+days. If the response of IAM lacks this data, the result is unknown. Source: IAM User Guide, "Refine permissions in AWS using last
+accessed information".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -36,17 +36,19 @@ class ServicesVerdict:
     """The services that a role does not use, as service prefixes such as "s3".
 
     ``unknown`` is the reason, as a sentence or as the error of a request, if the use of services is unknown; otherwise "".
-    ``unrecorded`` are services of the policies that IAM does not report, so that their use is unknown.
+    ``unrecorded`` are services of the policies that IAM does not report, so that their use is unknown. ``actions`` are the
+    unused actions of the used services, such as "s3:CreateBucket", without actions that IAM does not track.
     """
 
     unused: tuple[str, ...] = ()
     unrecorded: tuple[str, ...] = ()
     unknown: str = ""
+    actions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class UseJudge:
-    """A judge that decides whether roles and services were used within the last ``days`` days before ``now``."""
+    """A judge that decides whether roles, services and actions were used within the last ``days`` days before ``now``."""
 
     now: datetime
     days: int
@@ -71,9 +73,9 @@ class UseJudge:
     def judge_services(
         self, role: RoleFacts, is_allowed: Callable[[str], bool], named: tuple[str, ...]
     ) -> ServicesVerdict:
-        """Decide which services a role has not used recently.
+        """Decide which services, and which actions of the other services, a role has not used recently.
 
-        :arg is_allowed: returns whether the effective permissions allow, or may allow, an action of a service.
+        :arg is_allowed: returns whether the effective permissions allow, or may allow, an action, or any action of a service.
         :arg named: the services that the policies of the role name.
         """
         use = role.use
@@ -87,12 +89,24 @@ class UseJudge:
             return ServicesVerdict(
                 unknown=f"A role that {doubt} may be too new to have used all services that it needs."
             )
-        unused = [
-            name
-            for name, last in use.services.items()
-            if (not last or self._is_old(last)) and is_allowed(name)
-        ]
-        return ServicesVerdict(tuple(unused), tuple(name for name in named if name not in use.services))
+        unused = tuple(name for name in self._unused(use.services) if is_allowed(name))
+        used = use.services.keys() - {*self._unused(use.services)}
+        actions = tuple(
+            name for name in self._unused(use.actions) if name.partition(":")[0] in used and is_allowed(name)
+        )
+        return ServicesVerdict(unused, tuple(name for name in named if name not in use.services), "", actions)
+
+    def untracked(self, services: Mapping[str, str], actions: Mapping[str, str]) -> list[str]:
+        """Return the services that a role has used recently, but whose actions IAM does not report.
+
+        :arg services: the times of the last uses of services, as in ``RoleUse``.
+        :arg actions: the times of the last uses of actions.
+        """
+        tracked = {name.partition(":")[0] for name in actions}
+        return sorted(services.keys() - tracked - {*self._unused(services)})
+
+    def _unused(self, times: Mapping[str, str]) -> list[str]:
+        return sorted(name for name, last in times.items() if not last or self._is_old(last))
 
     def _doubt_of_age(self, role: RoleFacts) -> str:
         """Return a ``RoleVerdict.reason`` if a role may be too young to count as unused, or "" if it is old enough."""
@@ -102,9 +116,5 @@ class UseJudge:
         return "" if self._is_old(created_at) else f"is younger than {self.days} days"
 
     def _is_old(self, time: str) -> bool:
-        return _parse(time) < self.now - timedelta(days=self.days)
-
-
-def _parse(time: str) -> datetime:
-    # Python 3.10 does not parse "Z".
-    return datetime.fromisoformat(time.replace("Z", "+00:00"))
+        # Python 3.10 does not parse "Z".
+        return datetime.fromisoformat(time.replace("Z", "+00:00")) < self.now - timedelta(days=self.days)

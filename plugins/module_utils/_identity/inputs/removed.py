@@ -12,6 +12,13 @@ from collections.abc import Mapping
 
 # Variables of the role and the playbooks, by name without the prefix ``pod_identity_``.
 REMOVED_VARIABLES: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            *("usage_days", "usage_file", "usage_form", "usage_from", "usage_generalise"),
+            *("usage_keep_unseen", "usage_requests", "usage_services"),
+        ),
+        "use pod_identity_audit_unused_days, and see docs/audit.md for a policy from IAM Access Analyzer.",
+    ),
     "annotated": "list the service accounts in pod_identity_workloads, by name, pattern or label selector.",
     "check_caller": "leave it out: a request that AWS denies fails with its action and the remedy.",
 }

@@ -27,7 +27,6 @@ from ..model.desired import PURGE_LIMIT, STATES
 from ..model.errors import Problems
 from ..model.migration import STEPS, MigrationOptions
 from ..model.roles import TRUST_SCOPES
-from ..model.usage import DEFAULT_LOOKUP_DAYS, LOOKUP_DAYS, LOOKUP_EVENTS, USAGE_FORMS, UsageOptions
 from .accounts import read_assume_role, read_duration
 from .addons import AGENT_STATES, parse_agent
 from .fields import Fields, number_as_text, shown_value
@@ -199,17 +198,6 @@ MIGRATION: Mapping[str, _Reader] = {
     "migration_state": _choice("present", "rollback"),
     "migration_step": _choice(*STEPS),
 }
-# Variables of the playbook usage.
-USAGE: Mapping[str, _Reader] = {
-    "usage_days": _integer(1),
-    "usage_file": _text,
-    "usage_form": _choice(*USAGE_FORMS),
-    "usage_from": _text,
-    "usage_generalise": _flag,
-    "usage_keep_unseen": _flag,
-    "usage_requests": _integer(1),
-    "usage_services": _flag,
-}
 # Variables of the playbook audit.
 AUDIT: Mapping[str, _Reader] = {
     "audit_csv": _text,
@@ -223,7 +211,6 @@ AUDIT: Mapping[str, _Reader] = {
 PLAYBOOKS = (
     *AUDIT,
     *MIGRATION,
-    *USAGE,
     "expected",
     "export_file",
     "export_namespaces",
@@ -243,7 +230,7 @@ REPORT: Mapping[str, _Reader] = {
 # Facts and results of the role and the playbooks, without prefix.
 RESULTS = (
     *("account", "accounts", "audit", "audit_part", "audit_roles"),
-    *("migration", "prepared", "report", "result", "usage"),
+    *("migration", "prepared", "report", "result"),
 )
 # The prefix of the artifacts of earlier jobs in an AWX workflow, which AWX passes to later jobs as extra variables.
 ARTIFACTS = "artifact_"
@@ -377,43 +364,6 @@ def read_migration_variables(variables: Mapping[str, object]) -> MigrationOption
         problems.add("", f"{ROLE}migration_step {text} {ROLE}migration_state.")
     problems.raise_if_any()
     return MigrationOptions(rollback=rollback, **values)
-
-
-NO_SOURCE = (
-    f"{ROLE}usage_from is not set. Set it to a folder with CloudTrail files (.json or .json.gz), or to {LOOKUP_EVENTS} to read "
-    "recent events from AWS."
-)
-
-
-def read_usage_variables(variables: Mapping[str, object]) -> UsageOptions:
-    """Return the options of an analysis of used permissions.
-
-    :arg variables: the values of the variables in ``USAGE``, by name without the prefix ``pod_identity_``.
-    :raises InputError: with all values of a wrong type; if there are none, with all other problems.
-    """
-    values: dict[str, Any] = {
-        name.removeprefix("usage_"): value
-        for name, value in _read_with(USAGE, variables).items()
-        if value is not None
-    }
-    problems = Problems()
-    source = values.pop("from", "")
-    if not source:
-        problems.add("", NO_SOURCE)
-    if source == LOOKUP_EVENTS:
-        days = values.setdefault("days", DEFAULT_LOOKUP_DAYS)
-        if days > LOOKUP_DAYS:
-            problems.add(
-                "",
-                f"{ROLE}usage_days must be at most {LOOKUP_DAYS} with {ROLE}usage_from: {LOOKUP_EVENTS}, got {days}. CloudTrail "
-                "keeps older events only in the files of a trail.",
-            )
-    elif "requests" in values:
-        problems.add(
-            "", f"{ROLE}usage_requests has no effect without {ROLE}usage_from: {LOOKUP_EVENTS}; leave it out."
-        )
-    problems.raise_if_any()
-    return UsageOptions(source, **values)
 
 
 def read_audit_variables(variables: Mapping[str, object]) -> AccessOptions:

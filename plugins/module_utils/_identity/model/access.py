@@ -31,7 +31,7 @@ class AccessOptions:
     ``file`` (HTML), ``json`` and ``csv`` are the paths of the files to write, or "" to write no such file. ``previous`` is the
     path of the JSON file of an earlier report, or "". ``namespaces`` limits the report to the service accounts in these
     namespaces; it is empty for all namespaces. ``unused_days`` is the number of days without a use after which the report has a
-    risk for a role or service, or None for no such risks.
+    risk for a role, service or action, or None for no such risks.
     """
 
     file: str = ""
@@ -48,14 +48,16 @@ class RoleUse:
 
     ``created_at`` is the time at which the role was created, or "" if it is unknown. ``last`` is the time of the last request, ""
     if IAM has not recorded a request in its tracking period, and None if it is unknown. ``services`` has the time of the last
-    request to each service that the policies of the role allow, by the prefix of the service, such as "s3". The time is "" if
-    no request is recorded. If the services were not read, ``services`` is None; ``unread`` is the reason if the read failed.
+    request to each service that the policies of the role allow, by the prefix of the service, such as "s3", and ``actions`` for
+    each action that IAM tracks, such as "s3:CreateBucket". The time is "" if no request is recorded. If the services were not
+    read, ``services`` is None; ``unread`` is the reason if the read failed.
     """
 
     created_at: str = ""
     last: str | None = None
     services: Mapping[str, str] | None = None
     unread: str = ""
+    actions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

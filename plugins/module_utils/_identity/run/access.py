@@ -8,8 +8,8 @@
 
 Sources: iam GetAccountAuthorizationDetails, GetPolicy, GetPolicyVersion. If a bulk read of the account is not possible, only the
 roles of the service accounts and nodes are read: iam GetRole, ListAttachedRolePolicies, ListRolePolicies, GetRolePolicy. The
-roles of nodes are from eks DescribeCluster, ListNodegroups, DescribeNodegroup. The times at which roles last used services are
-from iam GenerateServiceLastAccessedDetails, GetServiceLastAccessedDetails.
+roles of nodes are from eks DescribeCluster, ListNodegroups, DescribeNodegroup. The times at which roles last used services and
+actions are from iam GenerateServiceLastAccessedDetails, GetServiceLastAccessedDetails.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from ..model.names import is_aws_managed, parse_role_arn
 from ..model.observed import Document
 from ..model.roles import ObservedRole
 from ..read.account import Snapshot, read_snapshot
+from ..read.last_accessed import read_last_accessed
 from ..read.reader import none_if_missing
 from ..read.roles import RoleNotFound, find_role, read_document
-from ..read.usage import read_last_accessed
 
 # The argument ``singles`` of ``read_snapshot``: high enough to read all roles of an account, because the report also has the
 # roles that can be assumed with the roles of service accounts.
@@ -74,7 +74,7 @@ def read_role_facts(api: Api, cluster: Cluster, arns: Iterable[str], width: int)
 
 
 def read_service_uses(api: Api, reads: RoleReads, arns: Iterable[str], width: int, option: str) -> RoleReads:
-    """Return ``reads``, with the last uses of services by the roles in ``arns``, or the reason why a role has no such data.
+    """Return ``reads``, with the last uses of services and actions by the roles in ``arns``, or the reason why these are unknown.
 
     :arg arns: the ARNs of roles. Roles that do not exist or were not read are ignored.
     :arg width: the maximum number of concurrent requests.
@@ -86,13 +86,12 @@ def read_service_uses(api: Api, reads: RoleReads, arns: Iterable[str], width: in
     def read(role: RoleFacts) -> RoleFacts:
         use = role.use or RoleUse()
         try:
-            uses = read_last_accessed(api, role.arn, pause, option, "SERVICE_LEVEL")
+            uses = read_last_accessed(api, role.arn, pause, option)
         except AwsError as error:
             return replace(role, use=replace(use, unread=_short(error)))
         except InputError as error:
             return replace(role, use=replace(use, unread=error.problems[0]))
-        services = {name: uses.times.get(name, "") for name in sorted(uses.services)}
-        return replace(role, use=replace(use, services=services))
+        return replace(role, use=replace(use, services=uses.services, actions=uses.actions))
 
     found = map_concurrently(read, list(existing.values()), width)
     return replace(reads, roles={**reads.roles, **dict(zip(existing, found, strict=True))})

@@ -87,33 +87,10 @@ class Catalogue:
     def _names(self, service: str) -> list[str]:
         return list(self._data.actions.get_actions_for_service(service))
 
-    def spelling(self, action: str) -> str | None:
-        """Return an action in the letter case of the catalogue, or None if it does not exist."""
-        service, _separator, name = action.partition(":")
-        service = service.lower()
-        if not self._data.services.service_exists(service):
-            return None
-        if not self._data.actions.action_exists(service, name):
-            return None
-        return f"{service}:{self._data.actions.get_action_details(service, name)['name']}"
-
     @property
     def service_names(self) -> list[str]:
         """Return the prefixes of all services, such as s3."""
         return list(self._data.services.get_service_keys())
-
-    def service_actions(self, service: str) -> list[str]:
-        """Return all actions of a service, with its prefix; an empty list if the service does not exist."""
-        if not self._data.services.service_exists(service):
-            return []
-        return [f"{service}:{name}" for name in self._data.actions.get_actions_for_service(service)]
-
-    def has_resources(self, action: str) -> bool:
-        """Return whether an action has resource types. Otherwise it applies to ``*`` only.
-
-        :arg action: an action that exists.
-        """
-        return bool(self._resource_arns(action))
 
     def resource_problem(self, action: str, resource: str) -> str | None:
         """Return a message if an action never applies to a resource, otherwise None.

@@ -112,7 +112,8 @@ class AwsControl:
     def patch_role(self, account: str, role: str, **members: Any) -> None:
         """Set the recorded use of a role: RoleLastUsed, as in IAM, and LastAccessed.
 
-        LastAccessed has times by service and action, such as {"s3": "2026-01-31T12:00:00Z", "s3:GetObject": …}.
+        LastAccessed has times by service and action, such as {"s3": "2026-01-31T12:00:00Z", "s3:CreateBucket": ""}. The time of
+        an action is "" if IAM tracks the action, but has recorded no use.
         """
         self._request("PATCH", "role", members, {"account": account, "role": role})
 

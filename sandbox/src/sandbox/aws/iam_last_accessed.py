@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Emulate the IAM operations that report when a role last accessed services.
+"""Emulate the IAM operations that report when a role last accessed services and actions.
 
 The emulator does not record the requests of roles. A test sets the times of access with
 :meth:`sandbox.aws.control.AwsControl.patch_role`. A report has the services that the attached and inline policies of the role
@@ -85,7 +85,10 @@ def _service(name: str, arn: str, times: Mapping[str, str], has_actions: bool) -
     if name in times:
         used = {"LastAuthenticated": times[name], "LastAuthenticatedEntity": arn}
     actions = [
-        {"ActionName": action.partition(":")[2], "LastAccessedTime": time, "LastAccessedEntity": arn}
+        {
+            "ActionName": action.partition(":")[2],
+            **({"LastAccessedTime": time, "LastAccessedEntity": arn} if time else {}),
+        }
         for action, time in sorted(times.items())
         if action.startswith(f"{name}:")
     ]

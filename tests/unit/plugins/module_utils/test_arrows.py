@@ -44,7 +44,6 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "_identity.run": _MODEL
     | {"_aws", "_identity.inputs", "_identity.read", "_identity.plan", "_identity.verify"},
     "_identity.inventory": _MODEL,
-    "_identity.usage": _MODEL,
     "_identity.access": _MODEL,
     "_identity.kubernetes.model": _MODEL,
     "_identity.kubernetes.api": _KUBE_MODEL,
@@ -52,7 +51,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "_identity.kubernetes.pods": _KUBE_API,
     "_identity.kubernetes.proof": _KUBE_API | {"_identity.kubernetes.pods"},
     "_identity.kubernetes.run": _KUBE_STEPS,
-    "_identity.report": _KUBE_MODEL | {"_identity.kubernetes.run", "_identity.usage"},
+    "_identity.report": _KUBE_MODEL | {"_identity.kubernetes.run"},
 }
 # By package and imported package: the only modules that may be imported.
 PARTS = {("_aws", "_identity.model"): {f"_identity.model.{name}" for name in ("accounts", "errors")}}
@@ -69,7 +68,6 @@ PURE = (
     "_identity.kubernetes",
     "_identity.report",
     "_identity.access",
-    "_identity.usage",
     "_identity.run.attempts",
     "_identity.run.outcome",
     "_identity.run.result",

@@ -214,17 +214,6 @@ def test_number_of_pages_is_limited() -> None:
     assert (caught.value.code, len(requests)) == (MALFORMED, 1000)
 
 
-def test_number_of_event_pages_is_not_limited() -> None:
-    tokens = iter([*map(str, range(1500)), ""])
-
-    class CloudTrail:
-        def lookup_events(self, **_parameters: Any) -> dict[str, Any]:
-            return {"Events": [], "NextToken": next(tokens)}
-
-    api = BotoApi(lambda _service: CloudTrail(), simulated_retries())
-    assert len(list(response_pages(api, "cloudtrail", "LookupEvents", {}))) == 1501
-
-
 def test_repeated_page_with_a_new_token_is_an_error() -> None:
     requests: list[dict[str, Any]] = []
 

@@ -42,6 +42,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     RoleFacts,
     RoleUse,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import listed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     PodCredentials,
 )
@@ -414,6 +415,21 @@ RISKS: Mapping[str, tuple[Sequence[ClusterFacts], list[str]]] = {
         [make_facts([make_role("api", READS, use=RoleUse(OLD, NEW, {"s3": OLD}))], [associate("api")])],
         ["SERVICES_UNUSED"],
     ),
+    "unused action": (
+        [
+            make_facts(
+                [
+                    make_role(
+                        "api",
+                        allow("s3:GetBucketTagging"),
+                        use=RoleUse(OLD, NEW, {"s3": NEW}, actions={"s3:GetBucketTagging": ""}),
+                    )
+                ],
+                [associate("api")],
+            )
+        ],
+        ["ACTIONS_UNUSED"],
+    ),
     "young role": (
         [make_facts([make_role("api", READS, use=RoleUse(NEW, "", {"s3": ""}))], [associate("api")])],
         [],
@@ -741,12 +757,12 @@ def test_unknown_last_uses_are_notes_instead_of_risks() -> None:
     names = [role.arn.rpartition("/")[2] for role in UNKNOWN_USES]
     facts = make_facts(UNKNOWN_USES, [associate(name) for name in (*names, "far")])
     report = build(facts, unused_days=90)
-    assert {"ROLE_UNUSED", "SERVICES_UNUSED"}.isdisjoint(codes(report))
+    assert {"ROLE_UNUSED", "SERVICES_UNUSED", "ACTIONS_UNUSED"}.isdisjoint(codes(report))
     assert report["notes"] == [
         *REPORT_LIMITS,
         "It is unknown whether role far is unused, because it could not be read.",
         "It is unknown whether roles fresh, young are unused, because each is younger than 90 days.",
-        f"It is unknown which services roles a, b do not need. {DENIED_USES}.",
+        f"It is unknown which services and actions are unused by roles a, b. {DENIED_USES}.",
         "IAM does not report the use of madeup, so it is unknown for role c.",
     ]
     assert build(facts)["notes"] == [*REPORT_LIMITS]
@@ -760,7 +776,7 @@ def test_uses_of_roles() -> None:
             "api",
             READS,
             allow(["sqs:SendMessage", "ses:SendEmail"]),
-            use=RoleUse(OLD, NEW, {"s3": NEW, "ses": OLD, "sqs": ""}),
+            use=RoleUse(OLD, NEW, {"s3": NEW, "ses": OLD, "sqs": ""}, actions={"s3:CreateBucket": ""}),
         ),
         make_role(
             "base", allow(["sts:AssumeRole", "sts:TagSession"], role_arn("target")), use=RoleUse(OLD, NEW, {})
@@ -784,6 +800,7 @@ def test_uses_of_roles() -> None:
         "created": OLD,
         "last": NEW,
         "services": {"s3": NEW, "ses": OLD, "sqs": ""},
+        "untracked": [],
     }
     assert uses["idle"] == {
         "state": "unused",
@@ -793,6 +810,61 @@ def test_uses_of_roles() -> None:
     }
     cells = {row[10]: row[-2:] for row in csv.reader(access_csv(report).splitlines()) if row[4] == "api"}
     assert cells == {"s3": [NEW, NEW], "ses": [NEW, OLD], "sqs": [NEW, "none recorded"]}
+
+
+TIMES = {"s3:CreateBucket": OLD, "s3:DeleteBucket": "", "s3:ListAllMyBuckets": NEW, "s3:New": ""}
+# A case has the policy statements of a role that uses S3, its boundary, and the expected actions of the risk ACTIONS_UNUSED. The
+# role was created long ago, and IAM has the times of the actions above.
+ACTIONS: Mapping[str, tuple[list[Any], Any, list[str]]] = {
+    "an action in other letter case": ([allow("S3:createbucket")], None, ["s3:CreateBucket"]),
+    "a pattern": ([allow("s3:*Bucket")], None, ["s3:CreateBucket", "s3:DeleteBucket"]),
+    "all actions of the service": ([allow("s3:*")], None, ["s3:CreateBucket", "s3:DeleteBucket", "s3:New"]),
+    "all actions of all services": ([allow("*")], None, ["s3:CreateBucket", "s3:DeleteBucket", "s3:New"]),
+    "all actions except one": (
+        [{"Effect": "Allow", "NotAction": "s3:CreateBucket", "Resource": "*"}],
+        None,
+        ["s3:DeleteBucket", "s3:New"],
+    ),
+    "no tracked action": ([READS], None, []),
+    "used": ([allow("s3:ListAllMyBuckets")], None, []),
+    "a Deny": ([allow("s3:*"), deny("s3:Delete*")], None, ["s3:CreateBucket", "s3:New"]),
+    "a Deny of one resource": (
+        [allow("s3:DeleteBucket"), deny("s3:DeleteBucket", "arn:aws:s3:::b")],
+        None,
+        ["s3:DeleteBucket"],
+    ),
+    "a boundary": ([allow("s3:*")], allow("s3:DeleteBucket"), ["s3:DeleteBucket"]),
+    "a condition": ([allow("s3:CreateBucket", **FROM_VPC)], None, ["s3:CreateBucket"]),
+    "an action of a bucket on objects": ([allow("s3:CreateBucket", "arn:aws:s3:::b/*")], None, []),
+}
+
+
+@pytest.mark.parametrize("case", ACTIONS)
+def test_unused_actions(case: str) -> None:
+    statements, limit, expected = ACTIONS[case]
+    boundary = (role_arn("limit").replace(":role/", ":policy/"), document(limit)) if limit else None
+    use = RoleUse(OLD, NEW, {"s3": NEW}, actions=TIMES)
+    facts = make_facts([make_role("api", *statements, boundary=boundary, use=use)], [associate("api")])
+    report = build(facts, unused_days=90)
+    risks = [risk for risk in report["risks"] if risk["code"] == "ACTIONS_UNUSED"]
+    assert [name for risk in risks for name in risk["detail"]] == expected
+    texts = (
+        [f"IAM has recorded no use of {listed(expected)} by role api in the last 90 days."]
+        if expected
+        else []
+    )
+    assert [risk["text"] for risk in risks] == texts
+
+
+def test_long_list_of_unused_actions_is_cut() -> None:
+    actions = {f"s3:Put{number}": "" for number in range(7)}
+    use = RoleUse(OLD, NEW, {"s3": NEW}, actions=actions)
+    report = build(make_facts([make_role("api", allow("s3:*"), use=use)], [associate("api")]), unused_days=90)
+    [risk] = [risk for risk in report["risks"] if risk["code"] == "ACTIONS_UNUSED"]
+    assert risk["detail"] == sorted(actions)
+    assert risk["text"] == (
+        "IAM has recorded no use of s3:Put0, s3:Put1, s3:Put2, s3:Put3, s3:Put4 and 2 more by role api in the last 90 days."
+    )
 
 
 def test_risk_under_conditions() -> None:

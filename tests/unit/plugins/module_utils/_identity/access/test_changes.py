@@ -225,6 +225,16 @@ def used(use: RoleUse | None) -> list[ClusterFacts]:
     return [make_facts([make_role("api", READS, use=use)], [associate("api")])]
 
 
+def used_actions(service: str, **times: str) -> list[ClusterFacts]:
+    """Return a role that may create buckets, with the recorded times of the service S3 and of actions."""
+    use = RoleUse(OLD, NEW, {"s3": service}, actions={f"s3:{name}": time for name, time in times.items()})
+    return [
+        make_facts(
+            [make_role("api", allow("s3:CreateBucket", "arn:aws:s3:::b"), use=use)], [associate("api")]
+        )
+    ]
+
+
 def nodes(role: RoleFacts, **more: Any) -> list[ClusterFacts]:
     node_roles = NodeRoles({} if more else {NODE: ("node group a",)}, **more)
     return [make_facts([make_role("api", READS), role], [associate("api")], nodes=node_roles)]
@@ -255,6 +265,32 @@ UNUSED_CHANGES: Mapping[
         9,
         [],
     ),
+    "an action became unused": (
+        used_actions(NEW, CreateBucket=NEW),
+        used_actions(NEW, CreateBucket=OLD),
+        9,
+        9,
+        ["New risk (low): IAM has recorded no use of s3:CreateBucket by role api in the last 9 days."],
+    ),
+    "an action was used again": (
+        used_actions(NEW, CreateBucket=""),
+        used_actions(NEW, CreateBucket=NEW),
+        9,
+        9,
+        ["Resolved: IAM has recorded no use of s3:CreateBucket by role api in the last 9 days."],
+    ),
+    "the service of an action became unused": (
+        used_actions(NEW, CreateBucket=""),
+        used_actions(OLD, CreateBucket=""),
+        9,
+        9,
+        [
+            "New risk (low): Role api has not used s3 in the last 9 days.",
+            "Resolved: IAM has recorded no use of s3:CreateBucket by role api in the last 9 days.",
+        ],
+    ),
+    "actions are no longer known": (used_actions(NEW, CreateBucket=""), used_actions(NEW), 9, 9, []),
+    "actions were not known before": (used_actions(NEW), used_actions(NEW, CreateBucket=""), 9, 9, []),
     "use of the role is no longer known": (
         used(RoleUse(OLD, "")),
         used(RoleUse(OLD, None)),
@@ -269,8 +305,8 @@ UNUSED_CHANGES: Mapping[
         None,
         9,
         [
-            "pod_identity_audit_unused_days differs between the reports, so the risks ROLE_UNUSED and SERVICES_UNUSED are "
-            "not compared."
+            "pod_identity_audit_unused_days differs between the reports, so the risks ROLE_UNUSED, SERVICES_UNUSED and "
+            "ACTIONS_UNUSED are not compared."
         ],
     ),
 }

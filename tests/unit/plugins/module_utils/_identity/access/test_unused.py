@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test the detection of unused roles and services. Without data from IAM, the verdict is unknown."""
+"""Test the detection of unused roles, services and actions. Without data from IAM, the verdict is unknown."""
 
 from __future__ import annotations
 
@@ -113,6 +113,70 @@ SERVICES: Mapping[str, tuple[RoleUse, str, tuple[str, ...], ServicesVerdict]] = 
         ("s3",),
         ServicesVerdict(unknown="iam:GenerateServiceLastAccessedDetails: AccessDenied"),
     ),
+    "no action is tracked": (
+        RoleUse(OLDER, NEW, {"s3": NEW}),
+        "s3 s3:CreateBucket",
+        ("s3",),
+        ServicesVerdict(),
+    ),
+    "a used action": (
+        RoleUse(OLDER, NEW, {"s3": NEW}, actions={"s3:CreateBucket": NEW}),
+        "s3 s3:CreateBucket",
+        ("s3",),
+        ServicesVerdict(),
+    ),
+    "an action used long ago, and one without a record": (
+        RoleUse(OLDER, NEW, {"s3": NEW}, actions={"s3:PutBucketTagging": "", "s3:CreateBucket": OLD}),
+        "s3 s3:CreateBucket s3:PutBucketTagging",
+        ("s3",),
+        ServicesVerdict(actions=("s3:CreateBucket", "s3:PutBucketTagging")),
+    ),
+    "an action used exactly 90 days ago": (
+        RoleUse(OLDER, NEW, {"s3": NEW}, actions={"s3:CreateBucket": (NOW - timedelta(days=90)).isoformat()}),
+        "s3 s3:CreateBucket",
+        ("s3",),
+        ServicesVerdict(),
+    ),
+    "an action that the policies do not allow": (
+        RoleUse(OLDER, NEW, {"s3": NEW}, actions={"s3:CreateBucket": "", "s3:DeleteBucket": ""}),
+        "s3 s3:DeleteBucket",
+        ("s3",),
+        ServicesVerdict(actions=("s3:DeleteBucket",)),
+    ),
+    "actions of an unused service": (
+        RoleUse(OLDER, NEW, {"s3": "", "sqs": NEW}, actions={"s3:CreateBucket": "", "sqs:CreateQueue": ""}),
+        "s3 s3:CreateBucket sqs sqs:CreateQueue",
+        ("s3", "sqs"),
+        ServicesVerdict(("s3",), actions=("sqs:CreateQueue",)),
+    ),
+    "actions of a service that IAM does not report": (
+        RoleUse(OLDER, NEW, {}, actions={"s3:CreateBucket": ""}),
+        "s3 s3:CreateBucket",
+        ("s3",),
+        ServicesVerdict(unrecorded=("s3",)),
+    ),
+    "actions of a young role": (
+        RoleUse(NEW, NEW, {"s3": NEW}, actions={"s3:CreateBucket": ""}),
+        "s3 s3:CreateBucket",
+        ("s3",),
+        ServicesVerdict(
+            unknown="A role that is younger than 90 days may be too new to have used all services that it needs."
+        ),
+    ),
+    "actions of a role without a date of creation": (
+        RoleUse("", NEW, {"s3": NEW}, actions={"s3:CreateBucket": ""}),
+        "s3 s3:CreateBucket",
+        ("s3",),
+        ServicesVerdict(
+            unknown="A role that has no creation date in the IAM response may be too new to have used all services that it needs."
+        ),
+    ),
+    "actions without services": (
+        RoleUse(OLDER, NEW, None, "iam:GetServiceLastAccessedDetails: AccessDenied", {"s3:CreateBucket": ""}),
+        "s3 s3:CreateBucket",
+        ("s3",),
+        ServicesVerdict(unknown="iam:GetServiceLastAccessedDetails: AccessDenied"),
+    ),
     "not read": (
         RoleUse(OLDER, NEW),
         "s3",
@@ -137,17 +201,41 @@ TIMES = st.one_of(
 )
 
 
-@given(TIMES.map(lambda time: time or ""), TIMES, TIMES, st.integers(1, 400))
-def test_unused_is_proven(created_at: str, last: str | None, service: str | None, days: int) -> None:
+@pytest.mark.parametrize(
+    ("services", "actions", "expected"),
+    [
+        ({}, {}, []),
+        ({"s3": NEW, "sqs": OLD, "sns": ""}, {}, ["s3"]),
+        ({"s3": NEW, "sqs": NEW}, {"s3:CreateBucket": ""}, ["sqs"]),
+    ],
+)
+def test_services_with_untracked_actions(
+    services: Mapping[str, str], actions: Mapping[str, str], expected: list[str]
+) -> None:
+    assert JUDGE.untracked(services, actions) == expected
+
+
+@given(TIMES.map(lambda time: time or ""), TIMES, TIMES, TIMES, st.integers(1, 400))
+def test_unused_is_proven(
+    created_at: str, last: str | None, service: str | None, action: str | None, days: int
+) -> None:
     services = {"s3": service} if service is not None else None
-    judge, facts = UseJudge(NOW, days), role(RoleUse(created_at, last, services))
+    actions = {"s3:CreateBucket": action} if action is not None else {}
+    judge, facts = UseJudge(NOW, days), role(RoleUse(created_at, last, services, actions=actions))
     limit = NOW - timedelta(days=days)
     is_old = bool(created_at) and datetime.fromisoformat(created_at) < limit
     if judge.judge_role(facts).usage == "unused":
         assert is_old
         assert last is not None
         assert last == "" or datetime.fromisoformat(last) < limit
-    if judge.judge_services(facts, lambda _name: True, ()).unused:
+    verdict = judge.judge_services(facts, lambda _name: True, ())
+    if verdict.unused:
         assert is_old
         assert service is not None
         assert service == "" or datetime.fromisoformat(service) < limit
+    if verdict.actions:
+        assert is_old
+        assert service
+        assert datetime.fromisoformat(service) >= limit
+        assert action is not None
+        assert action == "" or datetime.fromisoformat(action) < limit

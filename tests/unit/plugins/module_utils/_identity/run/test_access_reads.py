@@ -181,9 +181,10 @@ def test_role_has_its_last_use(is_bulk: bool, use: Mapping[str, Any] | None, exp
 
 
 def last_accessed(status: str = "COMPLETED") -> dict[str, Any]:
+    actions = [{"ActionName": "CreateBucket", "LastAccessedTime": CREATED}, {"ActionName": "DeleteBucket"}]
     services = [
         {"ServiceNamespace": "sqs"},
-        {"ServiceNamespace": "s3", "LastAuthenticated": CREATED},
+        {"ServiceNamespace": "s3", "LastAuthenticated": CREATED, "TrackedActionsLastAccessed": actions},
     ]
     return {"JobStatus": status, "ServicesLastAccessed": services, "Error": {"Message": "no"}}
 
@@ -197,17 +198,18 @@ def read_uses(aws: FakeAws, *names: str, status: str = "COMPLETED") -> Mapping[s
     return {name.rpartition("/")[2]: role.use for name, role in found.items()}
 
 
-def test_services_have_their_last_use() -> None:
+def test_services_and_actions_have_their_last_use() -> None:
     aws = new_account()
     add_role(aws, ANYONE, name="other")
     services = {"s3": "2026-11-24T10:00:00Z", "sqs": ""}
+    actions = {"s3:CreateBucket": "2026-11-24T10:00:00Z", "s3:DeleteBucket": ""}
     assert read_uses(aws, "app") == {
-        "app": RoleUse(CREATED.isoformat(), None, services),
+        "app": RoleUse(CREATED.isoformat(), None, services, actions=actions),
         "other": RoleUse(CREATED.isoformat(), None),
         "gone": None,
     }
     assert aws.parameters("iam:GenerateServiceLastAccessedDetails") == [
-        {"Arn": role_arn("app"), "Granularity": "SERVICE_LEVEL"}
+        {"Arn": role_arn("app"), "Granularity": "ACTION_LEVEL"}
     ]
 
 

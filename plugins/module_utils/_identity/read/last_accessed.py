@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Read from IAM when a role last used services and actions.
+
+Sources: iam GenerateServiceLastAccessedDetails, GetServiceLastAccessedDetails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from ..._aws.client import Api, response_pages
+from ..model.errors import InputError, sentence
+
+# The maximum time to wait until IAM has created a report of last uses, and the time between two status requests, in seconds.
+REPORT_SECONDS = 120
+_REPORT_INTERVAL = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LastUses:
+    """The times at which a role last used services and actions: UTC in ISO 8601, or "" if IAM has not recorded a use.
+
+    ``services`` has each service that the policies of the role allow, by prefix, such as "s3". ``actions`` has the actions of
+    these services that IAM tracks, by name, such as "s3:CreateBucket".
+    """
+
+    services: dict[str, str] = field(default_factory=dict)
+    actions: dict[str, str] = field(default_factory=dict)
+
+
+def read_last_accessed(api: Api, role_arn: str, sleep: Callable[[float], None], option: str) -> LastUses:
+    """Return the times at which a role last used each service and each action that IAM tracks.
+
+    IAM tracks few actions that read or write data, and includes denied requests. Uses in the last four hours may be missing. An
+    action that is not in the response is not tracked, or was not used: IAM may omit the list of actions in both cases.
+
+    :arg sleep: waits for a number of seconds, until the next status request.
+    :arg option: the name of the option that requests this data, for messages.
+    :raises AwsError: when a request fails.
+    :raises InputError: when IAM reports an error, or does not create its report within ``REPORT_SECONDS`` seconds.
+    """
+    request = {"Arn": role_arn, "Granularity": "ACTION_LEVEL"}
+    job = api.call("iam", "GenerateServiceLastAccessedDetails", request)
+    parameters = {"JobId": job["JobId"]}
+    for _attempt in range(int(REPORT_SECONDS / _REPORT_INTERVAL)):
+        first = api.call("iam", "GetServiceLastAccessedDetails", parameters)
+        if first["JobStatus"] != "IN_PROGRESS":
+            break
+        sleep(_REPORT_INTERVAL)
+    else:
+        reason = f"IAM did not complete it within {REPORT_SECONDS} seconds"
+        raise InputError([_no_report(role_arn, reason, option)])
+    if first["JobStatus"] != "COMPLETED":
+        reason = str(first.get("Error", {}).get("Message") or first["JobStatus"])
+        raise InputError([_no_report(role_arn, f"IAM could not create it: {reason}", option)])
+    uses = LastUses()
+    for page in response_pages(api, "iam", "GetServiceLastAccessedDetails", parameters):
+        for service in page.get("ServicesLastAccessed", ()):
+            prefix = str(service["ServiceNamespace"])
+            uses.services[prefix] = _time(service, "LastAuthenticated")
+            for action in service.get("TrackedActionsLastAccessed", ()):
+                uses.actions[f"{prefix}:{action['ActionName']}"] = _time(action, "LastAccessedTime")
+    return uses
+
+
+def _no_report(role_arn: str, reason: str, option: str) -> str:
+    return f"The report of the last uses of role {role_arn} is missing: {sentence(reason)} Run again, or leave out {option}."
+
+
+def _time(row: Mapping[str, Any], name: str) -> str:
+    time: datetime | None = row.get(name)
+    return time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if time else ""
