@@ -67,9 +67,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.access import (
     RoleReads,
+    read_last_uses,
     read_node_roles,
     read_role_facts,
-    read_service_uses,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.guard import Guard
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
@@ -295,7 +295,7 @@ def _read_roles(task: ActionTask, variables: dict[str, Any], options: AccessOpti
             if options.unused_days is not None:
                 steps.begin("reading the last uses of the roles")
                 with _guarded(steps):
-                    reads = read_service_uses(api, reads, used, width, f"{ROLE}audit_unused_days")
+                    reads = read_last_uses(api, reads, used, width)
     stopped = sentence(str(failure["msg"])) if failure else ""
     return {"reads": hand_over("audit-reads", reads), "stopped": stopped}
 

@@ -36,14 +36,13 @@ class LastUses:
     actions: dict[str, str] = field(default_factory=dict)
 
 
-def read_last_accessed(api: Api, role_arn: str, sleep: Callable[[float], None], option: str) -> LastUses:
+def read_last_accessed(api: Api, role_arn: str, sleep: Callable[[float], None]) -> LastUses:
     """Return the times at which a role last used each service and each action that IAM tracks.
 
     IAM tracks few actions that read or write data, and includes denied requests. Uses in the last four hours may be missing. An
     action that is not in the response is not tracked, or was not used: IAM may omit the list of actions in both cases.
 
     :arg sleep: waits for a number of seconds, until the next status request.
-    :arg option: the name of the option that requests this data, for messages.
     :raises AwsError: when a request fails.
     :raises InputError: when IAM reports an error, or does not create its report within ``REPORT_SECONDS`` seconds.
     """
@@ -57,10 +56,10 @@ def read_last_accessed(api: Api, role_arn: str, sleep: Callable[[float], None], 
         sleep(_REPORT_INTERVAL)
     else:
         reason = f"IAM did not complete it within {REPORT_SECONDS} seconds"
-        raise InputError([_no_report(role_arn, reason, option)])
+        raise InputError([_no_report(role_arn, reason)])
     if first["JobStatus"] != "COMPLETED":
         reason = str(first.get("Error", {}).get("Message") or first["JobStatus"])
-        raise InputError([_no_report(role_arn, f"IAM could not create it: {reason}", option)])
+        raise InputError([_no_report(role_arn, f"IAM could not create it: {reason}")])
     uses = LastUses()
     for page in response_pages(api, "iam", "GetServiceLastAccessedDetails", parameters):
         for service in page.get("ServicesLastAccessed", ()):
@@ -71,8 +70,11 @@ def read_last_accessed(api: Api, role_arn: str, sleep: Callable[[float], None], 
     return uses
 
 
-def _no_report(role_arn: str, reason: str, option: str) -> str:
-    return f"The report of the last uses of role {role_arn} is missing: {sentence(reason)} Run again, or leave out {option}."
+def _no_report(role_arn: str, reason: str) -> str:
+    return (
+        f"The report of the last uses of role {role_arn} is missing: {sentence(reason)} Run again, or leave out "
+        "pod_identity_audit_unused_days."
+    )
 
 
 def _time(row: Mapping[str, Any], name: str) -> str:

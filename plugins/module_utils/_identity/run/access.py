@@ -73,12 +73,11 @@ def read_role_facts(api: Api, cluster: Cluster, arns: Iterable[str], width: int)
     return RoleReads({role.arn.lower(): role for role in found}, False, snapshot.denied)
 
 
-def read_service_uses(api: Api, reads: RoleReads, arns: Iterable[str], width: int, option: str) -> RoleReads:
+def read_last_uses(api: Api, reads: RoleReads, arns: Iterable[str], width: int) -> RoleReads:
     """Return ``reads``, with the last uses of services and actions by the roles in ``arns``, or the reason why these are unknown.
 
     :arg arns: the ARNs of roles. Roles that do not exist or were not read are ignored.
     :arg width: the maximum number of concurrent requests.
-    :arg option: the name of the option that requests this data, for messages.
     """
     roles = {arn: reads.roles[arn] for arn in sorted({arn.lower() for arn in arns} & reads.roles.keys())}
     existing = {arn: role for arn, role in roles.items() if role.use is not None}
@@ -86,7 +85,7 @@ def read_service_uses(api: Api, reads: RoleReads, arns: Iterable[str], width: in
     def read(role: RoleFacts) -> RoleFacts:
         use = role.use or RoleUse()
         try:
-            uses = read_last_accessed(api, role.arn, pause, option)
+            uses = read_last_accessed(api, role.arn, pause)
         except AwsError as error:
             return replace(role, use=replace(use, unread=_short(error)))
         except InputError as error:

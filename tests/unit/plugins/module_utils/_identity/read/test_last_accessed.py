@@ -44,7 +44,7 @@ class FakeReports:
         return {"JobStatus": status, "ServicesLastAccessed": self.pages[number], "IsTruncated": False, **more}
 
     def read(self) -> LastUses:
-        return read_last_accessed(self, "arn:r", self.slept.append, "the_option")
+        return read_last_accessed(self, "arn:r", self.slept.append)
 
 
 def service(name: str, used: datetime | None = None, **more: Any) -> dict[str, Any]:
@@ -114,5 +114,6 @@ def test_incomplete_report_is_an_error(status: str, reason: str) -> None:
     with pytest.raises(InputError) as error:
         FakeReports([status]).read()
     assert error.value.problems == (
-        f"The report of the last uses of role arn:r is missing: {reason}. Run again, or leave out the_option.",
+        f"The report of the last uses of role arn:r is missing: {reason}. Run again, or leave out "
+        "pod_identity_audit_unused_days.",
     )

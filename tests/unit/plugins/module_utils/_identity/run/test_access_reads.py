@@ -18,9 +18,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.access import (
     RoleReads,
+    read_last_uses,
     read_node_roles,
     read_role_facts,
-    read_service_uses,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     HERE,
@@ -194,7 +194,7 @@ def read_uses(aws: FakeAws, *names: str, status: str = "COMPLETED") -> Mapping[s
     aws.replace("iam:GetServiceLastAccessedDetails", lambda _request: last_accessed(status))
     reads = read(aws, "app", "gone")
     arns = [role_arn(name) for name in (*names, "gone", "elsewhere")]
-    found = read_service_uses(aws, reads, arns, 4, "days").roles
+    found = read_last_uses(aws, reads, arns, 4).roles
     return {name.rpartition("/")[2]: role.use for name, role in found.items()}
 
 
@@ -220,7 +220,7 @@ def test_last_uses_of_services_may_be_unknown() -> None:
     assert read_uses(aws, "app")["app"] == RoleUse(CREATED.isoformat(), None, None, reason)
     reason = (
         f"The report of the last uses of role {role_arn('app')} is missing: IAM could not create it: no. Run again, or leave out "
-        "days."
+        "pod_identity_audit_unused_days."
     )
     failed = read_uses(new_account(), "app", status="FAILED")["app"]
     assert failed == RoleUse(CREATED.isoformat(), None, None, reason)
