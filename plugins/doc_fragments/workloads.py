@@ -157,13 +157,6 @@ options:
       tags:
         description: Tags of the association. They override common tags with the same keys.
         type: dict
-      addon:
-        description:
-          - Name of the EKS add-on to which the service account belongs, such as V(aws-ebs-csi-driver). The run configures the
-            role in the add-on, and EKS then creates the association. A missing add-on is installed.
-          - With this option, only C(namespace), C(service_account), C(role), C(policies) and C(required_permissions) can be
-            set.
-        type: str
       required_permissions:
         description: Permissions that the Pod needs. The verification checks whether the role has them.
         type: list

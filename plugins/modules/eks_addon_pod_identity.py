@@ -16,6 +16,8 @@ description:
     until it is active.
   - Gives the service accounts of the add-on IAM roles with EKS Pod Identity. Other associations of the add-on are kept,
     unless O(purge_associations=true).
+  - Refuses to replace or remove a role that is neither listed nor managed by this collection for O(owner), unless
+    O(adopt=true).
   - Configuration values are kept unless O(configuration_values) is set.
   - The module does not create roles. The trust policies of the roles must allow C(pods.eks.amazonaws.com).
 author:
@@ -41,7 +43,8 @@ options:
       - name
   state:
     description:
-      - V(present) installs or updates the add-on. V(absent) removes the add-on and the associations that it owns.
+      - V(present) installs or updates the add-on. V(absent) removes the add-on and the associations that it owns. For
+        an association whose role this collection does not manage, O(pod_identity_associations) must list the role.
       - The EKS Pod Identity Agent is not removed while the cluster has associations, because the Pods of these
         associations would lose their credentials.
     type: str
@@ -85,6 +88,17 @@ options:
       - Whether to delete associations of the add-on that are not in O(pod_identity_associations).
     type: bool
     default: false
+  adopt:
+    description:
+      - Whether to replace or remove roles of the add-on that another process or owner has set. A role was set by this
+        collection if it has the tag of this collection and of O(owner).
+    type: bool
+    default: false
+  owner:
+    description:
+      - The owner of the roles that the module may replace or remove, as O(workload_identity.aws.eks_pod_identity#module:owner).
+        A new add-on gets a tag with this owner.
+    type: str
   overwrite:
     description:
       - Whether EKS may overwrite settings of the add-on that were changed in the cluster, for example by a
@@ -165,6 +179,9 @@ EXAMPLES = r"""
   workload_identity.aws.eks_addon_pod_identity:
     cluster_name: my-cluster
     addon_name: aws-ebs-csi-driver
+    pod_identity_associations:
+      - service_account: ebs-csi-controller-sa
+        role_arn: arn:aws:iam::111122223333:role/ebs-csi
     state: absent
 """
 
@@ -298,6 +315,8 @@ def main() -> None:
                 },
             },
             "purge_associations": {"type": "bool", "default": False},
+            "adopt": {"type": "bool", "default": False},
+            "owner": {"type": "str"},
             "overwrite": {"type": "bool", "default": False},
             "preserve": {"type": "bool", "default": False},
             "tags": {"type": "dict", "aliases": ["resource_tags"]},

@@ -126,6 +126,7 @@ class Code(str, Enum):
     OWNED_BY_ANOTHER = "OWNED_BY_ANOTHER", "association", "warning"
     OWNER_CHANGED = "OWNER_CHANGED", "association", "warning"
     OWNER_NOT_SET = "OWNER_NOT_SET", "association", "info"
+    PATTERN_CONFLICT = "PATTERN_CONFLICT", "association", "error"
     PATTERN_UNMATCHED = "PATTERN_UNMATCHED", "association", "warning"
     PERMISSION_CONDITIONAL = "PERMISSION_CONDITIONAL", "permissions", "warning"
     PERMISSION_DENIED = "PERMISSION_DENIED", "permissions", "error"

@@ -17,7 +17,7 @@ from ..model.addons import AGENT_ADDON, AddonSpec, VersionPolicy, version_order
 from ..model.errors import InputError, Problems
 from ..model.names import parse_role_arn
 
-ADDON_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}", re.ASCII)
+_ADDON_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}", re.ASCII)
 _AT_LEAST = re.compile(r">=\s*(\S+)", re.ASCII)
 
 
@@ -52,20 +52,17 @@ def parse_addon(params: Mapping[str, Any]) -> AddonSpec:
     """
     problems = Problems()
     name = str(params["addon_name"])
-    if not ADDON_NAME.fullmatch(name):
+    if not _ADDON_NAME.fullmatch(name):
         problems.add(
             "", f"addon_name must be the name of an EKS add-on such as 'aws-ebs-csi-driver'; it is {name!r}"
         )
     version = problems.attempt(lambda: parse_version_policy(params["addon_version"] or "", "addon_version"))
     roles = _read_roles(params["pod_identity_associations"] or (), problems)
-    absent = params["state"] == "absent"
-    if absent and roles:
-        problems.add("", "pod_identity_associations has no effect with state: absent; remove one of them")
     problems.raise_if_any()
     values = params["configuration_values"]
     return AddonSpec(
         name,
-        absent,
+        params["state"] == "absent",
         version or VersionPolicy(),
         json.dumps(values, sort_keys=True) if isinstance(values, Mapping) else values,
         roles,
@@ -73,6 +70,8 @@ def parse_addon(params: Mapping[str, Any]) -> AddonSpec:
         params["overwrite"],
         params["preserve"],
         params["tags"] or {},
+        params["adopt"],
+        params["owner"],
     )
 
 

@@ -49,7 +49,6 @@ def workload_spec() -> Spec:
         "service_account_selector": {"type": "str"},
         "role": {"type": "dict", "options": role_spec()},
         "policies": {"type": "list", "elements": "dict", "options": policy_spec()},
-        "addon": {"type": "str"},
         "target_role_arn": {"type": "str"},
         "disable_session_tags": {"type": "bool"},
         "session_policy": {"type": "raw"},

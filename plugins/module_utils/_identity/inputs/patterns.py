@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
+from ..._findings.finding import Finding, WorkloadKey
 from ..model.cluster import Cluster
 from ..model.desired import Origin, Workload
 from ..model.errors import Problems, listed
@@ -150,18 +150,23 @@ class Expansion:
     """The list of workloads after the expansion.
 
     ``origins`` has the pattern of each expanded workload, by "namespace/name". ``findings`` report patterns without a match.
-    ``trust_patterns`` are the patterns for the trust policy of each role, by its lower-case name.
+    ``trust_patterns`` are the patterns for the trust policy of each role, by its lower-case name. ``conflicts`` has a finding for
+    each service account that several entries match, by "namespace/name".
     """
 
     source: FileSource
     origins: Mapping[str, Origin] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
     trust_patterns: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    conflicts: Mapping[str, Finding] = field(default_factory=dict)
 
     def complete(self, workload: Workload) -> Workload:
-        """Return a workload with its origin. Its role gets ``trust_patterns``, unless the input sets its ARN or trust policy."""
-        role = workload.role
-        workload = replace(workload, origin=self.origins.get(str(workload.key)))
+        """Return a workload with its origin and conflict. Its role gets ``trust_patterns``.
+
+        A role whose ARN or trust policy is in the input does not get them.
+        """
+        role, name = workload.role, str(workload.key)
+        workload = replace(workload, origin=self.origins.get(name), conflict=self.conflicts.get(name))
         patterns = self.trust_patterns.get(role.name.lower(), ()) if role is not None else ()
         if role is None or role.existing or role.trust_policy is not None:
             return workload
@@ -205,21 +210,22 @@ def expand(
 ) -> Expansion:
     """Expand the patterns of a list to workloads.
 
-    A workload that the list names without a pattern takes precedence over patterns.
+    If several entries match a service account, its workload is from the first of them, and has a conflict.
 
     :arg source: the list from ``find_patterns``.
     :arg candidates: the service accounts of the cluster. In a removal, also those that only have an association.
     :arg trust_scope: the trust scope of the run, or None.
-    :raises InputError: when two patterns match the same service account.
     """
     by_index = {pattern.index: pattern for pattern in patterns}
-    plain = [entry for index, entry in enumerate(source.workloads) if index not in by_index]
-    listed_names = {
-        f"{entry.get('namespace')}/{entry.get('service_account')}"
-        for entry in plain
-        if isinstance(entry, Mapping)
-    }
-    problems = Problems()
+    # The entries that match each service account. The patterns also match names in the list, which the run may create.
+    matches: dict[str, list[Origin]] = {}
+    for index, (entry, place) in enumerate(zip(source.workloads, source.places, strict=True)):
+        if index not in by_index and isinstance(entry, Mapping):
+            name = f"{entry.get('namespace')}/{entry.get('service_account')}"
+            matches[name] = [Origin(name, place)]
+    named = frozenset(matches)
+    existing = frozenset(map(str, candidates))
+    everyone = [*candidates, *(Candidate(*name.split("/", 1)) for name in sorted(named - existing))]
     origins: dict[str, Origin] = {}
     findings: list[Finding] = []
     entries: list[object] = []
@@ -230,26 +236,30 @@ def expand(
             entries.append(entry)
             places.append(place)
             continue
-        matching = [candidate for candidate in candidates if pattern.matches(candidate, selected)]
-        if not matching:
+        matching = [candidate for candidate in everyone if pattern.matches(candidate, selected)]
+        if existing.isdisjoint(map(str, matching)):
             findings.append(_without_match(pattern, place, cluster))
-        matching = [candidate for candidate in matching if str(candidate) not in listed_names]
-        for first in dict.fromkeys(
-            origins[str(candidate)] for candidate in matching if str(candidate) in origins
-        ):
-            names = [str(candidate) for candidate in matching if origins.get(str(candidate)) == first]
-            problems.add(
-                place,
-                f"{pattern} and {first.text} of {first.place} both match {listed(names, 5)}. Narrow one of the patterns, or "
-                f"list {'this service account' if len(names) == 1 else 'each of these service accounts'} by name.",
-            )
         for candidate in matching:
-            origins.setdefault(str(candidate), pattern.origin)
-            entries.append(_workload(entry, candidate))
-            places.append(f"{place} (from {pattern})")
-    problems.raise_if_any()
+            matches.setdefault(str(candidate), []).append(pattern.origin)
+            if matches[str(candidate)] == [pattern.origin]:
+                origins[str(candidate)] = pattern.origin
+                entries.append(_workload(entry, candidate))
+                places.append(f"{place} (from {pattern})")
+    conflicts = {
+        name: _conflict(name, claims, cluster) for name, claims in matches.items() if len(claims) > 1
+    }
     trust_patterns = _trust_patterns(source, by_index, trust_scope)
-    return Expansion(FileSource(entries, places), origins, findings, trust_patterns)
+    return Expansion(FileSource(entries, places), origins, findings, trust_patterns, conflicts)
+
+
+def _conflict(name: str, claims: Sequence[Origin], cluster: Cluster) -> Finding:
+    return Finding(
+        Code.PATTERN_CONFLICT,
+        f"service account {name} matches {len(claims)} entries of the list: "
+        f"{listed(f'{claim.place} ({claim.text})' for claim in claims)}.",
+        "Leave one of these entries, or narrow the patterns, for example with service_account_selector.",
+        WorkloadKey(cluster.key, *name.split("/", 1)),
+    )
 
 
 def _workload(entry: Mapping[object, object], candidate: Candidate) -> dict[object, object]:

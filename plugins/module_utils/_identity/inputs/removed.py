@@ -23,4 +23,7 @@ REMOVED_VARIABLES: Mapping[str, str] = {
     "check_caller": "leave it out: a request that AWS denies fails with its action and the remedy.",
 }
 # Keys of workloads and of other mappings in the input.
-REMOVED_KEYS: Mapping[str, str] = {}
+REMOVED_KEYS: Mapping[str, str] = {
+    "addon": "leave it out to give the service account its own association, or give the add-on its role with the module "
+    "eks_addon_pod_identity.",
+}

@@ -19,7 +19,6 @@ from typing import Literal, cast
 from ..._findings.finding import WorkloadKey
 from ..._policy.grammar.storable import storability
 from ..._policy.language.document import PolicyDocument, describe_type, to_json
-from ..model.addons import AGENT_ADDON
 from ..model.associations import AssociationSpec
 from ..model.desired import RequiredPermission, ServiceAccountSpec, State, Workload, differing_field
 from ..model.errors import Problems
@@ -36,7 +35,6 @@ from ..model.names import (
 )
 from ..model.policies import PolicySpec, PresetScope
 from ..model.roles import TRUST_SCOPES, RoleSpec, TrustScope
-from .addons import ADDON_NAME
 from .fields import ANNOTATIONS_SIZE, DESCRIPTION, DESCRIPTION_RULE, Fields, annotations_size, shown_value
 from .form import permission_spec, policy_spec, role_spec, workload_spec
 from .preset_expansion import PresetExpander, RunValues, read_role_name
@@ -225,45 +223,9 @@ def _workload(
     )
     _check_session_tags(fields, role, association)
     service_account = _service_account(fields, defaults)
-    addon = _addon(fields, defaults.prefix)
     if len(problems.texts) > earlier_problems:
         return None
-    return Workload(key, role, policies, association, permissions, service_account, addon)
-
-
-# Keys that a workload with ``addon`` must not have, because EKS creates its service account and association.
-_UNSUPPORTED_BY_ADDONS = (
-    "target_role_arn",
-    "disable_session_tags",
-    "session_policy",
-    "tags",
-    "create_service_account",
-    "create_namespace",
-    "service_account_labels",
-    "service_account_annotations",
-)
-
-
-def _addon(fields: Fields, prefix: str) -> str:
-    """Return the name of the add-on that owns the association, or "". Report keys that cannot be combined with ``addon``.
-
-    :arg prefix: the text before the name of an option of the run in messages.
-    """
-    addon = fields.text("addon", "", ADDON_NAME, "the name of an EKS add-on such as aws-ebs-csi-driver") or ""
-    if addon == AGENT_ADDON:
-        fields.problems.add(
-            fields.place,
-            f"addon: the EKS Pod Identity Agent has no role, so it is not a workload. Remove this workload. To install "
-            f"the agent, set {prefix}agent: present.",
-        )
-    for key in _UNSUPPORTED_BY_ADDONS:
-        if addon and fields.has(key):
-            fields.problems.add(
-                fields.place,
-                f"{key} cannot be set together with addon, because EKS creates the service account and its association. "
-                f"Leave {key} or addon out.",
-            )
-    return addon
+    return Workload(key, role, policies, association, permissions, service_account)
 
 
 def _key(fields: Fields, cluster_name: str, patterns: bool = False) -> WorkloadKey:

@@ -51,9 +51,9 @@ class AddonSpec:
     """The definition of an add-on.
 
     ``roles`` has the ARNs of IAM roles by service account. With ``purge_roles``, all other associations of the add-on are
-    removed. The associations of the service accounts in ``released`` are always removed. ``configuration`` is JSON or YAML
-    text; None keeps the present configuration. With ``overwrite``, EKS overwrites conflicting settings of objects in the
-    cluster. With ``preserve``, the deletion of the add-on keeps its objects in the cluster.
+    removed. With ``adopt``, roles that are neither listed nor managed for ``owner`` may be replaced or removed.
+    ``configuration`` is JSON or YAML text; None keeps the present configuration. With ``overwrite``, EKS overwrites conflicting
+    settings of objects in the cluster. With ``preserve``, the objects of a deleted add-on stay in the cluster.
     """
 
     name: str
@@ -65,7 +65,8 @@ class AddonSpec:
     overwrite: bool = False
     preserve: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
-    released: frozenset[str] = frozenset()
+    adopt: bool = False
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,7 @@ class ObservedAddon:
     """An installed add-on. Sources: eks DescribeAddon, and DescribePodIdentityAssociation for ``roles``.
 
     ``roles`` has the ARNs of IAM roles by service account; ``decode_addon`` leaves it empty. ``association_ids`` has the IDs of
-    the associations of the add-on. ``issues`` has each health issue as "CODE: message". ``namespace`` is "" if EKS does not
-    return it.
+    the associations of the add-on. ``issues`` has each health issue as "CODE: message".
     """
 
     name: str
@@ -86,7 +86,6 @@ class ObservedAddon:
     issues: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     association_ids: tuple[str, ...] = ()
-    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +108,11 @@ def agent_state(addon: ObservedAddon | None) -> Agent:
 class AddonRelease:
     """A version of an add-on that is compatible with a cluster.
 
-    ``default`` is true if EKS installs this version for a request without a version. ``namespace`` is the default namespace of
-    the add-on, or "" if EKS does not return it.
+    ``default`` is true if EKS installs this version for a request without a version.
     """
 
     version: str
     default: bool = False
-    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +137,6 @@ def decode_addon(raw: Mapping[str, Any]) -> ObservedAddon:
         association_ids=tuple(
             str(arn).rpartition("/")[2] for arn in raw.get("podIdentityAssociations") or ()
         ),
-        namespace=str((raw.get("namespaceConfig") or {}).get("namespace") or ""),
     )
 
 
@@ -157,7 +153,6 @@ def decode_releases(addons: Iterable[Mapping[str, Any]], kubernetes_version: str
                 for compatibility in raw.get("compatibilities") or ()
                 if compatibility.get("clusterVersion") == kubernetes_version
             ),
-            str(addon.get("defaultNamespace") or ""),
         )
         for addon in addons
         for raw in addon.get("addonVersions") or ()

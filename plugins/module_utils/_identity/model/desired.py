@@ -20,7 +20,6 @@ from ..._findings.finding import Finding, WorkloadKey
 from .associations import AssociationSpec
 from .policies import DOCUMENT, PolicySpec
 from .roles import TRUST_POLICY, RoleSpec, TrustScope
-from .targets import Failure
 
 State = Literal["present", "absent"]
 
@@ -66,8 +65,8 @@ class Origin:
 class Workload:
     """A service account with its role, policies and association.
 
-    ``addon`` is the name of the EKS add-on that owns the association and the service account, or "". ``origin`` is None for a
-    workload that the input names.
+    ``origin`` is None for a workload that the input names. ``conflict`` is a finding that further entries of the input match the
+    service account; such a workload is not changed.
     """
 
     key: WorkloadKey
@@ -76,8 +75,8 @@ class Workload:
     association: AssociationSpec = field(default_factory=AssociationSpec)
     required_permissions: tuple[RequiredPermission, ...] = ()
     service_account: ServiceAccountSpec = field(default_factory=ServiceAccountSpec)
-    addon: str = ""
     origin: Origin | None = None
+    conflict: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +138,7 @@ class Desired:
     association. ``leaving`` has the lower-case names of the roles that the purge of the run will delete, because only purged
     workloads use them. ``unassociated`` are workloads without an association that a purge found in trust policies. If such a
     workload has an association when the run removes its resources, the resources are kept. ``refused`` has findings about
-    objects in Kubernetes; the run does not change the workloads of these findings. ``failed_addons`` has the failures of
-    workloads whose role cannot be set on, or removed from, their EKS add-on. ``addons_pending`` is true if the add-ons get their
-    roles only after these changes.
+    objects in Kubernetes; the run does not change the workloads of these findings.
     """
 
     workloads: tuple[Workload, ...]
@@ -150,8 +147,6 @@ class Desired:
     leaving: frozenset[str] = frozenset()
     unassociated: frozenset[WorkloadKey] = frozenset()
     refused: tuple[Finding, ...] = ()
-    failed_addons: tuple[Failure, ...] = ()
-    addons_pending: bool = False
 
     def with_kubernetes_findings(self, findings: Iterable[Finding]) -> Desired:
         """Return a copy with the findings of checks in Kubernetes before any change.

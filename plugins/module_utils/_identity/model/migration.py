@@ -125,9 +125,8 @@ class Migrant:
     """A service account of the migration, with the stage that it has reached.
 
     ``since`` is the creation time of its association in ISO 8601, or "" in the stage "irsa". ``blockers`` prevent its next step;
-    ``notes`` do not. ``disable_session_tags`` is true if its association must not send session tags. ``addon`` is the EKS add-on
-    that owns its association, or "". ``lacks_access`` is true if the trust policy of the role certainly does not allow the
-    association to use it.
+    ``notes`` do not. ``disable_session_tags`` is true if its association must not send session tags. ``lacks_access`` is true if
+    the trust policy of the role certainly does not allow the association to use it.
     """
 
     key: WorkloadKey
@@ -139,7 +138,6 @@ class Migrant:
     blockers: tuple[Finding, ...] = ()
     notes: tuple[Finding, ...] = ()
     pods: PodCredentials = field(default_factory=PodCredentials)
-    addon: str = ""
     lacks_access: bool = False
 
     def has_reached(self, step: MigrationStep) -> bool:

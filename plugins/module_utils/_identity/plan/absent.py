@@ -35,6 +35,7 @@ from .problems import (
     grant_kept,
     of_another_owner,
     owned_by_another,
+    pattern_conflicts,
     perhaps_used,
     policy_not_managed,
     role_holds,
@@ -202,8 +203,7 @@ def _plan_associations(
     Return the workloads whose association is deleted.
     """
     going = []
-    draft.failures += desired.failed_addons
-    failed = {key for failure in desired.failed_addons for key in failure.workloads}
+    draft.failures += pattern_conflicts(desired.workloads, "delete")
     keys = {association_target(key): key for key in targets}
     for failure in observed.failures:
         if failure.target.resource == "associations":
@@ -213,12 +213,9 @@ def _plan_associations(
             draft.failures.append(failure.for_workloads((keys[failure.target],)))
     for workload in desired.workloads:
         association = observed.associations.get(workload.key)
-        if association is None or workload.key in failed:
+        if association is None or workload.conflict is not None:
             continue
-        if workload.addon and workload.addon == association.addon:
-            # The run for the add-on has already deleted the association. In check mode, it only predicted the deletion.
-            going.append(workload.key)
-        elif association.owner_arn and not desired.options.force:
+        if association.owner_arn and not desired.options.force:
             draft.failures.append(addon_owned(association, "delete"))
         elif is_of_another(association.tags, desired.options.owner) and not desired.options.adopt:
             draft.failures.append(

@@ -26,6 +26,7 @@ from ..model.addons import (
 from ..model.changes import Call, Change, with_managed_tag
 from ..model.cluster import Cluster
 from ..model.errors import listed
+from ..model.names import MANAGED_BY_TAG, OWNER_TAG, is_of_another, may_change
 from ..model.targets import Action, Failure, Target
 
 
@@ -47,8 +48,6 @@ def plan_addon(
     """
     if spec.absent:
         return _remove(spec, addon, cluster, users)
-    if addon is None and spec.released:
-        return None
     version = _choose_version(spec, addon, cluster, releases)
     if isinstance(version, Failure):
         return version
@@ -90,45 +89,36 @@ def unsupported_accounts(
     )
 
 
-def no_releases(spec: AddonSpec, cluster: Cluster) -> Failure:
-    """Return the failure of a new add-on for which EKS offers no version, for example because its name is misspelt."""
-    return _failure(
-        spec,
-        cluster,
-        "create",
-        Code.ADDON_VERSION_UNAVAILABLE,
-        f"EKS offers no version of an add-on with this name for Kubernetes {cluster.version}.",
-        "Correct the name of the add-on. To see all names: aws eks describe-addon-versions --kubernetes-version "
-        f"{cluster.version} --query 'addons[].addonName' --output text",
-    )
+def taken_roles(spec: AddonSpec, addon: ObservedAddon | None) -> dict[str, str]:
+    """Return the unlisted roles, by service account, that the change of an add-on would replace or remove."""
+    if addon is None or (spec.absent and spec.preserve):
+        return {}
+    return {
+        account: arn
+        for account, arn in addon.roles.items()
+        if (spec.absent or spec.purge_roles or account in spec.roles) and spec.roles.get(account) != arn
+    }
 
 
-def other_namespace(
-    spec: AddonSpec,
-    addon: ObservedAddon | None,
-    releases: Sequence[AddonRelease],
-    keys: Collection[WorkloadKey],
-    cluster: Cluster,
+def refused_role(
+    spec: AddonSpec, cluster: Cluster, action: Action, account: str, arn: str, tags: Mapping[str, str]
 ) -> Failure | None:
-    """Return a failure if a workload is not in the namespace of its add-on. Return None also if that namespace is unknown.
+    """Return a failure if a role that a change would take from a service account is not managed for the owner of the spec.
 
-    EKS would give the role to another service account: the one with the same name in the namespace of the add-on.
-
-    :arg releases: the versions of the add-on, which have its default namespace.
-    :arg keys: the workloads of the add-on.
+    :arg tags: the tags of the role.
     """
-    default = next((release.namespace for release in releases), "") if addon is None or spec.roles else ""
-    namespace = (addon.namespace if addon is not None else "") or default
-    wrong = sorted(str(key) for key in keys if key.namespace != namespace)
-    if not wrong or not namespace:
+    if may_change(tags, spec.owner, spec.adopt):
         return None
+    another = is_of_another(tags, spec.owner)
+    reason = f"belongs to owner '{tags[OWNER_TAG]}'" if another else f"does not have the tag {MANAGED_BY_TAG}"
     return _failure(
         spec,
         cluster,
-        "read",
-        Code.ADDON_ROLE_NOT_SUPPORTED,
-        f"the add-on runs in namespace {namespace}, so it has no service account {listed(wrong)}.",
-        f"Set namespace: {namespace}, or leave addon out of the workload.",
+        action,
+        Code.OWNED_BY_ANOTHER if another else Code.ASSOCIATION_NOT_OWNED,
+        f"service account {account} of the add-on has role {arn}, which {reason}, so another process may have set it.",
+        "To keep the role, list it for the service account in pod_identity_associations. To replace or remove it, set adopt: "
+        "true.",
     )
 
 
@@ -184,7 +174,7 @@ def _create(spec: AddonSpec, version: str, cluster: Cluster) -> Change:
         parameters["podIdentityAssociations"] = _associations(spec.roles)
     # With NONE, EKS does not overwrite the objects of a self-managed add-on. The creation may then fail.
     parameters["resolveConflicts"] = "OVERWRITE" if spec.overwrite else "NONE"
-    parameters["tags"] = with_managed_tag(spec.tags)
+    parameters["tags"] = with_managed_tag({**spec.tags, **({OWNER_TAG: spec.owner} if spec.owner else {})})
     new = {"version": version or "the default of EKS", **_shown(spec.configuration or "", spec.roles)}
     return _change(spec, cluster, "create", None, new, "CreateAddon", parameters)
 
@@ -199,9 +189,7 @@ def _update(spec: AddonSpec, addon: ObservedAddon, version: str, cluster: Cluste
         old["configuration_values"], new["configuration_values"] = addon.configuration, configuration
     # The associations in a request replace all present associations of the add-on, so the request repeats those to keep.
     present = {} if spec.purge_roles else addon.roles
-    roles = {
-        account: arn for account, arn in {**present, **spec.roles}.items() if account not in spec.released
-    }
+    roles = {**present, **spec.roles}
     if roles != dict(addon.roles):
         old["roles"], new["roles"] = dict(addon.roles), roles
     if not new:

@@ -258,7 +258,6 @@ def _migrant(state: MigrationState, key: WorkloadKey, index: _Index) -> Migrant:
         tuple(blockers),
         tuple(notes),
         pods,
-        association.addon if association is not None else "",
         trusted == "no",
     )
 
@@ -437,8 +436,9 @@ def _blockers(
         yield Finding(
             Code.MIGRATION_ADDON,
             f"service account {key} belongs to an EKS add-on, so only the add-on can own its association.",
-            f"List it as a workload with addon: NAME and role: {{arn: {role_arn or 'ARN'}, extend_trust: true}}. "
-            f"Then run the step finish. To see the add-ons: aws eks list-addons --cluster-name {cluster.name}",
+            f"Let pods.eks.amazonaws.com assume role {role_arn or 'ARN'}, and set this role in the add-on with the module "
+            f"eks_addon_pod_identity. Then run the step finish. To see the add-ons: aws eks list-addons --cluster-name "
+            f"{cluster.name}",
             key,
         )
     elif account.is_addon and account.role_arn:

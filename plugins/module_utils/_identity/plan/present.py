@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
@@ -34,7 +34,7 @@ from .attachments import with_records
 from .ordering import restrict_first
 from .outside_users import PolicyUsers
 from .policies import plan_policy
-from .problems import breaks, refused_in_kubernetes
+from .problems import breaks, pattern_conflicts, refused_in_kubernetes
 from .replaced_permissions import ReplacedPermissions
 from .shared_role import gains, plan_shared_role, without_claim
 from .trust import effective_scope, is_shut_out
@@ -180,7 +180,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     unread = find_unread(observed, keys)
     differing = _find_differences(account, workloads)
     draft.failures += dict.fromkeys(differing.values())
-    draft.failures += [*refused_in_kubernetes(desired.refused), *desired.failed_addons]
+    draft.failures += [*refused_in_kubernetes(desired.refused), *pattern_conflicts(workloads, "update")]
     # A cluster that could not be read and has no workload in the run gets its own failure. In the other clusters that could not
     # be read, each workload gets a failure below.
     draft.failures += [
@@ -225,8 +225,6 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     draft.changes = [replaced.ordered(step) for change in draft.changes for step in replaced.steps(change)]
     _plan_associations(draft, desired, workloads, observed, observed.unread, gained)
     draft.changes = restrict_first(draft.changes, observed, all_shared, account, workloads)
-    if desired.addons_pending:
-        draft.changes = _without_early_removals(draft.changes, workloads, movers)
     plan = without_failed(draft.plan())
     owners, replacements = (map(find, plan.changes) for find in (_other_owner, replacement_finding))
     return replace(plan, findings=(*plan.findings, *filter(None, owners), *filter(None, replacements)))
@@ -270,24 +268,6 @@ def _movers(
             movers.setdefault(association.role_arn.lower(), set()).add(association_target(workload.key))
     movers[""] = set(unread.associations.values())
     return {arn: frozenset(targets) for arn, targets in movers.items()}
-
-
-def _without_early_removals(
-    changes: Iterable[Change], workloads: Iterable[Workload], movers: Mapping[str, frozenset[Target]]
-) -> list[Change]:
-    """Return the changes, except removals of permissions that an add-on needs until it has its new role.
-
-    The changes that depend on such a removal are left out, too.
-
-    :arg movers: the associations that move to another role, by the lower-case ARN of the role that they leave.
-    """
-    moving = frozenset().union(*movers.values())
-    pending = {association_target(workload.key) for workload in workloads if workload.addon} & moving
-    remaining = list(changes)
-    dropped = {change.target for change in remaining if change.takes and change.needed_among(pending)}
-    while more := {change.target for change in remaining if change.needed_among(dropped)} - dropped:
-        dropped |= more
-    return [change for change in remaining if change.target not in dropped]
 
 
 def _other_owner(change: Change) -> Finding | None:
@@ -353,9 +333,6 @@ def _plan_associations(
             draft.failures.append(failure.for_workloads((workload.key,)))
             continue
         if role is None:
-            continue
-        if workload.addon:
-            # The run for the add-on sets the role, because an add-on undoes a direct change of its association.
             continue
         changes = by_key.get(workload.key, [])
         association = observed.associations.get(workload.key)

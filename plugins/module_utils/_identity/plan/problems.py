@@ -299,6 +299,17 @@ def refused_in_kubernetes(findings: Iterable[Finding]) -> list[Failure]:
     ]
 
 
+def pattern_conflicts(workloads: Iterable[Workload], action: Action) -> list[Failure]:
+    """Return a failure for each workload whose service account several entries of the input match."""
+    return [
+        Failure(
+            (workload.key,), association_target(workload.key), action, found.code, found.message, found.remedy
+        )
+        for workload in workloads
+        if (found := workload.conflict) is not None
+    ]
+
+
 def attached_extra(
     role: ObservedRole,
     key: WorkloadKey,

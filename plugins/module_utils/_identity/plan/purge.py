@@ -59,8 +59,7 @@ class PurgeScope:
 
     If ``namespaces`` is not empty, only workloads in these namespaces are included. A purge removes at most ``limit``
     workloads, unused roles and unused policies, or ``percent`` per cent of the managed workloads if ``percent`` is set. With
-    ``any_owner`` the scope has the resources of all owners, to report the workloads that a purge without owner keeps. ``kept``
-    are the lower-case ARNs of roles that the purge keeps because listed workloads used them until this run.
+    ``any_owner`` the scope has the resources of all owners, to report the workloads that a purge without owner keeps.
     """
 
     owner: str | None = None
@@ -68,7 +67,6 @@ class PurgeScope:
     limit: int = 10
     any_owner: bool = False
     percent: int | None = None
-    kept: frozenset[str] = frozenset()
 
     def includes(self, tags: Mapping[str, str], namespaces: Iterable[str]) -> bool:
         """Return whether a resource with these tags, which serves workloads in these namespaces, is in the scope."""
@@ -109,7 +107,7 @@ def unlisted_workloads(
         if workload.role is not None
     }
     # Keep a role that a listed workload used until now: running Pods may still have its credentials.
-    kept_roles |= scope.kept | {
+    kept_roles |= {
         arn for key, used in account.associations.items() if key in listed_keys for arn in _roles(used)
     }
     by_arn = {role.arn.lower(): role for role in account.roles}

@@ -20,6 +20,7 @@ from ..model.addons import (
     decode_releases,
 )
 from ..model.cluster import Cluster
+from ..model.roles import decode_role
 from .associations import describe_association
 from .reader import none_if_missing
 
@@ -49,9 +50,14 @@ def read_addon_with_roles(api: Api, cluster: Cluster, name: str) -> ObservedAddo
         for association_id in addon.association_ids
     ]
     associations = [association for association in described if association is not None]
-    roles = {association.key.service_account: association.role_arn for association in associations}
-    namespaces = {association.key.namespace for association in associations}
-    return replace(addon, roles=roles, namespace=addon.namespace or min(namespaces, default=""))
+    return replace(addon, roles={found.key.service_account: found.role_arn for found in associations})
+
+
+def read_role_tags(api: Api, arn: str) -> dict[str, str]:
+    """Return the tags of a role; without tags if it does not exist. Raises AwsError. Source: iam GetRole."""
+    request = {"RoleName": arn.rpartition("/")[2]}
+    response = none_if_missing(lambda: api.call("iam", "GetRole", request))
+    return dict(decode_role(response["Role"], ()).tags) if response is not None else {}
 
 
 def read_releases(api: Api, cluster: Cluster, name: str) -> tuple[AddonRelease, ...]:

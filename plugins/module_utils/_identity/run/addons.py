@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..._aws.client import Api
@@ -25,24 +25,21 @@ from ..model.addons import (
     ObservedAddon,
     agent_state,
 )
-from ..model.associations import ObservedAssociation
 from ..model.changes import Change
 from ..model.cluster import Cluster, Clusters
-from ..model.desired import State, Workload
 from ..model.errors import AwsError, ErrorKind, sentence
-from ..model.observed import Observed
-from ..model.targets import Action, Failure, association_key, association_target, request_failure
+from ..model.targets import Action, Failure, association_key, request_failure
 from ..plan.addons import (
     addon_target,
     is_agent,
     needs_releases,
-    no_releases,
     not_ready,
-    other_namespace,
     plan_addon,
+    refused_role,
+    taken_roles,
     unsupported_accounts,
 )
-from ..read.addons import read_addon, read_addon_with_roles, read_identities, read_releases
+from ..read.addons import read_addon, read_addon_with_roles, read_identities, read_releases, read_role_tags
 from ..read.associations import list_associations
 from .consistency import WaitPolicy, send
 from .outcome import Done, Run
@@ -64,7 +61,7 @@ class AddonRun:
     an add-on belongs to the cluster.
 
     ``leaving`` has the workloads whose associations the same run has deleted, or in check mode would delete: EKS may still
-    list these associations. ``keys`` has the workloads of the run that name the add-on.
+    list these associations.
 
     :arg wait_policy: how long to wait until the add-on is active or deleted. With a timeout of 0, the run does not wait.
     """
@@ -79,7 +76,6 @@ class AddonRun:
     addon: ObservedAddon | None = None
     failure: Failure | None = None
     leaving: frozenset[WorkloadKey] = field(default_factory=frozenset)
-    keys: tuple[WorkloadKey, ...] = ()
 
     def converge(self) -> None:
         """Bring the add-on to its desired state, and wait until it is ready. In check mode, only plan the change.
@@ -138,11 +134,6 @@ class AddonRun:
             self.failure = not_ready(spec, self.addon, self.cluster, "update")
             return
         releases = read_releases(self.api, self.cluster, spec.name) if self._needs_releases() else ()
-        self.failure = other_namespace(spec, self.addon, releases, self.keys, self.cluster)
-        if self.keys and self.addon is None and self._needs_releases() and not releases:
-            self.failure = no_releases(spec, self.cluster)
-        if self.failure is not None:
-            return
         planned = plan_addon(spec, self.addon, self.cluster, releases, self._users())
         if isinstance(planned, Failure):
             self.failure = planned
@@ -152,7 +143,7 @@ class AddonRun:
             self.change = None
         else:
             self.change = planned
-            self.failure = self._unsupported(planned, releases)
+            self.failure = self._unsupported(planned, releases) or self._foreign(planned)
             if self.check_mode:
                 self.addon = self._predicted(planned)
 
@@ -177,13 +168,11 @@ class AddonRun:
         return present - self.leaving
 
     def _needs_releases(self) -> bool:
-        """Return whether the plan needs the list of versions of the add-on: to choose a version, or for its namespace."""
+        """Return whether the plan needs the versions of the add-on: to choose one, or to check the roles of a new add-on."""
         addon, spec = self.addon, self.spec
-        if spec.absent or (addon is None and spec.released):
+        if spec.absent:
             return False
-        if needs_releases(spec.version, addon):
-            return True
-        return bool(spec.roles) and (addon is None or (bool(self.keys) and not addon.namespace))
+        return needs_releases(spec.version, addon) or (bool(spec.roles) and addon is None)
 
     def _unsupported(self, change: Change, releases: Sequence[AddonRelease]) -> Failure | None:
         """Return a failure if the add-on does not accept roles for all service accounts in ``spec.roles``.
@@ -199,6 +188,14 @@ class AddonRun:
             return None
         identities = read_identities(self.api, self.cluster, self.spec.name, version)
         return unsupported_accounts(self.spec, identities, version, self.cluster, change.action)
+
+    def _foreign(self, change: Change) -> Failure | None:
+        """Return a failure if the change would take a role that is neither listed nor managed for the owner, or None."""
+        failures = (
+            refused_role(self.spec, self.cluster, change.action, account, arn, read_role_tags(self.api, arn))
+            for account, arn in taken_roles(self.spec, self.addon).items()
+        )
+        return next((failure for failure in failures if failure is not None), None)
 
     def _predicted(self, change: Change) -> ObservedAddon | None:
         state = change.after
@@ -267,60 +264,8 @@ def agent_runs(
     return [AddonRun(api, cluster, spec, waiting, check_mode) for cluster in members]
 
 
-def addon_runs(
-    api: Api,
-    clusters: Clusters,
-    workloads: Iterable[Workload],
-    state: State,
-    wait_policy: WaitPolicy,
-    check_mode: bool,
-    single: bool = False,
-) -> list[AddonRun]:
-    """Return one run for each add-on that workloads of these clusters name.
-
-    With ``state`` "present", a run sets the roles of the service accounts; with "absent", it removes these roles.
-
-    :arg single: return one run for each workload, so that each workload has its own failure.
-    """
-    users: dict[tuple[str, str, WorkloadKey | None], list[Workload]] = {}
-    for workload in workloads:
-        if workload.addon and workload.key in clusters:
-            place = workload.key.cluster, workload.addon, workload.key if single else None
-            users.setdefault(place, []).append(workload)
-    waiting = replace(wait_policy, timeout=ADDON_TIMEOUT, first_pause=1, longest_pause=10)
-    runs = []
-    for cluster, name, single_key in sorted(users, key=lambda place: (*place[:2], str(place[2]))):
-        entries = users[cluster, name, single_key]
-        accounts = [entry.key.service_account for entry in entries]
-        roles = {
-            entry.key.service_account: clusters.account.role_arn(entry.role)
-            for entry in entries
-            if entry.role is not None and state == "present"
-        }
-        released = frozenset() if state == "present" else frozenset(accounts)
-        spec = AddonSpec(name, roles=roles, released=released)
-        keys = tuple(entry.key for entry in entries)
-        runs.append(AddonRun(api, clusters.members[cluster], spec, waiting, check_mode, keys=keys))
-    return runs
-
-
-def with_addon_associations(observed: Observed, runs: Iterable[AddonRun]) -> Observed:
-    """Return the observed state with the associations that add-ons would have after their planned changes."""
-    associations = dict(observed.associations)
-    for run in runs:
-        roles = run.addon.roles if run.addon is not None and run.failure is None else {}
-        for key in run.keys:
-            if arn := roles.get(key.service_account):
-                owner = (run.addon.arn if run.addon else "") or f":addon/{run.cluster.name}/{run.spec.name}/"
-                present = associations.get(key, ObservedAssociation(key, "", "", arn, owner_arn=owner))
-                associations[key] = replace(present, role_arn=arn)
-    return replace(observed, associations=associations)
-
-
 def converge_addons(runs: Sequence[AddonRun], width: int, changes: Iterable[Change] = ()) -> None:
     """Bring add-ons to their desired state, concurrently. The results are in the fields of ``runs``.
-
-    Outside check mode, an add-on whose run sets roles gets a failure if it is not active at the end, even if it needed no change.
 
     :arg changes: completed changes of the same run, or planned changes in check mode. An association that these changes
         delete does not need the agent.
@@ -330,9 +275,6 @@ def converge_addons(runs: Sequence[AddonRun], width: int, changes: Iterable[Chan
         run.leaving = frozenset(key for key in deleted if key is not None)
     for _result in map_concurrently(AddonRun.converge, runs, width):
         pass
-    for run in runs:
-        if run.keys and not run.spec.released and not run.check_mode:
-            run.require_active()
 
 
 def predicted_agents(runs: Iterable[AddonRun]) -> dict[str, Agent]:
@@ -353,38 +295,12 @@ def add_addons(run: Run, addons: Sequence[AddonRun], first: bool) -> Run:
     :arg first: whether the add-ons were changed before the workloads.
     """
     changes = [
-        replace(addon.change, workloads=addon.keys)
-        for addon in addons
-        if addon.change is not None and (addon.made or addon.check_mode)
+        addon.change for addon in addons if addon.change is not None and (addon.made or addon.check_mode)
     ]
-    # The plan of a teardown already has the failures of its add-ons.
-    failures = tuple(failure for failure in failures_by_workload(addons) if failure not in run.failures)
+    failures = tuple(addon.failure for addon in addons if addon.failure is not None)
     done = () if run.check_mode else tuple(map(Done, changes))
     if first:
         plan = replace(run.plan, changes=(*changes, *run.plan.changes))
         return replace(run, plan=plan, done=(*done, *run.done), failures=(*failures, *run.failures))
     plan = replace(run.plan, changes=(*run.plan.changes, *changes))
     return replace(run, plan=plan, done=(*run.done, *done), failures=(*run.failures, *failures))
-
-
-def moved_associations(runs: Iterable[AddonRun]) -> list[Change]:
-    """Return a change for each association that an add-on has moved, or in check mode would move, to another role."""
-    moves = []
-    for run in runs:
-        change = run.change if run.failure is None and run.change is not None else None
-        old, new = (
-            ((side or {}).get("roles") for side in (change.before, change.after)) if change else (None, None)
-        )
-        if not isinstance(old, Mapping) or not isinstance(new, Mapping):
-            continue
-        for key in run.keys:
-            roles = old.get(key.service_account), new.get(key.service_account)
-            if all(roles) and roles[0] != roles[1]:
-                old_state, new_state = ({"role_arn": role} for role in roles)
-                moves.append(Change(0, association_target(key), "update", (key,), old_state, new_state, ()))
-    return moves
-
-
-def failures_by_workload(runs: Iterable[AddonRun]) -> tuple[Failure, ...]:
-    """Return the failures of add-ons, with the workloads of these add-ons."""
-    return tuple(run.failure.for_workloads(run.keys) for run in runs if run.failure is not None)

@@ -150,10 +150,10 @@ def begin_reading_ahead(
     :arg opening: returns the result of ``open_cluster``.
     :arg changes: the state is for ``change_cluster``; otherwise it is for ``verify_cluster``.
     :returns: a function that waits for the state. It returns None if the run must read the state itself: if the state is too old,
-        or for a change with a purge or with workloads of add-ons. It raises InputError and AwsError.
+        or for a change with a purge. It raises InputError and AwsError.
     """
     removes = parsed.state == "absent"
-    if changes and (parsed.purge or any(workload.addon for workload in parsed.workloads)):
+    if changes and parsed.purge:
         return lambda: None
 
     def read() -> tuple[Observed, float]:

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -85,21 +85,18 @@ class Engine:
         """
         return self.observer().observe(desired, removal, unchanged=just_read, unlisted=unlisted)
 
-    def observe_after(
-        self, run: Run, again: Collection[WorkloadKey] = (), verifies: bool = False
-    ) -> Observed:
+    def observe_after(self, run: Run, verifies: bool = False) -> Observed:
         """Observe until the changes of a run are visible, for its verification and for later runs.
 
         If nothing was changed, return the observation of the run. Unchanged associations are only listed, because a request for
         each of them would dominate the time of a large run.
 
-        :arg again: workloads whose associations an add-on has changed.
         :arg verifies: a verification follows, so also read the inline policies of the roles.
         """
-        if not run.done and not again:
+        if not run.done:
             return run.observed
         changes = (*run.plan.changes, *(done.change for done in run.done))
-        touched = {*again, *(association_key(change.target) for change in changes)}
+        touched = {association_key(change.target) for change in changes}
         associations = run.observed.associations.items()
         untouched = {key: association for key, association in associations if key not in touched}
 
@@ -220,12 +217,7 @@ class Engine:
         :arg surroundings: the first observation of the run.
         """
         if state == "absent":
-            # The associations of add-ons are left out, because the runs for the add-ons have read them.
-            workloads = tuple(workload for workload in desired.workloads if not workload.addon)
-            return (
-                *plan.findings,
-                *find_possibly_unseen(replace(desired, workloads=workloads), surroundings),
-            )
+            return (*plan.findings, *find_possibly_unseen(desired, surroundings))
         unlisted = find_unlisted(desired, surroundings)
         return (*plan.findings, *unlisted, *find_left_behind(desired, surroundings, changes))
 

@@ -477,14 +477,8 @@ def workload_rows(migrants: Iterable[Migrant]) -> list[dict[str, Any]]:
             "namespace": migrant.key.namespace,
             "service_account": migrant.key.service_account,
             "role": {"arn": migrant.role_arn, "extend_trust": True},
-            **(
-                {"addon": migrant.addon}
-                if migrant.addon
-                else {
-                    "create_service_account": False,
-                    **({"disable_session_tags": True} if migrant.disable_session_tags else {}),
-                }
-            ),
+            "create_service_account": False,
+            **({"disable_session_tags": True} if migrant.disable_session_tags else {}),
         }
         for migrant in migrants
     ]

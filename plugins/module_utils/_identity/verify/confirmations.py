@@ -302,6 +302,8 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
     )
     if failure is not None:
         return conclude_unread("association", failure, workload.key)
+    if workload.conflict is not None:
+        return conclude("association", workload.conflict)
     association = observed.associations.get(workload.key)
     if association is None and has_foreign_role(workload, cluster.account):
         # EKS does not accept a role of another account. The check of the trust policy reports that role.
@@ -338,13 +340,10 @@ def _find_difference(
 ) -> Finding | None:
     subject = f"association {association.association_id} of {workload.key}"
     spec = workload.association
-    elsewhere = _owned_elsewhere(subject, workload, association) if workload.addon else None
-    if elsewhere is not None:
-        return elsewhere
-    if association.owner_arn and not workload.addon:
+    if association.owner_arn:
         remedy = f"{_APPLY} An EKS add-on owns the association, so the run needs ⟨force⟩: true."
     else:
-        remedy = _APPLY + _adoption("association", association.owned or bool(workload.addon))
+        remedy = _APPLY + _adoption("association", association.owned)
     if association.role_arn != role_arn:
         return Finding(
             Code.ASSOCIATION_OTHER_ROLE,
@@ -366,15 +365,13 @@ def _find_difference(
     extra = find_extra_settings(spec, association, shut_out)
     if extra is not None:
         return extra
-    if association.owner_arn and not workload.addon:
+    if association.owner_arn:
         return Finding(
             Code.ASSOCIATION_OWNED_BY_ADDON,
             f"{subject} is owned by the EKS add-on {association.owner_arn}.",
             "Manage its role in the add-on's podIdentityAssociations.",
             workload.key,
         )
-    if workload.addon:
-        return None
     if not association.owned:
         return _unmarked(subject, workload.key)
     change = compare_tags(association.tags, spec.tags, False)
@@ -382,20 +379,6 @@ def _find_difference(
         texts = differences({"tags": association.tags}, {"tags": tags_after(association.tags, change)})
         return replace(_settings_differ(subject, texts, remedy, workload.key), raised_as="warning")
     return None
-
-
-def _owned_elsewhere(subject: str, workload: Workload, association: ObservedAssociation) -> Finding | None:
-    """Return a finding if the association does not belong to the add-on of the workload."""
-    if association.addon == workload.addon:
-        return None
-    owner = f"belongs to {association.owner_arn}" if association.owner_arn else "belongs to no add-on"
-    return Finding(
-        Code.ADDON_ASSOCIATION_EXISTS,
-        f"{subject} {owner}, and add-on {workload.addon} cannot take it over.",
-        "Delete that association and apply the workload at once: Pods of the add-on that start in between get no credentials. "
-        "Or leave addon out of the workload.",
-        workload.key,
-    )
 
 
 def _settings_differ(subject: str, texts: Sequence[str], remedy: str, key: WorkloadKey) -> Finding:

@@ -192,12 +192,9 @@ def begin_reading(aws: FakeAws, opened: list[str], **options: Any) -> tuple[Any,
     return job, cluster_run.begin_reading_ahead(job, parsed, opening, changes=True)
 
 
-@pytest.mark.parametrize(
-    "options", [{"purge": True}, {"workloads": [{**workload(), "addon": "aws-ebs-csi-driver"}]}]
-)
-def test_purge_and_addons_are_not_read_ahead(aws: FakeAws, options: dict[str, Any]) -> None:
+def test_purge_is_not_read_ahead(aws: FakeAws) -> None:
     opened: list[str] = []
-    _job, read_ahead = begin_reading(aws, opened, **options)
+    _job, read_ahead = begin_reading(aws, opened, purge=True)
     assert (read_ahead(), opened, aws.requests) == (None, [], [])
 
 

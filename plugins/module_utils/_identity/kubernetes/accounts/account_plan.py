@@ -98,9 +98,6 @@ def plan_apply(
     for workload in workloads:
         namespace = workload.key.namespace
         account = accounts.get(workload.key)
-        if workload.addon:
-            # EKS creates the service accounts of add-ons.
-            continue
         if namespace in terminating:
             refused.append(namespace_terminating(workload.key, terminating[namespace]))
             continue

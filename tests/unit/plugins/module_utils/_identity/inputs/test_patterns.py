@@ -138,27 +138,62 @@ def test_workload_of_a_match() -> None:
     assert expansion.source.places[0] == "workloads[0] (from team-*/web)"
 
 
-def test_named_workload_precedes_patterns() -> None:
-    expansion = expanded(entry("team-*", "web"), entry("team-a", "web", role={"name": "own"}))
-    assert names(expansion) == ["team-b/web", "team-a/web"]
-    assert expansion.origins == {"team-b/web": Origin("team-*/web", "workloads[0]")}
-
-
 def test_pattern_that_matches_only_named_workloads_has_no_finding() -> None:
     assert expanded(entry("team-a", "we*"), entry("team-a", "web")).findings == []
 
 
-def test_two_patterns_must_not_match_the_same_service_account() -> None:
-    with pytest.raises(InputError) as caught:
-        expanded(entry("team-*", "*"), entry("*", "w*"))
-    assert list(caught.value.problems) == [
-        "workloads[1]: */w* and team-*/* of workloads[0] both match team-a/web, team-a/worker, team-b/web. Narrow one of the "
-        "patterns, or list each of these service accounts by name."
-    ]
-    with pytest.raises(
-        InputError, match=r"both match team-b/web\. .*, or list this service account by name\.$"
-    ):
-        expanded(entry("team-b", "*"), entry("*-b", "w*"))
+@pytest.mark.parametrize(
+    ("entries", "workloads", "conflicts"),
+    [
+        pytest.param(
+            [entry("team-*", "*"), entry("*", "w*")],
+            ["team-a/web", "team-a/worker", "team-b/web"],
+            dict.fromkeys(
+                ("team-a/web", "team-a/worker", "team-b/web"), "workloads[0] (team-*/*), workloads[1] (*/w*)"
+            ),
+            id="two patterns",
+        ),
+        pytest.param(
+            [entry("team-*", "web"), entry("team-a", "web", role={"name": "own"})],
+            ["team-b/web", "team-a/web"],
+            {"team-a/web": "workloads[1] (team-a/web), workloads[0] (team-*/web)"},
+            id="a pattern and a name",
+        ),
+        pytest.param(
+            [entry("team-b", "new"), entry("team-*", "n*")],
+            ["team-b/new"],
+            {"team-b/new": "workloads[0] (team-b/new), workloads[1] (team-*/n*)"},
+            id="a pattern and the name of a service account that the run creates",
+        ),
+        pytest.param(
+            [entry("team-b", "w*"), entry("*-b", "w*"), entry("team-b", "web")],
+            ["team-b/web"],
+            {"team-b/web": "workloads[2] (team-b/web), workloads[0] (team-b/w*), workloads[1] (*-b/w*)"},
+            id="two patterns and a name",
+        ),
+    ],
+)
+def test_service_account_that_several_entries_match_has_a_conflict(
+    entries: list[object], workloads: list[str], conflicts: dict[str, str]
+) -> None:
+    expansion = expanded(*entries)
+    assert names(expansion) == workloads
+    number = len(entries)
+    assert {
+        name: (finding.code.value, finding.message, finding.remedy, str(finding.workload))
+        for name, finding in expansion.conflicts.items()
+    } == {
+        name: (
+            "PATTERN_CONFLICT",
+            f"service account {name} matches {number} entries of the list: {places}.",
+            "Leave one of these entries, or narrow the patterns, for example with service_account_selector.",
+            name,
+        )
+        for name, places in conflicts.items()
+    }
+    assert {str(item.key): item.conflict for item in parsed(expansion)} == {
+        name: expansion.conflicts.get(name) for name in workloads
+    }
 
 
 def test_selectors_limit_the_matches() -> None:

@@ -132,7 +132,6 @@ KEYS: dict[str, dict[str, tuple[Any, dict[str, Any]]]] = {
         "service_account_selector": ("team=payments", workload()),
         "role": ({"name": "r"}, {"namespace": "default", "service_account": "app"}),
         "policies": ([policy("more")], workload(policies=None)),
-        "addon": ("aws-ebs-csi-driver", workload()),
         "target_role_arn": (TARGET, workload()),
         "disable_session_tags": (True, workload()),
         "session_policy": (SESSION, workload(disable_session_tags=True)),
@@ -918,93 +917,3 @@ def test_single_association_is_validated() -> None:
         "session policy "
         "only without session tags).",
     )
-
-
-@pytest.mark.parametrize(
-    ("addon", "parsed"),
-    [
-        ("aws-ebs-csi-driver", "aws-ebs-csi-driver"),
-        ("adot", "adot"),
-        ("3rd-party", "3rd-party"),
-        ("a" * 100, "a" * 100),
-        pytest.param(None, "", id="null is not set"),
-    ],
-)
-def test_addon_owns_the_association(addon: str | None, parsed: str) -> None:
-    (found,) = parse_workloads([{**workload(), "addon": addon}], CLUSTER)
-    assert found.addon == parsed
-
-
-def test_workload_of_an_addon_has_role_policies_and_required_permissions() -> None:
-    raw = workload(addon="aws-ebs-csi-driver", required_permissions=[{"action": "ec2:CreateVolume"}])
-    defaults = Defaults({"team": "a"}, create_service_accounts=False, create_namespaces=True)
-    (found,) = parse_workloads([raw], CLUSTER, defaults=defaults)
-    assert (found.addon, found.required_permissions) == (
-        "aws-ebs-csi-driver",
-        (RequiredPermission("ec2:CreateVolume", "*"),),
-    )
-    assert found.role is not None
-    assert [spec.name for spec in found.policies] == ["my-policy"]
-
-
-def test_removal_of_a_workload_of_an_addon_needs_no_role() -> None:
-    raw = {"namespace": "default", "service_account": "app", "addon": "adot"}
-    assert parse_workloads([raw], CLUSTER, "absent") == (Workload(key("app"), None, addon="adot"),)
-
-
-ADDON_RULE = "addon must be the name of an EKS add-on such as aws-ebs-csi-driver"
-
-
-@pytest.mark.parametrize(
-    ("addon", "problem"),
-    [
-        ("EBS driver", f"{ADDON_RULE}, got 'EBS driver'."),
-        ("aws_ebs", f"{ADDON_RULE}, got 'aws_ebs'."),
-        ("-adot", f"{ADDON_RULE}, got '-adot'."),
-        ("a" * 101, f"{ADDON_RULE}, got text."),
-        (5, f"{ADDON_RULE}, got 5."),
-        (True, f"{ADDON_RULE}, got True."),
-        (["adot"], f"{ADDON_RULE}, got ['adot']."),
-        ("", f"{ADDON_RULE}, got ''."),
-        (
-            "eks-pod-identity-agent",
-            "addon: the EKS Pod Identity Agent has no role, so it is not a workload. Remove this workload. To install the "
-            "agent, set agent: present.",
-        ),
-    ],
-)
-@pytest.mark.parametrize("state", ["present", "absent"])
-def test_invalid_addon_is_rejected(addon: object, problem: str, state: str) -> None:
-    assert find_problems([{**workload(), "addon": addon}], state) == [f"{PLACE}: {problem}"]
-
-
-NOT_OF_ADDONS: list[tuple[str, Any]] = [
-    ("target_role_arn", TARGET),
-    ("target_role_arn", ""),
-    ("disable_session_tags", False),
-    ("tags", {"team": "a"}),
-    ("create_service_account", False),
-    ("create_namespace", True),
-    ("service_account_labels", {"a": "b"}),
-    ("service_account_annotations", {"a": "b"}),
-]
-
-
-@pytest.mark.parametrize(("field", "value"), NOT_OF_ADDONS)
-def test_key_that_an_addon_does_not_support_is_rejected(field: str, value: object) -> None:
-    assert find_problems([workload(addon="adot", **{field: value})]) == [not_of_addon(field)]
-    # The key is valid in a workload without an add-on. With an add-on it may be null.
-    assert parse_workloads([workload(**{field: value})], CLUSTER)
-    assert parse_workloads([{**workload(addon="adot"), field: None}], CLUSTER)
-
-
-def not_of_addon(field: str) -> str:
-    return (
-        f"{PLACE}: {field} cannot be set together with addon, because EKS creates the service account and its association. "
-        f"Leave {field} or addon out."
-    )
-
-
-def test_each_key_that_an_addon_does_not_support_is_reported() -> None:
-    raw = workload(addon="adot", session_policy=SESSION, disable_session_tags=True, tags={"a": "b"})
-    assert find_problems([raw]) == list(map(not_of_addon, ("disable_session_tags", "session_policy", "tags")))

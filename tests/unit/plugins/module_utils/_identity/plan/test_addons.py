@@ -27,6 +27,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import Failure
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.addons import (
     plan_addon,
+    refused_role,
+    taken_roles,
     unsupported_accounts,
 )
 from hypothesis import given
@@ -186,56 +188,70 @@ def test_roles_that_are_not_listed_are_kept() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("released", "roles", "remaining"),
-    [
-        ({"snapshot-sa"}, {}, {"ebs-csi-controller-sa": ROLE}),
-        ({"ebs-csi-controller-sa", "snapshot-sa"}, {}, {}),
-        # Remove the role of a service account with a role, and of a service account without a role.
-        (
-            {"snapshot-sa", "absent-sa"},
-            {"ebs-csi-controller-sa": OTHER_ROLE},
-            {"ebs-csi-controller-sa": OTHER_ROLE},
-        ),
-        ({"snapshot-sa"}, {"snapshot-sa": ROLE}, {"ebs-csi-controller-sa": ROLE}),
-    ],
-)
-def test_released_roles_are_removed_and_other_roles_kept(
-    released: set[str], roles: dict[str, str], remaining: dict[str, str]
-) -> None:
-    present = {"ebs-csi-controller-sa": ROLE, "snapshot-sa": OTHER_ROLE}
-    addon = installed(roles=present, configuration="a: 1")
-    planned = change(spec(released=frozenset(released), roles=roles), addon)
-    assert request(planned) == (
-        "UpdateAddon",
-        {
-            "addonVersion": MIDDLE,
-            "configurationValues": "a: 1",
-            "podIdentityAssociations": [
-                {"serviceAccount": account, "roleArn": arn} for account, arn in sorted(remaining.items())
-            ],
-            "resolveConflicts": "PRESERVE",
-        },
-    )
-    assert (planned.before, planned.after) == ({"roles": present}, {"roles": remaining})
-
-
-@pytest.mark.parametrize(
-    "addon",
-    [
-        pytest.param(None, id="missing add-on is not installed"),
-        pytest.param(installed(), id="an add-on without roles"),
-        pytest.param(installed(roles={"snapshot-sa": OTHER_ROLE}), id="an add-on with the role of another"),
-    ],
-)
-def test_removal_of_a_missing_role_changes_nothing(addon: ObservedAddon | None) -> None:
-    assert plan_addon(spec(released=frozenset({"ebs-csi-controller-sa"})), addon, CLUSTER) is None
-
-
 def test_purge_deletes_the_other_roles() -> None:
     planned = change(spec(purge_roles=True), installed(roles={"snapshot-sa": OTHER_ROLE}))
     assert request(planned)[1]["podIdentityAssociations"] == []
     assert (planned.before, planned.after) == ({"roles": {"snapshot-sa": OTHER_ROLE}}, {"roles": {}})
+
+
+@pytest.mark.parametrize(
+    ("desired", "taken"),
+    [
+        pytest.param(spec(), [], id="roles that are not listed"),
+        pytest.param(spec(roles={"ebs-csi-controller-sa": ROLE}), [], id="the listed role"),
+        pytest.param(
+            spec(roles={"ebs-csi-controller-sa": OTHER_ROLE}), ["ebs-csi-controller-sa"], id="another role"
+        ),
+        pytest.param(
+            spec(roles={"ebs-csi-controller-sa": ROLE}, purge_roles=True), ["snapshot-sa"], id="purge"
+        ),
+        pytest.param(spec(absent=True, roles={"ebs-csi-controller-sa": ROLE}), ["snapshot-sa"], id="removal"),
+        pytest.param(spec(absent=True, preserve=True), [], id="removal that keeps the objects"),
+    ],
+)
+def test_unlisted_roles_that_a_change_would_take(desired: AddonSpec, taken: list[str]) -> None:
+    present = {"ebs-csi-controller-sa": ROLE, "snapshot-sa": OTHER_ROLE}
+    assert taken_roles(desired, installed(roles=present)) == {name: present[name] for name in taken}
+    assert taken_roles(desired, None) == {}
+
+
+TEAM_A = {**MARK, "workload-identity/owner": "team-a"}
+REMEDY = (
+    "To keep the role, list it for the service account in pod_identity_associations. To replace or remove it, set adopt: "
+    "true."
+)
+
+
+UNMARKED = "does not have the tag workload-identity/managed-by"
+OF_TEAM_A = "belongs to owner 'team-a'"
+
+
+@pytest.mark.parametrize(
+    ("tags", "owner", "code", "reason"),
+    [
+        ({}, None, "ASSOCIATION_NOT_OWNED", UNMARKED),
+        ({}, "team-a", "ASSOCIATION_NOT_OWNED", UNMARKED),
+        (TEAM_A, "team-b", "OWNED_BY_ANOTHER", OF_TEAM_A),
+        (TEAM_A, None, "OWNED_BY_ANOTHER", OF_TEAM_A),
+    ],
+)
+def test_role_of_another_owner_needs_adopt(
+    tags: dict[str, str], owner: str | None, code: str, reason: str
+) -> None:
+    account = "ebs-csi-controller-sa"
+    failure = refused_role(spec(owner=owner), CLUSTER, "update", account, ROLE, tags)
+    assert failure is not None
+    assert (failure.error_code, failure.message, failure.remedy) == (
+        code,
+        f"service account {account} of the add-on has role {ROLE}, which {reason}, so another process may have set it.",
+        REMEDY,
+    )
+    assert refused_role(spec(owner=owner, adopt=True), CLUSTER, "update", account, ROLE, tags) is None
+
+
+@pytest.mark.parametrize(("tags", "owner"), [(MARK, None), (MARK, "team-a"), (TEAM_A, "team-a")])
+def test_role_of_the_owner_may_be_taken(tags: dict[str, str], owner: str | None) -> None:
+    assert refused_role(spec(owner=owner), CLUSTER, "delete", "snapshot-sa", ROLE, tags) is None
 
 
 def test_version_update_omits_roles_and_repeats_values() -> None:
@@ -298,6 +314,8 @@ def options(**changes: Any) -> dict[str, Any]:
         "overwrite": False,
         "preserve": False,
         "tags": None,
+        "adopt": False,
+        "owner": None,
         **changes,
     }
 
@@ -323,10 +341,6 @@ def options(**changes: Any) -> dict[str, Any]:
             {"pod_identity_associations": [{"service_account": "a", "role_arn": ROLE}] * 2},
             "pod_identity_associations[1]: service account 'a' is listed twice; it can have only one role",
         ),
-        (
-            {"pod_identity_associations": [{"service_account": "a", "role_arn": ROLE}], "state": "absent"},
-            "pod_identity_associations has no effect with state: absent; remove one of them",
-        ),
     ],
 )
 def test_invalid_options_are_rejected(changes: dict[str, Any], problem: str) -> None:
@@ -338,6 +352,12 @@ def test_invalid_options_are_rejected(changes: dict[str, Any], problem: str) -> 
 def test_mapping_of_values_becomes_json() -> None:
     assert parse_addon(options(configuration_values={"b": 1, "a": [2]})).configuration == '{"a": [2], "b": 1}'
     assert parse_addon(options(configuration_values="a: 1")).configuration == "a: 1"
+
+
+def test_removal_may_list_the_roles_that_it_removes() -> None:
+    listed = [{"service_account": "ebs-csi-controller-sa", "role_arn": ROLE}]
+    parsed = parse_addon(options(pod_identity_associations=listed, state="absent", owner="team-a"))
+    assert parsed == AddonSpec(EBS, absent=True, roles={"ebs-csi-controller-sa": ROLE}, owner="team-a")
 
 
 _VERSIONS = st.builds(

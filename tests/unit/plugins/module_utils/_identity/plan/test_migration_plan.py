@@ -380,8 +380,9 @@ def addon_blocker(arn: str) -> tuple[str, str, str]:
     return (
         "MIGRATION_ADDON",
         "service account shop/api belongs to an EKS add-on, so only the add-on can own its association.",
-        f"List it as a workload with addon: NAME and role: {{arn: {arn}, extend_trust: true}}. Then run the step "
-        f"finish. To see the add-ons: aws eks list-addons --cluster-name {CLUSTER.name}",
+        f"Let pods.eks.amazonaws.com assume role {arn}, and set this role in the add-on with the module "
+        f"eks_addon_pod_identity. Then run the step finish. To see the add-ons: aws eks list-addons --cluster-name "
+        f"{CLUSTER.name}",
     )
 
 
@@ -1409,9 +1410,7 @@ def test_addon_without_annotation_is_finished(
     owned = association(annotations={}, owner_arn=OF_ADDON)
     plan = plan_migration(state(associations=(owned,), roles=(role(*statements),), pods=pods))
     assert [migrant.stage for migrant in plan.migrants] == stages
-    assert [(migrant.addon, migrant.role_arn) for migrant in plan.migrants] == [
-        ("aws-ebs-csi-driver", ROLE) for _stage in stages
-    ]
+    assert [migrant.role_arn for migrant in plan.migrants] == [ROLE for _stage in stages]
     assert plan.finished == ({("shop", "api")} if finished else frozenset())
 
 

@@ -37,12 +37,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     failure_message,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    OWNED,
     Clock,
     desired,
     workload,
 )
 
 CLUSTER = Cluster("my-cluster", "arn:cluster", "111122223333", "us-west-2", "aws", version="1.34")
+DRIVER_ACCOUNT, PRESENT_ROLE = "ebs-csi-controller-sa", "arn:aws:iam::111122223333:role/present"
 NEWEST, OLDER = "v1.3.8-eksbuild.2", "v1.3.7-eksbuild.2"
 DENIED = classify("eks:UpdateAddon", "AccessDeniedException", "not authorized")
 
@@ -58,6 +60,7 @@ class FakeAddons:
         self.requests: list[str] = []
         self.refusals: dict[str, AwsError] = {}
         self.took_effect = False
+        self.role_tags: Mapping[str, str] | None = {}
         self._reads, self._final, self._issues = reads, final, list(issues)
         self._left = 0
 
@@ -100,6 +103,31 @@ class FakeAddons:
         if self.addon is None:
             raise classify("eks:DescribeAddon", "ResourceNotFoundException", "No addon")
         return {"addon": dict(self.addon)}
+
+    def _DescribePodIdentityAssociation(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        association = {
+            "clusterName": CLUSTER.name,
+            "namespace": "kube-system",
+            "serviceAccount": DRIVER_ACCOUNT,
+            "roleArn": PRESENT_ROLE,
+            "associationId": parameters["associationId"],
+            "associationArn": "arn:association",
+        }
+        return {"association": association}
+
+    def _GetRole(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        assert parameters == {"RoleName": "present"}
+        if self.role_tags is None:
+            raise classify("iam:GetRole", "NoSuchEntity", "No role")
+        return {
+            "Role": {
+                "RoleName": "present",
+                "Arn": PRESENT_ROLE,
+                "Path": "/",
+                "AssumeRolePolicyDocument": {},
+                "Tags": [{"Key": key, "Value": value} for key, value in self.role_tags.items()],
+            }
+        }
 
     def _CreateAddon(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         self.install(parameters.get("addonVersion") or OLDER, "CREATING")
@@ -314,6 +342,47 @@ def test_refusal_is_the_failure() -> None:
     run = converge(aws, agent("latest"))
     assert failure(run) == ("AccessDeniedException", "eks:UpdateAddon: not authorized")
     assert not run.made
+
+
+@pytest.mark.parametrize(
+    ("tags", "fields", "code"),
+    [
+        pytest.param({}, {"absent": True}, "ASSOCIATION_NOT_OWNED", id="removal of an unmanaged role"),
+        pytest.param(None, {"absent": True}, "ASSOCIATION_NOT_OWNED", id="removal of a missing role"),
+        pytest.param({}, {"purge_roles": True}, "ASSOCIATION_NOT_OWNED", id="purge of an unmanaged role"),
+        pytest.param({}, {"purge_roles": True, "adopt": True}, "", id="adopted"),
+        pytest.param(OWNED, {"absent": True}, "", id="removal of a managed role"),
+        pytest.param({}, {"absent": True, "roles": {DRIVER_ACCOUNT: PRESENT_ROLE}}, "", id="listed role"),
+    ],
+)
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_unlisted_role_of_another_process_is_kept(
+    tags: dict[str, str] | None, fields: dict[str, Any], code: str, check_mode: bool
+) -> None:
+    aws = FakeAddons()
+    aws.install(OLDER)
+    assert aws.addon is not None
+    aws.addon["podIdentityAssociations"] = [
+        "arn:aws:eks:us-west-2:111122223333:podidentityassociation/my-cluster/a-1"
+    ]
+    aws.role_tags = tags
+    run = converge(aws, AddonSpec("aws-ebs-csi-driver", **fields), check_mode)
+    assert (run.failure.error_code if run.failure else "") == code
+    assert run.made is (not code and not check_mode)
+    assert {"DeleteAddon", "UpdateAddon"}.isdisjoint(aws.requests) is (bool(code) or check_mode)
+
+
+def test_unreadable_role_is_kept() -> None:
+    aws = FakeAddons()
+    aws.install(OLDER)
+    assert aws.addon is not None
+    aws.addon["podIdentityAssociations"] = [
+        "arn:aws:eks:us-west-2:111122223333:podidentityassociation/my-cluster/a-1"
+    ]
+    aws.refusals["GetRole"] = classify("iam:GetRole", "AccessDenied", "not authorized")
+    run = converge(aws, AddonSpec("aws-ebs-csi-driver", absent=True))
+    assert failure(run) == ("AccessDenied", "iam:GetRole: not authorized")
+    assert "DeleteAddon" not in aws.requests
 
 
 def association_exists(operation: str) -> AwsError:

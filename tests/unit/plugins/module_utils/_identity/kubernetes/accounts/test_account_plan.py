@@ -323,43 +323,6 @@ def test_missing_service_account_without_create_refuses_its_workload() -> None:
     )
 
 
-def of_addon(**more: Any) -> Workload:
-    return replace(request("ebs-csi-controller-sa", "kube-system", **more), addon="aws-ebs-csi-driver")
-
-
-@pytest.mark.parametrize(
-    ("workload", "accounts", "terminating"),
-    [
-        pytest.param(of_addon(), {}, {}, id="missing service account is not created"),
-        pytest.param(of_addon(create=False), {}, {}, id="missing service account is not refused"),
-        pytest.param(of_addon(create_namespace=True), {}, {}, id="namespace is not created"),
-        pytest.param(
-            of_addon(labels={"a": "1"}, annotations={"b": "2"}),
-            account("ebs-csi-controller-sa", "kube-system", labels=MANAGED),
-            {},
-            id="existing service account is not labelled",
-        ),
-        pytest.param(
-            of_addon(labels={"a": "1"}),
-            account("ebs-csi-controller-sa", "kube-system", labels=TEAM_B),
-            {},
-            id="service account of another owner",
-        ),
-        pytest.param(
-            of_addon(), {}, {"kube-system": TERMINATING}, id="service account in a terminating namespace"
-        ),
-    ],
-)
-@pytest.mark.parametrize("unlisted", [None, ApiError(403, "namespaces is forbidden")])
-def test_service_account_of_an_addon_belongs_to_eks(
-    workload: Workload, accounts: Accounts, terminating: Mapping[str, str], unlisted: ApiError | None
-) -> None:
-    plan = plan_apply(
-        [workload, request()], accounts, EXISTING, "team-a", terminating=terminating, unlisted=unlisted
-    )
-    assert plan == AccountPlan([manifest(labels={**MANAGED, OWNER_LABEL: "team-a"})], [], refused=[])
-
-
 @pytest.mark.parametrize(("name", "answer"), [("other", True), ("app", False)])
 def test_namespaces_are_read_only_for_missing_service_accounts(name: str, answer: bool) -> None:
     assert needs_namespaces([request()], account(name)) is answer
