@@ -29,7 +29,7 @@ class Scenario:
 
     A short ``arrange`` is a lambda; breaks_aws.py and breaks_kube.py have the others. The fault causes the finding ``code``, and
     also the findings ``also``, for the reason ``because``. ``remedy`` has the steps that follow the remedy of ``code``, or
-    the reason why the test does not follow it.
+    the reason why the test does not follow it. ``reason`` is a part of the message, for a code with several reasons.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Scenario:
     also: tuple[str, ...] = ()
     because: str = ""
     remedy: Repair | str = ""
+    reason: str = ""
 
     @property
     def codes(self) -> list[str]:
@@ -453,12 +454,13 @@ AWS_SCENARIOS = (
         lambda world: world.set_trust(
             trust({"AWS": "arn:aws:iam::444455556666:root"}, *aws.ASSUME), aws.TARGET
         ),
-        "TARGET_ROLE_TRUST_NOT_USABLE",
+        "TARGET_ROLE_NOT_ALLOWED",
         made=aws.with_target,
         remedy=Repair(
             "sts:AssumeRole and sts:TagSession in the trust policy of the target role",
             apply=remedies.set_trust("target", ROLE),
         ),
+        reason="does not allow role",
     ),
     Scenario(
         "target role without a policy to assume it",
@@ -466,13 +468,15 @@ AWS_SCENARIOS = (
         "TARGET_ROLE_NOT_ALLOWED",
         made=aws.with_target_not_allowed,
         remedy=remedies.NEEDS_OWNER,
+        reason="is not allowed to perform sts:AssumeRole and sts:TagSession",
     ),
     Scenario(
         "target role of another account",
         aws.unchanged,
-        "TARGET_ROLE_NOT_READABLE",
+        "TARGET_ROLE_UNKNOWN",
         made=aws.with_foreign_target,
         remedy=remedies.NEEDS_OWNER,
+        reason="could not be checked",
     ),
     Scenario(
         "target role open to everyone",
@@ -484,16 +488,18 @@ AWS_SCENARIOS = (
     Scenario(
         "target role limited to an organization",
         aws.open_target_to_organization,
-        "TARGET_ROLE_CONDITIONAL",
+        "TARGET_ROLE_UNKNOWN",
         made=aws.with_target,
         remedy=Repair("or remove the conditions", apply=remedies.set_trust("target", ROLE)),
+        reason="depends on unknown values of aws:PrincipalOrgID",
     ),
     Scenario(
         "target role limited to one address",
         aws.unchanged,
-        "TARGET_ROLE_CONDITIONAL",
+        "TARGET_ROLE_UNKNOWN",
         made=aws.with_conditional_target_policy,
         remedy=remedies.NEEDS_OWNER,
+        reason="depends on unknown values of aws:SourceIp",
     ),
     Scenario(
         "required permissions of a target role",
@@ -505,12 +511,19 @@ AWS_SCENARIOS = (
     Scenario(
         "add-on deleted, without Pod checks",
         aws.delete_addon_without_pod_checks,
-        "AGENT_ADDON_MISSING",
+        "AGENT_MISSING",
         remedy=Repair(
             "apply the workloads with pod_identity_agent: present", apply=lambda world: world.install_agent()
         ),
+        reason="has neither the EKS add-on eks-pod-identity-agent nor EKS Auto Mode",
     ),
-    Scenario("add-on degraded", aws.degrade_addon, "AGENT_ADDON_DEGRADED", remedy=remedies.NEEDS_OWNER),
+    Scenario(
+        "add-on degraded",
+        aws.degrade_addon,
+        "AGENT_NOT_READY",
+        remedy=remedies.NEEDS_OWNER,
+        reason="is DEGRADED",
+    ),
     Scenario(
         "Auto Mode with the add-on",
         lambda world: world.patch_cluster(computeConfig={"enabled": True}),
@@ -659,8 +672,9 @@ KUBERNETES_SCENARIOS = (
     Scenario(
         "Pod excluded from the webhook",
         kube.new_pod(injected=False, labels={"eks.amazonaws.com/skip-pod-identity-webhook": ""}),
-        "POD_SKIPS_WEBHOOK",
+        "POD_SKIPPED",
         remedy=remedies.NEW_POD,
+        reason="because of the label eks.amazonaws.com/skip-pod-identity-webhook",
     ),
     Scenario(
         "host port of the agent in use",
@@ -682,8 +696,9 @@ KUBERNETES_SCENARIOS = (
             more=[{"name": "sidecar", "image": "sidecar"}],
             annotations={"eks.amazonaws.com/skip-containers": "sidecar"},
         ),
-        "POD_CONTAINERS_SKIPPED",
+        "POD_SKIPPED",
         remedy=remedies.NEW_POD,
+        reason="container sidecar excluded by the annotation eks.amazonaws.com/skip-containers",
     ),
     Scenario(
         "access keys in the Pod",
@@ -714,51 +729,73 @@ KUBERNETES_SCENARIOS = (
     Scenario(
         "Fargate",
         kube.pod_on("fargate-ip-10-0-1-7", **{"eks.amazonaws.com/compute-type": "fargate"}),
-        "POD_ON_FARGATE",
+        "POD_ON_UNSUPPORTED_NODE",
         remedy=remedies.NEEDS_CLUSTER,
+        reason="on AWS Fargate",
     ),
     Scenario(
         "Windows",
         kube.pod_on("ip-10-0-1-8", **{"kubernetes.io/os": "windows"}),
-        "POD_ON_WINDOWS",
+        "POD_ON_UNSUPPORTED_NODE",
         remedy=remedies.NEEDS_CLUSTER,
+        reason="on Windows",
     ),
     Scenario(
         "virtual node",
         kube.pod_on("virtual-kubelet-1", type="virtual-kubelet"),
-        "POD_ON_VIRTUAL_NODE",
+        "POD_ON_UNSUPPORTED_NODE",
         remedy=remedies.NEEDS_CLUSTER,
+        reason="on a virtual node",
     ),
     Scenario(
         "node without the agent",
         kube.pod_on("ip-10-0-1-9"),
-        "AGENT_NOT_ON_NODE",
+        "AGENT_MISSING",
         remedy=remedies.NEEDS_CLUSTER,
+        reason="on a node where the EKS Pod Identity Agent does not run",
     ),
     Scenario(
-        "agent deleted in the cluster", kube.delete_agent, "AGENT_MISSING", remedy=remedies.NEEDS_CLUSTER
+        "agent deleted in the cluster",
+        kube.delete_agent,
+        "AGENT_MISSING",
+        remedy=remedies.NEEDS_CLUSTER,
+        reason="no DaemonSet eks-pod-identity-agent",
     ),
     Scenario(
         "agent and add-on deleted",
         kube.delete_agent_and_addon,
         "AGENT_MISSING",
         remedy=remedies.NEEDS_CLUSTER,
+        reason="no DaemonSet eks-pod-identity-agent",
     ),
-    Scenario("agent not ready", kube.agent_not_ready, "AGENT_NOT_READY", remedy=remedies.NEEDS_CLUSTER),
+    Scenario(
+        "agent not ready",
+        kube.agent_not_ready,
+        "AGENT_NOT_READY",
+        remedy=remedies.NEEDS_CLUSTER,
+        reason="no Pod of the EKS Pod Identity Agent is ready",
+    ),
     Scenario(
         "agent not ready, add-on degraded",
         kube.agent_not_ready_and_degraded,
         "AGENT_NOT_READY",
-        also=("AGENT_ADDON_DEGRADED",),
+        also=("AGENT_NOT_READY",),
         because="Kubernetes reports the node, and EKS the cause",
         remedy=remedies.NEEDS_CLUSTER,
     ),
-    Scenario("agent without Pods", kube.agent_without_pods, "AGENT_NOT_READY", remedy=remedies.NEEDS_CLUSTER),
+    Scenario(
+        "agent without Pods",
+        kube.agent_without_pods,
+        "AGENT_NOT_READY",
+        remedy=remedies.NEEDS_CLUSTER,
+        reason="has 0 of 1 desired Pods",
+    ),
     Scenario(
         "agent not ready on another node",
         kube.agent_not_ready_elsewhere,
         "AGENT_NOT_READY",
         remedy=remedies.NEEDS_CLUSTER,
+        reason="is not ready on 1 of its 2 nodes",
     ),
     Scenario(
         "Pods not readable", kube.read_without_pods, "KUBERNETES_NOT_READABLE", remedy=remedies.NEEDS_CLUSTER
@@ -779,78 +816,97 @@ PROOF_SCENARIOS = (
         remedy=remedies.NEEDS_CLUSTER,
     ),
     Scenario(
-        "role of the node", kube.proof_as_role("node"), "PROOF_OTHER_ROLE", remedy=remedies.NEEDS_INSPECTION
+        "role of the node",
+        kube.proof_as_role("node"),
+        "PROOF_OTHER_ROLE",
+        remedy=remedies.NEEDS_INSPECTION,
+        reason="not as role",
     ),
     Scenario(
         "image pull failed",
         lambda world: world.prove(
             {"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "aws-cli"'}}
         ),
-        "PROOF_IMAGE",
+        "PROOF_NOT_RUN",
         remedy=remedies.NEEDS_CLUSTER,
+        reason="ImagePullBackOff",
     ),
     Scenario(
-        "Pod not scheduled", kube.proof_without_node, "PROOF_NOT_STARTED", remedy=remedies.NEEDS_CLUSTER
+        "Pod not scheduled",
+        kube.proof_without_node,
+        "PROOF_NOT_RUN",
+        remedy=remedies.NEEDS_CLUSTER,
+        reason="0/1 nodes are available",
     ),
     Scenario(
         "unknown output",
         kube.proof(1, "sh: aws: not found"),
         "PROOF_FAILED",
         remedy=remedies.NEEDS_INSPECTION,
+        reason="failed with exit code 1",
     ),
     Scenario(
         "no credentials",
         kube.proof(253, "Unable to locate credentials. You can configure credentials by running aws login."),
-        "PROOF_NO_CREDENTIALS",
+        "PROOF_FAILED",
         remedy=remedies.NEEDS_INSPECTION,
+        reason="it found no credentials",
     ),
     Scenario(
         "agent unreachable",
         kube.proof(255, f'Connect timeout on endpoint URL: "{kube.AGENT_URI}"'),
-        "PROOF_AGENT_UNREACHABLE",
+        "PROOF_FAILED",
         remedy=remedies.NEEDS_INSPECTION,
+        reason="did not respond on its node",
     ),
     Scenario(
         "agent rejects the request",
         kube.proof(255, "Received non 200 response 400 from container metadata: AccessDeniedException"),
-        "PROOF_REFUSED",
+        "PROOF_FAILED",
         remedy=remedies.NEEDS_INSPECTION,
+        reason="the agent or AWS denied it the role's credentials",
     ),
     Scenario(
         "IRSA attempted",
         kube.proof(254, "(InvalidIdentityToken) when calling the AssumeRoleWithWebIdentity operation"),
-        "PROOF_IRSA",
+        "PROOF_OTHER_ROLE",
         remedy=remedies.NEEDS_INSPECTION,
+        reason="it tried IAM roles for service accounts instead",
     ),
     Scenario(
         "old SDK",
         kube.proof(255, "Unsupported host '169.254.170.23'. Can only retrieve metadata from these hosts"),
-        "PROOF_SDK_TOO_OLD",
+        "PROOF_NOT_RUN",
         remedy=remedies.NEEDS_INSPECTION,
+        reason="its SDK is too old",
     ),
     Scenario(
         "token with Bearer",
         kube.proof(255, "[InvalidTokenException]: Service account token cannot be parsed"),
-        "PROOF_TOKEN_MALFORMED",
+        "PROOF_NOT_RUN",
         remedy=remedies.NEEDS_INSPECTION,
+        reason="the agent could not read the token",
     ),
     Scenario(
         "session tags not allowed",
         kube.proof(255, "(AccessDenied) is not authorized to perform: sts:TagSession on resource"),
-        "PROOF_TAG_SESSION",
+        "PROOF_FAILED",
         remedy=remedies.NEEDS_INSPECTION,
+        reason="not allowed to tag the session",
     ),
     Scenario(
         "session tags too large",
         kube.proof(255, "(PackedPolicyTooLarge) Packed size of session tags consumes 104% of allotted space"),
-        "PROOF_TAGS_TOO_LARGE",
+        "PROOF_FAILED",
         remedy=remedies.NEEDS_INSPECTION,
+        reason="session tags and session policy together are too large",
     ),
     Scenario(
         "AWS STS unreachable",
         kube.proof(255, 'Could not connect to the endpoint URL: "https://sts.us-west-2.amazonaws.com/"'),
-        "PROOF_NO_NETWORK",
+        "PROOF_NOT_RUN",
         remedy=remedies.NEEDS_INSPECTION,
+        reason="it could not reach AWS STS",
     ),
 )
 
@@ -866,38 +922,44 @@ PROBE_SCENARIOS = (
         kube.with_probe(kube.unknown_to_webhook),
         "INJECTION_MISSING",
         remedy=remedies.NEEDS_CLUSTER,
+        reason="although the association is not new",
     ),
     Scenario(
         "webhook removed",
         kube.with_probe(lambda world: world.kube.request("DELETE", kube.WEBHOOK)),
-        "INJECTION_NO_WEBHOOK",
+        "INJECTION_MISSING",
         remedy=remedies.NEEDS_CLUSTER,
+        reason="the cluster has no mutating webhook",
     ),
     Scenario(
         "namespace excluded",
         kube.with_probe(kube.excluded_namespace),
-        "INJECTION_NAMESPACE_EXCLUDED",
+        "INJECTION_MISSING",
         remedy=remedies.NEEDS_CLUSTER,
+        reason="excludes namespace default",
     ),
     Scenario(
         "admission policy adds the skip label",
         kube.with_probe(kube.policy_adds_skip_label),
-        "INJECTION_SKIPPED",
+        "INJECTION_MISSING",
         remedy=remedies.NEEDS_CLUSTER,
+        reason="gets the label eks.amazonaws.com/skip-pod-identity-webhook",
     ),
     Scenario(
         "admission policy adds access keys",
         kube.with_probe(kube.policy_adds_access_keys),
         "INJECTION_OTHER_IDENTITY",
         remedy=remedies.NEEDS_CLUSTER,
+        reason="gets AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     ),
     Scenario(
         "IRSA injected instead",
         kube.with_probe(kube.irsa_instead),
-        "INJECTION_IRSA",
+        "INJECTION_OTHER_IDENTITY",
         also=("IRSA_ANNOTATION",),
         because="the annotation causes the injection",
         remedy=remedies.NEEDS_CLUSTER,
+        reason="by IRSA instead of EKS Pod Identity",
     ),
     Scenario(
         "dry run not allowed",

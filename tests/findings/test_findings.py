@@ -86,6 +86,8 @@ def test_scenario(new_world: NewWorld, scenario: Scenario) -> None:
     statuses = {row["status"] for row in report["workloads"]}
     if not scenario.code:
         assert statuses == {"pass"}
+    messages = [finding["message"] for finding in report["findings"] if finding["code"] == scenario.code]
+    assert not scenario.reason or any(scenario.reason in message for message in messages), messages
     for finding in report["findings"]:
         check_commands(finding["remedy"])
     check_columns(report)

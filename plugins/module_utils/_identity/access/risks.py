@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import groupby
 from operator import itemgetter
-from typing import Final
+from typing import Final, Literal
 
 from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
@@ -23,7 +23,7 @@ from ..._policy.language.context import Context
 from ..._policy.permissions.levels import EVERY_SERVICE, Cell, find_possibility
 from ..._policy.permissions.permissions import Required, check_permission
 from ..._policy.trust.federation import federated_statements, parse_issuer
-from ..._policy.trust.trust import pod_identity_inquiry, reach
+from ..._policy.trust.trust import Width, pod_identity_inquiry, reach
 from ..model.access import RoleFacts
 from ..model.errors import listed, sentence
 from .assumption import RoleGraph, RolePath
@@ -56,16 +56,13 @@ _DATA = (
     ("ssm:GetParameter", "arn:{partition}:ssm:*:*:parameter/*", "parameters"),
     ("s3:GetObject", "arn:{partition}:s3:::*/*", "objects in all buckets"),
 )
-# Principals that a trust policy allows in addition to the workload, and the severity of TRUST_WIDE, by the code of the finding.
-_TRUST_SCOPES: Final[Mapping[Code, tuple[str, RiskSeverity]]] = {
-    Code.TRUST_OPEN_TO_EVERYONE: ("everyone", "high"),
-    Code.TRUST_ACCOUNT_WIDE: ("every service account of every cluster in the account", "medium"),
-    Code.TRUST_ANY_CLUSTER: (
-        "the service account of the same name in every cluster of the account",
-        "medium",
-    ),
-    Code.TRUST_CLUSTER_WIDE: ("every service account of the cluster", "low"),
-    Code.TRUST_NAMESPACE_WIDE: ("every service account of the namespace", "low"),
+# Principals that a trust policy allows in addition to the workload, and the severity of TRUST_WIDE.
+_TRUST_SCOPES: Final[Mapping[Width | Literal["everyone"], tuple[str, RiskSeverity]]] = {
+    "everyone": ("everyone", "high"),
+    "account": ("every service account of every cluster in the account", "medium"),
+    "namesake": ("the service account of the same name in every cluster of the account", "medium"),
+    "cluster": ("every service account of the cluster", "low"),
+    "namespace": ("every service account of the namespace", "low"),
 }
 
 
@@ -247,8 +244,8 @@ class RiskFinder:
             spellings = (entry.role_arn for entry in members[0].credentials)
             role = self.estate.role(next(name for name in spellings if name.lower() == arn))
             name = role_name(role.arn)
-            for code, affected in self._scopes(role, members).items():
-                scope, severity = _TRUST_SCOPES[code]
+            for width, affected in self._scopes(role, members).items():
+                scope, severity = _TRUST_SCOPES[width]
                 text = f"The trust policy of role {name} allows {scope}."
                 yield Risk(
                     "TRUST_WIDE",
@@ -285,14 +282,16 @@ class RiskFinder:
                 )
                 yield Risk("ACCESS_UNKNOWN", role.arn, text, tuple(members), roles=(role.arn,))
 
-    def _scopes(self, role: RoleFacts, members: Sequence[AccessMember]) -> dict[Code, list[AccessMember]]:
+    def _scopes(
+        self, role: RoleFacts, members: Sequence[AccessMember]
+    ) -> dict[Width | Literal["everyone"], list[AccessMember]]:
         """Return the keys of ``_TRUST_SCOPES`` that apply to the trust policy, each with the service accounts concerned."""
-        found: dict[Code, list[AccessMember]] = {}
+        found: dict[Width | Literal["everyone"], list[AccessMember]] = {}
         trust = self.estate.trust(role)
         if trust is None:
             return found
         if any(finding.code == Code.TRUST_OPEN_TO_EVERYONE for finding in trust.lints):
-            found[Code.TRUST_OPEN_TO_EVERYONE] = list(members)
+            found["everyone"] = list(members)
         for member in members:
             for entry in member.credentials:
                 if entry.association is None or entry.role_arn.lower() != role.arn.lower():
@@ -304,9 +303,8 @@ class RiskFinder:
                     not entry.association.disable_session_tags,
                     own_account=True,
                 )
-                for finding in reach(trust.rules, pod_identity_inquiry(subject)):
-                    if finding.code in _TRUST_SCOPES:
-                        found.setdefault(finding.code, []).append(member)
+                for width in reach(trust.rules, pod_identity_inquiry(subject)):
+                    found.setdefault(width, []).append(member)
         return found
 
     def _member_risks(self) -> Iterator[Risk]:

@@ -44,8 +44,6 @@ from .text import (
 )
 
 _FACTS = {check: fact for check, _title, fact in COLUMNS}
-# The agent may be installed without the EKS add-on. If its Pods were read from the cluster, a missing add-on is not a finding.
-_ADDON_MISSING = Code.AGENT_ADDON_MISSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +86,12 @@ def judge_run(aws: AwsResult, kubernetes: KubernetesOutcome, ignore: Collection[
         follows += further
         checks = [*checks, *kubernetes.checks.get(workload.key, ())]
         judged.append((workload, _accepted(_one_agent(checks), ignore)))
-    named = {finding.code for _workload, checks in judged for check in checks for finding in check.findings}
+    named = {finding for _workload, checks in judged for check in checks for finding in check.findings}
+    # The agent may be installed without the EKS add-on. If its Pods were read, a missing add-on is not a finding.
     verified = [
         finding
         for finding in aws.verification.findings
-        if not (kubernetes.judges_agent and finding.code == _ADDON_MISSING and finding.code not in named)
+        if not (kubernetes.judges_agent and finding.code == Code.AGENT_MISSING and finding not in named)
     ]
     findings = [*_not_judged_again(aws.findings, verified), *verified, *follows, *kubernetes.findings]
     return Judgement(judged, list(dict.fromkeys(findings)))
@@ -310,7 +309,7 @@ def _one_agent(checks: Sequence[Check]) -> list[Check]:
     aws, kubernetes = agents
     if kubernetes.status == UNKNOWN:
         joined = aws
-    elif any(finding.code == _ADDON_MISSING for finding in aws.findings):
+    elif any(finding.code == Code.AGENT_MISSING for finding in aws.findings):
         joined = kubernetes
     else:
         worse = min(agents, key=lambda check: WORST_FIRST.index(check.status))

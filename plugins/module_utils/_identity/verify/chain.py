@@ -77,7 +77,7 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
         return conclude(
             "agent",
             Finding(
-                Code.AGENT_ADDON_MISSING,
+                Code.AGENT_MISSING,
                 f"cluster {cluster.name} has neither the EKS add-on eks-pod-identity-agent nor EKS Auto Mode.",
                 "An agent that was installed without the add-on is only found through the Kubernetes API. To install the "
                 "add-on, apply the workloads with ⟨agent⟩: present.",
@@ -93,7 +93,7 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
         return conclude(
             "agent",
             Finding(
-                Code.AGENT_ADDON_DEGRADED,
+                Code.AGENT_NOT_READY,
                 f"the add-on eks-pod-identity-agent of cluster {cluster.name} is {agent.status}: {reason}.",
                 f"{advice}. To see its state: aws eks describe-addon --cluster-name {cluster.name} --addon-name "
                 "eks-pod-identity-agent",

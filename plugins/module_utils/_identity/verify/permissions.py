@@ -255,7 +255,7 @@ def _check_target_access(
         return conclude(
             "permissions",
             Finding(
-                Code.TARGET_ROLE_CONDITIONAL,
+                Code.TARGET_ROLE_UNKNOWN,
                 f"the permission of role {subject.role_arn} to perform {actions} on target role {target} depends on "
                 f"unknown values of {', '.join(keys)}.",
                 "Check that the conditions hold for the Pods, or remove the conditions from the role's policies.",
@@ -290,7 +290,7 @@ def _check_target_trust(
     trust = reads.targets.get(target)
     if isinstance(trust, Failure):
         unread = Finding(
-            Code.TARGET_ROLE_NOT_READABLE,
+            Code.TARGET_ROLE_UNKNOWN,
             f"the trust policy of target role {target} could not be checked: {trust.error.text}",
             trust.error.remedy,
             workload.key,
@@ -313,7 +313,7 @@ def _check_target_trust(
         return conclude(
             "permissions",
             Finding(
-                Code.TARGET_ROLE_TRUST_NOT_USABLE,
+                Code.TARGET_ROLE_NOT_ALLOWED,
                 f"target role {target} does not allow role {subject.role_arn} to assume it: {reasons(verdict)}",
                 f"Allow {subject.role_arn} sts:AssumeRole and sts:TagSession in the trust policy of the target role.",
                 workload.key,
@@ -323,7 +323,7 @@ def _check_target_trust(
         return conclude(
             "permissions",
             Finding(
-                Code.TARGET_ROLE_CONDITIONAL,
+                Code.TARGET_ROLE_UNKNOWN,
                 f"the permission of role {subject.role_arn} to assume target role {target} depends on "
                 f"unknown values of {', '.join(verdict.conditional_on)}.",
                 _condition_remedy(verdict.conditional_on, subject.session_tags),

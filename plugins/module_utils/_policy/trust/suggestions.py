@@ -31,7 +31,7 @@ from ..language.conditions import describe_action
 from ..language.document import PolicyDocument, parse_policy, policy_size, to_json
 from .diagnose import lint
 from .repair import RawDocument, TrustDraft, drafts
-from .trust import IDENTIFYING, Inquiry, TrustPolicy, reach, requires_value
+from .trust import IDENTIFYING, Inquiry, TrustPolicy, reach, requires_value, wide
 
 UNPROVEN = "possibly other callers, which the check cannot rule out"
 # A name that no cluster, namespace or service account can have.
@@ -369,7 +369,7 @@ def _judge(
     stored = Storability(tuple(reason for reason in judged.reasons if reason.message not in accepted))
     if stored.answer == "no":
         return None
-    findings = [*lint(rules), *reach(rules, inquiry)]
+    findings = [*lint(rules), *map(wide, reach(rules, inquiry))]
     admission = find_admissions(trust.rules, rules, draft, inquiry)
     return Suggestion(document, draft.edits, admission.principals, stored, tuple(findings), admission.width)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding
@@ -115,10 +116,15 @@ def complete_identity(tags: Mapping[str, str]) -> Mapping[str, str]:
 _STRANGER = "~another~"
 
 
-def reach(rules: Sequence[Rule], inquiry: Inquiry) -> tuple[Finding, ...]:
-    """Return findings on the groups of other workloads that a trust policy certainly allows.
+# A group of other workloads that a trust policy allows: every workload of the account, of the cluster or of the namespace, or the
+# workload of the same name in every cluster.
+Width = Literal["account", "namesake", "cluster", "namespace"]
 
-    To find the groups, the function evaluates example workloads with invented names. There are no findings for the trust
+
+def reach(rules: Sequence[Rule], inquiry: Inquiry) -> tuple[Width, ...]:
+    """Return the groups of other workloads that a trust policy certainly allows.
+
+    To find the groups, the function evaluates example workloads with invented names. There are no groups for the trust
     policy of a target role, because its principal is a role, not EKS Pod Identity.
     """
     if "Service" not in inquiry.remedy.principal:
@@ -137,21 +143,19 @@ def reach(rules: Sequence[Rule], inquiry: Inquiry) -> tuple[Finding, ...]:
         pod_uid=None,
     )
     if _allows(questions, stranger):
-        return (_wide(Code.TRUST_ACCOUNT_WIDE, "warning", "every workload of every cluster in the account"),)
+        return ("account",)
     if not subject.session_tags:
         return ()
-    findings = []
+    widths: list[Width] = []
     namesake = replace(stranger, namespace=subject.namespace, service_account=subject.service_account)
     if _allows(questions, namesake):
-        findings.append(
-            _wide(Code.TRUST_ANY_CLUSTER, "warning", "the same workload of every cluster in the account")
-        )
+        widths.append("namesake")
     neighbour = replace(stranger, cluster_arn=subject.cluster_arn, cluster=subject.cluster)
     if _allows(questions, neighbour):
-        findings.append(_wide(Code.TRUST_CLUSTER_WIDE, "info", "every workload of the cluster"))
+        widths.append("cluster")
     elif _allows(questions, replace(neighbour, namespace=subject.namespace)):
-        findings.append(_wide(Code.TRUST_NAMESPACE_WIDE, "info", "every service account of the namespace"))
-    return tuple(findings)
+        widths.append("namespace")
+    return tuple(widths)
 
 
 def _allows(questions: Sequence[Question], subject: Subject) -> bool:
@@ -159,9 +163,19 @@ def _allows(questions: Sequence[Question], subject: Subject) -> bool:
     return all(question.allowed(context) is True for question in questions)
 
 
-def _wide(code: Code, severity: Severity, workloads: str) -> Finding:
+_WIDTHS: Mapping[Width, tuple[Severity, str]] = {
+    "account": ("warning", "every workload of every cluster in the account"),
+    "namesake": ("warning", "the same workload of every cluster in the account"),
+    "cluster": ("info", "every workload of the cluster"),
+    "namespace": ("info", "every service account of the namespace"),
+}
+
+
+def wide(width: Width) -> Finding:
+    """Return the finding about a group of other workloads that a trust policy allows."""
+    severity, workloads = _WIDTHS[width]
     return Finding(
-        code,
+        Code.TRUST_WIDE,
         f"The policy allows {workloads} to use the role once an association refers to it.",
         "Add conditions on aws:SourceAccount and, with session tags, aws:RequestTag/eks-cluster-arn,"
         " aws:RequestTag/kubernetes-namespace and aws:RequestTag/kubernetes-service-account.",
@@ -248,7 +262,7 @@ def check_trust(document: object, subject: Subject) -> TrustVerdict:
             undecided=False,
             findings=(foreign, *verdict.findings),
         )
-    exposures = reach(trust.rules, inquiry)
+    exposures = tuple(map(wide, reach(trust.rules, inquiry)))
     return replace(verdict, findings=(*verdict.findings, *exposures)) if exposures else verdict
 
 

@@ -82,7 +82,7 @@ def test_policy_as_option_needs_no_aws(run, form, check_mode):
     assert result["conditional_on"] == []
     assert result["suggested_trust_policy"] is None
     assert result["trust_policy"]["Statement"][0]["Principal"] == {"Service": ["pods.eks.amazonaws.com"]}
-    assert [finding["code"] for finding in result["findings"]] == ["TRUST_ACCOUNT_WIDE"]
+    assert [finding["code"] for finding in result["findings"]] == ["TRUST_WIDE"]
 
 
 @pytest.mark.parametrize(

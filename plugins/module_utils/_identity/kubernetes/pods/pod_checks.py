@@ -234,7 +234,7 @@ def _pods_check(
     count = len(state.pods.get(key, ()))
     pods: dict[Status, set[str]] = {}
     for entry in faulty:
-        if entry.fault.check == "pods":
+        if entry.fault.code.check == "pods":
             pods.setdefault(_status(entry.fault), set()).add(entry.pod.name)
     worst: Status = next((status for status in _WORST_FIRST if status in pods), PASS)
     detail = f"{len(pods[worst])}/{count}" if worst in pods else str(count)
@@ -257,7 +257,7 @@ def _findings(key: WorkloadKey, faulty: Iterable[FaultyPod], state: KubeState) -
     findings: dict[CheckName, list[Finding]] = {"agent": [], "pods": []}
     for (_code, _description, _owner, hold), group in groups.items():
         fault = group[0].fault
-        findings[fault.check].append(
+        findings[fault.code.check].append(
             Finding(fault.code, _message(group, state), _remedy(group, hold, state), key)
         )
     return findings

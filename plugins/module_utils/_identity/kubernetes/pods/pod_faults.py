@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ...._findings.codes import CheckName, Code
+from ...._findings.codes import Code
 from ...model.errors import listed
 from ..model.objects import format_time
 from .environment import (
@@ -64,60 +64,39 @@ class Fault:
     """A reason why a Pod does not, or may not, get its role.
 
     ``description`` continues the sentence "Pod my-pod: …", and is equal for all Pods with the same cause. ``detail``, such as
-    the node, may differ between these Pods. ``check`` is the check to which the fault belongs, "pods" or "agent". ``recreates``
-    is true if the finding adds to ``remedy`` how to recreate the Pod, which depends on its owner. ``template`` is a change of
-    the Pod template that the finding names before ``remedy``, or "".
+    the node, may differ between these Pods. ``recreates`` is true if the finding adds to ``remedy`` how to recreate the Pod,
+    which depends on its owner. ``template`` is a change of the Pod template that the finding names before ``remedy``, or "".
     """
 
     code: Code
     description: str
     remedy: str
     detail: str = ""
-    check: CheckName = "pods"
     recreates: bool = False
     template: str = ""
 
 
-def on_fargate(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
-    """Report a Pod on Fargate, which EKS Pod Identity does not support."""
-    label = state.nodes.get(pod.node, {}).get(COMPUTE_TYPE, pod.selected.get(COMPUTE_TYPE, ""))
-    by_name = not label and (pod.node.startswith("fargate-") or pod.scheduler == "fargate-scheduler")
-    if label != "fargate" and not by_name and "eks.amazonaws.com/fargate-profile" not in pod.labels:
-        return None
-    return Fault(
-        Code.POD_ON_FARGATE,
-        "on AWS Fargate, where EKS Pod Identity does not work",
-        "Let the workload run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
-        "service accounts for this workload.",
-        _node(pod),
-    )
-
-
-def on_windows(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
-    """Report a Pod on Windows, which EKS Pod Identity does not support."""
-    if state.nodes.get(pod.node, {}).get("kubernetes.io/os", pod.operating_system) != "windows":
-        return None
-    return Fault(
-        Code.POD_ON_WINDOWS,
-        "on Windows, where EKS Pod Identity does not work",
-        "Use IAM roles for service accounts for this workload, or move it to Linux nodes.",
-        _node(pod),
-    )
-
-
-def on_virtual_node(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
-    """Report a Pod on a virtual node (Virtual Kubelet), which cannot run the agent."""
+def on_unsupported_node(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
+    """Report a Pod on Fargate, on Windows, or on a virtual node (Virtual Kubelet)."""
     labels = state.nodes.get(pod.node)
-    by_name = labels is None and pod.node.startswith(("virtual-kubelet", "virtual-node"))
-    kind = (pod.selected if labels is None else labels).get("type")
-    if not by_name and kind != "virtual-kubelet":
+    compute = (labels or {}).get(COMPUTE_TYPE, pod.selected.get(COMPUTE_TYPE, ""))
+    on_fargate = not compute and (pod.node.startswith("fargate-") or pod.scheduler == "fargate-scheduler")
+    virtual = labels is None and pod.node.startswith(("virtual-kubelet", "virtual-node"))
+    if compute == "fargate" or on_fargate or "eks.amazonaws.com/fargate-profile" in pod.labels:
+        place = "on AWS Fargate, where EKS Pod Identity does not work"
+        remedy = (
+            "Let the workload run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
+            "service accounts for this workload."
+        )
+    elif (labels or {}).get("kubernetes.io/os", pod.operating_system) == "windows":
+        place = "on Windows, where EKS Pod Identity does not work"
+        remedy = "Use IAM roles for service accounts for this workload, or move it to Linux nodes."
+    elif virtual or (pod.selected if labels is None else labels).get("type") == "virtual-kubelet":
+        place = "on a virtual node, where no EKS Pod Identity Agent can run"
+        remedy = "Let the Pod run on Linux EC2 nodes: change its nodeSelector or tolerations."
+    else:
         return None
-    return Fault(
-        Code.POD_ON_VIRTUAL_NODE,
-        "on a virtual node, where no EKS Pod Identity Agent can run",
-        "Let the Pod run on Linux EC2 nodes: change its nodeSelector or tolerations.",
-        _node(pod),
-    )
+    return Fault(Code.POD_ON_UNSUPPORTED_NODE, place, remedy, _node(pod))
 
 
 def skips_webhook(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
@@ -125,7 +104,7 @@ def skips_webhook(pod: Pod, _state: KubeState, _association: Association) -> Fau
     if SKIP_WEBHOOK not in pod.labels or has_injection(pod):
         return None
     return Fault(
-        Code.POD_SKIPS_WEBHOOK,
+        Code.POD_SKIPPED,
         f"skipped by the webhook because of the label {SKIP_WEBHOOK}{_irsa_suffix(pod)}",
         "If the workload needs the role, remove the label from the Pod template.",
         recreates=True,
@@ -173,7 +152,7 @@ def containers_skipped(pod: Pod, _state: KubeState, _association: Association) -
     if not skipped:
         return None
     return Fault(
-        Code.POD_CONTAINERS_SKIPPED,
+        Code.POD_SKIPPED,
         f"{_containers(skipped)} excluded by the annotation {SKIP_CONTAINERS}",
         "If a container needs the role, remove its name from the annotation in the Pod template.",
         recreates=True,
@@ -188,12 +167,11 @@ def no_agent_on_node(pod: Pod, state: KubeState, _association: Association) -> F
         return None
     status = "is not ready" if pod.node in state.agents else "does not run"
     return Fault(
-        Code.AGENT_NOT_ON_NODE,
+        Code.AGENT_MISSING,
         f"on a node where the EKS Pod Identity Agent {status}",
         "Check whether taints or node selectors exclude the node. If IPv6 is off on the node, the agent logs 'listen tcp "
         f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see the nodes of the agent: {SHOW_AGENTS}",
         _node(pod),
-        "agent",
     )
 
 
@@ -347,7 +325,7 @@ def admitted_before_change(pod: Pod, state: KubeState, association: Association)
 
 Predicate = Callable[[Pod, KubeState, Association], "Fault | None"]
 # With one of these faults a Pod cannot use EKS Pod Identity, so only the first one is reported.
-POD_CAUSES: tuple[Predicate, ...] = (on_fargate, on_windows, on_virtual_node, skips_webhook)
+POD_CAUSES: tuple[Predicate, ...] = (on_unsupported_node, skips_webhook)
 # With one of these faults the Pod must be recreated. The new Pod may be without the faults in FLAWS, so these are not reported.
 ADMISSION: tuple[Predicate, ...] = (admitted_before_association, not_injected)
 # These faults are independent of each other, so all of them are reported.

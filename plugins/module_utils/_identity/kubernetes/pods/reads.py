@@ -219,7 +219,7 @@ def next_reads(verification: Verification, reads: Reads, now: datetime) -> list[
     agent proves that its node supports EKS Pod Identity, so nodes are needed only for Pods on other nodes. DaemonSets are needed
     only to explain a missing agent, and ReplicaSets only to find the owners of faulty Pods.
     """
-    addon_missing = any(finding.code == Code.AGENT_ADDON_MISSING for finding in verification.findings)
+    addon_missing = any(finding.code == Code.AGENT_MISSING for finding in verification.findings)
     if not addon_missing and "agents" not in reads and not reads.get("pods", Listing()).items:
         return []
     state = build_state(verification, reads, now)

@@ -165,7 +165,7 @@ def _may_restart(workload: VerifiedWorkload) -> bool:
 def _blocks(check: Check) -> bool:
     # A missing add-on does not block restarts, because the agent may be installed without the add-on.
     return check.status in (FAIL, UNKNOWN) and [finding.code for finding in check.findings] != [
-        Code.AGENT_ADDON_MISSING
+        Code.AGENT_MISSING
     ]
 
 

@@ -45,10 +45,10 @@ class ProbeResult:
     """The result of one dry run.
 
     ``code`` is None if the Pod gets the credentials of the role. Otherwise ``code`` and ``remedy`` belong to a finding, and
-    ``description`` continues its message "a Pod that starts now under service account my-app …". For INJECTION_MISSING,
-    ``remedy`` is "", because it depends on the state of the webhook. ``retry`` is true if another dry run may succeed, after
-    ``retry_after`` seconds. ``unanswered`` is true if there was no response or a transient error of the API server, such as 429
-    or 503, and ``busy`` for 429.
+    ``description`` continues its message "a Pod that starts now under service account my-app …". ``remedy`` is "" for a
+    missing injection without a visible cause, because it depends on the state of the webhook. ``retry`` is true if another dry
+    run may succeed, after ``retry_after`` seconds. ``unanswered`` is true if there was no response or a transient error of the
+    API server, such as 429 or 503, and ``busy`` for 429.
     """
 
     code: Code | None = None
@@ -62,6 +62,11 @@ class ProbeResult:
     @property
     def is_injected(self) -> bool:
         return self.code is None
+
+    @property
+    def is_unexplained(self) -> bool:
+        """Return whether the credentials are missing, and the Pod does not show why."""
+        return self.code == Code.INJECTION_MISSING and not self.remedy
 
     @property
     def is_unknown(self) -> bool:
@@ -125,7 +130,7 @@ def _irsa(probe: _Probe) -> ProbeResult | None:
     role = env.get("AWS_ROLE_ARN") or "another role"
     suffix = " as well, which SDKs prefer" if is_injected(env) else " instead of EKS Pod Identity"
     return ProbeResult(
-        Code.INJECTION_IRSA,
+        Code.INJECTION_OTHER_IDENTITY,
         f"gets {role} by IRSA{suffix}",
         "If later Pods get this role too, remove the annotation eks.amazonaws.com/role-arn of the service account, "
         "and the IRSA webhook if you installed one.",
@@ -143,7 +148,7 @@ def _skipped(probe: _Probe) -> ProbeResult | None:
     else:
         return None
     return ProbeResult(
-        Code.INJECTION_SKIPPED,
+        Code.INJECTION_MISSING,
         f"gets {mark}, so the webhook skips it",
         f"Find the admission webhook or policy that adds {mark} to new Pods, and exclude the namespace from it.",
     )

@@ -330,11 +330,7 @@ def judge_injection(run: InjectionRun, webhook: WebhookState) -> InjectionVerdic
 def namespaces_without_injection(run: InjectionRun) -> list[str]:
     """Return the namespaces of workloads whose probes show no cause of the missing injection. The webhook may show it."""
     return sorted(
-        {
-            key.namespace
-            for key, series in run.items()
-            if not series.is_proven and series.fault.code == Code.INJECTION_MISSING
-        }
+        {key.namespace for key, series in run.items() if not series.is_proven and series.fault.is_unexplained}
     )
 
 
@@ -358,28 +354,24 @@ def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Fi
             "Verify again, if necessary with a greater pod_identity_injection_timeout.",
             key,
         )
-    if fault.code != Code.INJECTION_MISSING:
+    if not fault.is_unexplained:
         code = fault.code or Code.INJECTION_UNKNOWN
         severity: Severity | None = "error" if fault.unanswered else None
         return Finding(code, f"{subject} {fault.description}.", fault.remedy, key, raised_as=severity)
-    if webhook.is_missing:
-        return Finding(
-            Code.INJECTION_NO_WEBHOOK,
-            f"{subject} {fault.description}: the cluster has no mutating webhook {WEBHOOK}.",
-            "EKS creates this webhook. Find out who deleted it, and have AWS Support restore it. "
-            "To see the existing webhooks: kubectl get mutatingwebhookconfigurations",
-            key,
-        )
-    if webhook.excludes(key.namespace):
-        return Finding(
-            Code.INJECTION_NAMESPACE_EXCLUDED,
-            f"{subject} {fault.description}: the namespaceSelector of webhook {WEBHOOK} excludes namespace {key.namespace}.",
-            "Change the labels of the namespace. To see the selector: kubectl get mutatingwebhookconfiguration "
-            f"{WEBHOOK} -o yaml",
-            key,
-        )
     count = f"{series.misses} of {series.probes} times"
-    if series.is_young:
+    if webhook.is_missing:
+        reason = f": the cluster has no mutating webhook {WEBHOOK}."
+        remedy = (
+            "EKS creates this webhook. Find out who deleted it, and have AWS Support restore it. "
+            "To see the existing webhooks: kubectl get mutatingwebhookconfigurations"
+        )
+    elif webhook.excludes(key.namespace):
+        reason = f": the namespaceSelector of webhook {WEBHOOK} excludes namespace {key.namespace}."
+        remedy = (
+            "Change the labels of the namespace. To see the selector: kubectl get mutatingwebhookconfiguration "
+            f"{WEBHOOK} -o yaml"
+        )
+    elif series.is_young:
         return Finding(
             Code.INJECTION_NOT_YET,
             f"{subject} {fault.description} ({count}): perhaps not every API server of the cluster knows the new association "
@@ -388,10 +380,10 @@ def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Fi
             "pod_identity_injection_timeout.",
             key,
         )
-    return Finding(
-        Code.INJECTION_MISSING,
-        f"{subject} {fault.description} ({count}), although the association is not new: the EKS webhook does not "
-        "change the Pod, or another webhook reverts the change.",
-        "Check the mutating webhooks: kubectl get mutatingwebhookconfigurations",
-        key,
-    )
+    else:
+        reason = (
+            f" ({count}), although the association is not new: the EKS webhook does not change the Pod, or another webhook "
+            "reverts the change."
+        )
+        remedy = "Check the mutating webhooks: kubectl get mutatingwebhookconfigurations"
+    return Finding(Code.INJECTION_MISSING, f"{subject} {fault.description}{reason}", remedy, key)

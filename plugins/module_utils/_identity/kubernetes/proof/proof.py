@@ -202,60 +202,60 @@ class ProofCause:
 # The first match counts, so specific texts precede texts that can have several causes.
 PROOF_CAUSES = (
     ProofCause(
-        Code.PROOF_IRSA,
+        Code.PROOF_OTHER_ROLE,
         r"No OpenIDConnect provider found|AssumeRoleWithWebIdentity",
         "it tried IAM roles for service accounts instead of EKS Pod Identity",
         "Remove the remaining IRSA settings: the service account's annotation eks.amazonaws.com/role-arn and, if the Pod "
         "template sets them, AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE.",
     ),
     ProofCause(
-        Code.PROOF_SDK_TOO_OLD,
+        Code.PROOF_NOT_RUN,
         r"only loopback hosts are allowed|Host should resolve to a loopback address"
         r"|is not a valid container metadata service hostname|Unsupported host '169\.254\.170\.23'",
         "its SDK is too old to know the agent's address",
         "Use an image with a newer SDK: docs/troubleshooting.md has the oldest versions that support EKS Pod Identity.",
     ),
     ProofCause(
-        Code.PROOF_TOKEN_MALFORMED,
+        Code.PROOF_NOT_RUN,
         r"Service account token cannot be parsed|token is malformed",
         "the agent could not read the token in the request",
         'Use an image with a newer AWS CLI or SDK, which sends the token without the prefix "Bearer".',
     ),
     ProofCause(
-        Code.PROOF_TAG_SESSION,
+        Code.PROOF_FAILED,
         r"not authorized to perform: sts:TagSession",
         "the request is not allowed to tag the session",
         "Allow sts:TagSession in addition to sts:AssumeRole in the trust policy. If the association has a target role, also "
         "allow both in a policy of the role.",
     ),
     ProofCause(
-        Code.PROOF_TAGS_TOO_LARGE,
+        Code.PROOF_FAILED,
         r"PackedPolicyTooLarge|Packed size of session tags consumes",
         "session tags and session policy together are too large",
         "Shorten the session policy, or set disable_session_tags: true.",
     ),
     ProofCause(
-        Code.PROOF_AGENT_UNREACHABLE,
+        Code.PROOF_FAILED,
         rf"(?i)(timeout|timed out|could not connect|connection refused|failed to connect).{{0,200}}{_ADDRESS}"
         rf"|{_ADDRESS}.{{0,200}}(timeout|timed out|connection refused|unreachable)",
         "the EKS Pod Identity Agent did not respond on its node",
         f"Check the agent there: {SHOW_AGENTS}",
     ),
     ProofCause(
-        Code.PROOF_REFUSED,
+        Code.PROOF_FAILED,
         r"AccessDenied|not authorized to perform|Received non 200 response",
         "the agent or AWS denied it the role's credentials",
         "Check the agent's log on the Pod's node, and the role's trust policy (iam_trust_policy_check).",
     ),
     ProofCause(
-        Code.PROOF_NO_CREDENTIALS,
+        Code.PROOF_FAILED,
         r"Unable to locate credentials|NoCredentialsError|no EC2 IMDS role found|NoCredentialProviders",
         "it found no credentials, so EKS injected none",
         "A new association reaches the cluster after some seconds: run again. If the error persists, check the mutating "
         "webhooks.",
     ),
     ProofCause(
-        Code.PROOF_NO_NETWORK,
+        Code.PROOF_NOT_RUN,
         r"(?i)(could not connect to the endpoint|connect timeout on endpoint url|could not resolve host"
         r"|name or service not known|failed to establish a new connection)",
         "it could not reach AWS STS",
@@ -359,7 +359,7 @@ def _judge(workload: VerifiedWorkload, pod: Object | None, proof: ProofRun) -> t
             "Check the events of the namespace (quota, admission): kubectl get events -n "
             f"{key.namespace} --field-selector involvedObject.kind=Job"
         )
-        return (Finding(Code.PROOF_NOT_STARTED, f"the runtime proof did not run: {reason}.", remedy, key),)
+        return (Finding(Code.PROOF_NOT_RUN, f"the runtime proof did not run: {reason}.", remedy, key),)
     terminated = _terminated(pod)
     if not terminated:
         return (_judge_unfinished(key, pod, proof),)
@@ -410,7 +410,7 @@ def _judge_unfinished(key: WorkloadKey, pod: Object, proof: ProofRun) -> Finding
             f"the runtime proof did not run: {reason}: {sentence(_excerpt(as_text(waiting.get('message'))))}"
         )
         remedy = "Set pod_identity_proof_image to an image with sh and aws that the nodes can pull."
-        return Finding(Code.PROOF_IMAGE, message, remedy, key)
+        return Finding(Code.PROOF_NOT_RUN, message, remedy, key)
     conditions = as_objects(status.get("conditions"))
     unscheduled = next((entry for entry in conditions if entry.get("reason") == "Unschedulable"), None)
     if unscheduled is not None:
@@ -419,7 +419,7 @@ def _judge_unfinished(key: WorkloadKey, pod: Object, proof: ProofRun) -> Finding
         phase = reason or as_text(status.get("phase")) or "no status"
         cause = f"did not finish: Pod {object_name(pod).name} had no result after {proof.timeout} seconds ({phase})"
     remedy = "Set tolerations or a node selector in pod_identity_proof_pod_spec, or a greater pod_identity_proof_timeout."
-    return Finding(Code.PROOF_NOT_STARTED, f"the runtime proof {sentence(cause)}", remedy, key)
+    return Finding(Code.PROOF_NOT_RUN, f"the runtime proof {sentence(cause)}", remedy, key)
 
 
 def _pod_job_name(pod: Object) -> str:

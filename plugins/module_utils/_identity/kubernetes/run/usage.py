@@ -37,7 +37,7 @@ from ..api.cluster import ClusterReader, Reads
 from ..model.aws_result import Verification, VerifiedWorkload
 from ..model.objects import Object, member, object_name, other_managers, release_manifest
 from ..pods.environment import preferred_provider, uses_irsa
-from ..pods.pod_faults import Association, has_injection, on_fargate, on_virtual_node, on_windows
+from ..pods.pod_faults import Association, has_injection, on_unsupported_node
 from ..pods.pods import (
     SKIP_WEBHOOK,
     KubeState,
@@ -153,10 +153,8 @@ def _uses_irsa(pod: Pod) -> bool:
 
 def _incompatible_reason(pod: Pod, state: KubeState) -> str:
     """Return the reason why the agent cannot run on the node of a Pod, or ""."""
-    faults = (
-        predicate(pod, state, _NO_ASSOCIATION) for predicate in (on_fargate, on_windows, on_virtual_node)
-    )
-    return next((fault.description for fault in faults if fault is not None), "")
+    fault = on_unsupported_node(pod, state, _NO_ASSOCIATION)
+    return "" if fault is None else fault.description
 
 
 def _finished_pods(reads: Reads, cluster: str) -> dict[WorkloadKey, list[Pod]]:

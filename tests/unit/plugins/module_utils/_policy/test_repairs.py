@@ -497,7 +497,7 @@ def test_new_sid_is_unique():
 def test_findings_on_repaired_policy():
     narrow, wide = check_policy(policy(IRSA, allow(Action="sts:AssumeRole")), KNOWN).suggestions
     assert [finding.code for finding in narrow.findings] == ["TRUST_IRSA_LEFTOVER"]
-    assert [finding.code for finding in wide.findings] == ["TRUST_IRSA_LEFTOVER", "TRUST_ACCOUNT_WIDE"]
+    assert [finding.code for finding in wide.findings] == ["TRUST_IRSA_LEFTOVER", "TRUST_WIDE"]
 
 
 def test_repairs_without_session_tags_allow_all_workloads():

@@ -794,7 +794,7 @@ def test_unusable_policy_has_findings_on_other_workloads():
     found = check_trust(policy(allow(tag("kubernetes-namespace", "default", "StringNotEquals"))), KNOWN)
     assert [(finding.code, finding.severity) for finding in found.findings] == [
         ("TRUST_CONDITION_UNMATCHED", "error"),
-        ("TRUST_ACCOUNT_WIDE", "warning"),
+        ("TRUST_WIDE", "warning"),
     ]
 
 

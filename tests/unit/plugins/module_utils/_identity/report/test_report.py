@@ -70,7 +70,7 @@ STALE = {
     "agents": build.read([build.agent()]),
 }
 ADDON = {
-    "code": "AGENT_ADDON_MISSING",
+    "code": "AGENT_MISSING",
     "severity": "error",
     "workload": "",
     "message": "cluster my-cluster has neither.",
@@ -503,15 +503,15 @@ def test_consequence_of_accepted_finding_is_accepted() -> None:
 
 def test_consequence_is_accepted_in_addition_to_a_warning() -> None:
     verified = result(
-        check("trust", "fail", "", "TRUST_ACCOUNT_WIDE"),
+        check("trust", "fail", "", "TRUST_WIDE"),
         check("attachment", "warning", "", "POLICY_ATTACHED_EXTRA"),
         check("permissions", "fail"),
         findings=[
-            finding_row("TRUST_ACCOUNT_WIDE", "error"),
+            finding_row("TRUST_WIDE", "error"),
             finding_row("POLICY_ATTACHED_EXTRA", "warning"),
         ],
     )
-    found = report_for(changed(verification=verified), ignore=["TRUST_ACCOUNT_WIDE"])
+    found = report_for(changed(verification=verified), ignore=["TRUST_WIDE"])
     assert (found["failed"], found["verification"]["contents"]) == (False, "accepted")
 
 
@@ -550,7 +550,7 @@ def test_unknown_check_fails_the_run() -> None:
     assert (accepted["failed"], statuses(accepted)["pods"]) == (False, "accepted")
 
 
-NO_ADDON = check("agent", "fail", "", "AGENT_ADDON_MISSING")
+NO_ADDON = check("agent", "fail", "", "AGENT_MISSING")
 NO_AGENT = {
     "pods": build.read([]),
     "agents": build.read([]),
@@ -563,7 +563,7 @@ NO_AGENT = {
     [
         (NO_ADDON, [ADDON], STALE, "pass", ["POD_BEFORE_ASSOCIATION"]),
         (NO_ADDON, [ADDON], NO_AGENT, "fail", ["AGENT_MISSING"]),
-        (NO_ADDON, [ADDON], {"pods": build.read([])}, "fail", ["AGENT_ADDON_MISSING"]),
+        (NO_ADDON, [ADDON], {"pods": build.read([])}, "fail", ["AGENT_MISSING"]),
         (check("agent", "pass", "v1.3.4"), [], NO_AGENT, "fail", ["AGENT_MISSING"]),
         (check("agent", "pass", "auto mode"), [], NO_AGENT, "pass", []),
         (
@@ -578,7 +578,7 @@ NO_AGENT = {
             [ADDON],
             {"pods": build.read([build.pod()]), "agents": build.refused("pods")},
             "fail",
-            ["AGENT_ADDON_MISSING", "KUBERNETES_NOT_READABLE"],
+            ["AGENT_MISSING", "KUBERNETES_NOT_READABLE"],
         ),
     ],
     ids=[
@@ -606,7 +606,7 @@ def test_agent_check_combines_eks_and_kubernetes(
 
 def test_cluster_finding_is_shown_once() -> None:
     existing = result(NO_ADDON, findings=[ADDON, ADDON])
-    assert [finding["code"] for finding in report(existing)["findings"]] == ["AGENT_ADDON_MISSING"]
+    assert [finding["code"] for finding in report(existing)["findings"]] == ["AGENT_MISSING"]
 
 
 def test_commands_are_not_wrapped() -> None:
@@ -1054,7 +1054,7 @@ def test_workloads_are_in_natural_order() -> None:
         "shop/s10",
     ]
     assert [line.split(":")[0] for line in lines if line.startswith("  error")] == [
-        "  error AGENT_ADDON_MISSING",
+        "  error AGENT_MISSING",
         "  error TRUST_NOT_USABLE shop/s",
         "  error TRUST_NOT_USABLE shop/s1",
         "  error TRUST_NOT_USABLE shop/s2",
@@ -1076,15 +1076,15 @@ def finding_row(code: str, severity: str, workload: str = "shop/api") -> dict[st
         ([], "error", "fail", True),
         (["ROLE_MISSING"], "error", "warning", False),
         (["ROLE_MISSING"], "warning", "warning", True),
-        (["TRUST_ACCOUNT_WIDE"], "error", "fail", True),
-        (["ROLE_MISSING", "TRUST_ACCOUNT_WIDE"], "warning", "accepted", False),
+        (["TRUST_WIDE"], "error", "fail", True),
+        (["ROLE_MISSING", "TRUST_WIDE"], "warning", "accepted", False),
     ],
 )
 def test_status_follows_findings_that_are_not_accepted(
     ignore: list[str], fail_on: str, status: str, failed: bool
 ) -> None:
-    findings = [finding_row("ROLE_MISSING", "error"), finding_row("TRUST_ACCOUNT_WIDE", "warning")]
-    row = check("trust", "fail", "", "ROLE_MISSING", "TRUST_ACCOUNT_WIDE")
+    findings = [finding_row("ROLE_MISSING", "error"), finding_row("TRUST_WIDE", "warning")]
+    row = check("trust", "fail", "", "ROLE_MISSING", "TRUST_WIDE")
     found = report(result(row, findings=findings), ignore=ignore, fail_on=fail_on)
     assert (statuses(found)["trust"], found["failed"]) == (status, failed)
     # The role asserts this fact, and must fail exactly when the report does.
@@ -1126,7 +1126,7 @@ FACT_CHECKS = (
     "service account",
     "agent",
 )
-FACT_CODES = ("TRUST_ACCOUNT_WIDE", "PERMISSION_CONDITIONAL", "POLICY_ATTACHED_EXTRA", "AGENT_ADDON_MISSING")
+FACT_CODES = ("TRUST_WIDE", "PERMISSION_CONDITIONAL", "POLICY_ATTACHED_EXTRA", "AGENT_MISSING")
 FACT_SETTINGS = st.fixed_dictionaries(
     {
         "ignore": st.lists(st.sampled_from(FACT_CODES), unique=True),
@@ -1179,8 +1179,8 @@ def test_role_asserts_every_fact() -> None:
     [
         ([check("trust", "pass")], [], {"done": True, "trust": "pass", "pods": "skipped"}),
         (
-            [check("trust", "fail", "", "TRUST_ACCOUNT_WIDE"), check("pods", "unknown")],
-            [finding_row("TRUST_ACCOUNT_WIDE", "error")],
+            [check("trust", "fail", "", "TRUST_WIDE"), check("pods", "unknown")],
+            [finding_row("TRUST_WIDE", "error")],
             {"done": True, "trust": "fail", "pods": "unknown"},
         ),
         (

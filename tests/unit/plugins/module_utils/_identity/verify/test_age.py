@@ -235,8 +235,7 @@ NOT_EXPLAINED = {
     Code.ROLE_INLINE_POLICY,
     Code.TRUST_OPEN_TO_EVERYONE,
     Code.TRUST_STATEMENT_FOREIGN,
-    Code.TARGET_ROLE_CONDITIONAL,
-    Code.TARGET_ROLE_TRUST_NOT_USABLE,
+    Code.TARGET_ROLE_UNKNOWN,
     Code.ASSOCIATION_OWNED_BY_ADDON,
     # These findings follow from documents that other checks have found to be correct.
     Code.PERMISSION_CONDITIONAL,
@@ -247,13 +246,13 @@ NOT_EXPLAINED = {
     Code.TARGET_ROLE_NOT_ALLOWED,
     Code.TRUST_CONDITIONAL,
     # These findings concern the cluster, not a workload.
-    Code.AGENT_ADDON_DEGRADED,
-    Code.AGENT_ADDON_MISSING,
+    Code.AGENT_NOT_READY,
+    Code.AGENT_MISSING,
     Code.AGENT_ADDON_WITH_AUTO_MODE,
     Code.CLUSTER_PLATFORM_TOO_OLD,
     # The resources of these findings could not be read, so their age is unknown.
     Code.NOT_READABLE,
-    Code.TARGET_ROLE_NOT_READABLE,
+    Code.TARGET_ROLE_UNKNOWN,
 }
 
 

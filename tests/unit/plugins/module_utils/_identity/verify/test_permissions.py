@@ -113,7 +113,7 @@ def test_unreadable_target_role_is_unknown() -> None:
     unread = read_failure(Target("target role", TARGET), error)
     result = check({}, {"way": document(*ASSUMING, resource=TARGET)}, TARGET, unread)
     (finding,) = result.findings
-    assert (result.status, finding.code, finding.severity) == (UNKNOWN, "TARGET_ROLE_NOT_READABLE", "warning")
+    assert (result.status, finding.code, finding.severity) == (UNKNOWN, "TARGET_ROLE_UNKNOWN", "warning")
     assert finding.message == f"the trust policy of target role {TARGET} could not be checked: text of AWS."
     assert finding.remedy == "What to do."
 

@@ -122,7 +122,7 @@ def other_credentials(description: str, change: str, age: str = "2 hours") -> tu
 
 def skips_webhook(instead: str = "") -> tuple[str, str, str, str]:
     return (
-        "POD_SKIPS_WEBHOOK",
+        "POD_SKIPPED",
         "warning",
         f"{ONE} (2 hours old): skipped by the webhook because of the label eks.amazonaws.com/skip-pod-identity-webhook{instead}.",
         f"If the workload needs the role, remove the label from the Pod template. {RESTART}",
@@ -235,7 +235,7 @@ CASES = [
         [build.pod(created=build.BEFORE, injected=False, labels=SKIPPING)],
         ("pass", "warning 1/1"),
         (
-            "POD_SKIPS_WEBHOOK",
+            "POD_SKIPPED",
             "warning",
             f"{ONE} (3 days old): skipped by the webhook because of the label eks.amazonaws.com/skip-pod-identity-webhook.",
             f"If the workload needs the role, remove the label from the Pod template. {RESTART}",
@@ -377,7 +377,7 @@ CASES = [
         [build.pod(injected=False)],
         ("pass", "fail 1/1"),
         (
-            "POD_ON_FARGATE",
+            "POD_ON_UNSUPPORTED_NODE",
             "error",
             f"{ONE} (2 hours old): on AWS Fargate, where EKS Pod Identity does not work (node {build.NODE}).",
             "Let the workload run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
@@ -391,7 +391,7 @@ CASES = [
         [build.pod("x", owner=None, node="", labels={"eks.amazonaws.com/fargate-profile": "fp"})],
         ("pass", "fail 1/1"),
         (
-            "POD_ON_FARGATE",
+            "POD_ON_UNSUPPORTED_NODE",
             "error",
             "Pod x (2 hours old): on AWS Fargate, where EKS Pod Identity does not work.",
             "Let the workload run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
@@ -404,7 +404,7 @@ CASES = [
         [build.pod("x", owner=None, node="fargate-ip-10-0-1-9.ec2.internal")],
         ("pass", "fail 1/1"),
         (
-            "POD_ON_FARGATE",
+            "POD_ON_UNSUPPORTED_NODE",
             "error",
             "Pod x (2 hours old): on AWS Fargate, where EKS Pod Identity does not work (node "
             "fargate-ip-10-0-1-9.ec2.internal).",
@@ -418,7 +418,7 @@ CASES = [
         [build.pod()],
         ("pass", "fail 1/1"),
         (
-            "POD_ON_WINDOWS",
+            "POD_ON_UNSUPPORTED_NODE",
             "error",
             f"{ONE} (2 hours old): on Windows, where EKS Pod Identity does not work (node {build.NODE}).",
             "Use IAM roles for service accounts for this workload, or move it to Linux nodes.",
@@ -430,7 +430,7 @@ CASES = [
         [build.pod("x", owner=None, node="", os={"name": "windows"})],
         ("pass", "fail 1/1"),
         (
-            "POD_ON_WINDOWS",
+            "POD_ON_UNSUPPORTED_NODE",
             "error",
             "Pod x (2 hours old): on Windows, where EKS Pod Identity does not work.",
             "Use IAM roles for service accounts for this workload, or move it to Linux nodes.",
@@ -441,7 +441,7 @@ CASES = [
         [build.pod()],
         ("pass", "fail 1/1"),
         (
-            "POD_ON_VIRTUAL_NODE",
+            "POD_ON_UNSUPPORTED_NODE",
             "error",
             f"{ONE} (2 hours old): on a virtual node, where no EKS Pod Identity Agent can run (node "
             f"{build.NODE}).",
@@ -536,7 +536,7 @@ CASES = [
         [build.pod()],
         ("fail", "pass 1"),
         (
-            "AGENT_NOT_ON_NODE",
+            "AGENT_MISSING",
             "error",
             f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent is not ready (node "
             f"{build.NODE}).",
@@ -550,7 +550,7 @@ CASES = [
         [build.pod()],
         ("fail", "pass 1"),
         (
-            "AGENT_NOT_ON_NODE",
+            "AGENT_MISSING",
             "error",
             f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent does not run (node "
             f"{build.NODE}).",
@@ -583,7 +583,7 @@ CASES = [
         [build.pod()],
         ("fail", "pass 1"),
         (
-            "AGENT_NOT_ON_NODE",
+            "AGENT_MISSING",
             "error",
             f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent does not run (node "
             f"{build.NODE}).",
@@ -616,7 +616,7 @@ CASES = [
         ],
         ("pass", "warning 1/1"),
         (
-            "POD_CONTAINERS_SKIPPED",
+            "POD_SKIPPED",
             "warning",
             f"{ONE} (2 hours old): container squid excluded by the annotation eks.amazonaws.com/skip-containers.",
             f"If a container needs the role, remove its name from the annotation in the Pod template. {RESTART}",
@@ -633,7 +633,7 @@ CASES = [
         ],
         ("pass", "warning 1/1"),
         (
-            "POD_CONTAINERS_SKIPPED",
+            "POD_SKIPPED",
             "warning",
             f"{ONE} (2 hours old): containers setup, metrics excluded by the annotation "
             "eks.amazonaws.com/skip-containers.",
@@ -645,7 +645,7 @@ CASES = [
         [build.pod(injected=False, annotations={"eks.amazonaws.com/skip-containers": "app"})],
         ("pass", "warning 1/1"),
         (
-            "POD_CONTAINERS_SKIPPED",
+            "POD_SKIPPED",
             "warning",
             f"{ONE} (2 hours old): container app excluded by the annotation "
             "eks.amazonaws.com/skip-containers.",
@@ -734,7 +734,7 @@ CASES = [
         ],
         ("pass", "warning 1/1"),
         (
-            "POD_CONTAINERS_SKIPPED",
+            "POD_SKIPPED",
             "warning",
             f"{ONE} (2 hours old): container backup excluded by the annotation eks.amazonaws.com/skip-containers.",
             f"If a container needs the role, remove its name from the annotation in the Pod template. {RESTART}",
@@ -918,4 +918,4 @@ def test_agent_check_depends_on_node_of_pod() -> None:
     verdict = verify_pods(workloads, parse_state(reads, keys, build.CLUSTER, build.NOW), build.CLUSTER)
     assert [verdict.checks[key][0].status for key in keys] == ["fail", "warning"]
     codes = {finding.code.value for finding in verdict.findings}
-    assert codes == {"AGENT_NOT_ON_NODE", "AGENT_NOT_READY"}
+    assert codes == {"AGENT_MISSING", "AGENT_NOT_READY"}

@@ -85,7 +85,7 @@ def test_workloads_come_from_the_verification(result: dict[str, Any], keys: list
 
 PASSING = build.verification(build.row())
 ADDON_MISSING = build.verification(
-    build.row(), findings=[{"code": "AGENT_ADDON_MISSING", "severity": "error", "workload": ""}]
+    build.row(), findings=[{"code": "AGENT_MISSING", "severity": "error", "workload": ""}]
 )
 AUTO = build.verification(
     build.row(checks=[{"name": "agent", "status": "pass", "detail": "auto mode", "codes": []}])
@@ -184,7 +184,7 @@ def test_no_restart_after_failed_aws_checks(row: dict[str, Any]) -> None:
 
 
 def test_missing_addon_does_not_prevent_restart() -> None:
-    row = build.row(**check("agent", "fail", "AGENT_ADDON_MISSING"))
+    row = build.row(**check("agent", "fail", "AGENT_MISSING"))
     assert restarted(STALE, row=row).manifests == [RESTART]
 
 

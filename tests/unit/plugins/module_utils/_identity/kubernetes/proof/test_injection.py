@@ -146,12 +146,12 @@ def test_configured_labels_do_not_replace_managed_by() -> None:
         ),
         (
             dry_run(env=IRSA, audience=None),
-            "INJECTION_IRSA",
+            "INJECTION_OTHER_IDENTITY",
             "gets arn:aws:iam::111122223333:role/old by IRSA instead of EKS Pod Identity",
         ),
         (
             dry_run(env={**build.INJECTED, **IRSA}),
-            "INJECTION_IRSA",
+            "INJECTION_OTHER_IDENTITY",
             "gets arn:aws:iam::111122223333:role/old by IRSA as well, which SDKs prefer",
         ),
         (
@@ -188,12 +188,12 @@ def test_configured_labels_do_not_replace_managed_by() -> None:
         ),
         (
             dry_run(env={}, audience=None, labels={"eks.amazonaws.com/skip-pod-identity-webhook": "true"}),
-            "INJECTION_SKIPPED",
+            "INJECTION_MISSING",
             "gets the label eks.amazonaws.com/skip-pod-identity-webhook, so the webhook skips it",
         ),
         (
             dry_run(env={}, audience=None, annotations={"eks.amazonaws.com/skip-containers": "proof"}),
-            "INJECTION_SKIPPED",
+            "INJECTION_MISSING",
             "gets the annotation eks.amazonaws.com/skip-containers, so the webhook skips it",
         ),
     ],
@@ -498,11 +498,11 @@ NAMESPACE = build.read([{"metadata": {"name": "shop", "labels": {"injection": "o
 @pytest.mark.parametrize(
     ("registered", "code"),
     [
-        (build.read([]), "INJECTION_NO_WEBHOOK"),
+        (build.read([]), "INJECTION_MISSING"),
         (webhook(), "INJECTION_MISSING"),
         (
             webhook(matchExpressions=[{"key": "injection", "operator": "NotIn", "values": ["off"]}]),
-            "INJECTION_NAMESPACE_EXCLUDED",
+            "INJECTION_MISSING",
         ),
         (build.refused("mutatingwebhookconfigurations"), "INJECTION_MISSING"),
     ],

@@ -34,43 +34,47 @@ JOB: Any = proof_job(build.KEY, ProofSettings("r1", "image", 60), "us-west-2")
 NAME = job_name(build.KEY, "r1")
 PROOF = ProofRun("r1", 60, [build.KEY])
 PAGES = Path(__file__).parents[7] / "docs"
+IRSA = "PROOF_OTHER_ROLE", "it tried IAM roles for service accounts instead of EKS Pod Identity"
+OLD_SDK = "PROOF_NOT_RUN", "its SDK is too old to know the agent's address"
+MALFORMED = "PROOF_NOT_RUN", "the agent could not read the token in the request"
+TAG_SESSION = "PROOF_FAILED", "the request is not allowed to tag the session"
+TOO_LARGE = "PROOF_FAILED", "session tags and session policy together are too large"
+UNREACHABLE = "PROOF_FAILED", "the EKS Pod Identity Agent did not respond on its node"
+REFUSED = "PROOF_FAILED", "the agent or AWS denied it the role's credentials"
+NO_CREDENTIALS = "PROOF_FAILED", "it found no credentials, so EKS injected none"
+NO_NETWORK = "PROOF_NOT_RUN", "it could not reach AWS STS"
 TEXTS = {
-    "An error occurred (InvalidIdentityToken) when calling the AssumeRoleWithWebIdentity operation: No "
-    "OpenIDConnect "
-    "provider found in your account for https://oidc.eks.us-west-2.amazonaws.com/id/X": "PROOF_IRSA",
-    'HTTP credential provider invalid endpoint host, "169.254.170.23", only loopback hosts are '
-    "allowed": "PROOF_SDK_TOO_OLD",
-    "The full URI (http://169.254.170.23/v1/credentials) has an invalid host. Host should resolve to a "
-    "loopback address "
-    "or have the full URI be HTTPS.": "PROOF_SDK_TOO_OLD",
-    "169.254.170.23 is not a valid container metadata service hostname": "PROOF_SDK_TOO_OLD",
-    "Service account token cannot be parsed: token is malformed": "PROOF_TOKEN_MALFORMED",
+    "An error occurred (InvalidIdentityToken) when calling the AssumeRoleWithWebIdentity operation: No OpenIDConnect "
+    "provider found in your account for https://oidc.eks.us-west-2.amazonaws.com/id/X": IRSA,
+    'HTTP credential provider invalid endpoint host, "169.254.170.23", only loopback hosts are allowed': OLD_SDK,
+    "The full URI (http://169.254.170.23/v1/credentials) has an invalid host. Host should resolve to a loopback address "
+    "or have the full URI be HTTPS.": OLD_SDK,
+    "169.254.170.23 is not a valid container metadata service hostname": OLD_SDK,
+    "Service account token cannot be parsed: token is malformed": MALFORMED,
     "User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: sts:TagSession on resource: "
-    "arn:aws:iam::2:role/t": "PROOF_TAG_SESSION",
-    "Packed size of session tags consumes 112% of allotted space.": "PROOF_TAGS_TOO_LARGE",
+    "arn:aws:iam::2:role/t": TAG_SESSION,
+    "Packed size of session tags consumes 112% of allotted space.": TOO_LARGE,
     "Error when retrieving credentials from container-role: Error retrieving metadata: Received error when "
     "attempting to retrieve container metadata: Connect timeout on endpoint URL: "
-    '"http://169.254.170.23/v1/credentials"': ("PROOF_AGENT_UNREACHABLE"),
-    "dial tcp [fd00:ec2::23]:80: connect: connection refused": "PROOF_AGENT_UNREACHABLE",
-    "Error retrieving metadata: Received non 200 response 400 from container metadata: x": "PROOF_REFUSED",
-    "An error occurred (AccessDenied) when calling the GetCallerIdentity operation": "PROOF_REFUSED",
-    "Unable to locate credentials. You can configure them by running aws configure": "PROOF_NO_CREDENTIALS",
-    'Could not connect to the endpoint URL: "https://sts.us-west-2.amazonaws.com/"': "PROOF_NO_NETWORK",
-    'Connect timeout on endpoint URL: "https://sts.us-west-2.amazonaws.com/"': "PROOF_NO_NETWORK",
+    '"http://169.254.170.23/v1/credentials"': UNREACHABLE,
+    "dial tcp [fd00:ec2::23]:80: connect: connection refused": UNREACHABLE,
+    "Error retrieving metadata: Received non 200 response 400 from container metadata: x": REFUSED,
+    "An error occurred (AccessDenied) when calling the GetCallerIdentity operation": REFUSED,
+    "Unable to locate credentials. You can configure them by running aws configure": NO_CREDENTIALS,
+    'Could not connect to the endpoint URL: "https://sts.us-west-2.amazonaws.com/"': NO_NETWORK,
+    'Connect timeout on endpoint URL: "https://sts.us-west-2.amazonaws.com/"': NO_NETWORK,
 }
 
 
-@pytest.mark.parametrize(
-    ("text", "code"), TEXTS.items(), ids=[f"{code} {text[:30]}" for text, code in TEXTS.items()]
-)
-def test_text_has_its_cause(text: str, code: str) -> None:
+@pytest.mark.parametrize(("text", "expected"), TEXTS.items(), ids=[text[:30] for text in TEXTS])
+def test_text_has_its_cause(text: str, expected: tuple[str, str]) -> None:
     cause = find_cause(text.replace(" ", "\n", 1))
     assert cause is not None
-    assert cause.code == code
+    assert (cause.code, cause.description) == expected
 
 
 def test_every_cause_has_a_text() -> None:
-    assert {cause.code for cause in PROOF_CAUSES} == set(TEXTS.values())
+    assert {(cause.code, cause.description) for cause in PROOF_CAUSES} == set(TEXTS.values())
 
 
 def test_unknown_text_has_no_cause() -> None:
@@ -78,9 +82,7 @@ def test_unknown_text_has_no_cause() -> None:
     assert find_cause("") is None
 
 
-@pytest.mark.parametrize(
-    "quote", [text for text in TEXTS if TEXTS[text] in ("PROOF_SDK_TOO_OLD", "PROOF_TOKEN_MALFORMED")]
-)
+@pytest.mark.parametrize("quote", [text for text, cause in TEXTS.items() if cause in (OLD_SDK, MALFORMED)])
 def test_troubleshooting_page_quotes_the_texts(quote: str) -> None:
     rows = (PAGES / "troubleshooting.md").read_text(encoding="utf-8").split("`")
     assert [row for row in rows if len(row) > 30 and row in quote]
@@ -122,7 +124,7 @@ JUDGED = {
     "a known failure": (
         [answer("Unable to locate credentials.\n", 253)],
         (
-            "PROOF_NO_CREDENTIALS",
+            "PROOF_FAILED",
             "the runtime proof failed, as it found no credentials, so EKS injected none: Unable "
             "to locate "
             "credentials.",
@@ -142,23 +144,23 @@ JUDGED = {
     "an image that cannot be pulled": (
         [waiting("ImagePullBackOff", "Back-off pulling image")],
         (
-            "PROOF_IMAGE",
+            "PROOF_NOT_RUN",
             "the runtime proof did not run: ImagePullBackOff: Back-off pulling image.",
             "Set pod_identity_proof_image to an image with sh and aws that the nodes can pull.",
         ),
     ),
     "no node": (
         [answer(conditions=[UNSCHEDULED], containerStatuses=[])],
-        ("PROOF_NOT_STARTED", "the runtime proof did not run: 0/2 nodes are available.", MORE),
+        ("PROOF_NOT_RUN", "the runtime proof did not run: 0/2 nodes are available.", MORE),
     ),
     "no node, with full stop": (
         [answer(conditions=[{**UNSCHEDULED, "message": "0/1 nodes are available."}], containerStatuses=[])],
-        ("PROOF_NOT_STARTED", "the runtime proof did not run: 0/1 nodes are available.", MORE),
+        ("PROOF_NOT_RUN", "the runtime proof did not run: 0/1 nodes are available.", MORE),
     ),
     "still pulling": (
         [waiting("ContainerCreating")],
         (
-            "PROOF_NOT_STARTED",
+            "PROOF_NOT_RUN",
             "the runtime proof did not finish: Pod x had no result after 60 seconds (ContainerCreating).",
             MORE,
         ),
@@ -166,7 +168,7 @@ JUDGED = {
     "no Pod": (
         [],
         (
-            "PROOF_NOT_STARTED",
+            "PROOF_NOT_RUN",
             "the runtime proof did not run: its Job did not create a Pod within 60 seconds.",
             EVENTS,
         ),

@@ -350,7 +350,7 @@ def test_check_mode_predicts_restarts(
 def test_check_mode_finds_agent_without_addon(
     agents: Listing, more: list[str], judged: bool, found: list[str]
 ) -> None:
-    missing = {"code": "AGENT_ADDON_MISSING", "severity": "error", "message": "m", "remedy": "r"}
+    missing = {"code": "AGENT_MISSING", "severity": "error", "message": "m", "remedy": "r"}
     verification = build.result(build.row(), findings=[{**missing, "workload": ""}])
     cluster = FakeCluster({"Pod kube-system": agents})
     changes = [{"action": "create", "workload": "shop/api"}]
@@ -946,7 +946,7 @@ def test_proof_without_result_times_out() -> None:
     cluster, clock = FakeCluster(), FakeClock()
     kube_run = run(cluster, clock=clock, result=ROLE, **PROOF)
     assert clock.slept == [2, 2]
-    assert [finding.code for finding in kube_run.outcome.findings] == ["PROOF_NOT_STARTED"]
+    assert [finding.code for finding in kube_run.outcome.findings] == ["PROOF_NOT_RUN"]
     assert cluster.log[-1] == f"remove {NAME}"
 
 
