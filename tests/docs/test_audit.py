@@ -241,6 +241,25 @@ def test_generated_policy_is_checked(cluster: Cluster, action: str) -> None:
     assert done.returncode == (0 if action == "s3:GetObject" else 2), done.stdout
 
 
+def test_generated_policy_is_listed(cluster: Cluster) -> None:
+    statement = {
+        "Effect": "Allow",
+        "Action": "s3:GetObject",
+        "Resource": "arn:aws:s3:::my-pod-secrets-bucket/*",
+    }
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    (cluster.folder / "my-policy.json").write_text(json.dumps(policy), encoding="utf-8")
+    [workloads] = [block.text for block in blocks(PAGE, "yaml") if "document_file" in block.text]
+    (cluster.folder / "team.yml").write_text(workloads, encoding="utf-8")
+    variables = ("pod_identity_cluster_name=my-cluster", "pod_identity_workloads_from=team.yml")
+    arguments = [part for option in variables for part in ("-e", option)]
+    command = ("ansible-playbook", "workload_identity.aws.site", "--check", *arguments)
+    done = cluster.sandbox.run(*command, cwd=cluster.folder)
+    assert done.returncode == 0, done.stdout
+    assert f"create policy arn:aws:iam::{ACCOUNT}:policy/my-policy" in done.stdout
+    assert "PERMISSION_" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
