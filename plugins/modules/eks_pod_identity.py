@@ -304,7 +304,7 @@ findings:
     code:
       description: The code of the finding, which does not change between versions of the collection.
       type: str
-      sample: ROLE_STILL_USED
+      sample: RESOURCE_KEPT
     severity:
       description: One of V(error), V(warning), V(info).
       type: str

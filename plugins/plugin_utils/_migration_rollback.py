@@ -43,7 +43,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration_session import MigrationSession
 
 # Findings of a teardown about resources that it keeps. A rollback reports them, too.
-_LEFT = frozenset((Code.ASSOCIATION_NOT_OWNED, Code.TRUST_STATEMENT_STAYS))
+_LEFT = frozenset((Code.NOT_OWNED, Code.TRUST_STATEMENT_STAYS))
 
 
 def roll_back(session: MigrationSession, migrants: Sequence[Migrant]) -> frozenset[WorkloadKey]:

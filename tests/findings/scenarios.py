@@ -286,9 +286,10 @@ AWS_SCENARIOS = (
     Scenario(
         "role without workload, read in bulk",
         aws.grant_alone,
-        "ROLE_LEFT",
+        "RESOURCE_KEPT",
         made=aws.many,
         remedy=remedies.NEEDS_PURGE,
+        reason="is unused",
     ),
     Scenario(
         "workload removed from a long list",
@@ -425,16 +426,18 @@ AWS_SCENARIOS = (
     Scenario(
         "owner tag missing",
         aws.name_owner,
-        "OWNER_NOT_SET",
-        also=("ASSOCIATION_SETTINGS_DIFFER", "OWNER_NOT_SET"),
+        "NOT_OWNED",
+        also=("ASSOCIATION_SETTINGS_DIFFER", "NOT_OWNED"),
         because="role, policy and association are three resources, and the first two might have other users",
         remedy=remedies.APPLY,
+        reason="does not have the owner tag",
     ),
     Scenario(
         "managed-by tag of the role removed",
         lambda world: world.iam.untag_role(RoleName=ROLE, TagKeys=["workload-identity/managed-by"]),
-        "NOT_MARKED",
+        "NOT_OWNED",
         remedy=Repair("with pod_identity_adopt: true", options={"adopt": True}),
+        reason="does not have this collection's tag",
     ),
     Scenario(
         "association of an add-on",

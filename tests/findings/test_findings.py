@@ -34,13 +34,13 @@ from ansible_collections.workload_identity.aws.tests.findings.world import GUIDE
 RUN_CODES = (
     Code.BULK_READ_DENIED,
     Code.NOTHING_VERIFIED,
-    Code.OWNER_NOT_SET,
+    Code.NOT_OWNED,
     Code.PERMISSION_NO_SUCH_ACTION,
     Code.PERMISSION_RESOURCE_MISMATCH,
     Code.POLICY_ATTACHED_EXTRA,
     Code.ROLE_RESTRICTED,
     Code.TRUST_OPEN_TO_EVERYONE,
-    Code.ROLE_LEFT,
+    Code.RESOURCE_KEPT,
     Code.TRUST_STATEMENT_FOREIGN,
     Code.TRUST_WITHOUT_ASSOCIATION,
     Code.UNLISTED_ASSOCIATIONS,
@@ -106,15 +106,13 @@ def test_scenario_names_are_unique() -> None:
     ] == []
 
 
-# Applying the workloads sets the owner. The finding is only information, so it stays in the report of a run with failures.
-NOT_REPAIRED = frozenset({Code.OWNER_NOT_SET})
-# A run also repairs these findings. Their scenarios follow another remedy: a command, and the option adopt.
-REPAIRED_OTHERWISE = frozenset({Code.NOT_MARKED, Code.POLICY_OTHER_VERSION_DEFAULT})
+# A run also repairs this finding. Its scenario follows another remedy, a command.
+REPAIRED_OTHERWISE = frozenset({Code.POLICY_OTHER_VERSION_DEFAULT})
 
 
 def test_repaired_has_every_code_that_a_run_repairs() -> None:
     applied = {Code(scenario.code) for scenario in SCENARIOS if scenario.remedy is APPLY}
-    assert applied - NOT_REPAIRED | REPAIRED_OTHERWISE == REPAIRED, "see REPAIRED in _findings/codes.py"
+    assert applied | REPAIRED_OTHERWISE == REPAIRED, "see REPAIRED in _findings/codes.py"
 
 
 def check_columns(report: Mapping[str, Any]) -> None:

@@ -21,7 +21,8 @@ from ..model.attributes import changed_from_default
 from ..model.changes import Call, Change, Draft, Plan
 from ..model.cluster import Clusters
 from ..model.desired import Desired, Options
-from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, is_of_another, may_change
+from ..model.errors import listed
+from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG, is_of_another, may_change
 from ..model.observed import Observed
 from ..model.policies import ObservedPolicy
 from ..model.roles import ROLE_ATTRIBUTES, ObservedRole
@@ -32,20 +33,12 @@ from .attachments import detach_policy, outdated_records, record_key, recorded_c
 from .present import without_failed
 from .problems import (
     cluster_missing,
-    grant_kept,
-    of_another_owner,
+    describe_owner,
     owned_by_another,
     pattern_conflicts,
     perhaps_used,
-    policy_not_managed,
-    role_holds,
-    role_not_managed,
     statement_kept,
-    still_used,
-    unmanaged_attachment_kept,
-    unrecorded_attachment_kept,
     usage_unknown,
-    used_attachment_kept,
 )
 from .roles import update_trust
 from .trust import (
@@ -230,7 +223,7 @@ def _plan_associations(
         elif not association.owned and not desired.options.force:
             draft.findings.append(
                 Finding(
-                    Code.ASSOCIATION_NOT_OWNED,
+                    Code.NOT_OWNED,
                     f"association {association.association_id} is kept: it does not have the tag {MANAGED_BY_TAG}, so this "
                     "collection may not have created it.",
                     f"If this collection created it, restore the tag ({MANAGED_BY_VALUE}) and run again. Otherwise delete it "
@@ -247,24 +240,41 @@ def _plan_associations(
 def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> None:
     """Plan to detach the policies of a role and to delete it or, if it is kept, to revoke its grants to removed workloads."""
     if _is_of_another(removal.options, role.tags):
-        target, owner = role_target(role.name), removal.options.owner
+        owner = removal.options.owner
         if not shared.spec.existing:
-            draft.findings.append(of_another_owner(target, role.tags, owner, shared.keys))
+            draft.findings.append(_of_another(role_target(role.name), role.tags, owner, shared.keys))
             return
         # The input of a teardown lists the role, so the teardown may revoke grants to its workloads. A purge only found the
         # role, and leaves it to the other owner.
         if removal.purges:
             if _has_grant(removal, shared, role):
-                draft.findings.append(grant_kept(role, owner, shared.keys))
+                allowed = listed(map(str, shared.keys), 10)
+                draft.findings.append(
+                    Finding(
+                        Code.RESOURCE_KEPT,
+                        f"role {role.arn} belongs to owner '{role.tags[OWNER_TAG]}', and {describe_owner(owner)}, so its trust "
+                        f"policy is unchanged: it still allows {allowed}.",
+                        "Set ⟨adopt⟩: true to revoke these grants, or remove the workloads in a run for the owner of the role.",
+                        shared.keys[0],
+                    )
+                )
             return
     part = Draft()
     if not role.owned and not shared.spec.existing:
-        part.findings.append(role_not_managed(role, shared.keys))
+        part.findings.append(_not_managed(f"role {role.arn}", shared.keys))
     users = _users(removal, shared, role) + _foreigners(shared, role)
     unsure = not users and _perhaps_used(removal, shared, role)
     deleted = not users and not unsure and _may_delete(part, removal, shared, role)
     if users and role.owned and not shared.spec.existing:
-        part.findings.append(still_used("role", role.arn, shared.keys, users))
+        part.findings.append(
+            Finding(
+                Code.RESOURCE_KEPT,
+                f"role {role.arn} is kept: it is still used by {listed(users, 10)}.",
+                "If the users belong to another list of workloads, no action is needed: the teardown of that list removes the "
+                "role. Otherwise remove the users first, then run again.",
+                shared.keys[0],
+            )
+        )
     if unsure:
         part.findings.append(perhaps_used(removal.observed.clusters.among(shared.keys), role, shared.keys))
     elif not users:
@@ -360,7 +370,14 @@ def _may_delete(draft: Draft, removal: _Removal, shared: SharedRole, role: Obser
     foreign = [arn for arn in role.attached if not _may_detach(removal, shared, arn)]
     contents = [*role.inline, *foreign, *role.instance_profiles]
     if contents:
-        draft.findings.append(role_holds(role, shared.keys, contents))
+        draft.findings.append(
+            Finding(
+                Code.RESOURCE_KEPT,
+                f"role {role.arn} is kept: it has resources that this collection does not manage ({', '.join(contents)}).",
+                "Detach or delete them, then run again.",
+                shared.keys[0],
+            )
+        )
         return False
     return True
 
@@ -415,11 +432,15 @@ def _note_attached(
     :arg users: descriptions of the users that the role still has.
     """
     cluster_arns = _cluster_arns(removal, shared)
+    unneeded = "If the role does not need the policy, detach it"
     for arn, keys in _listed_for(shared, role).items():
         policy = removal.observed.policies.get(arn)
         if policy is None or not policy.owned:
             if arn in role.attached and shared.spec.existing:
-                draft.findings.append(unmanaged_attachment_kept(role, keys[0], arn))
+                reason = (
+                    ": this collection does not manage the policy, so another process may have attached it."
+                )
+                draft.findings.append(_attachment_kept(role, keys[0], arn, reason, f"{unneeded}."))
             continue
         if not users:
             removal.no_longer_needed.setdefault(arn, []).append((role, keys, sorted(cluster_arns)))
@@ -431,10 +452,42 @@ def _note_attached(
             *(f"workloads of cluster {cluster}" for cluster in sorted(recorded - cluster_arns)),
         ]
         if other_users:
-            draft.findings.append(used_attachment_kept(role, keys[0], arn, other_users))
+            reason = f", which is still used by {listed(other_users, 10)}."
+            remedy = "If these users do not need the role, remove them first, then run again."
+            draft.findings.append(_attachment_kept(role, keys[0], f"policy {arn}", reason, remedy))
         elif not recorded:
             tag = record_key(role.name, removal.observed.clusters.of_workload(keys[0]).arn)
-            draft.findings.append(unrecorded_attachment_kept(role, keys[0], arn, tag))
+            cause = f"the policy does not have the tag {tag} with the ID of this role"
+            reason = f": {cause}, so another process may have attached it."
+            remedy = f"{unneeded} and run again: aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}"
+            draft.findings.append(_attachment_kept(role, keys[0], f"policy {arn}", reason, remedy))
+
+
+def _attachment_kept(role: ObservedRole, key: WorkloadKey, policy: str, reason: str, remedy: str) -> Finding:
+    message = f"{policy} is kept attached to role {role.arn}{reason}"
+    return Finding(Code.RESOURCE_KEPT, message, remedy, key, raised_as="info")
+
+
+def _not_managed(subject: str, keys: tuple[WorkloadKey, ...]) -> Finding:
+    return Finding(
+        Code.RESOURCE_KEPT,
+        f"{subject} is kept: it does not have the tag {MANAGED_BY_TAG}, so this collection may not have created it.",
+        f"If this collection created it, restore the tag {MANAGED_BY_TAG} ({MANAGED_BY_VALUE}) and run again; otherwise no "
+        "action is needed.",
+        keys[0],
+        raised_as="info",
+    )
+
+
+def _of_another(
+    target: Target, tags: Mapping[str, str], owner: str | None, keys: tuple[WorkloadKey, ...]
+) -> Finding:
+    return Finding(
+        Code.RESOURCE_KEPT,
+        f"{target.display} belongs to owner '{tags[OWNER_TAG]}', and {describe_owner(owner)}, so it is kept.",
+        f"Remove it in a run for owner '{tags[OWNER_TAG]}', or set ⟨adopt⟩: true.",
+        keys[0],
+    )
 
 
 def _plan_records(draft: Draft, removal: _Removal) -> None:
@@ -520,16 +573,26 @@ def _plan_policy(
     freed: Mapping[str, Iterable[Target]],
 ) -> None:
     if not policy.owned:
-        draft.findings.append(policy_not_managed(policy, users))
+        draft.findings.append(_not_managed(f"policy {policy.arn}", users))
         return
     present = policy.tags or {}
     if _is_of_another(options, present):
         target = policy_target(policy.arn)
-        draft.findings.append(of_another_owner(target, present, options.owner, users))
+        draft.findings.append(_of_another(target, present, options.owner, users))
         return
     other_entities = [entity for entity in policy.attached_to if entity not in freed]
     if other_entities:
-        draft.findings.append(still_used("policy", policy.arn, users, other_entities))
+        draft.findings.append(
+            Finding(
+                Code.RESOURCE_KEPT,
+                f"policy {policy.arn} is kept: it is still used by {listed(other_entities, 10)}.",
+                # If a role of these workloads keeps the policy in use, that role has its own finding with its own remedy.
+                "If a user is a role of these workloads, follow the remedy of that role's finding. If a user is a role of "
+                "another list of workloads, apply that list without the policy, which detaches it. Detach it from all other "
+                "users. Then run again.",
+                users[0],
+            )
+        )
         return
     identity = {"PolicyArn": policy.arn}
     calls = [

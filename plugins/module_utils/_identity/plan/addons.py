@@ -115,7 +115,7 @@ def refused_role(
         spec,
         cluster,
         action,
-        Code.OWNED_BY_ANOTHER if another else Code.ASSOCIATION_NOT_OWNED,
+        Code.NOT_OWNED,
         f"service account {account} of the add-on has role {arn}, which {reason}, so another process may have set it.",
         "To keep the role, list it for the service account in pod_identity_associations. To replace or remove it, set adopt: "
         "true.",

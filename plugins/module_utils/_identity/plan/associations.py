@@ -39,7 +39,7 @@ from ..model.errors import ErrorKind, listed
 from ..model.names import OWNER_TAG, is_of_another
 from ..model.rows import AssociationRow, association_row
 from ..model.targets import Action, Failure, Target, association_target
-from .problems import association_not_owned, owned_by_another
+from .problems import not_owned, owned_by_another
 
 ASSOCIATION_STAGE = Stage.ASSOCIATION
 _SHOWN = 25
@@ -120,9 +120,15 @@ def _update(desired: DesiredAssociation, association: ObservedAssociation) -> Ch
 
 
 def _of_another(desired: DesiredAssociation, association: ObservedAssociation) -> Failure:
-    if not association.owned:
-        return association_not_owned(association)
     target = association_target(desired.key)
+    if not association.owned:
+        return not_owned(
+            target,
+            (desired.key,),
+            f"association {association.association_id} of {association.key.cluster} {association.key} exists with role "
+            f"{association.role_arn}, and would have to change",
+            "delete it and run again.",
+        )
     return owned_by_another(target, association.tags, desired.owner, (desired.key,), "update")
 
 

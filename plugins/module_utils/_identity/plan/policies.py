@@ -47,7 +47,7 @@ from ..model.policies import DOCUMENT, POLICY_ATTRIBUTES, ObservedPolicy, Policy
 from ..model.targets import Failure, Step, policy_target, request_failure
 from .attachments import further_records, record_further
 from .outside_users import PolicyUsers
-from .problems import TAKE_BACK, UNMARKED, owned_by_another, owner_not_set
+from .problems import not_owned, owned_by_another, owner_not_set
 
 RawStatement: TypeAlias = Mapping[str, object]
 # Elements of an Allow statement to which a value can be added without a loss of permissions.
@@ -258,7 +258,12 @@ def plan_policy(
             draft.failures.append(
                 owned_by_another(policy_target(arn), present, options.owner, workloads, "update")
                 if of_another
-                else _not_owned(arn, workloads)
+                else not_owned(
+                    policy_target(arn),
+                    workloads,
+                    f"policy {arn} exists with another document",
+                    "give the policy another name, or use the existing one by its arn.",
+                )
             )
         return
     if "document" in (change.after or {}):
@@ -424,17 +429,6 @@ def _missing(arn: str, account: Account, workloads: tuple[WorkloadKey, ...]) -> 
         "Correct its ARN. To list the AWS managed policies: aws iam list-policies --scope AWS"
         if is_aws_managed(arn)
         else "Correct the ARN, or set name and document to create the policy.",
-    )
-
-
-def _not_owned(arn: str, workloads: tuple[WorkloadKey, ...]) -> Failure:
-    return Failure(
-        workloads,
-        policy_target(arn),
-        "update",
-        Code.POLICY_NOT_OWNED,
-        f"policy {arn} exists with another document. {UNMARKED}",
-        f"{TAKE_BACK} Otherwise give the policy another name, or use the existing one by its arn.",
     )
 
 

@@ -17,13 +17,11 @@ from dataclasses import replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import policy_size
-from ..model.associations import ObservedAssociation
 from ..model.changes import Change
 from ..model.cluster import Account, Cluster, Clusters
 from ..model.desired import Options, Workload
 from ..model.errors import as_clause, listed, sentence
-from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG
-from ..model.policies import ObservedPolicy
+from ..model.names import MANAGED_BY_TAG, OWNER_TAG
 from ..model.roles import ObservedRole, RoleSpec
 from ..model.shared import SharedRole
 from ..model.targets import (
@@ -37,13 +35,7 @@ from ..model.targets import (
     trust_target,
 )
 from .outside_users import OutsideUsers
-from .roles import differing_limits, role_differences
-
-UNMARKED = f"It does not have the tag {MANAGED_BY_TAG}, so this collection may not have created it, and does not change it."
-TAKE_BACK = (
-    "To let this collection manage it, set ⟨adopt⟩: true, which sets the tag (check mode with diff shows the "
-    "changes)."
-)
+from .roles import differing_limits
 
 
 def role_missing(account: Account, shared: SharedRole, role: ObservedRole | None) -> Failure:
@@ -95,16 +87,27 @@ def other_case(shared: SharedRole, role: ObservedRole) -> Failure:
     )
 
 
-def not_owned(shared: SharedRole, role: ObservedRole, changes: Sequence[Change]) -> Failure:
+def not_owned(target: Target, workloads: tuple[WorkloadKey, ...], subject: str, alternative: str) -> Failure:
+    """Return the failure of a change to a resource without the tag of this collection.
+
+    :arg subject: a clause about the resource.
+    :arg alternative: how to go on without the change.
+    """
     return Failure(
-        shared.keys,
-        role_target(role.name),
+        workloads,
+        target,
         "update",
-        Code.ROLE_NOT_OWNED,
-        f"role {role.arn} exists and would have to change ({role_differences(changes)}). {UNMARKED}",
-        f"{TAKE_BACK} Otherwise set another role.name, or set role.arn to use the role unchanged (extend_trust: true adds only "
-        "the trust statement of this collection).",
+        Code.NOT_OWNED,
+        f"{subject}. It does not have the tag {MANAGED_BY_TAG}, so this collection may not have created it, and does not change "
+        "it.",
+        "To let this collection manage it, set ⟨adopt⟩: true, which sets the tag (check mode with diff shows the changes). "
+        f"Otherwise {alternative}",
     )
+
+
+def describe_owner(owner: str | None) -> str:
+    """Return a clause about the owner of the run."""
+    return f"this run is for owner '{owner}'" if owner else "this run has no owner"
 
 
 def owned_by_another(
@@ -114,33 +117,14 @@ def owned_by_another(
     workloads: tuple[WorkloadKey, ...],
     action: Action,
 ) -> Failure:
-    message, remedy = another_owner(target.display, tags, owner)
-    return Failure(workloads, target, action, Code.OWNED_BY_ANOTHER, message, remedy)
-
-
-def another_owner(name: str, tags: Mapping[str, str], owner: str | None) -> tuple[str, str]:
-    """Return the message and the remedy for a resource whose owner is not the owner of the run.
-
-    :arg name: type and name of the resource, like "role my-role".
-    :arg tags: the tags of the resource.
-    """
-    run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
-    return (
-        f"{name} belongs to owner '{tags[OWNER_TAG]}', and {run}, so it is unchanged.",
+    return Failure(
+        workloads,
+        target,
+        action,
+        Code.NOT_OWNED,
+        f"{target.display} belongs to owner '{tags[OWNER_TAG]}', and {describe_owner(owner)}, so it is unchanged.",
         f"Change it in a run for owner '{tags[OWNER_TAG]}', use another name, or set ⟨adopt⟩: true to adopt it (check mode "
         "with diff shows the changes).",
-    )
-
-
-def association_not_owned(association: ObservedAssociation) -> Failure:
-    return Failure(
-        (association.key,),
-        association_target(association.key),
-        "update",
-        Code.ASSOCIATION_NOT_OWNED,
-        f"association {association.association_id} of {association.key.cluster} {association.key} exists with role "
-        f"{association.role_arn}, and would have to change. {UNMARKED}",
-        f"{TAKE_BACK} Otherwise delete it and run again.",
     )
 
 
@@ -425,67 +409,6 @@ def boundary_set(role: ObservedRole, key: WorkloadKey) -> Finding:
     )
 
 
-def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequence[str]) -> Finding:
-    """Report a role or policy that a removal keeps, because ``users`` need it. ``kind`` is "role" or "policy"."""
-    return Finding(
-        Code.ROLE_STILL_USED if kind == "role" else Code.POLICY_STILL_USED,
-        f"{kind} {arn} is kept: it is still used by {listed(users, 10)}.",
-        # If a role of these workloads keeps the policy in use, that role has its own finding with its own remedy.
-        "If the users belong to another list of workloads, no action is needed: the teardown of that list "
-        "removes the role. Otherwise remove the users first, then run again."
-        if kind == "role"
-        else "If a user is a role of these workloads, follow the remedy of that role's finding. If a user is a role of another "
-        "list of workloads, apply that list without the policy, which detaches it. Detach it from all other users. Then run "
-        "again.",
-        keys[0],
-    )
-
-
-def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], contents: Sequence[str]) -> Finding:
-    """Report a role that a removal keeps, because it has ``contents``: unmanaged policies or instance profiles."""
-    return Finding(
-        Code.ROLE_HOLDS_FOREIGN,
-        f"role {role.arn} is kept: it has resources that this collection does not manage ({', '.join(contents)}).",
-        "Detach or delete them, then run again.",
-        keys[0],
-    )
-
-
-_RESTORE = "If this collection created it, restore the tag {tag} ({value}) and run again; otherwise no action is needed."
-
-
-def role_not_managed(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
-    """Report a role that a removal keeps, because this collection does not manage it."""
-    return Finding(
-        Code.NOT_MARKED,
-        f"role {role.arn} is kept: it does not have the tag {MANAGED_BY_TAG}, so this collection may not have created it.",
-        _RESTORE.format(tag=MANAGED_BY_TAG, value=MANAGED_BY_VALUE),
-        keys[0],
-    )
-
-
-def policy_not_managed(policy: ObservedPolicy, keys: tuple[WorkloadKey, ...]) -> Finding:
-    """Report a policy that a removal keeps, because this collection does not manage it."""
-    return Finding(
-        Code.NOT_MARKED,
-        f"policy {policy.arn} is kept: it does not have the tag {MANAGED_BY_TAG}, so this collection may not have created it.",
-        _RESTORE.format(tag=MANAGED_BY_TAG, value=MANAGED_BY_VALUE),
-        keys[0],
-    )
-
-
-def of_another_owner(
-    target: Target, tags: Mapping[str, str], owner: str | None, keys: tuple[WorkloadKey, ...]
-) -> Finding:
-    run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
-    return Finding(
-        Code.OWNED_BY_ANOTHER,
-        f"{target.display} belongs to owner '{tags[OWNER_TAG]}', and {run}, so it is kept.",
-        f"Remove it in a run for owner '{tags[OWNER_TAG]}', or set ⟨adopt⟩: true.",
-        keys[0],
-    )
-
-
 def owner_not_set(
     target: Target, tags: Mapping[str, str], reason: str, keys: tuple[WorkloadKey, ...]
 ) -> Finding:
@@ -498,57 +421,12 @@ def owner_not_set(
     :arg reason: a clause about the users that the resource has, or may have, outside the run.
     """
     return Finding(
-        Code.OWNER_NOT_SET,
+        Code.NOT_OWNED,
         f"{target.display} does not get the tag {OWNER_TAG}: {tags[OWNER_TAG]}, because {reason}. With the "
         "tag, runs for other owners or without an owner could no longer change it.",
         "If only this owner uses the resource, set ⟨adopt⟩: true, which sets the tag. Otherwise no action is needed.",
         keys[0],
-    )
-
-
-def grant_kept(role: ObservedRole, owner: str | None, keys: tuple[WorkloadKey, ...]) -> Finding:
-    run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
-    return Finding(
-        Code.OWNED_BY_ANOTHER,
-        f"role {role.arn} belongs to owner '{role.tags[OWNER_TAG]}', and {run}, so its trust policy is unchanged: it still "
-        f"allows {listed(map(str, keys), 10)}.",
-        "Set ⟨adopt⟩: true to revoke these grants, or remove the workloads in a run for the owner of the role.",
-        keys[0],
-    )
-
-
-def unmanaged_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
-    return Finding(
-        Code.POLICY_STAYS_ATTACHED,
-        f"{arn} is kept attached to role {role.arn}: this collection does not manage the policy, so another process may have "
-        "attached it.",
-        "If the role does not need the policy, detach it.",
-        key,
-    )
-
-
-def unrecorded_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, tag: str) -> Finding:
-    """Report a managed policy that a removal keeps attached to an unmanaged role, because no record shows who attached it.
-
-    :arg tag: the key of the tag that would be the record.
-    """
-    return Finding(
-        Code.POLICY_STAYS_ATTACHED,
-        f"policy {arn} is kept attached to role {role.arn}: the policy does not have the tag {tag} with the ID of this role, so "
-        "another process may have attached it.",
-        "If the role does not need the policy, detach it and run again: aws iam detach-role-policy --role-name "
-        f"{role.name} --policy-arn {arn}",
-        key,
-    )
-
-
-def used_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, users: Sequence[str]) -> Finding:
-    """Report a managed policy that a removal keeps attached to an unmanaged role, because the role still has ``users``."""
-    return Finding(
-        Code.POLICY_STAYS_ATTACHED,
-        f"policy {arn} is kept attached to role {role.arn}, which is still used by {listed(users, 10)}.",
-        "If these users do not need the role, remove them first, then run again.",
-        key,
+        raised_as="info",
     )
 
 
@@ -590,7 +468,7 @@ def perhaps_used(clusters: Clusters, role: ObservedRole, keys: tuple[WorkloadKey
         remedy = f"Check name, account and region; if {they} deleted, set ⟨force⟩: true."
     names = _name_clusters([cluster.name for cluster in members])
     return Finding(
-        Code.ROLE_PERHAPS_USED,
+        Code.RESOURCE_KEPT,
         f"role {role.arn} is kept: its trust policy is not limited to {names}, and {unseen}",
         remedy,
         keys[0],

@@ -257,7 +257,7 @@ def other_owners_findings(unlisted: Desired, all_unlisted: Desired) -> tuple[Fin
     )
     return (
         Finding(
-            Code.OWNED_BY_ANOTHER,
+            Code.NOT_OWNED,
             f"{number} kept, because this purge runs without an owner: {listed(names, SHOWN_UNLISTED)}.",
             "Purge each workload in a run for its owner.",
         ),
@@ -280,11 +280,12 @@ def left_roles(
     }
     return tuple(
         Finding(
-            Code.ROLE_LEFT,
+            Code.RESOURCE_KEPT,
             f"role {role.arn} loses its last association with cluster {cluster.name}, but running Pods may still have its "
             "credentials, so the role is kept for now.",
             "Restart those Pods; the next run with purge removes the role.",
             last_users[role.arn.lower()],
+            raised_as="info",
         )
         for role in account.roles
         if role.arn.lower() in last_users and role.owned and _is_orphan(role, cluster, scope)
@@ -436,11 +437,12 @@ def _left_roles(
 
 def _left_role(role: ObservedRole, keys: Sequence[WorkloadKey]) -> Finding:
     return Finding(
-        Code.ROLE_LEFT,
+        Code.RESOURCE_KEPT,
         f"role {role.arn} is managed by this collection, and is no longer used by "
         f"{listed(map(str, keys), SHOWN_ASSOCIATIONS)}. It is kept, with its trust policy and its policies.",
         f"Restart the Pods that may still hold its credentials. A later {_PURGE} removes the role if it is unused.",
         keys[0],
+        raised_as="info",
     )
 
 
@@ -474,10 +476,11 @@ def _left_policy(observed: Observed, policy: ObservedPolicy, key: WorkloadKey) -
         if arn:
             remedy = f"The policy was created for cluster {arn}: {_PURGE}. Or {as_clause(remedy)}"
     return Finding(
-        Code.POLICY_LEFT,
+        Code.RESOURCE_KEPT,
         f"policy {policy.arn} is managed by this collection, and is no longer attached. It is kept in IAM.",
         remedy,
         key,
+        raised_as="info",
     )
 
 
@@ -513,10 +516,9 @@ def _is_unused(grant: TrustGrant, cluster: Cluster, observed: Observed) -> bool:
 def _unused(cluster: Cluster, names: Sequence[str]) -> Finding:
     noun, verb = ("role", "is") if len(names) == 1 else ("roles", "are")
     return Finding(
-        Code.ROLE_LEFT,
+        Code.RESOURCE_KEPT,
         f"{len(names)} {noun} that this collection manages for {describe_place(cluster)} {verb} unused: "
         f"{listed(names, SHOWN_ASSOCIATIONS)}.",
         f"A {_PURGE} removes unused resources; its check mode lists them.",
-        raised_as="warning",
         cluster=cluster.key,
     )

@@ -42,7 +42,7 @@ from .attachments import (
 from .narrowing import Narrowed, narrow_trust
 from .outside_users import OutsideUsers, find_outside_users
 from .policies import denies, only_denies
-from .roles import change_trust, create_role, differing_limits, update_role, update_trust
+from .roles import change_trust, create_role, differing_limits, role_differences, update_role, update_trust
 from .trust import (
     TAGGED_SCOPES,
     desired_trust,
@@ -167,10 +167,16 @@ def _find_other_owner(
     """Return the failure of changes to a role that is unmanaged or has another owner, or None if they are permitted."""
     if role is None or shared.spec.existing or not changes or _may_change_role(role, options):
         return None
+    target = role_target(role.name)
     if role.owned:
-        target = role_target(role.name)
         return problems.owned_by_another(target, role.tags, options.owner, shared.keys, "update")
-    return problems.not_owned(shared, role, changes)
+    return problems.not_owned(
+        target,
+        shared.keys,
+        f"role {role.arn} exists and would have to change ({role_differences(changes)})",
+        "set another role.name, or set role.arn to use the role unchanged (extend_trust: true adds only the trust statement of "
+        "this collection).",
+    )
 
 
 def _make_room(

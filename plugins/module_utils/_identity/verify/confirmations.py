@@ -275,19 +275,21 @@ def _tag_texts(policy: ObservedPolicy, desired: Mapping[str, str]) -> list[str]:
 
 def _without_owner(target: Target, desired: Mapping[str, str], key: WorkloadKey) -> Finding:
     return Finding(
-        Code.OWNER_NOT_SET,
+        Code.NOT_OWNED,
         f"{target.display} does not have the owner tag {OWNER_TAG}: {desired[OWNER_TAG]}.",
         "Apply the workload, which sets the tag unless workloads outside the run use the resource as well.",
         key,
+        raised_as="info",
     )
 
 
 def _unmarked(subject: str, key: WorkloadKey) -> Finding:
     return Finding(
-        Code.NOT_MARKED,
+        Code.NOT_OWNED,
         f"{subject} does not have this collection's tag, so teardown and purge keep it.",
         "To manage it with this collection, apply the workload with ⟨adopt⟩: true; check mode with diff shows the changes.",
         key,
+        raised_as="info",
     )
 
 

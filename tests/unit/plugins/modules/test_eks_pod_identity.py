@@ -627,7 +627,7 @@ def test_failure_is_reported_with_completed_changes(
         "brought to state "
         "present:"
     )
-    assert [row["error_code"] for row in result["failures"]] == ["POLICY_NOT_OWNED"]
+    assert [row["error_code"] for row in result["failures"]] == ["NOT_OWNED"]
 
 
 @pytest.mark.parametrize(

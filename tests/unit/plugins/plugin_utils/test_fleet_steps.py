@@ -75,7 +75,7 @@ def test_incomplete_account_run_gives_its_hosts_the_reason(account: dict[str, An
 
 def test_handed_over_file_is_private() -> None:
     parsed = ParsedInput(CLUSTER, "present", parse_workloads([workload()], CLUSTER))
-    preflight = Preflight({}, ["default"], breakage=[Finding(Code.ROLE_STILL_USED, "m", "r")])
+    preflight = Preflight({}, ["default"], breakage=[Finding(Code.RESOURCE_KEPT, "m", "r")])
     deadline = start_deadline(60)
     file = hand_over("prepared", (parsed, preflight, deadline))
     assert take_over(file) == (parsed, preflight, deadline)

@@ -191,9 +191,7 @@ def plan_removal(
     owners = {} if adopt else {key: other_owner(accounts[key].labels, owner) for key in managed}
     owned = [key for key in managed if not owners.get(key)]
     in_use = {failure["workload"] for failure in removal.failures}
-    in_use |= {
-        str(finding.workload) for finding in removal.findings if finding.code == Code.ASSOCIATION_NOT_OWNED
-    }
+    in_use |= {str(finding.workload) for finding in removal.findings if finding.code == Code.NOT_OWNED}
     remaining = [key for key in owned if _shown(key) in in_use]
     unmanaged = [
         account.key

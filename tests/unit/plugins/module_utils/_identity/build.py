@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import (
+    Finding,
+    WorkloadKey,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
     validate_accounts,
 )
@@ -274,3 +278,26 @@ def create_association(
         **more,
     }
     return str(aws.eks.put(parameters)["associationId"])
+
+
+# The reason of a finding RESOURCE_KEPT, by a part of its message. The first match counts.
+KEPT_REASONS = {
+    "is kept attached to": "attached",
+    "is still used by": "used",
+    "is not limited to": "perhaps used",
+    "does not manage (": "holds",
+    "does not have the tag": "without tag",
+    "belongs to owner": "of another owner",
+    "no longer used by": "left",
+    "loses its last association": "left",
+}
+
+
+def codes_and_reasons(findings: Iterable[Finding]) -> list[str]:
+    """Return the codes of findings; for RESOURCE_KEPT, the type of the resource and the reason instead, like "role used"."""
+    return [
+        f"{finding.message.split()[0]} {next(reason for text, reason in KEPT_REASONS.items() if text in finding.message)}"
+        if finding.code == Code.RESOURCE_KEPT
+        else str(finding.code)
+        for finding in findings
+    ]

@@ -41,6 +41,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     TRUST_BARE,
     TRUST_EC2,
     FakeAws,
+    codes_and_reasons,
     create_association,
     create_policy,
     create_role,
@@ -92,7 +93,7 @@ def existing(**more: Any) -> dict[str, Any]:
 
 
 def codes(found: Plan) -> list[str]:
-    return [finding.code for finding in found.findings]
+    return codes_and_reasons(found.findings)
 
 
 def test_deletes_managed_resources_in_reverse_order() -> None:
@@ -198,7 +199,7 @@ def test_unmanaged_resources_are_unchanged() -> None:
     found = plan_removal(aws, workload())
     assert (names(found), codes(found)) == (
         [],
-        ["ASSOCIATION_NOT_OWNED", "NOT_MARKED", "NOT_MARKED"],
+        ["NOT_OWNED", "role without tag", "policy without tag"],
     )
     remove(aws, workload())
     assert aws.state() == initial
@@ -218,7 +219,7 @@ def test_unmanaged_association_and_its_resources_are_kept() -> None:
     assert names(found) == []
     assert found.findings == (
         Finding(
-            Code.ASSOCIATION_NOT_OWNED,
+            Code.NOT_OWNED,
             "association a-00000000000000001 is kept: it does not have the tag workload-identity/managed-by, so this "
             "collection may not have created it.",
             "If this collection created it, restore the tag (workload_identity.aws) and run again. Otherwise delete it with "
@@ -226,14 +227,14 @@ def test_unmanaged_association_and_its_resources_are_kept() -> None:
             APP,
         ),
         Finding(
-            Code.ROLE_STILL_USED,
+            Code.RESOURCE_KEPT,
             f"role {role_arn('my-role')} is kept: it is still used by my-cluster default/app.",
             "If the users belong to another list of workloads, no action is needed: the teardown of that list "
             "removes the role. Otherwise remove the users first, then run again.",
             APP,
         ),
         Finding(
-            Code.POLICY_STILL_USED,
+            Code.RESOURCE_KEPT,
             f"policy {MINE} is kept: it is still used by role my-role.",
             POLICY_REMEDY,
             APP,
@@ -288,7 +289,7 @@ def test_role_with_foreign_attachments_is_kept() -> None:
     ]
     assert found.findings == (
         Finding(
-            Code.ROLE_HOLDS_FOREIGN,
+            Code.RESOURCE_KEPT,
             f"role {role_arn('my-role')} is kept: it has resources that this collection does not manage (by-hand, "
             f"{extra}, a-profile).",
             "Detach or delete them, then run again.",
@@ -306,7 +307,7 @@ def test_boundary_of_a_kept_role_is_kept() -> None:
         f"detach attachment my-role {MINE}",
         "update trust_policy my-role",
     ]
-    assert codes(plan_removal(aws, raw)) == ["ROLE_HOLDS_FOREIGN", "POLICY_STILL_USED"]
+    assert codes(plan_removal(aws, raw)) == ["role holds", "policy used"]
 
 
 @pytest.mark.parametrize(
@@ -498,11 +499,12 @@ def test_unattributable_attachment_is_kept_and_reported() -> None:
     assert names(found) == ["delete association default/app"]
     assert found.findings == (
         Finding(
-            Code.POLICY_STAYS_ATTACHED,
+            Code.RESOURCE_KEPT,
             f"{foreign} is kept attached to role {OLD}: this collection does not manage the policy, "
             "so another process may have attached it.",
             "If the role does not need the policy, detach it.",
             APP,
+            raised_as="info",
         ),
     )
 
@@ -521,7 +523,7 @@ def test_used_existing_role_keeps_a_managed_policy() -> None:
     create_association(aws, "two", "old")
     found = plan_removal(aws, raw)
     assert names(found) == ["delete association default/app"]
-    assert codes(found) == ["POLICY_STAYS_ATTACHED", "POLICY_STILL_USED"]
+    assert codes(found) == ["policy attached", "policy used"]
 
 
 def test_role_of_another_path_does_not_match() -> None:
@@ -557,7 +559,7 @@ def test_mistyped_cluster_keeps_roles_of_another_cluster() -> None:
     found = plan_removal(aws, workload(), cluster="my-clutser")
     assert (names(found), codes(found)) == (
         [],
-        ["CLUSTER_MISSING", "ROLE_STILL_USED", "POLICY_STILL_USED"],
+        ["CLUSTER_MISSING", "role used", "policy used"],
     )
     remove(aws, workload(), cluster="my-clutser")
     assert aws.state() == initial
@@ -567,7 +569,7 @@ def test_mistyped_cluster_keeps_roles_of_another_cluster() -> None:
 def test_missing_cluster_keeps_roles_of_any_cluster(scope: str) -> None:
     aws = converged_account(workload(), trust_scope=scope)
     found = plan_removal(aws, workload(), cluster="my-clutser")
-    assert codes(found) == ["CLUSTER_MISSING", "ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
+    assert codes(found) == ["CLUSTER_MISSING", "role perhaps used", "policy used"]
     assert found.findings[1].message == (
         f"role {role_arn('my-role')} is kept: its trust policy is not limited to cluster my-clutser, "
         "and cluster my-clutser was not found, so its associations are not known."
@@ -584,7 +586,7 @@ def test_role_for_any_cluster_needs_force(scope: str) -> None:
     aws = converged_account(workload(), trust_scope=scope)
     found = plan_removal(aws, workload())
     assert names(found) == EVERYTHING[:1]
-    assert codes(found) == ["ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
+    assert codes(found) == ["role perhaps used", "policy used"]
     assert (found.findings[0].message, found.findings[0].remedy) == (
         f"role {role_arn('my-role')} is kept: its trust policy is not limited to cluster my-cluster, and "
         "it is not known whether another cluster uses the role.",
@@ -617,7 +619,7 @@ def test_role_with_a_statement_for_another_cluster_needs_force() -> None:
     role["trust"] = json.dumps(trust)
     found = plan_removal(aws, workload())
     assert names(found) == [*EVERYTHING[:1], "update trust_policy my-role"]
-    assert codes(found) == ["ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
+    assert codes(found) == ["role perhaps used", "policy used"]
     assert names(plan_removal(aws, workload(), force=True)) == EVERYTHING
 
 
@@ -640,7 +642,7 @@ def test_role_without_session_tags_needs_force() -> None:
     """Check that the policy of the role is kept as well, and that no remedy suggests deleting a role that may have users."""
     aws = converged_account(workload(disable_session_tags=True))
     findings = plan_removal(aws, workload(disable_session_tags=True)).findings
-    assert [finding.code for finding in findings] == ["ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
+    assert codes_and_reasons(findings) == ["role perhaps used", "policy used"]
     assert findings[1].remedy == POLICY_REMEDY
 
 
@@ -751,7 +753,7 @@ def test_reads_all_pages_of_policy_users() -> None:
         return {**whole({"PolicyArn": parameters["PolicyArn"]}), "PolicyUsers": [{"UserName": "ann"}]}
 
     aws.replace("iam:ListEntitiesForPolicy", in_pages)
-    assert codes(plan_removal(aws, workload())) == ["POLICY_STILL_USED"]
+    assert codes(plan_removal(aws, workload())) == ["policy used"]
     assert aws.parameters("iam:ListEntitiesForPolicy")[-1] == {"PolicyArn": MINE, "Marker": "m"}
 
 
@@ -760,7 +762,7 @@ def test_target_role_of_another_association_is_kept() -> None:
     raw = workload(role={"name": "my-role", "trust_policy": TRUST_BARE})
     aws = converged_account(raw, chained)
     found = plan_removal(aws, raw)
-    assert "ROLE_STILL_USED" in codes(found)
+    assert "role used" in codes(found)
     assert "delete role my-role" not in names(found)
 
 
@@ -794,11 +796,11 @@ def test_resources_of_another_owner_are_kept(tags: dict[str, str], this_run: str
     outcome = run(aws, desired(workload(), tags=tags), "absent")
     assert aws.state() == initial
     assert [(failure.target.label, failure.action, failure.error_code) for failure in outcome.failures] == [
-        ("association default/app", "delete", "OWNED_BY_ANOTHER")
+        ("association default/app", "delete", "NOT_OWNED")
     ]
     assert [(finding.code, finding.message, finding.remedy) for finding in outcome.findings] == [
         (
-            "OWNED_BY_ANOTHER",
+            "RESOURCE_KEPT",
             f"{name} belongs to owner 'a', and {this_run}, so it is kept.",
             "Remove it in a run for owner 'a', or set ⟨adopt⟩: true.",
         )
@@ -816,13 +818,13 @@ def test_role_of_another_owner_is_kept_without_the_association() -> None:
     outcome = run(aws, desired(workload(), tags={OWNER_TAG: "b"}), "absent")
     assert [named(done.change) for done in outcome.done] == ["delete association default/app"]
     assert outcome.failures == ()
-    assert [str(finding.code) for finding in outcome.findings] == ["OWNED_BY_ANOTHER", "OWNED_BY_ANOTHER"]
+    assert codes_and_reasons(outcome.findings) == ["role of another owner", "policy of another owner"]
 
 
 def test_role_with_a_user_in_another_letter_case_is_kept() -> None:
     aws = converged_account(workload())
     create_association(aws, "other", "elsewhere", targetRoleArn=role_arn("My-Role"))
-    assert codes(plan_removal(aws, workload())) == ["ROLE_STILL_USED", "POLICY_STILL_USED"]
+    assert codes(plan_removal(aws, workload())) == ["role used", "policy used"]
 
 
 def test_role_without_its_tag_is_kept_and_reported() -> None:

@@ -229,10 +229,10 @@ OF_TEAM_A = "belongs to owner 'team-a'"
 @pytest.mark.parametrize(
     ("tags", "owner", "code", "reason"),
     [
-        ({}, None, "ASSOCIATION_NOT_OWNED", UNMARKED),
-        ({}, "team-a", "ASSOCIATION_NOT_OWNED", UNMARKED),
-        (TEAM_A, "team-b", "OWNED_BY_ANOTHER", OF_TEAM_A),
-        (TEAM_A, None, "OWNED_BY_ANOTHER", OF_TEAM_A),
+        ({}, None, "NOT_OWNED", UNMARKED),
+        ({}, "team-a", "NOT_OWNED", UNMARKED),
+        (TEAM_A, "team-b", "NOT_OWNED", OF_TEAM_A),
+        (TEAM_A, None, "NOT_OWNED", OF_TEAM_A),
     ],
 )
 def test_role_of_another_owner_needs_adopt(

@@ -32,6 +32,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     POLICY_TAGS,
     TRUST_BARE,
     FakeAws,
+    codes_and_reasons,
     create_association,
     create_policy,
     create_role,
@@ -77,18 +78,19 @@ def remove(aws: FakeAws, raw: dict[str, Any] = RAW, **options: Any) -> tuple[lis
 
 def kept_attachment(arn: str = MINE, tag: str = RECORD, role: str = "old") -> Finding:
     return Finding(
-        Code.POLICY_STAYS_ATTACHED,
+        Code.RESOURCE_KEPT,
         f"policy {arn} is kept attached to role {role_arn(role)}: the policy does not have the tag "
         f"{tag} with the ID of this role, so another process may have attached it.",
         "If the role does not need the policy, detach it and run again: aws iam detach-role-policy --role-name "
         f"{role} --policy-arn {arn}",
         key("app"),
+        raised_as="info",
     )
 
 
 def still_used(users: str) -> Finding:
     return Finding(
-        Code.POLICY_STILL_USED,
+        Code.RESOURCE_KEPT,
         f"policy {MINE} is kept: it is still used by {users}.",
         "If a user is a role of these workloads, follow the remedy of that role's finding. If a user is a role "
         "of another list of workloads, apply that list without the policy, which detaches it. Detach it from all other "
@@ -158,11 +160,7 @@ def test_role_without_its_tag_keeps_its_attachments() -> None:
     outcome, findings = remove(aws, workload())
     assert outcome == ["delete association default/app"]
     tag = f"workload-identity/attached-to/my-role/{HERE}"
-    assert [finding.code for finding in findings] == [
-        "NOT_MARKED",
-        "POLICY_STAYS_ATTACHED",
-        "POLICY_STILL_USED",
-    ]
+    assert codes_and_reasons(findings) == ["role without tag", "policy attached", "policy used"]
     assert findings[1] == kept_attachment(tag=tag, role="my-role")
 
 
@@ -173,10 +171,11 @@ def test_used_role_keeps_a_recorded_attachment() -> None:
     outcome, findings = remove(aws)
     assert outcome == ["delete association default/app"]
     assert findings[0] == Finding(
-        Code.POLICY_STAYS_ATTACHED,
+        Code.RESOURCE_KEPT,
         f"policy {MINE} is kept attached to role {OLD}, which is still used by my-cluster default/two.",
         "If these users do not need the role, remove them first, then run again.",
         key("app"),
+        raised_as="info",
     )
     assert record(aws) is not None
 
@@ -206,10 +205,11 @@ def test_attachment_is_kept_while_a_cluster_needs_it(raw: dict[str, Any]) -> Non
     outcome, findings = remove(aws)
     assert outcome == ["delete association default/app", f"update policy {MINE}"]
     assert findings[0] == Finding(
-        Code.POLICY_STAYS_ATTACHED,
+        Code.RESOURCE_KEPT,
         f"policy {MINE} is kept attached to role {OLD}, which is still used by workloads of cluster {OTHER_CLUSTER_ARN}.",
         "If these users do not need the role, remove them first, then run again.",
         key("app"),
+        raised_as="info",
     )
     assert aws.iam.roles["old"]["attached"] == [MINE]
     assert names(plan(aws, elsewhere(raw))) == []
@@ -303,7 +303,7 @@ def test_policy_has_at_most_fifty_tags() -> None:
     assert len(aws.iam.policies[MINE]["tags"]) == 50
     assert aws.iam.roles["older"]["attached"] == [MINE]
     done = run(aws, desired(*raws, state="absent"), "absent")
-    assert [finding.code for finding in done.findings] == ["POLICY_STAYS_ATTACHED", "POLICY_STILL_USED"]
+    assert codes_and_reasons(done.findings) == ["policy attached", "policy used"]
     assert "attached-to/older" in done.findings[0].message
 
 
@@ -363,10 +363,8 @@ def test_purge_detaches_recorded_attachments_and_reports_others() -> None:
     assert done.failures == ()
     assert aws.iam.roles["old"]["attached"] == [policy_arn("theirs")]
     assert sorted(aws.iam.policies) == [policy_arn("theirs")]
-    assert [finding.code for finding in done.findings if policy_arn("theirs") in finding.message] == [
-        "POLICY_STAYS_ATTACHED",
-        "POLICY_STILL_USED",
-    ]
+    theirs = [finding for finding in done.findings if policy_arn("theirs") in finding.message]
+    assert codes_and_reasons(theirs) == ["policy attached", "policy used"]
 
 
 @pytest.mark.parametrize("refused", ["iam:DetachRolePolicy", "iam:UpdateAssumeRolePolicy"])

@@ -64,7 +64,7 @@ def left_messages(done: Run) -> list[tuple[str, str, str, str]]:
     return [
         (str(finding.code), finding.severity, finding.message, finding.remedy)
         for finding in done.findings
-        if finding.code in ("ROLE_LEFT", "POLICY_LEFT")
+        if finding.code == "RESOURCE_KEPT"
     ]
 
 
@@ -80,7 +80,7 @@ def converge(aws: FakeAws, *workloads: dict[str, Any], check_mode: bool = False,
 OLD = workload(role={"name": "old"}, policies=None)
 NEW = workload(role={"name": "new"}, policies=None)
 LEFT = (
-    "ROLE_LEFT",
+    "RESOURCE_KEPT",
     "info",
     f"role {role_arn('old')} is managed by this collection, and is no longer used by default/app. It is kept, with its trust "
     "policy and its policies.",
@@ -173,7 +173,7 @@ def test_reports_an_unattached_policy(check_mode: bool) -> None:
     done = converge(converged_account(with_policy("old")), with_policy("new"), check_mode=check_mode)
     assert left_messages(done) == [
         (
-            "POLICY_LEFT",
+            "RESOURCE_KEPT",
             "info",
             f"policy {policy_arn('old')} is managed by this collection, and is no longer attached. It is kept in IAM.",
             f"A {PURGE} deletes it.",
@@ -252,7 +252,7 @@ def orphaned(**role: Any) -> FakeAws:
 
 
 UNUSED = (
-    "ROLE_LEFT",
+    "RESOURCE_KEPT",
     "warning",
     f"1 role that this collection manages for {PLACE} is unused: gone.",
     f"A {PURGE} removes unused resources; its check mode lists them.",
@@ -264,7 +264,7 @@ def test_bulk_read_reports_a_role_without_workload(role: dict[str, Any]) -> None
     aws = orphaned(**role)
     done = converge(aws, *many())
     assert left_messages(done) == [UNUSED]
-    (finding,) = [finding for finding in done.findings if finding.code == "ROLE_LEFT"]
+    (finding,) = [finding for finding in done.findings if finding.code == "RESOURCE_KEPT"]
     assert (finding.workload, finding.cluster) == (None, CLUSTER)
     assert aws.parameters("iam:GetRole") == []
 

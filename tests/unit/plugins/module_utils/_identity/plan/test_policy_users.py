@@ -369,11 +369,12 @@ def owned_by(owner: str, *workloads: dict[str, Any], **options: Any) -> Desired:
 
 def owner_not_set(reason: str) -> Finding:
     return Finding(
-        Code.OWNER_NOT_SET,
+        Code.NOT_OWNED,
         f"policy {SHARED} does not get the tag workload-identity/owner: payments, because {reason}. With the "
         "tag, runs for other owners or without an owner could no longer change it.",
         "If only this owner uses the resource, set ⟨adopt⟩: true, which sets the tag. Otherwise no action is needed.",
         key("two"),
+        raised_as="info",
     )
 
 
@@ -427,7 +428,7 @@ def role_findings(done: Run) -> list[str]:
     return [
         finding.message.partition(", because ")[2].partition(". With the tag")[0]
         for finding in done.findings
-        if finding.code == "OWNER_NOT_SET" and finding.message.startswith("role ")
+        if finding.code == "NOT_OWNED" and finding.message.startswith("role ")
     ]
 
 

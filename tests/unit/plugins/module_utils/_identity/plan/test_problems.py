@@ -95,7 +95,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 APP,
                 role_target("my-role"),
                 "update",
-                "ROLE_NOT_OWNED",
+                "NOT_OWNED",
                 f"role {role_arn('my-role')} exists and would have to change (tags, trust policy). {UNMARKED}",
                 f"{TAKE_BACK} Otherwise set another role.name, or set role.arn to use the role unchanged (extend_trust: true "
                 "adds only the trust statement of this collection).",
@@ -162,7 +162,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 APP,
                 policy_target(policy_arn("my-policy")),
                 "update",
-                "POLICY_NOT_OWNED",
+                "NOT_OWNED",
                 f"policy {policy_arn('my-policy')} exists with another document. {UNMARKED}",
                 f"{TAKE_BACK} Otherwise give the policy another name, or use the existing one by its arn.",
             ),
@@ -418,7 +418,7 @@ def test_unmanaged_association_is_changed_only_with_adopt() -> None:
         (failure.error_code, failure.action, failure.message, failure.remedy) for failure in outcome.failures
     ] == [
         (
-            "ASSOCIATION_NOT_OWNED",
+            "NOT_OWNED",
             "update",
             f"association {identifier} of my-cluster default/app exists with role {role_arn('other')}, and "
             f"would have to change. {UNMARKED}",
@@ -471,7 +471,7 @@ def test_resources_of_another_owner_are_not_changed(
     assert aws.state() == initial
     assert [(failure.error_code, failure.message, failure.remedy) for failure in outcome.failures] == [
         (
-            "OWNED_BY_ANOTHER",
+            "NOT_OWNED",
             f"{target} belongs to owner 'a', and {this_run}, so it is unchanged.",
             "Change it in a run for owner 'a', use another name, or set ⟨adopt⟩: true to adopt it (check mode with diff "
             "shows the changes).",
@@ -536,7 +536,7 @@ def test_other_workloads_of_a_shared_role_get_their_policies() -> None:
         "create association default/two",
     ]
     assert [(failure.error_code, failure.workloads) for failure in found.failures] == [
-        ("POLICY_NOT_OWNED", (key("one"),))
+        ("NOT_OWNED", (key("one"),))
     ]
     run(aws, desired(*raw))
     assert aws.state()["roles"]["my-role"]["attached"] == [policy_arn("good")]

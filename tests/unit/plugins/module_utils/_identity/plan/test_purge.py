@@ -40,6 +40,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     POLICY_TAGS,
     REGION,
     TRUST_BARE,
+    codes_and_reasons,
     create_association,
     create_policy,
     create_role,
@@ -183,7 +184,7 @@ def test_policy_with_a_foreign_attachment_is_kept() -> None:
     predicted = purge(aws, renamed, check_mode=True)
     done = purge(aws, renamed)
     assert names(predicted.plan) == names(done.plan)
-    assert [finding.code for finding in done.findings] == ["POLICY_STILL_USED"]
+    assert codes_and_reasons(done.findings) == ["policy used"]
     assert policy_arn("policy-a") in aws.state()["policies"]
 
 
@@ -266,7 +267,7 @@ def test_next_purge_deletes_the_former_role_of_a_workload() -> None:
     for outcome in (predicted, done):
         assert [(note.code, note.workload, note.message, note.remedy) for note in outcome.findings] == [
             (
-                "ROLE_LEFT",
+                "RESOURCE_KEPT",
                 key("a"),
                 f"role {role_arn('role-a')} loses its last association with cluster {CLUSTER}, but running Pods may still have "
                 "its credentials, so the role is kept for now.",
@@ -288,7 +289,7 @@ def test_role_of_a_moved_and_a_purged_workload_is_kept() -> None:
     predicted = purge(aws, moved, check_mode=True)
     done = purge(aws, moved)
     assert names(predicted.plan) == names(done.plan)
-    assert [finding.code for finding in done.findings] == ["ROLE_LEFT"]
+    assert codes_and_reasons(done.findings) == ["role left"]
     assert "role-a" in aws.state()["roles"]
     assert "delete role role-a" in names(purge(aws, moved).plan)
 
@@ -322,7 +323,7 @@ def test_grant_in_a_role_of_another_owner_is_revoked_only_with_adopt(adopt: bool
     assert [named(applied.change) for applied in done.done] == ["delete association default/a", *narrowed]
     messages = [(str(finding.code), finding.message, finding.remedy) for finding in done.findings]
     kept_grants = (
-        "OWNED_BY_ANOTHER",
+        "RESOURCE_KEPT",
         f"role {role_arn('role-b')} belongs to owner 'b', and this run is for owner 'a', so its trust policy is unchanged: it "
         "still allows default/a.",
         "Set ⟨adopt⟩: true to revoke these grants, or remove the workloads in a run for the owner of the role.",
@@ -402,13 +403,14 @@ def test_role_for_other_clusters_is_kept() -> None:
     done = purge(aws)
     assert [(finding.code, finding.message, finding.remedy) for finding in done.findings] == [
         (
-            "ROLE_PERHAPS_USED",
+            "RESOURCE_KEPT",
             f"role {role_arn('role-a')} is kept: its trust policy is not limited to cluster {CLUSTER}, and "
             "it is not known whether another cluster uses the role.",
             PROOF,
         ),
-        ("POLICY_STILL_USED", done.findings[1].message, done.findings[1].remedy),
+        ("RESOURCE_KEPT", done.findings[1].message, done.findings[1].remedy),
     ]
+    assert codes_and_reasons(done.findings) == ["role perhaps used", "policy used"]
     assert "role-a" in aws.state()["roles"]
 
 
@@ -458,7 +460,7 @@ def test_purge_without_owner_keeps_and_counts_owned_resources() -> None:
     assert service_accounts(aws) == ["x", "y"]
     assert [(finding.code, finding.message, finding.remedy) for finding in outcome.findings] == [
         (
-            "OWNED_BY_ANOTHER",
+            "NOT_OWNED",
             "2 unlisted workloads with owners are kept, because this purge runs without an owner: default/x, default/y.",
             "Purge each workload in a run for its owner.",
         )
@@ -485,14 +487,14 @@ def test_kept_role_is_closed() -> None:
     aws = converged_account(unshared("a"))
     aws.iam.roles["role-a"]["attached"].append(create_policy(aws, "theirs"))
     done = purge(aws)
-    assert [str(finding.code) for finding in done.findings] == ["ROLE_HOLDS_FOREIGN"]
+    assert codes_and_reasons(done.findings) == ["role holds"]
     trust = json.loads(aws.iam.roles["role-a"]["trust"])
     assert [statement["Effect"] for statement in trust["Statement"]] == ["Deny"]
     # A repeated purge plans no changes, but still reports the kept role.
     again = purge(aws)
     assert again.done == ()
     (finding,) = build_result(again, False)["findings"]
-    assert (finding["code"], finding["workload"]) == ("ROLE_HOLDS_FOREIGN", "")
+    assert (finding["code"], finding["workload"]) == ("RESOURCE_KEPT", "")
     assert finding["message"] == (
         f"role {role_arn('role-a')} is kept: it has resources that this collection does not manage ({policy_arn('theirs')})."
     )
@@ -536,7 +538,7 @@ def test_purge_reports_kept_resources(check_mode: bool) -> None:
         f"{place} has 2 associations not in the list: 1 managed outside of ⟨purge_namespaces⟩ (elsewhere/c), "
         "1 not managed (default/hand with role Admin).",
     )
-    assert [code for code, _severity, _message in messages[1:]] == ["OWNED_BY_ANOTHER"]
+    assert [code for code, _severity, _message in messages[1:]] == ["NOT_OWNED"]
 
 
 def test_purge_for_an_owner_reports_associations_without_owner() -> None:

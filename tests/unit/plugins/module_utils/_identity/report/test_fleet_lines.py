@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 
 ARN = "arn:aws:iam::111122223333"
 WARNING = {
-    "code": "ROLE_STILL_USED",
+    "code": "RESOURCE_KEPT",
     "severity": "warning",
     "workload": "default/app",
     "message": "role app stays, as cluster grey uses it.",
@@ -158,9 +158,9 @@ def test_warning_of_several_clusters_is_shown_once() -> None:
         Ended("red", "red", reported(failed=True, findings=[WARNING, other])),
     )[1:] == [
         "",
-        "  warning ROLE_STILL_USED default/app (blue, red): role app stays, as cluster grey uses it.",
+        "  warning RESOURCE_KEPT default/app (blue, red): role app stays, as cluster grey uses it.",
         "    Take it down there as well.",
-        "  warning ROLE_STILL_USED default/other (red): role app stays, as cluster grey uses it.",
+        "  warning RESOURCE_KEPT default/other (red): role app stays, as cluster grey uses it.",
         "    Take it down there as well.",
         "",
         "red:",
@@ -178,7 +178,7 @@ def test_failing_warning_is_shown_once() -> None:
 def test_shows_the_first_of_many_warnings() -> None:
     findings = [{**WARNING, "workload": f"default/app-{number}"} for number in range(42)]
     lines = lines_around_the_table(Ended("blue", "blue", reported(findings=findings)))
-    assert lines[-3].startswith("  warning ROLE_STILL_USED default/app-39 (blue):")
+    assert lines[-3].startswith("  warning RESOURCE_KEPT default/app-39 (blue):")
     assert lines[-1] == "  and 2 more warnings, listed in the reports of the clusters"
 
 

@@ -938,7 +938,7 @@ def test_failures_are_shown_first() -> None:
         findings=[
             {**ADDON, "severity": severity, "code": code}
             for severity, code in (
-                ("info", "ROLE_LEFT"),
+                ("info", "RESOURCE_KEPT"),
                 ("warning", "PURGE_WAITS"),
                 ("error", "ROLE_MISSING"),
             )

@@ -347,9 +347,9 @@ def test_refusal_is_the_failure() -> None:
 @pytest.mark.parametrize(
     ("tags", "fields", "code"),
     [
-        pytest.param({}, {"absent": True}, "ASSOCIATION_NOT_OWNED", id="removal of an unmanaged role"),
-        pytest.param(None, {"absent": True}, "ASSOCIATION_NOT_OWNED", id="removal of a missing role"),
-        pytest.param({}, {"purge_roles": True}, "ASSOCIATION_NOT_OWNED", id="purge of an unmanaged role"),
+        pytest.param({}, {"absent": True}, "NOT_OWNED", id="removal of an unmanaged role"),
+        pytest.param(None, {"absent": True}, "NOT_OWNED", id="removal of a missing role"),
+        pytest.param({}, {"purge_roles": True}, "NOT_OWNED", id="purge of an unmanaged role"),
         pytest.param({}, {"purge_roles": True, "adopt": True}, "", id="adopted"),
         pytest.param(OWNED, {"absent": True}, "", id="removal of a managed role"),
         pytest.param({}, {"absent": True, "roles": {DRIVER_ACCOUNT: PRESENT_ROLE}}, "", id="listed role"),

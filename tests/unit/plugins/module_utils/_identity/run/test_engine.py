@@ -132,7 +132,7 @@ def test_concurrently_created_role_is_not_adopted() -> None:
     aws.before_request("iam:CreateRole", lambda: create_role(aws, "my-role"))
     outcome = run(aws, desired(workload()))
     assert [named(done.change) for done in outcome.done] == ALL[:1]
-    assert [failure.error_code for failure in outcome.failures] == ["ROLE_NOT_OWNED"]
+    assert [failure.error_code for failure in outcome.failures] == ["NOT_OWNED"]
 
 
 def test_repeated_conflicts_fail() -> None:

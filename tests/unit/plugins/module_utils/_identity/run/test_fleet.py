@@ -51,6 +51,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     OTHER_CLUSTER,
     REGION,
     FakeAws,
+    codes_and_reasons,
     desired,
     fleet_engine,
     members,
@@ -585,7 +586,8 @@ def test_keeps_resources_of_a_failed_cluster(scope: str) -> None:
         stopped=[OTHER_CLUSTER],
     )
     assert [association["clusterName"] for association in aws.eks.state()] == [OTHER_CLUSTER]
-    [finding] = [finding for finding in removed.findings if finding.code == Code.ROLE_STILL_USED]
+    assert codes_and_reasons(removed.findings)[0] == "role used"
+    finding = removed.findings[0]
     assert "workloads of cluster other-cluster (not read)" in finding.message
     role = aws.state()["roles"]["shared"]
     assert role["attached"] == initial["roles"]["shared"]["attached"]

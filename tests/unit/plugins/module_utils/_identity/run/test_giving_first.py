@@ -420,7 +420,7 @@ def test_failed_replacement_in_the_plan_keeps_the_policy_of_a_shared_role() -> N
     outcome = run(aws, desired(workload("one", policies=[policy("new")]), workload("two", policies=[])))
     assert aws.iam.roles["my-role"]["attached"] == [policy_arn("old")]
     assert [(row[0], row[2]) for row in rows(outcome.failures)] == [
-        ("default/one", "POLICY_NOT_OWNED"),
+        ("default/one", "NOT_OWNED"),
         ("default/one", "SKIPPED"),
     ]
     assert outcome.failures[1].message == (

@@ -530,7 +530,7 @@ def test_unplanned_restriction_blocks_the_grant() -> None:
     assert aws.iam.roles["blue"]["attached"] == [policy_arn("one")]
     assert [
         failure.error_code for failure in outcome.failures if failure.target.name == policy_arn("zero")
-    ] == ["POLICY_NOT_OWNED"]
+    ] == ["NOT_OWNED"]
 
 
 def test_single_document_changes_in_one_version() -> None:

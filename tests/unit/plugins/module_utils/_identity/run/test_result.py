@@ -161,8 +161,8 @@ def test_failure_is_returned_per_workload() -> None:
     result = build_result(run(aws, desired(*raws)), False)
     assert [row["status"] for row in result["workloads"]] == ["failed", "failed", "changed"]
     assert [(row["workload"], row["error_code"]) for row in result["failures"]] == [
-        ("default/one", "POLICY_NOT_OWNED"),
-        ("default/two", "POLICY_NOT_OWNED"),
+        ("default/one", "NOT_OWNED"),
+        ("default/two", "NOT_OWNED"),
     ]
     assert {count: result["summary"][count] for count in ("workloads", "changed", "unchanged", "failed")} == {
         "workloads": 3,

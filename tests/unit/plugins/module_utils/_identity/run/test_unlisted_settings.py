@@ -191,7 +191,7 @@ def test_unmanaged_associations_are_unchanged() -> None:
     aws = changed_by_hand(workload(), {**TARGET_SET, "tags": {}})
     outcome = run(aws, desired(workload()))
     assert messages(outcome.findings) == []
-    assert checks(aws, workload())["association"] == ("pass", [("NOT_MARKED", "info")])
+    assert checks(aws, workload())["association"] == ("pass", [("NOT_OWNED", "info")])
 
 
 def test_verification_without_a_list_compares_no_settings() -> None:

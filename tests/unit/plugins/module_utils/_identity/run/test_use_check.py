@@ -67,11 +67,11 @@ def test_role_with_a_concurrent_user_is_kept_unchanged() -> None:
     assert "two" in aws.iam.roles["my-role"]["trust"]
     assert [(str(finding.code), finding.message) for finding in removed.findings] == [
         (
-            "ROLE_STILL_USED",
+            "RESOURCE_KEPT",
             f"role {role_arn('my-role')} is kept: it is still used by my-cluster default/two.",
         ),
         (
-            "POLICY_STILL_USED",
+            "RESOURCE_KEPT",
             f"policy {policy_arn('my-policy')} is kept: it is still used by role my-role.",
         ),
     ]

@@ -391,7 +391,7 @@ def test_unmanaged_service_account_is_released_after_aws_removal() -> None:
 
 
 def test_unowned_association_keeps_service_account() -> None:
-    """Check that a teardown keeps the service account of a kept association. With ROLE_STILL_USED, it keeps only the role."""
+    """Check that a teardown keeps the service account of a kept association. With RESOURCE_KEPT, it keeps only the role."""
     accounts = {
         **account("app", labels=MANAGED),
         **account("kept", labels=MANAGED),
@@ -401,8 +401,8 @@ def test_unowned_association_keeps_service_account() -> None:
         **RIGHT,
         "failures": [{"workload": "default/bad"}],
         "findings": [
-            {"code": "ASSOCIATION_NOT_OWNED", "severity": "warning", "workload": "default/kept"},
-            {"code": "ROLE_STILL_USED", "severity": "warning", "workload": "default/app"},
+            {"code": "NOT_OWNED", "severity": "warning", "workload": "default/kept"},
+            {"code": "RESOURCE_KEPT", "severity": "warning", "workload": "default/app"},
         ],
     }
     plan = plan_removal(accounts, parse_aws_result(removal, CLUSTER))
