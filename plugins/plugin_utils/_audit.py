@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.answers import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.changes import (
     NotAReport,
     validate_report,
 )
@@ -371,6 +371,7 @@ def _write_report(task: ActionTask, variables: dict[str, Any], options: AccessOp
         options.namespaces,
         previous,
         options.unused_days,
+        options.questions,
     )
     catalogue = load_catalogue()
     writers: Mapping[str, Callable[[], str]] = {

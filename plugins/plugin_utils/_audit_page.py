@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -106,6 +107,7 @@ def render_page(data: Mapping[str, Any], actions: Mapping[str, Sequence[str]] | 
         ],
         severities=[(name, data["summary"]["risks"].get(name, 0)) for name in SEVERITIES],
         kinds=kinds,
+        questions=[_question(data, row) for row in data["questions"]],
         changes=_changes(data["changes"]),
         rows=list(_table_rows(data)),
         rows_together=ROWS_TOGETHER,
@@ -119,7 +121,8 @@ def render_page(data: Mapping[str, Any], actions: Mapping[str, Sequence[str]] | 
         security_policy=_security_policy(style, script),
         style=Markup(style),
         script=Markup(script),
-        data=Markup(_embedded_json(data)),
+        # The script answers all questions itself.
+        data=Markup(_embedded_json({name: value for name, value in data.items() if name != "questions"})),
         actions=Markup("null" if actions is None else _packed(_group_verbs(actions))),
     )
     return page.lstrip()
@@ -225,6 +228,23 @@ def _risk_kinds(data: Mapping[str, Any]) -> list[dict[str, Any]]:
         )
         row["rows"].append({"index": index, "certain": risk["certain"], **_linked_text(data, risk)})
     return sorted(kinds.values(), key=lambda row: row["order"])
+
+
+def _question(data: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a question with its answers, and with links to the workloads of each answer except "no"."""
+    groups = []
+    for name in row["counts"]:
+        answers = [entry for entry in row["answers"] if entry["answer"] == name != "no"]
+        links = [
+            {
+                "index": entry["workload"],
+                "name": _workload_name(data, entry["workload"]),
+                "keys": ", ".join(entry.get("keys", ())),
+            }
+            for entry in answers[:MAX_LINKS]
+        ]
+        groups += [{"answer": name, "links": links, "further": len(answers) - len(links)}] if answers else []
+    return {**row, "query": urlencode({name: row[name] for name in ("action", "resource")}), "groups": groups}
 
 
 def _linked_text(data: Mapping[str, Any], risk: Mapping[str, Any]) -> dict[str, Any]:

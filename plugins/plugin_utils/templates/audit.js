@@ -222,45 +222,16 @@
     return profileOf(w) ? "" : "Its permissions are unknown. " + (w.winner || "");
   }
 
-  // ---------------------------------------------------------------- policy language
+  // ---------------------------------------------------------------- questions
 
-  // A pattern is an array of characters, ANY (*), ONE (?) and variables {key, fallback}.
+  // Answer questions with the rules of the roles, as access/rules.py does. A pattern is an array of characters, ANY (*) and
+  // ONE (?). A backslash in a rule precedes a literal character.
   const ANY = 0,
     ONE = 1;
-  const NONE = 0,
-    SOME = 1,
-    ALL = 2;
-  const invert = (cover) => ALL - cover;
-
-  function parsePattern(text, withVariables) {
-    const tokens = [];
-    const characters = Array.from(text);
-    for (let i = 0; i < characters.length; i++) {
-      const character = characters[i];
-      if (withVariables && character === "$" && characters[i + 1] === "{") {
-        const close = characters.indexOf("}", i);
-        const inside = close < 0 ? null : characters.slice(i + 2, close).join("");
-        if (inside !== null && ["*", "?", "$"].includes(inside)) {
-          tokens.push(inside);
-          i = close;
-          continue;
-        }
-        const variable = inside === null ? null : /^\s*([^\s,]+)\s*(?:,\s*'(.*)'\s*)?$/s.exec(inside);
-        if (variable) {
-          tokens.push({key: variable[1].toLowerCase(), name: variable[1], fallback: variable[2]});
-          i = close;
-          continue;
-        }
-      }
-      if (character === "*") {
-        if (tokens[tokens.length - 1] !== ANY) tokens.push(ANY);
-      } else {
-        tokens.push(character === "?" ? ONE : character);
-      }
-    }
-    return tokens;
-  }
-  const isVariable = (token) => typeof token === "object";
+  const WILDCARDS = {"*": ANY, "?": ONE};
+  const parseQuery = (text) => Array.from(text, (character) => WILDCARDS[character] ?? character);
+  const parsePattern = (text) =>
+    Array.from(text.matchAll(/\\(.)|./gsu), ([character, literal]) => literal ?? WILDCARDS[character] ?? character);
   const isWild = (tokens) => tokens.includes(ANY) || tokens.includes(ONE);
 
   // Return whether the first pattern matches every text that the second one matches.
@@ -289,375 +260,163 @@
   }
   // Return whether some text matches both patterns.
   function overlaps(pattern, text) {
-    let states = new Uint8Array(text.length + 1);
-    states[0] = 1;
     const skip = (row) => {
-      for (let t = 0; t < text.length; t++) if (row[t] && text[t] === ANY) row[t + 1] = 1;
+      for (let t = 0; t < text.length; t++) if (row[t] && text[t] === ANY) row[t + 1] = true;
       return row;
     };
-    states = skip(states);
+    let states = skip([true]);
     for (const token of pattern) {
-      const next = new Uint8Array(text.length + 1);
+      const next = [];
       for (let t = 0; t <= text.length; t++) {
         if (token === ANY) {
-          if (states[t] || (t && next[t - 1])) next[t] = 1;
+          if (states[t] || next[t - 1]) next[t] = true;
         } else if (states[t] && t < text.length) {
-          if (text[t] === ANY) next[t] = 1;
-          else if (token === ONE || text[t] === ONE || token === text[t]) next[t + 1] = 1;
+          if (text[t] === ANY) next[t] = true;
+          else if (token === ONE || text[t] === ONE || token === text[t]) next[t + 1] = true;
         }
       }
       states = skip(next);
     }
-    return states[text.length] === 1;
+    return Boolean(states[text.length]);
   }
-  function cover(pattern, text, wild) {
+
+  // The share of the requests of a question that a rule is about, or that the rules allow.
+  const NONE = 0,
+    SOME = 1,
+    ALL = 2;
+  function cover(pattern, text) {
     if (matches(pattern, text)) return ALL;
-    return wild && overlaps(pattern, text) ? SOME : NONE;
+    return isWild(text) && overlaps(pattern, text) ? SOME : NONE;
+  }
+  // Split an ARN at its first five colons. The single pattern * matches every ARN.
+  function splitArn(text, parse) {
+    const parts = text === "*" ? Array(6).fill("*") : text.split(":");
+    return [...parts.slice(0, 5), parts.slice(5).join(":")].map(parse);
+  }
+  function resourceCover(parts, request) {
+    if (request.anywhere) return parts.slice(2).every((part) => part.length === 1 && part[0] === ANY) ? ALL : SOME;
+    return Math.min(...parts.map((part, index) => cover(part, request.parts[index])));
+  }
+  const widest = (shares) => Math.max(NONE, ...shares);
+
+  // Parse the patterns of a rule when a question needs them first.
+  const parsedRules = [];
+  function parseRule(number) {
+    const rule = report.rules[number];
+    return (parsedRules[number] ??= {
+      actions: (rule.actions || rule.except_actions).map(parsePattern),
+      resources: (rule.resources || rule.except_resources).map((text) => splitArn(text, parsePattern)),
+    });
+  }
+  function ruleCover(number, request) {
+    const {except_actions: otherActions, except_resources: otherResources} = report.rules[number];
+    const {actions, resources} = parseRule(number);
+    const action = widest(actions.map((pattern) => cover(pattern, request.action)));
+    const resource = widest(resources.map((parts) => resourceCover(parts, request)));
+    return Math.min(otherActions ? ALL - action : action, otherResources ? ALL - resource : resource);
   }
 
-  // Split an ARN pattern at its first five colons.
-  function arnParts(tokens) {
-    const parts = [[]];
-    for (const token of tokens) {
-      if (token === ":" && parts.length < 6) parts.push([]);
-      else parts[parts.length - 1].push(token);
-    }
-    return parts;
-  }
-  function arnCover(pattern, request, complete) {
-    const parts = arnParts(pattern);
-    if (complete) while (parts.length < 6) parts.push([ANY]);
-    if (parts.length !== 6) return NONE;
-    let least = ALL;
-    for (let i = 0; i < 6 && least !== NONE; i++) least = Math.min(least, cover(parts[i], request.parts[i], request.wild));
-    return least;
-  }
-
-  // Compile a statement when a question needs it first.
-  const compiled = policies.map(() => []);
-  function statementRule(policy, index) {
-    if (compiled[policy][index]) return compiled[policy][index];
-    const statement = policies[policy].statements[index];
-    const variables = policies[policy].version !== "2008-10-17";
-    const list = (value) => (Array.isArray(value) ? value : value === undefined ? [] : [value]);
-    const allow = statement.Effect === "Allow";
-    const notResource = statement.NotResource !== undefined;
-    const rule = {
-      allow,
-      statement,
-      reference: [policy, index],
-      notResource,
-      notAction: statement.NotAction !== undefined,
-      actions: list(statement.NotAction !== undefined ? statement.NotAction : statement.Action).map((action) =>
-        parsePattern(action.toLowerCase(), false),
-      ),
-      resources: list(notResource ? statement.NotResource : statement.Resource).map((resource) =>
-        parsePattern(resource, variables),
-      ),
-      // A variable before the fifth colon is not documented by IAM. Such a value counts only where it grants less.
-      wide: allow === notResource,
-      complete: policies[policy].kind !== "session",
-      tests: Object.entries(statement.Condition || {}).flatMap(([operator, keys]) =>
-        Object.entries(keys).map(([key, expected]) => conditionTest(operator, key, list(expected), variables)),
-      ),
-    };
-    compiled[policy][index] = rule;
-    return rule;
-  }
-  // A comparison of a condition. A condition and its negation, such as StringEquals and StringNotEquals, have the same "name".
-  function conditionTest(operator, key, expected, variables) {
-    const isNull = operator === "Null";
-    const negated = isNull ? expected.join() === "true" : operator.includes("Not") && !operator.includes(":");
-    const base = negated ? operator.replace("Not", "").replace(/IfExists$/, "") : operator;
-    const inside = expected.flatMap((value) => parsePattern(String(value), variables).filter(isVariable));
-    return {
-      name: JSON.stringify([base, key.toLowerCase(), isNull ? [] : expected]),
-      negated,
-      keys: [...new Set([key, ...inside.map((variable) => variable.name)])],
-    };
-  }
-  const policyRules = (policy) => policies[policy].statements.map((_statement, index) => statementRule(policy, index));
-
-  // The share of the request that the resources of a statement cover, as bounds. If the bounds differ, "tests" has the names of the
-  // comparisons that decide, and "keys" has their unknown variables.
-  function resourceCover(rule, request, values) {
-    let low = NONE,
-      high = NONE;
+  // Answer a question for the rules of a profile. "least" is the allowed share if no open Allow and every open Deny applies.
+  function answerProfile(profile, share) {
+    let least = ALL,
+      greatest = ALL;
     const keys = [],
-      tests = [];
-    for (const tokens of rule.resources) {
-      if (tokens.length === 1 && tokens[0] === ANY) return {low: ALL, high: ALL, keys: [], tests: []};
-      const first = tokens.findIndex(isVariable);
-      if (request.bare) {
-        if (first < 0) {
-          const parts = arnParts(tokens);
-          if (rule.complete) while (parts.length < 6) parts.push([ANY]);
-          const whole = (part) => !part.length || (part.length === 1 && part[0] === ANY);
-          if (parts.length === 6 && parts.slice(3).every(whole)) {
-            const share = cover(parts[2], request.service, isWild(request.service));
-            low = Math.max(low, share);
-            high = Math.max(high, share);
-          }
-        }
-        continue;
-      }
-      let pattern = tokens,
-        open = [];
-      const late = first >= 0 && arnParts(tokens.slice(0, first)).length === 6;
-      if (first >= 0) {
-        if (!late && !rule.wide) continue;
-        pattern = [];
-        let impossible = false;
-        for (const token of tokens) {
-          const value = isVariable(token) && values.has(token.key) ? (values.get(token.key) ?? token.fallback) : null;
-          if (!isVariable(token)) pattern.push(token);
-          else if (value === undefined) impossible = true;
-          else if (value !== null) pattern.push(...Array.from(value));
-          else {
-            open.push(token.name);
-            pattern.push(ANY);
-          }
-        }
-        // The request does not have the key of a variable.
-        if (impossible) continue;
-      }
-      // An unknown value may contain colons.
-      const share =
-        open.length && !late
-          ? cover([...pattern, ANY], request.text, request.wild)
-          : arnCover(pattern, request, rule.complete || first >= 0);
-      if (!open.length) low = Math.max(low, share);
-      else if (share !== NONE) {
-        keys.push(...open);
-        tests.push(JSON.stringify(tokens));
-      }
-      high = Math.max(high, share);
+      found = [],
+      closed = [];
+    for (const layer of profile.layers) {
+      const rules = layer.allow.filter((rule) => share(rule) > NONE);
+      const certain = widest(rules.filter((rule) => !report.rules[rule].keys).map(share));
+      const possible = widest(rules.map(share));
+      least = Math.min(least, certain);
+      greatest = Math.min(greatest, possible);
+      found.push(...rules);
+      if (possible === NONE) closed.push(layer.name);
+      if (certain < ALL) keys.push(...rules.flatMap((rule) => report.rules[rule].keys || []));
     }
-    return {low, high, keys, tests};
+    const denying = profile.deny.filter((rule) => share(rule) > NONE);
+    for (const rule of denying) {
+      least = Math.min(least, ALL - share(rule));
+      if (!report.rules[rule].keys) greatest = Math.min(greatest, ALL - share(rule));
+      keys.push(...(report.rules[rule].keys || []));
+    }
+    const whole = denying.filter((rule) => share(rule) === ALL && !report.rules[rule].keys);
+    if (greatest === NONE) return {answer: "no", keys: [], rules: whole, closed};
+    if (profile.unread) return {answer: "unknown", keys: [], rules: []};
+    const word = least === ALL ? "yes" : least === SOME || !keys.length ? "part" : "depends";
+    return {answer: word, keys: word === "yes" ? [] : [...new Set(keys)], rules: [...found, ...denying]};
   }
 
-  // Return whether a statement applies to a request: "yes", "no" or "maybe" with its keys. "part" marks a request of which the
-  // statement covers only a part. A "maybe" applies if each of its tests holds. A test with "expected" holds if one of its
-  // comparisons is true, and otherwise if all of its comparisons are false.
-  function applies(rule, request, workload, values) {
-    let action = NONE;
-    for (const pattern of rule.actions) action = Math.max(action, cover(pattern, request.action, request.actionWild));
-    if (request.actionWild && action === NONE && rule.actions.some((pattern) => overlaps(pattern, request.action))) action = SOME;
-    if (rule.notAction) action = invert(action);
-    if (action === NONE) return {state: "no"};
-    const resource = resourceCover(rule, request, values);
-    const low = rule.notResource ? invert(resource.high) : resource.low;
-    const high = rule.notResource ? invert(resource.low) : resource.high;
-    if (high === NONE) return {state: "no"};
-    const keys = low === high ? [] : resource.keys;
-    const tests = low === high ? [] : [{names: resource.tests, expected: !rule.notResource}];
-    const part = action === SOME || (high === SOME && low !== ALL);
-    if (rule.tests.length) {
-      const holds = (workload.conditions || {})[rule.reference.join(".")];
-      if (holds === false) return {state: "no"};
-      if (holds !== true) {
-        // The conditions whose keys are all known hold, otherwise the result of the statement would be known.
-        const isOpen = (key) => !values.has(key.toLowerCase());
-        const open = rule.tests.filter((test) => test.keys.some(isOpen));
-        for (const test of open.length ? open : rule.tests) {
-          tests.push({names: [test.name], expected: !test.negated});
-          keys.push(...(open.length ? test.keys.filter(isOpen) : test.keys));
-        }
-      }
-    }
-    if (!keys.length && !part && low === ALL) return {state: "yes", rule};
-    return {state: "maybe", rule, keys, tests, part};
+  const USE_OF_ROLE = "use of the role";
+  function answerWorkload(w, byProfile) {
+    const nothing = {keys: [], rules: []};
+    if (w.source === "node" || w.access === "unknown") return {answer: "unknown", ...nothing};
+    if (w.access === "none" || w.access === "blocked") return {answer: "no", ...nothing};
+    const found = w.profile === undefined ? {answer: "unknown", ...nothing} : byProfile[w.profile];
+    const {usable} = winningCredential(w);
+    if (found.answer === "no" || !["depends", "unknown"].includes(usable)) return found;
+    if (usable === "unknown" || found.answer === "unknown") return {answer: "unknown", ...nothing};
+    return {answer: "depends", keys: [...found.keys, USE_OF_ROLE], rules: found.rules};
   }
 
-  const OBJECT_ACTION = /^s3:(?:(?:get|put|delete|restore)object|abortmultipartupload|listmultipartuploadparts)/i;
-  const partition = ((clusters.find((cluster) => cluster.arn) || {}).arn || "arn:aws").split(":")[1] || "aws";
+  // A sentence about the reason of an answer.
+  const statementName = ([policy, index]) => policies[policy].statements[index].label + " of " + policies[policy].short;
+  function reasonOf(w, {answer: word, keys, closed, statements}) {
+    const names = joined(statements.slice(0, 3).map(statementName)) + (statements.length > 3 ? " and others" : "");
+    if (absence(w)) return absence(w);
+    if (w.access === "unknown") return "Its credentials are unknown. " + (w.winner || "");
+    if (word === "yes") return "Allowed by " + names + ".";
+    if (word === "no") return closed.length ? "Not allowed by " + joined(closed, "or") + "." : "Denied by " + names + ".";
+    if (word === "unknown") {
+      const unread = (profileOf(w) || {}).unread || [];
+      return unread.length ? "Not read: " + joined(unread) + "." : "It is unknown whether it can use its role.";
+    }
+    const part = word === "part" ? "At most a part of these requests is allowed" : "";
+    return part ? part + (keys.length ? "; more depends on " + joined(keys) : "") + "." : "Depends on " + joined(keys) + ".";
+  }
 
   // Parse a question. Return a request, or an object with the member "error".
+  const OBJECT_ACTION =
+    /^s3:(?:(?:get|put|delete|restore)object[a-z]*|(abort|list)multipartupload[a-z]*|bypassgovernanceretention)$/i;
+  const partition = ((clusters.find((cluster) => cluster.arn) || {}).arn || "arn:aws").split(":")[1] || "aws";
   function parseQuestion(actionText, resourceText) {
     const action = actionText.trim();
-    let resource = resourceText.trim();
-    if (action !== "*" && !/^[^\s:]+:[^\s:]+$/.test(action))
+    let resource = resourceText.trim() || "*";
+    if (!/^(\*|[a-z0-9*?-]+:[a-z0-9*?]+)$/i.test(action))
       return {error: "Enter an action such as s3:GetObject.", field: "action"};
+    if (/^s3:/i.test(action) && !resource.includes(":") && resource !== "*") resource = "arn:" + partition + ":s3:::" + resource;
     let note = "";
-    const isS3 = /^s3:/i.test(action);
-    if (isS3 && resource && resource !== "*" && !resource.includes(":")) resource = "arn:" + partition + ":s3:::" + resource;
-    if (OBJECT_ACTION.test(action) && /^arn:[^:]*:s3:::[^/]+$/.test(resource) && !resource.includes("*")) {
+    if (OBJECT_ACTION.test(action) && /^arn:[^:]*:s3:::[^/*?]+$/.test(resource)) {
       resource += "/*";
       note = "The action applies to the objects of a bucket, so the resource is " + resource + ".";
     }
-    const anywhere = resource === "";
-    if (anywhere) resource = "arn:*:*:*:*:*";
-    const parts = resource === "*" ? [] : arnParts(parsePattern(resource, false));
-    if (resource !== "*" && (parts.length !== 6 || !resource.startsWith("arn:"))) {
+    if (resource !== "*" && !/^arn:[^:]+:[^:]+:[^:]*:[^:]*:.+$/.test(resource)) {
       return {
-        error:
-          "Enter an ARN such as arn:aws:sqs:eu-central-1:111122223333:orders, the name of a bucket, or * for an action " +
-          "without a resource.",
+        error: "Enter an ARN such as arn:aws:sqs:eu-central-1:111122223333:orders, the name of a bucket, or * for all resources.",
         field: "resource",
       };
     }
-    const pattern = parsePattern(action.toLowerCase(), false);
-    const text = parsePattern(resource, false);
-    return {
-      name: action,
-      resource,
-      note,
-      anywhere,
-      bare: resource === "*",
-      parts,
-      text,
-      action: pattern,
-      service: parsePattern(action.toLowerCase().split(":")[0], false),
-      wild: resource !== "*" && isWild(text),
-      actionWild: isWild(pattern),
-    };
+    const request = {action: parseQuery(action.toLowerCase()), parts: splitArn(resource, parseQuery), anywhere: resource === "*"};
+    return {name: action, resource, note, request};
   }
 
-  const statementName = ([policy, index]) => policies[policy].statements[index].label + " of " + policies[policy].short;
-  const references = (found) => found.map((item) => item.rule.reference);
-
-  // Return the decision if it is the same for all results of the open comparisons, otherwise null. Comparisons with different
-  // names count as independent.
-  const MAX_TESTS = 8;
-  function settle(openDenies, layers) {
-    const items = [...openDenies, ...layers.flatMap((layer) => layer.maybe)];
-    const names = [...new Set(items.flatMap((item) => item.tests.flatMap((test) => test.names)))];
-    if (items.some((item) => item.part) || names.length > MAX_TESTS) return null;
-    let allowed = null;
-    for (let results = 0; results < 1 << names.length; results++) {
-      const isTrue = (name) => Boolean(results & (1 << names.indexOf(name)));
-      const holds = (item) => item.tests.every((test) => test.names.some(isTrue) === test.expected);
-      const decision = !openDenies.some(holds) && layers.every((layer) => layer.yes.length || layer.maybe.some(holds));
-      if (allowed !== null && allowed !== decision) return null;
-      allowed = decision;
-    }
-    return allowed;
-  }
-
-  // Decide a request for a workload, by its policies: {decision, reason, statements}.
-  function decide(w, request) {
-    const credential = winningCredential(w);
-    const profile = profileOf(w);
-    const absent = absence(w);
-    if (absent)
-      return {
-        decision: w.source !== "node" && ["none", "blocked"].includes(w.access) ? "no" : "unknown",
-        reason: absent,
-        statements: [],
-      };
-    // The values of known condition keys; undefined for a key that the requests do not have.
-    const values = new Map(Object.entries(w.variables || {}).map(([key, value]) => [key.toLowerCase(), String(value)]));
-    for (const key of w.absent || []) values.set(key.toLowerCase(), undefined);
-    const layers = [{name: "the policies of its role", rules: profile.policies.flatMap(policyRules)}];
-    if (profile.boundary !== undefined && profile.boundary !== null) {
-      layers.push({
-        name: "the permissions boundary " + policies[profile.boundary].short,
-        rules: policyRules(profile.boundary),
-        limit: true,
-      });
-    }
-    if (profile.session !== undefined && profile.session !== null) {
-      layers.push({name: "the session policy", rules: policyRules(profile.session), limit: true});
-    }
-    const unread = profile.unread || [];
-    const identityIsRead =
-      !unread.length ||
-      (profile.unread_layers !== undefined && profile.unread_layers.every(([layer]) => layer !== "identity policies"));
-    const denies = [];
-    const openDenies = [];
-    for (const layer of layers) {
-      layer.yes = [];
-      layer.maybe = [];
-      for (const rule of layer.rules) {
-        const result = applies(rule, request, w, values);
-        if (result.state === "no") continue;
-        if (!rule.allow) (result.state === "yes" ? denies : openDenies).push(result);
-        else layer[result.state].push(result);
-      }
-    }
-    let verdict;
-    // A policy that was not read can allow everything, but cannot override a Deny.
-    const complete = layers.filter((layer) => layer.limit || identityIsRead);
-    const closed = complete.filter((layer) => !layer.yes.length && !layer.maybe.length);
-    const open = [...openDenies, ...layers.filter((layer) => !layer.yes.length).flatMap((layer) => layer.maybe)];
-    const keys = [...new Set(open.flatMap((item) => item.keys))];
-    if (denies.length) {
-      verdict = {
-        decision: "no",
-        reason: "Denied by " + joined(references(denies).map(statementName)) + ".",
-        statements: references(denies),
-      };
-    } else if (closed.length) {
-      const allowing = layers.filter((layer) => !closed.includes(layer)).flatMap((layer) => [...layer.yes, ...layer.maybe]);
-      verdict = {
-        decision: "no",
-        reason:
-          "Not allowed by " +
-          joined(
-            closed.map((layer) => layer.name),
-            "or",
-          ) +
-          ".",
-        statements: closed.some((layer) => layer.limit) ? references(allowing) : [],
-      };
-    } else if (settle(openDenies, complete) === false) {
-      verdict = {
-        decision: "no",
-        reason: "Denied for all values of " + joined(keys) + ".",
-        statements: references(open),
-      };
-    } else if (unread.length) {
-      verdict = {
-        decision: "unknown",
-        reason:
-          (unread.length === 1 ? "The policy " : "The policies ") +
-          joined(unread) +
-          (unread.length === 1 ? " was" : " were") +
-          " not read.",
-        statements: [],
-      };
-    } else {
-      if (open.length && settle(openDenies, layers) !== true) {
-        const reasons = [];
-        if (keys.length) reasons.push("Depends on " + joined(keys) + ".");
-        if (open.some((item) => item.part)) {
-          const subject = request.actionWild ? "these requests" : request.anywhere ? "all resources" : "these resources";
-          if (openDenies.some((item) => item.part)) reasons.push("Denied for a part of " + subject + ".");
-          if (open.some((item) => item.part && item.rule.allow)) reasons.push("Allowed for a part of " + subject + ".");
-        }
-        verdict = {
-          decision: "depends",
-          reason: reasons.join(" ") || "Depends on conditions.",
-          statements: references(open.concat(layers.flatMap((layer) => layer.yes))),
-          keys,
-        };
-        verdict.part = !keys.length;
-      } else {
-        const allowing = references(layers.flatMap((layer) => (layer.yes.length ? layer.yes : layer.maybe)));
-        const first = layers.map((layer) => statementName((layer.yes[0] || layer.maybe[0]).rule.reference));
-        verdict = {decision: "yes", reason: "Allowed by " + joined(first) + ".", statements: allowing};
-      }
-    }
-    if (w.access === "unknown") {
-      return {
-        ...verdict,
-        decision: "unknown",
-        reason:
-          "Its credentials are unknown: " + (w.winner || "") + " For the role alone: " + verdict.decision + ". " + verdict.reason,
-      };
-    }
-    if (credential && ["depends", "unknown"].includes(credential.usable) && verdict.decision !== "no") {
-      verdict.warning =
-        credential.usable === "depends" ? "It can use the role under conditions." : "It is unknown whether it can use the role.";
-    }
-    return verdict;
-  }
-  const DECISIONS = ["yes", "depends", "unknown", "no"];
+  const ANSWERS = ["yes", "part", "depends", "unknown", "no"];
   function answer(actionText, resourceText) {
-    const request = parseQuestion(actionText, resourceText);
-    if (request.error) return request;
-    const rows = workloads.map((w, index) => ({workload: index, ...decide(w, request)}));
-    return {request, rows};
+    const question = parseQuestion(actionText, resourceText);
+    if (question.error) return question;
+    const shares = new Map();
+    function share(rule) {
+      if (!shares.has(rule)) shares.set(rule, ruleCover(rule, question.request));
+      return shares.get(rule);
+    }
+    const byProfile = profiles.map((profile) => answerProfile(profile, share));
+    const rows = workloads.map((w, index) => {
+      const found = answerWorkload(w, byProfile);
+      const places = found.rules.map((rule) => report.rules[rule].statement).filter(Boolean);
+      const statements = [...new Map(places.map((place) => [String(place), place])).values()];
+      const row = {workload: index, answer: found.answer, keys: found.keys, statements};
+      return {...row, reason: reasonOf(w, {...row, closed: found.closed || []})};
+    });
+    return {...question, rows};
   }
 
   // ---------------------------------------------------------------- statements and details
@@ -1556,7 +1315,7 @@
     };
   })();
 
-  // ---------------------------------------------------------------- questions
+  // ---------------------------------------------------------------- forms of the questions
 
   const COMMON_ACTIONS = [
     "s3:GetObject",
@@ -1643,7 +1402,7 @@
     if (action === "*") return null;
     const [service, name] = action.toLowerCase().split(":");
     const find = (text, names) => {
-      const pattern = parsePattern(text, false);
+      const pattern = parseQuery(text);
       return [...names].filter((candidate) => matches(pattern, Array.from(candidate)));
     };
     const found = find(service, known.keys());
@@ -1668,7 +1427,7 @@
   }
 
   let turn = 0;
-  const DECISION_TITLES = {yes: "Yes", depends: "Depends", unknown: "Unknown", no: "No"};
+  const ANSWER_TITLES = {yes: "Yes", part: "Part", depends: "Depends", unknown: "Unknown", no: "No"};
   function ask() {
     const current = ++turn;
     result.replaceChildren();
@@ -1683,13 +1442,13 @@
       status.textContent = found.error;
       return;
     }
-    const {request, rows} = found;
-    const groups = DECISIONS.map((decision) => [decision, rows.filter((row) => row.decision === decision)]);
+    const {rows} = found;
+    const groups = ANSWERS.map((word) => [word, rows.filter((row) => row.answer === word)]);
     status.replaceChildren(
       ...append(element("p", {}), [
-        element("code", {text: request.name}),
+        element("code", {text: found.name}),
         " on ",
-        request.anywhere ? "any resource" : request.bare ? "no resource" : element("code", {}, isolated(request.resource)),
+        found.resource === "*" ? "any resource" : element("code", {}, isolated(found.resource)),
         ": ",
         groups.map(([decision, list]) => [
           element("strong", {class: "decision " + decision, text: number(list.length) + " " + decision}),
@@ -1697,10 +1456,10 @@
         ]),
       ]).childNodes,
     );
-    actionNote(request.name).then((note) => {
+    actionNote(found.name).then((note) => {
       if (note && current === turn) status.append(note);
     });
-    if (request.note) result.append(element("p", {class: "quiet", text: request.note}));
+    if (found.note) result.append(element("p", {class: "quiet", text: found.note}));
     if (unreadClusters.length)
       result.append(
         element(
@@ -1719,7 +1478,7 @@
       result.append(
         lazyDetails(
           [
-            element("span", {class: "decision " + decision, text: DECISION_TITLES[decision]}),
+            element("span", {class: "decision " + decision, text: ANSWER_TITLES[decision]}),
             " ",
             element("small", {text: plural(list.length, "workload")}),
           ],
@@ -1751,7 +1510,6 @@
       element("small", {text: SOURCES[w.source] || w.source}),
       " ",
       element("span", {class: "reason", text: row.reason}),
-      row.warning ? element("span", {class: "warning", text: " " + row.warning}) : "",
     ];
     const item = element("li", {class: "answer-head"}, head);
     if (row.statements.length)
@@ -1894,7 +1652,7 @@
   follow();
   document.documentElement.classList.add("ready");
   globalThis.accessReport = Object.freeze({
-    // Decide a request for all workloads. Return the parsed request, and rows with decision, reason and statements.
+    // Answer a question for all workloads. Return the parsed question, and rows with answer, keys, reason and statements.
     answer,
   });
 })();

@@ -16,6 +16,8 @@ from typing import Any, Final
 from ..model.errors import listed
 
 _Row = Mapping[str, Any]
+REPORT_FORMAT: Final = 1
+REPORT_KIND: Final = "pod_identity_access_report"
 # The maximum number of names in a list. A sentence may have two lists.
 _SHOWN = 5
 # The identity of a service account in a report: the ARN of its cluster, its namespace and its name.
@@ -55,6 +57,24 @@ _KINDS: Final = (
     "risk_new",
     "risk_gone",
 )
+
+
+class NotAReport(ValueError):
+    """The error for data that is not an access report, or whose format is not ``REPORT_FORMAT``."""
+
+
+def validate_report(data: object) -> _Row:
+    """Return ``data`` if it is an access report with the current format.
+
+    :raises NotAReport: when it is not.
+    """
+    if not isinstance(data, Mapping) or data.get("kind") != REPORT_KIND:
+        raise NotAReport("it is not a report from pod_identity_audit_json")
+    if data.get("format") != REPORT_FORMAT:
+        raise NotAReport(
+            f"it has the format {data.get('format')}, and this version of the collection reads format {REPORT_FORMAT}"
+        )
+    return data
 
 
 def compare_reports(previous: _Row, report: _Row) -> dict[str, Any]:

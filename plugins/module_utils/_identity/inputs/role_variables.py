@@ -31,6 +31,7 @@ from .accounts import read_assume_role, read_duration
 from .addons import AGENT_STATES, parse_agent
 from .fields import Fields, number_as_text, shown_value
 from .options import LEAST, read_account_id, read_purge_limit
+from .questions import read_questions
 from .removed import REMOVED_VARIABLES
 from .run_input import ROLE, has_no_name, purges_all_namespaces, validate_bounds
 from .workloads import read_metadata
@@ -205,6 +206,7 @@ AUDIT: Mapping[str, _Reader] = {
     "audit_json": _text,
     "audit_namespaces": _names,
     "audit_previous": _text,
+    "audit_questions": read_questions,
     "audit_unused_days": _integer(1),
 }
 # Variables that playbooks use, but not the role.
@@ -242,6 +244,7 @@ _MAPPINGS = frozenset(("probe_annotations", "probe_labels", "proof_pod_spec", "p
 _LISTS = frozenset(
     (
         "audit_namespaces",
+        "audit_questions",
         "expected",
         "ignore",
         "migration_namespaces",

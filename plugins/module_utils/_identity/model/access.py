@@ -25,13 +25,24 @@ PolicyLayer = Literal["identity", "boundary"]
 
 
 @dataclass(frozen=True, slots=True)
+class AccessQuestion:
+    """The question which service accounts may perform an action on a resource. Both may have wildcards."""
+
+    action: str
+    resource: str
+
+    def __str__(self) -> str:
+        return f"{self.action} on {self.resource}"
+
+
+@dataclass(frozen=True, slots=True)
 class AccessOptions:
     """The options of an access report.
 
     ``file`` (HTML), ``json`` and ``csv`` are the paths of the files to write, or "" to write no such file. ``previous`` is the
     path of the JSON file of an earlier report, or "". ``namespaces`` limits the report to the service accounts in these
     namespaces; it is empty for all namespaces. ``unused_days`` is the number of days without a use after which the report has a
-    risk for a role, service or action, or None for no such risks.
+    risk for a role, service or action, or None for no such risks. ``questions`` are the questions that the report answers.
     """
 
     file: str = ""
@@ -40,6 +51,7 @@ class AccessOptions:
     previous: str = ""
     namespaces: tuple[str, ...] = ()
     unused_days: int | None = None
+    questions: tuple[AccessQuestion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.evaluation.request import Subject
 from ..._policy.language.document import Policy, parse_policy
 from ..._policy.permissions.catalogue import (
     Catalogue,
@@ -27,7 +26,6 @@ from ..._policy.permissions.catalogue import (
     lint_policy,
     lint_required,
 )
-from ..._policy.permissions.permissions import IDENTITY, Holder, NamedPolicy, permission_layers, pod_context
 from ..model.desired import Workload
 from ..model.policies import PolicySpec
 
@@ -127,73 +125,3 @@ def _bucket_grants(policy: Policy, name: str) -> Iterator[Finding]:
                 f"Name the objects, such as {bucket}/*.",
                 statement=f"policy {name}: {statement.label}",
             )
-
-
-def build_holders(
-    workloads: Sequence[Workload], documents: Mapping[str, object], cluster_arn: str | None = None
-) -> list[Holder]:
-    """Return the permissions of each workload, as the policies in the input define them.
-
-    A workload has the policies of all workloads with the same role.
-
-    :arg documents: the known documents, by ARN, of policies and permissions boundaries that the input lists by ARN.
-    :arg cluster_arn: the ARN of the cluster, for conditions that compare it, or None if it is unknown.
-    """
-    attached: dict[str, dict[str, PolicySpec]] = {}
-    for workload in workloads:
-        if workload.role is not None:
-            policies = attached.setdefault(workload.role.name.lower(), {})
-            policies.update({spec.arn or spec.name: spec for spec in workload.policies})
-    return [
-        _holder(
-            workload,
-            attached[workload.role.name.lower()] if workload.role is not None else {},
-            documents,
-            cluster_arn,
-        )
-        for workload in workloads
-    ]
-
-
-def _holder(
-    workload: Workload,
-    policies: Mapping[str, PolicySpec],
-    documents: Mapping[str, object],
-    cluster_arn: str | None,
-) -> Holder:
-    """Return the permissions of one workload.
-
-    AWS is not read, so the policies of a target role are unknown, and an existing role may have further policies.
-    """
-    role, association = workload.role, workload.association
-    target = association.target_role_arn
-    identity: list[NamedPolicy] = []
-    unknown: list[tuple[str, str]] = []
-    boundary = None
-    if target:
-        unknown.append((IDENTITY, f"the policies of target role {target}"))
-    else:
-        for name, spec in policies.items():
-            document = spec.document if spec.document is not None else documents.get(name)
-            if document is None:
-                unknown.append((IDENTITY, name))
-            else:
-                identity.append(NamedPolicy(name, document))
-        if role is None or role.existing:
-            unknown.append((IDENTITY, f"the other policies of {role.arn if role else 'its role'}"))
-        if role is not None and (arn := role.permissions_boundary):
-            boundary = NamedPolicy(arn, documents[arn]) if arn in documents else None
-            unknown += [] if boundary else [(arn, arn)]
-    session = association.session_policy
-    layers = permission_layers(
-        identity, boundary, NamedPolicy("session policy", session) if session else None
-    )
-    subject = Subject(
-        cluster_arn=cluster_arn,
-        namespace=workload.key.namespace,
-        service_account=workload.key.service_account,
-        session_tags=not association.disable_session_tags,
-        role_arn=target or (role.arn if role else None),
-    )
-    name = f"{workload.key.namespace}/{workload.key.service_account}"
-    return Holder(name, layers, pod_context(subject), tuple(unknown))

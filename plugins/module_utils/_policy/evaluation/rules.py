@@ -92,6 +92,7 @@ class Rule:
         "_principals",
         "_resources",
         "allow",
+        "complete",
         "literal_variables",
         "source",
         "statement",
@@ -102,6 +103,7 @@ class Rule:
     def __init__(self, statement: Statement, variables: bool, source: str, complete: bool = True) -> None:
         self.statement = statement
         self.source = source
+        self.complete = complete
         # In Version 2008-10-17 variables are literal text.
         self.literal_variables = not variables
         self.allow = statement.effect == "Allow"

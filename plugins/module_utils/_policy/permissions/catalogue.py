@@ -309,6 +309,11 @@ _OBJECT_ACTIONS = frozenset(
 _BUCKET = re.compile(r"arn:aws[a-z-]*:s3:::[^/*?$]+", re.ASCII)
 
 
+def applies_to_objects(action: str, resource: str) -> bool:
+    """Return whether an action for S3 objects never applies to a resource, because it is a bucket."""
+    return action.lower() in _OBJECT_ACTIONS and _BUCKET.fullmatch(resource) is not None
+
+
 def find_bucket_grants(statement: Statement) -> list[tuple[str, str]]:
     """Return the actions for S3 objects that a statement allows on buckets only, each with the ARN of the first bucket.
 

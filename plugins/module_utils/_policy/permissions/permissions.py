@@ -22,7 +22,7 @@ from typing import Any
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.text import visible
-from ..evaluation.evaluate import ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY, Layer, Verdict, evaluate
+from ..evaluation.evaluate import ALLOWED, EXPLICIT_DENY, Layer, Verdict, evaluate
 from ..evaluation.request import NO_MFA, ORG_PATH, Subject, org_keys, session_tags
 from ..evaluation.rules import CONDITIONAL, Request, Rule, Witness, build_rules, witness_row
 from ..grammar.storable import Storability
@@ -337,85 +337,6 @@ def _message(
         keys = ", ".join(verdict.conditional_on)
         return f"{permission} depends on unknown values of {keys} in {deciding}. Set the values in the option context."
     return f"{permission} is denied: no statement allows it in {', '.join(change)}."
-
-
-NOT_KNOWN = "unknown"
-_EVERY_REQUEST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-_ALL = NamedPolicy("a policy that allows everything", _EVERY_REQUEST)
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """A workload with the policies of its role.
-
-    ``unknown`` has the policies whose documents could not be read, as pairs of the layer's name and the policy's name.
-    """
-
-    name: str
-    layers: tuple[Layer, ...]
-    context: Context
-    unknown: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """The decision on a permission for one workload.
-
-    ``decision`` is as in ``PermissionVerdict``, or "unknown" if it depends on policies whose documents could not be read.
-    ``unknown`` has the names of these policies.
-    """
-
-    name: str
-    decision: str
-    statements: tuple[tuple[str, str, str], ...]
-    conditional_on: tuple[str, ...]
-    unknown: tuple[str, ...]
-    message: str
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the decision as a dictionary for the result of a module or filter."""
-        return {
-            "workload": self.name,
-            "decision": self.decision,
-            "statements": [
-                {"policy": policy, "statement": label, "effect": effect}
-                for policy, label, effect in self.statements
-            ],
-            "conditional_on": list(map(visible, self.conditional_on)),
-            "unknown": list(map(visible, self.unknown)),
-            "message": visible(self.message),
-        }
-
-
-def who_can(holders: Iterable[Holder], required: Required) -> list[Holding]:
-    """Decide for each workload whether its policies allow a permission. The results have the order of ``holders``."""
-    return [_ask(holder, required) for holder in holders]
-
-
-def _ask(holder: Holder, required: Required) -> Holding:
-    verdict = check_permission(holder.layers, required, holder.context)
-    names = tuple(name for _layer, name in holder.unknown)
-    if holder.unknown and not _is_settled(holder, required):
-        which = "this policy, whose document" if len(names) == 1 else "these policies, whose documents"
-        message = f"{required.action} on {required.resource} depends on {which} could not be read: {', '.join(names)}."
-        return Holding(holder.name, NOT_KNOWN, (), (), names, message)
-    return Holding(
-        holder.name, verdict.decision, verdict.statements, verdict.conditional_on, (), verdict.message
-    )
-
-
-def _is_settled(holder: Holder, required: Required) -> bool:
-    """Return whether a permission is denied whatever the unknown policies contain.
-
-    An unknown policy can allow everything in its layer, but it cannot override a Deny, and cannot replace the Allow that
-    another layer lacks.
-    """
-    unknown = {layer for layer, _name in holder.unknown}
-    layers = [
-        Layer(layer.name, (*layer.rules, *_rules(_ALL, "identity"))) if layer.name in unknown else layer
-        for layer in holder.layers
-    ]
-    return check_permission(layers, required, holder.context).decision in (EXPLICIT_DENY, IMPLICIT_DENY)
 
 
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")

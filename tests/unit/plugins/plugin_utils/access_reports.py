@@ -255,7 +255,6 @@ def make_report(count: int = 20, cluster_count: int = 1, seed: int = 0) -> dict[
         if not irsa:
             credential |= {"association": f"a-{place:08d}", "since": "2026-03-01T09:00:00+00:00"}
         workload["credentials"].append(credential)
-        workload["variables"] = {"aws:PrincipalTag/kubernetes-namespace": namespace}
         if place % 13 == 9:
             workload["source"] = "keys"
             workload["access"] = "unknown"
@@ -297,7 +296,9 @@ def make_report(count: int = 20, cluster_count: int = 1, seed: int = 0) -> dict[
         "policies": policies,
         "roles": roles,
         "profiles": profiles,
+        "rules": _add_rules(profiles, policies),
         "workloads": workloads,
+        "questions": [],
         "risk_kinds": {
             code: kind for code, kind in RISK_KINDS.items() if any(risk["code"] == code for risk in risks)
         },
@@ -404,9 +405,45 @@ def _add_role(
                 cell |= {"levels": {}, "limited": ["boundary"]}
     if place % 19 == 12:
         role["unread"] = profile["unread"] = [f"arn:aws:iam::{ACCOUNT}:policy/shared"]
-        profile["unread_layers"] = [["identity policies", f"arn:aws:iam::{ACCOUNT}:policy/shared"]]
     roles.append(role)
     profiles.append(profile)
+
+
+def _add_rules(profiles: list[dict[str, Any]], policies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add the layers and Deny rules to the profiles, and return the rules."""
+    rules: list[dict[str, Any]] = []
+    for profile in profiles:
+        named = [("the policies of its role", profile["policies"])]
+        if "boundary" in profile:
+            named.append(("the permissions boundary workload-boundary", [profile["boundary"]]))
+        profile["layers"], profile["deny"] = [], []
+        for title, numbers in named:
+            layer: dict[str, Any] = {"name": title, "allow": []}
+            profile["layers"].append(layer)
+            for policy in numbers:
+                for place, statement in enumerate(policies[policy]["statements"]):
+                    is_deny = statement["Effect"] == "Deny"
+                    (profile["deny"] if is_deny else layer["allow"]).append(len(rules))
+                    rules.append(_rule(statement, [policy, place]))
+        if "unread" in profile:
+            profile["layers"][0]["allow"].append(len(rules))
+            rules.append(
+                {"effect": "Allow", "actions": ["*"], "resources": ["*"], "keys": ["unread policies"]}
+            )
+    return rules
+
+
+def _rule(statement: dict[str, Any], place: list[int]) -> dict[str, Any]:
+    names = {"Action": "actions", "NotAction": "except_actions"}
+    (name,) = names.keys() & statement.keys()
+    keys = [key for tests in statement.get("Condition", {}).values() for key in tests]
+    return {
+        "effect": statement["Effect"],
+        names[name]: [action.lower() for action in statement[name]],
+        "resources": statement["Resource"],
+        **({"keys": keys} if keys else {}),
+        "statement": place,
+    }
 
 
 def _add_risks(

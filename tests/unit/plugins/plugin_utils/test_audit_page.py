@@ -87,7 +87,7 @@ def test_embedded_data_are_complete(count: int, packed: bool) -> None:
     report = make_report(count)
     parts = Parts(render_page(report))
     assert parts.scripts[0].startswith('"') is packed
-    assert embedded(parts) == report
+    assert {**embedded(parts), "questions": []} == report
 
 
 def test_same_data_give_the_same_page() -> None:
@@ -203,7 +203,7 @@ def test_hostile_names_are_escaped(name: str, count: int) -> None:
     added = [tag for tag, _attributes in parts.tags if tag not in ("li", "bdi")]
     assert added == [tag for tag, _attributes in expected.tags if tag not in ("li", "bdi")]
     assert not any(attribute.startswith("on") for _tag, attributes in parts.tags for attribute in attributes)
-    assert embedded(parts) == report
+    assert {**embedded(parts), "questions": []} == report
     assert all(character.isprintable() or character == "\n" for character in page)
 
 

