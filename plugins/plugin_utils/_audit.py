@@ -23,8 +23,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.changes import (
-    NotAReport,
-    validate_report,
+    report_problem,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.output import (
     access_csv,
@@ -193,14 +192,17 @@ def _read_previous(options: AccessOptions, variables: Mapping[str, Any]) -> Mapp
     name = f"{ROLE}audit_previous"
     (path,) = locate_files([os.path.expanduser(options.previous)], variables)
     try:
-        return validate_report(json.loads(Path(path).read_text(encoding="utf-8")))
+        data: Mapping[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        problem = report_problem(data)
     except (OSError, ValueError) as error:
-        reason = str(error) if isinstance(error, NotAReport) else f"it cannot be read as JSON ({error})"
+        problem = f"it cannot be read as JSON ({error})"
+    if problem:
         raise InputError(
             [
-                f"{name} {options.previous}: {reason}. Name a file that an earlier run wrote to {ROLE}audit_json."
+                f"{name} {options.previous}: {problem}. Name a file that an earlier run wrote to {ROLE}audit_json."
             ]
-        ) from error
+        )
+    return data
 
 
 def _read(task: ActionTask, variables: dict[str, Any], options: AccessOptions) -> dict[str, Any]:

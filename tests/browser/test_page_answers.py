@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compare the answers of the page with the answers of the report and with the evaluation of the policies, for random fleets."""
+"""Compare the page with the report, and each yes and no with the evaluation of the policies, for random fleets."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ from support import COLLECTIONS, ROOT, Sandbox, blocks, environment
 
 PAGE = ROOT / "docs" / "audit.md"
 FILES = ROOT / "examples" / "permissions"
+QUESTION = "s3:GetObject on arn:aws:s3:::payments/*"
 
 SET_UP = """
 import json, sys, boto3
@@ -112,7 +113,8 @@ def test_page_lists_the_risks() -> None:
 def test_report(cluster: Cluster) -> None:
     start = cluster.estate.snapshot()
     names = {"file": "access.html", "json": "access.json", "csv": "access.csv"}
-    done = cluster.audit(*(f"pod_identity_audit_{kind}={name}" for kind, name in names.items()))
+    files = [f"pod_identity_audit_{kind}={name}" for kind, name in names.items()]
+    done = cluster.audit(*files, json.dumps({"pod_identity_audit_questions": [QUESTION, "iam:PassRole"]}))
     assert done.returncode == 0, done.stdout
     assert "AccessDenied" not in done.stdout
     assert "could not be" not in done.stdout.replace("role/foreign could not be read", "")
@@ -138,6 +140,10 @@ def test_report(cluster: Cluster) -> None:
     assert {
         (row["service"], row["permissions_management"]) for row in rows if row["service_account"] == "ghost"
     } == {("*", "yes")}
+    assert {row[QUESTION] for row in rows if row["service_account"] == "ghost"} == {"yes"}
+    assert report["questions"][0]["question"] == QUESTION
+    assert f"{QUESTION}: " in done.stdout
+    assert "- yes: shop/app-00, shop/ghost" in done.stdout
     page = (cluster.folder / "access.html").read_text(encoding="utf-8")
     assert page.startswith("<!DOCTYPE html>")
     assert "shop/ghost" in page
@@ -284,6 +290,12 @@ def test_generated_policy_is_listed(cluster: Cluster) -> None:
             ["pod_identity_audit_unused_days=401"],
             "pod_identity_audit_unused_days must be at most 400, got 401. IAM does not keep older records.",
             id="days that IAM does not record",
+        ),
+        pytest.param(
+            [json.dumps({"pod_identity_audit_questions": "iam:PassRole\ns3:GetObject on payments"})],
+            "pod_identity_audit_questions item 2: resource 'payments' must be an ARN with its six parts, such as "
+            "arn:aws:s3:::my-bucket/*, or * for all resources. Nothing was changed.",
+            id="question without an ARN",
         ),
         pytest.param(
             ["pod_identity_audit_file=no/such/folder.html"],

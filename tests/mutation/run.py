@@ -31,7 +31,7 @@ TESTS = Path("tests/unit/plugins/module_utils/_policy")
 FILES = (
     *("test_conditions.py", "test_match.py", "test_automata.py", "test_trust.py"),
     *("test_permissions.py", "test_chain.py", "test_unknown_values.py"),
-    *("test_storable.py", "test_explanation.py", "test_who_can.py", "test_repairs.py"),
+    *("test_storable.py", "test_explanation.py", "test_repairs.py"),
 )
 # By the beginning of a fault's path: the tests that detect most faults in this part of the evaluator, and therefore run first.
 NEAR = {

@@ -179,15 +179,14 @@ class RoleGraph:
     ) -> Iterator[tuple[str, bool]]:
         account = arn_account(role.arn)
         named = {target.arn for target in self._trusting.get(role.arn.lower(), ())}
-        action = profile.index.find(_ASSUME_ROLE.lower())
+        action = self.tables.index.find(_ASSUME_ROLE.lower())
         names: Sequence[str] = (role.arn.lower(),)
-        if find_possibility(profile.layers, action, context, profile.index).decision != "no":
+        if find_possibility(profile.layers, action, context, self.tables.index).decision != "no":
             partition = role.arn.split(":")[1]
             names = (*names, "*", account, f"arn:{partition}:iam::{account}:root")
         candidates = {target.arn: target for name in names for target in self._trusting.get(name, ())}
+        candidates.pop(role.arn, None)
         for arn, target in candidates.items():
-            if arn == role.arn:
-                continue
             verdict = check_permission(profile.layers, Required(_ASSUME_ROLE, arn), context)
             decision = verdict.decision
             is_named = arn in named and arn_account(arn) == account
@@ -196,9 +195,7 @@ class RoleGraph:
             if decision in (EXPLICIT_DENY, IMPLICIT_DENY):
                 continue
             trust = self.estate.trust(target)
-            if trust is None:
-                continue
-            usable = check_chain(trust, subject, target_role_arn=arn).usable
+            usable = check_chain(trust, subject, target_role_arn=arn).usable if trust is not None else "no"
             if usable != "no":
                 yield arn, decision == ALLOWED and usable == "yes"
 

@@ -59,22 +59,13 @@ _KINDS: Final = (
 )
 
 
-class NotAReport(ValueError):
-    """The error for data that is not an access report, or whose format is not ``REPORT_FORMAT``."""
-
-
-def validate_report(data: object) -> _Row:
-    """Return ``data`` if it is an access report with the current format.
-
-    :raises NotAReport: when it is not.
-    """
+def report_problem(data: object) -> str:
+    """Return the reason why data is not an access report in the format ``REPORT_FORMAT``, or "" if it is one."""
     if not isinstance(data, Mapping) or data.get("kind") != REPORT_KIND:
-        raise NotAReport("it is not a report from pod_identity_audit_json")
+        return "it is not a report from pod_identity_audit_json"
     if data.get("format") != REPORT_FORMAT:
-        raise NotAReport(
-            f"it has the format {data.get('format')}, and this version of the collection reads format {REPORT_FORMAT}"
-        )
-    return data
+        return f"it has the format {data.get('format')}, and this version of the collection reads format {REPORT_FORMAT}"
+    return ""
 
 
 def compare_reports(previous: _Row, report: _Row) -> dict[str, Any]:
@@ -134,10 +125,8 @@ class _Report:
 
     def role(self, workload: _Row) -> str:
         """Return the ARN of the role or target role whose permissions a service account has, or "" without a role."""
-        for entry in workload["credentials"]:
-            if "role" in entry:
-                return str(self.row["roles"][entry.get("target", entry["role"])]["arn"])
-        return ""
+        numbers = (entry.get("target", entry["role"]) for entry in workload["credentials"] if "role" in entry)
+        return next((str(self.row["roles"][number]["arn"]) for number in numbers), "")
 
     def cells(self, workload: _Row) -> dict[str, _Row]:
         """Return the access of a service account by AWS service. The key "*" is for all services without an entry.

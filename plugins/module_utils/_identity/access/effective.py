@@ -13,15 +13,15 @@ accounts for which both are equal share one ``Profile``, so their permissions ar
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from ..._policy.evaluation.evaluate import Layer
 from ..._policy.evaluation.rules import Rule, build_rules
 from ..._policy.language.context import Context
-from ..._policy.language.document import Policy, PolicyError, Statement, parse_policy
+from ..._policy.language.document import Policy, PolicyError, document_statements, parse_policy
 from ..._policy.permissions.actions import ActionIndex
 from ..._policy.permissions.escalation import Escalation, EscalationFinder
 from ..._policy.permissions.levels import (
@@ -48,7 +48,8 @@ class CompiledPolicy:
     """A policy of the report, compiled for evaluation.
 
     ``number`` is its position in ``AccessTables.policies``. ``name`` is the ARN of a managed policy, otherwise a name for
-    messages. ``rules`` are its statements. For a document that cannot be parsed, ``policy`` is None, and ``rules`` is empty.
+    messages. ``rules`` are its statements, compiled, and ``statements`` the same for a report. For a document that cannot be
+    parsed, ``policy`` is None, and both are empty.
     """
 
     number: int
@@ -56,6 +57,7 @@ class CompiledPolicy:
     kind: PolicyKind
     policy: Policy | None
     rules: tuple[Rule, ...] = ()
+    statements: Sequence[Mapping[str, Any]] = ()
 
     @property
     def short(self) -> str:
@@ -72,32 +74,30 @@ class Profile:
     ``number`` is its position in ``AccessTables.profiles``. ``layers`` are the compiled policies: identity policies, then the
     permissions boundary and the session policy, if they exist and could be parsed. ``context`` has the condition keys of the
     requests. ``policies`` (identity policies), ``boundary`` and ``session`` are numbers of policies. ``unread`` has the policies
-    that could not be read or parsed, each as the name of its layer and the name of the policy. ``memo`` and ``reduced`` are
+    that could not be read or parsed, each as the name of its layer and the name of the policy. ``tables`` has the
     caches that all profiles share.
     """
 
     number: int
     layers: tuple[Layer, ...]
     context: Context
-    index: ActionIndex
     policies: tuple[int, ...]
     boundary: int | None
     session: int | None
     unread: tuple[tuple[str, str], ...]
-    memo: CellMemo = field(repr=False)
-    reduced: dict[object, tuple[AccessRule, ...]] = field(repr=False)
+    tables: AccessTables = field(repr=False)
 
     @cached_property
     def rules(self) -> RoleRules:
-        return reduce_layers(self.layers, self.context, self.unread, self.reduced)
+        return reduce_layers(self.layers, self.context, self.unread, self.tables.reduced)
 
     @cached_property
     def cells(self) -> list[Cell]:
-        return summarise_access(self.layers, self.context, self.index, self.memo)
+        return summarise_access(self.layers, self.context, self.tables.index, self.tables.memo)
 
     @cached_property
     def escalations(self) -> list[Escalation]:
-        return EscalationFinder(self.layers, self.context, self.index).find()
+        return EscalationFinder(self.layers, self.context, self.tables.index).find()
 
     def cell(self, service: str) -> Cell | None:
         """Return the cell of a service, or else the cell for all other services; None without either."""
@@ -107,7 +107,10 @@ class Profile:
 
 @dataclass
 class AccessTables:
-    """The policies and profiles of a report, each with its position in the list as its number. Private attributes are caches."""
+    """The policies and profiles of a report, each with its position in the list as its number.
+
+    ``memo``, ``reduced`` and the private attributes are caches.
+    """
 
     index: ActionIndex
     policies: list[CompiledPolicy] = field(default_factory=list)
@@ -116,8 +119,8 @@ class AccessTables:
     _by_identity: dict[tuple[str, str, int], tuple[object, CompiledPolicy]] = field(default_factory=dict)
     _places: dict[int, StatementPlace] = field(default_factory=dict)
     _by_layers: dict[object, Profile] = field(default_factory=dict)
-    _memo: CellMemo = field(default_factory=dict)
-    _reduced: dict[object, tuple[AccessRule, ...]] = field(default_factory=dict)
+    memo: CellMemo = field(default_factory=dict)
+    reduced: dict[object, tuple[AccessRule, ...]] = field(default_factory=dict)
 
     def profile(
         self, role: RoleFacts, context: Context, association: ObservedAssociation | None = None
@@ -158,13 +161,11 @@ class AccessTables:
                 len(self.profiles),
                 layers,
                 context,
-                self.index,
                 key[0],
                 key[1],
                 key[2],
                 tuple(unread),
-                self._memo,
-                self._reduced,
+                self,
             )
             self.profiles.append(found)
             self._by_layers[key] = found
@@ -193,31 +194,13 @@ class AccessTables:
         return list(dict.fromkeys(place for place in found if place is not None))
 
 
-def statement_row(statement: Statement) -> dict[str, Any]:
-    """Return a statement as JSON for a report, with lists instead of single values, and a label instead of the Sid."""
-    row: dict[str, Any] = {"label": statement.label, "Effect": statement.effect}
-    if statement.principals is not None:
-        principals: dict[str, list[str]] = {}
-        for kind, value in statement.principals:
-            principals.setdefault("AWS" if kind == "*" else kind, []).append(value)
-        row["NotPrincipal" if statement.not_principal else "Principal"] = principals
-    row["NotAction" if statement.not_action else "Action"] = list(statement.actions)
-    if statement.resources is not None:
-        row["NotResource" if statement.not_resource else "Resource"] = list(statement.resources)
-    if statement.conditions:
-        conditions: dict[str, dict[str, list[str]]] = {}
-        for condition in statement.conditions:
-            conditions.setdefault(condition.operator, {})[condition.key] = list(condition.values)
-        row["Condition"] = conditions
-    return row
-
-
-def policy_row(compiled: CompiledPolicy) -> dict[str, Any]:
-    """Return a policy as JSON for a report. It has no statements if its document cannot be parsed."""
-    policy = compiled.policy
-    statements = policy.statements if policy is not None else ()
-    row = {"name": compiled.name, "short": compiled.short, "kind": compiled.kind}
-    return {**row, "statements": [statement_row(entry) for entry in statements]}
+def statement_rows(policy: Policy, document: Document) -> list[dict[str, Any]]:
+    """Return the statements of a policy for a report, each with a label instead of its Sid."""
+    documents = cast("list[Mapping[str, Any]]", document_statements(document))
+    return [
+        {"label": statement.label} | {name: value for name, value in row.items() if name != "Sid"}
+        for statement, row in zip(policy.statements, documents, strict=True)
+    ]
 
 
 def _compile(number: int, name: str, document: Document, kind: PolicyKind) -> CompiledPolicy:
@@ -225,7 +208,9 @@ def _compile(number: int, name: str, document: Document, kind: PolicyKind) -> Co
         parsed = parse_policy(document, "session" if kind == "session" else "identity")
     except PolicyError:
         return CompiledPolicy(number, name, kind, None)
-    return CompiledPolicy(number, name, kind, parsed, build_rules(parsed, name))
+    return CompiledPolicy(
+        number, name, kind, parsed, build_rules(parsed, name), statement_rows(parsed, document)
+    )
 
 
 def _kind(name: str) -> PolicyKind:

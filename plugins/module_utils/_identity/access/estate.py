@@ -13,13 +13,14 @@ Reference Guide, "Standardized credential providers"; amazon-eks-pod-identity-we
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, Literal
 
 from ..._findings.finding import WorkloadKey
-from ..._policy.evaluation.evaluate import ALLOWED
+from ..._policy.evaluation.evaluate import ALLOWED, Layer
 from ..._policy.evaluation.request import Subject
 from ..._policy.evaluation.rules import CONDITIONAL, Request, Rule
 from ..._policy.language.context import PRESENT, Context
@@ -282,7 +283,7 @@ class AccessEstate:
             return replace(credential, usable="no", reason=f"The target role {target.arn} does not exist.")
         answers: list[Usability] = [credential.usable or "unknown"]
         reasons = [credential.reason]
-        layers = permission_layers(*_policies(role)) if _is_readable(role) else None
+        layers = _layers(role)
         decisions = (
             {verdict.decision for verdict in check_chain_permissions(layers, subject, target.arn)}
             if layers is not None
@@ -364,8 +365,7 @@ def describe_winner(member: AccessMember) -> str:
         f"{entry.owner} sets {', '.join(entry.variables)} itself, and SDKs prefer these credentials."
         for entry in by_template[:3]
     ]
-    more = len(by_template) - len(texts)
-    if more:
+    if more := len(by_template) - len(texts):
         texts.append(
             "1 more Pod template sets credentials itself."
             if more == 1
@@ -402,13 +402,11 @@ def deciding_statements(
 
     :arg context: the condition keys of the requests.
     """
-    found = []
-    for rule in rules:
-        if any(
-            rule.concerns(request) and rule.applies(request, context) is not False for request in requests
-        ):
-            found.append(rule.statement.index - 1)
-    return tuple(found)
+    return tuple(
+        rule.statement.index - 1
+        for rule in rules
+        if any(rule.concerns(request) and rule.applies(request, context) is not False for request in requests)
+    )
 
 
 def _own_credentials(
@@ -434,14 +432,10 @@ def _own_credentials(
             yield Credential("container", owner=owner, variables=tuple(sorted(found)))
 
 
-def _is_readable(role: RoleFacts) -> bool:
-    try:
-        permission_layers(*_policies(role))
-    except PolicyError:
-        return False
-    return role.state == "read"
-
-
-def _policies(role: RoleFacts) -> tuple[list[NamedPolicy], NamedPolicy | None]:
+def _layers(role: RoleFacts) -> tuple[Layer, ...] | None:
+    """Return the permissions of a role that was read, or None if they are unknown."""
     boundary = NamedPolicy(*role.boundary) if role.boundary is not None else None
-    return [NamedPolicy(name, document) for name, document in role.policies], boundary
+    identity = [NamedPolicy(name, document) for name, document in role.policies]
+    with contextlib.suppress(PolicyError):
+        return permission_layers(identity, boundary) if role.state == "read" else None
+    return None

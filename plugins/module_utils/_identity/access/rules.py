@@ -24,18 +24,12 @@ from ..._policy.evaluation.evaluate import Layer
 from ..._policy.evaluation.rules import Request, Rule
 from ..._policy.language.context import Context, Unknown
 from ..._policy.language.match import (
-    ARN_PARTS,
     ArnGlob,
     Cover,
     Glob,
-    Token,
     Variable,
     Wild,
     compile_glob,
-    cut_arn,
-    relax,
-    resolve,
-    tokenize,
 )
 from ..._policy.permissions.levels import context_signature
 
@@ -159,20 +153,17 @@ def answer(role: RoleRules, cover: Callable[[AccessRule], Cover]) -> Access:
         greatest = min(greatest, max(map(cover, rules), default=Cover.NONE))
         found += rules
         keys += [key for rule in rules for key in rule.keys if certain is not Cover.ALL]
-    for rule in role.denies:
-        share = cover(rule)
-        least = min(least, _inverse(share))
-        greatest = greatest if rule.keys else min(greatest, _inverse(share))
-        if share is not Cover.NONE:
-            found.append(rule)
-            keys += rule.keys
+    denying = [rule for rule in role.denies if cover(rule) is not Cover.NONE]
+    least = min([least, *(_inverse(cover(rule)) for rule in denying)])
+    greatest = min([greatest, *(_inverse(cover(rule)) for rule in denying if not rule.keys)])
+    keys += [key for rule in denying for key in rule.keys]
     if greatest is Cover.NONE:
-        whole = (rule for rule in role.denies if not rule.keys and cover(rule) is Cover.ALL)
+        whole = (rule for rule in denying if not rule.keys and cover(rule) is Cover.ALL)
         return Access("no", (), tuple(whole))
     if role.unread:
         return Access("unknown")
     word: Answer = "yes" if least is Cover.ALL else "part" if least or not keys else "depends"
-    return Access(word, () if word == "yes" else tuple(dict.fromkeys(keys)), tuple(found))
+    return Access(word, () if word == "yes" else tuple(dict.fromkeys(keys)), (*found, *denying))
 
 
 def _reduce(statement: Rule, context: Context) -> Iterator[AccessRule]:
@@ -184,7 +175,7 @@ def _reduce(statement: Rule, context: Context) -> Iterator[AccessRule]:
             return
         if holds is None:
             names = {test.key: test.condition.key, **test.variable_names}
-            unknown = [name for key, name in names.items() if _is_unknown(key, context)]
+            unknown = [name for key, name in names.items() if isinstance(context.get(key), Unknown)]
             keys |= dict.fromkeys(unknown or names.values())
     certain, possible, variables = _resources(statement, context)
     negated = statement.statement.not_resource
@@ -209,36 +200,17 @@ def _reduce(statement: Rule, context: Context) -> Iterator[AccessRule]:
 
 def _resources(statement: Rule, context: Context) -> tuple[list[ArnGlob], list[ArnGlob], list[str]]:
     """Return the resources that a statement certainly names, those that it may name, and the unknown keys between these."""
-    certain: list[ArnGlob] = []
-    possible: list[ArnGlob] = []
+    certain, possible = list(statement.closed_resources), []
     variables: list[str] = []
-    negated = statement.statement.not_resource
-    for value in statement.statement.resources or (ANY_RESOURCE,):
-        tokens = tokenize(value, variables=not statement.literal_variables, wildcards=True)
-        names = [token for token in tokens if isinstance(token, Variable)]
-        first = tokens.index(names[0]) if names else len(tokens)
-        is_late = len(_cut(tokens[:first])) == ARN_PARTS
-        if names and not is_late and statement.allow is not negated:
-            # IAM does not document a variable before the fifth colon. Such a value counts only where it grants less.
-            continue
-        resolved = resolve(tokens, context)
-        if resolved is False:
-            continue
-        if isinstance(resolved, tuple):
-            arn = ArnGlob(resolved, statement.complete or bool(names))
-            certain += [arn] if len(arn.parts) == ARN_PARTS else []
-            continue
-        variables += [token.name for token in names if _is_unknown(token.key, context)]
-        possible.append(ArnGlob(relax(tokens)) if is_late else _EVERY_ARN)
+    for value in statement.open_resources:
+        resolved = value.resolved(context)
+        if isinstance(resolved, ArnGlob):
+            certain.append(resolved)
+        elif resolved is None:
+            possible.append(value.widest)
+            names = [token for token in value.tokens if isinstance(token, Variable)]
+            variables += [token.name for token in names if isinstance(context.get(token.key), Unknown)]
     return certain, [*certain, *possible], variables
-
-
-def _cut(tokens: Iterable[Token]) -> list[list[str | Wild]]:
-    return cut_arn(token for token in tokens if isinstance(token, str | Wild))
-
-
-def _is_unknown(key: str, context: Context) -> bool:
-    return isinstance(context.get(key), Unknown)
 
 
 def _inverse(cover: Cover) -> Cover:

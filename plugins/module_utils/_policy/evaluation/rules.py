@@ -24,7 +24,17 @@ from typing import TypeAlias
 from ..language.conditions import Test
 from ..language.context import Context, Unknown
 from ..language.document import Policy, Statement
-from ..language.match import ArnGlob, Cover, Literal, WildText, arn_parts, compile_glob, variable_keys
+from ..language.match import (
+    ARN_PARTS,
+    ArnGlob,
+    Cover,
+    Literal,
+    Wild,
+    WildText,
+    arn_parts,
+    compile_glob,
+    variable_keys,
+)
 from ..language.resources import Caller, OpenResource, PrincipalTest, ResourceTest
 
 _INVERSE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.SOME, Cover.ALL: Cover.NONE}
@@ -92,7 +102,6 @@ class Rule:
         "_principals",
         "_resources",
         "allow",
-        "complete",
         "literal_variables",
         "source",
         "statement",
@@ -103,7 +112,6 @@ class Rule:
     def __init__(self, statement: Statement, variables: bool, source: str, complete: bool = True) -> None:
         self.statement = statement
         self.source = source
-        self.complete = complete
         # In Version 2008-10-17 variables are literal text.
         self.literal_variables = not variables
         self.allow = statement.effect == "Allow"
@@ -131,6 +139,13 @@ class Rule:
     def open_resources(self) -> tuple[OpenResource, ...]:
         """Return the values in Resource or NotResource that contain policy variables."""
         return self._resources.open if self._resources is not None else ()
+
+    @property
+    def closed_resources(self) -> tuple[ArnGlob, ...]:
+        """Return the patterns in Resource or NotResource without policy variables."""
+        if self._resources is None or self._resources.everything:
+            return (ArnGlob((Wild.ANY,)),)
+        return tuple(glob for glob in self._resources.globs if len(glob.parts) == ARN_PARTS)
 
     @property
     def joint_keys(self) -> tuple[str, ...]:

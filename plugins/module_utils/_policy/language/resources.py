@@ -79,6 +79,11 @@ class OpenResource:
         tokens = resolve(self.tokens, context, self)
         return tokens if tokens is None or isinstance(tokens, bool) else ArnGlob(tokens)
 
+    @property
+    def widest(self) -> ArnGlob:
+        """Return a pattern for all ARNs that the value matches for any values of its variables."""
+        return ArnGlob(relax(self.tokens) if self.head is not None else (Wild.ANY,))
+
     def head_cover(self, parts: tuple[str, ...], wild: bool) -> Cover:
         """Return whether the parts before the fifth colon match all, some or none of the ARNs of a request.
 
@@ -93,18 +98,20 @@ class OpenResource:
 class ResourceTest:
     """The values of Resource or NotResource. ``open`` has the values with policy variables that may match.
 
+    ``globs`` has the patterns of the values without policy variables, except ``*``, for which ``everything`` is true.
+
     :arg wide: whether a value with a variable before the fifth colon may match; otherwise it matches nothing. IAM does not
         document such variables. The safe choice grants less: True for a Deny with Resource and for an Allow with NotResource,
         otherwise False.
     :arg complete: whether missing parts of an ARN count as ``*`` (see ``ArnGlob``).
     """
 
-    __slots__ = ("_everything", "_globs", "_services", "complete", "early", "open")
+    __slots__ = ("_services", "complete", "early", "everything", "globs", "open")
 
     def __init__(self, values: tuple[str, ...], variables: bool, wide: bool, complete: bool = True) -> None:
         self.complete = complete
-        self._everything = False
-        self._globs: list[ArnGlob] = []
+        self.everything = False
+        self.globs: list[ArnGlob] = []
         # The patterns of the services for which a single value includes all resources.
         self._services: list[Glob] = []
         # Set if any value has a variable before the fifth colon.
@@ -113,10 +120,10 @@ class ResourceTest:
         for value in values:
             tokens = tokenize(value, variables=variables, wildcards=True)
             if tokens == (Wild.ANY,):
-                self._everything = True
+                self.everything = True
             elif not variable_keys(tokens):
                 glob = ArnGlob((t for t in tokens if isinstance(t, str | Wild)), complete)
-                self._globs.append(glob)
+                self.globs.append(glob)
                 if len(glob.parts) == ARN_PARTS and all(map(_is_all, glob.parts[3:])):
                     self._services.append(glob.parts[2])
             else:
@@ -129,7 +136,7 @@ class ResourceTest:
     @property
     def weight(self) -> int:
         """Return the cost of one comparison in steps (see ``Budget``): about one step for each value."""
-        return len(self._globs) + len(self.open)
+        return len(self.globs) + len(self.open)
 
     def covers_service(self, service: str, wild: bool) -> Cover:
         """Return whether the values match requests for actions that have no resource.
@@ -139,7 +146,7 @@ class ResourceTest:
 
         :arg wild: whether ``service`` has wildcards. The result is SOME only if it has.
         """
-        if self._everything:
+        if self.everything:
             return Cover.ALL
         return max((glob.covers(service, wild) for glob in self._services), default=Cover.NONE)
 
@@ -148,9 +155,9 @@ class ResourceTest:
 
         A value with policy variables may also match all resources. Its pattern is None if the value of a variable is unknown.
         """
-        if self._everything:
+        if self.everything:
             return
-        for glob in self._globs:
+        for glob in self.globs:
             if glob.covers(parts, True) is Cover.SOME:
                 yield glob
         for value in self.open:
@@ -168,10 +175,10 @@ class ResourceTest:
         :arg parts: the ARN in the request, split by ``arn_parts``.
         :arg wild: whether that ARN has wildcards and therefore represents many ARNs.
         """
-        if self._everything:
+        if self.everything:
             return Cover.ALL, Cover.ALL
         least = Cover.NONE
-        for glob in self._globs:
+        for glob in self.globs:
             least = max(least, glob.covers(parts, wild))
             if least is Cover.ALL:
                 return least, least

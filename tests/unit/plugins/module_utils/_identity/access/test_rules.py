@@ -260,7 +260,7 @@ def test_csv_has_a_column_for_each_question() -> None:
     }
     assert found == {
         "api": ("part", "no"),
-        "web": ("depends: aws:SourceVpc", "no"),
+        "web": ("depends (aws:SourceVpc)", "no"),
         "job": ("no", "yes"),
         "": ("unknown", "unknown"),
     }
@@ -270,7 +270,8 @@ def test_csv_has_a_column_for_each_question() -> None:
 def test_rules_are_plain_patterns() -> None:
     role = make_role(
         "api",
-        allow("S3:Get*", ["arn:aws:s3:::${*}/a\\b?", f"arn:aws:s3:::{NAMESPACE}/*", "*"], **FROM_VPC),
+        allow("S3:Get*", ["arn:aws:s3:::${*}/a\\b?", f"arn:aws:s3:::{NAMESPACE}/*"], **FROM_VPC),
+        allow("sqs:SendMessage", ["arn:aws:sqs", "*"]),
         except_for(f"arn:aws:s3:::{USER}", "Deny"),
     )
     report = build_report([make_facts([role], [associate("api")])], ActionIndex(), NOW)
@@ -278,27 +279,28 @@ def test_rules_are_plain_patterns() -> None:
         {
             "effect": "Allow",
             "actions": ["s3:get*"],
-            "resources": ["arn:aws:s3:::\\*/a\\\\b?", "arn:aws:s3:::shop/*", "*"],
+            "resources": ["arn:aws:s3:::\\*/a\\\\b?", "arn:aws:s3:::shop/*"],
             "keys": ["aws:SourceVpc"],
             "statement": [0, 0],
         },
+        {"effect": "Allow", "actions": ["sqs:sendmessage"], "resources": ["*"], "statement": [0, 1]},
         {
             "effect": "Deny",
             "actions": ["s3:*"],
             "except_resources": ["arn:aws:s3:::*"],
-            "statement": [0, 1],
+            "statement": [0, 2],
         },
         {
             "effect": "Deny",
             "actions": ["s3:*"],
             "except_resources": [],
             "keys": ["aws:userid"],
-            "statement": [0, 1],
+            "statement": [0, 2],
         },
     ]
     (profile,) = report["profiles"]
-    assert profile["layers"] == [{"name": "the policies of its role", "allow": [0]}]
-    assert profile["deny"] == [1, 2]
+    assert profile["layers"] == [{"name": "the policies of its role", "allow": [0, 1]}]
+    assert profile["deny"] == [2, 3]
 
 
 ACTIONS = ("s3:GetObject", "s3:Get*", "s3:*", "*", "s3:Put?bject", "sqs:*")
