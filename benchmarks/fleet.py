@@ -26,6 +26,7 @@ from ansible_collections.workload_identity.aws.tests.fleet.scene import (
 from ansible_collections.workload_identity.aws.tests.fleet.slices import parts
 from contenders import PLAYBOOK, Command
 from measure import Row, measure
+from surroundings import ROOT
 
 ACCOUNTS = ("111122223333", "444455556666")
 REGIONS = ("us-west-2", "eu-central-1")
@@ -47,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def fleet_rows(options: argparse.Namespace) -> Iterator[Row]:
-    """Measure, and yield the rows about fleets."""
+    """Measure, and yield the rows about fleets: for this work tree, and for each other one in ``options.tree``."""
     count = f"{options.clusters} x {options.workloads}"
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -61,11 +62,13 @@ def fleet_rows(options: argparse.Namespace) -> Iterator[Row]:
             for forks in options.forks:
                 command = _command(fleet, "fleet", "fleet", forks, slices)
                 verify = _command(fleet, "fleet", "fleet", forks, slices, pod_identity_verify_only=True)
-                name = f"fleet.yml, {slices} x {forks} forks"
                 phases = {"first run": command, "no change": command, "verify": verify}
-                for phase, phase_command in phases.items():
-                    yield _row(fleet, f"{name}, {phase}", count, options.latency, phase_command)
-                _empty(fleet, options.latency)
+                for tree in (ROOT, *options.tree):
+                    name = "fleet.yml" if tree == ROOT else f"fleet.yml of {tree.name}"
+                    name += f", {slices} x {forks} forks"
+                    for phase, phase_command in phases.items():
+                        yield _row(fleet, f"{name}, {phase}", count, options.latency, phase_command, tree)
+                    _empty(fleet, options.latency)
         places = fleet.places[: options.site_runs]
         for phase in ("first run", "no change") if places else ():
             commands = [_command(fleet, "site", place.host, 1, 1) for place in places]
@@ -97,9 +100,12 @@ def _command(
     ]
 
 
-def _row(fleet: FleetFixture, name: str, count: str, latency: int, command: Command) -> Row:
+def _row(
+    fleet: FleetFixture, name: str, count: str, latency: int, command: Command, tree: Path = ROOT
+) -> Row:
     fleet.control.reset_counters()
-    run = measure(command, fleet.folder, fleet.environment())
+    environment = fleet.environment() | {"ANSIBLE_COLLECTIONS_PATH": str(tree.resolve() / ".collections")}
+    run = measure(command, fleet.folder, environment)
     return Row(name, count, latency, run.wall, run.cpu, run.memory, sum(fleet.operations().values()))
 
 

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action plugin for the steps of a play over many clusters. Its code is in plugin_utils/_fleet_action.py."""
+"""The action plugin of the tasks for many clusters. Its code is in plugin_utils/_fleet.py."""
 
 from __future__ import annotations
 
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._bytecode import import_cached
 
-ActionModule = import_cached("_fleet_action").ActionModule
+ActionModule = import_cached("_fleet").ActionModule

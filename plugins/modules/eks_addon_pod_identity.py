@@ -394,7 +394,7 @@ def _identity_rows(api: Api, run: AddonRun) -> list[dict[str, Any]]:
     if addon is None or not addon.version.startswith("v"):
         return []
     try:
-        identities = read_identities(api, run.cluster, addon.name, addon.version)
+        identities = read_identities(api, addon.name, addon.version)
     except AwsError:
         # Ignore the error, because the add-on already has its desired state. The caller may lack the permission for this read.
         return []

@@ -13,8 +13,7 @@ version_added: 1.0.0
 short_description: Manage IAM roles of Kubernetes service accounts with EKS Pod Identity
 description:
   - Manages permissions policies, IAM roles with trust policies, attachments and pod identity associations for a list of
-    workloads. A workload is a Kubernetes service account. The workloads belong to one cluster, or with O(clusters) to
-    several clusters.
+    workloads. A workload is a Kubernetes service account.
   - Reads AWS first and computes a plan. Check mode and diff show the plan. Otherwise the module applies the plan in stages,
     with concurrent requests in each stage. If a workload fails, the module continues with the other workloads.
   - Resources that the module creates get the tag C(workload-identity/managed-by) and are called managed. O(state=absent)
@@ -28,7 +27,6 @@ options:
     description:
       - Whether to remove managed workloads of the cluster that are not in the list. Their associations are deleted, and
         their roles and policies if these have no other users. The purge starts only if all listed workloads succeeded.
-      - This option cannot be combined with O(clusters), because the purge compares AWS with the list of one cluster.
       - A managed policy of this cluster that is unlisted and not attached is deleted too.
       - If a listed workload has just changed to another role, its former role is kept until the next purge, because running
         Pods may still have credentials of the former role.
@@ -69,9 +67,8 @@ options:
     type: str
   continue_on_error:
     description:
-      - Whether the module succeeds even if some workloads, or some clusters of O(clusters), failed. RV(failures) or
-        RV(clusters) has the failures, and RV(msg) describes them. The module always fails if the input is invalid, or if
-        the cluster in O(cluster_name) cannot be used.
+      - Whether the module succeeds even if some workloads failed. RV(failures) has the failures, and RV(msg) describes them.
+        The module always fails if the input is invalid, or if the cluster cannot be used.
     type: bool
     default: false
   verify:
@@ -111,7 +108,7 @@ extends_documentation_fragment:
   - workload_identity.aws.assume_role
   - workload_identity.aws.run
   - workload_identity.aws.workloads
-  - workload_identity.aws.clusters
+  - workload_identity.aws.cluster
   - workload_identity.aws.attributes
   - workload_identity.aws.attributes.aws
 """
@@ -164,17 +161,6 @@ EXAMPLES = r"""
                   Resource: arn:aws:iam::444455556666:role/lake-reader
         target_role_arn: arn:aws:iam::444455556666:role/lake-reader
 
-- name: Configure the service accounts of several clusters of one account
-  workload_identity.aws.eks_pod_identity:
-    clusters:
-      - cluster_name: my-cluster
-        region: us-west-2
-        workloads:
-          - namespace: default
-            service_account: exporter
-            role:
-              name: exporter
-
 - name: Remove the role, the policy and the association of a workload
   workload_identity.aws.eks_pod_identity:
     cluster_name: my-cluster
@@ -197,12 +183,12 @@ EXAMPLES = r"""
 RETURN = r"""
 state:
   description: The requested state.
-  returned: with O(cluster_name)
+  returned: always
   type: str
   sample: present
 changes:
   description: The changes, or in check mode the planned changes, in order.
-  returned: with O(cluster_name)
+  returned: always
   type: list
   elements: dict
   contains:
@@ -239,7 +225,7 @@ changes:
       type: dict
 workloads:
   description: The state of each workload, in the order of the list.
-  returned: with O(cluster_name)
+  returned: always
   type: list
   elements: dict
   contains:
@@ -297,7 +283,7 @@ workloads:
       sample: changed
 findings:
   description: Findings of the run.
-  returned: with O(cluster_name)
+  returned: always
   type: list
   elements: dict
   contains:
@@ -321,7 +307,7 @@ findings:
       type: str
 failures:
   description: The failures, with one row for each workload.
-  returned: with O(cluster_name)
+  returned: always
   type: list
   elements: dict
   contains:
@@ -351,63 +337,11 @@ failures:
     remedy:
       description: The action that resolves the problem.
       type: str
-clusters:
-  description:
-    - The results of the clusters, in the order of O(clusters). Each result has the following values, and the values that the
-      module returns with O(cluster_name).
-    - A resource that several clusters share is in the result of each of these clusters.
-  returned: with O(clusters)
-  type: list
-  elements: dict
-  contains:
-    cluster_name:
-      description: Name of the cluster.
-      type: str
-      sample: my-cluster
-    region:
-      description: Region of the cluster.
-      type: str
-      sample: us-west-2
-    failed:
-      description: Whether the cluster could not be used, or any of its workloads failed.
-      type: bool
-      sample: false
-    left_out:
-      description: >-
-        Whether the cluster could not be used. RV(failures) then has the changes that were skipped for its workloads.
-      returned: when it could not be used
-      type: bool
-      sample: true
-    names:
-      description: The workloads of a cluster that could not be used, as namespace/service-account.
-      returned: when it could not be used
-      type: list
-      elements: str
-      sample:
-        - default/reports
-    error_code:
-      description: The error code of AWS or of this collection.
-      returned: when it could not be used
-      type: str
-      sample: ResourceNotFoundException
-    remedy:
-      description: The action that resolves the problem.
-      returned: when it could not be used
-      type: str
-    msg:
-      description: The failures, with their workloads, cause and remedy.
-      returned: when something failed
-      type: str
 summary:
-  description: The numbers of workloads, changes and findings. With O(clusters), these are totals of all clusters.
+  description: The numbers of workloads, changes and findings.
   returned: always
   type: dict
   contains:
-    clusters:
-      description: Number of listed clusters.
-      returned: with O(clusters)
-      type: int
-      sample: 2
     workloads:
       description: Number of listed workloads.
       type: int
@@ -421,11 +355,11 @@ summary:
       type: int
       sample: 0
     failed:
-      description: Number of failed workloads, including all workloads of unusable clusters.
+      description: Number of failed workloads.
       type: int
       sample: 0
     changes:
-      description: Number of changes. A change of a resource that several clusters share counts once.
+      description: Number of changes.
       type: int
       sample: 4
     findings:
@@ -434,14 +368,14 @@ summary:
       sample: 0
 msg:
   description: The failures with their workloads, causes and remedies.
-  returned: when a workload or a cluster failed
+  returned: when a workload failed
   type: str
 verification:
   description: The result of the verification, as M(workload_identity.aws.eks_pod_identity_info) returns it.
-  returned: with O(verify=true), O(state=present) and O(cluster_name)
+  returned: with O(verify=true) and O(state=present)
   type: dict
 account_id:
-  description: ID of the AWS account of the cluster or clusters.
+  description: ID of the AWS account of the cluster.
   returned: always
   type: str
   sample: "111122223333"
@@ -452,18 +386,14 @@ caller_arn:
   sample: arn:aws:sts::111122223333:assumed-role/deployer/session
 cluster_arn:
   description: ARN of the cluster.
-  returned: with O(cluster_name)
+  returned: always
   type: str
   sample: arn:aws:eks:us-west-2:111122223333:cluster/my-cluster
 """
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import ensuring_result
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
-    read_cluster_inputs,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
-    clusters_spec,
     workloads_spec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
@@ -474,13 +404,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     refuse_files,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
-    ModuleResult,
     change_cluster,
     end_module,
     module_job,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.clusters import (
-    change_clusters,
 )
 
 
@@ -496,19 +422,17 @@ def main() -> None:
             "purge_namespaces": {"type": "list", "elements": "str", "default": []},
             "purge_limit": {"type": "str", "default": "10"},
             "owner": {"type": "str"},
-            "clusters": clusters_spec(),
         },
         supports_check_mode=True,
     )
     job = module_job(module)
 
-    def change() -> ModuleResult:
-        if module.params["clusters"] is None:
-            return change_cluster(job, read_input(module.params, refuse_files, presets_expanded=True))
-        clusters = read_cluster_inputs(module.params, refuse_files, presets_expanded=True)
-        return change_clusters(job, clusters)
-
-    end_module(module, job.guarded(change))
+    end_module(
+        module,
+        job.guarded(
+            lambda: change_cluster(job, read_input(module.params, refuse_files, presets_expanded=True))
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -17,8 +17,7 @@ description:
   - The checks include the five confirmations in the EKS User Guide. They also cover the agent add-on or EKS Auto Mode, the
     platform version of the cluster, and C(required_permissions). For a target role they cover the trust policy and the
     permission to assume it. A last check finds trust policies that allow more than the workloads.
-  - RV(workloads[].checks) has the results of each workload, and RV(findings) the causes and remedies. With O(clusters) the
-    module verifies several clusters of one account.
+  - RV(workloads[].checks) has the results of each workload, and RV(findings) the causes and remedies.
   - The module does not fail because of a finding. It fails if the input is invalid, or if AWS cannot be read. Assert on the findings in your play,
     as the role P(workload_identity.aws.pod_identity#role) does.
 author:
@@ -27,8 +26,7 @@ options:
   workloads:
     description:
       - The listed workloads, in the form of O(workload_identity.aws.eks_pod_identity#module:workloads).
-      - If omitted, every association of the cluster is verified with its role. Each entry of O(clusters) requires its own
-        list.
+      - If omitted, every association of the cluster is verified with its role.
     type: list
     elements: dict
   trust_scope:
@@ -69,7 +67,7 @@ extends_documentation_fragment:
   - workload_identity.aws.requirements.catalogue
   - workload_identity.aws.assume_role
   - workload_identity.aws.workloads
-  - workload_identity.aws.clusters
+  - workload_identity.aws.cluster
   - workload_identity.aws.attributes
   - workload_identity.aws.attributes.aws
   - workload_identity.aws.attributes.info
@@ -103,23 +101,12 @@ EXAMPLES = r"""
   ansible.builtin.assert:
     that: verified.summary.failed + verified.summary.unknown == 0
     fail_msg: "{{ verified.findings | map(attribute='message') | join(' ') }}"
-
-- name: Verify workloads of several clusters of one account
-  workload_identity.aws.eks_pod_identity_info:
-    clusters:
-      - cluster_name: my-cluster
-        region: us-west-2
-        workloads:
-          - namespace: default
-            service_account: my-service-account
-            role:
-              name: my-role
 """
 
 RETURN = r"""
 workloads:
   description: The state of each workload, in the order of the list.
-  returned: with O(cluster_name)
+  returned: always
   type: list
   elements: dict
   contains:
@@ -194,7 +181,7 @@ workloads:
           detail: v1
 findings:
   description: The findings.
-  returned: with O(cluster_name)
+  returned: always
   type: list
   elements: dict
   contains:
@@ -216,68 +203,11 @@ findings:
     remedy:
       description: The action that resolves the problem.
       type: str
-clusters:
-  description:
-    - The results of the clusters, in the order of O(clusters). Each result has the following values, and the values that the
-      module returns with O(cluster_name).
-    - A resource that several clusters share is in the result of each of these clusters.
-  returned: with O(clusters)
-  type: list
-  elements: dict
-  contains:
-    cluster_name:
-      description: Name of the cluster.
-      type: str
-      sample: my-cluster
-    region:
-      description: Region of the cluster.
-      type: str
-      sample: us-west-2
-    failed:
-      description: Whether the cluster could not be read.
-      type: bool
-      sample: false
-    left_out:
-      description: >-
-        Whether the cluster could not be read. The values that are returned with O(cluster_name) are then missing in the result of
-        the cluster.
-      returned: when it could not be read
-      type: bool
-      sample: true
-    names:
-      description: The workloads of a cluster that could not be read, as namespace/service-account.
-      returned: when it could not be read
-      type: list
-      elements: str
-      sample:
-        - default/reports
-    error_code:
-      description: The error code of AWS or of this collection.
-      returned: when it could not be read
-      type: str
-      sample: ResourceNotFoundException
-    remedy:
-      description: The action that resolves the problem.
-      returned: when it could not be read
-      type: str
-    msg:
-      description: The failures, with their workloads, cause and remedy.
-      returned: when something failed
-      type: str
-msg:
-  description: The failures by cluster.
-  returned: when a cluster of O(clusters) could not be read
-  type: str
 summary:
-  description: The numbers of workloads by result. With O(clusters), these are totals of all clusters.
+  description: The numbers of workloads by result.
   returned: always
   type: dict
   contains:
-    clusters:
-      description: Number of listed clusters.
-      returned: with O(clusters)
-      type: int
-      sample: 2
     workloads:
       description: Number of verified workloads.
       type: int
@@ -287,7 +217,7 @@ summary:
       type: int
       sample: 1
     failed:
-      description: Number of workloads with a failed check, or in a cluster that could not be read.
+      description: Number of workloads with a failed check.
       type: int
       sample: 0
     warnings:
@@ -303,7 +233,7 @@ summary:
       type: int
       sample: 0
 account_id:
-  description: ID of the AWS account of the cluster or clusters.
+  description: ID of the AWS account of the cluster.
   returned: always
   type: str
   sample: "111122223333"
@@ -314,18 +244,14 @@ caller_arn:
   sample: arn:aws:sts::111122223333:assumed-role/deployer/session
 cluster_arn:
   description: ARN of the cluster.
-  returned: with O(cluster_name)
+  returned: always
   type: str
   sample: arn:aws:eks:us-west-2:111122223333:cluster/my-cluster
 """
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import ensuring_result
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
-    read_cluster_inputs,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
-    clusters_spec,
     workloads_spec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
@@ -341,9 +267,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     module_job,
     verify_cluster,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.clusters import (
-    verify_clusters,
-)
 
 
 @ensuring_result()
@@ -353,7 +276,6 @@ def main() -> None:
             **verify_spec(),
             "workloads": workloads_spec(),
             "workloads_from": {"type": "list", "elements": "path"},
-            "clusters": clusters_spec(),
         },
         supports_check_mode=True,
     )
@@ -361,8 +283,6 @@ def main() -> None:
 
     def verify() -> ModuleResult:
         params = module.params
-        if params["clusters"] is not None:
-            return verify_clusters(job, read_cluster_inputs(params, refuse_files, presets_expanded=True))
         has_workloads = any(params[way] is not None for way in ("workloads", "workloads_from"))
         parsed = read_input(params, refuse_files, presets_expanded=True) if has_workloads else None
         return verify_cluster(job, parsed)

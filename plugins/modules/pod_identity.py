@@ -19,8 +19,7 @@ description:
     because the role also asserts that the verification passed.
   - The module succeeds even if the run fails, so that its report and artifacts are always available. RV(failure) has the
     reason for the failure, and the role asserts on RV(verification). A failed workload does not stop the other workloads.
-  - The fact C(pod_identity_report) and the artifacts of the job have the members that the filter
-    P(workload_identity.aws.pod_identity_report#filter) returns.
+  - The report is the fact C(pod_identity_report) and an artifact of the job.
   - The module is an action plugin. It runs on the controller, which needs boto3 and the Python package kubernetes.
 author:
   - The workload_identity.aws authors (@workload-identity)
@@ -32,6 +31,13 @@ options:
       - main
       - verify
     default: main
+  fleet:
+    description:
+      - Whether the play has many clusters, and M(workload_identity.aws.pod_identity_fleet) shows their results. This module then
+        does not show the report of its cluster, and a cluster with several hosts fails.
+      - With V(true), C(pod_identity_verify_only) also has an effect.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full

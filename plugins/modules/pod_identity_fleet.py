@@ -10,109 +10,83 @@ DOCUMENTATION = r"""
 ---
 module: pod_identity_fleet
 version_added: 1.0.0
-short_description: Configure EKS Pod Identity in many clusters, step by step
+short_description: Show the results of many clusters, and find clusters with several hosts
 description:
-  - Runs one step of the playbook C(workload_identity.aws.fleet), which configures many clusters. Each host of the play
-    represents a cluster. The playbook runs the tasks C(fleet.yml) of the role P(workload_identity.aws.pod_identity#role),
-    with one task for each step, in the order of O(step).
-  - V(prepare) reads the variables of the role and the service accounts of the cluster.
-  - V(group) groups the hosts of the batch by account, credentials and options. It reads the results of V(prepare) from
-    the registered variable C(pod_identity_prepared).
-  - V(apply) applies the changes in AWS for the groups of an account, one group after the other.
-  - V(finish) applies the service accounts of a cluster, verifies the result and writes the report.
-  - V(end) shows a table of the clusters and their failures.
-  - If a step fails for a cluster, only that cluster stops. RV(stopped) has the reason.
+  - The playbooks C(workload_identity.aws.fleet) and C(workload_identity.aws.report) run this module. Each host of the play of
+    C(workload_identity.aws.fleet) represents a cluster.
+  - V(check) finds hosts of the play that represent the same cluster, which is an AWS account, a region and a name. The role
+    P(workload_identity.aws.pod_identity#role) then fails for each of these hosts without a change. It reads RV(hosts) from the
+    registered variable C(pod_identity_checked). Requests to AWS are only sent for clusters with the same name whose region or
+    account the variables of the hosts do not contain.
+  - V(show) shows a table of the clusters of the play, with their changes, warnings and failures. It reads the registered
+    variable C(pod_identity_result) of each host. With V(serial), a table has the clusters of the batch. The table of the last
+    batch, or of a batch with a failure, has all clusters.
+  - V(gather) shows a table of the clusters that earlier jobs have reported, and fails if a cluster failed or is missing. It
+    reads the variables whose names start with C(pod_identity_artifact_), which AWX passes to the later nodes of a workflow, and
+    the files that the role wrote to C(pod_identity_report_file).
+  - If a step (plan, apply or verify) of a cluster has several reports, V(gather) uses the latest report. Outside check mode, the
+    report of a plan is not sufficient. A later report must contain the planned changes.
   - The module is an action plugin and runs on the controller.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
   step:
-    description: The step to run. All steps are necessary, in the order of the choices.
+    description: The task to do.
     type: str
     choices:
-      - prepare
-      - group
-      - apply
-      - finish
-      - end
+      - check
+      - show
+      - gather
     required: true
-  groups:
-    description: With O(step=apply), the entry of RV(files) for this host. It identifies the file with the groups of the account.
-    type: dict
-  leader:
+  expected:
     description:
-      - With O(step=finish), the entry of RV(leaders) for this host. It is the first host of the account, which registered the
-        result of O(step=apply) as C(pod_identity_account).
-    type: str
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
+      - With O(step=gather), names of hosts, names of clusters, or ARNs of clusters. The module fails if one of them has no report.
+        The value is a list, or text with one name on each line, names separated by commas, JSON or YAML.
+    type: raw
+  files:
+    description:
+      - With O(step=gather), report files on the controller, as a list or text like O(expected). Shell patterns are allowed.
+    type: raw
+  max_age:
+    description: With O(step=gather), maximum age of a report in seconds, as a number or text. Unlimited by default.
+    type: raw
 extends_documentation_fragment:
-  - workload_identity.aws.requirements.aws
-  - workload_identity.aws.requirements.catalogue
-  - workload_identity.aws.requirements.kubernetes
-  - workload_identity.aws.attributes
+  - workload_identity.aws.attributes.controller
 """
 
 EXAMPLES = r"""
-- name: Check the input and read the service accounts
+- name: Find clusters with several hosts
   workload_identity.aws.pod_identity_fleet:
-    step: prepare
-  register: pod_identity_prepared
-
-- name: Group the clusters by account
-  workload_identity.aws.pod_identity_fleet:
-    step: group
+    step: check
   run_once: true
-  register: pod_identity_accounts
+  register: pod_identity_checked
 
-- name: Apply the requested state in AWS, account by account
+- name: Show the clusters of the play
   workload_identity.aws.pod_identity_fleet:
-    step: apply
-    groups: "{{ pod_identity_accounts.files[inventory_hostname] }}"
-  when: inventory_hostname in pod_identity_accounts.files
-  register: pod_identity_account
-
-- name: Apply ServiceAccounts, verify and report
-  workload_identity.aws.pod_identity_fleet:
-    step: finish
-    leader: "{{ pod_identity_accounts.leaders[inventory_hostname] | default('') }}"
-  register: pod_identity_result
-
-- name: Report the clusters
-  workload_identity.aws.pod_identity_fleet:
-    step: end
+    step: show
   run_once: true
+
+- name: Show the clusters that earlier jobs have reported
+  workload_identity.aws.pod_identity_fleet:
+    step: gather
+    expected: "{{ groups['eks_clusters'] }}"
+    files:
+      - reports/*.json
 """
 
 RETURN = r"""
-files:
-  description: A mapping from the first host of each account to the file with the groups of the account.
-  returned: with O(step=group)
+hosts:
+  description: A mapping from each host that shares its cluster with another host to an error message.
+  returned: with O(step=check)
   type: dict
-leaders:
-  description: A mapping from each host to the first host of its account.
-  returned: with O(step=group)
-  type: dict
-parts:
-  description: A mapping from each host to the file with the result for this host.
-  returned: with O(step=apply)
-  type: dict
-verification:
-  description: The results of the verification of the cluster, in the form of
-    RV(workload_identity.aws.pod_identity#module:verification).
-  returned: with O(step=finish)
-  type: dict
-failure:
-  description: The reason why the cluster failed, in one line; empty if the cluster succeeded.
-  returned: with O(step=finish)
-  type: str
-stopped:
-  description: The reason why the cluster stopped before its report was written.
-  returned: with O(step=prepare) and O(step=finish), if the cluster stopped
-  type: str
+  sample: {}
+msg:
+  description: The lines of the table if the module does not print them, or the reason for a failure.
+  returned: when it failed, or when the stdout callback prints JSON
+  type: raw
+lines:
+  description: The lines of the table, if RV(msg) has the failure.
+  returned: when it failed and the stdout callback prints JSON
+  type: list
+  elements: str
 """

@@ -83,11 +83,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._audit_page import render_page
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._aws_clients import job_of_task
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import (
+    hand_over,
     locate_files,
+    take_over,
     why_not_writable,
     write_private,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._fleet import hand_over, take_over
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import connect, make_clock
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
@@ -130,7 +131,6 @@ _FILES = ("file", "json", "csv")
 # Variables of the role that list workloads or choose changes, without the prefix pod_identity_. They have no effect on the
 # report, which has all service accounts.
 _NOT_FOR_REPORTS = (
-    "fleet_workloads",
     "workloads",
     "workloads_from",
     "annotated",
@@ -330,7 +330,7 @@ def _read_cluster(
         nodes = read_node_roles(opened.api, cluster, width)
     steps.begin("reading the service accounts")
     estate = read_irsa(
-        kubernetes, cluster.key, associations.keys(), make_clock(source.deadline), any_variables=True
+        kubernetes, cluster.name, associations.keys(), make_clock(source.deadline), any_variables=True
     )
     if isinstance(estate, ApiError):
         raise RoleError(

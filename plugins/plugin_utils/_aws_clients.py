@@ -102,7 +102,7 @@ class AwsClients:
         if has_two_credentials(self._options):
             raise InputError([TWO_CREDENTIALS])
         validate_profile(self._new_connection().profile)
-        return api_with(self._own, self._new_connection, width, role, self.region)
+        return api_with(self._own, self._new_connection, width, role)
 
     def client(self, service: str, endpoint: str | None = None) -> Any:
         """Return a boto3 client for a service.

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
+import pickle
 import stat
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible import constants
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import (
     FileSource,
     locate,
     read_sources,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
 
 def locate_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> list[str]:
@@ -97,3 +101,36 @@ def _why_not_replaceable(path: str) -> str:
 def _scratch(path: str) -> tuple[int, str]:
     """Create a temporary file with mode 0600 in the folder of ``path``, and return its file descriptor and path."""
     return tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
+
+
+def hand_over(name: str, content: Any) -> dict[str, str]:
+    """Write an object to a temporary file for later tasks of this run, and return the path and the SHA-256 of the file.
+
+    The result of a task contains the path instead of the object, because Ansible processes every value of a result on every
+    host. Only the current user can read the file, and Ansible deletes it at exit. Pickle is acceptable here, because the
+    processes of Ansible also exchange pickled objects.
+    """
+    data = pickle.dumps(content)
+    digest = hashlib.sha256(data).hexdigest()
+    path = str(Path(constants.DEFAULT_LOCAL_TMP) / f"pod-identity-{name}-{digest}.pickle")
+    write_private(path, data)
+    return {"path": path, "sha256": digest}
+
+
+def take_over(file: Mapping[str, str]) -> Any:
+    """Read an object that ``hand_over`` wrote.
+
+    :raises InputError: when the file is missing, was modified, or is outside the temporary folder of this run. The
+        function checks this before it unpickles the file.
+    """
+    path = str(file["path"])
+    if Path(path).parent != Path(constants.DEFAULT_LOCAL_TMP):
+        raise InputError([f"{path} is not a file of this run. Run again."])
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError([f"{path} cannot be read: {error.strerror}. Run again."]) from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != file["sha256"]:
+        raise InputError([f"{path} was modified since it was written (SHA-256 {digest}). Run again."])
+    return pickle.loads(data)

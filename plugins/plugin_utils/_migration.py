@@ -278,7 +278,7 @@ class Migration:
         session = self.session
         keys = {migrant.key for migrant in migrants}
         for _attempt in range(_AGENT_TIMEOUT // _AGENT_PAUSE):
-            estate = read_irsa(session.kubernetes, session.opened.cluster.key, keys, session.clock)
+            estate = read_irsa(session.kubernetes, session.opened.cluster.name, keys, session.clock)
             state = estate.state if isinstance(estate, IrsaEstate) else None
             pods = [pod for key in keys for pod in ((state.pods or {}).get(key, ()) if state else ())]
             if state is not None and all(not pod.node or state.has_agent(pod.node) for pod in pods):

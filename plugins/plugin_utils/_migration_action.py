@@ -54,7 +54,7 @@ NO_CLUSTER = (
     "region for AWS, and access to the Kubernetes API of the cluster. Nothing was changed."
 )
 # Variables of the role that choose workloads. A migration finds the service accounts itself.
-_WORKLOADS = ("fleet_workloads", "workloads", "workloads_from")
+_WORKLOADS = ("workloads", "workloads_from")
 # Further variables of the role that a migration ignores. It always uses the default trust scope, because a rollback removes
 # the statements of that scope.
 _LEFT_OUT = ("state", "purge", "trust_scope")

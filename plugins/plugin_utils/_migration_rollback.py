@@ -122,7 +122,7 @@ def _restart(session: MigrationSession, editor: TrustEditor, migrants: Sequence[
     associations = session.state.associations
     restored = [migrant for migrant in migrants if migrant.key not in associations]
     restarted = restart_injected(
-        session.kubernetes, session.opened.cluster.key, [m.key for m in restored], settings, session.clock
+        session.kubernetes, session.opened.cluster.name, [m.key for m in restored], settings, session.clock
     )
     session.changes += [f"restart {name}" for name in restarted.restarted]
     session.failures += restarted.failures

@@ -224,7 +224,7 @@ class MigrationSession:
         cluster = self.opened.cluster
         with self.guarded():
             associations = read_cluster_associations(self.api, cluster, self.width)
-        estate = read_irsa(self.kubernetes, cluster.key, associations.keys(), self.clock)
+        estate = read_irsa(self.kubernetes, cluster.name, associations.keys(), self.clock)
         if isinstance(estate, ApiError):
             raise RoleError(
                 f"The service accounts and Pods of {describe_place(cluster)} could not be listed: {sentence(estate.text)} "
@@ -256,7 +256,7 @@ class MigrationSession:
             self.kubernetes,
             starting,
             accounts,
-            cluster.key,
+            cluster.name,
             self.clock.now(),
             bool(self.values.get("allow_breakage")),
             installs_agent=self.installs_agent,

@@ -16,16 +16,11 @@ from typing import Any, cast
 from ansible.plugins.action.normal import ActionModule as Normal
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_values
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import FileSource
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
-    cluster_rows,
-    read_cluster_inputs,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.preset_expansion import (
-    PresetExpander,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.removed import (
+    REMOVED_OPTIONS,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     WORKLOAD_OPTIONS,
-    ReadFiles,
     expander_for,
     read_input,
     read_workloads_option,
@@ -63,36 +58,18 @@ def plain_arguments(
 
     options = {ALIASES.get(name, name): value for name, value in arguments.items()}
     options |= {"region": region} if region else {}
-    if options.get("clusters") is not None:
-        read_cluster_inputs(options, read)
-        return {
-            **arguments,
-            "clusters": [
-                with_list(row, read, expander_for({"region": region, **_with_values(row)}))
-                for row in cluster_rows(options["clusters"])
-            ],
-        }
+    removed = [
+        f"{name} is not an option; {hint}" for name, hint in REMOVED_OPTIONS.items() if name in options
+    ]
+    if removed:
+        raise InputError(removed)
     if workloads_required or any(options.get(option) is not None for option in WORKLOAD_OPTIONS):
         read_input(options, read)
-    return with_list(arguments, read, expander_for(options))
-
-
-def _with_values(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if value is not None}
-
-
-def with_list(arguments: Mapping[Any, Any], read: ReadFiles, presets: PresetExpander) -> dict[str, Any]:
-    """Return the arguments with the workloads as a list in ``workloads``, with policy documents in place of presets.
-
-    The workloads are from ``workloads`` (a list or text) or ``workloads_from`` (files). If both are unset, the result has no
-    workloads.
-
-    :arg read: reads workload files.
-    """
     plain = {str(name): value for name, value in arguments.items() if name not in WORKLOAD_OPTIONS}
-    options = [option for option in WORKLOAD_OPTIONS if arguments.get(option) not in (None, "")]
-    if options:
-        workloads = read_workloads_option(options[0], arguments[options[0]], options[0], read).workloads
+    given = [option for option in WORKLOAD_OPTIONS if arguments.get(option) not in (None, "")]
+    if given:
+        presets = expander_for(options)
+        workloads = read_workloads_option(given[0], arguments[given[0]], given[0], read).workloads
         plain["workloads"] = _plain([presets.expand_workload(workload) for workload in workloads])
     return plain
 

@@ -69,6 +69,9 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen impo
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
+# The variable with the result of the check for clusters with several hosts (pod_identity_fleet).
+CHECKED = "pod_identity_checked"
+
 
 def _aws_step(entry_point: EntryPoint, check_mode: bool) -> str:
     """Return the name of the AWS step for the progress lines on the screen."""
@@ -90,13 +93,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         _valid, options = self.validate_argument_spec(
-            argument_spec={"entry_point": {"type": "str", "choices": ["main", "verify"], "default": "main"}}
+            argument_spec={
+                "entry_point": {"type": "str", "choices": ["main", "verify"], "default": "main"},
+                "fleet": {"type": "bool", "default": False},
+            }
         )
         entry_point: EntryPoint = options["entry_point"]
         result["changed"] = False
         task = ActionTask(self)
         forget_report(task, result)
-        run = _Run(task, variables, entry_point, result)
+        run = _Run(task, variables, entry_point, result, options["fleet"])
         try:
             validate_extra_variables(task.loader)
         except InputError as error:
@@ -129,15 +135,24 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
 
 class _Run:
-    """One run of the role. Each step adds members to ``result``, the result of the task."""
+    """One run of the role. Each step adds members to ``result``, the result of the task.
+
+    :arg fleet: whether the play has many clusters, and displays a table of them after the run.
+    """
 
     def __init__(
-        self, task: ActionTask, variables: dict[str, Any], entry_point: EntryPoint, result: dict[str, Any]
+        self,
+        task: ActionTask,
+        variables: dict[str, Any],
+        entry_point: EntryPoint,
+        result: dict[str, Any],
+        fleet: bool = False,
     ) -> None:
         self.task, self._variables, self._entry_point = task, variables, entry_point
-        self._result = result
+        self._result, self._fleet = result, fleet
         self._hidden = bool(task.keywords.no_log)
-        self._steps = Steps(str(variables.get(f"{ROLE}cluster_name", "")), displays=not self._hidden)
+        displays = not (self._hidden or fleet)
+        self._steps = Steps(str(variables.get(f"{ROLE}cluster_name", "")), displays=displays)
         self._aws: dict[str, Any] = {}
 
     def perform(self, write: Callable[[str], None]) -> None:
@@ -147,7 +162,13 @@ class _Run:
         :raises SystemExit: when a signal ends the run.
         """
         task, variables, result, steps = self.task, self._variables, self._result, self._steps
-        self._entry_point = entry_point = read_entry_point(task, variables, self._entry_point)
+        self._entry_point = entry_point = read_entry_point(
+            task, variables, self._entry_point, fleet=self._fleet
+        )
+        host = str(variables["inventory_hostname"])
+        shared = (variables.get(CHECKED) or {}).get("hosts") or {}
+        if host in shared:
+            raise InputError([shared[host]])
         values = read_role_variables(task, variables, entry_point)
         steps.title = str(values["cluster_name"])
         # An interrupt must also end the child processes that create the Jobs of the runtime proof. Otherwise they could create
@@ -174,7 +195,6 @@ class _Run:
         result["changed"] = bool(self._aws.get("changed")) or kubernetes_run.changed
         result["diff"] = [*self._aws.get("diff", ()), *kubernetes_run.diffs]
         result["warnings"] += [*kubernetes_run.warnings]
-        host = str(variables["inventory_hostname"])
         report = leave_report(task, result, aws, kubernetes_run.outcome, values, host)
         result["verification"] = dict(report["verification"])
         result["restarted"], result["not_restarted"] = (
@@ -182,7 +202,13 @@ class _Run:
             list(kubernetes_run.restarts.unmanaged),
         )
         result["proof_jobs"] = kubernetes_run.jobs
-        result |= show_report(report["lines"], report["headline"], report["failure"], hidden=self._hidden)
+        if self._fleet:
+            result["failure"] = report["headline"]
+            # Ansible shows the changes of many hosts one after the other.
+            for row in result["diff"]:
+                row |= {name: f"{host}: {row[name]}" for name in ("before_header", "after_header")}
+        else:
+            result |= show_report(report["lines"], report["headline"], report["failure"], hidden=self._hidden)
 
     @property
     def interruption(self) -> str:

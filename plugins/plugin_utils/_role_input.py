@@ -8,24 +8,20 @@
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from ansible import context
 from ansible.errors import AnsibleError
-from ansible.inventory.manager import PATTERN_WITH_SUBSCRIPT, order_patterns, split_host_pattern
 from ansible.parsing.splitter import parse_kv
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fields import (
     read_boolean,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import FileSource
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.patterns import (
     PatternInput,
 )
@@ -39,9 +35,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     INPUT_OPTIONS,
     ROLE,
-    ReadFiles,
     read_input,
-    read_layers,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     ParsedInput,
@@ -89,63 +83,7 @@ def validate_extra_variables(loader: Any) -> None:
     check_extra_variables(load_extra_vars(loader))
 
 
-def matches(pattern: str, names: Collection[str]) -> bool:
-    """Return whether a host pattern of Ansible, such as "prod:!eu", matches a host.
-
-    :arg names: the name of the host, the names of its groups, and "all".
-    :raises InputError: when the pattern selects hosts by their position, such as "prod[0]", or has an invalid regular expression.
-    """
-    terms = order_patterns(split_host_pattern(pattern))
-    for term in terms:
-        if not term.startswith("~") and PATTERN_WITH_SUBSCRIPT.match(term):
-            raise InputError(
-                [
-                    f"hosts '{pattern}': {term} selects hosts by position, which changes with the inventory; use a group."
-                ]
-            )
-    included = [term for term in terms if term[0] not in "!&"]
-    return (
-        any(_is_one_of(term, names) for term in included)
-        and all(_is_one_of(term[1:], names) for term in terms if term[0] == "&")
-        and not any(_is_one_of(term[1:], names) for term in terms if term[0] == "!")
-    )
-
-
-def find_unknown(patterns: Iterable[str], names: Collection[str]) -> list[str]:
-    """Return a warning for each term of the patterns that matches no host and no group of the inventory.
-
-    An unknown name is not an error, because a job slice of AWX has only a part of the hosts, and because a dynamic inventory
-    may not create empty groups.
-
-    :arg patterns: host patterns of Ansible.
-    :arg names: the names of all hosts and groups.
-    """
-    sentences = []
-    for pattern in dict.fromkeys(patterns):
-        for term in split_host_pattern(pattern):
-            name = term[1:] if term[0] in "!&" else term
-            if name in names or _is_one_of(name, names):
-                continue
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "."
-            sentences.append(
-                f"hosts '{pattern}': no host and no group of the inventory is called {name}{hint}"
-            )
-    return sentences
-
-
-def _is_one_of(term: str, names: Collection[str]) -> bool:
-    if term.startswith("~"):
-        try:
-            return any(re.match(term[1:], name) for name in names)
-        except re.error as error:
-            raise InputError([f"hosts '{term}' is not a regular expression: {error}."]) from error
-    return any(fnmatch.fnmatchcase(name, term) for name in names)
-
-
-# The variable with lists of workloads by host pattern. An entry whose pattern matches a host is a layer of the host's workloads.
-LAYERS = "fleet_workloads"
-WORKLOADS = ("workloads", "workloads_from", LAYERS)
+WORKLOADS = ("workloads", "workloads_from")
 FILES = ("report_file", "junit_file")
 MISSING = """\
 The role needs pod_identity_cluster_name and pod_identity_workloads (or pod_identity_workloads_from), for example in a \
@@ -170,19 +108,10 @@ ELSEWHERE = (
     "This play runs on {host}, and the inventory has other hosts: {others}. If those hosts are the clusters, "
     "name the hosts or their group on the command line: -e pod_identity_hosts=all\n"
 )
-PURGE_IN_FLEET = (
-    f"{ROLE}purge is true, but purge is not supported for many clusters at once, because it compares AWS with the list of one "
-    f"cluster. Remove {ROLE}purge here, and purge each cluster in a separate run."
-)
-NO_ENTRY = (
-    f"{ROLE}{LAYERS} has no entry for host {{host}}: no pattern matches it, and {ROLE}workloads and "
-    f"{ROLE}workloads_from are not set. Add an entry with hosts: {{host}} or one of its groups (workloads: [] for no "
-    "workloads), or remove the host from the run."
-)
 NO_WORKLOADS = (
-    f"host {{host}} has no workloads: {ROLE}workloads, {ROLE}workloads_from and {ROLE}{LAYERS} are not set for "
-    "this host. Set one of these variables for the host, for one of its groups or for the group all "
-    f"({ROLE}workloads: [] for no workloads), or remove the host from the run."
+    f"host {{host}} has no workloads: {ROLE}workloads and {ROLE}workloads_from are not set for this host. Set one of these "
+    f"variables for the host, for one of its groups or for the group all ({ROLE}workloads: [] for no workloads), or remove "
+    "the host from the run."
 )
 VERIFY_ONLY = f"{ROLE}verify_only"
 VERIFY_WITHOUT_FLEET = (
@@ -231,12 +160,11 @@ def template_variables(
 
 
 def read_role_variables(
-    task: ActionTask, variables: Mapping[str, Any], entry_point: EntryPoint, fleet: bool = False
+    task: ActionTask, variables: Mapping[str, Any], entry_point: EntryPoint
 ) -> dict[str, Any]:
     """Evaluate and validate the variables of the role, and return those that are set.
 
     :arg variables: all variables of the task.
-    :arg fleet: whether the play runs over many clusters.
     :returns: the values by name without the prefix "pod_identity_", converted to their types.
     :raises InputError: with the problems of the first check that fails: names, templates, missing variables, or values.
     """
@@ -263,8 +191,6 @@ def read_role_variables(
     if not has_workloads:
         raise InputError([NO_WORKLOADS.format(host=host)])
     parsed = read_variables(values, entry_point)
-    if fleet and parsed.get("purge") and entry_point == "main" and parsed.get("state") != "absent":
-        raise InputError([PURGE_IN_FLEET])
     for name in FILES:
         if parsed.get(name):
             parsed[name] = os.path.expanduser(os.path.expandvars(str(parsed[name])))
@@ -276,23 +202,21 @@ def parse_role_input(
     variables: Mapping[str, Any],
     entry_point: EntryPoint,
     patterns: PatternInput | None = None,
-) -> tuple[ParsedInput, list[str]]:
+) -> ParsedInput:
     """Parse the workloads and options of a run, and check that the report files can be written.
 
     :arg values: the result of ``read_role_variables``.
     :arg patterns: allows patterns in the list of workloads.
-    :returns: the parsed input, and a warning for each unknown host or group in a host pattern.
-    :raises InputError: with the problems of the first check that fails: report files, layers, or options and workloads.
+    :raises InputError: with the problems of the first check that fails: report files, or options and workloads.
     """
     _check_files(values)
     read = partial(read_files, variables=variables)
-    layers, unknown = _read_layers(values, variables, read)
     options = {name: value for name, value in values.items() if name in (*INPUT_OPTIONS, "account_id")}
     # The caller has set the environment of the task.
     region = (values.get("region"), os.environ.get("AWS_REGION"), os.environ.get("AWS_DEFAULT_REGION"))
     options["region"] = next(filter(None, region), None)
     options["verify_only"] = entry_point == "verify"
-    return read_input(options, read, ROLE, layers, patterns=patterns), unknown
+    return read_input(options, read, ROLE, patterns=patterns)
 
 
 def _untemplated(task: ActionTask, raw: Mapping[str, Any]) -> Iterator[str]:
@@ -327,32 +251,6 @@ def _workload_label(row: object) -> str:
     names = [row.get("namespace"), row.get("service_account")] if isinstance(row, Mapping) else []
     plain = [name for name in names if isinstance(name, str) and "{{" not in name]
     return f" ({'/'.join(plain)})" if len(plain) == 2 else ""
-
-
-def _read_layers(
-    values: Mapping[str, Any], variables: Mapping[str, Any], read: ReadFiles
-) -> tuple[list[FileSource] | None, list[str]]:
-    """Read the entries of ``pod_identity_fleet_workloads`` whose host pattern matches this host.
-
-    :returns: the entries, or None if the variable is not set; and a warning for each unknown host or group in a pattern.
-    :raises InputError: when no entry matches and the host has no other workloads.
-    """
-    if values.get(LAYERS) is None:
-        return None, []
-    host = str(variables["inventory_hostname"])
-    names = {host, "all", *map(str, variables["group_names"])}
-    patterns: list[str] = []
-
-    def matches_host(hosts: str) -> bool:
-        patterns.append(hosts)
-        return matches(hosts, names)
-
-    layers = read_layers(values[LAYERS], f"{ROLE}{LAYERS}", matches_host, read)
-    if not layers and not any(values.get(name) is not None for name in WORKLOADS[:2]):
-        raise InputError([NO_ENTRY.format(host=host)])
-    groups: Mapping[str, Sequence[str]] = variables["groups"]
-    known_names = {host, *groups, *groups.get("all", ())}
-    return layers, [f"{ROLE}{LAYERS}: {pattern}" for pattern in find_unknown(patterns, known_names)]
 
 
 def _check_files(values: Mapping[str, Any]) -> None:

@@ -269,8 +269,8 @@ def parse_input(
     :raises InputError: as ``parse_role_input``.
     """
     patterns = PatternInput()
-    parsed, unknown = parse_role_input(values, variables, entry_point, patterns if expands else None)
-    warnings = [*find_ineffective(values, entry_point), *unknown]
+    parsed = parse_role_input(values, variables, entry_point, patterns if expands else None)
+    warnings = find_ineffective(values, entry_point)
     return RoleInput(values, parsed, start_deadline(values.get("deadline")), warnings, patterns)
 
 
@@ -334,7 +334,7 @@ def expand_patterns(
         cluster,
         source.values.get("trust_scope"),
     )
-    parsed, _unknown = parse_role_input(source.values, variables, entry_point, patterns)
+    parsed = parse_role_input(source.values, variables, entry_point, patterns)
     return replace(source, parsed=parsed, service_accounts=service_accounts)
 
 

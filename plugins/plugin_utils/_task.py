@@ -30,6 +30,11 @@ class ActionTask:
         return self.action._task
 
     @property
+    def identity(self) -> str:
+        """Return an ID of the task, which is the same on all hosts and different from other tasks with the same keywords."""
+        return str(self.keywords._uuid)
+
+    @property
     def connection(self) -> Any:
         return self.action._connection
 
@@ -56,6 +61,13 @@ class ActionTask:
         :raises AnsibleError: when a template fails.
         """
         return self.templar.template(value)
+
+    def template_for(self, variables: Mapping[str, Any], value: Any) -> Any:
+        """Evaluate the templates in a value with the variables of another host.
+
+        :raises AnsibleError: when a template fails.
+        """
+        return self.templar.copy_with_new_env(available_variables=variables).template(value)
 
     def find_file(self, path: str) -> str:
         """Search for a file in the folders ``files`` of the role and the play, and return its absolute path.

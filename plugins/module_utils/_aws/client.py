@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 import re
 import threading
@@ -53,8 +52,6 @@ RETRIES = {"mode": "standard", "total_max_attempts": 1}
 # The time limits in seconds: for connecting, between two parts of a response, and for a whole attempt.
 TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}
 ATTEMPT_SECONDS = 60.0
-# The services with a separate client and rate limiter for each region. Requests to all other services use the default region.
-REGIONAL = frozenset(("eks",))
 # A list of resources with more pages is an error: a page has up to 100 associations or 1000 roles, and an account has at most
 # 5000 roles.
 MOST_PAGES = 1000
@@ -80,9 +77,6 @@ class Api(Protocol):
         :raises AwsError: when a request fails.
         """
 
-    def in_region(self, region: str) -> Api:
-        """Return the interface to the same account in another region. "" means the default region."""
-
 
 class ClientModule(Protocol):
     """The part of AnsibleAWSModule that creates clients."""
@@ -106,15 +100,12 @@ class _Service:
 class BotoApi:
     """An implementation of ``Api`` with boto3.
 
-    Each service has one client and one rate limiter; EKS has one of each in every region. A client is created at the first
-    request. Threads may share an instance.
+    Each service has one client and one rate limiter. A client is created at the first request. Threads may share an instance.
 
     :arg make_client: returns a client for a service in the default region.
     :arg retries: the retry settings; the default is ``Retries()``.
-    :arg width: the maximum number of concurrent requests, in all regions together.
+    :arg width: the maximum number of concurrent requests.
     :arg attempt_seconds: the time limit for one attempt, in seconds.
-    :arg region: the default region, or "" if it is unknown.
-    :arg make_regional: returns a client for a service in another region. Without it, ``in_region`` has no effect.
     :arg ready: is called before each request to refresh credentials. It may raise AwsError.
     """
 
@@ -124,8 +115,6 @@ class BotoApi:
         retries: Retries | None = None,
         width: int = DEFAULT_WIDTH,
         attempt_seconds: float = ATTEMPT_SECONDS,
-        region: str = "",
-        make_regional: Callable[[str, str], Any] | None = None,
         ready: Callable[[], None] | None = None,
     ) -> None:
         self._attempt_seconds = attempt_seconds
@@ -134,34 +123,15 @@ class BotoApi:
         self._make_client = make_client
         self._retries = retries or Retries()
         self._free = threading.BoundedSemaphore(max(1, width))
-        self._home = region
-        self._make_regional = make_regional
-        # The region of this instance, or "" for the default region. ``in_region`` returns instances for other regions.
-        self._region = ""
-        self._services: dict[tuple[str, str], _Service] = {}
+        self._services: dict[str, _Service] = {}
         self._lock = threading.Lock()
 
-    def in_region(self, region: str) -> BotoApi:
-        """Return the interface to a region.
-
-        The returned instance shares all clients and rate limiters with this instance.
-        """
-        regional = copy.copy(self)
-        regional._region = "" if region == self._home or self._make_regional is None else region
-        return regional
-
     def _service(self, name: str) -> _Service:
-        place = name, self._region if name in REGIONAL else ""
         with self._lock:
-            if place not in self._services:
+            if name not in self._services:
                 limiter = RateLimiter(self._retries.now, self._retries.sleep)
-                self._services[place] = _Service(self._client(*place), limiter)
-            return self._services[place]
-
-    def _client(self, service: str, region: str) -> Any:
-        if region and self._make_regional is not None:
-            return self._make_regional(service, region)
-        return self._make_client(service)
+                self._services[name] = _Service(self._make_client(name), limiter)
+            return self._services[name]
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response:
         """Send a request with retries, and return the response (see ``Api.call``)."""
@@ -407,7 +377,7 @@ def api_for(module: ClientModule, width: int, role: AssumeRole | None) -> BotoAp
         raise InputError([TWO_CREDENTIALS])
     connection = _read_connection(module)
     validate_profile(connection.profile)
-    return api_with(module.client, lambda: connection, width, role, module.region or "")
+    return api_with(module.client, lambda: connection, width, role)
 
 
 def api_with(
@@ -415,7 +385,6 @@ def api_with(
     connect: Callable[[], Connection],
     width: int,
     role: AssumeRole | None,
-    region: str = "",
 ) -> BotoApi:
     """Return the interface to AWS for a module or plugin based on amazon.aws.
 
@@ -423,14 +392,13 @@ def api_with(
     :arg connect: returns the connection settings. It is called only if there is a role to assume.
     :arg width: the maximum number of concurrent requests.
     :arg role: the role to assume for all requests, or None to use the credentials directly.
-    :arg region: the default region, or "" if it is unknown.
     """
     if role is None:
         create = partial(_own_client, make_client, client_config(width))
-        return BotoApi(create, width=width, region=region, make_regional=create)
+        return BotoApi(create, width=width)
     session = session_with(make_client, connect, role)
     assumed = partial(_assumed_client, session, width)
-    return BotoApi(assumed, width=width, ready=session.ready, region=region, make_regional=assumed)
+    return BotoApi(assumed, width=width, ready=session.ready)
 
 
 def session_with(
@@ -478,18 +446,13 @@ def validate_profile(profile: str | None) -> None:
             raise as_aws_error(error, "sts", "GetCallerIdentity") from error
 
 
-def _own_client(
-    make_client: Callable[..., Any], config: Mapping[str, Any], service: str, region: str = ""
-) -> Any:
-    region_option = {"region": region} if region else {}
-    return _with_all_members(make_client(service, aws_config=dict(config), **region_option), service)
+def _own_client(make_client: Callable[..., Any], config: Mapping[str, Any], service: str) -> Any:
+    return _with_all_members(make_client(service, aws_config=dict(config)), service)
 
 
-def _assumed_client(session: AssumedSession, width: int, service: str, region: str = "") -> Any:
+def _assumed_client(session: AssumedSession, width: int, service: str) -> Any:
     try:
-        return _with_all_members(
-            session.client(service, Config(**client_config(width)), region or None), service
-        )
+        return _with_all_members(session.client(service, Config(**client_config(width))), service)
     except BotoCoreError as error:
         raise as_aws_error(error, service, "connect") from error
 

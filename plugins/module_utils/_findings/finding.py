@@ -17,18 +17,12 @@ from .codes import Code, Severity
 class WorkloadKey:
     """A service account in a cluster. EKS allows one pod identity association for each service account.
 
-    ``cluster`` is the name of the cluster. In a run over several regions it is "region/name", because names are unique only
-    within a region. ``str`` omits the cluster: "namespace/service_account".
+    ``cluster`` is the name of the cluster. ``str`` omits the cluster: "namespace/service_account".
     """
 
     cluster: str
     namespace: str
     service_account: str
-
-    @property
-    def cluster_name(self) -> str:
-        """Return the name of the cluster in EKS, without the region."""
-        return self.cluster.rpartition("/")[2]
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.service_account}"
@@ -38,8 +32,7 @@ class WorkloadKey:
 class Finding:
     """A problem of a workload, a cluster or the whole run, with a remedy.
 
-    For a workload, ``workload`` is set. For a whole cluster, ``cluster`` is set, in the format of ``WorkloadKey.cluster``. For
-    the whole run, neither of them is set. ``statement`` is the label of the policy statement with the problem, or "".
+    ``workload`` is None for a whole cluster or the whole run. ``statement`` is the label of the policy statement with the problem, or "".
     ``raised_as`` is the severity if it differs from the default of the code.
     """
 
@@ -49,14 +42,6 @@ class Finding:
     workload: WorkloadKey | None = None
     statement: str = ""
     raised_as: Severity | None = None
-    cluster: str = ""
-
-    @property
-    def place(self) -> str:
-        """Return the cluster of the finding in the format of ``WorkloadKey.cluster``, or "" if the finding concerns the
-        whole run.
-        """
-        return self.workload.cluster if self.workload is not None else self.cluster
 
     @property
     def severity(self) -> Severity:

@@ -25,21 +25,6 @@ def workloads_spec() -> dict[str, Any]:
     return {"type": "list", "elements": "dict", "options": workload_spec()}
 
 
-def clusters_spec() -> dict[str, Any]:
-    """Return the argument spec of the option ``clusters``."""
-    return {
-        "type": "list",
-        "elements": "dict",
-        "options": {
-            "cluster_name": {"type": "str", "required": True},
-            "account_id": {"type": "str"},
-            "region": {"type": "str"},
-            "workloads": {"type": "list", "elements": "dict"},
-            "workloads_from": {"type": "list", "elements": "path"},
-        },
-    }
-
-
 def workload_spec() -> Spec:
     """Return the argument spec of an entry of ``workloads``."""
     return {

@@ -19,6 +19,7 @@ REMOVED_VARIABLES: Mapping[str, str] = {
         ),
         "use pod_identity_audit_unused_days, and see docs/audit.md for a policy from IAM Access Analyzer.",
     ),
+    "fleet_workloads": 'join lists in group variables: pod_identity_workloads: "{{ common_workloads + team_workloads }}".',
     "annotated": "list the service accounts in pod_identity_workloads, by name, pattern or label selector.",
     "check_caller": "leave it out: a request that AWS denies fails with its action and the remedy.",
 }
@@ -26,4 +27,8 @@ REMOVED_VARIABLES: Mapping[str, str] = {
 REMOVED_KEYS: Mapping[str, str] = {
     "addon": "leave it out to give the service account its own association, or give the add-on its role with the module "
     "eks_addon_pod_identity.",
+}
+# Options of modules.
+REMOVED_OPTIONS: Mapping[str, str] = {
+    "clusters": "run the module once for each cluster, or workload_identity.aws.fleet, in which the clusters are hosts.",
 }

@@ -141,7 +141,6 @@ VARIABLES: Mapping[str, _Reader] = {
     "deadline": _integer(LEAST["deadline"]),
     "endpoint_url": _text,
     "fail_on": _choice("error", "warning"),
-    "fleet_workloads": _unparsed,
     "force": _flag,
     "force_conflicts": _flag,
     "ignore": _names,
@@ -231,14 +230,14 @@ REPORT: Mapping[str, _Reader] = {
 }
 # Facts and results of the role and the playbooks, without prefix.
 RESULTS = (
-    *("account", "accounts", "audit", "audit_part", "audit_roles"),
-    *("migration", "prepared", "report", "result"),
+    *("audit", "audit_part", "audit_roles", "checked"),
+    *("migration", "report", "result"),
 )
 # The prefix of the artifacts of earlier jobs in an AWX workflow, which AWX passes to later jobs as extra variables.
 ARTIFACTS = "artifact_"
 _READERS = {**VARIABLES, **HIDDEN, **FLEET}
 # Variables that may be JSON text, because ``-e name=value`` passes only text.
-_JSON = frozenset(("fleet_workloads", "workloads", "workloads_from"))
+_JSON = frozenset(("workloads", "workloads_from"))
 # Variables that may also be YAML text: for a mapping any text, for a list only text that begins with "[" or "- ".
 _MAPPINGS = frozenset(("probe_annotations", "probe_labels", "proof_pod_spec", "proof_resources", "tags"))
 _LISTS = frozenset(
@@ -254,7 +253,7 @@ _LISTS = frozenset(
     )
 )
 # Variables that _check_characters skips, because their parsers validate the contents later.
-_READ_ELSEWHERE = frozenset(("fleet_workloads", "tags", "workloads", "workloads_from"))
+_READ_ELSEWHERE = frozenset(("tags", "workloads", "workloads_from"))
 # Variables that must have a value if they are set. If an empty one were ignored, the run would use other workloads, another
 # owner or another image than intended.
 _NOT_EMPTY = frozenset(("owner", "proof_image", "workloads", "workloads_from"))
@@ -330,7 +329,7 @@ def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> 
     if values.get("purge") and has_no_name(variables.get("purge_namespaces", ())):
         problems.add("", purges_all_namespaces(ROLE))
     problems.raise_if_any()
-    checked_later = ("fleet_workloads", "owner", "workloads", "workloads_from")
+    checked_later = ("owner", "workloads", "workloads_from")
     return {name: value for name, value in values.items() if value is not None or name in checked_later}
 
 

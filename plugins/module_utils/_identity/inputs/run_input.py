@@ -4,17 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Parse the whole input of a run, before any change.
-
-The workloads of a cluster may be listed in several layers: for all clusters, for a group of hosts, or for one cluster. A
-workload in a later layer replaces, as a whole, the workload with the same namespace and service account in an earlier layer.
-Patterns with different selectors are different workloads.
-"""
+"""Parse the whole input of a run, before any change."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from ..._policy.language.document import describe_type
@@ -26,63 +20,13 @@ from .files import FileSource
 from .options import parse_cluster_name, read_account_id, read_owner, read_purge_limit, validate_numbers
 from .patterns import PatternInput
 from .preset_expansion import PresetExpander, RunValues
-from .workloads import NAMESPACE, SELECTORS, Defaults, parse_tags, parse_workloads
-from .yaml_file import CUT_AT_A_SPACE, read_yaml, read_yaml_value
+from .workloads import NAMESPACE, Defaults, parse_tags, parse_workloads
+from .yaml_file import CUT_AT_A_SPACE, read_yaml
 
-# A function that returns whether an Ansible host pattern matches the current host. Raises InputError for an invalid pattern.
-Matches = Callable[[str], bool]
 # A function that reads the workloads of files and folders, by their paths. Raises InputError.
 ReadFiles = Callable[[tuple[str, ...]], FileSource]
-LAYER_KEYS = ("hosts", "workloads", "workloads_from")
 # The options for workloads: a list of workloads, or the paths of files with such lists.
-WORKLOAD_OPTIONS = LAYER_KEYS[1:]
-
-
-def read_layers(raw: object, name: str, matches: Matches, read_files: ReadFiles) -> list[FileSource]:
-    """Return the layers that apply to the current host, in the order of the list.
-
-    :arg raw: a list of mappings with ``hosts`` and either ``workloads`` or ``workloads_from``, or the YAML text of such a list.
-    :arg name: the name of the option, for messages.
-    :arg matches: returns whether a host pattern matches the current host.
-    :raises InputError: with the problems of all layers. The workloads of layers for other hosts are not read.
-    """
-    if isinstance(raw, str):
-        raw = read_yaml_value(name, raw)
-    if isinstance(raw, (str, Mapping)) or not isinstance(raw, Sequence):
-        raise InputError(
-            [f"{name} must be a list of mappings with hosts and workloads, got {describe_type(raw)}."]
-        )
-    problems = Problems()
-    layers: list[FileSource] = []
-    for index, entry in enumerate(raw):
-        place = f"{name}[{index}]"
-        if not isinstance(entry, Mapping):
-            problems.add(place, f"must be a mapping with hosts and workloads, got {describe_type(entry)}.")
-            continue
-        layer = problems.attempt(partial(_layer, entry, place, matches, read_files))
-        if layer is not None:
-            layers.append(layer)
-    problems.raise_if_any()
-    return layers
-
-
-def _layer(
-    entry: Mapping[object, object], place: str, matches: Matches, read_files: ReadFiles
-) -> FileSource | None:
-    """Parse one layer. Return None if its host pattern does not match the current host. Raises InputError."""
-    problems = Problems()
-    fields = Fields(entry, place, problems)
-    fields.report_unknown(LAYER_KEYS)
-    hosts = fields.text("hosts")
-    if not hosts:
-        problems.add(place, "hosts is missing; set a host pattern, such as all, a group or a host.")
-    options = [option for option in WORKLOAD_OPTIONS if fields.raw.get(option) not in (None, "")]
-    if len(options) != 1:
-        problems.add(place, "needs either workloads or workloads_from.")
-    problems.raise_if_any()
-    if not matches(str(hosts)):
-        return None
-    return read_workloads_option(options[0], fields.raw[options[0]], f"{place}.{options[0]}", read_files)
+WORKLOAD_OPTIONS = ("workloads", "workloads_from")
 
 
 def read_workloads_option(option: str, raw: object, name: str, read_files: ReadFiles) -> FileSource:
@@ -136,33 +80,6 @@ def refuse_files(_paths: tuple[str, ...]) -> FileSource:
     )
 
 
-def merge_layers(layers: Iterable[FileSource]) -> FileSource:
-    """Merge layers into one list of workloads, in the order of their first occurrence.
-
-    Duplicates within a layer are kept, so that the parser can report them.
-    """
-    merged: dict[object, list[tuple[object, str]]] = {}
-    for layer in layers:
-        by_key: dict[object, list[tuple[object, str]]] = {}
-        for number, (workload, place) in enumerate(zip(layer.workloads, layer.places, strict=True)):
-            by_key.setdefault(_key(workload, (id(layer), number)), []).append((workload, place))
-        merged |= by_key
-    pairs = [pair for group in merged.values() for pair in group]
-    return FileSource([workload for workload, _place in pairs], [place for _workload, place in pairs])
-
-
-def _key(workload: object, fallback: object) -> object:
-    """Return namespace, service account and selectors of a workload, or ``fallback`` if one of them is not text.
-
-    The parser later reports the invalid value.
-    """
-    if not isinstance(workload, Mapping):
-        return fallback
-    selectors = (workload.get(name) or "" for name in SELECTORS)
-    key = (workload.get("namespace"), workload.get("service_account"), *selectors)
-    return key if all(isinstance(part, str) for part in key) else fallback
-
-
 # The prefix of the variables of the Ansible role.
 ROLE = "pod_identity_"
 INPUT_OPTIONS = (
@@ -188,7 +105,6 @@ def read_input(
     options: Mapping[str, object],
     read_files: ReadFiles,
     prefix: str = "",
-    layers: Sequence[FileSource] | None = None,
     *,
     presets_expanded: bool = False,
     patterns: PatternInput | None = None,
@@ -201,7 +117,6 @@ def read_input(
     :arg options: option values by name, without ``prefix``.
     :arg read_files: reads the workloads of files and folders.
     :arg prefix: the text before an option name in messages, such as "pod_identity_".
-    :arg layers: lists of workloads, from general to specific. Workloads in ``options`` override them.
     :arg presets_expanded: whether presets are already replaced by documents, as in the arguments of a module.
     :arg patterns: allows names with "*" in the list of workloads (see ``PatternInput``). If it has no expansion yet, the result
         has one workload for each pattern.
@@ -232,7 +147,7 @@ def read_input(
     purge = fields.flag("purge") is True
     namespaces = _namespaces(fields, purge)
     workloads = problems.attempt(
-        lambda: _workloads(fields, read_files, str(cluster_name), state, defaults, layers, patterns)
+        lambda: _workloads(fields, read_files, str(cluster_name), state, defaults, patterns)
     )
     purges = purge and state == "present" and not read_boolean(options.get("verify_only"))
     if purges and workloads == () and fields.flag("purge_all") is not True:
@@ -335,7 +250,6 @@ def _workloads(
     cluster_name: str,
     state: State,
     defaults: Defaults,
-    layers: Sequence[FileSource] | None,
     patterns: PatternInput | None,
 ) -> tuple[Workload, ...]:
     if patterns is not None and patterns.expansion is not None:
@@ -346,14 +260,11 @@ def _workloads(
     options = [option for option in WORKLOAD_OPTIONS if fields.raw.get(option) not in (None, "")]
     if len(options) > 1:
         raise InputError([f"{inline} and {files} are both set; set one of them."])
-    if not options and not layers:
+    if not options:
         raise InputError([_missing(fields, inline, files)])
-    layers = list(layers or ())
-    for option in options:
-        layers.append(
-            read_workloads_option(option, fields.raw[option], f"{fields.prefix}{option}", read_files)
-        )
-    source = merge_layers(layers) if len(layers) > 1 else layers[0]
+    source = read_workloads_option(
+        options[0], fields.raw[options[0]], f"{fields.prefix}{options[0]}", read_files
+    )
     if patterns is not None:
         source = patterns.find(source)
     return parse_workloads(source.workloads, cluster_name, state, defaults, source.places)

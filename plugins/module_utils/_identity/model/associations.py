@@ -124,15 +124,10 @@ _ASSOCIATION_FIELDS = frozenset(
 )
 
 
-def decode_association(response: Mapping[str, Any], cluster: str = "") -> ObservedAssociation:
-    """Decode an association.
-
-    :arg cluster: the cluster part of the workload key; by default, the name of the cluster.
-    """
+def decode_association(response: Mapping[str, Any]) -> ObservedAssociation:
+    """Decode an association."""
     return ObservedAssociation(
-        key=WorkloadKey(
-            cluster or response["clusterName"], response["namespace"], response["serviceAccount"]
-        ),
+        key=WorkloadKey(response["clusterName"], response["namespace"], response["serviceAccount"]),
         association_id=response["associationId"],
         association_arn=response["associationArn"],
         owner_arn=response.get("ownerArn") or "",

@@ -56,7 +56,7 @@ class Cluster:
 
     ``status`` is "" for a cluster that does not exist. ``version`` is like "1.33", ``platform_version`` like "eks.4";
     ``auto_mode`` is true with EKS Auto Mode. ``authorities`` are the SHA-256 digests of the certificate authorities of the
-    Kubernetes API at ``endpoint``. ``alias`` is like "region/name" in a run over several regions, otherwise "". ``answered_at``
+    Kubernetes API at ``endpoint``. ``answered_at``
     is as in ``Account``. ``issuer`` is the URL of the OIDC issuer. ``node_role_arn`` is the role of the nodes of EKS Auto Mode,
     or "".
     """
@@ -73,15 +73,9 @@ class Cluster:
     auto_mode: bool = False
     endpoint: str = ""
     authorities: frozenset[str] = frozenset()
-    alias: str = ""
     answered_at: datetime | None = field(default=None, compare=False)
     issuer: str = ""
     node_role_arn: str = ""
-
-    @property
-    def key(self) -> str:
-        """Return the cluster part of the workload keys of this cluster (``WorkloadKey.cluster``)."""
-        return self.alias or self.name
 
     @property
     def account(self) -> Account:
@@ -104,10 +98,8 @@ class Clusters:
 
     def with_arn(self, arn: str) -> Cluster | None:
         """Return the cluster with an ARN like arn:aws:eks:eu-central-1:111122223333:cluster/my-cluster, or None."""
-        name = arn.rpartition("/")[2]
-        region = arn.split(":")[3] if arn.count(":") > 3 else ""
-        members = (self.members.get(name), self.members.get(f"{region}/{name}"))
-        return next((cluster for cluster in members if cluster is not None and cluster.arn == arn), None)
+        cluster = self.members.get(arn.rpartition("/")[2])
+        return cluster if cluster is not None and cluster.arn == arn else None
 
     def among(self, keys: Iterable[WorkloadKey]) -> Clusters:
         """Return the clusters of these workloads."""
@@ -125,7 +117,7 @@ class Clusters:
 
 def group_clusters(*members: Cluster) -> Clusters:
     """Return one or more clusters of the same account as ``Clusters``."""
-    return Clusters(members[0].account, {cluster.key: cluster for cluster in members})
+    return Clusters(members[0].account, {cluster.name: cluster for cluster in members})
 
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)

@@ -219,7 +219,7 @@ class RunResult(TypedDict):
 
 def association_row(association: ObservedAssociation) -> AssociationRow:
     return {
-        "cluster_name": association.key.cluster_name,
+        "cluster_name": association.key.cluster,
         "namespace": association.key.namespace,
         "service_account": association.key.service_account,
         "association_id": association.association_id,

@@ -49,7 +49,7 @@ def granted_workloads(clusters: Clusters, trust: Mapping[str, object]) -> set[Wo
     grants, _others = read_grants(trust)
     named = ((clusters.with_arn(grant.cluster_arn), grant) for grant in grants if grant.service_account)
     return {
-        WorkloadKey(cluster.key, grant.namespace, grant.service_account)
+        WorkloadKey(cluster.name, grant.namespace, grant.service_account)
         for cluster, grant in named
         if cluster is not None
     }
@@ -121,7 +121,7 @@ def find_unread(observed: Observed, keys: Iterable[WorkloadKey]) -> Unread:
         listed_clusters.add(key.cluster)
         target = association_target(key)
         if key.cluster in clusters or target in unread:
-            associations.append((key.cluster_name, target))
+            associations.append((key.cluster, target))
     unknown = frozenset(map(associations_target, clusters - listed_clusters))
     associations += [(target.name.rpartition("/")[2], target) for target in unknown]
     least = dict(sorted(associations, reverse=True))

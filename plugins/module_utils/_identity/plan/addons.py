@@ -274,13 +274,13 @@ def _change(
     parameters: Mapping[str, object],
 ) -> Change:
     call = Call("eks", operation, parameters)
-    return Change(0, addon_target(spec.name, cluster.key), action, (), old, new, (call,))
+    return Change(0, addon_target(spec.name, cluster.name), action, (), old, new, (call,))
 
 
 def _failure(
     spec: AddonSpec, cluster: Cluster, action: Action, code: Code, message: str, remedy: str
 ) -> Failure:
-    return Failure((), addon_target(spec.name, cluster.key), action, code, message, remedy)
+    return Failure((), addon_target(spec.name, cluster.name), action, code, message, remedy)
 
 
 def is_agent(spec: AddonSpec) -> bool:

@@ -107,7 +107,7 @@ def _update(desired: DesiredAssociation, association: ObservedAssociation) -> Ch
         return _needs_disabled_tags(desired, association)
     if ASSOCIATION_SESSION_POLICY.name in new and not spec.session_policy:
         return _replace(desired, association, old, new)
-    identity = {"clusterName": desired.key.cluster_name, "associationId": association.association_id}
+    identity = {"clusterName": desired.key.cluster, "associationId": association.association_id}
     calls = []
     if differences:
         parameters = update_parameters(differences)
@@ -149,7 +149,7 @@ def _replace(
     present = {attribute.name: attribute.observed_value(association) for attribute in ASSOCIATION_ATTRIBUTES}
     creation_call, _state = _creation(desired.key, {**present, **new})
     restoration, _state = _creation(desired.key, present)
-    identity = {"clusterName": desired.key.cluster_name, "associationId": association.association_id}
+    identity = {"clusterName": desired.key.cluster, "associationId": association.association_id}
     old["association_id"], new["association_id"] = association.association_id, "a new one"
     calls = (Call("eks", "DeletePodIdentityAssociation", identity), creation_call)
     return replace(
@@ -227,7 +227,7 @@ def predicted(
 
 def delete_association(stage: int, association: ObservedAssociation) -> Change:
     """Return the change that deletes an association."""
-    identity = {"clusterName": association.key.cluster_name, "associationId": association.association_id}
+    identity = {"clusterName": association.key.cluster, "associationId": association.association_id}
     old = {
         "association_id": association.association_id,
         **changed_from_default(ASSOCIATION_ATTRIBUTES, association),
@@ -306,7 +306,7 @@ def _creation(key: WorkloadKey, values: Mapping[str, object]) -> tuple[Call, dic
     """Return the request that creates an association, and the attributes that the association will have."""
     parameters, state = creation(ASSOCIATION_ATTRIBUTES, values)
     identity = {
-        "clusterName": key.cluster_name,
+        "clusterName": key.cluster,
         "namespace": key.namespace,
         "serviceAccount": key.service_account,
     }

@@ -345,7 +345,7 @@ def _lost_records(state: MigrationState, role: ObservedRole) -> Iterator[Finding
     entries = federated_statements(trust, state.issuer)
     present = {account_name(key) for key in (*state.associations, *state.accounts)}
     for namespace, name in sorted({name for entry in entries for name in entry.accounts or ()} - present):
-        key = WorkloadKey(state.cluster.key, namespace, name)
+        key = WorkloadKey(state.cluster.name, namespace, name)
         yield Finding(
             Code.MIGRATION_NO_RECORD,
             f"a migration has removed the IRSA statement for {key} from the trust policy of role {role.name}. The rollback does "

@@ -215,7 +215,7 @@ def _reaches(clusters: Clusters, grants: Iterable[TrustGrant], everywhere: bool)
     if everywhere or any(not grant.cluster_arn for grant in grants):
         return set(map(Reach, clusters.members))
     members = ((clusters.with_arn(grant.cluster_arn), grant.namespace) for grant in grants)
-    return {Reach(cluster.key, namespace) for cluster, namespace in members if cluster is not None}
+    return {Reach(cluster.name, namespace) for cluster, namespace in members if cluster is not None}
 
 
 def narrow_trust(

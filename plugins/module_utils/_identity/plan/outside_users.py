@@ -97,8 +97,8 @@ def find_outside_users(
         if pattern is None
         for text in _describe_statement(statement)
     ]
-    reaches = {Reach(cluster.key, "") for cluster in patterns if cluster is not None} | {
-        Reach(cluster.key, grant.namespace)
+    reaches = {Reach(cluster.name, "") for cluster in patterns if cluster is not None} | {
+        Reach(cluster.name, grant.namespace)
         for grant in grants - foreign
         if not grant.service_account and (cluster := clusters.with_arn(grant.cluster_arn)) is not None
     }
@@ -118,7 +118,7 @@ def find_outside_users(
 def describe_grant(grant: TrustGrant, clusters: Clusters) -> str:
     """Describe the workload, namespace or cluster that a grant of a trust policy allows, for a message."""
     member = clusters.with_arn(grant.cluster_arn)
-    cluster = member.key if member is not None else grant.cluster_arn.rpartition("/")[2]
+    cluster = member.name if member is not None else grant.cluster_arn.rpartition("/")[2]
     if grant.service_account:
         return f"{cluster} {grant.namespace}/{grant.service_account}"
     if grant.namespace:

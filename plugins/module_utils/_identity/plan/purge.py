@@ -133,12 +133,12 @@ def unlisted_workloads(
         and scope.includes(association.tags, (key.namespace,))
     ]
     orphans = [
-        Workload(WorkloadKey(cluster.key, NO_ASSOCIATION, role.name), *parts(role))
+        Workload(WorkloadKey(cluster.name, NO_ASSOCIATION, role.name), *parts(role))
         for role in by_arn.values()
         if role.owned and role.arn.lower() not in used | kept_roles and _is_orphan(role, cluster, scope)
     ]
     unused = [
-        Workload(WorkloadKey(cluster.key, NO_ROLE, policy.name), None, _managed_policies((policy.arn,)))
+        Workload(WorkloadKey(cluster.name, NO_ROLE, policy.name), None, _managed_policies((policy.arn,)))
         for policy in (*account.idle_policies, *freed)
         # A purge that is limited to namespaces keeps policies, because a policy does not belong to a namespace.
         if policy.arn not in kept_policies and not scope.namespaces and scope.includes_policy(policy, cluster)
@@ -468,7 +468,7 @@ def _left_policies(desired: Desired, observed: Observed, changes: Sequence[Chang
 def _left_policy(observed: Observed, policy: ObservedPolicy, key: WorkloadKey) -> Finding:
     arn = (policy.tags or {}).get(CLUSTER_TAG, "")
     cluster = observed.clusters.with_arn(arn)
-    if cluster is not None and cluster.key == key.cluster:
+    if cluster is not None and cluster.name == key.cluster:
         remedy = f"A {_PURGE} deletes it."
     else:
         command = f"aws iam delete-policy --policy-arn {policy.arn}"
@@ -495,19 +495,19 @@ def _unused_roles(observed: Observed, scope: PurgeScope, users: _Users) -> list[
             continue
         grants, _others = read_grants(role.trust)
         if scope.includes(role.tags, ()) and all(_is_unused(grant, cluster, observed) for grant in grants):
-            names.setdefault(cluster.key, []).append(role.name)
+            names.setdefault(cluster.name, []).append(role.name)
     clusters = observed.clusters.members
     return [_unused(cluster, sorted(names[key])) for key, cluster in clusters.items() if key in names]
 
 
 def _is_unused(grant: TrustGrant, cluster: Cluster, observed: Observed) -> bool:
     """Return whether all associations that a grant allows were read. The caller has checked that none of them uses the role."""
-    unlisted = observed.unlisted.get(cluster.key)
+    unlisted = observed.unlisted.get(cluster.name)
     if unlisted is None:
         return False
     if not grant.service_account:
         return not (unlisted.more or unlisted.addons or set(unlisted.keys) - unlisted.described.keys())
-    key = WorkloadKey(cluster.key, grant.namespace, grant.service_account)
+    key = WorkloadKey(cluster.name, grant.namespace, grant.service_account)
     if key in observed.associations or key in unlisted.described:
         return True
     return not (unlisted.more or key in unlisted or association_target(key) in observed.unread)
@@ -520,5 +520,4 @@ def _unused(cluster: Cluster, names: Sequence[str]) -> Finding:
         f"{len(names)} {noun} that this collection manages for {describe_place(cluster)} {verb} unused: "
         f"{listed(names, SHOWN_ASSOCIATIONS)}.",
         f"A {_PURGE} removes unused resources; its check mode lists them.",
-        cluster=cluster.key,
     )

@@ -154,7 +154,7 @@ def _matching(grant: PatternGrant, clusters: Clusters, keys: Iterable[WorkloadKe
         key
         for key in keys
         if cluster is not None
-        and key.cluster == cluster.key
+        and key.cluster == cluster.name
         and grant.includes(key.namespace, key.service_account)
     ]
 
@@ -186,7 +186,7 @@ def _of_others(grant: TrustGrant, clusters: Clusters, keys: frozenset[WorkloadKe
     if cluster is None:
         return bool(grant.cluster_arn)
     if grant.service_account:
-        return WorkloadKey(cluster.key, grant.namespace, grant.service_account) not in keys
+        return WorkloadKey(cluster.name, grant.namespace, grant.service_account) not in keys
     return bool(grant.namespace) and not _in_reach(grant, cluster, keys)
 
 
@@ -310,14 +310,14 @@ def _is_revoked(
     if cluster is None:
         return False
     if grant.service_account:
-        return WorkloadKey(cluster.key, grant.namespace, grant.service_account) in removed
+        return WorkloadKey(cluster.name, grant.namespace, grant.service_account) in removed
     in_reach = _in_reach(grant, cluster, staying)
     return not in_reach and bool(_in_reach(grant, cluster, removed))
 
 
 def _in_reach(grant: TrustGrant, cluster: Cluster, keys: Iterable[WorkloadKey]) -> list[WorkloadKey]:
     """Return the workloads among ``keys`` that a grant for a cluster or namespace allows."""
-    return [key for key in keys if key.cluster == cluster.key and grant.namespace in ("", key.namespace)]
+    return [key for key in keys if key.cluster == cluster.name and grant.namespace in ("", key.namespace)]
 
 
 def is_still_granted(

@@ -40,21 +40,16 @@ def find_unlisted(desired: Desired, observed: Observed) -> list[Finding]:
     return findings
 
 
-def find_empty_list(workloads: Collection[Workload], among_others: bool = False) -> list[Finding]:
-    """Return a finding if the list of a cluster is empty.
-
-    :arg among_others: the run has several clusters. The finding then only has the severity "info", because one of several
-        clusters may have no workloads.
-    """
+def find_empty_list(workloads: Collection[Workload]) -> list[Finding]:
+    """Return a finding if the list of a cluster is empty."""
     if workloads:
         return []
     return [
         Finding(
             Code.NOTHING_VERIFIED,
             "the list does not have a workload for this cluster, so the verification is empty.",
-            "Check the list, and the files and host patterns that define it. If the cluster must not have workloads, "
+            "Check the list, and the files and variables that define it. If the cluster must not have workloads, "
             "accept the finding with pod_identity_ignore: [NOTHING_VERIFIED] in the Ansible role.",
-            raised_as="info" if among_others else None,
         )
     ]
 
@@ -125,7 +120,6 @@ def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, opt
         f"{f' {_text(error)}' if error else ''}",
         " ".join(remedies) or "If the associations belong to other lists of workloads, no action is needed.",
         raised_as=None if warns else "info",
-        cluster=cluster.key,
     )
 
 
@@ -163,7 +157,6 @@ def _not_readable(cluster: Cluster, error: AwsError) -> Finding:
         f"{_text(error)}",
         error.remedy,
         raised_as="info",
-        cluster=cluster.key,
     )
 
 

@@ -31,8 +31,7 @@ def read_addon(api: Api, cluster: Cluster, name: str) -> ObservedAddon | None:
     Source: eks DescribeAddon.
     """
     request = {"clusterName": cluster.name, "addonName": name}
-    regional = api.in_region(cluster.region)
-    response = none_if_missing(lambda: regional.call("eks", "DescribeAddon", request))
+    response = none_if_missing(lambda: api.call("eks", "DescribeAddon", request))
     return decode_addon(response["addon"]) if response is not None else None
 
 
@@ -44,10 +43,8 @@ def read_addon_with_roles(api: Api, cluster: Cluster, name: str) -> ObservedAddo
     addon = read_addon(api, cluster, name)
     if addon is None:
         return None
-    regional = api.in_region(cluster.region)
     described = [
-        describe_association(regional, cluster.name, association_id)
-        for association_id in addon.association_ids
+        describe_association(api, cluster.name, association_id) for association_id in addon.association_ids
     ]
     associations = [association for association in described if association is not None]
     return replace(addon, roles={found.key.service_account: found.role_arn for found in associations})
@@ -66,14 +63,13 @@ def read_releases(api: Api, cluster: Cluster, name: str) -> tuple[AddonRelease, 
     Source: eks DescribeAddonVersions.
     """
     request = {"addonName": name, "kubernetesVersion": cluster.version}
-    regional = api.in_region(cluster.region)
-    return decode_releases(regional.pages("eks", "DescribeAddonVersions", request, "addons"), cluster.version)
+    return decode_releases(api.pages("eks", "DescribeAddonVersions", request, "addons"), cluster.version)
 
 
-def read_identities(api: Api, cluster: Cluster, name: str, version: str) -> tuple[AddonIdentity, ...]:
+def read_identities(api: Api, name: str, version: str) -> tuple[AddonIdentity, ...]:
     """Return the service accounts that can have a role in this version of an add-on. Raises AwsError.
 
     Source: eks DescribeAddonConfiguration.
     """
     request = {"addonName": name, "addonVersion": version}
-    return decode_identities(api.in_region(cluster.region).call("eks", "DescribeAddonConfiguration", request))
+    return decode_identities(api.call("eks", "DescribeAddonConfiguration", request))

@@ -43,18 +43,14 @@ def _first_associations(api: Api, cluster_name: str) -> tuple[list[dict[str, Any
     return list(page["associations"]), bool(page.get("nextToken"))
 
 
-def describe_association(
-    api: Api, cluster_name: str, association_id: str, cluster: str = ""
-) -> ObservedAssociation | None:
+def describe_association(api: Api, cluster_name: str, association_id: str) -> ObservedAssociation | None:
     """Describe one association; return None if it does not exist. Raises AwsError.
 
     Source: eks DescribePodIdentityAssociation.
-
-    :arg cluster: the cluster part of the workload key, if that part differs from the cluster's name.
     """
     request = {"clusterName": cluster_name, "associationId": association_id}
     result = none_if_missing(lambda: api.call("eks", "DescribePodIdentityAssociation", request))
-    return decode_association(result["association"], cluster) if result is not None else None
+    return decode_association(result["association"]) if result is not None else None
 
 
 # For more workloads in a cluster, the whole cluster is listed instead of each workload.
@@ -171,9 +167,8 @@ def describe_unlisted(
 def has_association(reader: Reader, key: WorkloadKey) -> bool | None:
     """Return whether a workload has an association; None if the request fails."""
     cluster = reader.clusters.of_workload(key)
-    api = reader.api.in_region(cluster.region)
     try:
-        return any(list_associations(api, cluster.name, key.namespace, key.service_account))
+        return any(list_associations(reader.api, cluster.name, key.namespace, key.service_account))
     except AwsError:
         # A failure is ignored, because without the result only a finding is missing.
         return None
@@ -214,12 +209,11 @@ def read_outside(
 
     def list_reach(reach: Reach) -> list[_AssociationSummary] | AwsError:
         cluster = clusters[reach.cluster]
-        api = reader.api.in_region(cluster.region)
         try:
-            summaries = list(list_associations(api, cluster.name, reach.namespace))
+            summaries = list(list_associations(reader.api, cluster.name, reach.namespace))
         except AwsError as error:
             return error
-        keys = [WorkloadKey(cluster.key, row["namespace"], row["serviceAccount"]) for row in summaries]
+        keys = [WorkloadKey(cluster.name, row["namespace"], row["serviceAccount"]) for row in summaries]
         rows = zip(keys, summaries, strict=True)
         return [
             _AssociationSummary(cluster, key, str(row["associationId"]))
@@ -261,8 +255,7 @@ def _cluster_key(result: ObservedAssociation | Failure) -> str:
 
 
 def _describe(reader: Reader, summary: _AssociationSummary) -> ObservedAssociation | None:
-    api = reader.api.in_region(summary.cluster.region)
-    return describe_association(api, summary.cluster.name, summary.association_id, summary.cluster.key)
+    return describe_association(reader.api, summary.cluster.name, summary.association_id)
 
 
 def _list_clusters(
@@ -283,16 +276,16 @@ def _list_clusters(
     clusters = [
         cluster
         for cluster in reader.clusters.members.values()
-        if cluster.status and (keys is None or remainders is not None or cluster.key in by_cluster)
+        if cluster.status and (keys is None or remainders is not None or cluster.name in by_cluster)
     ]
     if remainders is not None:
-        remainders |= {cluster.key: Remainder() for cluster in clusters}
+        remainders |= {cluster.name: Remainder() for cluster in clusters}
     listings = [
         _list_cluster(
             reader,
             cluster,
-            None if keys is None else by_cluster.get(cluster.key, set()),
-            remainders[cluster.key] if remainders is not None else None,
+            None if keys is None else by_cluster.get(cluster.name, set()),
+            remainders[cluster.name] if remainders is not None else None,
         )
         for cluster in clusters
     ]
@@ -305,10 +298,9 @@ def _list_clusters(
 def _list_cluster(
     reader: Reader, cluster: Cluster, keys: Collection[WorkloadKey] | None, remainder: Remainder | None
 ) -> _Listing:
-    api = reader.api.in_region(cluster.region)
     try:
-        for row in _summaries(api, cluster, keys, remainder):
-            key = WorkloadKey(cluster.key, row["namespace"], row["serviceAccount"])
+        for row in _summaries(reader.api, cluster, keys, remainder):
+            key = WorkloadKey(cluster.name, row["namespace"], row["serviceAccount"])
             summary = _AssociationSummary(cluster, key, str(row["associationId"]))
             if keys is None or key in keys:
                 yield summary
@@ -319,7 +311,7 @@ def _list_cluster(
             remainder.more, remainder.error = True, error
         # The error is not a failure if only associations outside the run were requested.
         if remainder is None or keys:
-            yield read_failure(associations_target(cluster.key), error)
+            yield read_failure(associations_target(cluster.name), error)
 
 
 def _summaries(
@@ -336,7 +328,7 @@ def _summaries(
     if remainder is not None:
         page, remainder.more = _first_associations(api, cluster.name)
         yield from page
-        missing -= {WorkloadKey(cluster.key, row["namespace"], row["serviceAccount"]) for row in page}
+        missing -= {WorkloadKey(cluster.name, row["namespace"], row["serviceAccount"]) for row in page}
         if not remainder.more:
             return
     for key in sorted(missing):

@@ -9,8 +9,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit
 
 from ..._aws.client import Api
 from ..._aws.errors import classify
-from ..._aws.transport import call_both, map_concurrently
+from ..._aws.transport import call_both
 from ..._findings.codes import Code
 from ..model.cluster import Account, CallerAccess, Cluster, EksTarget, certificate_data_digests
 from ..model.errors import AwsError, ErrorKind
@@ -80,7 +79,7 @@ def find_cluster(api: Api, name: str, region: str, state: str = "present", accou
     exist. Raises AwsError for a failed request, for a status that is not accepted, and, before any request to EKS, for
     credentials of an account other than ``account_id``.
     """
-    describe = partial(_describe, api.in_region(region), name, state)
+    describe = partial(_describe, api, name, state)
     if account_id:
         account = read_caller(api)
         require_account(account, account_id, name, region)
@@ -134,33 +133,6 @@ def _usable_cluster(
             f"cluster {name} (account {cluster.account_id}, region {cluster.region}) is {cluster.status}.",
         )
     return cluster
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterPlace:
-    """A cluster to find. ``key`` is the cluster part of WorkloadKey; an empty ``region`` means the default region."""
-
-    key: str
-    name: str
-    region: str
-
-
-def find_clusters(
-    api: Api, account: Account, places: Iterable[ClusterPlace], state: str, width: int
-) -> Mapping[str, Cluster | AwsError]:
-    """Return each cluster as ``find_cluster`` does, or its error, by key."""
-
-    def find(place: ClusterPlace) -> Cluster | AwsError:
-        try:
-            response = _describe(api.in_region(place.region), place.name, state)
-            cluster = _usable_cluster(account, place.name, place.region, state, response)
-        except AwsError as error:
-            return error
-        return replace(cluster, alias=place.key)
-
-    requested = list(places)
-    clusters = map_concurrently(find, requested, width)
-    return {place.key: cluster for place, cluster in zip(requested, clusters, strict=True)}
 
 
 _SESSION = re.compile(r"arn:([\w-]+):sts::(\d{12}):assumed-role/([^/]+)/.*")

@@ -18,13 +18,12 @@ from ..._findings.finding import WorkloadKey
 from ..model.associations import ObservedAssociation
 from ..model.cluster import Account
 from ..model.desired import Desired, Options
-from ..model.errors import AwsError
 from ..model.names import is_aws_managed, is_of_another, lacks_owner, parse_role_arn
 from ..model.observed import Document, Observed, Reach, UnlistedAssociations, is_new
 from ..model.policies import ObservedPolicy, PolicySpec
 from ..model.roles import ROLE_DETAILS, ObservedRole, RoleSpec, decode_role
 from ..model.shared import SharedRole, granted_workloads, shared_policies, shared_roles
-from ..model.targets import Failure, Target, associations_target, policy_target, read_failure, role_target
+from ..model.targets import Failure, Target, associations_target, policy_target, role_target
 from .account import BULK_THRESHOLD, Snapshot, read_snapshot
 from .associations import (
     MAX_DESCRIBED,
@@ -85,12 +84,7 @@ class _Reads:
 
 @dataclass(frozen=True, slots=True)
 class Observer(Reader):
-    """A reader of the resources of one run.
-
-    ``unread`` has the errors of clusters that could not be read, by the cluster part of workload keys.
-    """
-
-    unread: Mapping[str, AwsError] = field(default_factory=dict)
+    """A reader of the resources of one run."""
 
     def all_associations(self) -> dict[WorkloadKey, ObservedAssociation]:
         """Return all associations of the clusters. Raises AwsError if a read fails."""
@@ -125,10 +119,7 @@ class Observer(Reader):
         :arg inline: also read the inline policies of the roles, for a verification.
         """
         demand = _read_demand(self.account, desired, removal)
-        failures = [read_failure(associations_target(key), error) for key, error in self.unread.items()]
-        reads = _Reads(
-            associations=dict(present or {}), failures={failure.target: failure for failure in failures}
-        )
+        reads = _Reads(associations=dict(present or {}))
         roles = {
             name: partial(self._read_role, reads, name, demand, removal, inline) for name in demand.roles
         }

@@ -215,8 +215,8 @@ class _Reader:
     def _list_keys(self, cluster: Cluster) -> list[WorkloadKey]:
         try:
             return [
-                WorkloadKey(cluster.key, association["namespace"], association["serviceAccount"])
-                for association in list_associations(self.api.in_region(cluster.region), cluster.name)
+                WorkloadKey(cluster.name, association["namespace"], association["serviceAccount"])
+                for association in list_associations(self.api, cluster.name)
             ]
         except AwsError:
             # A failure is ignored, because the result only adds suggestions to findings.

@@ -158,23 +158,33 @@ class Ended:
         return self.stopped or (self.reported.failure if self.reported else "")
 
 
-def fleet_lines(ended: Sequence[Ended], clusters: int, missing: int, check_mode: bool = False) -> list[str]:
+def fleet_lines(
+    ended: Sequence[Ended],
+    clusters: int,
+    waiting: Sequence[str] = (),
+    check_mode: bool = False,
+    shown: Sequence[Ended] | None = None,
+) -> list[str]:
     """Return the lines for the screen: counts, a table of clusters, their changes, warnings and failures.
 
     :arg ended: the results of the clusters that the play reached.
     :arg clusters: the number of clusters in the play.
-    :arg missing: the number of clusters that the play did not reach.
+    :arg waiting: the hosts that the play did not reach.
+    :arg shown: the results to show below the counts. By default, all of them, and the hosts that the play did not reach.
     """
-    failed = [result for result in ended if result.failed]
+    failed = sum(result.failed for result in ended)
     done = "planned" if check_mode else "done"
     plural = "" if clusters == 1 else "s"
-    total = f"{len(ended) - len(failed)} of {clusters} cluster{plural} {done}, {len(failed)} failed"
+    total = f"{len(ended) - failed} of {clusters} cluster{plural} {done}, {failed} failed"
     unchanged = "; nothing was changed" if check_mode else ""
     # The counts precede the table, which may be long.
-    lines = [f"{total}{f', {missing} pending' if missing else ''}{unchanged}."]
+    lines = [f"{total}{f', {len(waiting)} pending' if waiting else ''}{unchanged}."]
     if ended and all(result.reported is not None and not result.reported.workloads for result in ended):
         lines.append(NOTHING_VERIFIED)
-    rows = [_COLUMNS, *map(_row, ended)]
+    if shown is None or len(shown) == len(ended):
+        shown = ended
+        lines += [f"Not reached so far: {', '.join(waiting)}."] if waiting else []
+    rows = [_COLUMNS, *map(_row, shown)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines += [
         "",
@@ -183,12 +193,11 @@ def fleet_lines(ended: Sequence[Ended], clusters: int, missing: int, check_mode:
             for row in rows
         ),
     ]
-    lines += _changed_lines(ended, check_mode)
-    lines += _warning_lines(ended)
-    for result in failed:
-        lines.append("")
-        lines.append(f"{result.host}:")
-        lines += [f"  {line}" for line in sentence(result.failure).splitlines()]
+    lines += _changed_lines(shown, check_mode)
+    lines += _warning_lines(shown)
+    for result in shown:
+        if result.failed:
+            lines += ["", f"{result.host}:", *(f"  {line}" for line in sentence(result.failure).splitlines())]
     return lines
 
 
@@ -317,7 +326,7 @@ def gather(
     failed = [result.host for result in ended if result.failed and result.host not in missing]
     planned = sorted((_label(steps["plan"]) for steps in clusters if set(steps) == {"plan"}), key=natural)
     all_planned = plans and len(planned) == len(clusters)
-    lines = fleet_lines(ended, len(ended), 0, check_mode=all_planned)
+    lines = fleet_lines(ended, len(ended), check_mode=all_planned)
     if planned and not all_planned:
         lines += ["", f"Check mode, nothing was changed: {', '.join(planned)}."]
     return Gathered(lines, _failure(failed, missing, len(ended)), failed, missing)

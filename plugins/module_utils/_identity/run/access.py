@@ -102,7 +102,7 @@ def read_node_roles(api: Api, cluster: Cluster, width: int) -> NodeRoles:
     :arg width: the maximum number of concurrent requests.
     :raises AwsError: when a request fails, except if AWS denies it: then ``NodeRoles.unread`` has the error.
     """
-    eks = api.in_region(cluster.region)
+    eks = api
     sources: dict[str, list[str]] = {cluster.node_role_arn: [AUTO_MODE]} if cluster.node_role_arn else {}
     name = {"clusterName": cluster.name}
 

@@ -94,7 +94,7 @@ class AddonRun:
                     break
                 action = self.change.action
                 try:
-                    send(self.api.in_region(self.cluster.region), self.change.calls[0], patience, True, False)
+                    send(self.api, self.change.calls[0], patience, True, False)
                 except AwsError as error:
                     if turn + 1 == _ROUNDS or not (error.conflict or error.outcome_unknown):
                         raise
@@ -162,8 +162,8 @@ class AddonRun:
         if not (self.spec.absent and is_agent(self.spec) and self.addon is not None):
             return frozenset()
         present = frozenset(
-            WorkloadKey(self.cluster.key, summary["namespace"], summary["serviceAccount"])
-            for summary in list_associations(self.api.in_region(self.cluster.region), self.cluster.name)
+            WorkloadKey(self.cluster.name, summary["namespace"], summary["serviceAccount"])
+            for summary in list_associations(self.api, self.cluster.name)
         )
         return present - self.leaving
 
@@ -186,7 +186,7 @@ class AddonRun:
         version = version if version.startswith("v") else default
         if not version:
             return None
-        identities = read_identities(self.api, self.cluster, self.spec.name, version)
+        identities = read_identities(self.api, self.spec.name, version)
         return unsupported_accounts(self.spec, identities, version, self.cluster, change.action)
 
     def _foreign(self, change: Change) -> Failure | None:
@@ -232,7 +232,7 @@ class AddonRun:
         return addon.status == "ACTIVE" and version in (None, addon.version)
 
     def _refused(self, error: AwsError, action: Action) -> Failure:
-        target = addon_target(self.spec.name, self.cluster.key)
+        target = addon_target(self.spec.name, self.cluster.name)
         failure = request_failure(error, (), target, action, partly=error.outcome_unknown)
         # The wait for a new role is limited by _ROLE_SECONDS, so a longer propagation timeout would not help.
         failure = replace(failure, remedy=failure.remedy.replace(", or raise ⟨propagation_timeout⟩", ""))
@@ -283,7 +283,7 @@ def predicted_agents(runs: Iterable[AddonRun]) -> dict[str, Agent]:
     The keys are the cluster part of workload keys.
     """
     return {
-        run.cluster.key: agent_state(run.addon)
+        run.cluster.name: agent_state(run.addon)
         for run in runs
         if run.check_mode and run.change is not None and run.addon is not None
     }

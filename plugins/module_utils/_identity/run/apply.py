@@ -18,7 +18,6 @@ from ..._aws.interrupt import uninterrupted
 from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
 from ..model.changes import Call, Change, Plan
-from ..model.cluster import Clusters
 from ..model.errors import AwsError, sentence
 from ..model.resource_types import REMOVALS
 from ..model.targets import Failure, Target, request_failure
@@ -33,8 +32,7 @@ class ApplyContext:
     """The objects that all changes of a plan share while they are applied.
 
     ``width`` is the number of threads. ``permanent`` has the failures of changes that are not attempted again, by target.
-    ``use_check`` of a removal confirms that roles to delete are unused. ``clusters`` has the regions of the associations; without
-    ``clusters``, the region of ``api`` is used.
+    ``use_check`` of a removal confirms that roles to delete are unused.
     """
 
     api: Api
@@ -43,12 +41,6 @@ class ApplyContext:
     journal: Journal = field(default_factory=Journal)
     permanent: Mapping[Target, Failure] = field(default_factory=dict)
     use_check: UseCheck | None = None
-    clusters: Clusters | None = None
-
-    def regional_api(self, change: Change) -> Api:
-        """Return the client for the region of a change."""
-        cluster = self.clusters.members.get(change.target.cluster) if self.clusters is not None else None
-        return self.api.in_region(cluster.region if cluster is not None else "")
 
 
 def apply_plan(plan: Plan, context: ApplyContext) -> Outcome:
@@ -128,7 +120,7 @@ def _apply_group(
 
 
 def _apply_change(context: ApplyContext, change: Change) -> Done | Refusal:
-    api = context.regional_api(change)
+    api = context.api
     if change.action != "replace":
         return _send_all(api, change, context)
     try:

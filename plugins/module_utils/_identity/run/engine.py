@@ -19,7 +19,6 @@ from ..model.associations import ObservedAssociation
 from ..model.changes import Change, Plan
 from ..model.cluster import Clusters
 from ..model.desired import Desired
-from ..model.errors import AwsError
 from ..model.observed import Observed
 from ..model.targets import Target, association_key
 from ..plan.absent import MayPurge, make_removal_plan
@@ -54,21 +53,16 @@ ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The engine of a run for clusters of one account: observe, plan, apply, read again.
-
-    ``unread`` has the errors of skipped clusters, by the cluster in workload keys. Known workloads of these clusters are planned
-    and fail, so that the permissions that they may need are kept.
-    """
+    """The engine of a run for clusters of one account: observe, plan, apply, read again."""
 
     api: Api
     clusters: Clusters
     width: int
     wait_policy: WaitPolicy
     journal: Journal = field(default_factory=Journal)
-    unread: Mapping[str, AwsError] = field(default_factory=dict)
 
     def observer(self) -> Observer:
-        return Observer(self.api, self.clusters, self.width, self.unread)
+        return Observer(self.api, self.clusters, self.width)
 
     def observe(
         self,
@@ -230,7 +224,6 @@ class Engine:
             self.journal,
             attempts.permanent,
             UseCheck(self.observer(), observed, self.journal) if removal else None,
-            self.clusters,
         )
         return apply_plan(plan, context)
 

@@ -268,14 +268,13 @@ class TrustEditor:
             missing = {key: value for key, value in tags.items() if association.tags.get(key) != value}
             if not missing:
                 return None
-            api = self.api.in_region(self.cluster.region)
             try:
                 for call in (
                     ()
                     if self.check_mode
                     else eks_tag_calls(association.association_arn, TagChange(missing, ()))
                 ):
-                    api.call(call.service, call.operation, call.parameters)
+                    self.api.call(call.service, call.operation, call.parameters)
             except AwsError as error:
                 return request_failure(error, (migrant.key,), association_target(migrant.key), "update")
             self.made.append(TagWrite("association", str(migrant.key)))

@@ -96,7 +96,7 @@ def _read_unlisted(engine: Engine, desired: Desired, scope: PurgeScope) -> _Purg
         all_unlisted = unlisted_workloads(desired, cluster, replace(scope, any_owner=True), account, freed)
     observed = replace(
         observed,
-        unlisted={cluster.key: remaining_associations(desired, all_unlisted, account)},
+        unlisted={cluster.name: remaining_associations(desired, all_unlisted, account)},
         unassociated=remaining_grants(desired, all_unlisted, cluster, account),
     )
     return _Purge(cluster, scope, account, desired, observed, unlisted, all_unlisted)

@@ -56,7 +56,7 @@ def prove(api: Api, change: Change, wait_policy: WaitPolicy) -> Mapping[str, Any
 def _check_unchanged(api: Api, planned: ObservedAssociation) -> None:
     """Raise AwsError if the association is gone, or differs from the one in the plan."""
     key = planned.key
-    present = describe_association(api, key.cluster_name, planned.association_id, key.cluster)
+    present = describe_association(api, key.cluster, planned.association_id)
     if present == planned:
         return
     names = [

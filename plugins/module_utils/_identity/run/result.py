@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
@@ -43,13 +42,8 @@ from .outcome import Run
 SHOWN_FAILURES = 10
 
 
-def build_result(run: Run, check_mode: bool, cluster: str = "") -> RunResult:
-    """Return the result of a run, without ``failed`` and ``msg``, for all workloads or for one cluster.
-
-    :arg cluster: the cluster in workload keys, or "" for all workloads. A resource that several clusters share is in the
-        result of each of these clusters.
-    """
-    run = filter_run(run, cluster) if cluster else run
+def build_result(run: Run, check_mode: bool) -> RunResult:
+    """Return the result of a run, without ``failed`` and ``msg``."""
     changes = run.plan.changes if check_mode else tuple(done.change for done in run.done)
     associations = _associations_after(run)
     touched = {key for change in changes for key in change.workloads}
@@ -62,7 +56,7 @@ def build_result(run: Run, check_mode: bool, cluster: str = "") -> RunResult:
         # A partial change is not in the list of changes.
         "changed": bool(changes) or any(failure.partly for failure in run.failures),
         "state": run.state,
-        "changes": [change_row(change, cluster) for change in changes],
+        "changes": [change_row(change) for change in changes],
         "workloads": workloads,
         "findings": [finding_row(finding) for finding in run.findings],
         "failures": [row for failure in run.failures for row in failure_rows(failure)],
@@ -74,8 +68,7 @@ def build_result(run: Run, check_mode: bool, cluster: str = "") -> RunResult:
             "changed": sum(row["status"] == "changed" for row in workloads),
             "unchanged": sum(row["status"] == "unchanged" for row in workloads),
         },
-        # In a run over several clusters, the diff shows the place of each change.
-        "diff": [diff_row(change, run.observed.account.account_id if cluster else "") for change in changes],
+        "diff": [*map(diff_row, changes)],
     }
 
 
@@ -86,38 +79,9 @@ def notes_of_new_associations(run: Run, notes: Iterable[Finding]) -> list[Findin
     return [note for note in notes if note.severity != "error" and note.workload in created]
 
 
-def filter_run(run: Run, cluster: str) -> Run:
-    """Return the part of a run for one cluster, including resources that it shares with other clusters."""
-
-    def concerns(part: Change | Failure) -> bool:
-        # The EKS Pod Identity Agent add-on has no workloads: it belongs to its cluster.
-        return part.target.cluster == cluster or any(key.cluster == cluster for key in part.workloads)
-
-    return replace(
-        run,
-        desired=replace(
-            run.desired,
-            workloads=tuple(
-                workload for workload in run.desired.workloads if workload.key.cluster == cluster
-            ),
-        ),
-        plan=replace(run.plan, changes=tuple(change for change in run.plan.changes if concerns(change))),
-        done=tuple(done for done in run.done if concerns(done.change)),
-        failures=tuple(
-            replace(failure, workloads=tuple(key for key in failure.workloads if key.cluster == cluster))
-            for failure in run.failures
-            if concerns(failure)
-        ),
-        findings=tuple(finding for finding in run.findings if finding.place in ("", cluster)),
-    )
-
-
-def change_row(change: Change, cluster: str = "") -> ChangeRow:
-    """Return the row of a change.
-
-    The row names a workload of the change, if possible one in ``cluster``. ``shared_with`` has the other workloads, if any.
-    """
-    keys = sorted(change.workloads, key=lambda key: key.cluster != cluster) if cluster else change.workloads
+def change_row(change: Change) -> ChangeRow:
+    """Return the row of a change. It names one workload of the change, and ``shared_with`` has the others, if any."""
+    keys = change.workloads
     row: ChangeRow = {
         "workload": workload_text(keys[0]) if keys else "",
         "resource": change.target.resource,
@@ -127,10 +91,7 @@ def change_row(change: Change, cluster: str = "") -> ChangeRow:
         "after": change.after,
     }
     if len(keys) > 1:
-        cluster_key = keys[0].cluster
-        row["shared_with"] = [
-            str(key) if key.cluster == cluster_key else f"{key.cluster} {key}" for key in keys[1:]
-        ]
+        row["shared_with"] = [*map(str, keys[1:])]
     return row
 
 
@@ -218,15 +179,9 @@ def _cause_lines(group: Sequence[Failure]) -> list[str]:
     return with_remedy(text, first.remedy, "    ")
 
 
-def diff_row(change: Change, account_id: str = "") -> DiffRow:
-    """Return the diff of a change.
-
-    With ``account_id``, for a run over several clusters, its header also has the account, and the cluster of an association or
-    add-on.
-    """
-    cluster = change.target.cluster
-    place = f" of {f'cluster {cluster}, ' if cluster else ''}account {account_id}" if account_id else ""
-    header = visible(f"{change.target.label}{place} ({change.action})")
+def diff_row(change: Change) -> DiffRow:
+    """Return the diff of a change."""
+    header = visible(f"{change.target.label} ({change.action})")
     return {
         "before_header": header,
         "after_header": header,
@@ -251,7 +206,7 @@ def _associations_after(run: Run) -> dict[WorkloadKey, ObservedAssociation]:
         if done.change.action == "delete":
             associations.pop(key, None)
         elif "association" in done.answer:
-            associations[key] = decode_association(done.answer["association"], key.cluster)
+            associations[key] = decode_association(done.answer["association"])
     return associations
 
 
@@ -259,7 +214,6 @@ def verified_result(
     verified: Sequence[Verified], observed: Observed, cluster: Cluster, further: Sequence[Finding] = ()
 ) -> VerificationResult:
     """Return the result of the verification of one cluster. ``further`` are findings that its checks do not have."""
-    verified = [subject for subject in verified if subject.workload.key.cluster == cluster.key]
     rows: list[VerifiedRow] = []
     findings = [*further, *_bulk_denied(observed)]
     for subject in verified:
@@ -322,7 +276,7 @@ def _workload_row(
 
 def _facts(account: Account, workload: Workload, association: ObservedAssociation | None) -> WorkloadFacts:
     return {
-        "cluster": workload.key.cluster_name,
+        "cluster": workload.key.cluster,
         "namespace": workload.key.namespace,
         "service_account": workload.key.service_account,
         "role_arn": _role_arn(account, workload, association),

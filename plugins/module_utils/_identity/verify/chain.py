@@ -68,7 +68,7 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
     too_old = _platform(cluster)
     if too_old is not None:
         return too_old
-    agent = reads.agents[cluster.key]
+    agent = reads.agents[cluster.name]
     if isinstance(agent, Failure):
         return Check("agent", PASS, "auto mode") if cluster.auto_mode else conclude_unread("agent", agent)
     if cluster.auto_mode:

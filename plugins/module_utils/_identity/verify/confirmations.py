@@ -299,7 +299,7 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
     Of several faults, only the first one is reported.
     """
     cluster = observed.clusters.of_workload(workload.key)
-    failure = find_read_failure(observed, associations_target(cluster.key)) or find_read_failure(
+    failure = find_read_failure(observed, associations_target(cluster.name)) or find_read_failure(
         observed, association_target(workload.key)
     )
     if failure is not None:

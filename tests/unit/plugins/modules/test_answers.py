@@ -43,7 +43,6 @@ __all__ = ["aws", "run"]
     ("module", "arguments"),
     [
         (eks_pod_identity, lambda: {"cluster_name": CLUSTER, "workloads": [workload()]}),
-        (eks_pod_identity, lambda: {"clusters": [{"cluster_name": CLUSTER, "workloads": [workload()]}]}),
         (eks_pod_identity_association, lambda: {**ONE, "role_arn": role_arn("r")}),
         (eks_pod_identity_association_info, lambda: {"cluster_name": CLUSTER}),
         (eks_pod_identity_info, lambda: {"cluster_name": CLUSTER}),

@@ -49,7 +49,6 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     ACCOUNT,
     CLUSTER,
     CLUSTER_ARN,
-    OTHER_CLUSTER,
     OWNED,
     REGION,
     TRUST_BARE,
@@ -288,17 +287,6 @@ def test_each_module_reports_an_empty_list(run: Run, aws: FakeAws) -> None:
     assert codes(run(eks_pod_identity_info, cluster_name=CLUSTER)) == []
 
 
-def test_fleet_reports_an_empty_list_as_an_info(run: Run, aws: FakeAws) -> None:
-    has_agent(aws)
-    rows = [
-        {"cluster_name": name, "workloads": workloads}
-        for name, workloads in ((CLUSTER, [workload()]), (OTHER_CLUSTER, []))
-    ]
-    for module in (eks_pod_identity, eks_pod_identity_info):
-        result = run(module, clusters=rows)
-        assert [("NOTHING_VERIFIED", "info") in codes(row) for row in result["clusters"]] == [False, True]
-
-
 def test_each_module_reports_unlisted_associations(run: Run, aws: FakeAws) -> None:
     has_agent(aws)
     shared = {"role": {"name": "shared"}, "policies": None}
@@ -315,8 +303,6 @@ def test_each_module_reports_unlisted_associations(run: Run, aws: FakeAws) -> No
         run(eks_pod_identity, **arguments),
         run(eks_pod_identity, True, **arguments),
         run(eks_pod_identity_info, **arguments),
-        *run(eks_pod_identity, clusters=[arguments])["clusters"],
-        *run(eks_pod_identity_info, clusters=[arguments])["clusters"],
     ):
         assert codes(result) == found
         assert [row["workload"] for row in result["findings"]] == ["default/gone", ""]
@@ -677,161 +663,6 @@ def test_module_without_its_action_plugin_rejects_files(
     assert aws.requests == []
 
 
-def both_clusters(**options: Any) -> list[dict[str, Any]]:
-    return [{"cluster_name": name, "workloads": [workload(**options)]} for name in (CLUSTER, OTHER_CLUSTER)]
-
-
-def test_clusters_are_converged_and_then_unchanged(run: Run, aws: FakeAws) -> None:
-    planned = run(eks_pod_identity, True, clusters=both_clusters())
-    assert (planned["changed"], aws.writes) == (True, [])
-    made = run(eks_pod_identity, clusters=both_clusters())
-    assert (made["changed"], made["diff"]) == (True, planned["diff"])
-    assert [row["changes"] for row in made["clusters"]] == [row["changes"] for row in planned["clusters"]]
-    assert made["summary"] == {
-        "clusters": 2,
-        "workloads": 2,
-        "changes": 5,
-        "failed": 0,
-        "findings": 0,
-        "changed": 2,
-        "unchanged": 0,
-    }
-    assert (made["account_id"], "workloads" in made) == (ACCOUNT, False)
-    again = run(eks_pod_identity, clusters=both_clusters())
-    assert (again["changed"], again["diff"], again["summary"]["changes"]) == (False, [], 0)
-    removed = run(eks_pod_identity, clusters=both_clusters(), state="absent")
-    assert [row["workloads"][0]["status"] for row in removed["clusters"]] == ["changed", "changed"]
-
-
-def test_clusters_and_options_may_be_text(run: Run, aws: FakeAws) -> None:
-    has_agent(aws)
-    made = run(
-        eks_pod_identity,
-        clusters=json.dumps(both_clusters()),
-        state="present",
-        verify="yes",
-        concurrency="1",
-        continue_on_error="no",
-        owner="team-a",
-    )
-    assert [row["verification"]["summary"]["workloads"] for row in made["clusters"]] == [1, 1]
-    workloads = [{**row, "workloads": yaml.safe_dump(row["workloads"])} for row in both_clusters()]
-    assert run(eks_pod_identity, clusters=workloads, owner="team-a")["changed"] is False
-
-
-@pytest.mark.parametrize("go_on", [False, True])
-def test_missing_cluster_fails_alone(run: Run, aws: FakeAws, go_on: bool) -> None:
-    has_agent(aws)
-    rows = [*both_clusters(), {"cluster_name": "gone", "workloads": [workload()]}]
-    made = run(eks_pod_identity, clusters=rows, continue_on_error=go_on)
-    assert (made.get("failed", False), made["changed"]) == (not go_on, True)
-    assert [row["failed"] for row in made["clusters"]] == [False, False, True]
-    assert (made["clusters"][2]["error_code"], made["clusters"][2]["names"]) == (
-        "ResourceNotFoundException",
-        ["default/app"],
-    )
-    assert made["msg"].startswith("1 of 3 clusters failed:\n- cluster gone (")
-    assert made["msg"].endswith("\nThe other clusters succeeded; a rerun applies the remaining changes.")
-    assert (made["summary"]["workloads"], made["summary"]["failed"]) == (3, 1)
-    verified = run(eks_pod_identity_info, clusters=rows)
-    assert verified["msg"].endswith("\nThe other clusters succeeded.")
-    assert (verified["summary"]["clusters"], verified["summary"]["failed"]) == (3, 1)
-    assert (verified["failed"], [row["failed"] for row in verified["clusters"]]) == (
-        True,
-        [False, False, True],
-    )
-
-
-@pytest.mark.parametrize("module", [eks_pod_identity, eks_pod_identity_info])
-@pytest.mark.parametrize(
-    ("arguments", "problems"),
-    [
-        pytest.param(
-            {"cluster_name": CLUSTER, "clusters": both_clusters()},
-            [
-                "clusters is set together with cluster_name. Move cluster_name to the entries of clusters, or leave clusters "
-                "out. Nothing was changed."
-            ],
-            id="cluster_name with clusters",
-        ),
-        pytest.param(
-            {"account_id": ACCOUNT, "workloads": [], "clusters": both_clusters()},
-            [
-                "clusters is set together with account_id, workloads. Move account_id, workloads to the entries of clusters, or "
-                "leave clusters out. Nothing was changed."
-            ],
-            id="account_id and workloads with clusters",
-        ),
-        pytest.param(
-            {"clusters": {"cluster_name": CLUSTER}},
-            [
-                "clusters must be a list of mappings, each with cluster_name and workloads. Nothing was changed."
-            ],
-            id="not a list",
-        ),
-        pytest.param(
-            {"clusters": []},
-            ["clusters is empty; list at least one cluster. Nothing was changed."],
-            id="empty list",
-        ),
-        pytest.param(
-            {"clusters": "blue"},
-            [
-                "clusters must be a list of mappings, each with cluster_name and workloads. Nothing was changed."
-            ],
-            id="text that is not a list",
-        ),
-        pytest.param(
-            {
-                "clusters": [
-                    {"clustername": CLUSTER, "workloads": [workload()]},
-                    {"cluster_name": "blue", "account_id": "1", "workloads": [{"namespace": "a"}]},
-                ]
-            },
-            [
-                "5 problems in the input; nothing was changed:",
-                "- clusters[0]: unknown key 'clustername'; did you mean 'cluster_name'?",
-                "- clusters[0]: cluster_name: is missing; set the name of the EKS cluster.",
-                "- clusters[1] (blue): account_id must be an AWS account ID, which is 12 digits in quotation marks, got '1'.",
-                "- clusters[1] (blue): workloads[0] (a/?): service_account is missing.",
-                "- clusters[1] (blue): workloads[0] (a/?): role is missing; set role: {name: …} to create one, or role: {arn: …} "
-                "to use an existing one.",
-            ],
-            id="invalid entries",
-        ),
-        pytest.param(
-            {"clusters": [{"cluster_name": CLUSTER}]},
-            [
-                f"clusters[0] ({CLUSTER}): Set the workloads in workloads, or files with workloads in workloads_from. Nothing "
-                f"was "
-                "changed."
-            ],
-            id="no workloads",
-        ),
-        pytest.param(
-            {"clusters": [*both_clusters(), *both_clusters()[:1]]},
-            [f"cluster {CLUSTER} (region {REGION}) is listed twice; list it once. Nothing was changed."],
-            id="duplicate cluster",
-        ),
-    ],
-)
-def test_contradictory_clusters_are_rejected(
-    run: Run, aws: FakeAws, module: ModuleType, arguments: dict[str, Any], problems: list[str]
-) -> None:
-    result = run(module, **arguments)
-    assert (result["failed"], result["msg"].splitlines()) == (True, problems)
-    assert aws.requests == []
-
-
-def test_clusters_are_not_purged(run: Run, aws: FakeAws) -> None:
-    result = run(eks_pod_identity, clusters=both_clusters(), purge="yes")
-    assert (result["failed"], aws.requests) == (True, [])
-    assert result["msg"] == (
-        "purge is true, but clusters is set: a purge compares AWS with the list of one cluster. Leave purge out here, and purge "
-        "each cluster in a separate run afterwards. Nothing was changed."
-    )
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -867,7 +698,7 @@ def test_every_result_of_a_workload_is_documented(run: Run, aws: FakeAws, module
     result = run(module, cluster_name=CLUSTER, workloads=[workload()])
     documented = yaml.safe_load(module.RETURN)
     assert set(result["workloads"][0]) == set(documented["workloads"]["contains"])
-    assert {*result["summary"], "clusters"} == set(documented["summary"]["contains"])
+    assert set(result["summary"]) == set(documented["summary"]["contains"])
 
 
 # Tests of eks_pod_identity_info

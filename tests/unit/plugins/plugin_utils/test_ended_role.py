@@ -40,7 +40,9 @@ def end(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], list[
     base = _role_action.ActionBase
     monkeypatch.setattr(base, "run", lambda *_arguments: {})
     monkeypatch.setattr(
-        base, "validate_argument_spec", lambda *_arguments, **_options: (None, {"entry_point": "main"})
+        base,
+        "validate_argument_spec",
+        lambda *_arguments, **_options: (None, {"entry_point": "main", "fleet": False}),
     )
     for name in ("forget_report", "validate_extra_variables"):
         monkeypatch.setattr(_role_action, name, lambda *_arguments: None)

@@ -23,8 +23,7 @@ def test_valid_arguments_are_unchanged(cluster: str, tags: str) -> None:
     assert arguments == {**options, "workloads": [ONE]}
 
 
-@pytest.mark.parametrize("by_cluster", [False, True])
-def test_files_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_cluster: bool) -> None:
+def test_files_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.yml").write_text("- {namespace: n, service_account: s, tags: {1: x}}\n", encoding="utf-8")
     opened: list[Path] = []
     opens = Path.open
@@ -34,14 +33,12 @@ def test_files_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by
         return opens(self, *arguments, **options)
 
     monkeypatch.setattr(Path, "open", open_path)
-    row: dict[str, Any] = {"cluster_name": "c", "workloads_from": "a.yml"}
-    options = {"clusters": [row]} if by_cluster else row
-    arguments = plain_arguments({**options, "state": "absent"}, {"playbook_dir": str(tmp_path)}, True)
-    plain = {
+    options = {"cluster_name": "c", "workloads_from": "a.yml", "state": "absent"}
+    assert plain_arguments(options, {"playbook_dir": str(tmp_path)}, True) == {
         "cluster_name": "c",
         "workloads": [{"namespace": "n", "service_account": "s", "tags": {"1": "x"}}],
+        "state": "absent",
     }
-    assert arguments == {**({"clusters": [plain]} if by_cluster else plain), "state": "absent"}
     assert opened == [tmp_path / "a.yml"]
 
 
@@ -56,20 +53,18 @@ def test_verification_without_list_has_no_workloads(more: dict[str, None]) -> No
     assert plain_arguments({"cluster_name": "c", **more}, {}, False) == {"cluster_name": "c"}
 
 
-@pytest.mark.parametrize("by_cluster", [False, True])
-def test_error_names_file_and_line(tmp_path: Path, by_cluster: bool) -> None:
+def test_error_names_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "a.yml"
     path.write_text("- namespace: n\n- service_account: s\n  role: {name: r}\n", encoding="utf-8")
     row = {"cluster_name": "c", "workloads_from": [str(path)]}
     with pytest.raises(InputError) as caught:
-        plain_arguments({"clusters": [row]} if by_cluster else {**row, "concurrency": 0}, {}, True)
-    place = "clusters[0] (c): " if by_cluster else ""
+        plain_arguments({**row, "concurrency": 0}, {}, True)
     assert list(caught.value.problems) == [
-        *([] if by_cluster else ["concurrency must be 1 or more, got 0."]),
-        f"{place}{path} line 1 (n/?): service_account is missing.",
-        f"{place}{path} line 1 (n/?): role is missing; set role: {{name: …}} to create one, or role: {{arn: …}} "
+        "concurrency must be 1 or more, got 0.",
+        f"{path} line 1 (n/?): service_account is missing.",
+        f"{path} line 1 (n/?): role is missing; set role: {{name: …}} to create one, or role: {{arn: …}} "
         "to use an existing one.",
-        f"{place}{path} line 2 (?/s): namespace is missing.",
+        f"{path} line 2 (?/s): namespace is missing.",
     ]
 
 
@@ -90,13 +85,10 @@ CONNECT = {
 }
 
 
-@pytest.mark.parametrize("by_cluster", [False, True])
-def test_presets_become_documents(by_cluster: bool) -> None:
-    row = {"cluster_name": "c", "workloads": [{**ONE, "policies": [CONNECT]}]}
-    options: dict[str, Any] = {"clusters": [row]} if by_cluster else row
+def test_presets_become_documents() -> None:
+    options = {"cluster_name": "c", "workloads": [{**ONE, "policies": [CONNECT]}]}
     arguments = plain_arguments({**options, "region": "eu-west-1"}, {}, True, "eu-west-1")
-    found = arguments["clusters"][0] if by_cluster else arguments
-    (policy,) = found["workloads"][0]["policies"]
+    (policy,) = arguments["workloads"][0]["policies"]
     assert policy["name"] == "r-rds-iam-connect"
     assert policy["preset"] == "rds-iam-connect"
     assert policy["with"].pop("description").endswith("created from preset rds-iam-connect version 1")
@@ -105,23 +97,20 @@ def test_presets_become_documents(by_cluster: bool) -> None:
     assert statement["Resource"] == ["arn:aws:rds-db:eu-west-1:111122223333:dbuser:db-ABC/app"]
 
 
-def test_region_of_a_cluster_takes_precedence() -> None:
-    rows = [
-        {"cluster_name": name, "region": region, "workloads": [{**ONE, "policies": [CONNECT]}]}
-        for name, region in (("a", "us-east-1"), ("b", None))
-    ]
-    arguments = plain_arguments({"clusters": rows}, {}, True, "eu-west-1")
-    policies = [row["workloads"][0]["policies"][0] for row in arguments["clusters"]]
-    assert [policy["with"]["region"] for policy in policies] == ["us-east-1", "eu-west-1"]
-
-
-@pytest.mark.parametrize("by_cluster", [False, True])
-def test_invalid_preset_is_an_input_error(by_cluster: bool) -> None:
+def test_invalid_preset_is_an_input_error() -> None:
     row = {"cluster_name": "c", "workloads": [{**ONE, "policies": [{"preset": "rds-iam-conect"}]}]}
     with pytest.raises(InputError) as caught:
-        plain_arguments({"clusters": [row]} if by_cluster else row, {}, True)
+        plain_arguments(row, {}, True)
     (problem,) = caught.value.problems
-    place = "clusters[0] (c): " if by_cluster else ""
     assert problem.startswith(
-        f"{place}workloads[0] (default/one) policies[0]: there is no preset 'rds-iam-conect'; did you mean 'rds-iam-connect'"
+        "workloads[0] (default/one) policies[0]: there is no preset 'rds-iam-conect'; did you mean 'rds-iam-connect'"
+    )
+
+
+def test_removed_option_names_its_replacement() -> None:
+    with pytest.raises(InputError) as caught:
+        plain_arguments({"clusters": [{"cluster_name": "c", "workloads": [ONE]}]}, {}, True)
+    assert caught.value.problems == (
+        "clusters is not an option; run the module once for each cluster, or workload_identity.aws.fleet, in which the clusters "
+        "are hosts.",
     )

@@ -24,7 +24,7 @@ VALUES = {
 
 
 def parse_scope(**values: Any) -> PresetScope | None:
-    parsed, _warnings = parse_role_input({**VALUES, **values}, {}, "main")
+    parsed = parse_role_input({**VALUES, **values}, {}, "main")
     return parsed.workloads[0].policies[0].preset
 
 

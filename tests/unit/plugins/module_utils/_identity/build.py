@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
@@ -16,11 +16,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
     validate_accounts,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
-    ClusterInput,
-    Member,
-    run_members,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.preset_expansion import (
     PresetExpander,
@@ -41,8 +36,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     Options,
-    ParsedInput,
-    State,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     CLUSTER_TAG,
@@ -51,10 +44,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     OWNER_TAG,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.clusters import (
-    Fleet,
-    assemble,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     WaitPolicy,
 )
@@ -174,50 +163,6 @@ def engine(aws: FakeAws, desired: Desired, state: str = "present", clock: Clock 
 
 def run(aws: FakeAws, desired: Desired, state: str = "present", clock: Clock | None = None) -> Run:
     return engine(aws, desired, state, clock).run(desired, state, check_mode=False)
-
-
-def members(desired: Desired, regions: Mapping[str, str] | None = None) -> list[Member]:
-    """Return the clusters of the workloads, in the order of their first workloads. ``regions`` has the region of a cluster by
-    name."""
-    keys = dict.fromkeys(workload.key.cluster for workload in desired.workloads)
-    inputs = [
-        ClusterInput(
-            ParsedInput(
-                name,
-                "present",
-                tuple(workload for workload in desired.workloads if workload.key.cluster == name),
-                desired.options.owner,
-            ),
-            (regions or {}).get(name, REGION),
-        )
-        for name in keys
-    ]
-    return run_members(inputs, REGION)
-
-
-def fleet_engine(
-    aws: FakeAws,
-    members: Sequence[Member],
-    options: Options,
-    state: State = "present",
-    clock: Clock | None = None,
-    stopped: Sequence[str] = (),
-) -> tuple[Engine, Fleet]:
-    fleet = assemble(aws, members, options, state, 1, stopped=stopped)
-    return Engine(aws, fleet.clusters, 1, wait_policy(clock), unread=fleet.left_out), fleet
-
-
-def run_fleet(
-    aws: FakeAws,
-    desired: Desired,
-    state: State = "present",
-    clock: Clock | None = None,
-    check_mode: bool = False,
-    stopped: Sequence[str] = (),
-) -> Run:
-    """Run the engine once for all clusters of a desired state."""
-    engine_, fleet = fleet_engine(aws, members(desired), desired.options, state, clock, stopped)
-    return engine_.run(fleet.desired, state, check_mode)
 
 
 def plan(aws: FakeAws, desired: Desired, state: str = "present") -> Plan:

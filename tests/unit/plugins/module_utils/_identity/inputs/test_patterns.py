@@ -21,7 +21,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     find_patterns,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
-    merge_layers,
     read_input,
     refuse_files,
 )
@@ -231,13 +230,6 @@ def test_patterns_with_the_same_names_can_have_different_selectors() -> None:
     assert [str(workload.key) for workload in workloads] == ["*/*", "*/*"]
     selected = Selected({"a=1": {"team-a"}, "a=2": {"team-b"}})
     assert names(expanded(*entries, selected=selected)) == ["team-a/web", "team-a/worker", "team-b/web"]
-
-
-def test_later_layers_replace_patterns_with_the_same_selectors() -> None:
-    rows = [entry("*", "*", namespace_selector=text) for text in ("a=1", "a=2")]
-    later = entry("*", "*", namespace_selector="a=2", role={"name": "later"})
-    merged = merge_layers([FileSource(list(rows), ["x", "y"]), FileSource([later], ["z"])])
-    assert (merged.workloads, merged.places) == ([rows[0], later], ["x", "z"])
 
 
 def test_purge_without_a_match_is_refused() -> None:

@@ -260,7 +260,7 @@ def test_ignores_other_extra_variables(name: str) -> None:
 
 
 def test_variables_set_by_the_role_are_known() -> None:
-    names = ["hosts", "report", "prepared", "accounts", "result", "purge"]
+    names = ["hosts", "report", "checked", "result", "purge"]
     assert find_variables([f"pod_identity_{name}" for name in names]) == ["purge"]
 
 

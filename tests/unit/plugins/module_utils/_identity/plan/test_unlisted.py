@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
@@ -238,28 +238,16 @@ def test_unlistable_associations_are_an_info() -> None:
     assert (finding.remedy, finding.severity) == (NOT_LISTED.remedy, "info")
 
 
-def test_each_cluster_has_a_separate_finding() -> None:
-    remote = replace(association("b"), key=key("b", cluster=OTHER_CLUSTER))
-    observed = Observed(
-        group_clusters(HERE, ELSEWHERE),
-        unlisted={CLUSTER: unlisted(association("a")), OTHER_CLUSTER: unlisted(remote)},
-    )
-    assert [finding.cluster for finding in find_unlisted(Desired(()), observed)] == [CLUSTER, OTHER_CLUSTER]
-
-
-@pytest.mark.parametrize(
-    ("workloads", "among_others", "severities"),
-    [(0, False, ["warning"]), (0, True, ["info"]), (1, False, []), (1, True, [])],
-)
-def test_empty_list_is_a_finding(workloads: int, among_others: bool, severities: list[str]) -> None:
+@pytest.mark.parametrize(("workloads", "severities"), [(0, ["warning"]), (1, [])])
+def test_empty_list_is_a_finding(workloads: int, severities: list[str]) -> None:
     entries = desired(*[workload()] * workloads).workloads
-    findings = find_empty_list(entries, among_others)
+    findings = find_empty_list(entries)
     assert [finding.severity for finding in findings] == severities
     assert {(str(finding.code), finding.message, finding.remedy) for finding in findings} <= {
         (
             "NOTHING_VERIFIED",
             "the list does not have a workload for this cluster, so the verification is empty.",
-            "Check the list, and the files and host patterns that define it. If the cluster must not have workloads, "
+            "Check the list, and the files and variables that define it. If the cluster must not have workloads, "
             "accept the finding with pod_identity_ignore: [NOTHING_VERIFIED] in the Ansible role.",
         )
     }

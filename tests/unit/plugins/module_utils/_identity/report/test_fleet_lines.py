@@ -52,7 +52,7 @@ def reported(**members: Any) -> Reported:
 
 
 def lines_around_the_table(*ended: Ended, check_mode: bool = False) -> list[str]:
-    lines = fleet_lines(ended, len(ended), 0, check_mode)
+    lines = fleet_lines(ended, len(ended), (), check_mode)
     table = lines.index("")
     return [*lines[:table], *lines[table + len(ended) + 2 :]]
 
@@ -63,8 +63,9 @@ def test_line_for_each_cluster_before_failures() -> None:
         Ended("green", "green", reported(failed=True)),
         Ended("red", "red", None, "cluster red was left out"),
     ]
-    assert fleet_lines(ended, 5, 2) == [
+    assert fleet_lines(ended, 5, ["grey", "white"]) == [
         "1 of 5 clusters done, 2 failed, 2 pending.",
+        "Not reached so far: grey, white.",
         "",
         "cluster      account       region     workloads  changes  verified  findings  result",
         "blue (prod)  111122223333  us-west-2  25         3        25/25     0         ok",
@@ -80,35 +81,45 @@ def test_line_for_each_cluster_before_failures() -> None:
     ]
 
 
+def test_successful_batch_is_shown_alone() -> None:
+    ended = [Ended(name, name, reported()) for name in ("blue", "green")]
+    assert fleet_lines(ended, 3, ["red"], shown=ended[1:]) == [
+        "2 of 3 clusters done, 0 failed, 1 pending.",
+        "",
+        "cluster  account       region     workloads  changes  verified  findings  result",
+        "green    111122223333  us-west-2  25         3        25/25     0         ok",
+    ]
+
+
 def test_plan_is_labelled() -> None:
     ended = [Ended("blue", "blue", reported())]
-    assert fleet_lines(ended, 2, 1, check_mode=True)[0] == (
+    assert fleet_lines(ended, 2, ["red"], check_mode=True)[0] == (
         "1 of 2 clusters planned, 0 failed, 1 pending; nothing was changed."
     )
 
 
 def test_fleet_without_failures() -> None:
-    assert fleet_lines([Ended("blue", "blue", reported())], 1, 0)[0] == "1 of 1 cluster done, 0 failed."
+    assert fleet_lines([Ended("blue", "blue", reported())], 1)[0] == "1 of 1 cluster done, 0 failed."
 
 
 def test_unverified_workloads_do_not_count_as_failed() -> None:
     """Check that the table shows "-" if no workload was verified, as in a plan or a teardown."""
     unverified = dict.fromkeys(("passed", "failed", "warnings", "unknown", "accepted"), 0)
     summary = {**report()["summary"], **unverified}
-    line = fleet_lines([Ended("blue", "blue", reported(summary=summary))], 1, 0)[3]
+    line = fleet_lines([Ended("blue", "blue", reported(summary=summary))], 1)[3]
     assert line == "blue     111122223333  us-west-2  25         3        -         0         ok"
     none_passed = {**summary, "unknown": 25}
-    line = fleet_lines([Ended("blue", "blue", reported(summary=none_passed))], 1, 0)[3]
+    line = fleet_lines([Ended("blue", "blue", reported(summary=none_passed))], 1)[3]
     assert line == "blue     111122223333  us-west-2  25         3        0/25      0         ok"
 
 
 def test_fleet_without_workloads_reports_no_verification() -> None:
     empty = reported(summary=dict.fromkeys(report()["summary"], 0))
     blue, green = Ended("blue", "blue", empty), Ended("green", "green", reported())
-    assert fleet_lines([blue], 1, 0)[1] == "0 workloads were verified."
-    assert "0 workloads were verified." not in fleet_lines([blue, green], 2, 0)
+    assert fleet_lines([blue], 1)[1] == "0 workloads were verified."
+    assert "0 workloads were verified." not in fleet_lines([blue, green], 2)
     stopped = Ended("red", "red", None, "cluster red was left out")
-    assert "0 workloads were verified." not in fleet_lines([blue, stopped], 2, 0)
+    assert "0 workloads were verified." not in fleet_lines([blue, stopped], 2)
 
 
 CHANGES = {

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -28,7 +27,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pl
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
-    OTHER_CLUSTER,
     REGION,
     Clock,
     FakeAws,
@@ -39,7 +37,6 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     policy,
     policy_arn,
     run,
-    run_fleet,
     workload,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
@@ -114,20 +111,6 @@ def unlisted_changes(aws: FakeAws, spec: Desired, documents: Mapping[str, Any]) 
         for name, role in aws.iam.roles.items()
         for arn in role["attached"]
         if (name, arn) not in listed and default_document(aws, arn) != documents.get(arn)
-    }
-
-
-def listed_access(desired_state: Desired) -> Access:
-    """Return the actions that each workload has by its own policies.
-
-    A shared role also has the policies of its other users, except users in unreadable clusters.
-    """
-    return {
-        ((workload.key.cluster, workload.key.namespace, workload.key.service_account), action)
-        for workload in desired_state.workloads
-        for spec in workload.policies
-        for statement in (spec.document or {})["Statement"]
-        for action in statement["Action"]
     }
 
 
@@ -216,9 +199,7 @@ def moves(draw: Callable[..., Any]) -> Desired:
 def _attempt(aws: FakeAws, spec: Desired, purge: bool) -> None:
     # The injected error may fail a read that every run needs; then the run raises the error.
     with contextlib.suppress(AwsError):
-        if len({workload.key.cluster for workload in spec.workloads}) > 1:
-            run_fleet(aws, spec)
-        elif purge:
+        if purge:
             run_with_purge(engine(aws, spec), spec, PurgeScope(limit=9), check_mode=False)
         else:
             run(aws, spec)
@@ -228,20 +209,11 @@ def identifiers(aws: FakeAws) -> dict[Place, str]:
     return {_place(association): name for name, association in aws.eks.associations.items()}
 
 
-def spread(spec: Desired, elsewhere: Sequence[bool]) -> Desired:
-    """Move the workloads that ``elsewhere`` marks to the other cluster."""
-    workloads = tuple(
-        replace(workload, key=replace(workload.key, cluster=OTHER_CLUSTER)) if other else workload
-        for workload, other in zip(spec.workloads, elsewhere, strict=False)
-    )
-    return replace(spec, workloads=workloads)
-
-
-def disturb(initial: Desired, spec: Desired, purge: bool, listed_only: bool = False) -> None:
+def disturb(initial: Desired, spec: Desired, purge: bool) -> None:
     """Fail one request at a time, and lose the response of one write at a time.
 
     After each request, because a run may be killed there, check that every workload has the actions that both the old and the
-    desired state allow. With ``listed_only``, check only the actions in its own policies.
+    desired state allow.
     """
     aws = Watched()
     _attempt(aws, initial, purge=False)
@@ -262,8 +234,6 @@ def disturb(initial: Desired, spec: Desired, purge: bool, listed_only: bool = Fa
         if initial_identifiers.get(place, identifier) != identifier
     }
     guaranteed = old & access(aws, ignored=unlisted_changes(aws, spec, documents))
-    if listed_only:
-        guaranteed &= listed_access(spec)
     aws.floor = {access_ for access_ in guaranteed if access_[0] not in replaced}
     reads = [number for number, name in enumerate(requests, 1) if name.split(":")[1].startswith(READS)]
     writes = [number for number, _name in enumerate(requests, 1) if number not in reads]
@@ -300,19 +270,6 @@ def test_shared_permissions_are_never_lost(initial: Desired, spec: Desired, purg
 @given(initial=moves(), spec=moves(), purge=st.booleans())
 def test_moved_statements_are_never_lost(initial: Desired, spec: Desired, purge: bool) -> None:
     disturb(initial, spec, purge)
-
-
-@settings(SLOW, max_examples=15)
-@given(
-    initial=st.one_of(lists(), moves()),
-    spec=st.one_of(lists(), moves()),
-    places=st.lists(st.booleans(), min_size=3, max_size=3),
-)
-def test_run_over_several_clusters_never_loses_permissions(
-    initial: Desired, spec: Desired, places: list[bool]
-) -> None:
-    """Fail requests of a run for two clusters. The failure may also make one of the clusters unreadable."""
-    disturb(spread(initial, places), spread(spec, places), purge=False, listed_only=True)
 
 
 def workloads_of_roles(**roles: tuple[str, dict[str, str]]) -> Desired:

@@ -55,7 +55,6 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     policy_arn,
     role_arn,
     run,
-    run_fleet,
     workload,
 )
 
@@ -504,19 +503,6 @@ def test_user_keeps_its_statement_while_the_role_is_quarantined() -> None:
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/b"]
 
 
-def test_user_in_another_cluster_of_the_run_keeps_a_statement_by_force() -> None:
-    aws = FakeAws()
-    first, second = single("a", "account"), single("b", "account", OTHER_CLUSTER)
-    other = desired(workload("x", role={"name": "other"}), cluster=OTHER_CLUSTER, trust_scope="account")
-    run(aws, first)
-    run(aws, second)
-    run(aws, other)
-    narrow = single("a", "workload", force=True)
-    outcome = run_fleet(aws, replace(narrow, workloads=(*narrow.workloads, *other.workloads)))
-    assert outcome.failures == ()
-    assert grants(aws) == ["my-cluster/default/a", "other-cluster/default/b"]
-
-
 def test_concurrent_association_gets_its_statement_back() -> None:
     """Create an association right before a run removes the wide statement, which is the only statement that allows it."""
     aws = FakeAws()
@@ -649,7 +635,7 @@ def test_whole_trust_policy_without_the_grant_of_another_cluster_fails(
     scope: str, user: str, kept: str
 ) -> None:
     aws = FakeAws()
-    run_fleet(aws, single("a", scope, OTHER_CLUSTER))
+    run(aws, single("a", scope, OTHER_CLUSTER))
     source = FakeAws()
     run(source, single("b", "workload"))
     whole = json.loads(source.iam.roles["shared"]["trust"])
@@ -671,7 +657,7 @@ def test_whole_trust_policy_without_the_grant_of_another_cluster_fails(
 
 def test_whole_trust_policy_may_allow_another_cluster_in_its_own_words() -> None:
     aws = FakeAws()
-    run_fleet(aws, single("a", "workload", OTHER_CLUSTER))
+    run(aws, single("a", "workload", OTHER_CLUSTER))
     statements = [
         {**statement, "Sid": f"Own{index}"}
         for index, statement in enumerate(json.loads(aws.iam.roles["shared"]["trust"])["Statement"])
@@ -681,35 +667,6 @@ def test_whole_trust_policy_may_allow_another_cluster_in_its_own_words() -> None
     whole = json.loads(source.iam.roles["shared"]["trust"])
     whole["Statement"] += statements
     assert run(aws, single("b", role={"trust_policy": whole})).failures == ()
-
-
-def test_run_over_two_clusters_reads_the_users_of_both() -> None:
-    aws = FakeAws()
-    first, second = (
-        single("a", "cluster", policies=("old",)),
-        single("b", "cluster", OTHER_CLUSTER, policies=("old",)),
-    )
-    combined = replace(first, workloads=(*first.workloads, *second.workloads))
-    run_fleet(aws, combined)
-    new_first, new_second = (
-        single("a", "cluster", policies=("new",)),
-        single("b", "cluster", OTHER_CLUSTER, policies=("new",)),
-    )
-    swapped = replace(new_first, workloads=(*new_first.workloads, *new_second.workloads))
-    create_association(aws, "c", "shared", clusterName=OTHER_CLUSTER)
-    outcome = run_fleet(aws, swapped)
-    assert (attached(aws), codes(outcome)) == (["new", "old"], ["POLICY_ATTACHED_EXTRA"])
-    assert "(other-cluster default/c)" in findings(outcome)[0].message
-    # A run for one of the clusters decides the same.
-    assert names(plan(aws, new_first)) == []
-    aws.eks.associations = {
-        identifier: association
-        for identifier, association in aws.eks.associations.items()
-        if association["serviceAccount"] != "c"
-    }
-    assert names(plan(aws, new_first)) == []
-    assert run_fleet(aws, swapped).failures == ()
-    assert attached(aws) == ["new"]
 
 
 def test_purge_detaches_the_policy_with_the_last_user() -> None:

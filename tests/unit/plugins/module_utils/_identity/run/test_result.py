@@ -28,7 +28,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
-    Target,
     association_target,
     associations_target,
     role_target,
@@ -348,22 +347,6 @@ def test_diff_row(change: Change, initial: str, updated: str) -> None:
         "before": initial,
         "after": updated,
     }
-
-
-@pytest.mark.parametrize(
-    ("target", "header"),
-    [
-        pytest.param(role_target("r"), "role r of account 111122223333 (create)", id="a role"),
-        pytest.param(
-            association_target(WorkloadKey("us-west-2/prod", "shop", "app")),
-            "association shop/app of cluster us-west-2/prod, account 111122223333 (create)",
-            id="an association",
-        ),
-    ],
-)
-def test_diff_header_names_the_cluster(target: Target, header: str) -> None:
-    row = diff_row(Change(1, target, "create", (APP,), None, {}, ()), "111122223333")
-    assert (row["before_header"], row["after_header"]) == (header, header)
 
 
 # Tests of messages about errors before any change
