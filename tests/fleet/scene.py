@@ -25,7 +25,6 @@ from sandbox.eks import ClusterRequest, create_cluster
 from sandbox.kube.control import KubeControl
 
 ROOT = Path(__file__).resolve().parents[2]
-CALLBACKS = Path(__file__).parent / "callbacks"
 PYTHON = os.environ.get("SANDBOX_PYTHON", str(ROOT / ".venv-sandbox" / "bin" / "python"))
 TOKEN = "administrator-of-all"
 Raw = dict[str, Any]
@@ -174,7 +173,7 @@ class FleetFixture:
         path.write_text(json.dumps(content, indent=1), encoding="utf-8")
         return path
 
-    def environment(self, callback: str = "") -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         config = self.folder / "aws-config"
         config.write_text(
             "".join(
@@ -197,49 +196,45 @@ class FleetFixture:
             "AWS_CONFIG_FILE": str(config),
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
-            # ansible-core rejects an empty value of these variables.
-            **(
-                {"ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS), "ANSIBLE_CALLBACKS_ENABLED": callback}
-                if callback
-                else {}
-            ),
         }
 
     def play(
+        self, playbook: str, *arguments: str, hosts: str = "fleet", strategy: str = "", **variables: Any
+    ) -> PlaybookResult:
+        """Run a playbook of the collection on some hosts of the fleet."""
+        process = self.start(playbook, *arguments, hosts=hosts, strategy=strategy, **variables)
+        output, _errors = process.communicate(timeout=900)
+        return PlaybookResult(process.returncode, output)
+
+    def start(
         self,
         playbook: str,
         *arguments: str,
         hosts: str = "fleet",
-        callback: str = "",
         strategy: str = "",
+        start_new_session: bool = False,
         **variables: Any,
-    ) -> PlaybookResult:
-        """Run a playbook on some hosts of the fleet.
-
-        ``playbook`` is the name of a playbook of the collection, or a file. ``callback`` is a callback plugin in ``callbacks``.
-        """
+    ) -> subprocess.Popen[str]:
         configured = {"ANSIBLE_STRATEGY": strategy} if strategy else {}
         command = [
             str(Path(sys.executable).parent / "ansible-playbook"),
-            playbook if playbook.endswith(".yml") else f"workload_identity.aws.{playbook}",
+            f"workload_identity.aws.{playbook}",
             "-i",
             str(self.inventory()),
             "-e",
             json.dumps({"pod_identity_hosts": hosts, **variables}),
             *arguments,
         ]
-        done = subprocess.run(
+        return subprocess.Popen(
             command,
-            env={**self.environment(callback), **configured},
+            env={**self.environment(), **configured},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=900,
-            check=False,
+            start_new_session=start_new_session,
         )
-        return PlaybookResult(done.returncode, done.stdout)
 
 
 @contextmanager

@@ -81,7 +81,6 @@ class Code(str, Enum):
     CLUSTER_MISSING = "CLUSTER_MISSING", "association", "warning"
     CLUSTER_PLATFORM_TOO_OLD = "CLUSTER_PLATFORM_TOO_OLD", "agent", "error"
     DEADLINE = "DEADLINE", "association", "error"
-    DEFINITIONS_DIFFER = "DEFINITIONS_DIFFER", "association", "error"
     INJECTION_MISSING = "INJECTION_MISSING", "injection", "error"
     INJECTION_NOT_YET = "INJECTION_NOT_YET", "injection", "error"
     INJECTION_OTHER_IDENTITY = "INJECTION_OTHER_IDENTITY", "injection", "error"

@@ -32,8 +32,8 @@ class WorkloadKey:
 class Finding:
     """A problem of a workload, a cluster or the whole run, with a remedy.
 
-    ``workload`` is None for a whole cluster or the whole run. ``statement`` is the label of the policy statement with the problem, or "".
-    ``raised_as`` is the severity if it differs from the default of the code.
+    ``workload`` is None for a whole cluster or the whole run. ``statement`` is the label of the policy statement with the
+    problem, or "". ``raised_as`` is the severity if it differs from the default of the code.
     """
 
     code: Code

@@ -9,16 +9,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..model.changes import Change, Draft, Plan, with_managed_tag
 from ..model.cluster import Account
-from ..model.desired import Desired, Options, Workload, differing_field
+from ..model.desired import Desired, Options, Workload
 from ..model.names import OWNER_TAG
 from ..model.observed import Observed
-from ..model.policies import PolicySpec
 from ..model.roles import RoleSpec
 from ..model.shared import Unread, find_unread, shared_policies, shared_roles
 from ..model.targets import (
@@ -38,76 +37,6 @@ from .problems import breaks, pattern_conflicts, refused_in_kubernetes
 from .replaced_permissions import ReplacedPermissions
 from .shared_role import gains, plan_shared_role, without_claim
 from .trust import effective_scope, is_shut_out
-
-
-@dataclass(slots=True)
-class _Definition:
-    """A role or policy that one or more workloads define.
-
-    ``spec`` is the definition by the first workload. ``users`` are all workloads that define a role or policy with this name,
-    and ``targets`` are the targets of these roles or policies: policies with the same name can have different paths. ``other`` is
-    the first workload whose definition differs from ``spec``, and ``differing`` is the name of the field that differs.
-    """
-
-    spec: RoleSpec | PolicySpec
-    users: list[WorkloadKey]
-    targets: set[Target] = field(default_factory=set)
-    differing: str = ""
-    other: WorkloadKey | None = None
-
-    def add(self, spec: RoleSpec | PolicySpec, key: WorkloadKey) -> None:
-        self.users.append(key)
-        if self.other is None and (differing := differing_field(self.spec, spec)):
-            self.differing, self.other = differing, key
-
-
-def _find_differences(account: Account, workloads: Sequence[Workload]) -> dict[Target, Failure]:
-    """Return a failure for each role and policy that workloads define differently, by target. IAM names are case-insensitive."""
-    roles: dict[str, _Definition] = {}
-    policies: dict[str, _Definition] = {}
-    for workload in workloads:
-        if workload.role is not None:
-            name = workload.role.name.lower()
-            _define(roles, name, workload.role, workload.key, role_target(name))
-        for spec in workload.policies:
-            if spec.arn is None:
-                target = policy_target(account.policy_arn(spec))
-                _define(policies, spec.name.lower(), spec, workload.key, target)
-    failures: dict[Target, Failure] = {}
-    for kind, definitions in (("role", roles), ("policy", policies)):
-        for definition in definitions.values():
-            if definition.other is not None:
-                failure = _failure(kind, definition, definition.other)
-                failures |= dict.fromkeys(definition.targets, failure)
-    return failures
-
-
-def _define(
-    definitions: dict[str, _Definition],
-    name: str,
-    spec: RoleSpec | PolicySpec,
-    key: WorkloadKey,
-    target: Target,
-) -> None:
-    definition = definitions.get(name)
-    if definition is None:
-        definitions[name] = _Definition(spec, [key], {target})
-    else:
-        definition.targets.add(target)
-        definition.add(spec, key)
-
-
-def _failure(kind: str, definition: _Definition, other: WorkloadKey) -> Failure:
-    first = definition.users[0]
-    return Failure(
-        tuple(dict.fromkeys(definition.users)),
-        min(definition.targets),
-        "update",
-        Code.DEFINITIONS_DIFFER,
-        f"{kind} '{definition.spec.name}' has a different {definition.differing} for {other} of cluster {other.cluster} than for "
-        f"{first} of cluster {first.cluster}, but all clusters of the account share this {kind}.",
-        f"Use the same definition for both workloads, or another {kind} name for one of them.",
-    )
 
 
 def without_failed(plan: Plan) -> Plan:
@@ -178,8 +107,6 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     workloads = [_as_associated(draft, workload, observed) for workload in desired.workloads]
     keys = frozenset(workload.key for workload in workloads)
     unread = find_unread(observed, keys)
-    differing = _find_differences(account, workloads)
-    draft.failures += dict.fromkeys(differing.values())
     draft.failures += [*refused_in_kubernetes(desired.refused), *pattern_conflicts(workloads, "update")]
     # A cluster that could not be read and has no workload in the run gets its own failure. In the other clusters that could not
     # be read, each workload gets a failure below.
@@ -189,8 +116,6 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     all_shared = shared_roles(account, workloads)
     policy_users = PolicyUsers(desired, observed, all_shared, draft.unread)
     for arn, (spec, users) in shared_policies(account, workloads).items():
-        if policy_target(arn) in differing:
-            continue
         if failure := observed.unread.get(policy_target(arn)):
             draft.failures.append(failure.for_workloads(users))
         else:
@@ -199,8 +124,6 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     created_arns = frozenset(change.target.name for change in draft.changes if change.action == "create")
     observed = _with_new_tags(observed, draft.changes)
     for shared in all_shared:
-        if role_target(shared.spec.name.lower()) in differing:
-            continue
         if failure := observed.unread.get(role_target(shared.spec.name.lower())):
             draft.failures.append(failure.for_workloads(shared.keys))
         else:

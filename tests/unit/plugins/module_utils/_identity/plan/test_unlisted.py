@@ -214,7 +214,7 @@ def test_unlisted_associations_are_one_finding(case: Case) -> None:
     assert finding.code == "UNLISTED_ASSOCIATIONS"
     assert finding.message == f"cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) {case.message}"
     assert (finding.remedy, finding.severity) == (case.remedy, case.severity)
-    assert (finding.workload, finding.cluster) == (None, CLUSTER)
+    assert finding.workload is None
 
 
 @pytest.mark.parametrize(
