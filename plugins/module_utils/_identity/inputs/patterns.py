@@ -258,7 +258,7 @@ def _conflict(name: str, claims: Sequence[Origin], cluster: Cluster) -> Finding:
         f"service account {name} matches {len(claims)} entries of the list: "
         f"{listed(f'{claim.place} ({claim.text})' for claim in claims)}.",
         "Leave one of these entries, or narrow the patterns, for example with service_account_selector.",
-        WorkloadKey(cluster.key, *name.split("/", 1)),
+        WorkloadKey(cluster.name, *name.split("/", 1)),
     )
 
 
