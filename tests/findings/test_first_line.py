@@ -116,7 +116,7 @@ BROKEN = (
         kube.delete_account,
         "default/my-service-account: service account my-service-account does not exist in namespace default. "
         "Apply the workload, which creates it (unless create_service_account is false), or create it with the "
-        "workload's own manifests. EKS creates the service account of an add-on when it installs the add-on.",
+        "workload's own manifests.",
     ),
     Broken(
         "agent deleted, which EKS has not noticed",

@@ -154,6 +154,9 @@ def verify(
         if workload.key not in observed.clusters:
             continue
         agent = agents[workload.key.cluster]
+        if workload.conflict is not None:
+            verified.append(Verified(workload, (conclude("association", workload.conflict), agent)))
+            continue
         trust = check_trust_policy(workload, observed, scopes)
         contents = check_contents(workload, observed, reads)
         permissions = check_permissions(workload, observed, reads) or check_grants(workload, observed, reads)

@@ -304,8 +304,6 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
     )
     if failure is not None:
         return conclude_unread("association", failure, workload.key)
-    if workload.conflict is not None:
-        return conclude("association", workload.conflict)
     association = observed.associations.get(workload.key)
     if association is None and has_foreign_role(workload, cluster.account):
         # EKS does not accept a role of another account. The check of the trust policy reports that role.

@@ -58,7 +58,7 @@ def service_account_missing(key: WorkloadKey, state: AccountState) -> Finding | 
         Code.SERVICE_ACCOUNT_MISSING,
         f"service account {key.service_account} does not exist in namespace {key.namespace}.",
         "Apply the workload, which creates it (unless create_service_account is false), or create it with the "
-        "workload's own manifests. EKS creates the service account of an add-on when it installs the add-on.",
+        "workload's own manifests.",
         key,
     )
 

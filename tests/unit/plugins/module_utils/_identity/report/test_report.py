@@ -144,7 +144,7 @@ def test_messages_about_service_accounts() -> None:
             "service account api does not exist in namespace shop.",
             "Apply the workload, which creates it (unless create_service_account is false), or create it with the "
             "workload's "
-            "own manifests. EKS creates the service account of an add-on when it installs the add-on.",
+            "own manifests.",
         ),
         (
             "namespace shop does not exist.",
