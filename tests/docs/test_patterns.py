@@ -182,10 +182,10 @@ def test_remedy_for_a_missing_role(cluster: Cluster, play: str, options: list[st
 def test_service_account_of_two_entries_fails_alone(cluster: Cluster) -> None:
     cluster.prepare({"namespace": "twice", "name": "web-a"}, {"namespace": "twice", "name": "web-b"})
     pattern: dict[str, object] = {"namespace": "twice", "service_account": "web-*", "role": {"name": "twice"}}
-    own = {"namespace": "twice", "service_account": "web-b", "role": {"name": "twice-own"}}
-    one = {"pod_identity_cluster_name": "my-cluster", "pod_identity_workloads": [own]}
-    both = {**one, "pod_identity_workloads": [pattern, own]}
-    assert cluster.play("site", one).returncode == 0
+    named_entry = {"namespace": "twice", "service_account": "web-b", "role": {"name": "twice-own"}}
+    variables = {"pod_identity_cluster_name": "my-cluster", "pod_identity_workloads": [named_entry]}
+    conflicting = {**variables, "pod_identity_workloads": [pattern, named_entry]}
+    assert cluster.play("site", variables).returncode == 0
     places = (
         "PATTERN_CONFLICT twice/web-b: {}service account twice/web-b matches 2 entries of the list: pod_identity_workloads[1] "
         "(twice/web-b), pod_identity_workloads[0] (twice/web-*)."
@@ -196,13 +196,13 @@ def test_service_account_of_two_entries_fails_alone(cluster: Cluster) -> None:
         ("verify", "", ()),
         ("teardown", "delete association twice/web-b: ", ()),
     ):
-        run = cluster.play(play, both, *more)
+        run = cluster.play(play, conflicting, *more)
         assert run.returncode == 2, run.stdout
         assert places.format(action) in " ".join(run.stdout.split())
         created = "create association twice/web-a (from twice/web-*)" in run.stdout
         assert created is (play == "site")
-    assert changes(cluster.play("site", one)) == 0
-    assert cluster.play("teardown", one).returncode == 0
+    assert changes(cluster.play("site", variables)) == 0
+    assert cluster.play("teardown", variables).returncode == 0
 
 
 def test_modules_refuse_patterns(cluster: Cluster) -> None:

@@ -45,7 +45,8 @@ WEB = {
 }
 SHOP = {**WEB, "service_account_selector": "tier=shop", "role": {"name": "shop"}}
 NAMED = {"namespace": "a", "service_account": "shop", "role": {"name": "named"}}
-MESSAGE = "service account a/shop matches 2 entries of the list: workloads[0] (a/* with tier={}), workloads[1] (a/* with tier={})."
+PLACES = "workloads[0] (a/* with tier={}), workloads[1] (a/* with tier={})"
+MESSAGE = f"service account a/shop matches 2 entries of the list: {PLACES}."
 
 
 def listed(*entries: dict[str, Any], purge: bool = False) -> Desired:
