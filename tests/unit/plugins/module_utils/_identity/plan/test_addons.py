@@ -220,29 +220,25 @@ REMEDY = (
     "To keep the role, list it for the service account in pod_identity_associations. To replace or remove it, set adopt: "
     "true."
 )
-
-
 UNMARKED = "does not have the tag workload-identity/managed-by"
 OF_TEAM_A = "belongs to owner 'team-a'"
 
 
 @pytest.mark.parametrize(
-    ("tags", "owner", "code", "reason"),
+    ("tags", "owner", "reason"),
     [
-        ({}, None, "NOT_OWNED", UNMARKED),
-        ({}, "team-a", "NOT_OWNED", UNMARKED),
-        (TEAM_A, "team-b", "NOT_OWNED", OF_TEAM_A),
-        (TEAM_A, None, "NOT_OWNED", OF_TEAM_A),
+        ({}, None, UNMARKED),
+        ({}, "team-a", UNMARKED),
+        (TEAM_A, "team-b", OF_TEAM_A),
+        (TEAM_A, None, OF_TEAM_A),
     ],
 )
-def test_role_of_another_owner_needs_adopt(
-    tags: dict[str, str], owner: str | None, code: str, reason: str
-) -> None:
+def test_role_of_another_owner_needs_adopt(tags: dict[str, str], owner: str | None, reason: str) -> None:
     account = "ebs-csi-controller-sa"
     failure = refused_role(spec(owner=owner), CLUSTER, "update", account, ROLE, tags)
     assert failure is not None
     assert (failure.error_code, failure.message, failure.remedy) == (
-        code,
+        "NOT_OWNED",
         f"service account {account} of the add-on has role {ROLE}, which {reason}, so another process may have set it.",
         REMEDY,
     )
