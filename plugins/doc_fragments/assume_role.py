@@ -22,15 +22,4 @@ options:
       - The external ID that the role's trust policy requires. It is not hidden in output, because AWS does not treat it as
         a secret.
     type: str
-  assume_role_session_name:
-    description:
-      - The session name in CloudTrail and in error messages of AWS; 2 to 64 letters, digits and V(_+=,.@-).
-      - Defaults to V(workload-identity).
-    type: str
-  assume_role_duration:
-    description:
-      - Duration of the session in seconds, from 900 to 43200. It must not exceed the role's maximum session duration, or
-        3600 if the current credentials belong to a role.
-      - A run may take longer than the session. Defaults to 3600.
-    type: int
 """

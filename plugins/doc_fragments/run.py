@@ -53,12 +53,6 @@ options:
       - cluster
       - account
       - none
-  trust_policy_size_limit:
-    description:
-      - Quota of the account for the size of a trust policy, in characters without white space. AWS calls it
-        "Role trust policy length". A role whose trust policy would exceed it is rejected before any change.
-    type: int
-    default: 2048
   tags:
     description:
       - Tags of all managed resources. The tags of a single role, policy or workload override these tags.

@@ -53,12 +53,6 @@ options:
       assume_role_external_id:
         description: The external ID that the role's trust policy requires.
         type: str
-      assume_role_session_name:
-        description: Session name in CloudTrail. Defaults to C(workload-identity).
-        type: str
-      assume_role_duration:
-        description: Duration of the session in seconds, from 900 to 43200.
-        type: int
       regions:
         description: The regions of this account, instead of O(regions).
         type: list
@@ -78,12 +72,6 @@ options:
       assume_role_external_id:
         description: The external ID that the trust policies of the roles require.
         type: str
-      assume_role_session_name:
-        description: Session name in CloudTrail. Defaults to C(workload-identity).
-        type: str
-      assume_role_duration:
-        description: Duration of the sessions in seconds, from 900 to 43200.
-        type: int
       include_accounts:
         description: IDs of the accounts to read, instead of all accounts.
         type: list
@@ -104,12 +92,6 @@ options:
   assume_role_external_id:
     description: The external ID that the trust policy of O(assume_role_arn) requires.
     type: str
-  assume_role_session_name:
-    description: Session name of O(assume_role_arn). Defaults to C(workload-identity).
-    type: str
-  assume_role_duration:
-    description: Duration of the session of O(assume_role_arn) in seconds, from 900 to 43200.
-    type: int
   include_filters:
     description:
       - Only clusters that match one of these filters become hosts.
@@ -173,9 +155,9 @@ notes:
     C(eks_tags) and C(eks_version). C(eks_agent_addon) is a mapping with C(present), C(status) and C(version) of the add-on
     C(eks-pod-identity-agent). C(present) is null if the add-on could not be read.
   - The variables for the role are C(pod_identity_cluster_name), C(pod_identity_account_id) and C(pod_identity_region). With an
-    assumed role, C(pod_identity_assume_role_arn) is set, and the external ID, session name and duration if the file sets
-    them to other values than the defaults. C(pod_identity_profile) and C(pod_identity_endpoint_url) are set if the file sets
-    O(profile) and O(endpoint_url). C(ansible_connection) is V(local), because you cannot log in to a cluster.
+    assumed role, C(pod_identity_assume_role_arn) is set, and the external ID if the file sets
+    it. C(pod_identity_profile) is set if the file sets O(profile). C(ansible_connection) is V(local), because you cannot log
+    in to a cluster.
   - The plugin does not set variables with access keys. Plays use the credentials of the environment or a profile.
   - Text from AWS, such as the value of a tag, is never evaluated as a template.
   - With O(cache=true) all results, including certificate authorities and endpoints, are stored as one entry of the cache,
@@ -358,11 +340,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         # Without a region in the options, use the region of the profile or the environment.
         request = read_request({**options, "region": options.get("region") or sessions.region or None})
         clusters = self._cached(options, path, request, sessions, cache)
-        connection = {
-            f"pod_identity_{name}": options[name]
-            for name in ("profile", "endpoint_url")
-            if {name, f"aws_{name}"} & config.keys() and options[name]
-        }
+        named = {"profile", "aws_profile"} & config.keys() and options["profile"]
+        connection = {"pod_identity_profile": options["profile"]} if named else {}
         return make_hosts(clusters, request.hostnames, request.group_by, connection)
 
     def _sessions(self, options: Mapping[str, Any]) -> Sessions:

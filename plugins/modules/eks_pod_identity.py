@@ -30,24 +30,10 @@ options:
       - A managed policy of this cluster that is unlisted and not attached is deleted too.
       - If a listed workload has just changed to another role, its former role is kept until the next purge, because running
         Pods may still have credentials of the former role.
-      - If a cluster has several lists of workloads, limit the purge with O(owner) or O(purge_namespaces). Check mode with
+      - If a cluster has several lists of workloads, limit the purge with O(owner). Check mode with
         diff shows the deletions.
     type: bool
     default: false
-  purge_all:
-    description:
-      - Whether to allow O(purge=true) with an empty list of workloads, which removes all managed workloads of the cluster
-        that match O(owner) and O(purge_namespaces). Without this option such a run is rejected before it reads AWS.
-      - O(purge_limit) still applies.
-    type: bool
-    default: false
-  purge_namespaces:
-    description:
-      - With O(purge=true), the Kubernetes namespaces to purge; all namespaces by default. With this option, policies without
-        a workload are kept, because they do not belong to a namespace.
-    type: list
-    elements: str
-    default: []
   purge_limit:
     description:
       - With O(purge=true), maximum number of workloads to remove in one run. A run that would remove more workloads, for
@@ -418,8 +404,6 @@ def main() -> None:
             "workloads": workloads_spec(),
             "workloads_from": {"type": "list", "elements": "path"},
             "purge": {"type": "bool", "default": False},
-            "purge_all": {"type": "bool", "default": False},
-            "purge_namespaces": {"type": "list", "elements": "str", "default": []},
             "purge_limit": {"type": "str", "default": "10"},
             "owner": {"type": "str"},
         },

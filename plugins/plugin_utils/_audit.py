@@ -54,7 +54,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ClusterFacts,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    as_refusal,
     describe_place,
     judge_api_server,
 )
@@ -321,9 +320,8 @@ def _read_cluster(
     opened = part.opening()
     cluster, server = opened.cluster, kubernetes.read_server()
     doubt = judge_api_server(cluster, server)
-    if doubt is not None and values.get("verify_cluster", True):
-        refusal = as_refusal(doubt)
-        raise RoleError(f"{refusal.message} {refusal.remedy}")
+    if doubt is not None:
+        raise RoleError(f"{doubt.message} {doubt.remedy}")
     width = int(part.job.params["concurrency"])
     with _guarded(steps):
         associations = read_cluster_associations(opened.api, cluster, width)

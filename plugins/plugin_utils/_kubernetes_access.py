@@ -60,7 +60,7 @@ LIST = "kubernetes.core.k8s_info"
 CONNECTION_SPEC = {"kubeconfig": {"type": "raw"}, "context": {"type": "str"}}
 # The AWS options for signing a token for the EKS cluster.
 AWS_SPEC: dict[str, dict[str, Any]] = {
-    **{name: {"type": "str"} for name in ("region", "profile", "endpoint_url")},
+    **{name: {"type": "str"} for name in ("region", "profile")},
     # These options have no type here, because read_assume_role validates them together and ignores empty text.
     **{name: {"type": "raw"} for name in ASSUME_ROLE_OPTIONS},
 }

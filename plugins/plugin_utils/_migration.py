@@ -310,9 +310,7 @@ class Migration:
             agent="ignore",
             restart_stale=restarts,
             verify_pods=True,
-            verify_injection="all",
             injection_observe=observe,
-            injection_timeout=max(int(session.values.get("injection_timeout", 60)), 2 * observe),
             runtime_proof=proof and bool(session.values.get("runtime_proof")),
         )
         if session.task.check_mode and session.installs_agent:

@@ -15,10 +15,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
     Finding,
     WorkloadKey,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
-    SETTLE_SECONDS,
-    RestartSettings,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.irsa import (
     restart_injected,
     restoration_patch,
@@ -41,6 +37,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     workload_rows,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration_session import MigrationSession
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import restart_timeout
 
 # Findings of a teardown about resources that it keeps. A rollback reports them, too.
 _LEFT = frozenset((Code.NOT_OWNED, Code.TRUST_STATEMENT_STAYS))
@@ -114,15 +111,15 @@ def _restart(session: MigrationSession, editor: TrustEditor, migrants: Sequence[
     Roles that an association still uses are not changed.
     """
     session.steps.begin("restarting the owners of Pods with EKS Pod Identity")
-    settings = RestartSettings(
-        int(session.values.get("restart_timeout", 300)),
-        int(session.values.get("restart_settle", SETTLE_SECONDS)),
-    )
     session.take_inventory()
     associations = session.state.associations
     restored = [migrant for migrant in migrants if migrant.key not in associations]
     restarted = restart_injected(
-        session.kubernetes, session.opened.cluster.name, [m.key for m in restored], settings, session.clock
+        session.kubernetes,
+        session.opened.cluster.name,
+        [migrant.key for migrant in restored],
+        restart_timeout(session.values),
+        session.clock,
     )
     session.changes += [f"restart {name}" for name in restarted.restarted]
     session.failures += restarted.failures

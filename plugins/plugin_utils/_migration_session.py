@@ -55,7 +55,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     find_breakage,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    as_refusal,
     describe_place,
     judge_api_server,
 )
@@ -178,9 +177,8 @@ class MigrationSession:
         self.opened: OpenedCluster = part.opening()
         cluster, server = self.opened.cluster, self.kubernetes.read_server()
         doubt = judge_api_server(cluster, server)
-        if doubt and self.values.get("verify_cluster", True):
-            refusal = as_refusal(doubt)
-            raise RoleError(f"{refusal.message} {refusal.remedy} Nothing was changed.")
+        if doubt:
+            raise RoleError(f"{doubt.message} {doubt.remedy} Nothing was changed.")
         issuer = parse_issuer(cluster.issuer)
         if issuer is None:
             raise RoleError(NO_ISSUER.format(place=describe_place(cluster), name=cluster.name))

@@ -33,7 +33,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     parse_role_arn,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
-    FORMS,
     make_artifacts,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.junit import (
@@ -155,7 +154,7 @@ def leave_report(
         raise AnsibleError(f"{unwritten} Completed changes are kept.")
     # Convert the report to JSON types, because later tasks compare its members with plain lists and text.
     set_fact(task, result, FACT, json.loads(json.dumps(report)))
-    result |= job_artifacts(make_artifacts(report, host, values.get("artifact", "auto")))
+    result |= job_artifacts(make_artifacts(report, host))
     return report
 
 
@@ -194,9 +193,7 @@ def leave_stopped_report(
     unwritten = write_report(report, files[0], files[1], "error", host=host, stopped=True)
     if unwritten:
         result["warnings"] = [*result.get("warnings", ()), unwritten]
-    artifact = _variable(task, variables, "artifact")
-    form = artifact if artifact in FORMS else "auto"
-    result |= job_artifacts(make_artifacts(report, host, form, stopped=True))
+    result |= job_artifacts(make_artifacts(report, host, stopped=True))
 
 
 def _place(task: ActionTask, variables: Mapping[str, Any], aws: Mapping[str, Any]) -> Place:

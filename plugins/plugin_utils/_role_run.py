@@ -74,13 +74,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     is_terminating,
     object_name,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
-    RestartSettings,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
     ProbeSettings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_checks import (
+    PROBE_SECONDS,
     SAMPLE,
     InjectionSettings,
 )
@@ -166,17 +164,14 @@ CHANGE_OPTIONS = (
     "agent",
     "agent_version",
     "cluster_name",
-    "concurrency",
     "force",
-    "propagation_timeout",
     "purge_policies",
     "purge_tags",
     "state",
-    "trust_policy_size_limit",
     "trust_scope",
     *AWS_SPEC,
 )
-VERIFY_OPTIONS = ("account_id", "cluster_name", "concurrency", "trust_scope", *AWS_SPEC)
+VERIFY_OPTIONS = ("account_id", "cluster_name", "trust_scope", *AWS_SPEC)
 
 
 class RoleError(Exception):
@@ -403,11 +398,9 @@ def prepare(task: ActionTask, source: RoleInput, entry_point: EntryPoint) -> Pre
     if source.patterns.expansion is not None:
         findings = (*preflight.plan.findings, *source.patterns.expansion.findings)
         preflight = replace(preflight, plan=replace(preflight.plan, findings=findings))
-    server = replace(preflight.server, required=values.get("verify_cluster", True))
-    preflight = replace(preflight, server=server)
     if preflight.plan.problems:
         raise RoleError("\n".join([*map(visible, preflight.plan.problems), "Nothing was changed."]))
-    warnings = [*source.warnings, *warn_unverified_tls(server, parsed.cluster_name, region)]
+    warnings = [*source.warnings, *warn_unverified_tls(preflight.server, parsed.cluster_name, region)]
     if state == "absent":
         warnings += _expansion_warnings(source)
         if not parsed.workloads and not (source.patterns.expansion and source.patterns.expansion.findings):
@@ -484,7 +477,7 @@ def run_kubernetes(
     :arg write: writes a line to standard error of ansible-playbook, for a user who interrupts the run.
     """
     values, deadline = prepared.values, prepared.deadline
-    connection = connect(task, prepared.access, bool(values.get("force_conflicts")), deadline)
+    connection = connect(task, prepared.access, bool(values.get("force")), deadline)
     return converge_kubernetes(
         connection,
         aws,
@@ -530,7 +523,7 @@ def _read_accounts(
 ) -> Preflight | ApiError:
     purge = None
     if parsed.purge and state == "present":
-        purge = AccountPurgeScope(parsed.purge_namespaces, parsed.purge_limit, parsed.purge_percent)
+        purge = AccountPurgeScope(parsed.purge_limit, parsed.purge_percent)
     try:
         reader = connect(task, access, deadline=deadline)
         preflight = read_accounts(
@@ -566,30 +559,31 @@ def _unreachable(error: ApiError, cluster: str, region: str, access: Access) -> 
 
 def kubernetes_settings(values: Mapping[str, Any], check_mode: bool) -> KubernetesSettings:
     """Build the settings of the Kubernetes part from the role variables. Unset variables get their defaults."""
-    image, injection = values.get("proof_image") or "", values.get("verify_injection", "auto")
-    pods = _chosen(
-        values,
-        resources="proof_resources",
-        pod_spec="proof_pod_spec",
-        labels="probe_labels",
-        annotations="probe_annotations",
-    )
-    probe = ProbeSettings(image or DEFAULT_IMAGE, **pods)
-    sample = SAMPLE if injection == "auto" else 0
+    image, pod = values.get("proof_image") or "", values.get("proof_pod") or {}
     run = values.get("proof_run") or secrets.token_hex(4)
-    restart = RestartSettings(**_chosen(values, timeout="restart_timeout", settle="restart_settle"))
-    proof = ProofSettings(run, image, **pods, **_chosen(values, timeout="proof_timeout"))
-    times = _chosen(values, timeout="injection_timeout", observe="injection_observe")
-    injections = InjectionSettings(probe, sample=sample, **times)
+    proof = ProofSettings(run, image, pod=pod, **_chosen(values, timeout="patience"))
+    # Only a migration sets ``injection_observe``, which is not a variable. It probes every workload.
+    observe = values.get("injection_observe")
+    injection = InjectionSettings(
+        ProbeSettings(image or DEFAULT_IMAGE, pod),
+        timeout=values.get("patience", max(PROBE_SECONDS, 2 * (observe or 0))),
+        sample=SAMPLE if observe is None else 0,
+        observe=observe or 0,
+    )
+    verify = values.get("verify_pods", True)
     return KubernetesSettings(
         check_mode,
-        injection=injections if injection != "none" else None,
-        injects=injection == "all",
-        restart=restart if values.get("restart_stale") else None,
+        verify_pods=verify,
+        injection=injection if verify else None,
+        restart=restart_timeout(values) if values.get("restart_stale") else None,
         proof=proof if has_proof(values) else None,
         proof_skip_reason=values.get("proof_impossible"),
-        **_chosen(values, verify_pods="verify_pods"),
     )
+
+
+def restart_timeout(values: Mapping[str, Any]) -> int:
+    """Return the maximum time in seconds to wait until restarted Pods are replaced."""
+    return int(values.get("restart_timeout", 300))
 
 
 def _chosen(values: Mapping[str, Any], **names: str) -> dict[str, Any]:

@@ -540,7 +540,7 @@ POLICIES = (
         "GetAccountSummary",
         (),
         iam("GetAccountSummary"),
-        {"SummaryMap": {"AttachedPoliciesPerRoleQuota": 10}},
+        {"SummaryMap": {"AttachedPoliciesPerRoleQuota": 10, "AssumeRolePolicySizeQuota": 2048}},
     ),
     Case(
         "GetPolicy",

@@ -95,8 +95,7 @@ def test_timeout_is_named_and_next_run_completes(timeout: float, account: Accoun
             f"(still refused after {timeout} s)"
         )
         assert failure.remedy == (
-            "Check the role's ARN and account. A new role may take some seconds to become visible to EKS: run again, or raise "
-            "⟨propagation_timeout⟩."
+            "Check the role's ARN and account. A new role may take some seconds to become visible to EKS: run again."
         )
     account.control.set_propagation(0)
     account.complete(ALL)

@@ -320,7 +320,7 @@ class World:
         assert isinstance(preflight, Preflight), preflight
         proof = ProofSettings("r", "aws-cli", 120) if self.proves else None
         # During the run the cluster does not change, so waiting would not help.
-        injection = InjectionSettings(ProbeSettings("aws-cli", {}, {}), timeout=0) if self.probes else None
+        injection = InjectionSettings(ProbeSettings("aws-cli"), timeout=0) if self.probes else None
         settings = KubernetesSettings(
             verify_pods=self.looks_at_pods,
             injection=injection,

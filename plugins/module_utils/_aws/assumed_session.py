@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
-from .._identity.model.accounts import AssumeRole
+from .._identity.model.accounts import SESSION_DURATION, SESSION_NAME, AssumeRole
 from .._identity.model.errors import AwsError
 from .errors import already_expired, explain_refusal, unexpected_account
 
@@ -29,6 +29,9 @@ METHOD = "assume-role"
 # After AssumeRole has failed permanently, for example because it is denied, it is not sent again for this number of seconds.
 # Otherwise every later request of the run would send it again.
 DENIED_SECONDS = 60
+# Credentials that are valid for less than these numbers of seconds should be, or must be, refreshed, as botocore does by default.
+ADVISORY_SECONDS = 900
+MANDATORY_SECONDS = 600
 
 
 class AssumingClient(Protocol):
@@ -82,7 +85,7 @@ class AssumedSession:
         self._now = now
         self._refusal: tuple[datetime, AwsError] | None = None
         self._expires_at: datetime | None = None
-        self._credentials = _refreshable_credentials(self._assume, role.duration, min_validity, now)
+        self._credentials = _refreshable_credentials(self._assume, min_validity, now)
         self._session: Any = None
         self._client_lock = threading.Lock()
 
@@ -166,8 +169,8 @@ class AssumedSession:
         role = self._role
         request = {
             "RoleArn": role.arn,
-            "RoleSessionName": role.session_name,
-            "DurationSeconds": role.duration,
+            "RoleSessionName": SESSION_NAME,
+            "DurationSeconds": SESSION_DURATION,
         }
         return {**request, "ExternalId": role.external_id} if role.external_id else request
 
@@ -195,12 +198,11 @@ class AssumedSession:
 
 
 def _refreshable_credentials(
-    assume: Callable[[], dict[str, str]], duration: int, min_validity: int, now: Callable[[], datetime]
+    assume: Callable[[], dict[str, str]], min_validity: int, now: Callable[[], datetime]
 ) -> Any:
     class SessionCredentials(DeferredRefreshableCredentials):
-        # The defaults of botocore are 900 and 600 seconds. With these, it would refresh a session of 15 minutes at each request.
-        _advisory_refresh_timeout = max(min_validity, min(900, duration // 3))
-        _mandatory_refresh_timeout = max(min_validity, min(600, duration // 5))
+        _advisory_refresh_timeout = max(min_validity, ADVISORY_SECONDS)
+        _mandatory_refresh_timeout = max(min_validity, MANDATORY_SECONDS)
 
     return SessionCredentials(assume, METHOD, now)
 

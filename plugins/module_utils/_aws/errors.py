@@ -96,7 +96,7 @@ MEANINGS: tuple[_Meaning, ...] = (
         ("InvalidParameterException",),
         "Role provided in the request does not exist",
         "Check the role's ARN and account. A new role may take some seconds "
-        "to become visible to EKS: run again, or raise ⟨propagation_timeout⟩.",
+        "to become visible to EKS: run again.",
     ),
     _Meaning(
         ErrorKind.ROLE_NOT_USABLE,
@@ -309,8 +309,6 @@ class _Reason(NamedTuple):
 
 
 _DENIED = r"AccessDenied(Exception)?"
-_DURATION = option("assume_role_duration")
-_RENEWED = "If a run takes longer than the session, it renews the session."
 # The first matching entry is used. Sources: AWS STS API Reference, errors of AssumeRole; IAM User Guide, "Troubleshoot IAM
 # roles" and "Troubleshoot access denied error messages".
 _REASONS = (
@@ -343,18 +341,6 @@ _REASONS = (
     ),
     _Reason(
         r"ValidationError",
-        r"role chaining",
-        "The credentials of the job belong to a role session, and role chaining limits a session to one hour: set "
-        f"{_DURATION} to 3600 or less, or leave it out. {_RENEWED}",
-    ),
-    _Reason(
-        r"ValidationError",
-        r"MaxSessionDuration",
-        f"Set {_DURATION}, now {{duration}} seconds, to at most the role's MaxSessionDuration (3600 by default), or increase "
-        f"the MaxSessionDuration. {_RENEWED}",
-    ),
-    _Reason(
-        r"ValidationError",
         r"ARN",
         f"Correct {option('assume_role_arn')}: it must be the ARN of an IAM role, with the role's path.",
     ),
@@ -383,7 +369,7 @@ def explain_refusal(error: AwsError, role: AssumeRole, caller_arn: str, region: 
     remedy = error.remedy
     if reason is not None:
         external_id = _WITH_ID if role.external_id else _WITHOUT_ID
-        remedy = reason.remedy.format(external_id=external_id, duration=role.duration)
+        remedy = reason.remedy.format(external_id=external_id)
     return AwsError(
         error.operation,
         error.code,

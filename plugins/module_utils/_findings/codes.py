@@ -88,7 +88,7 @@ class Code(str, Enum):
     INTERNAL_ERROR = "INTERNAL_ERROR", "association", "error"
     INTERRUPTED = "INTERRUPTED", "association", "error"
     IRSA_ANNOTATION = "IRSA_ANNOTATION", "service account", "warning"
-    KUBERNETES_API_DIFFERS = "KUBERNETES_API_DIFFERS", "association", "error", "warning"
+    KUBERNETES_API_DIFFERS = "KUBERNETES_API_DIFFERS", "association", "error"
     KUBERNETES_API_UNKNOWN = "KUBERNETES_API_UNKNOWN", "association", "warning"
     KUBERNETES_NOT_READABLE = "KUBERNETES_NOT_READABLE", "association", "error", "warning"
     KUBERNETES_REFUSED = "KUBERNETES_REFUSED", "association", "error"

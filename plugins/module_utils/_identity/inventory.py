@@ -166,23 +166,11 @@ def host_variables(cluster: FoundCluster, connection: Mapping[str, object]) -> d
 
 
 def _role_variables(role: AssumeRole | None) -> dict[str, object]:
-    """Return the variables with which the role pod_identity assumes a role. Omit default values."""
+    """Return the variables with which the role pod_identity assumes a role."""
     if role is None:
         return {}
-    default = AssumeRole(role.arn)
-    details = {
-        "external_id": (role.external_id, default.external_id),
-        "session_name": (role.session_name, default.session_name),
-        "duration": (role.duration, default.duration),
-    }
-    return {
-        "pod_identity_assume_role_arn": role.arn,
-        **{
-            f"pod_identity_assume_role_{name}": value
-            for name, (value, default_value) in details.items()
-            if value != default_value
-        },
-    }
+    external_id = {"pod_identity_assume_role_external_id": role.external_id} if role.external_id else {}
+    return {"pod_identity_assume_role_arn": role.arn, **external_id}
 
 
 def cluster_groups(cluster: FoundCluster, group_by: Sequence[str]) -> tuple[str, ...]:
@@ -212,7 +200,7 @@ def safe_group_name(name: str) -> str:
 
 # The format of cache entries. Increase it with every change of the cached classes, so that the plugin ignores entries of other
 # versions of the collection.
-CACHE_FORMAT = 2
+CACHE_FORMAT = 3
 
 
 def to_cache(clusters: tuple[FoundCluster, ...]) -> dict[str, Any]:

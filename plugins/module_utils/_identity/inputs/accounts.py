@@ -10,16 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any
 
-from ..model.accounts import (
-    DEFAULT_DURATION,
-    DEFAULT_SESSION_NAME,
-    LEAST_DURATION,
-    MOST_DURATION,
-    AssumeRole,
-    RoleByName,
-)
+from ..model.accounts import AssumeRole, RoleByName
 from ..model.cluster import Cluster
 from ..model.desired import Desired
 from ..model.errors import Problems
@@ -30,22 +23,11 @@ from .fields import Fields, number_as_text
 
 ARN = "assume_role_arn"
 EXTERNAL_ID = "assume_role_external_id"
-SESSION_NAME = "assume_role_session_name"
-DURATION = "assume_role_duration"
-# These options have no effect without ``assume_role_arn``.
-DETAILS = (EXTERNAL_ID, SESSION_NAME, DURATION)
-ASSUME_ROLE_OPTIONS = (ARN, *DETAILS)
+ASSUME_ROLE_OPTIONS = (ARN, EXTERNAL_ID)
 
 # Source: the parameters of STS AssumeRole.
-_SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _SESSION_ARN = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([\w+=,.@-]+)/.*", re.ASCII)
-
-
-class _Details(TypedDict):
-    external_id: str
-    session_name: str
-    duration: int
 
 
 def assume_role_spec() -> dict[str, dict[str, Any]]:
@@ -57,8 +39,6 @@ def assume_role_spec() -> dict[str, dict[str, Any]]:
     return {
         ARN: {"type": "str"},
         EXTERNAL_ID: {"type": "str", "no_log": False},
-        SESSION_NAME: {"type": "str"},
-        DURATION: {"type": "int"},
     }
 
 
@@ -84,7 +64,7 @@ def parse_assume_role(fields: Fields) -> AssumeRole | None:
     """
     values = _options_with_values(fields)
     if values.has(ARN):
-        return AssumeRole(_read_arn(values), **_details(values))
+        return AssumeRole(_read_arn(values), _read_external_id(values))
     for name in values.raw:
         fields.problems.add(
             fields.place,
@@ -99,7 +79,7 @@ def parse_role_by_name(fields: Fields, name: str) -> RoleByName:
 
     :arg name: the name of the role, with its path if it has one.
     """
-    return RoleByName(name, **_details(_options_with_values(fields)))
+    return RoleByName(name, _read_external_id(_options_with_values(fields)))
 
 
 def _options_with_values(fields: Fields) -> Fields:
@@ -109,23 +89,9 @@ def _options_with_values(fields: Fields) -> Fields:
     return Fields(dict(set_values.items()), fields.place, fields.problems, fields.prefix)
 
 
-def _details(fields: Fields) -> _Details:
-    external_id = fields.text(
-        EXTERNAL_ID, "", _EXTERNAL_ID, "2 to 1224 letters, digits and characters of _+=,.@:/-"
-    )
-    session_name = fields.text(
-        SESSION_NAME, DEFAULT_SESSION_NAME, _SESSION_NAME, "2 to 64 letters, digits and characters of _+=,.@-"
-    )
-    return {
-        "external_id": external_id or "",
-        "session_name": session_name or DEFAULT_SESSION_NAME,
-        "duration": read_duration(fields) or DEFAULT_DURATION,
-    }
-
-
-def read_duration(fields: Fields) -> int | None:
-    """Return the session duration in seconds, or None if it is not set or invalid. Report an invalid duration."""
-    return fields.integer(DURATION, LEAST_DURATION, MOST_DURATION, "seconds")
+def _read_external_id(fields: Fields) -> str:
+    rule = "2 to 1224 letters, digits and characters of _+=,.@:/-"
+    return fields.text(EXTERNAL_ID, "", _EXTERNAL_ID, rule) or ""
 
 
 def _read_arn(fields: Fields) -> str:

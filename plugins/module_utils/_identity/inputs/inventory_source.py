@@ -22,7 +22,7 @@ from ..model.accounts import (
 )
 from ..model.errors import Problems
 from ..model.names import ACCOUNT_ID
-from .accounts import ASSUME_ROLE_OPTIONS, DETAILS, parse_assume_role, parse_role_by_name
+from .accounts import ASSUME_ROLE_OPTIONS, EXTERNAL_ID, parse_assume_role, parse_role_by_name
 from .fields import Fields
 
 GROUPINGS = ("region", "account", "version", "status", "tag")
@@ -32,7 +32,7 @@ MOST_CONCURRENT = 64
 
 _CRITERIA = ("name", "status", "version", "region", "account")
 ACCOUNT_KEYS = (*ASSUME_ROLE_OPTIONS, "regions")
-ORGANIZATION_KEYS = ("role_name", *DETAILS, "include_accounts", "exclude_accounts")
+ORGANIZATION_KEYS = ("role_name", EXTERNAL_ID, "include_accounts", "exclude_accounts")
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}", re.ASCII)
 # The name of an IAM role, preceded by its path if it has one.
 _ROLE_NAME = re.compile(r"([\x21-\x7e]+/)?[\w+=,.@-]{1,64}", re.ASCII)

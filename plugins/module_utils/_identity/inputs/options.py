@@ -30,7 +30,6 @@ def run_spec() -> dict[str, dict[str, Any]]:
         "agent": {"type": "str", "choices": list(AGENT_STATES), "default": "ignore"},
         "agent_version": {"type": "str"},
         "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
-        "trust_policy_size_limit": {"type": "int", "default": 2048},
         "tags": {"type": "dict", "default": {}, "aliases": ["resource_tags"]},
         "purge_tags": {"type": "bool", "default": False},
         "purge_policies": {"type": "bool", "default": False},
@@ -95,7 +94,6 @@ def run_options(params: Mapping[str, Any], owner: str | None) -> Options:
         adopt=params["adopt"],
         force=params["force"],
         owner=owner,
-        trust_policy_size_limit=params["trust_policy_size_limit"],
     )
 
 

@@ -21,12 +21,33 @@ REMOVED_VARIABLES: Mapping[str, str] = {
     ),
     "fleet_workloads": 'join lists in group variables: pod_identity_workloads: "{{ common_workloads + team_workloads }}".',
     "annotated": "list the service accounts in pod_identity_workloads, by name, pattern or label selector.",
+    "artifact": "leave it out: the report is shortened for more than 200 workloads.",
+    "assume_role_duration": "leave it out: a session of one hour is renewed as long as the run takes.",
+    "assume_role_session_name": "leave it out: the session is named workload-identity.",
     "check_caller": "leave it out: a request that AWS denies fails with its action and the remedy.",
+    "concurrency": "leave it out: a run sends fewer requests at once while AWS limits them.",
+    "endpoint_url": "set the environment variable AWS_ENDPOINT_URL.",
+    "force_conflicts": "use pod_identity_force, which also overwrites labels and annotations of other field managers.",
+    "injection_timeout": "leave it out: the probes take at most 60 seconds.",
+    "probe_annotations": "use pod_identity_proof_pod with the key metadata.annotations.",
+    "probe_labels": "use pod_identity_proof_pod with the key metadata.labels.",
+    "proof_pod_spec": "use pod_identity_proof_pod with the key spec.",
+    "proof_resources": "use pod_identity_proof_pod with the key spec.containers[0].resources.",
+    "proof_timeout": "leave it out: the proof takes at most 120 seconds.",
+    "propagation_timeout": "leave it out: a run waits at most 60 seconds for a change to appear.",
+    "purge_all": "leave it out: to remove the last workloads, list them with pod_identity_state: absent.",
+    "purge_namespaces": "use pod_identity_owner, which limits a purge to the workloads of one list.",
+    "restart_settle": "leave it out: a restart waits until an association is 15 seconds old.",
+    "trust_policy_size_limit": "leave it out: the run reads the quota of your account if a trust policy exceeds the default.",
+    "verify_cluster": "leave it out: every run checks that the Kubernetes API belongs to the cluster.",
+    "verify_injection": "set pod_identity_verify_pods to false to leave out the probe and the check of running Pods.",
 }
 # Keys of workloads and of other mappings in the input.
 REMOVED_KEYS: Mapping[str, str] = {
     "addon": "leave it out to give the service account its own association, or give the add-on its role with the module "
     "eks_addon_pod_identity.",
+    "assume_role_duration": REMOVED_VARIABLES["assume_role_duration"],
+    "assume_role_session_name": REMOVED_VARIABLES["assume_role_session_name"],
 }
 # Options of modules.
 REMOVED_OPTIONS: Mapping[str, str] = {

@@ -27,13 +27,13 @@ from ..model.desired import PURGE_LIMIT, STATES
 from ..model.errors import Problems
 from ..model.migration import STEPS, MigrationOptions
 from ..model.roles import TRUST_SCOPES
-from .accounts import read_assume_role, read_duration
+from .accounts import read_assume_role
 from .addons import AGENT_STATES, parse_agent
 from .fields import Fields, number_as_text, shown_value
 from .options import LEAST, read_account_id, read_purge_limit
 from .questions import read_questions
 from .removed import REMOVED_VARIABLES
-from .run_input import ROLE, has_no_name, purges_all_namespaces, validate_bounds
+from .run_input import ROLE, validate_bounds
 from .workloads import read_metadata
 from .yaml_file import read_yaml_value
 
@@ -62,10 +62,6 @@ def _text(fields: Fields, name: str) -> object:
     return None if is_unanswered(text) else text
 
 
-def _duration(fields: Fields, _name: str) -> object:
-    return read_duration(fields)
-
-
 def _names(fields: Fields, name: str) -> object:
     value = fields.raw.get(name)
     if isinstance(value, str):
@@ -83,20 +79,26 @@ def _mapping(fields: Fields, name: str) -> object:
     return fields.mapping(name)
 
 
-def _metadata(kind: Literal["label", "annotation"]) -> _Reader:
-    """Return a reader of labels or annotations for the Pods that this collection creates to verify a cluster."""
-
-    def read(fields: Fields, name: str) -> object:
-        metadata = read_metadata(fields, name, kind)
-        for key in _RESERVED.intersection(metadata):
+def _pod(fields: Fields, name: str) -> object:
+    """Return the metadata and fields of the Pods that this collection creates to verify a cluster."""
+    given = fields.mapping(name)
+    if not given:
+        return given
+    pod = Fields(dict(given), f"{ROLE}{name}", fields.problems)
+    pod.report_unknown(("metadata", "spec"))
+    metadata = Fields(dict(pod.mapping("metadata") or {}), f"{ROLE}{name} metadata", fields.problems)
+    metadata.report_unknown(("labels", "annotations"))
+    texts = {
+        "labels": read_metadata(metadata, "labels", "label"),
+        "annotations": read_metadata(metadata, "annotations", "annotation"),
+    }
+    for kind, values in texts.items():
+        for key in _RESERVED.intersection(values):
             fields.problems.add(
-                "",
-                f"{ROLE}{name}: '{key}' marks Pods of this collection, or excludes a Pod from EKS Pod Identity; "
-                "leave this key out.",
+                metadata.place,
+                f"{kind}: '{key}' marks Pods of this collection, or excludes a Pod from EKS Pod Identity; leave this key out.",
             )
-        return metadata
-
-    return read
+    return {"metadata": texts, "spec": pod.mapping("spec") or {}}
 
 
 def _unparsed(fields: Fields, name: str) -> object:
@@ -129,60 +131,42 @@ VARIABLES: Mapping[str, _Reader] = {
     "agent": _choice(*AGENT_STATES),
     "agent_version": _text,
     "allow_breakage": _flag,
-    "artifact": _choice("auto", "full", "short", "none"),
     "assume_role_arn": _text,
-    "assume_role_duration": _duration,
     "assume_role_external_id": _text,
-    "assume_role_session_name": _text,
     "cluster_name": _name,
-    "concurrency": _integer(LEAST["concurrency"]),
     "create_namespaces": _flag,
     "create_service_accounts": _flag,
     "deadline": _integer(LEAST["deadline"]),
-    "endpoint_url": _text,
     "fail_on": _choice("error", "warning"),
     "force": _flag,
-    "force_conflicts": _flag,
     "ignore": _names,
-    "injection_timeout": _integer(0),
     "junit_file": _text,
     "kube_auth": _choice("auto", "eks", "kubeconfig"),
     "kube_context": _text,
     "kubeconfig": _text,
     "owner": _name,
     "profile": _text,
-    "probe_annotations": _metadata("annotation"),
-    "probe_labels": _metadata("label"),
     "proof_image": _text,
-    "proof_pod_spec": _mapping,
-    "proof_resources": _mapping,
-    "proof_timeout": _integer(1),
-    "propagation_timeout": _integer(LEAST["propagation_timeout"]),
+    "proof_pod": _pod,
     "purge": _flag,
-    "purge_all": _flag,
     "purge_limit": _purge_limit,
-    "purge_namespaces": _names,
     "purge_policies": _flag,
     "purge_tags": _flag,
     "region": _text,
     "report_file": _text,
-    "restart_settle": _integer(0),
     "restart_stale": _flag,
     "restart_timeout": _integer(0),
     "runtime_proof": _flag,
     "state": _choice(*STATES),
     "tags": _mapping,
-    "trust_policy_size_limit": _integer(1),
     "trust_scope": _choice(*TRUST_SCOPES),
-    "verify_cluster": _flag,
-    "verify_injection": _choice("auto", "all", "none"),
     "verify_pods": _flag,
     "workloads": _unparsed,
     "workloads_from": _unparsed,
 }
-# Undocumented variables for tests of the role: "proof_impossible" is the reason why Pods cannot run in the test cluster, and
-# "proof_run" the ID in the names of the Jobs of the runtime proof.
-HIDDEN: Mapping[str, _Reader] = {"proof_impossible": _unparsed, "proof_run": _text}
+# Undocumented variables for tests of the role: "patience" is the maximum time of all injection probes and of the runtime proof in
+# seconds, "proof_impossible" the reason why Pods cannot run in the test cluster, and "proof_run" the ID in the names of the Jobs.
+HIDDEN: Mapping[str, _Reader] = {"patience": _integer(0), "proof_impossible": _unparsed, "proof_run": _text}
 # Variables of the playbook fleet. With verify_only, it verifies the clusters and changes nothing.
 FLEET: Mapping[str, _Reader] = {"verify_only": _flag}
 # Variables of the playbook migrate.
@@ -239,7 +223,7 @@ _READERS = {**VARIABLES, **HIDDEN, **FLEET}
 # Variables that may be JSON text, because ``-e name=value`` passes only text.
 _JSON = frozenset(("workloads", "workloads_from"))
 # Variables that may also be YAML text: for a mapping any text, for a list only text that begins with "[" or "- ".
-_MAPPINGS = frozenset(("probe_annotations", "probe_labels", "proof_pod_spec", "proof_resources", "tags"))
+_MAPPINGS = frozenset(("proof_pod", "tags"))
 _LISTS = frozenset(
     (
         "audit_namespaces",
@@ -248,7 +232,6 @@ _LISTS = frozenset(
         "ignore",
         "migration_namespaces",
         "migration_service_accounts",
-        "purge_namespaces",
         "report_files",
     )
 )
@@ -262,8 +245,8 @@ _NOT_EMPTY = frozenset(("owner", "proof_image", "workloads", "workloads_from"))
 def find_variables(names: Iterable[str]) -> list[str]:
     """Return the names of role variables among the names of all variables, without the prefix ``pod_identity_``.
 
-    :raises InputError: for unknown names with the prefix. If a misspelt ``pod_identity_purge_namespaces`` were ignored, the run
-        would purge all namespaces.
+    :raises InputError: for unknown names with the prefix. If a misspelt ``pod_identity_purge_limit`` were ignored, the run
+        would remove more workloads.
     """
     problems = Problems()
     all_names = (*_READERS, *PLAYBOOKS, *RESULTS)
@@ -326,8 +309,6 @@ def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> 
     _check_codes(values.get("ignore"), problems)
     _check_together(values, entry_point, problems)
     _check_characters(values, problems)
-    if values.get("purge") and has_no_name(variables.get("purge_namespaces", ())):
-        problems.add("", purges_all_namespaces(ROLE))
     problems.raise_if_any()
     checked_later = ("owner", "workloads", "workloads_from")
     return {name: value for name, value in values.items() if value is not None or name in checked_later}
@@ -424,17 +405,9 @@ def find_ineffective(values: Mapping[str, object], entry_point: EntryPoint) -> l
         ]
     if values.get("purge") or entry_point == "verify":
         return []
-    limit = str(values.get("purge_limit", PURGE_LIMIT)).strip()
-    effective = {
-        "purge_all": bool(values.get("purge_all")),
-        "purge_namespaces": bool(values.get("purge_namespaces")),
-        "purge_limit": limit != str(PURGE_LIMIT),
-    }
-    return [
-        f"{ROLE}{name} has no effect without {ROLE}purge: true."
-        for name, is_set in effective.items()
-        if is_set
-    ]
+    if str(values.get("purge_limit", PURGE_LIMIT)).strip() == str(PURGE_LIMIT):
+        return []
+    return [f"{ROLE}purge_limit has no effect without {ROLE}purge: true."]
 
 
 def is_unanswered(value: object) -> bool:

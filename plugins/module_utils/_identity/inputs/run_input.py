@@ -15,12 +15,12 @@ from ..._policy.language.document import describe_type
 from ..model.desired import STATES, ParsedInput, State, Workload
 from ..model.errors import InputError, Problems
 from ..model.names import OWNER_TAG
-from .fields import Fields, find_excess_of_values, read_boolean, shown_value
+from .fields import Fields, find_excess_of_values, read_boolean
 from .files import FileSource
 from .options import parse_cluster_name, read_account_id, read_owner, read_purge_limit, validate_numbers
 from .patterns import PatternInput
 from .preset_expansion import PresetExpander, RunValues
-from .workloads import NAMESPACE, Defaults, parse_tags, parse_workloads
+from .workloads import Defaults, parse_tags, parse_workloads
 from .yaml_file import CUT_AT_A_SPACE, read_yaml
 
 # A function that reads the workloads of files and folders, by their paths. Raises InputError.
@@ -92,8 +92,6 @@ INPUT_OPTIONS = (
     "create_service_accounts",
     "create_namespaces",
     "purge",
-    "purge_all",
-    "purge_namespaces",
     "purge_limit",
     "concurrency",
     "propagation_timeout",
@@ -145,12 +143,11 @@ def read_input(
         prefix=prefix,
     )
     purge = fields.flag("purge") is True
-    namespaces = _namespaces(fields, purge)
     workloads = problems.attempt(
         lambda: _workloads(fields, read_files, str(cluster_name), state, defaults, patterns)
     )
     purges = purge and state == "present" and not read_boolean(options.get("verify_only"))
-    if purges and workloads == () and fields.flag("purge_all") is not True:
+    if purges and workloads == ():
         matches_none = patterns is not None and bool(patterns.patterns)
         problems.add("", _purges_all(prefix, str(cluster_name), matches_none))
     problems.raise_if_any()
@@ -160,7 +157,6 @@ def read_input(
         workloads=workloads or (),
         owner=owner,
         purge=purge,
-        purge_namespaces=namespaces,
         purge_limit=limit,
         purge_percent=percent,
     )
@@ -198,43 +194,12 @@ def validate_bounds(values: Mapping[str, object], prefix: str) -> None:
         raise InputError(problems)
 
 
-def purges_all_namespaces(prefix: str) -> str:
-    """Return the message for a purge whose ``purge_namespaces`` has no value, such as an unanswered survey question."""
-    return (
-        f"{prefix}purge_namespaces has no value, and {prefix}purge is true, so the run would purge all namespaces. Set the "
-        "namespaces, or write [] for all namespaces."
-    )
-
-
-def has_no_name(value: object) -> bool:
-    """Return whether a value is null or text without a name, such as an unanswered survey question.
-
-    Return False for an empty list.
-    """
-    return value is None or (isinstance(value, str) and not value.replace(",", " ").strip())
-
-
-def _namespaces(fields: Fields, purge: bool) -> tuple[str, ...]:
-    name = "purge_namespaces"
-    if purge and name in fields.raw and has_no_name(fields.raw[name]):
-        fields.problems.add("", purges_all_namespaces(fields.prefix))
-    namespaces = fields.names(name)
-    for namespace in namespaces:
-        if not NAMESPACE.fullmatch(namespace):
-            fields.problems.add(
-                "",
-                f"{fields.prefix}{name} must have names of Kubernetes namespaces (lower case letters, digits and -, at most "
-                f"63 characters), got {shown_value(repr(namespace))}.",
-            )
-    return namespaces
-
-
 def _purges_all(prefix: str, cluster_name: str, matches_none: bool) -> str:
     reason = "No service account matches the patterns" if matches_none else "The list of workloads is empty"
     return (
         f"{reason}, and {prefix}purge is true, so the run would delete all managed resources of "
-        f"cluster {cluster_name} that {prefix}owner and {prefix}purge_namespaces select. Correct the list, or set "
-        f"{prefix}purge_all: true to delete these resources."
+        f"cluster {cluster_name} with this {prefix}owner. Correct the list. To remove the last workloads, list them with "
+        f"{prefix}state: absent."
     )
 
 

@@ -14,24 +14,20 @@ from fnmatch import fnmatchcase
 
 from .errors import AwsError
 
-DEFAULT_SESSION_NAME = "workload-identity"
-# The duration of a session in seconds: default, minimum and maximum. Source: the parameter DurationSeconds of STS AssumeRole.
-DEFAULT_DURATION = 3600
-LEAST_DURATION = 900
-MOST_DURATION = 43200
+# The session name in CloudTrail, and the duration of a session in seconds, which every role allows, also with role chaining.
+SESSION_NAME = "workload-identity"
+SESSION_DURATION = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class AssumeRole:
-    """A role to assume. ``duration`` is in seconds. ``external_id`` is "" if the trust policy does not require an external ID.
+    """A role to assume. ``external_id`` is "" if the trust policy does not require an external ID.
 
     Source: the parameters of STS AssumeRole.
     """
 
     arn: str
     external_id: str = ""
-    session_name: str = DEFAULT_SESSION_NAME
-    duration: int = DEFAULT_DURATION
 
     @property
     def account_id(self) -> str:
@@ -44,12 +40,10 @@ class RoleByName:
 
     name: str
     external_id: str = ""
-    session_name: str = DEFAULT_SESSION_NAME
-    duration: int = DEFAULT_DURATION
 
     def in_account(self, partition: str, account_id: str) -> AssumeRole:
         arn = f"arn:{partition}:iam::{account_id}:role/{self.name}"
-        return AssumeRole(arn, self.external_id, self.session_name, self.duration)
+        return AssumeRole(arn, self.external_id)
 
 
 # The prefix of a filter criterion for a tag, like "tag:environment".

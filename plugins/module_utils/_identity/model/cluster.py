@@ -129,14 +129,12 @@ class ApiServer:
     """The Kubernetes API of a run. ``url`` is "" if it is unknown.
 
     ``authorities`` are the SHA-256 digests of the CA certificates that the connection trusts. They are empty if it trusts the
-    certificates of the system, or if they are unknown. With ``required``, the run changes nothing without the proof that the API
-    belongs to the EKS cluster.
+    certificates of the system, or if they are unknown.
     """
 
     url: str = ""
     authorities: frozenset[str] = frozenset()
     checks_certificate: bool = True
-    required: bool = True
 
 
 def certificate_digests(pem: str) -> frozenset[str]:
@@ -172,14 +170,6 @@ def judge_api_server(cluster: Cluster, server: ApiServer) -> Finding | None:
     if has_own and cluster.authorities and not server.authorities & cluster.authorities:
         return _differs(cluster, server)
     return _unknown(cluster, server)
-
-
-def as_refusal(finding: Finding) -> Finding:
-    """Adapt a finding of ``judge_api_server`` for a run that fails because of it.
-
-    Add to the remedy the option that turns the check off.
-    """
-    return replace(finding, remedy=f"{finding.remedy} {_OVERRIDES[finding.code]}")
 
 
 def as_verification_finding(finding: Finding) -> Finding:
@@ -220,7 +210,6 @@ def _differs(cluster: Cluster, server: ApiServer) -> Finding:
         f"{_subject(server)} does not belong to {describe_place(cluster)}: for this cluster, "
         f"EKS returns the endpoint {cluster.endpoint or '-'} and another certificate authority.",
         _CORRECT,
-        raised_as=None if server.required else "warning",
     )
 
 
@@ -263,11 +252,6 @@ _USE_AUTHORITY = (
 _AWAIT_AUTHORITY = (
     "Run again when EKS returns the certificate authority of the cluster (see aws eks describe-cluster)."
 )
-_OVERRIDES = {
-    Code.KUBERNETES_API_DIFFERS: "If the cluster is behind a proxy with another certificate, set "
-    "pod_identity_verify_cluster: false.",
-    Code.KUBERNETES_API_UNKNOWN: "If you know that the connection is to this cluster, set pod_identity_verify_cluster: false.",
-}
 _UNKNOWN_CHECKS = (
     "The objects of this API may belong to another cluster, so the results of the checks of service accounts and "
     "Pods are unknown."

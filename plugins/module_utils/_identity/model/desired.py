@@ -83,9 +83,8 @@ class Workload:
 class ParsedInput:
     """The validated input for one cluster, which the AWS part and the Kubernetes part of a run use.
 
-    ``owner`` is None without an owner. ``purge_namespaces`` is empty for a purge of all namespaces. ``purge_limit`` is the
-    number of workloads that a purge may remove; if ``purge_percent`` is not None, that percentage of the managed workloads
-    applies instead.
+    ``owner`` is None without an owner. ``purge_limit`` is the number of workloads that a purge may remove; if ``purge_percent``
+    is not None, that percentage of the managed workloads applies instead.
     """
 
     cluster_name: str
@@ -93,7 +92,6 @@ class ParsedInput:
     workloads: tuple[Workload, ...]
     owner: str | None = None
     purge: bool = False
-    purge_namespaces: tuple[str, ...] = ()
     purge_limit: int = PURGE_LIMIT
     purge_percent: int | None = None
 
@@ -112,8 +110,7 @@ def allowed_purge(count: int, limit: int, percent: int | None) -> int:
 class Options:
     """The options of a run. plugins/doc_fragments/run.py describes most of them.
 
-    ``owner`` is None in a run without an owner. ``trust_policy_size_limit`` is in characters. With ``purge``, the run also
-    removes unlisted resources.
+    ``owner`` is None in a run without an owner. With ``purge``, the run also removes unlisted resources.
     """
 
     trust_scope: TrustScope | None = None
@@ -122,7 +119,6 @@ class Options:
     adopt: bool = False
     force: bool = False
     owner: str | None = None
-    trust_policy_size_limit: int = 2048
     purge: bool = False
 
 

@@ -126,6 +126,18 @@ class OutsideAssociations:
         return next((error for read, error in self.errors.items() if read.includes(reach)), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """Quotas of IAM in an account. None is a quota that was not read.
+
+    ``attachments`` is the number of managed policies that a role may have, ``trust_policy`` the number of characters of a trust
+    policy without white space.
+    """
+
+    attachments: int | None = None
+    trust_policy: int | None = None
+
+
 @dataclass(frozen=True)
 class Observed:
     """The observed resources of the account and of the clusters of the run.
@@ -139,7 +151,7 @@ class Observed:
     ``bulk_denied`` is the message of AWS if the caller is not allowed to read all roles and policies at once (iam
     GetAccountAuthorizationDetails).
     ``documents`` has default versions of other policies, by ARN: from a bulk read, and of policies that a plan may detach.
-    ``attachment_quota`` is the number of policies that a role may have; None if the quota was not read, or the read failed.
+    ``quotas`` has the quotas of the account. They are read only if a plan exceeds the default of a quota.
     ``unlisted`` has the unlisted associations, by the cluster part of workload keys. This field and the next two are empty if
     they were not read.
     ``unassociated`` has unlisted workloads that have no association, although the trust policy of a role of the run (in a purge,
@@ -156,7 +168,7 @@ class Observed:
     failures: tuple[Failure, ...] = ()
     bulk_denied: str = ""
     documents: Mapping[str, Document] = field(default_factory=dict)
-    attachment_quota: int | None = None
+    quotas: Quotas = field(default_factory=Quotas)
     unlisted: Mapping[str, UnlistedAssociations] = field(default_factory=dict)
     unassociated: frozenset[WorkloadKey] = frozenset()
     unlisted_roles: Mapping[str, ObservedRole] = field(default_factory=dict)

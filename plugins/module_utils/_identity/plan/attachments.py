@@ -27,7 +27,7 @@ from typing import Literal
 from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
 from ..model.attributes import iam_tags
-from ..model.changes import Call, Change, Plan, Proof, Stage, TagChange, iam_tag_calls, tags_after
+from ..model.changes import Call, Change, Proof, Stage, TagChange, iam_tag_calls, tags_after
 from ..model.cluster import Clusters
 from ..model.desired import Options
 from ..model.errors import ErrorKind, listed
@@ -121,7 +121,7 @@ def policy_limit(observed: Observed, role: ObservedRole | None) -> int:
 
     If the quota of the account is unknown, return the default quota, or the number of attached policies if that is larger.
     """
-    return observed.attachment_quota or max(POLICIES_OF_A_ROLE, len(role.attached if role else ()))
+    return observed.quotas.attachments or max(POLICIES_OF_A_ROLE, len(role.attached if role else ()))
 
 
 def find_overfull(
@@ -152,7 +152,7 @@ def find_overfull(
     ]
     allowed = (
         "allowed"
-        if observed.attachment_quota
+        if observed.quotas.attachments
         else "assumed to be allowed, because iam:GetAccountSummary did not return the quota of the account"
     )
     purge_note = (
@@ -171,11 +171,6 @@ def find_overfull(
         "Detach unneeded policies, merge some of the listed policies, or request an increase of the quota 'Managed policies per "
         f"role'.{purge_note}",
     )
-
-
-def has_overfull(plan: Plan) -> bool:
-    """Return whether the plan has a failure for a role with too many policies, so that the quota of the account must be read."""
-    return any(failure.error_code == Code.ROLE_POLICIES_OVER_QUOTA for failure in plan.failures)
 
 
 Tags = Mapping[str, str]

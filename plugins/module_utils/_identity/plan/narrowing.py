@@ -39,6 +39,7 @@ from ..model.observed import Observed, Reach, calculate_age
 from ..model.roles import ObservedRole
 from ..model.shared import SharedRole
 from .outside_users import describe_grant, describe_unread_users
+from .problems import trust_policy_limit
 from .trust import is_allow, trust_subject, union_trust
 
 _SHOWN = 5
@@ -266,7 +267,7 @@ def _narrowed(narrowing: _Narrowing, wide: Mapping[str, object], dependent_only:
     :arg wide: the trust policy that keeps all grants.
     :arg dependent_only: see ``has_only_outside_users``.
     """
-    shared, role, options = narrowing.shared, narrowing.role, narrowing.options
+    shared, role, limit = narrowing.shared, narrowing.role, trust_policy_limit(narrowing.observed)
     foreign = {
         grant
         for grant in narrowing.dropped - narrowing.unseen
@@ -278,8 +279,8 @@ def _narrowed(narrowing: _Narrowing, wide: Mapping[str, object], dependent_only:
     narrow = narrowing.with_grants(kept_grants | exact)
     if without_tags := narrowing.lost_users(narrow):
         return Narrowed(wide, (_kept_wide(shared, role, _needs_tags(without_tags)),))
-    if (kept_grants or exact) and policy_size(narrow) > options.trust_policy_size_limit:
-        return Narrowed(wide, (_kept_wide(shared, role, _too_long(narrow, options)),))
+    if (kept_grants or exact) and policy_size(narrow) > limit:
+        return Narrowed(wide, (_kept_wide(shared, role, _too_long(narrow, limit)),))
     findings = [_keeps_grant(narrowing, grant) for grant in sorted(foreign)]
     findings += [_keeps_every_cluster(shared, role)] if narrowing.unseen else []
     findings += [_keeps_statement(shared, role, lost)] if lost else []
@@ -425,8 +426,8 @@ def _needs_tags(users: list[ObservedAssociation]) -> str:
     )
 
 
-def _too_long(trust: Mapping[str, object], options: Options) -> str:
+def _too_long(trust: Mapping[str, object], limit: int) -> str:
     return (
         f"with the statements that users outside this run need, the trust policy would have {policy_size(trust)} characters; "
-        f"{options.trust_policy_size_limit} are allowed"
+        f"{limit} are allowed"
     )

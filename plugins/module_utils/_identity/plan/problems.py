@@ -16,12 +16,14 @@ from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
+from ..._policy.grammar.storable import TRUST
 from ..._policy.language.document import policy_size
-from ..model.changes import Change
+from ..model.changes import Change, Plan
 from ..model.cluster import Account, Cluster, Clusters
-from ..model.desired import Options, Workload
+from ..model.desired import Workload
 from ..model.errors import as_clause, listed, sentence
 from ..model.names import MANAGED_BY_TAG, OWNER_TAG
+from ..model.observed import Observed
 from ..model.roles import ObservedRole, RoleSpec
 from ..model.shared import SharedRole
 from ..model.targets import (
@@ -152,17 +154,38 @@ def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
     )
 
 
-def too_long_on_the_way(shared: SharedRole, changes: Sequence[Change], options: Options) -> list[Failure]:
+def trust_policy_limit(observed: Observed) -> int:
+    """Return the maximum size of a trust policy in characters, which is the default quota if that of the account is unknown."""
+    return observed.quotas.trust_policy or TRUST
+
+
+def _allowed(observed: Observed) -> str:
+    by_default = (
+        "" if observed.quotas.trust_policy else " by default (to use your quota, allow iam:GetAccountSummary)"
+    )
+    return f"{trust_policy_limit(observed)} are allowed{by_default}"
+
+
+def exceeds_default_quota(plan: Plan) -> bool:
+    """Return whether the plan has a failure for a quota, so that the quotas of the account must be read."""
+    codes = (Code.ROLE_POLICIES_OVER_QUOTA, Code.TRUST_POLICY_TOO_LONG)
+    return any(failure.error_code in codes for failure in plan.failures)
+
+
+def too_long_on_the_way(shared: SharedRole, changes: Sequence[Change], observed: Observed) -> list[Failure]:
     """Return a failure if the intermediate trust policy is too long; an empty list otherwise.
 
     While associations move, or turn session tags on or off, the trust policy allows the users of both the present and the desired
     trust policy.
     """
-    limit = options.trust_policy_size_limit
     for change in changes:
         trust = (change.after or {}).get("trust_policy")
         narrowed_later = any(other.target == trust_target(change.target.name, True) for other in changes)
-        if not isinstance(trust, Mapping) or not narrowed_later or policy_size(trust) <= limit:
+        if (
+            not isinstance(trust, Mapping)
+            or not narrowed_later
+            or policy_size(trust) <= trust_policy_limit(observed)
+        ):
             continue
         return [
             Failure(
@@ -171,19 +194,18 @@ def too_long_on_the_way(shared: SharedRole, changes: Sequence[Change], options: 
                 "update",
                 Code.TRUST_POLICY_TOO_LONG,
                 f"the trust policy of role {shared.spec.name} would have {policy_size(trust)} characters while it allows "
-                f"the users of both the present and the desired trust policy; {limit} are allowed.",
+                f"the users of both the present and the desired trust policy; {_allowed(observed)}.",
                 "Let workloads leave the role in one run and others join it in the next, use a wider trust_scope "
-                "for this role, or request an increase of the quota 'Role trust policy length' and set "
-                "⟨trust_policy_size_limit⟩.",
+                "for this role, or request an increase of the quota 'Role trust policy length'.",
             )
         ]
     return []
 
 
-def too_long(shared: SharedRole, trust: Mapping[str, object], options: Options) -> list[Failure]:
+def too_long(shared: SharedRole, trust: Mapping[str, object], observed: Observed) -> list[Failure]:
     """Return a failure if the desired trust policy is too long; an empty list otherwise."""
     size = policy_size(trust)
-    if size <= options.trust_policy_size_limit:
+    if size <= trust_policy_limit(observed):
         return []
     plural = "" if len(shared.users) == 1 else "s"
     return [
@@ -193,9 +215,9 @@ def too_long(shared: SharedRole, trust: Mapping[str, object], options: Options) 
             "update",
             Code.TRUST_POLICY_TOO_LONG,
             f"the trust policy of role {shared.spec.name} for its {len(shared.users)} workload{plural} has "
-            f"{size} characters; {options.trust_policy_size_limit} are allowed.",
+            f"{size} characters; {_allowed(observed)}.",
             "Use a wider trust_scope for this role (namespace, then cluster), give the workloads separate roles, "
-            "or request an increase of the quota 'Role trust policy length' and set ⟨trust_policy_size_limit⟩.",
+            "or request an increase of the quota 'Role trust policy length'.",
         )
     ]
 

@@ -57,27 +57,24 @@ class PurgeAccount:
 class PurgeScope:
     """The scope of a purge: the resources of ``owner``, or the resources without owner if ``owner`` is None.
 
-    If ``namespaces`` is not empty, only workloads in these namespaces are included. A purge removes at most ``limit``
+    A purge removes at most ``limit``
     workloads, unused roles and unused policies, or ``percent`` per cent of the managed workloads if ``percent`` is set. With
     ``any_owner`` the scope has the resources of all owners, to report the workloads that a purge without owner keeps.
     """
 
     owner: str | None = None
-    namespaces: frozenset[str] = frozenset()
     limit: int = 10
     any_owner: bool = False
     percent: int | None = None
 
-    def includes(self, tags: Mapping[str, str], namespaces: Iterable[str]) -> bool:
-        """Return whether a resource with these tags, which serves workloads in these namespaces, is in the scope."""
-        if not self.any_owner and tags.get(OWNER_TAG) != self.owner:
-            return False
-        return not self.namespaces or set(namespaces) <= self.namespaces
+    def includes(self, tags: Mapping[str, str]) -> bool:
+        """Return whether a resource with these tags is in the scope."""
+        return self.any_owner or tags.get(OWNER_TAG) == self.owner
 
     def includes_policy(self, policy: ObservedPolicy, cluster: Cluster) -> bool:
         """Return whether an unused policy may be deleted: it is managed for this cluster and for the owner of the scope."""
         tags = policy.tags or {}
-        return policy.owned and tags.get(CLUSTER_TAG) == cluster.arn and self.includes(tags, ())
+        return policy.owned and tags.get(CLUSTER_TAG) == cluster.arn and self.includes(tags)
 
 
 def unlisted_workloads(
@@ -117,7 +114,7 @@ def unlisted_workloads(
         """Return the role and the policies to remove together with a workload. The removal plan checks their owners."""
         if role is None:
             return None, ()
-        if role.arn.lower() in kept_roles or not scope.includes(role.tags, ()):
+        if role.arn.lower() in kept_roles or not scope.includes(role.tags):
             # The role is kept. A role that is given by its ARN is not deleted; only the grants to the workload are revoked.
             return RoleSpec(name=role.name, arn=role.arn), ()
         arn = parse_role_arn(role.arn)
@@ -130,7 +127,7 @@ def unlisted_workloads(
         if key not in listed_keys
         and association.owned
         and not association.owner_arn
-        and scope.includes(association.tags, (key.namespace,))
+        and scope.includes(association.tags)
     ]
     orphans = [
         Workload(WorkloadKey(cluster.name, NO_ASSOCIATION, role.name), *parts(role))
@@ -140,8 +137,7 @@ def unlisted_workloads(
     unused = [
         Workload(WorkloadKey(cluster.name, NO_ROLE, policy.name), None, _managed_policies((policy.arn,)))
         for policy in (*account.idle_policies, *freed)
-        # A purge that is limited to namespaces keeps policies, because a policy does not belong to a namespace.
-        if policy.arn not in kept_policies and not scope.namespaces and scope.includes_policy(policy, cluster)
+        if policy.arn not in kept_policies and scope.includes_policy(policy, cluster)
     ]
     grants = _unused_grants(desired, cluster, scope, account)
     purged = {
@@ -180,7 +176,7 @@ def _unused_grants(
             {
                 key
                 for key in granted_workloads(group_clusters(cluster), role.trust) - present
-                if scope.includes(role.tags, (key.namespace,))
+                if scope.includes(role.tags)
             },
         )
         for role in account.roles
@@ -350,9 +346,7 @@ def _roles(association: ObservedAssociation) -> set[str]:
 
 def _is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:
     """Return whether a role without associations belongs to this cluster alone, so that a purge of the scope may delete it."""
-    grants, _others = read_grants(role.trust)
-    is_of_cluster = _only_cluster(role) == cluster.arn
-    return is_of_cluster and scope.includes(role.tags, (grant.namespace for grant in grants))
+    return _only_cluster(role) == cluster.arn and scope.includes(role.tags)
 
 
 def _only_cluster(role: ObservedRole) -> str:
@@ -494,7 +488,7 @@ def _unused_roles(observed: Observed, scope: PurgeScope, users: _Users) -> list[
         if cluster is None or is_new(role.created_at, observed.account.answered_at):
             continue
         grants, _others = read_grants(role.trust)
-        if scope.includes(role.tags, ()) and all(_is_unused(grant, cluster, observed) for grant in grants):
+        if scope.includes(role.tags) and all(_is_unused(grant, cluster, observed) for grant in grants):
             names.setdefault(cluster.name, []).append(role.name)
     clusters = observed.clusters.members
     return [_unused(cluster, sorted(names[key])) for key, cluster in clusters.items() if key in names]

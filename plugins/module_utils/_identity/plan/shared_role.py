@@ -94,7 +94,7 @@ def plan_shared_role(
     holders = _holders(observed, shared, role, keys, unread)
     narrowed = _next_trust(observed, clusters, options, shared, role, keys)
     draft.unread.update(narrowed.unread)
-    changes, failures = _role_changes(clusters, options, shared, role, narrowed.trust, created_arns, holders)
+    changes, failures = _role_changes(observed, options, shared, role, narrowed.trust, created_arns, holders)
     users = _outside_users(observed, clusters, options, shared, role, narrowed.trust, keys)
     refused, forced = _changes_elsewhere(draft, options, shared, role, users, narrowed)
     if failures := [*failures, *refused]:
@@ -348,7 +348,7 @@ def _outside_users(
 
 
 def _role_changes(
-    clusters: Clusters,
+    observed: Observed,
     options: Options,
     shared: SharedRole,
     role: ObservedRole | None,
@@ -356,7 +356,7 @@ def _role_changes(
     created_arns: Collection[str],
     holders: frozenset[Target],
 ) -> tuple[list[Change], list[Failure]]:
-    spec, keys = shared.spec, shared.keys
+    spec, keys, clusters = shared.spec, shared.keys, observed.clusters
     failures: list[Failure] = []
     if spec.trust_scope in TAGGED_SCOPES and (spec.extend_trust or not spec.existing):
         failures += [
@@ -368,9 +368,9 @@ def _role_changes(
         change = update_trust(role, trust, keys)
         failures += trust_failures(clusters, shared.users, trust if change else role.trust, role.arn)
         if change is not None:
-            failures += problems.too_long(shared, trust, options)
+            failures += problems.too_long(shared, trust, observed)
         return ([change] if change else []), failures
-    failures += problems.too_long(shared, trust, options)
+    failures += problems.too_long(shared, trust, observed)
     if spec.trust_policy is not None:
         failures += trust_failures(clusters, shared.users, spec.trust_policy, clusters.account.role_arn(spec))
     boundary_is_new = spec.permissions_boundary in created_arns
@@ -378,7 +378,7 @@ def _role_changes(
         return [create_role(clusters.account, spec, trust, keys, boundary_is_new)], failures
     update = update_role(spec, role, options, keys, boundary_is_new)
     changes = [*([update] if update else []), *change_trust(role, trust, keys, holders)]
-    failures += problems.too_long_on_the_way(shared, changes, options)
+    failures += problems.too_long_on_the_way(shared, changes, observed)
     if not _may_change_role(role, options) and all(set(change.after or ()) <= {"tags"} for change in changes):
         # If only the tags of this role differ, it is used unchanged.
         return [], failures

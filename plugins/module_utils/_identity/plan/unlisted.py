@@ -95,10 +95,8 @@ def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, opt
     ]
     unread = [key for key in unlisted.keys if key not in unlisted.described and key not in unlisted.failed]
     owners = sorted({association.tags[OWNER_TAG] for association in foreign})
-    # A purge removes all managed associations, so the remaining ones are in namespaces that it does not include.
-    place = " outside of ⟨purge_namespaces⟩" if options.purge else ""
     parts = (
-        _part(len(managed), f"managed{place}", _keys(managed)),
+        _part(len(managed), "managed", _keys(managed)),
         _part(len(ownerless), "managed without owner", _keys(ownerless)),
         _part(len(unmanaged), "not managed", map(_with_role, unmanaged)),
         _part(len(foreign), "of other owners", owners),

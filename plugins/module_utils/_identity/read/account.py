@@ -24,7 +24,7 @@ from ..model.attributes import decode_attributes
 from ..model.desired import Options
 from ..model.errors import AwsError
 from ..model.names import is_aws_managed
-from ..model.observed import Document
+from ..model.observed import Document, Quotas
 from ..model.policies import ObservedPolicy, PolicySpec, decode_policy, decode_policy_detail
 from ..model.roles import ROLE_DETAILS, ObservedRole, decode_role_detail
 from .reader import none_if_missing
@@ -183,11 +183,10 @@ def read_account(api: Api, width: int) -> tuple[list[ObservedRole], list[Observe
     return roles, [policy for policy in map_concurrently(read, unattached, width) if policy is not None]
 
 
-def read_attachment_quota(api: Api) -> int | None:
-    """Return the account's quota of managed policies per role, or None if it cannot be read."""
+def read_quotas(api: Api) -> Quotas:
+    """Return the quotas of the account. A quota that cannot be read is None."""
     try:
         summary = api.call("iam", "GetAccountSummary", {})["SummaryMap"]
     except AwsError:
-        return None
-    quota = summary.get("AttachedPoliciesPerRoleQuota")
-    return int(quota) if quota else None
+        return Quotas()
+    return Quotas(summary.get("AttachedPoliciesPerRoleQuota"), summary.get("AssumeRolePolicySizeQuota"))

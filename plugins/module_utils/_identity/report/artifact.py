@@ -22,15 +22,13 @@ from collections.abc import Mapping, Sequence
 from ..kubernetes.model.objects import Object
 from .rows import Report, ReportStep
 
-# The forms of an artifact. "auto" is replaced with "full" or "short", and "none" creates no artifact.
-FORMS = ("auto", "full", "short", "none")
 # The artifact COMMON has the reports of all clusters of a job, by name. In addition, each step (plan, apply, verify) has a
 # separate artifact for each cluster, because AWX keeps only the value of the last job that sets a name, and a verification
 # must not replace the plan.
 COMMON = "pod_identity"
 PREFIX = "pod_identity_artifact_"
-# With more workloads, "auto" means "short". For 1,000 workloads the full form has 2 MB, and AWX stores it with every job of a
-# workflow.
+# With more workloads, artifacts have the short form. For 1,000 workloads the full form has 2 MB, and AWX stores it with every job
+# of a workflow.
 MOST_WORKLOADS = 200
 # The lists of a report that are null in the short form. An empty list would mean that there are no entries. The changes are kept,
 # because users need them to approve a plan.
@@ -56,28 +54,16 @@ def artifact_key(step: ReportStep, cluster: str, region: str, account_id: str) -
     return f"{PREFIX}{step}_{name or 'unknown'}{digest}"
 
 
-def choose_form(form: str, workloads: int) -> str:
-    """Return ``form`` unchanged or, for "auto", the form "full" or "short", depending on the number of workloads."""
-    if form != "auto":
-        return form
-    return "short" if workloads > MOST_WORKLOADS else "full"
-
-
-def make_artifacts(
-    report: Report, host: str, requested_form: str, stopped: bool = False
-) -> dict[str, object]:
-    """Return the artifacts of a report by name; empty for the form "none".
+def make_artifacts(report: Report, host: str, stopped: bool = False) -> dict[str, object]:
+    """Return the artifacts of a report by name. With more than MOST_WORKLOADS workloads, they have the short form.
 
     Each artifact has all keys of a report: if one job reports a cluster twice, Ansible merges the two mappings, and a missing key
     would keep its former value.
 
     :arg host: the inventory name of the host for which the play runs.
-    :arg requested_form: one of FORMS.
     :arg stopped: whether the run failed before it could make its report.
     """
-    form = choose_form(requested_form, report["summary"]["workloads"])
-    if form == "none":
-        return {}
+    form = "short" if report["summary"]["workloads"] > MOST_WORKLOADS else "full"
     content: dict[str, object] = {**report, "host": host, "form": form, "stopped": stopped}
     if form == "short":
         content.update(dict.fromkeys(LEFT_OUT))

@@ -234,8 +234,6 @@ class AddonRun:
     def _refused(self, error: AwsError, action: Action) -> Failure:
         target = addon_target(self.spec.name, self.cluster.name)
         failure = request_failure(error, (), target, action, partly=error.outcome_unknown)
-        # The wait for a new role is limited by _ROLE_SECONDS, so a longer propagation timeout would not help.
-        failure = replace(failure, remedy=failure.remedy.replace(", or raise ⟨propagation_timeout⟩", ""))
         if error.kind is ErrorKind.EXISTS and "association" in error.text.lower():
             # The error message of EKS names the association, not its service account.
             return replace(

@@ -344,6 +344,6 @@ def _not_yet_visible(cluster: Cluster, change: Change, waited: float) -> Associa
         f"the association of {cluster.name} {key} was changed, but reads do not show the change ({change.action}) after "
         f"{waited:g} s."
     )
-    remedy = "Run again in a minute, or raise ⟨propagation_timeout⟩."
+    remedy = "Run again in a minute."
     failure = Failure((key,), change.target, "read", Code.NOT_YET_VISIBLE, text, remedy)
     return AssociationError(f"{text} {remedy}", failure, changed=True)

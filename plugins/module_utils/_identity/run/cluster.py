@@ -30,7 +30,6 @@ from ..model.accounts import AssumeRole
 from ..model.cluster import (
     ApiServer,
     Cluster,
-    as_refusal,
     as_verification_finding,
     group_clusters,
     judge_api_server,
@@ -41,7 +40,7 @@ from ..model.observed import Observed
 from ..model.rows import finding_row
 from ..plan.purge import PurgeScope, find_left_behind
 from ..plan.unlisted import find_empty_list, find_unlisted
-from ..read.account import read_attachment_quota
+from ..read.account import read_quotas
 from ..read.cluster import find_cluster
 from ..read.observe import Observer
 from ..verify.chain import workloads_from_associations
@@ -206,22 +205,19 @@ def change_cluster(
     desired = Desired(parsed.workloads, run_options(params, parsed.owner)).with_kubernetes_findings(breakage)
     validate_accounts(desired, cluster)
     if parsed.state == "present" and has_many_policies(desired, cluster):
-        validate_attachments(desired, cluster, read_attachment_quota(api))
+        validate_attachments(desired, cluster, read_quotas(api).attachments)
     doubt = judge_api_server(cluster, server) if server else None
-    if server and doubt and server.required:
-        refusal = as_refusal(doubt)
+    if doubt:
         return {
             "failed": True,
-            "msg": f"{refusal.message} {refusal.remedy} Nothing was changed.",
-            "error_code": refusal.code.value,
-            "remedy": refusal.remedy,
+            "msg": f"{doubt.message} {doubt.remedy} Nothing was changed.",
+            "error_code": doubt.code.value,
+            "remedy": doubt.remedy,
         }
     policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause)
     engine = Engine(api, group_clusters(cluster), params["concurrency"], policy)
     agents = agent_runs(api, engine.clusters, parse_agent(params), policy, job.check_mode)
-    purge = PurgeScope(
-        parsed.owner, frozenset(parsed.purge_namespaces), parsed.purge_limit, percent=parsed.purge_percent
-    )
+    purge = PurgeScope(parsed.owner, parsed.purge_limit, percent=parsed.purge_percent)
     order = Order(
         parsed.state,
         job.check_mode,
@@ -242,14 +238,12 @@ def change_cluster(
     }
     if performed.verified is not None:
         result["verification"] = verified_result(performed.verified, performed.observed, cluster)
-        doubt = as_verification_finding(doubt) if doubt else None
     allowed = notes_of_new_associations(run, breakage)
     # A verification reports the findings about policy documents with its checks.
     lints = performed.verified is None and parsed.state == "present"
     linted = lint_workloads(parsed.workloads, load_catalogue()).findings if lints else []
-    # A purge with an empty list of workloads is allowed by a separate option.
-    empty = find_empty_list(parsed.workloads) if parsed.state == "present" and not parsed.purge else []
-    further = [*([doubt] if doubt else []), *allowed, *empty, *linted]
+    empty = find_empty_list(parsed.workloads) if parsed.state == "present" else []
+    further = [*allowed, *empty, *linted]
     if further:
         result["findings"] = [*map(finding_row, further), *run_result["findings"]]
     if run.failures:

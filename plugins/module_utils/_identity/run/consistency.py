@@ -200,7 +200,7 @@ def _not_visible(change: Change, waited: float) -> AwsError:
         Code.NOT_YET_VISIBLE,
         f"this run made the change ({change.action} {change.target.display}), but reads do not show it after {waited:g} s.",
         ErrorKind.OTHER,
-        "Run again in a minute, or raise ⟨propagation_timeout⟩.",
+        "Run again in a minute.",
     )
 
 

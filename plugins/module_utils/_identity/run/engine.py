@@ -19,16 +19,16 @@ from ..model.associations import ObservedAssociation
 from ..model.changes import Change, Plan
 from ..model.cluster import Clusters
 from ..model.desired import Desired
-from ..model.observed import Observed
+from ..model.observed import Observed, Quotas
 from ..model.targets import Target, association_key
 from ..plan.absent import MayPurge, make_removal_plan
-from ..plan.attachments import has_overfull
 from ..plan.present import make_plan
+from ..plan.problems import exceeds_default_quota
 from ..plan.purge import find_left_behind
 from ..plan.recent_changes import find_possibly_unseen
 from ..plan.trust import trust_subject
 from ..plan.unlisted import find_unlisted
-from ..read.account import read_attachment_quota
+from ..read.account import read_quotas
 from ..read.observe import Observer
 from .apply import ApplyContext, apply_plan
 from .consistency import (
@@ -133,17 +133,16 @@ class Engine:
     def plan(self, desired: Desired, observed: Observed) -> tuple[Plan, Observed]:
         """Make a plan, and read the further state that it needs. Return the final plan and the extended observation.
 
-        If a change may affect workloads outside the run, this state is the associations of these workloads. If a role exceeds the
-        default quota of policies, it is the account's quota.
+        If a change may affect workloads outside the run, this state is the associations of these workloads. If a role exceeds a
+        default quota, it is the quotas of the account.
         """
         plan = make_plan(desired, observed)
         while plan.unread - observed.outside.reaches:
             observed = self.observer().observe_outside(desired, observed, plan.unread)
             plan = make_plan(desired, observed)
-        if has_overfull(plan):
-            quota = read_attachment_quota(self.api)
-            if quota is not None:
-                observed = replace(observed, attachment_quota=quota)
+        if exceeds_default_quota(plan):
+            observed = replace(observed, quotas=read_quotas(self.api))
+            if observed.quotas != Quotas():
                 plan = make_plan(desired, observed)
         return plan, observed
 

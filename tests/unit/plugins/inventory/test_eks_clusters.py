@@ -55,7 +55,7 @@ def test_defaults_match_the_documentation() -> None:
 
 
 def test_every_variable_is_documented() -> None:
-    role = AssumeRole("arn:aws:iam::111122223333:role/fleet", "x", "y", 900)
+    role = AssumeRole("arn:aws:iam::111122223333:role/fleet", "x")
     page = (ROOT / "docs" / "inventory.md").read_text(encoding="utf-8")
     for name in host_variables(found(role=role), {}):
         option = name.replace("pod_identity_assume_role_", "…_") if name[-3:] != "arn" else name
@@ -81,9 +81,7 @@ def test_cache_key_contains_the_selection() -> None:
     assert deciding == {
         "accounts",
         "assume_role_arn",
-        "assume_role_duration",
         "assume_role_external_id",
-        "assume_role_session_name",
         "exclude_filters",
         "include_filters",
         "organization",

@@ -282,7 +282,6 @@ def test_each_module_reports_an_empty_list(run: Run, aws: FakeAws) -> None:
     assert codes(run(eks_pod_identity, True, cluster_name=CLUSTER, workloads=[])) == expected
     assert codes(run(eks_pod_identity_info, cluster_name=CLUSTER, workloads=[])) == expected
     # Here the user clearly intends an empty list, so there is no finding.
-    assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[], purge=True, purge_all=True)) == []
     assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[], state="absent")) == []
     assert codes(run(eks_pod_identity_info, cluster_name=CLUSTER)) == []
 
@@ -403,9 +402,6 @@ OTHER_API_REMEDY = (
     "Correct pod_identity_cluster_name, the AWS account or the region, or the kubeconfig and its context "
     "(pod_identity_kubeconfig, pod_identity_kube_context)."
 )
-OTHER_API_GOES_ON = (
-    " If the cluster is behind a proxy with another certificate, set pod_identity_verify_cluster: false."
-)
 OTHER_API_LEFT_OPEN = (
     " The objects of this API may belong to another cluster, so the results of the checks of service accounts and "
     "Pods are unknown."
@@ -429,32 +425,8 @@ def test_kubeconfig_of_another_cluster_prevents_all_changes(
     arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "kubernetes_api": OTHER_API}
     result = run(eks_pod_identity, check, **arguments, state=state)
     assert (result["failed"], result["error_code"]) == (True, "KUBERNETES_API_DIFFERS")
-    assert result["msg"] == f"{OTHER_API_MESSAGE} {OTHER_API_REMEDY}{OTHER_API_GOES_ON} Nothing was changed."
+    assert result["msg"] == f"{OTHER_API_MESSAGE} {OTHER_API_REMEDY} Nothing was changed."
     assert aws.writes == []
-
-
-@pytest.mark.parametrize(
-    ("verify", "open_checks"),
-    [(False, ""), (True, OTHER_API_LEFT_OPEN)],
-    ids=["change without verification", "verified"],
-)
-def test_confirmed_kubeconfig_of_another_cluster_is_a_warning(
-    run: Run, aws: FakeAws, verify: bool, open_checks: str
-) -> None:
-    aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}})
-    aws.eks.details = CLUSTER_API
-    arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "verify": verify}
-    result = run(eks_pod_identity, **arguments, kubernetes_api={**OTHER_API, "required": False})
-    assert result["changed"] is True
-    (finding,) = result["findings"]
-    assert (finding["code"], finding["severity"], finding["workload"], finding["message"]) == (
-        "KUBERNETES_API_DIFFERS",
-        "warning",
-        "",
-        OTHER_API_MESSAGE + open_checks,
-    )
-    assert finding["remedy"].startswith(OTHER_API_REMEDY)
-    assert OTHER_API_GOES_ON not in finding["remedy"]
 
 
 def test_certificate_authority_proves_the_cluster_at_any_address(run: Run, aws: FakeAws) -> None:

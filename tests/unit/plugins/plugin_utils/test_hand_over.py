@@ -68,17 +68,6 @@ def test_error_names_file_and_line(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("namespaces", [",", " ", "", None])
-def test_module_rejects_namespaces_without_a_name(namespaces: object) -> None:
-    options = {"cluster_name": "c", "workloads": [ONE], "purge": True, "purge_namespaces": namespaces}
-    with pytest.raises(InputError) as raised:
-        plain_arguments(options, {}, True)
-    assert raised.value.problems == (
-        "purge_namespaces has no value, and purge is true, so the run would purge all namespaces. Set the namespaces, or write "
-        "[] for all namespaces.",
-    )
-
-
 CONNECT = {
     "preset": "rds-iam-connect",
     "with": {"resource_ids": ["db-ABC"], "database_user": "app", "account_id": "111122223333"},

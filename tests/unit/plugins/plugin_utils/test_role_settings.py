@@ -24,11 +24,11 @@ def test_settings_have_the_defaults_of_the_role() -> None:
 
 
 def test_set_variables_replace_the_defaults() -> None:
-    values = {**STEPS, "restart_settle": 0, "restart_timeout": 5, "proof_timeout": 6, "injection_timeout": 7}
-    settings = role_run.kubernetes_settings({**values, "verify_pods": False}, True)
-    assert settings.restart
+    values = {**STEPS, "restart_timeout": 5, "patience": 6}
+    settings = role_run.kubernetes_settings(values, True)
     assert settings.proof
     assert settings.injection
-    assert (settings.restart.settle, settings.restart.timeout) == (0, 5)
-    assert (settings.proof.timeout, settings.injection.timeout) == (6, 7)
-    assert (settings.verify_pods, settings.check_mode) == (False, True)
+    assert (settings.restart, settings.proof.timeout, settings.injection.timeout) == (5, 6, 6)
+    assert (settings.verify_pods, settings.check_mode) == (True, True)
+    settings = role_run.kubernetes_settings({**values, "verify_pods": False}, True)
+    assert (settings.verify_pods, settings.injection) == (False, None)

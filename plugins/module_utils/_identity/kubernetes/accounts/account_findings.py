@@ -97,7 +97,7 @@ def service_account_differs(key: WorkloadKey, state: AccountState) -> Finding | 
         f"service account {key.service_account} in namespace {key.namespace} differs from its configuration: "
         f"{'; '.join(texts)}.",
         "Apply the workload, which corrects it. If another field manager owns one of these fields, the API "
-        "server rejects the correction, unless pod_identity_force_conflicts is true.",
+        "server rejects the correction, unless pod_identity_force is true.",
         key,
     )
 

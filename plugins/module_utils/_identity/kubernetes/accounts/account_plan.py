@@ -211,7 +211,6 @@ def plan_removal(
 def plan_purge(
     workloads: Iterable[Workload],
     accounts: Accounts,
-    namespaces: Collection[str] = (),
     owner: str | None = None,
     limit: int = 10,
     percent: int | None = None,
@@ -220,7 +219,6 @@ def plan_purge(
 
     If the deletions exceed the limit, the plan has a problem.
 
-    :arg namespaces: the namespaces to consider; empty for all.
     :arg owner: the owner whose service accounts are deleted; None for service accounts without owner.
     :arg limit: the maximum number of deletions.
     :arg percent: the maximum share of the managed service accounts to delete, in percent, or None to use ``limit``.
@@ -231,7 +229,6 @@ def plan_purge(
         for account in accounts.values()
         if is_managed(account.labels)
         and not account.is_terminating
-        and (not namespaces or account.key.namespace in namespaces)
         and account.labels.get(OWNER_LABEL, "") == (owner or "")
     ]
     keys = [key for key in managed if key not in desired]
@@ -418,11 +415,10 @@ SHOWN_REASONS = 5
 class AccountPurgeScope:
     """The scope of a purge of service accounts.
 
-    ``namespaces`` is empty for all namespaces. The purge deletes at most ``limit`` service accounts or, if ``percent`` is
+    The purge deletes at most ``limit`` service accounts or, if ``percent`` is
     set, that percentage of the managed service accounts.
     """
 
-    namespaces: Collection[str] = ()
     limit: int = 10
     percent: int | None = None
 
@@ -519,7 +515,7 @@ def read_accounts(
         return preflight
     plan = plan_apply(workloads, accounts, existing, owner, adopt, terminating, unlisted_namespaces)
     if purge is not None:
-        unlisted = plan_purge(workloads, accounts, purge.namespaces, owner, purge.limit, purge.percent)
+        unlisted = plan_purge(workloads, accounts, owner, purge.limit, purge.percent)
         plan = replace(plan, unlisted=unlisted.unlisted, problems=unlisted.problems)
     return replace(preflight, plan=plan)
 

@@ -75,7 +75,7 @@ def _unescape(text: str) -> str:
 AGAIN = "Resolve the cause and run again, which applies only the remaining changes."
 CONFLICT = (
     "Remove each conflicting field from the manifests of the other field manager, or from the workload. With "
-    "pod_identity_force_conflicts: true, the run sets it anyway."
+    "pod_identity_force: true, the run sets it anyway."
 )
 ALLOW = (
     "For a 403, grant the caller that permission: docs/iam-permissions.md has the manifests. Then run again."

@@ -87,7 +87,7 @@ def _reason(target: EksTarget, access: CallerAccess) -> list[str]:
     if access.sts_host:
         endpoint_reason = (
             f"The token names the STS endpoint {access.sts_host}; EKS accepts the endpoints of AWS only. Unset "
-            "AWS_ENDPOINT_URL_STS or pod_identity_endpoint_url, unless this is a test cluster."
+            "AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_STS, unless this is a test cluster."
         )
         return [endpoint_reason, *_entry_reason(target, access)]
     if access.clock_ahead is not None and not -LONGEST_BEHIND < access.clock_ahead < LONGEST_AHEAD:

@@ -64,12 +64,11 @@ class Injection:
     """The result of the injection probe, for the restarts.
 
     New Pods of the workloads in ``proven`` get credentials of the role. New Pods of the workloads in ``failing`` do not, or not
-    reliably. For all other workloads, a restart waits until their association is ``settle`` seconds old.
+    reliably. For all other workloads, a restart waits until their association is SETTLE_SECONDS old.
     """
 
     proven: Collection[WorkloadKey] = ()
     failing: Collection[WorkloadKey] = ()
-    settle: int = SETTLE_SECONDS
 
 
 def plan_restarts(
@@ -97,7 +96,7 @@ def plan_restarts(
         for workload in restarted
         if workload.association_created and workload.key not in injection.proven
     ]
-    wait = injection.settle - (now - max(created)).total_seconds() if created else 0
+    wait = SETTLE_SECONDS - (now - max(created)).total_seconds() if created else 0
     rolling = [owner for owner, holds in groups.items() if "rolling" in holds and owner not in owners]
     return Restarts(
         [restart_patch(owner, format_time(now)) for owner in owners],
@@ -108,7 +107,7 @@ def plan_restarts(
         [sentence for owner, holds in groups.items() for sentence in describe_holds(owner, holds, state)],
         owner_names(find_stale(failing, state)[0]),
         [workload.key for workload in restarted],
-        int(min(max(wait, 0), injection.settle)),
+        int(min(max(wait, 0), SETTLE_SECONDS)),
     )
 
 
@@ -174,18 +173,6 @@ RESTART_PAUSE = 2
 
 
 @dataclass(frozen=True, slots=True)
-class RestartSettings:
-    """The settings of restarts, in seconds.
-
-    ``timeout`` is the maximum time to wait until stale Pods are replaced. ``settle`` is the age that an association must have
-    before a restart, unless the injection probe has proven that new Pods get the role.
-    """
-
-    timeout: int = 300
-    settle: int = SETTLE_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
 class RestartRun:
     """The result of the restarts.
 
@@ -204,16 +191,16 @@ def restart_stale(
     cluster: KubernetesCluster,
     verification: Verification,
     reads: Reads,
-    settings: RestartSettings,
+    timeout: int,
     clock: Clock,
     injection: Injection | None = None,
 ) -> RestartRun:
     """Restart the owners of stale Pods, and wait until these Pods are replaced.
 
     :arg reads: the lists that were read before the restarts.
-    :arg injection: the result of the injection probe. Its ``settle`` is replaced by ``settings.settle``.
+    :arg timeout: the maximum time in seconds to wait for the new Pods.
+    :arg injection: the result of the injection probe.
     """
-    injection = replace(injection or Injection(), settle=settings.settle)
     restarts = plan_restarts(verification, reads, clock.now(), injection)
     warnings = _warnings(restarts)
     if not (restarts.manifests or restarts.rolling):
@@ -230,9 +217,9 @@ def restart_stale(
     ]
     restarts = _without_refused(restarts, refused)
     replacing = [*restarts.names, *restarts.rolling]
-    remaining = _wait_for_rollouts(cluster, verification, reads, settings.timeout, clock, replacing)
+    remaining = _wait_for_rollouts(cluster, verification, reads, timeout, clock, replacing)
     current = read_pod_state(cluster, verification, clock.now()) if replacing else reads
-    problem = f"stale Pods still exist after {settings.timeout} seconds"
+    problem = f"stale Pods still exist after {timeout} seconds"
     if current.get("pods", Listing()).error is not None:
         problem = "stale Pods may still exist, as the Pods could not be read"
     warnings += [

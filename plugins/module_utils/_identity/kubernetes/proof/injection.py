@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ...._findings.codes import Code
@@ -34,10 +34,7 @@ class ProbeSettings:
     """The settings of the Pod in a dry run. It never runs, but admission policies may inspect its image and other fields."""
 
     image: str
-    resources: Object = field(default_factory=dict)
-    pod_spec: Object = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    pod: Object = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +72,9 @@ class ProbeResult:
 
 def probe_pod(key: WorkloadKey, settings: ProbeSettings, region: str) -> Object:
     """Return the manifest of the Pod for a dry run: the Pod of the runtime proof with the command "true"."""
-    container = ProofContainer(
-        settings.image, "true", settings.resources, settings.pod_spec, settings.labels, settings.annotations
+    template = pod_template(
+        key, ProofContainer(settings.image, "true", settings.pod), region, MANAGED_BY_LABELS
     )
-    template = pod_template(key, container, region, MANAGED_BY_LABELS)
     digest = hashlib.sha256(f"{key.namespace}/{key.service_account}".encode()).hexdigest()[:8]
     metadata = {
         **member(template, "metadata"),
@@ -116,7 +112,7 @@ def _other_account(probe: _Probe) -> ProbeResult | None:
     return ProbeResult(
         Code.INJECTION_OTHER_IDENTITY,
         f"gets service account {probe.pod.workload.service_account} instead, to which the association does not apply",
-        "Remove serviceAccountName from pod_identity_proof_pod_spec, if it is set there. Otherwise find the admission webhook or "
+        "Remove serviceAccountName from pod_identity_proof_pod, if it is set there. Otherwise find the admission webhook or "
         "policy that sets the service account, and exclude the namespace from it.",
     )
 
@@ -198,10 +194,10 @@ class _Refusal:
 
 
 _ADMISSION = (
-    "Set pod_identity_probe_labels, pod_identity_probe_annotations, pod_identity_proof_image, "
-    "pod_identity_proof_resources or pod_identity_proof_pod_spec to values that the policy allows."
+    "Set pod_identity_proof_pod (labels, annotations, resources and other fields) or pod_identity_proof_image to values that the "
+    "policy allows."
 )
-_CLASS = "Correct pod_identity_proof_pod_spec, or create the class."
+_CLASS = "Correct pod_identity_proof_pod, or create the class."
 _NO_TIME = _Refusal(
     r"the deadline of \S+ s has passed",
     "no time was left before the deadline",
@@ -216,17 +212,17 @@ _REFUSALS = (
     _Refusal(
         r"(?:exceeded|failed) quota: (?P<name>[\w.-]+)",
         r"quota \g<name> of the namespace rejects it",
-        "Raise the quota, or set pod_identity_proof_resources to values that fit into the quota.",
+        "Raise the quota, or set resources in pod_identity_proof_pod that fit into the quota.",
     ),
     _Refusal(
         r'violates PodSecurity "(?P<name>[^"]+)"',
         r"Pod Security Standard \g<name> of the namespace rejects it",
-        "Set pod_identity_proof_pod_spec to values that the namespace allows.",
+        "Set pod_identity_proof_pod to values that the namespace allows.",
     ),
     _Refusal(
         r"(minimum|maximum) \S+ usage per|limit to request ratio|LimitRange",
         "a LimitRange of the namespace rejects it",
-        "Set pod_identity_proof_resources to values that the namespace allows.",
+        "Set resources in pod_identity_proof_pod that the namespace allows.",
     ),
     _Refusal(
         r"no PriorityClass with name (?P<name>\S+) was found",
@@ -242,7 +238,7 @@ _REFUSALS = (
     _Refusal(
         r'admission webhook "(?P<name>[^"]+)" does not support dry run',
         r"admission webhook \g<name> does not support dry runs",
-        "Have that webhook declare sideEffects: None, or set pod_identity_verify_injection: none.",
+        "Have that webhook declare sideEffects: None, or accept the finding with pod_identity_ignore.",
     ),
     _Refusal(
         r'failed calling webhook "(?P<name>[^"]+)"',
@@ -278,7 +274,7 @@ _REFUSALS = (
     _Refusal(
         r'^Pod "[^"]*" is invalid|cannot be handled as a Pod|unknown field',
         "the Pod is not valid",
-        "Correct pod_identity_proof_pod_spec, pod_identity_proof_resources or pod_identity_proof_image.",
+        "Correct pod_identity_proof_pod or pod_identity_proof_image.",
     ),
     _NO_TIME,
 )
@@ -286,13 +282,13 @@ _SILENT = _Refusal("", "the API server did not respond", "Verify again, which re
 _BUSY = _Refusal(
     "",
     "the API server was too busy",
-    "Verify again when it is less busy, or with a greater pod_identity_injection_timeout.",
+    "Verify again when it is less busy.",
 )
 _FAILED = _Refusal("", "the API server failed", "Verify again when the API server is available.")
 _OTHER = _Refusal(
     "",
     "the API server rejects it",
-    "Resolve the cause, or set pod_identity_verify_injection: none.",
+    "Resolve the cause, or accept the finding with pod_identity_ignore.",
 )
 
 

@@ -113,6 +113,8 @@ def _meets(expression: Object, labels: Mapping[str, str]) -> bool:
 
 # The number of workloads to probe by default.
 SAMPLE = 50
+# The maximum time for all probes of a run, in seconds.
+PROBE_SECONDS = 60
 # In seconds: the shortest pause before another probe, and the longest one unless the API server requests more.
 PROBE_PAUSE = 1
 LONGEST_PROBE_PAUSE = 10
@@ -136,7 +138,7 @@ class InjectionSettings:
     """
 
     probe: ProbeSettings
-    timeout: int = 60
+    timeout: int = PROBE_SECONDS
     sample: int = SAMPLE
     observe: int = 0
 
@@ -351,7 +353,7 @@ def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Fi
             Code.INJECTION_UNKNOWN,
             f"{subject} got EKS Pod Identity in {series.successes} of the {REQUIRED_SUCCESSES} required dry runs in a row, so it "
             "is unknown whether all API servers of the cluster know the new association.",
-            "Verify again, if necessary with a greater pod_identity_injection_timeout.",
+            "Verify again.",
             key,
         )
     if not fault.is_unexplained:
@@ -376,8 +378,7 @@ def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Fi
             Code.INJECTION_NOT_YET,
             f"{subject} {fault.description} ({count}): perhaps not every API server of the cluster knows the new association "
             "yet.",
-            "Verify again in a minute. Start Pods only when the check passes. To let runs wait longer, set a greater "
-            "pod_identity_injection_timeout.",
+            "Verify again in a minute. Start Pods only when the check passes.",
             key,
         )
     else:

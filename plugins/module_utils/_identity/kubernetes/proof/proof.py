@@ -27,7 +27,16 @@ from ...model.rows import FailureRow
 from ..api.api_errors import ALLOW, ApiError, manifest_failure, object_failure
 from ..api.cluster import Clock, KubernetesCluster, Query, WriteResult
 from ..model.aws_result import Verification, VerifiedWorkload
-from ..model.objects import MANAGED_BY_LABELS, PROOF_LABEL, Object, as_objects, as_text, member, object_name
+from ..model.objects import (
+    MANAGED_BY_LABELS,
+    PROOF_LABEL,
+    Object,
+    as_objects,
+    as_text,
+    as_texts,
+    member,
+    object_name,
+)
 from ..pods.pod_faults import SHOW_AGENTS
 from ..pods.restarts import RESTART_PAUSE, passed_aws_checks, poll_attempts
 
@@ -45,29 +54,28 @@ CONTAINER_RESOURCES: Object = {
 class ProofContainer:
     """The container of a Pod for the injection probe or the runtime proof.
 
-    ``command`` is a shell command. CONTAINER_RESOURCES replaces empty ``resources``. ``pod_spec`` has fields that are added to
-    the Pod spec or replace its fields. ``labels`` and ``annotations`` are set on the Pod; admission policies may require them.
+    ``command`` is a shell command. ``pod`` has the members "metadata" and "spec" of a Pod template, whose labels, annotations and
+    fields are added to the Pod or replace its fields. The first of its containers is merged with the container of the Pod.
     """
 
     image: str
     command: str
-    resources: Object = field(default_factory=dict)
-    pod_spec: Object = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    pod: Object = field(default_factory=dict)
 
 
 def pod_template(
     key: WorkloadKey, container: ProofContainer, region: str, labels: Mapping[str, str]
 ) -> Object:
-    """Return a Pod template that satisfies the Pod Security Standard "restricted", unless ``container.pod_spec`` violates it.
+    """Return a Pod template that satisfies the Pod Security Standard "restricted", unless ``container.pod`` violates it.
 
     :arg region: the region for the AWS CLI, or "".
-    :arg labels: the labels that this collection sets. They override ``container.labels``.
+    :arg labels: the labels that this collection sets. They override the labels of ``container.pod``.
     """
     environment = [{"name": "HOME", "value": "/tmp"}]
     if region:
         environment.append({"name": "AWS_REGION", "value": region})
+    fields, metadata = member(container.pod, "spec"), member(container.pod, "metadata")
+    first, *others = as_objects(fields.get("containers")) or [{}]
     spec = {
         "serviceAccountName": key.service_account,
         "automountServiceAccountToken": False,
@@ -86,7 +94,7 @@ def pod_template(
                 "image": container.image,
                 "command": ["/bin/sh", "-c", container.command],
                 "env": environment,
-                "resources": dict(container.resources or CONTAINER_RESOURCES),
+                "resources": CONTAINER_RESOURCES,
                 "terminationMessagePath": RESULT_PATH,
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
@@ -95,15 +103,19 @@ def pod_template(
                     "readOnlyRootFilesystem": True,
                     "capabilities": {"drop": ["ALL"]},
                 },
-            }
+                **{name: value for name, value in first.items() if name != "name"},
+            },
+            *others,
         ],
         "volumes": [{"name": "tmp", "emptyDir": {}}],
-        **container.pod_spec,
+        **{name: value for name, value in fields.items() if name != "containers"},
     }
     # A sidecar of Istio would keep the Pod running after the container has ended.
-    added = {"sidecar.istio.io/inject": "false", **container.labels}
-    metadata = {"labels": {**added, **labels}, "annotations": dict(container.annotations)}
-    return {"metadata": metadata, "spec": spec}
+    added = {"sidecar.istio.io/inject": "false", **as_texts(metadata.get("labels")), **labels}
+    return {
+        "metadata": {"labels": added, "annotations": as_texts(metadata.get("annotations"))},
+        "spec": spec,
+    }
 
 
 # The seconds from the last read of the Pods to the deadline of the Job, at which Kubernetes deletes its Pod. A Pod that was not
@@ -125,32 +137,22 @@ class ProofSettings:
     run: str
     image: str
     timeout: int = 120
-    resources: Object = field(default_factory=dict)
-    pod_spec: Object = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    pod: Object = field(default_factory=dict)
 
 
 def proof_job(key: WorkloadKey, settings: ProofSettings, region: str) -> Object:
     """Return the manifest of the Job for a workload. ``region`` is the region for the AWS CLI, or ""."""
     labels = {**MANAGED_BY_LABELS, PROOF_LABEL: settings.run}
-    container = ProofContainer(
-        settings.image,
-        COMMAND,
-        settings.resources,
-        settings.pod_spec,
-        settings.labels,
-        settings.annotations,
-    )
-    template = pod_template(key, container, region, labels)
+    template = pod_template(key, ProofContainer(settings.image, COMMAND, settings.pod), region, labels)
+    metadata = member(settings.pod, "metadata")
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "namespace": key.namespace,
             "name": job_name(key, settings.run),
-            "labels": {**settings.labels, **labels},
-            "annotations": dict(settings.annotations),
+            "labels": {**as_texts(metadata.get("labels")), **labels},
+            "annotations": as_texts(metadata.get("annotations")),
         },
         "spec": {
             "backoffLimit": 0,
@@ -418,7 +420,7 @@ def _judge_unfinished(key: WorkloadKey, pod: Object, proof: ProofRun) -> Finding
     else:
         phase = reason or as_text(status.get("phase")) or "no status"
         cause = f"did not finish: Pod {object_name(pod).name} had no result after {proof.timeout} seconds ({phase})"
-    remedy = "Set tolerations or a node selector in pod_identity_proof_pod_spec, or a greater pod_identity_proof_timeout."
+    remedy = "Set tolerations or a node selector in pod_identity_proof_pod, or run again when the nodes have started."
     return Finding(Code.PROOF_NOT_RUN, f"the runtime proof {sentence(cause)}", remedy, key)
 
 

@@ -41,7 +41,6 @@ from ..pods.restarts import (
     Injection,
     RestartRun,
     Restarts,
-    RestartSettings,
     plan_restarts,
     predict_restart,
     restart_stale,
@@ -171,16 +170,15 @@ READING_PODS = "reading the Pods"
 class KubernetesSettings:
     """The options of the Kubernetes part.
 
-    ``injection``, ``restart`` and ``proof`` are None if that step is turned off. ``injects`` is true if a cluster that is
-    not on EKS, such as an emulator, injects credentials into Pods. ``proof_skip_reason`` is the reason to skip the runtime proof,
-    or "" to run it. With None, the proof is skipped on an emulator.
+    ``injection``, ``restart`` and ``proof`` are None if that step is turned off. ``restart`` is the maximum time in seconds
+    to wait until stale Pods are replaced. ``proof_skip_reason`` is the reason to skip the runtime proof, or "" to run it. With
+    None, the proof is skipped on an emulator.
     """
 
     check_mode: bool = False
     verify_pods: bool = True
     injection: InjectionSettings | None = None
-    injects: bool = False
-    restart: RestartSettings | None = None
+    restart: int | None = None
     proof: ProofSettings | None = None
     proof_skip_reason: str | None = None
 
@@ -251,7 +249,7 @@ def converge_kubernetes(
     verified = (
         _verify(cluster, aws, preflight, read, settings, clock, on_step, ending)
         if doubt is None
-        else _skip_verification(cluster, aws, preflight, read.accounts, settings, clock, doubt, on_step)
+        else _skip_verification(aws, settings, doubt)
     )
     restarts = verified.restarted.restarts
     return KubernetesRun(
@@ -354,39 +352,20 @@ def _drop_passed_pod_checks(pods: PodVerdict, restarts: Restarts) -> None:
         ]
 
 
-def _skip_verification(
-    cluster: KubernetesCluster,
-    aws: AwsResult,
-    preflight: Preflight,
-    accounts: Accounts,
-    settings: KubernetesSettings,
-    clock: Clock,
-    doubt: Finding,
-    on_step: Callable[[str], None],
-) -> _VerificationRun:
+def _skip_verification(aws: AwsResult, settings: KubernetesSettings, doubt: Finding) -> _VerificationRun:
     """Return unknown checks, because the Kubernetes API may belong to another cluster.
-
-    Requested restarts are still carried out, unless the user requires proof that the API belongs to the EKS cluster
-    (``pod_identity_verify_cluster``).
 
     :arg doubt: the finding about the API.
     """
-    restarted = RestartRun({})
-    may_restart = settings.restart is not None and not preflight.server.required
-    if may_restart and settings.verify_pods and _may_act(aws, settings):
-        on_step(READING_PODS)
-        reads = read_pod_state(cluster, aws.verification, clock.now())
-        probes = _probe(cluster, aws, accounts, reads, settings, clock, on_step)
-        restarted = _restart(cluster, aws, reads, probes, settings, clock, on_step)
     checks: dict[CheckName, bool] = {
         "pods": settings.verify_pods,
         "injection": settings.injection is not None,
         "proof": settings.proof is not None,
     }
     outcome = _unknown_outcome(aws.verification, doubt, [name for name, enabled in checks.items() if enabled])
-    skipped = _skip_warning(settings.restart is not None and not may_restart, settings.proof is not None)
+    skipped = _skip_warning(settings.restart is not None, settings.proof is not None)
     return _VerificationRun(
-        outcome, restarted, warnings=[skipped] if skipped and _may_act(aws, settings) else []
+        outcome, RestartRun({}), warnings=[skipped] if skipped and _may_act(aws, settings) else []
     )
 
 
@@ -403,7 +382,7 @@ def _restart(
     clock: Clock,
     on_step: Callable[[str], None],
 ) -> RestartRun:
-    if not (settings.restart and settings.verify_pods and aws.verification.workloads):
+    if settings.restart is None or not (settings.verify_pods and aws.verification.workloads):
         return RestartRun(reads)
     injection = Injection(proven_workloads(probes), failing_workloads(probes))
     if settings.check_mode:
@@ -425,10 +404,10 @@ def _probe(
     if settings.injection is None:
         return {}
     stale: list[WorkloadKey] = []
-    if settings.restart and settings.verify_pods:
+    if settings.restart is not None and settings.verify_pods:
         stale = list(plan_restarts(aws.verification, reads, clock.now()).workloads)
     workloads = choose_workloads(aws, accounts, settings.injection.sample, stale)
-    if not workloads or not (settings.injects or may_have_webhook(cluster.read_version())):
+    if not workloads or not may_have_webhook(cluster.read_version()):
         return {}
     on_step("probing new Pods with a dry run")
     return run_probes(cluster, aws, workloads, settings.injection, clock)

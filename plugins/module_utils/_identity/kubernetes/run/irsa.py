@@ -60,7 +60,7 @@ from ..pods.pods import (
 from ..pods.reads import LIVE, Templates, is_proof, read_templates
 from ..pods.restarts import (
     RESTART_PAUSE,
-    RestartSettings,
+    SETTLE_SECONDS,
     describe_holds,
     group_by_hold,
     owner_names,
@@ -313,15 +313,16 @@ def restart_injected(
     cluster: KubernetesCluster,
     name: str,
     keys: Collection[WorkloadKey],
-    settings: RestartSettings,
+    timeout: int,
     clock: Clock,
 ) -> RollbackRun:
     """Restart the owners of Pods that use EKS Pod Identity, and wait until these Pods are replaced.
 
-    The webhook of EKS learns of a deleted association only after a delay, so wait for ``settings.settle`` seconds first.
+    The webhook of EKS learns of a deleted association only after a delay, so wait for SETTLE_SECONDS first.
 
     :arg name: the value of ``cluster`` in the keys.
     :arg keys: service accounts without an association, so that a new Pod gets the credentials of IRSA.
+    :arg timeout: the maximum time in seconds to wait for the new Pods.
     """
     reads = {"pods": cluster.list_objects(_PODS)}
     if (error := reads["pods"].error) is not None:
@@ -348,7 +349,7 @@ def restart_injected(
         sentence for owner, by_hold in holds.items() for sentence in describe_holds(owner, by_hold, state)
     ]
     if owners:
-        clock.sleep(settings.settle)
+        clock.sleep(SETTLE_SECONDS)
     manifests = [restart_patch(owner, format_time(clock.now())) for owner in owners]
     written = cluster.patch(manifests) if manifests else WriteResult()
     refused = dict(written.refused)
@@ -359,7 +360,7 @@ def restart_injected(
     ]
     restarted = [owner for index, owner in enumerate(owners) if index not in refused]
     replacing = {*restarted, *(owner for owner, by_hold in holds.items() if "rolling" in by_hold)}
-    for attempt in range(poll_attempts(settings.timeout) if replacing else 0):
+    for attempt in range(poll_attempts(timeout) if replacing else 0):
         if attempt:
             clock.sleep(RESTART_PAUSE)
         listing = cluster.list_objects(_PODS)

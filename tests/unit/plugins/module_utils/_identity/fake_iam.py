@@ -146,7 +146,9 @@ class FakeIam:
         return {"InstanceProfiles": named, "IsTruncated": False}
 
     def GetAccountSummary(self, _request: Any) -> dict[str, Any]:
-        return {"SummaryMap": {"AttachedPoliciesPerRoleQuota": ATTACHMENTS}}
+        return {
+            "SummaryMap": {"AttachedPoliciesPerRoleQuota": ATTACHMENTS, "AssumeRolePolicySizeQuota": 2048}
+        }
 
     def AttachRolePolicy(self, request: Mapping[str, Any]) -> Answer:
         attached = self._role(request)["attached"]

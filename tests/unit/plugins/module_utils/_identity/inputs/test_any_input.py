@@ -121,7 +121,7 @@ def check(options: Mapping[str, object], prefix: str = ROLE) -> None:
 def read_in_module(options: Mapping[str, object]) -> ParsedInput:
     """Parse options as a module does: an action plugin has checked them, and Ansible has sent them to the module as JSON."""
     sent = json.loads(json.dumps(plain_arguments(options, {}, True)))
-    spec = {**change_spec(), "workloads": workloads_spec(), "purge_namespaces": {"type": "list"}}
+    spec = {**change_spec(), "workloads": workloads_spec()}
     spec |= {name: {"type": "raw"} for name in INPUT_OPTIONS if name not in spec}
     checked = ArgumentSpecValidator(spec).validate(sent)
     assert not checked.error_messages

@@ -68,14 +68,12 @@ def test_account_needs_a_role_and_may_have_regions() -> None:
         {
             "assume_role_arn": ONE,
             "assume_role_external_id": "x-1",
-            "assume_role_session_name": "night",
-            "assume_role_duration": "900",
         },
         {"assume_role_arn": TWO, "regions": ["eu-central-1"]},
     ]
     request = read_request({**REGION, "accounts": accounts})
     assert request.accounts == (
-        AccountAccess("111122223333", AssumeRole(ONE, "x-1", "night", 900), ("us-west-2",)),
+        AccountAccess("111122223333", AssumeRole(ONE, "x-1"), ("us-west-2",)),
         AccountAccess("444455556666", AssumeRole(TWO), ("eu-central-1",)),
     )
     assert not request.own_account
@@ -149,7 +147,10 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"accounts": [{"assume_role_arn": ONE, "assume_role_duration": 60}]},
-        ["accounts[0]: assume_role_duration must be a number of seconds from 900 to 43200, got 60."],
+        [
+            "accounts[0]: unknown key 'assume_role_duration'; leave it out: a session of one hour is renewed as long as "
+            "the run takes."
+        ],
     ),
     (
         {"assume_role_external_id": "x-1"},

@@ -65,8 +65,7 @@ def test_accepts_default_values_as_text(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
-        ("purge_namespaces", "a, b", ["a", "b"]),
-        ("purge_namespaces", '["a", "b"]', ["a", "b"]),
+        ("ignore", "POD_PROXY, AGENT_MISSING", ["POD_PROXY", "AGENT_MISSING"]),
         ("ignore", '["POD_PROXY"]', ["POD_PROXY"]),
         ("tags", '{"a": "b"}', {"a": "b"}),
         ("workloads", "[]", []),
@@ -101,15 +100,13 @@ ANSWERS: dict[str, list[tuple[object, object]]] = {
 ELSEWHERE = {
     "account_id",
     "assume_role_arn",
-    "assume_role_duration",
     "fleet_workloads",
-    "probe_annotations",
-    "probe_labels",
+    "proof_pod",
     "purge_limit",
     "workloads",
     "workloads_from",
 }
-WITH_A_ROLE = {"assume_role_external_id", "assume_role_session_name"}
+WITH_A_ROLE = {"assume_role_external_id"}
 
 
 @pytest.mark.parametrize("name", sorted(set(OPTIONS) - ELSEWHERE))
@@ -136,22 +133,13 @@ def test_empty_survey_answer_sets_no_variable(name: str, empty: object) -> None:
     assert found == expected
 
 
-@pytest.mark.parametrize("empty", ["", None, "  ", ",", " , ,", "\n,\n"])
-def test_namespaces_without_an_answer_do_not_widen_a_purge(empty: object) -> None:
-    assert find_problems({"purge": "true", "purge_namespaces": empty}) == [
-        "pod_identity_purge_namespaces has no value, and pod_identity_purge is true, so the run would purge all namespaces. Set "
-        "the namespaces, or write [] for all namespaces."
-    ]
-    assert read_variables({"purge": "true", "purge_namespaces": "[]"}, "main")["purge_namespaces"] == []
-
-
 def test_invalid_yaml_fails_with_its_line() -> None:
     [problem] = find_problems({"tags": "a: b\n  c: d"})
     assert problem.startswith("pod_identity_tags line 2")
 
 
 def test_artifacts_of_earlier_jobs_are_ignored() -> None:
-    assert find_variables(["pod_identity_artifact_a_us_west_2", "pod_identity_artifact"]) == ["artifact"]
+    assert find_variables(["pod_identity_artifact_a_us_west_2", "pod_identity_purge"]) == ["purge"]
 
 
 ARN = "arn:aws:iam::444455556666:role/fleet"
@@ -169,15 +157,13 @@ def test_reads_role_to_assume_as_text() -> None:
     variables = {
         "assume_role_arn": ARN,
         "assume_role_external_id": 12345,
-        "assume_role_session_name": "job",
-        "assume_role_duration": "900",
     }
-    expected = {**variables, "assume_role_external_id": "12345", "assume_role_duration": 900}
+    expected = {**variables, "assume_role_external_id": "12345"}
     assert read_variables(variables, "verify") == expected
 
 
 def test_empty_answers_name_no_role_to_assume() -> None:
-    names = ("arn", "external_id", "session_name", "duration")
+    names = ("arn", "external_id")
     assert read_variables({f"assume_role_{name}": "" for name in names}, "main") == {}
 
 
@@ -194,10 +180,6 @@ def test_empty_answers_name_no_role_to_assume() -> None:
             "pod_identity_assume_role_external_id has no effect without pod_identity_assume_role_arn; set the ARN of the role "
             "to assume, or leave pod_identity_assume_role_external_id out.",
         ),
-        (
-            {"assume_role_arn": ARN, "assume_role_duration": "60"},
-            "pod_identity_assume_role_duration must be a number of seconds from 900 to 43200, got 60.",
-        ),
     ],
 )
 @pytest.mark.parametrize("entry_point", ["main", "verify"])
@@ -209,8 +191,8 @@ def test_rejects_an_invalid_role_to_assume(values: dict[str, object], problem: s
     ("name", "problem"),
     [
         (
-            "purge_namespace",
-            "pod_identity_purge_namespace is not a variable of the role; did you mean pod_identity_purge_namespaces?",
+            "purge_limits",
+            "pod_identity_purge_limits is not a variable of the role; did you mean pod_identity_purge_limit?",
         ),
         (
             "workload",
@@ -283,7 +265,7 @@ def test_variables_set_by_the_role_are_known() -> None:
             for value in ("1111-2222-3333", "production", 1402433619, True, 444455556666.0, ["444455556666"])
         ),
         ({"deadline": 0}, "main", "pod_identity_deadline must be 1 or more, got 0."),
-        ({"restart_settle": "-5"}, "main", "pod_identity_restart_settle must be 0 or more, got -5."),
+        ({"restart_timeout": "-5"}, "main", "pod_identity_restart_timeout must be 0 or more, got -5."),
         ({"tags": "abc"}, "main", "pod_identity_tags must be a mapping, got 'abc'."),
         (
             {"ignore": ["TRUST_WIDER"]},
@@ -313,29 +295,34 @@ def test_variables_set_by_the_role_are_known() -> None:
             "pod_identity_runtime_proof needs pod_identity_proof_image, which has no value.",
         ),
         (
-            {"probe_labels": '{"team": "team a"}'},
+            {"proof_pod": '{"metadata": {"labels": {"team": "team a"}}}'},
             "main",
-            "pod_identity_probe_labels: the value of 'team' must be a Kubernetes label value (at most 63 letters, digits, -, _ "
-            "and ., with a letter or digit at both ends, or nothing), got 'team a'.",
+            "pod_identity_proof_pod metadata: labels: the value of 'team' must be a Kubernetes label value (at most 63 letters, "
+            "digits, -, _ and ., with a letter or digit at both ends, or nothing), got 'team a'.",
         ),
         (
-            {"probe_labels": {"bad key!!": "x"}},
+            {"proof_pod": {"metadata": {"labels": {"bad key!!": "x"}}}},
             "verify",
-            "pod_identity_probe_labels: 'bad key!!' is not a valid label key (1 to 63 letters, digits, -, _ and ., with a "
-            "letter or digit at both ends; optionally preceded by a lower-case DNS name and /).",
+            "pod_identity_proof_pod metadata: labels: 'bad key!!' is not a valid label key (1 to 63 letters, digits, -, _ and ., "
+            "with a letter or digit at both ends; optionally preceded by a lower-case DNS name and /).",
         ),
         (
-            {"probe_annotations": "cost: 5"},
+            {"proof_pod": "metadata: {annotations: {cost: 5}}"},
             "main",
-            "pod_identity_probe_annotations: the value of 'cost' must be text, got 5; quote it.",
+            "pod_identity_proof_pod metadata: annotations: the value of 'cost' must be text, got 5; quote it.",
         ),
         (
-            {"probe_annotations": {"eks.amazonaws.com/skip-containers": "proof"}},
+            {"proof_pod": {"metadata": {"annotations": {"eks.amazonaws.com/skip-containers": "proof"}}}},
             "main",
-            "pod_identity_probe_annotations: 'eks.amazonaws.com/skip-containers' marks Pods of this collection, or "
+            "pod_identity_proof_pod metadata: annotations: 'eks.amazonaws.com/skip-containers' marks Pods of this collection, or "
             "excludes a Pod from EKS Pod Identity; leave this key out.",
         ),
-        ({"probe_labels": "team"}, "main", "pod_identity_probe_labels must be a mapping, got 'team'."),
+        ({"proof_pod": "team"}, "main", "pod_identity_proof_pod must be a mapping, got 'team'."),
+        (
+            {"proof_pod": {"tolerations": []}},
+            "main",
+            "pod_identity_proof_pod: unknown key 'tolerations'; the valid keys are metadata, spec.",
+        ),
         (
             {"state": "absent"},
             "verify",
@@ -355,19 +342,11 @@ def test_rejects_contradictory_variables(
     ("values", "entry_point", "sentences"),
     [
         ({}, "main", []),
-        ({"purge": True, "purge_all": True, "purge_namespaces": ["a"], "purge_limit": 3}, "main", []),
+        ({"purge": True, "purge_limit": 3}, "main", []),
         (
-            {"purge_all": True},
+            {"purge_limit": "3"},
             "main",
-            ["pod_identity_purge_all has no effect without pod_identity_purge: true."],
-        ),
-        (
-            {"purge_namespaces": ["a"], "purge_limit": "3"},
-            "main",
-            [
-                "pod_identity_purge_namespaces has no effect without pod_identity_purge: true.",
-                "pod_identity_purge_limit has no effect without pod_identity_purge: true.",
-            ],
+            ["pod_identity_purge_limit has no effect without pod_identity_purge: true."],
         ),
         ({"purge_limit": "10"}, "main", []),
         ({"purge_limit": 3}, "verify", []),
@@ -419,8 +398,11 @@ def test_fleet_report_rejects_invalid_variables() -> None:
         ("region", "us\u202e-west-2", "us\\u202e-west-2"),
         ("report_file", "/tmp/a\u200bb", "/tmp/a\\u200bb"),
         ("kubeconfig", "a\x1bb", "a\\x1bb"),
-        ("purge_namespaces", ["a\u2066"], "['a\\\\u2066']"),
-        ("proof_pod_spec", {"a": ["\u202e"]}, "{'a': ['\\\\u202e']}"),
+        (
+            "proof_pod",
+            {"spec": {"a": ["\u202e"]}},
+            "{'metadata': {'labels': {}, 'annotations': {}}, 'spec': {'a': ['\\\\u202e']}}",
+        ),
     ],
 )
 def test_rejects_invisible_characters(name: str, value: object, seen: str) -> None:
@@ -429,15 +411,25 @@ def test_rejects_invisible_characters(name: str, value: object, seen: str) -> No
     ]
 
 
-@pytest.mark.parametrize("value", ['{"team": "pay"}', "team: pay", {"team": "pay"}])
-def test_probe_labels_may_be_json_or_yaml(value: object) -> None:
-    assert read_variables({"probe_labels": value}, "main") == {"probe_labels": {"team": "pay"}}
-    assert read_variables({"probe_labels": ""}, "main") == {}
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"metadata": {"labels": {"team": "pay"}}}',
+        "metadata: {labels: {team: pay}}",
+        {"metadata": {"labels": {"team": "pay"}}},
+    ],
+)
+def test_pod_may_be_json_or_yaml(value: object) -> None:
+    pod = {"metadata": {"labels": {"team": "pay"}, "annotations": {}}, "spec": {}}
+    assert read_variables({"proof_pod": value}, "main") == {"proof_pod": pod}
+    assert read_variables({"proof_pod": ""}, "main") == {}
 
 
 def test_manifest_may_have_line_breaks_and_tabs() -> None:
     spec = {"containers": [{"args": ["a\n\tb ü"]}]}
-    assert read_variables({"proof_pod_spec": spec}, "main") == {"proof_pod_spec": spec}
+    assert read_variables({"proof_pod": {"spec": spec}}, "main") == {
+        "proof_pod": {"metadata": {"labels": {}, "annotations": {}}, "spec": spec}
+    }
 
 
 @pytest.mark.parametrize(

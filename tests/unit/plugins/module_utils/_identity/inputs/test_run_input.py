@@ -108,14 +108,12 @@ def test_teardown_needs_no_role() -> None:
             "create_service_accounts": False,
             "create_namespaces": True,
             "purge": True,
-            "purge_namespaces": ["a", "b"],
             "purge_limit": 0,
         },
         {
             "create_service_accounts": "false",
             "create_namespaces": "True",
             "purge": "yes",
-            "purge_namespaces": "a, b",
             "purge_limit": "0",
         },
     ],
@@ -131,17 +129,8 @@ def test_run_options_apply_to_all_workloads(options: dict[str, Any]) -> None:
         workloads=parse_workloads([ONE], "c", defaults=defaults),
         owner="team-a",
         purge=True,
-        purge_namespaces=("a", "b"),
         purge_limit=0,
     )
-
-
-def test_empty_list_of_namespaces_selects_all() -> None:
-    assert read(workloads=[ONE], purge=True, purge_namespaces=[]).purge_namespaces == ()
-
-
-def test_namespaces_without_a_purge_need_no_value() -> None:
-    assert read(workloads=[ONE], purge_namespaces="").purge_namespaces == ()
 
 
 @pytest.mark.parametrize("name", ["create_service_accounts", "create_namespaces", "purge"])
@@ -227,33 +216,6 @@ def test_false_text_is_false_in_every_option(name: str, text: str) -> None:
             "pod_identity_purge must be true or false, got 'perhaps'.",
         ),
         pytest.param(
-            {"workloads": [ONE], "purge_namespaces": {"a": 1}},
-            "pod_identity_purge_namespaces must be a list, got {'a': 1}.",
-        ),
-        *(
-            pytest.param(
-                {"workloads": [ONE], "purge": True, "purge_namespaces": value},
-                "pod_identity_purge_namespaces has no value, and pod_identity_purge is true, so the run would purge all "
-                "namespaces. Set the namespaces, or write [] for all namespaces.",
-            )
-            for value in (None, "", " ", ",", " ,\t, ")
-        ),
-        *(
-            pytest.param(
-                {"workloads": [ONE], "purge": True, "purge_namespaces": value},
-                "pod_identity_purge_namespaces must have names of Kubernetes namespaces (lower case letters, digits and -, "
-                f"at most 63 characters), got {name!r}.",
-            )
-            for value, name in (
-                ([""], ""),
-                ([" "], " "),
-                (["a", ","], ","),
-                (["a, b"], "a, b"),
-                ([None], "None"),
-                ("a, \u202e", "\u202e"),
-            )
-        ),
-        pytest.param(
             {"workloads": [ONE], "state": "gone"},
             "pod_identity_state must be one of present, absent, got 'gone'.",
         ),
@@ -319,26 +281,23 @@ def test_empty_owner_differs_from_no_owner() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "pod_identity_"])
-@pytest.mark.parametrize("word", [None, False, "false"])
-def test_empty_list_with_purge_needs_purge_all(prefix: str, word: object) -> None:
-    assert find_problems(prefix, workloads=[], purge=True, purge_all=word) == [
+def test_empty_list_with_purge_is_an_error(prefix: str) -> None:
+    assert find_problems(prefix, workloads=[], purge=True) == [
         f"The list of workloads is empty, and {prefix}purge is true, so the run would delete all managed resources of cluster c "
-        f"that {prefix}owner and {prefix}purge_namespaces select. Correct the list, or set {prefix}purge_all: true to delete "
-        "these resources."
+        f"with this {prefix}owner. Correct the list. To remove the last workloads, list them with {prefix}state: absent."
     ]
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"workloads": [], "purge": True, "purge_all": "true"},
         {"workloads": [], "purge": True, "verify_only": True},
         {"workloads": [], "purge": True, "state": "absent"},
         {"workloads": [], "purge": False},
         {"workloads": [ONE], "purge": True},
     ],
 )
-def test_purge_all_is_optional_otherwise(options: dict[str, Any]) -> None:
+def test_empty_list_is_allowed_otherwise(options: dict[str, Any]) -> None:
     assert read(**options).workloads == parse_workloads(options["workloads"], "c")
 
 

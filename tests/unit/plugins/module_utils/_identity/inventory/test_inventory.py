@@ -136,10 +136,7 @@ ROLE = "arn:aws:iam::111122223333:role/fleet"
     ("role", "variables"),
     [
         (AssumeRole(ROLE), {"arn": ROLE}),
-        (
-            AssumeRole(ROLE, "x-1", "night", 900),
-            {"arn": ROLE, "external_id": "x-1", "session_name": "night", "duration": 900},
-        ),
+        (AssumeRole(ROLE, "x-1"), {"arn": ROLE, "external_id": "x-1"}),
     ],
 )
 def test_plays_assume_the_role_of_the_inventory(role: AssumeRole, variables: dict[str, Any]) -> None:
@@ -158,7 +155,7 @@ def test_unreadable_addon_is_unknown() -> None:
 
 def test_cached_clusters_are_equal() -> None:
     clusters = (
-        found(tags={"a": "b"}, role=AssumeRole("arn:aws:iam::111122223333:role/fleet", "x", "y", 900)),
+        found(tags={"a": "b"}, role=AssumeRole("arn:aws:iam::111122223333:role/fleet", "x")),
         found(name="green", agent=AgentAddon(None)),
     )
     assert from_cache(json.loads(json.dumps(to_cache(clusters)))) == clusters

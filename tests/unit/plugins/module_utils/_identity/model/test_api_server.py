@@ -13,7 +13,6 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     ApiServer,
     Cluster,
-    as_refusal,
     as_verification_finding,
     certificate_data_digests,
     certificate_digests,
@@ -137,46 +136,31 @@ def test_unknown_connection_is_not_a_proof() -> None:
     )
 
 
-def test_continued_run_has_a_warning() -> None:
-    severities = []
-    for required in (True, False):
-        finding = judge_api_server(CLUSTER, ApiServer(TUNNEL, OTHER, required=required))
-        assert finding is not None
-        severities.append(finding.severity)
-    assert severities == ["error", "warning"]
-
-
 @pytest.mark.parametrize(
-    ("server", "refusal", "left_open"),
+    ("server", "refusal"),
     [
         (
             ApiServer(TUNNEL, OTHER),
             "Correct pod_identity_cluster_name, the AWS account or the region, or the kubeconfig and its context "
-            "(pod_identity_kubeconfig, pod_identity_kube_context). If the cluster is behind a proxy with another certificate, "
-            "set pod_identity_verify_cluster: false.",
-            "Correct pod_identity_cluster_name, the AWS account or the region, or the kubeconfig and its context "
-            "(pod_identity_kubeconfig, pod_identity_kube_context). ",
+            "(pod_identity_kubeconfig, pod_identity_kube_context).",
         ),
         (
             ApiServer(TUNNEL),
-            "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one). "
-            "If you know that the connection is to this cluster, set pod_identity_verify_cluster: false.",
-            "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one). ",
+            "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one).",
         ),
     ],
     ids=["differs", "unknown"],
 )
-def test_remedy_depends_on_the_run(server: ApiServer, refusal: str, left_open: str) -> None:
-    """Check that a verification does not suggest the options that let a change continue: with them, its checks stay unknown."""
+def test_remedy_depends_on_the_run(server: ApiServer, refusal: str) -> None:
     finding = judge_api_server(CLUSTER, server)
     assert finding is not None
-    assert (as_refusal(finding).message, as_refusal(finding).remedy) == (finding.message, refusal)
+    assert finding.remedy == refusal
     assert as_verification_finding(finding).message == (
         f"{finding.message} The objects of this API may belong to another cluster, so the results of the checks of "
         "service accounts and Pods are unknown."
     )
     assert as_verification_finding(finding).remedy == (
-        f"{left_open}With 'pod_identity_kube_auth: eks', the run uses no kubeconfig, but the endpoint and the "
+        f"{refusal} With 'pod_identity_kube_auth: eks', the run uses no kubeconfig, but the endpoint and the "
         "certificate authority that EKS returns for the cluster."
     )
 

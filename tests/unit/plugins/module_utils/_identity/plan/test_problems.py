@@ -231,11 +231,24 @@ def test_too_long_trust_policy_suggests_the_wider_scope() -> None:
     )
     assert failure.remedy == (
         "Use a wider trust_scope for this role (namespace, then cluster), give the workloads separate roles, or request an "
-        "increase of the quota 'Role trust policy length' and set ⟨trust_policy_size_limit⟩."
+        "increase of the quota 'Role trust policy length'."
     )
     assert len(failure.workloads) == 100
-    for options in ({"trust_scope": "namespace"}, {"trust_policy_size_limit": 4096}):
-        assert plan(FakeAws(), desired(*raw, **options)).failures == ()
+    assert plan(FakeAws(), desired(*raw, trust_scope="namespace")).failures == ()
+
+
+def test_quota_of_the_account_limits_a_trust_policy() -> None:
+    raw = [workload(f"service-account-{number}", policies=[]) for number in range(100)]
+    raised, unread = FakeAws(), FakeAws()
+    raised.replace(
+        "iam:GetAccountSummary", lambda _asked: {"SummaryMap": {"AssumeRolePolicySizeQuota": 4096}}
+    )
+    assert plan(raised, desired(*raw)).failures == ()
+    unread.fail_on("iam:GetAccountSummary", DENIED)
+    (failure,) = plan(unread, desired(*raw)).failures
+    assert failure.message.endswith(
+        " has 2534 characters; 2048 are allowed by default (to use your quota, allow iam:GetAccountSummary)."
+    )
 
 
 # Tests of existing roles that a run uses without changes
@@ -327,8 +340,15 @@ def test_input_trust_policy_is_evaluated() -> None:
 
 def test_too_long_extension_fails() -> None:
     aws = FakeAws()
-    create_role(aws, "old", TRUST_EC2)
-    found = plan(aws, desired(existing(extend_trust=True), trust_policy_size_limit=300))
+    long = {
+        "ArnLike": {
+            "aws:SourceArn": [
+                f"arn:aws:ec2:us-west-2:111122223333:instance/{number:05}" for number in range(34)
+            ]
+        }
+    }
+    create_role(aws, "old", {**TRUST_EC2, "Statement": [{**TRUST_EC2["Statement"][0], "Condition": long}]})
+    found = plan(aws, desired(existing(extend_trust=True)))
     assert names(found) == []
     assert [failure.error_code for failure in found.failures] == ["TRUST_POLICY_TOO_LONG"]
 

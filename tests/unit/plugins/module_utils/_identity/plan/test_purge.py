@@ -139,12 +139,6 @@ def test_purge_up_to_its_limit_is_allowed() -> None:
     assert service_accounts(aws) == []
 
 
-def test_purge_of_namespaces_keeps_other_namespaces() -> None:
-    aws = converged_account(unshared("a", "one"), unshared("b", "two"))
-    purge(aws, namespaces=frozenset({"one"}))
-    assert service_accounts(aws) == ["b"]
-
-
 def test_purge_of_an_owner_keeps_other_owners() -> None:
     aws = FakeAws()
     for owner in ("x", "y"):
@@ -194,9 +188,6 @@ def test_policy_with_a_foreign_attachment_is_kept() -> None:
         pytest.param(POLICY_TAGS, {}, True, id="created for this cluster"),
         pytest.param(POLICY_TAGS | {OWNER_TAG: "x"}, {"owner": "x"}, True, id="of this owner"),
         pytest.param(POLICY_TAGS | {OWNER_TAG: "y"}, {"owner": "x"}, False, id="of another owner"),
-        pytest.param(
-            POLICY_TAGS, {"namespaces": frozenset({"default"})}, False, id="a policy has no namespace"
-        ),
         pytest.param(
             POLICY_TAGS | {CLUSTER_TAG: OTHER_CLUSTER_ARN}, {}, False, id="created for another cluster"
         ),
@@ -526,17 +517,16 @@ def test_describes_role_without_association() -> None:
 
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_purge_reports_kept_resources(check_mode: bool) -> None:
-    aws = converged_account(unshared("a"), unshared("b"), unshared("c", "elsewhere"))
+    aws = converged_account(unshared("a"), unshared("b"))
     create_association(aws, "hand", "Admin")
     run(aws, desired(unshared("x"), tags={OWNER_TAG: "x"}))
-    done = purge(aws, unshared("a"), check_mode=check_mode, namespaces=frozenset({"default"}))
+    done = purge(aws, unshared("a"), check_mode=check_mode)
     messages = [(finding.code, finding.severity, finding.message) for finding in done.findings]
     place = f"cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
     assert messages[0] == (
         "UNLISTED_ASSOCIATIONS",
         "warning",
-        f"{place} has 2 associations not in the list: 1 managed outside of ⟨purge_namespaces⟩ (elsewhere/c), "
-        "1 not managed (default/hand with role Admin).",
+        f"{place} has 1 association not in the list: 1 not managed (default/hand with role Admin).",
     )
     assert [code for code, _severity, _message in messages[1:]] == ["NOT_OWNED"]
 
@@ -625,8 +615,6 @@ def test_role_with_foreign_attachments_loses_the_remaining_grant() -> None:
     ("scope", "remaining"),
     [
         pytest.param({}, ["a"], id="the whole cluster"),
-        pytest.param({"namespaces": frozenset({"default"})}, ["a"], id="its namespace"),
-        pytest.param({"namespaces": frozenset({"other"})}, ["a", "b", "c"], id="another namespace"),
         pytest.param({"owner": "x"}, ["a", "b", "c"], id="another owner than the role's"),
     ],
 )

@@ -190,14 +190,6 @@ CASES = (
         f"{BY_PURGE} {DENIED.remedy}",
     ),
     Case(
-        "outside of the namespaces of a purge",
-        unlisted(association("a")),
-        "has 1 association not in the list: 1 managed outside of ⟨purge_namespaces⟩ (default/a).",
-        NOTHING,
-        "info",
-        Options(purge=True),
-    ),
-    Case(
         "by hand, in a purge",
         unlisted(association("hand", {})),
         "has 1 association not in the list: 1 not managed (default/hand with role reports).",

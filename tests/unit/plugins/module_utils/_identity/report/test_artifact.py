@@ -148,7 +148,7 @@ KEY = "pod_identity_artifact_apply_my_cluster_us_west_2_111122223333"
 
 
 def test_report_is_unchanged_in_a_later_job() -> None:
-    made = make_artifacts(REPORT, "blue", "full")
+    made = make_artifacts(REPORT, "blue")
     assert made[COMMON] == {"my-cluster": made[KEY]}
     assert passed_on(made) == made
     found = from_artifact(passed_on(made)[KEY])
@@ -159,17 +159,12 @@ def test_report_is_unchanged_in_a_later_job() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "workloads", "form"),
-    [
-        ("auto", MOST_WORKLOADS, "full"),
-        ("auto", MOST_WORKLOADS + 1, "short"),
-        ("full", MOST_WORKLOADS + 1, "full"),
-        ("short", 1, "short"),
-    ],
+    ("workloads", "form"),
+    [(MOST_WORKLOADS, "full"), (MOST_WORKLOADS + 1, "short")],
 )
-def test_short_artifact_has_findings_changes_and_summary(size: str, workloads: int, form: str) -> None:
+def test_short_artifact_has_findings_changes_and_summary(workloads: int, form: str) -> None:
     report = {**REPORT, "summary": {"workloads": workloads}}
-    made = make_artifacts(report, "blue", size)[KEY]
+    made = make_artifacts(report, "blue")[KEY]
     assert made["form"] == form
     assert [name for name in made if made[name] is None and name in LEFT_OUT] == (
         [name for name in REPORT if name in LEFT_OUT] if form == "short" else []
@@ -214,15 +209,12 @@ def test_short_and_full_artifacts_have_equal_changes() -> None:
         },
     ]
     lines = []
-    for form in ("full", "short"):
-        found: Any = from_artifact(make_artifacts({**REPORT, "changes": changes}, "blue", form)[KEY])
+    for workloads in (1, MOST_WORKLOADS + 1):
+        sized = {**REPORT, "changes": changes, "summary": {"workloads": workloads}}
+        found: Any = from_artifact(make_artifacts(sized, "blue")[KEY])
         lines.append([describe_change(change).line for change in found["changes"]])
     assert lines[0] == lines[1]
     assert lines[1][0] == "update role app (tags)"
-
-
-def test_artifact_none_returns_no_variables() -> None:
-    assert make_artifacts(REPORT, "blue", "none") == {}
 
 
 NAMES = [
@@ -249,7 +241,7 @@ def test_stopped_run_has_keys_of_a_report() -> None:
     stopped = stopped_report(
         {**place, "caller_arn": ""}, "No.\nDo it.", REPORT["time"], "1.0.0", False, "apply"
     )
-    made = make_artifacts(stopped, "blue", "auto", stopped=True)[KEY]
+    made = make_artifacts(stopped, "blue", stopped=True)[KEY]
     assert set(REPORT) <= set(made)
     assert (made["failed"], made["stopped"], made["headline"]) == (True, True, "No.")
     assert made["failure"] == "No.\nDo it."

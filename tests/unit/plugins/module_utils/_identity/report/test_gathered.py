@@ -340,8 +340,7 @@ def test_stopped_run_without_message_fails() -> None:
 
 def test_finds_artifacts_among_variables() -> None:
     green: Any = {**GREEN, "changes": []}
-    variables = {**make_artifacts(BLUE, "blue.host", "full"), **make_artifacts(green, "green.host", "short")}
-    variables["pod_identity_artifact"] = "auto"
+    variables = {**make_artifacts(BLUE, "blue.host"), **make_artifacts(green, "green.host")}
     found = artifacts_in(variables)
     assert [finding["host"] for finding in found] == ["blue.host", "green.host"]
     assert gathered(*found).failure == "1 of 2 clusters failed: green.host. The reasons are above."

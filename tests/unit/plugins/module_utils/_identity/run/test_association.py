@@ -777,8 +777,7 @@ def test_replacement_without_a_usable_role_keeps_the_association(readable: bool)
         f"could not replace the association of my-cluster default/app (account {ACCOUNT}, region {REGION}): "
         "InvalidParameterException: eks:CreatePodIdentityAssociation: Role provided in the request does not "
         "exist (still refused after 60 s). The association was deleted, then created again unchanged, with a new ID. "
-        "Check the role's ARN and account. A new role may take some seconds to become visible to EKS: run again, or raise "
-        "⟨propagation_timeout⟩."
+        "Check the role's ARN and account. A new role may take some seconds to become visible to EKS: run again."
     )
     assert (caught.value.changed, only(aws)) == (True, initial)
     assert aws.writes.count("eks:DeletePodIdentityAssociation") == 1
@@ -1003,6 +1002,6 @@ def test_invisible_change_is_a_change_and_a_failure() -> None:
     assert (raised.value.changed, raised.value.failure.error_code) == (True, "NOT_YET_VISIBLE")
     assert str(raised.value) == (
         f"the association of {CLUSTER} default/app was changed, but reads do not show the change (create) after 60 s. "
-        "Run again in a minute, or raise ⟨propagation_timeout⟩."
+        "Run again in a minute."
     )
     assert sum(clock.pauses) <= 60

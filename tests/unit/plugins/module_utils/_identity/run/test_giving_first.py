@@ -450,24 +450,23 @@ def test_interim_trust_policy_keeps_other_grants() -> None:
 
 def test_too_long_interim_trust_policy_fails() -> None:
     aws = FakeAws()
-    run(aws, desired(workload("one"), workload("two", role={"name": "other"})))
-    spec = desired(workload("one", role={"name": "other"}), workload("two"), trust_policy_size_limit=450)
+    other = {"name": "other"}
+    names_of_roles = [[f"service-account-{role}-{number}" for number in range(50)] for role in ("one", "two")]
+    first, second = names_of_roles
+    run(aws, desired(*map(workload, second), *(workload(name, role=other) for name in first)))
+    spec = desired(*map(workload, first), *(workload(name, role=other) for name in second))
     outcome = run(aws, spec)
     assert outcome.done == ()
-    assert [
-        (str(*failure.workloads), failure.error_code, failure.message, failure.remedy)
-        for failure in outcome.failures
-    ] == [
+    assert {(failure.error_code, failure.message, failure.remedy) for failure in outcome.failures} == {
         (
-            f"default/{joining}",
             "TRUST_POLICY_TOO_LONG",
-            f"the trust policy of role {name} would have 456 characters while it allows the users of both the present and "
-            "the desired trust policy; 450 are allowed.",
+            f"the trust policy of role {name} would have 2924 characters while it allows the users of both the present and "
+            "the desired trust policy; 2048 are allowed.",
             "Let workloads leave the role in one run and others join it in the next, use a wider trust_scope for "
-            "this role, or request an increase of the quota 'Role trust policy length' and set ⟨trust_policy_size_limit⟩.",
+            "this role, or request an increase of the quota 'Role trust policy length'.",
         )
-        for joining, name in (("one", "other"), ("two", "my-role"))
-    ]
+        for name in ("other", "my-role")
+    }
 
 
 FULL = classify("test:Injected", "LimitExceeded", "Cannot exceed quota for PoliciesPerRole: 10")

@@ -187,7 +187,7 @@ def test_message_for_invisible_changes() -> None:
     assert findings[0].message == (
         "association default/app: this run made the change (create association default/app), but reads do not show it after 60 s."
     )
-    assert findings[0].remedy == "Run again in a minute, or raise ⟨propagation_timeout⟩."
+    assert findings[0].remedy == "Run again in a minute."
 
 
 GONE = {

@@ -455,16 +455,11 @@ def test_missing_cluster_without_managed_service_accounts_has_no_finding() -> No
 
 
 @pytest.mark.parametrize(
-    ("namespaces", "owner", "unlisted"),
-    [
-        ((), None, [("old", "default"), ("old", "batch")]),
-        (("batch",), None, [("old", "batch")]),
-        ((), "a", [("owned", "default")]),
-        ((), "b", []),
-    ],
+    ("owner", "unlisted"),
+    [(None, [("old", "default"), ("old", "batch")]), ("a", [("owned", "default")]), ("b", [])],
 )
 def test_purge_deletes_managed_unlisted_service_accounts(
-    namespaces: tuple[str, ...], owner: str | None, unlisted: list[tuple[str, str]]
+    owner: str | None, unlisted: list[tuple[str, str]]
 ) -> None:
     accounts = {
         **account("app", labels=MANAGED),
@@ -473,7 +468,7 @@ def test_purge_deletes_managed_unlisted_service_accounts(
         **account("owned", labels={**MANAGED, OWNER_LABEL: "a"}),
         **account("theirs"),
     }
-    plan = plan_purge([request()], accounts, namespaces, owner)
+    plan = plan_purge([request()], accounts, owner)
     assert plan == AccountPlan(unlisted=[manifest(*name) for name in unlisted], problems=[])
 
 
@@ -589,11 +584,12 @@ def test_service_accounts_of_the_caller_are_not_listed_again() -> None:
         ("present", None, ["apply Namespace batch", "apply ServiceAccount batch/late"], 0),
         (
             "present",
-            AccountPurgeScope(["shop"]),
+            AccountPurgeScope(),
             [
                 "apply Namespace batch",
                 "apply ServiceAccount batch/late",
                 "remove ServiceAccount shop/old",
+                "remove ServiceAccount other/old",
             ],
             0,
         ),

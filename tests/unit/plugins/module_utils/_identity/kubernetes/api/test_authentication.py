@@ -168,7 +168,7 @@ END = "Nothing was changed."
             "API",
             replace(KNOWN, sts_host="vpce-1.sts.example"),
             "The token names the STS endpoint vpce-1.sts.example; EKS accepts the endpoints of AWS only. Unset "
-            "AWS_ENDPOINT_URL_STS or pod_identity_endpoint_url, unless this is a test cluster.\n"
+            "AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_STS, unless this is a test cluster.\n"
             f"The cluster has no access entry for {ROLE}. Create an access entry:\n{CREATE}{ROLE}{GROUP}",
             id="other STS endpoint",
         ),

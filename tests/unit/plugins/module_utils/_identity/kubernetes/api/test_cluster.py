@@ -30,9 +30,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Object,
     object_name,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
-    RestartSettings,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofSettings,
 )
@@ -228,7 +225,7 @@ def test_wait_for_pods_ends_at_deadline() -> None:
         "Deployment": build.read([build.owner()]),
     }
     cluster = FakeCluster(lists)
-    kube_run = run(cluster, 10, restart=RestartSettings(timeout=300, settle=0))
+    kube_run = run(cluster, 10, restart=300)
     patched = [request for request in cluster.log if request.startswith("patch")]
     assert len(patched) == 1
     assert len(cluster.log) < 20
@@ -238,7 +235,7 @@ def test_wait_for_pods_ends_at_deadline() -> None:
 
 def test_own_jobs_are_deleted_after_deadline() -> None:
     cluster = FakeCluster()
-    run(cluster, 10, proof=ProofSettings("r1", "image", 120, {}, {}), proof_skip_reason="")
+    run(cluster, 10, proof=ProofSettings("r1", "image", 120), proof_skip_reason="")
     verbs = [request.split()[0] for request in cluster.log if request.split()[0] in ("apply", "remove")]
     assert verbs == ["apply", "remove"]
 

@@ -24,7 +24,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     pods_query,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
-    Injection,
     Restarts,
     plan_restarts,
 )
@@ -144,14 +143,13 @@ def test_reads_only_needed_resources(
     assert next_reads(verification, reads, build.NOW) == names
 
 
-def restarted(*pods: dict[str, Any], row: dict[str, Any] | None = None, settle: int = 15) -> Restarts:
+def restarted(*pods: dict[str, Any], row: dict[str, Any] | None = None) -> Restarts:
     reads = {
         "pods": build.read(pods),
         "replica_sets": build.read([build.replica_set()]),
         "deployments": build.read([build.owner()]),
     }
-    injection = Injection(settle=settle)
-    return plan_restarts(build.verification(row or build.row()), reads, build.NOW, injection)
+    return plan_restarts(build.verification(row or build.row()), reads, build.NOW)
 
 
 def test_owner_of_stale_pods_is_restarted_once() -> None:
@@ -198,13 +196,13 @@ def test_only_pods_admitted_early_are_restarted(created: str, count: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("age", "settle", "wait"),
-    [(0, 15, 15), (10, 15, 5), (15, 15, 0), (99, 15, 0), (-30, 15, 15), (0, 0, 0)],
+    ("age", "wait"),
+    [(0, 15), (10, 5), (15, 0), (99, 0), (-30, 15)],
 )
-def test_restart_waits_for_young_association(age: int, settle: int, wait: int) -> None:
+def test_restart_waits_for_young_association(age: int, wait: int) -> None:
     created = (build.NOW - timedelta(seconds=age)).isoformat()
     row = build.row(association_created_at=created)
-    assert restarted(STALE, row=row, settle=settle).wait == wait
+    assert restarted(STALE, row=row).wait == wait
 
 
 def test_no_wait_without_restart() -> None:

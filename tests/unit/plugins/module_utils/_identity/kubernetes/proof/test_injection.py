@@ -30,9 +30,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     ServiceAccount,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
-    RestartSettings,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
     ProbeSettings,
     evaluate_dry_run,
@@ -58,7 +55,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeCluster,
 )
 
-PROBE = ProbeSettings("image", {}, {})
+PROBE = ProbeSettings("image")
 IRSA = {"AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/old", "AWS_WEB_IDENTITY_TOKEN_FILE": "/token"}
 KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
 
@@ -93,15 +90,15 @@ MISSING = dry_run(env={}, audience=None)
 
 
 def test_probe_meets_restricted_standard_and_uses_service_account() -> None:
-    pod: Any = probe_pod(
-        build.KEY, ProbeSettings("image", {"limits": {"cpu": "1"}}, {"tolerations": []}), "eu"
-    )
+    fields = {"tolerations": [], "containers": [{"name": "x", "resources": {"limits": {"cpu": "1"}}}]}
+    pod: Any = probe_pod(build.KEY, ProbeSettings("image", {"spec": fields}), "eu")
     assert (pod["kind"], pod["metadata"]["namespace"]) == ("Pod", "shop")
     spec = pod["spec"]
     assert spec["serviceAccountName"] == "api"
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     (container,) = spec["containers"]
+    assert (container["name"], container["image"]) == ("proof", "image")
     assert container["resources"] == {"limits": {"cpu": "1"}}
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert container["securityContext"]["allowPrivilegeEscalation"] is False
@@ -110,9 +107,8 @@ def test_probe_meets_restricted_standard_and_uses_service_account() -> None:
 
 def test_configured_labels_do_not_replace_managed_by() -> None:
     labels, annotations = {"team": "pay", "app.kubernetes.io/managed-by": "me"}, {"cost-center": "5"}
-    metadata: Any = probe_pod(build.KEY, ProbeSettings("image", {}, {}, labels, annotations), "eu")[
-        "metadata"
-    ]
+    given = {"metadata": {"labels": labels, "annotations": annotations}}
+    metadata: Any = probe_pod(build.KEY, ProbeSettings("image", given), "eu")["metadata"]
     assert metadata["annotations"] == annotations
     assert metadata["labels"] == {
         "team": "pay",
@@ -218,13 +214,13 @@ FORBIDDEN = (
 )
 
 
-QUOTA = "Raise the quota, or set pod_identity_proof_resources to values that fit into the quota."
-LIMITS = "Set pod_identity_proof_resources to values that the namespace allows."
+QUOTA = "Raise the quota, or set resources in pod_identity_proof_pod that fit into the quota."
+LIMITS = "Set resources in pod_identity_proof_pod that the namespace allows."
 ADMISSION = (
-    "Set pod_identity_probe_labels, pod_identity_probe_annotations, pod_identity_proof_image, "
-    "pod_identity_proof_resources or pod_identity_proof_pod_spec to values that the policy allows."
+    "Set pod_identity_proof_pod (labels, annotations, resources and other fields) or pod_identity_proof_image to values that the "
+    "policy allows."
 )
-CLASS = "Correct pod_identity_proof_pod_spec, or create the class."
+CLASS = "Correct pod_identity_proof_pod, or create the class."
 # Each item has the status and the text of a rejection, the reason in the message of the finding, and the remedy.
 REFUSALS = [
     (
@@ -243,7 +239,7 @@ REFUSALS = [
         403,
         'pods "p" is forbidden: violates PodSecurity "restricted:latest": hostPort',
         "Pod Security Standard restricted:latest of the namespace rejects it",
-        "Set pod_identity_proof_pod_spec to values that the namespace allows.",
+        "Set pod_identity_proof_pod to values that the namespace allows.",
     ),
     (
         403,
@@ -273,7 +269,7 @@ REFUSALS = [
         400,
         'admission webhook "w" does not support dry run',
         "admission webhook w does not support dry runs",
-        "Have that webhook declare sideEffects: None, or set pod_identity_verify_injection: none.",
+        "Have that webhook declare sideEffects: None, or accept the finding with pod_identity_ignore.",
     ),
     (
         500,
@@ -312,13 +308,13 @@ REFUSALS = [
         422,
         'Pod "p" is invalid: spec.tolerations[0].effect: Unsupported value: "x"',
         "the Pod is not valid",
-        "Correct pod_identity_proof_pod_spec, pod_identity_proof_resources or pod_identity_proof_image.",
+        "Correct pod_identity_proof_pod or pod_identity_proof_image.",
     ),
     (
         403,
         'pods "p" is forbidden: a reason of a plugin of its own',
         "the API server rejects it",
-        "Resolve the cause, or set pod_identity_verify_injection: none.",
+        "Resolve the cause, or accept the finding with pod_identity_ignore.",
     ),
     (
         500,
@@ -330,7 +326,7 @@ REFUSALS = [
         429,
         "Too many requests, please try again later.",
         "the API server was too busy",
-        "Verify again when it is less busy, or with a greater pod_identity_injection_timeout.",
+        "Verify again when it is less busy.",
     ),
 ]
 
@@ -617,18 +613,13 @@ def test_busy_server_gets_fewer_concurrent_dry_runs(
 
 
 @pytest.mark.parametrize(
-    ("version", "injects", "probed"),
-    [
-        (EKS, False, True),
-        ({"gitVersion": "v1.36.2"}, False, False),
-        ({"gitVersion": "v1.36.2"}, True, True),
-        ({}, False, True),
-    ],
+    ("version", "probed"),
+    [(EKS, True), ({"gitVersion": "v1.36.2"}, False), ({}, True)],
 )
-def test_only_eks_api_servers_are_probed(version: Json, injects: bool, probed: bool) -> None:
-    run, _cluster, _clock = probe_run([INJECTED], version=version, injects=injects)
+def test_only_eks_api_servers_are_probed(version: Json, probed: bool) -> None:
+    run, _cluster, _clock = probe_run([INJECTED], version=version)
     assert injection_checks(run) == ([("pass", "")] if probed else [])
-    assert may_have_webhook(version) or injects or not probed
+    assert may_have_webhook(version) == probed
 
 
 @pytest.mark.parametrize("row", [build.row(association_id="", association_created_at="")])
@@ -693,7 +684,7 @@ def restarting(*trials: DryRun) -> tuple[KubernetesRun, FakeCluster, FakeClock]:
         lists=PODS,
         timeout=3,
         verify_pods=True,
-        restart=RestartSettings(timeout=1, settle=15),
+        restart=1,
     )
 
 

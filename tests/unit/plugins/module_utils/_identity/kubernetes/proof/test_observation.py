@@ -42,7 +42,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeCluster,
 )
 
-PROBE = ProbeSettings("image", {}, {})
+PROBE = ProbeSettings("image")
 
 
 def dry_run(name: str, injected: bool) -> DryRun:

@@ -101,7 +101,9 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
 
 
 UNSCHEDULED = {"type": "PodScheduled", "reason": "Unschedulable", "message": "0/2 nodes are available"}
-MORE = "Set tolerations or a node selector in pod_identity_proof_pod_spec, or a greater pod_identity_proof_timeout."
+MORE = (
+    "Set tolerations or a node selector in pod_identity_proof_pod, or run again when the nodes have started."
+)
 EVENTS = (
     "Check the events of the namespace (quota, admission): kubectl get events -n shop --field-selector "
     "involvedObject.kind=Job"
@@ -284,6 +286,6 @@ def test_job_names_fit_into_labels() -> None:
 
 def test_pod_spec_adds_fields() -> None:
     more = {"tolerations": [{"operator": "Exists"}], "nodeSelector": {"pool": "x"}}
-    job: Any = proof_job(build.KEY, ProofSettings("r", "image", 60, pod_spec=more), "")
+    job: Any = proof_job(build.KEY, ProofSettings("r", "image", pod={"spec": more}), "")
     spec = job["spec"]["template"]["spec"]
     assert (spec["tolerations"], spec["nodeSelector"]) == ([{"operator": "Exists"}], {"pool": "x"})

@@ -33,9 +33,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     ServiceAccount,
     object_name,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
-    RestartSettings,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
     ProbeSettings,
 )
@@ -51,7 +48,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     KubernetesSettings,
     converge_kubernetes,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
 )
@@ -145,10 +141,9 @@ LOOKING, READING = "reading the Pods", "reading back the service accounts"
         pytest.param(
             AccountPlan([manifest("api")]),
             {
-                "injection": InjectionSettings(ProbeSettings("image", {}, {}), 60),
-                "injects": True,
-                "restart": RestartSettings(300, 15),
-                "proof": ProofSettings("run", "image", 60, {}, {}),
+                "injection": InjectionSettings(ProbeSettings("image"), 60),
+                "restart": 300,
+                "proof": ProofSettings("run", "image", 60),
             },
             [
                 "applying 1 object",
@@ -214,7 +209,7 @@ def test_check_mode_skips_objects_in_new_namespaces() -> None:
 
 ROLE_CHANGE = {"action": "update", "resource": "role", "workload": "shop/api"}
 NEW_ASSOCIATION = {"action": "create", "resource": "association", "workload": "shop/api"}
-RESTART = {"restart": RestartSettings(300, 15)}
+RESTART = {"restart": 300}
 DEPLOYMENT = build.read([build.owner()])
 
 
@@ -679,7 +674,7 @@ def test_field_manager_conflict_has_its_remedy() -> None:
     )
     assert failure["remedy"] == (
         "Remove each conflicting field from the manifests of the other field manager, or from the workload. With "
-        "pod_identity_force_conflicts: true, the run sets it anyway."
+        "pod_identity_force: true, the run sets it anyway."
     )
 
 
@@ -702,7 +697,7 @@ class Restarting(FakeCluster):
         return listing
 
 
-RESTART = {"restart": RestartSettings(timeout=10, settle=15)}
+RESTART = {"restart": 10}
 
 
 def test_restarted_pods_are_verified() -> None:
@@ -1103,7 +1098,7 @@ def test_no_proof_without_service_account_or_in_check_mode(preflight: Preflight,
 # Tests of an API server that may belong to another cluster
 
 DIFFERS, UNPROVEN = "KUBERNETES_API_DIFFERS", "KUBERNETES_API_UNKNOWN"
-PROBED = InjectionSettings(ProbeSettings("aws-cli", {}, {}), timeout=0)
+PROBED = InjectionSettings(ProbeSettings("aws-cli"), timeout=0)
 EKS = {"gitVersion": "v1.33.0-eks-1234567"}
 
 
@@ -1118,7 +1113,6 @@ def doubted(code: str, *rows: Any) -> dict[str, Any]:
     return build.result(*(rows or (build.row(), build.row("web"))), findings=[finding])
 
 
-@pytest.mark.parametrize("required", [True, False], ids=["required", "not required"])
 @pytest.mark.parametrize("code", [DIFFERS, UNPROVEN])
 @pytest.mark.parametrize(
     ("accounts", "pods"),
@@ -1129,13 +1123,10 @@ def doubted(code: str, *rows: Any) -> dict[str, Any]:
     ],
     ids=["Pods that pass", "a stale Pod", "no Pods"],
 )
-def test_unproven_api_leaves_checks_unknown(
-    accounts: Preflight, pods: list[Any], code: str, required: bool
-) -> None:
+def test_unproven_api_leaves_checks_unknown(accounts: Preflight, pods: list[Any], code: str) -> None:
     """Check that the run sends no reads to an API server that may belong to another cluster."""
     cluster = FakeCluster({"Pod shop": build.read(pods), **AGENTS}, version=EKS)
-    preflight = replace(accounts, server=ApiServer(required=required))
-    kube_run = run(cluster, preflight, result=doubted(code), injection=PROBED, proof=PROOF["proof"])
+    kube_run = run(cluster, accounts, result=doubted(code), injection=PROBED, proof=PROOF["proof"])
     assert cluster.log == []
     for checks in kube_run.outcome.checks.values():
         assert [
@@ -1155,20 +1146,10 @@ def test_unproven_api_leaves_disabled_checks_out() -> None:
     assert [check.name for check in kube_run.outcome.checks[build.KEY]] == ["service account", "agent"]
 
 
-@pytest.mark.parametrize(
-    ("code", "required", "restarted"),
-    [(DIFFERS, False, True), (UNPROVEN, False, True), (DIFFERS, True, False), (UNPROVEN, True, False)],
-)
-def test_unproven_api_restarts_only_without_required_server(
-    code: str, required: bool, restarted: bool
-) -> None:
-    """Check that the statuses of the checks are unknown even if Pods were restarted."""
-    preflight = replace(THERE, server=ApiServer(required=required))
+def test_unproven_api_restarts_nothing() -> None:
     cluster = FakeCluster({"Pod shop": build.read([STALE]), "Deployment": DEPLOYMENT, **AGENTS})
-    kube_run = run(cluster, preflight, result=doubted(code, build.row()), restart=RestartSettings())
-    assert any(line.startswith("patch") for line in cluster.log) is restarted
-    assert kube_run.changed is restarted
-    assert {check.status for check in kube_run.outcome.checks[build.KEY]} == {"unknown"}
+    kube_run = run(cluster, THERE, result=doubted(UNPROVEN, build.row()), restart=300)
+    assert (cluster.log, kube_run.changed) == ([], False)
 
 
 UNPROVEN_SERVER = (
@@ -1177,20 +1158,15 @@ UNPROVEN_SERVER = (
 
 
 @pytest.mark.parametrize(
-    ("required", "requested", "left_out"),
+    ("requested", "left_out"),
     [
-        (True, {"restart": RestartSettings()}, "No Pod was restarted"),
-        (True, PROOF, "No proof was run"),
-        (True, {"restart": RestartSettings(), **PROOF}, "No Pod was restarted and no proof was run"),
-        (False, {"restart": RestartSettings(), **PROOF}, "No proof was run"),
-        (False, {"restart": RestartSettings()}, ""),
-        (True, {}, ""),
-        (True, {"check_mode": True, **PROOF}, ""),
+        ({"restart": 300}, "No Pod was restarted"),
+        (PROOF, "No proof was run"),
+        ({"restart": 300, **PROOF}, "No Pod was restarted and no proof was run"),
+        ({}, ""),
+        ({"check_mode": True, **PROOF}, ""),
     ],
 )
-def test_unproven_api_warns_about_skipped_steps(
-    required: bool, requested: dict[str, Any], left_out: str
-) -> None:
-    preflight = replace(THERE, server=ApiServer(required=required))
-    kube_run = run(FakeCluster(AGENTS), preflight, result=doubted(UNPROVEN, build.row()), **requested)
+def test_unproven_api_warns_about_skipped_steps(requested: dict[str, Any], left_out: str) -> None:
+    kube_run = run(FakeCluster(AGENTS), THERE, result=doubted(UNPROVEN, build.row()), **requested)
     assert list(kube_run.warnings) == ([f"{left_out}: {UNPROVEN_SERVER}"] if left_out else [])

@@ -23,9 +23,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
-    RestartSettings,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.irsa import (
     IrsaEstate,
     RollbackRun,
@@ -565,7 +562,7 @@ def roll_back(
     lists = [pods if isinstance(pods, Listing) else build.read(pods) for pods in rounds]
     cluster = Recorder(**{"lists": OWNERS, "rounds": lists, **more})
     clock = FakeClock()
-    run = restart_injected(cluster, build.CLUSTER, keys, RestartSettings(timeout, settle=7), clock)
+    run = restart_injected(cluster, build.CLUSTER, keys, timeout, clock)
     return replace(run, restarted=[*run.restarted], remaining=[*run.remaining]), cluster, clock
 
 
@@ -587,12 +584,12 @@ def test_rollback_waits_until_pods_are_replaced() -> None:
             "metadata": {"namespace": "shop", "name": "web"},
             "spec": {
                 "template": {
-                    "metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-03-10T12:00:07Z"}}
+                    "metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-03-10T12:00:15Z"}}
                 }
             },
         }
     ]
-    assert clock.slept == [7, 2, 2]
+    assert clock.slept == [15, 2, 2]
 
 
 def test_owners_are_restarted_once_and_together() -> None:
@@ -600,7 +597,7 @@ def test_owners_are_restarted_once_and_together() -> None:
     run, cluster, clock = roll_back(pods, [])
     assert run.restarted == ["DaemonSet shop/log", "Deployment shop/web", "StatefulSet shop/db"]
     assert [line for line in cluster.log if line.startswith("patch")] == ["patch log web db"]
-    assert (run.remaining, clock.slept) == ([], [7])
+    assert (run.remaining, clock.slept) == ([], [15])
 
 
 @pytest.mark.parametrize(
@@ -625,19 +622,19 @@ def test_pods_that_cannot_be_restarted_remain(pods: list[Json], remaining: list[
 def test_wait_ends_if_remaining_pods_cannot_be_restarted() -> None:
     run, _cluster, clock = roll_back([INJECTED, BARE], [INJECTED, BARE], [BARE, REPLACED])
     assert run == RollbackRun(["Deployment shop/web"], ["shop/bare"], [], [])
-    assert clock.slept == [7, 2]
+    assert clock.slept == [15, 2]
 
 
 def test_wait_ends_after_the_timeout() -> None:
     run, _cluster, clock = roll_back([INJECTED, BARE])
     assert run == RollbackRun(["Deployment shop/web"], ["shop/bare", "shop/web-1"], [], [])
-    assert clock.slept == [7, 2, 2, 2, 2]
+    assert clock.slept == [15, 2, 2, 2, 2]
 
 
 def test_pods_are_read_once_without_time_to_wait() -> None:
     run, _cluster, clock = roll_back([INJECTED], [REPLACED], timeout=0)
     assert run == RollbackRun(["Deployment shop/web"], [], [], [])
-    assert clock.slept == [7]
+    assert clock.slept == [15]
 
 
 def failed_restarts(run: RollbackRun) -> list[tuple[str, str, str]]:
@@ -649,7 +646,7 @@ def test_rejected_restart_of_a_rollback_is_a_failure() -> None:
     assert (run.restarted, run.remaining) == ([], ["shop/web-1"])
     assert failed_restarts(run) == [("restart", "shop/web", "Kubernetes returned 403: no.")]
     assert run.failures[0]["remedy"].startswith("For a 403, grant the caller that permission")
-    assert clock.slept == [7]
+    assert clock.slept == [15]
     assert cluster.log.count("list Pod") == 1
 
 
@@ -659,14 +656,14 @@ def test_rejected_restart_does_not_affect_another_one() -> None:
     assert run.remaining == ["shop/db-0"]
     assert failed_restarts(run) == [("restart", "shop/db", "Kubernetes returned 403: no.")]
     # The run does not wait for the Pods of the owner whose restart failed.
-    assert clock.slept == [7]
+    assert clock.slept == [15]
 
 
 def test_restart_without_response_is_a_failure() -> None:
     run, _cluster, clock = roll_back([INJECTED, OF_DATABASE], broken="connection lost")
     assert (run.restarted, run.remaining) == ([], ["shop/db-0", "shop/web-1"])
     assert [name for _action, name, _message in failed_restarts(run)] == ["shop/web", "shop/db"]
-    assert clock.slept == [7]
+    assert clock.slept == [15]
 
 
 def test_failed_list_of_pods_is_an_error() -> None:
@@ -678,7 +675,7 @@ def test_failed_list_of_pods_is_an_error() -> None:
 def test_failed_list_while_waiting_is_retried() -> None:
     run, _cluster, clock = roll_back([INJECTED], Listing(error=BROKEN), [REPLACED])
     assert run == RollbackRun(["Deployment shop/web"], [], [], [])
-    assert clock.slept == [7, 2]
+    assert clock.slept == [15, 2]
 
 
 def test_unreadable_owner_is_not_restarted() -> None:
@@ -699,4 +696,4 @@ def test_paused_deployment_is_not_restarted() -> None:
         "Deployment shop/web not restarted: it is paused. Resume it before you restart it: kubectl rollout resume "
         "deployment/web -n shop"
     ]
-    assert clock.slept == [7]
+    assert clock.slept == [15]
