@@ -21,8 +21,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 # A real cluster's EKS Pod Identity webhook does not know the associations of the emulated AWS, so it would not inject credentials
-# into a Pod. Skip the check of the injection.
-OWN_CLUSTER = ("-e", "pod_identity_verify_injection=none")
+# into a Pod. Skip the checks of Pods.
+OWN_CLUSTER = ("-e", "pod_identity_verify_pods=false")
 EXAMPLE = ROOT / "examples" / "guide.yml"
 
 

@@ -28,10 +28,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     Defaults,
     parse_workloads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
-    DEFAULT_DURATION,
-    DEFAULT_SESSION_NAME,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import TRUST_SCOPES
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import COLUMNS
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
@@ -215,8 +211,6 @@ def test_role_variables_are_described_with_defaults() -> None:
     assert {name: table[name] for name in stated} == stated
     defaults = yaml.safe_load((ROOT / "roles/pod_identity/defaults/main.yml").read_text(encoding="utf-8"))
     assert defaults == {name: options[name]["default"] for name in stated}
-    assert table["pod_identity_assume_role_session_name"] == DEFAULT_SESSION_NAME
-    assert table["pod_identity_assume_role_duration"] == str(DEFAULT_DURATION)
 
 
 class TestTrustScopes:

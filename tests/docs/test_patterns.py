@@ -112,7 +112,6 @@ def test_three_hundred_service_accounts_in_forty_namespaces(cluster: Cluster) ->
         "pod_identity_cluster_name": "my-cluster",
         "pod_identity_workloads": entries,
         "pod_identity_owner": "many",
-        "pod_identity_verify_injection": "none",
     }
     plan = cluster.play("site", variables, "--check")
     assert (plan.returncode, changes(plan)) == (0, 303), plan.stdout

@@ -162,7 +162,6 @@ class FleetFixture:
                 "pod_identity_region": place.region,
                 "pod_identity_account_id": place.account,
                 "pod_identity_profile": f"account-{place.account}",
-                "pod_identity_endpoint_url": self.endpoint,
                 "pod_identity_kubeconfig": self.kubeconfigs[place.host],
                 **self.host_variables.get(place.host, {}),
             }

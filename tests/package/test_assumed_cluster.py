@@ -57,7 +57,7 @@ class Job:
         )
 
     def done(self, name: str) -> str:
-        ran = self.run(name, f"assume_role_external_id={EXTERNAL_ID}", "assume_role_duration=900")
+        ran = self.run(name, f"assume_role_external_id={EXTERNAL_ID}")
         assert ran.returncode == 0, ran.stdout
         return ran.stdout
 
@@ -146,7 +146,7 @@ def test_job_converges_verifies_and_removes_with_role(job: Job) -> None:
 def test_denied_role_is_explained_before_changes(job: Job) -> None:
     initial = job.counters()
     # AWX passes empty text for survey questions without an answer.
-    ran = job.run("site", "assume_role_external_id=payments", "assume_role_duration=")
+    ran = job.run("site", "assume_role_external_id=payments")
     assert ran.returncode != 0, ran.stdout
     message = (
         f"sts:AssumeRole: AccessDenied: User: {CALLER} is not authorized to perform: sts:AssumeRole on resource: {ROLE}. "

@@ -149,7 +149,7 @@ PROOF = {
     "pod_identity_runtime_proof": True,
     "pod_identity_proof_image": "image",
     # The Pods of the proof remain pending until the timeout.
-    "pod_identity_proof_timeout": 10 * LONG,
+    "pod_identity_patience": 10 * LONG,
     "pod_identity_proof_impossible": "",
 }
 

@@ -29,12 +29,9 @@ TEXTS = {
     "pod_identity_workloads": json.dumps(WORKLOADS),
     "pod_identity_region": "us-west-2",
     "pod_identity_profile": "",
-    "pod_identity_endpoint_url": "{{ lookup('env', 'AWS_ENDPOINT_URL') }}",
     # The integration target assume_role tests these variables.
     "pod_identity_assume_role_arn": "",
     "pod_identity_assume_role_external_id": "",
-    "pod_identity_assume_role_session_name": "",
-    "pod_identity_assume_role_duration": "",
     "pod_identity_kubeconfig": "{{ lookup('env', 'KUBECONFIG') }}",
     "pod_identity_kube_context": "",
     "pod_identity_fleet_workloads": '[{"hosts": "all", "workloads": []}]',
@@ -46,13 +43,10 @@ TEXTS = {
     "pod_identity_deadline": "300",
     "pod_identity_tags": '{"stage": "test"}',
     "pod_identity_purge": "true",
-    "pod_identity_purge_namespaces": '["default"]',
     "pod_identity_ignore": '["PROOF_SKIPPED", "POD_PROXY"]',
     "pod_identity_runtime_proof": "yes",
     "pod_identity_restart_stale": "yes",
-    "pod_identity_restart_settle": "1",
-    "pod_identity_proof_resources": '{"requests": {"cpu": "10m"}}',
-    "pod_identity_proof_pod_spec": '{"tolerations": []}',
+    "pod_identity_proof_pod": '{"spec": {"tolerations": []}}',
     # Only the verification and the teardown have files with workloads, instead of pod_identity_workloads.
     "pod_identity_workloads_from": "",
 }
@@ -149,7 +143,7 @@ PLAY = """
   connection: local
   gather_facts: false
   vars:
-    pod_identity_purge_namespace: [a]
+    pod_identity_purge_limits: 3
   roles:
     - workload_identity.aws.pod_identity
 """
@@ -169,15 +163,19 @@ DROPPED = (
     "name=value without spaces. Put a value with spaces in a second pair of quotes: -e \"name='a, b'\". Write a list or mapping "
     """as JSON: -e '{{"name": ["a", "b"]}}'."""
 )
-MISSPELT = (
-    "pod_identity_purge_namespace is not a variable of the role; did you mean pod_identity_purge_namespaces? Nothing was "
-    "changed."
-)
+MISSPELT = "pod_identity_purge_limits is not a variable of the role; did you mean pod_identity_purge_limit? Nothing was changed."
 
 
 REFUSED = (
-    pytest.param(SITE, ["-e", "pod_identity_purge_namespace=a"], MISSPELT, id="extra variable"),
+    pytest.param(SITE, ["-e", "pod_identity_purge_limits=3"], MISSPELT, id="extra variable"),
     pytest.param("play.yml", [], MISSPELT, id="play"),
+    pytest.param(
+        SITE,
+        ["-e", "pod_identity_verify_cluster=false"],
+        "pod_identity_verify_cluster is not a variable of the role; leave it out: every run checks that the Kubernetes API "
+        "belongs to the cluster. Nothing was changed.",
+        id="removed variable",
+    ),
     pytest.param(SITE, ["-e", json.dumps(RESULTS)], HIDDEN, id="results"),
     pytest.param("workload_identity.aws.fleet", ["-e", json.dumps(RESULTS)], HIDDEN, id="results of a fleet"),
     pytest.param(

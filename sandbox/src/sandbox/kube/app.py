@@ -210,7 +210,7 @@ def discovery_response(cluster: Cluster, request: Request) -> Response:
     document: Json | None = None
     match parts:
         case ["version"]:
-            document = version_info(VERSION, eks=cluster.is_eks)
+            document = version_info(VERSION, eks=cluster.webhook.enabled)
         case ["api"]:
             document = api_versions(request.url.netloc)
         case ["apis"]:

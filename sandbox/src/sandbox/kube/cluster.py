@@ -37,7 +37,6 @@ class Cluster:
         self.table = table
         self.store = store if store is not None else Store()
         self.webhook = Webhook(pod_identity_webhook, follow)
-        self.is_eks = pod_identity_webhook
         self.operations = Operations(self.store, self.webhook, root_ca)
         self.deleter = Deleter(self.store, table)
         self.authorizer = Authorizer(self.store, enforce=rbac)
