@@ -340,8 +340,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         # Without a region in the options, use the region of the profile or the environment.
         request = read_request({**options, "region": options.get("region") or sessions.region or None})
         clusters = self._cached(options, path, request, sessions, cache)
-        named = {"profile", "aws_profile"} & config.keys() and options["profile"]
-        connection = {"pod_identity_profile": options["profile"]} if named else {}
+        connection = (
+            {"pod_identity_profile": options["profile"]}
+            if options["profile"] and {"profile", "aws_profile"} & config.keys()
+            else {}
+        )
         return make_hosts(clusters, request.hostnames, request.group_by, connection)
 
     def _sessions(self, options: Mapping[str, Any]) -> Sessions:
