@@ -227,7 +227,7 @@ findings:
     code:
       description: The code of the finding, which does not change between versions of the collection.
       type: str
-      sample: TRUST_NO_TAG_SESSION
+      sample: TRUST_ACTION_NOT_ALLOWED
     severity:
       description: V(error) if the role is unusable or open to everyone, V(warning) for a finding to check, V(info) for
         a finding that needs no action.

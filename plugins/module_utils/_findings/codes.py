@@ -175,45 +175,27 @@ class Code(str, Enum):
     TARGET_ROLE_MISSING = "TARGET_ROLE_MISSING", "association", "error"
     TARGET_ROLE_NOT_ALLOWED = "TARGET_ROLE_NOT_ALLOWED", "association", "error"
     TARGET_ROLE_UNKNOWN = "TARGET_ROLE_UNKNOWN", "association", "warning"
+    TRUST_ACTION_NOT_ALLOWED = "TRUST_ACTION_NOT_ALLOWED", "trust", "error"
     TRUST_CONDITIONAL = "TRUST_CONDITIONAL", "trust", "warning"
-    TRUST_CONDITION_CASE = "TRUST_CONDITION_CASE", "trust", "error", "warning", "info"
-    TRUST_CONDITION_NEVER_PRESENT = "TRUST_CONDITION_NEVER_PRESENT", "trust", "error", "warning", "info"
     TRUST_CONDITION_UNMATCHED = "TRUST_CONDITION_UNMATCHED", "trust", "error", "warning", "info"
-    TRUST_CONTRADICTION = "TRUST_CONTRADICTION", "trust", "error"
     TRUST_EXPLICIT_DENY = "TRUST_EXPLICIT_DENY", "trust", "error"
     TRUST_IRSA_LEFTOVER = "TRUST_IRSA_LEFTOVER", "trust", "info"
-    TRUST_IRSA_ONLY = "TRUST_IRSA_ONLY", "trust", "error"
     TRUST_KEPT_FOR_OTHERS = "TRUST_KEPT_FOR_OTHERS", "trust", "warning"
-    TRUST_LOOKALIKE_SERVICE = "TRUST_LOOKALIKE_SERVICE", "trust", "error", "warning"
     TRUST_MAY_BE_DENIED = "TRUST_MAY_BE_DENIED", "trust", "warning"
     TRUST_MISSPELT_KEY = "TRUST_MISSPELT_KEY", "trust", "warning"
-    TRUST_NOT_PRINCIPAL_ALLOW = "TRUST_NOT_PRINCIPAL_ALLOW", "trust", "error"
     TRUST_NOT_STORABLE = "TRUST_NOT_STORABLE", "trust", "error"
     TRUST_NOT_USABLE = "TRUST_NOT_USABLE", "trust", "error"
-    TRUST_NO_ALLOW = "TRUST_NO_ALLOW", "trust", "error"
-    TRUST_NO_ASSUME_ROLE = "TRUST_NO_ASSUME_ROLE", "trust", "error"
-    TRUST_NO_TAG_SESSION = "TRUST_NO_TAG_SESSION", "trust", "error"
     TRUST_OPEN_TO_EVERYONE = "TRUST_OPEN_TO_EVERYONE", "trust", "error", "warning"
     TRUST_POLICY_TOO_LONG = "TRUST_POLICY_TOO_LONG", "trust", "error"
-    TRUST_REQUEST_TAG_WITHOUT_SESSION_TAGS = (
-        "TRUST_REQUEST_TAG_WITHOUT_SESSION_TAGS",
-        "trust",
-        "error",
-        "warning",
-        "info",
-    )
     TRUST_ROLE_IN_OTHER_ACCOUNT = "TRUST_ROLE_IN_OTHER_ACCOUNT", "trust", "error"
     TRUST_SCOPE_NEEDS_SESSION_TAGS = "TRUST_SCOPE_NEEDS_SESSION_TAGS", "trust", "error"
     TRUST_SCOPE_WITHOUT_SESSION_TAGS = "TRUST_SCOPE_WITHOUT_SESSION_TAGS", "trust", "info"
     TRUST_STATEMENT_FOREIGN = "TRUST_STATEMENT_FOREIGN", "trust", "info", "error"
     TRUST_STATEMENT_STAYS = "TRUST_STATEMENT_STAYS", "trust", "info", "warning"
-    TRUST_VARIABLE_WITHOUT_VERSION = "TRUST_VARIABLE_WITHOUT_VERSION", "trust", "error", "warning", "info"
     TRUST_WIDE = "TRUST_WIDE", "trust", "warning", "info"
     TRUST_WIDER_THAN_ASKED = "TRUST_WIDER_THAN_ASKED", "trust", "warning"
-    TRUST_WILDCARD_IN_STRING_EQUALS = "TRUST_WILDCARD_IN_STRING_EQUALS", "trust", "error", "warning", "info"
     TRUST_WITHOUT_ASSOCIATION = "TRUST_WITHOUT_ASSOCIATION", "trust", "warning"
-    TRUST_WRONG_PRINCIPAL = "TRUST_WRONG_PRINCIPAL", "trust", "error"
-    TRUST_WRONG_SERVICE = "TRUST_WRONG_SERVICE", "trust", "error"
+    TRUST_WRONG_PRINCIPAL = "TRUST_WRONG_PRINCIPAL", "trust", "error", "warning"
     UNLISTED_ASSOCIATIONS = "UNLISTED_ASSOCIATIONS", "association", "warning", "info"
 
 

@@ -148,7 +148,7 @@ def _explain_principals(allows: Sequence[Rule], request: Request) -> list[Findin
     if not allows:
         return [
             Finding(
-                Code.TRUST_NO_ALLOW,
+                Code.TRUST_ACTION_NOT_ALLOWED,
                 "The policy has no Allow statement, so every request is denied.",
                 f"Add a statement that allows {_name_caller(request)} sts:AssumeRole and sts:TagSession.",
             )
@@ -173,7 +173,7 @@ def _explain_other_role(statement: Statement, request: Request) -> Finding:
 
 def _explain_not_principal(label: str, caller: str) -> Finding:
     return Finding(
-        Code.TRUST_NOT_PRINCIPAL_ALLOW,
+        Code.TRUST_WRONG_PRINCIPAL,
         f"{label} uses NotPrincipal with Allow, which IAM does not support: it grants nothing.",
         f'Specify the caller: "Principal": {{{caller}}}.',
         statement=label,
@@ -182,41 +182,29 @@ def _explain_not_principal(label: str, caller: str) -> Finding:
 
 def _explain_principal(statement: Statement) -> Finding:
     label = statement.label
-    names = [value for _kind, value in statement.principals or ()]
-    principals = ", ".join(names[:5])
+    principals = ", ".join([value for _kind, value in statement.principals or ()][:5])
+    similar = ", ".join(lookalikes(statement))
+    remedy = f"Add a statement that allows {SERVICE} sts:AssumeRole and sts:TagSession."
     if statement.not_principal:
         return _explain_not_principal(label, f'"Service": "{SERVICE}"')
-    providers = _cluster_providers(statement)
-    if providers:
-        return Finding(
-            Code.TRUST_IRSA_ONLY,
-            f"{label} trusts {', '.join(providers[:5])} for IAM roles for service accounts (IRSA), not EKS Pod Identity.",
-            f"Add a statement that allows {SERVICE} sts:AssumeRole and sts:TagSession. Keep {label} until all Pods are migrated.",
-            statement=label,
+    if providers := _cluster_providers(statement):
+        names = ", ".join(providers[:5])
+        text = f"trusts {names} for IAM roles for service accounts (IRSA), not EKS Pod Identity."
+        remedy = f"{remedy} Keep {label} until all Pods are migrated."
+    elif similar:
+        text = (
+            f"trusts {similar}; the service of EKS Pod Identity is {SERVICE} in every partition and region."
         )
-    similar = ", ".join(lookalikes(statement))
-    if similar:
-        return Finding(
-            Code.TRUST_LOOKALIKE_SERVICE,
-            f"{label} trusts {similar}; the service of EKS Pod Identity is {SERVICE}"
-            " in every partition and region.",
+        remedy = (
             f"Replace {similar} with {SERVICE}. If {similar} must keep access, add a statement that allows {SERVICE} "
-            "sts:AssumeRole and sts:TagSession instead.",
-            statement=label,
+            "sts:AssumeRole and sts:TagSession instead."
         )
-    if any(kind == "Service" for kind, _value in statement.principals or ()):
-        return Finding(
-            Code.TRUST_WRONG_SERVICE,
-            f"{label} trusts {principals}, not {SERVICE}.",
-            f"Add a statement that allows {SERVICE} sts:AssumeRole and sts:TagSession.",
-            statement=label,
-        )
-    return Finding(
-        Code.TRUST_WRONG_PRINCIPAL,
-        f"{label} trusts {principals}; the service of EKS Pod Identity is {SERVICE}.",
-        f'Add a statement with "Principal": {{"Service": "{SERVICE}"}}.',
-        statement=label,
-    )
+    elif any(kind == "Service" for kind, _value in statement.principals or ()):
+        text = f"trusts {principals}, not {SERVICE}."
+    else:
+        text = f"trusts {principals}; the service of EKS Pod Identity is {SERVICE}."
+        remedy = f'Add a statement with "Principal": {{"Service": "{SERVICE}"}}.'
+    return Finding(Code.TRUST_WRONG_PRINCIPAL, f"{label} {text}", remedy, statement=label)
 
 
 def _name_caller(request: Request) -> str:
@@ -270,7 +258,7 @@ def _statement(rule: Rule, trusted: bool, rules: Sequence[Rule]) -> list[Finding
     if rule.allow and trusted and lookalikes(statement):
         findings.append(
             Finding(
-                Code.TRUST_LOOKALIKE_SERVICE,
+                Code.TRUST_WRONG_PRINCIPAL,
                 f"{label} trusts {', '.join(lookalikes(statement))}; the service of EKS Pod Identity is {SERVICE}.",
                 "Remove the other service unless another use of the role needs it.",
                 statement=label,
@@ -360,7 +348,7 @@ def diagnose(
         several = len(requests) > 1
         findings.append(
             Finding(
-                Code.TRUST_CONTRADICTION,
+                Code.TRUST_CONDITION_UNMATCHED,
                 "Each condition can be met, but no request meets all of them: no values of the unknown keys allow"
                 f" {'both ' if several else ''}{' and '.join(map(_action_name, requests))}.",
                 f"{'Put both actions in one statement with' if several else 'Use'} conditions that can hold together."
@@ -404,7 +392,6 @@ def _denies(
 
 
 def _missing_action(rule: Rule, request: Request, action: str) -> Finding:
-    code = Code.TRUST_NO_ASSUME_ROLE if action == ASSUME_ROLE else Code.TRUST_NO_TAG_SESSION
     label = rule.statement.label
     if action == ASSUME_ROLE:
         need = "without it the role cannot be assumed"
@@ -413,7 +400,7 @@ def _missing_action(rule: Rule, request: Request, action: str) -> Finding:
     else:
         need = "the request has session tags, and AWS denies session tags without this action"
     return Finding(
-        code,
+        Code.TRUST_ACTION_NOT_ALLOWED,
         f"No statement allows {_name_caller(request)} {action}; {need}.",
         f"Add {action} to the actions of {label}.",
         statement=label,
@@ -425,70 +412,47 @@ def _failing_condition(
 ) -> Finding:
     label = rule.statement.label
     condition = test.condition
-    expected = describe_condition(condition)
-    actual = describe_actual(test.key, context)
     state = context.get(test.key)
     example = ", such as aws:SourceAccount" if context.get("aws:sourceaccount") else ""
     tag = test.key.startswith("aws:requesttag/") or test.key in _TAG_KEYS
     if tag and not session_tags:
-        return Finding(
-            Code.TRUST_REQUEST_TAG_WITHOUT_SESSION_TAGS,
-            f"{label} requires {expected}, but session tags are disabled for this association, so the"
-            " request has no tags and the statement never matches.",
-            f"Enable session tags, or use conditions that do not need them{example}.",
-            statement=label,
-            raised_as=severity,
-        )
-    if not isinstance(state, Unknown) and not state:
-        return Finding(
-            Code.TRUST_CONDITION_NEVER_PRESENT,
-            f"{label} requires {expected}, but requests of this caller never have {condition.key}.",
-            f"Remove the condition, or use a key that the request has{example}.",
-            statement=label,
-            raised_as=severity,
-        )
-    code, remedy = _near_miss(test, context, rule)
+        reason = "session tags are disabled for this association, so the request has no tags and the statement never matches."
+        remedy = f"Enable session tags, or use conditions that do not need them{example}."
+    elif not isinstance(state, Unknown) and not state:
+        reason = f"requests of this caller never have {condition.key}."
+        remedy = f"Remove the condition, or use a key that the request has{example}."
+    else:
+        reason = f"the request has {describe_actual(test.key, context)}."
+        remedy = _condition_remedy(test, context, rule)
     return Finding(
-        code,
-        f"{label} requires {expected}, but the request has {actual}.",
+        Code.TRUST_CONDITION_UNMATCHED,
+        f"{label} requires {describe_condition(condition)}, but {reason}",
         remedy,
         statement=label,
         raised_as=severity,
     )
 
 
-def _near_miss(test: Test, context: Context, rule: Rule) -> tuple[Code, str]:
+def _condition_remedy(test: Test, context: Context, rule: Rule) -> str:
     condition = test.condition
     state = context.get(test.key)
     actual = state if isinstance(state, tuple) else ()
     if rule.literal_variables and any("${" in value for value in condition.values):
-        return (
-            Code.TRUST_VARIABLE_WITHOUT_VERSION,
-            'Set "Version": "2012-10-17": in 2008-10-17, ${...} is literal text.',
-        )
+        return 'Set "Version": "2012-10-17": in 2008-10-17, ${...} is literal text.'
     if condition.base == "StringEquals" and any(
         glob.literal is None and glob.matches(text)
         for glob in map(compile_glob, condition.values)
         for text in actual
     ):
-        return (
-            Code.TRUST_WILDCARD_IN_STRING_EQUALS,
-            "Use StringLike: StringEquals compares * and ? literally.",
-        )
+        return "Use StringLike: StringEquals compares * and ? literally."
     if (
         condition.base in ("StringEquals", "StringLike")
         and not condition.quantifier
         and ({value.lower() for value in condition.values} & {text.lower() for text in actual})
     ):
-        return (
-            Code.TRUST_CONDITION_CASE,
-            "Write the value in the letter case of the request; values are case-sensitive.",
-        )
+        return "Write the value in the letter case of the request; values are case-sensitive."
     change = "Add the workload's value to" if condition.base in _EQUAL else "Change the condition on"
-    return (
-        Code.TRUST_CONDITION_UNMATCHED,
-        f"{change} {condition.key}, or add a statement for this workload.",
-    )
+    return f"{change} {condition.key}, or add a statement for this workload."
 
 
 def _because(rule: Rule) -> str:

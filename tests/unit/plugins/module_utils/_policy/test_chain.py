@@ -198,7 +198,7 @@ def test_not_principal_grants_nothing():
     statement = {"Effect": "Allow", "NotPrincipal": {"AWS": "444455556666"}, "Action": BOTH}
     found = check_chain({"Version": "2012-10-17", "Statement": [statement]}, POD)
     finding = next(finding for finding in found.findings if finding.severity == "error")
-    assert finding.code == "TRUST_NOT_PRINCIPAL_ALLOW"
+    assert finding.code == "TRUST_WRONG_PRINCIPAL"
     assert finding.remedy == f'Specify the caller: "Principal": {{"AWS": "{ROLE}"}}.'
 
 
@@ -207,7 +207,7 @@ def test_contradiction_without_session_tags_concerns_one_action():
     denied = {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}
     document["Statement"].append({**denied, "Condition": {"StringEquals": {"aws:ResourceOrgID": "o-1"}}})
     found = check_chain(document, UNTAGGED)
-    finding = next(finding for finding in found.findings if finding.code == "TRUST_CONTRADICTION")
+    finding = next(finding for finding in found.findings if finding.code == "TRUST_CONDITION_UNMATCHED")
     assert finding.message.endswith("no values of the unknown keys allow sts:AssumeRole.")
     assert finding.remedy.startswith("Use conditions that can hold together")
 
@@ -215,14 +215,14 @@ def test_contradiction_without_session_tags_concerns_one_action():
 def test_missing_key_of_a_target_role_has_no_example():
     found = check_chain(policy(condition={"StringEquals": {"aws:SourceAccount": "111122223333"}}), POD)
     finding = next(finding for finding in found.findings if finding.severity == "error")
-    assert finding.code == "TRUST_CONDITION_NEVER_PRESENT"
+    assert finding.code == "TRUST_CONDITION_UNMATCHED"
     assert finding.remedy == "Remove the condition, or use a key that the request has."
 
 
 def test_chained_session_has_tags():
     found = check_chain(policy(Action="sts:AssumeRole"), POD)
     (finding,) = (finding for finding in found.findings if finding.severity == "error")
-    assert finding.code == "TRUST_NO_TAG_SESSION"
+    assert finding.code == "TRUST_ACTION_NOT_ALLOWED"
     assert finding.message == (
         f"No statement allows {ROLE} sts:TagSession; the request has session tags, and AWS denies session tags"
         " without this action."

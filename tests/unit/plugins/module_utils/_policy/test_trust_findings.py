@@ -59,7 +59,7 @@ ERRORS = [
     (
         policy(allow(Action="sts:AssumeRole")),
         KNOWN,
-        "TRUST_NO_TAG_SESSION",
+        "TRUST_ACTION_NOT_ALLOWED",
         "Statement 1",
         "No statement allows pods.eks.amazonaws.com sts:TagSession; EKS rejects a role without it in the trust policy,"
         " even if session tags are disabled.",
@@ -68,7 +68,7 @@ ERRORS = [
     (
         policy(allow(Action="sts:TagSession", Sid="A")),
         KNOWN,
-        "TRUST_NO_ASSUME_ROLE",
+        "TRUST_ACTION_NOT_ALLOWED",
         "Statement 1 (Sid 'A')",
         "No statement allows pods.eks.amazonaws.com sts:AssumeRole; without it the role cannot be assumed.",
         "Add sts:AssumeRole to the actions of Statement 1 (Sid 'A').",
@@ -76,7 +76,7 @@ ERRORS = [
     (
         policy(allow(Principal={"Service": "ec2.amazonaws.com"})),
         KNOWN,
-        "TRUST_WRONG_SERVICE",
+        "TRUST_WRONG_PRINCIPAL",
         "Statement 1",
         "Statement 1 trusts ec2.amazonaws.com, not pods.eks.amazonaws.com.",
         "Add a statement that allows pods.eks.amazonaws.com sts:AssumeRole and sts:TagSession.",
@@ -84,7 +84,7 @@ ERRORS = [
     (
         policy(allow(Principal={"Service": "eks.amazonaws.com"})),
         KNOWN,
-        "TRUST_LOOKALIKE_SERVICE",
+        "TRUST_WRONG_PRINCIPAL",
         "Statement 1",
         "Statement 1 trusts eks.amazonaws.com; the service of EKS Pod Identity is pods.eks.amazonaws.com in every"
         " partition and region.",
@@ -110,7 +110,7 @@ ERRORS = [
     (
         policy(IRSA),
         KNOWN,
-        "TRUST_IRSA_ONLY",
+        "TRUST_WRONG_PRINCIPAL",
         "Statement 1",
         f"Statement 1 trusts {OIDC['Federated']} for IAM roles for service accounts (IRSA), not EKS Pod Identity.",
         "Add a statement that allows pods.eks.amazonaws.com sts:AssumeRole and sts:TagSession. Keep Statement 1"
@@ -128,7 +128,7 @@ ERRORS = [
     (
         policy({"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRoleWithSAML"}),
         KNOWN,
-        "TRUST_NO_ALLOW",
+        "TRUST_ACTION_NOT_ALLOWED",
         "",
         "The policy has no Allow statement, so every request is denied.",
         "Add a statement that allows pods.eks.amazonaws.com sts:AssumeRole and sts:TagSession.",
@@ -136,7 +136,7 @@ ERRORS = [
     (
         policy({"Effect": "Allow", "NotPrincipal": {"AWS": "1"}, "Action": BOTH}),
         KNOWN,
-        "TRUST_NOT_PRINCIPAL_ALLOW",
+        "TRUST_WRONG_PRINCIPAL",
         "Statement 1",
         "Statement 1 uses NotPrincipal with Allow, which IAM does not support: it grants nothing.",
         'Specify the caller: "Principal": {"Service": "pods.eks.amazonaws.com"}.',
@@ -160,7 +160,7 @@ ERRORS = [
     (
         policy(allow(Condition=equals(RequestTag__kubernetes_namespace="Default"))),
         KNOWN,
-        "TRUST_CONDITION_CASE",
+        "TRUST_CONDITION_UNMATCHED",
         "Statement 1",
         "Statement 1 requires StringEquals aws:RequestTag/kubernetes-namespace 'Default', but the request has 'default'.",
         "Write the value in the letter case of the request; values are case-sensitive.",
@@ -168,7 +168,7 @@ ERRORS = [
     (
         policy(allow(Condition=equals(RequestTag__kubernetes_namespace="def*"))),
         KNOWN,
-        "TRUST_WILDCARD_IN_STRING_EQUALS",
+        "TRUST_CONDITION_UNMATCHED",
         "Statement 1",
         "Statement 1 requires StringEquals aws:RequestTag/kubernetes-namespace 'def*', but the request has 'default'.",
         "Use StringLike: StringEquals compares * and ? literally.",
@@ -176,7 +176,7 @@ ERRORS = [
     (
         policy(allow(Condition=equals(SourceAccount="${aws:ResourceAccount}")), version="2008-10-17"),
         KNOWN,
-        "TRUST_VARIABLE_WITHOUT_VERSION",
+        "TRUST_CONDITION_UNMATCHED",
         "Statement 1",
         "Statement 1 requires StringEquals aws:SourceAccount '${aws:ResourceAccount}', but the request has '111122223333'.",
         'Set "Version": "2012-10-17": in 2008-10-17, ${...} is literal text.',
@@ -184,7 +184,7 @@ ERRORS = [
     (
         policy(allow(Condition={"StringEquals": {"sts:ExternalId": "x"}})),
         KNOWN,
-        "TRUST_CONDITION_NEVER_PRESENT",
+        "TRUST_CONDITION_UNMATCHED",
         "Statement 1",
         "Statement 1 requires StringEquals sts:ExternalId 'x', but requests of this caller never have sts:ExternalId.",
         "Remove the condition, or use a key that the request has, such as aws:SourceAccount.",
@@ -192,7 +192,7 @@ ERRORS = [
     (
         policy(allow(Condition=equals(RequestTag__kubernetes_namespace="default"))),
         UNTAGGED,
-        "TRUST_REQUEST_TAG_WITHOUT_SESSION_TAGS",
+        "TRUST_CONDITION_UNMATCHED",
         "Statement 1",
         "Statement 1 requires StringEquals aws:RequestTag/kubernetes-namespace 'default', but session tags are disabled"
         " for this association, so the request has no tags and the statement never matches.",
@@ -204,7 +204,7 @@ ERRORS = [
             allow(Action="sts:TagSession", Condition=equals(RequestTag__kubernetes_pod_name="b")),
         ),
         KNOWN,
-        "TRUST_CONTRADICTION",
+        "TRUST_CONDITION_UNMATCHED",
         "",
         "Each condition can be met, but no request meets all of them: no values of the unknown keys allow"
         " both sts:AssumeRole and sts:TagSession.",
@@ -301,7 +301,7 @@ LINTS = [
     (
         policy(allow(), allow(Principal={"Service": "eks.amazonaws.com"})),
         KNOWN,
-        "TRUST_LOOKALIKE_SERVICE",
+        "TRUST_WRONG_PRINCIPAL",
         "warning",
         "Statement 2 trusts eks.amazonaws.com; the service of EKS Pod Identity is pods.eks.amazonaws.com.",
     ),
@@ -376,7 +376,7 @@ def test_possible_deny_is_a_warning():
 def test_result_is_plain_data():
     found = check_trust(policy(allow(Action="sts:AssumeRole")), KNOWN).as_dict()
     assert found["findings"][0] == {
-        "code": "TRUST_NO_TAG_SESSION",
+        "code": "TRUST_ACTION_NOT_ALLOWED",
         "severity": "error",
         "statement": "Statement 1",
         "message": found["findings"][0]["message"],
