@@ -230,6 +230,13 @@ def add_admin_policy(world: World) -> None:
     )
 
 
+def attach_admin(world: World) -> None:
+    policy = world.iam.create_policy(
+        PolicyName="admin", PolicyDocument=json.dumps(document("iam:*", resource="*"))
+    )
+    world.iam.attach_role_policy(RoleName=ROLE, PolicyArn=policy["Policy"]["Arn"])
+
+
 def attach_another(world: World) -> None:
     policy = world.iam.create_policy(
         PolicyName="another", PolicyDocument=json.dumps(document("s3:GetObject"))

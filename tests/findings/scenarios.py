@@ -374,7 +374,7 @@ AWS_SCENARIOS = (
     Scenario(
         "inline policy of an administrator added",
         aws.add_admin_policy,
-        "ROLE_INLINE_POLICY",
+        "POLICY_ADMINISTERS",
         remedy=remedies.COMMAND,
     ),
     Scenario(
@@ -396,8 +396,30 @@ AWS_SCENARIOS = (
         lambda world: world.iam.attach_role_policy(
             RoleName=ROLE, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
         ),
-        "POLICY_ATTACHED_EXTRA",
+        "POLICY_ADMINISTERS",
         remedy=remedies.COMMAND,
+    ),
+    Scenario(
+        "customer managed policy of an administrator attached",
+        aws.attach_admin,
+        "POLICY_ADMINISTERS",
+        remedy=remedies.COMMAND,
+    ),
+    Scenario(
+        "AdministratorAccess listed",
+        aws.unchanged,
+        "POLICY_ADMINISTERS",
+        made=aws.guide_with(policies=[{"arn": "arn:aws:iam::aws:policy/AdministratorAccess"}]),
+        remedy="the list asks for the policy",
+        reason="the listed policy arn:aws:iam::aws:policy/AdministratorAccess",
+    ),
+    Scenario(
+        "document of an administrator listed",
+        aws.unchanged,
+        "POLICY_ADMINISTERS",
+        made=aws.guide_with_policy(document("*", resource="*")),
+        remedy="the list asks for the policy",
+        reason="the listed policy",
     ),
     Scenario(
         "boundary without a granted action",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import REPAIRED, Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import split_commands
 from ansible_collections.workload_identity.aws.tests.findings.breaks_aws import (
+    add_admin_policy,
     another_default_version,
+    attach_admin,
     change_policy,
 )
 from ansible_collections.workload_identity.aws.tests.findings.conftest import NewWorld
@@ -166,6 +168,21 @@ def test_consequence_is_found_if_cause_is_accepted(new_world: NewWorld) -> None:
     checks = {check["name"]: check for check in report["workloads"][0]["checks"]}
     assert (checks["contents"]["status"], checks["permissions"]["status"]) == ("accepted", "fail")
     assert checks["permissions"]["codes"] == ["PERMISSION_DENIED"]
+
+
+@pytest.mark.parametrize("arrange", [attach_admin, add_admin_policy])
+def test_administrator_is_not_accepted_with_another_code(
+    new_world: NewWorld, arrange: Callable[[World], object]
+) -> None:
+    world = new_world()
+    world.build(GUIDE)
+    arrange(world)
+    others = [code for code in Code if code != Code.POLICY_ADMINISTERS]
+    report = world.report(ignore=others)
+    assert [(finding["code"], finding.get("accepted", False)) for finding in report["findings"]] == [
+        ("POLICY_ADMINISTERS", False)
+    ]
+    assert report["failed"] is True
 
 
 def test_other_default_version_fails_two_checks_with_one_finding(new_world: NewWorld) -> None:

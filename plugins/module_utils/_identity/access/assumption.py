@@ -20,8 +20,8 @@ from typing import Literal, TypeAlias
 
 from ..._policy.evaluation.evaluate import ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY
 from ..._policy.evaluation.request import Subject
-from ..._policy.evaluation.rules import CONDITIONAL
 from ..._policy.language.context import Context
+from ..._policy.permissions.escalation import SelfGrant, find_self_grant
 from ..._policy.permissions.levels import find_possibility
 from ..._policy.permissions.permissions import IDENTITY, Required, check_permission, pod_context
 from ..._policy.trust.check import check_chain
@@ -31,20 +31,10 @@ from .effective import AccessTables, Profile
 from .estate import AccessEstate, arn_account
 
 _ASSUME_ROLE = "sts:AssumeRole"
-# Actions with which a role can give all permissions to a role. A role that may use one of them on itself is an administrator.
-_SELF_GRANTS = ("iam:AttachRolePolicy", "iam:PutRolePolicy")
 # The result of ``RoleGraph.administers``. "depends" means only with some values of condition keys.
 Administration: TypeAlias = Literal["yes", "depends", "no", "unknown"]
 # The maximum number of roles in a ``RolePath``.
 _LONGEST_PATH = 5
-
-
-@dataclass(frozen=True, slots=True)
-class SelfGrant:
-    """An action with which a role can give itself all permissions. ``is_certain`` is false if this depends on condition keys."""
-
-    action: str
-    is_certain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,23 +82,11 @@ class RoleGraph:
     def self_grant(self, role: RoleFacts, profile: Profile, context: Context) -> SelfGrant | None:
         """Return an action with which a role can give itself all permissions, or None.
 
-        A certainly allowed action takes precedence over an action that depends on conditions.
-
         :arg profile: the effective permissions of the role.
         :arg context: the condition keys of its requests.
         """
-        grants = [Required(action, role.arn) for action in _SELF_GRANTS]
-        grants += [
-            Required("iam:CreatePolicyVersion", arn) for arn in role.attached if not is_aws_managed(arn)
-        ]
-        uncertain = None
-        for grant in grants:
-            decision = check_permission(profile.layers, grant, context).decision
-            if decision == ALLOWED:
-                return SelfGrant(grant.action, True)
-            if decision == CONDITIONAL and uncertain is None:
-                uncertain = SelfGrant(grant.action, False)
-        return uncertain
+        policies = [arn for arn in role.attached if not is_aws_managed(arn)]
+        return find_self_grant(profile.layers, role.arn, policies, context)
 
     def administers(self, role: RoleFacts) -> Administration:
         """Return whether a session of a role, without session tags, can give the role all permissions.

@@ -343,7 +343,7 @@ def attached_extra(
         )
         remedy = f"{error.remedy} Or: {as_clause(remedy)}"
     return Finding(
-        Code.POLICY_ATTACHED_EXTRA, message, remedy, key, raised_as="error" if administers else None
+        Code.POLICY_ADMINISTERS if administers else Code.POLICY_ATTACHED_EXTRA, message, remedy, key
     )
 
 

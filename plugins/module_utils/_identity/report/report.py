@@ -267,6 +267,7 @@ def _place(aws: AwsResult) -> Place:
 # Codes of findings that the plan and the verification both report.
 _JUDGED_AGAIN = (
     Code.ASSOCIATION_SETTINGS_EXTRA,
+    Code.POLICY_ADMINISTERS,
     Code.POLICY_ATTACHED_EXTRA,
     Code.ROLE_RESTRICTED,
     Code.TRUST_OPEN_TO_EVERYONE,
@@ -276,9 +277,12 @@ _JUDGED_AGAIN = (
 def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -> Iterator[Finding]:
     """Yield the findings of the plan, except those that the verification reports again from later and more complete reads."""
     judged = {(finding.workload, finding.code) for finding in verified if finding.code in _JUDGED_AGAIN}
-    # The plan may not have read the document of an extra policy. The verification then reports the policy as a restriction.
+    # The plan may not have read the document of an extra policy, which the verification reports as a restriction or as the policy
+    # of an administrator.
     judged |= {
-        (workload, Code.POLICY_ATTACHED_EXTRA) for workload, code in judged if code == Code.ROLE_RESTRICTED
+        (workload, Code.POLICY_ATTACHED_EXTRA)
+        for workload, code in judged
+        if code in (Code.POLICY_ADMINISTERS, Code.ROLE_RESTRICTED)
     }
     for finding in planned:
         if (finding.workload, finding.code) not in judged:

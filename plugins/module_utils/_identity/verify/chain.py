@@ -243,9 +243,6 @@ def _errors(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _is_explained(finding: Finding) -> bool:
-    # With severity "error", the policy lets the role administer the account, which stays a failure.
-    if finding.code == Code.POLICY_ATTACHED_EXTRA and finding.severity == "error":
-        return False
     return finding.code in _STALE_READ_CODES
 
 

@@ -23,6 +23,7 @@ from ..._policy.evaluation.request import Subject
 from ..._policy.evaluation.rules import CONDITIONAL
 from ..._policy.language.context import Context
 from ..._policy.language.document import PolicyError
+from ..._policy.permissions.escalation import find_self_grant
 from ..._policy.permissions.permissions import (
     IDENTITY,
     NamedPolicy,
@@ -55,7 +56,7 @@ from ..model.observed import (
     find_target_role,
 )
 from ..model.roles import ObservedRole
-from ..model.shared import shared_roles
+from ..model.shared import SharedRole, shared_roles
 from ..model.targets import Failure, role_target
 from ..plan.outside_users import OutsideUsers, find_outside_users
 from ..plan.policies import only_denies
@@ -367,8 +368,8 @@ def _target_permissions_unchecked(workload: Workload, target: str) -> list[Check
     return [Check("permissions", UNKNOWN, findings=(unchecked,))]
 
 
-# A role that is allowed one of these actions on itself can give itself all other permissions.
-_SELF_GRANTS = ("iam:AttachRolePolicy", "iam:PutRolePolicy")
+# The actions that AWS managed policies of administrators allow on all resources. Their documents need not be read.
+_ADMINISTRATORS = {"AdministratorAccess": "*", "IAMFullAccess": "iam:*"}
 
 
 def extra_permissions(
@@ -377,7 +378,7 @@ def extra_permissions(
     """Return, by workload, checks of attached and inline policies of its role that no workload lists.
 
     For a managed role, all of these policies are reported, and a permissions boundary that the input does not set. For other
-    roles, only policies that let the role administer the account are reported.
+    roles, only policies that let the role administer the account are reported. Also report listed policies of administrators.
     """
     checks_by_key: dict[WorkloadKey, list[Check]] = {}
     keys = frozenset(workload.key for workload in desired.workloads)
@@ -389,6 +390,7 @@ def extra_permissions(
         first = shared.keys[0]
         extra = [arn for arn in role.attached if arn not in shared.policy_users]
         inline = reads.inline.get(name, {})
+        listed = list(_listed_administration(shared, role, observed, reads))
         if shared.spec.existing or not role.owned:
             attached = {arn: reads.documents.get(arn) for arn in extra}
             inline_documents = inline if not isinstance(inline, Failure) else {}
@@ -396,7 +398,10 @@ def extra_permissions(
                 role, first, attached, inline_documents, by_arn=shared.spec.existing
             )
             checks_by_key.update(
-                {key: [_for_workload(check, key) for check in administration] for key in shared.keys}
+                {
+                    key: [_for_workload(check, key) for check in [*administration, *listed]]
+                    for key in shared.keys
+                }
             )
             continue
         clusters = observed.clusters.among(shared.keys)
@@ -405,7 +410,7 @@ def extra_permissions(
             restricted_by_policy(role, first, arn)
             if _only_denies(reads.documents.get(arn))
             else attached_extra(
-                role, first, arn, users, administers=_administers(role, reads.documents.get(arn))
+                role, first, arn, users, administers=_administers(role, _known(arn, reads.documents.get(arn)))
             )
             for arn in extra
         ]
@@ -421,7 +426,7 @@ def extra_permissions(
                 else _inline(role, first, policy, _administers(role, document))
                 for policy, document in inline.items()
             ]
-        checks = [*(conclude("attachment", finding) for finding in findings), *unread]
+        checks = [*(conclude("attachment", finding) for finding in findings), *unread, *listed]
         checks_by_key.update({key: [_for_workload(check, key) for check in checks] for key in shared.keys})
     return checks_by_key
 
@@ -505,17 +510,48 @@ def _only_denies(document: Mapping[str, object] | Failure | None) -> bool:
     return not isinstance(document, Failure) and document is not None and only_denies(document)
 
 
-def _administers(role: ObservedRole, document: Mapping[str, object] | Failure | None) -> bool:
+def _known(arn: str, document: Document | Failure | None) -> Document | Failure | None:
+    """Return the document of a policy or, for an AWS managed policy of an administrator that was not read, what it allows."""
+    action = _ADMINISTRATORS.get(arn.rpartition("/")[2]) if is_aws_managed(arn) else None
+    if action is None or (document is not None and not isinstance(document, Failure)):
+        return document
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}
+
+
+def _administers(
+    role: ObservedRole, document: Document | Failure | None, boundary: NamedPolicy | None = None
+) -> bool:
     """Return whether a policy allows its role, without conditions, to give itself further permissions."""
     if document is None or isinstance(document, Failure):
         return False
     try:
-        layers = permission_layers([NamedPolicy("", document)])
+        layers = permission_layers([NamedPolicy("", document)], boundary)
     except PolicyError:
         return False
-    grants = [Required(action, role.arn) for action in _SELF_GRANTS]
-    grants += [Required("iam:CreatePolicyVersion", arn) for arn in role.attached if not is_aws_managed(arn)]
-    return any(check_permission(layers, grant, Context()).decision == ALLOWED for grant in grants)
+    policies = [arn for arn in role.attached if not is_aws_managed(arn)]
+    grant = find_self_grant(layers, role.arn, policies, Context())
+    return grant is not None and grant.is_certain
+
+
+def _listed_administration(
+    shared: SharedRole, role: ObservedRole, observed: Observed, reads: VerificationReads
+) -> Iterator[Check]:
+    """Yield a warning for each listed policy that lets the role administer the account in spite of its permissions boundary."""
+    limit = reads.documents.get(role.permissions_boundary)
+    boundary = None if limit is None or isinstance(limit, Failure) else NamedPolicy("boundary", limit)
+    specs = (spec for workload in shared.users for spec in workload.policies)
+    for arn, document in {observed.account.policy_arn(spec): spec.document for spec in specs}.items():
+        if _administers(role, _known(arn, document or _document(arn, observed, reads)), boundary):
+            yield conclude(
+                "attachment",
+                Finding(
+                    Code.POLICY_ADMINISTERS,
+                    f"the listed policy {arn} lets role {role.name} administer the account.",
+                    "List a policy with only the permissions that the workload needs, or set role.permissions_boundary.",
+                    shared.keys[0],
+                    raised_as="warning",
+                ),
+            )
 
 
 def _administration(
@@ -539,7 +575,7 @@ def _administration(
             remedy=f"{step}: aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}",
         )
         for arn, document in attached.items()
-        if _administers(role, document)
+        if _administers(role, _known(arn, document))
     ]
     findings += [
         _inline(role, key, name, True) for name, document in inline.items() if _administers(role, document)
@@ -556,10 +592,9 @@ def _administration(
 def _inline(role: ObservedRole, key: WorkloadKey, name: str, administers: bool) -> Finding:
     effect = "lets it administer the account" if administers else "is not part of the role's configuration"
     return Finding(
-        Code.ROLE_INLINE_POLICY,
+        Code.POLICY_ADMINISTERS if administers else Code.ROLE_INLINE_POLICY,
         f"role {role.name} has the inline policy {name}, which {effect}.",
         "List the permissions that the workload needs under policies, and delete the inline policy: aws iam delete-role-policy "
         f"--role-name {role.name} --policy-name {name}",
         key,
-        raised_as="error" if administers else None,
     )

@@ -12,17 +12,50 @@ service, and uses the permissions of that role through the service.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..evaluation.evaluate import Layer
-from ..evaluation.rules import Rule
+from ..evaluation.evaluate import ALLOWED, Layer
+from ..evaluation.rules import CONDITIONAL, Rule
 from ..language.context import Context
 from .actions import ActionIndex
 from .levels import Decision, Possibility, find_possibility
+from .permissions import Required, check_permission
 
+# Actions with which a role can give all permissions to a role. A role that may use one of them on itself is an administrator.
+_SELF_GRANTS = ("iam:AttachRolePolicy", "iam:PutRolePolicy")
 _PASS_ROLE = "iam:PassRole"
 _PASSED_TO = "iam:passedtoservice"
+
+
+@dataclass(frozen=True, slots=True)
+class SelfGrant:
+    """An action with which a role can give itself all permissions. ``is_certain`` is false if this depends on condition keys."""
+
+    action: str
+    is_certain: bool
+
+
+def find_self_grant(
+    layers: Sequence[Layer], role_arn: str, policies: Iterable[str], context: Context
+) -> SelfGrant | None:
+    """Return an action with which a role can give itself all permissions, or None.
+
+    A certainly allowed action takes precedence over an action that depends on conditions.
+
+    :arg policies: the ARNs of the attached customer managed policies.
+    :arg context: the condition keys of the requests.
+    """
+    grants = [Required(action, role_arn) for action in _SELF_GRANTS]
+    grants += [Required("iam:CreatePolicyVersion", arn) for arn in policies]
+    uncertain = None
+    for grant in grants:
+        decision = check_permission(layers, grant, context).decision
+        if decision == ALLOWED:
+            return SelfGrant(grant.action, True)
+        if decision == CONDITIONAL and uncertain is None:
+            uncertain = SelfGrant(grant.action, False)
+    return uncertain
 
 
 @dataclass(frozen=True, slots=True)

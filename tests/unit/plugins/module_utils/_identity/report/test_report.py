@@ -474,7 +474,7 @@ def test_finding_of_a_run_changes_a_status(code: Code, severity: str) -> None:
     assert set(statuses(report_for(changed(findings=[reported], verification=verified))).values()) == {"pass"}
 
 
-@pytest.mark.parametrize("code", ["POLICY_ATTACHED_EXTRA", "ROLE_RESTRICTED"])
+@pytest.mark.parametrize("code", ["POLICY_ADMINISTERS", "POLICY_ATTACHED_EXTRA", "ROLE_RESTRICTED"])
 def test_finding_of_the_verification_replaces_the_one_of_the_plan(code: str) -> None:
     """Check that the finding of the verification replaces the finding of the plan, which may not know the policy document."""
     planned = {**ADDON, "code": "POLICY_ATTACHED_EXTRA", "severity": "warning", "workload": "shop/api"}

@@ -231,6 +231,7 @@ EXPLAINED = {
 NOT_EXPLAINED = {
     # A run does not repair these findings, so a recent change does not explain them.
     Code.ASSOCIATION_SETTINGS_EXTRA,
+    Code.POLICY_ADMINISTERS,
     Code.POLICY_DESCRIPTION_DIFFERS,
     Code.ROLE_INLINE_POLICY,
     Code.TRUST_OPEN_TO_EVERYONE,
@@ -274,8 +275,7 @@ def test_failure_that_a_stale_read_may_explain_is_unknown(code: Code, severity: 
     observed = look(made(**YOUNG))
     found = [Verified(WANTED.workloads[0], (conclude("trust", finding),))]
     ((check,),) = [subject.checks for subject in consider_age(found, observed)]
-    # POLICY_ATTACHED_EXTRA with the severity error is about a policy that administers the account. No run attaches such a policy.
-    explained = code in EXPLAINED and (code, severity) != (Code.POLICY_ATTACHED_EXTRA, "error")
+    explained = code in EXPLAINED
     status = {"error": "fail", "warning": "warning", "info": "pass"}[severity]
     assert check.status == ("unknown" if explained and severity == "error" else status)
     (finding,) = check.findings

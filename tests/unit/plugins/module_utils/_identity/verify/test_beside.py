@@ -22,6 +22,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     VerificationReads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    Target,
+    read_failure,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
     read_for_verification,
 )
@@ -46,6 +50,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     desired,
     document,
     engine,
+    policy,
+    policy_arn,
     role_arn,
     run,
     workload,
@@ -167,7 +173,7 @@ def test_attached_administrator_policy_fails_every_workload() -> None:
     aws = converged_account()
     arn = create_policy(aws, "admin")
     aws.iam.roles["my-role"]["attached"].append(arn)
-    extra = [("POLICY_ATTACHED_EXTRA", "error")]
+    extra = [("POLICY_ADMINISTERS", "error")]
     assert check_results(verified(aws, documents={arn: ADMIN}), "attachment") == [
         ("default/app", "fail", extra),
         ("default/web", "fail", extra),
@@ -175,11 +181,17 @@ def test_attached_administrator_policy_fails_every_workload() -> None:
 
 
 @pytest.mark.parametrize(
-    ("inline", "status", "severity"), [(ADMIN, "fail", "error"), (document(), "warning", "warning")]
+    ("inline", "status", "code"),
+    [
+        (ADMIN, "fail", ("POLICY_ADMINISTERS", "error")),
+        (document(), "warning", ("ROLE_INLINE_POLICY", "warning")),
+    ],
 )
-def test_inline_policy_is_reported_for_every_workload(inline: object, status: str, severity: str) -> None:
+def test_inline_policy_is_reported_for_every_workload(
+    inline: object, status: str, code: tuple[str, str]
+) -> None:
     results = verified(converged_account(), inline={"my-role": {"extra": inline}})
-    codes = [("ROLE_INLINE_POLICY", severity)]
+    codes = [code]
     assert check_results(results, "attachment") == [
         ("default/app", status, codes),
         ("default/web", status, codes),
@@ -190,35 +202,101 @@ ROLE = "arn:aws:iam::111122223333:role/*"
 
 
 @pytest.mark.parametrize(
-    ("statement", "severity"),
+    ("statement", "administers"),
     [
-        ({"NotAction": "s3:*", "Resource": "*"}, "error"),
-        ({"Action": "*", "NotResource": "arn:aws:s3:::data"}, "error"),
-        ({"Action": "ia?:*", "Resource": ROLE}, "error"),
-        ({"Action": "iam:AttachRolePolicy", "Resource": "*"}, "error"),
-        ({"Action": "iam:PutRolePolicy", "Resource": role_arn("my-role")}, "error"),
-        ({"Action": "iam:CreatePolicyVersion", "Resource": "arn:aws:iam::*:policy/*"}, "error"),
-        ({"Action": "iam:PutRolePolicy", "Resource": role_arn("other")}, "warning"),
-        ({"Action": "iam:PassRole", "Resource": "*"}, "warning"),
-        ({"NotAction": ["iam:*", "organizations:*"], "Resource": "*"}, "warning"),
+        ({"NotAction": "s3:*", "Resource": "*"}, True),
+        ({"Action": "*", "NotResource": "arn:aws:s3:::data"}, True),
+        ({"Action": "ia?:*", "Resource": ROLE}, True),
+        ({"Action": "iam:AttachRolePolicy", "Resource": "*"}, True),
+        ({"Action": "iam:PutRolePolicy", "Resource": role_arn("my-role")}, True),
+        ({"Action": "iam:CreatePolicyVersion", "Resource": "arn:aws:iam::*:policy/*"}, True),
+        ({"Action": "iam:PutRolePolicy", "Resource": role_arn("other")}, False),
+        ({"Action": "iam:PassRole", "Resource": "*"}, False),
+        ({"NotAction": ["iam:*", "organizations:*"], "Resource": "*"}, False),
         (
             {"Action": "*", "Resource": "*", "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}},
-            "warning",
+            False,
         ),
     ],
 )
 def test_policy_with_which_a_role_can_extend_itself_administers(
-    statement: dict[str, object], severity: str
+    statement: dict[str, object], administers: bool
 ) -> None:
     inline = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]}
     results = verified(
         converged_account(desired(workload())), desired(workload()), inline={"my-role": {"extra": inline}}
     )
-    (finding,) = [item for item in results[0].findings if item.code == "ROLE_INLINE_POLICY"]
-    assert (finding.severity, "lets it administer the account" in finding.message) == (
-        severity,
-        severity == "error",
+    (finding,) = results[0].checks[1].findings
+    expected = ("POLICY_ADMINISTERS", "error") if administers else ("ROLE_INLINE_POLICY", "warning")
+    assert (finding.code, finding.severity) == expected
+    assert ("lets it administer the account" in finding.message) is administers
+
+
+ADMINISTRATOR_ACCESS = "arn:aws:iam::aws:policy/AdministratorAccess"
+FULL_ACCESS = "arn:aws:iam::aws:policy/IAMFullAccess"
+READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+UNREAD = read_failure(
+    Target("document", ADMINISTRATOR_ACCESS), classify("iam:GetPolicyVersion", "AccessDenied", "denied")
+)
+
+
+@pytest.mark.parametrize(
+    ("arn", "found", "expected"),
+    [
+        (ADMINISTRATOR_ACCESS, None, ("POLICY_ADMINISTERS", "error")),
+        (ADMINISTRATOR_ACCESS, UNREAD, ("POLICY_ADMINISTERS", "error")),
+        (FULL_ACCESS, None, ("POLICY_ADMINISTERS", "error")),
+        (READ_ONLY, None, ("POLICY_ATTACHED_EXTRA", "warning")),
+        (policy_arn("AdministratorAccess"), None, ("POLICY_ATTACHED_EXTRA", "warning")),
+    ],
+)
+def test_managed_policy_of_administrators_is_known_without_its_document(
+    arn: str, found: object, expected: tuple[str, str]
+) -> None:
+    aws = converged_account(desired(workload()))
+    aws.iam.roles["my-role"]["attached"].append(arn)
+    (result,) = verified(aws, desired(workload()), documents={} if found is None else {arn: found})
+    assert [(item.code, item.severity) for item in result.checks[1].findings] == [expected]
+
+
+NO_IAM = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}]}
+LISTED = [
+    pytest.param([{"arn": ADMINISTRATOR_ACCESS}], ADMINISTRATOR_ACCESS, id="AWS managed"),
+    pytest.param([policy(document=ADMIN)], policy_arn("my-policy"), id="own document"),
+]
+
+
+@pytest.mark.parametrize(
+    "role", [{"name": "my-role"}, {"arn": role_arn("my-role")}], ids=["managed", "by ARN"]
+)
+@pytest.mark.parametrize(("policies", "arn"), LISTED)
+def test_listed_policy_of_an_administrator_is_a_warning(
+    role: dict[str, str], policies: list[dict[str, object]], arn: str
+) -> None:
+    config = desired(workload(role=role, policies=policies))
+    aws = converged_account(desired(workload(policies=[policy(document=ADMIN)])))
+    (result,) = verified(aws, config)
+    (finding,) = [item for item in result.findings if item.code == "POLICY_ADMINISTERS"]
+    assert (finding.severity, finding.message, finding.remedy) == (
+        "warning",
+        f"the listed policy {arn} lets role my-role administer the account.",
+        "List a policy with only the permissions that the workload needs, or set role.permissions_boundary.",
     )
+
+
+@pytest.mark.parametrize(("boundary", "codes"), [(NO_IAM, []), (ADMIN, ["POLICY_ADMINISTERS"])])
+def test_boundary_limits_a_listed_policy_of_an_administrator(
+    boundary: dict[str, object], codes: list[str]
+) -> None:
+    limit = policy_arn("limit")
+    config = desired(
+        workload(role={"name": "my-role", "permissions_boundary": limit}, policies=[policy(document=ADMIN)])
+    )
+    aws = FakeAws()
+    create_policy(aws, "limit")
+    run(aws, config)
+    (result,) = verified(aws, config, documents={limit: boundary})
+    assert [item.code for item in result.checks[1].findings] == codes
 
 
 DENY_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
@@ -301,11 +379,9 @@ def test_administrator_policy_of_unmanaged_role_is_reported(
     role |= {"inline": ["hand"], "tags": {}, "attached": [*role["attached"], arn]}
     aws.replace("iam:GetRolePolicy", lambda _parameters: {"PolicyDocument": ADMIN})
     results = read_and_verified(aws, config)
-    codes = [("POLICY_ATTACHED_EXTRA", severity), ("ROLE_INLINE_POLICY", severity)]
+    codes = [("POLICY_ADMINISTERS", severity), ("POLICY_ADMINISTERS", severity)]
     assert check_results(results, "attachment") == [("default/app", status, codes)]
-    attached, inline = [
-        item for item in results[0].findings if item.code in ("POLICY_ATTACHED_EXTRA", "ROLE_INLINE_POLICY")
-    ]
+    attached, inline = [item for item in results[0].findings if item.code == "POLICY_ADMINISTERS"]
     assert attached.remedy.endswith(f": aws iam detach-role-policy --role-name my-role --policy-arn {arn}")
     assert inline.remedy.startswith(remedy)
 
@@ -335,12 +411,12 @@ def test_administrator_policy_fails_check_mode_run_and_verification(way: str) ->
     )
     errors = [item["code"] for item in report["findings"] if item["severity"] == "error"]
     detached = ["POLICY_NOT_ATTACHED"] if way == "verification" else []
-    assert sorted(errors) == sorted([*detached, "POLICY_ATTACHED_EXTRA", "ROLE_INLINE_POLICY"])
+    assert sorted(errors) == sorted([*detached, "POLICY_ADMINISTERS", "POLICY_ADMINISTERS"])
     assert len(report["findings"]) == len(errors)
     case = ElementTree.fromstring(junit_text(report, "error")).find("testsuite/testcase/failure")
     assert case is not None
     assert [line.partition(":")[0] for line in (case.text or "").splitlines()] == errors
-    assert (report["failed"], "ROLE_INLINE_POLICY" in report["headline"]) == (True, True)
+    assert (report["failed"], "POLICY_ADMINISTERS (2)" in report["headline"]) == (True, True)
     assert any("lets it administer the account" in line for line in report["lines"])
 
 
