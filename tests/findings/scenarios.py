@@ -186,13 +186,26 @@ AWS_SCENARIOS = (
         remedy=remedies.APPLY,
     ),
     Scenario("policy deleted", aws.delete_policy, "POLICY_MISSING", remedy=remedies.APPLY),
-    Scenario("policy changed", aws.change_policy, "POLICY_CONTENTS_DIFFER", remedy=remedies.APPLY),
-    Scenario("policy changed to deny", aws.deny_in_policy, "POLICY_CONTENTS_DIFFER", remedy=remedies.APPLY),
+    Scenario(
+        "policy changed",
+        aws.change_policy,
+        "POLICY_CONTENTS_DIFFER",
+        remedy=remedies.APPLY,
+        reason="the default version v2",
+    ),
+    Scenario(
+        "policy changed to deny",
+        aws.deny_in_policy,
+        "POLICY_CONTENTS_DIFFER",
+        remedy=remedies.APPLY,
+        reason="the default version v2",
+    ),
     Scenario(
         "another default version",
         aws.another_default_version,
-        "POLICY_OTHER_VERSION_DEFAULT",
+        "POLICY_CONTENTS_DIFFER",
         remedy=remedies.COMMAND,
+        reason="the configured document is version v1",
     ),
     Scenario(
         "policy for the bucket only, as in the guide",
@@ -222,6 +235,7 @@ AWS_SCENARIOS = (
             apply=remedies.allow_in_boundary,
             remaining_codes=("ROLE_RESTRICTED",),
         ),
+        reason="is not allowed to perform s3:GetObject",
     ),
     Scenario(
         "policy with a condition on an unknown key",
@@ -247,13 +261,15 @@ AWS_SCENARIOS = (
         ),
         "ASSOCIATION_OTHER_ROLE",
         remedy=remedies.APPLY,
+        reason="names role",
     ),
     Scenario(
         "association to another target role",
         aws.associate_another_target,
-        "ASSOCIATION_OTHER_TARGET_ROLE",
+        "ASSOCIATION_OTHER_ROLE",
         made=aws.with_target,
         remedy=remedies.APPLY,
+        reason="has the target role",
     ),
     Scenario(
         "unlisted association",
@@ -424,9 +440,10 @@ AWS_SCENARIOS = (
     Scenario(
         "boundary without a granted action",
         aws.unchanged,
-        "PERMISSION_NOTHING_LEFT",
+        "PERMISSION_TAKEN_AWAY",
         made=aws.guide_with_unrelated_boundary,
         remedy=Repair("In permissions boundary", apply=remedies.allow_in_boundary),
+        reason="has no effective permissions",
     ),
     Scenario(
         "policy for the bucket only, without required permissions",
@@ -622,15 +639,17 @@ KUBERNETES_SCENARIOS = (
     Scenario(
         "namespace terminating",
         kube.delete_namespace,
-        "NAMESPACE_GOING",
+        "BEING_DELETED",
         made=aws.guide_with(namespace="leaving"),
         remedy=remedies.NEEDS_CLUSTER,
+        reason="namespace leaving is being deleted",
     ),
     Scenario(
         "service account terminating",
         kube.delete_account_with_finalizer,
-        "SERVICE_ACCOUNT_GOING",
+        "BEING_DELETED",
         remedy=remedies.NEEDS_CLUSTER,
+        reason="until its finalizers are removed",
     ),
     Scenario(
         "label of the service account changed",

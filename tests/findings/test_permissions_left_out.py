@@ -100,7 +100,7 @@ ACTIONS: dict[str, tuple[Arrange, list[str]]] = {
     "iam:GetRolePolicy": (inline_policy, ["ROLE_INLINE_POLICY"]),
     "iam:GetPolicy": (aws.unchanged, []),
     "iam:GetPolicyVersion": (aws.unchanged, []),
-    "iam:ListPolicyVersions": (aws.another_default_version, ["POLICY_OTHER_VERSION_DEFAULT"]),
+    "iam:ListPolicyVersions": (aws.another_default_version, ["POLICY_CONTENTS_DIFFER"]),
 }
 # Only a plan that changes the document of a policy needs these actions.
 PLAN_ACTIONS = ["iam:ListEntitiesForPolicy"]

@@ -86,7 +86,7 @@ def test_obstacles_are_named(new_scene: Callable[[int], Scene]) -> None:
     assert {name: found for name, found in codes.items() if found} == {
         "shop/addon": ["MIGRATION_ADDON"],
         "shop/far": ["ASSOCIATION_WOULD_BREAK"],
-        "shop/foreign": ["MIGRATION_FOREIGN_ROLE"],
+        "shop/foreign": ["MIGRATION_ROLE_NOT_USABLE"],
         "shop/intruder": ["MIGRATION_NOT_TRUSTED"],
         "shop/own": ["MIGRATION_OWN_VARIABLES"],
     }

@@ -67,16 +67,15 @@ class Code(str, Enum):
     AGENT_IN_USE = "AGENT_IN_USE", "agent", "error"
     AGENT_MISSING = "AGENT_MISSING", "agent", "error"
     AGENT_NOT_READY = "AGENT_NOT_READY", "agent", "error", "warning"
-    ASSOCIATION_MAY_BREAK = "ASSOCIATION_MAY_BREAK", "association", "warning"
     ASSOCIATION_MISSING = "ASSOCIATION_MISSING", "association", "error"
     ASSOCIATION_NOT_REPLACEABLE = "ASSOCIATION_NOT_REPLACEABLE", "association", "error"
     ASSOCIATION_OTHER_ROLE = "ASSOCIATION_OTHER_ROLE", "association", "error"
-    ASSOCIATION_OTHER_TARGET_ROLE = "ASSOCIATION_OTHER_TARGET_ROLE", "association", "error"
     ASSOCIATION_OWNED_BY_ADDON = "ASSOCIATION_OWNED_BY_ADDON", "association", "warning"
     ASSOCIATION_REPLACED = "ASSOCIATION_REPLACED", "association", "warning"
     ASSOCIATION_SETTINGS_DIFFER = "ASSOCIATION_SETTINGS_DIFFER", "association", "error", "warning"
     ASSOCIATION_SETTINGS_EXTRA = "ASSOCIATION_SETTINGS_EXTRA", "association", "warning", "error"
     ASSOCIATION_WOULD_BREAK = "ASSOCIATION_WOULD_BREAK", "association", "error", "warning"
+    BEING_DELETED = "BEING_DELETED", "service account", "error"
     BULK_READ_DENIED = "BULK_READ_DENIED", "association", "info"
     CLUSTER_MISSING = "CLUSTER_MISSING", "association", "warning"
     CLUSTER_PLATFORM_TOO_OLD = "CLUSTER_PLATFORM_TOO_OLD", "agent", "error"
@@ -94,7 +93,6 @@ class Code(str, Enum):
     KUBERNETES_REFUSED = "KUBERNETES_REFUSED", "association", "error"
     MIGRATION_ADDON = "MIGRATION_ADDON", "association", "error"
     MIGRATION_CONFIG_MAP = "MIGRATION_CONFIG_MAP", "association", "error"
-    MIGRATION_FOREIGN_ROLE = "MIGRATION_FOREIGN_ROLE", "association", "error"
     MIGRATION_HOST_NETWORK = "MIGRATION_HOST_NETWORK", "pods", "warning"
     MIGRATION_MANAGED_ELSEWHERE = "MIGRATION_MANAGED_ELSEWHERE", "service account", "warning"
     MIGRATION_NEEDS_CLAIMS = "MIGRATION_NEEDS_CLAIMS", "association", "error"
@@ -103,11 +101,10 @@ class Code(str, Enum):
     MIGRATION_OTHER_ASSOCIATION = "MIGRATION_OTHER_ASSOCIATION", "association", "error", "warning"
     MIGRATION_OTHER_ROLES = "MIGRATION_OTHER_ROLES", "trust", "warning"
     MIGRATION_OWN_VARIABLES = "MIGRATION_OWN_VARIABLES", "pods", "error"
-    MIGRATION_ROLE_MISSING = "MIGRATION_ROLE_MISSING", "trust", "error"
+    MIGRATION_ROLE_NOT_USABLE = "MIGRATION_ROLE_NOT_USABLE", "association", "error"
     MIGRATION_SESSION_TAGS_OFF = "MIGRATION_SESSION_TAGS_OFF", "association", "warning"
     MIGRATION_STATEMENT_KEPT = "MIGRATION_STATEMENT_KEPT", "trust", "warning"
     MIGRATION_WAITS = "MIGRATION_WAITS", "association", "info"
-    NAMESPACE_GOING = "NAMESPACE_GOING", "service account", "error"
     NAMESPACE_MISSING = "NAMESPACE_MISSING", "service account", "error"
     NOTHING_VERIFIED = "NOTHING_VERIFIED", "association", "warning", "info"
     NOT_AWS = "NOT_AWS", "association", "error"
@@ -120,7 +117,6 @@ class Code(str, Enum):
     PERMISSION_CONDITIONAL = "PERMISSION_CONDITIONAL", "permissions", "warning"
     PERMISSION_DENIED = "PERMISSION_DENIED", "permissions", "error"
     PERMISSION_NAMES_NOT_CHECKED = "PERMISSION_NAMES_NOT_CHECKED", "permissions", "warning"
-    PERMISSION_NOTHING_LEFT = "PERMISSION_NOTHING_LEFT", "permissions", "error"
     PERMISSION_NOT_CHECKED = "PERMISSION_NOT_CHECKED", "permissions", "warning"
     PERMISSION_NOT_STORABLE = "PERMISSION_NOT_STORABLE", "permissions", "error"
     PERMISSION_NO_SUCH_ACTION = "PERMISSION_NO_SUCH_ACTION", "permissions", "warning"
@@ -142,7 +138,6 @@ class Code(str, Enum):
     POLICY_DESCRIPTION_DIFFERS = "POLICY_DESCRIPTION_DIFFERS", "attachment", "info"
     POLICY_MISSING = "POLICY_MISSING", "attachment", "error"
     POLICY_NOT_ATTACHED = "POLICY_NOT_ATTACHED", "attachment", "error"
-    POLICY_OTHER_VERSION_DEFAULT = "POLICY_OTHER_VERSION_DEFAULT", "attachment", "error"
     POLICY_SETTINGS_DIFFER = "POLICY_SETTINGS_DIFFER", "attachment", "warning"
     POLICY_USED_ELSEWHERE = "POLICY_USED_ELSEWHERE", "attachment", "error", "warning"
     PROOF_FAILED = "PROOF_FAILED", "proof", "error"
@@ -154,24 +149,17 @@ class Code(str, Enum):
     ROLE_INLINE_POLICY = "ROLE_INLINE_POLICY", "attachment", "warning"
     ROLE_MISSING = "ROLE_MISSING", "trust", "error"
     ROLE_NAME_DIFFERS = "ROLE_NAME_DIFFERS", "trust", "error"
-    ROLE_PATH_DIFFERS = "ROLE_PATH_DIFFERS", "trust", "error"
     ROLE_POLICIES_OVER_QUOTA = "ROLE_POLICIES_OVER_QUOTA", "attachment", "error"
     ROLE_RESTRICTED = "ROLE_RESTRICTED", "attachment", "error", "warning", "info"
     ROLE_SETTINGS_DIFFER = "ROLE_SETTINGS_DIFFER", "trust", "error", "warning"
     ROLE_USED_ELSEWHERE = "ROLE_USED_ELSEWHERE", "trust", "error", "warning"
     SERVICE_ACCOUNTS_STAY = "SERVICE_ACCOUNTS_STAY", "service account", "error"
-    SERVICE_ACCOUNTS_WAIT = "SERVICE_ACCOUNTS_WAIT", "service account", "warning"
     SERVICE_ACCOUNT_DIFFERS = "SERVICE_ACCOUNT_DIFFERS", "service account", "warning"
-    SERVICE_ACCOUNT_GOING = "SERVICE_ACCOUNT_GOING", "service account", "error"
-    SERVICE_ACCOUNT_IN_USE = "SERVICE_ACCOUNT_IN_USE", "service account", "warning"
+    SERVICE_ACCOUNT_KEPT = "SERVICE_ACCOUNT_KEPT", "service account", "warning"
     SERVICE_ACCOUNT_MISSING = "SERVICE_ACCOUNT_MISSING", "service account", "error"
     SERVICE_ACCOUNT_NOT_KEPT = "SERVICE_ACCOUNT_NOT_KEPT", "service account", "error"
     SERVICE_ACCOUNT_OTHER_OWNER = "SERVICE_ACCOUNT_OTHER_OWNER", "service account", "warning"
-    SESSION_POLICY_NEEDS_DISABLED_SESSION_TAGS = (
-        "SESSION_POLICY_NEEDS_DISABLED_SESSION_TAGS",
-        "association",
-        "error",
-    )
+    SESSION_TAGS_CONFLICT = "SESSION_TAGS_CONFLICT", "association", "error"
     SKIPPED = "SKIPPED", "association", "error"
     TARGET_ROLE_MISSING = "TARGET_ROLE_MISSING", "association", "error"
     TARGET_ROLE_NOT_ALLOWED = "TARGET_ROLE_NOT_ALLOWED", "association", "error"
@@ -189,7 +177,6 @@ class Code(str, Enum):
     TRUST_OPEN_TO_EVERYONE = "TRUST_OPEN_TO_EVERYONE", "trust", "error", "warning"
     TRUST_POLICY_TOO_LONG = "TRUST_POLICY_TOO_LONG", "trust", "error"
     TRUST_ROLE_IN_OTHER_ACCOUNT = "TRUST_ROLE_IN_OTHER_ACCOUNT", "trust", "error"
-    TRUST_SCOPE_NEEDS_SESSION_TAGS = "TRUST_SCOPE_NEEDS_SESSION_TAGS", "trust", "error"
     TRUST_SCOPE_WITHOUT_SESSION_TAGS = "TRUST_SCOPE_WITHOUT_SESSION_TAGS", "trust", "info"
     TRUST_STATEMENT_FOREIGN = "TRUST_STATEMENT_FOREIGN", "trust", "info", "error"
     TRUST_STATEMENT_STAYS = "TRUST_STATEMENT_STAYS", "trust", "info", "warning"
@@ -205,13 +192,11 @@ REPAIRED = frozenset(
     (
         Code.ASSOCIATION_MISSING,
         Code.ASSOCIATION_OTHER_ROLE,
-        Code.ASSOCIATION_OTHER_TARGET_ROLE,
         Code.ASSOCIATION_SETTINGS_DIFFER,
         Code.NOT_OWNED,
         Code.POLICY_CONTENTS_DIFFER,
         Code.POLICY_MISSING,
         Code.POLICY_NOT_ATTACHED,
-        Code.POLICY_OTHER_VERSION_DEFAULT,
         Code.POLICY_SETTINGS_DIFFER,
         Code.ROLE_MISSING,
         Code.ROLE_SETTINGS_DIFFER,

@@ -122,10 +122,6 @@ class Options:
     purge: bool = False
 
 
-# The codes of findings about running Pods that would lose, or may lose, their present credentials through a new association.
-_BREAKAGE_CODES = (Code.ASSOCIATION_WOULD_BREAK, Code.ASSOCIATION_MAY_BREAK)
-
-
 @dataclass(frozen=True, slots=True)
 class Desired:
     """The desired state of a run on clusters of one account.
@@ -154,9 +150,11 @@ class Desired:
         would_break = {
             finding.workload: finding
             for finding in findings
-            if finding.workload and finding.code in _BREAKAGE_CODES and finding.severity == "error"
+            if finding.workload
+            and finding.code == Code.ASSOCIATION_WOULD_BREAK
+            and finding.severity == "error"
         }
-        refused = tuple(finding for finding in findings if finding.code not in _BREAKAGE_CODES)
+        refused = tuple(finding for finding in findings if finding.code != Code.ASSOCIATION_WOULD_BREAK)
         return replace(self, would_break=would_break, refused=refused)
 
 

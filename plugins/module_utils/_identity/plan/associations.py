@@ -257,7 +257,7 @@ def _needs_disabled_tags(desired: DesiredAssociation, association: ObservedAssoc
         (desired.key,),
         association_target(desired.key),
         "update",
-        Code.SESSION_POLICY_NEEDS_DISABLED_SESSION_TAGS,
+        Code.SESSION_TAGS_CONFLICT,
         f"association {association.association_id} of {desired.key.cluster} {desired.key} has a session "
         "policy, which EKS allows only with session tags turned off.",
         "Remove the session policy as well (session_policy: ''), or leave out disable_session_tags: false.",

@@ -470,7 +470,7 @@ def _blockers(
     parts = parse_role_arn(role_arn)
     if parts is not None and parts.account_id != cluster.account_id:
         yield Finding(
-            Code.MIGRATION_FOREIGN_ROLE,
+            Code.MIGRATION_ROLE_NOT_USABLE,
             f"role {role_arn} is in account {parts.account_id}, and an association needs a role of account {cluster.account_id}.",
             f"Create a role in account {cluster.account_id} that may use sts:AssumeRole and sts:TagSession on {role_arn}. Allow "
             f"the new role both actions in the trust policy of {role_arn}. List the service account as a workload with the new "
@@ -481,7 +481,7 @@ def _blockers(
         return
     if role is None:
         yield Finding(
-            Code.MIGRATION_ROLE_MISSING,
+            Code.MIGRATION_ROLE_NOT_USABLE,
             f"role {role_arn} does not exist in account {cluster.account_id}, so {key} cannot use it.",
             "Correct the annotation, or remove it: kubectl annotate serviceaccount "
             f"{key.service_account} {ROLE_ANNOTATION}- -n {key.namespace}"

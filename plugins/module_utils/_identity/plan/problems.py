@@ -67,25 +67,20 @@ def missing_role_remedy(users: Iterable[Workload], role: ObservedRole | None) ->
     )
 
 
-def other_path(shared: SharedRole, role: ObservedRole) -> Failure:
-    return Failure(
-        shared.keys,
-        role_target(shared.spec.name),
-        "update",
-        Code.ROLE_PATH_DIFFERS,
-        f"role {role.name} exists with path {role.path}, not {shared.spec.path}; IAM cannot move a role to another path.",
-        f"Set role.path to {role.path}, or choose another role name.",
-    )
-
-
-def other_case(shared: SharedRole, role: ObservedRole) -> Failure:
+def other_name(shared: SharedRole, role: ObservedRole) -> Failure:
+    """Return the failure for a role that exists with another letter case or with another path."""
+    message = f"role {role.name} exists with path {role.path}, not {shared.spec.path}; IAM cannot move a role to another path."
+    setting = f"role.path to {role.path}"
+    if role.name != shared.spec.name:
+        message = f"role {shared.spec.name} exists as {role.name}; IAM names are case-insensitive, but ARNs are case-sensitive."
+        setting = f"role.name to {role.name}"
     return Failure(
         shared.keys,
         role_target(shared.spec.name),
         "update",
         Code.ROLE_NAME_DIFFERS,
-        f"role {shared.spec.name} exists as {role.name}; IAM names are case-insensitive, but ARNs are case-sensitive.",
-        f"Set role.name to {role.name}, or choose another role name.",
+        message,
+        f"Set {setting}, or choose another role name.",
     )
 
 
@@ -147,7 +142,7 @@ def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
         (workload.key,),
         trust_target(spec.name),
         "update",
-        Code.TRUST_SCOPE_NEEDS_SESSION_TAGS,
+        Code.SESSION_TAGS_CONFLICT,
         f"the association of {workload.key} has session tags turned off, but trust_scope '{spec.trust_scope}' needs them: "
         "without them, its aws:RequestTag conditions never match.",
         "Set disable_session_tags: false for the workload, or trust_scope: account for its role.",

@@ -132,10 +132,8 @@ def _find_obstacle(
     spec = shared.spec
     if spec.existing and (role is None or role.arn != spec.arn):
         return problems.role_missing(clusters.account, shared, role)
-    if role is not None and not spec.existing and role.name != spec.name:
-        return problems.other_case(shared, role)
-    if role is not None and not spec.existing and role.path != spec.path:
-        return problems.other_path(shared, role)
+    if role is not None and not spec.existing and (role.name, role.path) != (spec.name, spec.path):
+        return problems.other_name(shared, role)
     if _boundary_missing(observed, spec, role, created_arns):
         return problems.boundary_missing(clusters.account, shared)
     return None

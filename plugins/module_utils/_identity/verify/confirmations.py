@@ -132,7 +132,7 @@ def _other_version(
         return None
     version = reads.other_versions[policy.arn]
     return Finding(
-        Code.POLICY_OTHER_VERSION_DEFAULT,
+        Code.POLICY_CONTENTS_DIFFER,
         f"the configured document is version {version} of policy {policy.arn}, but its default version is "
         f"{policy.default_version}, which is not equivalent.",
         f"Apply the workload, which creates a new default version. Or make version {version} the default: aws iam "
@@ -354,7 +354,7 @@ def _find_difference(
     differing = compare(ASSOCIATION_SETTINGS, spec, association)
     if any(difference.attribute == TARGET_ROLE for difference in differing):
         return Finding(
-            Code.ASSOCIATION_OTHER_TARGET_ROLE,
+            Code.ASSOCIATION_OTHER_ROLE,
             f"{subject} has the target role {association.target_role_arn or '(none)'}, not "
             f"{spec.target_role_arn or '(none)'}.",
             remedy,

@@ -471,7 +471,7 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
     places = " and ".join(causes)
     verb = "rules" if len(causes) == 1 else "rule"
     finding = Finding(
-        Code.PERMISSION_NOTHING_LEFT,
+        Code.PERMISSION_TAKEN_AWAY,
         f"role {role.arn} has no effective permissions: {places} {verb} out everything that its policies grant.",
         f"In {places}, allow the permissions that the workload needs, and remove every Deny that excludes them.",
         workload.key,

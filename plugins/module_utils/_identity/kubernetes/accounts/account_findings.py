@@ -67,7 +67,7 @@ def service_account_terminating(key: WorkloadKey, state: AccountState) -> Findin
     if not state.accounts[key].is_terminating:
         return None
     return Finding(
-        Code.SERVICE_ACCOUNT_GOING,
+        Code.BEING_DELETED,
         f"service account {key.service_account} in namespace {key.namespace} is being deleted, but is kept "
         "until its finalizers are removed.",
         "Have the controllers that set the finalizers remove them. Then apply the workload, which creates the service "

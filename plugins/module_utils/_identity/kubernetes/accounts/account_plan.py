@@ -325,7 +325,7 @@ def _other_cluster_finding(keys: Sequence[WorkloadKey], cluster_arn: str) -> Fin
 
 def _not_applied(names: Sequence[str]) -> Finding:
     return Finding(
-        Code.SERVICE_ACCOUNTS_WAIT,
+        Code.SERVICE_ACCOUNT_KEPT,
         f"the service accounts of workloads that failed in AWS are not applied: {listed(names, SHOWN_UNLISTED)}.",
         "Resolve those failures and run again, which applies the service accounts.",
     )
@@ -333,7 +333,7 @@ def _not_applied(names: Sequence[str]) -> Finding:
 
 def _remaining_in_aws(keys: Sequence[WorkloadKey]) -> Finding:
     return Finding(
-        Code.SERVICE_ACCOUNTS_WAIT,
+        Code.SERVICE_ACCOUNT_KEPT,
         "the service accounts of these workloads are kept, because AWS still has resources of the workloads: "
         f"{_listed(keys)}.",
         "Resolve the failures and findings of the workloads and run again, which removes the service accounts.",
@@ -360,7 +360,7 @@ def _listed(keys: Iterable[WorkloadKey]) -> str:
 
 def namespace_terminating(key: WorkloadKey, status: str) -> Finding:
     return Finding(
-        Code.NAMESPACE_GOING,
+        Code.BEING_DELETED,
         f"namespace {key.namespace} {status}",
         "Remove the workload from the list. Or wait until the namespace is deleted, recreate it, and apply the workload. To "
         f"see what delays the deletion: kubectl get namespace {key.namespace} -o yaml",

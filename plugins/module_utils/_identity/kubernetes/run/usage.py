@@ -254,13 +254,14 @@ def _possible_breakage(key: WorkloadKey, cluster_state: _ClusterState, cluster: 
         else ""
     )
     return Finding(
-        Code.ASSOCIATION_MAY_BREAK,
+        Code.ASSOCIATION_WOULD_BREAK,
         f"service account {key.service_account} in namespace {key.namespace} has the IRSA annotation. With an "
         "association, its Pods get EKS Pod Identity instead of IRSA at their next start, and it is not known whether they can "
         f"then reach the EKS Pod Identity Agent: {'; '.join(gaps)}.",
         f"{allow}Make sure that the Pods start on Linux EC2 nodes with the agent, or give them a separate service account "
         f"that keeps IRSA. To see the Fargate profiles: aws eks list-fargate-profiles --cluster-name {cluster}",
         key,
+        raised_as="warning",
     )
 
 
@@ -368,7 +369,7 @@ def _in_use(key: WorkloadKey, users: Sequence[str], managers: Mapping[str, Seque
     )
     steps += [f"Have {listed(managers)} give up the fields."] if managers else []
     return Finding(
-        Code.SERVICE_ACCOUNT_IN_USE,
+        Code.SERVICE_ACCOUNT_KEPT,
         f"service account {key.service_account} in namespace {key.namespace} is kept: {'; '.join(reasons)}.",
         f"{' '.join(steps)} Then run again, which removes the service account. To delete it anyway: kubectl delete "
         "serviceaccount "

@@ -475,14 +475,14 @@ CLAIMS = (
         pytest.param(state(IrsaAccount(API)), [], id="no role"),
         pytest.param(
             state(account(arn=FOREIGN), roles=(MIGRATED,)),
-            [("MIGRATION_FOREIGN_ROLE", *FOREIGN_TEXT)],
+            [("MIGRATION_ROLE_NOT_USABLE", *FOREIGN_TEXT)],
             id="role of another account",
         ),
         pytest.param(
             state(account(arn=role_arn("gone")), roles=(MIGRATED,)),
             [
                 (
-                    "MIGRATION_ROLE_MISSING",
+                    "MIGRATION_ROLE_NOT_USABLE",
                     f"role {role_arn('gone')} does not exist in account {ACCOUNT}, so shop/api cannot use it.",
                     MISSING_REMEDY,
                 )
@@ -493,7 +493,7 @@ CLAIMS = (
             state(account(arn="app"), roles=(MIGRATED,)),
             [
                 (
-                    "MIGRATION_ROLE_MISSING",
+                    "MIGRATION_ROLE_NOT_USABLE",
                     f"role app does not exist in account {ACCOUNT}, so shop/api cannot use it.",
                     MISSING_REMEDY,
                 )
@@ -505,7 +505,7 @@ CLAIMS = (
             [
                 CONFIG_MAP,
                 (
-                    "MIGRATION_ROLE_MISSING",
+                    "MIGRATION_ROLE_NOT_USABLE",
                     f"role {role_arn('gone')} does not exist in account {ACCOUNT}, so shop/api cannot use it.",
                     "Create the role, or give the service account another one.",
                 ),
@@ -635,7 +635,12 @@ CLAIMS = (
                 configured={API: ROLE},
                 pods=PodCredentials(templates={"Job load": ("AWS_ROLE_ARN",)}),
             ),
-            ["MIGRATION_ADDON", "MIGRATION_CONFIG_MAP", "MIGRATION_OWN_VARIABLES", "MIGRATION_FOREIGN_ROLE"],
+            [
+                "MIGRATION_ADDON",
+                "MIGRATION_CONFIG_MAP",
+                "MIGRATION_OWN_VARIABLES",
+                "MIGRATION_ROLE_NOT_USABLE",
+            ],
             id="several blockers, in order",
         ),
         pytest.param(

@@ -487,7 +487,7 @@ def test_explicit_scope_is_not_widened_for_disabled_session_tags() -> None:
     assert names(found) == []
     (failure,) = found.failures
     assert (failure.error_code, failure.action, failure.target.resource, failure.target.name) == (
-        "TRUST_SCOPE_NEEDS_SESSION_TAGS",
+        "SESSION_TAGS_CONFLICT",
         "update",
         "trust_policy",
         "my-role",
@@ -506,7 +506,7 @@ def test_session_policy_needs_disabled_session_tags() -> None:
     found = plan(aws, desired(workload(disable_session_tags=False)))
     assert names(found) == []
     (failure,) = found.failures
-    assert failure.error_code == "SESSION_POLICY_NEEDS_DISABLED_SESSION_TAGS"
+    assert failure.error_code == "SESSION_TAGS_CONFLICT"
     assert failure.message == (
         "association a-00000000000000001 of my-cluster default/app has a session policy, which EKS "
         "allows only "
@@ -661,7 +661,7 @@ def test_owner_is_not_reported_as_changed_if_the_workload_fails() -> None:
     run(aws, desired(workload(disable_session_tags=True), tags={OWNER_TAG: "a"}))
     failing = workload(role={"name": "my-role", "trust_scope": "namespace"})
     found = plan(aws, desired(failing, tags={OWNER_TAG: "b"}, adopt=True))
-    assert [failure.error_code for failure in found.failures] == ["TRUST_SCOPE_NEEDS_SESSION_TAGS"]
+    assert [failure.error_code for failure in found.failures] == ["SESSION_TAGS_CONFLICT"]
     assert (names(found), found.findings) == ([], ())
 
 

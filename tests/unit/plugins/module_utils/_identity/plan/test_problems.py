@@ -109,7 +109,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 APP,
                 role_target("my-role"),
                 "update",
-                "ROLE_PATH_DIFFERS",
+                "ROLE_NAME_DIFFERS",
                 "role my-role exists with path /team/, not /; IAM cannot move a role to another path.",
                 "Set role.path to /team/, or choose another role name.",
             ),

@@ -234,7 +234,7 @@ def test_finding_of_failed_workload_has_no_command() -> None:
     restriction."""
     other = {
         **REPLACED,
-        "code": "POLICY_OTHER_VERSION_DEFAULT",
+        "code": "POLICY_CONTENTS_DIFFER",
         "severity": "error",
         "remedy": "Apply the workload, which creates a new default version. Or make version v1 the default: aws iam "
         "set-default-policy-version …",
@@ -260,13 +260,13 @@ def test_failure_keeps_unrelated_findings() -> None:
         "remedy": "r",
     }
     # The failure already has the reason of this finding, so the finding is not shown.
-    reason = {**ADDON, "code": "NAMESPACE_GOING", "workload": "shop/api"}
-    failure = {**FAILURE, "error_code": "NAMESPACE_GOING"}
+    reason = {**ADDON, "code": "BEING_DELETED", "workload": "shop/api"}
+    failure = {**FAILURE, "error_code": "BEING_DELETED"}
     found = report_for(
         changed(failures=[failure], msg="What failed.", findings=[follows, reason, administers])
     )
     assert found["lines"][-2:] == ["  error POLICY_ATTACHED_EXTRA shop/api: m", "    r"]
-    assert "failed: NAMESPACE_GOING, POLICY_ATTACHED_EXTRA." in found["headline"]
+    assert "failed: BEING_DELETED, POLICY_ATTACHED_EXTRA." in found["headline"]
 
 
 def refused(number: int, message: str = REFUSED["message"]) -> list[dict[str, Any]]:

@@ -334,7 +334,7 @@ def denied_by_hand(marked: bool) -> FakeAws:
 def test_total_deny_is_found_on_any_role(marked: bool, config: Desired) -> None:
     results = read_and_verified(denied_by_hand(marked), config)
     assert check_results(results, "permissions") == [
-        ("default/app", "fail", [("PERMISSION_NOTHING_LEFT", "error")])
+        ("default/app", "fail", [("PERMISSION_TAKEN_AWAY", "error")])
     ]
 
 
@@ -346,7 +346,7 @@ def test_session_policy_without_effect_on_policy_by_arn_is_found() -> None:
     run(aws, config)
     results = read_and_verified(aws, config)
     assert check_results(results, "permissions") == [
-        ("default/app", "fail", [("PERMISSION_NOTHING_LEFT", "error")])
+        ("default/app", "fail", [("PERMISSION_TAKEN_AWAY", "error")])
     ]
 
 

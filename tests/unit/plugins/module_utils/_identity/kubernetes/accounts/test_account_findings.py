@@ -45,7 +45,7 @@ def test_terminating_namespace_or_service_account_fails() -> None:
 
 def test_remedy_for_a_terminating_service_account_has_its_names() -> None:
     [finding] = check_account(KEY, AccountState(TERMINATING, ("shop",))).findings
-    assert finding.code == "SERVICE_ACCOUNT_GOING"
+    assert finding.code == "BEING_DELETED"
     assert finding.remedy == (
         "Have the controllers that set the finalizers remove them. Then apply the workload, which creates the service "
         "account again. To see the finalizers: kubectl get serviceaccount api -n shop -o yaml"

@@ -258,7 +258,7 @@ def test_terminating_namespace_refuses_only_its_workloads() -> None:
         [],
         refused=[
             Finding(
-                Code.NAMESPACE_GOING,
+                Code.BEING_DELETED,
                 "namespace leaving is being deleted (since 2026-03-10T09:00:00Z), with everything in it.",
                 "Remove the workload from the list. Or wait until the namespace is deleted, recreate it, and apply the "
                 "workload. To see what delays the deletion: kubectl get namespace leaving -o yaml",
@@ -343,7 +343,7 @@ def test_workloads_failed_in_aws_are_dropped() -> None:
     ]
     assert [(finding.code.value, finding.message) for finding in remaining.findings] == [
         (
-            "SERVICE_ACCOUNTS_WAIT",
+            "SERVICE_ACCOUNT_KEPT",
             "the service accounts of workloads that failed in AWS are not applied: default/one, batch/two.",
         )
     ]
@@ -372,7 +372,7 @@ def test_failed_aws_removal_keeps_service_account() -> None:
         for finding in plan.findings
     ] == [
         (
-            "SERVICE_ACCOUNTS_WAIT",
+            "SERVICE_ACCOUNT_KEPT",
             "warning",
             None,
             "the service accounts of these workloads are kept, because AWS still has resources of the "
@@ -409,7 +409,7 @@ def test_unowned_association_keeps_service_account() -> None:
     assert plan.manifests == [manifest("app")]
     assert [(finding.code, finding.message) for finding in plan.findings] == [
         (
-            "SERVICE_ACCOUNTS_WAIT",
+            "SERVICE_ACCOUNT_KEPT",
             "the service accounts of these workloads are kept, because AWS still has resources of the "
             "workloads: default/kept, default/bad.",
         )
@@ -690,7 +690,7 @@ def test_terminating_namespace_lists_its_finalizers(
         assert isinstance(preflight, Preflight)
         assert preflight.terminating == {"batch": text}
         refused = [(finding.code, finding.message) for finding in preflight.plan.refused]
-        assert refused == ([("NAMESPACE_GOING", f"namespace batch {text}")] if state == "present" else [])
+        assert refused == ([("BEING_DELETED", f"namespace batch {text}")] if state == "present" else [])
 
 
 def test_removal_ignores_terminating_namespaces() -> None:

@@ -380,7 +380,7 @@ LOOK = (
 def test_unknown_placement_may_break(lists: dict[str, Listing], gap: str) -> None:
     (finding,), _log = found([], **lists)
     assert (finding.code, finding.severity, finding.workload) == (
-        "ASSOCIATION_MAY_BREAK",
+        "ASSOCIATION_WOULD_BREAK",
         "warning",
         build.KEY,
     )

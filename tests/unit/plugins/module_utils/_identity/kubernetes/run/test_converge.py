@@ -658,7 +658,7 @@ def test_failed_aws_removal_is_a_finding() -> None:
     cluster = FakeCluster()
     kube_run = run(cluster, result={"changes": [], "state": "absent", "failures": [FAILURE]})
     assert (cluster.log, kube_run.outcome.changes) == ([], [])
-    assert [finding.code for finding in kube_run.outcome.findings] == ["SERVICE_ACCOUNTS_WAIT"]
+    assert [finding.code for finding in kube_run.outcome.findings] == ["SERVICE_ACCOUNT_KEPT"]
 
 
 def test_field_manager_conflict_has_its_remedy() -> None:

@@ -186,7 +186,7 @@ def test_used_service_account_is_kept_with_its_users(lists: dict[str, Listing], 
     assert (kube_run.outcome.changes, kube_run.outcome.failures, kube_run.changed) == ([], [], False)
     (finding,) = kube_run.outcome.findings
     assert (finding.code, finding.severity, finding.workload) == (
-        "SERVICE_ACCOUNT_IN_USE",
+        "SERVICE_ACCOUNT_KEPT",
         "warning",
         build.KEY,
     )
@@ -331,7 +331,7 @@ def test_known_user_hides_forbidden_list() -> None:
     lists = {"CronJob": build.refused("cronjobs"), "Pod": build.read([build.pod("debug", owner=None)])}
     kube_run = run(FakeCluster(lists))
     assert kube_run.outcome.failures == []
-    assert [finding.code for finding in kube_run.outcome.findings] == ["SERVICE_ACCOUNT_IN_USE"]
+    assert [finding.code for finding in kube_run.outcome.findings] == ["SERVICE_ACCOUNT_KEPT"]
 
 
 def test_users_are_read_in_bulk() -> None:
@@ -406,7 +406,7 @@ def test_used_service_account_keeps_only_ownership_labels(purges: bool) -> None:
     )
     assert cluster.manifests == released(marks)
     assert (kube_run.outcome.changes, kube_run.outcome.failures) == (["release ServiceAccount shop/api"], [])
-    assert [finding.code for finding in kube_run.outcome.findings] == ["SERVICE_ACCOUNT_IN_USE"]
+    assert [finding.code for finding in kube_run.outcome.findings] == ["SERVICE_ACCOUNT_KEPT"]
     assert kube_run.changed
 
 
@@ -415,7 +415,7 @@ def test_check_mode_predicts_release() -> None:
     kube_run = run(cluster, account(WITH_TEAM), check_mode=True)
     assert cluster.manifests == released(MANAGED_BY_LABELS)
     assert kube_run.outcome.changes == ["release ServiceAccount shop/api"]
-    assert [finding.code for finding in kube_run.outcome.findings] == ["SERVICE_ACCOUNT_IN_USE"]
+    assert [finding.code for finding in kube_run.outcome.findings] == ["SERVICE_ACCOUNT_KEPT"]
 
 
 def test_unmanaged_service_account_is_released() -> None:
