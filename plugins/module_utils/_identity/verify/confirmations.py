@@ -73,7 +73,7 @@ def check_version(workload: Workload, observed: Observed, reads: VerificationRea
         policy = observed.policies.get(arn)
         if policy is None:
             return conclude("version", _missing(arn, spec, workload, observed))
-        if finding := _other_version(spec, policy, workload, reads):
+        if arn in reads.other_versions and (finding := _document_differs(spec, policy, workload, reads)):
             return conclude("version", finding)
         return Check("version", PASS, policy.default_version)
 
@@ -104,41 +104,38 @@ def check_contents(workload: Workload, observed: Observed, reads: VerificationRe
             return Check("contents", PASS)
         if policy is None or policy.document is None:
             return Check("contents", FAIL)
-        if DOCUMENT.equals(policy.document, spec.document):
-            return Check("contents", PASS)
-        if finding := _other_version(spec, policy, workload, reads):
-            return conclude("contents", finding)
-        return conclude(
-            "contents",
-            Finding(
-                Code.POLICY_CONTENTS_DIFFER,
-                f"the default version {policy.default_version} of policy {arn} is not equivalent to the configured document.",
-                "Apply the workload, which creates a new default version. Check mode with diff shows the difference."
-                + _adoption("policy", policy.owned or policy.tags is None),
-                workload.key,
-            ),
-        )
+        finding = _document_differs(spec, policy, workload, reads)
+        return conclude("contents", finding) if finding is not None else Check("contents", PASS)
 
     return _check_policies("contents", workload, observed, judge)
 
 
-def _other_version(
+def _document_differs(
     spec: PolicySpec, policy: ObservedPolicy, workload: Workload, reads: VerificationReads
 ) -> Finding | None:
-    """Return a finding if a version of the policy other than the default version has the desired document."""
-    if spec.document is None or policy.document is None or policy.arn not in reads.other_versions:
+    """Return a finding if the default version of a policy is not equivalent to its desired document.
+
+    The finding names another version of the policy that has the desired document.
+    """
+    if spec.document is None or policy.document is None or DOCUMENT.equals(policy.document, spec.document):
         return None
-    if DOCUMENT.equals(policy.document, spec.document):
-        return None
-    version = reads.other_versions[policy.arn]
-    return Finding(
-        Code.POLICY_CONTENTS_DIFFER,
-        f"the configured document is version {version} of policy {policy.arn}, but its default version is "
-        f"{policy.default_version}, which is not equivalent.",
-        f"Apply the workload, which creates a new default version. Or make version {version} the default: aws iam "
-        f"set-default-policy-version --policy-arn {policy.arn} --version-id {version}",
-        workload.key,
+    arn, version = policy.arn, reads.other_versions.get(policy.arn)
+    message, step = (
+        (
+            f"the default version {policy.default_version} of policy {arn} is not equivalent to the configured document.",
+            "Check mode with diff shows the difference."
+            + _adoption("policy", policy.owned or policy.tags is None),
+        )
+        if version is None
+        else (
+            f"the configured document is version {version} of policy {arn}, but its default version is "
+            f"{policy.default_version}, which is not equivalent.",
+            f"Or make version {version} the default: aws iam set-default-policy-version --policy-arn {arn} --version-id "
+            f"{version}",
+        )
     )
+    remedy = f"Apply the workload, which creates a new default version. {step}"
+    return Finding(Code.POLICY_CONTENTS_DIFFER, message, remedy, workload.key)
 
 
 def _check_policies(

@@ -528,8 +528,9 @@ def _administers(
         layers = permission_layers([NamedPolicy("", document)], boundary)
     except PolicyError:
         return False
-    policies = [arn for arn in role.attached if not is_aws_managed(arn)]
-    grant = find_self_grant(layers, role.arn, policies, Context())
+    grant = find_self_grant(
+        layers, role.arn, (arn for arn in role.attached if not is_aws_managed(arn)), Context()
+    )
     return grant is not None and grant.is_certain
 
 
@@ -539,8 +540,11 @@ def _listed_administration(
     """Yield a warning for each listed policy that lets the role administer the account in spite of its permissions boundary."""
     limit = reads.documents.get(role.permissions_boundary)
     boundary = None if limit is None or isinstance(limit, Failure) else NamedPolicy("boundary", limit)
-    specs = (spec for workload in shared.users for spec in workload.policies)
-    for arn, document in {observed.account.policy_arn(spec): spec.document for spec in specs}.items():
+    for arn, document in {
+        observed.account.policy_arn(spec): spec.document
+        for workload in shared.users
+        for spec in workload.policies
+    }.items():
         if _administers(role, _known(arn, document or _document(arn, observed, reads)), boundary):
             yield conclude(
                 "attachment",
@@ -565,10 +569,11 @@ def _administration(
 
     :arg by_arn: whether the workload uses an existing role (``role.arn``). The findings then have severity "info".
     """
-    exception = (
-        "If the workload must administer the account, list this policy under policies. Otherwise detach it"
+    step = (
+        "Detach the policy"
+        if by_arn
+        else "If the workload must administer the account, list this policy under policies. Otherwise detach it"
     )
-    step = "Detach the policy" if by_arn else exception
     findings = [
         replace(
             attached_extra(role, key, arn, OutsideUsers(), administers=True),
