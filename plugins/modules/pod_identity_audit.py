@@ -16,7 +16,7 @@ description:
   - Finds the service accounts with a pod identity association, with an IAM role for service accounts (IRSA), or with credentials
     in a Pod template. Evaluates the effective permissions of their roles, and the risks of these permissions.
   - The module does not change AWS or Kubernetes. It only writes the files of the report on the controller.
-  - It reads the variables C(pod_identity_audit_file), C(pod_identity_audit_json) and others, which C(docs/audit.md) lists, and
+  - It reads the variables C(pod_identity_audit_file) and others, which C(docs/audit.md) lists, and
     the variables of the role C(workload_identity.aws.pod_identity) for the cluster and the credentials.
   - The module is an action plugin and runs on the controller.
 author:

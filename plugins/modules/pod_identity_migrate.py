@@ -16,8 +16,7 @@ description:
   - Finds the service accounts that use IAM roles for service accounts (IRSA), creates their pod identity associations, restarts
     their Pods and, with the step V(finish), removes the annotations and the trust policy statements of
     IRSA.
-  - The module has no options. It reads the variables C(pod_identity_migration_step), C(pod_identity_migration_state) and
-    others, which C(docs/migration.md) lists, and the variables of the role C(workload_identity.aws.pod_identity).
+  - The module has no options. It reads the variables C(pod_identity_migration_step) and others, which C(docs/migration.md) lists, and the variables of the role C(workload_identity.aws.pod_identity).
   - The module is an action plugin and runs on the controller.
 author:
   - The workload_identity.aws authors (@workload-identity)

@@ -172,7 +172,7 @@ def _read_options(task: ActionTask, variables: Mapping[str, Any]) -> AccessOptio
     """
     options = read_audit_variables(template_variables(task, variables, AUDIT))
     problems = [
-        f"{ROLE}audit_{name} {path} cannot be written: {reason}."
+        f"{ROLE}audit_file {path} cannot be written: {reason}."
         for name in _FILES
         if (path := getattr(options, name)) and (reason := why_not_writable(os.path.expanduser(path)))
     ]
@@ -198,7 +198,7 @@ def _read_previous(options: AccessOptions, variables: Mapping[str, Any]) -> Mapp
     if problem:
         raise InputError(
             [
-                f"{name} {options.previous}: {problem}. Name a file that an earlier run wrote to {ROLE}audit_json."
+                f"{name} {options.previous}: {problem}. Name a JSON file that an earlier run wrote with {ROLE}audit_file."
             ]
         )
     return data

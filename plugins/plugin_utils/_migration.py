@@ -85,7 +85,7 @@ _CANARY_FAILED = "{names} failed as canary. No other service account was changed
 _GROUP_FAILED = "{names} failed in the group '{group}'. Later groups have associations, but their Pods were not restarted."
 _PROBE_FAILED = (
     "{names} failed after the annotations were removed. No IRSA statement was removed. To restore the annotations, run with "
-    "pod_identity_migration_state=rollback."
+    "pod_identity_migration_step=rollback."
 )
 _RERUN = " The causes are above. Resolve them and run again."
 # Findings that do not fail a service account, because a migration does not change which other principals may use a role.
@@ -121,7 +121,7 @@ class Migration:
         session = self.session
         step = session.steps.step or "reading the variables"
         done = f"{len(session.changes)} change{'' if len(session.changes) == 1 else 's'}"
-        again = "again with pod_identity_migration_state=rollback" if session.options.rollback else "again"
+        again = "again with pod_identity_migration_step=rollback" if session.options.rollback else "again"
         return f"{session.steps.title}: interrupted ({step}), after {done}. Run {again}: completed changes are kept."
 
     def perform(self) -> None:

@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -59,12 +59,12 @@ _WORKLOADS = ("workloads", "workloads_from")
 # the statements of that scope.
 _LEFT_OUT = ("state", "purge", "trust_scope")
 _NO_STATE = (
-    f"{ROLE}state '{{state}}' has no effect on a migration. To restore IRSA, set {ROLE}migration_state: rollback; to migrate, "
+    f"{ROLE}state '{{state}}' has no effect on a migration. To restore IRSA, set {ROLE}migration_step: rollback; to migrate, "
     f"leave out {ROLE}state."
 )
 _NO_EFFECT = (
     "{name} has no effect on a migration, which migrates the service accounts that use IRSA. To choose among them, set "
-    "pod_identity_migration_namespaces, pod_identity_migration_service_accounts or pod_identity_migration_selector."
+    "pod_identity_migration_service_accounts."
 )
 
 
@@ -106,8 +106,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 def _prepare(task: ActionTask, variables: dict[str, Any], write: Callable[[str], None]) -> Migration:
     """Read and check the variables. Raises InputError, and RoleError if the name of the cluster is missing."""
     options = read_migration_variables(template_variables(task, variables, MIGRATION))
-    if options.file and (reason := why_not_writable(os.path.expanduser(options.file))):
-        raise InputError([f"{ROLE}migration_file {options.file} cannot be written: {reason}."])
     if is_unanswered(task.template(variables.get(f"{ROLE}cluster_name"))):
         raise RoleError(NO_CLUSTER)
     state = task.template(variables.get(f"{ROLE}state"))
@@ -119,4 +117,7 @@ def _prepare(task: ActionTask, variables: dict[str, Any], write: Callable[[str],
     left_out = {f"{ROLE}{name}" for name in (*_WORKLOADS, *_LEFT_OUT)}
     chosen = {name: value for name, value in variables.items() if name not in left_out}
     values = read_role_variables(task, {**chosen, f"{ROLE}workloads": []}, "main")
+    options = replace(options, file=values.get("report_file") or "")
+    if options.file and (reason := why_not_writable(options.file)):
+        raise InputError([f"{ROLE}report_file {options.file} cannot be written: {reason}."])
     return Migration(MigrationSession(task, chosen, values, options, write, warnings))

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,7 +32,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Deadline,
-    Query,
     RetryingCluster,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
@@ -71,7 +71,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.migration import (
     MigrationPlan,
     MigrationState,
-    account_name,
     plan_migration,
     with_findings,
 )
@@ -121,10 +120,6 @@ NO_ISSUER = (
     "see the issuer: aws eks describe-cluster --name {name} --query cluster.identity"
 )
 CONFLICT_STATUS = 409
-_UNKNOWN = {
-    "namespaces": "no service account in namespace {} uses IRSA or was migrated",
-    "service_accounts": "service account {} does not exist, or does not use IRSA and was not migrated",
-}
 
 
 @dataclass
@@ -286,39 +281,22 @@ class MigrationSession:
 
         Before the first change of the run, a value that selects no service account raises InputError.
         """
-        options = self.options
-        labelled = self._labelled() if options.selector else set()
-        chosen = [
-            migrant
-            for migrant in migrants
-            if (not options.namespaces or migrant.key.namespace in options.namespaces)
-            and (not options.service_accounts or str(migrant.key) in options.service_accounts)
-            and (not options.selector or account_name(migrant.key) in labelled)
-        ]
-        known = {
-            "namespaces": {m.key.namespace for m in migrants},
-            "service_accounts": {str(m.key) for m in migrants},
-        }
+        patterns = self.options.service_accounts
+        names = {str(migrant.key): migrant for migrant in migrants}
         problems = [
-            f"{ROLE}migration_{name}: {_UNKNOWN[name].format(value)}. Possible values: {listed(sorted(names), 10) or 'none'}."
-            for name, names in known.items()
-            for value in getattr(options, name)
-            if value not in names
+            f"{ROLE}migration_service_accounts: no service account {pattern} uses IRSA or was migrated. Possible values: "
+            f"{listed(sorted(names), 10) or 'none'}."
+            for pattern in patterns
+            if not fnmatch.filter(names, pattern)
         ]
-        if options.selector and not labelled & {account_name(migrant.key) for migrant in migrants}:
-            problems.append(
-                f"{ROLE}migration_selector: no service account with the labels {options.selector} uses IRSA or was migrated."
-            )
         # After a change, a value may select nothing, because the run may have finished all its service accounts.
         if problems and not self.changes:
             raise InputError(problems)
-        return chosen
-
-    def _labelled(self) -> set[tuple[str, str]]:
-        listing = self.kubernetes.list_objects(Query("v1", "ServiceAccount", "", (self.options.selector,)))
-        if listing.error is not None:
-            raise InputError([f"{ROLE}migration_selector '{self.options.selector}': {listing.error.text}"])
-        return {(name.namespace, name.name) for name in map(object_name, listing.items)}
+        return [
+            migrant
+            for name, migrant in names.items()
+            if not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+        ]
 
     def source(self, rows: Sequence[Mapping[str, Any]], **more: Any) -> RoleInput:
         """Parse the input of a run of the role. All runs have the deadline of the migration.

@@ -156,7 +156,7 @@ def test_unused_permissions(cluster: Cluster) -> None:
     day = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     times = {"s3": day, "s3:CreateBucket": "", "s3:ListAllMyBuckets": day}
     control.patch_role(ACCOUNT, "ci", RoleLastUsed={"LastUsedDate": day}, LastAccessed=times)
-    done = cluster.audit("pod_identity_audit_unused_days=90", "pod_identity_audit_json=uses.json")
+    done = cluster.audit("pod_identity_audit_unused_days=90", "pod_identity_audit_file=uses.json")
     assert done.returncode == 0, done.stdout
     assert "AccessDenied" not in done.stdout
     report = json.loads((cluster.folder / "uses.json").read_text(encoding="utf-8"))
@@ -171,7 +171,7 @@ def test_unused_permissions(cluster: Cluster) -> None:
 
 
 def test_changes_since_an_earlier_report(cluster: Cluster) -> None:
-    first = cluster.audit("pod_identity_audit_json=earlier.json", "pod_identity_audit_namespaces=shop")
+    first = cluster.audit("pod_identity_audit_file=earlier.json", "pod_identity_audit_namespaces=shop")
     assert first.returncode == 0, first.stdout
     path = cluster.folder / "earlier.json"
     earlier = json.loads(path.read_text(encoding="utf-8"))
@@ -201,7 +201,7 @@ def test_fleet_with_an_unreadable_cluster(cluster: Cluster) -> None:
             "-e",
             "pod_identity_hosts=all",
         ),
-        *("-e", "pod_identity_audit_json=fleet.json"),
+        *("-e", "pod_identity_audit_file=fleet.json"),
         # The namespace "far" may exist in the unreadable cluster, so it is not an error.
         *("-e", "pod_identity_audit_namespaces=shop,far"),
         cwd=cluster.folder,
@@ -304,8 +304,8 @@ def test_generated_policy_is_listed(cluster: Cluster) -> None:
         ),
         pytest.param(
             ["pod_identity_audit_previous=setup.json"],
-            "pod_identity_audit_previous setup.json: it is not a report from pod_identity_audit_json. Name a file that an "
-            "earlier run wrote to pod_identity_audit_json.",
+            "pod_identity_audit_previous setup.json: it is not an access report (JSON). Name a JSON file that an "
+            "earlier run wrote with pod_identity_audit_file.",
             id="another file",
         ),
         pytest.param(

@@ -91,7 +91,7 @@ def build(fleet: FleetFixture) -> None:
 def audit(fleet: FleetFixture, path: Path, **variables: Any) -> tuple[dict[str, Any], dict[str, Any], str]:
     """Run the playbook audit. Return the report, the numbers of requests by account, and the output."""
     fleet.control.reset_counters()
-    done = fleet.play("audit", pod_identity_audit_json=str(path), **variables)
+    done = fleet.play("audit", pod_identity_audit_file=str(path), **variables)
     assert done.code == 0, done.output
     report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return report, fleet.control.counters()["accounts"], done.output
@@ -136,7 +136,7 @@ def test_failed_read_of_an_account_affects_all_its_clusters(fleet: FleetFixture,
     ]
     fleet.control.set_faults(rules)
     try:
-        done = fleet.play("audit", pod_identity_audit_json=str(tmp_path / "report.json"))
+        done = fleet.play("audit", pod_identity_audit_file=str(tmp_path / "report.json"))
     finally:
         fleet.control.set_faults([])
     assert done.code == 2

@@ -62,7 +62,7 @@ _KINDS: Final = (
 def report_problem(data: object) -> str:
     """Return the reason why data is not an access report in the format ``REPORT_FORMAT``, or "" if it is one."""
     if not isinstance(data, Mapping) or data.get("kind") != REPORT_KIND:
-        return "it is not a report from pod_identity_audit_json"
+        return "it is not an access report (JSON)"
     if data.get("format") != REPORT_FORMAT:
         return f"it has the format {data.get('format')}, and this version of the collection reads format {REPORT_FORMAT}"
     return ""

@@ -18,6 +18,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from pathlib import PurePath
 from typing import Any, Literal, TypeAlias
 
 from ..._findings.codes import Code
@@ -25,7 +26,7 @@ from ..._findings.text import visible_values
 from ..model.access import TRACKED_DAYS, AccessOptions
 from ..model.desired import PURGE_LIMIT, STATES
 from ..model.errors import Problems
-from ..model.migration import STEPS, MigrationOptions
+from ..model.migration import ROLLBACK, STEPS, MigrationOptions
 from ..model.roles import TRUST_SCOPES
 from .accounts import read_assume_role
 from .addons import AGENT_STATES, parse_agent
@@ -173,20 +174,16 @@ FLEET: Mapping[str, _Reader] = {"verify_only": _flag}
 MIGRATION: Mapping[str, _Reader] = {
     "migration_batch": _integer(1),
     "migration_canary": _integer(0),
-    "migration_file": _text,
-    "migration_namespaces": _names,
     "migration_observe": _integer(0),
-    "migration_selector": _text,
     "migration_service_accounts": _names,
     "migration_soak": _integer(0),
-    "migration_state": _choice("present", "rollback"),
-    "migration_step": _choice(*STEPS),
+    "migration_step": _choice(*STEPS, ROLLBACK),
 }
+# The fields of ``AccessOptions`` for the files of an access report, by the suffix of a file.
+_AUDIT_FILES = {".html": "file", ".json": "json", ".csv": "csv"}
 # Variables of the playbook audit.
 AUDIT: Mapping[str, _Reader] = {
-    "audit_csv": _text,
-    "audit_file": _text,
-    "audit_json": _text,
+    "audit_file": _names,
     "audit_namespaces": _names,
     "audit_previous": _text,
     "audit_questions": read_questions,
@@ -198,8 +195,6 @@ PLAYBOOKS = (
     *MIGRATION,
     "expected",
     "export_file",
-    "export_namespaces",
-    "export_overwrite",
     "hosts",
     "max_fail_percentage",
     "report_files",
@@ -230,7 +225,7 @@ _LISTS = frozenset(
         "audit_questions",
         "expected",
         "ignore",
-        "migration_namespaces",
+        "audit_file",
         "migration_service_accounts",
         "report_files",
     )
@@ -339,13 +334,11 @@ def read_migration_variables(variables: Mapping[str, object]) -> MigrationOption
         if name.count("/") != 1 or not all(name.split("/")):
             problems.add(
                 "",
-                f"{ROLE}migration_service_accounts: '{shown_value(name)}' must be namespace/service-account.",
+                f"{ROLE}migration_service_accounts: '{shown_value(name)}' must be namespace/service-account; * matches any text.",
             )
-    rollback = values.pop("state", "") == "rollback"
-    if rollback and values.get("step"):
-        text = "has no effect on a rollback; leave it out, or leave out"
-        problems.add("", f"{ROLE}migration_step {text} {ROLE}migration_state.")
     problems.raise_if_any()
+    if rollback := values.get("step") == ROLLBACK:
+        del values["step"]
     return MigrationOptions(rollback=rollback, **values)
 
 
@@ -361,13 +354,12 @@ def read_audit_variables(variables: Mapping[str, object]) -> AccessOptions:
         if value is not None
     }
     problems = Problems()
-    written = {name: values[name] for name in ("file", "json", "csv") if values.get(name)}
-    for name, path in written.items():
-        same = [other for other in written if other != name and written[other] == path]
-        if same and name < same[0]:
-            problems.add(
-                "", f"{ROLE}audit_{name} and {ROLE}audit_{same[0]} are the same file, {shown_value(path)}."
-            )
+    for path in values.pop("file", ()):
+        name = _AUDIT_FILES.get(PurePath(path).suffix.lower(), "")
+        if not name or name in values:
+            rule = "must end with .html, .json or .csv" if not name else "is a second file of its kind"
+            problems.add("", f"{ROLE}audit_file: {shown_value(path)} {rule}.")
+        values[name] = path
     if values.get("unused_days", 1) > TRACKED_DAYS:
         problems.add(
             "",

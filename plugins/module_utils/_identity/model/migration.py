@@ -28,6 +28,8 @@ from .names import IRSA_TAG
 
 MigrationStep = Literal["inventory", "associate", "restart", "finish"]
 STEPS: tuple[MigrationStep, ...] = get_args(MigrationStep)
+# The step of a rollback, which restores IRSA.
+ROLLBACK = "rollback"
 # The stages of a service account. A step in STEPS leads to the stage at the same position.
 MigrationStage = Literal["irsa", "associated", "restarted", "finished"]
 STAGES: tuple[MigrationStage, ...] = get_args(MigrationStage)
@@ -53,18 +55,15 @@ _COUNT = "{:02d}:"
 class MigrationOptions:
     """The options of a migration.
 
-    ``namespaces``, ``service_accounts`` ("namespace/name") and ``selector`` (a label selector of service accounts) limit the
-    migration; each is empty for no limit. ``soak`` is the minimum age of an association, in hours, before the step "finish"
-    removes IRSA. ``canary`` is the number of service accounts to migrate first, and ``batch`` the number of service accounts
-    whose Pods are restarted together. ``observe`` is the minimum time, in seconds, over which the injection is tested. ``file``
-    is the path of the report, or "".
+    ``service_accounts`` (shell patterns of "namespace/name") limit the migration, unless they are empty. ``soak`` is the minimum
+    age of an association, in hours, before the step "finish" removes IRSA. ``canary`` is the number of service accounts to
+    migrate first, and ``batch`` the number of service accounts whose Pods are restarted together. ``observe`` is the minimum time, in
+    seconds, over which the injection is tested. ``file`` is the path of the report, or "".
     """
 
     step: MigrationStep = "restart"
     rollback: bool = False
-    namespaces: tuple[str, ...] = ()
     service_accounts: tuple[str, ...] = ()
-    selector: str = ""
     soak: int = 24
     canary: int = 1
     batch: int = 10

@@ -228,17 +228,14 @@ def migration_lines(report: MigrationReport) -> list[str]:
     for note in ordered[:_SHOWN]:
         lines += note_lines(note)
     if len(ordered) > _SHOWN:
-        lines.append(f"  and {len(ordered) - _SHOWN} more; pod_identity_migration_file writes all to a file")
+        lines.append(f"  and {len(ordered) - _SHOWN} more; pod_identity_report_file writes all to a file")
     return lines
 
 
 def _table(report: MigrationReport) -> list[str]:
     if not report.migrants:
-        options = report.options
-        if options.namespaces or options.service_accounts or options.selector:
-            return [
-                "No service account that uses IRSA matches the selection (namespaces, service accounts, selector)."
-            ]
+        if report.options.service_accounts:
+            return ["No service account that uses IRSA matches pod_identity_migration_service_accounts."]
         return ["No service account uses IAM roles for service accounts (IRSA)."]
     summary = _summary(report.migrants)
     counts = [f"{summary[stage]} {stage}" for stage in STAGES if summary[stage]]

@@ -961,7 +961,7 @@ def test_csv_has_no_formulas() -> None:
 
 
 def test_rejects_data_that_are_not_a_report() -> None:
-    assert report_problem({"workloads": []}) == "it is not a report from pod_identity_audit_json"
+    assert report_problem({"workloads": []}) == "it is not an access report (JSON)"
     report = build(make_facts())
     assert report_problem(report) == ""
     assert report_problem({**report, "format": 2}) == (

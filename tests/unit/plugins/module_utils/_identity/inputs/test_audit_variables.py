@@ -33,8 +33,9 @@ def test_namespaces_may_be_text(value: Any) -> None:
 
 
 def test_output_files_are_parsed() -> None:
-    values = {f"audit_{name}": f"{name}.out" for name in ("file", "json", "csv", "previous")}
-    assert read_audit_variables(values) == AccessOptions("file.out", "json.out", "csv.out", "previous.out")
+    values = {"audit_file": "a/page.html, b.JSON\nc.csv", "audit_previous": "previous.json"}
+    assert read_audit_variables(values) == AccessOptions("a/page.html", "b.JSON", "c.csv", "previous.json")
+    assert read_audit_variables({"audit_file": ["page.html"]}) == AccessOptions("page.html")
 
 
 @pytest.mark.parametrize(("value", "days"), [(90, 90), ("90", 90), (1, 1), (400, 400)])
@@ -58,17 +59,17 @@ def test_unused_days_are_a_number(value: Any, days: int) -> None:
             "pod_identity_audit_unused_days must be a whole number, 1 or more, got 'ninety'.",
         ),
         (
-            {"audit_json": "a", "audit_csv": "a"},
-            "pod_identity_audit_csv and pod_identity_audit_json are the same file, a.",
+            {"audit_file": "a.json, b.json"},
+            "pod_identity_audit_file: b.json is a second file of its kind.",
         ),
-        ({"audit_file": ["a"]}, "pod_identity_audit_file must be text, got ['a']."),
+        ({"audit_file": "report"}, "pod_identity_audit_file: report must end with .html, .json or .csv."),
         (
             {"audit_namespaces": {"a": 1}},
             "pod_identity_audit_namespaces must be a list, got {'a': 1}.",
         ),
         (
-            {"audit_file": "a\x1b"},
-            "pod_identity_audit_file has an unprintable character, which is escaped here: a\\x1b. Remove it.",
+            {"audit_file": "a\x1b.csv"},
+            "pod_identity_audit_file has an unprintable character, which is escaped here: ['a\\\\x1b.csv']. Remove it.",
         ),
     ],
 )

@@ -23,9 +23,7 @@ def test_unset_variables_have_defaults() -> None:
     assert read_migration_variables({}) == MigrationOptions(
         step="restart",
         rollback=False,
-        namespaces=(),
         service_accounts=(),
-        selector="",
         soak=24,
         canary=1,
         batch=10,
@@ -44,24 +42,18 @@ def test_unanswered_survey_question_is_the_default(name: str, answer: object) ->
     ("name", "value", "options"),
     [
         *((("migration_step", step, {"step": step})) for step in STEPS),
-        ("migration_state", "present", {}),
-        ("migration_state", "rollback", {"rollback": True}),
-        ("migration_namespaces", ["shop", "batch"], {"namespaces": ("shop", "batch")}),
-        ("migration_namespaces", "shop, batch", {"namespaces": ("shop", "batch")}),
-        ("migration_namespaces", "shop\nbatch\n", {"namespaces": ("shop", "batch")}),
-        ("migration_namespaces", '["shop"]', {"namespaces": ("shop",)}),
-        ("migration_namespaces", "- shop\n- batch\n", {"namespaces": ("shop", "batch")}),
-        ("migration_namespaces", [], {}),
+        ("migration_step", "rollback", {"rollback": True}),
         ("migration_service_accounts", ["shop/api"], {"service_accounts": ("shop/api",)}),
         ("migration_service_accounts", "shop/api,batch/job", {"service_accounts": ("shop/api", "batch/job")}),
         ("migration_service_accounts", "- shop/api", {"service_accounts": ("shop/api",)}),
-        ("migration_selector", "team in (a, b)", {"selector": "team in (a, b)"}),
+        ("migration_service_accounts", "shop/*\nbatch/*\n", {"service_accounts": ("shop/*", "batch/*")}),
+        ("migration_service_accounts", '["shop/*"]', {"service_accounts": ("shop/*",)}),
+        ("migration_service_accounts", [], {}),
         ("migration_soak", 0, {"soak": 0}),
         ("migration_soak", "72", {"soak": 72}),
         ("migration_canary", "0", {"canary": 0}),
         ("migration_batch", 1, {"batch": 1}),
         ("migration_observe", "0", {"observe": 0}),
-        ("migration_file", "~/migration.json", {"file": "~/migration.json"}),
     ],
 )
 def test_values_are_parsed(name: str, value: object, options: dict[str, Any]) -> None:
@@ -73,11 +65,9 @@ def test_values_are_parsed(name: str, value: object, options: dict[str, Any]) ->
     [
         (
             {"migration_step": "all"},
-            ["pod_identity_migration_step must be one of inventory, associate, restart, finish, got 'all'."],
-        ),
-        (
-            {"migration_state": "absent"},
-            ["pod_identity_migration_state must be one of present, rollback, got 'absent'."],
+            [
+                "pod_identity_migration_step must be one of inventory, associate, restart, finish, rollback, got 'all'."
+            ],
         ),
         ({"migration_batch": 0}, ["pod_identity_migration_batch must be 1 or more, got 0."]),
         ({"migration_canary": -1}, ["pod_identity_migration_canary must be 0 or more, got -1."]),
@@ -90,30 +80,27 @@ def test_values_are_parsed(name: str, value: object, options: dict[str, Any]) ->
             ["pod_identity_migration_observe must be a whole number, 0 or more, got 1.5."],
         ),
         (
-            {"migration_namespaces": {"a": 1}},
-            ["pod_identity_migration_namespaces must be a list, got {'a': 1}."],
+            {"migration_service_accounts": {"a": 1}},
+            ["pod_identity_migration_service_accounts must be a list, got {'a': 1}."],
         ),
-        ({"migration_selector": ["a"]}, ["pod_identity_migration_selector must be text, got ['a']."]),
         (
             {"migration_service_accounts": ["api", "shop/api", "/api", "shop/", "a/b/c", "/"]},
             [
-                f"pod_identity_migration_service_accounts: '{name}' must be namespace/service-account."
+                f"pod_identity_migration_service_accounts: '{name}' must be namespace/service-account; * matches any text."
                 for name in ("api", "/api", "shop/", "a/b/c", "/")
             ],
         ),
-        *(
-            (
-                {name: "a\u200bb"},
-                [
-                    f"pod_identity_{name} has an unprintable character, which is escaped here: a\\u200bb. Remove it."
-                ],
-            )
-            for name in ("migration_file", "migration_selector")
+        (
+            {"migration_service_accounts": "a\u200b/b"},
+            [
+                "pod_identity_migration_service_accounts has an unprintable character, which is escaped here: "
+                "['a\\\\u200b/b']. Remove it."
+            ],
         ),
         (
             {"migration_step": "all", "migration_batch": "x"},
             [
-                "pod_identity_migration_step must be one of inventory, associate, restart, finish, got 'all'.",
+                "pod_identity_migration_step must be one of inventory, associate, restart, finish, rollback, got 'all'.",
                 "pod_identity_migration_batch must be a whole number, 1 or more, got 'x'.",
             ],
         ),
@@ -131,7 +118,7 @@ def test_role_accepts_variables_of_the_migration() -> None:
     check_extra_variables([f"pod_identity_{name}" for name in MIGRATION])
 
 
-@pytest.mark.parametrize("name", ["migration_stap", "migration_namespace", "migration_service_account"])
+@pytest.mark.parametrize("name", ["migration_stap", "migration_service_account"])
 def test_misspelt_variable_is_rejected(name: str) -> None:
     near = {"migration_stap": "migration_step"}.get(name, f"{name}s")
     with pytest.raises(InputError) as caught:

@@ -412,7 +412,7 @@ def test_long_lists_are_shortened() -> None:
     table = lines[start + 2 : start + 42]
     assert [line.split()[0] for line in table] == [f"b/bad-{number}" for number in range(40)]
     assert lines[start + 42] == "  and 70 more"
-    assert lines[-1] == "  and 10 more; pod_identity_migration_file writes all to a file"
+    assert lines[-1] == "  and 10 more; pod_identity_report_file writes all to a file"
     assert sum(line.startswith("  error ") for line in lines) == 40
 
 
