@@ -37,9 +37,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     read_irsa,
     removal_patch,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    group_clusters,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
     InputError,
@@ -61,8 +58,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import judge_run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.addons import (
-    agent_runs,
-    converge_addons,
+    agent_run,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
     workload_rows,
@@ -250,21 +246,19 @@ class Migration:
     def _prepare_agent(self, migrants: Sequence[Migrant]) -> bool:
         """Install or update the add-on of the agent, and wait for its Pods. Return False if the add-on has a failure."""
         session = self.session
-        clusters = group_clusters(session.opened.cluster)
-        runs = agent_runs(
-            session.api, clusters, parse_agent(self._agent_options, ROLE), session.wait_policy, False
-        )
-        if runs:
-            session.steps.begin("checking the EKS Pod Identity Agent")
+        spec = parse_agent(self._agent_options, ROLE)
+        run = agent_run(session.api, session.opened.cluster, spec, session.wait_policy, False)
+        if run is None:
+            return True
+        session.steps.begin("checking the EKS Pod Identity Agent")
         try:
             with session.guarded():
-                converge_addons(runs, 1)
+                run.converge()
         finally:
-            made = [f"{run.change.action} add-on {run.spec.name}" for run in runs if run.change and run.made]
+            made = [f"{run.change.action} add-on {run.spec.name}"] if run.change and run.made else []
             session.changes += made
-        failures = [run.failure for run in runs if run.failure is not None]
-        session.failures += [row for failure in failures for row in failure_rows(failure)]
-        if failures:
+        if run.failure is not None:
+            session.failures += failure_rows(run.failure)
             return False
         if made:
             self._wait_for_agent(migrants)

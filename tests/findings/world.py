@@ -71,7 +71,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     make_report,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Report
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.addons import agent_runs
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.addons import agent_run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     WaitPolicy,
 )
@@ -213,9 +213,10 @@ class World:
     def install_agent(self) -> None:
         """Install the add-on of the agent as site.yml does with ``pod_identity_agent: present``."""
         api = self._api()
-        clusters = group_clusters(find_cluster(api, CLUSTER, REGION))
+        cluster = find_cluster(api, CLUSTER, REGION)
         wait_policy = WaitPolicy(5, time.monotonic, time.sleep)
-        (run,) = agent_runs(api, clusters, AddonSpec(AGENT_ADDON), wait_policy, check_mode=False)
+        run = agent_run(api, cluster, AddonSpec(AGENT_ADDON), wait_policy, check_mode=False)
+        assert run is not None
         run.converge()
         assert (run.made, run.failure) == (True, None)
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 
 from ..._aws.client import Api
 from ..._aws.interrupt import raise_if_interrupted
-from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
 from ..model.addons import (
@@ -26,7 +25,7 @@ from ..model.addons import (
     agent_state,
 )
 from ..model.changes import Change
-from ..model.cluster import Cluster, Clusters
+from ..model.cluster import Cluster
 from ..model.errors import AwsError, ErrorKind, sentence
 from ..model.targets import Action, Failure, association_key, request_failure
 from ..plan.addons import (
@@ -77,11 +76,21 @@ class AddonRun:
     failure: Failure | None = None
     leaving: frozenset[WorkloadKey] = field(default_factory=frozenset)
 
-    def converge(self) -> None:
+    @property
+    def predicted_agent(self) -> Agent | None:
+        """Return the EKS Pod Identity Agent that a run in check mode would install or update, or None."""
+        return agent_state(self.addon) if self.check_mode and self.change and self.addon else None
+
+    def converge(self, changes: Iterable[Change] = ()) -> None:
         """Bring the add-on to its desired state, and wait until it is ready. In check mode, only plan the change.
 
         Set ``failure`` for an error of AWS, for a change that cannot be planned, or if the add-on is not ready in time.
+
+        :arg changes: completed changes of the same run, or planned changes in check mode. An association that these changes
+            delete does not need the agent.
         """
+        deleted = (association_key(change.target) for change in changes if change.action == "delete")
+        self.leaving = frozenset(key for key in deleted if key is not None)
         action: Action = "read"
         refusal: AwsError | None = None
         patience = replace(self.wait_policy, timeout=min(self.wait_policy.timeout, _ROLE_SECONDS))
@@ -248,55 +257,27 @@ class AddonRun:
 
 # The longest wait, in seconds, until an add-on is active. EKS installs the Pods of an add-on, which takes minutes, while a
 # change in IAM takes seconds.
-ADDON_TIMEOUT = 300.0
+_ADDON_TIMEOUT = 300.0
 
 
-def agent_runs(
-    api: Api, clusters: Clusters, spec: AddonSpec | None, wait_policy: WaitPolicy, check_mode: bool
-) -> list[AddonRun]:
-    """Return a run of the EKS Pod Identity Agent add-on for each existing cluster; an empty list without ``spec``."""
-    if spec is None:
-        return []
-    waiting = replace(wait_policy, timeout=ADDON_TIMEOUT, first_pause=1, longest_pause=10)
-    members = [cluster for cluster in clusters.members.values() if cluster.status]
-    return [AddonRun(api, cluster, spec, waiting, check_mode) for cluster in members]
+def agent_run(
+    api: Api, cluster: Cluster, spec: AddonSpec | None, wait_policy: WaitPolicy, check_mode: bool
+) -> AddonRun | None:
+    """Return the run for the add-on of the EKS Pod Identity Agent, or None without ``spec`` or if the cluster does not exist."""
+    if spec is None or not cluster.status:
+        return None
+    waiting = replace(wait_policy, timeout=_ADDON_TIMEOUT, first_pause=1, longest_pause=10)
+    return AddonRun(api, cluster, spec, waiting, check_mode)
 
 
-def converge_addons(runs: Sequence[AddonRun], width: int, changes: Iterable[Change] = ()) -> None:
-    """Bring add-ons to their desired state, concurrently. The results are in the fields of ``runs``.
+def add_addon(run: Run, addon: AddonRun, first: bool) -> Run:
+    """Return the run with the change and the failure of its add-on.
 
-    :arg changes: completed changes of the same run, or planned changes in check mode. An association that these changes
-        delete does not need the agent.
+    :arg first: whether the add-on was changed before the workloads.
     """
-    deleted = [association_key(change.target) for change in changes if change.action == "delete"]
-    for run in runs:
-        run.leaving = frozenset(key for key in deleted if key is not None)
-    for _result in map_concurrently(AddonRun.converge, runs, width):
-        pass
-
-
-def predicted_agents(runs: Iterable[AddonRun]) -> dict[str, Agent]:
-    """Return the EKS Pod Identity Agent of each cluster in which a run in check mode would install or update it.
-
-    The keys are the cluster part of workload keys.
-    """
-    return {
-        run.cluster.name: agent_state(run.addon)
-        for run in runs
-        if run.check_mode and run.change is not None and run.addon is not None
-    }
-
-
-def add_addons(run: Run, addons: Sequence[AddonRun], first: bool) -> Run:
-    """Return the run with the changes and failures of its add-ons.
-
-    :arg first: whether the add-ons were changed before the workloads.
-    """
-    changes = [
-        addon.change for addon in addons if addon.change is not None and (addon.made or addon.check_mode)
-    ]
-    failures = tuple(addon.failure for addon in addons if addon.failure is not None)
-    done = () if run.check_mode else tuple(map(Done, changes))
+    changes = [addon.change] if addon.change is not None and (addon.made or addon.check_mode) else []
+    failures = [addon.failure] if addon.failure is not None else []
+    done = [] if run.check_mode else list(map(Done, changes))
     if first:
         plan = replace(run.plan, changes=(*changes, *run.plan.changes))
         return replace(run, plan=plan, done=(*done, *run.done), failures=(*failures, *run.failures))

@@ -45,7 +45,7 @@ from ..read.cluster import find_cluster
 from ..read.observe import Observer
 from ..verify.chain import workloads_from_associations
 from ..verify.documents import lint_workloads
-from .addons import agent_runs
+from .addons import agent_run
 from .consistency import WaitPolicy
 from .engine import Engine
 from .guard import Guard, interrupted_result
@@ -216,7 +216,7 @@ def change_cluster(
         }
     policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause)
     engine = Engine(api, group_clusters(cluster), params["concurrency"], policy)
-    agents = agent_runs(api, engine.clusters, parse_agent(params), policy, job.check_mode)
+    agent = agent_run(api, cluster, parse_agent(params), policy, job.check_mode)
     purge = PurgeScope(parsed.owner, parsed.purge_limit, percent=parsed.purge_percent)
     order = Order(
         parsed.state,
@@ -224,7 +224,7 @@ def change_cluster(
         params["verify"],
         purge if parsed.purge else None,
         params["deadline"] or None,
-        agents,
+        agent,
         read_ahead,
     )
     performed = perform(engine, desired, order)

@@ -29,9 +29,7 @@ from ..verify.documents import lint_workloads
 from ..verify.trust import set_kept_remedies
 from .addons import (
     AddonRun,
-    add_addons,
-    converge_addons,
-    predicted_agents,
+    add_addon,
 )
 from .consistency import not_yet_visible
 from .engine import Engine
@@ -44,8 +42,8 @@ from .purge import run_with_purge
 class Order:
     """The steps that a run must execute. ``purge`` is the scope of unlisted resources to delete; ``deadline`` is in seconds.
 
-    ``agents`` has the runs for the EKS Pod Identity Agent add-on. ``read_ahead`` returns the state for the first plan if the
-    caller has read it, otherwise None.
+    ``agent`` is the run for the add-on of the EKS Pod Identity Agent, or None. ``read_ahead`` returns the state for the first
+    plan if the caller has read it, otherwise None.
     """
 
     state: State
@@ -53,7 +51,7 @@ class Order:
     verify: bool = False
     purge: PurgeScope | None = None
     deadline: float | None = None
-    agents: Sequence[AddonRun] = ()
+    agent: AddonRun | None = None
     read_ahead: Callable[[], Observed | None] = lambda: None
 
 
@@ -94,14 +92,15 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
                 late = not_yet_visible(observed, (done.change for done in run.done))
                 run = replace(run, findings=(*run.findings, *late))
     except (AwsError, InputError) as error:
-        if not (engine.journal.done or any(addon.made for addon in order.agents)):
+        if not (engine.journal.done or (order.agent and order.agent.made)):
             raise
         guard.cause = _late_error(error)
     if guard.cause is not None:
         run = engine.cut_short(desired, order.state, guard.cause, order.check_mode)
     if run is None:
         raise AssertionError("a run that ended early has no cause")
-    run = add_addons(run, order.agents, first=order.state == "present")
+    if order.agent is not None:
+        run = add_addon(run, order.agent, first=order.state == "present")
     return Performed(run, guard, observed or run.observed, verified)
 
 
@@ -120,13 +119,13 @@ def _late_error(error: AwsError | InputError) -> Cause:
 def _apply(engine: Engine, desired: Desired, order: Order) -> Run:
     """Apply or remove the workloads. The agent is installed before the workloads, and removed after them."""
     if order.state == "present":
-        converge_addons(order.agents, engine.width)
+        if order.agent is not None:
+            order.agent.converge()
         if order.purge is not None:
             return run_with_purge(engine, desired, order.purge, order.check_mode)
     run = engine.run(desired, order.state, order.check_mode, order.read_ahead())
-    if order.state == "absent":
-        deleted = run.plan.changes if order.check_mode else [done.change for done in run.done]
-        converge_addons(order.agents, engine.width, deleted)
+    if order.state == "absent" and order.agent is not None:
+        order.agent.converge(run.plan.changes if order.check_mode else [done.change for done in run.done])
     return run
 
 
@@ -139,7 +138,8 @@ def _verify(
     agents: Callable[[], Agents],
 ) -> Sequence[Verified]:
     reads = _read_for_verification(engine, desired, observed, agents, made=bool(run.done))
-    reads = replace(reads, agents={**reads.agents, **predicted_agents(order.agents)})
+    if order.agent is not None and (agent := order.agent.predicted_agent) is not None:
+        reads = replace(reads, agents={order.agent.cluster.name: agent})
     lints = lint_workloads(desired.workloads, load_catalogue())
     return set_kept_remedies(verify(desired, observed, reads, lints), run.findings)
 

@@ -26,7 +26,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.addons import (
     AddonRun,
-    add_addons,
+    add_addon,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     WaitPolicy,
@@ -408,9 +408,9 @@ def test_conflicting_association_is_explained(monkeypatch: pytest.MonkeyPatch) -
 
 def test_failed_agent_is_reported_apart_from_the_workloads() -> None:
     run = converge(FakeAddons(), agent(">=v9.0.0"))
-    whole = add_addons(
+    whole = add_addon(
         Run(desired(workload()), "present", Observed(group_clusters(CLUSTER)), Plan(), (), (), ()),
-        [run],
+        run,
         first=True,
     )
     assert failure_message(whole, CLUSTER) == (
