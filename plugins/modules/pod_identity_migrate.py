@@ -12,12 +12,8 @@ module: pod_identity_migrate
 version_added: 1.0.0
 short_description: Migrate the service accounts of a cluster from IRSA to EKS Pod Identity, or back
 description:
-  - The playbook C(workload_identity.aws.migrate) runs this module.
-  - Finds the service accounts that use IAM roles for service accounts (IRSA), creates their pod identity associations, restarts
-    their Pods and, with the step V(finish), removes the annotations and the trust policy statements of
-    IRSA.
-  - The module has no options. It reads the variables C(pod_identity_migration_step) and others, which C(docs/migration.md) lists, and the variables of the role C(workload_identity.aws.pod_identity).
-  - The module is an action plugin and runs on the controller.
+  - The playbook C(workload_identity.aws.migrate) runs this module on the controller, and C(docs/migration.md) describes it. Use the
+    playbook.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options: {}
@@ -43,18 +39,9 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-migration:
-  description:
-    - The cluster, and the service accounts with their stages, obstacles and Pods.
-    - Also the changes, failures and findings of the run, and the reason if the run failed.
-  returned: when the inventory was read
-  type: dict
 failure:
   description: The reason for a failure; empty on success.
   returned: always
   type: str
-msg:
-  description: The lines of the report if the module does not print them.
-  returned: when the stdout callback prints JSON
-  type: raw
+  sample: ""
 """
