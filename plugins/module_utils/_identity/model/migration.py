@@ -57,8 +57,8 @@ class MigrationOptions:
 
     ``service_accounts`` (shell patterns of "namespace/name") limit the migration, unless they are empty. ``soak`` is the minimum
     age of an association, in hours, before the step "finish" removes IRSA. ``canary`` is the number of service accounts to
-    migrate first, and ``batch`` the number of service accounts whose Pods are restarted together. ``observe`` is the minimum time, in
-    seconds, over which the injection is tested. ``file`` is the path of the report, or "".
+    migrate first, and ``batch`` the number of service accounts whose Pods are restarted together. ``observe`` is the minimum
+    time, in seconds, over which the injection is tested. ``file`` is the path of the report, or "".
     """
 
     step: MigrationStep = "restart"
