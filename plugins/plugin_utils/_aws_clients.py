@@ -14,11 +14,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 
+from ansible import constants, release
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.utils.display import Display
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import (
-    boto3_inventory_conn,
     check_sdk_version_supported,
     get_aws_connection_info,
 )
@@ -40,6 +40,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_tok
     regional_client,
     sign_token,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.service_data import new_session
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import with_option_names
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
     read_assume_role,
@@ -59,6 +60,10 @@ NO_SDK = (
     "requests to AWS need the Python packages boto3 and botocore, which are missing in {python}. Install them: "
     "{python} -m pip install boto3 botocore."
 )
+# The user agent of amazon.aws, so that Ansible's requests have the same name in CloudTrail.
+_USER_AGENT = f"APN/1.0 Ansible/{release.__version__}"
+# The settings of amazon.aws that are also arguments of a client.
+_CLIENT_SETTINGS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "verify")
 # The module_defaults for this module also apply to the requests of the role.
 MODULE = "workload_identity.aws.eks_pod_identity"
 # Credentials of an assumed role are refreshed if they expire within this number of seconds. A token for an EKS cluster is used
@@ -112,7 +117,7 @@ class AwsClients:
         """
         config = client_config(1)
         if self._session is None:
-            return self._own(service, aws_config=config, **({"endpoint": endpoint} if endpoint else {}))
+            return self._own(service, config, endpoint)
         try:
             return self._session.client(service, Config(**config), endpoint_url=endpoint)
         except BotoCoreError as error:
@@ -131,12 +136,17 @@ class AwsClients:
         ends = self._session.expires_at if self._session else None
         return [sign_token(client, cluster, now, ends) for cluster in clusters]
 
-    def _own(self, service: str, **extra: Any) -> Any:
+    def _own(self, service: str, aws_config: Mapping[str, Any], endpoint: str | None = None) -> Any:
         """Return a client with the credentials of the options, not of the assumed role. Raises AwsError."""
         try:
-            region, endpoint, credentials = _connection_info(self._options)
-            options = {"region": region, "endpoint": endpoint, **credentials, **extra}
-            return boto3_inventory_conn(conn_type="client", resource=service, **options)
+            region, configured_endpoint, settings = _connection_info(self._options)
+            return new_session(settings.get("profile_name")).create_client(
+                service,
+                region,
+                endpoint_url=endpoint or configured_endpoint,
+                config=Config(user_agent=_USER_AGENT, **aws_config),
+                **{name: settings.get(name) for name in _CLIENT_SETTINGS},
+            )
         except BotoCoreError as error:
             raise as_aws_error(error, service, "client") from error
 
@@ -203,7 +213,8 @@ def job_of_task(
         region = "" if has_two_credentials(params) else clients.region
     except AnsibleBotocoreError as error:
         raise AnsibleError(str(error)) from error
-    return AwsJob(params, clients.connect, region, check_mode, Display().verbosity >= 3, ROLE)
+    folder = constants.DEFAULT_LOCAL_TMP
+    return AwsJob(params, clients.connect, region, check_mode, Display().verbosity >= 3, ROLE, folder)
 
 
 def _require_sdk() -> None:

@@ -24,6 +24,8 @@ from typing import Any
 from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.amazon.aws.plugins.module_utils.botocore import HAS_BOTO3
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.service_data import load_services
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import map_concurrently
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     find_variables,
@@ -270,3 +272,9 @@ def _read_files(patterns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
             yield report
     if problems:
         raise InputError(problems)
+
+
+# Ansible imports this file for the first task of a fleet, before it forks a process for each host. So the processes of all
+# hosts share the data of the AWS services.
+if HAS_BOTO3:
+    load_services()

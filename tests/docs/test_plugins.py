@@ -65,7 +65,6 @@ def examples(kind: str, name: str) -> list[dict[str, Any]]:
 # Filters whose examples need the results of earlier jobs. Other tests run them in playbooks: tests/package/test_artifacts.py
 # and tests/docs/test_migration.py.
 NEEDS_RESULTS = (
-    "pod_identity_gather",
     "pod_identity_fleet",
     "pod_identity_migrate",
     "pod_identity_audit",
@@ -87,7 +86,6 @@ ROLE_FIXTURES = {
     "eks_pod_identity_association": ["my-role", "tenants"],
     "iam_trust_policy_check": ["my-role"],
     "iam_permissions_check": ["my-role"],
-    "pod_identity_report": ["my-role"],
 }
 # The module whose first example must run before the examples of a plugin, by plugin.
 EXAMPLE_FIXTURES = {

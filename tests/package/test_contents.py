@@ -48,7 +48,6 @@ MODULES = (
     "pod_identity",
     "pod_identity_audit",
     "pod_identity_fleet",
-    "pod_identity_gather",
     "pod_identity_migrate",
 )
 

@@ -34,7 +34,6 @@ TEXTS = {
     "pod_identity_assume_role_external_id": "",
     "pod_identity_kubeconfig": "{{ lookup('env', 'KUBECONFIG') }}",
     "pod_identity_kube_context": "",
-    "pod_identity_fleet_workloads": '[{"hosts": "all", "workloads": []}]',
     # The cluster already has a newer version of the agent.
     "pod_identity_agent": "present",
     "pod_identity_agent_version": ">=v1.3.0",

@@ -18,12 +18,11 @@ from typing import Any, Protocol
 from .._identity.model.accounts import SESSION_DURATION, SESSION_NAME, AssumeRole
 from .._identity.model.errors import AwsError
 from .errors import already_expired, explain_refusal, unexpected_account
+from .service_data import new_session
 
 # Importing this file must not fail without boto3, because AnsibleAWSModule reports the missing package with a better message.
 with contextlib.suppress(ImportError):
-    import boto3
     from botocore.credentials import CredentialProvider, CredentialResolver, DeferredRefreshableCredentials
-    from botocore.session import Session
 
 METHOD = "assume-role"
 # After AssumeRole has failed permanently, for example because it is denied, it is not sent again for this number of seconds.
@@ -108,14 +107,14 @@ class AssumedSession:
         region: str | None = None,
         endpoint_url: str | None = None,
     ) -> Any:
-        """Return a boto3 client with the credentials of the role, which the client refreshes before they expire.
+        """Return a client with the credentials of the role, which the client refreshes before they expire.
 
         :arg config: a ``botocore.config.Config``.
         :arg region: defaults to the region of the connection.
         :arg endpoint_url: defaults to the endpoint of the connection.
         """
         with self._client_lock:
-            return self._boto3_session().client(
+            return self._botocore_session().create_client(
                 service,
                 region_name=region or self._connection.region,
                 endpoint_url=endpoint_url or self._connection.endpoint_url,
@@ -123,12 +122,12 @@ class AssumedSession:
                 config=config,
             )
 
-    def _boto3_session(self) -> Any:
+    def _botocore_session(self) -> Any:
         if self._session is None:
-            session = Session(profile=self._connection.profile)
+            session = new_session(self._connection.profile)
             resolver = CredentialResolver([_provider(self._credentials)])
             session.register_component("credential_provider", resolver)
-            self._session = boto3.session.Session(botocore_session=session)
+            self._session = session
         return self._session
 
     def _assume(self) -> dict[str, str]:

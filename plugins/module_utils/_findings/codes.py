@@ -106,7 +106,7 @@ class Code(str, Enum):
     MIGRATION_STATEMENT_KEPT = "MIGRATION_STATEMENT_KEPT", "trust", "warning"
     MIGRATION_WAITS = "MIGRATION_WAITS", "association", "info"
     NAMESPACE_MISSING = "NAMESPACE_MISSING", "service account", "error"
-    NOTHING_VERIFIED = "NOTHING_VERIFIED", "association", "warning", "info"
+    NOTHING_VERIFIED = "NOTHING_VERIFIED", "association", "warning"
     NOT_AWS = "NOT_AWS", "association", "error"
     NOT_OWNED = "NOT_OWNED", "association", "warning", "info"
     NOT_READABLE = "NOT_READABLE", "association", "error"

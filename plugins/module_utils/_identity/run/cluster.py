@@ -65,6 +65,7 @@ class AwsJob:
     :arg region: the region from the options or the environment; "" if neither sets one.
     :arg traces: whether the result of an unexpected error has its traceback.
     :arg prefix: the prefix of the caller's options, for messages.
+    :arg locks: the folder for files that concurrent runs lock, or "" without locks.
     """
 
     params: Mapping[str, Any]
@@ -73,6 +74,7 @@ class AwsJob:
     check_mode: bool = False
     traces: bool = False
     prefix: str = ""
+    locks: str = ""
 
     def open(self) -> Api:
         """Check the options that an argument spec cannot check, and return a client for AWS. Raises InputError and AwsError."""
@@ -214,7 +216,8 @@ def change_cluster(
             "error_code": doubt.code.value,
             "remedy": doubt.remedy,
         }
-    policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause)
+    locks = f"{job.locks}/{cluster.account_id}-" if job.locks else ""
+    policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause, locks=locks)
     engine = Engine(api, group_clusters(cluster), params["concurrency"], policy)
     agent = agent_run(api, cluster, parse_agent(params), policy, job.check_mode)
     purge = PurgeScope(parsed.owner, parsed.purge_limit, percent=parsed.purge_percent)

@@ -12,6 +12,8 @@ rule for single reads: if one response shows a resource and another does not, th
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -39,6 +41,8 @@ from ..read.associations import read_associations
 from ..read.reader import Reader, response_time
 from .outcome import Journal, Run
 
+# The minimum pause between two attempts to lock a file, in seconds.
+LOCK_PAUSE = 0.05
 # These operations need a role or policy that may have been created a moment ago, so that IAM may not find it yet.
 _BUILDING = frozenset(("AttachRolePolicy", "CreateRole", "PutRolePermissionsBoundary", "TagPolicy"))
 
@@ -49,6 +53,8 @@ class WaitPolicy:
 
     ``chance`` returns a random number between 0 and 1. ``now``, ``sleep`` and ``chance`` are fields, so that tests can
     replace them and do not wait.
+
+    ``locks`` is the beginning of the paths of files that concurrent runs lock (see ``exclusive``), or "" without locks.
     """
 
     timeout: float
@@ -57,6 +63,7 @@ class WaitPolicy:
     first_pause: float = 0.5
     longest_pause: float = 5.0
     chance: Callable[[], float] = random.random
+    locks: str = ""
 
     def attempts(self) -> Iterator[None]:
         """Yield once for each attempt: the first time at once, then after increasing pauses until the timeout is over."""
@@ -66,6 +73,24 @@ class WaitPolicy:
         while self.now() + pause <= deadline:
             self.sleep(pause)
             pause = min(pause * 2, self.longest_pause)
+            yield
+
+    @contextlib.contextmanager
+    def exclusive(self, role: str) -> Iterator[None]:
+        """Wait until no other run with the same ``locks`` is in this block for the same role.
+
+        :arg role: the name of the role.
+        """
+        if not self.locks:
+            yield
+            return
+        with open(f"{self.locks}{role.lower()}", "w", encoding="utf-8") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    self.sleep(LOCK_PAUSE * (1 + self.chance()))
             yield
 
 

@@ -7,7 +7,8 @@
 """Write trust policies that other runs may change at the same time.
 
 A trust policy is read again right before its change and merged, because other runs may have changed it since the plan. It is
-read again after the change, and the change is repeated if another run has overwritten it.
+read again after the change, and the change is repeated if another run has overwritten it. Runs for the hosts of one play write
+the trust policy of a role one after the other (``WaitPolicy.exclusive``).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import load_document, to_json
 from ..._policy.trust.statements import TrustGrant, covered, merge_trust, read_grants, with_grants
 from ..model.changes import Call, Change
-from ..model.errors import AwsError
+from ..model.errors import AwsError, ErrorKind
 from ..model.observed import Observed, OutsideAssociations
 from ..model.roles import TRUST_POLICY
 from ..plan.narrowing import find_lost_users, narrowed_reaches, report_restored
@@ -61,7 +62,10 @@ class _TrustWrite:
         for change in (*self.earlier, self.change):
             documents = _documents(change)
             if documents is not None:
-                present = merge_trust(*documents, present)
+                merged = merge_trust(*documents, present)
+                if merged is present:
+                    raise _emptied(self.call)
+                present = merged
         return _with_document(self.call, present)
 
     def is_stale(self) -> bool:
@@ -82,7 +86,8 @@ def write_trust(
     if _documents(change) is None:
         return send(api, call, wait_policy, change.awaits, False)
     write = _TrustWrite(api, change, call, wait_policy, journal)
-    answer = send(api, write.call_now(), wait_policy, change.awaits, False, write.call_now)
+    with wait_policy.exclusive(change.target.name):
+        answer = send(api, write.call_now(), wait_policy, change.awaits, False, write.call_now)
     if write.is_stale() and write.read_at is not None:
         journal.note_stale_read(change.target, write.read_at)
     return answer
@@ -114,11 +119,12 @@ def _repeat_write(api: Api, change: Change, call: Call, wait_policy: WaitPolicy)
     if documents is None:
         return False
     try:
-        present, _read_at = _read(api, call)
-        merged = merge_trust(*documents, present)
-        if TRUST_POLICY.equals(present, merged):
-            return False
-        send(api, _with_document(call, merged), wait_policy, change.awaits, False)
+        with wait_policy.exclusive(change.target.name):
+            present, _read_at = _read(api, call)
+            merged = merge_trust(*documents, present)
+            if TRUST_POLICY.equals(present, merged):
+                return False
+            send(api, _with_document(call, merged), wait_policy, change.awaits, False)
     except AwsError:
         return False
     return True
@@ -186,19 +192,34 @@ def _add_grants(api: Api, change: Change, grants: Collection[TrustGrant], wait_p
     """Add grants that the trust policy of a change lacks. Return whether any grant was added."""
     (call,) = change.calls
     try:
-        present, _read_at = _read(api, call)
-        granted, unmanaged = read_grants(present)
-        missing = {grant for grant in grants if not covered(grant, granted)}
-        if not missing:
-            return False
-        merged = with_grants(present, unmanaged, granted | missing)
-        send(api, _with_document(call, merged), wait_policy, False, False)
+        with wait_policy.exclusive(change.target.name):
+            present, _read_at = _read(api, call)
+            granted, unmanaged = read_grants(present)
+            missing = {grant for grant in grants if not covered(grant, granted)}
+            if not missing:
+                return False
+            merged = with_grants(present, unmanaged, granted | missing)
+            send(api, _with_document(call, merged), wait_policy, False, False)
     except AwsError:
         return False
     hold_trust(
         api, [replace(change, before={"trust_policy": present}, after={"trust_policy": merged})], wait_policy
     )
     return True
+
+
+def _emptied(call: Call) -> AwsError:
+    """Return the conflict of a change that would leave no statement, because other runs have removed the other statements.
+
+    The run then plans again, and deletes the role.
+    """
+    return AwsError(
+        f"{call.service}:{call.operation}",
+        "ConcurrentModification",
+        "other runs have removed all other statements of the trust policy since it was read for the plan.",
+        ErrorKind.IN_USE,
+        "Run again.",
+    )
 
 
 def _documents(change: Change) -> tuple[Mapping[str, object], Mapping[str, object]] | None:

@@ -5,14 +5,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import pickle
+import re
 import socket
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import (
+    hand_over,
     locate_files,
+    take_over,
     why_not_writable,
     write_private,
 )
@@ -104,3 +111,43 @@ def test_only_a_regular_file_is_replaced(tmp_path: Path, kind: str, linked: bool
     assert raised.value.strerror == reason
     assert path.lstat().st_mode == mode
     assert {path.name for path in tmp_path.iterdir()} <= {"report.json", "target"}
+
+
+def test_handed_over_file_is_private() -> None:
+    file = hand_over("part", {"changed": True})
+    assert take_over(file) == {"changed": True}
+    assert Path(file["path"]).stat().st_mode & 0o777 == 0o600
+
+
+class Loaded:
+    """An object that fails the test when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return pytest.fail, ("loaded",)
+
+
+def test_modified_file_is_rejected() -> None:
+    file = hand_over("part", {"changed": True})
+    path = Path(file["path"])
+    path.write_bytes(pickle.dumps(Loaded()))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    message = f"{path} was modified since it was written (SHA-256 {digest}). Run again."
+    with pytest.raises(InputError, match=re.escape(message)):
+        take_over(file)
+
+
+def test_missing_handed_over_file_is_named() -> None:
+    file = hand_over("part", {"changed": False})
+    Path(file["path"]).unlink()
+    message = f"{file['path']} cannot be read: No such file or directory. Run again."
+    with pytest.raises(InputError, match=re.escape(message)):
+        take_over(file)
+
+
+def test_file_outside_the_folder_of_the_run_is_not_loaded(tmp_path: Path) -> None:
+    file = hand_over("part", {"changed": False})
+    copy = tmp_path / Path(file["path"]).name
+    copy.write_bytes(Path(file["path"]).read_bytes())
+    with pytest.raises(InputError) as raised:
+        take_over({**file, "path": str(copy)})
+    assert raised.value.problems == (f"{copy} is not a file of this run. Run again.",)

@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Create botocore sessions that share the data of AWS services, which are large JSON files of botocore.
+
+A session of boto3 parses these files again for each client, which takes 80 ms.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from functools import cache
+from typing import Any
+
+# Importing this file must not fail without botocore, because its callers report the missing package with a better message.
+with contextlib.suppress(ImportError):
+    from botocore.exceptions import BotoCoreError
+    from botocore.loaders import create_loader
+    from botocore.session import Session
+
+
+@cache
+def _loader(data_path: str | None) -> Any:
+    return create_loader(data_path)
+
+
+def new_session(profile: str | None) -> Any:
+    """Return a botocore session for a profile, or for the default profile.
+
+    :raises BotoCoreError: when the profile does not exist.
+    """
+    session = Session(profile=profile)
+    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
+    return session
+
+
+def load_services() -> None:
+    """Parse the data of the services of a run. Call this function before processes are forked, which then share the data."""
+    with contextlib.suppress(BotoCoreError):
+        for service in ("eks", "iam", "sts"):
+            new_session(None).create_client(
+                service, "us-east-1", aws_access_key_id="-", aws_secret_access_key="-"
+            )
