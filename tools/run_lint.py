@@ -19,7 +19,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
         "mypy",
         *(
             part
-            for name in ("module_utils", "plugin_utils", "modules", "filter", "lookup", "action", "inventory")
+            for name in ("module_utils", "plugin_utils", "modules", "lookup", "action", "inventory")
             for part in ("-p", f"{COLLECTION}.{name}")
         ),
     ),

@@ -37,7 +37,6 @@ def kinds() -> list[tuple[str, str]]:
     """Return the type and the name of every plugin, module and role, as ansible-doc expects them."""
     plugins = ROOT / "plugins"
     found = [("module", path.stem) for path in sorted((plugins / "modules").glob("*.py"))]
-    found += [("filter", path.stem) for path in sorted((plugins / "filter").glob("*.yml"))]
     for kind in ("lookup", "inventory"):
         found += [
             (kind, path.stem) for path in sorted((plugins / kind).glob("*.py")) if path.stem != "__init__"
@@ -47,16 +46,13 @@ def kinds() -> list[tuple[str, str]]:
 
 def examples(kind: str, name: str) -> list[dict[str, Any]]:
     """Return the tasks in the examples of a plugin."""
-    if kind == "filter":
-        text = yaml.safe_load((ROOT / f"plugins/filter/{name}.yml").read_text(encoding="utf-8"))["EXAMPLES"]
-    else:
-        folder = "modules" if kind == "module" else kind
-        tree = ast.parse((ROOT / f"plugins/{folder}/{name}.py").read_text(encoding="utf-8"))
-        text = next(
-            ast.literal_eval(node.value)
-            for node in tree.body
-            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "EXAMPLES"
-        )
+    folder = "modules" if kind == "module" else kind
+    tree = ast.parse((ROOT / f"plugins/{folder}/{name}.py").read_text(encoding="utf-8"))
+    text = next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "EXAMPLES"
+    )
     found = yaml.safe_load(text)
     assert isinstance(found, list)
     return found
@@ -73,9 +69,7 @@ NEEDS_RESULTS = (
 
 def runnable() -> list[tuple[str, str]]:
     return [
-        (kind, name)
-        for kind, name in kinds()
-        if kind in ("module", "filter", "lookup") and name not in NEEDS_RESULTS
+        (kind, name) for kind, name in kinds() if kind in ("module", "lookup") and name not in NEEDS_RESULTS
     ]
 
 

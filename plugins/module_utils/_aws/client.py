@@ -394,8 +394,10 @@ def api_with(
     :arg role: the role to assume for all requests, or None to use the credentials directly.
     """
     if role is None:
-        create = partial(_own_client, make_client, client_config(width))
-        return BotoApi(create, width=width)
+        config = client_config(width)
+        return BotoApi(
+            lambda service: _with_all_members(make_client(service, aws_config=config), service), width=width
+        )
     session = session_with(make_client, connect, role)
     assumed = partial(_assumed_client, session, width)
     return BotoApi(assumed, width=width, ready=session.ready)
@@ -413,8 +415,8 @@ def session_with(
     :arg connect: returns the connection settings.
     :arg min_validity: refresh the credentials if they are valid for less than this number of seconds.
     """
-    create = partial(_own_client, make_client, client_config(1))
-    return AssumedSession(role, BotoApi(create, width=1), connect(), min_validity=min_validity)
+    source = BotoApi(lambda service: make_client(service, aws_config=client_config(1)), width=1)
+    return AssumedSession(role, source, connect(), min_validity=min_validity)
 
 
 def client_config(width: int) -> dict[str, Any]:
@@ -444,10 +446,6 @@ def validate_profile(profile: str | None) -> None:
             Session(profile=profile).get_scoped_config()
         except BotoCoreError as error:
             raise as_aws_error(error, "sts", "GetCallerIdentity") from error
-
-
-def _own_client(make_client: Callable[..., Any], config: Mapping[str, Any], service: str) -> Any:
-    return _with_all_members(make_client(service, aws_config=dict(config)), service)
 
 
 def _assumed_client(session: AssumedSession, width: int, service: str) -> Any:

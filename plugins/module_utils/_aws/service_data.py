@@ -21,10 +21,7 @@ with contextlib.suppress(ImportError):
     from botocore.loaders import create_loader
     from botocore.session import Session
 
-
-@cache
-def _loader(data_path: str | None) -> Any:
-    return create_loader(data_path)
+    _loader = cache(create_loader)
 
 
 def new_session(profile: str | None) -> Any:
