@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+    visible,
+    visible_values,
+)
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -43,6 +46,36 @@ SOURCES = {
     "container": "container endpoint",
     "node": "node role",
 }
+# Texts of the script, by the values in the report.
+LABELS = {
+    "kinds": {
+        "pod_identity": "EKS Pod Identity",
+        "irsa": "IRSA",
+        "web_identity": "Web identity in a Pod template",
+        "keys": "Access keys in a Pod template",
+        "container": "Endpoint for credentials in a Pod template",
+    },
+    "policies": {
+        "aws": "AWS managed policy",
+        "customer": "customer managed policy",
+        "inline": "inline policy",
+        "session": "session policy",
+    },
+    "usable": {
+        "yes": "The trust policy allows it.",
+        "no": "The trust policy does not allow it.",
+        "depends": "The trust policy allows it under conditions.",
+        "unknown": "The trust policy was not read.",
+    },
+    "pods": {
+        "pod_identity": "Pod Identity",
+        "irsa": "IRSA",
+        "other": "other credentials",
+        "none": "no credentials",
+    },
+}
+# The words for an access level in a sentence, if they differ from its name.
+LEVEL_WORDS = {"Unknown": "access of unknown level"}
 CHANGES = {
     "gained": "More access",
     "risk_new": "New risks",
@@ -59,6 +92,8 @@ CHANGES = {
 # The maximum length of plain JSON in the page, in characters. Longer JSON is compressed, because a report with 2,000 workloads
 # has several megabytes.
 MAX_PLAIN = 1_000_000
+# The maximum number of suggested actions, and of suggested resources.
+MAX_SUGGESTIONS = 300
 # The maximum number of links to workloads for one risk in the list of risks.
 MAX_LINKS = 30
 # The maximum number of services that the table lists one by one for a workload. With more services, services with the same access
@@ -107,6 +142,7 @@ def render_page(data: Mapping[str, Any], actions: Mapping[str, Sequence[str]] | 
         ],
         severities=[(name, data["summary"]["risks"].get(name, 0)) for name in SEVERITIES],
         kinds=kinds,
+        suggested={name: _suggestions(data, name) for name in ("Action", "Resource")},
         questions=[_question(data, row) for row in data["questions"]],
         changes=_changes(data["changes"]),
         rows=list(_table_rows(data)),
@@ -121,8 +157,7 @@ def render_page(data: Mapping[str, Any], actions: Mapping[str, Sequence[str]] | 
         security_policy=_security_policy(style, script),
         style=Markup(style),
         script=Markup(script),
-        # The script answers all questions itself.
-        data=Markup(_embedded_json({name: value for name, value in data.items() if name != "questions"})),
+        data=Markup(_embedded_json(_page_data(data))),
         actions=Markup("null" if actions is None else _packed(_group_verbs(actions))),
     )
     return page.lstrip()
@@ -131,6 +166,23 @@ def render_page(data: Mapping[str, Any], actions: Mapping[str, Sequence[str]] | 
 def _shown(value: object) -> object:
     """Escape the unprintable characters of a value, for example marks for text direction, which could reorder the page."""
     return value if isinstance(value, Markup) else visible(str(value))
+
+
+def _page_data(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data for the script: the report without its questions, which the script answers itself, and labels."""
+    shown = visible_values(
+        {name: value for name, value in data.items() if name not in ("questions", "rules")}
+    )
+    levels = [(name, letter, LEVEL_WORDS.get(name, name.lower())) for name, letter in LETTERS.items()]
+    return {**shown, "rules": data["rules"], "labels": {**LABELS, "levels": levels, "sources": SOURCES}}
+
+
+def _suggestions(data: Mapping[str, Any], element: str) -> list[str]:
+    """Return the values of an element of statements, to suggest them in a field of the page."""
+    statements = [statement for policy in data["policies"] for statement in policy["statements"]]
+    lists = [statement.get(element, []) for statement in statements]
+    found = {value for entry in lists for value in ([entry] if isinstance(entry, str) else entry)}
+    return [value for value in sorted(found) if value != "*" and "$" not in value][:MAX_SUGGESTIONS]
 
 
 def _embedded_json(data: Mapping[str, Any]) -> str:

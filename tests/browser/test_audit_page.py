@@ -31,7 +31,7 @@ def test_who_can_read_a_bucket(show: Show) -> None:
         == "s3:GetObject on arn:aws:s3:::invoices/*: 1 yes 0 part 0 depends 3 unknown 16 no"
     )
     assert "payments/api" in page.texts("#who-result .answer:first-of-type .answer-head")[0]
-    page.find("#who-result .answer li button").click()
+    page.find("#who-result .answer li summary").click()
     assert page.until("return document.querySelector('#who-result .statement')")
     assert "arn:aws:s3:::invoices/*" in page.text("#who-result .statement")
     page.keep_picture("who-can")
@@ -85,7 +85,7 @@ def test_misspelt_action_has_a_note(show: Show, action: str, note: str) -> None:
     assert page.count("#who-status .quiet") == 0
     if "did you mean" in note:
         page.keep_picture("misspelt")
-        page.find("#who-status .warning button").click()
+        page.find("#who-status .warning a").click()
         assert page.until("return !document.querySelector('#who-status .warning')")
         assert page.find("#who-action").get_attribute("value") == note.split()[-1].removesuffix("?")
 
