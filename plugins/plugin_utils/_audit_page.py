@@ -291,7 +291,7 @@ def _question(data: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]
             {
                 "index": entry["workload"],
                 "name": _workload_name(data, entry["workload"]),
-                "keys": ", ".join(entry.get("keys", ())),
+                "depends_on": ", ".join(entry.get("keys", ())),
             }
             for entry in answers[:MAX_LINKS]
         ]

@@ -838,7 +838,7 @@
     const exact = names.findIndex((name) => (" " + name.toLowerCase()).endsWith(" " + text));
     const index = exact < 0 ? names.findIndex((name) => name.toLowerCase().includes(text)) : exact;
     byId("what-status").textContent = index < 0 ? "No workload has this name." : "";
-    if (text && index >= 0) location.hash = "#w" + index;
+    if (text && index >= 0) showWorkload(index);
   });
 
   // ---------------------------------------------------------------- risks, links, print

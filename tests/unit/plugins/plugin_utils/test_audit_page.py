@@ -157,6 +157,35 @@ def test_risks_are_sorted_by_severity() -> None:
     assert places == sorted(places)
 
 
+QUESTION = {
+    "question": "s3:GetObject on arn:aws:s3:::invoices/*",
+    "action": "s3:GetObject",
+    "resource": "arn:aws:s3:::invoices/*",
+    "counts": {"yes": 1, "part": 0, "depends": 1, "unknown": 0, "no": 58},
+    "unread": ["red"],
+    "answers": [
+        {"workload": 0, "answer": "yes"},
+        {"workload": 1, "answer": "no"},
+        {"workload": 2, "answer": "depends", "keys": ["aws:SourceVpc"]},
+    ],
+}
+
+
+def test_page_has_the_answers_without_script() -> None:
+    report = {**make_report(60), "questions": [QUESTION]}
+    parts = Parts(render_page(report))
+    assert (
+        "s3:GetObject on arn:aws:s3:::invoices/* 1 yes, 0 part, 1 depends, 0 unknown, 58 no yes payments/api depends "
+        "payments/batch aws:SourceVpc unknown all service accounts of red"
+    ) in parts.text
+    assert "#who?action=s3%3AGetObject&resource=arn%3Aaws%3As3%3A%3A%3Ainvoices%2F%2A" in parts.attributes(
+        "href"
+    )
+    answers = [{"workload": 0, "answer": "part"}] * 40
+    many = {**report, "questions": [{**QUESTION, "answers": answers}]}
+    assert "and 10 more" in Parts(render_page(many)).text
+
+
 def test_risk_of_many_workloads_links_some() -> None:
     report = make_report(60)
     report["risks"][0] |= {"workloads": list(range(40)), "text": "Many share a role."}
@@ -247,6 +276,14 @@ def test_links_have_targets() -> None:
     targets = parts.attributes("id")
     assert len(targets) == len(set(targets))
     assert {address[1:] for address in parts.attributes("href") if address.startswith("#")} <= set(targets)
+
+
+def test_script_is_small() -> None:
+    script = Parts(render_page(make_report(1))).scripts[2].splitlines()
+    heads = {line.split("- ")[-1]: place for place, line in enumerate(script) if line.startswith("  // ----")}
+    assert len(script) <= 900
+    assert heads["statements and details"] - heads["questions"] <= 200
+    assert max(map(len, script)) <= 131
 
 
 def test_page_of_a_large_fleet_is_small() -> None:
