@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
@@ -174,7 +174,8 @@ def _page_data(data: Mapping[str, Any]) -> dict[str, Any]:
         {name: value for name, value in data.items() if name not in ("questions", "rules")}
     )
     levels = [(name, letter, LEVEL_WORDS.get(name, name.lower())) for name, letter in LETTERS.items()]
-    return {**shown, "rules": data["rules"], "labels": {**LABELS, "levels": levels, "sources": SOURCES}}
+    labels = {**LABELS, "levels": levels, "sources": SOURCES}
+    return {**cast("dict[str, Any]", shown), "rules": data["rules"], "labels": labels}
 
 
 def _suggestions(data: Mapping[str, Any], element: str) -> list[str]:
