@@ -30,7 +30,6 @@ options:
     description:
       - Whether the play has many clusters, and M(workload_identity.aws.pod_identity_fleet) shows their results. This module then
         does not show the report of its cluster, and a cluster with several hosts fails.
-      - With V(true), C(pod_identity_verify_only) also has an effect.
     type: bool
     default: false
 attributes:

@@ -47,9 +47,6 @@ options:
     description:
       - With O(step=gather), report files on the controller, as a list or text like O(expected). Shell patterns are allowed.
     type: raw
-  max_age:
-    description: With O(step=gather), maximum age of a report in seconds, as a number or text. Unlimited by default.
-    type: raw
 extends_documentation_fragment:
   - workload_identity.aws.attributes.controller
 """

@@ -16,7 +16,6 @@ import glob
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -85,7 +84,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 "step": {"type": "str", "choices": ["check", "show", "gather"], "required": True},
                 "expected": {"type": "raw"},
                 "files": {"type": "raw"},
-                "max_age": {"type": "raw"},
             }
         )
         task = ActionTask(self)
@@ -228,16 +226,12 @@ def show_reports(task: ActionTask, variables: Mapping[str, Any], options: Mappin
         {
             "expected": options["expected"],
             "report_files": options["files"],
-            "report_max_age": options["max_age"],
         }
     )
     reports = [*artifacts_in(variables), *_read_files(_list(values, "report_files"))]
-    age = values.get("report_max_age")
     gathered = gather(
         reports,
         _list(values, "expected"),
-        datetime.now(timezone.utc),
-        age if isinstance(age, int) else None,
         task.check_mode,
     )
     return show_last(gathered.lines, gathered.failure, gathered.failure)

@@ -39,7 +39,6 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes i
     parent_stderr,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
-    read_entry_point,
     read_role_variables,
     validate_extra_variables,
 )
@@ -162,9 +161,7 @@ class _Run:
         :raises SystemExit: when a signal ends the run.
         """
         task, variables, result, steps = self.task, self._variables, self._result, self._steps
-        self._entry_point = entry_point = read_entry_point(
-            task, variables, self._entry_point, fleet=self._fleet
-        )
+        entry_point = self._entry_point
         host = str(variables["inventory_hostname"])
         shared = (variables.get(CHECKED) or {}).get("hosts") or {}
         if host in shared:

@@ -19,9 +19,6 @@ from ansible.errors import AnsibleError
 from ansible.parsing.splitter import parse_kv
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fields import (
-    read_boolean,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.patterns import (
     PatternInput,
 )
@@ -113,34 +110,10 @@ NO_WORKLOADS = (
     f"variables for the host, for one of its groups or for the group all ({ROLE}workloads: [] for no workloads), or remove "
     "the host from the run."
 )
-VERIFY_ONLY = f"{ROLE}verify_only"
-VERIFY_WITHOUT_FLEET = (
-    f"{VERIFY_ONLY} is true, but this variable applies only to a fleet; this run would make changes. To verify "
-    "one cluster, use the playbook verify.yml, or the role with 'tasks_from: verify'."
-)
 
 
 class MissingInput(InputError):
     """The error for missing variables that every run requires. Its message explains how to set these variables."""
-
-
-def read_entry_point(
-    task: ActionTask, variables: Mapping[str, Any], entry_point: EntryPoint, fleet: bool = False
-) -> EntryPoint:
-    """Return the entry point of the role: "verify" if ``pod_identity_verify_only`` is true, otherwise ``entry_point``.
-
-    :arg fleet: whether the play runs over many clusters.
-    :raises InputError: when the variable is not a boolean, or is true in a run that would change a single cluster.
-    """
-    value = task.template(variables.get(VERIFY_ONLY))
-    if is_unanswered(value):
-        return entry_point
-    verify_only = read_boolean(value)
-    if verify_only is None:
-        raise InputError([f"{VERIFY_ONLY} must be true or false, got {value!r}."])
-    if verify_only and not fleet and entry_point == "main":
-        raise InputError([VERIFY_WITHOUT_FLEET])
-    return "verify" if verify_only else entry_point
 
 
 def template_variables(
@@ -215,8 +188,7 @@ def parse_role_input(
     # The caller has set the environment of the task.
     region = (values.get("region"), os.environ.get("AWS_REGION"), os.environ.get("AWS_DEFAULT_REGION"))
     options["region"] = next(filter(None, region), None)
-    options["verify_only"] = entry_point == "verify"
-    return read_input(options, read, ROLE, patterns=patterns)
+    return read_input(options, read, ROLE, patterns=patterns, verifies=entry_point == "verify")
 
 
 def _untemplated(task: ActionTask, raw: Mapping[str, Any]) -> Iterator[str]:

@@ -12,8 +12,6 @@ import pytest
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
-    REPORT,
-    read_report_variables,
     read_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
@@ -40,8 +38,6 @@ FITTING = {
 }
 # Variables of the playbooks that are not variables of the role.
 PLAYBOOK_VARIABLES = {
-    "pod_identity_expected": "list",
-    "pod_identity_report_max_age": "int",
     "pod_identity_serial": "str",
     "pod_identity_max_fail_percentage": "int",
 }
@@ -76,7 +72,6 @@ def answers(question: dict[str, Any]) -> list[object]:
     examples = {
         "pod_identity_assume_role_arn": "arn:aws:iam::444455556666:role/fleet",
         "pod_identity_assume_role_external_id": "my-fleet",
-        "pod_identity_expected": "blue\ngreen\n",
         "pod_identity_serial": '[1, "100%"]',
     }
     return [examples.get(question["variable"], "eu-central-1")]
@@ -118,15 +113,11 @@ def test_questions_have_no_defaults(survey: str, question: dict[str, Any]) -> No
     Check also that the surveys of fleet jobs have no required questions, because schedules cannot answer them.
     """
     assert "default" not in question
-    assert not (question["required"] and survey in ("fleet", "report", "verify"))
+    assert not (question["required"] and survey in ("fleet", "verify"))
 
 
 @pytest.mark.parametrize(("survey", "question"), list(questions()))
 def test_role_accepts_answers(survey: str, question: dict[str, Any]) -> None:
-    if question["variable"].removeprefix(ROLE) in REPORT:
-        for answer in answers(question):
-            assert read_report_variables({question["variable"].removeprefix(ROLE): answer})
-        return
     if question["variable"] in PLAYBOOK_VARIABLES:
         pytest.skip("a keyword of the play, which tests/fleet/test_fleet_play.py tests")
     for answer in answers(question):

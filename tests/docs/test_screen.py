@@ -231,38 +231,6 @@ def test_teardown_rejects_state_present(tmp_path: Path) -> None:
     assert message in done.stdout
 
 
-VERIFY_ONLY = "pod_identity_verify_only"
-
-
-@pytest.mark.parametrize(
-    ("playbook", "value", "message"),
-    [
-        # The user expects a verification, so the run must not make changes.
-        (
-            "site",
-            "yes",
-            f"{VERIFY_ONLY} is true, but this variable applies only to a fleet; this run would make changes. "
-            "To verify one cluster, use the playbook verify.yml, or the role with 'tasks_from: verify'.",
-        ),
-        (
-            "teardown",
-            "true",
-            f"{VERIFY_ONLY} is true, but this variable applies only to a fleet; this run would make changes.",
-        ),
-        ("site", "ture", f"{VERIFY_ONLY} must be true or false, got 'ture'."),
-        ("fleet", "ture", f"{VERIFY_ONLY} must be true or false, got 'ture'."),
-    ],
-)
-def test_misplaced_verify_only_fails_without_changes(
-    tmp_path: Path, playbook: str, value: str, message: str
-) -> None:
-    options = ("-e", f"@{EXAMPLE}", "-e", f"{VERIFY_ONLY}={value}")
-    done = play(cores()[0], tmp_path, playbook, INVENTORY, *options)
-    assert done.returncode == 2, done.stdout
-    assert message in done.stdout
-    assert "Nothing was changed." in done.stdout
-
-
 @pytest.mark.parametrize("core", end_cores(), ids=lambda core: core.name)
 def test_rejects_hosts_variable_of_inventory(tmp_path: Path, core: Core) -> None:
     inventory = INVENTORY.replace("vars: {", "vars: {pod_identity_hosts: clusters, ")

@@ -121,7 +121,10 @@ def test_plan_apply_unchanged_verify_teardown(fleet: FleetFixture, tmp_path: Pat
 
     # AWX passes empty text for survey questions without an answer.
     unanswered = {"pod_identity_serial": "", "pod_identity_max_fail_percentage": ""}
-    verified = fleet.play("fleet", pod_identity_verify_only="true", **unanswered)
+    again = fleet.play("fleet", **unanswered)
+    assert (again.code, fleet.writes()) == (0, 0), again.output
+
+    verified = fleet.play("verify")
     assert (verified.code, fleet.writes()) == (0, 0), verified.output
     assert rows(verified)["green"].endswith("2 0 2/2 0 ok")
 
@@ -340,5 +343,5 @@ def test_concurrent_clusters_share_a_role(tmp_path: Path) -> None:
         assert removed.code == 0, removed.output
         assert sharing.roles(OWN_ACCOUNT) == ["narrow", "wide"]
         assert f"cluster/{SHARING[3].cluster}" not in trust("narrow")
-        verified = sharing.play("fleet", "--limit", "all:!c03", pod_identity_verify_only=True)
+        verified = sharing.play("verify", "--limit", "all:!c03")
         assert verified.code == 0, verified.output

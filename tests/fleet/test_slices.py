@@ -105,7 +105,7 @@ def test_concurrent_slices_keep_grants_of_shared_role(
     jobs = [start_here(fleet, tmp_path / host, [host]) for host in ("blue", "green")]
     for printed, _artifacts in [job.end() for job in jobs]:
         assert "1 of 1 cluster done, 0 failed." in printed
-    verified = fleet.play("fleet", "--limit", "blue,green", pod_identity_verify_only=True)
+    verified = fleet.play("verify", "--limit", "blue,green")
     assert verified.code == 0, verified.output
     assert "2 of 2 clusters done, 0 failed." in verified.output
     assert fleet.roles(OWN_ACCOUNT) == ["reports"]

@@ -185,8 +185,8 @@ REFUSED = (
     ),
     pytest.param(
         "workload_identity.aws.report",
-        ["-e", "pod_identity_expected=blue, green"],
-        DROPPED.format(name="pod_identity_expected"),
+        ["-e", "pod_identity_report_files=blue, green"],
+        DROPPED.format(name="pod_identity_report_files"),
         id="a list that ends at its space",
     ),
 )

@@ -168,8 +168,6 @@ VARIABLES: Mapping[str, _Reader] = {
 # Undocumented variables for tests of the role: "patience" is the maximum time of all injection probes and of the runtime proof in
 # seconds, "proof_impossible" the reason why Pods cannot run in the test cluster, and "proof_run" the ID in the names of the Jobs.
 HIDDEN: Mapping[str, _Reader] = {"patience": _integer(0), "proof_impossible": _unparsed, "proof_run": _text}
-# Variables of the playbook fleet. With verify_only, it verifies the clusters and changes nothing.
-FLEET: Mapping[str, _Reader] = {"verify_only": _flag}
 # Variables of the playbook migrate.
 MIGRATION: Mapping[str, _Reader] = {
     "migration_batch": _integer(1),
@@ -193,19 +191,16 @@ AUDIT: Mapping[str, _Reader] = {
 PLAYBOOKS = (
     *AUDIT,
     *MIGRATION,
-    "expected",
     "export_file",
     "hosts",
     "max_fail_percentage",
     "report_files",
-    "report_max_age",
     "serial",
 )
-# Variables of the playbook report.
+# Variables and options of the playbook report.
 REPORT: Mapping[str, _Reader] = {
     "expected": _names,
     "report_files": _names,
-    "report_max_age": _integer(1),
 }
 # Facts and results of the role and the playbooks, without prefix.
 RESULTS = (
@@ -214,7 +209,7 @@ RESULTS = (
 )
 # The prefix of the artifacts of earlier jobs in an AWX workflow, which AWX passes to later jobs as extra variables.
 ARTIFACTS = "artifact_"
-_READERS = {**VARIABLES, **HIDDEN, **FLEET}
+_READERS = {**VARIABLES, **HIDDEN}
 # Variables that may be JSON text, because ``-e name=value`` passes only text.
 _JSON = frozenset(("workloads", "workloads_from"))
 # Variables that may also be YAML text: for a mapping any text, for a list only text that begins with "[" or "- ".
@@ -249,7 +244,7 @@ def find_variables(names: Iterable[str]) -> list[str]:
     for name in sorted(set(role_names).difference(all_names)):
         if name.startswith(ARTIFACTS):
             continue
-        near = difflib.get_close_matches(name, (*VARIABLES, *FLEET, *PLAYBOOKS), 1)
+        near = difflib.get_close_matches(name, (*VARIABLES, *PLAYBOOKS), 1)
         hint = REMOVED_VARIABLES.get(name) or (
             f"did you mean {ROLE}{near[0]}?"
             if near
@@ -267,7 +262,7 @@ def check_extra_variables(names: Iterable[str]) -> None:
     """
     problems = Problems()
     results = {f"{ROLE}{result}" for result in RESULTS}
-    variables = [f"{ROLE}{name}" for name in (*VARIABLES, *FLEET, *PLAYBOOKS)]
+    variables = [f"{ROLE}{name}" for name in (*VARIABLES, *PLAYBOOKS)]
     for name in sorted(names):
         if name in results:
             problems.add(

@@ -15,7 +15,7 @@ from ..._policy.language.document import describe_type
 from ..model.desired import STATES, ParsedInput, State, Workload
 from ..model.errors import InputError, Problems
 from ..model.names import OWNER_TAG
-from .fields import Fields, find_excess_of_values, read_boolean
+from .fields import Fields, find_excess_of_values
 from .files import FileSource
 from .options import parse_cluster_name, read_account_id, read_owner, read_purge_limit, validate_numbers
 from .patterns import PatternInput
@@ -106,6 +106,7 @@ def read_input(
     *,
     presets_expanded: bool = False,
     patterns: PatternInput | None = None,
+    verifies: bool = False,
 ) -> ParsedInput:
     """Parse the options of a module or, with ``prefix``, the variables of the role.
 
@@ -118,6 +119,7 @@ def read_input(
     :arg presets_expanded: whether presets are already replaced by documents, as in the arguments of a module.
     :arg patterns: allows names with "*" in the list of workloads (see ``PatternInput``). If it has no expansion yet, the result
         has one workload for each pattern.
+    :arg verifies: whether the run only verifies, so that the list may be empty although ``purge`` is set.
     :raises InputError: for values that exceed a limit; if there are none, with the problems of all options and workloads.
     """
     values = {name: options[name] for name in INPUT_OPTIONS if name in options}
@@ -146,7 +148,7 @@ def read_input(
     workloads = problems.attempt(
         lambda: _workloads(fields, read_files, str(cluster_name), state, defaults, patterns)
     )
-    purges = purge and state == "present" and not read_boolean(options.get("verify_only"))
+    purges = purge and state == "present" and not verifies
     if purges and workloads == ():
         matches_none = patterns is not None and bool(patterns.patterns)
         problems.add("", _purges_all(prefix, str(cluster_name), matches_none))

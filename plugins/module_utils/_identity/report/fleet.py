@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import TypeAlias, get_args
 
 from ..._findings.text import visible
@@ -302,16 +301,12 @@ def artifacts_in(variables: Object) -> list[Object]:
 def gather(
     reports: Sequence[Object],
     expected: Sequence[str],
-    now: datetime,
-    max_age: int | None,
     plans: bool = False,
 ) -> Gathered:
     """Evaluate the reports of several jobs together.
 
     :arg reports: the decoded reports.
     :arg expected: the clusters that must have a report, each as the name of its host, its name, or its ARN.
-    :arg now: the current time.
-    :arg max_age: the maximum age of a report in seconds, or None.
     :arg plans: whether a cluster may have only a plan. If not, such a cluster counts as failed.
     """
     clusters = _by_cluster(reports)
@@ -319,7 +314,7 @@ def gather(
     missing = [name for name in expected if name not in names]
     shared = _shared_changes(clusters)
     ended = sorted(
-        (_ended(steps, shared, now, max_age, plans) for steps in clusters),
+        (_ended(steps, shared, plans) for steps in clusters),
         key=lambda result: (natural(result.host), natural(result.cluster)),
     )
     ended += [Ended(name, name, None, NO_REPORT) for name in missing]
@@ -416,9 +411,7 @@ def _label(report: Object) -> str:
     return next((name for name in names if name != "localhost"), names[0] if names else "unknown")
 
 
-def _ended(
-    steps: _Steps, shared: set[tuple[str, str]], now: datetime, max_age: int | None, plans: bool
-) -> Ended:
+def _ended(steps: _Steps, shared: set[tuple[str, str]], plans: bool) -> Ended:
     """Return the result of a cluster from the reports of its steps.
 
     :arg shared: changes in IAM that jobs of any cluster have applied.
@@ -428,7 +421,7 @@ def _ended(
     host, cluster = _label(last), as_text(last.get("cluster_name") or _label(last))
     work: list[Reported] = []
     for report in [steps[step] for step in _STEPS[1:] if step in steps] or [last]:
-        reported, stopped = _parsed(report, now, max_age)
+        reported, stopped = _parsed(report)
         if reported is None:
             return Ended(host, cluster, None, stopped)
         work.append(reported)
@@ -449,11 +442,10 @@ def _ended(
     return Ended(host, cluster, ended)
 
 
-def _parsed(report: Object, now: datetime, max_age: int | None) -> tuple[Reported | None, str]:
+def _parsed(report: Object) -> tuple[Reported | None, str]:
     """Return the parsed report and "", or None and the reason why the report does not count."""
-    late = _why_late(as_text(report.get("time")), now, max_age)
-    if report.get("stopped") or late:
-        return None, late or as_text(report.get("failure") or WITHOUT_A_MESSAGE)
+    if report.get("stopped"):
+        return None, as_text(report.get("failure") or WITHOUT_A_MESSAGE)
     reported = parse_reported(report)
     if reported is None or not isinstance(report.get("check_mode"), bool):
         return None, NOT_A_REPORT
@@ -496,16 +488,3 @@ def _undone(steps: _Steps, shared: set[tuple[str, str]]) -> str:
     if done and done.failed:
         return "\n".join([head, *lines])
     return "\n".join([head, *lines, APPLIED_OTHERWISE if apply else NOT_APPLIED])
-
-
-def _why_late(time: str, now: datetime, max_age: int | None) -> str:
-    """Return a message if a report is too old, or has no valid time; "" otherwise."""
-    if max_age is None:
-        return ""
-    try:
-        age = now - datetime.fromisoformat(time)
-    except (ValueError, TypeError):
-        return f"Its report does not have a valid time ('{time}'), so it may be outdated."
-    if age <= timedelta(seconds=max_age):
-        return ""
-    return f"Its report of {time} is older than {max_age} seconds (pod_identity_report_max_age): run its job again."

@@ -96,10 +96,6 @@ def test_unwritable_file_is_a_warning(run: Any, tmp_path: Path) -> None:
     assert result["ansible_stats"]["data"]["pod_identity"]
 
 
-def test_no_artifact_with_artifact_none(run: Any) -> None:
-    assert run({**GREEN, "pod_identity_artifact": "none"}) == {}
-
-
 @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
 def test_region_of_the_task_overrides_the_shell(run: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "us-east-1")

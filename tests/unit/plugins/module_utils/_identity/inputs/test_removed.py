@@ -15,7 +15,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     REMOVED_VARIABLES,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
-    FLEET,
     HIDDEN,
     PLAYBOOKS,
     VARIABLES,
@@ -41,7 +40,7 @@ def test_removed_variable_names_its_replacement(name: str) -> None:
 
 def test_replacements_are_variables() -> None:
     """A replacement that was removed, too, or is misspelt, would send the user from one error to the next."""
-    known = {*VARIABLES, *HIDDEN, *FLEET, *PLAYBOOKS}
+    known = {*VARIABLES, *HIDDEN, *PLAYBOOKS}
     text = " ".join((*REMOVED_VARIABLES.values(), *REMOVED_KEYS.values()))
     assert set(re.findall(r"\bpod_identity_([a-z_]+[a-z])", text)) <= known
     assert not known & REMOVED_VARIABLES.keys()

@@ -375,8 +375,7 @@ def test_reports_variables_without_effect(
             {"report_files": ["a/*.json"], "expected": ["blue"]},
             {"report_files": ["a/*.json"], "expected": ["blue"]},
         ),
-        ({"report_max_age": "3600"}, {"report_max_age": 3600}),
-        ({"expected": "", "report_files": None, "report_max_age": " "}, {}),
+        ({"expected": "", "report_files": None}, {}),
     ],
 )
 def test_fleet_report_accepts_survey_answers(variables: dict[str, Any], read: dict[str, Any]) -> None:
@@ -385,10 +384,9 @@ def test_fleet_report_accepts_survey_answers(variables: dict[str, Any], read: di
 
 def test_fleet_report_rejects_invalid_variables() -> None:
     with pytest.raises(InputError) as caught:
-        read_report_variables({"expected": {"blue": 1}, "report_max_age": "soon"})
+        read_report_variables({"expected": {"blue": 1}})
     assert list(caught.value.problems) == [
         "pod_identity_expected must be a list, got {'blue': 1}.",
-        "pod_identity_report_max_age must be a whole number, 1 or more, got 'soon'.",
     ]
 
 

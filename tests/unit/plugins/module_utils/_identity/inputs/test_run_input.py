@@ -291,7 +291,6 @@ def test_empty_list_with_purge_is_an_error(prefix: str) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"workloads": [], "purge": True, "verify_only": True},
         {"workloads": [], "purge": True, "state": "absent"},
         {"workloads": [], "purge": False},
         {"workloads": [ONE], "purge": True},
@@ -299,6 +298,11 @@ def test_empty_list_with_purge_is_an_error(prefix: str) -> None:
 )
 def test_empty_list_is_allowed_otherwise(options: dict[str, Any]) -> None:
     assert read(**options).workloads == parse_workloads(options["workloads"], "c")
+
+
+def test_verification_of_an_empty_list_is_allowed() -> None:
+    options = {"cluster_name": "c", "workloads": [], "purge": True}
+    assert read_input(options, read_files, verifies=True).workloads == ()
 
 
 @pytest.mark.parametrize(("limit", "percent"), [("20%", 20), (" 0 % ", 0), ("100%", 100)])

@@ -48,8 +48,8 @@ def report(name: str, **more: Any) -> dict[str, Any]:
 BLUE, GREEN = report("blue"), report("green", failed=True, failure="2 of 2 workloads failed.")
 
 
-def gathered(*reports: Any, expected: Any = (), max_age: int | None = None, plans: bool = False) -> Any:
-    return gather(reports, expected, NOW, max_age, plans)
+def gathered(*reports: Any, expected: Any = (), plans: bool = False) -> Any:
+    return gather(reports, expected, plans)
 
 
 def test_clusters_are_in_natural_order() -> None:
@@ -123,31 +123,6 @@ def test_report_of_another_account_does_not_replace_a_stopped_one() -> None:
     found = gathered(stopped, BLUE)
     assert found.failure == "1 of 2 clusters failed: blue.host. The reasons are above."
     assert list(found.lines)[-1] == "  No region."
-
-
-@pytest.mark.parametrize(
-    ("time", "max_age", "failure"),
-    [
-        ("2026-11-26T03:30:00+00:00", 1800, ""),
-        (
-            "2026-11-26T03:29:59+00:00",
-            1800,
-            "Its report of 2026-11-26T03:29:59+00:00 is older than 1800 seconds (pod_identity_report_max_age): run "
-            "its job again.",
-        ),
-        ("", 1800, "Its report does not have a valid time (''), so it may be outdated."),
-        (
-            "2026-11-26T03:30:00",
-            1800,
-            "Its report does not have a valid time ('2026-11-26T03:30:00'), so it may be outdated.",
-        ),
-        ("", None, ""),
-    ],
-)
-def test_outdated_report_fails(time: str, max_age: int | None, failure: str) -> None:
-    found = gathered(report("blue", time=time), max_age=max_age)
-    assert bool(found.failure) == bool(failure)
-    assert failure in "\n".join(found.lines)
 
 
 def planned(name: str, *changes: dict[str, Any], **more: Any) -> dict[str, Any]:
