@@ -20,9 +20,9 @@ from functools import cached_property
 from typing import Final, Literal
 
 from ..._findings.finding import WorkloadKey
-from ..._policy.evaluation.evaluate import ALLOWED, Layer
+from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL, Layer
 from ..._policy.evaluation.request import Subject
-from ..._policy.evaluation.rules import CONDITIONAL, Request, Rule
+from ..._policy.evaluation.rules import Request, Rule
 from ..._policy.language.context import PRESENT, Context
 from ..._policy.language.document import PolicyError
 from ..._policy.permissions.permissions import NamedPolicy, permission_layers, pod_context

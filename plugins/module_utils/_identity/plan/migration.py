@@ -20,9 +20,8 @@ from fnmatch import fnmatchcase
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.evaluation.evaluate import ALLOWED, Layer
+from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL, Layer
 from ..._policy.evaluation.request import ASSUME_ROLE, TAG_SESSION, Subject
-from ..._policy.evaluation.rules import CONDITIONAL
 from ..._policy.language.context import Context
 from ..._policy.language.document import document_statements
 from ..._policy.permissions.permissions import (

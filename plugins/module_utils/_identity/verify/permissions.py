@@ -18,9 +18,8 @@ from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.evaluation.evaluate import ALLOWED, Layer
+from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL, Layer
 from ..._policy.evaluation.request import Subject
-from ..._policy.evaluation.rules import CONDITIONAL
 from ..._policy.language.context import Context
 from ..._policy.language.document import PolicyError
 from ..._policy.permissions.escalation import find_self_grant

@@ -9,136 +9,83 @@
 An explicit Deny overrides every Allow. Otherwise every layer (identity policies, permissions boundary, session policy) must
 have an Allow, and the default is an implicit deny. Source: IAM User Guide, "Policy evaluation logic".
 
-A request may have wildcards, such as s3:Get*. Such a request is allowed if and only if every literal request that matches it is
-allowed. A policy distinguishes actions and ARNs only by the patterns in its statements. So it is sufficient to evaluate one
-literal request for each combination of patterns that a request can match.
+Each statement applies, does not apply, or depends on unknown condition keys. These three values are combined with Kleene's
+logic, so a definite decision holds for all values of the unknown keys. "conditional" may also be the decision if a proof with
+the values of several keys would show that all values have the same outcome.
+
+A request with wildcards, such as s3:Get*, represents every literal request that matches it. It is allowed if all of them are
+allowed, and partly allowed if only some of them are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import product
+from dataclasses import dataclass
+from itertools import islice
 
-from ..language.automata import Budget, Pattern, Unit, arn_units, kinds, part_units, text_units
 from ..language.context import Context
-from ..language.match import literal_tokens
-from .comparisons import Values
-from .rules import CONDITIONAL, Answer, Question, Request, Rule, Witness
-from .search import explore
-
-# The budget in steps to split a request with wildcards into literal requests, and the maximum number of literal requests.
-_STEPS = 4_000
-_MOST = 400
-# The texts that replace ``*`` in the literal requests that ``_samples`` generates.
-_FILLS = ("", "x", "xy-z")
-
-
-class OverBudget(Exception):
-    """The error for a request with wildcards for which there are too many literal requests to evaluate."""
-
-
-def _samples(request: Request) -> Iterator[Request]:
-    """Yield a few literal requests that a request with wildcards matches.
-
-    If one of them is denied, the request with wildcards is denied.
-    """
-    for fill in _FILLS:
-        texts = [
-            text.replace("*", fill).replace("?", "x") if wild and text is not None else text
-            for text, wild in (
-                ("*:*" if request.action == "*" else request.action, request.action_wild),
-                (request.resource, request.resource_wild),
-            )
-        ]
-        if texts[0] is not None and all(texts[0].split(":")):
-            yield Request(texts[0], texts[1], request.caller, literal=True, sampled=request.action_wild)
-
-
-def split(rules: Iterable[Rule], request: Request, context: Context) -> tuple[Request, ...]:
-    """Return one literal request for each combination of patterns that a request with wildcards can match.
-
-    :returns: an empty tuple if the patterns cannot be compared as text, for example because the value of a policy variable is
-        unknown.
-    :raises OverBudget: when there are too many combinations of patterns.
-    """
-    if request.resource == "*" and request.action_wild and not request.service_is_text:
-        return ()
-    budget = Budget(_STEPS)
-    all_rules = list(rules)
-    actions, resources = [request.action], [request.resource]
-    if request.action_wild:
-        patterns = {tokens for rule in all_rules for tokens in rule.partial_actions(request)}
-        action = literal_tokens("?*:?*" if request.action == "*" else request.action)
-        actions = _texts(sorted(map(text_units, patterns), key=repr), text_units(action), budget)
-    if request.resource_wild and request.resource is not None:
-        units: set[tuple[Unit, ...]] = set()
-        for rule in all_rules:
-            for glob in rule.partial_resources(request, context):
-                if glob is None:
-                    return ()
-                units.add(part_units(part.tokens for part in glob.parts))
-        whole = arn_units(literal_tokens(request.resource))
-        if whole is None:
-            return ()
-        resources = [*_texts(sorted(units, key=repr), whole, budget)]
-    if len(actions) * len(resources) > _MOST:
-        raise OverBudget
-    return tuple(
-        Request(text, resource, request.caller, literal=True, sampled=request.action_wild)
-        for text, resource in product(actions, resources)
-    )
-
-
-def _texts(patterns: Iterable[tuple[Unit, ...]], request: tuple[Unit, ...], budget: Budget) -> list[str]:
-    languages = [(Pattern(units),) for units in patterns]
-    combinations, complete = kinds([*languages, (Pattern(request),)], len(languages), budget)
-    if not complete:
-        raise OverBudget
-    return list(combinations.values())
-
+from ..language.match import Cover
+from .rules import Request, Rule, fill_wildcards
 
 ALLOWED = "allowed"
+PARTLY_ALLOWED = "partly_allowed"
 EXPLICIT_DENY = "explicit_deny"
 IMPLICIT_DENY = "implicit_deny"
+CONDITIONAL = "conditional"
+
+# The largest number of literal requests to evaluate for a request with wildcards.
+_SAMPLES = 40
+# Texts in place of the wildcards of a pattern.
+_FILLS = ("x", "", "xy-z")
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
     """The statements of a group of policies, such as the identity policies or the permissions boundary.
 
-    A request is allowed only if each layer has a statement that allows it. ``memo`` caches the possible values of condition keys
-    across requests.
+    A request is allowed only if each layer has a statement that allows it.
     """
 
     name: str
     rules: tuple[Rule, ...]
-    memo: dict[object, Values] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The verdict on one request.
 
-    ``decision`` is "allowed", "explicit_deny", "implicit_deny" or "conditional". ``rules`` has the statements that
-    determine the decision; for "conditional", the statements that may determine it. ``missing`` has the names of the layers
-    without an Allow. ``conditional_on`` has the condition keys on which the decision depends, in the letter case of the
-    policy. ``allowed_when`` and ``denied_when`` have example values of these keys. If ``undecided``, the evaluation is
-    incomplete: a "conditional" request may always have the same outcome, and an "explicit_deny" may be an implicit deny.
+    ``decision`` is one of the constants of this module. ``rules`` has the statements that determine the decision; for
+    "conditional", the statements that may determine it. ``missing`` has the names of the layers without an Allow.
+    ``conditional_on`` has the unknown condition keys of these statements, as the policy spells them.
     """
 
     decision: str
     conditional_on: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     missing: tuple[str, ...] = ()
-    allowed_when: Witness | None = None
-    denied_when: Witness | None = None
-    undecided: bool = False
 
     @property
     def allowed(self) -> bool:
-        """Return whether the request is allowed for all values of the unknown condition keys."""
+        """Return whether the whole request is allowed, for all values of the unknown condition keys."""
         return self.decision == ALLOWED
+
+    @property
+    def denied(self) -> bool:
+        """Return whether no part of the request is allowed, for all values of the unknown condition keys."""
+        return self.decision in (EXPLICIT_DENY, IMPLICIT_DENY)
+
+
+@dataclass(frozen=True, slots=True)
+class _Effect:
+    """A statement with the part of a request to which it applies: at least ``least`` and at most ``most``."""
+
+    rule: Rule
+    least: Cover
+    most: Cover
+
+    @property
+    def is_unknown(self) -> bool:
+        return self.least is not self.most
 
 
 def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Verdict:
@@ -146,131 +93,91 @@ def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ver
 
     :arg context: the condition keys of the request; a key may be unknown.
     """
-    question = ask(layers, request)
-    allowed = question.allowed(context)
-    if allowed is not True and (request.action_wild or request.resource_wild):
-        verdict = _evaluate_wildcards(layers, question, context)
-        if verdict is not None:
-            return verdict
-    answer = Answer(allowed) if allowed is not None else explore((question,), context, layers[0].memo)[0]
-    return describe(question, context, answer)
-
-
-def _evaluate_wildcards(layers: Sequence[Layer], question: Question, context: Context) -> Verdict | None:
-    """Evaluate a request with wildcards, which several statements may allow together.
-
-    :returns: None if a Deny certainly applies, or if the patterns cannot be compared as text (see ``split``).
-    """
-    request = question.request
-    certain = [
-        rule
-        for rule in question.denies
-        if not (rule.statement.not_action or rule.statement.not_resource) and rule.applies(request, context)
-    ]
-    if certain:
-        return None
-    for sample in _samples(request):
-        if ask(layers, sample).allowed(context) is False:
-            return evaluate(layers, sample, context)
-    try:
-        parts = split((rule for layer in layers for rule in layer.rules), request, context)
-    except OverBudget:
-        return Verdict(CONDITIONAL, undecided=True)
-    if not parts:
-        return None
-    verdicts, together = evaluate_together(layers, parts, context)
-    denied = [verdict for verdict in verdicts if verdict.decision in (EXPLICIT_DENY, IMPLICIT_DENY)]
-    if denied:
-        # Prefer an explicit Deny, because an additional Allow would not override it.
-        return min(denied, key=lambda verdict: verdict.decision != EXPLICIT_DENY)
-    rules = tuple(dict.fromkeys(rule for verdict in verdicts for rule in verdict.rules))
-    if together.proven:
-        return Verdict(ALLOWED, rules=rules)
-    if together.proven is None:
-        return Verdict(
-            CONDITIONAL,
-            together.keys,
-            rules,
-            (),
-            together.allowed_when,
-            together.denied_when,
-            together.undecided,
-        )
-    # Each request is allowed for some values of the condition keys, but there are no values for which all requests are allowed.
-    return Verdict(IMPLICIT_DENY, missing=tuple(layer.name for layer in layers))
-
-
-def evaluate_together(
-    layers: Sequence[Layer], requests: Iterable[Request], context: Context
-) -> tuple[tuple[Verdict, ...], Answer]:
-    """Evaluate requests that must all be allowed for the same values of the unknown condition keys.
-
-    :returns: the verdict on each request, and the answer to whether all of them are allowed together.
-    """
-    questions = tuple(ask(layers, request) for request in requests)
-    first = tuple(question.allowed(context) for question in questions)
-    if None in first and all(question.same_as(questions[0]) for question in questions):
-        answers = [explore(questions[:1], context, layers[0].memo)[0]] * len(questions)
-        together = answers[0]
-    elif None in first:
-        *answers, together = explore(questions, context, layers[0].memo)
-    else:
-        answers, together = [Answer(answer) for answer in first], Answer(all(first))
-    verdicts = tuple(
-        describe(question, context, answer) for question, answer in zip(questions, answers, strict=True)
-    )
-    return verdicts, together
-
-
-def ask(layers: Sequence[Layer], request: Request) -> Question:
-    """Build the question whether a request is allowed: select the statements that match its caller and action."""
-    denies: list[Rule] = []
-    allows: list[tuple[str, tuple[Rule, ...]]] = []
+    denies: list[_Effect] = []
+    allows: list[tuple[str, list[_Effect]]] = []
     for layer in layers:
-        granting: list[Rule] = []
+        allowing: list[_Effect] = []
         for rule in layer.rules:
-            if rule.concerns(request):
-                (granting if rule.allow else denies).append(rule)
-        allows.append((layer.name, tuple(granting)))
-    return Question(request, tuple(denies), tuple(allows))
-
-
-def describe(question: Question, context: Context, answer: Answer) -> Verdict:
-    """Convert an answer to a verdict, which has the statements that determine the answer."""
-    request = question.request
-    allowed = answer.proven
-    denies = [(rule, rule.applies(request, context)) for rule in question.denies]
-    allows = [
-        (name, [(rule, rule.applies(request, context)) for rule in rules]) for name, rules in question.allows
-    ]
-    if allowed is None:
-        undecided_rules = [rule for rule, answer in denies if answer is None]
-        undecided_rules += [rule for _name, rules in allows for rule, answer in rules if answer is None]
-        return Verdict(
-            CONDITIONAL,
-            answer.keys,
-            tuple(undecided_rules),
-            (),
-            answer.allowed_when,
-            answer.denied_when,
-            answer.undecided,
-        )
-    if allowed:
-        deciding = tuple(rule for _name, rules in allows for rule, answer in rules if answer)
-        if not deciding:
-            deciding = tuple(r for _name, rules in allows for r, answer in rules if answer is None)
-        return Verdict(ALLOWED, rules=deciding)
-    missing = tuple(name for name, rules in allows if not any(answer is not False for _rule, answer in rules))
-    denying = tuple(rule for rule, answer in denies if answer)
+            least, most = rule.cover(request, context)
+            if most is not Cover.NONE:
+                (allowing if rule.allow else denies).append(_Effect(rule, least, most))
+        allows.append((layer.name, allowing))
+    missing = tuple(name for name, effects in allows if not effects)
+    denying = tuple(effect.rule for effect in denies if effect.least is Cover.ALL)
     if denying:
         return Verdict(EXPLICIT_DENY, rules=denying, missing=missing)
     if missing:
         return Verdict(IMPLICIT_DENY, missing=missing)
-    # Two cases remain: some Deny applies whenever an Allow applies, or no Allow can apply.
-    possible = tuple(rule for rule, answer in denies if answer is None)
-    if possible:
-        without_denies = explore((question.without_denies(),), context)[0]
-        if without_denies.proven is not False:
-            return Verdict(EXPLICIT_DENY, rules=possible, undecided=without_denies.undecided)
-    failing = tuple(name for name, rules in allows if not any(answer for _rule, answer in rules))
-    return Verdict(IMPLICIT_DENY, missing=failing)
+    granting = [effect for _name, effects in allows for effect in effects]
+    open_layers = [effects for _name, effects in allows if not _allows_all(effects, request, context)]
+    if not denies and not open_layers:
+        complete = tuple(effect.rule for effect in granting if effect.least is Cover.ALL)
+        return Verdict(ALLOWED, rules=complete or tuple(effect.rule for effect in granting))
+    if request.is_wild and (part := _find_part(layers, request, context, (*denies, *granting))) is not None:
+        return part
+    unknown = [
+        effect.rule
+        for effect in (*denies, *(e for effects in open_layers for e in effects))
+        if effect.is_unknown
+    ]
+    keys = dict.fromkeys(key for rule in unknown for key in rule.unknown_keys(request, context))
+    rules = unknown or [effect.rule for effect in (*denies, *granting)]
+    return Verdict(CONDITIONAL, tuple(keys), tuple(rules))
+
+
+def _allows_all(effects: Sequence[_Effect], request: Request, context: Context) -> bool:
+    """Return whether Allow statements certainly allow every request that a request represents.
+
+    One statement does, or a statement with NotAction or NotResource together with statements for its exceptions.
+    """
+    if any(effect.least is Cover.ALL for effect in effects):
+        return True
+    if not request.is_wild:
+        return False
+    for effect in effects:
+        parts = effect.rule.exceptions(request, context) if effect.least is Cover.SOME else None
+        if parts is not None and all(
+            any(other.rule.cover(part, context)[0] is Cover.ALL for other in effects) for part in parts
+        ):
+            return True
+    return False
+
+
+def _find_part(
+    layers: Sequence[Layer], request: Request, context: Context, effects: Sequence[_Effect]
+) -> Verdict | None:
+    """Return the verdict on a request with wildcards if it is certain that one part is allowed and another is not.
+
+    To find the parts, the function evaluates literal requests that match the patterns in the statements.
+
+    :arg effects: the statements that apply, or may apply, to a part of the request.
+    """
+    allowed, denied = (
+        None,
+        any(not effect.rule.allow and effect.least is not Cover.NONE for effect in effects),
+    )
+    missing: tuple[str, ...] = ()
+    for sample in islice(_samples(request, effects, context), _SAMPLES):
+        verdict = evaluate(layers, sample, context)
+        if verdict.decision == ALLOWED:
+            allowed = allowed or verdict
+        elif verdict.denied:
+            denied, missing = True, missing or verdict.missing
+        if allowed and denied:
+            rules = dict.fromkeys(
+                (*allowed.rules, *(effect.rule for effect in effects if not effect.rule.allow))
+            )
+            return Verdict(PARTLY_ALLOWED, rules=tuple(rules), missing=missing)
+    return None
+
+
+def _samples(request: Request, effects: Iterable[_Effect], context: Context) -> Iterator[Request]:
+    for fill in _FILLS:
+        resource = request.resource
+        if resource is not None and request.resource_wild:
+            resource = fill_wildcards(resource, fill)
+        action = fill_wildcards(request.action, fill) if request.action_wild else request.action
+        if all(action.split(":")):
+            yield Request(action, resource, request.caller)
+    for effect in effects:
+        yield from effect.rule.samples(request, context)

@@ -64,8 +64,8 @@ SESSION_TAGS = (
 # Two internal names that are not condition keys: the values of several condition keys are extracted from their values.
 _CLUSTER = "~cluster"
 ORG_PATH = "~organization path"
-# Twelve digits in the notation of ``shape_units``.
-_ANY_ACCOUNT = "#" * 12
+# A pattern that matches every account ID.
+ANY_ACCOUNT = "?" * 12
 # The key aws:MultiFactorAuthPresent in a request without MFA: ``false`` or absent.
 NO_MFA = Unknown(choices=("false",))
 
@@ -138,7 +138,7 @@ def pod_identity_context(subject: Subject) -> Context:
     organization, path = org_keys(subject.source_org_id)
     keys: dict[str, KeyState | Part] = {
         **_tag_keys(subject),
-        ORG_PATH: Unknown(shape="o-+/r-*"),
+        ORG_PATH: Unknown(pattern="o-*/r-*"),
         "aws:sourceaccount": account,
         "aws:sourcearn": (
             Unknown(choices=(subject.cluster_arn,))
@@ -181,7 +181,7 @@ def chained_context(
     keys: dict[str, KeyState | Part] = {
         **_tag_keys(subject),
         **_principal_tags(subject),
-        ORG_PATH: Unknown(shape="o-+/r-*"),
+        ORG_PATH: Unknown(pattern="o-*/r-*"),
         "aws:principalarn": (role,) if role else PRESENT,
         "aws:principalaccount": _known(subject.account),
         "aws:principaltype": ("AssumedRole",),
@@ -300,11 +300,12 @@ def _every_call() -> dict[str, KeyState | Part]:
 
 
 def _cluster(subject: Subject) -> dict[str, KeyState | Part]:
-    """Return the internal value for an unknown cluster ARN. Its shape has the account and the name if they are known."""
+    """Return the internal value for an unknown cluster ARN. Its pattern has the account and the name if they are known."""
     if subject.cluster_arn:
         return {}
-    shape = f"arn:=:eks:%:{subject.account or _ANY_ACCOUNT}:cluster/{subject.cluster or '^'}"
-    return {_CLUSTER: Unknown(may_be_absent=False, shape=shape)}
+    partition, account = subject.partition or "aws*", subject.account or ANY_ACCOUNT
+    pattern = f"arn:{partition}:eks:*:{account}:cluster/{subject.cluster or '*'}"
+    return {_CLUSTER: Unknown(may_be_absent=False, pattern=pattern)}
 
 
 def org_keys(org_id: str | None) -> tuple[KeyState | Part, KeyState | Part]:
@@ -314,7 +315,7 @@ def org_keys(org_id: str | None) -> tuple[KeyState | Part, KeyState | Part]:
     to an organization.
     """
     if org_id:
-        return (org_id,), Unknown(may_be_absent=False, shape=f"{org_id}/r-*")
+        return (org_id,), Unknown(may_be_absent=False, pattern=f"{org_id}/r-*")
     return Part(ORG_PATH, ORGANIZATION), Part(ORG_PATH)
 
 
@@ -324,4 +325,4 @@ def _known(value: str | None) -> KeyState:
 
 def _tag(value: str | None) -> KeyState:
     # EKS never sets an empty session tag.
-    return (value,) if value else Unknown(may_be_absent=False, shape="?*")
+    return (value,) if value else Unknown(may_be_absent=False, pattern="?*")

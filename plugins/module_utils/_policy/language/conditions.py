@@ -14,11 +14,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .automata import Language
-from .context import ABSENT, Context, KeyState, Representative, Unknown
+from .context import Context, Unknown
 from .document import Condition
-from .match import Variable, Wild, resolve
-from .operators import NEGATED, OpenValue, comparison, family, language, value_tokens
+from .match import Cover, Variable, WildText
+from .operators import NEGATED, OpenValue, comparison, family, pattern_cover, value_tokens
+
+
+# The global condition keys that may have several values in one request. Source: IAM User Guide, "AWS global condition context keys".
+_MULTIVALUED = frozenset(
+    {
+        "aws:calledvia",
+        "aws:principalorgpaths",
+        "aws:principalservicenameslist",
+        "aws:resourceorgpaths",
+        "aws:sourceorgpaths",
+        "aws:tagkeys",
+        "aws:vpceorgpaths",
+        "sts:identitytokenaudience",
+        "sts:requestcontextproviders",
+        "sts:transitivetagkeys",
+    }
+)
 
 
 class Test:
@@ -28,13 +44,10 @@ class Test:
         "_absent",
         "_closed",
         "_compare",
-        "_language",
         "_negated",
         "_nulls",
-        "_same",
         "condition",
         "key",
-        "length",
         "open_values",
         "variable_names",
         "variables",
@@ -42,8 +55,6 @@ class Test:
 
     def __init__(self, condition: Condition, variables: bool) -> None:
         self.condition = condition
-        # The number of characters in the values, for the cost of the property ``language``.
-        self.length = sum(map(len, condition.values))
         self.key = condition.key.lower()
         base = condition.base
         takes_variables = family(base) in ("String", "Arn")
@@ -52,26 +63,11 @@ class Test:
             token.key: token.name for value in tokens for token in value if isinstance(token, Variable)
         }
         self.variables = tuple(self.variable_names)
-        closed = tuple(v for v in tokens if not any(isinstance(token, Variable) for token in v))
-        opened = [v for v in tokens if any(isinstance(token, Variable) for token in v)]
-        self.open_values = tuple(OpenValue(v, base) for v in opened)
+        self._closed = tuple(v for v in tokens if not any(isinstance(token, Variable) for token in v))
+        self.open_values = tuple(OpenValue(v, base) for v in tokens if v not in self._closed)
         self._negated = base in NEGATED
         self._nulls = frozenset(value.lower() for value in condition.values) if base == "Null" else None
-        self._closed = closed
-        self._compare = comparison(base, condition.values, closed)
-        self._language: Language | None = None
-        # For a condition such as StringEquals with the single value "${aws:username}": the key of that variable.
-        self._same = (
-            opened[0][0].key
-            if len(tokens) == 1
-            and opened
-            and len(opened[0]) == 1
-            and isinstance(opened[0][0], Variable)
-            and family(base) == "String"
-            and "IgnoreCase" not in base
-            and not condition.quantifier
-            else None
-        )
+        self._compare = comparison(base, condition.values, self._closed)
         if self._nulls is not None:
             self._absent = "true" in self._nulls
         elif condition.if_exists or condition.quantifier == "ForAllValues":
@@ -80,141 +76,65 @@ class Test:
             self._absent = self._negated and not condition.quantifier
 
     @property
-    def language(self) -> Language | None:
-        """Return the texts that match a policy value without variables, or None if the condition does not compare text."""
-        if self._language is None:
-            self._language = language(self.condition.base, self.condition.values, self._closed)
-        return self._language
-
-    @property
-    def reads_text(self) -> bool:
-        """Return whether the condition compares text, so that it has a ``language``."""
-        return family(self.condition.base) in ("String", "Arn", "Bool")
-
-    @property
-    def weight(self) -> int:
-        """Return the cost of one evaluation in steps (see ``Budget``): about one step for each value that is compared."""
-        looked_up = "Equals" in self.condition.base and not self.condition.base.startswith("Arn")
-        return 1 + len(self.open_values) + (0 if looked_up else len(self.condition.values))
-
-    @property
-    def presence(self) -> bool:
-        """Return whether the condition has the operator Null, which tests only whether the key is present."""
-        return self._nulls is not None
-
-    def matches(self, value: str) -> bool:
-        """Return whether a value of the key matches a policy value without variables.
-
-        Negation is not considered: StringNotEquals has the same result as StringEquals.
-        """
-        return self._nulls is None and self._compare(value)
+    def required_values(self) -> tuple[str, ...]:
+        """Return the values of which the key must have one, or an empty tuple if the condition does not list all of them."""
+        condition = self.condition
+        is_listed = condition.base in ("StringEquals", "ArnEquals") and not self.open_values
+        is_single = self.key.startswith(("aws:", "sts:")) and self.key not in _MULTIVALUED
+        if not is_listed or not is_single or condition.if_exists or condition.quantifier:
+            return ()
+        literal = condition.base == "StringEquals" or not any(sign in value for value in condition.values for sign in "*?")
+        return condition.values if literal else ()
 
     def holds(self, context: Context) -> bool | None:
         """Return whether the condition is true for a request, or None if that depends on keys with unknown values."""
         state = context.get(self.key)
-        if isinstance(state, tuple):
-            answer = self._known(state, context, None)
-        elif isinstance(state, Representative):
-            answer = self._known(state.values, context, state)
-        else:
-            answer = self._unknown(state, context)
-        if answer is None and context.decided:
-            question, negated = self.question(context)
-            assumed = context.decided.get(question)
-            return assumed if assumed is None or not negated else not assumed
-        return answer
+        return self._unknown(state, context) if isinstance(state, Unknown) else self._known(state, context)
 
-    def question(self, context: Context) -> tuple[object, bool]:
-        """Return an identifier of the undecided comparison, and whether the condition negates its result.
-
-        A condition and its negation, such as StringEquals and StringNotEquals, have the same identifier. So a search that
-        assumes a result for one of them also decides the other.
-        """
-        if self._same is not None and self._single(self.key, context) and self._single(self._same, context):
-            return ("same", frozenset({context.root(self.key), context.root(self._same)})), self._negated
-        condition = self.condition
-        negated = self._negated and not condition.quantifier
-        base = condition.base.replace("Not", "", 1) if negated else condition.base
-        # Conditions that treat an absent key differently, or that have other variables, are different comparisons.
-        absent = self._absent is not negated
-        return (
-            condition.quantifier,
-            base,
-            context.root(self.key),
-            condition.values,
-            absent,
-            self.variables,
-        ), negated
-
-    @staticmethod
-    def _single(key: str, context: Context) -> bool:
-        state = context.get(key)
-        values = state if isinstance(state, tuple) else () if isinstance(state, Unknown) else state.values
-        return len(values) == 1
-
-    def _known(
-        self, values: tuple[str, ...], context: Context, representative: Representative | None
-    ) -> bool | None:
+    def _known(self, values: tuple[str, ...], context: Context) -> bool | None:
         if not values:
             return self._absent
         if self._nulls is not None:
             return "false" in self._nulls
         quantifier = self.condition.quantifier
         if not quantifier:
-            if len(values) == 1:
-                answer = self._match(values[0], context, representative)
-            else:
-                answer = _any(self._match(value, context, representative) for value in values)
+            answer = _any(self._match(value, context) for value in values)
             return _not(answer) if self._negated else answer
         # ForAllValues and ForAnyValue ignore empty values.
-        results = [self._test_value(value, context, representative) for value in values if value]
+        results = [self._test_value(value, context) for value in values if value]
         return _any(results) if quantifier == "ForAnyValue" else _all(results)
 
-    def _test_value(self, value: str, context: Context, representative: Representative | None) -> bool | None:
-        answer = self._match(value, context, representative)
+    def _test_value(self, value: str, context: Context) -> bool | None:
+        answer = self._match(value, context)
         return _not(answer) if self._negated else answer
 
-    def _match(self, value: str, context: Context, representative: Representative | None) -> bool | None:
+    def _match(self, value: str, context: Context) -> bool | None:
         if self._compare(value):
             return True
-        if not self.open_values:
-            return False
-        return _any(self._match_open(pattern, value, context, representative) for pattern in self.open_values)
-
-    def _match_open(
-        self, pattern: OpenValue, value: str, context: Context, representative: Representative | None
-    ) -> bool | None:
-        if representative is None or pattern in representative.exact:
-            return pattern.matches(value, context)
-        if not pattern.may_match(value) or isinstance(resolve(pattern.tokens, context, pattern), bool):
-            return False
-        variables = [token for token in pattern.tokens if isinstance(token, Variable)]
-        root = context.root(self.key)
-        if len(representative.values) > 1:
-            return False if any(context.root(token.key) == root for token in variables) else None
-        if any(context.root(token.key) != root for token in variables) or pattern.arn or not value:
-            return None
-        # The key is compared with its own value, so the comparison holds unless the pattern requires additional characters.
-        return len(variables) == 1 and not any(
-            token for token in pattern.tokens if token is not Wild.ANY and not isinstance(token, Variable)
-        )
+        return _any(pattern.matches(value, context) for pattern in self.open_values)
 
     def _unknown(self, state: Unknown, context: Context) -> bool | None:
         if self._nulls is not None:
             return (
                 "false" in self._nulls if not state.may_be_absent else True if len(self._nulls) == 2 else None
             )
-        if state.choices is None:
-            return None
-        cases: list[KeyState] = [(choice,) for choice in state.choices]
+        if state.choices is not None:
+            answers = {self._known((choice,), context) for choice in state.choices}
+        else:
+            answers = {self._any_value(state.pattern, context)}
         if state.may_be_absent:
-            cases.append(ABSENT)
-        answers = {
-            self._known(case, context.assume({self.key: case}), None)
-            for case in cases
-            if isinstance(case, tuple)
-        }
+            answers.add(self._absent)
         return answers.pop() if len(answers) == 1 else None
+
+    def _any_value(self, pattern: str, context: Context) -> bool | None:
+        """Return the result if it is the same for all values that match a pattern, otherwise None."""
+        if self.condition.quantifier and not pattern.strip("*"):
+            # The value may be empty, and the quantifiers ignore empty values.
+            return None
+        text = WildText(pattern)
+        cover = pattern_cover(self.condition.base, self._closed, text)
+        cover = max((cover, *(value.cover(text, context) for value in self.open_values)))
+        return None if cover is Cover.SOME else (cover is Cover.ALL) is not self._negated
 
 
 def _not(answer: bool | None) -> bool | None:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 
@@ -41,26 +41,13 @@ ORGANIZATION = Extract("/", 0)
 class Unknown:
     """A key with an unknown value.
 
-    ``may_be_absent`` is False for a key that every request has. ``choices`` lists all possible values, or is None.
-    ``shape`` is a pattern that every value matches (see ``shape_units``), or None.
+    ``may_be_absent`` is False for a key that every request has. ``choices`` lists all possible values, or is None. Every value
+    matches ``pattern``, in which ``*`` and ``?`` are wildcards. A wildcard does not match the separators of an ``Extract``.
     """
 
     may_be_absent: bool = True
     choices: tuple[str, ...] | None = None
-    shape: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Representative:
-    """A key whose value is an example of a kind of values.
-
-    All values of a kind have the same results in all conditions without policy variables. ``values`` is the example. ``exact``
-    has the policy values with variables (``OpenValue``, ``OpenResource``) with which all values of the kind have the same
-    result, too. A comparison with another policy value that has variables may be undecided.
-    """
-
-    values: tuple[str, ...]
-    exact: frozenset[object] = frozenset()
+    pattern: str = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +63,7 @@ class Part:
 
 
 # The values of a key (an empty tuple if the key is absent), or a placeholder for values that are not fully known.
-KeyState: TypeAlias = tuple[str, ...] | Unknown | Representative
+KeyState: TypeAlias = tuple[str, ...] | Unknown
 ABSENT: tuple[str, ...] = ()
 UNKNOWN_VALUE = Unknown()
 PRESENT = Unknown(may_be_absent=False)
@@ -87,15 +74,12 @@ class Context:
     """The condition keys of one request, by lower-case name.
 
     ``keys`` has the states of single keys. ``prefixes`` has pairs of a prefix, such as ``aws:requesttag/``, and the state of all
-    other keys with this prefix. ``default`` is the state of all remaining keys. ``decided`` has assumed results of comparisons
-    whose real result is unknown, by the identifiers from ``Test.question`` and ``Rule.resource_question`` (see
-    evaluation/search.py).
+    other keys with this prefix. ``default`` is the state of all remaining keys.
     """
 
     keys: Mapping[str, KeyState | Part] = field(default_factory=dict)
     prefixes: tuple[tuple[str, KeyState], ...] = ()
     default: KeyState = UNKNOWN_VALUE
-    decided: Mapping[object, bool] = field(default_factory=dict)
 
     def get(self, key: str) -> KeyState:
         """Return the state of a condition key.
@@ -109,41 +93,36 @@ class Context:
                     return family
             return self.default
         if isinstance(state, Part):
-            return UNKNOWN_VALUE if state.may_be_absent else _part(self.get(state.root), state.extract)
+            return _part(self.get(state.root), state)
         return state
-
-    def root(self, key: str) -> tuple[str, Extract]:
-        """Return the root of a key and the rule to extract the key's value from the value of the root.
-
-        Return the key itself and ``WHOLE`` unless the key is a ``Part`` that is present whenever its root is.
-        """
-        state = self.keys.get(key)
-        if not isinstance(state, Part) or state.may_be_absent:
-            return key, WHOLE
-        return state.root, state.extract
-
-    def canonical(self, key: str) -> str:
-        """Return the root of a key, or the key itself, as ``root`` does."""
-        return self.root(key)[0]
 
     def assume(self, more: Mapping[str, KeyState | Part]) -> Context:
         """Return a copy with the states in ``more``, which replace the states of the same keys."""
-        return Context({**self.keys, **more}, self.prefixes, self.default, self.decided)
+        return Context({**self.keys, **more}, self.prefixes, self.default)
 
-    def decide(self, question: object, answer: bool) -> Context:
-        """Return a copy that assumes the result of a comparison.
+    def with_value(self, key: str, value: str) -> Context:
+        """Return a copy in which a key with an unknown value has a value, which also determines parts of linked keys."""
+        state = self.keys.get(key)
+        if not isinstance(state, Part):
+            return self.assume({key: (value,)})
+        root, extract = self.get(state.root), state.extract
+        if not extract.separator or not isinstance(root, Unknown) or root.pattern == "*":
+            return self.assume({state.root: (value,)} if extract is WHOLE else {key: (value,)})
+        pieces = root.pattern.split(extract.separator)
+        pieces[extract.place] = value
+        return self.assume({state.root: Unknown(False, pattern=extract.separator.join(pieces))})
 
-        :arg question: the identifier of the comparison (see ``Test.question``).
-        :arg answer: the result to assume.
-        """
-        return replace(self, decided={**self.decided, question: answer})
 
-
-def _part(state: KeyState, extract: Extract) -> KeyState:
-    if extract is WHOLE:
-        return state
-    if isinstance(state, tuple):
-        return tuple(map(extract.take, state))
-    if isinstance(state, Representative):
-        return Representative(tuple(map(extract.take, state.values)), state.exact)
-    return Unknown(state.may_be_absent)
+def _part(root: KeyState, part: Part) -> KeyState:
+    """Return the state of a key whose value is extracted from the value of another key."""
+    take = part.extract.take
+    if not isinstance(root, Unknown):
+        values = tuple(map(take, root))
+        return Unknown(choices=values) if part.may_be_absent and values else values
+    may_be_absent = root.may_be_absent or part.may_be_absent
+    if root.choices is not None:
+        return Unknown(may_be_absent, tuple(map(take, root.choices)))
+    piece = root.pattern if root.pattern == "*" else take(root.pattern)
+    if "*" in piece or "?" in piece:
+        return Unknown(may_be_absent, pattern=piece)
+    return Unknown(choices=(piece,)) if may_be_absent else (piece,)

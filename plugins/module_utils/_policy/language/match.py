@@ -105,9 +105,9 @@ def literal_tokens(text: str) -> tuple[Literal, ...]:
     return tuple(token for token in tokens if isinstance(token, str | Wild))
 
 
-def variable_keys(tokens: tuple[Token, ...]) -> tuple[str, ...]:
-    """Return the condition keys, in lower case, of the policy variables among the tokens."""
-    return tuple(token.key for token in tokens if isinstance(token, Variable))
+def find_variables(tokens: tuple[Token, ...]) -> tuple[Variable, ...]:
+    """Return the policy variables among the tokens."""
+    return tuple(token for token in tokens if isinstance(token, Variable))
 
 
 def relax(tokens: tuple[Token, ...]) -> tuple[Literal, ...]:
@@ -117,13 +117,9 @@ def relax(tokens: tuple[Token, ...]) -> tuple[Literal, ...]:
     return tuple(Wild.ANY if isinstance(token, Variable) else token for token in tokens)
 
 
-def resolve(
-    tokens: tuple[Token, ...], context: Context, comparison: object = None
-) -> tuple[Literal, ...] | bool | None:
+def resolve(tokens: tuple[Token, ...], context: Context) -> tuple[Literal, ...] | bool | None:
     """Replace policy variables with their values in the request. Wildcards in such a value are literal text.
 
-    :arg comparison: the policy value that the tokens belong to. An example value of a key (see ``Representative``) is used
-        only if its ``exact`` contains this policy value.
     :returns: the tokens without variables; False if a variable has several values, or neither a value nor a default, so that
         nothing matches; None if a value is unknown.
     """
@@ -133,12 +129,8 @@ def resolve(
         if not isinstance(token, Variable):
             resolved.append(token)
             continue
-        state = context.get(token.key)
-        if isinstance(state, Unknown):
-            unknown = True
-            continue
-        values = state if isinstance(state, tuple) else state.values
-        if len(values) == 1 and not isinstance(state, tuple) and comparison not in state.exact:
+        values = context.get(token.key)
+        if isinstance(values, Unknown):
             unknown = True
         elif len(values) == 1:
             resolved.append(values[0])

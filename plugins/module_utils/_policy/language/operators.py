@@ -24,16 +24,16 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TypeAlias
 
-from .automata import Language, Pattern, arn_units, fold, text_units
 from .context import Context
 from .match import (
     ARN_PARTS,
     ArnGlob,
+    Cover,
     Glob,
     Literal,
     Token,
-    Variable,
     Wild,
+    WildText,
     arn_parts,
     relax,
     resolve,
@@ -117,34 +117,29 @@ def comparison(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ..
     return lambda value: convert(value) in converted
 
 
-def language(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ...], ...]) -> Language | None:
-    """Return the texts for which the function from ``comparison`` returns True.
+def pattern_cover(base: str, tokens: tuple[tuple[Token, ...], ...], text: WildText) -> Cover:
+    """Return whether the values of a condition match all, some or none of the texts that a pattern represents.
 
-    :returns: None for an operator that does not compare text.
+    :arg base: the operator of the condition. For operators that do not compare text, the result is SOME.
+    :arg tokens: the tokens of the values without variables (see ``value_tokens``).
     """
     kind = family(base)
-    if kind == "Bool":
-        return Language(
-            patterns=tuple(Pattern(text_units((value,), True)) for value in dict.fromkeys(values))
-        )
     if kind not in ("String", "Arn"):
-        return None
-    words: dict[str, None] = {}
-    patterns: dict[Pattern, None] = {}
-    for value in tokens:
-        language = value_language(_literals(value), kind == "Arn", "IgnoreCase" in base)
-        words.update(dict.fromkeys(language.words))
-        patterns.update(dict.fromkeys(language.patterns))
-    return Language(tuple(words), tuple(patterns))
+        return Cover.SOME
+    return max(
+        (_cover(_literals(value), kind == "Arn", "IgnoreCase" in base, text) for value in tokens),
+        default=Cover.NONE,
+    )
 
 
-def value_language(tokens: tuple[Literal, ...], arn: bool, ignore_case: bool) -> Language:
-    """Return the texts that a value without policy variables matches."""
-    if not ignore_case and not any(isinstance(token, Wild) for token in tokens):
-        word = "".join(token for token in tokens if isinstance(token, str))
-        return Language() if arn and word.count(":") < ARN_PARTS - 1 else Language((word,))
-    units = arn_units(tokens) if arn else text_units(tokens, ignore_case)
-    return Language() if units is None else Language(patterns=(Pattern(units),))
+def _cover(tokens: tuple[Literal, ...], arn: bool, ignore_case: bool, text: WildText) -> Cover:
+    if arn:
+        parts = tuple(map(WildText, arn_parts(text)))
+        # The pattern "*" represents every ARN.
+        return ArnGlob(tokens, complete=False).covers(parts, True) if len(parts) == ARN_PARTS else Cover.SOME
+    if ignore_case:
+        return Glob(_fold(token, True) for token in tokens).covers(WildText(fold(text)), True)
+    return Glob(tokens).covers(text, True)
 
 
 class OpenValue:
@@ -158,30 +153,27 @@ class OpenValue:
         self.ignore_case = "IgnoreCase" in base
         self._relaxed = Glob(_fold(t, self.ignore_case) for t in relax(tokens))
 
-    @property
-    def possible(self) -> Language:
-        """Return the texts that the value may match if every variable may have any value."""
-        return value_language(relax(self.tokens), arn=False, ignore_case=self.ignore_case)
+    def cover(self, text: WildText, context: Context) -> Cover:
+        """Return whether the value matches all, some or none of the texts that a pattern represents.
 
-    @property
-    def more_than_variables(self) -> bool:
-        """Return whether the value requires characters in addition to its variables, such as ``home/${aws:username}``."""
-        return any(
-            token for token in self.tokens if token is not Wild.ANY and not isinstance(token, Variable)
-        )
-
-    def may_match(self, value: str) -> bool:
-        """Return whether ``possible`` contains a text."""
-        return self._relaxed.matches(fold(value) if self.ignore_case else value)
+        The result is SOME if it depends on an unknown variable.
+        """
+        resolved = resolve(self.tokens, context)
+        if isinstance(resolved, bool):
+            return Cover.NONE
+        if resolved is not None:
+            return _cover(resolved, self.arn, self.ignore_case, text)
+        relaxed = WildText(fold(text)) if self.ignore_case else text
+        return min(self._relaxed.covers(relaxed, True), Cover.SOME)
 
     def matches(self, value: str, context: Context) -> bool | None:
         """Return whether a value of the request matches, or None if that depends on an unknown variable."""
-        resolved = resolve(self.tokens, context, self)
+        resolved = resolve(self.tokens, context)
+        text = fold(value) if self.ignore_case else value
         if resolved is None:
-            return None if self.may_match(value) else False
+            return None if self._relaxed.matches(text) else False
         if isinstance(resolved, bool):
             return False
-        text = fold(value) if self.ignore_case else value
         if self.arn:
             return ArnGlob(resolved, complete=False).matches(arn_parts(value))
         return Glob(_fold(token, self.ignore_case) for token in resolved).matches(text)
@@ -269,6 +261,13 @@ def _merged(blocks: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
 
 def _literals(tokens: tuple[Token, ...]) -> tuple[Literal, ...]:
     return tuple(token for token in tokens if isinstance(token, str | Wild))
+
+
+def fold(text: str) -> str:
+    """Return a text in lower case for case-insensitive comparisons. Its length does not change."""
+    if text.isascii():
+        return text.lower()
+    return "".join(low if len(low := character.lower()) == 1 else character for character in text)
 
 
 def _fold(token: Literal, ignore_case: bool) -> Literal:

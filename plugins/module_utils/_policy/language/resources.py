@@ -12,7 +12,6 @@ Source: IAM User Guide, "AWS JSON policy elements: Principal" and "... NotPrinci
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .context import Context
@@ -25,10 +24,10 @@ from .match import (
     Variable,
     Wild,
     cut_arn,
+    find_variables,
     relax,
     resolve,
     tokenize,
-    variable_keys,
 )
 
 
@@ -59,7 +58,7 @@ class OpenResource:
         if head is Cover.NONE:
             return head, head
         text = parts[-1] if self.head is not None else ":".join(parts)
-        resolved = resolve(self.tail, context, self)
+        resolved = resolve(self.tail, context)
         if resolved is None:
             return Cover.NONE, min(head, self._relaxed.covers(text, wild))
         if isinstance(resolved, bool):
@@ -76,7 +75,7 @@ class OpenResource:
         :returns: False if a variable has several values, or neither a value nor a default, so that the pattern matches no ARN;
             None if the value of a variable is unknown.
         """
-        tokens = resolve(self.tokens, context, self)
+        tokens = resolve(self.tokens, context)
         return tokens if tokens is None or isinstance(tokens, bool) else ArnGlob(tokens)
 
     @property
@@ -106,7 +105,7 @@ class ResourceTest:
     :arg complete: whether missing parts of an ARN count as ``*`` (see ``ArnGlob``).
     """
 
-    __slots__ = ("_services", "complete", "early", "everything", "globs", "open")
+    __slots__ = ("_services", "complete", "everything", "globs", "open")
 
     def __init__(self, values: tuple[str, ...], variables: bool, wide: bool, complete: bool = True) -> None:
         self.complete = complete
@@ -114,29 +113,21 @@ class ResourceTest:
         self.globs: list[ArnGlob] = []
         # The patterns of the services for which a single value includes all resources.
         self._services: list[Glob] = []
-        # Set if any value has a variable before the fifth colon.
-        self.early = False
         opened: list[OpenResource] = []
         for value in values:
             tokens = tokenize(value, variables=variables, wildcards=True)
             if tokens == (Wild.ANY,):
                 self.everything = True
-            elif not variable_keys(tokens):
+            elif not find_variables(tokens):
                 glob = ArnGlob((t for t in tokens if isinstance(t, str | Wild)), complete)
                 self.globs.append(glob)
                 if len(glob.parts) == ARN_PARTS and all(map(_is_all, glob.parts[3:])):
                     self._services.append(glob.parts[2])
             else:
                 pattern = OpenResource(tokens)
-                self.early = self.early or pattern.head is None
                 if pattern.head is not None or wide:
                     opened.append(pattern)
         self.open = tuple(opened)
-
-    @property
-    def weight(self) -> int:
-        """Return the cost of one comparison in steps (see ``Budget``): about one step for each value."""
-        return len(self.globs) + len(self.open)
 
     def covers_service(self, service: str, wild: bool) -> Cover:
         """Return whether the values match requests for actions that have no resource.
@@ -149,23 +140,6 @@ class ResourceTest:
         if self.everything:
             return Cover.ALL
         return max((glob.covers(service, wild) for glob in self._services), default=Cover.NONE)
-
-    def partial(self, parts: tuple[str, ...], context: Context) -> Iterator[ArnGlob | None]:
-        """Yield the patterns that match some but not all resources of a request with wildcards.
-
-        A value with policy variables may also match all resources. Its pattern is None if the value of a variable is unknown.
-        """
-        if self.everything:
-            return
-        for glob in self.globs:
-            if glob.covers(parts, True) is Cover.SOME:
-                yield glob
-        for value in self.open:
-            if value.covers(parts, True, context)[1] is Cover.NONE:
-                continue
-            resolved = value.resolved(context)
-            if not isinstance(resolved, bool):
-                yield resolved
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
         """Return whether the values match all, some or none of the ARNs of a request, as a lower and an upper bound.

@@ -20,11 +20,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
-from ..evaluation.evaluate import ALLOWED, Layer, OverBudget, Verdict, describe, split
-from ..evaluation.rules import CONDITIONAL, Answer, Question, Request, Rule
-from ..evaluation.search import explore
+from ..evaluation.evaluate import ALLOWED, CONDITIONAL, PARTLY_ALLOWED, Layer, evaluate
+from ..evaluation.rules import Request, Rule
 from ..language.context import Context
-from ..language.match import Variable
+from ..language.match import Cover, Variable
 from .actions import LEVELS, UNKNOWN_LEVEL, ActionIndex, ServiceAction, action_expression, action_service
 
 Decision = Literal["yes", "depends", "no"]
@@ -50,7 +49,8 @@ class Possibility:
 
     ``rules`` are the statements that allow or may allow it, and ``denying`` the statements that deny or may deny it, on at least
     one of the evaluated resources. ``limiting`` are the names of the layers that do not allow it on one or more of these
-    resources. If ``decision`` is "depends", ``keys`` are the known condition keys on which it depends.
+    resources. If ``decision`` is "depends", ``keys`` are the known condition keys on which it depends. If ``partly``, a resource
+    with wildcards is allowed in part only.
     """
 
     decision: Decision
@@ -58,11 +58,12 @@ class Possibility:
     denying: tuple[Rule, ...] = ()
     limiting: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    partly: bool = False
 
     @property
     def is_whole(self) -> bool:
         """Return whether the action is allowed on all resources that were evaluated."""
-        return self.decision == "yes" and not self.denying and not self.limiting
+        return self.decision == "yes" and not self.partly and not self.denying and not self.limiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,50 +342,19 @@ def _decide(layers: Sequence[Layer], action: str, target: _Target, context: Cont
 
 def _decide_known(layers: Sequence[Layer], action: str, resource: str, context: Context) -> Possibility:
     request = Request(action, resource)
-    question = _question(layers, request)
-    if question.allowed(context) is True:
-        allowing = (rule for _name, rules in question.allows for rule in rules)
-        return Possibility("yes", tuple(rule for rule in allowing if rule.applies(request, context)))
-    parts: Sequence[Request] = ()
-    if request.resource_wild:
-        try:
-            parts = split((rule for layer in layers for rule in layer.rules), request, context)
-        except OverBudget:
-            return _conclude(question, Verdict(CONDITIONAL), context)
-    if not parts:
-        return _conclude(question, _answer(question, context), context)
-    found = Possibility("no")
-    for part in parts:
-        question = _question(layers, part)
-        found = _merge(found, _conclude(question, _answer(question, context), context))
-    return found
-
-
-def _question(layers: Sequence[Layer], request: Request) -> Question:
-    """Build a question from all statements. Unlike ``ask``, do not compare the action, because all statements apply to it."""
-    return Question(
-        request,
-        tuple(rule for layer in layers for rule in layer.rules if not rule.allow),
-        tuple((layer.name, tuple(rule for rule in layer.rules if rule.allow)) for layer in layers),
-    )
-
-
-def _answer(question: Question, context: Context) -> Verdict:
-    allowed = question.allowed(context)
-    answer = Answer(allowed) if allowed is not None else explore((question,), context)[0]
-    return describe(question, context, answer)
-
-
-def _conclude(question: Question, verdict: Verdict, context: Context) -> Possibility:
-    request = question.request
-    denying = tuple(rule for rule in question.denies if rule.applies(request, context) is not False)
-    if verdict.decision == ALLOWED:
-        return Possibility("yes", tuple(rule for rule in verdict.rules if rule.allow), denying)
-    if verdict.decision != CONDITIONAL:
-        return Possibility("no", (), denying, verdict.missing)
-    allowing = (rule for _name, rules in question.allows for rule in rules)
-    applying = tuple(rule for rule in allowing if rule.applies(request, context) is not False)
-    return Possibility("depends", applying, denying, (), verdict.conditional_on)
+    verdict = evaluate(layers, request, context)
+    rules = [rule for layer in layers for rule in layer.rules]
+    applying = [rule for rule in rules if rule.cover(request, context)[1] is not Cover.NONE]
+    allowing = tuple(rule for rule in applying if rule.allow)
+    denying = tuple(rule for rule in applying if not rule.allow)
+    if verdict.decision in (ALLOWED, PARTLY_ALLOWED):
+        granting = tuple(rule for rule in verdict.rules if rule.allow)
+        return Possibility(
+            "yes", granting, denying, verdict.missing, partly=verdict.decision == PARTLY_ALLOWED
+        )
+    if verdict.decision == CONDITIONAL:
+        return Possibility("depends", allowing, denying, (), verdict.conditional_on)
+    return Possibility("no", (), denying, verdict.missing)
 
 
 def _merge(first: Possibility, second: Possibility) -> Possibility:
@@ -396,6 +366,7 @@ def _merge(first: Possibility, second: Possibility) -> Possibility:
         _union(first.denying, second.denying),
         tuple(dict.fromkeys((*first.limiting, *second.limiting))),
         tuple(dict.fromkeys((*first.keys, *second.keys))),
+        first.partly or second.partly,
     )
 
 

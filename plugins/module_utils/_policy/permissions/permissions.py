@@ -22,9 +22,18 @@ from typing import Any
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.text import visible
-from ..evaluation.evaluate import ALLOWED, EXPLICIT_DENY, Layer, Verdict, evaluate
-from ..evaluation.request import NO_MFA, ORG_PATH, Subject, org_keys, session_tags
-from ..evaluation.rules import CONDITIONAL, Request, Rule, Witness, build_rules, witness_row
+from ..evaluation.evaluate import (
+    ALLOWED,
+    CONDITIONAL,
+    EXPLICIT_DENY,
+    IMPLICIT_DENY,
+    PARTLY_ALLOWED,
+    Layer,
+    Verdict,
+    evaluate,
+)
+from ..evaluation.request import ANY_ACCOUNT, NO_MFA, ORG_PATH, Subject, org_keys, session_tags
+from ..evaluation.rules import Request, Rule, build_rules
 from ..grammar.storable import Storability
 from ..language.context import ABSENT, ACCOUNT, PRESENT, UNKNOWN_VALUE, Context, KeyState, Part, Unknown
 from ..language.document import MAX_BITS, Policy, PolicyError, describe_type, parse_policy
@@ -111,8 +120,8 @@ class Required:
 class PermissionVerdict:
     """The decision on a required permission.
 
-    ``decision`` is "allowed", "implicit_deny", "explicit_deny" or "conditional". ``statements`` has the statements that
-    determine the decision, each as the name of the policy, the label of the statement and its effect. ``change`` has the
+    ``decision`` is "allowed", "partly_allowed", "implicit_deny", "explicit_deny" or "conditional". ``statements`` has the
+    statements that determine the decision, each as the name of the policy, the label of the statement and its effect. ``change`` has the
     names of the policies and layers to change in order to allow the request. ``Verdict`` describes the other fields.
     """
 
@@ -122,9 +131,6 @@ class PermissionVerdict:
     statements: tuple[tuple[str, str, str], ...]
     change: tuple[str, ...]
     message: str
-    allowed_when: Witness | None = None
-    denied_when: Witness | None = None
-    undecided: bool = False
 
     def as_dict(self) -> dict[str, object]:
         """Return the decision as a dictionary for the module result."""
@@ -133,9 +139,6 @@ class PermissionVerdict:
             "resource": self.required.resource,
             "decision": self.decision,
             "conditional_on": list(map(visible, self.conditional_on)),
-            "allowed_when": witness_row(self.allowed_when),
-            "denied_when": witness_row(self.denied_when),
-            "undecided": self.undecided,
             "statements": [
                 {"policy": policy, "statement": label, "effect": effect}
                 for policy, label, effect in self.statements
@@ -228,9 +231,6 @@ def check_permission(layers: Sequence[Layer], required: Required, context: Conte
         statements,
         change,
         _message(required, verdict, statements, change),
-        verdict.allowed_when,
-        verdict.denied_when,
-        verdict.undecided,
     )
 
 
@@ -251,12 +251,12 @@ def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | N
     if subject is None:
         return Context()
     organization, path = org_keys(subject.source_org_id)
-    role = f"arn:=:iam::{subject.account or '############'}:role/&"
+    role = f"arn:{subject.partition or 'aws*'}:iam::{subject.account or ANY_ACCOUNT}:role/*"
     keys: dict[str, KeyState | Part] = {
         "aws:principaltype": ("AssumedRole",),
-        "aws:principalarn": (subject.role_arn,) if subject.role_arn else Unknown(False, shape=role),
+        "aws:principalarn": (subject.role_arn,) if subject.role_arn else Unknown(False, pattern=role),
         "aws:principalaccount": (subject.account,) if subject.account else Part("aws:principalarn", ACCOUNT),
-        ORG_PATH: Unknown(shape="o-+/r-*"),
+        ORG_PATH: Unknown(pattern="o-*/r-*"),
         "aws:principalorgid": organization,
         "aws:principalorgpaths": path,
         "aws:userid": PRESENT,
@@ -328,10 +328,23 @@ def _message(
             else ""
         )
         return f"{permission} is denied by {deciding}. A Deny overrides every Allow: narrow or remove each Deny.{lacking}"
+    if verdict.decision == PARTLY_ALLOWED:
+        granting = "; ".join(
+            f"{label} of {policy}" for policy, label, effect in statements if effect == "Allow"
+        )
+        denying = "; ".join(
+            f"{label} of {policy}" for policy, label, effect in statements if effect == "Deny"
+        )
+        rest = (
+            f"{denying} may deny the rest"
+            if denying
+            else f"no statement allows the rest in {', '.join(change)}"
+        )
+        return f"{permission} is allowed only in part, by {granting}; {rest}."
     if verdict.decision == CONDITIONAL and not verdict.conditional_on:
         return (
-            f"{permission} has too many combinations of actions, resources and conditions to evaluate. "
-            "Replace it with permissions for fewer actions or resources."
+            f"{permission} is allowed in part or as a whole by {deciding}: the patterns of these statements cannot be compared "
+            "with the wildcards. Replace it with permissions for the single actions and resources."
         )
     if verdict.decision == CONDITIONAL:
         keys = ", ".join(verdict.conditional_on)

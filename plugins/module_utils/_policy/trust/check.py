@@ -27,7 +27,7 @@ from ..grammar.storable import Storability, storability
 from ..language.context import Context
 from ..language.resources import Caller
 from ..permissions.permissions import PermissionVerdict, Required, check_permission, pod_context
-from .suggestions import Suggestion, existing_principals, suggest
+from .repair import Suggestion, existing_principals, suggest
 from .trust import (
     Inquiry,
     Remedy,
@@ -120,22 +120,20 @@ def _needed_actions(subject: Subject) -> int:
 class TrustCheck:
     """The result of ``check_policy``.
 
-    ``suggestions`` is empty unless ``verdict.usable`` is "no" and edits of the policy can make the role usable.
+    ``suggestion`` is None unless ``verdict.usable`` is "no" and a change of the policy can make the role usable.
     """
 
     verdict: TrustVerdict
     storable: Storability
-    suggestions: tuple[Suggestion, ...]
+    suggestion: Suggestion | None
 
     def as_dict(self) -> dict[str, object]:
         """Return the check as a dictionary for the module result."""
-        suggested = self.suggestions[0].trust_policy if self.suggestions else None
         return {
             **self.verdict.as_dict(),
             "storable": self.storable.answer,
             "storable_reasons": self.storable.rows,
-            "suggestions": [suggestion.as_dict() for suggestion in self.suggestions],
-            "suggested_trust_policy": suggested,
+            "suggestion": self.suggestion.as_dict() if self.suggestion else None,
         }
 
 
@@ -148,7 +146,7 @@ def check_policy(
     external_id: str | None = None,
     stored: bool = False,
 ) -> TrustCheck:
-    """Check whether a workload can use a role with this trust policy, and whether IAM accepts the policy. Suggest repairs.
+    """Check whether a workload can use a role with this trust policy, and whether IAM accepts the policy. Suggest a change.
 
     :arg document: the trust policy, in any form that ``prepare_trust`` accepts.
     :arg chained: whether the policy belongs to a target role, which the session of ``subject.role_arn`` assumes.
@@ -173,7 +171,7 @@ def check_policy(
     if judged.answer == "no":
         verdict = _refused(verdict, judged)
     helps = verdict.usable == "no" and (chained or not is_foreign(subject))
-    return TrustCheck(verdict, judged, suggest(trust, inquiry, stored) if helps else ())
+    return TrustCheck(verdict, judged, suggest(trust, inquiry, stored) if helps else None)
 
 
 def _refused(verdict: TrustVerdict, judged: Storability) -> TrustVerdict:
@@ -190,8 +188,5 @@ def _refused(verdict: TrustVerdict, judged: Storability) -> TrustVerdict:
         verdict,
         usable="no",
         conditional_on=(),
-        allowed_when=None,
-        denied_when=None,
-        undecided=False,
         findings=(*findings, *verdict.findings),
     )

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding
@@ -309,6 +309,7 @@ def _key(rule: Rule, key: str) -> Finding:
     )
 
 
+_SEVERITIES: Mapping[str, Severity] = {"yes": "info", "no": "error", "conditional": "warning"}
 _TAG_KEYS = ("aws:tagkeys", "sts:transitivetagkeys")
 
 
@@ -316,7 +317,7 @@ def diagnose(
     rules: Sequence[Rule],
     requests: Sequence[Request],
     context: Context,
-    usable: bool | None,
+    usable: str,
     session_tags: bool,
 ) -> list[Finding]:
     """Explain why the trust policy denies the requests, or may deny them.
@@ -324,10 +325,10 @@ def diagnose(
     If the role is usable, the findings have severity "info". They then concern statements that do not apply to this workload.
 
     :arg requests: the requests to assume the role, in the order of ``ACTIONS``.
-    :arg usable: whether the trust policy allows all requests, or None if the answer depends on unknown condition keys.
+    :arg usable: whether the trust policy allows all requests: "yes", "no" or "conditional".
     :arg session_tags: whether the association has session tags.
     """
-    severity: Severity = "info" if usable else "error" if usable is False else "warning"
+    severity: Severity = _SEVERITIES[usable]
     findings = _denies(rules, requests, context, usable)
     allows = [rule for rule in rules if rule.allow]
     matching = [rule for rule in allows if rule.matches_caller(requests[0].caller)]
@@ -344,22 +345,11 @@ def diagnose(
                 for test in rule.tests
                 if test.holds(context) is False
             )
-    if usable is False and not any(finding.severity == "error" for finding in findings):
-        several = len(requests) > 1
-        findings.append(
-            Finding(
-                Code.TRUST_CONDITION_UNMATCHED,
-                "Each condition can be met, but no request meets all of them: no values of the unknown keys allow"
-                f" {'both ' if several else ''}{' and '.join(map(_action_name, requests))}.",
-                f"{'Put both actions in one statement with' if several else 'Use'} conditions that can hold together."
-                " Check that no Deny statement denies the same requests.",
-            )
-        )
     return list(dict.fromkeys(findings))
 
 
 def _denies(
-    rules: Sequence[Rule], requests: Sequence[Request], context: Context, usable: bool | None
+    rules: Sequence[Rule], requests: Sequence[Request], context: Context, usable: str
 ) -> list[Finding]:
     findings = []
     for rule in rules:
@@ -378,7 +368,7 @@ def _denies(
                     statement=rule.statement.label,
                 )
             )
-        elif None in answers and usable is not True:
+        elif None in answers and usable != "yes":
             findings.append(
                 Finding(
                     Code.TRUST_MAY_BE_DENIED,

@@ -19,9 +19,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ..evaluation.evaluate import Layer, evaluate
+from ..evaluation.evaluate import CONDITIONAL, Layer, evaluate
 from ..evaluation.request import web_identity_context
-from ..evaluation.rules import CONDITIONAL, Request
+from ..evaluation.rules import Request
 from ..language.document import document_statements
 from ..language.resources import Caller
 from .trust import prepare_trust

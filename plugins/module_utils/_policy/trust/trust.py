@@ -19,9 +19,9 @@ from typing import Literal
 from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding
 from ..._findings.text import visible
-from ..evaluation.evaluate import ALLOWED, Layer, Verdict, ask, evaluate_together
+from ..evaluation.evaluate import ALLOWED, CONDITIONAL, Layer, Verdict, evaluate
 from ..evaluation.request import ACTIONS, SERVICE, Subject, pod_identity_context
-from ..evaluation.rules import CONDITIONAL, Answer, Question, Request, Rule, Witness, build_rules, witness_row
+from ..evaluation.rules import Request, Rule, build_rules
 from ..language.canonical import display, policy_finding_row
 from ..language.conditions import describe_action, describe_condition
 from ..language.context import Context
@@ -31,6 +31,7 @@ from .diagnose import diagnose, lint
 from .statements import BARE_SID
 
 # The session tags that identify a workload.
+YES, NO = "yes", "no"
 IDENTIFYING = ("eks-cluster-arn", "kubernetes-namespace", "kubernetes-service-account")
 
 
@@ -130,8 +131,6 @@ def reach(rules: Sequence[Rule], inquiry: Inquiry) -> tuple[Width, ...]:
     if "Service" not in inquiry.remedy.principal:
         return ()
     subject = inquiry.subject
-    layers = (Layer("trust", tuple(rules)),)
-    questions = [ask(layers, request) for request in inquiry.needed]
     account = subject.account
     stranger = replace(
         subject,
@@ -142,25 +141,24 @@ def reach(rules: Sequence[Rule], inquiry: Inquiry) -> tuple[Width, ...]:
         pod_name=None,
         pod_uid=None,
     )
-    if _allows(questions, stranger):
+    if _allows(rules, inquiry, stranger):
         return ("account",)
     if not subject.session_tags:
         return ()
     widths: list[Width] = []
     namesake = replace(stranger, namespace=subject.namespace, service_account=subject.service_account)
-    if _allows(questions, namesake):
+    if _allows(rules, inquiry, namesake):
         widths.append("namesake")
     neighbour = replace(stranger, cluster_arn=subject.cluster_arn, cluster=subject.cluster)
-    if _allows(questions, neighbour):
+    if _allows(rules, inquiry, neighbour):
         widths.append("cluster")
-    elif _allows(questions, replace(neighbour, namespace=subject.namespace)):
+    elif _allows(rules, inquiry, replace(neighbour, namespace=subject.namespace)):
         widths.append("namespace")
     return tuple(widths)
 
 
-def _allows(questions: Sequence[Question], subject: Subject) -> bool:
-    context = pod_identity_context(subject)
-    return all(question.allowed(context) is True for question in questions)
+def _allows(rules: Sequence[Rule], inquiry: Inquiry, subject: Subject) -> bool:
+    return judge(rules, inquiry.needed, pod_identity_context(subject)).usable == YES
 
 
 _WIDTHS: Mapping[Width, tuple[Severity, str]] = {
@@ -188,9 +186,8 @@ class TrustVerdict:
     """The result of the check whether a workload can use a role.
 
     ``usable`` is "yes", "no" or "conditional"; ``assume_role`` and ``tag_session`` are "allowed", "denied" or "conditional".
-    ``trust_policy`` is the document in a uniform form. If ``usable`` is "conditional", ``conditional_on`` has the condition keys
-    on which the answer depends, and ``allowed_when`` and ``denied_when`` have example values of these keys. If ``undecided``, the
-    evaluation stopped at its limit of steps: one or both examples are None, and all values may lead to one answer.
+    ``trust_policy`` is the document in a uniform form. If ``usable`` is "conditional", ``conditional_on`` has the unknown
+    condition keys of the statements that may determine the answer.
     """
 
     usable: str
@@ -199,9 +196,6 @@ class TrustVerdict:
     conditional_on: tuple[str, ...]
     findings: tuple[Finding, ...]
     trust_policy: dict[str, object]
-    allowed_when: Witness | None = None
-    denied_when: Witness | None = None
-    undecided: bool = False
 
     def as_dict(self) -> dict[str, object]:
         """Return the answer as a dictionary for the module result."""
@@ -210,9 +204,6 @@ class TrustVerdict:
             "assume_role": self.assume_role,
             "tag_session": self.tag_session,
             "conditional_on": list(map(visible, self.conditional_on)),
-            "allowed_when": witness_row(self.allowed_when),
-            "denied_when": witness_row(self.denied_when),
-            "undecided": self.undecided,
             "findings": [policy_finding_row(finding) for finding in self.findings],
             "trust_policy": self.trust_policy,
         }
@@ -253,15 +244,7 @@ def check_trust(document: object, subject: Subject) -> TrustVerdict:
     verdict = check_requests(trust, inquiry)
     foreign = _foreign_role(subject)
     if foreign is not None:
-        return replace(
-            verdict,
-            usable="no",
-            conditional_on=(),
-            allowed_when=None,
-            denied_when=None,
-            undecided=False,
-            findings=(foreign, *verdict.findings),
-        )
+        return replace(verdict, usable=NO, conditional_on=(), findings=(foreign, *verdict.findings))
     exposures = tuple(map(wide, reach(trust.rules, inquiry)))
     return replace(verdict, findings=(*verdict.findings, *exposures)) if exposures else verdict
 
@@ -274,8 +257,7 @@ def is_usable(trust: TrustPolicy, subject: Subject) -> bool:
     if is_foreign(subject):
         return False
     inquiry = pod_identity_inquiry(subject)
-    _verdicts, answer = _judge(trust.rules, inquiry.needed, inquiry.context)
-    return answer.proven is True
+    return judge(trust.rules, inquiry.needed, inquiry.context).usable == YES
 
 
 def limits_clusters(trust: TrustPolicy, cluster_arns: Collection[str]) -> bool:
@@ -322,31 +304,46 @@ def _is_exact(condition: Condition) -> bool:
 def check_requests(trust: TrustPolicy, inquiry: Inquiry) -> TrustVerdict:
     """Check whether a trust policy allows the requests of an inquiry."""
     rules, context = trust.rules, inquiry.context
-    verdicts, answer = _judge(rules, inquiry.requests, context)
+    usability = judge(rules, inquiry.needed, context)
+    verdicts = usability.verdicts
     if inquiry.needed != inquiry.requests:
-        _verdicts, answer = _judge(rules, inquiry.needed, context)
-    usable = answer.proven
-    findings = diagnose(rules, inquiry.needed, context, usable, inquiry.subject.session_tags)
+        verdicts = judge(rules, inquiry.requests, context).verdicts
+    findings = diagnose(rules, inquiry.needed, context, usability.usable, inquiry.subject.session_tags)
     findings.extend(trust.lints)
-    if usable is None:
-        findings.append(_conditional(answer, inquiry.subject.session_tags))
+    if usability.usable == CONDITIONAL:
+        findings.append(_conditional(usability.keys, inquiry.subject.session_tags))
     return TrustVerdict(
-        usable=answer.decision,
+        usable=usability.usable,
         assume_role=_decision(verdicts[0]),
         tag_session=_decision(verdicts[1]),
-        conditional_on=answer.keys,
+        conditional_on=usability.keys,
         findings=tuple(findings),
         trust_policy=display(trust.policy),
-        allowed_when=answer.allowed_when,
-        denied_when=answer.denied_when,
-        undecided=answer.undecided,
     )
 
 
-def _judge(
-    rules: Sequence[Rule], requests: Sequence[Request], context: Context
-) -> tuple[tuple[Verdict, ...], Answer]:
-    return evaluate_together((Layer("trust", tuple(rules)),), requests, context)
+@dataclass(frozen=True, slots=True)
+class Usability:
+    """The answer to whether all requests of a caller are allowed: "yes", "no" or "conditional", with the verdict on each."""
+
+    usable: str
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return the condition keys on which the answer depends."""
+        if self.usable != CONDITIONAL:
+            return ()
+        return tuple(dict.fromkeys(key for verdict in self.verdicts for key in verdict.conditional_on))
+
+
+def judge(rules: Sequence[Rule], requests: Sequence[Request], context: Context) -> Usability:
+    """Evaluate whether a trust policy allows all of the requests."""
+    layers = (Layer("trust", tuple(rules)),)
+    verdicts = tuple(evaluate(layers, request, context) for request in requests)
+    if any(verdict.denied for verdict in verdicts):
+        return Usability(NO, verdicts)
+    return Usability(YES if all(v.decision == ALLOWED for v in verdicts) else CONDITIONAL, verdicts)
 
 
 def is_foreign(subject: Subject) -> bool:
@@ -386,8 +383,7 @@ _OPTIONS = {
 _EXTERNAL_ID = "sts:externalid"
 
 
-def _conditional(answer: Answer, session_tags: bool) -> Finding:
-    keys = answer.keys
+def _conditional(keys: Sequence[str], session_tags: bool) -> Finding:
     options = [f"{key} (option {_OPTIONS[key.lower()]})" for key in keys if key.lower() in _OPTIONS]
     rest = [key for key in keys if key.lower() not in _OPTIONS]
     remedies = [f"Set the value of {', '.join(options)} to get a definite answer."] if options else []
@@ -403,10 +399,9 @@ def _conditional(answer: Answer, session_tags: bool) -> Finding:
             f"There is no option for {', '.join(rest)}: ensure that the conditions on {those} hold for the Pods, or "
             "remove the conditions."
         )
-    effect = "may allow some requests and deny" if answer.undecided else "allows some requests and denies"
     return Finding(
         Code.TRUST_CONDITIONAL,
-        f"The policy {effect} others, depending on {', '.join(keys)}.",
+        f"Whether the policy allows the workload depends on unknown values of {', '.join(keys)}.",
         " ".join(remedies),
     )
 
