@@ -135,7 +135,7 @@ def _allows_all(effects: Sequence[_Effect], request: Request, context: Context) 
     if not request.is_wild:
         return False
     for effect in effects:
-        parts = effect.rule.exceptions(request, context) if effect.least is Cover.SOME else None
+        parts = effect.rule.exceptions(request, context)
         if parts is not None and all(
             any(other.rule.cover(part, context)[0] is Cover.ALL for other in effects) for part in parts
         ):

@@ -36,7 +36,9 @@ from ..language.resources import Caller, OpenResource, PrincipalTest, ResourceTe
 
 # The largest number of values of a condition that are compared with the other conditions of a statement.
 _COMPARED = 20
-_INVERSE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.SOME, Cover.ALL: Cover.NONE}
+# SOME may be all: not every pattern that includes another one is recognised. So its complement is SOME at most and NONE at least.
+_MOST_OUTSIDE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.SOME, Cover.ALL: Cover.NONE}
+_LEAST_OUTSIDE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.NONE, Cover.ALL: Cover.NONE}
 
 
 class Request:
@@ -143,7 +145,7 @@ class Rule:
 
     def matches_action(self, request: Request) -> bool:
         """Return whether the statement applies to the action: an Allow to all, a Deny to some of the actions of a wildcard."""
-        return self._effective(self._action_cover(request))
+        return self._effective(self._action_cover(request)[0 if self.allow else 1])
 
     def concerns(self, request: Request) -> bool:
         """Return whether the statement applies to the caller and the action."""
@@ -164,15 +166,15 @@ class Rule:
     def cover(self, request: Request, context: Context) -> tuple[Cover, Cover]:
         """Return whether the statement applies to all, some or none of the requests that a request with wildcards represents.
 
-        :returns: the least and the most for all values of the unknown keys.
+        :returns: the least and the most for all values of the unknown keys. SOME as the least may be all.
         """
         action = self._action_cover(request)
-        if action is Cover.NONE or not self.matches_caller(request.caller):
+        if action[1] is Cover.NONE or not self.matches_caller(request.caller):
             return Cover.NONE, Cover.NONE
         conditions = self._and_conditions(True, context)
         if conditions is False:
             return Cover.NONE, Cover.NONE
-        least, most = (min(action, cover) for cover in self._resource_cover(request, context))
+        least, most = map(min, action, self._resource_cover(request, context))
         return least if conditions else Cover.NONE, most
 
     def unknown_keys(self, request: Request, context: Context) -> Iterator[str]:
@@ -180,7 +182,8 @@ class Rule:
         for test in self.tests:
             if test.holds(context) is None:
                 yield from _unknown({test.key: test.condition.key, **test.variable_names}, context)
-        if self.matches_resource(request, context) is None:
+        least, most = self._resource_cover(request, context)
+        if least is not most:
             for value in self.open_resources:
                 yield from _unknown(
                     {token.key: token.name for token in find_variables(value.tokens)}, context
@@ -193,7 +196,9 @@ class Rule:
         """
         statement = self.statement
         parts: list[Request] = []
-        if self._action_cover(request) is not Cover.ALL:
+        if not self._and_conditions(True, context):
+            return None
+        if self._action_cover(request)[0] is not Cover.ALL:
             if not statement.not_action:
                 return None
             overlapping = (
@@ -247,12 +252,14 @@ class Rule:
         return None if None in results else answer
 
     def _is_contradictory(self, context: Context) -> bool:
-        """Return whether a condition requires a value with which another condition on the same or a linked key fails."""
+        """Return whether a condition fails for each possible state, or each required value, of the key of a condition."""
         for test in self.tests:
-            values = test.required_values
-            if 0 < len(values) <= _COMPARED and all(
+            if len(values := test.required_values) > _COMPARED:
+                continue
+            alternatives = [context.with_value(test.key, value) for value in values]
+            if all(
                 any(other.holds(assumed) is False for other in self.tests)
-                for assumed in (context.with_value(test.key, value) for value in values)
+                for assumed in alternatives or context.alternatives(test.key)
             ):
                 return True
         return False
@@ -265,13 +272,15 @@ class Rule:
             least = most = self._resources.covers_service(request.service, request.action_wild)
         else:
             least, most = self._resources.covers(request.parts, request.resource_wild, context)
-        negated = self.statement.not_resource
-        return (_INVERSE[most], _INVERSE[least]) if negated else (least, most)
+        if self.statement.not_resource:
+            return _LEAST_OUTSIDE[most], _MOST_OUTSIDE[least]
+        return least, most
 
     def _effective(self, cover: Cover) -> bool:
         return cover is Cover.ALL if self.allow else cover is not Cover.NONE
 
-    def _action_cover(self, request: Request) -> Cover:
+    def _action_cover(self, request: Request) -> tuple[Cover, Cover]:
+        """Return the least and the most of the actions to which the statement applies."""
         if request.action in self._actions:
             cover = Cover.ALL
         else:
@@ -282,7 +291,7 @@ class Rule:
                 pattern = compile_glob(request.action)
                 if any(pattern.matches(action) for action in self._actions):
                     cover = Cover.SOME
-        return _INVERSE[cover] if self.statement.not_action else cover
+        return (_LEAST_OUTSIDE[cover], _MOST_OUTSIDE[cover]) if self.statement.not_action else (cover, cover)
 
 
 def build_rules(policy: Policy, source: str = "") -> tuple[Rule, ...]:

@@ -83,7 +83,9 @@ class Test:
         is_single = self.key.startswith(("aws:", "sts:")) and self.key not in _MULTIVALUED
         if not is_listed or not is_single or condition.if_exists or condition.quantifier:
             return ()
-        literal = condition.base == "StringEquals" or not any(sign in value for value in condition.values for sign in "*?")
+        literal = condition.base == "StringEquals" or not any(
+            sign in value for value in condition.values for sign in "*?"
+        )
         return condition.values if literal else ()
 
     def holds(self, context: Context) -> bool | None:

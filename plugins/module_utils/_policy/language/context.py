@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 
@@ -99,6 +99,20 @@ class Context:
     def assume(self, more: Mapping[str, KeyState | Part]) -> Context:
         """Return a copy with the states in ``more``, which replace the states of the same keys."""
         return Context({**self.keys, **more}, self.prefixes, self.default)
+
+    def alternatives(self, key: str) -> list[Context]:
+        """Return copies for the possible states of a key with an unknown value: one for each choice, present and absent."""
+        state = self.get(key)
+        if not isinstance(state, Unknown):
+            return [self]
+        present = replace(state, may_be_absent=False)
+        states: list[KeyState] = (
+            [present] if state.choices is None else [(choice,) for choice in state.choices]
+        )
+        part = self.keys.get(key)
+        absent = part.root if isinstance(part, Part) and not part.may_be_absent else key
+        copies = [self.assume({key: state}) for state in states]
+        return [*copies, self.assume({absent: ABSENT})] if state.may_be_absent else copies
 
     def with_value(self, key: str, value: str) -> Context:
         """Return a copy in which a key with an unknown value has a value, which also determines parts of linked keys."""

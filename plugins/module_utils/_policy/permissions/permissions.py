@@ -121,7 +121,8 @@ class PermissionVerdict:
     """The decision on a required permission.
 
     ``decision`` is "allowed", "partly_allowed", "implicit_deny", "explicit_deny" or "conditional". ``statements`` has the
-    statements that determine the decision, each as the name of the policy, the label of the statement and its effect. ``change`` has the
+    statements that determine the decision, each as the name of the policy, the label of the statement and its effect. ``change`` has
+    the
     names of the policies and layers to change in order to allow the request. ``Verdict`` describes the other fields.
     """
 
@@ -343,8 +344,8 @@ def _message(
         return f"{permission} is allowed only in part, by {granting}; {rest}."
     if verdict.decision == CONDITIONAL and not verdict.conditional_on:
         return (
-            f"{permission} is allowed in part or as a whole by {deciding}: the patterns of these statements cannot be compared "
-            "with the wildcards. Replace it with permissions for the single actions and resources."
+            f"{permission} may be allowed in part or as a whole, by {deciding}: the patterns of these statements cannot be "
+            "compared with the wildcards. Check single actions and resources instead."
         )
     if verdict.decision == CONDITIONAL:
         keys = ", ".join(verdict.conditional_on)
