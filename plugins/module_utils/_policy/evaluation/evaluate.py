@@ -56,13 +56,15 @@ class Verdict:
 
     ``decision`` is one of the constants of this module. ``rules`` has the statements that determine the decision; for
     "conditional", the statements that may determine it. ``missing`` has the names of the layers without an Allow.
-    ``conditional_on`` has the unknown condition keys of these statements, as the policy spells them.
+    ``conditional_on`` has the unknown condition keys of these statements, as the policy spells them. ``allows_part`` is set if a
+    part of the request is certainly allowed, or the whole request.
     """
 
     decision: str
     conditional_on: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     missing: tuple[str, ...] = ()
+    allows_part: bool = False
 
     @property
     def allowed(self) -> bool:
@@ -112,17 +114,21 @@ def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ver
     open_layers = [effects for _name, effects in allows if not _allows_all(effects, request, context)]
     if not denies and not open_layers:
         complete = tuple(effect.rule for effect in granting if effect.least is Cover.ALL)
-        return Verdict(ALLOWED, rules=complete or tuple(effect.rule for effect in granting))
-    if request.is_wild and (part := _find_part(layers, request, context, (*denies, *granting))) is not None:
+        rules = complete or tuple(effect.rule for effect in granting)
+        return Verdict(ALLOWED, rules=rules, allows_part=True)
+    effects = (*denies, *granting)
+    part = _find_part(layers, request, context, effects) if request.is_wild else None
+    if part is not None and part.decision == PARTLY_ALLOWED:
         return part
-    unknown = [
-        effect.rule
-        for effect in (*denies, *(e for effects in open_layers for e in effects))
-        if effect.is_unknown
-    ]
+    candidates = (*denies, *(effect for layer_effects in open_layers for effect in layer_effects))
+    unknown = tuple(effect.rule for effect in candidates if effect.is_unknown)
     keys = dict.fromkeys(key for rule in unknown for key in rule.unknown_keys(request, context))
-    rules = unknown or [effect.rule for effect in (*denies, *granting)]
-    return Verdict(CONDITIONAL, tuple(keys), tuple(rules))
+    return Verdict(
+        CONDITIONAL,
+        tuple(keys),
+        unknown or tuple(effect.rule for effect in effects),
+        allows_part=part is not None,
+    )
 
 
 def _allows_all(effects: Sequence[_Effect], request: Request, context: Context) -> bool:
@@ -146,29 +152,27 @@ def _allows_all(effects: Sequence[_Effect], request: Request, context: Context) 
 def _find_part(
     layers: Sequence[Layer], request: Request, context: Context, effects: Sequence[_Effect]
 ) -> Verdict | None:
-    """Return the verdict on a request with wildcards if it is certain that one part is allowed and another is not.
+    """Return "partly_allowed" if one part of a request with wildcards is certainly allowed, and another part certainly is not.
 
     To find the parts, the function evaluates literal requests that match the patterns in the statements.
 
     :arg effects: the statements that apply, or may apply, to a part of the request.
+    :returns: the verdict on an allowed part if no part is certainly denied; None if no part is certainly allowed.
     """
-    allowed, denied = (
-        None,
-        any(not effect.rule.allow and effect.least is not Cover.NONE for effect in effects),
-    )
+    denying = tuple(effect.rule for effect in effects if not effect.rule.allow)
+    denied = any(effect.least is not Cover.NONE for effect in effects if not effect.rule.allow)
+    allowed: Verdict | None = None
     missing: tuple[str, ...] = ()
     for sample in islice(_samples(request, effects, context), _SAMPLES):
         verdict = evaluate(layers, sample, context)
-        if verdict.decision == ALLOWED:
+        if verdict.allowed:
             allowed = allowed or verdict
         elif verdict.denied:
             denied, missing = True, missing or verdict.missing
-        if allowed and denied:
-            rules = dict.fromkeys(
-                (*allowed.rules, *(effect.rule for effect in effects if not effect.rule.allow))
-            )
-            return Verdict(PARTLY_ALLOWED, rules=tuple(rules), missing=missing)
-    return None
+        if allowed is not None and denied:
+            rules = tuple(dict.fromkeys((*allowed.rules, *denying)))
+            return Verdict(PARTLY_ALLOWED, rules=rules, missing=missing, allows_part=True)
+    return allowed
 
 
 def _samples(request: Request, effects: Iterable[_Effect], context: Context) -> Iterator[Request]:

@@ -19,8 +19,7 @@ from .document import Condition
 from .match import Cover, Variable, WildText
 from .operators import NEGATED, OpenValue, comparison, family, pattern_cover, value_tokens
 
-
-# The global condition keys that may have several values in one request. Source: IAM User Guide, "AWS global condition context keys".
+# The condition keys that may have several values in one request. Source: IAM User Guide, "AWS global condition context keys".
 _MULTIVALUED = frozenset(
     {
         "aws:calledvia",

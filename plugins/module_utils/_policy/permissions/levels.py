@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
-from ..evaluation.evaluate import ALLOWED, CONDITIONAL, PARTLY_ALLOWED, Layer, evaluate
+from ..evaluation.evaluate import CONDITIONAL, Layer, evaluate
 from ..evaluation.rules import Request, Rule
 from ..language.context import Context
 from ..language.match import Cover, Variable
@@ -343,18 +343,20 @@ def _decide(layers: Sequence[Layer], action: str, target: _Target, context: Cont
 def _decide_known(layers: Sequence[Layer], action: str, resource: str, context: Context) -> Possibility:
     request = Request(action, resource)
     verdict = evaluate(layers, request, context)
-    rules = [rule for layer in layers for rule in layer.rules]
-    applying = [rule for rule in rules if rule.cover(request, context)[1] is not Cover.NONE]
-    allowing = tuple(rule for rule in applying if rule.allow)
-    denying = tuple(rule for rule in applying if not rule.allow)
-    if verdict.decision in (ALLOWED, PARTLY_ALLOWED):
+    most = {rule: rule.cover(request, context)[1] for layer in layers for rule in layer.rules}
+    allowing = tuple(rule for rule, cover in most.items() if cover is not Cover.NONE and rule.allow)
+    denying = tuple(rule for rule, cover in most.items() if cover is not Cover.NONE and not rule.allow)
+    limiting = tuple(
+        layer.name
+        for layer in layers
+        if not any(rule.allow and most[rule] is Cover.ALL for rule in layer.rules)
+    )
+    if verdict.allows_part:
         granting = tuple(rule for rule in verdict.rules if rule.allow)
-        return Possibility(
-            "yes", granting, denying, verdict.missing, partly=verdict.decision == PARTLY_ALLOWED
-        )
+        return Possibility("yes", granting, denying, limiting, partly=not verdict.allowed)
     if verdict.decision == CONDITIONAL:
-        return Possibility("depends", allowing, denying, (), verdict.conditional_on)
-    return Possibility("no", (), denying, verdict.missing)
+        return Possibility("depends", allowing, denying, limiting, verdict.conditional_on)
+    return Possibility("no", (), denying, limiting)
 
 
 def _merge(first: Possibility, second: Possibility) -> Possibility:

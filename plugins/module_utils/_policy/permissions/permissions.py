@@ -121,9 +121,8 @@ class PermissionVerdict:
     """The decision on a required permission.
 
     ``decision`` is "allowed", "partly_allowed", "implicit_deny", "explicit_deny" or "conditional". ``statements`` has the
-    statements that determine the decision, each as the name of the policy, the label of the statement and its effect. ``change`` has
-    the
-    names of the policies and layers to change in order to allow the request. ``Verdict`` describes the other fields.
+    statements that determine the decision, each as the name of the policy, the label of the statement and its effect.
+    ``change`` has the names of the policies and layers to change in order to allow the request.
     """
 
     required: Required

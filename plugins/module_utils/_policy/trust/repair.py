@@ -6,8 +6,8 @@
 
 """Suggest how a trust policy can let a workload use the role: a statement to add, or an exception from a Deny that blocks it.
 
-The suggested policy has been evaluated, so the workload can use the role with it. In addition to the requests that the original
-policy allows, it allows only requests with the values that the suggestion names. The added statement requires all of these values.
+The suggested policy has been evaluated, so the workload can use the role with it. Compared with the original policy, it also
+allows the requests with the values that the suggestion names, and no others. The added statement requires all of these values.
 The exception replaces a Deny with one copy for each value, and each copy applies to the requests without this value.
 """
 

@@ -75,7 +75,7 @@ REASONING = [
     (
         [allow(resource="arn:aws:s3:::b/logs/*")],
         {"resource": "arn:aws:s3:::b/*"},
-        "implicit_deny",
+        "partly_allowed",
         [
             "Statement 1 of mine.json (Allow) has the action, but not all of the resources: its Resource is"
             " 'arn:aws:s3:::b/logs/*'."

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test that verdicts, witnesses and limits are the same in every process, because they do not depend on Python's hash seed."""
+"""Test that verdicts are the same in every process, because they do not depend on Python's hash seed."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ for operator, value in (
         "Condition": condition,
     }
     verdict = check_trust({"Version": "2012-10-17", "Statement": [statement]}, Subject(namespace="a", service_account="b"))
-    print(verdict.usable, verdict.undecided, verdict.conditional_on, verdict.allowed_when, verdict.denied_when)
+    print(verdict.usable, verdict.conditional_on)
 """
 
 
