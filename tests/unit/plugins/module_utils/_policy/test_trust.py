@@ -624,8 +624,8 @@ CASES = [
             allow(tag("kubernetes-pod-name", "x")), deny(tag("kubernetes-pod-name", "y", "StringNotEquals"))
         ),
         KNOWN,
-        "no",
-        "x is not y",
+        "conditional",
+        "x is not y, which only a proof shows",
     ),
     (
         "actions for different Pods",
@@ -634,8 +634,8 @@ CASES = [
             allow(tag("kubernetes-pod-name", "y"), Action="sts:TagSession"),
         ),
         KNOWN,
-        "no",
-        "no Pod has both",
+        "conditional",
+        "no Pod has both, which only a proof shows",
     ),
     (
         "x or not x",
@@ -643,8 +643,8 @@ CASES = [
             allow(tag("kubernetes-pod-name", "x")), allow(tag("kubernetes-pod-name", "x", "StringNotEquals"))
         ),
         KNOWN,
-        "yes",
-        "every Pod is one of them",
+        "conditional",
+        "every Pod is one of them, which only a proof shows",
     ),
     (
         "another account's cluster, known account",
@@ -686,7 +686,7 @@ CONDITIONAL = [
         ["aws:RequestTag/kubernetes-pod-uid"],
         "a Deny may match",
     ),
-    ("organization", policy(allow(ORG)), KNOWN, ["aws:SourceOrgId"], "may be in none"),
+    ("organization", policy(allow(ORG)), KNOWN, ["aws:SourceOrgId", "aws:ResourceOrgId"], "may be in none"),
     (
         "source",
         policy(allow({"ArnLike": {"aws:SourceArn": "arn:aws:eks:*:111122223333:cluster/*"}})),

@@ -198,19 +198,6 @@ ERRORS = [
         " for this association, so the request has no tags and the statement never matches.",
         "Enable session tags, or use conditions that do not need them, such as aws:SourceAccount.",
     ),
-    (
-        policy(
-            allow(Action="sts:AssumeRole", Condition=equals(RequestTag__kubernetes_pod_name="a")),
-            allow(Action="sts:TagSession", Condition=equals(RequestTag__kubernetes_pod_name="b")),
-        ),
-        KNOWN,
-        "TRUST_CONDITION_UNMATCHED",
-        "",
-        "Each condition can be met, but no request meets all of them: no values of the unknown keys allow"
-        " both sts:AssumeRole and sts:TagSession.",
-        "Put both actions in one statement with conditions that can hold together. Check that no Deny"
-        " statement denies the same requests.",
-    ),
 ]
 
 
@@ -343,7 +330,7 @@ def test_conditional_verdict_is_a_warning():
     reported = finding(found, "TRUST_CONDITIONAL")
     assert (found.usable, reported.severity, reported.statement) == ("conditional", "warning", "")
     assert reported.message == (
-        "The policy allows some requests and denies others, depending on aws:RequestTag/kubernetes-pod-name."
+        "Whether the policy allows the workload depends on unknown values of aws:RequestTag/kubernetes-pod-name."
     )
     assert reported.remedy == (
         "Set the value of aws:RequestTag/kubernetes-pod-name (option pod_name) to get a definite answer."
