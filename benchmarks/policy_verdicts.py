@@ -17,7 +17,6 @@ from functools import partial
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
     Layer,
     evaluate,
-    evaluate_together,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import (
     Subject,
@@ -25,6 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
     Request,
+    Rule,
     build_rules,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import Context
@@ -39,6 +39,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     check_trust,
+    judge,
     pod_identity_inquiry,
     prepare_trust,
 )
@@ -149,39 +150,32 @@ def _hostile() -> Iterator[tuple[str, float]]:
 
 
 def _judge(layers: Sequence[Layer], requests: Sequence[Request], context: Context) -> object:
-    return evaluate_together(_fresh(layers), requests, context)
+    return judge(layers[0].rules, requests, context)
 
 
 def _decide(layers: Sequence[Layer], request: Request, context: Context) -> object:
-    return evaluate(_fresh(layers), request, context)
-
-
-def _fresh(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """Return a copy of the policies without cached results."""
-    return tuple(Layer(layer.name, layer.rules) for layer in layers)
+    return evaluate(layers, request, context)
 
 
 def _ordinary() -> dict[str, Callable[[], object]]:
     requests, context = pod_identity_inquiry(SUBJECT).requests, pod_identity_context(SUBJECT)
     scoped_text = json.dumps(trust(SCOPED))
 
-    def layers(document: object) -> tuple[Layer, ...]:
-        return (Layer("trust", build_rules(parse_policy(document, "trust"))),)
+    def rules(document: object) -> tuple[Rule, ...]:
+        return build_rules(parse_policy(document, "trust"))
 
-    bare, scoped, pod = layers(trust(BARE)), layers(trust(SCOPED)), layers(trust(POD))
+    bare, scoped, pod = rules(trust(BARE)), rules(trust(SCOPED)), rules(trust(POD))
     partly = pod_identity_context(replace(SUBJECT, namespace=None))
     permissions = permission_layers([NamedPolicy("p", PERMISSIONS)])
     caller = pod_context(SUBJECT, {})
     item = Request("s3:PutObject", "arn:aws:s3:::my-bucket/default/report.csv")
     prepared = prepare_trust(scoped_text)
     return {
-        "trust, the guide's statement": lambda: evaluate_together(bare, requests, context),
-        "trust, scoped to a workload": lambda: evaluate_together(scoped, requests, context),
-        "trust, conditional on the Pod's name": lambda: evaluate_together(pod, requests, context),
-        "trust, scoped, unknown namespace": lambda: evaluate_together(scoped, requests, partly),
-        "trust, JSON text parsed each time": lambda: evaluate_together(
-            layers(scoped_text), requests, context
-        ),
+        "trust, the guide's statement": lambda: judge(bare, requests, context),
+        "trust, scoped to a workload": lambda: judge(scoped, requests, context),
+        "trust, conditional on the Pod's name": lambda: judge(pod, requests, context),
+        "trust, scoped, unknown namespace": lambda: judge(scoped, requests, partly),
+        "trust, JSON text parsed each time": lambda: judge(rules(scoped_text), requests, context),
         "trust with findings, policy prepared": lambda: check_trust(prepared, SUBJECT),
         "trust with findings, from JSON text": lambda: check_trust(scoped_text, SUBJECT),
         "permissions, four statements": lambda: evaluate(permissions, item, caller),

@@ -13,6 +13,7 @@ keys.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import product
 
@@ -34,8 +35,8 @@ from ..language.match import (
 )
 from ..language.resources import Caller, OpenResource, PrincipalTest, ResourceTest
 
-# The largest number of values of a condition that are compared with the other conditions of a statement.
-_COMPARED = 20
+# The largest number of values of a condition times the conditions of its statement that are compared with each other.
+_COMPARED = 60
 # SOME may be all: not every pattern that includes another one is recognised. So its complement is SOME at most and NONE at least.
 _MOST_OUTSIDE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.SOME, Cover.ALL: Cover.NONE}
 _LEAST_OUTSIDE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.NONE, Cover.ALL: Cover.NONE}
@@ -253,11 +254,13 @@ class Rule:
 
     def _is_contradictory(self, context: Context) -> bool:
         """Return whether a condition fails for each possible state, or each required value, of the key of a condition."""
+        keys = Counter(test.key for test in self.tests)
         for test in self.tests:
-            if len(values := test.required_values) > _COMPARED:
+            if keys[test.key] < 2 and not context.is_linked(test.key):
                 continue
+            values = test.required_values
             alternatives = [context.with_value(test.key, value) for value in values]
-            if all(
+            if len(values) * len(self.tests) <= _COMPARED and all(
                 any(other.holds(assumed) is False for other in self.tests)
                 for assumed in alternatives or context.alternatives(test.key)
             ):
