@@ -26,7 +26,7 @@ author:
 options:
   required_permissions:
     description:
-      - The permissions that the Pod needs.
+      - The permissions that the Pod needs, at least one.
     type: list
     elements: dict
     required: true
@@ -226,35 +226,17 @@ permissions:
       description:
         - V(allowed); V(explicit_deny) if a Deny statement denies the action; V(implicit_deny) if no Allow statement allows
           it; or V(conditional) if the decision depends on unknown keys.
+        - For an action or resource with wildcards, V(partly_allowed) if only a part of the matching requests is allowed. With
+          V(conditional), a part or all of them may be allowed.
       type: str
       sample: allowed
     conditional_on:
-      description: The condition keys that the decision depends on. Empty unless RV(permissions[].decision=conditional).
+      description:
+        - The condition keys that the decision depends on. Empty unless RV(permissions[].decision=conditional), and if only the
+          wildcards of the item are the reason.
       type: list
       elements: str
       sample: []
-    allowed_when:
-      description:
-        - With V(conditional), values of the unknown condition keys with which the action is allowed. A key that is null is
-          absent.
-        - Null if the decision is not V(conditional), or if the module reached its limit of computation before it found such
-          values.
-      type: dict
-      sample:
-        aws:PrincipalTag/kubernetes-pod-name: web-1
-    denied_when:
-      description: Values with which the action is denied, in the form of RV(permissions[].allowed_when).
-      type: dict
-      sample:
-        aws:PrincipalTag/kubernetes-pod-name: x
-    undecided:
-      description:
-        - With V(conditional), whether the module reached its limit of computation before it found values for both
-          results. In this case, the action may be allowed for all values, or denied for all values.
-        - With V(explicit_deny), whether it is unknown if an Allow statement would apply without the Deny statement. The
-          action is denied in both cases.
-      type: bool
-      sample: false
     statements:
       description: The statements that determine the decision. For V(conditional), the statements that may determine it.
       type: list
@@ -306,7 +288,8 @@ permissions:
           sample: []
         differs:
           description: >-
-            Whether the simulator returns another decision. False if RV(permissions[].decision) is V(conditional).
+            Whether the simulator returns another decision. False if RV(permissions[].decision) is V(conditional) or
+            V(partly_allowed).
           type: bool
           sample: false
 storable:
@@ -381,6 +364,7 @@ summary:
   type: dict
   sample:
     allowed: 1
+    partly_allowed: 0
     conditional: 0
     explicit_deny: 0
     implicit_deny: 0
@@ -419,13 +403,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
     ALLOWED,
+    CONDITIONAL,
     EXPLICIT_DENY,
     IMPLICIT_DENY,
+    PARTLY_ALLOWED,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
-    CONDITIONAL,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.grammar.storable import (
     Storability,
     storability,
@@ -556,7 +539,8 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
         "findings": [policy_finding_row(finding) for finding in findings],
         "notes": notes,
         "summary": {
-            word: decisions.count(word) for word in (ALLOWED, CONDITIONAL, EXPLICIT_DENY, IMPLICIT_DENY)
+            word: decisions.count(word)
+            for word in (ALLOWED, PARTLY_ALLOWED, CONDITIONAL, EXPLICIT_DENY, IMPLICIT_DENY)
         },
     }
 
@@ -593,6 +577,10 @@ def main() -> None:
         check_boto3=False,
     )
     params = module.params
+    if all(params[name] is None for name in ("role_name", "role_arn", "policies")):
+        module.fail_json(msg="role_name, role_arn and policies are null. Set one of them.")
+    if params["policies"] == []:
+        module.fail_json(msg="policies is empty. List at least one policy.")
     online = params["policies"] is None or params["method"] == "simulate"
     try:
         parse_subject(params)

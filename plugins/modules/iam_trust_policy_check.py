@@ -13,7 +13,7 @@ version_added: 1.0.0
 short_description: Check that EKS Pod Identity can use a role for a workload
 description:
   - Evaluates the trust policy of an IAM role for the request that EKS Pod Identity sends for a workload. Returns
-    whether the role is usable, the reasons, and small edits that make it usable for this workload only.
+    whether the role is usable, the reasons, and a change that makes it usable for this workload.
   - Also returns whether IAM accepts the document when you store it (RV(storable)). If IAM rejects the document, RV(usable)
     is V(no), because the role cannot get this trust policy.
   - The trust policy must allow C(sts:AssumeRole) and C(sts:TagSession) in the same request, even if session tags are
@@ -139,15 +139,18 @@ EXAMPLES = r"""
       - verdict.storable == 'yes'
     fail_msg: "{{ verdict.findings | map(attribute='message') | join(' ') }}"
 
-- name: Find repairs of a policy
+- name: Find a repair of a policy
   workload_identity.aws.iam_trust_policy_check:
     trust_policy: '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"},
       "Action": "sts:AssumeRole"}]}'
+    cluster_arn: arn:aws:eks:us-west-2:111122223333:cluster/my-cluster
+    namespace: default
+    service_account: my-service-account
   register: broken
 
-- name: Show the changes, and who else gets access
+- name: Show the change, and who gets access
   ansible.builtin.debug:
-    msg: "{{ broken.suggestions | map(attribute='edits') | zip(broken.suggestions | map(attribute='also_lets_in')) }}"
+    msg: "{{ broken.suggestion.edit }} {{ broken.suggestion.lets_in }}"
 
 - name: Check a role of the account
   workload_identity.aws.iam_trust_policy_check:
@@ -196,28 +199,6 @@ conditional_on:
   elements: str
   sample:
     - aws:RequestTag/kubernetes-pod-name
-allowed_when:
-  description:
-    - With V(conditional), values of the unknown condition keys with which the needed actions are allowed. A key that is
-      null is absent.
-    - Null if RV(usable) is not V(conditional), or if the module reached its limit of computation before it found such values.
-  returned: always
-  type: dict
-  sample:
-    aws:RequestTag/kubernetes-pod-name: web-1
-denied_when:
-  description: Values with which a needed action is denied, in the form of RV(allowed_when).
-  returned: always
-  type: dict
-  sample:
-    aws:RequestTag/kubernetes-pod-name: x
-undecided:
-  description:
-    - Whether RV(usable) is V(conditional) because the module reached its limit of computation before it found values for
-      both results. In this case, the role may be usable for all values, or unusable for all values.
-  returned: always
-  type: bool
-  sample: false
 findings:
   description: Findings on the policy.
   returned: always
@@ -277,31 +258,29 @@ storable_reasons:
       type: str
       sample: List the callers in Principal. To exclude callers from a Deny, use a condition such as StringNotEquals on
         aws:PrincipalServiceName.
-suggestions:
+suggestion:
   description:
-    - Edits of the trust policy that make the role usable for this workload, the narrowest edit first. The module has
-      evaluated each edited policy as usable. It does not suggest policies that IAM certainly rejects.
-    - Empty if RV(usable) is not V(no), or if no edit helps.
+    - A change of the trust policy with which the workload can use the role. The module has evaluated the changed policy.
+    - Null if RV(usable) is not V(no), or if no single change helps. For example, several Deny statements match, the options do
+      not name the workload, or IAM certainly rejects the changed policy.
   returned: always
-  type: list
-  elements: dict
+  type: dict
   contains:
-    trust_policy:
-      description: The whole policy with the edit.
-      type: dict
-    edits:
-      description: The changes, in sentences.
-      type: list
-      elements: str
-      sample:
-        - Add a statement for this workload alone.
-    also_lets_in:
+    edit:
       description:
-        - Other callers that could use the role with this policy but cannot use it now. Empty only if the module has proven
-          that there are no such callers.
-      type: list
-      elements: str
-      sample: []
+        - "The change: a statement to add, or a Deny statement to replace with statements that exclude this workload."
+      type: str
+      sample: Add the statement AllowEksAuthToAssumeRoleForPodIdentity.
+    lets_in:
+      description: The requests that the change allows in addition to the present policy.
+      type: str
+      sample: "Only this workload: requests of pods.eks.amazonaws.com with aws:RequestTag/kubernetes-namespace default."
+    statement:
+      description: The added statement; null if the change only excludes the workload from a Deny.
+      type: dict
+    trust_policy:
+      description: The whole trust policy with the change.
+      type: dict
     storable:
       description: Whether IAM stores this policy, as V(yes) or V(unknown). See RV(storable).
       type: str
@@ -311,15 +290,6 @@ suggestions:
       type: list
       elements: dict
       sample: []
-    findings:
-      description: The findings on this policy, with the keys of RV(findings).
-      type: list
-      elements: dict
-      sample: []
-suggested_trust_policy:
-  description: The trust policy of the first entry of RV(suggestions); null without suggestions.
-  returned: always
-  type: dict
 trust_policy:
   description: The checked trust policy in its original order. A single value is returned as a list with one element.
   returned: always
@@ -413,6 +383,8 @@ def main() -> None:
     )
     params = module.params
     document, role_arn = params["trust_policy"], params["role_arn"]
+    if all(value is None for value in (document, role_arn, params["role_name"])):
+        module.fail_json(msg="role_name, role_arn and trust_policy are null. Set one of them.")
     try:
         parse_subject(params)
         assumed = read_assume_role(params)

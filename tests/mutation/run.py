@@ -29,7 +29,7 @@ FINDINGS = Path("plugins/module_utils/_findings")
 TESTS = Path("tests/unit/plugins/module_utils/_policy")
 # Files with quick tests are first, so that they detect most faults early. Property tests and hostile documents take too long.
 FILES = (
-    *("test_conditions.py", "test_match.py", "test_automata.py", "test_trust.py"),
+    *("test_conditions.py", "test_match.py", "test_trust.py"),
     *("test_permissions.py", "test_chain.py", "test_unknown_values.py"),
     *("test_storable.py", "test_explanation.py", "test_repairs.py"),
 )
@@ -37,7 +37,6 @@ FILES = (
 NEAR = {
     "evaluation/": "test_unknown_values.py",
     "grammar/": "test_storable.py",
-    "language/automata": "test_automata.py",
     "permissions/explanation": "test_explanation.py",
     "trust/check": "test_chain.py",
     "trust/": "test_repairs.py",

@@ -13,14 +13,15 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import NoneType
 from typing import Literal, cast
 
 from ..._findings.finding import WorkloadKey
+from ..._policy.evaluation.request import NAMESPACE, SERVICE_ACCOUNT
 from ..._policy.grammar.storable import storability
 from ..._policy.language.document import PolicyDocument, describe_type, to_json
+from ..._policy.permissions.permissions import FactError, Required, parse_permission
 from ..model.associations import AssociationSpec
-from ..model.desired import RequiredPermission, ServiceAccountSpec, State, Workload, differing_field
+from ..model.desired import ServiceAccountSpec, State, Workload, differing_field
 from ..model.errors import Problems
 from ..model.names import (
     KEY_RULE,
@@ -103,9 +104,6 @@ def _compare(
             f"than {first.label}; use the same definition, or rename the {kind}.",
         )
 
-
-NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
-SERVICE_ACCOUNT = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 
 WORKLOAD_KEYS = tuple(workload_spec())
 SELECTORS = ("namespace_selector", "service_account_selector")
@@ -445,34 +443,27 @@ def _session_policy(fields: Fields, disabled: bool | None) -> PolicyDocument | N
     return document
 
 
-def _permission(raw: object, place: str, problems: Problems) -> RequiredPermission | None:
+def _permission(raw: object, place: str, problems: Problems) -> Required | None:
     if not isinstance(raw, Mapping):
         problems.add(place, "must be a mapping with action and resource.")
         return None
+    earlier_problems = len(problems.texts)
     permission = Fields(raw, place, problems)
     permission.report_unknown(PERMISSION_KEYS)
     action = permission.text("action", "", _ACTION, "service:Action")
     if not permission.has("action"):
         problems.add(place, "action is missing.")
-    return RequiredPermission(
-        action or "",
-        permission.text("resource", "*") or "*",
-        _context(permission),
-    )
-
-
-def _context(permission: Fields) -> dict[str, object]:
-    context: dict[str, object] = {}
-    for key, value in (permission.mapping("context") or {}).items():
-        values = [_scalar(part) for part in value] if isinstance(value, (list, tuple)) else [_scalar(value)]
-        if invalid := [part for part in values if not isinstance(part, (str, int, float, NoneType))]:
-            permission.problems.add(
-                permission.place,
-                f"context: the value of '{shown_value(key)}' must be text, a number, a boolean, null, or a list of them, "
-                f"got {describe_type(invalid[0])}.",
-            )
-        context[str(key)] = values if isinstance(value, (list, tuple)) else values[0]
-    return context
+    context = {
+        str(key): [_scalar(part) for part in value] if isinstance(value, (list, tuple)) else _scalar(value)
+        for key, value in (permission.mapping("context") or {}).items()
+    }
+    if len(problems.texts) > earlier_problems:
+        return None
+    try:
+        return parse_permission({**raw, "action": action, "context": context}, {})
+    except FactError as error:
+        problems.add(place, str(error))
+        return None
 
 
 def _scalar(value: object) -> object:

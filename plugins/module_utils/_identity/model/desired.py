@@ -17,6 +17,7 @@ from typing import Literal
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
+from ..._policy.permissions.permissions import Required
 from .associations import AssociationSpec
 from .policies import DOCUMENT, PolicySpec
 from .roles import TRUST_POLICY, RoleSpec, TrustScope
@@ -26,18 +27,6 @@ State = Literal["present", "absent"]
 STATES: tuple[State, ...] = ("present", "absent")
 # The default number of workloads that a purge may remove.
 PURGE_LIMIT = 10
-
-
-@dataclass(frozen=True, slots=True)
-class RequiredPermission:
-    """A permission that the Pods of a workload need, for the verification.
-
-    ``context`` has condition keys with their values: text, a number, a boolean, null, or a list of such values.
-    """
-
-    action: str
-    resource: str
-    context: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +62,7 @@ class Workload:
     role: RoleSpec | None
     policies: tuple[PolicySpec, ...] = ()
     association: AssociationSpec = field(default_factory=AssociationSpec)
-    required_permissions: tuple[RequiredPermission, ...] = ()
+    required_permissions: tuple[Required, ...] = ()
     service_account: ServiceAccountSpec = field(default_factory=ServiceAccountSpec)
     origin: Origin | None = None
     conflict: Finding | None = None

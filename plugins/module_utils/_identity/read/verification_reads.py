@@ -63,8 +63,11 @@ class SimulationResult:
     missing: tuple[str, ...]
 
     def differs(self, decision: str) -> bool:
-        """Return whether a decision of the evaluation in ``_policy`` differs. The decision "conditional" never differs."""
-        return decision not in ("conditional", self.decision)
+        """Return whether a decision of the evaluation in ``_policy`` differs.
+
+        The decisions "conditional" and "partly_allowed" never differ, because the simulator does not have them.
+        """
+        return decision not in ("conditional", "partly_allowed", self.decision)
 
 
 def simulate_role(api: Api, role_arn: str, required: Required, context: Context) -> SimulationResult:

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL, Layer
+from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL, PARTLY_ALLOWED, Layer
 from ..._policy.evaluation.request import Subject
 from ..._policy.language.context import Context
 from ..._policy.language.document import PolicyError
@@ -98,8 +98,7 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
     context = pod_context(subject, role.tags)
     without_limits = _build_layers(RolePermissions(permissions.identity))
     checks = []
-    for permission in workload.required_permissions:
-        required = Required(permission.action, permission.resource, permission.context)
+    for required in workload.required_permissions:
 
         def is_allowed(layers: Sequence[Layer], required: Required = required) -> bool:
             return check_permission(layers, required, context).decision == ALLOWED
@@ -173,9 +172,8 @@ def _judge_verdict(
             "permissions",
             Finding(
                 Code.PERMISSION_CONDITIONAL,
-                f"the permission of role {role_arn} to perform {permission} has too many combinations of actions, resources and "
-                "conditions to evaluate.",
-                "Replace it in required_permissions with permissions for fewer actions or resources.",
+                f"role {role_arn}: {verdict.message}",
+                "Replace it in required_permissions with permissions for single actions and resources.",
                 workload.key,
             ),
         )
@@ -192,6 +190,22 @@ def _judge_verdict(
             ),
         )
     places = " and ".join(verdict.change)
+    if verdict.decision == PARTLY_ALLOWED:
+        grant = (
+            f"Allow the rest in {places} too"
+            if allowed_without
+            else "Allow the rest in one of the workload's policies"
+        )
+        return conclude(
+            "permissions",
+            Finding(
+                Code.PERMISSION_TAKEN_AWAY if allowed_without else Code.PERMISSION_DENIED,
+                f"role {role_arn}: {verdict.message}",
+                _denial_remedy([verdict])
+                or f"{grant}, or replace the wildcards in required_permissions with what the workload needs.",
+                workload.key,
+            ),
+        )
     if allowed_without:
         return conclude(
             "permissions",

@@ -239,12 +239,12 @@ def _access_remedy(workload: Workload, role: ObservedRole) -> str:
     if workload.role is not None and workload.role.existing:
         return (
             "Set role.extend_trust: true and apply the workload, which adds the statement of this collection; or apply the "
-            "suggested_trust_policy of workload_identity.aws.iam_trust_policy_check."
+            "suggestion of workload_identity.aws.iam_trust_policy_check."
         )
     if not role.owned:
         return (
             "Apply the workload with ⟨adopt⟩: true, because this collection did not create the role. Or apply the "
-            "suggested_trust_policy of workload_identity.aws.iam_trust_policy_check."
+            "suggestion of workload_identity.aws.iam_trust_policy_check."
         )
     return input_trust_remedy(workload) or "Apply the workload again, which restores the trust policy."
 

@@ -34,6 +34,7 @@ The facts, with their sources:
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ..language.context import (
@@ -50,6 +51,9 @@ from ..language.context import (
 )
 
 SERVICE = "pods.eks.amazonaws.com"
+# The names that Kubernetes accepts for a namespace and for a service account, which also has at most 253 characters.
+NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
+SERVICE_ACCOUNT = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 ASSUME_ROLE = "sts:AssumeRole"
 TAG_SESSION = "sts:TagSession"
 ACTIONS = (ASSUME_ROLE, TAG_SESSION)

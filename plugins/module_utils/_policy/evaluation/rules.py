@@ -211,7 +211,7 @@ class Rule:
             if (
                 not statement.not_resource
                 or request.resource == "*"
-                or any("${" in value for value in values)
+                or any("${" in value or value == "*" for value in values)
             ):
                 return None
             parts += [

@@ -312,8 +312,7 @@ class Glob:
         if not wild:
             return Cover.ALL if self.matches(text) else Cover.NONE
         request = text if isinstance(text, WildText) else WildText(text)
-        # This test fails for some equivalent patterns, such as ?* and *?. The result is then SOME, and the evaluation splits the
-        # request (see ``split``).
+        # This test fails for some equivalent patterns, such as ?* and *?. The result is then SOME.
         if self.matches(request, symbolic=True):
             return Cover.ALL
         return Cover.SOME if overlaps(self.tokens, request) else Cover.NONE

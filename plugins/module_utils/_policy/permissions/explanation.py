@@ -54,6 +54,8 @@ def _describe_effect(rule: Rule, request: Request, context: Context) -> str:
     failing = [test for test in rule.tests if test.holds(context) is False]
     if failing:
         return f"{name} does not apply: {'; '.join(_describe_failure(test, context) for test in failing)}."
+    if rule.applies(request, context) is False:
+        return f"{name} does not apply: no request meets all of its conditions."
     open_tests = [test for test in rule.tests if test.holds(context) is None]
     if open_tests or covered is None:
         points = [describe_condition(test.condition) for test in open_tests]

@@ -26,13 +26,21 @@ from ..evaluation.evaluate import (
     ALLOWED,
     CONDITIONAL,
     EXPLICIT_DENY,
-    IMPLICIT_DENY,
     PARTLY_ALLOWED,
     Layer,
     Verdict,
     evaluate,
 )
-from ..evaluation.request import ANY_ACCOUNT, NO_MFA, ORG_PATH, Subject, org_keys, session_tags
+from ..evaluation.request import (
+    ANY_ACCOUNT,
+    NAMESPACE,
+    NO_MFA,
+    ORG_PATH,
+    SERVICE_ACCOUNT,
+    Subject,
+    org_keys,
+    session_tags,
+)
 from ..evaluation.rules import Request, Rule, build_rules
 from ..grammar.storable import Storability
 from ..language.context import ABSENT, ACCOUNT, PRESENT, UNKNOWN_VALUE, Context, KeyState, Part, Unknown
@@ -41,15 +49,31 @@ from ..language.match import ARN_PARTS, arn_parts
 
 _CLUSTER = re.compile(r"arn:[a-z0-9-]+:eks:[a-z0-9-]+:[0-9]{12}:cluster/[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 _ROLE = re.compile(r"arn:[a-z0-9-]+:iam::[0-9]{12}:role/[\x21-\x7e]+\Z")
-_ACCOUNT = re.compile(r"[0-9]{12}\Z")
 # Options with the pattern of a valid value and an example for messages.
 _FORMS = (
     ("cluster_arn", _CLUSTER, "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"),
     ("role_arn", _ROLE, "arn:aws:iam::111122223333:role/my-role"),
     ("pod_identity_role_arn", _ROLE, "arn:aws:iam::111122223333:role/my-role"),
+    ("role_name", re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}\Z"), "my-role"),
     ("cluster_name", re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\Z"), "my-cluster"),
-    ("account_id", _ACCOUNT, "111122223333"),
+    ("namespace", re.compile(rf"{NAMESPACE.pattern}\Z"), "default"),
+    ("service_account", re.compile(rf"(?=.{{1,253}}\Z){SERVICE_ACCOUNT.pattern}\Z"), "my-service-account"),
+    ("pod_name", re.compile(rf"(?=.{{1,253}}\Z){SERVICE_ACCOUNT.pattern}\Z"), "web-1"),
+    ("pod_uid", re.compile(r"[A-Za-z0-9-]+\Z"), "92bb72e7-6d30-4bb8-a1f9-1d9b6a6a4b3c"),
+    ("external_id", re.compile(r"[A-Za-z0-9_+=,.@:/-]{2,1224}\Z"), "my-external-id"),
+    ("account_id", re.compile(r"[0-9]{12}\Z"), "111122223333"),
     ("source_org_id", re.compile(r"o-[a-z0-9]{4,64}\Z"), "o-abcd123456"),
+)
+# The options that are also fields of ``Subject``.
+_FACTS = (
+    "cluster_arn",
+    "namespace",
+    "service_account",
+    "account_id",
+    "source_org_id",
+    "role_arn",
+    "pod_name",
+    "pod_uid",
 )
 
 
@@ -60,35 +84,22 @@ class FactError(ValueError):
 def parse_subject(params: Mapping[str, object]) -> Subject:
     """Parse the options of a module that describe a workload and its association.
 
-    An option with an empty text is treated as missing.
-
-    :raises FactError: when a value is malformed, or the account or cluster name contradicts the cluster ARN.
+    :raises FactError: when a value is empty or malformed, or the account or cluster name contradicts the cluster ARN.
     """
-    options = {key: value for key, value in params.items() if value not in (None, "")}
+    texts = {name: str(value) for name, value in params.items() if value is not None}
     for name, form, example in _FORMS:
-        if name in options and not form.match(str(options[name])):
-            raise FactError(f"{name} {options[name]!r} is not valid; expected a value such as {example}.")
-    cluster, account = options.get("cluster_arn"), options.get("account_id")
-    if cluster and account and str(cluster).split(":")[4] != account:
+        if name not in texts or form.match(texts[name]):
+            continue
+        if not texts[name].strip():
+            raise FactError(f"{name} is empty. Set a value such as {example}, or remove the option.")
+        raise FactError(f"{name} {texts[name]!r} is not valid; expected a value such as {example}.")
+    cluster, account, name = (texts.get(key) for key in ("cluster_arn", "account_id", "cluster_name"))
+    if cluster and account and cluster.split(":")[4] != account:
         raise FactError(f"account_id {account} is not the account of cluster_arn {cluster}.")
-    cluster_name = options.get("cluster_name")
-    if cluster and cluster_name and str(cluster).rpartition("/")[2] != cluster_name:
-        raise FactError(f"cluster_name {cluster_name} is not the name of cluster_arn {cluster}.")
-    texts = {
-        name: str(options[name]) if name in options else None
-        for name in (
-            "cluster_arn",
-            "namespace",
-            "service_account",
-            "account_id",
-            "source_org_id",
-            "role_arn",
-            "pod_name",
-            "pod_uid",
-        )
-    }
-    tags = bool(params.get("session_tags", True))
-    return Subject(session_tags=tags, cluster=str(cluster_name) if cluster_name else None, **texts)
+    if cluster and name and cluster.rpartition("/")[2] != name:
+        raise FactError(f"cluster_name {name} is not the name of cluster_arn {cluster}.")
+    facts = {key: texts.get(key) for key in _FACTS}
+    return Subject(session_tags=bool(params.get("session_tags", True)), cluster=name, **facts)
 
 
 IDENTITY = "identity policies"
@@ -148,51 +159,74 @@ class PermissionVerdict:
         }
 
 
-def parse_required(items: Sequence[Mapping[str, Any]], context: Mapping[str, object]) -> list[Required]:
+def parse_required(
+    items: Sequence[Mapping[str, Any]] | None, context: Mapping[str, object] | None
+) -> list[Required]:
     """Parse the option required_permissions.
 
     :arg context: the values of condition keys for all items. The values in an item take precedence.
-    :raises FactError: when an item has an invalid action, resource or context.
+    :raises FactError: when there are no items, or an action, resource or context is invalid.
     """
-    return [
-        parse_permission(item, context, f"required_permissions item {place}")
-        for place, item in enumerate(items, 1)
-    ]
+    if not items:
+        raise FactError("required_permissions is empty. List at least one permission.")
+    shared = _parse_context(context)
+    required = []
+    for place, item in enumerate(items, 1):
+        try:
+            required.append(parse_permission(item, shared))
+        except FactError as error:
+            raise FactError(f"required_permissions item {place}: {error}") from error
+    return required
 
 
-def parse_permission(item: Mapping[str, Any], context: Mapping[str, object], place: str) -> Required:
+def parse_permission(item: Mapping[str, Any], shared: Mapping[str, object]) -> Required:
     """Parse a required permission: a mapping with ``action``, and optionally ``resource`` and ``context``.
 
-    :arg context: further values of condition keys. The values in the item take precedence.
-    :arg place: the place of the item in the input, for messages.
+    :arg shared: further values of condition keys. The values in the item take precedence.
     :raises FactError: when the action, the resource or the context is invalid.
     """
-    action = str(item["action"]).strip()
-    resource = str(item.get("resource") or "*").strip()
+    action = str(item["action"] or "").strip()
+    resource = str(item.get("resource", "*") or "").strip()
     service, colon, name = action.partition(":")
     if action != "*" and not (service and colon and name):
-        raise FactError(
-            f"{place}: action {action!r} must have the form service:Action, such as s3:GetObject."
-        )
+        raise FactError(f"action {action!r} must have the form service:Action, such as s3:GetObject.")
     parts = arn_parts(resource)
     if resource != "*" and (len(parts) != ARN_PARTS or parts[0] != "arn"):
         raise FactError(
-            f"{place}: resource {resource!r} must be an ARN with its six parts, such as"
+            f"resource {resource!r} must be an ARN with its six parts, such as"
             " arn:aws:s3:::my-bucket/my-key, or '*' for an action that has no resource."
         )
-    item_keys = {key.lower() for key in item.get("context") or {}}
-    shared = {key: value for key, value in context.items() if key.lower() not in item_keys}
-    merged = {**shared, **(item.get("context") or {})}
-    for key, content in merged.items():
+    own = _parse_context(item.get("context", {}))
+    names = {key.lower() for key in own}
+    inherited = {key: value for key, value in shared.items() if key.lower() not in names}
+    return Required(action, resource, {**inherited, **own})
+
+
+def _parse_context(context: Mapping[str, object] | None) -> Mapping[str, object]:
+    if context is None:
+        raise FactError("context is null. Set condition keys, or remove the option.")
+    names: dict[str, str] = {}
+    for key, content in context.items():
+        if not key.strip():
+            raise FactError("context has an empty key. Write a condition key, such as aws:SourceVpc.")
+        other = names.setdefault(key.lower(), key)
+        if other != key:
+            raise FactError(
+                f"context has {other} and {key}, which are the same condition key. Remove one of them."
+            )
+        if isinstance(content, list | tuple) and not content:
+            raise FactError(
+                f"context {key} is an empty list. Set a value, or null if the request does not have the key."
+            )
         for value in content if isinstance(content, list | tuple) else (content,):
             if not isinstance(value, str | int | float | bool | NoneType):
                 raise FactError(
-                    f"{place}: context {key} must be text, a number, a boolean, null, or a list of them, got"
+                    f"context {key} must be text, a number, a boolean, null, or a list of them, got"
                     f" {describe_type(value)}."
                 )
             if isinstance(value, int) and value.bit_length() > MAX_BITS:
-                raise FactError(f"{place}: context {key} has more than 4,000 digits.")
-    return Required(action, resource, merged)
+                raise FactError(f"context {key} has more than 4,000 digits.")
+    return context
 
 
 def permission_layers(
@@ -343,8 +377,8 @@ def _message(
         return f"{permission} is allowed only in part, by {granting}; {rest}."
     if verdict.decision == CONDITIONAL and not verdict.conditional_on:
         return (
-            f"{permission} may be allowed in part or as a whole, by {deciding}: the patterns of these statements cannot be "
-            "compared with the wildcards. Check single actions and resources instead."
+            f"{permission} may be allowed in part or as a whole, by {deciding}: the evaluation cannot compare the patterns of "
+            "these statements with the wildcards. Check single actions and resources instead."
         )
     if verdict.decision == CONDITIONAL:
         keys = ", ".join(verdict.conditional_on)

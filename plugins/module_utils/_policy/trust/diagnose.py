@@ -340,11 +340,12 @@ def diagnose(
         if not granting:
             findings.append(_missing_action(matching[0], request, action))
         for rule in granting:
+            failing = [test for test in rule.tests if test.holds(context) is False]
             findings.extend(
-                _failing_condition(rule, test, context, severity, session_tags)
-                for test in rule.tests
-                if test.holds(context) is False
+                _failing_condition(rule, test, context, severity, session_tags) for test in failing
             )
+            if not failing and rule.applies(request, context) is False:
+                findings.append(_contradiction(rule, severity))
     return list(dict.fromkeys(findings))
 
 
@@ -419,6 +420,16 @@ def _failing_condition(
         f"{label} requires {describe_condition(condition)}, but {reason}",
         remedy,
         statement=label,
+        raised_as=severity,
+    )
+
+
+def _contradiction(rule: Rule, severity: Severity) -> Finding:
+    return Finding(
+        Code.TRUST_CONDITION_UNMATCHED,
+        f"{rule.statement.label} never applies{_because(rule)}: no request meets all of these conditions.",
+        "Change the conditions, or add a statement for this workload.",
+        statement=rule.statement.label,
         raised_as=severity,
     )
 

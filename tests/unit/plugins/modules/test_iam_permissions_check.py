@@ -112,9 +112,6 @@ def test_policies_as_option_need_no_aws(run, check_mode):
             **GET,
             "decision": "allowed",
             "conditional_on": [],
-            "allowed_when": None,
-            "denied_when": None,
-            "undecided": False,
             "statements": [{"policy": "mine", "statement": "Statement 1", "effect": "Allow"}],
             "change": [],
             "message": "s3:GetObject on arn:aws:s3:::b/k is allowed by Statement 1 of mine.",
@@ -125,9 +122,6 @@ def test_policies_as_option_need_no_aws(run, check_mode):
             "resource": "*",
             "decision": "implicit_deny",
             "conditional_on": [],
-            "allowed_when": None,
-            "denied_when": None,
-            "undecided": False,
             "statements": [],
             "change": ["identity policies"],
             "message": "iam:ListRoles on * is denied: no statement allows it in identity policies.",
@@ -136,7 +130,13 @@ def test_policies_as_option_need_no_aws(run, check_mode):
     ]
     assert (result["storable"], result["storable_reasons"]) == ("yes", [])
     assert (result["changed"], result["allowed"]) == (False, False)
-    assert result["summary"] == {"allowed": 1, "conditional": 0, "explicit_deny": 0, "implicit_deny": 1}
+    assert result["summary"] == {
+        "allowed": 1,
+        "partly_allowed": 0,
+        "conditional": 0,
+        "explicit_deny": 0,
+        "implicit_deny": 1,
+    }
 
 
 def test_rejected_document_grants_no_permission(run):
@@ -305,12 +305,52 @@ FAILURES = [
         {"policies": [policy()], "cluster_arn": "c", "required_permissions": [GET]},
         "cluster_arn 'c' is not valid; expected a value such as arn:aws:eks:us-west-2:111122223333:cluster/my-cluster.",
     ),
+    (
+        {"policies": None, "role_arn": None, "required_permissions": [GET]},
+        "role_name, role_arn and policies are null. Set one of them.",
+    ),
+    ({"policies": [], "required_permissions": [GET]}, "policies is empty. List at least one policy."),
+    (
+        {"policies": [None], "required_permissions": [GET]},
+        "IAM would reject a policy: policy 1: a policy document must be a mapping or JSON text, got null. Correct that "
+        "policy.",
+    ),
+    (
+        {"policies": [policy()], "permissions_boundary": "", "required_permissions": [GET]},
+        "IAM would reject a policy: permissions boundary: the policy document is empty. Correct that policy.",
+    ),
+    (
+        {"policies": [policy()], "session_policy": {}, "required_permissions": [GET]},
+        "IAM would reject a policy: session policy: the policy has no Statement. Correct that policy.",
+    ),
+    (
+        {"policies": [policy()], "required_permissions": []},
+        "required_permissions is empty. List at least one permission.",
+    ),
+    (
+        {"policies": [policy()], "required_permissions": [{"action": "s3:GetObject", "resource": ""}]},
+        "required_permissions item 1: resource '' must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/my-key, or "
+        "'*' for an action that has no resource.",
+    ),
+    (
+        {"policies": [policy()], "context": {"aws:a": "x", "aws:A": "y"}, "required_permissions": [GET]},
+        "context has aws:a and aws:A, which are the same condition key. Remove one of them.",
+    ),
+    (
+        {"policies": [policy()], "namespace": "Not_A_Name", "required_permissions": [GET]},
+        "namespace 'Not_A_Name' is not valid; expected a value such as default.",
+    ),
+    (
+        {"role_name": "", "required_permissions": [GET]},
+        "role_name is empty. Set a value such as my-role, or remove the option.",
+    ),
 ]
 
 
+@pytest.mark.parametrize("check_mode", [False, True])
 @pytest.mark.parametrize(("args", "message"), FAILURES, ids=[message[:60] for _, message in FAILURES])
-def test_invalid_input_fails(run, args, message):
-    result = run(FakeIam(), **args)
+def test_invalid_input_fails(run, args, message, check_mode):
+    result = run(FakeIam(), **args, _ansible_check_mode=check_mode)
     assert (result["failed"], result["msg"]) == (True, message)
 
 

@@ -80,7 +80,7 @@ def test_policy_as_option_needs_no_aws(run, form, check_mode):
     assert (result["usable"], result["assume_role"], result["tag_session"]) == ("yes", "allowed", "allowed")
     assert result["changed"] is False
     assert result["conditional_on"] == []
-    assert result["suggested_trust_policy"] is None
+    assert result["suggestion"] is None
     assert result["trust_policy"]["Statement"][0]["Principal"] == {"Service": ["pods.eks.amazonaws.com"]}
     assert [finding["code"] for finding in result["findings"]] == ["TRUST_WIDE"]
 
@@ -98,10 +98,18 @@ def test_policy_of_a_role_is_read(run, options, name):
 
 def test_unusable_policy_does_not_fail(run):
     statement = {**TRUST["Statement"][0], "Action": "sts:AssumeRole"}
-    result = run(trust_policy={**TRUST, "Statement": [statement]})
+    workload = {"cluster_arn": CLUSTER, "namespace": "default", "service_account": "app"}
+    result = run(trust_policy={**TRUST, "Statement": [statement]}, **workload)
     assert "failed" not in result
     assert result["usable"] == "no"
-    assert result["suggested_trust_policy"] == TRUST
+    suggestion = result["suggestion"]
+    assert run(trust_policy=suggestion["trust_policy"], **workload)["usable"] == "yes"
+    assert suggestion["trust_policy"]["Statement"] == [statement, suggestion["statement"]]
+    assert suggestion["edit"] == "Add the statement AllowEksAuthToAssumeRoleForPodIdentity."
+    assert suggestion["lets_in"] == (
+        "Only this workload: requests of pods.eks.amazonaws.com with aws:RequestTag/eks-cluster-arn "
+        f"{CLUSTER}, aws:RequestTag/kubernetes-namespace default, aws:RequestTag/kubernetes-service-account app."
+    )
 
 
 def test_disabled_session_tags_are_evaluated(run):
@@ -120,15 +128,15 @@ def test_target_role_trusts_the_role(run):
 
 
 def test_target_role_requires_the_external_id(run):
-    condition = {"StringEquals": {"sts:ExternalId": "e"}}
+    condition = {"StringEquals": {"sts:ExternalId": "id-1"}}
     statement = {**TRUST["Statement"][0], "Principal": {"AWS": ROLE}, "Condition": condition}
     requests = {
         "trust_policy": {**TRUST, "Statement": [statement]},
         "pod_identity_role_arn": ROLE,
         "session_tags": False,
     }
-    assert run(**requests, external_id="e")["usable"] == "yes"
-    assert run(**requests, external_id="f")["usable"] == "no"
+    assert run(**requests, external_id="id-1")["usable"] == "yes"
+    assert run(**requests, external_id="id-2")["usable"] == "no"
     assert run(**requests)["usable"] == "conditional"
 
 
@@ -160,12 +168,36 @@ FAILURES = [
         {"trust_policy": {"Statement": []}},
         "IAM would reject the trust policy: Statement is empty: a policy needs at least one statement. Correct the trust policy.",
     ),
+    ({"trust_policy": None}, "role_name, role_arn and trust_policy are null. Set one of them."),
+    (
+        {"trust_policy": ""},
+        "IAM would reject the trust policy: the policy document is empty. Correct the trust policy.",
+    ),
+    (
+        {"trust_policy": []},
+        "IAM would reject the trust policy: a policy document must be a mapping or JSON text, got a list. "
+        "Correct the trust policy.",
+    ),
+    ({"role_name": ""}, "role_name is empty. Set a value such as my-role, or remove the option."),
+    (
+        {"trust_policy": TRUST, "namespace": "Not_A_Name"},
+        "namespace 'Not_A_Name' is not valid; expected a value such as default.",
+    ),
+    (
+        {"trust_policy": TRUST, "service_account": ""},
+        "service_account is empty. Set a value such as my-service-account, or remove the option.",
+    ),
+    (
+        {"trust_policy": TRUST, "pod_identity_role_arn": ROLE, "external_id": ""},
+        "external_id is empty. Set a value such as my-external-id, or remove the option.",
+    ),
 ]
 
 
+@pytest.mark.parametrize("check_mode", [False, True])
 @pytest.mark.parametrize(("args", "message"), FAILURES, ids=[message[:60] for _, message in FAILURES])
-def test_invalid_input_fails(run, args, message):
-    result = run(**args)
+def test_invalid_input_fails(run, args, message, check_mode):
+    result = run(**args, _ansible_check_mode=check_mode)
     assert (result["failed"], result["msg"]) == (True, message)
 
 

@@ -15,7 +15,7 @@ CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 
 
 def test_subject_without_options():
-    assert parse_subject({"cluster_arn": "", "namespace": None}) == Subject()
+    assert parse_subject({"cluster_arn": None, "namespace": None}) == Subject()
 
 
 def test_subject_with_all_options():
@@ -41,29 +41,64 @@ def test_values_derived_from_cluster_arn():
     assert parse_subject({"cluster_arn": CLUSTER}).external_id is None
 
 
+INVALID = [
+    (
+        {"cluster_arn": "my-cluster"},
+        "cluster_arn 'my-cluster' is not valid; expected a value such as "
+        "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster.",
+    ),
+    (
+        {"role_arn": "my-role"},
+        "role_arn 'my-role' is not valid; expected a value such as arn:aws:iam::111122223333:role/my-role.",
+    ),
+    ({"account_id": "1"}, "account_id '1' is not valid; expected a value such as 111122223333."),
+    (
+        {"source_org_id": "org"},
+        "source_org_id 'org' is not valid; expected a value such as o-abcd123456.",
+    ),
+    (
+        {"cluster_arn": CLUSTER, "account_id": "444455556666"},
+        f"account_id 444455556666 is not the account of cluster_arn {CLUSTER}.",
+    ),
+    ({"namespace": "Not_A_Name"}, "namespace 'Not_A_Name' is not valid; expected a value such as default."),
+    ({"namespace": "a" * 64}, f"namespace '{'a' * 64}' is not valid; expected a value such as default."),
+    ({"namespace": "team-*"}, "namespace 'team-*' is not valid; expected a value such as default."),
+    (
+        {"service_account": "-app"},
+        "service_account '-app' is not valid; expected a value such as my-service-account.",
+    ),
+    (
+        {"service_account": "a" * 254},
+        f"service_account '{'a' * 254}' is not valid; expected a value such as my-service-account.",
+    ),
+    ({"pod_name": "Web"}, "pod_name 'Web' is not valid; expected a value such as web-1."),
+    (
+        {"pod_uid": "a b"},
+        "pod_uid 'a b' is not valid; expected a value such as 92bb72e7-6d30-4bb8-a1f9-1d9b6a6a4b3c.",
+    ),
+    ({"external_id": "a"}, "external_id 'a' is not valid; expected a value such as my-external-id."),
+    ({"role_name": "team/app"}, "role_name 'team/app' is not valid; expected a value such as my-role."),
+    (
+        {"cluster_name": "my cluster"},
+        "cluster_name 'my cluster' is not valid; expected a value such as my-cluster.",
+    ),
+    (
+        {"cluster_arn": CLUSTER, "cluster_name": "other"},
+        f"cluster_name other is not the name of cluster_arn {CLUSTER}.",
+    ),
+    (
+        {"cluster_arn": ""},
+        f"cluster_arn is empty. Set a value such as {CLUSTER}, or remove the option.",
+    ),
+    ({"namespace": ""}, "namespace is empty. Set a value such as default, or remove the option."),
+    ({"account_id": " "}, "account_id is empty. Set a value such as 111122223333, or remove the option."),
+]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
-    [
-        (
-            {"cluster_arn": "my-cluster"},
-            "cluster_arn 'my-cluster' is not valid; expected a value such as "
-            "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster.",
-        ),
-        (
-            {"role_arn": "my-role"},
-            "role_arn 'my-role' is not valid; expected a value such as arn:aws:iam::111122223333:role/my-role.",
-        ),
-        ({"account_id": "1"}, "account_id '1' is not valid; expected a value such as 111122223333."),
-        (
-            {"source_org_id": "org"},
-            "source_org_id 'org' is not valid; expected a value such as o-abcd123456.",
-        ),
-        (
-            {"cluster_arn": CLUSTER, "account_id": "444455556666"},
-            f"account_id 444455556666 is not the account of cluster_arn {CLUSTER}.",
-        ),
-    ],
-    ids=["cluster", "role", "account", "organization", "contradiction"],
+    INVALID,
+    ids=[message for _options, message in INVALID],
 )
 def test_rejects_invalid_options(options, message):
     with pytest.raises(FactError) as caught:

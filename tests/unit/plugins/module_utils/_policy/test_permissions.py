@@ -252,7 +252,7 @@ def test_patterns_that_cannot_be_compared_are_conditional():
     found = check(several, resource=IN_BUCKET + "?*")
     assert (found.decision, found.conditional_on) == ("conditional", ())
     assert found.message == (
-        "s3:GetObject on arn:aws:s3:::b/?* may be allowed in part or as a whole, by Statement 1 of p1: the patterns of these statements cannot be compared with the wildcards. Check single actions and resources instead."
+        "s3:GetObject on arn:aws:s3:::b/?* may be allowed in part or as a whole, by Statement 1 of p1: the evaluation cannot compare the patterns of these statements with the wildcards. Check single actions and resources instead."
     )
 
 
@@ -606,7 +606,7 @@ def test_error_names_malformed_policy():
 
 def test_item_context_overrides_shared_context():
     items = [
-        {"action": "s3:GetObject", "resource": None, "context": {"AWS:SourceVpc": "b"}},
+        {"action": "s3:GetObject", "resource": "*", "context": {"AWS:SourceVpc": "b"}},
         {"action": "s3:ListAllMyBuckets"},
     ]
     assert parse_required(items, {"aws:SourceVpc": "a", "aws:x": 1}) == [
@@ -638,10 +638,60 @@ def test_item_context_overrides_shared_context():
             {"action": "s3:GetObject", "context": {"aws:a": 10**5000}},
             "required_permissions item 1: context aws:a has more than 4,000 digits.",
         ),
+        (
+            {"action": ""},
+            "required_permissions item 1: action '' must have the form service:Action, such as s3:GetObject.",
+        ),
+        (
+            {"action": None},
+            "required_permissions item 1: action '' must have the form service:Action, such as s3:GetObject.",
+        ),
+        (
+            {"action": "s3:GetObject", "resource": ""},
+            "required_permissions item 1: resource '' must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/my-key, or '*' for an action that has no resource.",
+        ),
+        (
+            {"action": "s3:GetObject", "resource": None},
+            "required_permissions item 1: resource '' must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/my-key, or '*' for an action that has no resource.",
+        ),
+        (
+            {"action": "s3:GetObject", "context": None},
+            "required_permissions item 1: context is null. Set condition keys, or remove the option.",
+        ),
+        (
+            {"action": "s3:GetObject", "context": {"aws:a": []}},
+            "required_permissions item 1: context aws:a is an empty list. Set a value, or null if the request does not have the key.",
+        ),
+        (
+            {"action": "s3:GetObject", "context": {"": "x"}},
+            "required_permissions item 1: context has an empty key. Write a condition key, such as aws:SourceVpc.",
+        ),
+        (
+            {"action": "s3:GetObject", "context": {"aws:SourceVpc": "x", "AWS:sourcevpc": "y"}},
+            "required_permissions item 1: context has aws:SourceVpc and AWS:sourcevpc, which are the same condition key. Remove one of them.",
+        ),
     ],
-    ids=["action", "resource", "context", "context in a list", "a long number"],
 )
 def test_rejects_invalid_permissions(item, message):
     with pytest.raises(FactError) as caught:
         parse_required([item], {})
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("items", "context", "message"),
+    [
+        ([], {}, "required_permissions is empty. List at least one permission."),
+        (None, {}, "required_permissions is empty. List at least one permission."),
+        ([{"action": "s3:GetObject"}], None, "context is null. Set condition keys, or remove the option."),
+        (
+            [{"action": "s3:GetObject"}],
+            {"aws:a": "x", "AWS:A": "x"},
+            "context has aws:a and AWS:A, which are the same condition key. Remove one of them.",
+        ),
+    ],
+)
+def test_rejects_invalid_options(items, context, message):
+    with pytest.raises(FactError) as caught:
+        parse_required(items, context)
     assert str(caught.value) == message

@@ -25,7 +25,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     AssociationSpec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
-    RequiredPermission,
     ServiceAccountSpec,
     Workload,
 )
@@ -34,6 +33,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import RoleSpec
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     PolicyDocument,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
+    Required,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,
@@ -115,8 +117,8 @@ def test_every_key_is_parsed() -> None:
             ),
             AssociationSpec(TARGET, False, None, {"cost": "7", "on": "true"}),
             (
-                RequiredPermission("s3:GetObject", "arn:aws:s3:::b/*", {"aws:SourceIp": "10.0.0.1"}),
-                RequiredPermission("sts:GetCallerIdentity", "*"),
+                Required("s3:GetObject", "arn:aws:s3:::b/*", {"aws:SourceIp": "10.0.0.1"}),
+                Required("sts:GetCallerIdentity", "*"),
             ),
             ServiceAccountSpec(True, False, {"a": "b"}, {"c": "d"}),
         ),
@@ -345,7 +347,6 @@ def test_workload_option_overrides_the_run_option(
         pytest.param(None, None, id="null"),
         pytest.param(1.5, 1.5, id="number"),
         pytest.param(("a", 2), ["a", 2], id="tuple"),
-        pytest.param([], [], id="empty list"),
         pytest.param(date(2026, 1, 31), "2026-01-31", id="date"),
     ],
 )
@@ -367,8 +368,47 @@ def test_context_of_a_permission_has_json_values(value: object, parsed: object) 
 def test_context_of_a_permission_rejects_other_values(value: Any, kind: str) -> None:
     permissions = [{"action": "s3:GetObject", "context": {"aws:key": value}}]
     assert find_problems([workload(required_permissions=permissions)]) == [
-        f"{PLACE} required_permissions[0]: context: the value of 'aws:key' must be text, a number, a boolean, null, "
-        f"or a list of them, got {kind}."
+        f"{PLACE} required_permissions[0]: context aws:key must be text, a number, a boolean, null, or a list of them, "
+        f"got {kind}."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            {"resource": ""},
+            "resource '' must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/my-key, or '*' for an action that has "
+            "no resource.",
+        ),
+        (
+            {"resource": None},
+            "resource '' must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/my-key, or '*' for an action that has "
+            "no resource.",
+        ),
+        (
+            {"resource": "my-bucket"},
+            "resource 'my-bucket' must be an ARN with its six parts, such as arn:aws:s3:::my-bucket/my-key, or '*' for an action "
+            "that has no resource.",
+        ),
+        (
+            {"context": {"aws:key": []}},
+            "context aws:key is an empty list. Set a value, or null if the request does not have the key.",
+        ),
+        (
+            {"context": {"aws:key": "a", "AWS:Key": "b"}},
+            "context has aws:key and AWS:Key, which are the same condition key. Remove one of them.",
+        ),
+        (
+            {"context": {"": "a"}},
+            "context has an empty key. Write a condition key, such as aws:SourceVpc.",
+        ),
+    ],
+)
+def test_invalid_permission_is_reported(entry: dict[str, Any], message: str) -> None:
+    permissions = [{"action": "s3:GetObject", **entry}]
+    assert find_problems([workload(required_permissions=permissions)]) == [
+        f"{PLACE} required_permissions[0]: {message}"
     ]
 
 

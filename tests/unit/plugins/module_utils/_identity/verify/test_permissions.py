@@ -174,7 +174,7 @@ def test_remedy_names_the_boundary(options: Raw, target: str, boundary: list[Raw
     assert finding.remedy == remedy
 
 
-def test_too_many_combinations_are_conditional() -> None:
+def test_wildcards_that_cannot_be_compared_are_conditional() -> None:
     everything = "arn:aws:s3:::bucket/*"
     pieces = [f"arn:aws:s3:::bucket/*{number}*a{number}*" for number in range(60)]
     attached = document("s3:GetObject", resource=everything)
@@ -184,8 +184,65 @@ def test_too_many_combinations_are_conditional() -> None:
     (finding,) = check({"required_permissions": required, "policies": []}, {"all": attached}, "").findings
     assert (finding.code, finding.message) == (
         "PERMISSION_CONDITIONAL",
-        f"the permission of role {role_arn('my-role')} to perform s3:GetObject on {everything} has too many combinations of "
-        "actions, resources and conditions to evaluate.",
+        f"role {role_arn('my-role')}: s3:GetObject on {everything} may be allowed in part or as a whole, by Statement 1 of all; "
+        "Statement 2 of all; Statement 1 of the session policy of the association: the evaluation cannot compare the patterns of "
+        "these statements with the wildcards. Check single actions and resources instead.",
+    )
+
+
+PART = "arn:aws:s3:::bucket/public/*"
+LIMIT = "Statement 1 of the session policy of the association"
+DENY_PART = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": PART}
+
+
+@pytest.mark.parametrize(
+    ("resource", "deny", "boundary", "code", "reason", "remedy"),
+    [
+        pytest.param(
+            PART,
+            [],
+            None,
+            "PERMISSION_DENIED",
+            f"by Statement 1 of all; {LIMIT}; no statement allows the rest in identity policies.",
+            "Allow the rest in one of the workload's policies, or replace the wildcards in required_permissions with what the "
+            "workload needs.",
+            id="identity policies",
+        ),
+        pytest.param(
+            "*",
+            [DENY_PART],
+            None,
+            "PERMISSION_DENIED",
+            f"by Statement 1 of all; {LIMIT}; Statement 2 of all may deny the rest.",
+            "A Deny wins over every Allow: narrow or remove Statement 2 of all.",
+            id="deny",
+        ),
+        pytest.param(
+            "*",
+            [],
+            {**ANY_ALLOW, "Resource": PART},
+            "PERMISSION_TAKEN_AWAY",
+            f"by Statement 1 of all; Statement 1 of boundary; {LIMIT}; no statement allows the rest in boundary.",
+            "Allow the rest in boundary too, or replace the wildcards in required_permissions with what the workload needs.",
+            id="boundary",
+        ),
+    ],
+)
+def test_permission_that_is_allowed_in_part_is_an_error(
+    resource: str, deny: list[Raw], boundary: Raw | None, code: str, reason: str, remedy: str
+) -> None:
+    attached = document("s3:GetObject", resource=resource)
+    attached["Statement"].extend(deny)
+    limit = {"Version": "2012-10-17", "Statement": [boundary]} if boundary else None
+    required = [{"action": "s3:GetObject", "resource": "arn:aws:s3:::bucket/*"}]
+    checked = check({"required_permissions": required, "policies": []}, {"all": attached}, "", boundary=limit)
+    (finding,) = checked.findings
+    assert (checked.status, finding.code, finding.severity, finding.message, finding.remedy) == (
+        "fail",
+        code,
+        "error",
+        f"role {role_arn('my-role')}: s3:GetObject on arn:aws:s3:::bucket/* is allowed only in part, {reason}",
+        remedy,
     )
 
 
