@@ -476,7 +476,7 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
         observed.clusters.of_workload(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
     )
     try:
-        causes = find_denying_policies(policies, [], limits, subject, dict(role.tags))
+        causes = find_denying_policies(policies, limits, subject, dict(role.tags))
     except PolicyError:
         return None
     if not causes:

@@ -20,7 +20,7 @@ allowed, and partly allowed if only some of them are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from ..language.context import Context
@@ -33,8 +33,9 @@ EXPLICIT_DENY = "explicit_deny"
 IMPLICIT_DENY = "implicit_deny"
 CONDITIONAL = "conditional"
 
-# The largest number of literal requests to evaluate for a request with wildcards.
-_SAMPLES = 40
+# For a request with wildcards: the largest number of literal requests to evaluate, and the largest number of comparisons of these
+# requests with actions and resources of statements.
+_SAMPLES, _COMPARISONS = 40, 10_000
 # Texts in place of the wildcards of a pattern.
 _FILLS = ("x", "", "xy-z")
 
@@ -95,6 +96,15 @@ def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ver
 
     :arg context: the condition keys of the request; a key may be unknown.
     """
+    verdict = _evaluate(layers, request, context)
+    if verdict.decision != CONDITIONAL:
+        return verdict
+    keys = dict.fromkeys(key for rule in verdict.rules for key in rule.unknown_keys(request, context))
+    return replace(verdict, conditional_on=tuple(keys))
+
+
+def _evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Verdict:
+    """Return the verdict on a request, without the condition keys on which it depends."""
     denies: list[_Effect] = []
     allows: list[tuple[str, list[_Effect]]] = []
     for layer in layers:
@@ -122,13 +132,8 @@ def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ver
         return part
     candidates = (*denies, *(effect for layer_effects in open_layers for effect in layer_effects))
     unknown = tuple(effect.rule for effect in candidates if effect.is_unknown)
-    keys = dict.fromkeys(key for rule in unknown for key in rule.unknown_keys(request, context))
-    return Verdict(
-        CONDITIONAL,
-        tuple(keys),
-        unknown or tuple(effect.rule for effect in effects),
-        allows_part=part is not None,
-    )
+    rules = unknown or tuple(effect.rule for effect in effects)
+    return Verdict(CONDITIONAL, rules=rules, allows_part=part is not None)
 
 
 def _allows_all(effects: Sequence[_Effect], request: Request, context: Context) -> bool:
@@ -163,8 +168,9 @@ def _find_part(
     denied = any(effect.least is not Cover.NONE for effect in effects if not effect.rule.allow)
     allowed: Verdict | None = None
     missing: tuple[str, ...] = ()
-    for sample in islice(_samples(request, effects, context), _SAMPLES):
-        verdict = evaluate(layers, sample, context)
+    limit = min(_SAMPLES, _COMPARISONS // sum(effect.rule.weight for effect in effects))
+    for sample in islice(_samples(request, effects, context), limit):
+        verdict = _evaluate(layers, sample, context)
         if verdict.allowed:
             allowed = allowed or verdict
         elif verdict.denied:

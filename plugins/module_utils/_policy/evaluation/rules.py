@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import product
 
 from ..language.conditions import Test
@@ -94,6 +95,7 @@ class Rule:
     __slots__ = (
         "_action_globs",
         "_actions",
+        "_decided",
         "_principals",
         "_resources",
         "allow",
@@ -124,6 +126,8 @@ class Rule:
             ResourceTest(statement.resources, variables, wide, complete) if statement.resources else None
         )
         self.tests = tuple(Test(condition, variables) for condition in statement.conditions)
+        # The context of the last evaluation, and whether the conditions hold in it.
+        self._decided: tuple[Context | None, bool | None] = None, None
 
     @property
     def open_resources(self) -> tuple[OpenResource, ...]:
@@ -136,6 +140,11 @@ class Rule:
         if self._resources is None or self._resources.everything:
             return (ArnGlob((Wild.ANY,)),)
         return tuple(glob for glob in self._resources.globs if len(glob.parts) == ARN_PARTS)
+
+    @property
+    def weight(self) -> int:
+        """Return the number of actions and resources with which a request is compared."""
+        return len(self.statement.actions) + len(self.statement.resources or ())
 
     def matches_caller(self, caller: Caller | None) -> bool:
         """Return whether the principals of the statement include the caller.
@@ -230,7 +239,7 @@ class Rule:
             actions = [text for text in texts if glob.matches(text)] or [fill_wildcards(request.action)]
         resources = [request.resource]
         if request.resource is not None and request.resource_wild:
-            pattern = ArnGlob(literal_tokens(request.resource))
+            pattern = _compile_arn(request.resource)
             texts = (fill_wildcards(value) for value in self._resolved_resources(context))
             resources = [text for text in texts if pattern.matches(arn_parts(text))]
             resources = resources or [fill_wildcards(request.resource)]
@@ -245,12 +254,14 @@ class Rule:
                 yield "".join(token if isinstance(token, str) else token.value for token in tokens)
 
     def _and_conditions(self, answer: bool | None, context: Context) -> bool | None:
-        if answer is False:
-            return False
-        results = [test.holds(context) for test in self.tests]
-        if False in results or (results.count(None) > 1 and self._is_contradictory(context)):
-            return False
-        return None if None in results else answer
+        if answer is False or not self.tests:
+            return answer
+        decided = self._decided
+        if decided[0] is not context:
+            results = [test.holds(context) for test in self.tests]
+            fails = False in results or (results.count(None) > 1 and self._is_contradictory(context))
+            decided = self._decided = context, False if fails else None if None in results else True
+        return decided[1] if answer or decided[1] is False else None
 
     def _is_contradictory(self, context: Context) -> bool:
         """Return whether a condition fails for each possible state, or each required value, of the key of a condition."""
@@ -304,6 +315,12 @@ def build_rules(policy: Policy, source: str = "") -> tuple[Rule, ...]:
     """
     complete = policy.kind != "session"
     return tuple(Rule(s, policy.has_variables, source, complete) for s in policy.statements)
+
+
+@lru_cache(4)
+def _compile_arn(resource: str) -> ArnGlob:
+    """Compile the resource of a request. The result is cached, because all statements are compared with the same request."""
+    return ArnGlob(literal_tokens(resource))
 
 
 def _unknown(names: Mapping[str, str], context: Context) -> Iterator[str]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any
 
@@ -393,7 +393,6 @@ _EVERYTHING = "arn:*:*:*:*:*"
 
 def find_denying_policies(
     granting: Sequence[NamedPolicy],
-    further: Sequence[NamedPolicy],
     limits: Sequence[NamedPolicy],
     subject: Subject,
     role_tags: dict[str, str],
@@ -401,46 +400,19 @@ def find_denying_policies(
     """Find the policies that make all permissions of ``granting`` ineffective, by a Deny or a missing Allow.
 
     :arg granting: the identity policies with the permissions.
-    :arg further: the other identity policies of the role. Only their Deny statements are used.
     :arg limits: the permissions boundary and the session policy.
     :returns: the names of the policies, or an empty list if a permission may be effective or ``granting`` has no permissions.
     """
     context = pod_context(subject, role_tags)
-    grants = [grant for policy in granting for grant in _grants(_parsed(policy, "identity"))]
-    if not grants or None in grants:
-        return []
-    denying = [
-        (policy.name, _with_effect(rule, "Allow"))
-        for policy, kind in [
-            *((item, "identity") for item in (*granting, *further)),
-            *((item, "boundary") for item in limits),
-        ]
-        for rule in _complete_rules(policy, kind)
-        if not rule.allow
-    ]
-    allowing = [
-        (
-            policy.name,
-            [_with_effect(rule, "Deny") for rule in _complete_rules(policy, "boundary") if rule.allow],
-        )
-        for policy in limits
-    ]
+    parsed = [(policy.name, parse_policy(policy.document, "identity")) for policy in granting]
+    layers = [Layer(IDENTITY, tuple(rule for name, policy in parsed for rule in build_rules(policy, name)))]
+    layers += [Layer(limit.name, _rules(limit, "boundary")) for limit in limits]
     causes: dict[str, None] = {}
-    for grant in filter(None, grants):
-        cause = next(
-            (name for name, rule in denying if rule.concerns(grant) and rule.applies(grant, context) is True),
-            "",
-        ) or next(
-            (
-                name
-                for name, rules in allowing
-                if not any(
-                    rule.concerns(grant) and rule.applies(grant, context) is not False for rule in rules
-                )
-            ),
-            "",
-        )
-        if not cause:
+    for grant in (grant for _name, policy in parsed for grant in _grants(policy)):
+        verdict = evaluate(layers, grant, context) if grant is not None else None
+        denied = _change(verdict) if verdict is not None and verdict.denied else ()
+        cause = next((name for name in denied if name != IDENTITY), None)
+        if cause is None:
             return []
         causes[cause] = None
     return list(causes)
@@ -460,26 +432,8 @@ def _grants(policy: Policy) -> Iterator[Request | None]:
         for action in statement.actions:
             for resource in statement.resources:
                 pattern = _PLACEHOLDER.sub("*", resource)
-                yield Request(action, _EVERYTHING if pattern == "*" else pattern)
-
-
-def _parsed(policy: NamedPolicy, kind: str) -> Policy:
-    return parse_policy(policy.document, kind)
-
-
-def _complete_rules(policy: NamedPolicy, kind: str) -> list[Rule]:
-    parsed = _parsed(policy, kind)
-    return [Rule(statement, parsed.has_variables, policy.name) for statement in parsed.statements]
-
-
-def _with_effect(rule: Rule, effect: str) -> Rule:
-    """Return a statement with another effect, because the effect decides how it matches a request with wildcards.
-
-    An Allow applies only if it covers every request that the wildcards match, a Deny if it covers any of them. So a Deny
-    with its effect changed to Allow applies if every request is denied. An Allow with its effect changed to Deny applies if
-    any request may be allowed.
-    """
-    return Rule(replace(rule.statement, effect=effect), not rule.literal_variables, rule.source)
+                missing = ARN_PARTS - len(arn_parts(pattern))
+                yield Request(action, _EVERYTHING if pattern == "*" else pattern + ":*" * missing)
 
 
 def refusal_findings(judged: Iterable[tuple[str, Storability]]) -> Iterator[Finding]:

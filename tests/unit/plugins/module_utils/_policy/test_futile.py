@@ -81,6 +81,14 @@ TAG = {"StringEquals": {"aws:PrincipalTag/kubernetes-namespace": "elsewhere"}}
             "limit",
             id="a boundary with a condition that is never true",
         ),
+        pytest.param(policy("sqs:*", resource="arn:aws:sqs:*"), [], [policy("sqs:*")], "", id="a short ARN"),
+        pytest.param(
+            policy("s3:*", Condition=TAG),
+            [],
+            [],
+            "",
+            id="the permissions have a condition that is never true",
+        ),
         pytest.param(GET, [], [all_but("s3:*")], "limit", id="a boundary with NotAction"),
         pytest.param(GET, [], [all_but("iam:*")], "", id="a boundary that excludes another service"),
         pytest.param(
@@ -100,8 +108,7 @@ def test_denying_policies(
     granting: dict[str, Any], further: list[dict[str, Any]], limits: list[dict[str, Any]], cause: str
 ) -> None:
     found = find_denying_policies(
-        [NamedPolicy("own", granting)],
-        [NamedPolicy("other", document) for document in further],
+        [NamedPolicy("own", granting), *(NamedPolicy("other", document) for document in further)],
         [NamedPolicy("limit", document) for document in limits],
         SUBJECT,
         {},

@@ -604,6 +604,31 @@ def test_error_names_malformed_policy():
         check([policy(statement()), policy({**statement(), "Effect": "allow"})])
 
 
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        statement("s3:PutObject", "arn:aws:s3:::b/home/${aws:userid}/*"),
+        statement("s3:GetObject", "arn:aws:s3:::b/home/${aws:userid}/*"),
+        statement("s3:PutObject", "*", condition={"StringEquals": {"t:key": "a"}}),
+    ],
+    ids=["another action", "the same action", "a condition"],
+)
+def test_statements_that_allow_all_together_are_not_affected_by_unknown_keys(unknown):
+    excepted = statement(resource=None)
+    del excepted["Resource"]
+    excepted["NotResource"] = "arn:aws:s3:::b/secret/*"
+    document = policy(excepted, statement(resource="arn:aws:s3:::b/secret/*"), unknown)
+    assert check(document, resource="arn:aws:s3:::b/*").decision == "allowed"
+
+
+def test_an_exception_for_everything_is_not_covered_by_all_resources_of_a_service():
+    nothing = statement("sqs:SendMessage", resource=None)
+    del nothing["Resource"]
+    nothing["NotResource"] = "*"
+    document = policy(nothing, statement("sqs:SendMessage", "arn:aws:sqs:*:*:*"))
+    assert check(document, "sqs:SendMessage", "arn:*:sqs:*:*:*").decision == "partly_allowed"
+
+
 def test_item_context_overrides_shared_context():
     items = [
         {"action": "s3:GetObject", "resource": "*", "context": {"AWS:SourceVpc": "b"}},

@@ -8,6 +8,7 @@ import copy
 import fnmatch
 import itertools
 import json
+import os
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -49,7 +50,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+# The number of random documents of each test.
+EXAMPLES = int(os.environ.get("SOUNDNESS_EXAMPLES", "150"))
+SETTINGS = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 KEYS = ("t:one", "t:two")
 # The values of a key that the policies in this file distinguish. The empty tuple means that the key is absent.
 DOMAIN: tuple[tuple[str, ...], ...] = (("a",), ("ab",), ("b",), ("bb",), ("~",), ())
@@ -107,14 +110,13 @@ def verdict(document, keys=None, resource=RESOURCE):
     return evaluate((layer,), Request("s3:GetObject", resource), context)
 
 
-def plain_allows(document, keys):
+def plain_allows(document, keys, action="s3:getobject", resource=RESOURCE):
     """Evaluate a request exactly as AWS documents it. All keys of the request are known."""
     allowed = False
     for statement in document["Statement"]:
-        if not fnmatch.fnmatchcase("s3:getobject", statement["Action"].lower()):
+        if not plain_matches(statement, "Action", action, lambda value: value.lower()):
             continue
-        resource = plain_fill(statement["Resource"], keys)
-        if resource is None or not fnmatch.fnmatchcase(RESOURCE, resource):
+        if not plain_matches(statement, "Resource", resource, lambda value: plain_fill(value, keys)):
             continue
         block = statement.get("Condition", {})
         if all(
@@ -126,6 +128,14 @@ def plain_allows(document, keys):
                 return False
             allowed = True
     return allowed
+
+
+def plain_matches(statement, element, text, read):
+    """Return whether an element of a statement, such as Action or NotAction, matches a text."""
+    name = element if element in statement else f"Not{element}"
+    values = statement[name] if isinstance(statement[name], list) else [statement[name]]
+    filled = [value for value in map(read, values) if value is not None]
+    return any(fnmatch.fnmatchcase(text, value) for value in filled) is (name == element)
 
 
 def plain_fill(text, keys, pattern=True):
@@ -186,6 +196,84 @@ def test_definite_decision_holds_for_all_values(document):
         assert found.conditional_on
     else:
         assert answers == {found.decision == "allowed"}
+
+
+# Patterns of actions and objects, and all actions and objects that they distinguish.
+ACTION_PATTERNS = ("s3:GetObject", "s3:Get*", "s3:Put*", "s3:*", "*")
+ACTIONS = ("s3:getobject", "s3:getx", "s3:putobject", "s3:delete")
+OBJECT_PATTERNS = (
+    "*",
+    "a",
+    "b",
+    "ab",
+    "a*",
+    "*b",
+    "?",
+    "??",
+    "a*b",
+    "?*",
+    "${t:one}",
+    "${t:one}*",
+    "a${t:two}",
+)
+OBJECTS = tuple(
+    "".join(letters) for length in range(5) for letters in itertools.product("abx", repeat=length)
+)
+wild_statements = st.builds(
+    lambda effect, action, actions, resource, objects, block: {
+        "Effect": effect,
+        action: actions,
+        resource: [f"arn:aws:s3:::b/{name}" for name in objects],
+        **({"Condition": block} if block else {}),
+    },
+    st.sampled_from(["Allow", "Allow", "Deny"]),
+    st.sampled_from(["Action", "Action", "Action", "NotAction"]),
+    st.lists(st.sampled_from(ACTION_PATTERNS), min_size=1, max_size=2),
+    st.sampled_from(["Resource", "Resource", "NotResource"]),
+    st.lists(st.sampled_from(OBJECT_PATTERNS), min_size=1, max_size=2),
+    st.one_of(st.just({}), st.just({}), blocks),
+)
+wild_policies = st.lists(wild_statements, min_size=1, max_size=4).map(
+    lambda given_statements: {"Version": "2012-10-17", "Statement": given_statements}
+)
+DOMAIN_OF_OBJECTS = (("a",), ("ab",), ("bb",), ())
+
+
+@SETTINGS
+@given(
+    st.lists(wild_policies, min_size=1, max_size=2),
+    st.sampled_from(["s3:GetObject", "s3:Get*", "s3:*"]),
+    st.sampled_from(["*", "a", "a*", "?", "*b", "a*b"]),
+)
+def test_decision_on_a_wildcard_holds_for_all_its_requests_and_all_values(documents, action, objects):
+    layers = [
+        Layer(f"layer {number}", build_rules(parse_policy(document)))
+        for number, document in enumerate(documents)
+    ]
+    requested = f"arn:aws:s3:::b/{objects}"
+    found = evaluate(layers, Request(action, requested), Context(default=UNKNOWN_VALUE))
+    if found.decision == "conditional" and not found.allows_part:
+        return
+    requests = [
+        (name, f"arn:aws:s3:::b/{text}")
+        for name in ACTIONS
+        for text in OBJECTS
+        if fnmatch.fnmatchcase(name, action.lower())
+        and fnmatch.fnmatchcase(f"arn:aws:s3:::b/{text}", requested)
+    ]
+    for states in itertools.product(DOMAIN_OF_OBJECTS, repeat=len(KEYS)):
+        keys = dict(zip(KEYS, states, strict=True))
+        allowed = [
+            all(plain_allows(document, keys, name, resource) for document in documents)
+            for name, resource in requests
+        ]
+        if found.allowed:
+            assert all(allowed)
+        elif found.denied:
+            assert not any(allowed)
+        else:
+            assert any(allowed)
+            assert found.decision == "conditional" or not all(allowed)
 
 
 @SETTINGS
