@@ -86,14 +86,14 @@ FAULTS = (
     Fault(
         "unknown conditions hold",
         "evaluation/rules.py",
-        "        return None if None in results else answer",
-        "        return answer",
+        "context, False if fails else None if None in results else True",
+        "context, not fails",
     ),
     Fault(
         "contradictory conditions may hold",
         "evaluation/rules.py",
-        "        if False in results or (results.count(None) > 1 and self._is_contradictory(context)):",
-        "        if False in results:",
+        "            fails = False in results or (results.count(None) > 1 and self._is_contradictory(context))",
+        "            fails = False in results",
     ),
     Fault(
         "one excluded value is a contradiction",
@@ -513,8 +513,8 @@ FAULTS = (
     Fault(
         "every account exists",
         "grammar/elements.py",
-        '        if account["id"] in existing:',
-        "        if True:",
+        "    if problem is None or name in existing:",
+        "    if problem is None or name:",
     ),
     Fault(
         "known principals are validated",

@@ -29,9 +29,9 @@ parsing" (also for a date condition whose value is not a date).
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import TypeAlias, TypedDict
 
 from ..._findings.text import visible
 from ..language.document import Condition, Statement
@@ -400,12 +400,7 @@ SERVICES = frozenset(
         *("transfer", "vpc-flow-logs"),
     )
 )
-_SERVICE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?\Z")
-_ACCOUNT = re.compile(r"(?:arn:[a-z0-9-]+:iam::)?(?P<id>[0-9]{12})(?::root)?\Z")
-_ENTITY = re.compile(r"arn:[a-z0-9-]+:iam::[0-9]{12}:(?:role|user)/[^*?\s]+\Z")
-_SESSION = re.compile(r"arn:[a-z0-9-]+:sts::[0-9]{12}:(?:assumed-role/[^*?\s/]+|federated-user)/[^*?\s]+\Z")
-_UNIQUE_ID = re.compile(r"A(?:ROA|IDA)[A-Z0-9]{12,}\Z")
-_PROVIDER = re.compile(r"arn:[a-z0-9-]+:iam::[0-9]{12}:(?:oidc|saml)-provider/[^*?\s]+\Z")
+_ACCOUNT = r"([0-9]{12})|arn:[a-z0-9-]+:iam::([0-9]{12}):root"
 _WEB_IDENTITY = (
     "cognito-identity.amazonaws.com",
     "www.amazon.com",
@@ -413,6 +408,106 @@ _WEB_IDENTITY = (
     "accounts.google.com",
 )
 _NAMES = "Write an account ID, or the ARN of an account, role, user or session, in full."
+# Whether a reason is certain, its message and its remedy; or None for a valid principal.
+_Problem: TypeAlias = tuple[bool, str, str] | None
+
+
+def _exactly(names: Iterable[str]) -> str:
+    return "|".join(map(re.escape, names))
+
+
+# By the kind of a principal: regular expressions, of which the first that matches the whole principal decides. In the messages,
+# {value} is the principal, {quoted} the same in quotes, and {id} the account ID.
+_RULES: Mapping[str, Sequence[tuple[str, _Problem]]] = {
+    "Service": (
+        (_exactly(SERVICES), None),
+        (
+            r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?",
+            (
+                False,
+                "IAM rejects unknown services, and the AWS guides do not mention {value} as a service principal",
+                "Use the name in the guide of the service; for EKS Pod Identity it is pods.eks.amazonaws.com.",
+            ),
+        ),
+        (".*", (True, "{quoted} is not the name of a service", "Write it as service.amazonaws.com.")),
+    ),
+    "Federated": (
+        (_exactly(_WEB_IDENTITY), None),
+        (
+            r"arn:[a-z0-9-]+:iam::[0-9]{12}:(?:oidc|saml)-provider/[^*?\s]+",
+            (
+                False,
+                "IAM accepts the identity provider {value} only if it exists and the statement has the conditions that AWS"
+                " requires for it",
+                "Create the provider first, and add the required conditions.",
+            ),
+        ),
+        (
+            ".*",
+            (
+                True,
+                "{quoted} is not an identity provider",
+                "Write the ARN of an OpenID Connect or SAML provider.",
+            ),
+        ),
+    ),
+    "*": (
+        (
+            ".*",
+            (
+                False,
+                'the AWS guides contradict each other on "Principal": "*" in a trust policy',
+                'Write "Principal": {"AWS": "*"}, which is equivalent.',
+            ),
+        ),
+    ),
+    "CanonicalUser": (
+        (
+            ".*",
+            (
+                False,
+                "a CanonicalUser belongs to Amazon S3; AWS does not document whether IAM accepts it in a trust policy",
+                _NAMES,
+            ),
+        ),
+    ),
+    "AWS": (
+        (r"\*", None),
+        (
+            _ACCOUNT,
+            (False, "IAM accepts account {id} only if it exists", "Check the account ID."),
+        ),
+        (
+            r"A(?:ROA|IDA)[A-Z0-9]{12,}",
+            (
+                False,
+                "IAM accepts the unique ID {value} only if its role or user exists",
+                "Write the ARN of an existing role or user.",
+            ),
+        ),
+        (
+            r"arn:[a-z0-9-]+:iam::[0-9]{12}:(?:role|user)/[^*?\s]+",
+            (
+                False,
+                "IAM accepts {value} only if it exists",
+                "Create it first, or use its account and add a condition on aws:PrincipalArn.",
+            ),
+        ),
+        (
+            r"arn:[a-z0-9-]+:sts::[0-9]{12}:(?:assumed-role/[^*?\s/]+|federated-user)/[^*?\s]+",
+            None,
+        ),
+        (
+            r".*[*?].*",
+            (
+                True,
+                "the principal {quoted} has a wildcard, and IAM accepts only a single '*'",
+                'Use the account, and add a condition such as ArnLike on aws:PrincipalArn, or write "AWS": "*".',
+            ),
+        ),
+        (".*", (True, "the principal {quoted} is not an account, role, user or session", _NAMES)),
+    ),
+}
 
 
 def principal_reasons(statement: Statement, existing: Collection[str]) -> Iterator[Reason]:
@@ -432,12 +527,13 @@ def principal_reasons(statement: Statement, existing: Collection[str]) -> Iterat
     for kind, value in statement.principals or ():
         if value in existing:
             continue
-        certain, message, remedy = _partition(value) or _problem(kind, value, existing) or (False, "", "")
-        if message:
+        problem = _partition(value) or _problem(kind, value, existing)
+        if problem is not None:
+            certain, message, remedy = problem
             yield Reason(certain, statement.label, message, remedy)
 
 
-def _partition(value: str) -> tuple[bool, str, str] | None:
+def _partition(value: str) -> _Problem:
     prefix, *parts = value.split(":")
     if prefix != "arn" or not parts or parts[0] in PARTITIONS or "*" in parts[0] or "?" in parts[0]:
         return None
@@ -448,85 +544,11 @@ def _partition(value: str) -> tuple[bool, str, str] | None:
     )
 
 
-def _problem(kind: str, value: str, existing: Collection[str]) -> tuple[bool, str, str] | None:
-    if kind == "Service":
-        return _service(value)
-    if kind == "Federated":
-        return _federated(value)
-    if kind == "*":
-        return (
-            False,
-            'the AWS guides contradict each other on "Principal": "*" in a trust policy',
-            'Write "Principal": {"AWS": "*"}, which is equivalent.',
-        )
-    if kind == "CanonicalUser":
-        return (
-            False,
-            "a CanonicalUser belongs to Amazon S3; AWS does not document whether IAM accepts it in a trust policy",
-            _NAMES,
-        )
-    return _aws(value, existing)
-
-
-def _service(value: str) -> tuple[bool, str, str] | None:
-    if value in SERVICES:
+def _problem(kind: str, value: str, existing: Collection[str]) -> _Problem:
+    account = re.fullmatch(_ACCOUNT, value)
+    name = next(filter(None, account.groups())) if account else ""
+    problem = next(rule for pattern, rule in _RULES[kind] if re.fullmatch(pattern, value, re.DOTALL))
+    if problem is None or name in existing:
         return None
-    if not _SERVICE.match(value):
-        return True, f"{quote(value)} is not the name of a service", "Write it as service.amazonaws.com."
-    return (
-        False,
-        f"IAM rejects unknown services, and the AWS guides do not mention {value} as a service principal",
-        "Use the name in the guide of the service; for EKS Pod Identity it is pods.eks.amazonaws.com.",
-    )
-
-
-def _federated(value: str) -> tuple[bool, str, str] | None:
-    if value in _WEB_IDENTITY:
-        return None
-    if _PROVIDER.match(value):
-        return (
-            False,
-            f"IAM accepts the identity provider {value} only if it exists and the statement has the conditions that AWS"
-            " requires for it",
-            "Create the provider first, and add the required conditions.",
-        )
-    return (
-        True,
-        f"{quote(value)} is not an identity provider",
-        "Write the ARN of an OpenID Connect or SAML provider.",
-    )
-
-
-def _aws(value: str, existing: Collection[str]) -> tuple[bool, str, str] | None:
-    if value == "*":
-        return None
-    account = _ACCOUNT.match(value)
-    if account is not None and (value.startswith("arn:") is value.endswith(":root")):
-        if account["id"] in existing:
-            return None
-        return (
-            False,
-            f"IAM accepts account {account['id']} only if it exists",
-            "Check the account ID.",
-        )
-    if _UNIQUE_ID.match(value):
-        return (
-            False,
-            f"IAM accepts the unique ID {value} only if its role or user exists",
-            "Write the ARN of an existing role or user.",
-        )
-    if _ENTITY.match(value):
-        return (
-            False,
-            f"IAM accepts {value} only if it exists",
-            "Create it first, or use its account and add a condition on aws:PrincipalArn.",
-        )
-    if _SESSION.match(value):
-        return None
-    if "*" in value or "?" in value:
-        return (
-            True,
-            f"the principal {quote(value)} has a wildcard, and IAM accepts only a single '*'",
-            'Use the account, and add a condition such as ArnLike on aws:PrincipalArn, or write "AWS": "*".',
-        )
-    return True, f"the principal {quote(value)} is not an account, role, user or session", _NAMES
+    certain, message, remedy = problem
+    return certain, message.format(value=value, quoted=quote(value), id=name), remedy
