@@ -26,8 +26,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     EXISTING_ROLE_KEYS,
-    NAMESPACE,
-    SERVICE_ACCOUNT,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.yaml_file import (
     LIST_KEYS,
@@ -38,6 +36,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     POLICY_NAME,
     ROLE_ARN,
     ROLE_NAME,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import (
+    NAMESPACE,
+    SERVICE_ACCOUNT,
 )
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-from ..._policy.evaluation.evaluate import ALLOWED, CONDITIONAL, EXPLICIT_DENY, IMPLICIT_DENY
+from ..._policy.evaluation.evaluate import ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY
 from ..._policy.evaluation.request import Subject
 from ..._policy.language.context import Context
 from ..._policy.permissions.escalation import SelfGrant, find_self_grant

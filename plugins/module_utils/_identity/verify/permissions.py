@@ -191,18 +191,14 @@ def _judge_verdict(
         )
     places = " and ".join(verdict.change)
     if verdict.decision == PARTLY_ALLOWED:
-        grant = (
-            f"Allow the rest in {places} too"
-            if allowed_without
-            else "Allow the rest in one of the workload's policies"
-        )
         return conclude(
             "permissions",
             Finding(
                 Code.PERMISSION_TAKEN_AWAY if allowed_without else Code.PERMISSION_DENIED,
                 f"role {role_arn}: {verdict.message}",
                 _denial_remedy([verdict])
-                or f"{grant}, or replace the wildcards in required_permissions with what the workload needs.",
+                or f"Allow the rest in {places if allowed_without else 'a policy of the workload'} too, or require single actions "
+                "and resources in required_permissions.",
                 workload.key,
             ),
         )

@@ -408,7 +408,7 @@ _WEB_IDENTITY = (
     "accounts.google.com",
 )
 _NAMES = "Write an account ID, or the ARN of an account, role, user or session, in full."
-# Whether a reason is certain, its message and its remedy; or None for a valid principal.
+# A reason: its certainty, message and remedy. None for a valid principal.
 _Problem: TypeAlias = tuple[bool, str, str] | None
 
 
@@ -416,7 +416,7 @@ def _exactly(names: Iterable[str]) -> str:
     return "|".join(map(re.escape, names))
 
 
-# By the kind of a principal: regular expressions, of which the first that matches the whole principal decides. In the messages,
+# The rules for each kind of principal. The first regular expression that matches the whole principal decides. In the messages,
 # {value} is the principal, {quoted} the same in quotes, and {id} the account ID.
 _RULES: Mapping[str, Sequence[tuple[str, _Problem]]] = {
     "Service": (

@@ -72,7 +72,7 @@ class OpenResource:
     def resolved(self, context: Context) -> ArnGlob | bool | None:
         """Return the pattern with the values of its variables.
 
-        :returns: False if a variable has several values, or neither a value nor a default, so that the pattern matches no ARN;
+        :returns: False if a variable has several values, or no value and no default, so that the pattern matches no ARN;
             None if the value of a variable is unknown.
         """
         tokens = resolve(self.tokens, context)

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..evaluation.evaluate import ALLOWED, Layer
-from ..evaluation.rules import CONDITIONAL, Rule
+from ..evaluation.evaluate import ALLOWED, CONDITIONAL, Layer
+from ..evaluation.rules import Rule
 from ..language.context import Context
 from .actions import ActionIndex
 from .levels import Decision, Possibility, find_possibility

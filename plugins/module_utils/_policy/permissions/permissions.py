@@ -87,12 +87,12 @@ def parse_subject(params: Mapping[str, object]) -> Subject:
     :raises FactError: when a value is empty or malformed, or the account or cluster name contradicts the cluster ARN.
     """
     texts = {name: str(value) for name, value in params.items() if value is not None}
-    for name, form, example in _FORMS:
-        if name not in texts or form.match(texts[name]):
+    for option, form, example in _FORMS:
+        if option not in texts or form.match(texts[option]):
             continue
-        if not texts[name].strip():
-            raise FactError(f"{name} is empty. Set a value such as {example}, or remove the option.")
-        raise FactError(f"{name} {texts[name]!r} is not valid; expected a value such as {example}.")
+        if not texts[option].strip():
+            raise FactError(f"{option} is empty. Set a value such as {example}, or remove the option.")
+        raise FactError(f"{option} {texts[option]!r} is not valid; expected a value such as {example}.")
     cluster, account, name = (texts.get(key) for key in ("cluster_arn", "account_id", "cluster_name"))
     if cluster and account and cluster.split(":")[4] != account:
         raise FactError(f"account_id {account} is not the account of cluster_arn {cluster}.")

@@ -247,7 +247,7 @@ def test_requests_with_wildcards_by_several_statements(case):
         assert len(found.statements) == len(allowing)
 
 
-def test_patterns_that_cannot_be_compared_are_conditional():
+def test_incomparable_patterns_are_conditional():
     several = policy(statement(resource=[IN_BUCKET + "??*", IN_BUCKET + "?"]))
     found = check(several, resource=IN_BUCKET + "?*")
     assert (found.decision, found.conditional_on) == ("conditional", ())
@@ -613,7 +613,7 @@ def test_error_names_malformed_policy():
     ],
     ids=["another action", "the same action", "a condition"],
 )
-def test_statements_that_allow_all_together_are_not_affected_by_unknown_keys(unknown):
+def test_unknown_keys_of_other_statements_do_not_matter(unknown):
     excepted = statement(resource=None)
     del excepted["Resource"]
     excepted["NotResource"] = "arn:aws:s3:::b/secret/*"
@@ -622,10 +622,10 @@ def test_statements_that_allow_all_together_are_not_affected_by_unknown_keys(unk
 
 
 def test_an_exception_for_everything_is_not_covered_by_all_resources_of_a_service():
-    nothing = statement("sqs:SendMessage", resource=None)
-    del nothing["Resource"]
-    nothing["NotResource"] = "*"
-    document = policy(nothing, statement("sqs:SendMessage", "arn:aws:sqs:*:*:*"))
+    excepted = statement("sqs:SendMessage", resource=None)
+    del excepted["Resource"]
+    excepted["NotResource"] = "*"
+    document = policy(excepted, statement("sqs:SendMessage", "arn:aws:sqs:*:*:*"))
     assert check(document, "sqs:SendMessage", "arn:*:sqs:*:*:*").decision == "partly_allowed"
 
 

@@ -198,6 +198,22 @@ ERRORS = [
         " for this association, so the request has no tags and the statement never matches.",
         "Enable session tags, or use conditions that do not need them, such as aws:SourceAccount.",
     ),
+    (
+        policy(
+            allow(
+                Condition={
+                    "StringEquals": {"aws:RequestTag/kubernetes-pod-name": "a"},
+                    "StringLike": {"aws:RequestTag/kubernetes-pod-name": "b*"},
+                }
+            )
+        ),
+        KNOWN,
+        "TRUST_CONDITION_UNMATCHED",
+        "Statement 1",
+        "Statement 1 never applies, because of StringEquals aws:RequestTag/kubernetes-pod-name 'a' and StringLike"
+        " aws:RequestTag/kubernetes-pod-name 'b*': no request meets all of these conditions.",
+        "Change the conditions, or add a statement for this workload.",
+    ),
 ]
 
 

@@ -204,8 +204,7 @@ DENY_PART = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": PART}
             None,
             "PERMISSION_DENIED",
             f"by Statement 1 of all; {LIMIT}; no statement allows the rest in identity policies.",
-            "Allow the rest in one of the workload's policies, or replace the wildcards in required_permissions with what the "
-            "workload needs.",
+            "Allow the rest in a policy of the workload too, or require single actions and resources in required_permissions.",
             id="identity policies",
         ),
         pytest.param(
@@ -223,7 +222,7 @@ DENY_PART = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": PART}
             {**ANY_ALLOW, "Resource": PART},
             "PERMISSION_TAKEN_AWAY",
             f"by Statement 1 of all; Statement 1 of boundary; {LIMIT}; no statement allows the rest in boundary.",
-            "Allow the rest in boundary too, or replace the wildcards in required_permissions with what the workload needs.",
+            "Allow the rest in boundary too, or require single actions and resources in required_permissions.",
             id="boundary",
         ),
     ],
