@@ -197,8 +197,8 @@ def _judge_verdict(
                 Code.PERMISSION_TAKEN_AWAY if allowed_without else Code.PERMISSION_DENIED,
                 f"role {role_arn}: {verdict.message}",
                 _denial_remedy([verdict])
-                or f"Allow the rest in {places if allowed_without else 'a policy of the workload'} too, or require single actions "
-                "and resources in required_permissions.",
+                or f"Allow the rest in {places if allowed_without else 'a policy of the workload'} too, or require single "
+                "actions and resources in required_permissions.",
                 workload.key,
             ),
         )

@@ -106,10 +106,7 @@ class Catalogue:
             if test.covers_service(action.lower().partition(":")[0], wild=False) is Cover.ALL:
                 return None
             return f"{action} has no resource types, so it applies to '*' only"
-        # A policy variable may have any value, so treat it as a wildcard.
-        pattern = _PLACEHOLDER.sub("*", resource)
-        parts = _complete(arn_parts(pattern))
-        if any(_fits(arn, parts) for arn in arns if arn):
+        if any(ArnFormat(arn).fits(resource) for arn in arns if arn):
             return None
         if not all(arns):
             return None
@@ -240,26 +237,16 @@ class ArnFormat:
 
     def __init__(self, arn: str) -> None:
         self._pattern = _pattern(arn)
+        # The ARN of an S3 object has a slash, the ARN of a bucket does not.
         self._is_bucket = arn.endswith("${BucketName}")
 
     def fits(self, resource: str) -> bool:
         """Return whether a resource in a policy, which may have wildcards and policy variables, can have the format."""
+        # A policy variable may have any value, so treat it as a wildcard.
         parts = _complete(arn_parts(_PLACEHOLDER.sub("*", resource)))
         if self._is_bucket and "/" in parts[-1]:
             return False
         return self._pattern.covers(parts, True) is not Cover.NONE
-
-
-def _fits(arn: str, parts: tuple[str, ...]) -> bool:
-    """Return whether an ARN can have the ARN format of a resource type.
-
-    :arg arn: the ARN format, with placeholders such as ${BucketName}.
-    :arg parts: the ARN, split by ``arn_parts``.
-    """
-    if arn.endswith("${BucketName}") and "/" in parts[-1]:
-        # The ARN of an S3 object has a slash, the ARN of a bucket does not.
-        return False
-    return _pattern(arn).covers(parts, True) is not Cover.NONE
 
 
 def _pattern(arn: str) -> ArnGlob:

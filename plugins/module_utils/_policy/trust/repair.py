@@ -23,7 +23,7 @@ from ..evaluation.request import ACTIONS
 from ..evaluation.rules import Rule, build_rules
 from ..grammar.storable import Storability, storability
 from ..language.document import PolicyDocument, document_statements, parse_policy
-from .trust import YES, Inquiry, TrustPolicy, judge
+from .trust import YES, Inquiry, TrustPolicy, find_effect, judge
 
 RawStatement: TypeAlias = Mapping[str, Any]
 
@@ -66,7 +66,7 @@ def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> Sugge
         reject the changed policy.
     """
     pins = list((inquiry.remedy.identity or inquiry.remedy.equals).items())
-    blocking = [rule for rule in trust.rules if not rule.allow and _may_block(rule, inquiry)]
+    blocking = [rule for rule in trust.rules if not rule.allow and find_effect(rule, inquiry) is not False]
     if inquiry.remedy.unsafe or not pins or len(blocking) > 1:
         return None
     statements: list[RawStatement] = [
@@ -100,11 +100,6 @@ def existing_principals(inquiry: Inquiry) -> frozenset[str]:
     """Return the account ID and the role ARN of the workload, if they are known. IAM accepts them as principals."""
     names = {inquiry.subject.account, inquiry.subject.role_arn}
     return frozenset(name for name in names if name)
-
-
-def _may_block(rule: Rule, inquiry: Inquiry) -> bool:
-    context = inquiry.context
-    return any(rule.concerns(r) and rule.applies(r, context) is not False for r in inquiry.needed)
 
 
 def _statement(statements: Sequence[RawStatement], inquiry: Inquiry) -> dict[str, Any]:

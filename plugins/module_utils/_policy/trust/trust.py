@@ -433,13 +433,14 @@ def find_denials(trust: TrustPolicy, subject: Subject) -> list[Denial]:
     statements = stored if isinstance(stored, list) else [stored]
     inquiry = pod_identity_inquiry(subject)
     return [
-        Denial(rule.statement.label, _describe(rule.statement), dict(statement), _applies(rule, inquiry))
+        Denial(rule.statement.label, _describe(rule.statement), dict(statement), find_effect(rule, inquiry))
         for rule, statement in zip(trust.rules, statements, strict=True)
         if not rule.allow
     ]
 
 
-def _applies(rule: Rule, inquiry: Inquiry) -> bool | None:
+def find_effect(rule: Rule, inquiry: Inquiry) -> bool | None:
+    """Return whether a statement applies to a needed request, or None if that depends on unknown condition keys."""
     context = inquiry.context
     answers = {rule.applies(request, context) for request in inquiry.needed if rule.concerns(request)}
     return True if True in answers else None if None in answers else False
