@@ -30,7 +30,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/report": 1310,
     "module_utils/_identity/run": 2833,
     "module_utils/_identity/verify": 797,
-    "module_utils/_policy": 3870,
+    "module_utils/_policy": 3859,
     "modules": 381,
     "plugin_utils": 3524,
 }

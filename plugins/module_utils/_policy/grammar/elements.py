@@ -408,7 +408,7 @@ _WEB_IDENTITY = (
     "accounts.google.com",
 )
 _NAMES = "Write an account ID, or the ARN of an account, role, user or session, in full."
-# A reason: its certainty, message and remedy. None for a valid principal.
+# The certainty, the message and the remedy of a reason, or None for a valid principal.
 _Problem: TypeAlias = tuple[bool, str, str] | None
 
 
@@ -416,8 +416,8 @@ def _exactly(names: Iterable[str]) -> str:
     return "|".join(map(re.escape, names))
 
 
-# The rules for each kind of principal. The first regular expression that matches the whole principal decides. In the messages,
-# {value} is the principal, {quoted} the same in quotes, and {id} the account ID.
+# The rules for each kind of principal. The first regular expression that matches the principal decides. In the messages,
+# {value} is replaced with the principal, {quoted} with the principal in quotes, and {id} with the account ID.
 _RULES: Mapping[str, Sequence[tuple[str, _Problem]]] = {
     "Service": (
         (_exactly(SERVICES), None),
