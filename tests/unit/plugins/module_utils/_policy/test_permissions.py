@@ -621,6 +621,21 @@ def test_unknown_keys_of_other_statements_do_not_matter(unknown):
     assert check(document, resource="arn:aws:s3:::b/*").decision == "allowed"
 
 
+@pytest.mark.parametrize(
+    ("exceptions", "condition", "decision"),
+    [
+        (["arn:aws:s3:::b/secret/*", "arn:aws:s3:::b/private/*"], None, "partly_allowed"),
+        (["arn:aws:s3:::b/secret/*"], {"StringEquals": {"t:key": "a"}}, "conditional"),
+    ],
+    ids=["one of two exceptions", "an unknown condition"],
+)
+def test_allowed_exceptions_are_not_sufficient(exceptions, condition, decision):
+    rest = {**statement(condition=condition), "NotResource": exceptions}
+    del rest["Resource"]
+    document = policy(rest, statement(resource="arn:aws:s3:::b/secret/*"))
+    assert check(document, resource="arn:aws:s3:::b/*").decision == decision
+
+
 def test_an_exception_for_everything_is_not_covered_by_all_resources_of_a_service():
     excepted = statement("sqs:SendMessage", resource=None)
     del excepted["Resource"]
