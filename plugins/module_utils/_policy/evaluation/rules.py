@@ -29,8 +29,8 @@ from ..language.match import (
     WildText,
     arn_parts,
     compile_glob,
-    find_variables,
     literal_tokens,
+    policy_variables,
     resolve,
     tokenize,
 )
@@ -196,7 +196,7 @@ class Rule:
         if least is not most:
             for value in self.open_resources:
                 yield from _unknown(
-                    {token.key: token.name for token in find_variables(value.tokens)}, context
+                    {token.key: token.name for token in policy_variables(value.tokens)}, context
                 )
 
     def exceptions(self, request: Request, context: Context) -> list[Request] | None:

@@ -105,7 +105,7 @@ def literal_tokens(text: str) -> tuple[Literal, ...]:
     return tuple(token for token in tokens if isinstance(token, str | Wild))
 
 
-def find_variables(tokens: tuple[Token, ...]) -> tuple[Variable, ...]:
+def policy_variables(tokens: tuple[Token, ...]) -> tuple[Variable, ...]:
     """Return the policy variables among the tokens."""
     return tuple(token for token in tokens if isinstance(token, Variable))
 

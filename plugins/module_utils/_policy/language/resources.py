@@ -24,7 +24,7 @@ from .match import (
     Variable,
     Wild,
     cut_arn,
-    find_variables,
+    policy_variables,
     relax,
     resolve,
     tokenize,
@@ -118,7 +118,7 @@ class ResourceTest:
             tokens = tokenize(value, variables=variables, wildcards=True)
             if tokens == (Wild.ANY,):
                 self.everything = True
-            elif not find_variables(tokens):
+            elif not policy_variables(tokens):
                 glob = ArnGlob((t for t in tokens if isinstance(t, str | Wild)), complete)
                 self.globs.append(glob)
                 if len(glob.parts) == ARN_PARTS and all(map(_is_all, glob.parts[3:])):

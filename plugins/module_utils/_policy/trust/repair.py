@@ -25,7 +25,7 @@ from ..grammar.storable import Storability, storability
 from ..language.document import PolicyDocument, document_statements, parse_policy
 from .trust import YES, Inquiry, TrustPolicy, find_effect, judge
 
-RawStatement: TypeAlias = Mapping[str, Any]
+StatementObject: TypeAlias = Mapping[str, Any]
 
 # The unique ID of a deleted role or user, which IAM rejects also if the stored policy has it.
 _UNIQUE_ID = re.compile(r"\bA(?:ROA|IDA)[A-Z0-9]{12,}\b")
@@ -41,7 +41,7 @@ class Suggestion:
 
     edit: str
     lets_in: str
-    statement: RawStatement | None
+    statement: StatementObject | None
     trust_policy: PolicyDocument
     storable: Storability
 
@@ -69,7 +69,7 @@ def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> Sugge
     blocking = [rule for rule in trust.rules if not rule.allow and find_effect(rule, inquiry) is not False]
     if inquiry.remedy.unsafe or not pins or len(blocking) > 1:
         return None
-    statements: list[RawStatement] = [
+    statements: list[StatementObject] = [
         statement for statement in document_statements(trust.document) if isinstance(statement, Mapping)
     ]
     edits: list[str] = []
@@ -102,7 +102,7 @@ def existing_principals(inquiry: Inquiry) -> frozenset[str]:
     return frozenset(name for name in names if name)
 
 
-def _statement(statements: Sequence[RawStatement], inquiry: Inquiry) -> dict[str, Any]:
+def _statement(statements: Sequence[StatementObject], inquiry: Inquiry) -> dict[str, Any]:
     """Return an Allow statement with all known values of the workload."""
     remedy = inquiry.remedy
     return {
@@ -115,7 +115,7 @@ def _statement(statements: Sequence[RawStatement], inquiry: Inquiry) -> dict[str
 
 
 def _exceptions(
-    statement: RawStatement, rule: Rule, inquiry: Inquiry, pins: Sequence[tuple[str, str]]
+    statement: StatementObject, rule: Rule, inquiry: Inquiry, pins: Sequence[tuple[str, str]]
 ) -> list[dict[str, Any]]:
     """Return copies of a Deny, of which none applies to a request with the caller and all values of the workload."""
     pairs = [("StringNotEquals", key, value) for key, value in pins]
@@ -127,7 +127,7 @@ def _exceptions(
     return copies
 
 
-def _with_value(statement: RawStatement, operator: str, key: str, value: str) -> dict[str, Any]:
+def _with_value(statement: StatementObject, operator: str, key: str, value: str) -> dict[str, Any]:
     """Return a Deny that does not apply to requests with a value of a condition key."""
     block = statement.get("Condition", {})
     name = next((spelling for spelling in block if spelling.lower() == operator.lower()), operator)
@@ -140,13 +140,13 @@ def _with_value(statement: RawStatement, operator: str, key: str, value: str) ->
     return {**statement, "Condition": {**block, name: tests}}
 
 
-def _unused_sid(statements: Sequence[RawStatement], sid: str) -> str:
+def _unused_sid(statements: Sequence[StatementObject], sid: str) -> str:
     used = {statement.get("Sid") for statement in statements}
     names = (f"{sid}{number or ''}" for number in range(len(used) + 1))
     return next(name for name in names if name not in used)
 
 
-def _rules(trust: TrustPolicy, statements: Sequence[RawStatement]) -> tuple[Rule, ...]:
+def _rules(trust: TrustPolicy, statements: Sequence[StatementObject]) -> tuple[Rule, ...]:
     return build_rules(parse_policy({**trust.document, "Statement": list(statements)}, "trust"))
 
 

@@ -323,7 +323,7 @@ def check_requests(trust: TrustPolicy, inquiry: Inquiry) -> TrustVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Usability:
+class TrustAnswer:
     """The answer to whether all requests of a caller are allowed: "yes", "no" or "conditional", with the verdict on each."""
 
     usable: str
@@ -337,13 +337,13 @@ class Usability:
         return tuple(dict.fromkeys(key for verdict in self.verdicts for key in verdict.conditional_on))
 
 
-def judge(rules: Sequence[Rule], requests: Sequence[Request], context: Context) -> Usability:
+def judge(rules: Sequence[Rule], requests: Sequence[Request], context: Context) -> TrustAnswer:
     """Evaluate whether a trust policy allows all of the requests."""
     layers = (Layer("trust", tuple(rules)),)
     verdicts = tuple(evaluate(layers, request, context) for request in requests)
     if any(verdict.denied for verdict in verdicts):
-        return Usability(NO, verdicts)
-    return Usability(YES if all(v.decision == ALLOWED for v in verdicts) else CONDITIONAL, verdicts)
+        return TrustAnswer(NO, verdicts)
+    return TrustAnswer(YES if all(v.decision == ALLOWED for v in verdicts) else CONDITIONAL, verdicts)
 
 
 def is_foreign(subject: Subject) -> bool:
