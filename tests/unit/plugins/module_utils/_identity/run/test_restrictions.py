@@ -200,8 +200,8 @@ def test_verification_reports_the_deny_and_its_effect(
     assert finding.remedy == LIFT
 
 
-def test_two_denies_of_all_sessions_are_errors() -> None:
-    """Use two Deny statements with conditions on the name of the Pod. Together they deny all names."""
+def test_denies_of_some_sessions_are_warnings() -> None:
+    """Use two Deny statements with conditions on the name of the Pod. Together they deny all names, but each depends on the name."""
     spec = desired(workload("app"))
     other = {
         "Sid": "Others",
@@ -211,9 +211,11 @@ def test_two_denies_of_all_sessions_are_errors() -> None:
         "Condition": {"StringNotEquals": {"aws:RequestTag/kubernetes-pod-name": "pod-0"}},
     }
     aws = restricted(spec, OF_ONE_POD, other)
-    assert trust_checks(aws, spec) == [
-        ("default/app", "fail", [("ROLE_RESTRICTED", "error"), ("ROLE_RESTRICTED", "error")])
-    ]
+    ((workload_, status, findings),) = trust_checks(aws, spec)
+    assert (workload_, status) == ("default/app", "warning")
+    assert [finding for finding in findings if finding[0] == "ROLE_RESTRICTED"] == [
+        ("ROLE_RESTRICTED", "warning")
+    ] * 2
 
 
 def test_unusable_trust_policy_is_reported_with_the_deny() -> None:
