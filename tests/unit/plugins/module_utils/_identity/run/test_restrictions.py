@@ -201,7 +201,7 @@ def test_verification_reports_the_deny_and_its_effect(
 
 
 def test_denies_of_some_sessions_are_warnings() -> None:
-    """Use two Deny statements with conditions on the name of the Pod. Together they deny all names, but each depends on the name."""
+    """Use two Deny statements with conditions on the name of the Pod. Together they deny all names; each depends on the name."""
     spec = desired(workload("app"))
     other = {
         "Sid": "Others",
