@@ -14,26 +14,29 @@ import pytest
 PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
 # The largest number of statements (ast.stmt) of each package. A change that adds statements removes others.
 BUDGETS: Mapping[str, int] = {
-    "action": 85,
+    "action": 27,
     "doc_fragments": 29,
     "inventory": 119,
     "lookup": 86,
-    "module_utils/_aws": 978,
+    "module_utils/_aws": 977,
     "module_utils/_findings": 225,
-    "module_utils/_identity": 106,
-    "module_utils/_identity/access": 1630,
-    "module_utils/_identity/inputs": 2601,
-    "module_utils/_identity/kubernetes": 3304,
-    "module_utils/_identity/model": 1964,
-    "module_utils/_identity/plan": 3438,
-    "module_utils/_identity/read": 1354,
-    "module_utils/_identity/report": 1310,
-    "module_utils/_identity/run": 2833,
+    "module_utils/_identity": 105,
+    "module_utils/_identity/access": 1616,
+    "module_utils/_identity/inputs": 2264,
+    "module_utils/_identity/kubernetes": 3282,
+    "module_utils/_identity/model": 1897,
+    "module_utils/_identity/plan": 3350,
+    "module_utils/_identity/read": 1215,
+    "module_utils/_identity/report": 1144,
+    "module_utils/_identity/run": 2436,
     "module_utils/_identity/verify": 797,
     "module_utils/_policy": 3859,
-    "modules": 381,
-    "plugin_utils": 3524,
+    "modules": 366,
+    "plugin_utils": 2836,
 }
+
+# A budget is lowered once a package has this many statements less.
+_SLACK = 25
 
 
 def package(path: Path) -> str:
@@ -60,4 +63,5 @@ def test_each_package_has_a_budget() -> None:
 
 @pytest.mark.parametrize("name", BUDGETS)
 def test_package_is_within_its_budget(name: str) -> None:
-    assert COUNTS[name] <= BUDGETS[name]
+    """Check also that the budget follows a package that has shrunk: at most this many statements are left of it."""
+    assert BUDGETS[name] - _SLACK <= COUNTS[name] <= BUDGETS[name]
