@@ -55,22 +55,22 @@ MODULES = """\
 - hosts: localhost
   gather_facts: false
   vars:
-    clusters:
-      - cluster_name: my-cluster
-        region: us-west-2
-        workloads: [{namespace: modules, service_account: app, role: {name: modules-app}}]
+    workloads: [{namespace: modules, service_account: app, role: {name: modules-app}}]
+  module_defaults:
+    workload_identity.aws.eks_pod_identity: {cluster_name: my-cluster, region: us-west-2}
+    workload_identity.aws.eks_pod_identity_info: {cluster_name: my-cluster, region: us-west-2}
   tasks:
-    - name: Create what a workload needs, with the clusters as text
+    - name: Create what a workload needs, with the list as text
       workload_identity.aws.eks_pod_identity:
-        clusters: "{{ clusters | to_json | string }}"
+        workloads: "{{ workloads | to_json | string }}"
       register: created
     - name: Create it again
       workload_identity.aws.eks_pod_identity:
-        clusters: "{{ clusters }}"
+        workloads: "{{ workloads }}"
       register: unchanged
     - name: Verify it
       workload_identity.aws.eks_pod_identity_info:
-        clusters: "{{ clusters }}"
+        workloads: "{{ workloads }}"
       register: verified
     - name: Create the association
       workload_identity.aws.eks_pod_identity_association:
@@ -78,7 +78,7 @@ MODULES = """\
         region: us-west-2
         namespace: modules
         service_account: app
-        role_arn: "{{ created.clusters[0].workloads[0].role_arn }}"
+        role_arn: "{{ created.workloads[0].role_arn }}"
         tags: {team: a}
       register: associated
     - name: List the associations
@@ -89,7 +89,7 @@ MODULES = """\
       register: listed
     - name: Delete all of it
       workload_identity.aws.eks_pod_identity:
-        clusters: "{{ clusters }}"
+        workloads: "{{ workloads }}"
         state: absent
       register: deleted
     - name: Assert the results

@@ -304,7 +304,7 @@ OWN_CASES: dict[str, tuple[str, Mapping[str, object], str]] = {
         {**CLUSTER, "pod_identity_workloads": [{**WORKLOADS[0], "tags": {"a": "{{ nowhere }}"}}]},
         "pod_identity_workloads[0] (default/api): 'nowhere' is undefined. Nothing was changed.",
     ),
-    "misspelt": ("roles", {**LISTED, "pod_identity_purge_namespace": "a"}, MISSPELT),
+    "misspelt": ("roles", {**LISTED, "pod_identity_purge_limits": "a"}, MISSPELT),
 }
 
 
