@@ -113,8 +113,8 @@ def test_page_lists_the_risks() -> None:
 def test_report(cluster: Cluster) -> None:
     start = cluster.estate.snapshot()
     names = {"file": "access.html", "json": "access.json", "csv": "access.csv"}
-    files = [f"pod_identity_audit_{kind}={name}" for kind, name in names.items()]
-    done = cluster.audit(*files, json.dumps({"pod_identity_audit_questions": [QUESTION, "iam:PassRole"]}))
+    files = {"pod_identity_audit_file": list(names.values())}
+    done = cluster.audit(json.dumps({**files, "pod_identity_audit_questions": [QUESTION, "iam:PassRole"]}))
     assert done.returncode == 0, done.stdout
     assert "AccessDenied" not in done.stdout
     assert "could not be" not in done.stdout.replace("role/foreign could not be read", "")

@@ -85,7 +85,7 @@ def test_files_match_page() -> None:
         assert f"[{name}](../examples/permissions/{name})" in text
 
 
-ACCEPTED = ("ADDON", "FOREIGN_ROLE", "NOT_TRUSTED", "OWN_VARIABLES")
+ACCEPTED = ("ADDON", "ROLE_NOT_USABLE", "NOT_TRUSTED", "OWN_VARIABLES")
 
 
 def test_permissions_suffice_for_all_steps(cluster: Cluster) -> None:

@@ -198,12 +198,6 @@ FAULTS = (
         "        return cover is not Cover.NONE",
     ),
     Fault(
-        "a Deny must cover the whole request",
-        "evaluation/rules.py",
-        "        return cover is Cover.ALL if self.allow else cover is not Cover.NONE",
-        "        return cover is Cover.ALL",
-    ),
-    Fault(
         "an unknown variable matches nothing",
         "language/resources.py",
         "            return Cover.NONE, min(head, self._relaxed.covers(text, wild))",

@@ -19,7 +19,7 @@ REMOVED_VARIABLES: Mapping[str, str] = {
         ),
         "use pod_identity_audit_unused_days, and see docs/audit.md for a policy from IAM Access Analyzer.",
     ),
-    "verify_only": "run workload_identity.aws.verify, which shows a table of all hosts.",
+    "verify_only": "run workload_identity.aws.verify with the same pod_identity_hosts.",
     "expected": "set pod_identity_hosts: the report fails if a host of this pattern did not report.",
     "report_max_age": "leave out old report files.",
     "fleet_workloads": 'join lists in group variables: pod_identity_workloads: "{{ common_workloads + team_workloads }}".',

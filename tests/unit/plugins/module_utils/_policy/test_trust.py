@@ -863,3 +863,9 @@ OUR_CLUSTER = tag("eks-cluster-arn", CLUSTER)
 )
 def test_limits_clusters(statements, limited):
     assert limits_clusters(prepare_trust(policy(*statements)), {CLUSTER}) is limited
+
+
+def test_pattern_among_the_allowed_values_does_not_limit_clusters():
+    pattern = "arn:aws:eks:us-west-2:111122223333:cluster/*"
+    document = policy(allow({"StringLike": {"aws:RequestTag/eks-cluster-arn": pattern}}))
+    assert limits_clusters(prepare_trust(document), {pattern}) is False
