@@ -126,7 +126,7 @@ def test_plan_apply_unchanged_verify_teardown(fleet: FleetFixture, tmp_path: Pat
 
     verified = fleet.play("verify")
     assert (verified.code, fleet.writes()) == (0, 0), verified.output
-    assert verified.output.count("Verified: 2 workloads") == len(HOSTS)
+    assert verified.output.count("Verified: ") == len(HOSTS)
 
     leaving = fleet.play("fleet", "--check", pod_identity_state="absent")
     assert (leaving.code, fleet.writes()) == (0, 0), leaving.output
