@@ -187,7 +187,7 @@ def except_for(resource, effect="Allow", **more):
     return statement(effect=effect, NotResource=IN_BUCKET + resource, **more)
 
 
-def test_part_that_depends_on_a_key_is_not_certain():
+def test_conditional_part_is_not_certain():
     condition = {"StringEquals": {"aws:SourceVpc": "vpc-1"}}
     found = check(policy(statement(resource=IN_BUCKET + "a", condition=condition)), resource=IN_BUCKET + "*")
     assert (found.decision, found.conditional_on) == ("conditional", ("aws:SourceVpc",))

@@ -433,8 +433,8 @@ def test_suggestion_lets_in_only_the_workload(document):
     suggestion = check_policy(document, workload).suggestion
     if suggestion is not None:
         for stranger in STRANGERS[1:]:
-            before = check_trust(document, stranger).usable
-            assert check_trust(suggestion.trust_policy, stranger).usable == before
+            original = check_trust(document, stranger).usable
+            assert check_trust(suggestion.trust_policy, stranger).usable == original
 
 
 @SETTINGS
