@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from ..._aws.client import Api, ClientModule, api_for
 from ..._aws.interrupt import pause
 from ..._aws.transport import begin
+from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.text import named_result, with_option_names
 from ..._policy.permissions.catalogue import load_catalogue
@@ -35,7 +36,14 @@ from ..model.cluster import (
     judge_api_server,
 )
 from ..model.desired import Desired, Options, ParsedInput, State
-from ..model.errors import AwsError, InputError, aws_failure, input_message
+from ..model.errors import (
+    NOT_APPROVED_REMEDY,
+    AwsError,
+    InputError,
+    NotApprovedError,
+    aws_failure,
+    input_message,
+)
 from ..model.observed import Observed
 from ..model.rows import finding_row
 from ..plan.purge import PurgeScope, find_left_behind
@@ -47,9 +55,9 @@ from ..verify.chain import workloads_from_associations
 from ..verify.documents import lint_workloads
 from .addons import agent_run
 from .consistency import WaitPolicy
-from .engine import Engine
+from .engine import Approve, Engine, approve_all
 from .guard import Guard, interrupted_result
-from .order import Order, perform, verify_workloads
+from .order import Order, Performed, perform, verify_workloads
 from .result import build_result, failure_message, notes_of_new_associations, verified_result
 
 ModuleResult = dict[str, Any]
@@ -191,6 +199,7 @@ def change_cluster(
     breakage: Sequence[Finding] = (),
     opening: Opening | None = None,
     read_ahead: Callable[[], Observed | None] = lambda: None,
+    approve: Approve | None = None,
 ) -> ModuleResult:
     """Bring the workloads of a cluster to their desired state, and return the result of the module eks_pod_identity.
 
@@ -198,6 +207,7 @@ def change_cluster(
     :arg breakage: findings about Pods and ServiceAccounts that may prevent changes (see ``Desired.with_kubernetes_findings``).
     :arg opening: returns the result of ``open_cluster``, if the caller has started it.
     :arg read_ahead: the result of ``begin_reading_ahead``, if the caller has called it.
+    :arg approve: called with the changes of each plan before they are applied. None without an approved plan, and in check mode.
     :raises InputError: before any change.
     :raises AwsError: before any change.
     """
@@ -218,27 +228,40 @@ def change_cluster(
         }
     locks = f"{job.locks}/{cluster.account_id}-" if job.locks else ""
     policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause, locks=locks)
-    engine = Engine(api, group_clusters(cluster), params["concurrency"], policy)
-    agent = agent_run(api, cluster, parse_agent(params), policy, job.check_mode)
     purge = PurgeScope(parsed.owner, parsed.purge_limit, percent=parsed.purge_percent)
-    order = Order(
-        parsed.state,
-        job.check_mode,
-        params["verify"],
-        purge if parsed.purge else None,
-        params["deadline"] or None,
-        agent,
-        read_ahead,
-    )
-    performed = perform(engine, desired, order)
-    run = performed.run
-    run_result = build_result(run, job.check_mode)
-    result: ModuleResult = {
-        **run_result,
+    begun = time.monotonic()
+
+    def run_order(*, check_mode: bool, approval: Approve = approve_all) -> Performed:
+        engine = Engine(api, group_clusters(cluster), params["concurrency"], policy, approve=approval)
+        order = Order(
+            parsed.state,
+            check_mode,
+            params["verify"] and check_mode == job.check_mode,
+            purge if parsed.purge else None,
+            max(1, params["deadline"] - (time.monotonic() - begun)) if params["deadline"] else None,
+            agent_run(api, cluster, parse_agent(params), policy, check_mode),
+            read_ahead,
+        )
+        return perform(engine, desired, order)
+
+    place = {
         "account_id": cluster.account_id,
         "caller_arn": cluster.caller_arn,
         "cluster_arn": cluster.arn,
     }
+    try:
+        # Before the first write, only a plan of the whole run has the changes of the agent and of a purge.
+        performed = run_order(check_mode=job.check_mode or approve is not None)
+        if approve is not None and performed.guard.cause is None:
+            approve(performed.run.plan.changes)
+            performed = run_order(check_mode=False, approval=approve)
+    except NotApprovedError as error:
+        text = "\n".join((*error.problems, NOT_APPROVED_REMEDY, "Nothing was changed."))
+        details = {"error_code": Code.NOT_APPROVED.value, "remedy": NOT_APPROVED_REMEDY}
+        return {"failed": True, "msg": text, **details, **place}
+    run = performed.run
+    run_result = build_result(run, job.check_mode)
+    result: ModuleResult = {**run_result, **place}
     if performed.verified is not None:
         result["verification"] = verified_result(performed.verified, performed.observed, cluster)
     allowed = notes_of_new_associations(run, breakage)

@@ -50,6 +50,13 @@ Associations = Mapping[WorkloadKey, ObservedAssociation]
 # A conflict means that another process is changing the same resources. Give up after two more rounds.
 ROUNDS = 3
 
+# A function that receives the changes of a plan before they are applied. It raises NotApprovedError if they must not be applied.
+Approve = Callable[[Sequence[Change]], None]
+
+
+def approve_all(_changes: Sequence[Change]) -> None:
+    """Approve all changes. This is the default of an engine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -60,6 +67,7 @@ class Engine:
     width: int
     wait_policy: WaitPolicy
     journal: Journal = field(default_factory=Journal)
+    approve: Approve = approve_all
 
     def observer(self) -> Observer:
         return Observer(self.api, self.clusters, self.width)
@@ -198,6 +206,7 @@ class Engine:
         else:
             plan, observed = self.plan(desired, observed)
         self.journal.begin(observed, plan)
+        self.approve(plan.changes)
         return plan, observed
 
     def _findings(
