@@ -13,13 +13,13 @@ managed statement is exactly as this collection writes it; every other statement
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.request import SERVICE, Subject
 from ..._policy.language.document import document_statements
+from ..._policy.trust.principals import find_guests
 from ..._policy.trust.statements import (
     PatternGrant,
     TrustGrant,
@@ -365,9 +365,6 @@ def grants_elsewhere(clusters: Clusters, present: Mapping[str, object]) -> list[
     )
 
 
-_ACCOUNT_OF = re.compile(r"arn:[a-z0-9-]+:(?:iam|sts)::([^:]*):.*|(\d{12})", re.ASCII | re.DOTALL)
-
-
 def find_public_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
     """Report each statement of the trust policy that allows every principal of every account."""
     for lint in prepare_trust(role.trust).lints:
@@ -387,8 +384,11 @@ def find_foreign_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Findin
     Principals in other accounts share one finding, and all other principals another finding. The principal "*" is left out,
     because ``find_public_access`` reports it.
     """
-    names = _foreign_names(role.trust) - {"*"}
-    other_account_names = {name for name in names if _is_of_another_account(name, role)}
+    unmanaged = foreign_statements(role.trust)
+    rules = prepare_trust({**role.trust, "Statement": unmanaged}).rules if unmanaged else ()
+    guests = [guest for guest in find_guests(rules, role.arn.split(":")[4]) if guest.name != "*"]
+    names = {guest.name for guest in guests}
+    other_account_names = {guest.name for guest in guests if guest.kind in ("other account", "everyone")}
     if other_account_names:
         yield Finding(
             Code.TRUST_STATEMENT_FOREIGN,
@@ -412,12 +412,6 @@ def find_foreign_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Findin
 
 _KEPT = "Statements that this collection did not write are kept."
 _REMEDY = "Remove those statements from the trust policy if they are unused, or set the whole trust policy as role.trust_policy."
-
-
-def _is_of_another_account(principal: str, role: ObservedRole) -> bool:
-    """Return whether a principal is in another account. A service, or the ID of a deleted principal, has no account."""
-    match = _ACCOUNT_OF.fullmatch(principal)
-    return match is not None and (match[1] or match[2]) != role.arn.split(":")[4]
 
 
 _LIFT = (
