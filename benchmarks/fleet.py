@@ -61,7 +61,7 @@ def fleet_rows(options: argparse.Namespace) -> Iterator[Row]:
         for slices in options.slices:
             for forks in options.forks:
                 command = _command(fleet, "fleet", "fleet", forks, slices)
-                verify = _command(fleet, "fleet", "verify", forks, slices)
+                verify = _command(fleet, "verify", "fleet", forks, slices)
                 phases = {"first run": command, "no change": command, "verify": verify}
                 for tree in (ROOT, *options.tree):
                     name = "fleet.yml" if tree == ROOT else f"fleet.yml of {tree.name}"
