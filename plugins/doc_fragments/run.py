@@ -14,7 +14,7 @@ options:
     description:
       - V(present) creates and updates the resources of the workloads.
       - V(absent) removes managed associations, attachments, roles and policies of the workloads. Roles and policies that
-        other workloads or principals use are kept.
+        others use are kept.
     type: str
     choices:
       - present
@@ -69,30 +69,29 @@ options:
     description:
       - Whether to detach every unlisted policy from managed roles.
       - Unlisted policies that this collection manages are always detached.
-      - The policies of a role are kept if workloads outside this run use the role. If the module cannot determine these
-        workloads, for example with O(trust_scope=account) or O(trust_scope=none), it detaches policies only with
-        O(force=true).
+      - A role whose trust policy allows anybody but the workloads listed with it keeps its policies without O(force=true).
       - An unmanaged policy that has only C(Deny) statements is kept, because it restricts the role (V(ROLE_RESTRICTED)).
     type: bool
     default: false
   adopt:
     description:
       - Whether to manage existing roles, policies and associations of the listed workloads that this collection did not
-        create, or that have another O(owner).
+        create, or that have another O(owner), also if others use them.
       - Adopted resources are tagged as managed. Later runs change them, and a run with O(state=absent) deletes them.
     type: bool
     default: false
   force:
     description:
       - Whether to change or delete associations of EKS add-ons.
-      - With O(state=absent) also whether to delete unmanaged associations, and managed roles that other clusters may use
-        because the trust policy is not limited to the cluster.
-      - Also whether to change the document of a policy that roles, users or groups outside the run have attached or as
-        their permissions boundary (V(POLICY_USED_ELSEWHERE)).
+      - With O(state=absent) also whether to delete unmanaged associations, and managed roles whose trust policy still allows
+        others.
+      - Also whether to change the document of a policy that others have attached or as their permissions boundary
+        (V(POLICY_USED_ELSEWHERE)).
       - Also whether to remove a C(Deny) statement from the trust policy of a role if C(role.trust_policy) does not have
         that statement (V(ROLE_RESTRICTED)).
-      - With O(state=present) also whether to narrow the trust policy of a role that workloads outside the run may use, and to
-        change its permissions boundary, session duration or tags. Known users of the role keep access.
+      - With O(state=present) also whether to change the permissions boundary, session duration, tags and policies of a role that
+        others may use (V(ROLE_USED_ELSEWHERE)), and to remove statements from its trust policy that are wider than the list, or
+        that this collection did not write.
     type: bool
     default: false
   propagation_timeout:

@@ -45,8 +45,10 @@ options:
     description:
       - Owner of these workloads, for example a team. All managed resources get the tag C(workload-identity/owner) with this
         value.
-      - Resources of another owner are not changed or deleted without O(adopt=true). This also applies to a run without
-        O(owner). O(purge=true) removes only resources with this owner, or without O(owner) only resources without the tag.
+      - Resources of another owner are not changed or deleted without O(adopt=true). O(purge=true) removes only resources of this
+        owner.
+      - By default, the owner is the cluster, as C(REGION.NAME). Lists and clusters that share roles or policies need the same
+        owner.
       - The owner must be a valid value of a Kubernetes label, because the role
         P(workload_identity.aws.pod_identity#role) labels service accounts with it. It has 1 to 63 letters, digits, V(-), V(_)
         and V(.), and starts and ends with a letter or digit.

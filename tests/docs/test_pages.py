@@ -28,6 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     Defaults,
     parse_workloads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import default_owner
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import TRUST_SCOPES
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import COLUMNS
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
@@ -242,7 +243,10 @@ class TestTrustScopes:
 
     @staticmethod
     def policy(scope: str) -> dict[str, object]:
-        return trust_policy([grant_for(scope, "111122223333", CLUSTER, "default", "my-service-account")])
+        owner = default_owner("us-west-2", "my-cluster")
+        return trust_policy(
+            [grant_for(scope, "111122223333", CLUSTER, "default", "my-service-account", owner)]
+        )
 
     @staticmethod
     def fitting(scope: str, cluster: str, namespace: str, service_account: str) -> int:

@@ -149,12 +149,17 @@ ALL_CHANGED = {
         "target_role_arn": TARGET,
         "service_account_labels": {"team": "payments"},
     },
-    "options": {"pod_identity_tags": {"stage": "test"}},
+    # A role with this scope may have other users.
+    "options": {"pod_identity_tags": {"stage": "test"}, "pod_identity_force": True},
 }
 ALL_REVERTED = {
     "role": {"permissions_boundary": ""},
     "workload": {"target_role_arn": ""},
-    "options": {"pod_identity_purge_tags": True, "pod_identity_purge_policies": True},
+    "options": {
+        "pod_identity_purge_tags": True,
+        "pod_identity_purge_policies": True,
+        "pod_identity_force": True,
+    },
 }
 
 

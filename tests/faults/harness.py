@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import boto3
@@ -27,6 +27,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
+    PurgeScope,
     State,
     Workload,
 )
@@ -37,11 +38,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     MANAGED_BY_TAG,
     MANAGED_BY_VALUE,
+    default_owner,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
     VerificationResult,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     WaitPolicy,
@@ -115,7 +116,7 @@ class TaskSpec:
     cluster: str = CLUSTER
 
     @property
-    def owner(self) -> str | None:
+    def owner(self) -> str:
         return self.desired.options.owner
 
 
@@ -239,11 +240,15 @@ class Account:
         retries = Retries(now=clock.now, sleep=clock.sleep)
         api = BotoApi(self.clients.__getitem__, retries, attempt_seconds=attempt_seconds)
         wait_policy = WaitPolicy(60, clock.now, clock.sleep)
-        desired = spec.desired
-        scope = PurgeScope(owner=spec.owner) if spec.purge else None
-        order = Order(spec.state, verify=True, purge=scope)
+        order = Order(spec.state, verify=True)
         try:
             cluster = find_cluster(api, spec.cluster, REGION, spec.state)
+            owner = spec.owner or default_owner(cluster.region, cluster.name)
+            desired = replace(
+                spec.desired,
+                options=replace(spec.desired.options, owner=owner),
+                purge=PurgeScope() if spec.purge else None,
+            )
             engine = Engine(api, group_clusters(cluster), width, wait_policy)
             done = perform(engine, desired, order)
         except AwsError as error:
@@ -348,7 +353,13 @@ def check_outcome(outcome: TaskOutcome, baseline: Baseline, final: Facets) -> st
     workloads = {workload.key for workload in spec.desired.workloads}
     assert failed <= workloads | spec.bystanders
     for failure in ended.failures:
-        members = (failure.workloads, failure.target.resource, failure.target.full_name, failure.action)
+        # A purged policy has no workloads.
+        members = (
+            spec.purge or failure.workloads,
+            failure.target.resource,
+            failure.target.full_name,
+            failure.action,
+        )
         assert all((*members, failure.error_code, failure.message, failure.remedy)), failure
         # The message of a failed request must name the request.
         is_without_request = failure.error_code in ("SKIPPED", *ENDED, *NOT_THERE)
@@ -357,17 +368,7 @@ def check_outcome(outcome: TaskOutcome, baseline: Baseline, final: Facets) -> st
     named = {(failure.target.resource, failure.target.full_name) for failure in ended.failures}
     unnamed = (initial.keys() & goal.keys()) - final.keys() - named
     assert not unnamed, f"lost {sorted(unnamed)}"
-    # The engine removes a session policy by replacing the association. If that fails, the whole association is reported.
-    interrupted_replacements = {
-        failure.target.full_name
-        for failure in ended.failures
-        if failure.action == "replace" and failure.partly
-    }
-    less = {
-        name: lost
-        for name, lost in lost_access(initial, goal, final).items()
-        if name not in interrupted_replacements
-    }
+    less = lost_access(initial, goal, final)
     assert not less, f"fewer permissions than in the initial and the goal state: {less}"
     _check_changes(ended, initial, final)
     for key in workloads - failed:
@@ -392,7 +393,8 @@ def _check_message(outcome: TaskOutcome, run: Run) -> None:
     # A command in a remedy is on a separate line, so join the lines.
     text = " ".join(outcome.message.split())
     for failure in causes[:SHOWN_FAILURES]:
-        for part in (str(failure.workloads[0]), failure.error_code, failure.message, failure.remedy):
+        workloads = map(str, failure.workloads[:1])
+        for part in (*workloads, failure.error_code, failure.message, failure.remedy):
             assert part in text, (part, text)
 
 
@@ -462,5 +464,7 @@ def _equivalent(kind: str, found: Any, expected: Any) -> bool:
     return _default_only(found) == _default_only(expected)
 
 
-def _default_only(policy: Mapping[str, Any]) -> dict[str, Any]:
+def _default_only(policy: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not policy["DefaultVersionId"]:
+        return policy
     return {**policy, "DefaultVersionId": "", "Versions": policy["Versions"][policy["DefaultVersionId"]]}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Baseline, TaskSpec
 from ansible_collections.workload_identity.aws.tests.faults.world import (
+    ACCOUNT,
     CHANGED,
     FIRST_LIST,
     SECOND_LIST,
@@ -37,6 +38,8 @@ def account_at_version_limit(account: Account) -> None:
     account.clean()
     account.complete(desired(*WORKLOADS))
     fill_versions(account.clients["iam"])
+    # A purge keeps a new role without association, because another run may be about to create the association.
+    account.control.grow_older(ACCOUNT, 3600)
     account.save("worn")
 
 

@@ -127,7 +127,7 @@ class List:
         owner = {"owner": self.owner} if self.owner else {}
         variables = {"cluster_name": self.cluster, "workloads": list(self.workloads), "state": state, **owner}
         parsed = read_input(variables, refuse_files)
-        desired = Desired(parsed.workloads, Options(owner=self.owner))
+        desired = Desired(parsed.workloads, Options(owner=self.owner or ""))
         spec = TaskSpec(desired, state, purge, cluster=self.cluster)
         kube = playground.select(self.cluster)
         return Role(playground.account, kube.kubeconfig).run(spec, self.workloads, Patience())
@@ -241,7 +241,7 @@ class Pair:
 
 PAIRS: dict[str, Pair] = {
     "two lists of one cluster": Pair((CLUSTER, None), (CLUSTER, None)),
-    "two clusters of one account": Pair((OTHER_CLUSTER, None), (CLUSTER, None)),
+    "two clusters with one owner": Pair((OTHER_CLUSTER, "shop"), (CLUSTER, "shop")),
     "two lists with owners": Pair((CLUSTER, "blue"), (CLUSTER, "green")),
 }
 

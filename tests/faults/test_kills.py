@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""End runs at random moments, and check that the next run completes the goal state.
+"""End runs at random moments or at each request, and check that the next run completes the goal state.
 
 After SIGTERM, SIGINT or the loss of the process that reads its output, the ended run must also report its changes and failures.
 """
@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from ansible_collections.workload_identity.aws.tests.faults.access import lost_access
 from ansible_collections.workload_identity.aws.tests.faults.driver import (
+    BEFORE,
     MOMENTS,
     Kill,
     Result,
@@ -36,8 +37,6 @@ SEED = 20260101
 KILLS = 25 if THOROUGH else 2
 # None does not send a signal, but closes the pipe that reads the run's output.
 ENDINGS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, None)
-# The engine removes a session policy by replacing the association. A killed run may leave the association deleted.
-REPLACED = {"change": {"batch/sync"}}
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +49,12 @@ def ending_name(how: signal.Signals | None) -> str:
 
 
 def kills(number: int, requests: int, how: signal.Signals | None) -> list[Kill]:
-    """Return random kills. ``number`` selects the random sequence, which is the same in every run of the tests."""
+    """Return random kills. ``number`` selects the random sequence, which is the same in every run of the tests.
+
+    With FAULTS=all, SIGKILL ends a run at each of its requests.
+    """
+    if THOROUGH and how == signal.SIGKILL:
+        return [Kill(request, BEFORE, 0, how) for request in range(1, requests + 1)]
     chance = random.Random(SEED + number)
     return [
         Kill(chance.randint(1, requests), chance.choice(MOMENTS), chance.uniform(0, 0.02), how)
@@ -77,7 +81,7 @@ def test_next_run_completes_killed_run(
         counts["runs"] += 1
         remaining = account.facets()
         again = account.play(scenario.spec)
-        wrong = _wrong(name, kill, result, normal, remaining)
+        wrong = _wrong(kill, result, normal, remaining)
         wrong += again.message + differences(account.facets(), normal.goal)
         if wrong:
             counts["lost"] += 1
@@ -90,7 +94,7 @@ def test_next_run_completes_killed_run(
         pytest.fail("\n".join(problems), pytrace=False)
 
 
-def _wrong(name: str, kill: Kill, result: Result, baseline: Baseline, remaining: Facets) -> str:
+def _wrong(kill: Kill, result: Result, baseline: Baseline, remaining: Facets) -> str:
     if kill.signal != signal.SIGKILL:
         # A run that has not made changes may end without a report.
         return (
@@ -98,17 +102,9 @@ def _wrong(name: str, kill: Kill, result: Result, baseline: Baseline, remaining:
             if result.verdict or remaining == baseline.initial
             else f"ended with {result.code}, without a report"
         )
-    less = {
-        workload: lost
-        for workload, lost in lost_access(baseline.initial, baseline.goal, remaining).items()
-        if workload not in REPLACED.get(name, ())
-    }
+    less = lost_access(baseline.initial, baseline.goal, remaining)
     surplus = remaining.keys() - baseline.goal.keys() - baseline.initial.keys()
-    missing = {
-        key
-        for key in (baseline.initial.keys() & baseline.goal.keys()) - remaining.keys()
-        if key[1] not in REPLACED.get(name, ())
-    }
+    missing = (baseline.initial.keys() & baseline.goal.keys()) - remaining.keys()
     assert result.code == -signal.SIGKILL
     wrong = [problem for problem in (less, surplus, missing, unowned(remaining, baseline.initial)) if problem]
     return f"{wrong}" if wrong else ""

@@ -1,22 +1,20 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Test replacements of policies and associations, with a fault at each request.
+"""Test replacements of policies, with a fault at each request.
 
 A role with ten policies, the quota of IAM, can get another policy only after one is detached. At most one policy may be missing
-at a time, and none at the end. A replaced association exists at the end, with all of its settings.
+at a time, and none at the end.
 """
 
 from __future__ import annotations
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.tests.faults.faults import FAULTS, Fault
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Clock
 from ansible_collections.workload_identity.aws.tests.faults.world import (
     ACCOUNT,
-    CHANGED,
-    CLUSTER,
-    WORKLOADS,
     desired,
     policy,
 )
@@ -34,9 +32,8 @@ SWAPPED = desired(
 )
 LABELS = ("throttled once", "answer lost", "404 to a write", "access denied")
 ONCE = [fault for fault in FAULTS if fault.label in LABELS]
-# For each of two policies, the run sends four requests: two attachments, which show whether the caller may attach the policies, a
-# detachment, and the attachment.
-REQUESTS = 8
+# For each of two policies, the run sends two requests: a detachment, and the attachment.
+REQUESTS = 4
 
 
 def attached(account: Account) -> list[str]:
@@ -89,68 +86,30 @@ def test_swap_with_fault_keeps_policies(fault: Fault, number: int, account: Acco
     assert attached(account) == ["a-new", "b-new", *(f"p{number}" for number in range(2, 10))]
 
 
-def test_denied_attachment_keeps_policies(account: Account) -> None:
+def test_denied_attachment_of_both_policies_names_the_missing_one(account: Account) -> None:
+    """Deny all attachments, so that the policy that made room cannot be attached again. Only one policy is lost, and named."""
     prepare(account)
-    codes, seen = swap(account, 1, {"kind": "access_denied", "operation": "iam:AttachRolePolicy"})
-    assert (codes, seen) == (["AccessDenied", "SKIPPED"], [0])
-    assert attached(account) == sorted(f"p{number}" for number in range(10))
+    account.control.set_faults([{"kind": "access_denied", "operation": "iam:AttachRolePolicy"}])
+    ended = account.run(SWAPPED, clock=Clock(), width=1)
+    assert isinstance(ended, Run)
+    assert [failure.error_code for failure in ended.failures] == ["AccessDenied", "SKIPPED"]
+    (lost,) = {f"p{number}" for number in range(10)} - set(attached(account))
+    assert any(
+        f"policy/{lost} was detached to make room for the new policy, and could not be attached again"
+        in failure.message
+        for failure in ended.failures
+    )
+    account.complete(SWAPPED)
+    assert missing(attached(account)) == 0
 
 
 def test_throttled_rollback_restores_policy(account: Account) -> None:
     prepare(account)
     codes, seen = swap(
         account,
-        4,
+        2,
         {"kind": "access_denied", "operation": "iam:AttachRolePolicy", "nth": 1},
         {"kind": "throttle", "operation": "iam:AttachRolePolicy", "times": 5},
     )
     assert (codes, missing(attached(account))) == (["AccessDenied", "SKIPPED"], 0)
-    assert seen == [0, 0, 0, 1, 1, 1, 1, 1, 1, 1]
-
-
-# A workload with a session policy, and the same workload without it. TARGET is set by hand and is not in the list of workloads.
-RESTRICTED, CLEARED = desired(WORKLOADS[3]), desired(CHANGED[3])
-TARGET = "arn:aws:iam::444455556666:role/by-hand"
-# The requests of a replacement: describe, create (which shows whether the caller may create), delete, create.
-STEPS = 4
-
-
-def restrict(account: Account) -> None:
-    if account.restored("restricted"):
-        return
-    account.complete(RESTRICTED)
-    eks = account.clients["eks"]
-    key = {"clusterName": CLUSTER, "namespace": "batch", "serviceAccount": "sync"}
-    (association,) = eks.list_pod_identity_associations(**key)["associations"]
-    eks.update_pod_identity_association(
-        clusterName=CLUSTER, associationId=association["associationId"], targetRoleArn=TARGET
-    )
-    eks.tag_resource(resourceArn=association["associationArn"], tags={"team": "by hand"})
-    account.save("restricted")
-
-
-@pytest.mark.parametrize("step", range(1, STEPS + 1))
-@pytest.mark.parametrize("fault", ONCE, ids=lambda fault: fault.label)
-def test_association_replacement_with_fault_keeps_settings(fault: Fault, step: int, account: Account) -> None:
-    restrict(account)
-    operations: list[str] = []
-
-    def count(operation: str) -> None:
-        operations.append(operation)
-        # The first of these requests belongs to the plan, the others to the replacement.
-        about = [name for name in operations if name.endswith("PodIdentityAssociation")][1:]
-        if len(about) == step and operation.endswith("PodIdentityAssociation"):
-            account.control.set_faults([fault.rule(operation, 0, 1)])
-
-    account.before_request = count
-    account.run(CLEARED, clock=Clock(), width=1)
-    account.before_request = None
-    remaining = account.facets()["association", "batch/sync"]
-    assert (remaining["targetRoleArn"], remaining["tags"]["team"]) == (TARGET, "by hand")
-    account.complete(CLEARED)
-    remaining = account.facets()["association", "batch/sync"]
-    assert (remaining["targetRoleArn"], remaining["tags"]["team"], "policy" in remaining) == (
-        TARGET,
-        "by hand",
-        False,
-    )
+    assert seen == [0, 1, 1, 1, 1, 1, 1, 1]

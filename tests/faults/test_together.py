@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import State
 from ansible_collections.workload_identity.aws.tests.faults.driver import (
     BEFORE,
     FAILED,
@@ -40,6 +41,7 @@ SHARING: Mapping[str, Any] = {**WORKLOADS[4], "policies": [SHARED]}
 SHARING_CHANGED: Mapping[str, Any] = {**CHANGED[4], "policies": [WIDER]}
 LATENCIES = (0, 1, 2) if THOROUGH else (1,)
 LAGS = (0.5, 2, 5, 15) if THOROUGH else (2, 15)
+MEETINGS = 30 if THOROUGH else 2
 # The clocks of the runs are ten times as fast as the real clock: a lag of a second takes this number of milliseconds.
 LAG_MS = 100
 
@@ -129,6 +131,29 @@ def test_two_writers_of_one_role_with_stale_reads(lag: float, account: Account) 
     for workload in WORKLOADS[:2]:
         account.complete(desired(workload))
     found = unversioned(account.facets())
+    assert found == goal, differences(found, goal)
+
+
+@pytest.mark.parametrize("number", range(MEETINGS))
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_two_lists_meet_on_one_role(state: State, number: int, account: Account) -> None:
+    """Apply or tear down a list while another list with the same role is applied. Neither loses what the other one needs."""
+    first, second = WORKLOADS[:2]
+    account.complete(desired(*(WORKLOADS[:2] if state == "present" else (second,))))
+    goal = unversioned(account.facets())
+    account.clean()
+    if state == "absent":
+        account.complete(desired(first))
+    account.control.set_latency(number % 5)
+    codes = result_codes(task(account.url, first, state=state), task(account.url, second))
+    account.control.set_latency(0)
+    assert codes <= {0, FAILED}
+    # The teardown may remove the role or its policies before the other run uses them. The next run creates them again.
+    if codes != {0} or state == "absent":
+        account.complete(desired(first, state=state), state)
+        account.complete(desired(second))
+    # A policy of the first list may stay attached to the role.
+    found = {name: value for name, value in unversioned(account.facets()).items() if name in goal}
     assert found == goal, differences(found, goal)
 
 

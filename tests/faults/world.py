@@ -12,7 +12,11 @@ from typing import Any
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_workloads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    Desired,
+    Options,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import default_owner
 
 ACCOUNT = "111122223333"
 REGION = "us-west-2"
@@ -79,8 +83,7 @@ WORKLOADS: tuple[Mapping[str, Any], ...] = (
         "policies": [policy("old", "s3:GetObject")],
     },
 )
-# The same workloads with changed roles, descriptions, trust policies, documents, tags, target role and session policy. EKS
-# removes a session policy only if the association is replaced.
+# The same workloads with changed roles, descriptions, trust policies, documents, tags, target role and session policy.
 CHANGED: tuple[Mapping[str, Any], ...] = (
     {
         **WORKLOADS[0],
@@ -99,7 +102,7 @@ CHANGED: tuple[Mapping[str, Any], ...] = (
         "target_role_arn": TARGETS[1],
         "tags": {"team": "billing"},
     },
-    {**WORKLOADS[3], "session_policy": ""},
+    {**WORKLOADS[3], "session_policy": document("sns:Publish")},
     {
         **WORKLOADS[4],
         "role": {"name": "own"},
@@ -125,7 +128,8 @@ SECOND_LIST: tuple[Mapping[str, Any], ...] = (
 
 
 def desired(*workloads: Mapping[str, Any], state: str = "present") -> Desired:
-    return Desired(parse_workloads(list(workloads), CLUSTER, state))
+    options = Options(owner=default_owner(REGION, CLUSTER))
+    return Desired(parse_workloads(list(workloads), CLUSTER, state), options)
 
 
 def furnish(iam: Any, eks: Any) -> None:

@@ -285,11 +285,6 @@ def untag_association(world: World) -> None:
     world.eks.untag_resource(resourceArn=arn, tagKeys=["team"])
 
 
-def name_owner(world: World) -> None:
-    """Set an owner that the tags of the existing resources do not name."""
-    world.owner = "payments"
-
-
 def delete_association(world: World) -> None:
     world.eks.delete_pod_identity_association(clusterName=CLUSTER, associationId=world.association_id)
 

@@ -111,13 +111,16 @@ AWS_SCENARIOS = (
         lambda world: world.update_association(policy=json.dumps(document("s3:*", resource="*"))),
         "ASSOCIATION_SETTINGS_EXTRA",
         made=aws.guide_with(disable_session_tags=True, role={"name": "my-role", "trust_scope": "account"}),
-        remedy=Repair("list session_policy: ''", changes={"session_policy": ""}),
+        remedy=Repair(
+            "list a session policy that allows everything",
+            changes={"session_policy": document("s3:*", resource="*")},
+        ),
     ),
     Scenario(
         "trust without sts:TagSession",
         aws.trust_without_tag_session,
         "TRUST_NOT_USABLE",
-        remedy=remedies.APPLY,
+        remedy=Repair("pply the workload", remaining_codes=("TRUST_STATEMENT_FOREIGN",)),
     ),
     Scenario(
         "trust policy for another service",
@@ -129,19 +132,23 @@ AWS_SCENARIOS = (
         "trust policy for one Pod",
         aws.trust_one_pod,
         "TRUST_CONDITIONAL",
+        also=("TRUST_STATEMENT_FOREIGN",),
+        because="One finding reports that the workload may be kept out, the other that the statement allows other workloads.",
         remedy=Repair(
             "remove the conditions from the trust policy",
             apply=lambda world: world.set_trust(
                 trust({"Service": "pods.eks.amazonaws.com"}, *remedies.ASSUME)
             ),
-            remaining_codes=("TRUST_WIDER_THAN_ASKED",),
+            remaining_codes=("TRUST_WIDER_THAN_ASKED", "TRUST_STATEMENT_FOREIGN"),
         ),
     ),
     Scenario(
         "trust policy for every cluster",
         lambda world: world.set_trust(trust(aws.PODS, *aws.ASSUME)),
         "TRUST_WIDER_THAN_ASKED",
-        remedy=remedies.APPLY,
+        also=("TRUST_STATEMENT_FOREIGN",),
+        because="One finding compares the role with its trust scope, the other names the statement that is kept.",
+        remedy=Repair("with pod_identity_force: true", options={"force": True}),
     ),
     Scenario(
         "trust policy opened to everyone",
@@ -300,14 +307,6 @@ AWS_SCENARIOS = (
         remedy=remedies.NEEDS_PURGE,
     ),
     Scenario(
-        "role without workload, read in bulk",
-        aws.grant_alone,
-        "RESOURCE_KEPT",
-        made=aws.many,
-        remedy=remedies.NEEDS_PURGE,
-        reason="is unused",
-    ),
-    Scenario(
         "workload removed from a long list",
         aws.unlist,
         "UNLISTED_ASSOCIATIONS",
@@ -461,15 +460,6 @@ AWS_SCENARIOS = (
         "PERMISSION_NO_SUCH_ACTION",
         made=aws.guide_with_policy(document("s3:GetObject", "s3:GetObjct")),
         remedy=Repair("Correct the name", changes={"policies": GUIDE["policies"]}),
-    ),
-    Scenario(
-        "owner tag missing",
-        aws.name_owner,
-        "NOT_OWNED",
-        also=("ASSOCIATION_SETTINGS_DIFFER", "NOT_OWNED"),
-        because="role, policy and association are three resources, and the first two might have other users",
-        remedy=remedies.APPLY,
-        reason="does not have the owner tag",
     ),
     Scenario(
         "managed-by tag of the role removed",

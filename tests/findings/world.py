@@ -16,7 +16,6 @@ import boto3
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import named_result
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
-    Defaults,
     parse_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
@@ -53,8 +52,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Desired,
     Options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
+    default_owner,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.left import (
     find_left_behind,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
@@ -137,7 +138,6 @@ class World:
         self._clients: dict[tuple[str, tuple[str, str]], Any] = {}
         self.iam, self.eks = self.client("iam"), self.client("eks")
         self.workloads: list[Json] = []
-        self.owner = ""
         self.kube_token = TOKEN
         self.looks_at_pods = True
         self.proves = False
@@ -207,7 +207,7 @@ class World:
         desired = self._desired()
         desired = replace(desired, options=replace(desired.options, **options))
         run = engine.run(desired, "present", False)
-        assert run.failures == ()
+        assert run.failures == (), run.failures
         self.date_association(datetime.now(timezone.utc) - timedelta(hours=1))
 
     def install_agent(self) -> None:
@@ -335,10 +335,8 @@ class World:
         return BotoApi(self.client)
 
     def _desired(self) -> Desired:
-        defaults = Defaults({OWNER_TAG: self.owner} if self.owner else {})
-        return Desired(
-            parse_workloads(self.workloads, CLUSTER, "present", defaults), Options(owner=self.owner or None)
-        )
+        options = Options(owner=default_owner(REGION, CLUSTER))
+        return Desired(parse_workloads(self.workloads, CLUSTER, "present"), options)
 
     def _answer(self) -> Json:
         """Return the status of the runtime proof's Pod, or {} if the proof cannot run."""

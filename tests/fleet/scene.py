@@ -63,7 +63,10 @@ class PlaybookResult:
 
 @dataclass(slots=True)
 class FleetFixture:
-    """A running fleet. ``variables`` apply to all hosts; ``folder`` contains the inventory and the files that runs write."""
+    """A running fleet. ``variables`` apply to all hosts; ``folder`` contains the inventory and the files that runs write.
+
+    The clusters have one owner, because they share roles.
+    """
 
     folder: Path
     endpoint: str
@@ -167,7 +170,12 @@ class FleetFixture:
             }
             for group in place.groups:
                 groups.setdefault(group, {"hosts": {}})["hosts"][place.host] = {}
-        content = {"all": {"vars": self.variables, "children": {"fleet": {"hosts": hosts}, **groups}}}
+        content = {
+            "all": {
+                "vars": {"pod_identity_owner": "fleet", **self.variables},
+                "children": {"fleet": {"hosts": hosts}, **groups},
+            }
+        }
         path = self.folder / "inventory.json"
         path.write_text(json.dumps(content, indent=1), encoding="utf-8")
         return path

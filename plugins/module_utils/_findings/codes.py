@@ -71,7 +71,6 @@ class Code(str, Enum):
     ASSOCIATION_NOT_REPLACEABLE = "ASSOCIATION_NOT_REPLACEABLE", "association", "error"
     ASSOCIATION_OTHER_ROLE = "ASSOCIATION_OTHER_ROLE", "association", "error"
     ASSOCIATION_OWNED_BY_ADDON = "ASSOCIATION_OWNED_BY_ADDON", "association", "warning"
-    ASSOCIATION_REPLACED = "ASSOCIATION_REPLACED", "association", "warning"
     ASSOCIATION_SETTINGS_DIFFER = "ASSOCIATION_SETTINGS_DIFFER", "association", "error", "warning"
     ASSOCIATION_SETTINGS_EXTRA = "ASSOCIATION_SETTINGS_EXTRA", "association", "warning", "error"
     ASSOCIATION_WOULD_BREAK = "ASSOCIATION_WOULD_BREAK", "association", "error", "warning"
@@ -187,7 +186,7 @@ class Code(str, Enum):
     UNLISTED_ASSOCIATIONS = "UNLISTED_ASSOCIATIONS", "association", "warning", "info"
 
 
-# The codes of problems that a run with state=present repairs.
+# The codes of problems that a run with state=present repairs, some of them only with adopt or force.
 REPAIRED = frozenset(
     (
         Code.ASSOCIATION_MISSING,

@@ -174,8 +174,8 @@ def annotations_size(annotations: Mapping[str, str]) -> int:
     return sum(len(text.encode()) for pair in annotations.items() for text in pair)
 
 
-# IAM and EKS accept 50 tags on a resource. Two of these are reserved for the tags MANAGED_BY_TAG and CLUSTER_TAG.
-TAGS_LEFT = 48
+# IAM and EKS accept 50 tags on a resource. Three of these are reserved for the marks of this collection.
+TAGS_LEFT = 47
 
 # The strings that Ansible accepts as booleans.
 _TRUE = frozenset(("true", "t", "yes", "y", "on", "1"))

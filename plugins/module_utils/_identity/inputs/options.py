@@ -82,7 +82,7 @@ def parse_cluster_name(value: object, option: str = "cluster_name") -> str:
     return str(value)
 
 
-def run_options(params: Mapping[str, Any], owner: str | None) -> Options:
+def run_options(params: Mapping[str, Any], owner: str) -> Options:
     """Convert the options of a module to the settings of a run.
 
     :arg params: module options by name; Ansible has already applied the defaults of ``run_spec``.

@@ -14,7 +14,6 @@ from typing import cast
 from ..._policy.language.document import describe_type
 from ..model.desired import STATES, ParsedInput, State, Workload
 from ..model.errors import InputError, Problems
-from ..model.names import OWNER_TAG
 from .fields import Fields, find_excess_of_values
 from .files import FileSource
 from .options import parse_cluster_name, read_account_id, read_owner, read_purge_limit, validate_numbers
@@ -134,10 +133,10 @@ def read_input(
     limit, percent = read_purge_limit(fields)
     owner = read_owner(fields)
     if prefix and "owner" in options and owner is None:
-        # If the empty variable were ignored, the run would manage and purge the resources without an owner instead.
+        # If the empty variable were ignored, the run would manage and purge the resources of the default owner instead.
         problems.add("", f"{prefix}owner has no value; set the owner, or leave the variable out.")
     defaults = Defaults(
-        tags=_tags(fields, owner),
+        tags=_tags(fields),
         create_service_accounts=fields.flag("create_service_accounts") is not False,
         create_namespaces=fields.flag("create_namespaces") is True,
         presets=None if presets_expanded else expander_for(options, prefix),
@@ -205,10 +204,9 @@ def _purges_all(prefix: str, cluster_name: str, matches_none: bool) -> str:
     )
 
 
-def _tags(fields: Fields, owner: str | None) -> Mapping[str, str]:
+def _tags(fields: Fields) -> Mapping[str, str]:
     place = f"{fields.prefix}tags" if fields.prefix else "options"
-    tags = fields.problems.attempt(lambda: parse_tags(fields.raw.get("tags"), place)) or {}
-    return {**tags, OWNER_TAG: owner} if owner else tags
+    return fields.problems.attempt(lambda: parse_tags(fields.raw.get("tags"), place)) or {}
 
 
 def _workloads(

@@ -18,7 +18,7 @@ from typing import Any
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.document import PolicyDocument, to_json
 from .attributes import Attribute, decode_attributes, decode_document, decode_time
-from .names import is_owned
+from .names import is_marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ class ObservedAssociation:
     unknown: Mapping[str, object] = field(default_factory=dict)
 
     @property
-    def owned(self) -> bool:
-        return is_owned(self.tags)
+    def marked(self) -> bool:
+        return is_marked(self.tags)
 
     @property
     def addon(self) -> str:
@@ -96,8 +96,9 @@ def _eks_tags(value: Any) -> dict[str, str]:
 
 ASSOCIATION_ROLE = Attribute("role_arn", "roleArn")
 TARGET_ROLE = Attribute("target_role_arn", "targetRoleArn", removal="''")
+# EKS cannot remove a session policy from an association.
 ASSOCIATION_SESSION_POLICY = Attribute(
-    "session_policy", "policy", decode_document, to_json, document="session", removal="''"
+    "session_policy", "policy", decode_document, to_json, document="session"
 )
 ASSOCIATION_SETTINGS = (
     TARGET_ROLE,

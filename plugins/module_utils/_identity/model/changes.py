@@ -8,18 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from operator import attrgetter
 from typing import Any
 
 from ..._findings.finding import Finding, WorkloadKey
-from .associations import ObservedAssociation
 from .attributes import iam_tags
-from .errors import ErrorKind
-from .names import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG, is_mark
-from .observed import Reach
+from .names import is_mark
 from .targets import Action, Failure, Target
 
 
@@ -32,58 +29,36 @@ class Call:
     parameters: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """A request that proves, before a removal, that the caller has the permission to send the same request after it.
-
-    AWS authorizes a request before it compares the request with the present state. So the error ``refusal``, such as "the
-    resource exists already", proves the permission as well as a success does.
-    """
-
-    call: Call
-    refusal: ErrorKind
-
-
 class Stage(IntEnum):
-    """The stage of a change in a run that creates and updates workloads. Changes of a lower stage are applied first.
+    """The stage of a change. The stages are the same for every run, and changes of a lower stage are applied first.
 
-    The order is: new restrictions, new permissions, removed permissions, removed restrictions.
+    The tens are the four steps: restrict, grant, associate, take. A new policy gives nothing until it is attached.
     """
 
-    POLICY = 10
+    POLICY = 1
+    RESTRICT = 10
     ROLE = 20
-    # New restrictions of existing roles: attachments of policies with a Deny, trust policies, session policies.
-    DENYING_ATTACHMENT = 22
-    TRUST = 24
-    SESSION_POLICY = 26
-    # New permissions.
-    DOCUMENT = 28
-    ATTACHMENT = 30
-    ASSOCIATION = 40
-    # Removed permissions.
-    TAKE = 50
-    # Removed restrictions.
-    LIFT = 60
-    # Not a stage, but an offset to the stage of changes that wait until the trust policy of their role is narrower.
-    WAITING = 100
+    TRUST = 21
+    ATTACH = 22
+    DOCUMENT = 23
+    ASSOCIATE = 30
+    DISSOCIATE = 40
+    DETACH = 41
+    REVOKE = 42
+    DELETE_ROLE = 43
+    DELETE_POLICY = 44
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of a resource, on behalf of one or more workloads.
+    """A change of a resource, on behalf of workloads. A role or policy without workloads has none.
 
-    Changes of a lower ``stage`` are applied first; inside a stage, changes of different roles are concurrent. ``needs`` has the
-    targets of changes that must succeed first. ``common_needs`` has further such targets, in one set that many changes share,
-    such as the new restrictions of a role. ``awaits`` is true if the change may need a new or changed resource that AWS may not
-    have propagated yet. ``before`` and ``after`` have only the attributes that change; None means that the resource does not
-    exist. ``takes`` is true if the change only removes something that its workloads no longer need, such as a permission after
-    its replacement exists. With ``requires_unused``, the role must be unused. ``unassociated`` are workloads that must not have
-    an association. The run checks these two conditions again right before the change.
+    Changes of a lower ``stage`` are applied first; inside a stage, changes of different resources are concurrent. ``before`` and
+    ``after`` have only the attributes that change; None means that the resource does not exist. ``roles`` has the lower-case
+    names of the roles that the change concerns: a failure stops later changes of the same roles (see ``find_reason``).
 
-    The action "replace" is for two resources that cannot exist at the same time: the first of ``calls`` deletes or detaches the
-    former resource, and the last one creates or attaches the new resource. ``proofs`` (see ``Proof``) are sent before
-    ``calls``, and ``restoration`` is sent if the last request fails. ``replaced`` is the association to delete. It must not
-    have changed since it was read, because the requests contain its settings.
+    The action "replace" is for an attachment to a role with the maximum number of policies: the first of ``calls`` detaches a
+    policy, and the second one attaches another policy.
     """
 
     stage: int
@@ -93,23 +68,11 @@ class Change:
     before: Mapping[str, object] | None
     after: Mapping[str, object] | None
     calls: tuple[Call, ...]
-    needs: frozenset[Target] = frozenset()
-    awaits: bool = False
-    takes: bool = False
-    requires_unused: bool = False
-    common_needs: frozenset[Target] = frozenset()
-    proofs: tuple[Proof, ...] = ()
-    restoration: Call | None = None
-    unassociated: frozenset[WorkloadKey] = frozenset()
-    replaced: ObservedAssociation | None = None
+    roles: frozenset[str] = frozenset()
 
-    def needed_among(self, targets: Set[Target]) -> Target | None:
-        """Return the first of these targets, in sort order, that the change needs, or None."""
-        if not targets:
-            return None
-        few, many = sorted((self.common_needs, targets), key=len)
-        own_needs = (need for need in self.needs if need in targets)
-        return min((*own_needs, *(need for need in few if need in many)), default=None)
+    @property
+    def takes(self) -> bool:
+        return self.stage >= Stage.DISSOCIATE
 
     @property
     def place(self) -> tuple[int, str, str, str, str, str]:
@@ -118,18 +81,53 @@ class Change:
         return self.stage, target.resource, target.name, target.policy_arn, target.cluster, target.step
 
 
+@dataclass(slots=True)
+class Stops:
+    """The failures that stop later changes.
+
+    A failed restriction of a role, and the failed creation of a role, stop all later changes of the role. A failure of a workload
+    stops the change of its association. Any failure of a role, or of a workload that uses or leaves it, stops the changes that
+    take something from the role. A failure of a policy stops its attachment.
+    """
+
+    _workloads: dict[WorkloadKey, Failure] = field(default_factory=dict)
+    _roles: dict[str, Failure] = field(default_factory=dict)
+    _blocked: dict[str, Failure] = field(default_factory=dict)
+    _policies: dict[str, Failure] = field(default_factory=dict)
+
+    def add(self, failure: Failure, roles: Iterable[str], change: Change | None = None) -> None:
+        """Add a failure that concerns some roles. ``change`` is None for a failure of the plan."""
+        kind = (change.target.resource, change.action, change.stage) if change is not None else ("", "", 0)
+        blocks = kind[2] == Stage.RESTRICT or kind[:2] == ("role", "create")
+        for role in roles:
+            self._roles.setdefault(role, failure)
+            if blocks:
+                self._blocked.setdefault(role, failure)
+        if change is None or not change.takes:
+            for key in failure.workloads:
+                self._workloads.setdefault(key, failure)
+        if failure.target.resource == "policy":
+            self._policies.setdefault(failure.target.name, failure)
+
+    def find(self, change: Change) -> Failure | None:
+        """Return the failure that stops a change, or None."""
+        if change.target.policy_arn in self._policies and not change.takes:
+            return self._policies[change.target.policy_arn]
+        reasons = [self._workloads[key] for key in change.workloads if key in self._workloads]
+        if change.stage == Stage.DISSOCIATE:
+            return next(iter(reasons), None)
+        roles = self._roles if change.takes else self._blocked
+        of_roles = [roles[role] for role in sorted(change.roles & roles.keys())]
+        return next(iter([*of_roles, *(reasons if change.stage == Stage.ASSOCIATE else ())]), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The changes, failures and findings of a run. Each change serves at least one workload without a failure.
-
-    ``unread`` has the clusters and namespaces whose associations outside the list the run must still read: they may use a role
-    that would lose a permission.
-    """
+    """The changes, failures and findings of a run. Each change serves at least one workload without a failure."""
 
     changes: tuple[Change, ...] = ()
     failures: tuple[Failure, ...] = ()
     findings: tuple[Finding, ...] = ()
-    unread: frozenset[Reach] = frozenset()
 
 
 @dataclass(slots=True)
@@ -139,11 +137,10 @@ class Draft:
     changes: list[Change] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    unread: set[Reach] = field(default_factory=set)
 
     def plan(self) -> Plan:
         ordered = sorted(self.changes, key=attrgetter("place"))
-        return Plan(tuple(ordered), tuple(self.failures), tuple(self.findings), frozenset(self.unread))
+        return Plan(tuple(ordered), tuple(dict.fromkeys(self.failures)), tuple(self.findings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +152,6 @@ class TagChange:
 
     def __bool__(self) -> bool:
         return bool(self.set or self.remove)
-
-
-def with_managed_tag(tags: Mapping[str, str]) -> dict[str, str]:
-    return {**tags, MANAGED_BY_TAG: MANAGED_BY_VALUE}
-
-
-def without_owner(tags: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in tags.items() if key != OWNER_TAG}
 
 
 def compare_tags(present: Mapping[str, str], desired: Mapping[str, str], purge: bool) -> TagChange:

@@ -99,7 +99,7 @@ def allowed_purge(count: int, limit: int, percent: int | None) -> int:
 class Options:
     """The options of a run. plugins/doc_fragments/run.py describes most of them.
 
-    ``owner`` is None in a run without an owner. With ``purge``, the run also removes unlisted resources.
+    ``owner`` is the owner of all resources that the run creates.
     """
 
     trust_scope: TrustScope | None = None
@@ -107,8 +107,23 @@ class Options:
     purge_policies: bool = False
     adopt: bool = False
     force: bool = False
-    owner: str | None = None
-    purge: bool = False
+    owner: str = ""
+
+    @property
+    def changes_shared(self) -> bool:
+        """Whether the run changes what it has, even if others use it. The run after a run that was ended must do it as well."""
+        return self.force or self.adopt
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeScope:
+    """The scope of a purge.
+
+    A purge removes at most ``limit`` workloads, or ``percent`` per cent of the managed workloads if ``percent`` is set.
+    """
+
+    limit: int = PURGE_LIMIT
+    percent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +131,15 @@ class Desired:
     """The desired state of a run on clusters of one account.
 
     ``would_break`` has, by workload, the finding that its running Pods would, or may, lose their credentials by a new
-    association. ``leaving`` has the lower-case names of the roles that the purge of the run will delete, because only purged
-    workloads use them. ``unassociated`` are workloads without an association that a purge found in trust policies. If such a
-    workload has an association when the run removes its resources, the resources are kept. ``refused`` has findings about
-    objects in Kubernetes; the run does not change the workloads of these findings.
+    association. ``refused`` has findings about objects in Kubernetes; the run does not change the workloads of these findings.
+    With ``purge``, the run also removes what the list does not need.
     """
 
     workloads: tuple[Workload, ...]
     options: Options = field(default_factory=Options)
     would_break: Mapping[WorkloadKey, Finding] = field(default_factory=dict)
-    leaving: frozenset[str] = frozenset()
-    unassociated: frozenset[WorkloadKey] = frozenset()
     refused: tuple[Finding, ...] = ()
+    purge: PurgeScope | None = None
 
     def with_kubernetes_findings(self, findings: Iterable[Finding]) -> Desired:
         """Return a copy with the findings of checks in Kubernetes before any change.

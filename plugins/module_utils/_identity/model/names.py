@@ -13,6 +13,7 @@ defined by AWS Identity and Access Management" in the Service Authorization Refe
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,37 +64,36 @@ OWNER_TAG = "workload-identity/owner"
 # The tag for the ARN of the cluster that a policy was created for, so that a purge of the cluster finds an unattached policy. A
 # role does not need this tag, because its trust policy names the clusters.
 CLUSTER_TAG = "workload-identity/cluster"
-# The prefix of a tag of a policy, which records that this collection has attached the policy to an unmanaged role.
-ATTACHED_TAG = "workload-identity/attached-to/"
 # The prefix of the tags with which a migration from IRSA records its changes for a rollback.
 IRSA_TAG = "workload-identity/irsa-"
 
 
 def is_mark(key: str) -> bool:
     """Return whether a tag key is reserved for this collection."""
-    return key in (MANAGED_BY_TAG, OWNER_TAG, CLUSTER_TAG) or key.startswith((ATTACHED_TAG, IRSA_TAG))
+    return key in (MANAGED_BY_TAG, OWNER_TAG, CLUSTER_TAG) or key.startswith(IRSA_TAG)
 
 
-def is_of_another(tags: Mapping[str, str], owner: str | None) -> bool:
-    """Return whether a resource is managed for another owner.
-
-    In a run without ``owner``, every owner counts as another owner.
-    """
-    return is_owned(tags) and bool(tags.get(OWNER_TAG)) and tags[OWNER_TAG] != owner
-
-
-def may_change(tags: Mapping[str, str], owner: str | None, adopt: bool) -> bool:
-    """Return whether a run may change a resource: it is managed and has no other owner, or ``adopt`` is set."""
-    return adopt or (is_owned(tags) and not is_of_another(tags, owner))
-
-
-def lacks_owner(present: Mapping[str, str], desired: Mapping[str, str]) -> bool:
-    """Return whether a managed resource has no owner although the desired tags have an owner."""
-    return is_owned(present) and not present.get(OWNER_TAG) and bool(desired.get(OWNER_TAG))
-
-
-def is_owned(tags: Mapping[str, str]) -> bool:
+def is_marked(tags: Mapping[str, str]) -> bool:
     return tags.get(MANAGED_BY_TAG) == MANAGED_BY_VALUE
+
+
+def is_own(tags: Mapping[str, str], owner: str) -> bool:
+    """Return whether a resource has the mark of this collection and the owner of the run, so that the run may change it."""
+    return is_marked(tags) and tags.get(OWNER_TAG) == owner
+
+
+def owner_tags(owner: str) -> dict[str, str]:
+    """Return the mark of the resources of an owner."""
+    return {MANAGED_BY_TAG: MANAGED_BY_VALUE, OWNER_TAG: owner}
+
+
+def default_owner(region: str, cluster_name: str) -> str:
+    """Return the owner of a run that sets none: its cluster.
+
+    A long name is shortened, and ends with a digest, because an owner is a label value.
+    """
+    text = f"{region}.{cluster_name}"
+    return text if is_owner(text) else f"{text[:50]}.{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", re.ASCII)

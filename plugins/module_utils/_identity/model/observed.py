@@ -11,20 +11,20 @@ The package ``read`` creates this state. Changes younger than YOUNG may still be
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from ..._findings.finding import WorkloadKey
 from .addons import Agent
-from .associations import ObservedAssociation, group_by_role
+from .associations import ObservedAssociation
 from .cluster import Account, Clusters
 from .desired import Workload
 from .errors import AwsError
 from .policies import ObservedPolicy
 from .roles import ObservedRole
-from .targets import Failure, Target
+from .targets import Failure, Target, association_target, associations_target
 
 # IAM and EKS are eventually consistent. The collection assumes that all replicas have changes that are older than this.
 YOUNG = timedelta(minutes=5)
@@ -79,51 +79,17 @@ class UnlistedAssociations:
     def __contains__(self, key: WorkloadKey) -> bool:
         return key in self.keys or key in self.addons
 
-    def has_described(self, reach: Reach) -> bool:
-        """Return whether all associations of a reach are certain to be in ``described``."""
-        undescribed = {*self.keys, *self.addons} - self.described.keys()
-        if self.more or self.error is not None:
-            return False
-        return not any(reach.includes(Reach(key.cluster, key.namespace)) for key in undescribed)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Reach:
-    """A set of associations: all of a cluster, or all of one namespace of a cluster.
-
-    ``cluster`` is the cluster part of workload keys.
-    """
-
-    cluster: str
-    namespace: str = ""
-
-    def includes(self, other: Reach) -> bool:
-        """Return whether all associations of the other reach belong to this reach."""
-        return self.cluster == other.cluster and self.namespace in ("", other.namespace)
-
 
 @dataclass(frozen=True, slots=True)
-class OutsideAssociations:
-    """Associations of workloads outside the run, read if a change could remove a permission that they use.
+class Inventory:
+    """All associations of the cluster, and all roles and customer managed policies of the account, for a purge.
 
-    ``reaches`` are the clusters and namespaces whose associations were read, with or without success. ``errors`` has an error of
-    each reach in which at least one association could not be read.
+    ``policies`` has no documents, and the tags only of unattached policies and of policies of roles that a purge may delete.
     """
 
-    reaches: frozenset[Reach] = frozenset()
-    associations: Mapping[WorkloadKey, ObservedAssociation] = field(default_factory=dict)
-    errors: Mapping[Reach, AwsError] = field(default_factory=dict)
-
-    def has_read(self, reach: Reach) -> bool:
-        """Return whether the reads of the associations of a reach have ended, with or without success."""
-        return any(read.includes(reach) for read in self.reaches)
-
-    def find_error(self, reach: Reach) -> AwsError | None:
-        """Return the error of a failed read of an association in a reach, or None.
-
-        The result is also None before the reach is read (see ``has_read``).
-        """
-        return next((error for read, error in self.errors.items() if read.includes(reach)), None)
+    associations: Mapping[WorkloadKey, ObservedAssociation]
+    roles: Sequence[ObservedRole] = ()
+    policies: Mapping[str, ObservedPolicy] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +120,9 @@ class Observed:
     ``quotas`` has the quotas of the account. They are read only if a plan exceeds the default of a quota.
     ``unlisted`` has the unlisted associations, by the cluster part of workload keys. This field and the next two are empty if
     they were not read.
-    ``unassociated`` has unlisted workloads that have no association, although the trust policy of a role of the run (in a purge,
-    of any managed role) names them.
-    ``unlisted_roles`` has unlisted roles, by lower-case name: the former roles of associations that the run moves to another
-    role, and all roles of a bulk read.
-    ``outside`` has associations of workloads outside the run. They are read only if a plan needs them.
+    ``unassociated`` has unlisted workloads that have no association, although the trust policy of a role of the run names them.
+    ``former_roles`` has unlisted roles of associations that the run moves to another role or deletes, by lower-case name.
+    ``inventory`` is read only for a purge.
     """
 
     clusters: Clusters
@@ -171,18 +135,10 @@ class Observed:
     quotas: Quotas = field(default_factory=Quotas)
     unlisted: Mapping[str, UnlistedAssociations] = field(default_factory=dict)
     unassociated: frozenset[WorkloadKey] = frozenset()
-    unlisted_roles: Mapping[str, ObservedRole] = field(default_factory=dict)
-    outside: OutsideAssociations = field(default_factory=OutsideAssociations)
+    former_roles: Mapping[str, ObservedRole] = field(default_factory=dict)
+    inventory: Inventory | None = None
 
     # The class has no slots, because cached properties need a __dict__.
-    @cached_property
-    def role_users(self) -> Mapping[str, tuple[WorkloadKey, ...]]:
-        """Return the keys of ``associations`` by the lower-case ARN of their role and target role.
-
-        Unless the run removes workloads, users outside the run may be missing.
-        """
-        return group_by_role(self.associations)
-
     @cached_property
     def unread(self) -> Mapping[Target, Failure]:
         """Return the failed reads by target."""
@@ -193,31 +149,13 @@ class Observed:
         """Return the clusters, by the cluster part of workload keys, whose associations could not be read."""
         return frozenset(target.name for target in self.unread if target.resource == "associations")
 
+    def association_failure(self, key: WorkloadKey) -> Failure | None:
+        """Return the failed read of the association of a workload, or None."""
+        return self.unread.get(associations_target(key.cluster)) or self.unread.get(association_target(key))
+
     @property
     def account(self) -> Account:
         return self.clusters.account
-
-    @cached_property
-    def outside_associations(self) -> Mapping[WorkloadKey, ObservedAssociation]:
-        """Return all associations outside the run that were read."""
-        described = {
-            key: association for part in self.unlisted.values() for key, association in part.described.items()
-        }
-        return {**described, **self.outside.associations}
-
-    def has_read_outside(self, reach: Reach) -> bool:
-        """Return whether the reads of a reach's associations outside the run have ended, with or without success."""
-        unlisted = self.unlisted.get(reach.cluster)
-        return self.outside.has_read(reach) or (unlisted is not None and unlisted.has_described(reach))
-
-    def users_outside(self, role_arn: str, keys: Collection[WorkloadKey]) -> list[ObservedAssociation]:
-        """Return the associations with this role or target role whose workload is not in ``keys``, sorted by workload."""
-        arn, associations = role_arn.lower(), {**self.outside_associations, **self.associations}
-        return [
-            associations[key]
-            for key in sorted(associations)
-            if key not in keys and arn in {used.lower() for used in associations[key].roles}
-        ]
 
 
 @dataclass(frozen=True, slots=True)

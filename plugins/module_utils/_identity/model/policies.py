@@ -17,7 +17,7 @@ from typing import Any
 
 from ..._policy.language.document import PolicyDocument, load_document, to_json
 from .attributes import IAM_DESCRIPTION, IAM_TAGS, Attribute, decode_attributes, decode_document, decode_time
-from .names import is_owned
+from .names import is_marked
 from .roles import ObservedRole
 
 
@@ -91,8 +91,8 @@ class ObservedPolicy:
     changed_at: str = ""
 
     @property
-    def owned(self) -> bool:
-        return self.tags is not None and is_owned(self.tags)
+    def marked(self) -> bool:
+        return self.tags is not None and is_marked(self.tags)
 
     def is_used_only_by(self, roles: Iterable[ObservedRole]) -> bool:
         """Return whether only these roles use the policy, as permissions policy or boundary. Return False if that is unknown."""
@@ -149,6 +149,7 @@ def decode_policy_detail(response: Mapping[str, Any]) -> ObservedPolicy:
         **_unread(POLICY_DETAILS),
         document=default.document if default else None,
         versions=versions,
+        user_count=_user_count(response),
         changed_at=_changed_at(response),
     )
 

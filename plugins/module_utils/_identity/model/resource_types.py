@@ -105,7 +105,7 @@ class ResourceType(ABC):
             return resource is not None
         if change.action == "delete":
             return resource is None or not self.is_former(resource, change)
-        if resource is None or (change.action == "replace" and self.is_former(resource, change)):
+        if resource is None:
             return False
         old_state, new_state = change.before or {}, change.after or {}
         return not any(
@@ -116,7 +116,7 @@ class ResourceType(ABC):
         )
 
     def is_former(self, _resource: Any, _change: Change) -> bool:
-        """Return whether an observed resource existed before the change, unlike a new resource with the same name."""
+        """Return whether an observed resource existed before its deletion, unlike a new resource with the same name."""
         return True
 
 
@@ -247,7 +247,7 @@ class AssociationType(ResourceType):
         if change.after is None or key is None:
             return None
         fields = predicted_fields(self.attributes, change.after)
-        if resource is None or change.action == "replace":
+        if resource is None:
             # A prediction has no ID, because EKS assigns the ID.
             fields |= {"association_id": "", "association_arn": "", "external_id": ""}
         return replace(resource or ObservedAssociation(key, "", "", ""), **fields)

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.document import PolicyDocument, load_document, to_json
 from .attributes import IAM_DESCRIPTION, IAM_TAGS, Attribute, decode_attributes, decode_document, decode_time
-from .names import is_owned
+from .names import is_marked
 
 TrustScope = Literal["workload", "namespace", "cluster", "account", "none"]
 
@@ -89,8 +89,8 @@ class ObservedRole:
     last_used: str | None = field(default=None, compare=False)
 
     @property
-    def owned(self) -> bool:
-        return is_owned(self.tags)
+    def marked(self) -> bool:
+        return is_marked(self.tags)
 
 
 def _seconds(value: Any) -> int:

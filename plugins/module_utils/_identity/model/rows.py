@@ -4,11 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The rows in the results of modules. Pure.
-
-A purge also finds roles and policies without a workload. Their workload key has the namespace NO_ASSOCIATION or NO_ROLE, and
-results do not show it.
-"""
+"""The rows in the results of modules. Pure."""
 
 from __future__ import annotations
 
@@ -23,24 +19,10 @@ from .checks import Check, Status
 from .observed import Document
 from .targets import Action, Resource
 
-# The namespace in the workload key of a role without associations.
-NO_ASSOCIATION = "(no association)"
-# The namespace in the workload key of a policy without attachments.
-NO_ROLE = "(no role)"
-
 
 def workload_text(key: WorkloadKey | None) -> str:
     """Return the workload of a row, like "namespace/service_account"; "" without a workload."""
-    return "" if key is None or key.namespace in (NO_ASSOCIATION, NO_ROLE) else str(key)
-
-
-def describe_key(key: WorkloadKey) -> str:
-    """Return a workload key as text for a sentence."""
-    if key.namespace == NO_ASSOCIATION:
-        return f"role {key.service_account} (no association names it)"
-    if key.namespace == NO_ROLE:
-        return f"policy {key.service_account} (not attached)"
-    return str(key)
+    return "" if key is None else str(key)
 
 
 _Response = Mapping[str, Any]

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ..._findings.finding import WorkloadKey
-from ..._policy.trust.statements import read_grants
+from ..._policy.trust.statements import TrustGrant, closed_for, read_grants, writer_of
 from .cluster import Account, Clusters
-from .desired import Workload
-from .observed import Observed
+from .desired import Desired, Workload
+from .names import is_own
+from .observed import Inventory
 from .policies import PolicySpec
 from .roles import RoleSpec
-from .targets import Target, association_target, associations_target
 
 # The default of the IAM quota "Managed policies per role".
 POLICIES_OF_A_ROLE = 10
@@ -44,14 +44,40 @@ class SharedRole:
         return replace(self, users=tuple(user for user in self.users if user.key not in keys))
 
 
-def granted_workloads(clusters: Clusters, trust: Mapping[str, object]) -> set[WorkloadKey]:
-    """Return the workloads of these clusters to which managed statements of a trust policy grant access by name."""
-    grants, _others = read_grants(trust)
-    named = ((clusters.with_arn(grant.cluster_arn), grant) for grant in grants if grant.service_account)
+def named_workloads(clusters: Clusters, grants: Iterable[TrustGrant]) -> set[WorkloadKey]:
+    """Return the workloads of these clusters that grants name one by one."""
+    named = ((clusters.with_arn(grant.cluster_arn), grant) for grant in grants if grant.is_single)
     return {
         WorkloadKey(cluster.name, grant.namespace, grant.service_account)
         for cluster, grant in named
         if cluster is not None
+    }
+
+
+def own_grants(clusters: Clusters, owner: str, trust: Mapping[str, object]) -> set[TrustGrant]:
+    """Return the grants of the statements that the owner has written for these clusters."""
+    writers = {writer_of(owner), *(writer_of(owner, cluster.arn) for cluster in clusters.members.values())}
+    grants, _foreign = read_grants(trust)
+    return {grant for grant in grants if grant.writer in writers}
+
+
+def policies_of_going_workloads(clusters: Clusters, desired: Desired, inventory: Inventory) -> set[str]:
+    """Return the policies of the unlisted roles that a purge may delete, or that workloads use which it removes."""
+    owner = desired.options.owner
+    names = {workload.role.name.lower() for workload in desired.workloads if workload.role is not None}
+    used = {
+        association.role_arn.lower()
+        for association in inventory.associations.values()
+        if is_own(association.tags, owner)
+    }
+    return {
+        arn
+        for role in inventory.roles
+        if role.name.lower() not in names
+        if role.arn.lower() in used
+        or (is_own(role.tags, owner) and (own_grants(clusters, owner, role.trust) or closed_for(role.trust)))
+        for arn in (*role.attached, role.permissions_boundary)
+        if arn
     }
 
 
@@ -94,35 +120,3 @@ def shared_policies(
         if boundary in users:
             users[boundary][workload.key] = None
     return {arn: (specs[arn], tuple(keys)) for arn, keys in users.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """The associations that could not be read. They may use any role whose trust policy allows their workloads.
-
-    ``clusters`` are the clusters whose associations could not be listed, by the cluster part of workload keys.
-    ``unknown_clusters`` has the targets of the clusters among them in which the run has no workload. ``associations`` has, by
-    cluster name, one target that represents all unread associations of clusters with this name. No plan changes this target, so
-    a change that depends on it is skipped.
-    """
-
-    clusters: frozenset[str]
-    unknown_clusters: frozenset[Target]
-    associations: Mapping[str, Target]
-
-
-def find_unread(observed: Observed, keys: Iterable[WorkloadKey]) -> Unread:
-    """Find the associations that could not be read. ``keys`` are the workloads of the run."""
-    unread, clusters = observed.unread, observed.unread_clusters
-    if not unread:
-        return Unread(frozenset(), frozenset(), {})
-    listed_clusters, associations = set(), []
-    for key in keys:
-        listed_clusters.add(key.cluster)
-        target = association_target(key)
-        if key.cluster in clusters or target in unread:
-            associations.append((key.cluster, target))
-    unknown = frozenset(map(associations_target, clusters - listed_clusters))
-    associations += [(target.name.rpartition("/")[2], target) for target in unknown]
-    least = dict(sorted(associations, reverse=True))
-    return Unread(clusters, unknown, least)

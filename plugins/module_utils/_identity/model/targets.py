@@ -32,7 +32,7 @@ Resource = Literal[
     "trust_policy",
     "users",
 ]
-Step = Literal["", "lifts", "restricts", "takes"]
+Step = Literal["", "takes"]
 Action = Literal["attach", "create", "delete", "detach", "read", "replace", "update"]
 
 
@@ -42,8 +42,8 @@ class Target:
 
     ``name`` is the name of the role (in some failures its ARN) for a role, its trust policy and its attachments, the ARN for a
     policy, "namespace/service_account" for an association, and the cluster for "associations". ``policy_arn`` is the policy of
-    an attachment, ``cluster`` the cluster of an association, add-on or Kubernetes object. ``step`` distinguishes the changes of
-    one trust policy or document: "restricts" denies more, "takes" allows less, "lifts" denies less, and "" is any other change.
+    an attachment, ``cluster`` the cluster of an association, add-on or Kubernetes object. ``step`` distinguishes the two changes
+    of one trust policy: "takes" removes statements, and "" is any other change.
     """
 
     resource: Resource
@@ -100,16 +100,16 @@ def attachment_target(role_name: str, policy_arn: str) -> Target:
     return Target("attachment", role_name, policy_arn)
 
 
-def policy_target(arn: str, step: Step = "") -> Target:
-    return Target("policy", arn, step=step)
+def policy_target(arn: str) -> Target:
+    return Target("policy", arn)
 
 
 def role_target(name: str) -> Target:
     return Target("role", name)
 
 
-def trust_target(role_name: str, narrows: bool = False) -> Target:
-    return Target("trust_policy", role_name, step="takes" if narrows else "")
+def trust_target(role_name: str, takes: bool = False) -> Target:
+    return Target("trust_policy", role_name, step="takes" if takes else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,10 @@ from ..model.addons import (
     VersionPolicy,
     version_order,
 )
-from ..model.changes import Call, Change, with_managed_tag
+from ..model.changes import Call, Change
 from ..model.cluster import Cluster
 from ..model.errors import listed
-from ..model.names import MANAGED_BY_TAG, OWNER_TAG, is_of_another, may_change
+from ..model.names import MANAGED_BY_TAG, OWNER_TAG, default_owner, is_marked, is_own, owner_tags
 from ..model.targets import Action, Failure, Target
 
 
@@ -107,10 +107,13 @@ def refused_role(
 
     :arg tags: the tags of the role.
     """
-    if may_change(tags, spec.owner, spec.adopt):
+    if spec.adopt or is_own(tags, _owner(spec, cluster)):
         return None
-    another = is_of_another(tags, spec.owner)
-    reason = f"belongs to owner '{tags[OWNER_TAG]}'" if another else f"does not have the tag {MANAGED_BY_TAG}"
+    reason = (
+        f"belongs to owner '{tags.get(OWNER_TAG, '')}'"
+        if is_marked(tags)
+        else f"does not have the tag {MANAGED_BY_TAG}"
+    )
     return _failure(
         spec,
         cluster,
@@ -174,7 +177,7 @@ def _create(spec: AddonSpec, version: str, cluster: Cluster) -> Change:
         parameters["podIdentityAssociations"] = _associations(spec.roles)
     # With NONE, EKS does not overwrite the objects of a self-managed add-on. The creation may then fail.
     parameters["resolveConflicts"] = "OVERWRITE" if spec.overwrite else "NONE"
-    parameters["tags"] = with_managed_tag({**spec.tags, **({OWNER_TAG: spec.owner} if spec.owner else {})})
+    parameters["tags"] = {**spec.tags, **owner_tags(_owner(spec, cluster))}
     new = {"version": version or "the default of EKS", **_shown(spec.configuration or "", spec.roles)}
     return _change(spec, cluster, "create", None, new, "CreateAddon", parameters)
 
@@ -281,6 +284,10 @@ def _failure(
     spec: AddonSpec, cluster: Cluster, action: Action, code: Code, message: str, remedy: str
 ) -> Failure:
     return Failure((), addon_target(spec.name, cluster.name), action, code, message, remedy)
+
+
+def _owner(spec: AddonSpec, cluster: Cluster) -> str:
+    return spec.owner or default_owner(cluster.region, cluster.name)
 
 
 def is_agent(spec: AddonSpec) -> bool:

@@ -23,6 +23,7 @@ from ..model.associations import (
     ASSOCIATION_ROLE,
     ASSOCIATION_SESSION_POLICY,
     ASSOCIATION_SETTINGS,
+    TARGET_ROLE,
     AssociationSpec,
     ObservedAssociation,
 )
@@ -34,35 +35,28 @@ from ..model.attributes import (
     split_states,
     update_parameters,
 )
-from ..model.changes import Call, Change, Proof, Stage
-from ..model.errors import ErrorKind, listed
-from ..model.names import OWNER_TAG, is_of_another
+from ..model.changes import Call, Change, Stage
+from ..model.names import is_own, owner_tags
 from ..model.rows import AssociationRow, association_row
-from ..model.targets import Action, Failure, Target, association_target
-from .problems import not_owned, owned_by_another
-
-ASSOCIATION_STAGE = Stage.ASSOCIATION
-_SHOWN = 25
+from ..model.targets import Action, Failure, association_target
+from .problems import refuse_other
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredAssociation:
     """The desired state of an association, and the options of the run that concern it.
 
-    ``needs`` are the changes that must succeed before the association is changed. ``awaits``: one of these changes
-    creates or changes the role, and EKS may see the change only after a while.
+    Without ``owner``, it gets the tags of the list only. ``roles`` has the lower-case names of its present and its desired role.
     """
 
     key: WorkloadKey
     role_arn: str
     spec: AssociationSpec
-    tags: Mapping[str, str]
+    owner: str
     purge_tags: bool = False
     force: bool = False
     adopt: bool = False
-    owner: str | None = None
-    needs: frozenset[Target] = frozenset()
-    awaits: bool = False
+    roles: frozenset[str] = frozenset()
 
 
 def plan_association(
@@ -81,9 +75,13 @@ def plan_association(
 
 def _create(desired: DesiredAssociation) -> Change:
     values = {attribute.name: getattr(desired.spec, attribute.name) for attribute in ASSOCIATION_SETTINGS}
-    values |= {"role_arn": desired.role_arn, "tags": dict(desired.tags)}
+    values |= {"role_arn": desired.role_arn, "tags": _tags(desired)}
     call, state = _creation(desired.key, values)
     return _change(desired, "create", None, state, (call,))
+
+
+def _tags(desired: DesiredAssociation) -> dict[str, str]:
+    return {**desired.spec.tags, **(owner_tags(desired.owner) if desired.owner else {})}
 
 
 def _update(desired: DesiredAssociation, association: ObservedAssociation) -> Change | Failure | None:
@@ -93,7 +91,7 @@ def _update(desired: DesiredAssociation, association: ObservedAssociation) -> Ch
         *compare(ASSOCIATION_SETTINGS, spec, association),
     ]
     old, new = split_states(differences)
-    tags = changes.compare_tags(association.tags, desired.tags, desired.purge_tags)
+    tags = changes.compare_tags(association.tags, _tags(desired), desired.purge_tags)
     if tags:
         old["tags"], new["tags"] = dict(association.tags), changes.tags_after(association.tags, tags)
     if not differences and not tags:
@@ -101,12 +99,12 @@ def _update(desired: DesiredAssociation, association: ObservedAssociation) -> Ch
     if association.owner_arn:
         if not desired.force:
             return addon_owned(association, "update")
-    elif not desired.adopt and (not association.owned or is_of_another(association.tags, desired.owner)):
-        return _of_another(desired, association) if differences else None
+    elif not desired.adopt and not is_own(association.tags, desired.owner):
+        return _refused(desired, association) if differences else None
     if spec.disable_session_tags is False and association.session_policy and spec.session_policy is None:
         return _needs_disabled_tags(desired, association)
     if ASSOCIATION_SESSION_POLICY.name in new and not spec.session_policy:
-        return _replace(desired, association, old, new)
+        return _not_removable(association)
     identity = {"clusterName": desired.key.cluster, "associationId": association.association_id}
     calls = []
     if differences:
@@ -116,93 +114,33 @@ def _update(desired: DesiredAssociation, association: ObservedAssociation) -> Ch
             parameters["disableSessionTags"] = True
         calls.append(Call("eks", "UpdatePodIdentityAssociation", {**identity, **parameters}))
     calls += changes.eks_tag_calls(association.association_arn, tags)
-    return _change(desired, "update", old, new, tuple(calls))
+    # A new role, and session tags turned off, need the trust policy, which changes after the restrictions.
+    needs_trust = ASSOCIATION_ROLE.name in new or "disable_session_tags" in new
+    restricts = bool(new.get(ASSOCIATION_SESSION_POLICY.name)) and not needs_trust
+    change = _change(desired, "update", old, new, tuple(calls))
+    return replace(change, stage=Stage.RESTRICT) if restricts else change
 
 
-def _of_another(desired: DesiredAssociation, association: ObservedAssociation) -> Failure:
-    target = association_target(desired.key)
-    if not association.owned:
-        return not_owned(
-            target,
-            (desired.key,),
-            f"association {association.association_id} of {association.key.cluster} {association.key} exists with role "
-            f"{association.role_arn}, and would have to change",
-            "delete it and run again.",
-        )
-    return owned_by_another(target, association.tags, desired.owner, (desired.key,), "update")
-
-
-def _replace(
-    desired: DesiredAssociation,
-    association: ObservedAssociation,
-    old: dict[str, object],
-    new: dict[str, object],
-) -> Change | Failure:
-    """Plan to delete the association and create it again, because EKS cannot remove a session policy from an association.
-
-    Before the deletion, CreatePodIdentityAssociation is sent once. EKS authorizes this request before it looks for an existing
-    association, so the error "already exists" proves that the caller is allowed to create one. The error does not prove that
-    EKS accepts the role. If EKS rejects the role after the deletion, the former association is created again.
-    """
-    if losses := _losses(association):
-        return _not_replaceable(association, losses)
-    present = {attribute.name: attribute.observed_value(association) for attribute in ASSOCIATION_ATTRIBUTES}
-    creation_call, _state = _creation(desired.key, {**present, **new})
-    restoration, _state = _creation(desired.key, present)
-    identity = {"clusterName": desired.key.cluster, "associationId": association.association_id}
-    old["association_id"], new["association_id"] = association.association_id, "a new one"
-    calls = (Call("eks", "DeletePodIdentityAssociation", identity), creation_call)
-    return replace(
-        _change(desired, "replace", old, new, calls),
-        proofs=(Proof(creation_call, ErrorKind.EXISTS),),
-        restoration=restoration,
-        replaced=association,
+def _refused(desired: DesiredAssociation, association: ObservedAssociation) -> Failure:
+    target, why = (
+        association_target(desired.key),
+        f"the list does not agree with its role {association.role_arn}",
     )
+    if association.role_arn == desired.role_arn:
+        why = "its settings differ from the list"
+    return refuse_other(target, association.tags, desired.owner, (desired.key,), why)
 
 
-def _losses(association: ObservedAssociation) -> str:
-    """Describe the fields and tags that an association would lose if it were recreated; "" if there are none."""
-    parts = []
-    fields = sorted(association.unknown)
-    if fields:
-        noun = "a field" if len(fields) == 1 else "fields"
-        parts.append(f"{noun} that this version of the collection does not know ({listed(fields, _SHOWN)})")
-    reserved = sorted(key for key in association.tags if key.startswith("aws:"))
-    if reserved:
-        noun = "a tag" if len(reserved) == 1 else "tags"
-        parts.append(f"{noun} that only AWS can set ({listed(reserved, _SHOWN)})")
-    return " and ".join(parts)
-
-
-def _not_replaceable(association: ObservedAssociation, losses: str) -> Failure:
+def _not_removable(association: ObservedAssociation) -> Failure:
     return Failure(
         (association.key,),
         association_target(association.key),
-        "replace",
+        "update",
         Code.ASSOCIATION_NOT_REPLACEABLE,
-        f"association {association.association_id} of {association.key.cluster} {association.key} must be "
-        "recreated, because EKS does not remove a session policy in place. The new association would lack "
-        f"{losses}.",
-        "Set a session policy that allows everything instead: EKS updates it in place. Or, if the loss is acceptable, delete the "
-        "association and run again; Pods that start in between do not get credentials.",
-    )
-
-
-def replacement_finding(change: Change) -> Finding | None:
-    """Return the finding about an association that a change recreates, or None for any other change."""
-    association = change.replaced
-    if association is None:
-        return None
-    key = association.key
-    addon = f", and the EKS add-on {association.owner_arn} no longer owns it" if association.owner_arn else ""
-    return Finding(
-        Code.ASSOCIATION_REPLACED,
-        f"association {association.association_id} of {key.cluster} {key} is deleted and recreated, because EKS does not "
-        f"remove a session policy in place. The association gets a new ID{addon}. Pods that request credentials in between get "
-        "an error.",
-        "Recreate Pods that failed to get credentials. If session tags can remain turned off, a session policy that allows "
-        "everything has the same effect, and EKS updates it in place.",
-        key,
+        f"the session policy of association {association.association_id} of {association.key.cluster} {association.key} cannot "
+        "be removed: EKS can only replace it.",
+        "Set a session policy that allows everything. Or delete the association and run again; Pods that start in between do not "
+        "get credentials.",
     )
 
 
@@ -220,22 +158,19 @@ def predicted(
     if "target_role_arn" in new_values:
         # EKS generates the external ID.
         new_values["external_id"] = ""
-    if change.action == "replace":
-        new_values["association_id"] = new_values["association_arn"] = ""
     return cast("AssociationRow", {**row, **new_values})
 
 
-def delete_association(stage: int, association: ObservedAssociation) -> Change:
-    """Return the change that deletes an association."""
+def delete_association(association: ObservedAssociation, roles: frozenset[str] = frozenset()) -> Change:
+    """Return the change that deletes an association. ``roles`` has the lower-case name of its role."""
     identity = {"clusterName": association.key.cluster, "associationId": association.association_id}
     old = {
         "association_id": association.association_id,
         **changed_from_default(ASSOCIATION_ATTRIBUTES, association),
     }
     call = Call("eks", "DeletePodIdentityAssociation", identity)
-    return Change(
-        stage, association_target(association.key), "delete", (association.key,), old, None, (call,)
-    )
+    target, keys = association_target(association.key), (association.key,)
+    return Change(Stage.DISSOCIATE, target, "delete", keys, old, None, (call,), roles)
 
 
 def addon_owned(association: ObservedAssociation, action: Action) -> Failure:
@@ -260,12 +195,12 @@ def _needs_disabled_tags(desired: DesiredAssociation, association: ObservedAssoc
         Code.SESSION_TAGS_CONFLICT,
         f"association {association.association_id} of {desired.key.cluster} {desired.key} has a session "
         "policy, which EKS allows only with session tags turned off.",
-        "Remove the session policy as well (session_policy: ''), or leave out disable_session_tags: false.",
+        "Leave out disable_session_tags: false, because EKS cannot remove the session policy.",
     )
 
 
 def find_extra_settings(
-    spec: AssociationSpec, association: ObservedAssociation, role_needs_session_tags: bool
+    spec: AssociationSpec, association: ObservedAssociation, owner: str, role_needs_session_tags: bool
 ) -> Finding | None:
     """Return a finding about settings that an association has but its workload does not define, or None.
 
@@ -273,9 +208,7 @@ def find_extra_settings(
 
     :arg role_needs_session_tags: the role cannot be used without session tags.
     """
-    if not association.owned or association.owner_arn:
-        return None
-    if is_of_another(association.tags, spec.tags.get(OWNER_TAG)):
+    if association.owner_arn or not is_own(association.tags, owner):
         return None
     settings = {
         attribute: present
@@ -289,14 +222,24 @@ def find_extra_settings(
     notes = [" Pods get the permissions of the target role."] if "target_role_arn" in names else []
     if "disable_session_tags" in names and role_needs_session_tags:
         notes.append(f" Role {association.role_arn} cannot be used without session tags.")
-    empty = " and ".join(f"{attribute.name}: {attribute.removal}" for attribute in settings)
+    limited = ASSOCIATION_SESSION_POLICY in settings
+    empty = " and ".join(
+        f"{attribute.name}: {attribute.removal}"
+        for attribute in settings
+        if not limited or attribute is TARGET_ROLE
+    )
+    remedy = "List the settings if they are intended."
+    if empty:
+        remedy += f" To remove them, list {empty}, and apply the workload."
+    if limited:
+        # EKS needs session tags to be turned off with a session policy.
+        remedy += " EKS cannot remove a session policy: to lift its limits, list a session policy that allows everything."
     return Finding(
         Code.ASSOCIATION_SETTINGS_EXTRA,
         f"association {association.association_id} of {association.key} has settings that its workload does not list: "
         f"{', '.join(descriptions)}."
         f"{''.join(notes)}",
-        f"List the settings if they are intended. To remove them, list {empty}, and apply the workload. Pods see the change "
-        "after up to six hours, or at once when they are recreated.",
+        f"{remedy} Pods see the change after up to six hours, or at once when they are recreated.",
         association.key,
         raised_as="error" if notes else None,
     )
@@ -320,14 +263,5 @@ def _change(
     new: Mapping[str, object] | None,
     calls: tuple[Call, ...],
 ) -> Change:
-    return Change(
-        ASSOCIATION_STAGE,
-        association_target(desired.key),
-        action,
-        (desired.key,),
-        old,
-        new,
-        calls,
-        desired.needs,
-        desired.awaits,
-    )
+    target, keys = association_target(desired.key), (desired.key,)
+    return Change(Stage.ASSOCIATE, target, action, keys, old, new, calls, desired.roles)

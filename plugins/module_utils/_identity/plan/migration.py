@@ -13,7 +13,6 @@ Therefore a service account is migrated only if the trust policy of the role all
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -43,7 +42,7 @@ from ..._policy.trust.federation import (
     with_federation,
     without_federation,
 )
-from ..._policy.trust.statements import SID_PREFIX, read_grants
+from ..._policy.trust.statements import MARKED_SID, read_grants
 from ..._policy.trust.trust import check_trust, is_usable, prepare_trust
 from ..model.associations import ObservedAssociation
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, Check
@@ -75,7 +74,6 @@ _EVERYTHING = NamedPolicy(
     {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}},
 )
 _NO_PODS = PodCredentials()
-_GENERATED_SID = re.compile(rf"{SID_PREFIX}(?:(?:Workloads|Namespace|Cluster)[0-9a-f]{{12}}|Account\d{{12}})")
 _SHOWN = 5
 
 
@@ -359,7 +357,7 @@ def _lost_records(state: MigrationState, role: ObservedRole) -> Iterator[Finding
 def _edited_statements(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
     _grants, rest = read_grants(role.trust)
     sids = [str(entry.get("Sid", "")) for entry in rest if isinstance(entry, Mapping)]
-    if edited := [sid for sid in sids if _GENERATED_SID.fullmatch(sid)]:
+    if edited := [sid for sid in sids if MARKED_SID.fullmatch(sid)]:
         yield Finding(
             Code.TRUST_STATEMENT_STAYS,
             f"the trust policy of role {role.name} keeps statements of this collection that someone edited: "

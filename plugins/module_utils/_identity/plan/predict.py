@@ -21,30 +21,23 @@ from ..model.resource_types import ObservedDraft
 from ..model.roles import ObservedRole
 
 
-def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
-    """Return the ``observed`` state with the changes of ``plan`` applied.
-
-    :arg observed: the state before the changes. The result has the same roles.
-    :arg look: the state that the plan is based on. It may have roles and policies that the changes need and that
-        ``observed`` lacks.
-    """
-    present = {**look.roles, **observed.roles}
-    draft = ObservedDraft(replace(observed, roles=present, policies={**look.policies, **observed.policies}))
+def predict(observed: Observed, plan: Plan) -> Observed:
+    """Return the ``observed`` state with the changes of ``plan`` applied: the same roles, and the policies that they have."""
+    present = {f"role {role.name}" for role in observed.roles.values() if role is not None}
+    draft = ObservedDraft(observed)
     for change in plan.changes:
         draft.apply(change)
     predicted = draft.result()
     roles = {name: predicted.roles.get(name) for name in observed.roles}
-    # Policies attached to a managed role are part of the result, because a read would include them.
-    taken_up = {arn for role in roles.values() if role is not None and role.owned for arn in role.attached}
-    present_roles = {f"role {role.name}" for role in present.values() if role is not None}
+    attached = {arn for role in roles.values() if role is not None for arn in role.attached}
     users = _users_by_policy(predicted.roles)
     return replace(
         predicted,
         roles=roles,
         policies={
-            arn: _with_users(policy, present_roles, users.get(arn, ()))
+            arn: _with_users(policy, present, users.get(arn, ()))
             for arn, policy in predicted.policies.items()
-            if arn in observed.policies or arn in taken_up
+            if arn in observed.policies or arn in attached
         },
     )
 

@@ -12,18 +12,18 @@ Text in ⟨⟩ is the name of an option. For the Ansible role, the report adds t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.grammar.storable import TRUST
 from ..._policy.language.document import policy_size
 from ..model.changes import Change, Plan
-from ..model.cluster import Account, Cluster, Clusters
+from ..model.cluster import Account, Cluster
 from ..model.desired import Workload
 from ..model.errors import as_clause, listed, sentence
-from ..model.names import MANAGED_BY_TAG, OWNER_TAG
+from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG, is_marked
 from ..model.observed import Observed
+from ..model.policies import ObservedPolicy
 from ..model.roles import ObservedRole, RoleSpec
 from ..model.shared import SharedRole
 from ..model.targets import (
@@ -32,12 +32,9 @@ from ..model.targets import (
     Target,
     association_target,
     policy_target,
-    request_failure,
     role_target,
     trust_target,
 )
-from .outside_users import OutsideUsers
-from .roles import differing_limits
 
 
 def role_missing(account: Account, shared: SharedRole, role: ObservedRole | None) -> Failure:
@@ -84,47 +81,6 @@ def other_name(shared: SharedRole, role: ObservedRole) -> Failure:
     )
 
 
-def not_owned(target: Target, workloads: tuple[WorkloadKey, ...], subject: str, alternative: str) -> Failure:
-    """Return the failure of a change to a resource without the tag of this collection.
-
-    :arg subject: a clause about the resource.
-    :arg alternative: how to go on without the change.
-    """
-    return Failure(
-        workloads,
-        target,
-        "update",
-        Code.NOT_OWNED,
-        f"{subject}. It does not have the tag {MANAGED_BY_TAG}, so this collection may not have created it, and does not change "
-        "it.",
-        "To let this collection manage it, set ⟨adopt⟩: true, which sets the tag (check mode with diff shows the changes). "
-        f"Otherwise {alternative}",
-    )
-
-
-def describe_owner(owner: str | None) -> str:
-    """Return a clause about the owner of the run."""
-    return f"this run is for owner '{owner}'" if owner else "this run has no owner"
-
-
-def owned_by_another(
-    target: Target,
-    tags: Mapping[str, str],
-    owner: str | None,
-    workloads: tuple[WorkloadKey, ...],
-    action: Action,
-) -> Failure:
-    return Failure(
-        workloads,
-        target,
-        action,
-        Code.NOT_OWNED,
-        f"{target.display} belongs to owner '{tags[OWNER_TAG]}', and {describe_owner(owner)}, so it is unchanged.",
-        f"Change it in a run for owner '{tags[OWNER_TAG]}', use another name, or set ⟨adopt⟩: true to adopt it (check mode "
-        "with diff shows the changes).",
-    )
-
-
 def boundary_missing(account: Account, shared: SharedRole) -> Failure:
     return Failure(
         shared.keys,
@@ -154,47 +110,10 @@ def trust_policy_limit(observed: Observed) -> int:
     return observed.quotas.trust_policy or TRUST
 
 
-def _allowed(observed: Observed) -> str:
-    by_default = (
-        "" if observed.quotas.trust_policy else " by default (to use your quota, allow iam:GetAccountSummary)"
-    )
-    return f"{trust_policy_limit(observed)} are allowed{by_default}"
-
-
 def exceeds_default_quota(plan: Plan) -> bool:
     """Return whether the plan has a failure for a quota, so that the quotas of the account must be read."""
     codes = (Code.ROLE_POLICIES_OVER_QUOTA, Code.TRUST_POLICY_TOO_LONG)
     return any(failure.error_code in codes for failure in plan.failures)
-
-
-def too_long_on_the_way(shared: SharedRole, changes: Sequence[Change], observed: Observed) -> list[Failure]:
-    """Return a failure if the intermediate trust policy is too long; an empty list otherwise.
-
-    While associations move, or turn session tags on or off, the trust policy allows the users of both the present and the desired
-    trust policy.
-    """
-    for change in changes:
-        trust = (change.after or {}).get("trust_policy")
-        narrowed_later = any(other.target == trust_target(change.target.name, True) for other in changes)
-        if (
-            not isinstance(trust, Mapping)
-            or not narrowed_later
-            or policy_size(trust) <= trust_policy_limit(observed)
-        ):
-            continue
-        return [
-            Failure(
-                shared.keys,
-                trust_target(shared.spec.name),
-                "update",
-                Code.TRUST_POLICY_TOO_LONG,
-                f"the trust policy of role {shared.spec.name} would have {policy_size(trust)} characters while it allows "
-                f"the users of both the present and the desired trust policy; {_allowed(observed)}.",
-                "Let workloads leave the role in one run and others join it in the next, use a wider trust_scope "
-                "for this role, or request an increase of the quota 'Role trust policy length'.",
-            )
-        ]
-    return []
 
 
 def too_long(shared: SharedRole, trust: Mapping[str, object], observed: Observed) -> list[Failure]:
@@ -203,6 +122,7 @@ def too_long(shared: SharedRole, trust: Mapping[str, object], observed: Observed
     if size <= trust_policy_limit(observed):
         return []
     plural = "" if len(shared.users) == 1 else "s"
+    by_default = " by default (to use your quota, allow iam:GetAccountSummary)"
     return [
         Failure(
             shared.keys,
@@ -210,69 +130,107 @@ def too_long(shared: SharedRole, trust: Mapping[str, object], observed: Observed
             "update",
             Code.TRUST_POLICY_TOO_LONG,
             f"the trust policy of role {shared.spec.name} for its {len(shared.users)} workload{plural} has "
-            f"{size} characters; {_allowed(observed)}.",
+            f"{size} characters; {trust_policy_limit(observed)} are allowed{'' if observed.quotas.trust_policy else by_default}.",
             "Use a wider trust_scope for this role (namespace, then cluster), give the workloads separate roles, "
             "or request an increase of the quota 'Role trust policy length'.",
         )
     ]
 
 
-def role_used_elsewhere(
-    shared: SharedRole, role: ObservedRole, users: OutsideUsers, lost: Sequence[str]
-) -> Failure | None:
-    """Return a failure if the changes of the role would affect its users outside the run, or None.
+def refuse_other(
+    target: Target,
+    tags: Mapping[str, str],
+    owner: str,
+    workloads: tuple[WorkloadKey, ...],
+    why: str,
+    action: Action = "update",
+) -> Failure:
+    """Return the failure of a change of a resource that does not belong to the owner of the run.
 
-    :arg users: the users of the role outside the run.
-    :arg lost: descriptions of users that would lose access, because the input has ``role.trust_policy`` without them.
+    :arg tags: the tags of the resource.
+    :arg why: the reason why the resource would have to change, as a clause.
     """
-    differences, users = _differences(shared, role, users, lost)
-    if not users:
-        return None
+    if is_marked(tags):
+        message = f"{target.display} belongs to owner '{tags.get(OWNER_TAG, '')}', and this run is for owner '{owner}'"
+        remedy = f"Change it in a run for owner '{tags.get(OWNER_TAG, '')}', use another name"
+    else:
+        message = f"{target.display} exists without the tag {MANAGED_BY_TAG}, so this collection may not have created it"
+        remedy = "Use another name, or the existing resource by its ARN"
+    return Failure(
+        workloads,
+        target,
+        action,
+        Code.NOT_OWNED,
+        f"{message}. It is unchanged, although {why}.",
+        f"{remedy}, or set ⟨adopt⟩: true to take it over (check mode with diff shows the changes).",
+    )
+
+
+def role_used_elsewhere(
+    shared: SharedRole,
+    role: ObservedRole,
+    limits: Sequence[tuple[str, object, object]],
+    others: Sequence[str],
+) -> Failure:
+    """Return the failure of a role whose settings would change for others.
+
+    :arg limits: the settings, each as (name, present value, desired value).
+    :arg others: everybody else whom the trust policy allows.
+    """
+    differences = [
+        f"its {name.replace('_', ' ')} is {present or 'none'}, not {desired or 'none'}"
+        for name, present, desired in limits
+    ]
     return Failure(
         shared.keys,
         role_target(role.name),
         "update",
         Code.ROLE_USED_ELSEWHERE,
         f"role {role.arn} differs from the definition of this run for {listed(map(str, shared.keys))}: "
-        f"{' and '.join(differences)}. The role {users.description}, so it is unchanged.",
+        f"{' and '.join(differences)}. It is unchanged, because {_others(others)}.",
         "Use the same definition in all lists with the role, list all its workloads in one run, or give these workloads a "
         "separate role. To change the role for all of its users, set ⟨force⟩: true (check mode with diff shows the change).",
     )
 
 
 def role_changed_elsewhere(
-    shared: SharedRole, role: ObservedRole, users: OutsideUsers, lost: Sequence[str]
+    role: ObservedRole, keys: tuple[WorkloadKey, ...], others: Sequence[str]
 ) -> Finding:
-    """Return the finding about users outside the run that a change with ``force`` affects.
-
-    See ``role_used_elsewhere`` for the arguments.
-    """
-    differences, users = _differences(shared, role, users, lost)
     return Finding(
         Code.ROLE_USED_ELSEWHERE,
-        f"this run changes role {role.arn} ({' and '.join(differences)}), which also affects its users outside this run. "
-        f"The role {users.description}.",
+        f"this run changes role {role.arn}, which also affects others: {_others(others)}.",
         "Notify the owners of these users, and use the same definition in every list with the role.",
-        shared.keys[0],
+        keys[0],
         raised_as="warning",
     )
 
 
-def _differences(
-    shared: SharedRole, role: ObservedRole, users: OutsideUsers, lost: Sequence[str]
-) -> tuple[list[str], OutsideUsers]:
-    """Return descriptions of the differences between a role and its definition, and the users outside the run that they
-    affect.
-    """
-    differences = [
-        f"its {name.replace('_', ' ')} is {present or 'none'}, not {desired or 'none'}"
-        for name, present, desired in differing_limits(shared.spec, role)
-    ]
-    users = users if differences else OutsideUsers()
-    if lost:
-        users = replace(users, names=tuple(sorted({*users.names, *lost})))
-        differences.append("role.trust_policy does not allow all users of the role")
-    return differences, users
+def kept_for_others(role: ObservedRole, key: WorkloadKey, arn: str, others: Sequence[str]) -> Finding:
+    """Report a policy that left the list but stays attached, because others use the role."""
+    return Finding(
+        Code.ROLE_USED_ELSEWHERE,
+        f"policy {arn} is no longer listed for role {role.name}, but it is kept: {_others(others)}, and may need it.",
+        "List these users in this run, or give these workloads a separate role. If nobody else needs the policy, set ⟨force⟩: "
+        "true, which detaches it.",
+        key,
+        raised_as="warning",
+    )
+
+
+def _others(others: Sequence[str]) -> str:
+    return f"the role can also be used by {listed(others, 5)}"
+
+
+def not_attached(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
+    """Report a listed policy that a role given by its ARN does not have. This collection attaches nothing to such a role."""
+    return Finding(
+        Code.POLICY_NOT_ATTACHED,
+        f"policy {arn} is not attached to role {role.arn}.",
+        "A role that is given by its ARN belongs to somebody else, so a run attaches nothing to it: attach the policy yourself, "
+        f"or list the role by its name with ⟨adopt⟩: true. To attach it: aws iam attach-role-policy --role-name {role.name} "
+        f"--policy-arn {arn}",
+        key,
+    )
 
 
 def breaks(finding: Finding, change: Change) -> Failure:
@@ -312,25 +270,21 @@ def pattern_conflicts(workloads: Iterable[Workload], action: Action) -> list[Fai
 
 
 def attached_extra(
-    role: ObservedRole,
-    key: WorkloadKey,
-    arn: str,
-    users: OutsideUsers,
-    unread: Failure | None = None,
-    administers: bool = False,
+    role: ObservedRole, key: WorkloadKey, arn: str, unread: Failure | None = None, administers: bool = False
 ) -> Finding:
     """Report an attached policy that no workload lists.
 
-    :arg users: the users of the role outside the run, who may need the policy.
     :arg unread: the failed read that is the reason to keep the policy, or None.
     :arg administers: the policy lets the role administer the account.
     """
     message = f"role {role.name} also has {arn} attached, which is not part of the role's configuration."
+    remedy = "List it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it unless others use the role."
     if administers:
         message = f"role {role.name} also has {arn} attached, which lets it administer the account."
-    if users.description:
-        message += f" The role {users.description}. These users may need the policy."
-    remedy = _how_to_detach(role, arn, users, administers)
+        remedy = (
+            "Set ⟨purge_policies⟩: true, or detach it; list it under policies only if the workload must administer the "
+            f"account. To detach it: aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}"
+        )
     if unread is not None:
         error, part = unread.error, "tags" if unread.target.resource == "owner" else unread.target.resource
         message += (
@@ -339,54 +293,6 @@ def attached_extra(
         remedy = f"{error.remedy} Or: {as_clause(remedy)}"
     return Finding(
         Code.POLICY_ADMINISTERS if administers else Code.POLICY_ATTACHED_EXTRA, message, remedy, key
-    )
-
-
-def denies_meanwhile(role: ObservedRole, key: WorkloadKey, arn: str, unread: Failure) -> Finding:
-    """Report an unlisted policy that may deny requests, and is kept because another attached policy could not be read.
-
-    If the policy were detached, the role might get permissions of the unread policy that are denied now.
-
-    :arg unread: the failure of the other policy.
-    """
-    error = unread.error
-    return Finding(
-        Code.POLICY_ATTACHED_EXTRA,
-        f"role {role.name} also has {arn} attached, which is not part of the role's configuration. "
-        f"The policy is kept because it may deny requests that {unread.target.name} allows. That policy is attached, too, and "
-        f"could not be read: {error.operation}: {error.code}: {sentence(error.text)}",
-        error.remedy,
-        key,
-    )
-
-
-def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers, administers: bool = False) -> str:
-    command = f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}"
-    if administers and users:
-        return (
-            "Detach it. Or, if all workloads of the role must administer the account, add it to the policies of each of them. "
-            f"To detach it: {command}"
-        )
-    if users.remedy:
-        return users.remedy
-    if users.names or users.unread:
-        return (
-            "If the users outside this run need the policy, no action is needed. Otherwise list these users in this run, too, "
-            f"or give them a separate role; if the policy is unused, detach it: {command}"
-        )
-    if users.unseen:
-        return (
-            "List it under policies. Or, if nothing outside this run uses the role, set ⟨purge_policies⟩: true and "
-            "⟨force⟩: true, which detaches the policy."
-        )
-    if administers:
-        return (
-            "Set ⟨purge_policies⟩: true, or detach it; list it under policies only if the workload must administer the "
-            f"account. To detach it: {command}"
-        )
-    return (
-        "List it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it unless workloads outside the run "
-        "use the role."
     )
 
 
@@ -426,34 +332,63 @@ def boundary_set(role: ObservedRole, key: WorkloadKey) -> Finding:
     )
 
 
-def owner_not_set(
-    target: Target, tags: Mapping[str, str], reason: str, keys: tuple[WorkloadKey, ...]
-) -> Finding:
-    """Report a resource that does not get the tag with the owner of the run.
-
-    The resource may have users outside the run. If it had the tag with this run's owner, runs for these users could no
-    longer change the resource.
-
-    :arg tags: the desired tags, with the owner.
-    :arg reason: a clause about the users that the resource has, or may have, outside the run.
-    """
+def role_still_used(role: ObservedRole, keys: tuple[WorkloadKey, ...], others: Sequence[str]) -> Finding:
+    """Report a role that a removal keeps, because its trust policy allows others."""
     return Finding(
-        Code.NOT_OWNED,
-        f"{target.display} does not get the tag {OWNER_TAG}: {tags[OWNER_TAG]}, because {reason}. With the "
-        "tag, runs for other owners or without an owner could no longer change it.",
-        "If only this owner uses the resource, set ⟨adopt⟩: true, which sets the tag. Otherwise no action is needed.",
-        keys[0],
-        raised_as="info",
+        Code.RESOURCE_KEPT,
+        f"role {role.arn} is kept: its trust policy still allows {listed(others, 10)}.",
+        "If these users belong to another list of workloads, no action is needed: the teardown of that list removes the role. "
+        "Otherwise remove them first, then run again; or set ⟨force⟩: true, which deletes the role.",
+        next(iter(keys), None),
     )
 
 
-def statement_kept(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
+def policy_still_used(arn: str, keys: tuple[WorkloadKey, ...], users: Sequence[str]) -> Finding:
     return Finding(
-        Code.TRUST_STATEMENT_STAYS,
-        f"role {role.arn} keeps this collection's trust statement, because the statement also allows other "
-        "workloads, or because the trust policy has no other statement.",
-        "If no workload needs the statement, remove it from the trust policy, or delete the role.",
-        keys[0],
+        Code.RESOURCE_KEPT,
+        f"policy {arn} is kept: it is still used by {listed(users, 10)}.",
+        "If a user is a role of these workloads, follow the remedy of that role's finding. If a user is a role of another "
+        "list of workloads, apply that list without the policy, which detaches it. Detach it from all other users. Then run "
+        "again.",
+        next(iter(keys), None),
+    )
+
+
+def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], contents: Sequence[str]) -> Finding:
+    """Report a role that a removal keeps, because it has ``contents``: unmanaged policies or instance profiles."""
+    return Finding(
+        Code.RESOURCE_KEPT,
+        f"role {role.arn} is kept: it has resources that this collection does not manage ({', '.join(contents)}).",
+        "Detach or delete them, or set ⟨purge_policies⟩: true, which detaches the policies. Then run again.",
+        next(iter(keys), None),
+    )
+
+
+def role_not_own(role: ObservedRole, owner: str, keys: tuple[WorkloadKey, ...]) -> Finding:
+    return _not_own(f"role {role.arn}", role.tags, owner, keys)
+
+
+def policy_not_own(policy: ObservedPolicy, owner: str, keys: tuple[WorkloadKey, ...]) -> Finding:
+    return _not_own(f"policy {policy.arn}", policy.tags or {}, owner, keys)
+
+
+def _not_own(subject: str, tags: Mapping[str, str], owner: str, keys: tuple[WorkloadKey, ...]) -> Finding:
+    """Report a resource that a removal keeps, because it does not belong to the owner of the run."""
+    key, other = next(iter(keys), None), tags.get(OWNER_TAG, "")
+    if is_marked(tags):
+        return Finding(
+            Code.NOT_OWNED,
+            f"{subject} belongs to owner '{other}', and this run is for owner '{owner}', so it is kept.",
+            f"Remove it in a run for owner '{other}', or set ⟨adopt⟩: true.",
+            key,
+        )
+    return Finding(
+        Code.RESOURCE_KEPT,
+        f"{subject} is kept: it does not have the tag {MANAGED_BY_TAG}, so this collection may not have created it.",
+        f"If this collection created it, restore the tag {MANAGED_BY_TAG} ({MANAGED_BY_VALUE}) and run again; otherwise no "
+        "action is needed.",
+        key,
+        raised_as="info",
     )
 
 
@@ -464,38 +399,3 @@ def cluster_missing(cluster: Cluster) -> Finding:
         "only the IAM resources of its workloads are removed.",
         "If the cluster exists, check its name, the account and the region, and run again.",
     )
-
-
-def perhaps_used(clusters: Clusters, role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
-    members = clusters.members.values()
-    if all(cluster.status for cluster in members):
-        unseen = "it is not known whether another cluster uses the role."
-        remedy = (
-            "Check whether an association in another cluster of the account uses the role (aws eks "
-            "list-pod-identity-associations, describe-pod-identity-association), and when the role was last "
-            "used (aws iam get-role). If no association uses it, delete the role, or run with ⟨state⟩: absent and "
-            "⟨force⟩: true for the workloads of the role alone."
-        )
-    else:
-        missing = [cluster.name for cluster in members if not cluster.status]
-        verb, their, they = (
-            ("was", "its", "the cluster is") if len(missing) == 1 else ("were", "their", "they are")
-        )
-        unseen = f"{_name_clusters(missing)} {verb} not found, so {their} associations are not known."
-        remedy = f"Check name, account and region; if {they} deleted, set ⟨force⟩: true."
-    names = _name_clusters([cluster.name for cluster in members])
-    return Finding(
-        Code.RESOURCE_KEPT,
-        f"role {role.arn} is kept: its trust policy is not limited to {names}, and {unseen}",
-        remedy,
-        keys[0],
-    )
-
-
-def _name_clusters(names: Sequence[str]) -> str:
-    return f"cluster{'' if len(names) == 1 else 's'} {listed(names)}"
-
-
-def usage_unknown(failure: Failure, shared: SharedRole, role: ObservedRole) -> Failure:
-    note = f"{failure.target.label} could not be read, so it is not known whether it uses role {role.arn}: "
-    return request_failure(failure.error, shared.keys, role_target(role.name), "delete", prefix=note)

@@ -17,13 +17,12 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..model.cluster import Clusters
 from ..model.desired import Desired, Workload
-from ..model.names import is_aws_managed
+from ..model.names import is_aws_managed, is_own
 from ..model.observed import YOUNG, Observed, calculate_age, is_young
 from ..model.policies import ObservedPolicy
 from ..model.roles import ObservedRole
-from ..model.rows import workload_text
+from ..model.shared import own_grants
 from ..model.targets import association_target, associations_target, policy_target, role_target
-from . import trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +46,18 @@ class RecentChange:
         return math.ceil((YOUNG - self.age) / timedelta(minutes=1))
 
 
-def latest_change(workload: Workload, observed: Observed, managed_only: bool = False) -> RecentChange | None:
+def latest_change(workload: Workload, observed: Observed, owner: str | None = None) -> RecentChange | None:
     """Return the most recent change of a workload's resources, or None if no change is recent.
 
     Ages are measured by the clock of AWS.
 
-    :arg managed_only: ignore resources that this collection does not manage for the workload.
+    :arg owner: ignore resources that this owner does not manage for the workload, or None to ignore none.
     """
     now = observed.account.answered_at
     recent = [
         RecentChange(name, age)
-        for name, moment, is_managed in _moments(workload, observed)
-        if (is_managed or not managed_only)
-        and (age := calculate_age(moment, now)) is not None
-        and is_young(age)
+        for name, moment, is_managed in _moments(workload, observed, owner or "")
+        if (is_managed or owner is None) and (age := calculate_age(moment, now)) is not None and is_young(age)
     ]
     return min(recent, key=lambda candidate: (candidate.age, candidate.name), default=None)
 
@@ -69,10 +66,7 @@ def find_possibly_unseen(desired: Desired, observed: Observed) -> list[Finding]:
     """Report the resources that a removal does not find, but that may exist because the workload changed recently."""
     findings = []
     for workload in desired.workloads:
-        if not workload_text(workload.key) or workload.key in desired.unassociated:
-            # A purge found this workload by its role, policy or grant, after it had listed all associations.
-            continue
-        change = latest_change(workload, observed, managed_only=True)
+        change = latest_change(workload, observed, desired.options.owner)
         missing = list(_missing(workload, observed)) if change else []
         if change is None or not missing:
             continue
@@ -94,42 +88,46 @@ def in_minutes(number: int) -> str:
     return f"{number} minute{'s' if number > 1 else ''}"
 
 
-def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str, bool]]:
+def _moments(workload: Workload, observed: Observed, owner: str) -> Iterator[tuple[str, str, bool]]:
     """Yield (name, time of the last change in ISO 8601, is_managed) for each resource of a workload.
 
     ``is_managed``: this collection manages the resource for this workload.
     """
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     if role is not None:
-        is_allowed = _allows(observed.clusters, workload, role)
-        yield f"role {role.name}", role.created_at, role.owned and is_allowed
+        is_managed = is_own(role.tags, owner) and _allows(observed.clusters, workload, role, owner)
+        yield f"role {role.name}", role.created_at, is_managed
     for spec in workload.policies:
         policy = observed.policies.get(observed.account.policy_arn(spec))
         # A change of an AWS managed policy is not a change of this account.
         if policy is not None and not is_aws_managed(policy.arn):
-            is_managed = policy.owned and not _is_of_others(policy, workload, observed)
+            is_managed = is_own(policy.tags or {}, owner) and not _is_of_others(
+                policy, workload, observed, owner
+            )
             yield f"policy {policy.name}", policy.changed_at, is_managed
     association = observed.associations.get(workload.key)
     if association is not None:
         name = f"association {association.association_id}"
-        yield name, association.created_at, association.owned
-        yield name, association.modified_at, association.owned
+        yield name, association.created_at, association.marked
+        yield name, association.modified_at, association.marked
 
 
-def _allows(clusters: Clusters, workload: Workload, role: ObservedRole) -> bool:
-    """Return whether a managed statement of a role allows a workload. Return True also if the input has ``role.trust_policy``.
+def _allows(clusters: Clusters, workload: Workload, role: ObservedRole, owner: str) -> bool:
+    """Return whether a statement of the owner allows a workload. Return True also if the input has ``role.trust_policy``.
 
-    A teardown revokes managed statements even if the role is kept for other users. So a role without a managed statement for the
-    workload is not a resource that a teardown of the workload would still have to remove.
+    A teardown removes the statement even if the role is kept for others. So a role without a statement for the workload is not a
+    resource that a teardown of the workload would still have to remove.
     """
     if workload.role is not None and workload.role.trust_policy is not None:
         return True
-    keys = frozenset({workload.key})
-    granted = trust.revoke_grants(clusters, role.trust, keys, frozenset()) is not None
-    return granted or trust.is_still_granted(clusters, role.trust, keys)
+    cluster, key = clusters.of_workload(workload.key), workload.key
+    return any(
+        grant.includes(cluster.arn, key.namespace, key.service_account)
+        for grant in own_grants(clusters, owner, role.trust)
+    )
 
 
-def _is_of_others(policy: ObservedPolicy, workload: Workload, observed: Observed) -> bool:
+def _is_of_others(policy: ObservedPolicy, workload: Workload, observed: Observed, owner: str) -> bool:
     """Return whether a policy serves other workloads.
 
     This is the case if the policy is attached, but not to the workload's role, or if the trust policy of that role does not
@@ -142,7 +140,7 @@ def _is_of_others(policy: ObservedPolicy, workload: Workload, observed: Observed
         return True
     # IAM may list the role as a user of the policy before it returns the role itself.
     role = observed.roles.get(name)
-    return role is not None and not _allows(observed.clusters, workload, role)
+    return role is not None and not _allows(observed.clusters, workload, role, owner)
 
 
 def _missing(workload: Workload, observed: Observed) -> Iterator[str]:

@@ -4,23 +4,22 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan roles and their trust policies. Pure.
+"""Plan the roles of a run: their attributes, trust policies and attachments. Pure.
 
-Source: iam CreateRole, UpdateRole, PutRolePermissionsBoundary, UpdateAssumeRolePolicy.
+Sources: iam CreateRole, UpdateRole, PutRolePermissionsBoundary, UpdateAssumeRolePolicy, DeleteRole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping
 
-from ..._findings.finding import WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import to_json
-from ..model.attributes import compare, creation, split_states, update_parameters
-from ..model.changes import Call, Change, Stage, compare_tags, iam_tag_calls, tags_after, with_managed_tag
+from ..model.attributes import changed_from_default, compare, creation, split_states, update_parameters
+from ..model.changes import Call, Change, Stage, compare_tags, iam_tag_calls, tags_after
 from ..model.cluster import Account
 from ..model.desired import Options
-from ..model.names import is_mark
+from ..model.names import is_mark, is_marked, is_own, owner_tags
 from ..model.roles import (
     PERMISSIONS_BOUNDARY,
     ROLE_ATTRIBUTES,
@@ -30,75 +29,70 @@ from ..model.roles import (
     ObservedRole,
     RoleSpec,
 )
-from ..model.targets import Target, policy_target, role_target, trust_target
-from .attachments import DETACHING_STAGE
-from .trust import union_trust
-
-ROLE_STAGE = Stage.ROLE
+from ..model.shared import SharedRole
+from ..model.targets import Failure, Target, policy_target, role_target, trust_target
+from . import problems
+from .attachments import attach_policy, detach_policy, find_overfull, make_room, only_denies
+from .scene import Scene
+from .trust import (
+    TAGGED_SCOPES,
+    TrustPlan,
+    edit_trust,
+    find_foreign_access,
+    find_kept_scopes,
+    find_others,
+    find_public_access,
+    find_restrictions,
+    trust_failures,
+    trust_subject,
+)
 
 
 def create_role(
     account: Account,
     spec: RoleSpec,
+    owner: str,
     trust: Mapping[str, object],
     workloads: tuple[WorkloadKey, ...],
-    boundary_is_new: bool = False,
 ) -> Change:
-    """Return the change that creates a role.
-
-    :arg trust: the trust policy.
-    :arg boundary_is_new: the same plan creates the permissions boundary, so IAM may not find it at once.
-    """
+    """Return the change that creates a role."""
     values = {attribute.name: getattr(spec, attribute.name) for attribute in ROLE_SETTINGS}
-    values |= {"trust_policy": trust, "tags": with_managed_tag(spec.tags)}
+    values |= {"trust_policy": trust, "tags": {**spec.tags, **owner_tags(owner)}}
     parameters, state = creation(ROLE_ATTRIBUTES, values)
     parameters |= {"RoleName": spec.name, "Path": spec.path}
     state["arn"] = account.role_arn(spec)
-    boundary = spec.permissions_boundary
-    needs = frozenset((policy_target(boundary),)) if boundary else frozenset[Target]()
     call = Call("iam", "CreateRole", parameters)
-    return Change(
-        ROLE_STAGE, role_target(spec.name), "create", workloads, None, state, (call,), needs, boundary_is_new
-    )
+    roles = frozenset((spec.name.lower(),))
+    return Change(Stage.ROLE, role_target(spec.name), "create", workloads, None, state, (call,), roles)
 
 
 def update_role(
-    spec: RoleSpec,
-    role: ObservedRole,
-    options: Options,
-    workloads: tuple[WorkloadKey, ...],
-    boundary_is_new: bool = False,
+    spec: RoleSpec, role: ObservedRole, options: Options, workloads: tuple[WorkloadKey, ...]
 ) -> Change | None:
-    """Return the update of all attributes of a role except its trust policy, or None if they have their desired values.
-
-    :arg boundary_is_new: the same plan creates the permissions boundary, so IAM may not find it at once.
-    """
+    """Return the update of all attributes of a role except its trust policy, or None if they have their desired values."""
     differences = compare(ROLE_SETTINGS, spec, role)
     old, new = split_states(differences)
     details = [difference for difference in differences if difference.attribute in ROLE_DETAILS]
     calls: list[Call] = []
     identity = {"RoleName": role.name}
+    boundary = new.get(PERMISSIONS_BOUNDARY.name)
+    if isinstance(boundary, str):
+        operation = "PutRolePermissionsBoundary" if boundary else "DeleteRolePermissionsBoundary"
+        parameters = {PERMISSIONS_BOUNDARY.parameter: boundary} if boundary else {}
+        calls.append(Call("iam", operation, {**identity, **parameters}))
     if details:
         # UpdateRole sets the session duration to one hour if the request has none, so send the present values, too.
         present = {attribute.parameter: attribute.observed_value(role) for attribute in ROLE_DETAILS}
         calls.append(Call("iam", "UpdateRole", {**identity, **present, **update_parameters(details)}))
-    boundary = new.get(PERMISSIONS_BOUNDARY.name)
-    needs = frozenset[Target]()
-    if isinstance(boundary, str):
-        needs = frozenset((policy_target(boundary),))
-        operation = "PutRolePermissionsBoundary" if boundary else "DeleteRolePermissionsBoundary"
-        parameters = {PERMISSIONS_BOUNDARY.parameter: boundary} if boundary else {}
-        calls.append(Call("iam", operation, {**identity, **parameters}))
-    change = compare_tags(role.tags, with_managed_tag(spec.tags), options.purge_tags)
+    change = compare_tags(role.tags, {**spec.tags, **owner_tags(options.owner)}, options.purge_tags)
     if change:
         old["tags"], new["tags"] = dict(role.tags), tags_after(role.tags, change)
         calls += iam_tag_calls("Role", identity, change)
     if not calls:
         return None
-    requests = tuple(calls)
-    return Change(
-        ROLE_STAGE, role_target(role.name), "update", workloads, old, new, requests, needs, boundary_is_new
-    )
+    stage = Stage.RESTRICT if boundary else Stage.ROLE
+    roles = frozenset((role.name.lower(),))
+    return Change(stage, role_target(role.name), "update", workloads, old, new, tuple(calls), roles)
 
 
 def differing_limits(spec: RoleSpec, role: ObservedRole) -> list[tuple[str, object, object]]:
@@ -120,76 +114,300 @@ def differing_limits(spec: RoleSpec, role: ObservedRole) -> list[tuple[str, obje
     return [*differences, *tags]
 
 
-def update_trust(
-    role: ObservedRole,
-    trust: Mapping[str, object],
-    workloads: tuple[WorkloadKey, ...],
-    needs: frozenset[Target] = frozenset(),
-) -> Change | None:
-    """Return the change of a trust policy, or None if both policies have the same meaning."""
-    if TRUST_POLICY.equals(role.trust, trust):
+def plan_roles(scene: Scene) -> None:
+    """Add the changes, failures and findings of the listed roles to the plan."""
+    for shared in scene.roles:
+        unread = frozenset(key for key in shared.keys if key.cluster in scene.observed.unread_clusters)
+        name = shared.spec.name.lower()
+        if failure := scene.observed.unread.get(role_target(name)):
+            scene.fail(failure.for_workloads(shared.keys))
+            continue
+        while (shared := shared.excluding(unread)).users:
+            failures = _RolePlan(scene, shared).add()
+            if not failures:
+                break
+            # The role is planned again for the workloads without a failure.
+            scene.fail(*failures)
+            unread = frozenset(key for failure in failures for key in failure.workloads)
+
+
+class _RolePlan:
+    """The plan of one listed role for all workloads that share it.
+
+    There are four cases: the role is created; it is used by its ARN, so that only the statements of the owner change; it belongs
+    to the owner, or ``adopt`` takes it over, so that it is updated; or it belongs to somebody else, and must match the list.
+    """
+
+    def __init__(self, scene: Scene, shared: SharedRole) -> None:
+        self.scene, self.shared, self.spec, self.options = scene, shared, shared.spec, scene.options
+        self.keys, self.name = shared.keys, shared.spec.name.lower()
+        self.role = scene.observed.roles.get(self.name)
+        tags = self.role.tags if self.role is not None else {}
+        self.own = is_own(tags, self.options.owner)
+        self.changes_role = not self.spec.existing and (self.own or self.options.adopt)
+        self.trust = edit_trust(scene, self.spec, shared.users, self.role, closes=self.changes_role)
+        arn = self.role.arn if self.role is not None else ""
+        self.others = find_others(scene, arn, self.trust.final)
+        # Failures of the workloads that leave the role prevent that something is taken from it.
+        self.concerned = frozenset((self.name,)) | scene.roles_of(self._leavers())
+
+    def add(self) -> list[Failure]:
+        """Add the changes and findings of the role to the plan, or return failures of some of its workloads and add nothing."""
+        role = self.role
+        if obstacle := self._find_obstacle():
+            return [obstacle]
+        if self.spec.existing and role is not None:
+            return self._use(role)
+        if failures := [*self._tags_turned_off(), *self._misfits()]:
+            return failures
+        if role is None:
+            account = self.scene.observed.account
+            created = create_role(account, self.spec, self.options.owner, self.trust.granted, self.keys)
+            self.scene.draft.changes += [created, *self._attachments(())]
+            return []
+        return self._update(role) if self.changes_role else self._match(role)
+
+    def _leavers(self) -> list[WorkloadKey]:
+        associations = self.scene.observed.associations.values()
+        arn = self.role.arn.lower() if self.role is not None else ""
+        return [
+            association.key
+            for association in associations
+            if association.role_arn.lower() == arn and self.scene.leaves(association.key, arn)
+        ]
+
+    def _find_obstacle(self) -> Failure | None:
+        """Return the failure that prevents any change of the role, or None."""
+        spec, role, observed = self.spec, self.role, self.scene.observed
+        if spec.existing and (role is None or role.arn != spec.arn):
+            return problems.role_missing(observed.account, self.shared, role)
+        if role is not None and not spec.existing and (role.name, role.path) != (spec.name, spec.path):
+            return problems.other_name(self.shared, role)
+        boundary = spec.permissions_boundary
+        if not boundary or (role is not None and role.permissions_boundary == boundary):
+            return None
+        created = any(change.target == policy_target(boundary) for change in self.scene.draft.changes)
+        if not created and boundary in observed.policies and observed.policies[boundary] is None:
+            return problems.boundary_missing(observed.account, self.shared)
         return None
-    return _trust_change(role.name, role.trust, trust, workloads, needs)
+
+    def _tags_turned_off(self) -> list[Failure]:
+        if self.spec.trust_scope not in TAGGED_SCOPES:
+            return []
+        users = self.shared.users
+        return [
+            problems.tags_turned_off(self.spec, user)
+            for user in users
+            if user.association.disable_session_tags
+        ]
+
+    def _misfits(self) -> list[Failure]:
+        """Return failures if the new trust policy is too long, or does not allow a workload."""
+        observed, role_arn = self.scene.observed, self.scene.observed.account.role_arn(self.spec)
+        changes = self.changes_role or self.role is None
+        failures = problems.too_long(self.shared, self.trust.granted, self.scene.observed) if changes else []
+        if self.spec.trust_policy is not None:
+            document = self.spec.trust_policy
+            failures += trust_failures(observed.clusters, self.shared.users, document, role_arn)
+        return failures
+
+    def _use(self, role: ObservedRole) -> list[Failure]:
+        """Plan a role that the list gives by its ARN: nothing changes but the statements of the owner."""
+        scene, trust, users = self.scene, self.trust, self.shared.users
+        failures = self._tags_turned_off() if self.spec.extend_trust else []
+        failures += trust_failures(scene.observed.clusters, users, trust.granted, role.arn)
+        if not TRUST_POLICY.equals(trust.present, trust.granted):
+            failures += problems.too_long(self.shared, trust.granted, self.scene.observed)
+        if failures:
+            return failures
+        scene.draft.findings += [
+            problems.not_attached(role, key, arn)
+            for arn, keys in self.shared.policy_users.items()
+            if arn not in role.attached
+            for key in keys
+        ]
+        scene.draft.changes += change_trust(role, trust, self.keys, self.concerned)
+        return []
+
+    def _match(self, role: ObservedRole) -> list[Failure]:
+        """Check that a role of somebody else matches the list. It is used unchanged then."""
+        differences = [difference.attribute.name for difference in compare(ROLE_SETTINGS, self.spec, role)]
+        if self._attachments(role.attached):
+            differences.append("attached_policies")
+        users, clusters = self.shared.users, self.scene.observed.clusters
+        whole = self.spec.trust_policy
+        if trust_failures(clusters, users, role.trust, role.arn) or (
+            whole is not None and not TRUST_POLICY.equals(role.trust, self.trust.final)
+        ):
+            differences.append("trust_policy")
+        if not differences:
+            return []
+        names = ", ".join(sorted(name.replace("_", " ") for name in differences))
+        why = f"it would have to change ({names})"
+        target = role_target(role.name)
+        return [problems.refuse_other(target, role.tags, self.options.owner, self.keys, why)]
+
+    def _update(self, role: ObservedRole) -> list[Failure]:
+        """Plan a role of the owner, or a role that ``adopt`` takes over."""
+        draft, options = self.scene.draft, self.options
+        limits = differing_limits(self.spec, role)
+        if self.others and limits and not options.changes_shared:
+            return [problems.role_used_elsewhere(self.shared, role, limits, self.others)]
+        joining, (leaving, findings) = self._attachments(role.attached), self._detachments(role)
+        overfull = find_overfull(self.scene.observed, options, self.shared, role, joining, leaving)
+        if overfull is not None:
+            return [overfull]
+        update = update_role(self.spec, role, options, self.keys)
+        if self.others and (limits or leaving or not self.own):
+            note = problems.role_changed_elsewhere(role, self.keys, self.others)
+            self.scene.notes[role_target(role.name).touched] = note
+        draft.changes += [
+            *([update] if update else []),
+            *change_trust(role, self.trust, self.keys, self.concerned),
+            *make_room(self.scene.observed, role, joining, leaving),
+        ]
+        draft.findings += [*self._trust_findings(role), *findings]
+        return []
+
+    def _trust_findings(self, role: ObservedRole) -> Iterable[Finding]:
+        key, clusters, spec = self.keys[0], self.scene.observed.clusters, self.spec
+        subjects = {
+            user.key: trust_subject(
+                clusters.of_workload(user.key),
+                user.key,
+                role.arn,
+                bool(user.association.disable_session_tags),
+            )
+            for user in self.shared.users
+        }
+        yield from find_restrictions(role.arn, self.trust.final, spec.trust_policy, subjects)
+        if spec.trust_policy is None:
+            yield from find_public_access(role, key)
+            yield from find_foreign_access(role, key, self.trust.foreign, clusters, self.trust.forced)
+            yield from find_kept_scopes(role, key, self.trust, clusters)
+
+    def _attachments(self, attached: Collection[str]) -> list[Change]:
+        """Return the attachment of each listed policy that the role lacks.
+
+        An attachment belongs only to the workloads that list the policy. So if a change of the policy fails, only these workloads
+        fail, and the policy is not attached.
+        """
+        documents = {
+            self.scene.observed.account.policy_arn(policy): policy.document
+            for user in self.shared.users
+            for policy in user.policies
+        }
+        changes, present = [], frozenset(self.keys)
+        for arn, requesters in self.shared.policy_users.items():
+            keys = tuple(key for key in requesters if key in present)
+            document = documents.get(arn)
+            restricts = self.role is not None and document is not None and only_denies(document)
+            if keys and arn not in attached:
+                stage = Stage.RESTRICT if restricts else Stage.ATTACH
+                changes.append(attach_policy(self.spec.name, arn, keys, stage))
+        return changes
+
+    def _detachments(self, role: ObservedRole) -> tuple[list[Change], list[Finding]]:
+        """Return the detachments of policies that no workload lists, and a finding for each such policy that is kept.
+
+        Without ``purge_policies`` only policies of the owner are detached. A policy that only denies, or that could not be read,
+        is kept, and so is every policy of a role that others use, unless ``force`` is set.
+        """
+        observed, options = self.scene.observed, self.options
+        changes, findings = [], []
+        for arn in (arn for arn in role.attached if arn not in self.shared.policy_users):
+            policy = observed.policies.get(arn)
+            own = self.scene.owns_policy(arn)
+            unread = observed.unread.get(Target("owner", arn)) or observed.unread.get(Target("document", arn))
+            document = (
+                policy.document if policy is not None and policy.document else observed.documents.get(arn)
+            )
+            if not own and document is not None and only_denies(document):
+                findings.append(problems.restricted_by_policy(role, self.keys[0], arn))
+            elif unread is not None or not (own or options.purge_policies):
+                findings.append(problems.attached_extra(role, self.keys[0], arn, unread))
+            elif self.others and not options.changes_shared:
+                findings.append(problems.kept_for_others(role, self.keys[0], arn, self.others))
+            else:
+                changes.append(detach_policy(role.name, arn, self.keys, self.concerned))
+        return changes, findings
 
 
 def change_trust(
-    role: ObservedRole,
-    trust: Mapping[str, object],
-    workloads: tuple[WorkloadKey, ...],
-    holders: frozenset[Target],
+    role: ObservedRole, trust: TrustPlan, workloads: tuple[WorkloadKey, ...], roles: frozenset[str]
 ) -> list[Change]:
-    """Return the changes that set a trust policy: at most two, and none if both policies have the same meaning.
+    """Return the changes of a trust policy: one that adds statements, and one that removes statements at the end of the run.
 
-    If ``holders`` still need the present trust policy, the first change allows the users of both trust policies, and the second
-    one sets the desired trust policy after the changes of ``holders``. A change without an effect is left out.
-
-    :arg trust: the desired trust policy.
-    :arg holders: the associations that need the present trust policy until they are changed.
+    :arg roles: the roles whose failures prevent that statements are removed.
     """
-    if TRUST_POLICY.equals(role.trust, trust):
-        return []
-    wide = union_trust(role.trust, trust)
-    if not holders or TRUST_POLICY.equals(wide, trust):
-        return [_trust_change(role.name, role.trust, trust, workloads, frozenset())]
-    changes = []
-    needs = set(holders)
-    if not TRUST_POLICY.equals(wide, role.trust):
-        widening = _trust_change(role.name, role.trust, wide, workloads, frozenset())
-        changes.append(widening)
-        needs.add(widening.target)
-    narrowing = _trust_change(role.name, wide, trust, workloads, frozenset(needs))
-    return [
-        *changes,
-        replace(narrowing, stage=DETACHING_STAGE, target=trust_target(role.name, narrows=True), takes=True),
-    ]
+    changes, name = [], role.name
+    if not TRUST_POLICY.equals(trust.present, trust.granted):
+        own_name = frozenset((name.lower(),))
+        states = trust.present, trust.granted
+        changes.append(_trust_change(Stage.TRUST, trust_target(name), workloads, states, own_name))
+    if not TRUST_POLICY.equals(trust.granted, trust.final):
+        target, states = trust_target(name, takes=True), (trust.granted, trust.final)
+        changes.append(_trust_change(Stage.REVOKE, target, workloads, states, roles))
+    return changes
 
 
 def _trust_change(
-    role_name: str,
-    present: Mapping[str, object],
-    desired: Mapping[str, object],
+    stage: Stage,
+    target: Target,
     workloads: tuple[WorkloadKey, ...],
-    needs: frozenset[Target],
+    states: tuple[Mapping[str, object], Mapping[str, object]],
+    roles: frozenset[str],
 ) -> Change:
-    parameters = {"RoleName": role_name, "PolicyDocument": to_json(desired)}
-    return Change(
-        ROLE_STAGE,
-        trust_target(role_name),
-        "update",
-        workloads,
-        {"trust_policy": present},
-        {"trust_policy": desired},
-        (Call("iam", "UpdateAssumeRolePolicy", parameters),),
-        needs,
-    )
+    old, new = states
+    call = Call("iam", "UpdateAssumeRolePolicy", {"RoleName": target.name, "PolicyDocument": to_json(new)})
+    states_by_name = {"trust_policy": old}, {"trust_policy": new}
+    return Change(stage, target, "update", workloads, *states_by_name, (call,), roles)
 
 
-def role_differences(changes: Sequence[Change]) -> str:
-    """Return the names of all attributes that the changes set, separated by commas, for a message."""
-    names: set[str] = set()
-    for change in changes:
-        if change.target.resource == "attachment":
-            names.add("attached policies")
-        else:
-            names.update(change.after or change.before or {})
-    return ", ".join(name.replace("_", " ") for name in sorted(names))
+def plan_left_role(
+    scene: Scene,
+    role: ObservedRole,
+    keys: tuple[WorkloadKey, ...],
+    may_delete: bool,
+    listed: Collection[str] = (),
+) -> list[str]:
+    """Plan a role that the list does not have: take back its statements, and delete it if nobody is left in its trust policy.
+
+    Return the ARNs of the policies that the role loses.
+
+    :arg keys: the workloads to remove that used the role.
+    :arg may_delete: whether the run may delete the role.
+    :arg listed: the policies that the list of a teardown attaches to the role.
+    """
+    options, draft, name = scene.options, scene.draft, frozenset((role.name.lower(),))
+    adopted = options.adopt and is_marked(role.tags) and not scene.gone.everything
+    own = adopted or is_own(role.tags, options.owner)
+    trust = edit_trust(scene, None, (), role, closes=own)
+    roles = name | scene.roles_of(keys)
+    others = find_others(scene, role.arn, trust.final)
+    if not (own and may_delete) or (others and not options.force):
+        draft.changes += change_trust(role, trust, keys, roles)
+        if own and may_delete:
+            draft.findings.append(problems.role_still_used(role, keys, others))
+        elif may_delete:
+            draft.findings.append(problems.role_not_own(role, options.owner, keys))
+        elif keys:
+            draft.findings += find_kept_scopes(role, keys[0], trust, scene.observed.clusters)
+        return []
+    foreign = [
+        arn
+        for arn in role.attached
+        if not (options.purge_policies or arn in listed or scene.owns_policy(arn))
+    ]
+    leaving = [arn for arn in role.attached if arn not in foreign]
+    draft.changes += [detach_policy(role.name, arn, keys, roles) for arn in leaving]
+    contents = [*role.inline, *foreign, *role.instance_profiles]
+    if contents:
+        draft.changes += change_trust(role, trust, keys, roles)
+        draft.findings.append(problems.role_holds(role, keys, contents))
+        return leaving
+    old = {"arn": role.arn, **changed_from_default(ROLE_ATTRIBUTES, role)}
+    call = Call("iam", "DeleteRole", {"RoleName": role.name})
+    target = role_target(role.name)
+    draft.changes.append(Change(Stage.DELETE_ROLE, target, "delete", keys, old, None, (call,), roles))
+    return [*role.attached, *([role.permissions_boundary] if role.permissions_boundary else [])]

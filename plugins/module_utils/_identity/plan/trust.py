@@ -4,51 +4,45 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan trust policies, report the principals that they allow, and check whether workloads can use their roles. Pure.
+"""Edit trust policies by statement, report the principals that they allow, and check whether workloads can use their roles. Pure.
 
-A grant is the scope of a managed trust statement: one workload, a namespace, a cluster, or all clusters of the account. A
-managed statement is exactly as this collection writes it; every other statement is unmanaged. A pattern
-(``role.trust_patterns``) is the scope of a managed statement that compares namespace and service account with wildcards.
+A marked statement has a Sid that names its writer: the owner of a run, and a cluster. A run writes and removes only statements
+with its own Sids. Every other statement is foreign: it is kept, and reported if it allows more than the list.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.request import SERVICE, Subject
-from ..._policy.language.document import document_statements
+from ..._policy.language.document import PolicyDocument, document_statements
 from ..._policy.trust.statements import (
-    PatternGrant,
     TrustGrant,
-    closed_for,
-    covered,
+    closed,
     foreign_denies,
-    grant_for,
     join_statements,
     read_grants,
-    read_pattern,
+    read_statement,
     trust_policy,
     widest,
     with_grants,
+    writer_of,
 )
-from ..._policy.trust.trust import (
-    Denial,
-    TrustVerdict,
-    check_trust,
-    find_denials,
-    limits_clusters,
-    prepare_trust,
-)
+from ..._policy.trust.trust import Denial, TrustVerdict, check_trust, find_denials, prepare_trust
 from ..model.associations import ObservedAssociation
 from ..model.cluster import Cluster, Clusters
 from ..model.desired import Options, Workload
 from ..model.errors import listed
+from ..model.names import is_own
 from ..model.observed import Document
 from ..model.roles import ObservedRole, RoleSpec, TrustScope
+from ..model.shared import named_workloads, own_grants
 from ..model.targets import Failure, trust_target
+from .scene import Scene
 
 # The trust scopes whose conditions compare session tags.
 TAGGED_SCOPES = ("workload", "namespace", "cluster")
@@ -69,192 +63,146 @@ def effective_scope(role: RoleSpec, options: Options, workload: Workload) -> Tru
 def desired_grants(
     clusters: Clusters, role: RoleSpec, options: Options, users: Iterable[Workload]
 ) -> set[TrustGrant]:
-    """Return the grants that the workloads of a role need.
+    """Return the grants that the workloads of a role need, without those that another one includes.
 
-    A workload whose trust scope is "workload" needs no grant if a pattern of the role includes it.
+    A workload whose trust scope is "workload" needs no grant if a pattern of the role includes it; the pattern is a grant then.
     """
-    return {
-        grant_for(
-            effective_scope(role, options, workload),
-            clusters.account.account_id,
-            clusters.of_workload(workload.key).arn,
-            workload.key.namespace,
-            workload.key.service_account,
-        )
-        for workload in users
-        if not (_is_included(workload) and effective_scope(role, options, workload) == "workload")
-    }
+    account_id, grants = clusters.account.account_id, set[TrustGrant]()
+    for workload in users:
+        scope, arn = effective_scope(role, options, workload), clusters.of_workload(workload.key).arn
+        names = [(workload.key.namespace, workload.key.service_account)]
+        if scope == "workload" and workload.role is not None and workload.role.includes(workload.key):
+            names = list(workload.role.trust_patterns)
+        for namespace, name in names:
+            parts = (namespace, name) if name != "*" else (namespace,) if namespace != "*" else ()
+            length = {"none": 0, "account": 1, "cluster": 2, "namespace": 3, "workload": 4}[scope]
+            grant = TrustGrant(*(account_id, arn, *parts)[:length])
+            grants.add(replace(grant, writer=writer_of(options.owner, grant.cluster_arn)))
+    return widest(grants)
 
 
-def desired_trust(
-    clusters: Clusters,
-    role: RoleSpec,
-    options: Options,
-    users: Sequence[Workload],
-    keys: frozenset[WorkloadKey],
-    present: Mapping[str, object] | None,
-) -> Mapping[str, object]:
-    """Return the desired trust policy of a managed role.
+@dataclass(frozen=True, slots=True)
+class TrustPlan:
+    """The edit of a trust policy: ``present``, ``granted`` with the new statements, and ``final`` without the removed ones.
 
-    It allows ``users``, and keeps grants to workloads outside the run, statements for principals other than EKS Pod Identity,
-    and every Deny. If the input has ``role.trust_policy``, that is the whole policy, except that an unmanaged Deny is removed
-    only with ``force``.
-
-    :arg keys: all workloads of the run.
-    :arg present: the trust policy in IAM, or None for a new role.
+    ``wide`` has the statements of the owner that allow more than the list, and ``foreign`` the other statements that allow more
+    than the list. They are kept, or with ``forced`` removed.
     """
-    if role.trust_policy is not None:
-        denies = foreign_denies(present or {}, role.trust_policy)
-        return role.trust_policy if options.force or not denies else _with_denies(role.trust_policy, denies)
-    unmanaged: list[object] = []
-    patterns = [grant.statement() for grant in _desired_patterns(clusters, users)]
-    # Grants to workloads outside the run are added after widest(), so that they remain if a wider grant is revoked later.
-    grants = widest(desired_grants(clusters, role, options, users))
-    if present is not None:
-        grants |= outside_grants(clusters, present, keys)
-        unmanaged = [*foreign_statements(present), *_outside_patterns(clusters, present, keys)]
-    granted = trust_policy(grants)
-    if not (unmanaged or patterns):
-        return granted
-    return with_grants(granted, [*(entry for entry in unmanaged if entry not in patterns), *patterns], grants)
+
+    present: Document
+    granted: Document
+    final: Document
+    wide: tuple[TrustGrant, ...] = ()
+    foreign: tuple[Mapping[str, object], ...] = ()
+    forced: bool = False
 
 
-def _is_included(workload: Workload) -> bool:
-    return workload.role is not None and workload.role.includes(workload.key)
+def edit_trust(
+    scene: Scene, spec: RoleSpec | None, users: Sequence[Workload], role: ObservedRole | None, closes: bool
+) -> TrustPlan:
+    """Return the edit of the trust policy of a role.
 
-
-def _desired_patterns(clusters: Clusters, users: Sequence[Workload]) -> list[PatternGrant]:
-    """Return the grants that the patterns of a role need: one for each pattern and each cluster with workloads of the role."""
-    patterns = {
-        (clusters.of_workload(workload.key).arn, names)
-        for workload in users
-        if workload.role is not None and _is_included(workload)
-        for names in workload.role.trust_patterns
-    }
-    account_id = clusters.account.account_id
-    return [PatternGrant(account_id, arn, *names) for arn, names in sorted(patterns)]
-
-
-def _outside_patterns(
-    clusters: Clusters, present: Mapping[str, object], keys: frozenset[WorkloadKey]
-) -> list[object]:
-    """Return the statements whose pattern includes no workload of the run. A run for another list has probably added them."""
-    _grants, rest = read_grants(present)
-    return [
-        statement
-        for statement in rest
-        if (grant := read_pattern(statement)) is not None and not _matching(grant, clusters, keys)
-    ]
-
-
-def _matching(grant: PatternGrant, clusters: Clusters, keys: Iterable[WorkloadKey]) -> list[WorkloadKey]:
-    """Return the workloads among ``keys`` that a pattern includes."""
-    cluster = clusters.with_arn(grant.cluster_arn)
-    return [
-        key
-        for key in keys
-        if cluster is not None
-        and key.cluster == cluster.name
-        and grant.includes(key.namespace, key.service_account)
-    ]
-
-
-def _with_denies(
-    document: Mapping[str, object], denies: Iterable[Mapping[str, object]]
-) -> Mapping[str, object]:
-    return {**document, "Statement": join_statements(denies, document_statements(document))}
-
-
-def outside_grants(
-    clusters: Clusters, present: Mapping[str, object], keys: frozenset[WorkloadKey]
-) -> set[TrustGrant]:
-    """Return the managed grants to workloads outside the run.
-
-    These are grants to workloads that are not in ``keys``, to namespaces without a workload in ``keys``, and for other clusters.
-    Grants for the whole account, or for one of ``clusters`` as a whole, are not returned, because they may belong to the run.
-
-    :arg clusters: the clusters of the run with workloads that use the role.
-    :arg present: the trust policy in IAM.
-    :arg keys: the workloads of the run.
+    :arg spec: the listed role, or None for a role that only loses statements.
+    :arg users: the listed workloads of the role.
+    :arg closes: whether a trust policy without an Allow statement gets a statement that allows nobody. Otherwise its last
+        statements are kept, because IAM requires one.
     """
-    grants, _others = read_grants(present)
-    return {grant for grant in grants if _of_others(grant, clusters, keys)}
-
-
-def _of_others(grant: TrustGrant, clusters: Clusters, keys: frozenset[WorkloadKey]) -> bool:
-    cluster = clusters.with_arn(grant.cluster_arn)
-    if cluster is None:
-        return bool(grant.cluster_arn)
-    if grant.service_account:
-        return WorkloadKey(cluster.name, grant.namespace, grant.service_account) not in keys
-    return bool(grant.namespace) and not _in_reach(grant, cluster, keys)
-
-
-def may_allow_cluster(cluster_name: str, present: Mapping[str, object]) -> bool:
-    """Return whether a trust policy may allow workloads of a cluster whose name is known, but not its account and region."""
+    options, clusters = scene.options, scene.observed.clusters
+    present: Document = role.trust if role is not None else {}
+    if spec is not None and spec.trust_policy is not None:
+        denies = [] if options.force else foreign_denies(present, spec.trust_policy)
+        whole = spec.trust_policy
+        if denies:
+            joined = join_statements(denies, document_statements(whole))
+            whole = PolicyDocument({**whole, "Statement": joined})
+        return TrustPlan(present, whole, whole)
+    writes = spec is not None and (spec.extend_trust or not spec.existing)
+    wanted = (
+        desired_grants(clusters, spec, options, users) if spec is not None and writes else set[TrustGrant]()
+    )
+    if role is None:
+        new = trust_policy(wanted)
+        return TrustPlan(present, new, new)
     grants, rest = read_grants(present)
-    return any(grant.cluster_arn.rpartition("/")[2] in ("", cluster_name) for grant in grants) or any(
-        isinstance(statement, Mapping) and not _names_others(statement) for statement in rest
+    own, arn = own_grants(clusters, options.owner, present), role.arn
+    leaving = {
+        grant
+        for grant in own - wanted
+        if any(scene.leaves(key, arn) for key in named_workloads(clusters, [grant]))
+    }
+    wide = {grant for grant in own - wanted if not grant.is_single}
+    # A statement of the scope ``account`` is for several clusters.
+    removed = {grant for grant in wide if scene.gone.everything and grant.cluster_arn}
+    users_of_role = scene.listed_with(arn)
+    foreign = [entry for entry in rest if is_allow(entry) and not scene.allows_only(users_of_role, entry)]
+    listed_by_name = spec is not None and not spec.existing
+    forced = options.force and listed_by_name and (is_own(role.tags, options.owner) or options.adopt)
+    removed |= wide if options.force else set()
+    remaining = [entry for entry in rest if not (forced and entry in foreign)]
+    granted = with_grants(present, rest, grants | wanted) if wanted - grants else present
+    final: Document = with_grants(present, remaining, (grants | wanted) - leaving - removed)
+    if closes:
+        final = closed(final, next(iter(clusters.members.values())).arn)
+    elif not final.get("Statement"):
+        final = granted
+    statements = tuple(entry for entry in foreign if isinstance(entry, Mapping))
+    reported = wide if options.force else wide - removed
+    return TrustPlan(present, granted, final, tuple(sorted(reported)), statements, forced)
+
+
+def find_others(
+    scene: Scene, role_arn: str, trust: Document, asked: Collection[TrustGrant] = ()
+) -> list[str]:
+    """Describe everybody whom a trust policy allows except the listed workloads of the role: is this role shared?
+
+    :arg asked: the grants of the list, if a wide grant of the list does not count.
+    """
+    grants, rest = read_grants(trust)
+    clusters, users = scene.observed.clusters, scene.listed_with(role_arn)
+    names = [
+        describe_grant(grant, clusters)
+        for grant in sorted(grants)
+        if grant not in asked and not scene.is_one_of(users, grant)
+    ]
+    for statement in rest:
+        if isinstance(statement, Mapping) and is_allow(statement) and not scene.allows_only(users, statement):
+            names += describe_statement(statement, clusters)
+    return list(dict.fromkeys(names))
+
+
+def describe_grant(grant: TrustGrant, clusters: Clusters) -> str:
+    """Describe the workload, namespace or cluster that a grant of a trust policy allows, for a message."""
+    member = clusters.with_arn(grant.cluster_arn)
+    cluster = member.name if member is not None else grant.cluster_arn.rpartition("/")[2]
+    if grant.service_account:
+        return f"{cluster} {grant.namespace}/{grant.service_account}"
+    if grant.namespace:
+        return f"namespace {grant.namespace} of cluster {cluster}"
+    if cluster:
+        return f"cluster {cluster}"
+    return (
+        "every cluster of the account" if grant.account_id else "every cluster (a statement has no condition)"
     )
 
 
-def union_trust(present: Mapping[str, object], desired: Mapping[str, object]) -> Mapping[str, object]:
-    """Merge two trust policies. The result has the Allow statements of both, and the Deny statements of ``present``.
-
-    A grant in both policies remains even if a wider grant covers it, because the wider grant may be revoked later.
-    """
-    grants, rest = read_grants(present)
-    new_grants, new_others = read_grants(desired)
-    kept_grants = {grant for grant in grants if grant in new_grants or not covered(grant, new_grants)}
-    joining = {grant for grant in new_grants if grant in grants or not covered(grant, grants)}
-    allowed = [statement for statement in new_others if is_allow(statement) and statement not in rest]
-    return with_grants(desired, join_statements(rest, allowed), kept_grants | joining)
+def describe_statement(statement: Mapping[str, object], clusters: Clusters) -> list[str]:
+    """Describe the principals that a foreign statement allows."""
+    names, grants = read_principals(statement), read_statement(statement)
+    sid = f" (statement {statement['Sid']})" if statement.get("Sid") else ""
+    pods = [f"workloads that a foreign statement allows{sid}"] if not names - {SERVICE} else []
+    if grants is not None:
+        pods = [f"{describe_grant(grant, clusters)}{sid}" for grant in sorted(grants)]
+    return [*pods, *(f"{name} (by the trust policy)" for name in sorted(names - {SERVICE}))]
 
 
 def is_allow(statement: object) -> bool:
     return isinstance(statement, Mapping) and statement.get("Effect") == "Allow"
 
 
-def foreign_statements(
-    present: Mapping[str, object], desired: Mapping[str, object] | None = None
-) -> list[Mapping[str, object]]:
-    """Return the unmanaged statements that allow principals other than EKS Pod Identity, and all unmanaged Deny statements.
-
-    :arg desired: ``role.trust_policy`` of the input. Its statements are left out, because the user listed them.
-    """
-    _grants, rest = read_grants(present)
-    _desired_grants, desired_statements = read_grants(desired or {})
-    return [
-        statement
-        for statement in rest
-        if isinstance(statement, Mapping)
-        and statement not in desired_statements
-        and (_names_others(statement) or not is_allow(statement))
-    ]
-
-
-def foreign_principals(
-    present: Mapping[str, object], desired: Mapping[str, object] | None = None
-) -> list[str]:
-    """Describe the principals that unmanaged statements allow, other than EKS Pod Identity, for a message."""
-    return describe_principals(_foreign_names(present, desired))
-
-
-def _foreign_names(present: Mapping[str, object], desired: Mapping[str, object] | None = None) -> set[str]:
-    """Return the principals that unmanaged statements allow, other than EKS Pod Identity."""
-    statements = foreign_statements(present, desired)
-    return {
-        name for statement in statements if is_allow(statement) for name in read_principals(statement)
-    } - {SERVICE}
-
-
-def describe_principals(names: Iterable[str]) -> list[str]:
-    return [f"{name} (by the trust policy)" for name in sorted(names)]
-
-
-def _names_others(statement: Mapping[str, object]) -> bool:
-    names = read_principals(statement)
-    return not names or bool(names - {SERVICE})
+def foreign_statements(trust: Document) -> list[Mapping[str, object]]:
+    """Return the statements of a trust policy that no run has written."""
+    _grants, rest = read_grants(trust)
+    return [statement for statement in rest if isinstance(statement, Mapping)]
 
 
 def read_principals(statement: Mapping[str, object]) -> set[str]:
@@ -263,106 +211,6 @@ def read_principals(statement: Mapping[str, object]) -> set[str]:
     values = principal.values() if isinstance(principal, Mapping) else [principal]
     lists = (value if isinstance(value, list) else [value] for value in values)
     return {str(name) for names in lists for name in names}
-
-
-def extended_trust(
-    clusters: Clusters,
-    role: RoleSpec,
-    options: Options,
-    users: Sequence[Workload],
-    present: Mapping[str, object],
-) -> Mapping[str, object]:
-    """Return the trust policy of an existing role, with grants for the workloads added to its grants and unmanaged statements."""
-    grants, rest = read_grants(present)
-    new_grants = widest(desired_grants(clusters, role, options, users))
-    return with_grants(present, rest, grants | {grant for grant in new_grants if not covered(grant, grants)})
-
-
-def revoke_grants(
-    clusters: Clusters,
-    present: Mapping[str, object],
-    removed: frozenset[WorkloadKey],
-    staying: frozenset[WorkloadKey],
-) -> Mapping[str, object] | None:
-    """Return a trust policy without the managed grants to removed workloads, or None if no grant is revoked.
-
-    A grant for a namespace or cluster, and a pattern, is revoked only if it allows none of the workloads in ``staying``. A grant
-    for the whole account is never revoked.
-    """
-    grants, rest = read_grants(present)
-    revoked = {grant for grant in grants if _is_revoked(grant, clusters, removed, staying)}
-    left = [
-        statement
-        for statement in rest
-        if (pattern := read_pattern(statement)) is None
-        or _matching(pattern, clusters, staying)
-        or not _matching(pattern, clusters, removed)
-    ]
-    if not revoked and len(left) == len(rest):
-        return None
-    return with_grants(present, left, grants - revoked)
-
-
-def _is_revoked(
-    grant: TrustGrant, clusters: Clusters, removed: frozenset[WorkloadKey], staying: frozenset[WorkloadKey]
-) -> bool:
-    cluster = clusters.with_arn(grant.cluster_arn)
-    if cluster is None:
-        return False
-    if grant.service_account:
-        return WorkloadKey(cluster.name, grant.namespace, grant.service_account) in removed
-    in_reach = _in_reach(grant, cluster, staying)
-    return not in_reach and bool(_in_reach(grant, cluster, removed))
-
-
-def _in_reach(grant: TrustGrant, cluster: Cluster, keys: Iterable[WorkloadKey]) -> list[WorkloadKey]:
-    """Return the workloads among ``keys`` that a grant for a cluster or namespace allows."""
-    return [key for key in keys if key.cluster == cluster.name and grant.namespace in ("", key.namespace)]
-
-
-def is_still_granted(
-    clusters: Clusters, present: Mapping[str, object], removed: frozenset[WorkloadKey]
-) -> bool:
-    """Return whether a pattern, or a managed grant for a namespace, cluster or account, still allows a removed workload."""
-    grants, rest = read_grants(present)
-    patterns = filter(None, map(read_pattern, rest))
-    if any(_matching(pattern, clusters, removed) for pattern in patterns):
-        return True
-    return any(
-        not grant.cluster_arn
-        or (
-            not grant.service_account
-            and (cluster := clusters.with_arn(grant.cluster_arn)) is not None
-            and _in_reach(grant, cluster, removed)
-        )
-        for grant in grants
-    )
-
-
-def is_limited_to(clusters: Clusters, present: Mapping[str, object]) -> bool:
-    """Return whether the Allow statements of a trust policy certainly allow workloads of these clusters only."""
-    grants, rest = read_grants(present)
-    patterns = [(statement, read_pattern(statement)) for statement in rest if is_allow(statement)]
-    arns = {grant.cluster_arn for grant in grants}
-    arns |= {pattern.cluster_arn for _statement, pattern in patterns if pattern is not None}
-    unmanaged = [statement for statement, pattern in patterns if pattern is None]
-    if unmanaged:
-        trust = prepare_trust({**present, "Statement": unmanaged})
-        if not limits_clusters(trust, {cluster.arn for cluster in clusters.members.values()}):
-            return False
-    elif not arns:
-        arns = {closed_for(present)}
-    return all(clusters.with_arn(arn) is not None for arn in arns)
-
-
-def grants_elsewhere(clusters: Clusters, present: Mapping[str, object]) -> list[str]:
-    """Return the managed grants for other clusters, as text: ARN of the cluster, namespace and service account."""
-    grants, _others = read_grants(present)
-    return sorted(
-        "/".join(part for part in (grant.cluster_arn, grant.namespace, grant.service_account) if part)
-        for grant in grants
-        if grant.cluster_arn and clusters.with_arn(grant.cluster_arn) is None
-    )
 
 
 _ACCOUNT_OF = re.compile(r"arn:[a-z0-9-]+:(?:iam|sts)::([^:]*):.*|(\d{12})", re.ASCII | re.DOTALL)
@@ -381,37 +229,76 @@ def find_public_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding
             )
 
 
-def find_foreign_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
-    """Report the principals other than EKS Pod Identity that a trust policy allows.
+def find_foreign_access(
+    role: ObservedRole,
+    key: WorkloadKey,
+    statements: Iterable[Mapping[str, object]],
+    clusters: Clusters,
+    forced: bool = False,
+) -> Iterator[Finding]:
+    """Report the foreign statements of a trust policy that allow more than the list.
 
-    Principals in other accounts share one finding, and all other principals another finding. The principal "*" is left out,
-    because ``find_public_access`` reports it.
+    Principals in other accounts share one finding, and all others another finding. The principal "*" is left out, because
+    ``find_public_access`` reports it.
+
+    :arg statements: the statements to report.
+    :arg forced: whether the run removes the statements.
     """
-    names = _foreign_names(role.trust) - {"*"}
+    kept = _REMOVED if forced else _KEPT
+    allowing = [statement for statement in statements if is_allow(statement)]
+    names = {name for statement in allowing for name in read_principals(statement)} - {"*", SERVICE}
     other_account_names = {name for name in names if _is_of_another_account(name, role)}
+    pods = [
+        text
+        for statement in allowing
+        if read_principals(statement) == {SERVICE}
+        for text in describe_statement(statement, clusters)
+    ]
     if other_account_names:
         yield Finding(
             Code.TRUST_STATEMENT_FOREIGN,
             f"the trust policy of role {role.name} also allows principals in other accounts, which are not part of the role's "
-            f"configuration: {listed(sorted(other_account_names), 10)}. {_KEPT}",
+            f"configuration: {listed(sorted(other_account_names), 10)}. {kept}",
             "Remove those statements from the trust policy. If these principals must use the role, too, set the "
             "whole trust policy as role.trust_policy, or accept the finding for all workloads with pod_identity_ignore: "
             "[TRUST_STATEMENT_FOREIGN] in the Ansible role.",
             key,
             raised_as="error",
         )
-    if names - other_account_names:
+    if others := [*sorted(names - other_account_names), *pods]:
         yield Finding(
             Code.TRUST_STATEMENT_FOREIGN,
             f"the trust policy of role {role.name} also allows principals that are not part of the role's configuration: "
-            f"{listed(sorted(names - other_account_names), 10)}. {_KEPT}",
+            f"{listed(others, 10)}. {kept}",
             _REMEDY,
             key,
         )
 
 
+def find_kept_scopes(
+    role: ObservedRole, key: WorkloadKey, edit: TrustPlan, clusters: Clusters
+) -> list[Finding]:
+    """Report the statements of the owner that allow more than the list and are kept. Return at most one finding."""
+    if not edit.wide:
+        return []
+    names = listed((describe_grant(grant, clusters) for grant in edit.wide), 5)
+    what = _REMOVED if edit.forced else "They are kept, because others may need them."
+    return [
+        Finding(
+            Code.TRUST_KEPT_FOR_OTHERS,
+            f"the trust policy of role {role.arn} has statements of an earlier run with a wider trust_scope, for {names}. {what}",
+            "If nobody else needs them, set ⟨force⟩: true, which removes them. Otherwise set the wider trust_scope.",
+            key,
+        )
+    ]
+
+
 _KEPT = "Statements that this collection did not write are kept."
-_REMEDY = "Remove those statements from the trust policy if they are unused, or set the whole trust policy as role.trust_policy."
+_REMOVED = "With ⟨force⟩: true, the run removes these statements."
+_REMEDY = (
+    "Remove those statements from the trust policy if they are unused, which ⟨force⟩: true does, or set the whole trust policy "
+    "as role.trust_policy."
+)
 
 
 def _is_of_another_account(principal: str, role: ObservedRole) -> bool:
@@ -496,7 +383,7 @@ def is_shut_out(
 
 
 def usable_without_denies(trust: Document, desired: Document | None, subject: Subject) -> str:
-    """Return whether the workload could use the role if the unmanaged Deny statements were removed.
+    """Return whether the workload could use the role if the foreign Deny statements were removed.
 
     :arg desired: ``role.trust_policy`` of the input, or None. Its Deny statements count as managed.
     :returns: "yes", "no" or "conditional".
@@ -514,7 +401,7 @@ def usable_without_denies(trust: Document, desired: Document | None, subject: Su
 def find_restrictions(
     role_arn: str, trust: Document, desired: Document | None, subjects: Mapping[WorkloadKey, Subject]
 ) -> list[Finding]:
-    """Return one finding for each unmanaged Deny statement of a trust policy, about the workload that it affects most.
+    """Return one finding for each foreign Deny statement of a trust policy, about the workload that it affects most.
 
     :arg desired: ``role.trust_policy`` of the input, or None. Its Deny statements count as managed.
     :arg subjects: the request context of each workload of the role.
@@ -540,7 +427,7 @@ def find_restrictions(
 def _restriction(role_arn: str, denial: Denial, together: bool, is_input: bool, key: WorkloadKey) -> Finding:
     """Return the finding about a Deny statement.
 
-    :arg together: the workload cannot use the role, but could use it if all unmanaged Deny statements were removed.
+    :arg together: the workload cannot use the role, but could use it if all foreign Deny statements were removed.
     :arg is_input: the input has ``role.trust_policy``.
     """
     severity: Severity = "error" if denial.applies or (denial.applies is None and together) else "warning"

@@ -9,32 +9,38 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..model.associations import ObservedAssociation
 from ..model.cluster import Cluster, describe_place
-from ..model.desired import Desired, Options, Workload
+from ..model.desired import Desired, Workload
 from ..model.errors import AwsError, listed, sentence
-from ..model.names import OWNER_TAG, is_of_another
+from ..model.names import OWNER_TAG, is_own
 from ..model.observed import Observed, UnlistedAssociations
 from ..model.roles import ObservedRole
-from ..model.shared import granted_workloads, shared_roles
+from ..model.shared import named_workloads, own_grants, shared_roles
 
 SHOWN_ASSOCIATIONS = 10
 
 
-def find_unlisted(desired: Desired, observed: Observed) -> list[Finding]:
+def find_unlisted(
+    desired: Desired, observed: Observed, gone: Collection[WorkloadKey] = frozenset()
+) -> list[Finding]:
     """Return findings about associations and trust policies for workloads that the run does not list.
 
     There is one finding for each cluster with unlisted associations other than those of add-ons, or whose associations could not
     be read, and one finding for each unlisted workload that a managed role names but that has no association.
+
+    :arg gone: the workloads whose associations the run deletes.
     """
     findings = _unused_grants(desired, observed)
     for key, cluster in observed.clusters.members.items():
         unlisted = observed.unlisted.get(key, UnlistedAssociations())
+        unlisted = replace(unlisted, keys=tuple(name for name in unlisted.keys if name not in gone))
         if unlisted.keys:
-            findings.append(_unlisted_associations(cluster, unlisted, desired.options))
+            findings.append(_unlisted_associations(cluster, unlisted, desired))
         elif unlisted.error is not None:
             findings.append(_not_readable(cluster, unlisted.error))
     return findings
@@ -60,11 +66,15 @@ def _unused_grants(desired: Desired, observed: Observed) -> list[Finding]:
         _unused_grant(observed.clusters.of_workload(key), role, key)
         for shared in shared_roles(observed.account, desired.workloads)
         if (role := observed.roles.get(shared.spec.name.lower())) is not None
-        and role.owned
-        and not is_of_another(role.tags, desired.options.owner)
         and shared.spec.trust_policy is None
-        for key in sorted(granted_workloads(observed.clusters, role.trust) & observed.unassociated)
+        for key in sorted(_named(desired, observed, role) & observed.unassociated)
+        if desired.purge is None
     ]
+
+
+def _named(desired: Desired, observed: Observed, role: ObservedRole) -> set[WorkloadKey]:
+    clusters = observed.clusters
+    return named_workloads(clusters, own_grants(clusters, desired.options.owner, role.trust))
 
 
 def _unused_grant(cluster: Cluster, role: ObservedRole, key: WorkloadKey) -> Finding:
@@ -81,23 +91,16 @@ def _unused_grant(cluster: Cluster, role: ObservedRole, key: WorkloadKey) -> Fin
     )
 
 
-def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, options: Options) -> Finding:
+def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, desired: Desired) -> Finding:
+    owner, purges = desired.options.owner, desired.purge is not None
     described = [unlisted.described[key] for key in unlisted.keys if key in unlisted.described]
-    unmanaged = [association for association in described if not association.owned]
-    foreign = [association for association in described if is_of_another(association.tags, options.owner)]
-    ownerless = [
-        association
-        for association in described
-        if association.owned and options.owner and not association.tags.get(OWNER_TAG)
-    ]
-    managed = [
-        association for association in described if association not in (*unmanaged, *foreign, *ownerless)
-    ]
+    unmanaged = [association for association in described if not association.marked]
+    managed = [association for association in described if is_own(association.tags, owner)]
+    foreign = [association for association in described if association not in (*unmanaged, *managed)]
     unread = [key for key in unlisted.keys if key not in unlisted.described and key not in unlisted.failed]
-    owners = sorted({association.tags[OWNER_TAG] for association in foreign})
+    owners = sorted({association.tags.get(OWNER_TAG, "(none)") for association in foreign})
     parts = (
         _part(len(managed), "managed", _keys(managed)),
-        _part(len(ownerless), "managed without owner", _keys(ownerless)),
         _part(len(unmanaged), "not managed", map(_with_role, unmanaged)),
         _part(len(foreign), "of other owners", owners),
         _part(len(unlisted.addons), "of EKS add-ons", map(str, unlisted.addons)),
@@ -108,10 +111,10 @@ def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, opt
     count = f"{'at least ' if unlisted.more else ''}{total} association{'' if total == 1 else 's'}"
     error = unlisted.error if unlisted.failed else None
     remedies = [
-        *_remedies(options, managed, ownerless, unmanaged, unread),
+        *_remedies(purges, managed, unmanaged, unread),
         *([error.remedy] if error else []),
     ]
-    warns = bool(unmanaged or ownerless or (managed and not options.purge))
+    warns = bool(unmanaged or (managed and not purges))
     return Finding(
         Code.UNLISTED_ASSOCIATIONS,
         f"{describe_place(cluster)} has {count} not in the list: {', '.join(filter(None, parts))}."
@@ -122,22 +125,16 @@ def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, opt
 
 
 def _remedies(
-    options: Options,
+    purges: bool,
     managed: Sequence[ObservedAssociation],
-    ownerless: Sequence[ObservedAssociation],
     unmanaged: Sequence[ObservedAssociation],
     unread: Sequence[WorkloadKey],
 ) -> Iterator[str]:
-    if managed and not options.purge:
+    if managed and not purges:
         yield (
             "If the managed associations belong to another list of workloads, set ⟨owner⟩ for each list. "
             "Otherwise list these workloads, or remove them: run for this cluster alone with ⟨purge⟩: true. The check mode of "
             "this run shows the removals."
-        )
-    if ownerless:
-        yield (
-            "A purge for an owner keeps associations without an owner: purge these in a run without an owner, or list their "
-            "workloads."
         )
     if unmanaged:
         yield (

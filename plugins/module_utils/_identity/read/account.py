@@ -154,22 +154,27 @@ def _with_details(roles: Mapping[str, ObservedRole], pages: list[dict[str, Any]]
     }
 
 
-def read_account(api: Api, width: int) -> tuple[list[ObservedRole], list[ObservedPolicy]]:
-    """Return every role of the account, and the customer managed policies that no entity uses.
+def read_account(api: Api) -> tuple[list[ObservedRole], dict[str, ObservedPolicy]]:
+    """Return every role of the account, and every customer managed policy by ARN, without its documents and tags.
 
-    The roles lack their description and session duration. Policies that the caller is not allowed to read are left out.
+    The roles lack their description and session duration. Raises AwsError.
     """
     request = {"Filter": ["Role", "LocalManagedPolicy"], "MaxItems": PAGE_SIZE}
     roles: list[ObservedRole] = []
-    unattached: list[str] = []
+    policies: dict[str, ObservedPolicy] = {}
     # Process each page before the next one, so that the documents of all policies are never in memory together.
     for page in response_pages(api, "iam", "GetAccountAuthorizationDetails", request):
         roles += map(decode_role_detail, page.get("RoleDetailList", ()))
-        unattached += [
-            raw["Arn"]
-            for raw in page.get("Policies", ())
-            if not raw["AttachmentCount"] and not raw.get("PermissionsBoundaryUsageCount")
-        ]
+        for policy in map(decode_policy_detail, page.get("Policies", ())):
+            versions = tuple(replace(version, document=None) for version in policy.versions)
+            policies[policy.arn] = replace(policy, document=None, versions=versions)
+    return roles, policies
+
+
+def add_tags(
+    api: Api, policies: Mapping[str, ObservedPolicy], arns: Iterable[str], width: int
+) -> dict[str, ObservedPolicy]:
+    """Return the policies, with the tags of some of them. Policies that the caller is not allowed to read have no tags."""
 
     def read(arn: str) -> ObservedPolicy | None:
         try:
@@ -180,7 +185,11 @@ def read_account(api: Api, width: int) -> tuple[list[ObservedRole], list[Observe
             raise
         return decode_policy(response["Policy"]) if response is not None else None
 
-    return roles, [policy for policy in map_concurrently(read, unattached, width) if policy is not None]
+    found = map_concurrently(read, [arn for arn in arns if arn in policies], width)
+    tagged = {
+        policy.arn: replace(policies[policy.arn], tags=policy.tags) for policy in found if policy is not None
+    }
+    return {**policies, **tagged}
 
 
 def read_quotas(api: Api) -> Quotas:

@@ -19,7 +19,7 @@ from ..._findings.finding import WorkloadKey
 from ..model.associations import ObservedAssociation, decode_association
 from ..model.cluster import Cluster
 from ..model.errors import AwsError
-from ..model.observed import OutsideAssociations, Reach, UnlistedAssociations
+from ..model.observed import UnlistedAssociations
 from ..model.targets import Failure, association_target, associations_target, read_failure
 from .reader import Reader, attempt, none_if_missing
 
@@ -107,14 +107,13 @@ def read_all_associations(reader: Reader) -> dict[WorkloadKey, ObservedAssociati
 def read_associations(
     reader: Reader,
     keys: Iterable[WorkloadKey],
-    removal: bool,
     unchanged: Mapping[WorkloadKey, ObservedAssociation],
     remainders: dict[str, Remainder] | None = None,
 ) -> list[ObservedAssociation | Failure]:
-    """Read the associations of some workloads; for a removal, all associations of the clusters.
+    """Read the associations of some workloads.
 
-    A removal needs all associations, because any of them may still use a role. If the associations of a cluster with
-    one of these workloads cannot be listed, the failure of the list request is the only result for the cluster.
+    If the associations of a cluster with one of these workloads cannot be listed, the failure of the list request is the only
+    result for the cluster.
 
     :arg unchanged: associations that are described again only if their ID has changed.
     :arg remainders: receives, by cluster, the associations of workloads that are not in ``keys``.
@@ -128,8 +127,7 @@ def read_associations(
             return present
         return attempt(association_target(summary.key), partial(_describe, reader, summary))
 
-    selected = None if removal else frozenset(keys)
-    answers = map_concurrently(describe, _list_clusters(reader, selected, remainders), reader.width)
+    answers = map_concurrently(describe, _list_clusters(reader, frozenset(keys), remainders), reader.width)
     results = [answer for answer in answers if answer is not None]
     # The failure of a list request has the cluster as its target.
     unlisted = {
@@ -193,61 +191,6 @@ def _unlisted(
         failed=tuple(failed),
         error=remainder.error or (first.error if first else None),
     )
-
-
-def read_outside(
-    reader: Reader,
-    reaches: Collection[Reach],
-    run_keys: Collection[WorkloadKey],
-    previous: OutsideAssociations,
-) -> OutsideAssociations:
-    """Read the associations of some reaches, without the workloads of the run, and return them together with ``previous``.
-
-    :arg run_keys: the workloads of the run.
-    """
-    clusters = reader.clusters.members
-
-    def list_reach(reach: Reach) -> list[_AssociationSummary] | AwsError:
-        cluster = clusters[reach.cluster]
-        try:
-            summaries = list(list_associations(reader.api, cluster.name, reach.namespace))
-        except AwsError as error:
-            return error
-        keys = [WorkloadKey(cluster.name, row["namespace"], row["serviceAccount"]) for row in summaries]
-        rows = zip(keys, summaries, strict=True)
-        return [
-            _AssociationSummary(cluster, key, str(row["associationId"]))
-            for key, row in rows
-            if key not in run_keys
-        ]
-
-    def describe(association: _AssociationSummary) -> ObservedAssociation | AwsError | None:
-        present = previous.associations.get(association.key)
-        if present is not None and present.association_id == association.association_id:
-            return present
-        try:
-            return _describe(reader, association)
-        except AwsError as error:
-            return error
-
-    ordered = sorted(reaches)
-    errors = dict(previous.errors)
-    summaries: dict[WorkloadKey, _AssociationSummary] = {}
-    for reach, result in zip(ordered, map_concurrently(list_reach, ordered, reader.width), strict=True):
-        if isinstance(result, AwsError):
-            errors[reach] = result
-        else:
-            summaries |= {association.key: association for association in result}
-    associations = dict(previous.associations)
-    described = map_concurrently(describe, summaries.values(), reader.width)
-    for key, association in zip(summaries, described, strict=True):
-        if isinstance(association, AwsError):
-            errors |= {
-                reach: association for reach in ordered if reach.includes(Reach(key.cluster, key.namespace))
-            }
-        elif association is not None:
-            associations[key] = association
-    return OutsideAssociations(previous.reaches | set(ordered), associations, errors)
 
 
 def _cluster_key(result: ObservedAssociation | Failure) -> str:

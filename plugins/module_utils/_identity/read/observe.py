@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
@@ -18,13 +18,20 @@ from ..._findings.finding import WorkloadKey
 from ..model.associations import ObservedAssociation
 from ..model.cluster import Account
 from ..model.desired import Desired, Options
-from ..model.names import is_aws_managed, is_of_another, lacks_owner, parse_role_arn
-from ..model.observed import Document, Observed, Reach, UnlistedAssociations, is_new
+from ..model.names import is_aws_managed, is_own, parse_role_arn
+from ..model.observed import Document, Inventory, Observed, UnlistedAssociations, is_new
 from ..model.policies import ObservedPolicy, PolicySpec
 from ..model.roles import ROLE_DETAILS, ObservedRole, RoleSpec, decode_role
-from ..model.shared import SharedRole, granted_workloads, shared_policies, shared_roles
+from ..model.shared import (
+    SharedRole,
+    named_workloads,
+    own_grants,
+    policies_of_going_workloads,
+    shared_policies,
+    shared_roles,
+)
 from ..model.targets import Failure, Target, associations_target, policy_target, role_target
-from .account import BULK_THRESHOLD, Snapshot, read_snapshot
+from .account import BULK_THRESHOLD, Snapshot, add_tags, read_account, read_snapshot
 from .associations import (
     MAX_DESCRIBED,
     Remainder,
@@ -32,14 +39,9 @@ from .associations import (
     has_association,
     read_all_associations,
     read_associations,
-    read_outside,
 )
 from .reader import Observation, Reader, attempt
 from .roles import REMOVAL_READS, read_document, read_policy, read_policy_users, read_role
-
-# The maximum number of roles outside the run to read for one policy. If more roles use the policy, none of them is read, and the
-# plan treats all of them as users that a change of the policy would affect.
-MOST_OTHER_ROLES = 5
 
 AssociationsByKey = Mapping[WorkloadKey, ObservedAssociation]
 Job = Callable[[], None]
@@ -78,7 +80,7 @@ class _Reads:
     snapshots: list[Snapshot] = field(default_factory=list)
     unlisted: dict[str, UnlistedAssociations] = field(default_factory=dict)
     unassociated: set[WorkloadKey] = field(default_factory=set)
-    unlisted_roles: dict[str, ObservedRole] = field(default_factory=dict)
+    former_roles: dict[str, ObservedRole] = field(default_factory=dict)
     documents: dict[str, Document] = field(default_factory=dict)
 
 
@@ -90,14 +92,13 @@ class Observer(Reader):
         """Return all associations of the clusters. Raises AwsError if a read fails."""
         return read_all_associations(self)
 
-    def observe_outside(self, desired: Desired, observed: Observed, reaches: Collection[Reach]) -> Observed:
-        """Add associations of workloads outside the run to the observed state.
-
-        ``reaches`` are the clusters, or namespaces of a cluster, whose associations are read.
-        """
-        keys = frozenset(workload.key for workload in desired.workloads)
-        present = replace(observed.outside, associations=observed.outside_associations)
-        return replace(observed, outside=read_outside(self, reaches, keys, present))
+    def read_inventory(self, desired: Desired) -> Inventory:
+        """Return all associations of the cluster and all roles and policies of the account, for a purge. Raises AwsError."""
+        roles, policies = read_account(self.api)
+        inventory = Inventory(read_all_associations(self), roles, policies)
+        wanted = policies_of_going_workloads(self.clusters, desired, inventory)
+        wanted |= {arn for arn, policy in policies.items() if not policy.user_count}
+        return replace(inventory, policies=add_tags(self.api, policies, sorted(wanted), self.width))
 
     def observe(
         self,
@@ -115,7 +116,7 @@ class Observer(Reader):
         :arg planning: also read data that a change needs and a verification does not.
         :arg present: associations that were already read. If it is not None, no associations are read.
         :arg unchanged: associations that are listed again, and described again only if their ID has changed.
-        :arg unlisted: also read the fields ``unlisted``, ``unassociated`` and ``unlisted_roles`` of ``Observed``.
+        :arg unlisted: also read the fields ``unlisted`` and ``unassociated`` of ``Observed``.
         :arg inline: also read the inline policies of the roles, for a verification.
         """
         demand = _read_demand(self.account, desired, removal)
@@ -129,7 +130,7 @@ class Observer(Reader):
             requests = REMOVAL_READS * len(demand.deletable_roles)
         jobs: list[Job] = []
         if present is None:
-            jobs.append(partial(self._read_associations, reads, desired, removal, unchanged or {}, unlisted))
+            jobs.append(partial(self._read_associations, reads, desired, unchanged or {}, unlisted))
         if requests < BULK_THRESHOLD:
             jobs += [*roles.values(), *policies.values()]
         else:
@@ -160,7 +161,8 @@ class Observer(Reader):
             self._read_policy_users(reads, desired.options, demand)
         if unlisted:
             reads.unassociated.update(self._read_unassociated(reads, desired, demand))
-            reads.unlisted_roles.update(self._read_unlisted_roles(reads, desired, demand, planning))
+        if planning:
+            reads.former_roles.update(self._read_former_roles(reads, desired, demand, removal))
         return self._observed(reads, demand)
 
     def _observed(self, reads: _Reads, demand: _Demand) -> Observed:
@@ -177,7 +179,7 @@ class Observer(Reader):
             documents={**snapshot.find_documents(present), **reads.documents},
             unlisted=reads.unlisted,
             unassociated=frozenset(reads.unassociated),
-            unlisted_roles=reads.unlisted_roles,
+            former_roles=reads.former_roles,
         )
 
     def _work(self, jobs: Iterable[Job]) -> None:
@@ -211,7 +213,7 @@ class Observer(Reader):
                 arn
                 for shared in shared_roles(self.account, desired.workloads)
                 if (role := reads.roles.get(shared.spec.name.lower())) is not None
-                for arn in _tagged_policies(shared, role, desired.options, reads.associations)
+                for arn in _tagged_policies(shared, role, desired.options)
                 if not is_aws_managed(arn)
                 if arn not in reads.policies
                 or ((policy := reads.policies[arn]) is not None and policy.tags is None)
@@ -227,21 +229,25 @@ class Observer(Reader):
         map_concurrently(read, extra, self.width)
 
     def _read_detachable(self, reads: _Reads, desired: Desired) -> None:
-        """Read the documents of policies that a plan may detach, because the order of changes depends on a Deny in them."""
+        """Read the documents of policies that ``purge_policies`` may detach, because a policy that only denies is kept."""
         present: set[str] = set()
         for snapshot in reads.snapshots:
             present.update(snapshot.find_documents(filter(None, reads.roles.values())))
+        options = desired.options
         detachable = sorted(
             {
                 arn
                 for shared in shared_roles(self.account, desired.workloads)
                 if not shared.spec.existing
                 if (role := reads.roles.get(shared.spec.name.lower())) is not None
-                and (role.owned or desired.options.adopt)
+                and (is_own(role.tags, options.owner) or options.adopt)
                 for arn in role.attached
                 if arn not in shared.policy_users and arn not in present
-                if desired.options.purge_policies
-                or ((policy := reads.policies.get(arn)) is not None and policy.owned)
+                if options.purge_policies
+                and (
+                    (policy := reads.policies.get(arn)) is None
+                    or not is_own(policy.tags or {}, options.owner)
+                )
             }
         )
 
@@ -257,12 +263,9 @@ class Observer(Reader):
         map_concurrently(read, detachable, self.width)
 
     def _read_policy_users(self, reads: _Reads, options: Options, demand: _Demand) -> None:
-        """Read the users of policies that a plan may change, unless all users are known to be roles of the run.
-
-        Also read the roles among these users that are outside the run, unless a policy has more than MOST_OTHER_ROLES of them.
-        """
+        """Read the users of policies that a plan may change, unless all users are known to be roles of the run."""
         roles: dict[str, list[ObservedRole]] = {}
-        for role in filter(None, map(reads.roles.get, demand.roles)):
+        for role in filter(None, map(reads.roles.get, demand.deletable_roles)):
             for arn in {*role.attached, role.permissions_boundary}:
                 roles.setdefault(arn, []).append(role)
         policies = [
@@ -273,28 +276,11 @@ class Observer(Reader):
             and not policy.is_used_only_by(roles.get(arn, ()))
         ]
 
-        def read(policy: ObservedPolicy) -> Iterable[str]:
+        def read(policy: ObservedPolicy) -> None:
             result = attempt(Target("users", policy.arn), partial(read_policy_users, self.api, policy))
             self._keep_policy(reads, policy.arn, result)
-            users = result.attached_to if isinstance(result, ObservedPolicy) else ()
-            parts = (user.partition(" ") for user in users)
-            names = {name for kind, _separator, name in parts if kind == "role"}
-            outside_roles = {name for name in names if name.lower() not in demand.roles}
-            return outside_roles if len(outside_roles) <= MOST_OTHER_ROLES else ()
 
-        outside_roles = {name for names in map_concurrently(read, policies, self.width) for name in names}
-        map_concurrently(partial(self._read_other_role, reads), sorted(outside_roles), self.width)
-
-    def _read_other_role(self, reads: _Reads, name: str) -> None:
-        """Read a role outside the run. Ignore a failure: the plan then treats the role as a user outside the run."""
-        for snapshot in reads.snapshots:
-            if name.lower() in snapshot.roles:
-                reads.roles[name.lower()] = snapshot.roles[name.lower()]
-                return
-        read = partial(read_role, self.api, self.account, RoleSpec(name=name), removal=False)
-        role = attempt(role_target(name), read)
-        if isinstance(role, ObservedRole):
-            reads.roles[name.lower()] = role
+        map_concurrently(read, policies, self.width)
 
     def _read_unassociated(self, reads: _Reads, desired: Desired, demand: _Demand) -> set[WorkloadKey]:
         """Return at most MAX_DESCRIBED unlisted workloads named in trust policies of the run's roles, but without an association.
@@ -306,11 +292,13 @@ class Observer(Reader):
         granted = {
             key
             for name, role in reads.roles.items()
-            if role is not None and role.owned and not is_of_another(role.tags, desired.options.owner)
-            if name in demand.roles
+            if role is not None
+            and name in demand.roles
             and demand.roles[name].trust_policy is None
             and not is_new(role.created_at, self.account.answered_at)
-            for key in granted_workloads(self.clusters, role.trust)
+            for key in named_workloads(
+                self.clusters, own_grants(self.clusters, desired.options.owner, role.trust)
+            )
         }
         missing = sorted(
             key
@@ -320,48 +308,49 @@ class Observer(Reader):
         associated = map_concurrently(partial(has_association, self), missing[:MAX_DESCRIBED], self.width)
         return {key for key, present in zip(missing, associated, strict=False) if present is False}
 
-    def _read_unlisted_roles(
-        self, reads: _Reads, desired: Desired, demand: _Demand, planning: bool
+    def _read_former_roles(
+        self, reads: _Reads, desired: Desired, demand: _Demand, removal: bool
     ) -> dict[str, ObservedRole]:
-        """Return the unlisted roles of a bulk read and, for a plan, up to MAX_DESCRIBED former roles of the run's associations.
+        """Return the unlisted roles that associations leave: their trust policies have statements for the workloads.
 
-        A role that cannot be read is left out, because these roles are needed for findings only.
+        A role that cannot be read is left out: a later purge finds the statements.
         """
-        roles = {
-            name: role
-            for snapshot in reads.snapshots
-            for name, role in snapshot.roles.items()
-            if name not in demand.roles
-        }
-        former_roles = [
+        arns = {
             association.role_arn
             for workload in desired.workloads
             if (association := reads.associations.get(workload.key)) is not None and workload.role is not None
-            if association.role_arn.lower() != self.account.role_arn(workload.role).lower()
-        ]
-        names = {parts.name.lower() for arn in former_roles if (parts := parse_role_arn(arn)) is not None}
-        missing = sorted(names - roles.keys() - demand.roles.keys()) if planning else []
+            if removal or association.role_arn.lower() != self.account.role_arn(workload.role).lower()
+        }
+        names = {parts.name.lower() for arn in arns if (parts := parse_role_arn(arn)) is not None}
+        roles = {
+            name: snapshot.roles[name]
+            for snapshot in reads.snapshots
+            for name in names
+            if name in snapshot.roles
+        }
+        missing = sorted(names - roles.keys() - demand.roles.keys())
 
         def read(name: str) -> ObservedRole | Failure:
             request = partial(self.api.call, "iam", "GetRole", {"RoleName": name})
             return attempt(role_target(name), lambda: decode_role(request()["Role"], ()))
 
-        for role in map_concurrently(read, missing[:MAX_DESCRIBED], self.width):
-            if isinstance(role, ObservedRole):
-                roles[role.name.lower()] = role
-        return roles
+        roles |= {
+            role.name.lower(): role
+            for role in map_concurrently(read, missing, self.width)
+            if isinstance(role, ObservedRole)
+        }
+        return {name: role for name, role in roles.items() if name not in demand.roles}
 
     def _read_associations(
         self,
         reads: _Reads,
         desired: Desired,
-        removal: bool,
         unchanged: AssociationsByKey,
         unlisted: bool,
     ) -> None:
         keys = [workload.key for workload in desired.workloads]
         remainders: dict[str, Remainder] | None = {} if unlisted else None
-        for result in read_associations(self, keys, removal, unchanged, remainders):
+        for result in read_associations(self, keys, unchanged, remainders):
             if isinstance(result, Failure):
                 reads.failures[result.target] = result
             else:
@@ -375,30 +364,21 @@ class Observer(Reader):
         reads.unlisted.update(describe_unlisted(self, readable, namespaces))
 
 
-def _tagged_policies(
-    shared: SharedRole, role: ObservedRole, options: Options, associations: AssociationsByKey
-) -> Iterable[str]:
-    """Yield the ARNs of policies whose tags a plan for a role needs.
-
-    These are policies that are attached to a managed role although no workload lists them. For an existing role (``role.arn``),
-    these are also the listed policies that are not attached, or all listed policies if one of its workloads does not use it yet.
-    """
-    if role.owned or options.adopt:
+def _tagged_policies(shared: SharedRole, role: ObservedRole, options: Options) -> Iterable[str]:
+    """Yield the ARNs of policies whose tags a plan for a role needs: attached policies that no workload lists."""
+    if not shared.spec.existing and (is_own(role.tags, options.owner) or options.adopt):
         yield from (arn for arn in role.attached if arn not in shared.policy_users)
-    if shared.spec.existing:
-        present = map(associations.get, shared.keys)
-        joined = all(association is not None and association.role_arn == role.arn for association in present)
-        yield from (arn for arn in shared.policy_users if arn not in role.attached or not joined)
 
 
 def _users_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options) -> bool:
-    """Return whether a plan may change a policy: its document, or its tag with the owner.
+    """Return whether a plan may change the document of a policy, or takes it over.
 
     The document may change if the versions of the policy were read (see ``read_policy``).
     """
-    if spec.document is None or not (policy.owned or options.adopt):
+    own = is_own(policy.tags or {}, options.owner)
+    if spec.document is None or not (own or options.adopt):
         return False
-    return bool(policy.versions) or (not options.adopt and lacks_owner(policy.tags or {}, spec.tags))
+    return bool(policy.versions) or not own
 
 
 def _read_demand(account: Account, desired: Desired, removal: bool) -> _Demand:

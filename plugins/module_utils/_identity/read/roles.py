@@ -58,7 +58,7 @@ def read_role(
 
     def details(raw: Mapping[str, Any]) -> ObservedRole:
         role = replace(decode_role(raw, attached()), inline_documents=documents())
-        return _with_contents(api, role, spec.name) if removal and role.owned else role
+        return _with_contents(api, role, spec.name) if removal and role.marked else role
 
     # A removal skips a role that does not exist, so another request must confirm that it does not exist. A run that creates
     # workloads needs no confirmation: IAM refuses to create a role that exists.
@@ -103,7 +103,7 @@ def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = Fa
 
     def details(policy: ObservedPolicy) -> ObservedPolicy:
         if removal:
-            return read_policy_users(api, _with_versions(api, policy)) if policy.owned else policy
+            return read_policy_users(api, _with_versions(api, policy)) if policy.marked else policy
         if spec.document is None:
             return policy
         version = {**request, "VersionId": policy.default_version}

@@ -17,13 +17,12 @@ from ..._aws.client import Api
 from ..._aws.interrupt import uninterrupted
 from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
-from ..model.changes import Call, Change, Plan
+from ..model.changes import Call, Change, Plan, Stage, Stops
 from ..model.errors import AwsError, sentence
 from ..model.resource_types import REMOVALS
 from ..model.targets import Failure, Target, request_failure
-from .consistency import UseCheck, WaitPolicy, send
+from .consistency import WaitPolicy, find_new_user, send
 from .outcome import Done, Journal, Outcome, Refusal
-from .replacements import prove, restore_former, unproven
 from .trust_writes import UPDATE_TRUST, write_trust
 
 
@@ -32,7 +31,8 @@ class ApplyContext:
     """The objects that all changes of a plan share while they are applied.
 
     ``width`` is the number of threads. ``permanent`` has the failures of changes that are not attempted again, by target.
-    ``use_check`` of a removal confirms that roles to delete are unused.
+    With ``awaits``, every request is sent again while AWS does not find a resource that it needs; otherwise only requests that
+    need a resource which this run has created or changed.
     """
 
     api: Api
@@ -40,133 +40,119 @@ class ApplyContext:
     width: int = 1
     journal: Journal = field(default_factory=Journal)
     permanent: Mapping[Target, Failure] = field(default_factory=dict)
-    use_check: UseCheck | None = None
+    awaits: bool = False
 
 
 def apply_plan(plan: Plan, context: ApplyContext) -> Outcome:
-    """Apply the changes of a plan. A change that needs a failed change is skipped, with that failure as its reason."""
+    """Apply the changes of a plan, stage by stage. Skip a change that an earlier failure stops, with that failure as reason."""
     done: list[Done] = []
     refusals: list[Refusal] = []
-    planned = {change.target for change in plan.changes}
-    failed = {target: failure for target, failure in context.permanent.items() if target in planned}
+    stops = Stops()
+    for change in plan.changes:
+        if change.target in context.permanent:
+            stops.add(context.permanent[change.target], change.roles, change)
+    deletions = {
+        change.target.touched: change for change in plan.changes if change.stage == Stage.DELETE_ROLE
+    }
     for stage in sorted({change.stage for change in plan.changes}):
         # IAM refuses concurrent changes of one role, so they form a group, and are applied one after the other.
         groups: dict[tuple[str, str], list[Change]] = {}
         for change in plan.changes:
             if change.stage == stage:
                 groups.setdefault(change.target.touched, []).append(change)
-        removed = [
-            change
-            for change in plan.changes
-            if change.stage == stage and (change.requires_unused or change.unassociated)
-        ]
-        if context.use_check is not None and removed:
-            context.use_check.read_users(removed)
-        apply_group = partial(_apply_group, context, dict(failed))
+        fresh = {made.change.target.name.lower() for made in done}
+        apply_group = partial(_apply_group, context, stops, deletions, frozenset(fresh))
         for results in map_concurrently(apply_group, groups.values(), context.width):
             for result in results:
                 if isinstance(result, Done):
                     done.append(result)
                 else:
                     refusals.append(result)
-                    failed.setdefault(result.change.target, result.failure)
+        for refusal in refusals:
+            if refusal.change.stage == stage:
+                stops.add(refusal.failure, refusal.change.roles, refusal.change)
     order = {id(change): index for index, change in enumerate(plan.changes)}
     done.sort(key=lambda made: order[id(made.change)])
     return Outcome(tuple(done), tuple(refusals))
 
 
 def _apply_group(
-    context: ApplyContext, failed: Mapping[Target, Failure], changes: Sequence[Change]
+    context: ApplyContext,
+    stops: Stops,
+    deletions: Mapping[tuple[str, str], Change],
+    fresh: frozenset[str],
+    changes: Sequence[Change],
 ) -> list[Done | Refusal]:
     """Apply a group of changes, such as the changes of one role, one after the other.
 
-    :arg failed: the failures of earlier changes, by target.
+    Before a role loses its policies in order to be deleted, its trust policy is read again.
+
+    :arg stops: the failures of earlier stages.
+    :arg deletions: the deletions of roles.
+    :arg fresh: the names of resources that this run has created or changed.
     """
     results: list[Done | Refusal] = []
-    failures = dict(failed)
-    permanent, use_check = context.permanent, context.use_check
-    # One check that the role is unused serves all changes of the group.
+    deletion = deletions.get(changes[0].target.touched)
     used: AwsError | None = None
-    looked = use_check is None
-    # After one refused replacement, leave the other policies of the role attached.
+    if deletion is not None and changes[0].stage in (Stage.DETACH, Stage.DELETE_ROLE):
+        used = find_new_user(context.api, deletion)
+    # After one refused swap, leave the other policies of the role attached.
     stopped: Failure | None = None
     for change in changes:
-        missing = change.needed_among(failures.keys())
-        reason = failures[missing] if missing is not None else None
-        if change.action == "replace" and reason is None:
-            reason = stopped
-        if change.target in permanent:
-            result: Done | Refusal = Refusal(change, replace(permanent[change.target], cause=None))
+        reason = stops.find(change) or (stopped if change.action == "replace" else None)
+        if change.target in context.permanent:
+            result: Done | Refusal = Refusal(change, replace(context.permanent[change.target], cause=None))
         elif reason is not None:
             result = Refusal(change, _skipped(change, reason))
+        elif used is not None:
+            result = Refusal(change, request_failure(used, change.workloads, change.target, change.action))
         else:
-            if change.requires_unused and not looked and use_check is not None:
-                used, looked = use_check.refusal(change), True
-            refused = used if change.requires_unused else None
-            if change.unassociated and use_check is not None:
-                refused = refused or use_check.refusal(change)
-            if refused is not None:
-                failure = request_failure(refused, change.workloads, change.target, change.action)
-                result = Refusal(change, failure)
-            else:
-                result = _apply_change(context, change)
-        if isinstance(result, Refusal):
-            failures[change.target] = result.failure
-            if change.action == "replace" and (result.error is not None or change.target in permanent):
-                stopped = stopped or result.failure
+            awaits = context.awaits or not fresh.isdisjoint(_needs(change))
+            result = _apply_change(context, change, awaits)
+            if isinstance(result, Refusal):
+                result = replace(result, awaited=awaits)
+        if isinstance(result, Refusal) and change.action == "replace":
+            stopped = stopped or result.failure
         results.append(result)
         context.journal.end(result)
     return results
 
 
-def _apply_change(context: ApplyContext, change: Change) -> Done | Refusal:
+def _needs(change: Change) -> set[str]:
+    """Return the lower-case names of the roles, and ARNs of the policies, that the requests of a change need."""
+    parameters = ("RoleName", "PolicyArn", "PermissionsBoundary")
+    named = {str(call.parameters.get(name, "")).lower() for call in change.calls for name in parameters}
+    return named | change.roles
+
+
+def _apply_change(context: ApplyContext, change: Change, awaits: bool) -> Done | Refusal:
     api = context.api
     if change.action != "replace":
-        return _send_all(api, change, context)
-    try:
-        answer = prove(api, change, context.wait_policy)
-    except AwsError as error:
-        return Refusal(change, unproven(change, error))
+        return _send_all(api, change, context, awaits)
     with uninterrupted():
-        return _send_all(api, change, context, answer)
+        return _send_all(api, change, context, awaits)
 
 
-def _send_all(
-    api: Api, change: Change, context: ApplyContext, proved: Mapping[str, Any] | None = None
-) -> Done | Refusal:
-    """Send the requests of a change.
-
-    :arg proved: the response to the last request, if a proof already carried out that request.
-    """
-    wait_policy, journal = context.wait_policy, context.journal
-    calls, made = change.calls, list[Call]()
+def _send_all(api: Api, change: Change, context: ApplyContext, awaits: bool) -> Done | Refusal:
+    wait_policy, journal, made = context.wait_policy, context.journal, list[Call]()
     last: Mapping[str, Any] = {}
-    if proved is not None:
-        *_others, final = calls
-        calls, made = calls[:-1], [final]
-        journal.answer(change, final)
-        last = proved if "association" in proved else {}
-    for call in calls:
-        # A resource that was just removed may still block its replacement. The workload lacks permissions until the replacement
-        # exists, so retry after every error that may be temporary.
+    for call in change.calls:
+        # The detached policy may still count for a moment. The role lacks permissions until the new one is attached, so wait.
         replaces = change.action == "replace" and bool(made)
         try:
             if call.operation == UPDATE_TRUST:
-                answer = write_trust(api, change, call, wait_policy, journal)
+                answer = write_trust(api, change, call, wait_policy, journal, awaits)
             else:
-                answer = send(api, call, wait_policy, change.awaits, replaces)
+                answer = send(api, call, wait_policy, awaits, replaces)
         except AwsError as error:
-            # If the response to the deletion was lost, the creation of the replacement shows whether the resource is deleted.
-            may_be_deleted = error.outcome_unknown and change.action == "replace"
-            # If the last request gets a 404, only another observation can confirm that the resource is deleted.
-            unconfirmed = call is change.calls[-1] and not error.outcome_unknown
-            if call.operation in REMOVALS and (error.missing or may_be_deleted) and not unconfirmed:
-                if error.outcome_unknown:
-                    # A request whose response was lost counts as carried out.
-                    made.append(call)
+            # If the last request gets a 404, only another observation can confirm that the resource is deleted. If the response
+            # to the detachment of a swap was lost, the attachment shows whether there is room.
+            lost = error.outcome_unknown and change.action == "replace"
+            if call.operation in REMOVALS and call is not change.calls[-1] and (error.missing or lost):
+                made += [call] if error.outcome_unknown else []
                 continue
-            if change.restoration is not None and call is change.calls[-1] and made:
-                return Refusal(change, restore_former(api, change, change.restoration, error, wait_policy))
+            if replaces:
+                return Refusal(change, _put_back(api, change, error, wait_policy))
             return Refusal(change, _failure(change, made, error))
         made.append(call)
         journal.answer(change, call)
@@ -174,6 +160,24 @@ def _send_all(
         if "association" in answer:
             last = answer
     return Done(change, last)
+
+
+def _put_back(api: Api, change: Change, error: AwsError, wait_policy: WaitPolicy) -> Failure:
+    """Attach the former policy of a swap again, because the new one could not be attached. Return the failure."""
+    former = change.calls[0].parameters["PolicyArn"]
+    room = f" {former} was detached to make room for the new policy, and"
+    again = replace(change.calls[0], operation="AttachRolePolicy")
+    refusal: AwsError | None = None
+    try:
+        send(api, again, wait_policy, False, not error.outcome_unknown)
+    except AwsError as refused:
+        refusal = refused
+    note = f"{room} was attached again."
+    if refusal is not None:
+        note = f"{room} could not be attached again: {refusal.operation}: {sentence(refusal.text)}"
+    ended = error.amended(sentence(error.text), error.outcome_unknown)
+    partly = refusal is not None
+    return request_failure(ended, change.workloads, change.target, change.action, suffix=note, partly=partly)
 
 
 def _failure(change: Change, made: Sequence[Call], error: AwsError) -> Failure:

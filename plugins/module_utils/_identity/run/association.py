@@ -18,11 +18,11 @@ from ..._findings.finding import WorkloadKey
 from ..._policy.trust.trust import check_trust
 from ..inputs.accounts import foreign_role
 from ..model.associations import AssociationSpec, ObservedAssociation
-from ..model.changes import Change, Plan, with_managed_tag
+from ..model.changes import Change, Plan
 from ..model.cluster import Cluster, group_clusters
 from ..model.desired import Desired
 from ..model.errors import AwsError, InputError, sentence
-from ..model.names import parse_role_arn
+from ..model.names import default_owner, parse_role_arn
 from ..model.observed import Observed
 from ..model.rows import AssociationRow, association_row
 from ..model.targets import Failure, association_target, request_failure
@@ -32,7 +32,6 @@ from ..plan.associations import (
     delete_association,
     plan_association,
     predicted,
-    replacement_finding,
 )
 from ..plan.trust import reasons, trust_subject
 from ..read.associations import describe_association, list_associations
@@ -66,8 +65,7 @@ class Result:
     """The outcome for one association. ``change`` is None if the association already had its desired state.
 
     ``association`` is its state after the change, in check mode the predicted one, or None if it does not exist.
-    ``warnings`` are about Pods that may lose their credentials: the association is replaced, or the role requires session
-    tags, which the association disables.
+    ``warnings`` are about Pods that may lose their credentials: the role requires session tags, which the association disables.
     """
 
     change: Change | None
@@ -92,7 +90,7 @@ def converge(
     wait_policy: WaitPolicy,
     journal: Journal | None = None,
 ) -> Result:
-    """Create, update, replace or delete one association. ``journal`` records the changes, for ``cut_short``.
+    """Create, update or delete one association. ``journal`` records the changes, for ``cut_short``.
 
     :raises InputError: before any change.
     :raises AwsError: before any change.
@@ -103,12 +101,8 @@ def converge(
     cluster = find_cluster(api, request.key.cluster, region, state, request.account_id)
     _validate_role(request, cluster)
     result = _converge(api, cluster, request, check_mode, wait_policy, journal)
-    finding = replacement_finding(result.change) if result.change else None
-    warnings = (
-        f"{finding.message} {finding.remedy}" if finding else "",
-        _session_tags_warning(api, cluster, request),
-    )
-    return replace(result, warnings=tuple(filter(None, warnings)))
+    warning = _session_tags_warning(api, cluster, request)
+    return replace(result, warnings=(warning,) if warning else ())
 
 
 def _converge(
@@ -129,7 +123,7 @@ def _converge(
             association = _look_again(
                 api, cluster, request.key, refusal, attempts.perhaps_made(), wait_policy
             )
-        change = _plan(request, association, refusal)
+        change = _plan(request, cluster, association, refusal)
         plan = Plan((change,) if change else ())
         journal.begin(Observed(group_clusters(cluster)), plan)
         attempts.drop_unplanned(plan)
@@ -216,13 +210,18 @@ def _find(api: Api, cluster: Cluster, key: WorkloadKey) -> ObservedAssociation |
 
 
 def _plan(
-    request: AssociationInput, association: ObservedAssociation | None, earlier: Refusal | None
+    request: AssociationInput,
+    cluster: Cluster,
+    association: ObservedAssociation | None,
+    earlier: Refusal | None,
 ) -> Change | None:
     """Return the change that is still needed, or None. Raises AssociationError for a change that is not allowed.
 
     :arg earlier: the refused change of the previous attempt.
     """
-    planned = _removal(request, association) if request.absent else _convergence(request, association)
+    planned = (
+        _removal(request, association) if request.absent else _convergence(request, cluster, association)
+    )
     if isinstance(planned, Failure):
         message = f"{planned.message} {planned.remedy}"
         if earlier is None or not earlier.outcome_unknown:
@@ -236,26 +235,19 @@ def _removal(request: AssociationInput, association: ObservedAssociation | None)
         return None
     if association.owner_arn and not request.force:
         return addon_owned(association, "delete")
-    return delete_association(1, association)
+    return delete_association(association)
 
 
 def _convergence(
-    request: AssociationInput, association: ObservedAssociation | None
+    request: AssociationInput, cluster: Cluster, association: ObservedAssociation | None
 ) -> Change | Failure | None:
-    tags = request.spec.tags
-    return plan_association(
-        DesiredAssociation(
-            key=request.key,
-            role_arn=request.role_arn,
-            spec=request.spec,
-            tags=with_managed_tag(tags) if association is None else tags,
-            purge_tags=request.has_tags and request.purge_tags,
-            force=request.force,
-            # The user names the association explicitly, so the module may change an association that it did not create.
-            adopt=True,
-        ),
-        association,
+    # The user names the association explicitly, so the module changes an association that it did not create, without a mark.
+    owner = default_owner(cluster.region, cluster.name) if association is None else ""
+    purge_tags = request.has_tags and request.purge_tags
+    desired = DesiredAssociation(
+        request.key, request.role_arn, request.spec, owner, purge_tags, request.force, adopt=True
     )
+    return plan_association(desired, association)
 
 
 def _apply(
@@ -269,14 +261,12 @@ def _apply(
     """Apply the change. If EKS does not accept the role, wait only for a role that EKS may accept soon."""
     context = ApplyContext(api, wait_policy, journal=journal)
     outcome = apply_plan(Plan((change,)), context)
-    # A replacement whose deletion succeeded has waited already. A second attempt would not find the deleted association, so its
-    # failure could not report the former parameters.
-    if not any(refusal.role_not_usable and not refusal.half_replaced for refusal in outcome.refusals):
+    if not any(refusal.role_not_usable for refusal in outcome.refusals):
         return outcome
     subject = trust_subject(cluster, request.key, request.role_arn, bool(request.spec.disable_session_tags))
     if not may_become_usable(api, request.role_arn, subject):
         return outcome
-    return apply_plan(Plan((replace(change, awaits=True),)), context)
+    return apply_plan(Plan((change,)), replace(context, awaits=True))
 
 
 def _session_tags_warning(api: Api, cluster: Cluster, request: AssociationInput) -> str:

@@ -34,11 +34,11 @@ from ..model.cluster import (
     group_clusters,
     judge_api_server,
 )
-from ..model.desired import Desired, Options, ParsedInput, State
+from ..model.desired import Desired, Options, ParsedInput, PurgeScope, State
 from ..model.errors import AwsError, InputError, aws_failure, input_message
+from ..model.names import default_owner
 from ..model.observed import Observed
 from ..model.rows import finding_row
-from ..plan.purge import PurgeScope, find_left_behind
 from ..plan.unlisted import find_empty_list, find_unlisted
 from ..read.account import read_quotas
 from ..read.cluster import find_cluster
@@ -160,7 +160,8 @@ def begin_reading_ahead(
     def read() -> tuple[Observed, float]:
         opened, params = opening(), job.params
         observer = Observer(opened.api, group_clusters(opened.cluster), params["concurrency"])
-        options = run_options(params, parsed.owner) if changes else _verify_options(params, parsed)
+        owner = _owner(parsed, opened.cluster)
+        options = run_options(params, owner) if changes else _verify_options(params, owner)
         desired = Desired(parsed.workloads, options)
         observed = observer.observe(
             desired,
@@ -180,8 +181,14 @@ def begin_reading_ahead(
     return wait
 
 
-def _verify_options(params: Mapping[str, Any], parsed: ParsedInput | None) -> Options:
-    return Options(trust_scope=params["trust_scope"], owner=parsed.owner if parsed else None)
+def _verify_options(params: Mapping[str, Any], owner: str) -> Options:
+    return Options(trust_scope=params["trust_scope"], owner=owner)
+
+
+def _owner(parsed: ParsedInput | None, cluster: Cluster) -> str:
+    """Return the owner of a run, which by default is the cluster."""
+    given = parsed.owner if parsed is not None else None
+    return given or default_owner(cluster.region, cluster.name)
 
 
 def change_cluster(
@@ -204,7 +211,12 @@ def change_cluster(
     params = job.params
     opened = opening() if opening else open_cluster(job, parsed.cluster_name, parsed.state)
     api, cluster = opened.api, opened.cluster
-    desired = Desired(parsed.workloads, run_options(params, parsed.owner)).with_kubernetes_findings(breakage)
+    scope = PurgeScope(parsed.purge_limit, parsed.purge_percent)
+    desired = Desired(
+        parsed.workloads,
+        run_options(params, _owner(parsed, cluster)),
+        purge=scope if parsed.purge and parsed.state == "present" else None,
+    ).with_kubernetes_findings(breakage)
     validate_accounts(desired, cluster)
     if parsed.state == "present" and has_many_policies(desired, cluster):
         validate_attachments(desired, cluster, read_quotas(api).attachments)
@@ -220,12 +232,10 @@ def change_cluster(
     policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause, locks=locks)
     engine = Engine(api, group_clusters(cluster), params["concurrency"], policy)
     agent = agent_run(api, cluster, parse_agent(params), policy, job.check_mode)
-    purge = PurgeScope(parsed.owner, parsed.purge_limit, percent=parsed.purge_percent)
     order = Order(
         parsed.state,
         job.check_mode,
         params["verify"],
-        purge if parsed.purge else None,
         params["deadline"] or None,
         agent,
         read_ahead,
@@ -276,13 +286,13 @@ def verify_cluster(
     params = job.params
     width = params["concurrency"]
     name = parse_cluster_name(params["cluster_name"])
-    options = _verify_options(params, parsed)
     with Guard(params["deadline"] or None) as guard:
         opened = opening() if opening else open_cluster(job, name)
         api, cluster = opened.api, opened.cluster
         doubt = judge_api_server(cluster, server) if server else None
         observer = Observer(api, group_clusters(cluster), width)
         associations = observer.all_associations() if parsed is None else None
+        options = _verify_options(params, _owner(parsed, cluster))
         desired = Desired(
             workloads_from_associations((associations or {}).values())
             if parsed is None
@@ -296,6 +306,5 @@ def verify_cluster(
         *([as_verification_finding(doubt)] if doubt else []),
         *(find_empty_list(parsed.workloads) if parsed else []),
         *find_unlisted(desired, observed),
-        *find_left_behind(desired, observed, ()),
     ]
     return {**verified_result(verified, observed, cluster, further)}

@@ -16,7 +16,7 @@ import contextlib
 import fcntl
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import product
 from typing import Any
@@ -27,19 +27,16 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.request import Subject
 from ..._policy.language.canonical import same_meaning
-from ..._policy.trust.statements import read_grants, read_pattern
 from ..._policy.trust.trust import check_trust
-from ..model.associations import ObservedAssociation, group_by_role
 from ..model.changes import Call, Change
 from ..model.errors import AwsError, ErrorKind
 from ..model.names import parse_role_arn
 from ..model.observed import Observed, calculate_age, is_young
 from ..model.resource_types import READ_TYPES, ObservedDraft, find_resource_type, observed_target
 from ..model.roles import decode_role
-from ..model.targets import Failure, Target, association_key, read_failure
-from ..read.associations import read_associations
-from ..read.reader import Reader, response_time
-from .outcome import Journal, Run
+from ..model.targets import Target, read_failure
+from ..read.reader import response_time
+from .outcome import Run
 
 # The minimum pause between two attempts to lock a file, in seconds.
 LOCK_PAUSE = 0.05
@@ -264,106 +261,19 @@ def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime |
     return age is None or is_young(age)
 
 
-@dataclass(slots=True)
-class UseCheck:
-    """A check, right before a removal, that a role is unused, and that certain workloads still lack an association.
-
-    ``observed`` is the state that the plan is based on, and ``journal`` has the later changes of the run. ``read_users`` sets the
-    other fields: ``users`` has a description of one user of each role, by the lower-case ARN of the role; ``keys`` has the
-    workloads with an association; ``failure`` is the error if the associations could not be read.
-    """
-
-    reader: Reader
-    observed: Observed
-    journal: Journal
-    users: dict[str, str] = field(default_factory=dict)
-    keys: frozenset[WorkloadKey] = frozenset()
-    failure: AwsError | None = None
-
-    def read_users(self, changes: list[Change]) -> None:
-        """List the associations again.
-
-        Describe each association again only if a role to delete may allow workloads that its trust policy does not name. Any
-        other role gets a new user only after a change of its trust policy, which ``refusal`` detects.
-        """
-        unchanged = self.observed.associations
-        if any(change.requires_unused and self._is_open(change) for change in changes):
-            unchanged = {}
-        self.users, self.failure = {}, None
-        removed = self._removed()
-        associations = []
-        for result in read_associations(self.reader, (), True, unchanged):
-            if isinstance(result, Failure):
-                self.failure = result.error
-            elif result.association_id not in removed:
-                associations.append(result)
-        self.users = _users(associations)
-        self.keys = frozenset(association.key for association in associations)
-
-    def _removed(self) -> set[object]:
-        """Return the IDs of the associations that the run has deleted or will delete, which do not count as users of a role.
-
-        The list of a stale replica may still contain a deleted association.
-        """
-        changes = (*(done.change for done in self.journal.done), *self.journal.plan.changes)
-        return {
-            (change.before or {}).get("association_id")
-            for change in changes
-            if association_key(change.target) and change.action in ("delete", "replace")
-        }
-
-    def refusal(self, change: Change) -> AwsError | None:
-        """Return an error if the change must not be sent, because its role may be in use or a workload now has an association.
-
-        Otherwise return None. A change with an error may be planned again.
-        """
-        if self.failure is not None:
-            return self.failure
-        appeared = sorted(change.unassociated & self.keys)
-        if appeared:
-            name = f"{appeared[0].cluster} {appeared[0]}"
-            text = (
-                f"{name} now has an association, which did not exist when the purge listed the associations."
-            )
-            return _in_use(change, text)
-        if not change.requires_unused:
-            return None
-        planned = self.observed.roles.get(change.target.name.lower())
-        if planned is None:
-            return None
-        if planned.arn.lower() in self.users:
-            return _in_use(
-                change,
-                f"{self.users[planned.arn.lower()]} uses role {planned.arn} now, but did not when the role was read.",
-            )
-        try:
-            answer = self.reader.api.call("iam", "GetRole", {"RoleName": planned.name})
-        except AwsError as error:
-            return None if error.missing else error
-        if same_meaning(decode_role(answer["Role"], ()).trust, planned.trust, "trust"):
-            return None
-        return _in_use(change, f"the trust policy of role {planned.arn} has changed since it was read.")
-
-    def _is_open(self, change: Change) -> bool:
-        """Return whether the trust policy of the role may allow workloads that it does not name."""
-        role = self.observed.roles.get(change.target.name.lower())
-        grants, rest = read_grants(role.trust if role is not None else {})
-        if any(map(read_pattern, rest)):
-            return True
-        return not grants or not all(grant.service_account for grant in grants)
-
-
-def _users(associations: list[ObservedAssociation]) -> dict[str, str]:
-    by_key = {association.key: association for association in associations}
-    return {arn: f"{keys[0].cluster} {keys[0]}" for arn, keys in group_by_role(by_key).items()}
-
-
-def _in_use(change: Change, text: str) -> AwsError:
-    call = change.calls[0]
+def find_new_user(api: Api, deletion: Change) -> AwsError | None:
+    """Return an error if a role must not be deleted, because its trust policy has changed since it was read, or None."""
+    planned = (deletion.before or {}).get("trust_policy")
+    try:
+        answer = api.call("iam", "GetRole", {"RoleName": deletion.target.name})
+    except AwsError as error:
+        return None if error.missing else error
+    if isinstance(planned, Mapping) and same_meaning(decode_role(answer["Role"], ()).trust, planned, "trust"):
+        return None
     return AwsError(
-        f"{call.service}:{call.operation}",
+        "iam:DeleteRole",
         "RoleInUse",
-        f"{text} The request was not sent.",
+        f"the trust policy of role {deletion.target.name} has changed since it was read. The request was not sent.",
         ErrorKind.IN_USE,
-        "Run again when no other process changes the role or the associations.",
+        "Run again when no other process changes the role.",
     )

@@ -8,23 +8,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from ..._aws.client import Api
 from ..._aws.transport import map_concurrently
-from ..._findings.finding import Finding, WorkloadKey
-from ..model.associations import ObservedAssociation
+from ..._findings.finding import Finding
 from ..model.changes import Change, Plan
 from ..model.cluster import Clusters
 from ..model.desired import Desired
 from ..model.observed import Observed, Quotas
 from ..model.targets import Target, association_key
-from ..plan.absent import MayPurge, make_removal_plan
-from ..plan.present import make_plan
+from ..plan.left import find_left_behind
+from ..plan.plan import make_plan
 from ..plan.problems import exceeds_default_quota
-from ..plan.purge import find_left_behind
 from ..plan.recent_changes import find_possibly_unseen
 from ..plan.trust import trust_subject
 from ..plan.unlisted import find_unlisted
@@ -32,7 +29,6 @@ from ..read.account import read_quotas
 from ..read.observe import Observer
 from .apply import ApplyContext, apply_plan
 from .consistency import (
-    UseCheck,
     WaitPolicy,
     may_become_usable,
     merge,
@@ -42,10 +38,7 @@ from .consistency import (
     without_unseen,
 )
 from .outcome import Attempts, Cause, Journal, Outcome, Refusal, Run
-from .trust_writes import hold_trust, restore_grants, restore_outside_grants
-
-Associations = Mapping[WorkloadKey, ObservedAssociation]
-
+from .trust_writes import hold_trust
 
 # A conflict means that another process is changing the same resources. Give up after two more rounds.
 ROUNDS = 3
@@ -63,21 +56,6 @@ class Engine:
 
     def observer(self) -> Observer:
         return Observer(self.api, self.clusters, self.width)
-
-    def observe(
-        self,
-        desired: Desired,
-        removal: bool = False,
-        just_read: Associations | None = None,
-        unlisted: bool = False,
-    ) -> Observed:
-        """Read the present state of the desired workloads.
-
-        :arg removal: read the state for a plan that removes the workloads.
-        :arg just_read: associations that were just read. They are listed again, but described again only if their ID has changed.
-        :arg unlisted: also read the associations of workloads that ``desired`` does not list.
-        """
-        return self.observer().observe(desired, removal, unchanged=just_read, unlisted=unlisted)
 
     def observe_after(self, run: Run, verifies: bool = False) -> Observed:
         """Observe until the changes of a run are visible, for its verification and for later runs.
@@ -99,8 +77,7 @@ class Engine:
 
         # A stale replica may omit a resource that an earlier read has shown.
         observed = self._settled(run.desired, look, unchanged_resources(run))
-        # The associations of workloads outside the run are read only once, before the changes.
-        return replace(observed, outside=run.observed.outside, unlisted=run.observed.unlisted)
+        return replace(observed, unlisted=run.observed.unlisted)
 
     def _settled(
         self, desired: Desired, look: Callable[[Desired], Observed], perhaps: Sequence[Change] = ()
@@ -130,73 +107,59 @@ class Engine:
         behind = [change for change in missing if change in made]
         return without_unseen(observed, behind, self.wait_policy.timeout)
 
-    def plan(self, desired: Desired, observed: Observed) -> tuple[Plan, Observed]:
-        """Make a plan, and read the further state that it needs. Return the final plan and the extended observation.
+    def run(self, desired: Desired, state: str, check_mode: bool, first_look: Observed | None = None) -> Run:
+        """Bring workloads to ``state``, "present" or "absent", and purge if ``desired`` has the scope of a purge.
 
-        If a change may affect workloads outside the run, this state is the associations of these workloads. If a role exceeds a
-        default quota, it is the quotas of the account.
-        """
-        plan = make_plan(desired, observed)
-        while plan.unread - observed.outside.reaches:
-            observed = self.observer().observe_outside(desired, observed, plan.unread)
-            plan = make_plan(desired, observed)
-        if exceeds_default_quota(plan):
-            observed = replace(observed, quotas=read_quotas(self.api))
-            if observed.quotas != Quotas():
-                plan = make_plan(desired, observed)
-        return plan, observed
+        Failures of single workloads are in the result. ``first_look`` is the observation for the first round.
 
-    def run(
-        self,
-        desired: Desired,
-        state: str,
-        check_mode: bool,
-        first_look: Observed | None = None,
-        may_purge: MayPurge | None = None,
-    ) -> Run:
-        """Bring workloads to ``state``, "present" or "absent". Failures of single workloads are in the result.
-
-        ``first_look`` is the observation for the first round. ``may_purge`` selects the policies that a purge may delete.
+        :raises InputError: before any change, if a purge would remove more workloads than its scope permits.
+        :raises AwsError: before any change, if the account cannot be read for a purge.
         """
         attempts = Attempts()
         observed = first_look or self._look(desired, state, attempts, first=True)
         surroundings = observed
-        plan, observed = self._plan(desired, state, observed, may_purge)
+        plan, observed = self._plan(desired, state, observed)
         if check_mode:
             findings = self._findings(desired, state, surroundings, plan, plan.changes)
             return Run(desired, state, observed, plan, (), plan.failures, findings, True)
-        restored: list[Finding] = []
         for turn in range(ROUNDS):
             attempts.drop_unplanned(plan)
-            outcome = self._apply(plan, state, observed, attempts)
+            outcome = self._apply(plan, attempts, awaits=turn > 0)
             retryable = self._retryable(desired, outcome, first=turn == 0)
-            restored += self._restore_outside_grants(desired, observed, outcome)
             attempts.add(outcome, retryable)
             if not retryable or turn == ROUNDS - 1:
                 break
             self._pause(turn)
-            observed = self._look(desired, state, attempts)
-            plan, observed = self._plan(desired, state, observed, may_purge)
-            plan = _awaiting(plan)
+            observed = replace(self._look(desired, state, attempts), unlisted=surroundings.unlisted)
+            plan, observed = self._plan(desired, state, observed)
         changes = [done.change for done in attempts.done]
-        findings = (*self._findings(desired, state, surroundings, plan, changes), *restored)
+        findings = self._findings(desired, state, surroundings, plan, changes)
         failures = attempts.failures(plan, outcome)
         return Run(desired, state, observed, plan, tuple(attempts.done), failures, findings)
 
     def _look(self, desired: Desired, state: str, attempts: Attempts, first: bool = False) -> Observed:
         """Read the state for a plan. The ``first`` look includes unlisted associations, unless workloads are removed."""
         removal = state == "absent"
-        look = partial(self.observe, removal=removal, unlisted=first and not removal)
-        return self._settled(desired, look, attempts.perhaps_made())
+        inventory = (
+            self.observer().read_inventory(desired) if desired.purge is not None and not removal else None
+        )
+        just_read = inventory.associations if inventory is not None else None
 
-    def _plan(
-        self, desired: Desired, state: str, observed: Observed, may_purge: MayPurge | None
-    ) -> tuple[Plan, Observed]:
-        """Plan the creation or the removal of workloads, by ``state``, and record the plan in the journal."""
-        if state == "absent":
-            plan = make_removal_plan(desired, observed, may_purge)
-        else:
-            plan, observed = self.plan(desired, observed)
+        def look(part: Desired) -> Observed:
+            unlisted = first and not removal
+            return self.observer().observe(part, removal, unchanged=just_read, unlisted=unlisted)
+
+        return replace(self._settled(desired, look, attempts.perhaps_made()), inventory=inventory)
+
+    def _plan(self, desired: Desired, state: str, observed: Observed) -> tuple[Plan, Observed]:
+        """Make a plan and record it in the journal. Return it with the observation.
+
+        If the plan exceeds a default quota, read the quotas of the account and plan again.
+        """
+        plan = make_plan(desired, observed, state == "absent")
+        if exceeds_default_quota(plan) and (quotas := read_quotas(self.api)) != Quotas():
+            observed = replace(observed, quotas=quotas)
+            plan = make_plan(desired, observed, state == "absent")
         self.journal.begin(observed, plan)
         return plan, observed
 
@@ -211,18 +174,18 @@ class Engine:
         """
         if state == "absent":
             return (*plan.findings, *find_possibly_unseen(desired, surroundings))
-        unlisted = find_unlisted(desired, surroundings)
+        keys = {association_key(change.target) for change in plan.changes if change.action == "delete"}
+        unlisted = find_unlisted(desired, surroundings, frozenset(key for key in keys if key is not None))
         return (*plan.findings, *unlisted, *find_left_behind(desired, surroundings, changes))
 
-    def _apply(self, plan: Plan, state: str, observed: Observed, attempts: Attempts) -> Outcome:
-        removal = state == "absent"
+    def _apply(self, plan: Plan, attempts: Attempts, awaits: bool) -> Outcome:
         context = ApplyContext(
             self.api,
             self.wait_policy,
             self.width,
             self.journal,
             attempts.permanent,
-            UseCheck(self.observer(), observed, self.journal) if removal else None,
+            awaits,
         )
         return apply_plan(plan, context)
 
@@ -243,35 +206,13 @@ class Engine:
             targets |= {
                 refusal.change.target
                 for refusal in outcome.refusals
-                if (refusal.vanished or refusal.lacks_room) and not refusal.half_replaced
+                if refusal.vanished or refusal.lacks_room
             }
         return targets
 
     def _pause(self, turn: int) -> None:
         pause = self.wait_policy.first_pause * 2**turn
         self.wait_policy.sleep(min(pause, self.wait_policy.longest_pause))
-
-    def _restore_outside_grants(
-        self, desired: Desired, observed: Observed, outcome: Outcome
-    ) -> list[Finding]:
-        """Restore grants to outside workloads if the last changes of the run revoked them.
-
-        Roles whose whole trust policy is in the input are skipped.
-        """
-        roles = (workload.role for workload in desired.workloads)
-        whole = {role.name.lower() for role in roles if role is not None and role.trust_policy is not None}
-        written = [done.change for done in outcome.done if done.change.target.resource == "trust_policy"]
-        changes = [change for change in written if change.target.name.lower() not in whole]
-        if not changes:
-            return []
-        keys = frozenset(workload.key for workload in desired.workloads)
-        return restore_outside_grants(
-            self.observer(), observed, changes, keys, self.journal, self.wait_policy
-        )
-
-    def restore_grants(self, run: Run, observed: Observed) -> bool:
-        """Restore grants of this run that its last observation does not show. Return whether a new observation is needed."""
-        return restore_grants(self.api, (done.change for done in run.done), observed, self.wait_policy)
 
     def cut_short(self, desired: Desired, state: str, cause: Cause, check_mode: bool) -> Run:
         """Return the result of an interrupted run."""
@@ -288,9 +229,7 @@ class Engine:
             for workload in desired.workloads
             if workload.role is not None
         }
-        waiting = [
-            refusal for refusal in outcome.refusals if refusal.role_not_usable and not refusal.change.awaits
-        ]
+        waiting = [refusal for refusal in outcome.refusals if refusal.role_not_usable and not refusal.awaited]
 
         def is_usable_soon(refusal: Refusal) -> bool:
             """Return whether EKS may accept the role soon: an interrupted run may have created the role a moment ago."""
@@ -301,9 +240,4 @@ class Engine:
 
         usable = map_concurrently(is_usable_soon, waiting, self.width)
         retryable |= {refusal.change.target for refusal, soon in zip(waiting, usable, strict=True) if soon}
-        return retryable - {refusal.change.target for refusal in outcome.refusals if refusal.half_replaced}
-
-
-def _awaiting(plan: Plan) -> Plan:
-    """Return the plan with every change marked to wait for new resources, which may not be in all replicas of IAM yet."""
-    return replace(plan, changes=tuple(replace(change, awaits=True) for change in plan.changes))
+        return retryable

@@ -19,6 +19,7 @@ from ..._aws.interrupt import pause
 from ..._aws.transport import map_concurrently
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.canonical import same_meaning
+from ..._policy.trust.statements import trust_policy
 from ..inputs.options import parse_account_id, parse_cluster_name
 from ..inputs.run_input import read_input, refuse_files
 from ..model.associations import ASSOCIATION_SETTINGS, AssociationSpec, ObservedAssociation
@@ -26,10 +27,10 @@ from ..model.attributes import changed_from_default
 from ..model.cluster import Account, Cluster, Clusters, group_clusters
 from ..model.desired import Desired, Options, Workload
 from ..model.errors import InputError, listed
-from ..model.names import is_aws_managed, is_mark, parse_policy_arn, parse_role_arn
+from ..model.names import default_owner, is_aws_managed, is_mark, parse_policy_arn, parse_role_arn
 from ..model.policies import POLICY_SETTINGS, ObservedPolicy, PolicySpec
 from ..model.roles import ROLE_SETTINGS, TRUST_SCOPES, ObservedRole, RoleSpec
-from ..plan.trust import desired_trust, foreign_statements
+from ..plan.trust import desired_grants, foreign_statements
 from ..read.cluster import find_cluster
 from ..read.observe import Observer
 from ..read.roles import read_document, read_policy, read_role
@@ -108,7 +109,7 @@ def export_workloads(estate: Estate) -> list[_Row]:
     for key, association in sorted(exported.items()):
         users.setdefault(_role_name(association).lower(), []).append(_user(key, association))
     definitions = {
-        name: _role_row(role, clusters, users[name], exported.keys())
+        name: _role_row(role, clusters, users[name])
         for name in users
         if (role := estate.roles.get(name)) is not None
     }
@@ -140,16 +141,12 @@ def _workload_row(association: ObservedAssociation, role_row: _Row | None, estat
     return row | changed_from_default(ASSOCIATION_SETTINGS, association) | _tags(association.tags)
 
 
-def _role_row(
-    role: ObservedRole, clusters: Clusters, users: Sequence[Workload], keys: Collection[WorkloadKey]
-) -> _Row:
+def _role_row(role: ObservedRole, clusters: Clusters, users: Sequence[Workload]) -> _Row:
     row: _Row = {"name": role.name} | _path(role.path) | changed_from_default(ROLE_SETTINGS, role)
-    return row | _tags(role.tags) | _trust_row(role, clusters, users, frozenset(keys))
+    return row | _tags(role.tags) | _trust_row(role, clusters, users)
 
 
-def _trust_row(
-    role: ObservedRole, clusters: Clusters, users: Sequence[Workload], keys: frozenset[WorkloadKey]
-) -> _Row:
+def _trust_row(role: ObservedRole, clusters: Clusters, users: Sequence[Workload]) -> _Row:
     """Return the entry for the trust policy of a role: the trust scope with the same meaning as the present policy, otherwise
     the whole policy.
 
@@ -159,7 +156,7 @@ def _trust_row(
     spec = RoleSpec(role.name)
     scopes = () if foreign_statements(role.trust) else (None, *TRUST_SCOPES)
     for scope in scopes:
-        trust = desired_trust(clusters, spec, Options(trust_scope=scope), users, keys, role.trust)
+        trust = trust_policy(desired_grants(clusters, spec, Options(trust_scope=scope), users))
         if same_meaning(trust, role.trust, "trust"):
             return {} if scope is None else {"trust_scope": scope}
     return {"trust_policy": dict(role.trust)}
@@ -211,7 +208,7 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
         estate = read_estate(api, cluster, associations, width)
         rows = export_workloads(estate)
         parsed = read_input({"cluster_name": name, "workloads": rows}, refuse_files)
-        desired = Desired(parsed.workloads)
+        desired = Desired(parsed.workloads, Options(owner=default_owner(cluster.region, name)))
         observed = observer.observe(desired, present=associations)
         engine = Engine(api, clusters, width, WaitPolicy(0, time.monotonic, pause))
         run = engine.run(desired, "present", check_mode=True, first_look=observed)

@@ -24,7 +24,7 @@ from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.document import document_statements, to_json
 from ..._policy.trust.federation import Issuer, ServiceAccountName, with_federation, without_federation
-from ..._policy.trust.statements import TrustGrant, read_grants, with_grants
+from ..._policy.trust.statements import read_grants, with_grants
 from ..model.associations import ObservedAssociation
 from ..model.changes import Call, TagChange, eks_tag_calls, iam_tag_calls
 from ..model.cluster import Cluster, group_clusters
@@ -320,7 +320,7 @@ class TrustEditor:
     def _with_record(self, role: ObservedRole, wide: Collection[str]) -> TrustEdit | None:
         tag = grant_tag(self.cluster.arn)
         grants, _rest = read_grants(role.trust)
-        is_granted = TrustGrant(self.cluster.account_id) in grants
+        is_granted = any(not grant.cluster_arn for grant in grants)
         # If a migration of another cluster adds the statement for the account, it serves this cluster, too.
         needs_account = self._is_shared(role) or (role.arn in wide and not is_granted)
         needed: Grant = "account" if needs_account else "workload"
@@ -339,14 +339,16 @@ class TrustEditor:
         )
 
     def _without_record(self, role: ObservedRole) -> TrustEdit | None:
-        tag, grant = grant_tag(self.cluster.arn), TrustGrant(self.cluster.account_id)
+        tag = grant_tag(self.cluster.arn)
         if tag not in role.tags:
             return None
         grants, rest = read_grants(role.trust)
-        revokes = role.tags[tag] == "account" and grant in grants and not self._is_shared(role)
+        # The run for another cluster may have added the statement.
+        remaining = {grant for grant in grants if grant.cluster_arn}
+        revokes = role.tags[tag] == "account" and remaining != grants and not self._is_shared(role)
         # A trust policy needs at least one statement.
-        revokes = revokes and bool(rest or grants - {grant})
-        trust = with_grants(role.trust, rest, grants - {grant}) if revokes else role.trust
+        revokes = revokes and bool(rest or remaining)
+        trust = with_grants(role.trust, rest, remaining) if revokes else role.trust
         return TrustEdit(trust, (), iam_tag_calls("Role", {"RoleName": role.name}, TagChange({}, (tag,))))
 
     def _edit(

@@ -21,12 +21,10 @@ from ..model.errors import AwsError, InputError, sentence
 from ..model.observed import Observed, VerificationReads
 from ..model.targets import Failure
 from ..plan.predict import predict
-from ..plan.purge import PurgeScope
 from ..read.observe import Observer
 from ..read.verification_reads import Agents, begin_reading_agents, read_for_verification
 from ..verify.chain import consider_age, verify
 from ..verify.documents import lint_workloads
-from ..verify.trust import set_kept_remedies
 from .addons import (
     AddonRun,
     add_addon,
@@ -35,12 +33,11 @@ from .consistency import not_yet_visible
 from .engine import Engine
 from .guard import Guard
 from .outcome import Cause, Run
-from .purge import run_with_purge
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The steps that a run must execute. ``purge`` is the scope of unlisted resources to delete; ``deadline`` is in seconds.
+    """The steps that a run must execute. ``deadline`` is in seconds.
 
     ``agent`` is the run for the add-on of the EKS Pod Identity Agent, or None. ``read_ahead`` returns the state for the first
     plan if the caller has read it, otherwise None.
@@ -49,7 +46,6 @@ class Order:
     state: State
     check_mode: bool = False
     verify: bool = False
-    purge: PurgeScope | None = None
     deadline: float | None = None
     agent: AddonRun | None = None
     read_ahead: Callable[[], Observed | None] = lambda: None
@@ -82,11 +78,9 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
             agents = begin_reading_agents(engine.api, engine.clusters, engine.width) if verifies else None
             # If the run has changed nothing, observe_after returns the observation of the run without another read.
             observed = engine.observe_after(run, verifies)
-            if engine.restore_grants(run, observed):
-                observed = engine.observe_after(run, verifies)
             if agents is not None:
                 if order.check_mode:
-                    observed = predict(observed, observed, run.plan)
+                    observed = predict(observed, run.plan)
                 verified = _verify(engine, desired, order, run, observed, agents)
             else:
                 late = not_yet_visible(observed, (done.change for done in run.done))
@@ -118,11 +112,8 @@ def _late_error(error: AwsError | InputError) -> Cause:
 
 def _apply(engine: Engine, desired: Desired, order: Order) -> Run:
     """Apply or remove the workloads. The agent is installed before the workloads, and removed after them."""
-    if order.state == "present":
-        if order.agent is not None:
-            order.agent.converge()
-        if order.purge is not None:
-            return run_with_purge(engine, desired, order.purge, order.check_mode)
+    if order.state == "present" and order.agent is not None:
+        order.agent.converge()
     run = engine.run(desired, order.state, order.check_mode, order.read_ahead())
     if order.state == "absent" and order.agent is not None:
         order.agent.converge(run.plan.changes if order.check_mode else [done.change for done in run.done])
@@ -141,7 +132,7 @@ def _verify(
     if order.agent is not None and (agent := order.agent.predicted_agent) is not None:
         reads = replace(reads, agents={order.agent.cluster.name: agent})
     lints = lint_workloads(desired.workloads, load_catalogue())
-    return set_kept_remedies(verify(desired, observed, reads, lints), run.findings)
+    return verify(desired, observed, reads, lints)
 
 
 def _read_for_verification(

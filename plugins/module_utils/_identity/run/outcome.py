@@ -14,7 +14,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from ..._findings.finding import Finding, WorkloadKey
@@ -36,10 +35,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A change that AWS refused, or that was skipped because a change that it needs failed."""
+    """A change that AWS refused, or that was skipped because of an earlier failure.
+
+    ``awaited`` is true if its requests were repeated while AWS did not find a new resource that they need.
+    """
 
     change: Change
     failure: Failure
+    awaited: bool = False
 
     @property
     def error(self) -> AwsError | None:
@@ -74,7 +77,7 @@ class Refusal:
     @property
     def vanished(self) -> bool:
         """Return whether a resource that the change needs no longer exists."""
-        return self.error is not None and self.error.missing and not self.half_replaced
+        return self.error is not None and self.error.missing
 
     @property
     def lacks_room(self) -> bool:
@@ -86,11 +89,6 @@ class Refusal:
     def role_not_usable(self) -> bool:
         """Return whether EKS did not accept the role, perhaps because the role is too new."""
         return self.error is not None and self.error.kind is ErrorKind.ROLE_NOT_USABLE
-
-    @property
-    def half_replaced(self) -> bool:
-        """Return whether a replacement failed after it had removed the former resource, which may have been restored."""
-        return self.failure.partly and self.change.action == "replace"
 
     @property
     def outcome_unknown(self) -> bool:
@@ -111,22 +109,15 @@ class Outcome:
 
     @property
     def conflict(self) -> bool:
-        """Return whether another process changed a resource in the meantime, so that a new plan may resolve the refusals.
-
-        Return False after a replacement that failed halfway, because a new plan may not know the former state of its resource.
-        """
-        refusals = self.refusals
-        return any(refusal.conflict for refusal in refusals) and not any(
-            refusal.half_replaced for refusal in refusals
-        )
+        """Return whether another process changed a resource in the meantime, so that a new plan may resolve the refusals."""
+        return any(refusal.conflict for refusal in self.refusals)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """The changes and failures of a run, in check mode the planned ones.
 
-    ``done`` and ``failures`` are from all rounds of planning and applying. ``purged`` is the number of unlisted workloads to
-    remove.
+    ``done`` and ``failures`` are from all rounds of planning and applying.
     """
 
     desired: Desired
@@ -137,7 +128,6 @@ class Run:
     failures: tuple[Failure, ...]
     findings: tuple[Finding, ...]
     check_mode: bool = False
-    purged: int = 0
 
 
 @dataclass(slots=True)
@@ -260,13 +250,11 @@ class Cause:
 class Journal:
     """A record of the requests and changes that a run has completed, from which an interrupted run is reported.
 
-    ``observed`` and ``plan`` are the latest observation and plan. ``stale_reads`` maps a trust policy to the time of a read that
-    was so old when this run wrote the policy that another run may have changed it in between.
+    ``observed`` and ``plan`` are the latest observation and plan.
     """
 
     observed: Observed | None = None
     plan: Plan = field(default_factory=Plan)
-    stale_reads: dict[Target, datetime] = field(default_factory=dict)
     _done: dict[Target, Done] = field(default_factory=dict)
     _answered: dict[Target, list[Call]] = field(default_factory=dict)
     _refused: dict[Target, Refusal] = field(default_factory=dict)
@@ -290,14 +278,6 @@ class Journal:
         """Record that AWS carried out a request of a change."""
         with self._lock:
             self._answered.setdefault(change.target, []).append(call)
-
-    def note_stale_read(self, target: Target, read_at: datetime) -> None:
-        """Add the time of a read to ``stale_reads``.
-
-        Keep an earlier time: the write after that read may have removed a statement that another run added in between.
-        """
-        with self._lock:
-            self.stale_reads.setdefault(target, read_at)
 
     def end(self, result: Done | Refusal) -> None:
         """Record the result of a change."""

@@ -32,7 +32,6 @@ from ..model.rows import (
     WorkloadFacts,
     WorkloadRow,
     check_row,
-    describe_key,
     finding_row,
     workload_text,
 )
@@ -96,10 +95,8 @@ def change_row(change: Change) -> ChangeRow:
 
 
 def failure_rows(failure: Failure) -> list[FailureRow]:
-    """Return a row for each workload that a failure affects, or one row for an add-on without workloads."""
-    keys: Sequence[WorkloadKey | None] = failure.workloads
-    if not keys and failure.target.resource == "addon":
-        keys = (None,)
+    """Return a row for each workload that a failure affects, or one row for a failure without workloads."""
+    keys: Sequence[WorkloadKey | None] = failure.workloads or (None,)
     return [
         {
             "workload": workload_text(key),
@@ -120,15 +117,14 @@ def failure_message(run: Run, cluster: Cluster) -> str:
     causes = [failure for failure in run.failures if failure.error_code != Code.SKIPPED]
     verb = "cannot" if run.check_mode else "could not"
     place = f"of cluster {cluster.name} (account {cluster.account_id}, region {cluster.region}) {verb} be"
-    # A purge starts only after all listed workloads succeeded.
-    if run.purged:
-        lines = [f"{len(failed)} of {run.purged} unlisted workloads {place} purged:"]
-    else:
-        total = len(run.desired.workloads)
-        lines = [f"{len(failed)} of {total} workloads {place} brought to state {run.state}:"]
-        if not failed:
-            kind = "add-on" if any(failure.target.resource == "addon" for failure in causes) else "resources"
-            lines = [f"the {kind} {place} brought to state {run.state}:"]
+    total = len(run.desired.workloads)
+    if run.desired.purge is not None:
+        # A purge may also fail for workloads that are not listed.
+        total = len(failed.union(workload.key for workload in run.desired.workloads))
+    lines = [f"{len(failed)} of {total} workloads {place} brought to state {run.state}:"]
+    if not failed:
+        kind = "add-on" if any(failure.target.resource == "addon" for failure in causes) else "resources"
+        lines = [f"the {kind} {place} brought to state {run.state}:"]
     groups = _by_cause(run, causes)
     for group in groups[:SHOWN_FAILURES]:
         lines += _cause_lines(group)
@@ -137,9 +133,7 @@ def failure_message(run: Run, cluster: Cluster) -> str:
         lines.append(f"- and {more} more, listed in failures.")
     if run.check_mode:
         lines.append("Nothing was changed.")
-    elif run.purged:
-        lines.append("All listed workloads succeeded; a rerun applies the remaining changes.")
-    elif len(failed) < len(run.desired.workloads):
+    elif len(failed) < total:
         subject = "The other" if failed else "All"
         lines.append(f"{subject} workloads succeeded; a rerun applies the remaining changes.")
     return "\n".join(map(visible, lines))
@@ -174,7 +168,7 @@ def _cause_lines(group: Sequence[Failure]) -> list[str]:
         change_text = f"{first.action} {first.target.resource} {names}"
     if any(failure.message != first.message for failure in group):
         message = f"for {first.target.full_name}: {message}"
-    subject = f"{listed(map(describe_key, keys), SHOWN_FAILURES)}: " if keys else ""
+    subject = f"{listed(map(str, keys), SHOWN_FAILURES)}: " if keys else ""
     text = f"- {subject}{change_text}: {first.error_code}: {message}"
     return with_remedy(text, first.remedy, "    ")
 

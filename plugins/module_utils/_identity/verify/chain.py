@@ -149,6 +149,7 @@ def verify(
     scopes = widest_scopes(desired)
     extra = extra_permissions(desired, observed, reads)
     access_findings = find_unexpected_access(desired, observed)
+    owner = desired.options.owner
     verified = []
     for workload in desired.workloads:
         if workload.key not in observed.clusters:
@@ -157,22 +158,22 @@ def verify(
         if workload.conflict is not None:
             verified.append(Verified(workload, (conclude("association", workload.conflict), agent)))
             continue
-        trust = check_trust_policy(workload, observed, scopes)
+        trust = check_trust_policy(workload, observed, scopes, owner)
         contents = check_contents(workload, observed, reads)
         permissions = check_permissions(workload, observed, reads) or check_grants(workload, observed, reads)
         checks = (
             add_findings(
                 add_access_findings(trust, access_findings.get(workload.key, ())),
-                role_settings(workload, observed),
+                role_settings(workload, observed, owner),
             ),
             add_checks(check_attachment(workload, observed), extra.get(workload.key, [])),
             check_version(workload, observed, reads),
             contents
             and add_findings(
-                contents, [*policy_settings(workload, observed), *lints.policies.get(workload.key, ())]
+                contents, [*policy_settings(workload, observed, owner), *lints.policies.get(workload.key, ())]
             ),
             permissions and add_findings(permissions, lints.required.get(workload.key, ())),
-            check_association(workload, observed, reads),
+            check_association(workload, observed, reads, owner),
             agent,
         )
         verified.append(Verified(workload, tuple(check for check in checks if check is not None)))

@@ -20,20 +20,23 @@ from dataclasses import replace
 from ..._findings.codes import CheckName, Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.canonical import same_meaning
+from ..._policy.language.document import document_statements
+from ..._policy.trust.statements import foreign_denies, join_statements
 from ..model.associations import ASSOCIATION_SETTINGS, TARGET_ROLE, ObservedAssociation
 from ..model.attributes import compare, describe_value, split_states
-from ..model.changes import compare_tags, tags_after, without_owner
+from ..model.changes import compare_tags, tags_after
 from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_read_failure, join_checks
 from ..model.desired import Options, Workload
 from ..model.errors import listed
-from ..model.names import OWNER_TAG, is_aws_managed, lacks_owner
+from ..model.names import is_aws_managed, is_own
 from ..model.observed import Observed, VerificationReads
 from ..model.policies import DOCUMENT, ObservedPolicy, PolicySpec
 from ..model.roles import ROLE_SETTINGS, ObservedRole
-from ..model.targets import Target, association_target, associations_target, policy_target, role_target
+from ..model.targets import association_target, associations_target, policy_target
 from ..plan.associations import find_extra_settings
+from ..plan.problems import not_attached
 from ..plan.roles import update_role
-from ..plan.trust import desired_trust, is_shut_out
+from ..plan.trust import is_shut_out
 from .trust import find_observed_role, has_foreign_role
 
 
@@ -47,8 +50,11 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
     ]
     if not missing:
         return Check("attachment", PASS, str(len(workload.policies) or ""))
+    existing = workload.role is not None and workload.role.existing
     findings = [
-        Finding(
+        not_attached(role, workload.key, arn)
+        if existing
+        else Finding(
             Code.POLICY_NOT_ATTACHED,
             f"policy {arn} is not attached to role {role.arn}.",
             "Apply the workload, which attaches it.",
@@ -124,7 +130,7 @@ def _document_differs(
         (
             f"the default version {policy.default_version} of policy {arn} is not equivalent to the configured document.",
             "Check mode with diff shows the difference."
-            + _adoption("policy", policy.owned or policy.tags is None),
+            + _adoption("policy", policy.marked or policy.tags is None),
         )
         if version is None
         else (
@@ -188,7 +194,7 @@ def _limits_sessions(changes: Mapping[str, object]) -> bool:
     return any(attribute.limits_sessions and attribute.name in changes for attribute in ROLE_SETTINGS)
 
 
-def role_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
+def role_settings(workload: Workload, observed: Observed, owner: str) -> Iterator[Finding]:
     """Yield findings about the attributes and tags of a role that the workload defines.
 
     Yield nothing for a role that is missing or could not be read, because the check of the trust policy reports that.
@@ -197,19 +203,19 @@ def role_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
     role = observed.roles.get(spec.name.lower()) if spec is not None else None
     if spec is None or spec.existing or role is None or role.arn != observed.account.role_arn(spec):
         return
-    if lacks_owner(role.tags, spec.tags):
-        yield _without_owner(role_target(role.name), spec.tags, workload.key)
-        spec = replace(spec, tags=without_owner(spec.tags))
-    change = update_role(spec, role, Options(), (workload.key,))
+    if not role.marked:
+        yield _unmarked(f"role {role.arn}", workload.key)
+    own = is_own(role.tags, owner)
+    change = update_role(spec, role, Options(owner=owner), (workload.key,))
     present, desired = dict(change.before or {}) if change else {}, dict(change.after or {}) if change else {}
-    if not role.owned:
+    if not own:
         # Only a run that adopts the role sets its tags, so tags that the role lacks are not a difference.
         desired.pop("tags", None)
-        yield _unmarked(f"role {role.arn}", workload.key)
     texts, limits_sessions = differences(present, desired), _limits_sessions(desired)
     if spec.trust_policy is not None:
-        whole = desired_trust(observed.clusters, spec, Options(), (), frozenset(), role.trust)
-        if not same_meaning(role.trust, whole, "trust"):
+        denies = foreign_denies(role.trust, spec.trust_policy)
+        statements = join_statements(denies, document_statements(spec.trust_policy))
+        if not same_meaning(role.trust, {**spec.trust_policy, "Statement": statements}, "trust"):
             texts, limits_sessions = [*texts, "its trust policy is not role.trust_policy"], True
     if texts:
         yield _role_differs(role, texts, limits_sessions, workload.key)
@@ -221,26 +227,23 @@ def _role_differs(
     return Finding(
         Code.ROLE_SETTINGS_DIFFER,
         f"role {role.arn} differs from its configuration: {'; '.join(texts)}.",
-        _APPLY + _adoption("role", role.owned),
+        _APPLY + _adoption("role", role.marked),
         key,
         raised_as=None if limits_sessions else "warning",
     )
 
 
-def policy_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
+def policy_settings(workload: Workload, observed: Observed, owner: str) -> Iterator[Finding]:
     """Yield findings about the tags and the description of the policies that the workload defines."""
     for spec in workload.policies:
         policy = observed.policies.get(observed.account.policy_arn(spec))
         if spec.document is None or policy is None or policy.tags is None:
             continue
-        if not policy.owned:
+        if not policy.marked:
             yield _unmarked(f"policy {policy.arn}", workload.key)
+        if not is_own(policy.tags, owner):
             continue
-        desired = spec.tags
-        if lacks_owner(policy.tags, desired):
-            yield _without_owner(policy_target(policy.arn), desired, workload.key)
-            desired = without_owner(desired)
-        if texts := _tag_texts(policy, desired):
+        if texts := _tag_texts(policy, spec.tags):
             yield Finding(
                 Code.POLICY_SETTINGS_DIFFER,
                 f"policy {policy.arn} differs from its configuration: {'; '.join(texts)}.",
@@ -270,16 +273,6 @@ def _tag_texts(policy: ObservedPolicy, desired: Mapping[str, str]) -> list[str]:
     )
 
 
-def _without_owner(target: Target, desired: Mapping[str, str], key: WorkloadKey) -> Finding:
-    return Finding(
-        Code.NOT_OWNED,
-        f"{target.display} does not have the owner tag {OWNER_TAG}: {desired[OWNER_TAG]}.",
-        "Apply the workload, which sets the tag unless workloads outside the run use the resource as well.",
-        key,
-        raised_as="info",
-    )
-
-
 def _unmarked(subject: str, key: WorkloadKey) -> Finding:
     return Finding(
         Code.NOT_OWNED,
@@ -290,7 +283,7 @@ def _unmarked(subject: str, key: WorkloadKey) -> Finding:
     )
 
 
-def check_association(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
+def check_association(workload: Workload, observed: Observed, reads: VerificationReads, owner: str) -> Check:
     """Check that the association exists and has the configured settings (step 5 of the EKS User Guide).
 
     Of several faults, only the first one is reported.
@@ -319,7 +312,7 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
     role_arn = observed.account.role_arn(workload.role) if workload.role else association.role_arn
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     shut_out = is_shut_out(workload, association, role, observed.clusters)
-    finding = _find_difference(workload, association, role_arn, shut_out)
+    finding = _find_difference(workload, association, role_arn, owner, shut_out)
     return conclude("association", finding) if finding is not None else Check("association", PASS)
 
 
@@ -333,14 +326,14 @@ def _hint(key: WorkloadKey, associated: Sequence[WorkloadKey]) -> str:
 
 
 def _find_difference(
-    workload: Workload, association: ObservedAssociation, role_arn: str, shut_out: bool
+    workload: Workload, association: ObservedAssociation, role_arn: str, owner: str, shut_out: bool
 ) -> Finding | None:
     subject = f"association {association.association_id} of {workload.key}"
     spec = workload.association
     if association.owner_arn:
         remedy = f"{_APPLY} An EKS add-on owns the association, so the run needs ⟨force⟩: true."
     else:
-        remedy = _APPLY + _adoption("association", association.owned)
+        remedy = _APPLY + _adoption("association", association.marked)
     if association.role_arn != role_arn:
         return Finding(
             Code.ASSOCIATION_OTHER_ROLE,
@@ -359,7 +352,7 @@ def _find_difference(
         )
     if differing:
         return _settings_differ(subject, differences(*split_states(differing)), remedy, workload.key)
-    extra = find_extra_settings(spec, association, shut_out)
+    extra = find_extra_settings(spec, association, owner, shut_out)
     if extra is not None:
         return extra
     if association.owner_arn:
@@ -369,8 +362,10 @@ def _find_difference(
             "Manage its role in the add-on's podIdentityAssociations.",
             workload.key,
         )
-    if not association.owned:
+    if not association.marked:
         return _unmarked(subject, workload.key)
+    if not is_own(association.tags, owner):
+        return None
     change = compare_tags(association.tags, spec.tags, False)
     if change:
         texts = differences({"tags": association.tags}, {"tags": tags_after(association.tags, change)})

@@ -57,8 +57,7 @@ from ..model.observed import (
 from ..model.roles import ObservedRole
 from ..model.shared import SharedRole, shared_roles
 from ..model.targets import Failure, role_target
-from ..plan.outside_users import OutsideUsers, find_outside_users
-from ..plan.policies import only_denies
+from ..plan.attachments import only_denies
 from ..plan.problems import attached_extra, boundary_set, restricted_by_policy
 from ..plan.trust import reasons, trust_subject
 from .trust import tags_disabled
@@ -390,7 +389,6 @@ def extra_permissions(
     roles, only policies that let the role administer the account are reported. Also report listed policies of administrators.
     """
     checks_by_key: dict[WorkloadKey, list[Check]] = {}
-    keys = frozenset(workload.key for workload in desired.workloads)
     for shared in shared_roles(observed.account, desired.workloads):
         name = shared.spec.name.lower()
         role = observed.roles.get(name)
@@ -400,7 +398,7 @@ def extra_permissions(
         extra = [arn for arn in role.attached if arn not in shared.policy_users]
         inline = reads.inline.get(name, {})
         listed = list(_listed_administration(shared, role, observed, reads))
-        if shared.spec.existing or not role.owned:
+        if shared.spec.existing or not role.marked:
             attached = {arn: reads.documents.get(arn) for arn in extra}
             inline_documents = inline if not isinstance(inline, Failure) else {}
             administration = _administration(
@@ -413,13 +411,11 @@ def extra_permissions(
                 }
             )
             continue
-        clusters = observed.clusters.among(shared.keys)
-        users = find_outside_users(observed, clusters, role, role.trust, keys) if extra else OutsideUsers()
         findings = [
             restricted_by_policy(role, first, arn)
             if _only_denies(reads.documents.get(arn))
             else attached_extra(
-                role, first, arn, users, administers=_administers(role, _known(arn, reads.documents.get(arn)))
+                role, first, arn, administers=_administers(role, _known(arn, reads.documents.get(arn)))
             )
             for arn in extra
         ]
@@ -585,7 +581,7 @@ def _administration(
     )
     findings = [
         replace(
-            attached_extra(role, key, arn, OutsideUsers(), administers=True),
+            attached_extra(role, key, arn, administers=True),
             remedy=f"{step}: aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}",
         )
         for arn, document in attached.items()

@@ -13,19 +13,18 @@ or cluster. So the result does not depend on how its statements are written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import CheckName, Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.trust.statements import read_grants
+from ..._policy.trust.statements import read_statement
 from ..._policy.trust.trust import TrustPolicy, check_trust, is_usable, prepare_trust
 from ..model.checks import (
     FAIL,
     PASS,
     WARNING,
     Check,
-    Verified,
     conclude,
     conclude_unread,
     find_read_failure,
@@ -36,7 +35,7 @@ from ..model.desired import Desired, Workload
 from ..model.names import parse_role_arn
 from ..model.observed import Observed
 from ..model.roles import TRUST_SCOPES, ObservedRole, TrustScope
-from ..model.shared import shared_roles
+from ..model.shared import named_workloads, shared_roles
 from ..model.targets import role_target
 from ..plan.associations import find_extra_settings
 from ..plan.problems import missing_role_remedy
@@ -45,6 +44,7 @@ from ..plan.trust import (
     find_foreign_access,
     find_public_access,
     find_restrictions,
+    foreign_statements,
     input_trust_remedy,
     reasons,
     trust_subject,
@@ -54,25 +54,13 @@ from ..plan.trust import (
 # A name that no cluster, namespace or service account has. A trust policy that allows it is assumed to allow every name.
 STRANGER = "trust-probe-stranger"
 _NARROW = (
-    "Apply the workload. The run narrows the trust policy to the trust_scope, but keeps the access of workloads outside "
-    "the run (check mode with diff shows the change)."
-)
-_NARROW_WITH_FORCE = (
-    "If no other cluster uses the role, apply the workload with ⟨force⟩: true. The run then narrows the trust policy to "
-    "the trust_scope (check mode with diff shows the change)."
-)
-_NARROW_MANAGED = (
-    "Apply the workload. The run narrows the statements that are only for EKS Pod Identity, and keeps all other statements. "
-    "Remove each kept statement that allows more than the trust_scope, or set the complete policy in role.trust_policy."
+    "Apply the workload with ⟨force⟩: true, which removes the statements that allow more than the list (check mode with diff "
+    "shows the change). Or set the wider trust_scope."
 )
 _NARROW_WITH_ADOPT = (
     "To keep the trust policy, set the trust_scope that matches it, or use the role by its ARN (role.arn). To narrow the trust "
     "policy, apply the workload with ⟨adopt⟩: true, because this collection did not create the role (check mode with diff shows "
     "the change)."
-)
-_KEPT_REMEDY = (
-    "Resolve the finding TRUST_KEPT_FOR_OTHERS of the role first: until then, applying the workload does not narrow the "
-    "trust policy."
 )
 # For each trust scope, the number of ``strangers`` in check_width, from the first on, that a trust policy must not allow.
 _EXCLUDED_KINDS = {"workload": 3, "namespace": 2, "cluster": 1, "account": 0, "none": 0}
@@ -123,53 +111,16 @@ def check_width(
                 Finding(
                     Code.TRUST_WIDER_THAN_ASKED,
                     f"role {role.arn} can be used from {caller}, although its trust_scope is '{scope}'.",
-                    _narrowing_remedy(role),
+                    _NARROW if role.marked else _NARROW_WITH_ADOPT,
                     workload.key,
                 ),
             )
     return Check("trust", PASS)
 
 
-def set_kept_remedies(verified: Sequence[Verified], findings: Iterable[Finding]) -> list[Verified]:
-    """Replace the remedy of TRUST_WIDER_THAN_ASKED for roles with the finding TRUST_KEPT_FOR_OTHERS.
-
-    The plan does not narrow the trust policy of such a role, so the usual remedy, to apply the workload, would not help. The
-    new remedy refers to TRUST_KEPT_FOR_OTHERS.
-
-    :arg findings: the findings of the plan.
-    """
-    concerned = {finding.workload for finding in findings if finding.code == Code.TRUST_KEPT_FOR_OTHERS}
-    names = {
-        role.name.lower()
-        for subject in verified
-        if subject.workload.key in concerned and (role := subject.workload.role) is not None
-    }
-    return [
-        replace(subject, checks=tuple(map(_set_kept_remedy, subject.checks)))
-        if (role := subject.workload.role) is not None and role.name.lower() in names
-        else subject
-        for subject in verified
-    ]
-
-
-def _set_kept_remedy(check: Check) -> Check:
-    findings = tuple(
-        replace(finding, remedy=_KEPT_REMEDY) if finding.code == Code.TRUST_WIDER_THAN_ASKED else finding
-        for finding in check.findings
-    )
-    return replace(check, findings=findings)
-
-
-def _narrowing_remedy(role: ObservedRole) -> str:
-    if not role.owned:
-        return _NARROW_WITH_ADOPT
-    grants, other_statements = read_grants(role.trust)
-    if other_statements:
-        return _NARROW_MANAGED
-    return _NARROW if all(grant.cluster_arn for grant in grants) else _NARROW_WITH_FORCE
-
-
-def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[str, TrustScope]) -> Check:
+def check_trust_policy(
+    workload: Workload, observed: Observed, scopes: Mapping[str, TrustScope], owner: str
+) -> Check:
     """Check that the role exists, and that its trust policy allows the workload and is not wider than its trust scope.
 
     :arg scopes: the result of ``widest_scopes``.
@@ -204,7 +155,10 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
         and workload.association.disable_session_tags is None
         and is_usable(trust, replace(subject, session_tags=True))
     ):
-        if find_extra_settings(workload.association, association, role_needs_session_tags=True) is not None:
+        if (
+            find_extra_settings(workload.association, association, owner, role_needs_session_tags=True)
+            is not None
+        ):
             # The check of the association reports that session tags are turned off.
             return Check("trust", FAIL)
         return conclude(
@@ -241,7 +195,7 @@ def _access_remedy(workload: Workload, role: ObservedRole) -> str:
             "Set role.extend_trust: true and apply the workload, which adds the statement of this collection; or apply the "
             "suggestion of workload_identity.aws.iam_trust_policy_check."
         )
-    if not role.owned:
+    if not role.marked:
         return (
             "Apply the workload with ⟨adopt⟩: true, because this collection did not create the role. Or apply the "
             "suggestion of workload_identity.aws.iam_trust_policy_check."
@@ -308,15 +262,26 @@ def find_unexpected_access(desired: Desired, observed: Observed) -> dict[Workloa
     principals are reported only for managed roles without ``role.trust_policy``.
     """
     findings: dict[WorkloadKey, list[Finding]] = {}
+    keys = {workload.key for workload in desired.workloads}
     for shared in shared_roles(observed.account, desired.workloads):
         spec = shared.spec
         role = observed.roles.get(spec.name.lower())
         if role is None or role.arn != observed.account.role_arn(spec):
             continue
-        is_managed = not spec.existing and role.owned
+        is_managed = not spec.existing and role.marked
+        foreign = [
+            statement
+            for statement in foreign_statements(role.trust)
+            if (grants := read_statement(statement)) is None
+            or not all(named_workloads(observed.clusters, [grant]) & keys for grant in grants)
+        ]
         for workload in shared.users:
             key = workload.key
-            principals = find_foreign_access(role, key) if is_managed and spec.trust_policy is None else ()
+            principals = (
+                find_foreign_access(role, key, foreign, observed.clusters)
+                if is_managed and spec.trust_policy is None
+                else ()
+            )
             restrictions = [
                 finding
                 for finding in _restrictions(workload, observed, role)

@@ -9,14 +9,16 @@
 The statements limit the workloads with conditions on aws:SourceAccount and on the session tags (aws:RequestTag). Source:
 Amazon EKS User Guide, "Grant Pods access to AWS resources based on tags".
 
-A statement is "managed" if ``trust_policy`` or ``closed_policy`` would build the same statement, otherwise "unmanaged".
+A statement is "marked" if ``trust_policy`` or ``closed_policy`` would build the same statement with its Sid, otherwise "foreign".
+The Sid names the writer of a marked statement: an owner of workloads, and the cluster of the workloads.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -25,8 +27,10 @@ from ..language.canonical import same_meaning
 from ..language.document import PolicyDocument, document_statements
 
 SID_PREFIX = "EksPodIdentity"
-# The Sid in the examples of the EKS User Guide.
+# The Sid in the examples of the EKS User Guide. A statement with this Sid is foreign.
 BARE_SID = "AllowEksAuthToAssumeRoleForPodIdentity"
+MARKED_SID = re.compile(rf"{SID_PREFIX}([0-9a-f]{{12}})[0-9a-f]{{8}}")
+_NO_WRITER = "0" * 12
 
 _ACCOUNT = "aws:SourceAccount"
 _CLUSTER = "aws:RequestTag/eks-cluster-arn"
@@ -38,30 +42,67 @@ _SERVICE_ACCOUNT = "aws:RequestTag/kubernetes-service-account"
 class TrustGrant:
     """The workloads that may use a role: a single workload, or all workloads of a namespace, cluster or account.
 
-    An empty field means any value. The trust scope "workload" sets all four fields, "namespace" the first three, "cluster" the
-    first two, "account" only the first, and "none" sets no field.
+    An empty field means any value. The trust scope "workload" sets the first four fields, "namespace" the first three, "cluster"
+    the first two, "account" only the first, and "none" sets no field. A namespace or service account with "*" is a pattern, in
+    which "*" matches any text. ``writer`` is the result of ``writer_of`` for the writer of the statement.
     """
 
     account_id: str = ""
     cluster_arn: str = ""
     namespace: str = ""
     service_account: str = ""
+    writer: str = _NO_WRITER
+
+    @property
+    def is_single(self) -> bool:
+        """Return whether the grant is for one workload."""
+        return bool(self.service_account) and not self.is_pattern
+
+    @property
+    def is_pattern(self) -> bool:
+        return "*" in self.namespace or "*" in self.service_account
+
+    def includes(self, cluster_arn: str, namespace: str, service_account: str) -> bool:
+        """Return whether the grant includes a workload of the account of the grant."""
+        return self.cluster_arn in ("", cluster_arn) and all(
+            not pattern or fnmatchcase(name, pattern)
+            for name, pattern in ((namespace, self.namespace), (service_account, self.service_account))
+        )
+
+
+def writer_of(owner: str, cluster_arn: str = "") -> str:
+    """Return the part of a Sid that names the writer of a statement.
+
+    :arg cluster_arn: the cluster of the workloads; "" for a statement that allows workloads of several clusters.
+    """
+    return _digest(12, owner, cluster_arn)
+
+
+def _digest(length: int, *parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:length]
 
 
 def grant_for(
-    scope: str, account_id: str, cluster_arn: str, namespace: str, service_account: str
+    scope: str,
+    account_id: str,
+    cluster_arn: str,
+    namespace: str,
+    service_account: str,
+    owner: str | None = None,
 ) -> TrustGrant:
     """Return the grant of a trust scope for a workload.
 
     :arg scope: "workload", "namespace", "cluster", "account" or "none".
+    :arg owner: the owner of the statement, or None for a grant that is only compared.
     """
     parts = (account_id, cluster_arn, namespace, service_account)
     length = {"none": 0, "account": 1, "cluster": 2, "namespace": 3, "workload": 4}[scope]
-    return TrustGrant(*parts[:length])
+    grant = TrustGrant(*parts[:length])
+    return grant if owner is None else replace(grant, writer=writer_of(owner, grant.cluster_arn))
 
 
 def covered(grant: TrustGrant, grants: Iterable[TrustGrant]) -> bool:
-    """Return whether one of ``grants`` includes all workloads of ``grant``."""
+    """Return whether one of ``grants`` includes all workloads of ``grant``. The writers are ignored."""
     parts = _parts(grant)
     return any(parts[: len(wide)] == wide for wide in map(_parts, grants))
 
@@ -73,7 +114,7 @@ def widest(grants: Iterable[TrustGrant]) -> set[TrustGrant]:
 
 
 def _parts(grant: TrustGrant) -> tuple[str, ...]:
-    """Return the values of the fields that are not empty."""
+    """Return the values of the fields that are not empty, without the writer."""
     parts = (grant.account_id, grant.cluster_arn, grant.namespace, grant.service_account)
     return tuple(part for part in parts if part)
 
@@ -85,9 +126,9 @@ def trust_policy(grants: Iterable[TrustGrant]) -> PolicyDocument:
     """
     statements: dict[tuple[TrustGrant, bool], list[str]] = {}
     for grant in sorted(set(grants)):
-        place = TrustGrant(grant.account_id, grant.cluster_arn, grant.namespace)
-        names = statements.setdefault((place, bool(grant.service_account)), [])
-        if grant.service_account:
+        place = replace(grant, service_account="") if grant.is_single else grant
+        names = statements.setdefault((place, grant.is_single), [])
+        if grant.is_single:
             names.append(grant.service_account)
     ordered = [_statement(place, names) for (place, _named), names in sorted(statements.items())]
     return PolicyDocument({"Version": "2012-10-17", "Statement": ordered})
@@ -95,79 +136,29 @@ def trust_policy(grants: Iterable[TrustGrant]) -> PolicyDocument:
 
 def _statement(place: TrustGrant, names: Sequence[str]) -> dict[str, object]:
     equals: dict[str, object] = {}
+    like: dict[str, object] = {}
     for key, value in (
         (_ACCOUNT, place.account_id),
         (_CLUSTER, place.cluster_arn),
         (_NAMESPACE, place.namespace),
+        (_SERVICE_ACCOUNT, place.service_account),
     ):
-        if value:
-            equals[key] = value
+        if value and value != "*":
+            (like if "*" in value else equals)[key] = value
     if names:
         equals[_SERVICE_ACCOUNT] = names[0] if len(names) == 1 else list(names)
+    kind = "names" if names else "pattern" if place.is_pattern else ""
+    place_digest = _digest(8, kind, *_parts(place))
     statement: dict[str, object] = {
-        "Sid": _sid(place, bool(names)),
+        "Sid": f"{SID_PREFIX}{place.writer}{place_digest}",
         "Effect": "Allow",
         "Principal": {"Service": SERVICE},
         "Action": list(ACTIONS),
     }
-    if equals:
-        statement["Condition"] = {"StringEquals": equals}
+    condition = {"StringEquals": equals, "StringLike": like}
+    if equals or like:
+        statement["Condition"] = {operator: keys for operator, keys in condition.items() if keys}
     return statement
-
-
-def _sid(place: TrustGrant, named: bool) -> str:
-    if not place.account_id:
-        return BARE_SID
-    if not place.cluster_arn:
-        return f"{SID_PREFIX}Account{place.account_id}"
-    scope = "Workloads" if named else "Namespace" if place.namespace else "Cluster"
-    text = f"{place.cluster_arn}\0{place.namespace}"
-    return f"{SID_PREFIX}{scope}{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class PatternGrant:
-    """The workloads of a cluster that match patterns of namespace and service account, in which "*" matches any text."""
-
-    account_id: str
-    cluster_arn: str
-    namespace: str
-    service_account: str
-
-    def includes(self, namespace: str, service_account: str) -> bool:
-        return fnmatchcase(namespace, self.namespace) and fnmatchcase(service_account, self.service_account)
-
-    def statement(self) -> dict[str, object]:
-        """Return the statement that allows these workloads."""
-        equals = {_ACCOUNT: self.account_id, _CLUSTER: self.cluster_arn}
-        like: dict[str, str] = {}
-        for key, value in ((_NAMESPACE, self.namespace), (_SERVICE_ACCOUNT, self.service_account)):
-            if "*" not in value:
-                equals[key] = value
-            elif value != "*":
-                like[key] = value
-        text = f"{self.cluster_arn}\0{self.namespace}\0{self.service_account}"
-        return {
-            "Sid": f"{SID_PREFIX}Pattern{hashlib.sha256(text.encode()).hexdigest()[:12]}",
-            "Effect": "Allow",
-            "Principal": {"Service": SERVICE},
-            "Action": list(ACTIONS),
-            "Condition": {"StringEquals": equals, **({"StringLike": like} if like else {})},
-        }
-
-
-def read_pattern(statement: object) -> PatternGrant | None:
-    """Return the grant of a statement that ``PatternGrant.statement`` has built, or None for every other statement."""
-    if not isinstance(statement, Mapping) or not str(statement.get("Sid")).startswith(f"{SID_PREFIX}Pattern"):
-        return None
-    condition = statement.get("Condition")
-    blocks = condition.values() if isinstance(condition, Mapping) else ()
-    values = {
-        key: _single(value) for block in blocks if isinstance(block, Mapping) for key, value in block.items()
-    }
-    fields = ((_ACCOUNT, ""), (_CLUSTER, ""), (_NAMESPACE, "*"), (_SERVICE_ACCOUNT, "*"))
-    grant = PatternGrant(*(str(values.get(key, default)) for key, default in fields))
-    return grant if _comparable(grant.statement()) == _comparable(statement) else None
 
 
 def closed_policy(cluster_arn: str) -> dict[str, object]:
@@ -218,18 +209,18 @@ def _closed_for(statement: object) -> str:
 def foreign_denies(
     document: Mapping[str, object], listed_policy: Mapping[str, object] | None = None
 ) -> list[Mapping[str, object]]:
-    """Return the unmanaged Deny statements of a trust policy.
+    """Return the foreign Deny statements of a trust policy.
 
     :arg listed_policy: a complete trust policy from the user's input. A Deny statement that has the same meaning as one of
         its statements is left out.
     """
-    _grants, unmanaged = read_grants(document)
+    _grants, foreign = read_grants(document)
     listed_denies = [
         statement for statement in document_statements(listed_policy or {}) if _is_deny(statement)
     ]
     return [
         statement
-        for statement in unmanaged
+        for statement in foreign
         if isinstance(statement, Mapping)
         and _is_deny(statement)
         and not any(_same_statement(statement, other) for other in listed_denies)
@@ -261,53 +252,66 @@ def join_statements(statements: Iterable[object], added: Iterable[object]) -> li
 
 
 def with_grants(
-    document: Mapping[str, object], unmanaged: Iterable[object], grants: Iterable[TrustGrant]
+    document: Mapping[str, object], foreign: Iterable[object], grants: Iterable[TrustGrant]
 ) -> dict[str, object]:
-    """Return a trust policy with the unmanaged statements, followed by managed statements for the grants."""
+    """Return a trust policy with the foreign statements, followed by marked statements for the grants."""
     granted = trust_policy(grants)["Statement"]
-    return {**document, "Statement": join_statements(unmanaged, document_statements({"Statement": granted}))}
+    return {**document, "Statement": join_statements(foreign, document_statements({"Statement": granted}))}
 
 
 def read_grants(document: Mapping[str, object]) -> tuple[set[TrustGrant], list[object]]:
-    """Split a trust policy into the grants of its managed statements, and its unmanaged statements.
+    """Split a trust policy into the grants of its marked statements, and its foreign statements.
 
-    The Deny statement of ``closed_policy`` is left out: it is managed, and grants nothing.
+    The Deny statement of ``closed_policy`` is left out: it is marked, and grants nothing.
     """
     grants: set[TrustGrant] = set()
-    unmanaged: list[object] = []
+    foreign: list[object] = []
     for statement in document_statements(document):
         if _closed_for(statement):
             continue
-        managed = _managed_grants(statement)
-        if managed is None:
-            unmanaged.append(statement)
+        marked = _marked_grants(statement)
+        if marked is None:
+            foreign.append(statement)
         else:
-            grants |= managed
-    return grants, unmanaged
+            grants |= marked
+    return grants, foreign
 
 
-def _managed_grants(statement: object) -> set[TrustGrant] | None:
-    if not isinstance(statement, Mapping):
+def _marked_grants(statement: object) -> set[TrustGrant] | None:
+    sid = MARKED_SID.fullmatch(str(statement.get("Sid"))) if isinstance(statement, Mapping) else None
+    grants = read_statement(statement) if sid is not None else None
+    if sid is None or grants is None or not isinstance(statement, Mapping):
         return None
-    sid = statement.get("Sid")
-    if not isinstance(sid, str) or not (sid.startswith(SID_PREFIX) or sid == BARE_SID):
+    marked = {replace(grant, writer=sid[1]) for grant in grants}
+    (rewritten,) = document_statements(trust_policy(marked))
+    return marked if _comparable(rewritten) == _comparable(statement) else None
+
+
+def read_statement(statement: object) -> set[TrustGrant] | None:
+    """Return the grants of a statement that ``trust_policy`` would build with another Sid, or None for every other statement."""
+    condition = statement.get("Condition", {}) if isinstance(statement, Mapping) else None
+    if not isinstance(statement, Mapping) or not isinstance(condition, Mapping):
         return None
-    condition = statement.get("Condition", {})
-    equals = condition.get("StringEquals", {}) if isinstance(condition, Mapping) else {}
-    if not isinstance(equals, Mapping):
-        return None
+    blocks = [block for block in condition.values() if isinstance(block, Mapping)]
+    values = {key: _single(value) for block in blocks for key, value in block.items()}
+    patterns = any(key in (_NAMESPACE, _SERVICE_ACCOUNT) for key in condition.get("StringLike", ()))
+    any_name = "*" if patterns else ""
     account_id, cluster_arn, namespace = (
-        _single(equals.get(key, "")) for key in (_ACCOUNT, _CLUSTER, _NAMESPACE)
+        values.get(key, default) for key, default in ((_ACCOUNT, ""), (_CLUSTER, ""), (_NAMESPACE, any_name))
     )
-    names = equals.get(_SERVICE_ACCOUNT, "")
+    names = values.get(_SERVICE_ACCOUNT, any_name)
     names = names if isinstance(names, list) else [names]
     if not all(isinstance(part, str) for part in (account_id, cluster_arn, namespace, *names)):
         return None
+    if not namespace and any(names):
+        namespace = "*"
     grants = {TrustGrant(account_id, cluster_arn, namespace, name) for name in names}
-    rewritten = trust_policy(grants)["Statement"]
-    if not isinstance(rewritten, list) or len(rewritten) != 1:
+    rewritten = document_statements(trust_policy(grants))
+    if len(rewritten) != 1 or not isinstance(rewritten[0], Mapping):
         return None
-    return grants if _comparable(rewritten[0]) == _comparable(statement) else None
+    sid = {"Sid": statement["Sid"]} if "Sid" in statement else {}
+    built = {**{name: value for name, value in rewritten[0].items() if name != "Sid"}, **sid}
+    return grants if _comparable(built) == _comparable(statement) else None
 
 
 def _single(value: Any) -> Any:

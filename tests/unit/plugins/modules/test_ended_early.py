@@ -25,13 +25,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     CLUSTER,
     REGION,
     FakeAws,
-    desired,
     document,
     role_arn,
     workload,
-)
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
-    run as converge,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.modules.test_eks_pod_identity import (
     ONE,
@@ -55,20 +51,6 @@ def end_by(number: signal.Signals) -> None:
     os.kill(os.getpid(), number)
     # Give another thread time to set the event that ends the run.
     time.sleep(0.2)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_lets_a_replacement_complete(run: Run, aws: FakeAws, number: signal.Signals) -> None:
-    converge(aws, desired(workload(**SESSION)))
-    aws.before_request("eks:DeletePodIdentityAssociation", lambda: end_by(number))
-    workloads = [workload(name, **{**SESSION, "session_policy": ""}) for name in ("app", "b")]
-    ended = run(eks_pod_identity, cluster_name=CLUSTER, workloads=workloads, concurrency=1)
-    assert [(row["action"], row["name"]) for row in ended["changes"]] == [("replace", "default/app")]
-    assert [item["serviceAccount"] for item in aws.state()["associations"]] == ["app"]
-    assert [row["name"] for row in ended["failures"]] == ["default/b"]
-    assert (ended["failed"], ended["changed"]) == (True, True)
-    assert {row["error_code"] for row in ended["failures"]} == {"INTERRUPTED"}
-    assert ended["failures"][0]["message"].endswith(f"the run was ended by {number.name}.")
 
 
 def test_pending_changes_are_skipped_after_the_deadline(run: Run, aws: FakeAws) -> None:
@@ -124,19 +106,6 @@ def test_error_of_the_verification_does_not_hide_changes(
 ASSOCIATION = {**ONE, "role_arn": role_arn("r")}
 PLACE = f"the association of {CLUSTER} default/app"
 WHERE = f"{PLACE} (account {ACCOUNT}, region {REGION})"
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_replacement_is_completed_and_reported(run: Run, aws: FakeAws, number: signal.Signals) -> None:
-    session = {"disable_session_tags": True, "session_policy": document("s3:GetObject")}
-    run(eks_pod_identity_association, **ASSOCIATION, **session)
-    aws.before_request("eks:DeletePodIdentityAssociation", lambda: end_by(number))
-    ended = run(eks_pod_identity_association, **ASSOCIATION, session_policy="")
-    assert [item.get("policy") for item in aws.state()["associations"]] == [None]
-    assert (ended["failed"], ended["changed"], ended["error_code"]) == (True, True, "INTERRUPTED")
-    assert ended["msg"] == (
-        f"{PLACE} was changed, but not read back: the run was ended by {number.name}. Run again: completed changes are kept."
-    )
 
 
 def test_association_is_not_created_after_the_deadline(run: Run, aws: FakeAws) -> None:

@@ -236,7 +236,7 @@ def test_interrupt_ends_a_change_unless_it_is_a_replacement() -> None:
     ]
 
     def work(item: Change) -> None:
-        apply_plan(Plan((item,)), ApplyContext(api, wait_policy))
+        apply_plan(Plan((item,)), ApplyContext(api, wait_policy, awaits=True))
 
     with pytest.raises(KeyboardInterrupt):
         map_concurrently(work, client.interrupted(changes, 2), 2)
@@ -262,8 +262,8 @@ def test_interrupt_ends_the_wait_for_a_role() -> None:
     calls = (Call("eks", "CreatePodIdentityAssociation", {}),)
 
     def work(name: str) -> None:
-        change = Change(1, Target("association", name), "create", (), None, {}, calls, awaits=True)
-        apply_plan(Plan((change,)), ApplyContext(api, wait_policy))
+        change = Change(1, Target("association", name), "create", (), None, {}, calls)
+        apply_plan(Plan((change,)), ApplyContext(api, wait_policy, awaits=True))
 
     with pytest.raises(KeyboardInterrupt):
         map_concurrently(work, interrupted(["a", "b"], lambda: len(sent) == 2), 2)

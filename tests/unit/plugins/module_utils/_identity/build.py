@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
@@ -36,6 +37,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     Options,
+    PurgeScope,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     CLUSTER_TAG,
@@ -49,6 +51,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
+    TrustGrant,
+    trust_policy,
+    writer_of,
+)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     ACCOUNT as ACCOUNT,
 )
@@ -66,7 +73,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 
 Raw = dict[str, Any]
-OWNED = {MANAGED_BY_TAG: MANAGED_BY_VALUE}
+OWNER = f"{REGION}.{CLUSTER}"
+# The tags of a resource of the default owner.
+OWNED = {MANAGED_BY_TAG: MANAGED_BY_VALUE, OWNER_TAG: OWNER}
 CLUSTER_ARN = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{CLUSTER}"
 # The tags of a policy that this collection has created.
 POLICY_TAGS = {**OWNED, CLUSTER_TAG: CLUSTER_ARN}
@@ -124,10 +133,13 @@ def workload(service_account: str = "app", namespace: str = "default", **more: A
 
 def desired(*workloads: Mapping[str, Any], state: str = "present", **options: Any) -> Desired:
     tags = options.pop("tags", None)
-    options.setdefault("owner", (tags or {}).get(OWNER_TAG))
+    purge = options.pop("purge", None)
+    options.setdefault("owner", OWNER)
     cluster = options.pop("cluster", CLUSTER)
     defaults = Defaults(tags or {}, presets=PresetExpander(RunValues(cluster)))
-    return Desired(parse_workloads(list(workloads), cluster, state, defaults), Options(**options))
+    return Desired(
+        parse_workloads(list(workloads), cluster, state, defaults), Options(**options), purge=purge
+    )
 
 
 def cluster_name(desired: Desired) -> str:
@@ -163,6 +175,17 @@ def engine(aws: FakeAws, desired: Desired, state: str = "present", clock: Clock 
 
 def run(aws: FakeAws, desired: Desired, state: str = "present", clock: Clock | None = None) -> Run:
     return engine(aws, desired, state, clock).run(desired, state, check_mode=False)
+
+
+def own_trust(*grants: TrustGrant) -> dict[str, object]:
+    """Return the trust policy that a run for OWNER writes for some grants."""
+    own = (replace(grant, writer=writer_of(OWNER, grant.cluster_arn)) for grant in grants)
+    return dict(trust_policy(own))
+
+
+def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mode: bool = False) -> Run:
+    """Run the engine for a list that is the whole truth about the cluster."""
+    return engine.run(replace(desired, purge=scope), "present", check_mode)
 
 
 def plan(aws: FakeAws, desired: Desired, state: str = "present") -> Plan:

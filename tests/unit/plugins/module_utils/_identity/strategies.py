@@ -21,6 +21,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     document,
     policy_arn,
     role_arn,
+    workload,
 )
 from hypothesis import strategies as st
 
@@ -106,3 +107,61 @@ def _without_none(**fields: Any) -> dict[str, Any]:
 
 
 __all__ = ["ACCOUNT", "accounts", "desired_states"]
+
+
+_POLICIES = ("one", "two", "three")
+_THREE_ACTIONS = ("s3:GetObject", "sqs:SendMessage", "kms:Decrypt")
+
+
+def statements(*actions: str) -> dict[str, Any]:
+    """Return a policy document with an Allow statement for each action."""
+    parts = [document(action)["Statement"][0] for action in actions]
+    return {"Version": "2012-10-17", "Statement": parts}
+
+
+@st.composite
+def lists(draw: Callable[..., Any]) -> Desired:
+    """Draw up to three workloads, which may share managed roles and policies. Each policy allows random actions."""
+    documents = {
+        name: statements(*draw(st.lists(st.sampled_from(_THREE_ACTIONS), min_size=1, unique=True)))
+        for name in _POLICIES
+    }
+    workloads = []
+    for namespace, service_account in draw(st.lists(st.sampled_from(PLACES), min_size=1, unique=True)):
+        chosen = draw(st.lists(st.sampled_from(_POLICIES), max_size=2, unique=True))
+        raw = workload(
+            service_account,
+            namespace,
+            role={"name": draw(st.sampled_from(["blue", "green"]))},
+            policies=[{"name": name, "document": documents[name]} for name in chosen],
+            disable_session_tags=draw(st.sampled_from([None, None, False, True])),
+        )
+        workloads.append(raw)
+    return desired(
+        *workloads,
+        trust_scope=draw(st.sampled_from([None, None, "namespace", "cluster", "account"])),
+        purge_policies=draw(st.booleans()),
+    )
+
+
+@st.composite
+def moves(draw: Callable[..., Any]) -> Desired:
+    """Draw one or two workloads without session tags, each with one or two policies and a role that trusts the account."""
+    documents = {
+        name: statements(*draw(st.lists(st.sampled_from(_THREE_ACTIONS), min_size=1, unique=True)))
+        for name in _POLICIES[:2]
+    }
+    workloads = [
+        workload(
+            service_account,
+            role={"name": draw(st.sampled_from(["blue", "green"])), "trust_scope": "account"},
+            policies=[
+                {"name": name, "document": documents[name]}
+                for name in draw(st.lists(st.sampled_from(_POLICIES[:2]), min_size=1, unique=True))
+            ],
+            disable_session_tags=True,
+            session_policy=draw(st.sampled_from([None, "", statements(*_THREE_ACTIONS[:2])])),
+        )
+        for service_account in ("app", "web")
+    ]
+    return desired(*workloads[: draw(st.sampled_from([1, 2, 2]))], purge_policies=draw(st.booleans()))

@@ -150,10 +150,6 @@ def test_statement_for_grant(scope_grant: TrustGrant, conditions: dict[str, str]
     }
 
 
-def test_widest_scope_is_statement_of_guide() -> None:
-    assert statements([TrustGrant()])[0]["Sid"] == "AllowEksAuthToAssumeRoleForPodIdentity"
-
-
 def test_service_accounts_of_namespace_share_statement() -> None:
     found = statements(
         [

@@ -29,6 +29,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     parse_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    Clusters,
     group_clusters,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
@@ -37,19 +38,17 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import (
-    desired_trust,
-    is_limited_to,
-    is_still_granted,
-    revoke_grants,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import desired_grants
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     PolicyDocument,
+    document_statements,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
-    PatternGrant,
-    read_pattern,
+    TrustGrant,
+    read_grants,
+    trust_policy,
+    writer_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     is_usable,
@@ -296,12 +295,10 @@ def parsed(expansion: Expansion) -> tuple[Workload, ...]:
     return tuple(map(expansion.complete, workloads))
 
 
-def trust_of(workloads: tuple[Workload, ...], present: PolicyDocument | None = None) -> PolicyDocument:
+def trust_of(workloads: tuple[Workload, ...], *, clusters: Clusters | None = None) -> PolicyDocument:
     role = workloads[0].role
     assert role is not None
-    keys = frozenset(workload.key for workload in workloads)
-    clusters = group_clusters(HERE)
-    return PolicyDocument(desired_trust(clusters, role, Options(), workloads, keys, present))
+    return trust_policy(desired_grants(clusters or group_clusters(HERE), role, Options(owner="o"), workloads))
 
 
 def conditions(trust: PolicyDocument) -> list[Any]:
@@ -317,20 +314,11 @@ NAMESPACE, ACCOUNT = "aws:RequestTag/kubernetes-namespace", "aws:RequestTag/kube
 def test_statements_of_a_trust_policy() -> None:
     trust = trust_of(parsed(expanded(entry("team-*", "web"), entry("default", "solo"))))
     assert conditions(trust) == [
-        {"StringEquals": {**CLUSTER_ONLY, ACCOUNT: "web"}, "StringLike": {NAMESPACE: "team-*"}},
         {"StringEquals": {**CLUSTER_ONLY, NAMESPACE: "default", ACCOUNT: "solo"}},
+        {"StringEquals": {**CLUSTER_ONLY, ACCOUNT: "web"}, "StringLike": {NAMESPACE: "team-*"}},
     ]
     everything = trust_of(parsed(expanded(entry("*", "*"))))
     assert conditions(everything) == [{"StringEquals": CLUSTER_ONLY}]
-
-
-def test_statement_of_another_list_is_kept() -> None:
-    mine, other = parsed(expanded(entry("team-*", "web"))), parsed(expanded(entry("*", "worker")))
-    both = trust_of(mine, trust_of(other))
-    assert [list(entry) for entry in conditions(both)] == [["StringEquals"], ["StringEquals", "StringLike"]]
-    # All workloads of the narrower pattern also match the present pattern, which the narrower one replaces.
-    narrower = trust_of(parsed(expanded(entry("team-a", "web"))), trust_of(mine))
-    assert conditions(narrower) == [{"StringEquals": {**CLUSTER_ONLY, NAMESPACE: "team-a", ACCOUNT: "web"}}]
 
 
 def test_each_cluster_grants_its_own_patterns() -> None:
@@ -341,8 +329,7 @@ def test_each_cluster_grants_its_own_patterns() -> None:
     assert role is not None
     clusters = group_clusters(HERE, other)
     users = (*parsed(expanded(entry("team-*", "web"))), *there)
-    keys = frozenset(workload.key for workload in users)
-    trust = PolicyDocument(desired_trust(clusters, role, Options(), users, keys, None))
+    trust = trust_of(users, clusters=clusters)
     assert {
         (
             condition["StringEquals"]["aws:RequestTag/eks-cluster-arn"],
@@ -350,19 +337,6 @@ def test_each_cluster_grants_its_own_patterns() -> None:
         )
         for condition in conditions(trust)
     } == {(HERE.arn, "team-*"), (other.arn, "t*"), (other.arn, "team-a")}
-
-
-def test_pattern_is_revoked_with_its_last_workload() -> None:
-    workloads = parsed(expanded(entry("team-*", "web"), entry("default", "solo")))
-    trust, clusters = trust_of(workloads), group_clusters(HERE)
-    first, second, solo = (frozenset({workload.key}) for workload in workloads)
-    assert revoke_grants(clusters, trust, first, second | solo) is None
-    assert is_still_granted(clusters, trust, first)
-    revoked = revoke_grants(clusters, trust, first | second, solo)
-    assert revoked is not None
-    assert len(conditions(PolicyDocument(revoked))) == 1
-    assert not is_still_granted(clusters, revoked, first)
-    assert is_limited_to(clusters, trust)
 
 
 WORD = st.text("ab-", min_size=1, max_size=4)
@@ -374,8 +348,8 @@ GLOB = st.text("ab-*", min_size=1, max_size=4)
 def test_trust_policy_allows_exactly_the_matching_names(
     namespaces: str, accounts: str, namespace: str, account: str
 ) -> None:
-    grant = PatternGrant(HERE.account_id, HERE.arn, namespaces, accounts)
-    assert read_pattern(grant.statement()) == grant
+    grant = TrustGrant(HERE.account_id, HERE.arn, namespaces, accounts, writer_of("o", HERE.arn))
+    written = trust_policy([grant])
     subject = Subject(
         cluster_arn=HERE.arn,
         namespace=namespace,
@@ -384,9 +358,9 @@ def test_trust_policy_allows_exactly_the_matching_names(
         partition=HERE.partition,
         role_arn=f"{ARN}/r",
     )
-    trust = prepare_trust({"Version": "2012-10-17", "Statement": [grant.statement()]})
+    trust = prepare_trust(written)
     matches = fnmatchcase(namespace, namespaces) and fnmatchcase(account, accounts)
-    assert is_usable(trust, subject) == matches == grant.includes(namespace, account)
+    assert is_usable(trust, subject) == matches == grant.includes(HERE.arn, namespace, account)
     assert not is_usable(trust, replace(subject, cluster_arn=f"{HERE.arn}2"))
 
 
@@ -402,8 +376,12 @@ def test_trust_policy_allows_exactly_the_matching_names(
     ],
 )
 def test_changed_statement_is_no_pattern(change: dict[str, Any]) -> None:
-    statement = PatternGrant(HERE.account_id, HERE.arn, "team-*", "*").statement()
-    assert read_pattern({**statement, **change}) is None
+    grant = TrustGrant(HERE.account_id, HERE.arn, "team-*", "*", writer_of("o", HERE.arn))
+    written = trust_policy([grant])
+    assert read_grants(written)[0]
+    (statement,) = document_statements(written)
+    assert isinstance(statement, dict)
+    assert read_grants({**written, "Statement": [{**statement, **change}]})[0] == set()
 
 
 @pytest.mark.parametrize(

@@ -121,8 +121,7 @@ def test_teardown_needs_no_role() -> None:
 )
 def test_run_options_apply_to_all_workloads(options: dict[str, Any]) -> None:
     """Parse values with their types, and the same values as text, as from "-e name=value", an INI inventory or a survey."""
-    tags = {"stage": "test", "workload-identity/owner": "team-a"}
-    defaults = Defaults(tags, create_service_accounts=False, create_namespaces=True)
+    defaults = Defaults({"stage": "test"}, create_service_accounts=False, create_namespaces=True)
     assert read(workloads=[ONE], owner="team-a", tags={"stage": "test"}, **options) == ParsedInput(
         cluster_name="c",
         state="present",

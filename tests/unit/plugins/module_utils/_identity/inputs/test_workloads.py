@@ -851,7 +851,7 @@ def test_empty_list_is_valid() -> None:
         ),
         pytest.param(
             {"tags": {f"t{number}": "x" for number in range(49)}},
-            [f"{PLACE}: tags has 49 tags; 48 are allowed in addition to the ownership tags."],
+            [f"{PLACE}: tags has 49 tags; 47 are allowed in addition to the ownership tags."],
             id="too many tags",
         ),
         pytest.param(
@@ -902,7 +902,7 @@ def test_common_tags_count_for_the_tag_limit() -> None:
     common = {f"c{number}": "x" for number in range(30)}
     raw = workload(tags={f"t{number}": "x" for number in range(19)})
     assert find_problems([raw], "present", common) == [
-        f"{PLACE}: tags has 49 tags, including the common tags; 48 are allowed in addition to the ownership tags."
+        f"{PLACE}: tags has 49 tags, including the common tags; 47 are allowed in addition to the ownership tags."
     ]
 
 

@@ -110,7 +110,7 @@ def change(target: Target, action: Action, old: State = None, new: State = None)
             id="replaced policy still attached",
         ),
         pytest.param(
-            change(policy_target("arn:policy", "takes"), "update", {"document": GET}, {"document": PUT}),
+            change(policy_target("arn:policy"), "update", {"document": GET}, {"document": PUT}),
             POLICY,
             False,
             id="former document",
@@ -126,12 +126,6 @@ def change(target: Target, action: Action, old: State = None, new: State = None)
             ASSOCIATION,
             False,
             id="association not yet deleted",
-        ),
-        pytest.param(
-            change(association_target(APP), "replace", {"association_id": "a-1"}, {}),
-            ASSOCIATION,
-            False,
-            id="association not yet replaced",
         ),
     ],
 )
@@ -154,7 +148,7 @@ def observed(**fields: Any) -> Observed:
         (trust_target("App"), True),
         (ATTACHMENT, True),
         (role_target("other"), False),
-        (policy_target("arn:policy", "lifts"), True),
+        (policy_target("arn:policy"), True),
         (policy_target("other"), False),
         # The run has listed all associations of the cluster, so it also knows that an association does not exist.
         (association_target(APP), True),
@@ -169,7 +163,7 @@ def test_target_in_the_observation_was_read(target: Target, read: bool) -> None:
     ("failed", "target"),
     [
         (role_target("app"), ATTACHMENT),
-        (policy_target("arn:policy"), policy_target("arn:policy", "takes")),
+        (policy_target("arn:policy"), policy_target("arn:policy")),
         (association_target(APP), association_target(APP)),
         (associations_target(APP.cluster), association_target(APP)),
     ],
@@ -193,4 +187,4 @@ def test_draft_applies_changes() -> None:
     draft.put(policy_target("arn:policy"), POLICY)
     result = draft.result()
     assert result.roles == {"app": replace(ROLE, attached=("two",))}
-    assert (result.policies, result.associations, result.role_users) == ({"arn:policy": POLICY}, {}, {})
+    assert (result.policies, result.associations) == ({"arn:policy": POLICY}, {})

@@ -8,8 +8,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Call
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     MANAGED_BY_TAG,
+    MANAGED_BY_VALUE,
+    OWNER_TAG,
+    default_owner,
+    is_own,
+    is_owner,
 )
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import OWNED
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    OWNED,
+    OWNER,
+)
 
 AWS_TAG = "aws:cloudformation:stack-name"
 
@@ -66,5 +74,22 @@ def test_equal_tags_need_no_request() -> None:
     )
 
 
-def test_ownership_tag_cannot_have_another_value() -> None:
-    assert changes.with_managed_tag({MANAGED_BY_TAG: "me", "a": "1"}) == {**OWNED, "a": "1"}
+@pytest.mark.parametrize(
+    ("tags", "own"),
+    [(OWNED, True), ({MANAGED_BY_TAG: MANAGED_BY_VALUE}, False), ({OWNER_TAG: OWNER}, False), ({}, False)],
+)
+def test_own_resource_has_the_mark_and_the_owner(tags: dict[str, str], own: bool) -> None:
+    assert is_own(tags, OWNER) is own
+
+
+@pytest.mark.parametrize(
+    ("cluster", "owner"),
+    [
+        ("my-cluster", "us-west-2.my-cluster"),
+        ("ends_", "us-west-2.ends_.1e33ae0c6fcb"),
+        ("c" * 100, f"us-west-2.{'c' * 40}.5a7f057b24d6"),
+    ],
+)
+def test_default_owner_is_the_cluster_as_a_label_value(cluster: str, owner: str) -> None:
+    assert default_owner("us-west-2", cluster) == owner
+    assert is_owner(owner)

@@ -44,6 +44,7 @@ OTHER_ROLE = "arn:aws:iam::111122223333:role/snapshots"
 NEWEST, MIDDLE, OLDEST = "v1.3.10-eksbuild.1", "v1.3.8-eksbuild.2", "v1.3.7-eksbuild.2"
 RELEASES = (AddonRelease(NEWEST), AddonRelease(MIDDLE, default=True), AddonRelease(OLDEST))
 MARK = {"workload-identity/managed-by": "workload_identity.aws"}
+OWNED = {**MARK, "workload-identity/owner": "us-west-2.my-cluster"}
 
 
 def spec(version: str = "", **fields: Any) -> AddonSpec:
@@ -156,7 +157,7 @@ def test_new_addon_gets_roles_values_and_ownership_tag() -> None:
             "configurationValues": '{"a": 1}',
             "podIdentityAssociations": [{"serviceAccount": "ebs-csi-controller-sa", "roleArn": ROLE}],
             "resolveConflicts": "NONE",
-            "tags": {"team": "x", **MARK},
+            "tags": {"team": "x", **OWNED},
         },
     )
     assert (planned.before, planned.after) == (
@@ -245,7 +246,7 @@ def test_role_of_another_owner_needs_adopt(tags: dict[str, str], owner: str | No
     assert refused_role(spec(owner=owner, adopt=True), CLUSTER, "update", account, ROLE, tags) is None
 
 
-@pytest.mark.parametrize(("tags", "owner"), [(MARK, None), (MARK, "team-a"), (TEAM_A, "team-a")])
+@pytest.mark.parametrize(("tags", "owner"), [(OWNED, None), (TEAM_A, "team-a")])
 def test_role_of_the_owner_may_be_taken(tags: dict[str, str], owner: str | None) -> None:
     assert refused_role(spec(owner=owner), CLUSTER, "delete", "snapshot-sa", ROLE, tags) is None
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,17 +15,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     CLUSTER_TAG,
     OWNER_TAG,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import (
-    find_left_behind,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
-    closed_policy,
-)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,
-    CLUSTER_ARN,
     OTHER_CLUSTER_ARN,
     OWNED,
     POLICY_TAGS,
@@ -42,9 +33,6 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     role_arn,
     run,
     workload,
-)
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_iam import (
-    CREATED,
 )
 
 DENIED = classify("x", "AccessDenied", "User is not authorized")
@@ -92,23 +80,6 @@ DELETE = (
 )
 
 
-@pytest.mark.parametrize("check_mode", [True, False])
-def test_reports_a_role_left_by_its_last_workload(check_mode: bool) -> None:
-    aws = converged_account(OLD)
-    done = converge(aws, NEW, check_mode=check_mode)
-    assert left_messages(done) == [LEFT]
-    assert [parameters["RoleName"] for parameters in aws.parameters("iam:GetRole")].count("old") == 1
-    assert left_messages(converge(converged_account(OLD), OLD, check_mode=check_mode)) == []
-
-
-def test_reads_up_to_ten_left_roles() -> None:
-    numbers = range(13)
-    aws = converged_account(*(workload(f"s{n}", role={"name": f"old{n}"}, policies=None) for n in numbers))
-    aws.fail_on("iam:GetAccountAuthorizationDetails", DENIED)
-    done = converge(aws, *(workload(f"s{n}", role={"name": f"new{n}"}, policies=None) for n in numbers))
-    assert len(left_messages(done)) == 10
-
-
 def another_owner(aws: FakeAws) -> None:
     aws.iam.roles["old"]["tags"] |= {OWNER_TAG: "y"}
 
@@ -135,17 +106,6 @@ def not_readable(aws: FakeAws) -> None:
         return aws.iam.GetRole(parameters)
 
     aws.replace("iam:GetRole", deny)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [another_owner, not_managed, another_user, another_cluster, not_readable],
-    ids=lambda one: one.__name__,
-)
-def test_does_not_report_a_role_kept_by_purge(change: Callable[[FakeAws], None]) -> None:
-    aws = converged_account(OLD)
-    change(aws)
-    assert left_messages(converge(aws, NEW)) == []
 
 
 def test_does_not_report_a_role_of_another_listed_workload() -> None:
@@ -259,16 +219,6 @@ UNUSED = (
 )
 
 
-@pytest.mark.parametrize("role", [{}, {"trust_scope": "namespace"}, {"trust_scope": "cluster"}])
-def test_bulk_read_reports_a_role_without_workload(role: dict[str, Any]) -> None:
-    aws = orphaned(**role)
-    done = converge(aws, *many())
-    assert left_messages(done) == [UNUSED]
-    (finding,) = [finding for finding in done.findings if finding.code == "RESOURCE_KEPT"]
-    assert finding.workload is None
-    assert aws.parameters("iam:GetRole") == []
-
-
 def test_short_list_does_not_read_roles_without_workload() -> None:
     aws = orphaned()
     assert left_messages(converge(aws, *many()[:2])) == []
@@ -323,52 +273,8 @@ def test_role_with_a_wide_grant_is_not_reported_if_associations_are_unknown(
     assert left_messages(converge(aws, *many())) == []
 
 
-def test_does_not_report_a_role_younger_than_five_minutes() -> None:
-    """Check that a new role is not reported: another run may be about to create its association."""
-    aws = orphaned()
-    spec = desired(*many())
-    for minutes, findings in ((1, []), (6, [UNUSED])):
-        runner = engine(aws, spec)
-        account = replace(runner.clusters.account, answered_at=CREATED + timedelta(minutes=minutes))
-        runner = replace(runner, clusters=replace(runner.clusters, account=account))
-        assert left_messages(runner.run(spec, "present", check_mode=True)) == findings
-
-
-def test_unread_pages_may_have_the_association() -> None:
-    """Use two workloads with ten policies each: the run reads roles and policies in bulk, but not all associations."""
-    policies = [policy(f"p{number}") for number in range(10)]
-    two = [workload(f"s{n}", role={"name": f"r{n}"}, policies=policies[:10]) for n in range(2)]
-    more = [policy(f"q{number}") for number in range(10)]
-    two[1] = two[1] | {"policies": more}
-    aws = converged_account(*two, workload("gone", role={"name": "gone"}, policies=None))
-    aws.eks.associations = {
-        identifier: association
-        for identifier, association in aws.eks.associations.items()
-        if association["serviceAccount"] != "gone"
-    }
-    assert left_messages(converge(aws, *two)) == [UNUSED]
-    for number in range(5):
-        create_association(aws, f"addon{number}", "x", ownerArn=ADDON)
-    aws.eks.page_size = 3
-    assert left_messages(converge(aws, *two)) == []
-
-
 def test_unlistable_cluster_has_no_report_of_roles() -> None:
     aws = orphaned()
     aws.fail_on("eks:ListPodIdentityAssociations", DENIED)
     spec = desired(*many())
     assert left_messages(engine(aws, spec).run(spec, "present", check_mode=True)) == []
-
-
-def test_reports_a_closed_role() -> None:
-    aws = orphaned()
-    aws.iam.roles["gone"]["trust"] = json.dumps(closed_policy(CLUSTER_ARN))
-    assert left_messages(converge(aws, *many())) == [UNUSED]
-
-
-def test_verification_reports_roles_without_workload() -> None:
-    aws = orphaned()
-    spec = desired(*many())
-    observed = engine(aws, spec).observer().observe(spec, planning=False, unlisted=True)
-    findings = find_left_behind(spec, observed, ())
-    assert [(finding.code, finding.severity, finding.message) for finding in findings] == [UNUSED[:3]]

@@ -163,7 +163,7 @@ def test_rollback_leaves_a_damaged_record_to_the_restoration() -> None:
 
 EDITED = {
     **POD_IDENTITY,
-    "Sid": "EksPodIdentityWorkloads0123456789ab",
+    "Sid": "EksPodIdentity0123456789ab01234567",
     "Condition": {"StringLike": {"a": "b"}},
 }
 
@@ -191,7 +191,7 @@ EDITED = {
                 (
                     "TRUST_STATEMENT_STAYS",
                     "the trust policy of role app keeps statements of this collection that someone edited: "
-                    "EksPodIdentityWorkloads0123456789ab.",
+                    "EksPodIdentity0123456789ab01234567.",
                 )
             ],
         ),

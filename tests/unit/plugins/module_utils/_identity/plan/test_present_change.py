@@ -17,7 +17,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Call,
     Stage,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     VerificationReads,
 )
@@ -25,7 +24,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     grant_for,
-    trust_policy,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
@@ -42,6 +40,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     engine,
     named,
     names,
+    own_trust,
     plan,
     policy,
     policy_arn,
@@ -64,7 +63,7 @@ def compact(value: object) -> str:
 
 
 def scoped(scope: str) -> dict[str, object]:
-    return trust_policy([grant_for(scope, ACCOUNT, CLUSTER_ARN, "default", "app")])
+    return own_trust(grant_for(scope, ACCOUNT, CLUSTER_ARN, "default", "app"))
 
 
 def converged_account(raw: dict[str, Any], **options: Any) -> FakeAws:
@@ -140,22 +139,6 @@ def role(**more: Any) -> dict[str, Any]:
             ({"tags": {"team": "a", **OWNED}}, {"tags": {"team": "b", **OWNED}}),
             [("TagRole", {**ROLE, "Tags": [{"Key": "team", "Value": "b"}]})],
             id="tag of a role",
-        ),
-        pytest.param(
-            role(),
-            role(trust_scope="namespace"),
-            "update trust_policy my-role",
-            ({"trust_policy": scoped("workload")}, {"trust_policy": scoped("namespace")}),
-            [("UpdateAssumeRolePolicy", {**ROLE, "PolicyDocument": compact(scoped("namespace"))})],
-            id="wider trust scope",
-        ),
-        pytest.param(
-            role(trust_scope="cluster"),
-            role(trust_scope="workload"),
-            "update trust_policy my-role",
-            ({"trust_policy": scoped("cluster")}, {"trust_policy": scoped("workload")}),
-            [("UpdateAssumeRolePolicy", {**ROLE, "PolicyDocument": compact(scoped("workload"))})],
-            id="narrower trust scope",
         ),
         pytest.param(
             role(),
@@ -254,33 +237,6 @@ def role(**more: Any) -> dict[str, Any]:
                 )
             ],
             id="session policy changed",
-        ),
-        pytest.param(
-            workload(
-                disable_session_tags=True, session_policy=READ, target_role_arn=TARGETS[0], tags={"a": "1"}
-            ),
-            workload(session_policy=""),
-            "replace association default/app",
-            (
-                {"session_policy": READ, "association_id": "a-00000000000000001"},
-                {"session_policy": None, "association_id": "a new one"},
-            ),
-            [
-                ("DeletePodIdentityAssociation", ASSOCIATION),
-                (
-                    "CreatePodIdentityAssociation",
-                    {
-                        "clusterName": CLUSTER,
-                        "namespace": "default",
-                        "serviceAccount": "app",
-                        "roleArn": role_arn("my-role"),
-                        "targetRoleArn": TARGETS[0],
-                        "disableSessionTags": True,
-                        "tags": {"a": "1", **OWNED},
-                    },
-                ),
-            ],
-            id="session policy cleared, other settings kept",
         ),
         pytest.param(
             workload(tags={"a": "1"}),
@@ -425,32 +381,12 @@ def test_changed_role_updates_only_the_association() -> None:
         "create role other",
         f"attach attachment other {policy_arn('my-policy')}",
         "update association default/app",
+        "update trust_policy my-role",
     ]
     update = found.changes[2]
     assert (update.before, update.after) == (
         {"role_arn": role_arn("my-role")},
         {"role_arn": role_arn("other")},
-    )
-    assert update.awaits
-
-
-def test_disabled_session_tags_widen_a_default_scope_with_a_warning() -> None:
-    aws = converged_account(workload())
-    found = plan(aws, desired(workload(disable_session_tags=True)))
-    assert names(found) == ["update trust_policy my-role", "update association default/app"]
-    assert found.changes[0].after == {"trust_policy": scoped("account")}
-    (finding,) = found.findings
-    assert (finding.code, finding.severity, str(finding.workload)) == (
-        "TRUST_SCOPE_WITHOUT_SESSION_TAGS",
-        "info",
-        "default/app",
-    )
-    assert finding.message == (
-        "role my-role can be used from every cluster of the account: without session tags its trust policy cannot distinguish "
-        "workloads."
-    )
-    assert finding.remedy == (
-        "To limit the role, turn session tags on. To confirm the wide scope, set trust_scope: account."
     )
 
 
@@ -513,20 +449,8 @@ def test_session_policy_needs_disabled_session_tags() -> None:
         "with session tags turned off."
     )
     assert failure.remedy == (
-        "Remove the session policy as well (session_policy: ''), or leave out disable_session_tags: false."
+        "Leave out disable_session_tags: false, because EKS cannot remove the session policy."
     )
-
-
-def test_planned_replacement_warns_of_the_interruption() -> None:
-    aws = converged_account(workload(disable_session_tags=True, session_policy=READ))
-    found = plan(aws, desired(workload(session_policy="")))
-    (stake,) = [finding for finding in found.findings if finding.code == "ASSOCIATION_REPLACED"]
-    assert (str(stake.workload), stake.severity) == ("default/app", "warning")
-    assert stake.message == (
-        "association a-00000000000000001 of my-cluster default/app is deleted and recreated, because EKS does not remove "
-        "a session policy in place. The association gets a new ID. Pods that request credentials in between get an error."
-    )
-    assert "ASSOCIATION_REPLACED" not in [finding.code for finding in plan(aws, desired(workload())).findings]
 
 
 def test_association_with_an_unknown_field_is_kept_and_fails_alone() -> None:
@@ -539,14 +463,6 @@ def test_association_with_an_unknown_field_is_kept_and_fails_alone() -> None:
     ]
     assert "create association default/web" in names(found)
     assert not [name for name in names(found) if name.startswith("replace")]
-
-
-def test_session_policy_and_disabled_tags_are_removed_together() -> None:
-    aws = converged_account(workload(disable_session_tags=True, session_policy=READ))
-    found = plan(aws, desired(workload(disable_session_tags=False, session_policy="")))
-    # The narrower trust policy has conditions on session tags, which only the new association sends. So the association is first.
-    assert names(found) == ["replace association default/app", "update trust_policy my-role"]
-    assert found.changes[0].calls[1].parameters["disableSessionTags"] is False
 
 
 def test_foreign_attachment_is_kept_and_reported() -> None:
@@ -565,12 +481,12 @@ def test_foreign_attachment_is_kept_and_reported() -> None:
         == f"role my-role also has {EDGE} attached, which is not part of the role's configuration."
     )
     assert finding.remedy == (
-        "List it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it unless workloads outside the run "
-        "use the role."
+        "List it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it unless others use the "
+        "role."
     )
     spec = desired(workload())
     (verified,) = verify(
-        spec, engine(aws, spec).observe(spec), VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
+        spec, engine(aws, spec).observer().observe(spec), VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
     )
     assert (verified.status, verified.findings) == ("warning", [finding])
 
@@ -602,34 +518,6 @@ def test_update_of_one_detail_keeps_the_other_details(changed: Attribute) -> Non
     assert {"description": present["description"], "max_session_duration": present["duration"]} == updated
 
 
-def test_manual_changes_of_a_role_are_reverted() -> None:
-    aws = converged_account(role(description="text", max_session_duration=7200, permissions_boundary=EDGE))
-    aws.iam.UpdateRole(ROLE)
-    aws.iam.DeleteRolePermissionsBoundary(ROLE)
-    aws.iam.roles["my-role"]["attached"].clear()
-    aws.iam.UpdateAssumeRolePolicy({**ROLE, "PolicyDocument": json.dumps(TRUST_BARE)})
-    spec = desired(role(description="text", max_session_duration=7200, permissions_boundary=EDGE))
-    found = plan(aws, spec)
-    assert names(found) == [
-        "update role my-role",
-        "update trust_policy my-role",
-        f"attach attachment my-role {policy_arn('my-policy')}",
-    ]
-    run(aws, spec)
-    assert names(plan(aws, spec)) == []
-
-
-def test_role_in_use_elsewhere_keeps_foreign_attachments() -> None:
-    """Check that a plan does not detach a policy of another list, although the policy has the ownership tag."""
-    aws = FakeAws()
-    first, second = workload("one", policies=[policy("a")]), workload("two", policies=[policy("b")])
-    run(aws, desired(first))
-    run(aws, desired(second))
-    found = plan(aws, desired(first))
-    assert names(found) == []
-    assert [finding.code for finding in found.findings] == ["POLICY_ATTACHED_EXTRA"]
-
-
 def test_listed_existing_policy_has_no_finding() -> None:
     aws = FakeAws()
     create_role(aws, "old", TRUST_BARE, (create_policy(aws, "extra"),))
@@ -651,34 +539,33 @@ def test_role_with_room_attaches_before_it_detaches() -> None:
     assert [
         (change.action, change.stage) for change in found.changes if change.target.resource == "attachment"
     ] == [
-        ("attach", Stage.ATTACHMENT),
-        ("detach", Stage.TAKE),
+        ("attach", Stage.ATTACH),
+        ("detach", Stage.DETACH),
     ]
 
 
 def test_owner_is_not_reported_as_changed_if_the_workload_fails() -> None:
     aws = FakeAws()
-    run(aws, desired(workload(disable_session_tags=True), tags={OWNER_TAG: "a"}))
+    run(aws, desired(workload(disable_session_tags=True), owner="a"))
     failing = workload(role={"name": "my-role", "trust_scope": "namespace"})
-    found = plan(aws, desired(failing, tags={OWNER_TAG: "b"}, adopt=True))
+    found = plan(aws, desired(failing, owner="b", adopt=True))
     assert [failure.error_code for failure in found.failures] == ["SESSION_TAGS_CONFLICT"]
     assert (names(found), found.findings) == ([], ())
 
 
 def test_adopt_changes_the_owner_of_a_workload() -> None:
-    first = desired(workload(), tags={OWNER_TAG: "a"})
     aws = FakeAws()
-    run(aws, first)
-    assert plan(aws, first).findings == ()
-    found = plan(aws, desired(workload(), tags={OWNER_TAG: "b"}, adopt=True))
-    assert [
-        (finding.code, finding.severity, finding.message, finding.remedy) for finding in found.findings
-    ] == [
-        (
-            "OWNER_CHANGED",
-            "warning",
-            f"the owner of {resource} changes from 'a' to 'b'.",
-            "List the resource for one owner only. If the change of owner is intended, no action is needed.",
-        )
+    run(aws, desired(workload(), owner="a"))
+    found = plan(aws, desired(workload(), owner="b", adopt=True))
+    assert {(finding.code, finding.severity, finding.message) for finding in found.findings} == {
+        ("OWNER_CHANGED", "warning", f"the owner of {resource} changes from 'a' to 'b'.")
         for resource in (f"policy {policy_arn('my-policy')}", "role my-role", "association default/app")
+    }
+
+
+def test_former_scope_is_kept_and_reported() -> None:
+    aws = converged_account(role(trust_scope="namespace"))
+    found = plan(aws, desired(role()))
+    assert [(finding.code, finding.severity) for finding in found.findings] == [
+        ("TRUST_KEPT_FOR_OTHERS", "warning")
     ]

@@ -13,7 +13,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     grant_for,
-    trust_policy,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
@@ -24,11 +23,11 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     TRUST_BARE,
     FakeAws,
     create_policy,
-    create_role,
     desired,
     document,
     key,
     names,
+    own_trust,
     plan,
     policy,
     policy_arn,
@@ -47,7 +46,7 @@ def compact(value: object) -> str:
 
 
 def trust_for(*service_accounts: str, scope: str = "workload") -> dict[str, object]:
-    return trust_policy(grant_for(scope, ACCOUNT, CLUSTER_ARN, "default", name) for name in service_accounts)
+    return own_trust(*(grant_for(scope, ACCOUNT, CLUSTER_ARN, "default", name) for name in service_accounts))
 
 
 def test_resources_are_created_in_order() -> None:
@@ -59,8 +58,8 @@ def test_resources_are_created_in_order() -> None:
     ] == [
         (Stage.POLICY, "policy", "create", policy_arn("my-policy"), (APP,)),
         (Stage.ROLE, "role", "create", "my-role", (APP,)),
-        (Stage.ATTACHMENT, "attachment", "attach", f"my-role {policy_arn('my-policy')}", (APP,)),
-        (Stage.ASSOCIATION, "association", "create", "default/app", (APP,)),
+        (Stage.ATTACH, "attachment", "attach", f"my-role {policy_arn('my-policy')}", (APP,)),
+        (Stage.ASSOCIATE, "association", "create", "default/app", (APP,)),
     ]
     assert [change.before for change in found.changes] == [None] * 4
     assert [change.after for change in found.changes] == [
@@ -115,17 +114,6 @@ def test_resources_are_created_in_order() -> None:
             ),
         ),
     ]
-    assert [sorted(need.label for need in change.needs) for change in found.changes] == [
-        [],
-        [],
-        [f"policy {policy_arn('my-policy')}", "role my-role"],
-        [
-            f"attachment my-role {policy_arn('my-policy')}",
-            f"policy {policy_arn('my-policy')}",
-            "role my-role",
-        ],
-    ]
-    assert [change.awaits for change in found.changes] == [False, False, True, True]
     assert (found.failures, found.findings) == ((), ())
 
 
@@ -235,43 +223,6 @@ def test_new_policy_may_be_listed_by_arn_in_another_workload() -> None:
     assert found.failures == ()
     assert names(found)[0] == f"create policy {policy_arn('my-policy')}"
     assert found.changes[0].workloads == (key("one"), key("two"))
-
-
-def test_waits_only_for_resources_of_the_plan() -> None:
-    """Check that the attachment of an existing policy does not wait for the new policy of another role."""
-    aws = FakeAws()
-    arn = create_policy(aws, "given")
-    create_role(aws, "old", TRUST_BARE)
-    raw = [
-        workload("one", role={"arn": role_arn("old")}, policies=[{"arn": arn}]),
-        workload("two", role={"name": "new"}),
-    ]
-    waiting = {change.target.full_name: change.awaits for change in plan(aws, desired(*raw)).changes}
-    assert waiting == {
-        policy_arn("my-policy"): False,
-        "new": False,
-        f"old {arn}": False,
-        f"new {policy_arn('my-policy')}": True,
-        "default/one": False,
-        "default/two": True,
-    }
-
-
-def test_waits_for_a_new_boundary() -> None:
-    raw = workload(role={"name": "my-role", "permissions_boundary": policy_arn("my-policy")})
-    role = plan(FakeAws(), desired(raw)).changes[1]
-    assert (role.target.name, sorted(need.label for need in role.needs), role.awaits) == (
-        "my-role",
-        [f"policy {policy_arn('my-policy')}"],
-        True,
-    )
-
-
-def test_does_not_wait_for_an_existing_boundary() -> None:
-    aws = FakeAws()
-    edge = create_policy(aws, "edge")
-    role = plan(aws, desired(workload(role={"name": "my-role", "permissions_boundary": edge}))).changes[1]
-    assert (role.target.name, role.awaits) == ("my-role", False)
 
 
 def test_cluster_without_workloads_has_an_empty_plan() -> None:

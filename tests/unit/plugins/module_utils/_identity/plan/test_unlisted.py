@@ -19,6 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     Options,
+    PurgeScope,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
@@ -36,6 +37,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     OTHER_CLUSTER,
     OTHER_CLUSTER_ARN,
     OWNED,
+    OWNER,
     REGION,
     desired,
     key,
@@ -54,10 +56,6 @@ BY_PURGE = (
 BY_HAND = (
     "A purge keeps unmanaged associations: list them with ⟨adopt⟩: true, or delete them with "
     "workload_identity.aws.eks_pod_identity_association."
-)
-WITHOUT_OWNER = (
-    "A purge for an owner keeps associations without an owner: purge these in a run without an owner, or list "
-    "their workloads."
 )
 LOOK = "The check mode of a run for this cluster alone with ⟨purge⟩: true reads all associations."
 NOTHING = "If the associations belong to other lists of workloads, no action is needed."
@@ -93,7 +91,8 @@ class Case:
     message: str
     remedy: str
     severity: str = "warning"
-    options: Options = field(default_factory=Options)
+    options: Options = field(default_factory=lambda: Options(owner=OWNER))
+    purge: PurgeScope | None = None
 
 
 CASES = (
@@ -114,13 +113,6 @@ CASES = (
         unlisted(association("a", owned_by("x"))),
         "has 1 association not in the list: 1 managed (default/a).",
         BY_PURGE,
-        options=Options(owner="x"),
-    ),
-    Case(
-        "managed without owner, in a run with one",
-        unlisted(association("a")),
-        "has 1 association not in the list: 1 managed without owner (default/a).",
-        WITHOUT_OWNER,
         options=Options(owner="x"),
     ),
     Case(
@@ -194,7 +186,7 @@ CASES = (
         unlisted(association("hand", {})),
         "has 1 association not in the list: 1 not managed (default/hand with role reports).",
         BY_HAND,
-        options=Options(purge=True),
+        purge=PurgeScope(),
     ),
 )
 
@@ -202,7 +194,7 @@ CASES = (
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_unlisted_associations_are_one_finding(case: Case) -> None:
     observed = Observed(group_clusters(HERE), unlisted={CLUSTER: case.unlisted})
-    (finding,) = find_unlisted(Desired((), case.options), observed)
+    (finding,) = find_unlisted(Desired((), case.options, purge=case.purge), observed)
     assert finding.code == "UNLISTED_ASSOCIATIONS"
     assert finding.message == f"cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) {case.message}"
     assert (finding.remedy, finding.severity) == (case.remedy, case.severity)

@@ -49,7 +49,7 @@ def endless(more: Mapping[str, Any]) -> FakeAws:
 def test_endless_pages_of_an_account_raise(more: dict[str, Any], requests: int) -> None:
     aws = endless(more)
     with pytest.raises(AwsError) as caught:
-        read_account(aws, 1)
+        read_account(aws)
     assert (caught.value.operation, caught.value.code) == ("iam:GetAccountAuthorizationDetails", MALFORMED)
     assert len(aws.requests) == requests
 

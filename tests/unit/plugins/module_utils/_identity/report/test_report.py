@@ -233,7 +233,7 @@ def test_finding_of_failed_workload_has_no_command() -> None:
     """Check that a finding about a failed workload offers no command: here it would grant permissions without the failed
     restriction."""
     other = {
-        **REPLACED,
+        **MOVED,
         "code": "POLICY_CONTENTS_DIFFER",
         "severity": "error",
         "remedy": "Apply the workload, which creates a new default version. Or make version v1 the default: aws iam "
@@ -427,34 +427,32 @@ def test_accepted_finding_accepts_no_other() -> None:
     assert statuses(found) == {"service account": "fail", "pods": "accepted", "agent": "pass"}
 
 
-REPLACED = {
-    "code": "ASSOCIATION_REPLACED",
+MOVED = {
+    "code": "OWNER_CHANGED",
     "severity": "warning",
     "workload": "shop/api",
-    "message": "association a-1 is deleted and created anew.",
-    "remedy": "Recreate Pods that failed to get credentials.",
+    "message": "the owner of the association changes.",
+    "remedy": "List it for one owner only.",
 }
 
 
 def test_plan_warning_changes_its_column() -> None:
     verified = result(check("trust", "pass"), check("association", "pass"), check("agent", "pass", "v1"))
-    found = report_for(changed(findings=[REPLACED], verification=verified))
+    found = report_for(changed(findings=[MOVED], verification=verified))
     assert statuses(found) == {"trust": "pass", "association": "warning", "agent": "pass"}
     assert (found["summary"]["passed"], found["summary"]["warnings"]) == (0, 1)
     assert any(line.startswith("shop/api  pass   warning ") for line in found["lines"])
     row: Any = found["workloads"][0]
-    assert (row["status"], row["checks"][1]["codes"]) == ("warning", ["ASSOCIATION_REPLACED"])
+    assert (row["status"], row["checks"][1]["codes"]) == ("warning", ["OWNER_CHANGED"])
     assert not found["failed"]
-    accepted = report_for(
-        changed(findings=[REPLACED], verification=verified), ignore=["ASSOCIATION_REPLACED"]
-    )
+    accepted = report_for(changed(findings=[MOVED], verification=verified), ignore=["OWNER_CHANGED"])
     assert statuses(accepted)["association"] == "accepted"
 
 
 def test_warning_column_is_in_order() -> None:
-    extra = {**REPLACED, "code": "POLICY_ATTACHED_EXTRA"}
+    extra = {**MOVED, "code": "POLICY_ATTACHED_EXTRA"}
     verified = result(check("trust", "pass"), check("association", "fail", "", "ASSOCIATION_MISSING"))
-    found = report_for(changed(findings=[extra, REPLACED], verification=verified))
+    found = report_for(changed(findings=[extra, MOVED], verification=verified))
     assert list(statuses(found).items()) == [
         ("trust", "pass"),
         ("attachment", "warning"),
@@ -465,7 +463,7 @@ def test_warning_column_is_in_order() -> None:
 @pytest.mark.parametrize("severity", ["warning", "error"])
 @pytest.mark.parametrize("code", list(Code))
 def test_finding_of_a_run_changes_a_status(code: Code, severity: str) -> None:
-    reported = {**REPLACED, "code": code.value, "severity": severity}
+    reported = {**MOVED, "code": code.value, "severity": severity}
     verified = result(*(check(name, "pass") for name, _title, _fact in COLUMNS))
     found = report_for(changed(findings=[reported], verification=verified))
     [changed_check] = [status for status in statuses(found).values() if status != "pass"]
@@ -537,7 +535,7 @@ def test_failed_check_without_finding_fails_the_run() -> None:
 
 def test_warning_of_the_plan_does_not_explain_a_failed_check() -> None:
     """Let a check fail without a finding. The run must fail, although the plan has a warning about the workload."""
-    found = report_for(changed(findings=[REPLACED], verification=result(check("association", "fail"))))
+    found = report_for(changed(findings=[MOVED], verification=result(check("association", "fail"))))
     assert found["failed"]
 
 

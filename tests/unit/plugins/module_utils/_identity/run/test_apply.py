@@ -14,15 +14,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
     Call,
     Change,
-    Failure,
     Plan,
+    Stage,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
     Action,
+    Failure,
     Resource,
     Target,
-    attachment_target,
     role_target,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.apply import (
@@ -81,17 +81,14 @@ def change(
     resource: Resource = "role",
     policy: str = "",
     action: Action = "update",
-    needs: tuple[Target, ...] = (),
-    awaits: bool = False,
     workloads: tuple[WorkloadKey, ...] = KEY,
 ) -> Change:
     calls = tuple(
         Call("eks" if "PodIdentity" in operation else "iam", operation, {"RoleName": name})
         for operation in operations
     )
-    return Change(
-        stage, Target(resource, name, policy), action, workloads, {}, {}, calls, frozenset(needs), awaits
-    )
+    target, roles = Target(resource, name, policy), frozenset((name,))
+    return Change(stage, target, action, workloads, {}, {}, calls, roles)
 
 
 def apply(
@@ -156,65 +153,79 @@ def test_failure_does_not_stop_other_workloads() -> None:
     )
 
 
-def test_dependent_of_a_failed_change_is_skipped_with_reason() -> None:
+ATTACH: dict[str, Any] = {"stage": Stage.ATTACH, "resource": "attachment", "policy": "p", "action": "attach"}
+STOPPED: list[tuple[str, Change, Change, bool]] = [
+    # (name, the change that fails, the later change, whether it is stopped)
+    ("a role", change("r", "Bad", action="create", stage=Stage.ROLE), change("r", "Good", **ATTACH), True),
+    ("a restriction", change("r", "Bad", stage=Stage.RESTRICT), change("r", "Good", stage=Stage.TRUST), True),
+    ("another role", change("q", "Bad", stage=Stage.RESTRICT), change("r", "Good", stage=Stage.TRUST), False),
+    ("a grant", change("r", "Bad", stage=Stage.TRUST), change("r", "Good", **ATTACH), False),
+    (
+        "a policy",
+        change("p", "Bad", resource="policy", stage=Stage.POLICY),
+        change("r", "Good", **ATTACH),
+        True,
+    ),
+    ("its workload", change("r", "Bad", **ATTACH), change("x", "Good", stage=Stage.ASSOCIATE), True),
+    ("a grant, before taking", change("r", "Bad", **ATTACH), change("r", "Good", stage=Stage.DETACH), True),
+    (
+        "an association",
+        change("r", "Bad", stage=Stage.ASSOCIATE),
+        change("r", "Good", stage=Stage.REVOKE),
+        True,
+    ),
+    (
+        "a detachment",
+        change("r", "Bad", stage=Stage.DETACH),
+        change("r", "Good", stage=Stage.REVOKE),
+        True,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("failing_change", "later", "stopped"), [case[1:] for case in STOPPED], ids=[case[0] for case in STOPPED]
+)
+def test_failure_stops_later_stages(failing_change: Change, later: Change, stopped: bool) -> None:
+    api = Script(Bad=[failing("iam:Bad", "AccessDenied")])
+    outcome = apply(api, failing_change, later)
+    assert (api.operations, [failure.error_code for failure in outcome.failures]) == (
+        (["Bad"], ["AccessDenied", "SKIPPED"]) if stopped else (["Bad", "Good"], ["AccessDenied"])
+    )
+
+
+def test_stopped_change_names_the_reason() -> None:
     api = Script(CreateRole=[failing("iam:CreateRole", "LimitExceeded")])
     outcome = apply(
-        api,
-        change("r", "CreateRole", action="create"),
-        change(
-            "r",
-            "AttachRolePolicy",
-            policy="p",
-            stage=2,
-            resource="attachment",
-            action="attach",
-            needs=(role_target("r"),),
-        ),
-        change(
-            "ns/sa",
-            "Create",
-            stage=3,
-            resource="association",
-            action="create",
-            needs=(attachment_target("r", "p"),),
-        ),
+        api, change("r", "CreateRole", action="create", stage=Stage.ROLE), change("r", "A", **ATTACH)
     )
-    assert api.operations == ["CreateRole"]
-    assert [(failure.error_code, failure.message, failure.remedy) for failure in outcome.failures[1:]] == [
+    assert [(failure.message, failure.remedy) for failure in outcome.failures[1:]] == [
         (
-            "SKIPPED",
             "not done, because creating the role r failed (LimitExceeded).",
             "Resolve that failure and run again.",
-        ),
-        (
-            "SKIPPED",
-            "not done, because creating the attachment of policy p to role r failed (SKIPPED).",
-            "Resolve that failure and run again.",
-        ),
+        )
     ]
 
 
-def test_permanent_failure_is_not_retried_and_blocks_dependents() -> None:
+def test_permanent_failure_is_not_retried_and_stops_later_changes() -> None:
     api = Script()
-    first = change("r", "CreateRole", action="create")
-    then = change(
-        "r", "AttachRolePolicy", policy="p", stage=2, resource="attachment", needs=(role_target("r"),)
-    )
+    first = change("r", "CreateRole", action="create", stage=Stage.ROLE)
     earlier = Failure(KEY, role_target("r"), "create", "AccessDenied", "No.", "Ask.")
-    outcome = apply(api, first, then, permanent={role_target("r"): earlier})
+    outcome = apply(
+        api, first, change("r", "AttachRolePolicy", **ATTACH), permanent={role_target("r"): earlier}
+    )
     assert api.operations == []
     assert outcome.failures[0] == earlier
     assert [failure.error_code for failure in outcome.failures] == ["AccessDenied", "SKIPPED"]
     assert outcome.conflict is False
 
 
-def test_permanent_failure_outside_the_plan_blocks_no_change() -> None:
-    then = change(
-        "r", "AttachRolePolicy", policy="p", stage=2, resource="attachment", needs=(role_target("r"),)
-    )
+def test_permanent_failure_outside_the_plan_stops_no_change() -> None:
     earlier = Failure(KEY, role_target("r"), "create", "AccessDenied", "No.", "Ask.")
-    outcome = apply(Script(), then, permanent={role_target("r"): earlier})
-    assert done(outcome) == ["update attachment r p"]
+    outcome = apply(
+        Script(), change("r", "AttachRolePolicy", **ATTACH), permanent={role_target("r"): earlier}
+    )
+    assert done(outcome) == ["attach attachment r p"]
 
 
 def test_missing_resource_after_a_lost_response_counts_as_deleted() -> None:
@@ -222,32 +233,6 @@ def test_missing_resource_after_a_lost_response_counts_as_deleted() -> None:
     api = Script(DeletePolicyVersion=[missing], CreatePolicyVersion=[failing("iam:C", "LimitExceeded")])
     outcome = apply(api, change("a", "DeletePolicyVersion", "CreatePolicyVersion"))
     assert [failure.partly for failure in outcome.failures] == [True]
-
-
-def test_replacement_waits_for_any_new_role() -> None:
-    """Check that the run waits until EKS sees the role, even if the role is not new: the old association is already deleted."""
-    error = failing("eks:CreatePodIdentityAssociation", "InvalidParameterException", UNKNOWN_ROLE)
-    clock = Clock()
-    outcome = apply(
-        Script(CreatePodIdentityAssociation=[error, error]),
-        change("a", *REPLACED, action="replace"),
-        clock=clock,
-    )
-    assert done(outcome) == ["replace role a"]
-    assert clock.pauses == [0.5, 1]
-
-
-def test_dependency_within_a_stage_blocks_the_same_target() -> None:
-    api = Script(First=[failing("iam:First", "AccessDenied")])
-    outcome = apply(
-        api, change("r", "First"), change("r", "Second", resource="trust_policy", needs=(role_target("r"),))
-    )
-    assert api.operations == ["First"]
-    assert [failure.error_code for failure in outcome.failures] == ["AccessDenied", "SKIPPED"]
-
-
-def test_dependency_outside_the_plan_is_met() -> None:
-    assert done(apply(Script(), change("a", "A", needs=(role_target("elsewhere"),)))) == ["update role a"]
 
 
 @pytest.mark.parametrize(
@@ -274,7 +259,7 @@ def test_waits_for_propagation_of_new_resources(operation: str, code: str, text:
     service = "eks" if "PodIdentity" in operation else "iam"
     errors = [failing(f"{service}:{operation}", code, text) for _ in range(6)]
     clock = Clock()
-    outcome = apply(Script(**{operation: errors}), change("a", operation, awaits=True), clock=clock)
+    outcome = apply(Script(**{operation: errors}), change("a", operation), clock=clock, awaits=True)
     assert done(outcome) == ["update role a"]
     assert clock.pauses == [0.5, 1, 2, 4, 5, 5]
 
@@ -292,8 +277,9 @@ def test_permanent_error_is_not_retried(operation: str, code: str, text: str) ->
     clock = Clock()
     outcome = apply(
         Script(**{operation: [failing(f"{service}:{operation}", code, text)]}),
-        change("a", operation, awaits=True),
+        change("a", operation),
         clock=clock,
+        awaits=True,
     )
     assert [failure.error_code for failure in outcome.failures] == [code]
     assert clock.pauses == []
@@ -317,8 +303,9 @@ def test_waiting_times_out_and_message_names_the_timeout(timeout: float, pauses:
     clock = Clock()
     outcome = apply(
         Script(AttachRolePolicy=errors),
-        change("a", "AttachRolePolicy", awaits=True),
+        change("a", "AttachRolePolicy"),
         clock=clock,
+        awaits=True,
         timeout=timeout,
     )
     assert [failure.message for failure in outcome.failures] == [
@@ -398,62 +385,50 @@ def test_existing_resource_is_a_conflict(code: str, conflict: bool) -> None:
     assert outcome.conflict is conflict
 
 
-REPLACED = ("DeletePodIdentityAssociation", "CreatePodIdentityAssociation")
+SWAP = replace(
+    change(
+        "r",
+        "DetachRolePolicy",
+        "AttachRolePolicy",
+        stage=Stage.ATTACH,
+        resource="attachment",
+        action="replace",
+    ),
+    calls=(
+        Call("iam", "DetachRolePolicy", {"RoleName": "r", "PolicyArn": "old"}),
+        Call("iam", "AttachRolePolicy", {"RoleName": "r", "PolicyArn": "new"}),
+    ),
+)
 
 
-def test_replacement_waits_for_the_deletion() -> None:
-    error = failing(
-        "eks:CreatePodIdentityAssociation", "ResourceInUseException", "Association already exists"
-    )
-    clock = Clock()
-    outcome = apply(
-        Script(CreatePodIdentityAssociation=[error, error]),
-        change("a", *REPLACED, action="replace"),
-        clock=clock,
-    )
-    assert done(outcome) == ["replace role a"]
+def test_swap_waits_for_the_room() -> None:
+    error, clock = failing("iam:AttachRolePolicy", "LimitExceeded"), Clock()
+    outcome = apply(Script(AttachRolePolicy=[error, error]), SWAP, clock=clock)
+    assert done(outcome) == ["replace attachment r"]
     assert clock.pauses == [0.5, 1]
 
 
-def test_lost_response_is_not_taken_for_a_conflict() -> None:
-    """Check that the request is not repeated. The new association may exist, and a second request would only conflict with it."""
-    error = failing("eks:CreatePodIdentityAssociation", MALFORMED)
-    clock = Clock()
-    outcome = apply(
-        Script(CreatePodIdentityAssociation=[error]), change("a", *REPLACED, action="replace"), clock=clock
-    )
-    assert [failure.partly for failure in outcome.failures] == [True]
-    assert clock.pauses == []
+@pytest.mark.parametrize(
+    ("errors", "note", "partly"),
+    [
+        (1, "No. old was detached to make room for the new policy, and was attached again.", False),
+        (
+            2,
+            "No. old was detached to make room for the new policy, and could not be attached again: iam:AttachRolePolicy: No.",
+            True,
+        ),
+    ],
+)
+def test_failed_swap_puts_the_former_policy_back(errors: int, note: str, partly: bool) -> None:
+    api = Script(AttachRolePolicy=[failing("iam:AttachRolePolicy", "AccessDenied")] * errors)
+    (failure,) = apply(api, SWAP).failures
+    assert (failure.message, failure.partly) == (f"iam:AttachRolePolicy: {note}", partly)
+    assert api.requests[-1] == ("AttachRolePolicy", {"RoleName": "r", "PolicyArn": "old"})
 
 
-def test_failed_replacement_reports_the_association_in_full() -> None:
-    error = failing("eks:CreatePodIdentityAssociation", "AccessDenied", "Not allowed")
-    api = Script(
-        CreatePodIdentityAssociation=[error, error],
-        CreateRole=[failing("iam:CreateRole", "EntityAlreadyExists")],
-    )
-    replaced = change("a", *REPLACED, action="replace", resource="association")
-    outcome = apply(api, replace(replaced, restoration=replaced.calls[-1]), change("b", "CreateRole"))
-    assert outcome.failures[0].message == (
-        "eks:CreatePodIdentityAssociation: Not allowed. The association was deleted. Its replacement is missing, and the "
-        "former association could not be created again: eks:CreatePodIdentityAssociation: Not allowed. To create the "
-        "replacement by hand, send "
-        'eks:CreatePodIdentityAssociation with these parameters: {"RoleName": "a"}.'
-    )
-    # A further attempt would create an association without these parameters, which only this message still contains.
-    assert outcome.conflict is False
-
-
-def test_replacement_with_lost_response_may_exist() -> None:
-    lost = failing("eks:CreatePodIdentityAssociation", MALFORMED).amended("No.", True)
-    exists = failing(
-        "eks:CreatePodIdentityAssociation", "ResourceInUseException", "Association already exists"
-    )
-    replaced = change("a", *REPLACED, action="replace", resource="association")
-    outcome = apply(
-        Script(CreatePodIdentityAssociation=[lost, exists]), replace(replaced, restoration=replaced.calls[-1])
-    )
-    assert " Its replacement may be missing, and the former association " in outcome.failures[0].message
+def test_swap_goes_on_after_a_lost_response() -> None:
+    lost = failing("iam:DetachRolePolicy", MALFORMED).amended("No.", True)
+    assert done(apply(Script(DetachRolePolicy=[lost]), SWAP)) == ["replace attachment r"]
 
 
 def test_changes_of_one_target_are_serialized() -> None:

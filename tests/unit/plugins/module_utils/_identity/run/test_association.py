@@ -3,24 +3,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED, classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
-    Interrupted,
-    stoppable,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
     AssociationSpec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
-    AwsError,
     InputError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.association import (
@@ -191,32 +184,6 @@ def test_omitted_settings_are_kept(initial: dict[str, Any], updated: dict[str, A
     assert ensure(aws, association_input(**updated)) == Result(None, outcome.association)
 
 
-def test_removing_the_session_policy_replaces_the_association() -> None:
-    aws = account()
-    ensure(
-        aws,
-        association_input(
-            disable_session_tags=True, session_policy=document("a:B"), target_role_arn=TARGET, tags={"a": "1"}
-        ),
-    )
-    cleared = association_input(session_policy={})
-    predicted = ensure(aws, cleared, check_mode=True)
-    assert predicted.association is not None
-    assert (predicted.association["association_id"], predicted.association["association_arn"]) == ("", "")
-    outcome = ensure(aws, cleared)
-    assert (action(predicted), action(outcome)) == ("replace", "replace")
-    assert outcome.association is not None
-    assert outcome.association["association_id"] == "a-00000000000000002"
-    assert (outcome.association["target_role_arn"], outcome.association["tags"]) == (
-        TARGET,
-        {"a": "1", **OWNED},
-    )
-    assert (outcome.association["session_policy"], outcome.association["disable_session_tags"]) == (
-        None,
-        True,
-    )
-
-
 WHOLE: dict[str, Any] = {
     "disableSessionTags": True,
     "policy": json.dumps(document("s3:GetObject"), separators=(",", ":")),
@@ -246,167 +213,7 @@ def failed(aws: FakeAws, parameters: AssociationInput = CLEARED) -> AssociationE
     return caught.value
 
 
-def test_replacement_tests_the_permission_before_the_deletion() -> None:
-    """Check that a create request precedes the deletion. EKS checks the permission first, so the response "already exists" shows
-    that the caller may create associations."""
-    aws = with_session_policy()
-    ensure(aws, CLEARED)
-    attempt, creation = aws.parameters(CREATE)
-    assert attempt == creation
-    names = [name.split(":")[1] for name, _parameters in aws.requests if "PodIdentity" in name]
-    assert names[2:6] == [
-        "DescribePodIdentityAssociation",
-        "CreatePodIdentityAssociation",
-        "DeletePodIdentityAssociation",
-        "CreatePodIdentityAssociation",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("code", "text"),
-    [
-        ("AccessDeniedException", "not authorized to perform: eks:CreatePodIdentityAssociation"),
-        ("AccessDeniedException", "not authorized to perform: iam:PassRole"),
-        ("ResourceLimitExceededException", "too many associations"),
-        ("InvalidParameterException", "Cross-account pass role is not allowed"),
-    ],
-)
-def test_association_without_permission_to_create_is_not_deleted(code: str, text: str) -> None:
-    aws = with_session_policy()
-    initial = aws.state()
-    aws.fail_on(CREATE, *[classify(CREATE, code, text)] * 9)
-    error = failed(aws)
-    assert (aws.state(), set(aws.writes), error.changed) == (initial, {CREATE}, False)
-    assert error.failure.message == (
-        f"{CREATE}: {text.rstrip('.')}. The association is unchanged: it is deleted only after EKS has proved that it can be "
-        "created again."
-    )
-
-
-def test_rejected_replacement_restores_the_association() -> None:
-    aws = with_session_policy()
-    initial = only(aws)
-    exists = classify(CREATE, "ResourceInUseException", "Association already exists")
-    aws.fail_on(CREATE, exists, classify(CREATE, "AccessDeniedException", "Not allowed"))
-    error = failed(aws)
-    assert only(aws) == initial
-    assert (error.failure.error_code, error.changed) == ("AccessDeniedException", True)
-    assert error.failure.message == (
-        f"{CREATE}: Not allowed. The association was deleted, then created again unchanged, with a new ID."
-    )
-    assert action(ensure(aws, CLEARED)) == "replace"
-
-
-def test_failed_restoration_reports_the_association_in_full() -> None:
-    aws = with_session_policy()
-    exists = classify(CREATE, "ResourceInUseException", "Association already exists")
-    aws.fail_on(CREATE, exists, *[classify(CREATE, "AccessDeniedException", "Not allowed")] * 2)
-    error = failed(aws)
-    assert (aws.eks.associations, error.changed) == ({}, True)
-    parameters = json.dumps(aws.parameters(CREATE)[1], sort_keys=True)
-    assert error.failure.message == (
-        f"{CREATE}: Not allowed. The association was deleted. Its replacement is missing, and the former association could not "
-        f"be created again: {CREATE}: Not allowed. To create the replacement by hand, send "
-        "eks:CreatePodIdentityAssociation with these "
-        f"parameters: {parameters}."
-    )
-
-
-def test_replacement_keeps_concurrent_changes() -> None:
-    aws = with_session_policy()
-    described = []
-
-    def change(_parameters: Mapping[str, Any]) -> dict[str, Any]:
-        (association,) = aws.eks.associations.values()
-        described.append(association)
-        if len(described) == 2:
-            association["tags"]["added"] = "meanwhile"
-        return {"association": json.loads(json.dumps(association, default=str))}
-
-    aws.replace("eks:DescribePodIdentityAssociation", change)
-    assert action(ensure(aws, CLEARED)) == "replace"
-    assert only(aws)["tags"] == {"team": "a", "added": "meanwhile"}
-    assert aws.writes.count(DELETE) == 1
-
-
-def test_constantly_changing_association_is_not_replaced() -> None:
-    aws = with_session_policy()
-
-    def change(_parameters: Mapping[str, Any]) -> dict[str, Any]:
-        (association,) = aws.eks.associations.values()
-        association["tags"]["turn"] = f"{association['tags'].get('turn', '')}x"
-        return {"association": json.loads(json.dumps(association, default=str))}
-
-    aws.replace("eks:DescribePodIdentityAssociation", change)
-    error = failed(aws)
-    assert (error.failure.error_code, error.changed, aws.writes) == ("AssociationChanged", False, [])
-    assert error.failure.message == (
-        f"eks:DescribePodIdentityAssociation: association {FIRST} has changed since it was read (tags). Nothing was sent."
-    )
-
-
-@pytest.mark.parametrize("request_", ["DescribePodIdentityAssociation", "CreatePodIdentityAssociation"])
-def test_association_deleted_concurrently_is_created(request_: str) -> None:
-    aws = with_session_policy()
-
-    def delete() -> None:
-        if request_.startswith("Create"):
-            aws.eks.associations.clear()
-        else:
-            aws.before_request(f"eks:{request_}", aws.eks.associations.clear)
-
-    aws.before_request(f"eks:{request_}", delete)
-    outcome = ensure(aws, CLEARED)
-    assert action(outcome) == ("replace" if request_.startswith("Create") else "create")
-    assert (only(aws)["roleArn"], only(aws).get("policy")) == (role_arn("r"), None)
-
-
 UNKNOWN_FIELD = {"workloadIdentityConfig": {"enabled": True}}
-
-
-@pytest.mark.parametrize(
-    ("more", "text"),
-    [
-        (
-            UNKNOWN_FIELD,
-            "a field that this version of the collection does not know (workloadIdentityConfig)",
-        ),
-        (
-            {**UNKNOWN_FIELD, "another": False},
-            "fields that this version of the collection does not know (another, workloadIdentityConfig)",
-        ),
-    ],
-)
-@pytest.mark.parametrize("check_mode", [True, False])
-def test_association_with_an_unknown_field_is_not_replaced(
-    more: dict[str, Any], text: str, check_mode: bool
-) -> None:
-    aws = with_session_policy(**more)
-    with pytest.raises(AssociationError) as caught:
-        ensure(aws, CLEARED, check_mode)
-    assert (caught.value.failure.error_code, caught.value.changed) == ("ASSOCIATION_NOT_REPLACEABLE", False)
-    assert str(caught.value) == (
-        f"association {FIRST} of my-cluster default/app must be recreated, because EKS does not remove a "
-        f"session policy in place. The new association would lack {text}. Set a "
-        "session policy that allows everything instead: EKS updates it in place. Or, if the loss is acceptable, delete the "
-        "association and run again; Pods that start in between do not get credentials. Nothing was changed."
-    )
-    assert aws.writes == []
-
-
-def test_association_with_reserved_tags_is_not_replaced() -> None:
-    """Check that the association is not replaced: another tool, such as CloudFormation, refers to it by its ID."""
-    aws = account()
-    stack = "aws:cloudformation:stack-name"
-    create_association(aws, "app", "r", **{**WHOLE, "tags": {stack: "mine", "team": "a"}})
-    error = failed(aws)
-    assert error.failure.error_code == "ASSOCIATION_NOT_REPLACEABLE"
-    assert f"The new association would lack a tag that only AWS can set ({stack})." in error.failure.message
-
-
-@pytest.mark.parametrize("empty", [None, "", {}, []])
-def test_empty_unknown_field_does_not_prevent_replacement(empty: object) -> None:
-    assert action(ensure(with_session_policy(workloadIdentityConfig=empty), CLEARED)) == "replace"
 
 
 def test_association_with_an_unknown_field_is_updated_in_place() -> None:
@@ -416,61 +223,9 @@ def test_association_with_an_unknown_field_is_updated_in_place() -> None:
     assert only(aws)["workloadIdentityConfig"] == {"enabled": True}
 
 
-@pytest.mark.parametrize("check_mode", [True, False])
-def test_replacement_warns_of_the_interruption(check_mode: bool) -> None:
-    aws = with_session_policy()
-    assert ensure(aws, CLEARED, check_mode).warnings == (
-        f"association {FIRST} of my-cluster default/app is deleted and recreated, because EKS does not remove a session "
-        "policy in place. The association gets a new ID. Pods that request credentials in between get an error. "
-        "Recreate Pods that failed to get credentials. If session tags can remain turned off, a session policy that allows "
-        "everything has the same effect, and EKS updates it in place.",
-    )
-    assert ensure(aws, association_input(), check_mode).warnings == ()
-
-
-def test_replacement_warns_of_the_lost_addon_ownership() -> None:
-    aws = with_session_policy(ownerArn=ADDON)
-    (warning,) = ensure(aws, association_input(session_policy={}, force=True), check_mode=True).warnings
-    assert f"and the EKS add-on {ADDON} no longer owns it" in warning
-
-
 DENIED = classify("eks:Test", "AccessDeniedException", "No.")
 OOPS = classify("eks:Test", "ServerException", "Oops.")
 LOST = OOPS.amended(OOPS.text, outcome_unknown=True)
-
-
-@pytest.mark.parametrize("late", [False, True], ids=["before it took effect", "after it took effect"])
-@pytest.mark.parametrize("error", [DENIED, OOPS, LOST], ids=["denied", "server error", "unknown outcome"])
-def test_replacement_survives_one_failed_request(error: AwsError, late: bool) -> None:
-    aws = with_session_policy()
-    ensure(aws, CLEARED)
-    count = len(aws.requests)
-    for number in range(1, count + 1):
-        aws = with_session_policy()
-        if late and error is not LOST:
-            continue
-        aws.fail_at(number, error, late)
-        with contextlib.suppress(AssociationError, AwsError):
-            ensure(aws, CLEARED)
-        remaining = only(aws)
-        assert (remaining["roleArn"], remaining["targetRoleArn"], remaining["tags"]) == (
-            role_arn("r"),
-            TARGET,
-            {"team": "a"},
-        )
-        aws.clear_faults()
-        ensure(aws, CLEARED)
-        assert "policy" not in only(aws)
-
-
-def test_signal_does_not_interrupt_a_replacement() -> None:
-    aws = with_session_policy()
-    for name in (CREATE, DELETE):
-        aws = with_session_policy()
-        with stoppable() as stop, contextlib.suppress(Interrupted):
-            aws.before_request(name, partial(stop.end, "SIGTERM"))
-            ensure(aws, CLEARED)
-        assert only(aws)["tags"] == {"team": "a"}
 
 
 def test_existing_association_is_adopted_without_ownership_tag() -> None:
@@ -646,28 +401,6 @@ def test_association_deleted_before_tagging_is_created_again() -> None:
     assert [association["tags"] for association in aws.eks.associations.values()] == [{"team": "a", **OWNED}]
 
 
-def test_replacement_continues_after_a_lost_deletion_response() -> None:
-    aws = account()
-    target = "arn:aws:iam::444455556666:role/target"
-    session_policy = json.dumps(document("s3:GetObject"))
-    more = {
-        "disableSessionTags": True,
-        "policy": session_policy,
-        "targetRoleArn": target,
-        "tags": {"team": "a"},
-    }
-    create_association(aws, "app", "r", **more)
-    lose_answers(aws, "DeletePodIdentityAssociation")
-    outcome = ensure(aws, association_input(session_policy={}))
-    assert action(outcome) == "replace"
-    (remaining,) = aws.eks.associations.values()
-    assert (remaining["targetRoleArn"], remaining["tags"], remaining.get("policy")) == (
-        target,
-        {"team": "a"},
-        None,
-    )
-
-
 @pytest.mark.parametrize(("outcome_unknown", "end"), [(False, " Nothing was changed."), (True, "")])
 def test_concurrent_addon_association_reports_no_change_only_if_certain(
     outcome_unknown: bool, end: str
@@ -754,34 +487,6 @@ def test_failure_names_association_cause_and_remedy() -> None:
         "role, with the condition StringEquals iam:PassedToService pods.eks.amazonaws.com."
     )
     assert (caught.value.failure.error_code, caught.value.changed) == ("AccessDeniedException", False)
-
-
-@pytest.mark.parametrize("readable", [True, False])
-def test_replacement_without_a_usable_role_keeps_the_association(readable: bool) -> None:
-    aws, clock = account(), Clock()
-    ensure(
-        aws,
-        association_input(
-            disable_session_tags=True, session_policy=document("a:B"), target_role_arn=TARGET, tags={"a": "1"}
-        ),
-    )
-    initial = only(aws)
-    if readable:
-        aws.iam.roles["other"]["CreateDate"] = None
-    else:
-        aws.fail_on("iam:GetRole", classify("iam:GetRole", "AccessDenied", "No."))
-    aws.eks.waits["other"] = 1000
-    with pytest.raises(AssociationError) as caught:
-        ensure(aws, association_input(role_arn("other"), session_policy={}), clock=clock)
-    assert str(caught.value) == (
-        f"could not replace the association of my-cluster default/app (account {ACCOUNT}, region {REGION}): "
-        "InvalidParameterException: eks:CreatePodIdentityAssociation: Role provided in the request does not "
-        "exist (still refused after 60 s). The association was deleted, then created again unchanged, with a new ID. "
-        "Check the role's ARN and account. A new role may take some seconds to become visible to EKS: run again."
-    )
-    assert (caught.value.changed, only(aws)) == (True, initial)
-    assert aws.writes.count("eks:DeletePodIdentityAssociation") == 1
-    assert sum(clock.pauses) <= 60
 
 
 def test_change_counts_if_the_read_back_fails() -> None:

@@ -13,22 +13,24 @@ from operator import attrgetter
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Change
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    Desired,
+    PurgeScope,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.resource_types import (
     RESOURCE_TYPES,
     ResourceType,
     observed_target,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import unseen
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     Clock,
     FakeAws,
     desired,
     engine,
     run,
+    run_with_purge,
     workload,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.late_aws import (

@@ -33,6 +33,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     CLUSTER,
     CLUSTER_ARN,
     OWNED,
+    OWNER,
     REGION,
     TRUST_BARE,
     Clock,
@@ -42,7 +43,6 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     create_policy,
     create_role,
     desired,
-    document,
     engine,
     key,
     named,
@@ -311,31 +311,6 @@ def test_rerun_completes_the_missing_changes() -> None:
     assert [named(done.change) for done in again.done] == ALL[3:]
 
 
-def test_failed_replacement_reports_the_deleted_association() -> None:
-    aws = FakeAws()
-    target = "arn:aws:iam::444455556666:role/target"
-    run(
-        aws,
-        desired(workload(disable_session_tags=True, session_policy=document("a:B"), target_role_arn=target)),
-    )
-    exists = classify(
-        "eks:CreatePodIdentityAssociation", "ResourceInUseException", "Association already exists"
-    )
-    aws.fail_on("eks:CreatePodIdentityAssociation", exists, DENIED, DENIED)
-    outcome = run(aws, desired(workload(session_policy="")))
-    (failure,) = outcome.failures
-    assert failure.partly
-    assert failure.message == (
-        "eks:CreatePodIdentityAssociation: Not allowed. The association was deleted. Its replacement is missing, and the "
-        "former association could not be created again: eks:CreatePodIdentityAssociation: Not allowed. To create the "
-        "replacement by hand, send "
-        "eks:CreatePodIdentityAssociation with these parameters: "
-        f'{{"clusterName": "my-cluster", "disableSessionTags": true, "namespace": "default", "roleArn": '
-        f'"{role_arn("my-role")}", "serviceAccount": "app", "tags": {{"workload-identity/managed-by": '
-        f'"workload_identity.aws"}}, "targetRoleArn": "{target}"}}.'
-    )
-
-
 def test_reads_each_resource_once() -> None:
     aws = FakeAws()
     raw = [workload("one"), workload("two"), workload("three", role={"name": "other"})]
@@ -491,12 +466,11 @@ def test_does_not_report_a_grant_with_a_concurrent_association() -> None:
 @pytest.mark.parametrize(
     ("tags", "owner", "role"),
     [
-        pytest.param({}, None, {}, id="an unmanaged role"),
         pytest.param(OWNED | {OWNER_TAG: "y"}, "x", {}, id="a role of another owner"),
-        pytest.param(OWNED, None, {"trust_scope": "namespace"}, id="a grant for the namespace"),
+        pytest.param(OWNED, OWNER, {"trust_scope": "namespace"}, id="a grant for the namespace"),
     ],
 )
-def test_does_not_report_unrelated_grants(tags: dict[str, str], owner: str | None, role: Raw) -> None:
+def test_does_not_report_unrelated_grants(tags: dict[str, str], owner: str, role: Raw) -> None:
     aws = FakeAws()
     named = SHARED_ROLE["role"] | role
     assert run(aws, desired(workload(role=named), workload("gone", role=named))).failures == ()
@@ -616,7 +590,7 @@ def test_resources_of_a_workload_are_read_concurrently() -> None:
         "iam:ListAttachedRolePolicies",
         "iam:GetPolicy",
     )
-    observed = present.observe(spec)
+    observed = present.observer().observe(spec)
     assert observed.failures == ()
     aws.replace("eks:DescribeAddon", lambda _: {"addon": {"status": "ACTIVE"}})
     at_the_same_time(aws, "iam:ListRolePolicies", "eks:DescribeAddon")
@@ -764,6 +738,6 @@ def test_policy_with_an_unreadable_owner_is_kept_and_reported() -> None:
             "configuration. The policy's tags could not be read: iam:GetPolicy: AccessDenied: Not allowed.",
             "Allow the caller this action on this resource. A service control policy or a permissions boundary can also deny "
             "it. Or: list it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it "
-            "unless workloads outside the run use the role.",
+            "unless others use the role.",
         )
     ]

@@ -62,7 +62,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     run,
     workload,
 )
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.run.test_giving_first import (
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.strategies import (
     lists,
     moves,
 )
@@ -148,7 +148,7 @@ def test_manually_created_role_is_exported_in_full() -> None:
                 "description": "Reads",
                 "max_session_duration": 7200,
                 "tags": {"team": "data"},
-                "trust_scope": "none",
+                "trust_policy": TRUST_BARE,
             },
             "policies": [
                 {
@@ -367,7 +367,7 @@ def test_300_associations_of_mixed_origin() -> None:
     leaving = read_input({"cluster_name": CLUSTER, "workloads": one, "state": "absent"}, refuse_files)
     assert run(aws, Desired(leaving.workloads), "absent").failures == ()
     after = aws.state()
-    assert len(after["associations"]) == 299
+    assert len(after["associations"]) == 300
     # The trust policy allows the whole account, so the role may have other users. The teardown keeps it.
     assert after["roles"] == before["roles"]
     assert after["policies"] == before["policies"]

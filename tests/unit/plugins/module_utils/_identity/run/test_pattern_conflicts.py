@@ -22,8 +22,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     Options,
+    PurgeScope,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import (
     Order,
     Performed,
@@ -32,6 +32,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,
     HERE,
+    OWNER,
     FakeAws,
     engine,
 )
@@ -56,7 +57,8 @@ def listed(*entries: dict[str, Any], purge: bool = False) -> Desired:
     candidates = [Candidate("a", name) for name in ("cart", "shop", "web")]
     expansion = expand(source, patterns, candidates, SELECTED, HERE)
     workloads = parse_workloads(expansion.source.workloads, CLUSTER, places=expansion.source.places)
-    return Desired(tuple(map(expansion.complete, workloads)), Options(purge=purge))
+    scope = PurgeScope(limit=9) if purge else None
+    return Desired(tuple(map(expansion.complete, workloads)), Options(owner=OWNER), purge=scope)
 
 
 def execute(aws: FakeAws, config: Desired, order: Order) -> Performed:
@@ -104,9 +106,7 @@ def test_applied_workload_keeps_its_association_and_its_grant(
     aws = FakeAws()
     execute(aws, listed(SHOP), Order("present"))
     assert (roles(aws), trusted(aws, "shop")) == ({"cart": "shop", "shop": "shop"}, {"cart", "shop"})
-    performed = execute(
-        aws, listed(*order, purge=purge), Order("present", purge=PurgeScope(limit=9) if purge else None)
-    )
+    performed = execute(aws, listed(*order, purge=purge), Order("present"))
     tiers = [str(entry["service_account_selector"]).removeprefix("tier=") for entry in order]
     # If the plan would revoke the grant, the skipped change of the trust policy is a failure of the same workload, too.
     assert failures(performed)[:1] == conflict(*tiers)

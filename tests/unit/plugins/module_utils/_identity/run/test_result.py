@@ -328,7 +328,8 @@ def test_message_shows_ten_causes() -> None:
         pytest.param(
             Change(1, role_target("r"), "create", (APP,), None, {"tags": OWNED}, ()),
             "",
-            '{\n  "tags": {\n    "workload-identity/managed-by": "workload_identity.aws"\n  }\n}\n',
+            '{\n  "tags": {\n    "workload-identity/managed-by": "workload_identity.aws",\n'
+            '    "workload-identity/owner": "us-west-2.my-cluster"\n  }\n}\n',
             id="create",
         ),
         pytest.param(

@@ -13,10 +13,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,
-    CLUSTER_ARN,
     OTHER_CLUSTER,
     FakeAws,
-    create_association,
     desired,
     named,
     policy,
@@ -66,42 +64,6 @@ def test_alternating_lists_converge(cluster: str, role: str, scope: str | None, 
         again = run(aws, first)
         assert (codes(again), changes(again)) == ([], [])
         assert aws.state()["policies"][SHARED]["document"] == document
-
-
-@pytest.mark.parametrize("scope", ["account", "none"])
-def test_document_is_kept_for_its_cluster_with_a_role_of_every_cluster(scope: str) -> None:
-    """Let two clusters share a policy and a role whose users are unknown. A tag names the cluster that may change the policy."""
-    aws = FakeAws()
-    first = single("one", "s3:GetObject", CLUSTER, "both", trust_scope=scope)
-    second = single("two", "s3:PutObject", OTHER_CLUSTER, "both", trust_scope=scope)
-    run(aws, first)
-    (failure,) = run(aws, second).failures
-    assert failure.error_code == "POLICY_USED_ELSEWHERE"
-    assert "It is unchanged because of users outside this run: role both (every cluster" in failure.message
-    assert f"It was first created for cluster {CLUSTER_ARN}" in failure.message
-    assert (codes(run(aws, first)), changes(run(aws, first))) == ([], [])
-    # Only the list that created the policy changes it. Any other list needs ``force`` for each change.
-    assert changes(run(aws, single("one", "s3:ListBucket", CLUSTER, "both", trust_scope=scope))) == [
-        f"update policy {SHARED}"
-    ]
-
-
-def test_reads_the_users_of_a_role_before_a_document_change() -> None:
-    aws = FakeAws()
-    run(aws, single("one", "s3:GetObject", CLUSTER, "both", trust_scope="cluster"))
-    for number in range(12):
-        create_association(aws, f"stranger-{number}", "elsewhere")
-    changed = single("one", "s3:PutObject", CLUSTER, "both", trust_scope="cluster")
-    aws.requests.clear()
-    assert changes(run(aws, changed)) == [f"update policy {SHARED}"]
-    assert len(aws.parameters("eks:ListPodIdentityAssociations")) == 2
-    aws.requests.clear()
-    assert changes(run(aws, changed)) == []
-    assert len(aws.parameters("eks:ListPodIdentityAssociations")) == 1
-    create_association(aws, "zz-user", "both")
-    assert codes(run(aws, single("one", "s3:*", CLUSTER, "both", trust_scope="cluster"))) == [
-        "POLICY_USED_ELSEWHERE"
-    ]
 
 
 def test_lists_with_one_document_change_it_only_together() -> None:

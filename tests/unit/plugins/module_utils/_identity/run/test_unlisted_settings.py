@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     VerificationReads,
 )
@@ -54,7 +53,7 @@ def messages(findings: Any) -> list[tuple[str, str, str]]:
 def checks(aws: FakeAws, raw: Mapping[str, Any]) -> dict[str, tuple[str, list[tuple[str, str]]]]:
     spec = desired(raw)
     reads = VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
-    (verified,) = verify(spec, engine(aws, spec).observe(spec), reads)
+    (verified,) = verify(spec, engine(aws, spec).observer().observe(spec), reads)
     return {
         check.name: (check.status, [(str(finding.code), finding.severity) for finding in check.findings])
         for check in verified.checks
@@ -95,23 +94,6 @@ LIMITED = {"disableSessionTags": True, "policy": json.dumps(POLICY)}
             {"disable_session_tags": False},
             id="session tags off",
         ),
-        pytest.param(
-            workload(role=WIDE),
-            LIMITED,
-            "warning",
-            'disable_session_tags is true, session_policy is {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":'
-            '["s3:GetObject"],"Resource":"*"}]}.',
-            {"disable_session_tags": False, "session_policy": ""},
-            id="session policy",
-        ),
-        pytest.param(
-            workload(role=WIDE, disable_session_tags=True),
-            LIMITED,
-            "warning",
-            f"session_policy is {json.dumps(POLICY, separators=(',', ':'))}.",
-            {"session_policy": ""},
-            id="session policy, and listed session tags",
-        ),
     ],
 )
 def test_unlisted_setting_is_reported_and_removable(
@@ -140,6 +122,21 @@ def test_unlisted_setting_is_reported_and_removable(
     assert not association.get("policy")
     assert checks(aws, {**raw, **empty})["association"] == ("pass", [])
     assert checks(aws, {**raw, **empty})["trust"] == ("pass", [])
+
+
+def test_unlisted_session_policy_is_reported_and_replaceable() -> None:
+    aws = changed_by_hand(workload(role=WIDE), LIMITED)
+    outcome = run(aws, desired(workload(role=WIDE)))
+    settings = f"disable_session_tags is true, session_policy is {json.dumps(POLICY, separators=(',', ':'))}."
+    remedy = (
+        "List the settings if they are intended. EKS cannot remove a session policy: to lift its limits, list a session "
+        f"policy that allows everything. {LATER}"
+    )
+    message = f"{NAME} has settings that its workload does not list: {settings}"
+    assert messages(outcome.findings) == [("warning", message, remedy)]
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    lifted = run(aws, desired(workload(role=WIDE, disable_session_tags=True, session_policy=everything)))
+    assert (lifted.failures, messages(lifted.findings)) == ((), [])
 
 
 @pytest.mark.parametrize(
@@ -180,9 +177,9 @@ def test_manually_disabled_session_tags_do_not_widen_the_trust_policy() -> None:
 
 def test_association_of_another_owner_is_unchanged() -> None:
     aws = FakeAws()
-    other_owner = {"tags": {OWNER_TAG: "data"}}
+    other_owner = {"owner": "data"}
     run(aws, desired(workload(target_role_arn=TARGET), **other_owner))
-    for options, number in (({"tags": {OWNER_TAG: "web"}}, 0), ({}, 0), (other_owner, 1)):
+    for options, number in (({"owner": "web"}, 0), ({}, 0), (other_owner, 1)):
         outcome = run(aws, desired(workload(), **options))
         assert len(messages(outcome.findings)) == number
 
@@ -196,7 +193,7 @@ def test_unmanaged_associations_are_unchanged() -> None:
 
 def test_verification_without_a_list_compares_no_settings() -> None:
     aws = changed_by_hand(workload(role=WIDE), {**TARGET_SET, **LIMITED})
-    observed = engine(aws, desired(workload())).observe(desired(workload()))
+    observed = engine(aws, desired(workload())).observer().observe(desired(workload()))
     (workload_,) = workloads_from_associations(observed.associations.values())
     assert workload_.association.target_role_arn == TARGET
     assert (workload_.association.disable_session_tags, workload_.association.session_policy) == (

@@ -39,7 +39,7 @@ def test_remedy_names_the_option_of_the_run(more: dict[str, object], need: str) 
     create_association(aws, "ebs-csi-controller-sa", "other", "kube-system", **more)
     config = desired(workload("ebs-csi-controller-sa", "kube-system"))
     reads = VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
-    (verified,) = verify(config, engine(aws, config).observe(config), reads)
+    (verified,) = verify(config, engine(aws, config).observer().observe(config), reads)
     (check,) = (check for check in verified.checks if check.name == "association")
     assert [(str(finding.code), finding.remedy) for finding in check.findings] == [
         (

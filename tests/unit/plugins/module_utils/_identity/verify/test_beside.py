@@ -91,7 +91,7 @@ def check_results(verified: list[Verified], name: str) -> list[tuple[str, str, l
 def verified(aws: FakeAws, config: Desired = BOTH, **reads: object) -> list[Verified]:
     return verify(
         config,
-        engine(aws, config).observe(config),
+        engine(aws, config).observer().observe(config),
         VerificationReads({CLUSTER: Agent("ACTIVE", "v1")}, **reads),
     )
 
@@ -309,7 +309,7 @@ def read_and_verified(aws: FakeAws, config: Desired) -> list[Verified]:
     aws.replace(
         "eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}}
     )
-    observed = engine(aws, config).observe(config)
+    observed = engine(aws, config).observer().observe(config)
     return verify(config, observed, read_for_verification(aws, config, observed, 1))
 
 
@@ -399,7 +399,7 @@ def test_administrator_policy_fails_check_mode_run_and_verification(way: str) ->
     (cluster,) = engine(aws, config).clusters.members.values()
     result: dict[str, object] = {"cluster_arn": cluster.arn}
     if way == "verification":
-        observed = engine(aws, config).observe(config)
+        observed = engine(aws, config).observer().observe(config)
         result |= verified_result(read_and_verified(aws, config), observed, cluster)
     else:
         check_mode = way == "check mode"
@@ -427,7 +427,7 @@ def test_verification_returns_times_of_association_and_role() -> None:
     created = association["createdAt"]
     association["modifiedAt"] = created + timedelta(hours=1)
     aws.iam.roles["my-role"]["CreateDate"] = created + timedelta(hours=2)
-    observed = engine(aws, config).observe(config)
+    observed = engine(aws, config).observer().observe(config)
     (cluster,) = engine(aws, config).clusters.members.values()
     row = verified_result(read_and_verified(aws, config), observed, cluster)["workloads"][0]
     (app,) = parse_aws_result({"workloads": [row]}, CLUSTER).verification.workloads

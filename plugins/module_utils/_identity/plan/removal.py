@@ -1,0 +1,326 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Plan the removal of workloads: of the listed ones in a teardown, of all that the list does not need in a purge. Pure.
+
+Both take the same: associations, the statements of the owner, roles that nobody may use any more, and unused policies.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..._findings.codes import Code
+from ..._findings.finding import Finding, WorkloadKey
+from ..._policy.trust.statements import closed_for
+from ..model.associations import ObservedAssociation
+from ..model.cluster import Cluster
+from ..model.desired import Desired, PurgeScope, allowed_purge
+from ..model.errors import SHOWN_UNLISTED, InputError, listed
+from ..model.migration import recorded_annotations
+from ..model.names import CLUSTER_TAG, MANAGED_BY_TAG, is_marked, is_own
+from ..model.observed import Inventory, Observed, is_new
+from ..model.policies import ObservedPolicy
+from ..model.roles import ObservedRole
+from ..model.shared import named_workloads, own_grants, shared_policies, shared_roles
+from ..model.targets import Failure, association_target, policy_target, role_target
+from . import problems
+from .associations import addon_owned, delete_association
+from .policies import delete_policy
+from .roles import plan_left_role
+from .scene import NOBODY, Gone, Scene
+
+
+@dataclass(slots=True)
+class Departure:
+    """The associations of the workloads to remove: those to delete, and the reasons why others are kept."""
+
+    gone: Gone = NOBODY
+    going: list[ObservedAssociation] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def add(self, association: ObservedAssociation, desired: Desired) -> None:
+        """Add an association to the deletions, or the reason to keep it.
+
+        A purge keeps the record of a migration. A teardown, which the rollback of a migration uses, names its workloads.
+        """
+        options, tags, key = desired.options, association.tags, association.key
+        if association.owner_arn and not options.force:
+            self.failures.append(addon_owned(association, "delete"))
+        elif is_marked(tags) and not (is_own(tags, options.owner) or options.adopt):
+            target = association_target(key)
+            self.failures.append(
+                problems.refuse_other(target, tags, options.owner, (key,), "the list removes it", "delete")
+            )
+        elif not is_marked(tags) and not options.force:
+            self.findings.append(_unmarked(association))
+        elif desired.purge is not None and recorded_annotations(tags) and not options.force:
+            self.findings.append(_holds_record(association))
+        else:
+            self.going.append(association)
+
+
+def plan_departure(desired: Desired, observed: Observed, removes: bool) -> Departure:
+    """Return the workloads to remove, with the deletions of their associations.
+
+    :arg removes: True for a teardown of the listed workloads; otherwise they are kept, and a purge removes the others.
+    :raises InputError: if a purge would remove more workloads than its scope permits.
+    """
+    departure, inventory = Departure(), observed.inventory
+    if removes:
+        keys = {workload.key for workload in desired.workloads if workload.conflict is None}
+        associations = observed.associations
+    elif desired.purge is not None and inventory is not None:
+        keys, associations = _unlisted(desired, observed, inventory), inventory.associations
+        _validate_limit(desired, observed, inventory, desired.purge, keys)
+    else:
+        return departure
+    unread = {
+        key: failure for key in sorted(keys) if (failure := observed.association_failure(key)) is not None
+    }
+    departure.failures += [failure.for_workloads((key,)) for key, failure in unread.items()]
+    for key in sorted(keys & associations.keys()):
+        departure.add(associations[key], desired)
+    kept = keys & associations.keys() - {association.key for association in departure.going}
+    departure.gone = Gone(frozenset(keys - kept - unread.keys()), not removes)
+    return departure
+
+
+def _unlisted(desired: Desired, observed: Observed, inventory: Inventory) -> set[WorkloadKey]:
+    """Return the workloads that a purge removes: with an association or a trust statement of the owner, and not listed.
+
+    A workload whose association somebody else manages keeps its statement. New roles are left out, because another run may be
+    about to create the association.
+    """
+    owner = desired.options.owner
+    present = {workload.key for workload in desired.workloads} | inventory.associations.keys()
+    whole = {
+        role.name.lower()
+        for workload in desired.workloads
+        if (role := workload.role) is not None and role.trust_policy is not None
+    }
+    associated = {
+        key
+        for key, association in inventory.associations.items()
+        if is_own(association.tags, owner) and not association.owner_arn
+    } - {workload.key for workload in desired.workloads}
+    named = {
+        key
+        for role in inventory.roles
+        if role.name.lower() not in whole and not is_new(role.created_at, observed.account.answered_at)
+        for key in named_workloads(observed.clusters, own_grants(observed.clusters, owner, role.trust))
+    }
+    return associated | (named - present)
+
+
+def _validate_limit(
+    desired: Desired, observed: Observed, inventory: Inventory, scope: PurgeScope, keys: Iterable[WorkloadKey]
+) -> None:
+    names = [str(key) for key in sorted(keys)]
+    owner, associations = desired.options.owner, inventory.associations
+    listed_count = sum(
+        workload.key in associations and is_own(associations[workload.key].tags, owner)
+        for workload in desired.workloads
+    )
+    count = len(names)
+    allowed = allowed_purge(listed_count + count, scope.limit, scope.percent)
+    if count <= allowed:
+        return
+    (cluster, *_others) = observed.clusters.members.values()
+    limit = (
+        str(scope.limit)
+        if scope.percent is None
+        else f"{scope.percent}% of the {listed_count + count} managed workloads, which is {allowed}"
+    )
+    raise InputError(
+        [
+            f"purge would remove {count} unlisted workloads of cluster {cluster.name} (account {cluster.account_id}, region "
+            f"{cluster.region}): {listed(names, SHOWN_UNLISTED)}. ⟨purge_limit⟩ allows only {limit}. Check that the list is "
+            "complete (check mode with diff shows the removals if ⟨purge_limit⟩ allows them), or raise ⟨purge_limit⟩ to "
+            f"{count}."
+        ]
+    )
+
+
+def plan_leaving(scene: Scene, desired: Desired, departure: Departure, removes: bool) -> None:
+    """Add the removal of workloads to the plan: associations, statements, roles and policies."""
+    draft = scene.draft
+    draft.changes += [
+        delete_association(association, scene.roles_of([association.key])) for association in departure.going
+    ]
+    scene.fail(*departure.failures)
+    draft.findings += departure.findings
+    if removes:
+        _tear_down(scene, desired)
+    elif scene.observed.inventory is not None:
+        _purge(scene, desired, scene.observed.inventory)
+    else:
+        _leave_former_roles(scene)
+
+
+def _leave_former_roles(scene: Scene) -> None:
+    """Take back the statements for workloads that have left a role that the run does not list."""
+    named = {shared.spec.name.lower() for shared in scene.roles}
+    for name, role in sorted(scene.observed.former_roles.items()):
+        if name not in named:
+            keys = [
+                key
+                for key, association in scene.observed.associations.items()
+                if association.role_arn.lower() == role.arn.lower()
+            ]
+            plan_left_role(scene, role, tuple(keys), may_delete=False)
+
+
+def _tear_down(scene: Scene, desired: Desired) -> None:
+    observed, draft = scene.observed, scene.draft
+    keys = frozenset(workload.key for workload in desired.workloads)
+    for cluster in observed.clusters.among(keys).members.values():
+        if not cluster.status:
+            draft.findings.append(problems.cluster_missing(cluster))
+    lost: dict[str, set[str]] = {}
+    for shared in shared_roles(observed.account, desired.workloads):
+        spec, role = shared.spec, observed.roles.get(shared.spec.name.lower())
+        if failure := observed.unread.get(role_target(spec.name.lower())):
+            scene.fail(failure.for_workloads(shared.keys))
+        elif role is not None and (not spec.existing or role.arn == spec.arn):
+            arns = plan_left_role(scene, role, shared.keys, not spec.existing, shared.policy_users)
+            for arn in arns:
+                lost.setdefault(arn, set()).add(f"role {role.name}")
+    listed_names = {workload.role.name.lower() for workload in desired.workloads if workload.role is not None}
+    for name, role in sorted(observed.former_roles.items()):
+        if name not in listed_names:
+            plan_left_role(scene, role, tuple(sorted(scene.gone.keys)), may_delete=False)
+    for arn, (policy_spec, users) in shared_policies(observed.account, desired.workloads).items():
+        policy = observed.policies.get(arn)
+        if failure := observed.unread.get(policy_target(arn)):
+            scene.fail(failure.for_workloads(users))
+        elif policy is not None and policy_spec.document is not None:
+            _remove_policy(scene, policy, users, lost.get(arn, set()))
+
+
+def _remove_policy(
+    scene: Scene, policy: ObservedPolicy, users: tuple[WorkloadKey, ...], lost: set[str]
+) -> None:
+    options, tags = scene.options, policy.tags or {}
+    if not (is_own(tags, options.owner) or (options.adopt and is_marked(tags))):
+        scene.draft.findings.append(problems.policy_not_own(policy, options.owner, users))
+        return
+    others = [entity for entity in policy.attached_to if entity not in lost]
+    if others:
+        scene.draft.findings.append(problems.policy_still_used(policy.arn, users, others))
+        return
+    roles = frozenset(entity.partition(" ")[2].lower() for entity in lost) | scene.roles_of(users)
+    scene.draft.changes.append(delete_policy(policy, users, roles))
+
+
+def _purge(scene: Scene, desired: Desired, inventory: Inventory) -> None:
+    """Remove what the owner has in the cluster and the list does not need."""
+    (cluster,) = scene.observed.clusters.members.values()
+    users: dict[str, list[WorkloadKey]] = {}
+    for key, association in sorted(inventory.associations.items()):
+        for arn in association.roles:
+            users.setdefault(arn.lower(), []).append(key)
+    listed_names = {shared.spec.name.lower() for shared in scene.roles}
+    lost = Counter[str]()
+    for role in inventory.roles:
+        if role.name.lower() in listed_names or not _belongs_to(scene, role, cluster, users):
+            continue
+        keys = [key for key in users.get(role.arn.lower(), ()) if key in scene.gone.keys]
+        named = named_workloads(
+            scene.observed.clusters, own_grants(scene.observed.clusters, scene.options.owner, role.trust)
+        )
+        keys = sorted({*keys, *(named & scene.gone.keys)})
+        staying = [key for key in users.get(role.arn.lower(), ()) if key not in scene.gone.keys]
+        lost.update(plan_left_role(scene, role, tuple(keys), not staying))
+        if staying and is_own(role.tags, scene.options.owner):
+            scene.draft.findings.append(_role_left(role, cluster, staying))
+    _purge_policies(scene, desired, inventory, cluster, lost)
+
+
+def _belongs_to(
+    scene: Scene,
+    role: ObservedRole,
+    cluster: Cluster,
+    users: Mapping[str, Sequence[WorkloadKey]],
+) -> bool:
+    """Return whether a purge examines a role: it has statements of the owner for the cluster, or a purged workload uses it."""
+    own = is_own(role.tags, scene.options.owner)
+    if any(key in scene.gone.keys for key in users.get(role.arn.lower(), ())):
+        return True
+    if is_new(role.created_at, cluster.answered_at):
+        # Another run may be about to create the association.
+        return False
+    grants = own_grants(scene.observed.clusters, scene.options.owner, role.trust)
+    if any(grant.cluster_arn for grant in grants):
+        return True
+    return own and closed_for(role.trust) == cluster.arn
+
+
+def _purge_policies(
+    scene: Scene, desired: Desired, inventory: Inventory, cluster: Cluster, lost: Counter[str]
+) -> None:
+    """Delete the policies of the owner and the cluster that the list does not need, and that nobody uses after the run."""
+    needed = set(shared_policies(scene.observed.account, desired.workloads))
+    needed |= {shared.spec.permissions_boundary or "" for shared in scene.roles}
+    losers: dict[str, set[str]] = {}
+    for change in scene.draft.changes:
+        if change.target.resource == "attachment" and change.before is not None:
+            arn = str(change.before["policy"])
+            losers.setdefault(arn, set()).add(change.target.name.lower())
+    for arn, policy in sorted(inventory.policies.items()):
+        seen = scene.observed.policies.get(arn)
+        tags = policy.tags or (seen.tags if seen is not None else None) or {}
+        if (
+            arn in needed
+            or tags.get(CLUSTER_TAG, cluster.arn) != cluster.arn
+            or not is_own(tags, scene.options.owner)
+        ):
+            continue
+        freed = max(lost[arn], len(losers.get(arn, ())))
+        if policy.user_count == freed:
+            known = ObservedPolicy(arn, policy.name, policy.default_version, tags, versions=policy.versions)
+            scene.draft.changes.append(delete_policy(known, (), frozenset(losers.get(arn, ()))))
+        elif policy.user_count is not None:
+            users = [f"{policy.user_count - freed} other roles, users or groups"]
+            scene.draft.findings.append(problems.policy_still_used(arn, (), users))
+
+
+def _role_left(role: ObservedRole, cluster: Cluster, keys: Sequence[WorkloadKey]) -> Finding:
+    return Finding(
+        Code.RESOURCE_KEPT,
+        f"role {role.arn} is no longer listed for cluster {cluster.name}, but Pods of {listed(map(str, keys), 5)} may still have "
+        "its credentials, so the role is kept for now.",
+        "Restart those Pods; the next run with purge removes the role if no association names it.",
+        keys[0],
+        raised_as="info",
+    )
+
+
+def _unmarked(association: ObservedAssociation) -> Finding:
+    return Finding(
+        Code.NOT_OWNED,
+        f"association {association.association_id} of {association.key} is kept: it does not have the tag "
+        f"{MANAGED_BY_TAG}, so this collection may not have created it.",
+        "If this collection created it, restore the tag and run again. Otherwise delete it with "
+        "workload_identity.aws.eks_pod_identity_association, or set ⟨force⟩: true.",
+        association.key,
+    )
+
+
+def _holds_record(association: ObservedAssociation) -> Finding:
+    recorded = recorded_annotations(association.tags)
+    return Finding(
+        Code.NOT_OWNED,
+        f"association {association.association_id} of {association.key} is kept: a migration from IRSA has recorded in "
+        "its tags what a rollback "
+        "needs: "
+        f"{listed(f'{name}={value}' for name, value in sorted(recorded.items()))}.",
+        "Roll the migration back, or set ⟨force⟩: true, which deletes the association with its record.",
+        association.key,
+    )

@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The scene of a plan: the workloads to keep and to remove, the observed state, and the plan under construction. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
+
+from ..._findings.finding import Finding, WorkloadKey
+from ..._policy.trust.statements import TrustGrant, read_statement
+from ..model.changes import Draft
+from ..model.desired import Options, Workload
+from ..model.names import is_own
+from ..model.observed import Observed
+from ..model.roles import ObservedRole
+from ..model.shared import SharedRole, named_workloads
+from ..model.targets import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The workloads that a run removes.
+
+    With ``everything``, in a purge, the list is the whole truth about the owner's resources of the cluster. In a teardown, only
+    ``keys`` are removed.
+    """
+
+    keys: frozenset[WorkloadKey] = frozenset()
+    everything: bool = False
+
+
+NOBODY = Gone()
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The input of a plan, and the plan under construction.
+
+    ``workloads`` are the listed workloads; they are empty in a teardown. ``roles`` are their roles. ``gone`` has the workloads to
+    remove. ``role_names`` has, by workload, the lower-case names of the role that it lists and of the role that it has.
+    ``listed_arns`` has the ARNs of listed roles by workload, and ``users`` the listed workloads by lower-case ARN of their role.
+    ``notes`` are findings about changes, by ``Target.touched``, if the plan keeps any of these changes.
+    """
+
+    options: Options
+    observed: Observed
+    workloads: tuple[Workload, ...]
+    roles: tuple[SharedRole, ...]
+    gone: Gone
+    role_names: Mapping[WorkloadKey, frozenset[str]]
+    listed_arns: Mapping[WorkloadKey, str]
+    users: Mapping[str, frozenset[WorkloadKey]]
+    draft: Draft = field(default_factory=Draft)
+    notes: dict[tuple[str, str], Finding] = field(default_factory=dict)
+
+    def fail(self, *failures: Failure) -> None:
+        self.draft.failures.extend(failures)
+
+    def roles_of(self, keys: Iterable[WorkloadKey]) -> frozenset[str]:
+        """Return the lower-case names of the roles that these workloads list or have."""
+        return frozenset[str]().union(*(self.role_names.get(key, frozenset()) for key in keys))
+
+    def owns_policy(self, arn: str) -> bool:
+        """Return whether a policy belongs to the owner of the run. A policy that was not read does not."""
+        inventory = self.observed.inventory.policies if self.observed.inventory is not None else {}
+        policy = self.observed.policies.get(arn) or inventory.get(arn)
+        return policy is not None and is_own(policy.tags or {}, self.options.owner)
+
+    def leaves(self, key: WorkloadKey, role_arn: str) -> bool:
+        """Return whether a workload must not be named in the trust policy of a role any more.
+
+        It is removed, or it is listed with another role.
+        """
+        listed = self.listed_arns.get(key)
+        return key in self.gone.keys or (listed is not None and listed.lower() != role_arn.lower())
+
+    def listed_with(self, role_arn: str) -> frozenset[WorkloadKey]:
+        """Return the workloads that the run lists with a role."""
+        return self.users.get(role_arn.lower(), frozenset())
+
+    def allows_only(self, keys: Set[WorkloadKey], statement: object) -> bool:
+        """Return whether a statement of any form allows only some workloads."""
+        grants = read_statement(statement)
+        return grants is not None and all(self.is_one_of(keys, grant) for grant in grants)
+
+    def is_one_of(self, keys: Set[WorkloadKey], grant: TrustGrant) -> bool:
+        """Return whether a grant allows one of some workloads, and nobody else."""
+        return bool(named_workloads(self.observed.clusters, [grant]) & keys)
+
+    def find_unlisted_users(self, role: ObservedRole) -> list[str]:
+        """Return the unlisted associations with a role, as far as the run has read them."""
+        return [
+            str(key)
+            for unlisted in self.observed.unlisted.values()
+            for key, association in unlisted.described.items()
+            if role.arn.lower() in map(str.lower, association.roles) and key not in self.gone.keys
+        ]
