@@ -20,11 +20,11 @@ from typing import Literal, TypeAlias
 
 from ..._policy.evaluation.evaluate import ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY
 from ..._policy.evaluation.request import Subject
-from ..._policy.language.context import Context
+from ..._policy.language.context import UNKNOWN_VALUE, Context
 from ..._policy.permissions.escalation import SelfGrant, find_self_grant
 from ..._policy.permissions.levels import find_possibility
 from ..._policy.permissions.permissions import IDENTITY, Required, check_permission, pod_context
-from ..._policy.trust.check import check_chain
+from ..._policy.trust.check import judge_session
 from ..model.access import RoleFacts
 from ..model.names import is_aws_managed
 from .effective import AccessTables, Profile
@@ -33,8 +33,6 @@ from .estate import AccessEstate, arn_account
 _ASSUME_ROLE = "sts:AssumeRole"
 # The result of ``RoleGraph.administers``. "depends" means only with some values of condition keys.
 Administration: TypeAlias = Literal["yes", "depends", "no", "unknown"]
-# The maximum number of roles in a ``RolePath``.
-_LONGEST_PATH = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +40,28 @@ class RolePath:
     """A sequence of roles, of which each can assume the next one.
 
     ``arns`` are the ARNs of the roles after the first one. ``is_certain`` is false if one of these AssumeRole requests may be
-    denied. ``administers`` is true if the last role can certainly administer its account.
+    denied. ``administers`` is true if the last role can administer its account, perhaps under conditions, and ``profile`` has its
+    permissions.
     """
 
     arns: tuple[str, ...]
     is_certain: bool
     administers: bool
+    profile: Profile
 
 
 @dataclass
 class RoleGraph:
     """The roles of a report as a graph, with an edge from each role to the roles that it can assume.
 
-    The attributes with private names are caches: ``_next`` has the edges, ``_own`` the permissions of roles by ARN.
+    The attributes with private names are caches: ``_next`` has the edges, ``_own`` and ``_chained`` the permissions of
+    roles by ARN: of sessions without session tags, and of sessions that another role has created.
     """
 
     estate: AccessEstate
     tables: AccessTables
-    _next: dict[tuple[int, str, bool], list[tuple[str, bool]]] = field(default_factory=dict)
+    _next: dict[tuple[int, str], list[tuple[str, bool]]] = field(default_factory=dict)
+    _chained: dict[str, Profile] = field(default_factory=dict)
     _own: dict[str, Profile] = field(default_factory=dict)
 
     @cached_property
@@ -104,57 +106,54 @@ class RoleGraph:
             return "no"
         return "yes" if grant.is_certain else "depends"
 
-    def paths(self, role: RoleFacts, profile: Profile, context: Context, subject: Subject) -> list[RolePath]:
-        """Return a shortest path to each role that a role can assume, directly or through at most four other roles.
+    def paths(self, role: RoleFacts, profile: Profile, context: Context) -> list[RolePath]:
+        """Return a path to each role that a role can assume, directly or through other roles.
 
-        The paths to administrators are first, then certain paths before uncertain ones.
+        A session chooses its external ID, tags, name, source identity and network itself, so conditions on these make a path
+        uncertain. Certain paths take precedence, then short ones. In the result, the paths to administrators are first.
 
         :arg profile: the effective permissions of the first role.
         :arg context: the condition keys of its requests.
-        :arg subject: the caller of its requests.
         """
         found: dict[str, RolePath] = {}
-        waiting: list[tuple[RoleFacts, Profile, Context, Subject, RolePath | None]] = [
-            (role, profile, context, subject, None)
-        ]
+        waiting: list[tuple[RoleFacts, Profile, Context, RolePath | None]] = [(role, profile, context, None)]
         while waiting:
-            current, permissions, keys, caller, path = waiting.pop(0)
-            arns = path.arns if path is not None else ()
-            if len(arns) == _LONGEST_PATH:
-                continue
-            for arn, is_certain in self._assumable(current, permissions, keys, caller):
-                name = arn.lower()
-                if name in found or name == role.arn.lower():
+            current, permissions, keys, path = waiting.pop(0)
+            for arn, is_certain in self._assumable(current, permissions, keys):
+                certain = is_certain and (path is None or path.is_certain)
+                known = found.get(arn.lower())
+                if arn.lower() == role.arn.lower() or (known and (known.is_certain or not certain)):
                     continue
-                target = self.estate.role(arn)
-                further = self._own_profile(target)
-                context_of_target = _own_context(target)
-                grant = self.self_grant(target, further, context_of_target)
-                step = RolePath(
-                    (*arns, target.arn),
-                    is_certain and (path is None or path.is_certain),
-                    grant is not None and grant.is_certain,
-                )
-                found[name] = step
-                waiting.append((target, further, context_of_target, _own_subject(target), step))
+                target, further = self.estate.role(arn), self._chained_profile(arn)
+                grant = self.self_grant(target, further, _chained_context(target))
+                arns = (*(path.arns if path is not None else ()), target.arn)
+                certain = certain and (grant is None or grant.is_certain)
+                step = RolePath(arns, certain, grant is not None, further)
+                found[arn.lower()] = step
+                waiting.append((target, further, _chained_context(target), step))
         return sorted(found.values(), key=lambda path: (not path.administers, not path.is_certain, path.arns))
+
+    def _chained_profile(self, arn: str) -> Profile:
+        if arn not in self._chained:
+            role = self.estate.role(arn)
+            self._chained[arn] = self.tables.profile(role, _chained_context(role))
+        return self._chained[arn]
 
     def _own_profile(self, role: RoleFacts) -> Profile:
         if role.arn not in self._own:
             self._own[role.arn] = self.tables.profile(role, _own_context(role))
         return self._own[role.arn]
 
-    def _assumable(
-        self, role: RoleFacts, profile: Profile, context: Context, subject: Subject
-    ) -> list[tuple[str, bool]]:
-        key = profile.number, role.arn, subject.session_tags
+    def _assumable(self, role: RoleFacts, profile: Profile, context: Context) -> list[tuple[str, bool]]:
+        key = profile.number, role.arn
         if key not in self._next:
-            self._next[key] = list(self._find_assumable(role, profile, context, subject))
+            self._next[key] = list(self._find_assumable(role, profile, context))
         return self._next[key]
 
     def _find_assumable(
-        self, role: RoleFacts, profile: Profile, context: Context, subject: Subject
+        self, role: RoleFacts, profile: Profile, context: Context
     ) -> Iterator[tuple[str, bool]]:
+        chosen = context.assume({"aws:sourceidentity": UNKNOWN_VALUE})
         account = arn_account(role.arn)
         named = {target.arn for target in self._trusting.get(role.arn.lower(), ())}
         action = self.tables.index.find(_ASSUME_ROLE.lower())
@@ -173,7 +172,7 @@ class RoleGraph:
             if decision in (EXPLICIT_DENY, IMPLICIT_DENY):
                 continue
             trust = self.estate.trust(target)
-            usable = check_chain(trust, subject, target_role_arn=arn).usable if trust is not None else "no"
+            usable = judge_session(trust, role.arn, chosen) if trust is not None else "no"
             if usable != "no":
                 yield arn, decision == ALLOWED and usable == "yes"
 
@@ -185,3 +184,8 @@ def _own_subject(role: RoleFacts) -> Subject:
 
 def _own_context(role: RoleFacts) -> Context:
     return pod_context(_own_subject(role), role.tags)
+
+
+def _chained_context(role: RoleFacts) -> Context:
+    """Return the condition keys of requests from a session that another role has created, with unknown tags."""
+    return pod_context(_own_subject(role)).assume({"aws:sourceidentity": UNKNOWN_VALUE})

@@ -16,7 +16,7 @@ The script of the page (``templates/audit.js``) answers questions with the same 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -33,8 +33,8 @@ from ..._policy.language.match import (
 )
 from ..._policy.permissions.levels import context_signature
 
-Answer = Literal["yes", "part", "depends", "unknown", "no"]
-ANSWERS: Final[Sequence[Answer]] = ("yes", "part", "depends", "unknown", "no")
+Answer = Literal["yes", "part", "depends", "obtain", "unknown", "no"]
+ANSWERS: Final[Sequence[Answer]] = ("yes", "part", "depends", "obtain", "unknown", "no")
 # The resource of a question about any resource, which includes requests without a resource.
 ANY_RESOURCE: Final = "*"
 # The name, among condition keys, of unknown conditions under which a service account can use its role.
@@ -104,7 +104,8 @@ class Access:
 
     "yes": all requests of the question are allowed. "part": only a part of them, which can be empty if several policies limit
     each other. "depends": some or all of them, but only under conditions. "unknown": a policy or the credentials could not be
-    read. "no": none of them. ``keys`` are the condition keys on which the remaining requests depend. ``rules`` are the rules
+    read. "obtain": none of them, but the role can obtain the permission through the actions and roles in ``keys``. "no": none of
+    them. Otherwise ``keys`` are the condition keys on which the remaining requests depend. ``rules`` are the rules
     about the question, and for "no" those that deny it.
     """
 
@@ -164,6 +165,18 @@ def answer(role: RoleRules, cover: Callable[[AccessRule], Cover]) -> Access:
         return Access("unknown")
     word: Answer = "yes" if least is Cover.ALL else "part" if least or not keys else "depends"
     return Access(word, () if word == "yes" else tuple(dict.fromkeys(keys)), (*found, *denying))
+
+
+def obtain(
+    means: Iterable[str], chains: Mapping[str, RoleRules], ask: Callable[[RoleRules], Access]
+) -> Access | None:
+    """Return the answer "obtain" with the means to obtain a permission, or None if there are none.
+
+    :arg means: the means to obtain any permission.
+    :arg chains: the rules of the roles that can be assumed, by name.
+    """
+    found = [*means, *(name for name, rules in chains.items() if ask(rules).answer != "no")]
+    return Access("obtain", tuple(found)) if found else None
 
 
 def _reduce(statement: Rule, context: Context) -> Iterator[AccessRule]:

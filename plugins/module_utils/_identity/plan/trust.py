@@ -12,7 +12,6 @@ with its own Sids. Every other statement is foreign: it is kept, and reported if
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +19,7 @@ from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.request import SERVICE, Subject
 from ..._policy.language.document import PolicyDocument, document_statements
+from ..._policy.trust.principals import find_guests
 from ..._policy.trust.statements import (
     TrustGrant,
     closed,
@@ -213,7 +213,6 @@ def read_principals(statement: Mapping[str, object]) -> set[str]:
     return {str(name) for names in lists for name in names}
 
 
-_ACCOUNT_OF = re.compile(r"arn:[a-z0-9-]+:(?:iam|sts)::([^:]*):.*|(\d{12})", re.ASCII | re.DOTALL)
 
 
 def find_public_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
@@ -246,8 +245,10 @@ def find_foreign_access(
     """
     kept = _REMOVED if forced else _KEPT
     allowing = [statement for statement in statements if is_allow(statement)]
-    names = {name for statement in allowing for name in read_principals(statement)} - {"*", SERVICE}
-    other_account_names = {name for name in names if _is_of_another_account(name, role)}
+    rules = prepare_trust({**role.trust, "Statement": allowing}).rules if allowing else ()
+    guests = [guest for guest in find_guests(rules, role.arn.split(":")[4]) if guest.name != "*"]
+    names = {guest.name for guest in guests}
+    other_account_names = {guest.name for guest in guests if guest.kind in ("other account", "everyone")}
     pods = [
         text
         for statement in allowing
@@ -299,12 +300,6 @@ _REMEDY = (
     "Remove those statements from the trust policy if they are unused, which ⟨force⟩: true does, or set the whole trust policy "
     "as role.trust_policy."
 )
-
-
-def _is_of_another_account(principal: str, role: ObservedRole) -> bool:
-    """Return whether a principal is in another account. A service, or the ID of a deleted principal, has no account."""
-    match = _ACCOUNT_OF.fullmatch(principal)
-    return match is not None and (match[1] or match[2]) != role.arn.split(":")[4]
 
 
 _LIFT = (

@@ -275,4 +275,23 @@ def test_combination_needs_all_its_actions(combination: Any) -> None:
 def test_actions_of_combinations_exist() -> None:
     actions = {action for combination in COMBINATIONS for action in combination.needs}
     assert [action for action in sorted(actions) if INDEX.find(action.lower()).level == "Unknown"] == []
-    assert len({combination.name for combination in COMBINATIONS}) == len(COMBINATIONS) >= 20
+    assert len({combination.name for combination in COMBINATIONS}) == len(COMBINATIONS) >= 40
+    assert all(entry.on and entry.effect and entry.source for entry in COMBINATIONS)
+
+
+@pytest.mark.parametrize(
+    ("resource", "more", "expected"),
+    [
+        ("*", {}, {True}),
+        ("arn:aws:iam::111122223333:role/*", {}, {True}),
+        ("arn:aws:iam::111122223333:role/app-*", {}, set()),
+        ("*", FROM_VPC, {False}),
+        ("*", {"Condition": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}}, {False}),
+    ],
+)
+def test_passing_every_role_is_always_an_escalation(
+    resource: str, more: dict[str, Any], expected: set[bool]
+) -> None:
+    layers = layers_of([allow("iam:PassRole", resource, **more)])
+    found = EscalationFinder(layers, CONTEXT, INDEX).find()
+    assert {entry.is_certain for entry in found if entry.combination.name == "pass-any-role"} == expected
