@@ -107,6 +107,7 @@ class Code(str, Enum):
     NAMESPACE_MISSING = "NAMESPACE_MISSING", "service account", "error"
     NOTHING_VERIFIED = "NOTHING_VERIFIED", "association", "warning"
     NOT_AWS = "NOT_AWS", "association", "error"
+    NOT_APPROVED = "NOT_APPROVED", "association", "error"
     NOT_OWNED = "NOT_OWNED", "association", "warning", "info"
     NOT_READABLE = "NOT_READABLE", "association", "error"
     NOT_YET_VISIBLE = "NOT_YET_VISIBLE", "association", "error", "warning"

@@ -132,6 +132,7 @@ VARIABLES: Mapping[str, _Reader] = {
     "agent": _choice(*AGENT_STATES),
     "agent_version": _text,
     "allow_breakage": _flag,
+    "approved": _text,
     "assume_role_arn": _text,
     "assume_role_external_id": _text,
     "cluster_name": _name,
