@@ -245,9 +245,11 @@
   function answerWorkload(w, byProfile, byChain) {
     const found = answerOwn(w, byProfile);
     if (found.answer !== "no" || ["none", "blocked"].includes(w.access)) return found;
-    const chains = (w.chains || []).filter(([, chain]) => byChain[chain].answer !== "no");
-    const keys = [...(w.means || []), ...chains.map(([name]) => name)];
-    return keys.length ? {answer: "obtain", keys, rules: []} : found;
+    const chains = (test) => (w.chains || []).filter(([, chain]) => test(byChain[chain].answer)).map(([name]) => name);
+    const obtain = [...(w.means || []), ...chains((word) => !["unknown", "no"].includes(word))];
+    if (obtain.length) return {answer: "obtain", keys: obtain, rules: []};
+    const unknown = [...(w.unread_roles || []), ...chains((word) => word === "unknown")];
+    return unknown.length ? {answer: "unknown", keys: unknown, rules: []} : found;
   }
   function answerOwn(w, byProfile) {
     const [unknown, no] = ["unknown", "no"].map((word) => ({answer: word, keys: [], rules: []}));
@@ -272,7 +274,11 @@
       part: "At most a part of these requests is allowed" + (keys.length ? "; more depends on " + joined(keys) : "") + ".",
       depends: "Depends on " + joined(keys) + ".",
       obtain: "Can obtain it through " + joined(keys, "or") + ".",
-      unknown: unread ? "Not read: " + joined(unread) + "." : "It is unknown whether it can use its role.",
+      unknown: keys.length
+        ? "Depends on " + joined(keys) + "."
+        : unread
+          ? "Not read: " + joined(unread) + "."
+          : "It is unknown whether it can use its role.",
       no: closed.length ? "Not allowed by " + joined(closed, "or") + "." : "Denied by " + names + ".",
     }[word];
   }

@@ -199,6 +199,16 @@ class AccessEstate:
         """Return a role. Its state is "unread" if it was not read with any cluster of the report."""
         return self.roles.get(arn.lower()) or RoleFacts(arn, "unread")
 
+    @cached_property
+    def complete(self) -> set[str]:
+        """Return the accounts of which all roles were read, and whose trust policies can be evaluated."""
+        unread = [
+            role for role in self.roles.values() if role.state != "missing" and self.trust(role) is None
+        ]
+        return {part.cluster.account_id for part in self.parts if part.cluster and part.complete} - {
+            arn_account(role.arn) for role in unread
+        }
+
     def label(self, arn: str) -> str:
         """Return the name of a role, with its account if roles of several accounts have this name."""
         name = role_name(arn)

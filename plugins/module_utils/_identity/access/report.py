@@ -28,11 +28,12 @@ from ..._policy.permissions.levels import EVERY_SERVICE, Cell
 from ..._policy.permissions.permissions import IDENTITY
 from ..model.access import AccessQuestion, ClusterFacts, RoleFacts
 from ..model.cluster import Cluster
+from .assumption import Means
 from .changes import REPORT_FORMAT, REPORT_KIND, compare_reports
 from .effective import SESSION_POLICY_NAME, AccessTables, Profile, statement_rows
 from .estate import AccessEstate, AccessMember, Credential, arn_account, describe_winner, role_name
 from .risk_kinds import RISK_KINDS, RISK_SEVERITIES, Risk
-from .risks import Means, RiskFinder
+from .risks import RiskFinder
 from .rules import ANSWERS, USE_OF_ROLE, Access, AccessRule, answer, obtain
 from .unused import UseJudge
 
@@ -273,7 +274,7 @@ class _Builder:
             row["profile"] = self._shown_profiles.number(profile.number)
             means = self._means(member)
             chains = [[name, self._chains.number(further.number)] for name, further in means.chains.items()]
-            row |= _present(means=list(means.unlimited), chains=chains)
+            row |= _present(means=list(means.unlimited), chains=chains, unread_roles=list(means.unread))
         return row
 
     def _question(self, question: AccessQuestion, workloads: Sequence[_Row]) -> _Row:
@@ -296,7 +297,8 @@ class _Builder:
             means = self._means(member)
             if access.answer == "no" and row["access"] not in ("none", "blocked"):
                 chains = {name: further.rules for name, further in means.chains.items()}
-                access = obtain(means.unlimited, chains, lambda rules: answer(rules, cover)) or access
+                found_by_means = obtain(means.unlimited, chains, means.unread, partial(answer, cover=cover))
+                access = access if found_by_means.answer == "no" else found_by_means
             places = self._places(rule.statement for rule in access.rules)
             found.append(
                 {

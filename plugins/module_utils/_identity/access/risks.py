@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import groupby
 from operator import itemgetter
@@ -26,7 +26,7 @@ from ..._policy.trust.principals import GUESTS, GuestKind
 from ..._policy.trust.trust import Width, pod_identity_inquiry, reach
 from ..model.access import RoleFacts
 from ..model.errors import listed, sentence
-from .assumption import RoleGraph, RolePath
+from .assumption import Means, RoleGraph, RolePath
 from .effective import AccessTables, Profile
 from .estate import AccessEstate, AccessMember, Credential, list_members, make_subject, role_name
 from .nodes import NodeRoleFinder
@@ -48,18 +48,6 @@ class _Holding:
     profile: Profile
     context: Context
     members: tuple[AccessMember, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """The means with which a role can obtain permissions that its policies do not give.
-
-    ``unlimited`` has actions and roles with which it can obtain permissions without a known limit. ``chains`` has the permissions
-    of the other roles that it can assume, by a text that names the roles on the way.
-    """
-
-    unlimited: tuple[str, ...] = ()
-    chains: Mapping[str, Profile] = field(default_factory=dict)
 
 
 # Rows of the risk DATA_OF_ALL: an action that reads data, the pattern of all its resources, and a noun for the data.
@@ -149,25 +137,9 @@ class RiskFinder:
         """Return what the service accounts with a role can do to obtain further permissions."""
         found = {}
         for holding in self._holdings:
-            means = self._find_means(holding)
+            means = self._graph.means(holding.role, holding.profile, holding.context)
             found.update({(member.cluster.arn, member.key): means for member in holding.members})
         return found
-
-    def _find_means(self, holding: _Holding) -> Means:
-        grant = self._graph.self_grant(holding.role, holding.profile, holding.context)
-        if grant is not None:
-            return Means((grant.action,))
-        found = [" and ".join(entry.combination.needs) for entry in holding.profile.escalations]
-        chains = {}
-        for path in self._paths(holding):
-            name = f"role {' → '.join(map(self.estate.label, path.arns))}"
-            if path.administers or path.profile.escalations:
-                found.append(name)
-            else:
-                chains[name] = path.profile
-        if len(found) > _SHOWN:
-            found = [*found[:_SHOWN], f"{len(found) - _SHOWN} more combinations and roles"]
-        return Means(tuple(found), {} if found else chains)
 
     def _administrator(self, holding: _Holding) -> Risk | None:
         role, name = holding.role, self.estate.label(holding.role.arn)

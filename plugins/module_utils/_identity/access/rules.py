@@ -77,7 +77,7 @@ class AccessRule:
         return {
             "effect": "Allow" if self.allow else "Deny",
             actions: [_pattern(glob) for glob in self.actions],
-            resources: [_arn_pattern(arn) for arn in self.resources],
+            resources: [arn_pattern(arn) for arn in self.resources],
             **({"keys": list(self.keys)} if self.keys else {}),
         }
 
@@ -103,10 +103,10 @@ class Access:
     """The answer to a question for one role or service account.
 
     "yes": all requests of the question are allowed. "part": only a part of them, which can be empty if several policies limit
-    each other. "depends": some or all of them, but only under conditions. "unknown": a policy or the credentials could not be
-    read. "obtain": none of them, but the role can obtain the permission through the actions and roles in ``keys``. "no": none of
-    them. Otherwise ``keys`` are the condition keys on which the remaining requests depend. ``rules`` are the rules
-    about the question, and for "no" those that deny it.
+    each other. "depends": some or all of them, but only under conditions. "obtain": none of them, but the role can obtain the
+    permission through the actions and roles in ``keys``. "unknown": a policy, the credentials, or the roles in ``keys`` could not
+    be read. "no": none of them. Otherwise ``keys`` are the condition keys on which the remaining requests depend. ``rules`` are
+    the rules about the question, and for "no" those that deny it.
     """
 
     answer: Answer
@@ -168,15 +168,23 @@ def answer(role: RoleRules, cover: Callable[[AccessRule], Cover]) -> Access:
 
 
 def obtain(
-    means: Iterable[str], chains: Mapping[str, RoleRules], ask: Callable[[RoleRules], Access]
-) -> Access | None:
-    """Return the answer "obtain" with the means to obtain a permission, or None if there are none.
+    means: Iterable[str],
+    chains: Mapping[str, RoleRules],
+    unread: Iterable[str],
+    ask: Callable[[RoleRules], Access],
+) -> Access:
+    """Return the answer for a role whose own policies do not allow any request of a question: "obtain", "unknown" or "no".
 
     :arg means: the means to obtain any permission.
     :arg chains: the rules of the roles that can be assumed, by name.
+    :arg unread: the roles that perhaps can be assumed, and that were not read.
     """
-    found = [*means, *(name for name, rules in chains.items() if ask(rules).answer != "no")]
-    return Access("obtain", tuple(found)) if found else None
+    answers = {name: ask(rules).answer for name, rules in chains.items()}
+    found = [*means, *(name for name, word in answers.items() if word not in ("unknown", "no"))]
+    if found:
+        return Access("obtain", tuple(found))
+    unknown = [*unread, *(name for name, word in answers.items() if word == "unknown")]
+    return Access("unknown", tuple(unknown)) if unknown else Access("no")
 
 
 def _reduce(statement: Rule, context: Context) -> Iterator[AccessRule]:
@@ -242,6 +250,6 @@ def _pattern(glob: Glob) -> str:
     )
 
 
-def _arn_pattern(arn: ArnGlob) -> str:
+def arn_pattern(arn: ArnGlob) -> str:
     parts = [_pattern(part) for part in arn.parts]
     return ANY_RESOURCE if set(parts) == {ANY_RESOURCE} else ":".join(parts)

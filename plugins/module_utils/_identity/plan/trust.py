@@ -213,8 +213,6 @@ def read_principals(statement: Mapping[str, object]) -> set[str]:
     return {str(name) for names in lists for name in names}
 
 
-
-
 def find_public_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
     """Report each statement of the trust policy that allows every principal of every account."""
     for lint in prepare_trust(role.trust).lints:

@@ -12,12 +12,13 @@ service, and uses the permissions of that role through the service.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from ..evaluation.evaluate import ALLOWED, CONDITIONAL, Layer
-from ..evaluation.rules import Rule
+from ..evaluation.rules import Request, Rule
 from ..language.context import Context
+from ..language.match import Cover
 from .actions import ActionIndex
 from .levels import Decision, Possibility, find_possibility
 from .permissions import Required, check_permission
@@ -80,18 +81,13 @@ class Combination:
         return (_PASS_ROLE, *self.actions) if self.passed_to else self.actions
 
 
-RHINO = "Rhino Security Labs, AWS IAM Privilege Escalation: Methods and Mitigation"
-PATHS = "pathfinding.cloud, AWS IAM privilege escalation paths"
-IAM = "IAM API Reference"
-SSO = "IAM Identity Center API Reference"
-EKS = "EKS API Reference"
 # The combination of a role that may pass every role of its account. It is reported even if no known combination uses it.
 PASS_ANY_ROLE = Combination(
     "pass-any-role",
     (_PASS_ROLE,),
     "every role of the account",
     "pass every role of the account to a service",
-    RHINO,
+    "IAM User Guide, Grant a user permissions to pass a role to an AWS service",
 )
 COMBINATIONS: Sequence[Combination] = (
     PASS_ANY_ROLE,
@@ -100,145 +96,161 @@ COMBINATIONS: Sequence[Combination] = (
         ("iam:CreatePolicyVersion",),
         "a customer managed policy",
         "replace the contents of a managed policy, even of a policy that is attached to the role itself",
-        RHINO,
+        "pathfinding.cloud, iam-001",
     ),
     Combination(
         "default-policy-version",
         ("iam:SetDefaultPolicyVersion",),
         "a customer managed policy",
         "activate an earlier version of a managed policy that has more permissions",
-        RHINO,
+        "IAM API Reference, SetDefaultPolicyVersion",
     ),
     Combination(
         "attach-role-policy",
         ("iam:AttachRolePolicy",),
         "a role",
         "attach any managed policy to a role",
-        RHINO,
+        "pathfinding.cloud, iam-009",
     ),
     Combination(
-        "put-role-policy", ("iam:PutRolePolicy",), "a role", "write any inline policy into a role", RHINO
+        "put-role-policy",
+        ("iam:PutRolePolicy",),
+        "a role",
+        "write any inline policy into a role",
+        "pathfinding.cloud, iam-005",
     ),
     Combination(
         "attach-user-policy",
         ("iam:AttachUserPolicy",),
         "a user",
         "attach any managed policy to a user",
-        RHINO,
+        "pathfinding.cloud, iam-008",
     ),
     Combination(
-        "put-user-policy", ("iam:PutUserPolicy",), "a user", "write any inline policy into a user", RHINO
+        "put-user-policy",
+        ("iam:PutUserPolicy",),
+        "a user",
+        "write any inline policy into a user",
+        "pathfinding.cloud, iam-007",
     ),
     Combination(
         "attach-group-policy",
         ("iam:AttachGroupPolicy",),
         "a group",
         "attach any managed policy to a group",
-        RHINO,
+        "pathfinding.cloud, iam-010",
     ),
     Combination(
-        "put-group-policy", ("iam:PutGroupPolicy",), "a group", "write any inline policy into a group", RHINO
+        "put-group-policy",
+        ("iam:PutGroupPolicy",),
+        "a group",
+        "write any inline policy into a group",
+        "pathfinding.cloud, iam-011",
     ),
     Combination(
         "join-group",
         ("iam:AddUserToGroup",),
         "a group",
         "add a user to a group that has more permissions",
-        RHINO,
+        "pathfinding.cloud, iam-013",
     ),
     Combination(
-        "create-access-key", ("iam:CreateAccessKey",), "a user", "create access keys for other users", RHINO
+        "create-access-key",
+        ("iam:CreateAccessKey",),
+        "a user",
+        "create access keys for other users",
+        "pathfinding.cloud, iam-002",
     ),
     Combination(
         "create-login",
         ("iam:CreateLoginProfile",),
         "a user",
         "set the first console password of another user",
-        RHINO,
+        "pathfinding.cloud, iam-004",
     ),
     Combination(
         "change-login",
         ("iam:UpdateLoginProfile",),
         "a user",
         "change the console password of another user",
-        RHINO,
+        "pathfinding.cloud, iam-006",
     ),
     Combination(
         "create-service-credential",
         ("iam:CreateServiceSpecificCredential",),
         "a user",
         "create credentials of another user for single services",
-        IAM,
+        "IAM API Reference, CreateServiceSpecificCredential",
     ),
     Combination(
         "change-trust",
         ("iam:UpdateAssumeRolePolicy",),
         "a role",
         "change who may assume another role, and then assume it",
-        RHINO,
+        "pathfinding.cloud, iam-012",
     ),
     Combination(
         "remove-boundary",
         ("iam:DeleteRolePermissionsBoundary",),
         "a role",
         "remove the permissions boundary of a role",
-        IAM,
+        "IAM API Reference, DeleteRolePermissionsBoundary",
     ),
     Combination(
         "change-boundary",
         ("iam:PutRolePermissionsBoundary",),
         "a role",
         "replace the permissions boundary of a role with a wider one",
-        IAM,
+        "IAM API Reference, PutRolePermissionsBoundary",
     ),
     Combination(
         "remove-denying-policy",
         ("iam:DetachRolePolicy",),
         "a role",
         "detach a managed policy that denies something from a role",
-        IAM,
+        "IAM API Reference, DetachRolePolicy",
     ),
     Combination(
         "remove-denying-inline-policy",
         ("iam:DeleteRolePolicy",),
         "a role",
         "delete an inline policy that denies something from a role",
-        IAM,
+        "IAM API Reference, DeleteRolePolicy",
     ),
     Combination(
         "change-saml-provider",
         ("iam:UpdateSAMLProvider",),
         "a SAML provider",
         "sign in as any identity of a SAML provider, and use the roles that trust it",
-        IAM,
+        "IAM API Reference, UpdateSAMLProvider",
     ),
     Combination(
         "change-oidc-audience",
         ("iam:AddClientIDToOpenIDConnectProvider",),
         "an OIDC provider",
         "make an OIDC provider accept further audiences, and use the roles that trust it",
-        IAM,
+        "IAM API Reference, AddClientIDToOpenIDConnectProvider",
     ),
     Combination(
         "permission-set",
         ("sso:PutInlinePolicyToPermissionSet", "sso:ProvisionPermissionSet"),
         "a permission set",
         "widen a permission set of IAM Identity Center",
-        SSO,
+        "IAM Identity Center API Reference, PutInlinePolicyToPermissionSet",
     ),
     Combination(
         "account-assignment",
         ("sso:CreateAccountAssignment",),
         "a permission set",
         "give a user of IAM Identity Center a permission set in an account",
-        SSO,
+        "IAM Identity Center API Reference, CreateAccountAssignment",
     ),
     Combination(
         "ec2-instance",
         ("ec2:RunInstances",),
         "an instance",
         "start an instance with another role",
-        RHINO,
+        "pathfinding.cloud, ec2-001",
         "ec2.amazonaws.com",
     ),
     Combination(
@@ -246,7 +258,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("ec2:AssociateIamInstanceProfile",),
         "an instance",
         "give another role to a running instance",
-        PATHS,
+        "Service Authorization Reference, Amazon EC2, AssociateIamInstanceProfile",
         "ec2.amazonaws.com",
     ),
     Combination(
@@ -254,7 +266,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("ec2:ReplaceIamInstanceProfileAssociation",),
         "an instance",
         "replace the role of a running instance",
-        PATHS,
+        "Service Authorization Reference, Amazon EC2, ReplaceIamInstanceProfileAssociation",
         "ec2.amazonaws.com",
     ),
     Combination(
@@ -262,7 +274,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("ec2:RequestSpotInstances",),
         "an instance",
         "start a spot instance with another role",
-        PATHS,
+        "pathfinding.cloud, ec2-003",
         "ec2.amazonaws.com",
     ),
     Combination(
@@ -270,14 +282,14 @@ COMBINATIONS: Sequence[Combination] = (
         ("ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:StartInstances"),
         "an instance",
         "replace the start script of an instance, and use its role",
-        PATHS,
+        "pathfinding.cloud, ec2-002",
     ),
     Combination(
         "instance-profile-role",
         ("iam:AddRoleToInstanceProfile",),
         "an instance profile",
         "put another role into an instance profile that instances use",
-        IAM,
+        "IAM API Reference, AddRoleToInstanceProfile",
         "ec2.amazonaws.com",
     ),
     Combination(
@@ -285,7 +297,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("autoscaling:CreateLaunchConfiguration", "autoscaling:CreateAutoScalingGroup"),
         "a group of instances",
         "start instances with another role in an Auto Scaling group",
-        PATHS,
+        "Amazon EC2 Auto Scaling User Guide, IAM role for applications that run on Amazon EC2 instances",
         "ec2.amazonaws.com",
     ),
     Combination(
@@ -293,35 +305,35 @@ COMBINATIONS: Sequence[Combination] = (
         ("ec2-instance-connect:SendSSHPublicKey",),
         "an instance",
         "log in to instances by SSH, and use the roles of these instances",
-        PATHS,
+        "pathfinding.cloud, ec2instanceconnect-003",
     ),
     Combination(
         "serial-console",
         ("ec2-instance-connect:SendSerialConsoleSSHPublicKey",),
         "an instance",
         "log in to the serial console of instances, and use their roles",
-        PATHS,
+        "Amazon EC2 Instance Connect API Reference, SendSerialConsoleSSHPublicKey",
     ),
     Combination(
         "ssm-command",
         ("ssm:SendCommand",),
         "an instance",
         "run commands on instances, and use the roles of these instances",
-        PATHS,
+        "pathfinding.cloud, ssm-002",
     ),
     Combination(
         "ssm-session",
         ("ssm:StartSession",),
         "an instance",
         "open a shell on instances, and use the roles of these instances",
-        PATHS,
+        "pathfinding.cloud, ssm-001",
     ),
     Combination(
         "ssm-automation",
         ("ssm:StartAutomationExecution",),
         "an automation document",
         "run an automation with another role",
-        PATHS,
+        "AWS Systems Manager User Guide, Setting up Automation",
         "ssm.amazonaws.com",
     ),
     Combination(
@@ -329,7 +341,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("lambda:CreateFunction", "lambda:InvokeFunction"),
         "a function",
         "run code with another role in a new Lambda function",
-        RHINO,
+        "pathfinding.cloud, lambda-001",
         "lambda.amazonaws.com",
     ),
     Combination(
@@ -337,7 +349,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("lambda:CreateFunction", "lambda:CreateEventSourceMapping"),
         "a function",
         "run code with another role in a new Lambda function that an event starts",
-        RHINO,
+        "pathfinding.cloud, lambda-002",
         "lambda.amazonaws.com",
     ),
     Combination(
@@ -345,7 +357,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("lambda:CreateFunction", "lambda:AddPermission"),
         "a function",
         "run code with another role in a new Lambda function that another account starts",
-        PATHS,
+        "pathfinding.cloud, lambda-006",
         "lambda.amazonaws.com",
     ),
     Combination(
@@ -353,21 +365,21 @@ COMBINATIONS: Sequence[Combination] = (
         ("lambda:UpdateFunctionCode",),
         "a function",
         "replace the code of a Lambda function, and use the role of that function",
-        RHINO,
+        "pathfinding.cloud, lambda-003",
     ),
     Combination(
         "lambda-configuration",
         ("lambda:UpdateFunctionConfiguration",),
         "a function",
         "add a layer with other code to a Lambda function, and use the role of that function",
-        RHINO,
+        "AWS Lambda API Reference, UpdateFunctionConfiguration",
     ),
     Combination(
         "pod-identity",
         ("eks:CreatePodIdentityAssociation",),
         "a cluster",
         "give another role to a service account of a cluster",
-        EKS,
+        "Amazon EKS API Reference, CreatePodIdentityAssociation",
         "pods.eks.amazonaws.com",
     ),
     Combination(
@@ -375,7 +387,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("eks:UpdatePodIdentityAssociation",),
         "an association",
         "replace the role of a service account of a cluster",
-        EKS,
+        "Amazon EKS API Reference, UpdatePodIdentityAssociation",
         "pods.eks.amazonaws.com",
     ),
     Combination(
@@ -383,21 +395,21 @@ COMBINATIONS: Sequence[Combination] = (
         ("eks:CreateAccessEntry", "eks:AssociateAccessPolicy"),
         "a cluster",
         "make a principal the administrator of a cluster, and use the role of each Pod",
-        EKS,
+        "Amazon EKS API Reference, AssociateAccessPolicy",
     ),
     Combination(
         "cluster-access-replaced",
         ("eks:UpdateAccessEntry",),
         "an access entry",
         "put an access entry into other Kubernetes groups, and use the roles of Pods",
-        EKS,
+        "Amazon EKS API Reference, UpdateAccessEntry",
     ),
     Combination(
         "ecs-task",
         ("ecs:RegisterTaskDefinition", "ecs:RunTask"),
         "a task definition",
         "run a container with another role",
-        PATHS,
+        "pathfinding.cloud, ecs-004",
         "ecs-tasks.amazonaws.com",
     ),
     Combination(
@@ -405,7 +417,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("ecs:RegisterTaskDefinition", "ecs:StartTask"),
         "a task definition",
         "start a container with another role on an instance",
-        PATHS,
+        "pathfinding.cloud, ecs-005",
         "ecs-tasks.amazonaws.com",
     ),
     Combination(
@@ -413,7 +425,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("ecs:RegisterTaskDefinition", "ecs:CreateService"),
         "a task definition",
         "run a service of containers with another role",
-        PATHS,
+        "pathfinding.cloud, ecs-003",
         "ecs-tasks.amazonaws.com",
     ),
     Combination(
@@ -421,7 +433,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("ecs:RegisterTaskDefinition", "ecs:UpdateService"),
         "a task definition",
         "replace the containers and the role of a service",
-        PATHS,
+        "Amazon ECS API Reference, UpdateService",
         "ecs-tasks.amazonaws.com",
     ),
     Combination(
@@ -429,14 +441,14 @@ COMBINATIONS: Sequence[Combination] = (
         ("ecs:ExecuteCommand",),
         "a task",
         "run commands in containers, and use the roles of these tasks",
-        PATHS,
+        "Amazon ECS API Reference, ExecuteCommand",
     ),
     Combination(
         "batch-job",
         ("batch:RegisterJobDefinition", "batch:SubmitJob"),
         "a job definition",
         "run a batch job with another role",
-        PATHS,
+        "AWS Batch API Reference, RegisterJobDefinition",
         "ecs-tasks.amazonaws.com",
     ),
     Combination(
@@ -444,7 +456,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("cloudformation:CreateStack",),
         "a stack",
         "create a stack with another role",
-        RHINO,
+        "pathfinding.cloud, cloudformation-001",
         "cloudformation.amazonaws.com",
     ),
     Combination(
@@ -452,21 +464,21 @@ COMBINATIONS: Sequence[Combination] = (
         ("cloudformation:UpdateStack",),
         "a stack",
         "change a stack, and use the role of that stack",
-        PATHS,
+        "pathfinding.cloud, cloudformation-002",
     ),
     Combination(
         "cloudformation-change-set",
         ("cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"),
         "a stack",
         "change a stack by a change set, and use the role of that stack",
-        PATHS,
+        "pathfinding.cloud, cloudformation-005",
     ),
     Combination(
         "cloudformation-stack-set",
         ("cloudformation:CreateStackSet", "cloudformation:CreateStackInstances"),
         "a stack set",
         "create stacks in several accounts with another role",
-        PATHS,
+        "pathfinding.cloud, cloudformation-003",
         "cloudformation.amazonaws.com",
     ),
     Combination(
@@ -474,7 +486,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("codebuild:CreateProject", "codebuild:StartBuild"),
         "a project",
         "run commands with another role in a build",
-        PATHS,
+        "pathfinding.cloud, codebuild-001",
         "codebuild.amazonaws.com",
     ),
     Combination(
@@ -482,7 +494,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("codebuild:UpdateProject", "codebuild:StartBuild"),
         "a project",
         "replace the role of a build project, and run commands with it",
-        PATHS,
+        "AWS CodeBuild API Reference, UpdateProject",
         "codebuild.amazonaws.com",
     ),
     Combination(
@@ -490,21 +502,21 @@ COMBINATIONS: Sequence[Combination] = (
         ("codebuild:StartBuild",),
         "a project",
         "run other commands in a build, and use the role of that project",
-        PATHS,
+        "pathfinding.cloud, codebuild-002",
     ),
     Combination(
         "codebuild-batch",
         ("codebuild:StartBuildBatch",),
         "a project",
         "run other commands in a batch of builds, and use the role of that project",
-        PATHS,
+        "pathfinding.cloud, codebuild-003",
     ),
     Combination(
         "glue",
         ("glue:CreateJob", "glue:StartJobRun"),
         "a job",
         "run code with another role in a Glue job",
-        RHINO,
+        "pathfinding.cloud, glue-003",
         "glue.amazonaws.com",
     ),
     Combination(
@@ -512,7 +524,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("glue:UpdateJob", "glue:StartJobRun"),
         "a job",
         "replace the code and the role of a Glue job, and run it",
-        PATHS,
+        "pathfinding.cloud, glue-005",
         "glue.amazonaws.com",
     ),
     Combination(
@@ -520,7 +532,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("glue:CreateDevEndpoint",),
         "an endpoint",
         "create a development endpoint of Glue with another role",
-        RHINO,
+        "pathfinding.cloud, glue-001",
         "glue.amazonaws.com",
     ),
     Combination(
@@ -528,22 +540,22 @@ COMBINATIONS: Sequence[Combination] = (
         ("glue:UpdateDevEndpoint",),
         "an endpoint",
         "log in to a development endpoint of Glue, and use its role",
-        RHINO,
+        "pathfinding.cloud, glue-002",
     ),
     Combination(
         "glue-session",
         ("glue:CreateSession", "glue:RunStatement"),
         "a session",
         "run statements with another role in a Glue session",
-        PATHS,
+        "AWS Glue Web API Reference, CreateSession",
         "glue.amazonaws.com",
     ),
     Combination(
         "sagemaker",
-        ("sagemaker:CreateNotebookInstance", "sagemaker:CreatePresignedNotebookInstanceUrl"),
+        ("sagemaker:CreateNotebookInstance",),
         "a notebook",
-        "open a SageMaker notebook with another role",
-        RHINO,
+        "run code with another role in a SageMaker notebook",
+        "pathfinding.cloud, sagemaker-001",
         "sagemaker.amazonaws.com",
     ),
     Combination(
@@ -551,14 +563,14 @@ COMBINATIONS: Sequence[Combination] = (
         ("sagemaker:CreatePresignedNotebookInstanceUrl",),
         "a notebook",
         "open a SageMaker notebook, and use its role",
-        RHINO,
+        "pathfinding.cloud, sagemaker-004",
     ),
     Combination(
         "sagemaker-training",
         ("sagemaker:CreateTrainingJob",),
         "a training job",
         "run code with another role in a training job",
-        PATHS,
+        "pathfinding.cloud, sagemaker-002",
         "sagemaker.amazonaws.com",
     ),
     Combination(
@@ -566,7 +578,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("sagemaker:CreateProcessingJob",),
         "a processing job",
         "run code with another role in a processing job",
-        PATHS,
+        "pathfinding.cloud, sagemaker-003",
         "sagemaker.amazonaws.com",
     ),
     Combination(
@@ -574,7 +586,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("states:CreateStateMachine", "states:StartExecution"),
         "a state machine",
         "run a state machine with another role",
-        PATHS,
+        "AWS Step Functions API Reference, CreateStateMachine",
         "states.amazonaws.com",
     ),
     Combination(
@@ -582,14 +594,14 @@ COMBINATIONS: Sequence[Combination] = (
         ("states:UpdateStateMachine", "states:StartExecution"),
         "a state machine",
         "replace the steps of a state machine, and use its role",
-        PATHS,
+        "AWS Step Functions API Reference, UpdateStateMachine",
     ),
     Combination(
         "scheduler",
         ("scheduler:CreateSchedule",),
         "a schedule",
         "send requests to AWS with another role by a schedule",
-        PATHS,
+        "Service Authorization Reference, Amazon EventBridge Scheduler, CreateSchedule",
         "scheduler.amazonaws.com",
     ),
     Combination(
@@ -597,7 +609,7 @@ COMBINATIONS: Sequence[Combination] = (
         ("apprunner:CreateService",),
         "a service",
         "run a container with another role in App Runner",
-        PATHS,
+        "pathfinding.cloud, apprunner-001",
         "tasks.apprunner.amazonaws.com",
     ),
     Combination(
@@ -605,14 +617,14 @@ COMBINATIONS: Sequence[Combination] = (
         ("apprunner:UpdateService",),
         "a service",
         "replace the container of an App Runner service, and use its role",
-        PATHS,
+        "pathfinding.cloud, apprunner-002",
     ),
     Combination(
         "emr-cluster",
         ("elasticmapreduce:RunJobFlow",),
         "a cluster",
         "start an EMR cluster whose instances have another role",
-        PATHS,
+        "Amazon EMR API Reference, RunJobFlow",
         "ec2.amazonaws.com",
     ),
     Combination(
@@ -624,8 +636,78 @@ COMBINATIONS: Sequence[Combination] = (
         ),
         "a pipeline",
         "run commands with another role in a data pipeline",
-        RHINO,
+        "pathfinding.cloud, datapipeline-001",
         "datapipeline.amazonaws.com",
+    ),
+    Combination(
+        "ec2-template",
+        ("ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"),
+        "a launch template",
+        "replace the start script of new instances, and use their role",
+        "pathfinding.cloud, ec2-004",
+    ),
+    Combination(
+        "cloudformation-stack-set-update",
+        ("cloudformation:UpdateStackSet",),
+        "a stack set",
+        "change stacks in several accounts, and use another role",
+        "pathfinding.cloud, cloudformation-004",
+        "cloudformation.amazonaws.com",
+    ),
+    Combination(
+        "codebuild-new-batch",
+        ("codebuild:CreateProject", "codebuild:StartBuildBatch"),
+        "a project",
+        "run commands with another role in a batch of builds",
+        "pathfinding.cloud, codebuild-004",
+        "codebuild.amazonaws.com",
+    ),
+    Combination(
+        "glue-trigger",
+        ("glue:CreateJob", "glue:CreateTrigger"),
+        "a job",
+        "run code with another role in a Glue job that a trigger starts",
+        "pathfinding.cloud, glue-004",
+        "glue.amazonaws.com",
+    ),
+    Combination(
+        "glue-trigger-replaced",
+        ("glue:UpdateJob", "glue:CreateTrigger"),
+        "a job",
+        "replace the code and the role of a Glue job, and start it by a trigger",
+        "pathfinding.cloud, glue-006",
+        "glue.amazonaws.com",
+    ),
+    Combination(
+        "sagemaker-lifecycle",
+        (
+            "sagemaker:CreateNotebookInstanceLifecycleConfig",
+            "sagemaker:StopNotebookInstance",
+            "sagemaker:UpdateNotebookInstance",
+            "sagemaker:StartNotebookInstance",
+        ),
+        "a notebook",
+        "replace the start script of a SageMaker notebook, and use its role",
+        "pathfinding.cloud, sagemaker-005",
+    ),
+    Combination(
+        "code-interpreter",
+        (
+            "bedrock-agentcore:CreateCodeInterpreter",
+            "bedrock-agentcore:StartCodeInterpreterSession",
+            "bedrock-agentcore:InvokeCodeInterpreter",
+        ),
+        "a code interpreter",
+        "run code with another role in a code interpreter of Bedrock AgentCore",
+        "pathfinding.cloud, bedrock-001",
+        "bedrock-agentcore.amazonaws.com",
+    ),
+    Combination(
+        "code-interpreter-session",
+        ("bedrock-agentcore:StartCodeInterpreterSession", "bedrock-agentcore:InvokeCodeInterpreter"),
+        "a code interpreter",
+        "run code in a code interpreter of Bedrock AgentCore, and use its role",
+        "pathfinding.cloud, bedrock-002",
     ),
 )
 
@@ -675,13 +757,20 @@ class EscalationFinder:
         return found
 
     def _pass_any_role(self) -> Possibility:
-        """Decide whether all roles of the account can be passed, whatever the service."""
+        """Decide whether every role of the account can be passed, or all except some, whatever the service."""
         caller = self.context.get("aws:principalarn")
         own = caller[0] if isinstance(caller, tuple) and caller else "arn:*:iam::*:role/*"
-        every_role = f"{own.partition(':role/')[0]}:role/*"
-        verdict = check_permission(self.layers, Required(_PASS_ROLE, every_role), self.context)
-        decisions: Mapping[str, Decision] = {ALLOWED: "yes", CONDITIONAL: "depends"}
-        return replace(self._decide(_PASS_ROLE, ""), decision=decisions.get(verdict.decision, "no"))
+        request = Request(_PASS_ROLE, f"{own.partition(':role/')[0]}:role/*")
+        wide = all(
+            any(
+                rule.allow
+                and (rule.statement.not_resource or rule.cover(request, self.context)[1] is Cover.ALL)
+                for rule in layer.rules
+                if rule.matches_action(request)
+            )
+            for layer in self.layers
+        )
+        return self._decide(_PASS_ROLE, "") if wide else Possibility("no")
 
     def _decide(self, action: str, passed_to: str) -> Possibility:
         key = action, passed_to

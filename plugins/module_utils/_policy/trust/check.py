@@ -102,10 +102,19 @@ def _chain_inquiry(
 def judge_session(trust: TrustPolicy, role_arn: str, context: Context) -> str:
     """Return whether a trust policy lets a session of another role use its role with sts:AssumeRole: yes, no or conditional.
 
+    A statement that names single sessions of the role depends on the name of the session.
+
     :arg role_arn: the role of the session.
     :arg context: the condition keys of its requests. What the session may choose, such as the external ID, is unknown in it.
     """
-    return judge(trust.rules, (Request(ASSUME_ROLE, None, Caller(role_arn=role_arn)),), context).usable
+    caller = Caller(role_arn=role_arn)
+    principals = {value for rule in trust.rules for _kind, value in rule.statement.principals or ()}
+    sessions = [replace(caller, session_arn=value) for value in principals if caller.has_session(value)]
+    usable, *others = (
+        judge(trust.rules, (Request(ASSUME_ROLE, None, entry),), context).usable
+        for entry in (caller, *sessions)
+    )
+    return "conditional" if usable == "no" and set(others) - {"no"} else usable
 
 
 def check_chain_permissions(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -59,8 +60,8 @@ def equals(key: str, value: str = "x") -> dict[str, Any]:
 
 
 # Roles that no service account has. Each lets in the role "to-" with its name, or the root of the account.
-def target(name: str, *statements: Mapping[str, Any], **conditions: Any) -> RoleFacts:
-    return make_role(name, *statements, trust=trust(f"to-{name}", **conditions))
+def target(name: str, *statements: Mapping[str, Any], unread: Any = (), **conditions: Any) -> RoleFacts:
+    return make_role(name, *statements, trust=trust(f"to-{name}", **conditions), unread=unread)
 
 
 READ_PAYMENTS, READ_LOGS = allow("s3:GetObject", PAYMENTS), allow("s3:GetObject", LOGS)
@@ -85,6 +86,13 @@ TARGETS = [
         trust=trust("to-limited"),
         boundary=(policy_arn("limit"), document(READ_LOGS)),
     ),
+    target("opaque", READ_LOGS, unread=(("identity", policy_arn("hidden")),)),
+    make_role(
+        "session",
+        allow("*"),
+        trust=principal_trust("arn:aws:sts::111122223333:assumed-role/to-session/nightly"),
+    ),
+    target("way-out", allow("sts:AssumeRole", role_arn("x", OTHER_ACCOUNT))),
     *(
         make_role(f"hop{number}", assume(f"hop{number + 1}"), trust=trust(f"hop{number - 1}"))
         for number in range(1, 9)
@@ -125,7 +133,16 @@ DIRECT: Mapping[str, tuple[Sequence[Mapping[str, Any]], Mapping[str, Any]]] = {
     "hop0": ([assume("hop1")], {}),
     "any-role": ([allow("sts:AssumeRole")], {}),
     "rooted-denied": ([allow("sts:AssumeRole"), deny("sts:AssumeRole", role_arn("rooted"))], {}),
-    **{f"to-{role.arn.rpartition('/')[2]}": ([], {}) for role in TARGETS[:14]},
+    "to-other-account": ([allow("sts:AssumeRole", role_arn("x", OTHER_ACCOUNT))], {}),
+    "to-other-accounts": ([allow("sts:*", "arn:aws:iam::*:role/x")], {}),
+    "to-all-but-one": (
+        [{"Effect": "Allow", "Action": "sts:AssumeRole", "NotResource": role_arn("x", OTHER_ACCOUNT)}],
+        {},
+    ),
+    "to-other-denied": ([allow("sts:AssumeRole"), deny("sts:AssumeRole", "arn:aws:iam::*:role/*")], {}),
+    "to-bucket": ([allow("sts:*", "arn:aws:s3:::other/*")], {}),
+    "to-nobody": ([assume("nobody"), allow("sts:AssumeRole", "arn:aws:iam::111122223333:role/no*")], {}),
+    **{f"to-{role.arn.rpartition('/')[2]}": ([], {}) for role in TARGETS[:17]},
 }
 ASKED = ("s3:GetObject on payments/*", "s3:GetObject on logs/*", "secretsmanager:GetSecretValue on db")
 QUESTIONS = [
@@ -161,8 +178,14 @@ EXPECTED = {
     "boundary-change": "ooo",
     "unread": "uuu",
     "hop0": "onn",
-    "any-role": "onn",
-    "rooted-denied": "nnn",
+    "any-role": "ouu",
+    "rooted-denied": "uuu",
+    "to-other-account": "uuu",
+    "to-other-accounts": "uuu",
+    "to-all-but-one": "ouu",
+    "to-other-denied": "nnn",
+    "to-bucket": "nnn",
+    "to-nobody": "nnn",
     "to-admin": "ooo",
     "to-admin-external": "ooo",
     "to-admin-tag": "ooo",
@@ -177,6 +200,9 @@ EXPECTED = {
     "to-reader-logs": "non",
     "to-escalates": "ooo",
     "to-limited": "non",
+    "to-opaque": "uuu",
+    "to-session": "ooo",
+    "to-way-out": "uuu",
     "with-target": "ynn",
     "with-session": "nnn",
     "irsa": "ynn",
@@ -233,13 +259,28 @@ def test_means_are_named(report: dict[str, Any]) -> None:
     keys = {
         accounts[row["workload"]]: row.get("keys", [])
         for row in report["questions"][0]["answers"]
-        if row["answer"] == "obtain"
+        if row["answer"] in ("obtain", "unknown")
     }
     assert keys["attach-any"] == ["iam:AttachRolePolicy"]
     assert keys["pods"] == ["iam:PassRole and eks:UpdatePodIdentityAssociation"]
     assert keys["to-admin-external"] == ["role admin-external"]
     assert keys["hop0"] == [f"role {' → '.join(f'hop{number}' for number in range(1, 10))}"]
     assert keys["any-role"] == ["role rooted"]
+    other = role_arn("x", OTHER_ACCOUNT)
+    assert keys["rooted-denied"] == ["unread roles arn:aws:iam::*:role/*"]
+    assert keys["to-other-account"] == keys["to-way-out"] == [f"unread roles {other}"]
+    assert keys["to-other-accounts"] == ["unread roles arn:aws:iam::*:role/x"]
+    assert keys["to-opaque"] == ["unread roles arn:aws:iam::*:role/*", "role opaque"]
+    assert keys["unread"] == []
+
+
+def test_roles_of_an_account_that_were_not_all_read_are_unknown() -> None:
+    facts = replace(make_facts([make_role("none")], [associate("none")]), complete=False)
+    now = datetime(2026, 11, 29, 10, tzinfo=timezone.utc)
+    [question] = build_report([facts], load_action_index(), now, questions=QUESTIONS[:1])["questions"]
+    assert question["answers"] == [
+        {"workload": 0, "answer": "unknown", "keys": ["unread roles arn:aws:iam::111122223333:role/*"]}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -253,6 +294,7 @@ def test_means_are_named(report: dict[str, Any]) -> None:
         ("admin-vpc", False),
         ("admin-ip", False),
         ("admin-other", None),
+        ("session", False),
     ],
 )
 def test_what_the_caller_may_choose_makes_a_path_uncertain(
