@@ -30,7 +30,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/report": 1238,
     "module_utils/_identity/run": 2097,
     "module_utils/_identity/verify": 719,
-    "module_utils/_policy": 3859,
+    "module_utils/_policy": 3812,
     "modules": 366,
     "plugin_utils": 2914,
 }
