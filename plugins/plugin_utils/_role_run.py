@@ -481,7 +481,7 @@ def run_kubernetes(
     :arg write: writes a line to standard error of ansible-playbook, for a user who interrupts the run.
     """
     values, deadline = prepared.values, prepared.deadline
-    connection = connect(task, prepared.access, bool(values.get("force")), deadline)
+    connection = connect(task, prepared.access, values.get("force", False), deadline)
     return converge_kubernetes(
         connection,
         aws,

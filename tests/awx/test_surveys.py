@@ -43,6 +43,7 @@ FITTING = {
     "int": {"integer"},
     "choice": {"multiplechoice"},
     "list": {"multiselect", "textarea"},
+    "raw": {"textarea"},
     "dict": {"textarea"},
 }
 # Variables of the playbooks that are not variables of the role.
@@ -89,6 +90,7 @@ def answers(question: dict[str, Any]) -> list[object]:
         "pod_identity_assume_role_external_id": "my-fleet",
         "pod_identity_audit_file": "/reports/a.html\n/reports/a.json",
         "pod_identity_migration_service_accounts": "default/*\nshop/api",
+        "pod_identity_force": "shop/api\nshop/web",
         "pod_identity_serial": '[1, "100%"]',
     }
     return [examples.get(question["variable"], "eu-central-1")]

@@ -153,6 +153,7 @@ class Code(str, Enum):
     ROLE_RESTRICTED = "ROLE_RESTRICTED", "attachment", "error", "warning", "info"
     ROLE_SETTINGS_DIFFER = "ROLE_SETTINGS_DIFFER", "trust", "error", "warning"
     ROLE_USED_ELSEWHERE = "ROLE_USED_ELSEWHERE", "trust", "error", "warning"
+    ROLE_WITHOUT_POLICIES = "ROLE_WITHOUT_POLICIES", "permissions", "warning"
     SERVICE_ACCOUNTS_STAY = "SERVICE_ACCOUNTS_STAY", "service account", "error"
     SERVICE_ACCOUNT_DIFFERS = "SERVICE_ACCOUNT_DIFFERS", "service account", "warning"
     SERVICE_ACCOUNT_KEPT = "SERVICE_ACCOUNT_KEPT", "service account", "warning"

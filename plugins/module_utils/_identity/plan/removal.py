@@ -51,16 +51,17 @@ class Departure:
         A purge keeps the record of a migration. A teardown, which the rollback of a migration uses, names its workloads.
         """
         options, tags, key = desired.options, association.tags, association.key
-        if association.owner_arn and not options.force:
+        forced = options.forces((key,))
+        if association.owner_arn and not forced:
             self.failures.append(addon_owned(association, "delete"))
         elif is_marked(tags) and not (is_own(tags, options.owner) or options.adopt):
             target = association_target(key)
             self.failures.append(
                 problems.refuse_other(target, tags, options.owner, (key,), "the list removes it", "delete")
             )
-        elif not is_marked(tags) and not options.force:
+        elif not is_marked(tags) and not forced:
             self.findings.append(_unmarked(association))
-        elif desired.purge is not None and recorded_annotations(tags) and not options.force:
+        elif desired.purge is not None and recorded_annotations(tags) and not forced:
             self.findings.append(_holds_record(association))
         else:
             self.going.append(association)

@@ -40,7 +40,6 @@ from .trust import (
     edit_trust,
     find_foreign_access,
     find_kept_scopes,
-    find_others,
     find_public_access,
     find_restrictions,
     trust_failures,
@@ -145,9 +144,10 @@ class _RolePlan:
         tags = self.role.tags if self.role is not None else {}
         self.own = is_own(tags, self.options.owner)
         self.changes_role = not self.spec.existing and (self.own or self.options.adopt)
-        self.trust = edit_trust(scene, self.spec, shared.users, self.role, closes=self.changes_role)
-        arn = self.role.arn if self.role is not None else ""
-        self.others = find_others(scene, arn, self.trust.final)
+        forced = self.options.forces(self.keys)
+        self.trust = edit_trust(scene, self.spec, shared.users, self.role, self.changes_role, forced)
+        self.others = self.trust.others
+        self.changes_shared = self.options.changes_shared(self.keys)
         # Failures of the workloads that leave the role prevent that something is taken from it.
         self.concerned = frozenset((self.name,)) | scene.roles_of(self._leavers())
 
@@ -251,7 +251,7 @@ class _RolePlan:
         """Plan a role of the owner, or a role that ``adopt`` takes over."""
         draft, options = self.scene.draft, self.options
         limits = differing_limits(self.spec, role)
-        if self.others and limits and not options.changes_shared:
+        if self.others and limits and not self.changes_shared:
             return [problems.role_used_elsewhere(self.shared, role, limits, self.others)]
         joining, (leaving, findings) = self._attachments(role.attached), self._detachments(role)
         overfull = find_overfull(self.scene.observed, options, self.shared, role, joining, leaving)
@@ -326,7 +326,7 @@ class _RolePlan:
                 findings.append(problems.restricted_by_policy(role, self.keys[0], arn))
             elif unread is not None or not (own or options.purge_policies):
                 findings.append(problems.attached_extra(role, self.keys[0], arn, unread))
-            elif self.others and not options.changes_shared:
+            elif self.others and not self.changes_shared:
                 findings.append(problems.kept_for_others(role, self.keys[0], arn, self.others))
             else:
                 changes.append(detach_policy(role.name, arn, self.keys, self.concerned))
@@ -382,13 +382,13 @@ def plan_left_role(
     options, draft, name = scene.options, scene.draft, frozenset((role.name.lower(),))
     adopted = options.adopt and is_marked(role.tags) and not scene.gone.everything
     own = adopted or is_own(role.tags, options.owner)
-    trust = edit_trust(scene, None, (), role, closes=own)
+    forced = options.forces(keys)
+    trust = edit_trust(scene, None, (), role, own, forced)
     roles = name | scene.roles_of(keys)
-    others = find_others(scene, role.arn, trust.final)
-    if not (own and may_delete) or (others and not options.force):
+    if not (own and may_delete) or (trust.others and not forced):
         draft.changes += change_trust(role, trust, keys, roles)
         if own and may_delete:
-            draft.findings.append(problems.role_still_used(role, keys, others))
+            draft.findings.append(problems.role_still_used(role, keys, trust.others))
         elif may_delete:
             draft.findings.append(problems.role_not_own(role, options.owner, keys))
         elif keys:

@@ -86,7 +86,8 @@ class TrustPlan:
     """The edit of a trust policy: ``present``, ``granted`` with the new statements, and ``final`` without the removed ones.
 
     ``wide`` has the statements of the owner that allow more than the list, and ``foreign`` the other statements that allow more
-    than the list. They are kept, or with ``forced`` removed.
+    than the list. They are kept, or with ``forced`` removed. ``others`` describes everybody whom ``final`` allows except the
+    listed workloads of the role: is the role shared? A scope that the list asks counts by its unlisted associations.
     """
 
     present: Document
@@ -94,28 +95,35 @@ class TrustPlan:
     final: Document
     wide: tuple[TrustGrant, ...] = ()
     foreign: tuple[Mapping[str, object], ...] = ()
+    others: tuple[str, ...] = ()
     forced: bool = False
 
 
 def edit_trust(
-    scene: Scene, spec: RoleSpec | None, users: Sequence[Workload], role: ObservedRole | None, closes: bool
+    scene: Scene,
+    spec: RoleSpec | None,
+    users: Sequence[Workload],
+    role: ObservedRole | None,
+    closes: bool,
+    forced: bool,
 ) -> TrustPlan:
     """Return the edit of the trust policy of a role.
 
     :arg spec: the listed role, or None for a role that only loses statements.
     :arg users: the listed workloads of the role.
+    :arg forced: whether ``force`` is set for the workloads of the role.
     :arg closes: whether a trust policy without an Allow statement gets a statement that allows nobody. Otherwise its last
         statements are kept, because IAM requires one.
     """
     options, clusters = scene.options, scene.observed.clusters
     present: Document = role.trust if role is not None else {}
     if spec is not None and spec.trust_policy is not None:
-        denies = [] if options.force else foreign_denies(present, spec.trust_policy)
+        denies = [] if forced else foreign_denies(present, spec.trust_policy)
         whole = spec.trust_policy
         if denies:
             joined = join_statements(denies, document_statements(whole))
             whole = PolicyDocument({**whole, "Statement": joined})
-        return TrustPlan(present, whole, whole)
+        return TrustPlan(present, whole, whole, others=_find_others(scene, role, whole, ()))
     writes = spec is not None and (spec.extend_trust or not spec.existing)
     wanted = (
         desired_grants(clusters, spec, options, users) if spec is not None and writes else set[TrustGrant]()
@@ -136,8 +144,9 @@ def edit_trust(
     users_of_role = scene.listed_with(arn)
     foreign = [entry for entry in rest if is_allow(entry) and not scene.allows_only(users_of_role, entry)]
     listed_by_name = spec is not None and not spec.existing
-    forced = options.force and listed_by_name and (is_own(role.tags, options.owner) or options.adopt)
-    removed |= wide if options.force else set()
+    removed |= wide if forced else set()
+    reported = wide if forced else wide - removed
+    forced = forced and listed_by_name and (is_own(role.tags, options.owner) or options.adopt)
     remaining = [entry for entry in rest if not (forced and entry in foreign)]
     granted = with_grants(present, rest, grants | wanted) if wanted - grants else present
     final: Document = with_grants(present, remaining, (grants | wanted) - leaving - removed)
@@ -146,19 +155,19 @@ def edit_trust(
     elif not final.get("Statement"):
         final = granted
     statements = tuple(entry for entry in foreign if isinstance(entry, Mapping))
-    reported = wide if options.force else wide - removed
-    return TrustPlan(present, granted, final, tuple(sorted(reported)), statements, forced)
+    # The users of a scope of the cluster are its unlisted associations; those of a wider scope are unknown.
+    asked = {grant for grant in wanted if grant.cluster_arn and not grant.is_single}
+    others = _find_others(scene, role, final, asked)
+    return TrustPlan(present, granted, final, tuple(sorted(reported)), statements, others, forced)
 
 
-def find_others(
-    scene: Scene, role_arn: str, trust: Document, asked: Collection[TrustGrant] = ()
-) -> list[str]:
-    """Describe everybody whom a trust policy allows except the listed workloads of the role: is this role shared?
-
-    :arg asked: the grants of the list, if a wide grant of the list does not count.
-    """
+def _find_others(
+    scene: Scene, role: ObservedRole | None, trust: Document, asked: Collection[TrustGrant]
+) -> tuple[str, ...]:
+    if role is None:
+        return ()
     grants, rest = read_grants(trust)
-    clusters, users = scene.observed.clusters, scene.listed_with(role_arn)
+    clusters, users = scene.observed.clusters, scene.listed_with(role.arn)
     names = [
         describe_grant(grant, clusters)
         for grant in sorted(grants)
@@ -167,7 +176,7 @@ def find_others(
     for statement in rest:
         if isinstance(statement, Mapping) and is_allow(statement) and not scene.allows_only(users, statement):
             names += describe_statement(statement, clusters)
-    return list(dict.fromkeys(names))
+    return tuple(dict.fromkeys([*names, *scene.find_unlisted_users(role, asked)]))
 
 
 def describe_grant(grant: TrustGrant, clusters: Clusters) -> str:

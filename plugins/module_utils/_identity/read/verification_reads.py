@@ -166,9 +166,7 @@ class _VerificationReader(Reader):
                 roles[shared.spec.name.lower()] = role
                 arns |= self._needed_policies(shared, role)
         targets = {
-            arn: arn
-            for workload in desired.workloads
-            if (arn := find_target_role(workload, self.observed))
+            arn: arn for workload in desired.workloads if (arn := find_target_role(workload, self.observed))
         }
         # These reads do not depend on each other.
         documents_read = begin(partial(self._documents, arns))

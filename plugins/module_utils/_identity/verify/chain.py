@@ -42,6 +42,7 @@ from .confirmations import (
     check_attachment,
     check_contents,
     check_version,
+    find_unmarked,
     policy_settings,
     role_settings,
 )
@@ -160,6 +161,7 @@ def verify(
             continue
         trust = check_trust_policy(workload, observed, scopes, owner)
         contents = check_contents(workload, observed, reads)
+        association = check_association(workload, observed, reads, owner)
         permissions = check_permissions(workload, observed, reads)
         checks = (
             add_findings(
@@ -173,7 +175,7 @@ def verify(
                 contents, [*policy_settings(workload, observed, owner), *lints.policies.get(workload.key, ())]
             ),
             permissions and add_findings(permissions, lints.required.get(workload.key, ())),
-            check_association(workload, observed, reads, owner),
+            add_findings(association, find_unmarked(workload, observed, matches=association.status == PASS)),
             agent,
         )
         verified.append(Verified(workload, tuple(check for check in checks if check is not None)))

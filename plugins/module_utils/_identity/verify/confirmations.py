@@ -27,7 +27,7 @@ from ..model.attributes import compare, describe_value, split_states
 from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, join_checks
 from ..model.desired import Options, Workload
 from ..model.errors import listed
-from ..model.names import is_aws_managed, is_own
+from ..model.names import is_aws_managed, is_own, parse_policy_arn
 from ..model.observed import Observed, VerificationReads
 from ..model.policies import DOCUMENT, ObservedPolicy, PolicySpec
 from ..model.roles import ROLE_SETTINGS
@@ -158,8 +158,12 @@ def _check_policies(
 _APPLY = "Apply the workload, which corrects it."
 
 
-def _adoption(resource: str, owned: bool) -> str:
-    return "" if owned else f" This collection did not create the {resource}, so the run needs ⟨adopt⟩: true."
+def _adoption(resource: str, own: bool) -> str:
+    return (
+        ""
+        if own
+        else f" The {resource} does not belong to the owner of this list, so the run needs ⟨adopt⟩: true."
+    )
 
 
 def add_findings(check: Check, findings: Iterable[Finding]) -> Check:
@@ -196,14 +200,12 @@ def role_settings(workload: Workload, observed: Observed, owner: str) -> Iterato
     role = observed.roles.get(spec.name.lower()) if spec is not None else None
     if spec is None or spec.existing or role is None or role.arn != observed.account.role_arn(spec):
         return
-    if not role.marked:
-        yield _unmarked(f"role {role.arn}", workload.key)
     own = is_own(role.tags, owner)
     change = update_role(spec, role, Options(owner=owner), (workload.key,))
     present, desired = dict(change.before or {}) if change else {}, dict(change.after or {}) if change else {}
-    if not own:
-        # Only a run that adopts the role sets its tags, so tags that the role lacks are not a difference.
-        desired.pop("tags", None)
+    if not own and "tags" in desired:
+        # Without an adoption, the owner of the role stays.
+        desired["tags"] = {**role.tags, **spec.tags}
     texts = differences(present, desired)
     limits_sessions = any(
         attribute.limits_sessions and attribute.name in desired for attribute in ROLE_SETTINGS
@@ -217,7 +219,7 @@ def role_settings(workload: Workload, observed: Observed, owner: str) -> Iterato
         yield Finding(
             Code.ROLE_SETTINGS_DIFFER,
             f"role {role.arn} differs from its configuration: {'; '.join(texts)}.",
-            _APPLY + _adoption("role", role.marked),
+            _APPLY + _adoption("role", own),
             workload.key,
             raised_as=None if limits_sessions else "warning",
         )
@@ -229,41 +231,55 @@ def policy_settings(workload: Workload, observed: Observed, owner: str) -> Itera
         policy = observed.policies.get(observed.account.policy_arn(spec))
         if spec.document is None or policy is None or policy.tags is None:
             continue
-        if not policy.marked:
-            yield _unmarked(f"policy {policy.arn}", workload.key)
-        if not is_own(policy.tags, owner):
-            continue
+        own = is_own(policy.tags, owner)
         if texts := differences({"tags": policy.tags}, {"tags": spec.tags}):
             yield Finding(
                 Code.POLICY_SETTINGS_DIFFER,
                 f"policy {policy.arn} differs from its configuration: {'; '.join(texts)}.",
-                _APPLY,
+                _APPLY + _adoption("policy", own),
                 workload.key,
             )
-        if spec.description is not None and policy.description not in (None, spec.description):
-            # Source: iam CreatePolicy, "The policy description is immutable".
-            (text,) = differences({"description": policy.description}, {"description": spec.description})
-            step = (
-                f"Set the existing description ({policy.description})"
-                if policy.description
-                else "Leave the description out"
-            )
+        # Source: iam CreatePolicy, "The policy description is immutable".
+        parts = parse_policy_arn(policy.arn)
+        present = {"name": policy.name, "path": parts.path if parts else spec.path}
+        desired: dict[str, object] = {"name": spec.name, "path": spec.path}
+        if own and spec.description is not None and policy.description is not None:
+            present["description"], desired["description"] = policy.description, spec.description
+        for name in [name for name in desired if present[name] != desired[name]]:
+            (text,) = differences(present, {name: desired[name]})
+            step = f"Set the existing {name} ({present[name]})" if present[name] else f"Leave the {name} out"
             yield Finding(
                 Code.POLICY_DESCRIPTION_DIFFERS,
-                f"policy {policy.arn} differs from its configuration: {text}. IAM cannot change the description of a policy.",
+                f"policy {policy.arn} differs from its configuration: {text}. IAM cannot change the {name} of a policy.",
                 f"{step}, or give the policy another name, so that a new policy is created.",
                 workload.key,
             )
 
 
-def _unmarked(subject: str, key: WorkloadKey) -> Finding:
-    return Finding(
-        Code.NOT_OWNED,
-        f"{subject} does not have this collection's tag, so teardown and purge keep it.",
-        "To manage it with this collection, apply the workload with ⟨adopt⟩: true; check mode with diff shows the changes.",
-        key,
-        raised_as="info",
-    )
+def find_unmarked(workload: Workload, observed: Observed, matches: bool) -> Iterator[Finding]:
+    """Yield one finding about the resources of a workload without the mark of this collection, if there are any.
+
+    :arg matches: the association matches the list. Otherwise another finding has the remedy.
+    """
+    account, association = observed.account, observed.associations.get(workload.key)
+    role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
+    subjects = []
+    if role is not None and workload.role is not None and not workload.role.existing and not role.marked:
+        subjects.append(f"role {role.arn}")
+    for spec in workload.policies:
+        policy = observed.policies.get(account.policy_arn(spec))
+        if spec.document is not None and policy is not None and policy.tags is not None and not policy.marked:
+            subjects.append(f"policy {policy.arn}")
+    if matches and association is not None and not association.owner_arn and not association.marked:
+        subjects.append(f"association {association.association_id} of {workload.key}")
+    if subjects:
+        yield Finding(
+            Code.NOT_OWNED,
+            f"without this collection's tag, teardown and purge keep {listed(subjects)}.",
+            "To manage this with the collection, apply the workload with ⟨adopt⟩: true; check mode with diff shows the changes.",
+            workload.key,
+            raised_as="info",
+        )
 
 
 def check_association(workload: Workload, observed: Observed, reads: VerificationReads, owner: str) -> Check:
@@ -314,7 +330,7 @@ def _find_difference(
     if association.owner_arn:
         remedy = f"{_APPLY} An EKS add-on owns the association, so the run needs ⟨force⟩: true."
     else:
-        remedy = _APPLY + _adoption("association", association.marked)
+        remedy = _APPLY + _adoption("association", is_own(association.tags, owner))
     if association.role_arn != role_arn:
         return Finding(
             Code.ASSOCIATION_OTHER_ROLE,
@@ -343,10 +359,6 @@ def _find_difference(
             "Manage its role in the add-on's podIdentityAssociations.",
             workload.key,
         )
-    if not association.marked:
-        return _unmarked(subject, workload.key)
-    if not is_own(association.tags, owner):
-        return None
     if texts := differences({"tags": association.tags}, {"tags": spec.tags}):
         return replace(_settings_differ(subject, texts, remedy, workload.key), raised_as="warning")
     return None

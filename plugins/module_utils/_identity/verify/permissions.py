@@ -116,6 +116,16 @@ def _check_effect(
     subject: Subject,
 ) -> Check | None:
     """Check that the role has effective permissions. Return None if there is no finding, or if a document is invalid."""
+    if not (permissions.identity or workload.policies):
+        return conclude(
+            "permissions",
+            Finding(
+                Code.ROLE_WITHOUT_POLICIES,
+                f"role {role.arn} has no policies, so it allows nothing, unless the policy of a resource names it.",
+                "List the policies that the workload needs. If only policies of resources name the role, accept the finding.",
+                workload.key,
+            ),
+        )
     limits = [NamedPolicy(SESSION_POLICY, session)] if session else []
     if permissions.boundary is not None:
         boundary = permissions.boundary

@@ -56,7 +56,7 @@ from hypothesis import strategies as st
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # Codes of findings about unmanaged statements and policies of an existing role.
-FOREIGN = {Code.TRUST_STATEMENT_FOREIGN, Code.POLICY_ATTACHED_EXTRA}
+FOREIGN = {Code.TRUST_STATEMENT_FOREIGN, Code.TRUST_WIDER_THAN_ASKED, Code.POLICY_ATTACHED_EXTRA}
 SCOPES = st.sampled_from(["workload", "namespace", "cluster"])
 STATES = st.sampled_from(["present", "absent"])
 

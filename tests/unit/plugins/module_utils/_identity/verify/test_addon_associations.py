@@ -29,13 +29,13 @@ OF_ADDON = f"arn:aws:eks:{REGION}:{ACCOUNT}:addon/{CLUSTER}/aws-ebs-csi-driver/1
     ("more", "need"),
     [
         ({"tags": OWNED}, ""),
-        ({}, " This collection did not create the association, so the run needs ⟨adopt⟩: true."),
+        ({}, " The association does not belong to the owner of this list, so the run needs ⟨adopt⟩: true."),
         ({"ownerArn": OF_ADDON}, " An EKS add-on owns the association, so the run needs ⟨force⟩: true."),
     ],
 )
 def test_remedy_names_the_option_of_the_run(more: dict[str, object], need: str) -> None:
     aws = FakeAws()
-    create_role(aws, "my-role")
+    create_role(aws, "my-role", tags=OWNED)
     create_association(aws, "ebs-csi-controller-sa", "other", "kube-system", **more)
     config = desired(workload("ebs-csi-controller-sa", "kube-system"))
     reads = VerificationReads({CLUSTER: agent()})
