@@ -243,7 +243,7 @@ NOT_EXPLAINED = {
     Code.PERMISSION_NOT_CHECKED,
     Code.PERMISSION_DENIED,
     Code.PERMISSION_TAKEN_AWAY,
-    Code.PERMISSION_TAKEN_AWAY,
+    Code.ROLE_WITHOUT_POLICIES,
     Code.TARGET_ROLE_NOT_ALLOWED,
     Code.TRUST_CONDITIONAL,
     # These findings concern the cluster, not a workload.
