@@ -190,7 +190,7 @@ def _tear_down(scene: Scene, desired: Desired) -> None:
         if failure := observed.unread.get(role_target(spec.name.lower())):
             scene.fail(failure.for_workloads(shared.keys))
         elif role is not None and (not spec.existing or role.arn == spec.arn):
-            arns = plan_left_role(scene, role, shared.keys, not spec.existing, shared.policy_users)
+            arns = plan_left_role(scene, role, shared.keys, not spec.existing, shared)
             for arn in arns:
                 lost.setdefault(arn, set()).add(f"role {role.name}")
     listed_names = {workload.role.name.lower() for workload in desired.workloads if workload.role is not None}

@@ -106,6 +106,7 @@ def edit_trust(
     role: ObservedRole | None,
     closes: bool,
     forced: bool,
+    gone: Collection[TrustGrant] = (),
 ) -> TrustPlan:
     """Return the edit of the trust policy of a role.
 
@@ -114,6 +115,7 @@ def edit_trust(
     :arg forced: whether ``force`` is set for the workloads of the role.
     :arg closes: whether a trust policy without an Allow statement gets a statement that allows nobody. Otherwise its last
         statements are kept, because IAM requires one.
+    :arg gone: grants of the owner that leave the trust policy with their workloads.
     """
     options, clusters = scene.options, scene.observed.clusters
     present: Document = role.trust if role is not None else {}
@@ -136,9 +138,9 @@ def edit_trust(
     leaving = {
         grant
         for grant in own - wanted
-        if any(scene.leaves(key, arn) for key in named_workloads(clusters, [grant]))
+        if grant in gone or any(scene.leaves(key, arn) for key in named_workloads(clusters, [grant]))
     }
-    wide = {grant for grant in own - wanted if not grant.is_single}
+    wide = {grant for grant in own - wanted - leaving if not grant.is_single}
     # A statement of the scope ``account`` is for several clusters.
     removed = {grant for grant in wide if scene.gone.everything and grant.cluster_arn}
     users_of_role = scene.listed_with(arn)
