@@ -507,26 +507,6 @@ def test_adopt_reports_machines_with_the_policy(owner: str) -> None:
     assert result.reports("my-policy", "machines")
 
 
-def test_document_is_kept_for_the_other_users_of_a_role_of_another_owner() -> None:
-    """The list names the role of another owner, which matches. EC2 uses this role, too."""
-    aws = account()
-    create_policy(aws, "my-policy", ME)
-    create_role(
-        aws,
-        "my-role",
-        STATEMENTS["app by hand"],
-        STATEMENTS["ec2"],
-        owner=OTHER,
-        attached=["my-policy"],
-    )
-    assert not play(aws, LISTED).red
-    initial = observe(aws)
-    entry = workload("app", "my-role", policy("my-policy", "s3:PutObject"))
-    result = play(aws, entry)
-    assert (result.red, observe(aws)) == (True, initial)
-    assert result.reports("POLICY_USED_ELSEWHERE", "my-role (of somebody else)")
-
-
 def test_purge_tags_keeps_the_tags_of_a_shared_role() -> None:
     aws = account()
     tagged = {"name": "my-role", "tags": {"team": "shop"}}
