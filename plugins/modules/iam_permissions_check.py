@@ -466,11 +466,10 @@ def judge_documents(params: Mapping[str, Any], policies: RolePermissions) -> lis
 
     :returns: the name and the result of each document.
     """
-    judged = []
-    if params["policies"] is not None:
-        judged = [(policy.name, storability(policy.document, "identity")) for policy in policies.identity]
-        if policies.boundary is not None:
-            judged.append((policies.boundary.name, storability(policies.boundary.document, "boundary")))
+    identity = policies.identity if params["policies"] is not None else ()
+    judged = [(policy.name, storability(policy.document, "identity")) for policy in identity]
+    if identity and policies.boundary is not None:
+        judged.append((policies.boundary.name, storability(policies.boundary.document, "boundary")))
     if params["session_policy"] is not None:
         judged.append(("session policy", storability(params["session_policy"], "session")))
     return judged

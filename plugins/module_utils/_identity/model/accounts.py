@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from .cluster import Cluster
 from .errors import AwsError
 
 # The session name in CloudTrail, and the duration of a session in seconds, which every role allows, also with role chaining.
@@ -153,24 +154,10 @@ class AgentAddon:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundCluster:
-    """A cluster as eks DescribeCluster returns it, and the role that was assumed to read it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundCluster(Cluster):
+    """A cluster of an inventory, with its agent and the role that was assumed to read it."""
 
-    ``version`` is like "1.33", ``platform_version`` like "eks.4"; ``certificate_authority_data`` is base64 of PEM.
-    """
-
-    arn: str
-    name: str
-    account_id: str
-    region: str
-    status: str
-    version: str
-    platform_version: str
-    endpoint: str
-    certificate_authority_data: str
-    auto_mode: bool
-    tags: Mapping[str, str]
     agent: AgentAddon
     role: AssumeRole | None
 

@@ -19,7 +19,7 @@ from ..._aws.client import Api
 from ..._aws.errors import classify
 from ..._aws.transport import call_both
 from ..._findings.codes import Code
-from ..model.cluster import Account, CallerAccess, Cluster, EksTarget, certificate_data_digests
+from ..model.cluster import Account, CallerAccess, Cluster, decode_cluster
 from ..model.errors import AwsError, ErrorKind
 from .associations import list_associations
 from .reader import read_composite, response_time
@@ -104,27 +104,11 @@ def _usable_cluster(
             f"No cluster found for name: {name}. Requested in account {account.account_id}, region "
             f"{region}, as {account.caller_arn}.",
         ) from response
-    arn = str(
-        response.get("arn") or f"arn:{account.partition}:eks:{region}:{account.account_id}:cluster/{name}"
-    )
+    arn = f"arn:{account.partition}:eks:{region}:{account.account_id}:cluster/{name}"
     cluster = Cluster(
-        name=name,
-        arn=arn,
-        account_id=account.account_id,
-        region=arn.split(":")[3] or region,
-        partition=account.partition,
-        status=str(response.get("status", "")),
+        **decode_cluster(str(response.get("arn") or arn), response),
         caller_arn=account.caller_arn,
-        version=str(response.get("version") or ""),
-        platform_version=str(response.get("platformVersion") or ""),
-        auto_mode=bool((response.get("computeConfig") or {}).get("enabled")),
-        endpoint=str(response.get("endpoint") or ""),
-        authorities=certificate_data_digests(
-            str((response.get("certificateAuthority") or {}).get("data") or "")
-        ),
         answered_at=account.answered_at,
-        issuer=str(((response.get("identity") or {}).get("oidc") or {}).get("issuer") or ""),
-        node_role_arn=str((response.get("computeConfig") or {}).get("nodeRoleArn") or ""),
     )
     if state == "present" and cluster.status not in USABLE:
         raise classify(
@@ -141,30 +125,28 @@ _AWS_HOST = re.compile(r"sts[\w.-]*\.(?:amazonaws\.com(?:\.cn)?|api\.aws|c2s\.ic
 _LOOPBACK = re.compile(r"(?:localhost|127\.[\d.]+|\[::1\])")
 
 
-def read_eks_target(api: Api, name: str, region: str) -> EksTarget:
+def read_eks_target(api: Api, name: str, region: str) -> Cluster:
     """Return the endpoint and the certificate authority of a cluster. Source: eks DescribeCluster.
 
     Raises AwsError for a failed request, and for a cluster without an endpoint or certificate authority.
     """
     try:
-        cluster = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
+        response = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
     except AwsError as error:
         if not error.missing:
             raise
         place = f"region {region}" if region else "the configured region"
         text = f"No cluster found for name: {name}. Requested in {place}."
         raise classify(error.operation, error.code, text) from error
-    endpoint = str(cluster.get("endpoint") or "")
-    authority = str((cluster.get("certificateAuthority") or {}).get("data") or "")
-    if not (endpoint and authority):
-        status = cluster.get("status") or "in an unknown state"
+    cluster = Cluster(**decode_cluster(str(response["arn"]), response))
+    if not (cluster.endpoint and cluster.certificate_authority_data):
+        status = cluster.status or "in an unknown state"
         text = f"cluster {name} is {status}, without an endpoint and certificate authority of its Kubernetes API."
         raise classify("eks:DescribeCluster", "ClusterNotActive", text)
-    mode = str((cluster.get("accessConfig") or {}).get("authenticationMode") or "")
-    return EksTarget(name, str(cluster["arn"]), endpoint, authority, mode)
+    return cluster
 
 
-def read_caller_access(api: Api, target: EksTarget, sts_url: str, now: datetime) -> CallerAccess | None:
+def read_caller_access(api: Api, target: Cluster, sts_url: str, now: datetime) -> CallerAccess | None:
     """Read data to explain why the Kubernetes API responded with 401. Return None if sts:GetCallerIdentity fails.
 
     :arg sts_url: the STS endpoint in the token.
@@ -200,7 +182,7 @@ def _access_principal(api: Api, caller_arn: str) -> str:
     return str(api.call("iam", "GetRole", {"RoleName": session.group(3)})["Role"]["Arn"])
 
 
-def _has_entry(api: Api, target: EksTarget, principal: str) -> bool:
+def _has_entry(api: Api, target: Cluster, principal: str) -> bool:
     parameters = {"clusterName": target.name, "principalArn": principal}
     try:
         api.call("eks", "DescribeAccessEntry", parameters)

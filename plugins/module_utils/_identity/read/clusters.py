@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from ..._aws.client import Api
 from ..._aws.transport import map_concurrently
@@ -28,6 +28,7 @@ from ..model.accounts import (
     matches_filters,
 )
 from ..model.addons import AGENT_ADDON, decode_addon
+from ..model.cluster import decode_cluster
 from ..model.errors import AwsError
 
 _Item = TypeVar("_Item")
@@ -181,7 +182,8 @@ def _clusters(apis: ApiProvider, entry: _Named) -> _Answer[FoundCluster]:
     except AwsError as error:
         agent = AgentAddon(present=None)
         failures.append(place.failure(error, entry.name))
-    return [_cluster(raw, place, agent)], failures
+    fields = decode_cluster(str(raw["arn"]), raw)
+    return [FoundCluster(**fields, agent=agent, role=place.access.role)], failures
 
 
 def _agent(api: Api, cluster: str) -> AgentAddon:
@@ -193,22 +195,3 @@ def _agent(api: Api, cluster: str) -> AgentAddon:
         return AgentAddon(present=False)
     addon = decode_addon(response["addon"])
     return AgentAddon(True, addon.status, addon.version)
-
-
-def _cluster(raw: Any, place: _Place, agent: AgentAddon) -> FoundCluster:
-    arn = str(raw["arn"])
-    return FoundCluster(
-        arn=arn,
-        name=str(raw["name"]),
-        account_id=place.access.account_id,
-        region=place.region,
-        status=str(raw.get("status") or ""),
-        version=str(raw.get("version") or ""),
-        platform_version=str(raw.get("platformVersion") or ""),
-        endpoint=str(raw.get("endpoint") or ""),
-        certificate_authority_data=str((raw.get("certificateAuthority") or {}).get("data") or ""),
-        auto_mode=bool((raw.get("computeConfig") or {}).get("enabled")),
-        tags={str(key): str(value) for key, value in (raw.get("tags") or {}).items()},
-        agent=agent,
-        role=place.access.role,
-    )

@@ -49,6 +49,7 @@ from ..model.observed import Observed
 from ..model.rows import finding_row
 from ..plan.unlisted import find_empty_list, find_unlisted
 from ..read.account import read_quotas
+from ..read.associations import read_all_associations
 from ..read.cluster import find_cluster
 from ..read.observe import Observer
 from ..verify.chain import workloads_from_associations
@@ -306,7 +307,7 @@ def verify_cluster(
         api, cluster = opened.api, opened.cluster
         doubt = judge_api_server(cluster, server) if server else None
         observer = Observer(api, group_clusters(cluster), width)
-        associations = observer.all_associations() if parsed is None else None
+        associations = read_all_associations(observer) if parsed is None else None
         options = _verify_options(params, _owner(parsed, cluster))
         desired = Desired(
             workloads_from_associations((associations or {}).values())

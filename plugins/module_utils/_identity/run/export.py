@@ -31,6 +31,7 @@ from ..model.names import default_owner, is_aws_managed, is_mark, parse_policy_a
 from ..model.policies import POLICY_SETTINGS, ObservedPolicy, PolicySpec
 from ..model.roles import ROLE_SETTINGS, TRUST_SCOPES, ObservedRole, RoleSpec
 from ..plan.trust import desired_grants, foreign_statements
+from ..read.associations import read_all_associations
 from ..read.cluster import find_cluster
 from ..read.observe import Observer
 from ..read.roles import read_document, read_policy, read_role
@@ -200,7 +201,7 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
         cluster = find_cluster(api, name, job.region, account_id=parse_account_id(params))
         clusters = group_clusters(cluster)
         observer = Observer(api, clusters, width)
-        present = observer.all_associations()
+        present = read_all_associations(observer)
         _check_namespaces(chosen, present, cluster)
         associations = {
             key: association for key, association in present.items() if not chosen or key.namespace in chosen
