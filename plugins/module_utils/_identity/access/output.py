@@ -19,7 +19,7 @@ from ..model.errors import listed
 
 _Row = Mapping[str, Any]
 # The titles of the sources of credentials.
-_SOURCES: Final = {
+SOURCES: Final = {
     "pod_identity": "pod identity",
     "irsa": "IRSA",
     "web_identity": "web identity",
@@ -66,7 +66,7 @@ def access_lines(report: _Row) -> list[str]:
     """Return the lines of a summary for the screen: numbers, a table of service accounts, risks, changes and notes."""
     summary = report["summary"]
     risks = summary["risks"]
-    sources = ", ".join(f"{number} {_SOURCES[name]}" for name, number in sorted(summary["by_source"].items()))
+    sources = ", ".join(f"{number} {SOURCES[name]}" for name, number in sorted(summary["by_source"].items()))
     counts = ", ".join(f"{number} {severity}" for severity, number in risks.items())
     count = summary["workloads"]
     unread = [str(cluster["key"]) for cluster in report["clusters"] if cluster.get("error")]
@@ -196,7 +196,7 @@ def _workload_cells(report: _Row) -> Iterator[tuple[str, ...]]:
             role += f" → {report['roles'][entry['target']]['name']}"
         yield (
             workload_name(report, workload),
-            _SOURCES[workload["source"]],
+            SOURCES[workload["source"]],
             role,
             _describe_access(report, workload),
         )

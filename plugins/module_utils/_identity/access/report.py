@@ -353,8 +353,6 @@ class _Builder:
         return row | _present(
             usable=entry.usable,
             why=entry.reason,
-            trust=list(entry.trust),
-            target_trust=list(entry.target_trust),
             where=entry.owner,
             variables=list(entry.variables),
         )

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import groupby
-from operator import itemgetter
 from typing import Final
 
 from ..._findings.finding import WorkloadKey
@@ -21,17 +19,17 @@ from ..._policy.evaluation.rules import Rule
 from ..._policy.language.context import Context
 from ..._policy.permissions.levels import EVERY_SERVICE, Cell, find_possibility
 from ..._policy.permissions.permissions import Required, check_permission
-from ..._policy.trust.federation import federated_statements, parse_issuer, provider_host
+from ..._policy.trust.federation import allows_web_identity, parse_issuer, provider_host
 from ..._policy.trust.principals import GUESTS, GuestKind
 from ..._policy.trust.trust import Width, pod_identity_inquiry, reach
 from ..model.access import RoleFacts
 from ..model.errors import listed, sentence
 from .assumption import Means, RoleGraph, RolePath
 from .effective import AccessTables, Profile
-from .estate import AccessEstate, AccessMember, Credential, list_members, make_subject, role_name
+from .estate import AccessEstate, AccessMember, Credential, list_members, make_subject
 from .nodes import NodeRoleFinder
 from .risk_kinds import RISK_SEVERITIES, Risk, RiskSeverity
-from .unused import ServicesVerdict, UseJudge
+from .unused import RoleVerdict, ServicesVerdict, UseJudge
 
 # The maximum number of names in the text of a risk.
 _SHOWN = 5
@@ -355,8 +353,7 @@ class RiskFinder:
             by_template = [entry for entry in member.credentials if entry.owner]
             if by_template:
                 owners = [f"{entry.owner} ({', '.join(entry.variables)})" for entry in by_template]
-                verb = "sets" if len(owners) == 1 else "set"
-                text = f"{name}: {listed(owners)} {verb} credentials for the Pods."
+                text = f"{name}: Pod templates set credentials: {listed(owners)}."
                 detail = tuple(dict.fromkeys(name for entry in by_template for name in entry.variables))
                 yield Risk("CREDENTIALS_BY_HAND", _subject(member), text, (member,), detail=detail)
             if associated is not None and not member.exists:
@@ -372,58 +369,54 @@ class RiskFinder:
             yield Risk("IRSA_LEFT", f"{arn} {remainder}", text, tuple(members))
 
     def _unused_risks(self, judge: UseJudge) -> Iterator[Risk]:
-        for role, members in self._users().values():
-            verdict = judge.judge_role(role)
+        period = f"in the last {judge.days} days"
+        for role, members, verdict, services in self._uses(judge):
+            name = self.estate.label(role.arn)
             if verdict.usage == "unused":
-                text = f"Role {self.estate.label(role.arn)} {verdict.reason}."
-                yield Risk("ROLE_UNUSED", role.arn, text, tuple(members), roles=(role.arn,))
-        for role, holders, found in self._services_in_use(judge):
-            name, period = self.estate.label(role.arn), f"in the last {judge.days} days"
-            services, actions = listed(found.unused, _SHOWN), listed(found.actions, _SHOWN)
+                yield Risk(
+                    "ROLE_UNUSED", role.arn, f"Role {name} {verdict.reason}.", members, roles=(role.arn,)
+                )
             for code, unused, text in (
-                ("SERVICES_UNUSED", found.unused, f"Role {name} has not used {services} {period}."),
+                ("SERVICES_UNUSED", services.unused, f"Role {name} has not used {{}} {period}."),
                 (
                     "ACTIONS_UNUSED",
-                    found.actions,
-                    f"IAM has recorded no use of {actions} by role {name} {period}.",
+                    services.actions,
+                    f"IAM has recorded no use of {{}} by role {name} {period}.",
                 ),
             ):
                 if unused:
-                    yield Risk(code, role.arn, text, holders, roles=(role.arn,), detail=unused)
+                    text = text.format(listed(unused, _SHOWN))
+                    yield Risk(code, role.arn, text, members, roles=(role.arn,), detail=unused)
 
     def unknown_uses(self) -> Iterator[str]:
         """Yield sentences that name the roles and services whose use is unknown, with the reasons; none without ``judge``."""
-        judge = self.judge
-        if judge is None:
-            return
-        users = self._users().values()
-        verdicts = {role.arn: judge.judge_role(role) for role, _members in users if role.state != "missing"}
-        unknown = [(verdict.reason, arn) for arn, verdict in verdicts.items() if verdict.usage == "unknown"]
-        for reason, names in _by_reason(unknown):
-            subject, verb, pronoun = _role_subject(names)
-            yield f"It is unknown whether {subject} {verb} unused, because {pronoun} {reason}."
-        in_use = [(found, role.arn) for role, _holders, found in self._services_in_use(judge)]
-        unread = [(found.unknown, arn) for found, arn in in_use if verdicts[arn].usage == "used"]
-        for reason, names in _by_reason(unread):
-            subject = _role_subject(names)[0]
-            yield f"It is unknown which services and actions are unused by {subject}. {sentence(reason)}"
-        for missing, names in _by_reason((listed(found.unrecorded, _SHOWN), arn) for found, arn in in_use):
-            yield f"IAM does not report the use of {missing}, so it is unknown for {_role_subject(names)[0]}."
+        doubts: dict[str, list[str]] = {}
+        for role, _members, verdict, services in self._uses(self.judge) if self.judge is not None else ():
+            name = f"role {self.estate.label(role.arn)}"
+            if verdict.usage == "unknown" and role.state != "missing":
+                doubts.setdefault(f"the role {verdict.reason}", []).append(name)
+            if services.unknown and verdict.usage == "used":
+                doubts.setdefault(services.unknown, []).append(f"the services of {name}")
+            if services.unrecorded:
+                unrecorded = f"{listed(services.unrecorded, _SHOWN)} by {name}"
+                doubts.setdefault("IAM does not report it", []).append(unrecorded)
+        for reason, names in sorted(doubts.items()):
+            yield sentence(f"The use of {listed(names, _SHOWN)} is unknown: {reason}")
 
-    def _services_in_use(
+    def _uses(
         self, judge: UseJudge
-    ) -> Iterator[tuple[RoleFacts, tuple[AccessMember, ...], ServicesVerdict]]:
-        """Yield each role that was read and is not unused, with its service accounts and the services that it does not use."""
-        by_role: dict[str, list[_Holding]] = {}
+    ) -> Iterator[tuple[RoleFacts, tuple[AccessMember, ...], RoleVerdict, ServicesVerdict]]:
+        """Yield each role with its service accounts, and the verdicts on its use and on the use of its services."""
+        profiles: dict[str, list[Profile]] = {}
         for holding in self._holdings:
-            by_role.setdefault(holding.role.arn.lower(), []).append(holding)
-        for _arn, holdings in sorted(by_role.items()):
-            role, profiles = holdings[0].role, [holding.profile for holding in holdings]
-            if judge.judge_role(role).usage != "unused":
-                members = tuple(member for holding in holdings for member in holding.members)
-                named = {cell.service for profile in profiles for cell in profile.cells if cell.levels}
-                services = tuple(sorted(named - {EVERY_SERVICE}))
-                yield role, members, judge.judge_services(role, partial(_allows, profiles), services)
+            profiles.setdefault(holding.role.arn.lower(), []).append(holding.profile)
+        for arn, (role, members) in self._users().items():
+            verdict, services, held = judge.judge_role(role), ServicesVerdict(), profiles.get(arn, [])
+            if held and verdict.usage != "unused":
+                named = {cell.service for profile in held for cell in profile.cells if cell.levels}
+                ordered = tuple(sorted(named - {EVERY_SERVICE}))
+                services = judge.judge_services(role, partial(_allows, held), ordered)
+            yield role, tuple(members), verdict, services
 
     def _users(self, targets: bool = True) -> dict[str, tuple[RoleFacts, list[AccessMember]]]:
         """Return each role, and each target role, with its service accounts, keyed and ordered by its lower-case ARN."""
@@ -440,39 +433,19 @@ class RiskFinder:
         return dict(sorted(found.items()))
 
     def _irsa_left(self, member: AccessMember, associated: Credential) -> str:
-        """Return a clause that names the annotation, ConfigMap or statement with which IRSA is still configured, or "".
+        """Return a clause about the configuration with which IRSA still works in addition to an association, or "".
 
         :arg associated: the credentials that the association gives.
         """
         if any(entry.kind == "irsa" for entry in member.credentials):
-            part = next(part for part in self.estate.parts if part.cluster == member.cluster)
-            if (account := part.accounts.get(member.key)) is not None and account.role_arn:
-                return "the IRSA annotation still exists, in addition to the association"
-            return "the ConfigMap of the IRSA webhook still has a role, in addition to the association"
-        issuer = parse_issuer(member.cluster.issuer)
-        role = self.estate.role(associated.role_arn)
+            return "an IRSA annotation, or the ConfigMap of its webhook, still has a role in addition to the association"
+        issuer, role = parse_issuer(member.cluster.issuer), self.estate.role(associated.role_arn)
         if issuer is None or role.trust is None or self.estate.trust(role) is None:
             return ""
         name = member.key.namespace, member.key.service_account
-        if any(name in (entry.accounts or ()) for entry in federated_statements(role.trust, issuer)):
-            return "the trust policy of the role still has a statement for IRSA"
-        return ""
-
-
-def _by_reason(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
-    """Group the names of roles by a reason, ordered by reason and name. Omit roles with the reason "".
-
-    :arg pairs: reasons with the ARNs of roles.
-    """
-    named = sorted((reason, role_name(arn)) for reason, arn in pairs if reason)
-    return [(reason, [name for _reason, name in group]) for reason, group in groupby(named, itemgetter(0))]
-
-
-def _role_subject(names: Sequence[str]) -> tuple[str, str, str]:
-    """Return the subject of a sentence about roles, the matching form of "be", and the matching pronoun."""
-    if len(names) == 1:
-        return f"role {names[0]}", "is", "it"
-    return f"roles {listed(names, _SHOWN)}", "are", "each"
+        if allows_web_identity(role.trust, issuer, name) == "no":
+            return ""
+        return "the trust policy of the role still allows IRSA"
 
 
 def _allows(profiles: Sequence[Profile], name: str) -> bool:
