@@ -70,7 +70,7 @@ def test_unchanged_list_is_applied(fleet: FleetFixture, tmp_path: Path) -> None:
     fleet.writes()
     again = fleet.play("site", pod_identity_approved=approved)
     assert (again.code, fleet.writes()) == (0, 0), again.output
-    assert "blue: 0 changes in AWS, all of them in the approved plan of " in again.output
+    assert "blue: the approved plan has all changes of this run\n" in again.output
 
 
 def test_longer_list_is_refused_for_its_cluster(fleet: FleetFixture, tmp_path: Path) -> None:
@@ -83,7 +83,10 @@ def test_longer_list_is_refused_for_its_cluster(fleet: FleetFixture, tmp_path: P
     made = fleet.play("fleet", pod_identity_approved=approved)
     assert made.code == 2
     assert f"  - new: attach policy {ADMIN} to role own-blue\n" in made.output
-    assert "  - new: create association default/later\n" in made.output
+    assert (
+        "  - new: create association default/later: role arn:aws:iam::111122223333:role/own-blue\n"
+        in made.output
+    )
     assert "  - new: apply ServiceAccount default/later\n" in made.output
     assert f"  {REMEDY}\n  Nothing was changed.\n" in made.output
     assert fleet.associations(PLACES[0]) == []
@@ -109,8 +112,8 @@ def test_change_in_aws_is_refused(fleet: FleetFixture, tmp_path: Path) -> None:
     made = site("s3:PutObject", pod_identity_approved=approved)
     assert (made.code, fleet.writes()) == (2, 0), made.output
     assert (
-        "- differs in document: update policy arn:aws:iam::111122223333:policy/shared (document): adds s3:PutObject on *; "
-        "removes s3:DeleteObject on *\n"
+        '- differs by -document Statement {"Action": ["s3:DeleteObject"], "Effect": "Allow", "Resource": "*"}: update policy '
+        "arn:aws:iam::111122223333:policy/shared (document): adds s3:PutObject on *; removes s3:DeleteObject on *\n"
     ) in made.output
 
 
@@ -131,7 +134,10 @@ def test_cluster_without_plan_is_not_changed(fleet: FleetFixture, tmp_path: Path
     only = str(tmp_path / "green.json")
     made = fleet.play("fleet", pod_identity_approved=only)
     assert made.code == 2
-    assert "the cluster has no approved plan, and this run would make " in made.output
+    assert (
+        "pod_identity_approved has no completed plan of this cluster, so it lacks 8 of the 8 changes"
+        in made.output
+    )
     assert fleet.associations(PLACES[0]) == []
     fleet.writes()
     missing = fleet.play("fleet", pod_identity_approved=str(tmp_path / "none.json"))
@@ -167,7 +173,7 @@ def test_workflow_applies_only_what_was_approved(fleet: FleetFixture, tmp_path: 
     for line in (
         f"    attach policy {READ} to role shared",
         "    create role own-blue",
-        "    create association default/own-green",
+        "    create association default/own-green: role arn:aws:iam::111122223333:role/own-green",
     ):
         assert line in page
     events = (tmp_path / "page").glob("artifacts/slice/job_events/*-*.json")

@@ -230,8 +230,8 @@ _LISTS = frozenset(
 # Variables that _check_characters skips, because their parsers validate the contents later.
 _READ_ELSEWHERE = frozenset(("tags", "workloads", "workloads_from"))
 # Variables that must have a value if they are set. If an empty one were ignored, the run would use other workloads, another
-# owner or another image than intended.
-_NOT_EMPTY = frozenset(("owner", "proof_image", "workloads", "workloads_from"))
+# owner or another image than intended, or would need no approval.
+_NOT_EMPTY = frozenset(("approved", "owner", "proof_image", "workloads", "workloads_from"))
 
 
 def find_variables(names: Iterable[str]) -> list[str]:
@@ -454,6 +454,10 @@ def _check_together(values: Mapping[str, object], entry_point: EntryPoint, probl
             "",
             f"{ROLE}restart_stale needs {ROLE}verify_pods: true to find stale Pods. Set {ROLE}verify_pods: true, or leave "
             f"{ROLE}restart_stale out.",
+        )
+    if "approved" in values and not values["approved"]:
+        problems.add(
+            "", f"{ROLE}approved has no value; name the report of the plan, or leave the variable out."
         )
     if values.get("runtime_proof") and "proof_image" in values and not values["proof_image"]:
         problems.add("", f"{ROLE}runtime_proof needs {ROLE}proof_image, which has no value.")

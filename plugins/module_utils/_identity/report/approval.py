@@ -26,6 +26,8 @@ _DIGITS = 32
 # The creation of a role contains its trust policy, which a later run changes as a resource of its own.
 _OF_ROLE = {"trust_policy": "role"}
 _SHOWN = 10
+# The largest number of characters of a value in a difference.
+_LONGEST = 500
 _Part = tuple[str, ...]
 
 
@@ -53,14 +55,16 @@ def describe_unapproved(plan: Object | None, changes: Sequence[Object]) -> str:
     :arg changes: the changes that the run would make.
     """
     digests = (plan or {}).get("change_digests")
-    approved = frozenset(digests if isinstance(digests, Sequence) else ())
+    approved = frozenset(map(str, digests) if isinstance(digests, (list, tuple)) else ())
     lines = list(filter(None, (_difference(change, approved) for change in changes)))
     if not lines:
         return ""
-    head = f"the cluster has no approved plan, and this run would make {len(lines)} changes:"
-    if plan:
-        time = as_text(plan.get("time"))
-        head = f"the approved plan of {time} lacks {len(lines)} of the {len(changes)} changes of this run:"
+    subject = f"the approved plan of {as_text((plan or {}).get('time'))}"
+    if plan is None:
+        subject = "pod_identity_approved has no completed plan of this cluster, so it"
+    elif not isinstance(digests, (list, tuple)):
+        subject += " has no list change_digests, so another version of the collection wrote it, and it"
+    head = f"{subject} lacks {len(lines)} of the {len(changes)} changes of this run:"
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     return "\n- ".join([head, *lines[:_SHOWN], *more])
 
@@ -70,11 +74,17 @@ def _difference(change: Object, approved: Collection[str]) -> str:
     lacking = [part for part in _parts(change) if _digest(part) not in approved]
     if not lacking:
         return ""
-    text = describe_change(change).line
+    line = describe_change(change).line
     if _digest(_subject(change)) not in approved:
-        return f"new: {text}"
-    names = sorted({part[3].replace("_", " ") for part in lacking if len(part) > 3})
-    return f"differs{f' in {listed(names)}' if names else ''}: {text}"
+        return f"new: {line}"
+    parts = [_in_words(*part[2:]) for part in lacking if len(part) > 3]
+    return f"differs{f' by {listed(parts)}' if parts else ''}: {line}"
+
+
+def _in_words(sign: str, *path: str) -> str:
+    """Describe an added or removed value, like '+tags team "a"'."""
+    *names, value = path
+    return f"{sign}{' '.join(names)} {value if len(value) < _LONGEST else value[:_LONGEST] + '…'}"
 
 
 def _subject(change: Object) -> _Part:

@@ -139,7 +139,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_changes_have_a_line_for_each_cluster(check_mode: bool) -> None:
-    """Check that the changes of each cluster have a summary line, and a line for each change in AWS."""
+    """Check that the changes of each cluster have a summary line, and a line for each change."""
     assert lines_around_the_table(
         Ended("blue", "prod", reported(**CHANGES)),
         Ended("green", "green", reported()),
@@ -150,7 +150,10 @@ def test_changes_have_a_line_for_each_cluster(check_mode: bool) -> None:
         "blue: create 1 role; apply 2 ServiceAccounts; detach 1 policy.",
         "    create role app",
         f"    detach policy {ARN}:policy/old from role app",
+        "    apply ServiceAccount default/app",
+        "    apply ServiceAccount default/other",
         "red: apply 1 ServiceAccount.",
+        "    apply ServiceAccount a/b",
     ]
 
 

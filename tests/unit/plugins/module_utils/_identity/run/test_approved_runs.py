@@ -66,7 +66,10 @@ def test_repetition_after_a_conflict_stays_within_the_plan() -> None:
     )
     run = run_approved(aws, desired(workload()), desired(workload()))
     (failure,) = [failure for failure in run.failures if failure.error_code == Code.NOT_APPROVED]
-    assert "- differs in role arn: update association default/app (role arn)" in failure.message
+    assert (
+        '- differs by -role_arn "arn:aws:iam::111122223333:role/other": update association default/app (role arn): '
+        in failure.message
+    )
     assert failure.remedy == NOT_APPROVED_REMEDY
     assert len(run.done) == 3
     assert [association["roleArn"] for association in aws.state()["associations"]] == [role_arn("other")]
