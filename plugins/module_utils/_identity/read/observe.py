@@ -197,8 +197,10 @@ class _Look(Reader):
             for arn, spec in self.listed.items()
             if spec.document is not None and self.policies.get(arn, spec) is None
         }
-        arns = [arn for snapshot in self.snapshots if snapshot.complete for arn in snapshot.policies]
-        if missing and not arns:
+        # The bulk read for a removal has no policies.
+        complete = [snapshot for snapshot in self.snapshots if snapshot.complete and not self.removal]
+        arns = [arn for snapshot in complete for arn in snapshot.policies]
+        if missing and not complete:
             try:
                 policies = self.api.pages("iam", "ListPolicies", {"Scope": "Local"}, "Policies")
                 arns = [policy["Arn"] for policy in policies]

@@ -721,6 +721,8 @@ def test_large_run_detaches_a_policy_of_other_workloads() -> None:
     aws = FakeAws()
     many = [workload(f"app-{number}", role={"name": f"role-{number}"}) for number in range(20)]
     run(aws, desired(*many))
+    # The bulk read of the empty account also shows that no policy has the listed name.
+    assert aws.parameters("iam:ListPolicies") == []
     aws.requests.clear()
     outcome = run(aws, desired(*many[1:], {**many[0], "policies": []}))
     assert [named(applied.change) for applied in outcome.done] == [
