@@ -677,8 +677,8 @@ def test_severity_of_wide_trust() -> None:
 
 
 FALLBACK = (
-    "without credentials use the role of their node if they reach the instance metadata service. Whether they reach it depends "
-    "on the hop limit of the node, which is unknown."
+    "Pods of cluster blue without credentials use the role of their node if they reach the instance metadata service. Whether "
+    "they reach it depends on the hop limit of the node, which is unknown."
 )
 OTHER_NODES = (
     "Self-managed nodes, Karpenter nodes and custom node classes of EKS Auto Mode can have other roles, which EKS does "
@@ -699,14 +699,14 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         make_role("node", READS),
         NodeRoles({NODE: ("node group a", "node group b")}),
         PodCredentials(none=("api-1",)),
-        f"medium {STARTED} Pods of cluster blue {FALLBACK} Node role: {NODE} (node group a, node group b). {OTHER_NODES}",
+        f"medium {STARTED} {FALLBACK} Node role: {NODE} (node group a, node group b). {OTHER_NODES}",
         [],
     ),
     "administrator": (
         make_role("node", allow("*")),
         NodeRoles({NODE: ("EKS Auto Mode",), role_arn("gone"): ("node group b",)}),
         PodCredentials(none=("api-1",)),
-        f"high {STARTED} Pods of cluster blue {FALLBACK} Node role: {NODE} (EKS Auto Mode), which can administer the account. "
+        f"high {STARTED} {FALLBACK} Node role: {NODE} (EKS Auto Mode), which can administer the account. "
         f"Node role: {role_arn('gone')} (node group b), whose permissions are not completely known. {OTHER_NODES}",
         [ADMINISTERS_UNKNOWN.replace(NODE, role_arn("gone"))],
     ),
@@ -714,7 +714,7 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         make_role("node", allow("*", **FROM_VPC)),
         NodeRoles({NODE: ("node group a",)}),
         PodCredentials(none=("api-1",)),
-        f"medium {STARTED} Pods of cluster blue {FALLBACK} Node role: {NODE} (node group a), which can administer the account under the "
+        f"medium {STARTED} {FALLBACK} Node role: {NODE} (node group a), which can administer the account under the "
         f"conditions of its policies. {OTHER_NODES}",
         [],
     ),
@@ -722,7 +722,7 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         make_role("node", allow("*"), unread=(("boundary", "arn:b"),)),
         NodeRoles({NODE: ("node group a",)}),
         PodCredentials(none=("api-1",)),
-        f"medium {STARTED} Pods of cluster blue {FALLBACK} Node role: {NODE} (node group a), whose permissions are not completely known. "
+        f"medium {STARTED} {FALLBACK} Node role: {NODE} (node group a), whose permissions are not completely known. "
         f"{OTHER_NODES}",
         [ADMINISTERS_UNKNOWN],
     ),
@@ -737,7 +737,7 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         make_role("node", READS),
         NodeRoles({}, UNREAD_NODES),
         PodCredentials(none=("api-1",)),
-        f"medium {STARTED} Pods of cluster blue {FALLBACK} Node roles could not be read: {UNREAD_NODES}. {OTHER_NODES}",
+        f"medium {STARTED} {FALLBACK} Node roles could not be read: {UNREAD_NODES}. {OTHER_NODES}",
         [
             f"Not all node roles could be read: {UNREAD_NODES}. The permissions of the unread roles are unknown."
         ],
@@ -746,7 +746,7 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         make_role("node", READS),
         NodeRoles({NODE: ("EKS Auto Mode",)}, UNREAD_NODES),
         PodCredentials(none=("api-1",)),
-        f"medium {STARTED} Pods of cluster blue {FALLBACK} Node role: {NODE} (EKS Auto Mode). Node roles could not be read: "
+        f"medium {STARTED} {FALLBACK} Node role: {NODE} (EKS Auto Mode). Node roles could not be read: "
         f"{UNREAD_NODES}. {OTHER_NODES}",
         [
             f"Not all node roles could be read: {UNREAD_NODES}. The permissions of the unread roles are unknown."
@@ -756,7 +756,7 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         make_role("node", READS),
         NodeRoles(),
         HOST_POD,
-        f"medium Pods of shop/api that started without credentials: 2. Pods of cluster blue {FALLBACK} Of these Pods, the hop "
+        f"medium Pods of shop/api that started without credentials: 2. {FALLBACK} Of these Pods, the hop "
         "limit does not affect those with hostNetwork: 1. The cluster has no managed node group, and no role for EKS Auto "
         "Mode. "
         f"{OTHER_NODES}",
@@ -766,7 +766,7 @@ NODES: Mapping[str, tuple[RoleFacts, NodeRoles, PodCredentials, str, list[str]]]
         make_role("node", allow("*")),
         NodeRoles({NODE: ("node group a",)}),
         PodCredentials(),
-        f"high Pods of cluster blue {FALLBACK} Node role: {NODE} (node group a), which can administer the account. {OTHER_NODES}",
+        f"high {FALLBACK} Node role: {NODE} (node group a), which can administer the account. {OTHER_NODES}",
         [],
     ),
 }
@@ -792,7 +792,7 @@ def test_service_account_without_credentials_may_have_the_role_of_its_node() -> 
     report = build(facts)
     assert only(report)["source"] == "node"
     assert [risk["text"] for risk in report["risks"]] == [
-        f"Service accounts without credentials for AWS: shop/api. Pods of cluster blue {FALLBACK} Node role: {NODE} (node group a). "
+        f"Service accounts without credentials for AWS: shop/api. {FALLBACK} Node role: {NODE} (node group a). "
         f"{OTHER_NODES}"
     ]
 
