@@ -151,8 +151,8 @@ def _trust_row(role: ObservedRole, clusters: Clusters, users: Sequence[Workload]
     """Return the entry for the trust policy of a role: the trust scope with the same meaning as the present policy, otherwise
     the whole policy.
 
-    The default scope needs no entry. A policy with a Deny, or with statements for other principals, is exported whole: a trust
-    scope does not include such statements, so a new role that is created from the list would lack them.
+    The default scope needs no entry. A policy with a foreign statement is exported whole: a trust scope does not include such
+    statements, so a new role that is created from the list would lack them, and a run that adopts the role would add its own.
     """
     spec = RoleSpec(role.name)
     scopes = () if foreign_statements(role.trust) else (None, *TRUST_SCOPES)
