@@ -150,12 +150,13 @@ def refuse_other(
     :arg tags: the tags of the resource.
     :arg why: the reason why the resource would have to change, as a clause.
     """
+    has_name = target.resource != "association"
     if is_marked(tags):
         message = f"{target.display} belongs to owner '{tags.get(OWNER_TAG, '')}', and this run is for owner '{owner}'"
-        remedy = f"Change it in a run for owner '{tags.get(OWNER_TAG, '')}', use another name"
+        remedy = f"Change it in a run for owner '{tags.get(OWNER_TAG, '')}'{', use another name' if has_name else ''}"
     else:
         message = f"{target.display} exists without the tag {MANAGED_BY_TAG}, so this collection may not have created it"
-        remedy = "Use another name, or the existing resource by its ARN"
+        remedy = "Use another name, or the existing resource by its ARN" if has_name else "List its role and settings"
     return Failure(
         workloads,
         target,
@@ -379,7 +380,7 @@ def _not_own(subject: str, tags: Mapping[str, str], owner: str, keys: tuple[Work
         return Finding(
             Code.NOT_OWNED,
             f"{subject} belongs to owner '{other}', and this run is for owner '{owner}', so it is kept.",
-            f"Remove it in a run for owner '{other}', or set ⟨adopt⟩: true.",
+            f"Remove it in a run for owner '{other}', or in a teardown with ⟨adopt⟩: true.",
             key,
         )
     return Finding(
