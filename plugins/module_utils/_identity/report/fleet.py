@@ -104,9 +104,14 @@ def _changed(report: Object) -> list[ChangeText]:
 
 
 def _warnings(report: Object) -> list[NoteRow]:
-    """Return the warnings of a report that are not accepted, not part of its failure, and not consequences of a failed change."""
+    """Return the warnings of a report that are not accepted, not part of its failure, and not consequences of a failed change.
+
+    A workload with a changed association is also a warning if its role administers the account.
+    """
     failure = as_text(report.get("failure"))
     refused = {as_text(row.get("workload")) for row in as_objects(report.get("failures"))} - {""}
+    changes = as_objects(report.get("changes"))
+    granted = {as_text(row.get("workload")) for row in changes if row.get("resource") == "association"}
     return [
         {
             "label": "warning",
@@ -116,7 +121,12 @@ def _warnings(report: Object) -> list[NoteRow]:
             "remedy": as_text(finding.get("remedy")),
         }
         for finding in as_objects(report.get("findings"))
-        if finding.get("severity") == "warning"
+        if (
+            finding.get("severity") == "warning"
+            or (
+                finding.get("code") == Code.POLICY_ADMINISTERS and as_text(finding.get("workload")) in granted
+            )
+        )
         and (as_text(finding.get("workload")) not in refused or as_text(finding.get("code")) not in EXPLAINED)
         and not finding.get("accepted")
         and visible(as_text(finding.get("message"))) not in failure
