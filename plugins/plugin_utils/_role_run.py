@@ -44,7 +44,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
-    AccountPurgeScope,
     Preflight,
     TaskState,
     read_accounts,
@@ -525,9 +524,7 @@ def _read_accounts(
     access: Access,
     service_accounts: Sequence[Object] | None,
 ) -> Preflight | ApiError:
-    purge = None
-    if parsed.purge and state == "present":
-        purge = AccountPurgeScope(parsed.purge_limit, parsed.purge_percent)
+    purge = parsed.purge if state == "present" else None
     try:
         reader = connect(task, access, deadline=deadline)
         preflight = read_accounts(

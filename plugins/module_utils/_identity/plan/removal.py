@@ -20,7 +20,7 @@ from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.trust.statements import closed_for
 from ..model.associations import ObservedAssociation
 from ..model.cluster import Cluster
-from ..model.desired import Desired, PurgeScope, allowed_purge
+from ..model.desired import Desired, PurgeScope
 from ..model.errors import SHOWN_UNLISTED, InputError, listed
 from ..model.migration import recorded_annotations
 from ..model.names import CLUSTER_TAG, MANAGED_BY_TAG, is_marked, is_own
@@ -130,7 +130,7 @@ def _validate_limit(
         for workload in desired.workloads
     )
     count = len(names)
-    allowed = allowed_purge(listed_count + count, scope.limit, scope.percent)
+    allowed = scope.allowed(listed_count + count)
     if count <= allowed:
         return
     (cluster, *_others) = observed.clusters.members.values()

@@ -85,9 +85,10 @@ def read_all_associations(reader: Reader) -> dict[WorkloadKey, ObservedAssociati
     """Return all associations of the clusters. Raises AwsError if a read fails."""
 
     def read(summary: _AssociationSummary | Failure) -> ObservedAssociation | None:
-        if isinstance(summary, Failure):
-            raise summary.error
-        return _describe(reader, summary)
+        result = summary if isinstance(summary, Failure) else _describe(reader, summary)
+        if isinstance(result, Failure):
+            raise result.error
+        return result
 
     associations = map_concurrently(read, _list_clusters(reader, None), reader.width)
     return {association.key: association for association in associations if association is not None}
@@ -114,7 +115,7 @@ def read_associations(
         present = unchanged.get(summary.key)
         if present is not None and present.association_id == summary.association_id:
             return present
-        return attempt(association_target(summary.key), partial(_describe, reader, summary))
+        return _describe(reader, summary)
 
     answers = map_concurrently(describe, _list_clusters(reader, frozenset(keys), remainders), reader.width)
     results = [answer for answer in answers if answer is not None]
@@ -146,11 +147,7 @@ def describe_unlisted(
             remainder.associations, key=lambda summary: (summary.key.namespace not in namespaces, summary.key)
         )[:MAX_DESCRIBED]
     ]
-
-    def describe(summary: _AssociationSummary) -> ObservedAssociation | Failure | None:
-        return attempt(association_target(summary.key), partial(_describe, reader, summary))
-
-    answers = map_concurrently(describe, chosen, reader.width)
+    answers = map_concurrently(partial(_describe, reader), chosen, reader.width)
     results = {summary.key: answer for summary, answer in zip(chosen, answers, strict=True)}
     return {cluster: _unlisted(remainder, results) for cluster, remainder in remainders.items()}
 
@@ -182,8 +179,9 @@ def _unlisted(
     )
 
 
-def _describe(reader: Reader, summary: _AssociationSummary) -> ObservedAssociation | None:
-    return describe_association(reader.api, summary.key.cluster, summary.association_id)
+def _describe(reader: Reader, summary: _AssociationSummary) -> ObservedAssociation | Failure | None:
+    read = partial(describe_association, reader.api, summary.key.cluster, summary.association_id)
+    return attempt(association_target(summary.key), read)
 
 
 def _list_clusters(

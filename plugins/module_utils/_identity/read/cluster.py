@@ -57,19 +57,19 @@ def _describe(api: Api, name: str, state: str) -> Mapping[str, Any] | AwsError:
     confirm that, because a removal deletes more resources if the cluster does not exist.
     """
 
-    def describe() -> Mapping[str, Any]:
-        cluster: Mapping[str, Any] = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
-        return cluster
+    def describe() -> Any:
+        return api.call("eks", "DescribeCluster", {"name": name})["cluster"]
 
-    def confirm() -> object:
-        return next(iter(list_associations(api, name)), None)
+    def confirm() -> bool:
+        return any(list_associations(api, name))
 
     try:
-        if state == "present":
-            return describe()
-        return read_composite(describe, lambda response: response, confirm) or {}
+        response: Mapping[str, Any] | None = (
+            describe() if state == "present" else read_composite(describe, lambda answer: answer, confirm)
+        )
     except AwsError as error:
         return error
+    return response or {}
 
 
 def find_cluster(api: Api, name: str, region: str, state: str = "present", account_id: str = "") -> Cluster:
@@ -83,18 +83,9 @@ def find_cluster(api: Api, name: str, region: str, state: str = "present", accou
     if account_id:
         account = read_caller(api)
         require_account(account, account_id, name, region)
-        return _usable_cluster(account, name, region, state, describe())
-    account, response = call_both(partial(read_caller, api), describe)
-    return _usable_cluster(account, name, region, state, response)
-
-
-def _usable_cluster(
-    account: Account, name: str, region: str, state: str, response: Mapping[str, Any] | AwsError
-) -> Cluster:
-    """Return the cluster of a response of ``_describe``.
-
-    For a removal, a cluster that does not exist has the status "". Raises AwsError.
-    """
+        response = describe()
+    else:
+        account, response = call_both(partial(read_caller, api), describe)
     if isinstance(response, AwsError):
         if not (response.missing and state == "present"):
             raise response
@@ -162,12 +153,17 @@ def read_caller_access(api: Api, target: Cluster, sts_url: str, now: datetime) -
     clock_ahead = (now - date).total_seconds() if date else None
     host = urlsplit(sts_url).hostname or ""
     foreign_host = "" if _AWS_HOST.fullmatch(host) or _LOOPBACK.fullmatch(host) else host
-    principal, has_entry, unknown = "", None, ""
+    principal, unknown = "", ""
+    has_entry: bool | None = None
     try:
         principal = _access_principal(api, arn)
-        has_entry = _has_entry(api, target, principal)
+        api.call("eks", "DescribeAccessEntry", {"clusterName": target.name, "principalArn": principal})
+        has_entry = True
     except AwsError as error:
-        unknown = f"{error.operation}: {error.code}"
+        if principal and error.missing:
+            has_entry = False
+        else:
+            unknown = f"{error.operation}: {error.code}"
     return CallerAccess(arn, principal, has_entry, unknown, clock_ahead, foreign_host)
 
 
@@ -180,14 +176,3 @@ def _access_principal(api: Api, caller_arn: str) -> str:
     if session is None:
         return caller_arn
     return str(api.call("iam", "GetRole", {"RoleName": session.group(3)})["Role"]["Arn"])
-
-
-def _has_entry(api: Api, target: Cluster, principal: str) -> bool:
-    parameters = {"clusterName": target.name, "principalArn": principal}
-    try:
-        api.call("eks", "DescribeAccessEntry", parameters)
-    except AwsError as error:
-        if error.missing:
-            return False
-        raise
-    return True

@@ -111,18 +111,15 @@ def _accounts(
     """Return the accounts to read, each once. Add the error of ListAccounts to ``failures``."""
     accounts: dict[str, AccountAccess] = {}
     if request.organization is not None:
+        role, members = request.organization.role, list[str]()
         try:
             members = _members(request.organization, api)
         except AwsError as error:
             failures.append(UnreadClusters("", "", "", error))
-            members = []
         for account_id in members:
-            role = (
-                None
-                if account_id == own_account
-                else request.organization.role.in_account(partition, account_id)
-            )
-            accounts[account_id] = AccountAccess(account_id, role, request.regions)
+            arn = f"arn:{partition}:iam::{account_id}:role/{role.name}"
+            assumed = AssumeRole(arn, role.external_id) if account_id != own_account else None
+            accounts[account_id] = AccountAccess(account_id, assumed, request.regions)
     accounts.update({access.account_id: access for access in request.accounts})
     if request.own_account:
         accounts[own_account] = AccountAccess(own_account, None, request.regions)
@@ -178,20 +175,12 @@ def _clusters(apis: ApiProvider, entry: _Named) -> _Answer[FoundCluster]:
         return (), [] if error.missing else [place.failure(error, entry.name)]
     failures: list[UnreadClusters] = []
     try:
-        agent = _agent(api, entry.name)
+        response = api.call("eks", "DescribeAddon", {"clusterName": entry.name, "addonName": AGENT_ADDON})
+        addon = decode_addon(response["addon"])
+        agent = AgentAddon(True, addon.status, addon.version)
     except AwsError as error:
-        agent = AgentAddon(present=None)
-        failures.append(place.failure(error, entry.name))
+        agent = AgentAddon(present=False if error.missing else None)
+        if not error.missing:
+            failures.append(place.failure(error, entry.name))
     fields = decode_cluster(str(raw["arn"]), raw)
     return [FoundCluster(**fields, agent=agent, role=place.access.role)], failures
-
-
-def _agent(api: Api, cluster: str) -> AgentAddon:
-    try:
-        response = api.call("eks", "DescribeAddon", {"clusterName": cluster, "addonName": AGENT_ADDON})
-    except AwsError as error:
-        if not error.missing:
-            raise
-        return AgentAddon(present=False)
-    addon = decode_addon(response["addon"])
-    return AgentAddon(True, addon.status, addon.version)

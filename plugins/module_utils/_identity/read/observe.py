@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -270,17 +271,18 @@ class _Look(Reader):
 
     def read_policy_users(self) -> None:
         """Read the users of policies that a plan may change, unless all users are known to be roles of the run."""
-        roles: dict[str, list[ObservedRole]] = {}
-        for name, role in self.roles.items():
-            if role is not None and name in self.specs and not self.specs[name].existing:
-                for arn in {*role.attached, role.permissions_boundary}:
-                    roles.setdefault(arn, []).append(role)
+        uses = Counter(
+            arn
+            for name, role in self.roles.items()
+            if role is not None and name in self.specs and not self.specs[name].existing
+            for arn in (*role.attached, role.permissions_boundary)
+        )
         policies = [
             policy
             for arn, spec in self.listed.items()
             if (policy := self.policies.get(arn)) is not None
             and _users_matter(spec, policy, self.desired.options)
-            and not policy.is_used_only_by(roles.get(arn, ()))
+            and policy.user_count != uses[arn]
         ]
 
         def read(policy: ObservedPolicy) -> None:

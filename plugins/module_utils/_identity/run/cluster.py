@@ -35,7 +35,7 @@ from ..model.cluster import (
     group_clusters,
     judge_api_server,
 )
-from ..model.desired import Desired, Options, ParsedInput, PurgeScope, State
+from ..model.desired import Desired, Options, ParsedInput, State
 from ..model.errors import (
     NOT_APPROVED_REMEDY,
     AwsError,
@@ -222,11 +222,10 @@ def change_cluster(
     params = job.params
     opened = opening() if opening else open_cluster(job, parsed.cluster_name, parsed.state)
     api, cluster = opened.api, opened.cluster
-    scope = PurgeScope(parsed.purge_limit, parsed.purge_percent)
     desired = Desired(
         parsed.workloads,
         run_options(params, _owner(parsed, cluster)),
-        purge=scope if parsed.purge and parsed.state == "present" else None,
+        purge=parsed.purge if parsed.state == "present" else None,
     ).with_kubernetes_findings(breakage)
     validate_accounts(desired, cluster)
     if parsed.state == "present" and has_many_policies(desired, cluster):
