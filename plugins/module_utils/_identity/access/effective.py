@@ -104,6 +104,11 @@ class Profile:
         found = {cell.service: cell for cell in self.cells}
         return found.get(service) or found.get("*")
 
+    def statements(self, service: str) -> tuple[Rule, ...]:
+        """Return the statements that give access to a service."""
+        cell = self.cell(service)
+        return cell.rules if cell is not None else ()
+
 
 @dataclass
 class AccessTables:

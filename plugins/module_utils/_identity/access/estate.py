@@ -169,18 +169,17 @@ class AccessEstate:
         return found
 
     @cached_property
-    def outside(self) -> Mapping[str, list[tuple[str, str]]]:
-        """Return the cluster ARN and namespace of each service account outside of ``namespaces``, by the ARN of its role.
+    def places(self) -> Mapping[str, list[tuple[str, str]]]:
+        """Return the cluster ARN and namespace of each service account with a role, by the lower-case ARN of the role.
 
-        The ARNs of roles are in lower case. A service account with several roles has an entry for each role.
+        The service accounts of all namespaces count. A service account with several roles has an entry for each role.
         """
         found: dict[str, list[tuple[str, str]]] = {}
         for part in self.parts:
-            included = set(part.service_accounts(self.namespaces))
             for key in part.service_accounts():
-                if part.cluster is not None and key not in included:
-                    for arn in {arn.lower() for arn in part.own_arns(key)}:
-                        found.setdefault(arn, []).append((part.cluster.arn, key.namespace))
+                for arn in {arn.lower() for arn in part.own_arns(key)}:
+                    cluster = part.cluster.arn if part.cluster is not None else ""
+                    found.setdefault(arn, []).append((cluster, key.namespace))
         return found
 
     @cached_property

@@ -34,9 +34,18 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     RoleFacts,
     RoleUse,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    Account,
+    Clusters,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import listed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
     PodCredentials,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import (
+    find_foreign_access,
+    find_public_access,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
     ActionIndex,
@@ -620,6 +629,27 @@ def test_each_principal_of_a_trust_policy_is_a_row_and_a_risk(case: str) -> None
         assert [row["kind"] for row in rows] == ["oidc"]
 
 
+@pytest.mark.parametrize("case", GUESTS)
+def test_verification_names_the_same_principals(case: str) -> None:
+    """Compare the report with the findings TRUST_STATEMENT_FOREIGN and TRUST_OPEN_TO_EVERYONE about the same statement."""
+    statement, expected = GUESTS[case]
+    role = ObservedRole("api", role_arn("api"), "/", document(statement))
+    clusters = Clusters(Account(ACCOUNT, "aws"), {"blue": make_cluster()})
+    findings = [
+        *find_foreign_access(role, key("api"), [statement], clusters),
+        *find_public_access(role, key("api")),
+    ]
+    name = "" if expected is None else expected[2]
+    if name and name != "*":
+        assert [name in finding.message for finding in findings if "STATEMENT" in finding.code].count(
+            True
+        ) == 1
+    elif name:
+        assert [finding.code for finding in findings] == ["TRUST_OPEN_TO_EVERYONE"]
+    elif case == "a Deny":
+        assert findings == []
+
+
 def test_the_role_of_an_association_is_no_risk_of_its_target_role() -> None:
     target = make_role("target", READS, trust=principal_trust(role_arn("api"), role_arn("x")))
     pods = [associate("api", target_role_arn=role_arn("target"))]
@@ -1024,7 +1054,7 @@ def test_configuration_of_irsa_is_named() -> None:
 def test_path_names_its_roles() -> None:
     report = build(*RISKS["path to an administrator"][0])
     assert [risk["text"] for risk in report["risks"]] == [
-        "Role api can assume a role that can administer its account: middle → deploy.",
+        "Role api can assume administrators: middle → deploy.",
         "Role api can assume middle.",
     ]
 
@@ -1097,11 +1127,22 @@ def test_csv() -> None:
     head, first, second = access_csv(report).splitlines()
     assert head == (
         "cluster,account,region,namespace,service_account,source,role,target_role,usable,access,service,list,read,write,tagging,"
-        "permissions_management,unknown,resources,depends_on,risks,role_last_used,service_last_used"
+        "permissions_management,unknown,resources,depends_on,risks,lets_in,role_last_used,service_last_used"
     )
     start = f"blue,{ACCOUNT},eu-central-1,shop,api,pod_identity,{role_arn('api')},,yes,known"
-    assert first == f"{start},s3,no,yes,no,no,no,no,arn:aws:s3:::b/*,,,,"
-    assert second == f"{start},ses,no,no,depends,no,no,no,*,aws:SourceVpc,,,"
+    assert first == f"{start},s3,no,yes,no,no,no,no,arn:aws:s3:::b/*,,,,,"
+    assert second == f"{start},ses,no,no,depends,no,no,no,*,aws:SourceVpc,,,,"
+
+
+def test_csv_has_the_other_principals_of_both_roles() -> None:
+    trust = document(*pod_identity_trust("api")["Statement"], trusts({"AWS": OTHER_ROOT}))
+    roles = [
+        make_role("api", allow(["sts:AssumeRole", "sts:TagSession"]), trust=trust),
+        make_role("target", READS, trust=principal_trust(role_arn("api"))),
+    ]
+    report = build(make_facts(roles, [associate("api", target_role_arn=role_arn("target"))]))
+    [row] = csv.DictReader(access_csv(report).splitlines())
+    assert row["lets_in"] == f"{OTHER_ROOT} {role_arn('api')}"
 
 
 def test_csv_has_no_formulas() -> None:
