@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from .context import Context, Unknown
 from .document import Condition
 from .match import Cover, WildText, policy_variables
-from .operators import NEGATED, OpenValue, comparison, family, pattern_cover, value_tokens
+from .operators import NEGATED, OpenValue, comparison, compile_values, family, pattern_cover, value_tokens
 
 # The condition keys that may have several values in one request. Source: IAM User Guide, "AWS global condition context keys".
 _MULTIVALUED = frozenset(
@@ -61,7 +61,7 @@ class Test:
         self.variable_names = {
             variable.key: variable.name for value in opened for variable in policy_variables(value)
         }
-        self._closed = tuple(value for value in tokens if not policy_variables(value)) if opened else tokens
+        self._closed = compile_values(base, (value for value in tokens if not policy_variables(value)))
         self.open_values = tuple(OpenValue(value, base) for value in opened)
         self._negated = base in NEGATED
         self._nulls = frozenset(value.lower() for value in condition.values) if base == "Null" else None
