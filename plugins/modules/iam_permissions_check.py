@@ -449,13 +449,18 @@ def option_policies(params: Mapping[str, Any]) -> RolePermissions:
     """Build the policies of a role from the options ``policies`` and ``permissions_boundary``.
 
     A policy without ``name`` is named by its position in the list, such as "policy 1".
+
+    :raises FactError: when an item with ``document`` has an empty name or an unknown key.
     """
     identity = []
     for number, item in enumerate(params["policies"], 1):
         wrapped = isinstance(item, Mapping) and "document" in item
-        name = item.get("name") if wrapped else None
-        identity.append(NamedPolicy(str(name or f"policy {number}"), item["document"] if wrapped else item))
-    boundary = params["permissions_boundary"]
+        name = item.get("name", f"policy {number}") if wrapped else f"policy {number}"
+        if not name or (wrapped and set(item) - {"document", "name"}):
+            raise FactError(
+                f"policies item {number} must have document, and may only have a name in addition."
+            )
+        identity.append(NamedPolicy(str(name), item["document"] if wrapped else item))
     return RolePermissions(
         tuple(identity), None if boundary is None else NamedPolicy("permissions boundary", boundary)
     )
@@ -509,7 +514,8 @@ def judge(
     ]
     judged = judge_documents(params, policies)
     storable, reasons = together(judged)
-    notes: list[str] = []
+    ignores_session = api is not None and session is not None
+    notes = ["IAM's policy simulator ignores the session policy."] if ignores_session else []
     if api is not None:
 
         def simulate(permission: Required) -> Any:
@@ -525,8 +531,6 @@ def judge(
                 "missing_context": list(answer.missing),
                 "differs": answer.differs(verdict.decision),
             }
-        if session is not None:
-            notes.append("IAM's policy simulator ignores the session policy.")
     findings = list(refusal_findings(judged))
     if params["lint"]:
         lint_findings, note = lint_all(policies.identity, required)
