@@ -461,6 +461,7 @@ def option_policies(params: Mapping[str, Any]) -> RolePermissions:
                 f"policies item {number} must have document, and may only have a name in addition."
             )
         identity.append(NamedPolicy(str(name), item["document"] if wrapped else item))
+    boundary = params["permissions_boundary"]
     return RolePermissions(
         tuple(identity), None if boundary is None else NamedPolicy("permissions boundary", boundary)
     )

@@ -266,20 +266,20 @@ FAULTS = (
     Fault(
         "ForAnyValue means ForAllValues",
         "language/conditions.py",
-        '        return _any(results) if quantifier == "ForAnyValue" else _all(results)',
-        "        return _all(results)",
+        '        return _any(results) if quantifier == "ForAnyValue" else _not(_any(map(_not, results)))',
+        "        return _not(_any(map(_not, results)))",
     ),
     Fault(
         "ForAllValues means ForAnyValue",
         "language/conditions.py",
-        '        return _any(results) if quantifier == "ForAnyValue" else _all(results)',
+        '        return _any(results) if quantifier == "ForAnyValue" else _not(_any(map(_not, results)))',
         "        return _any(results)",
     ),
     Fault(
         "set operators are not negated",
         "language/conditions.py",
-        "        return _not(answer) if self._negated else answer\n\n    def _match",
-        "        return answer\n\n    def _match",
+        "        results = map(_not, answers) if self._negated else answers",
+        "        results = answers",
     ),
     Fault(
         "Null true means present",

@@ -101,12 +101,9 @@ class Test:
             answer = _any(self._match(value, context) for value in values)
             return _not(answer) if self._negated else answer
         # ForAllValues and ForAnyValue ignore empty values.
-        results = [self._test_value(value, context) for value in values if value]
-        return _any(results) if quantifier == "ForAnyValue" else _all(results)
-
-    def _test_value(self, value: str, context: Context) -> bool | None:
-        answer = self._match(value, context)
-        return _not(answer) if self._negated else answer
+        answers = [self._match(value, context) for value in values if value]
+        results = map(_not, answers) if self._negated else answers
+        return _any(results) if quantifier == "ForAnyValue" else _not(_any(map(_not, results)))
 
     def _match(self, value: str, context: Context) -> bool | None:
         if self._compare(value):
@@ -142,23 +139,8 @@ def _not(answer: bool | None) -> bool | None:
 
 
 def _any(answers: Iterable[bool | None]) -> bool | None:
-    result: bool | None = False
-    for answer in answers:
-        if answer:
-            return True
-        if answer is None:
-            result = None
-    return result
-
-
-def _all(answers: Iterable[bool | None]) -> bool | None:
-    result: bool | None = True
-    for answer in answers:
-        if answer is False:
-            return False
-        if answer is None:
-            result = None
-    return result
+    values = set(answers)
+    return True if True in values else None if None in values else False
 
 
 _SHOWN = 5

@@ -219,7 +219,13 @@ def _ordered(read: Callable[[str], Decimal | None], values: tuple[str, ...], ord
 
 
 def _addresses(values: tuple[str, ...]) -> Compare:
-    ranges = {version: _merged(blocks) for version, blocks in address_ranges(values).items()}
+    blocks = [block for block in map(network, values) if block is not None]
+    ranges = {
+        version: _merged(
+            [(int(b.network_address), int(b.broadcast_address)) for b in blocks if b.version == version]
+        )
+        for version in (4, 6)
+    }
 
     def compare(value: str) -> bool:
         try:
@@ -231,15 +237,6 @@ def _addresses(values: tuple[str, ...]) -> Compare:
         return index >= 0 and int(address) <= ends[index]
 
     return compare
-
-
-def address_ranges(values: tuple[str, ...]) -> dict[int, list[tuple[int, int]]]:
-    """Return the first and last address of each CIDR block as integers, by IP version (4 and 6). Ignore invalid values."""
-    ranges: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
-    for block in map(network, values):
-        if block is not None:
-            ranges[block.version].append((int(block.network_address), int(block.broadcast_address)))
-    return ranges
 
 
 def _merged(blocks: list[tuple[int, int]]) -> tuple[list[int], list[int]]:

@@ -333,7 +333,15 @@ def diagnose(
                 _failing_condition(rule, test, context, severity, session_tags) for test in failing
             )
             if not failing and rule.applies(request, context) is False:
-                findings.append(_contradiction(rule, severity))
+                findings.append(
+                    Finding(
+                        Code.TRUST_CONDITION_UNMATCHED,
+                        f"{rule.statement.label} never applies{_because(rule)}: no request meets all of these conditions.",
+                        "Change the conditions, or add a statement for this workload.",
+                        statement=rule.statement.label,
+                        raised_as=severity,
+                    )
+                )
     return list(dict.fromkeys(findings))
 
 
@@ -343,7 +351,9 @@ def _denies(
     for rule in rules:
         concerned = [request for request in requests if not rule.allow and rule.concerns(request)]
         answers = {rule.applies(request, context) for request in concerned}
-        denied = " and ".join(_action_name(request) for request in concerned)
+        denied = " and ".join(
+            ASSUME_ROLE if request.action == ASSUME_ROLE.lower() else TAG_SESSION for request in concerned
+        )
         denied += f" to {_name_caller(requests[0])}"
         label = rule.statement.label
         if True in answers:
@@ -404,16 +414,6 @@ def _failing_condition(
     )
 
 
-def _contradiction(rule: Rule, severity: Severity) -> Finding:
-    return Finding(
-        Code.TRUST_CONDITION_UNMATCHED,
-        f"{rule.statement.label} never applies{_because(rule)}: no request meets all of these conditions.",
-        "Change the conditions, or add a statement for this workload.",
-        statement=rule.statement.label,
-        raised_as=severity,
-    )
-
-
 def _condition_remedy(test: Test, context: Context, rule: Rule) -> str:
     condition = test.condition
     state = context.get(test.key)
@@ -440,7 +440,3 @@ def _because(rule: Rule) -> str:
     if not rule.tests:
         return ""
     return ", because of " + " and ".join(describe_condition(test.condition) for test in rule.tests)
-
-
-def _action_name(request: Request) -> str:
-    return ASSUME_ROLE if request.action == ASSUME_ROLE.lower() else TAG_SESSION
