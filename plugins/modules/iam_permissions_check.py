@@ -515,8 +515,11 @@ def judge(
     ]
     judged = judge_documents(params, policies)
     storable, reasons = together(judged)
-    ignores_session = api is not None and session is not None
-    notes = ["IAM's policy simulator ignores the session policy."] if ignores_session else []
+    notes = (
+        ["IAM's policy simulator ignores the session policy."]
+        if api is not None and session is not None
+        else []
+    )
     if api is not None:
 
         def simulate(permission: Required) -> Any:

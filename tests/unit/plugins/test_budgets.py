@@ -30,7 +30,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/report": 1213,
     "module_utils/_identity/run": 2097,
     "module_utils/_identity/verify": 719,
-    "module_utils/_policy": 3829,
+    "module_utils/_policy": 3703,
     "modules": 366,
     "plugin_utils": 2905,
 }
