@@ -261,11 +261,11 @@ def find_unmarked(workload: Workload, observed: Observed, matches: bool) -> Iter
 
     :arg matches: the association matches the list. Otherwise another finding has the remedy.
     """
-    account, spec, association = observed.account, workload.role, observed.associations.get(workload.key)
-    role = observed.roles.get(spec.name.lower()) if spec is not None and not spec.existing else None
+    account, named, association = observed.account, workload.role, observed.associations.get(workload.key)
+    role = observed.roles.get(named.name.lower()) if named is not None and not named.existing else None
     subjects = []
     # A run cannot adopt a role with another path.
-    if role is not None and spec is not None and not role.marked and role.arn == account.role_arn(spec):
+    if role is not None and named is not None and not role.marked and role.arn == account.role_arn(named):
         subjects.append(f"role {role.arn}")
     for spec in workload.policies:
         policy = observed.policies.get(account.policy_arn(spec))
