@@ -156,7 +156,11 @@ def refuse_other(
         remedy = f"Change it in a run for owner '{tags.get(OWNER_TAG, '')}'{', use another name' if has_name else ''}"
     else:
         message = f"{target.display} exists without the tag {MANAGED_BY_TAG}, so this collection may not have created it"
-        remedy = "Use another name, or the existing resource by its ARN" if has_name else "List its role and settings"
+        remedy = (
+            "Use another name, or the existing resource by its ARN"
+            if has_name
+            else "List its role and settings"
+        )
     return Failure(
         workloads,
         target,

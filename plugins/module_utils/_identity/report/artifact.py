@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 
 from ..kubernetes.model.objects import Object
 from .rows import Report, ReportStep
+from .text import describe_change
 
 # Each step (plan, apply, verify) of each cluster has an artifact, because AWX keeps only the value of the last job that sets a
 # name, and a verification must not replace the plan.
@@ -71,15 +72,11 @@ def make_artifacts(report: Report, host: str, stopped: bool = False) -> dict[str
 
 
 def _without_documents(change: Object) -> Object:
-    """Return a change in which the values in ``before`` and ``after`` are null, except the ARNs of policies."""
-    content = dict(change)
+    """Return a change with its description, in which the values in ``before`` and ``after`` are null."""
+    content = {**change, "text": describe_change(change).line}
     for name in _DOCUMENTS:
         value = change.get(name)
-        content[name] = (
-            {key: part if key == "policy" and isinstance(part, str) else None for key, part in value.items()}
-            if isinstance(value, Mapping)
-            else value
-        )
+        content[name] = dict.fromkeys(value) if isinstance(value, Mapping) else value
     return content
 
 

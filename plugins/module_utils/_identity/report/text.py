@@ -23,6 +23,7 @@ from ..._findings.codes import CheckName
 from ..._findings.finding import Finding
 from ..._findings.text import split_commands, visible
 from ..._policy.language.document_changes import describe_document_change
+from ..._policy.trust.statements import TrustGrant, document_statements, read_statement
 from ..kubernetes.model.objects import Object, as_mapping, as_text
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status, conclude
 from ..model.rows import CheckRow, FailureRow, VerifiedRow
@@ -69,8 +70,6 @@ SHOWN_CHANGES = 40
 # The preposition between policy and role, by action.
 _TOWARDS = {"attach": "to", "detach": "from", "replace": "on"}
 _REMOVALS = ("replace", "detach", "delete", "remove")
-# The attributes that are policy documents, with the kind of the document.
-_DOCUMENTS = {"document": "identity", "trust_policy": "trust"}
 # The order of the counts. Removals are last, next to the list of changes below, which may begin with the removals.
 _ACTIONS = ("create", "attach", "update", "apply", "release", *_REMOVALS)
 
@@ -101,8 +100,14 @@ class ChangeText:
 
 
 def describe_change(change: Object) -> ChangeText:
-    """Describe a change in AWS: the action, the resource and its changed attributes."""
+    """Describe a change in AWS: the action, the resource and its changed attributes.
+
+    A change of an artifact in the short form has this description as its ``text``.
+    """
     action, resource = as_text(change.get("action")), as_text(change.get("resource"))
+    kind = "policy" if resource == "attachment" else _noun(resource)
+    if text := as_text(change.get("text")):
+        return ChangeText(action, kind, visible(text), has_details=True)
     line = _resource_line(action, resource, as_text(change.get("name")))
     if (action, resource) == ("replace", "attachment"):
         leaving = as_mapping(change.get("before")).get("policy")
@@ -113,7 +118,6 @@ def describe_change(change: Object) -> ChangeText:
         line += f" (from {origin})"
     details = _association_details(change) if resource == "association" else _document_details(change)
     line += f": {details}" if details else ""
-    kind = "policy" if resource == "attachment" else _noun(resource)
     return ChangeText(action, kind, visible(line), bool(details))
 
 
@@ -127,12 +131,23 @@ def _association_details(change: Object) -> str:
 
 
 def _document_details(change: Object) -> str:
-    """Describe the permissions that the update of a document or trust policy adds and removes, or return ""."""
-    for name, kind in _DOCUMENTS.items():
-        present, desired = (as_mapping(change.get(state)).get(name) for state in ("before", "after"))
-        if present and desired:
-            return describe_document_change(present, desired, kind)
-    return ""
+    """Describe the permissions that a policy document or trust policy gets and loses, or return "".
+
+    The trust policy of a new role is described only if it allows more than single workloads, which the associations name.
+    """
+    before, after = (as_mapping(change.get(state)) for state in ("before", "after"))
+    if document := after.get("document"):
+        return describe_document_change(before.get("document"), document)
+    if not (trust := as_mapping(after.get("trust_policy"))):
+        return ""
+    present = before.get("trust_policy")
+    wide = {**trust, "Statement": [*filter(_is_wide, document_statements(trust))]}
+    return describe_document_change(present, trust if present else wide, "trust")
+
+
+def _is_wide(statement: object) -> bool:
+    grants = read_statement(statement) or (TrustGrant(),)
+    return not all(grant.is_single and grant.cluster_arn for grant in grants)
 
 
 def describe_kubernetes_change(line: str) -> ChangeText:

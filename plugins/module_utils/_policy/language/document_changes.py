@@ -45,19 +45,21 @@ _Grants = dict[_Grant, _Grant]
 def describe_document_change(present: object, desired: object, kind: str = "identity") -> str:
     """Return a text such as "adds s3:PutObject on arn:aws:s3:::b/*; removes s3:GetObject on arn:aws:s3:::b/*".
 
-    For a trust policy (``kind`` "trust"), the text names all principals in the place of the resources. Return "" if neither the
-    permissions nor the Version differ, if a document cannot be parsed, or if the documents have too many permissions.
+    If ``present`` is None, all permissions are added. For a trust policy (``kind`` "trust"), the text names all principals in the
+    place of the resources. Return "" if neither the permissions nor the Version differ, if a document cannot be parsed, or if the
+    documents have too many permissions.
     """
     try:
-        old, new = parse_policy(present, kind), parse_policy(desired, kind)
+        old = parse_policy(present, kind) if present is not None else None
+        new = parse_policy(desired, kind)
     except PolicyError:
         return ""
-    old_grants, new_grants = _read_grants(old), _read_grants(new)
+    old_grants, new_grants = _read_grants(old) if old else {}, _read_grants(new)
     if len(old_grants) + len(new_grants) > _MOST_GRANTS:
         return ""
     whole = kind == "trust"
     parts = [
-        f"changes Version from {old.version} to {new.version}" if old.version != new.version else "",
+        f"changes Version from {old.version} to {new.version}" if old and old.version != new.version else "",
         *_describe("adds", _uncovered(new_grants, old_grants), whole),
         *_describe("removes", _uncovered(old_grants, new_grants), whole),
     ]

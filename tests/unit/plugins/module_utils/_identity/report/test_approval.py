@@ -192,7 +192,15 @@ def test_plan_approves(planned: list[Raw], made: list[Raw]) -> None:
             ],
             id="an annotation",
         ),
-        pytest.param([], [CREATE], ["- new: create role web"], id="empty plan"),
+        pytest.param(
+            [],
+            [CREATE],
+            [
+                "- new: create role web: adds sts:AssumeRole on Service pods.eks.amazonaws.com with "
+                "aws:RequestTag/kubernetes-service-account app"
+            ],
+            id="empty plan",
+        ),
     ],
 )
 def test_difference_is_described(planned: list[Raw], made: list[Raw], lines: list[str]) -> None:

@@ -174,10 +174,13 @@ def test_short_artifact_has_findings_changes_and_summary(workloads: int, form: s
     assert found["changes"] == [
         {
             **REPORT["changes"][0],
-            "after": DOCUMENT if form == "full" else {"Version": None, "Statement": None},
+            **({"after": DOCUMENT} if form == "full" else SHORT),
         }
     ]
     assert set(made) == {*REPORT, "host", "form", "stopped"}
+
+
+SHORT = {"after": {"Version": None, "Statement": None}, "text": "create  2"}
 
 
 def test_short_and_full_artifacts_have_equal_changes() -> None:
