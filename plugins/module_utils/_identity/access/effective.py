@@ -121,7 +121,6 @@ class AccessTables:
     policies: list[CompiledPolicy] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
     _by_document: dict[tuple[str, str, str], CompiledPolicy] = field(default_factory=dict)
-    _by_identity: dict[tuple[str, str, int], tuple[object, CompiledPolicy]] = field(default_factory=dict)
     _places: dict[int, StatementPlace] = field(default_factory=dict)
     _by_layers: dict[object, Profile] = field(default_factory=dict)
     memo: CellMemo = field(default_factory=dict)
@@ -141,14 +140,9 @@ class AccessTables:
         session = self.policy(SESSION_POLICY_NAME, session_policy, "session") if session_policy else None
         unread = [(IDENTITY if layer == "identity" else title, title) for layer, title in role.unread]
         unread += [(IDENTITY, policy.name) for policy in identity if policy.policy is None]
-        unread += [
-            (policy.name, policy.name)
-            for policy in (boundary, session)
-            if policy is not None and policy.policy is None
-        ]
-        limits = [
-            policy for policy in (boundary, session) if policy is not None and policy.policy is not None
-        ]
+        limiting = [policy for policy in (boundary, session) if policy is not None]
+        unread += [(policy.name, policy.name) for policy in limiting if policy.policy is None]
+        limits = [policy for policy in limiting if policy.policy is not None]
         rules = tuple(rule for policy in identity for rule in policy.rules)
         key = (
             tuple(policy.number for policy in identity),
@@ -178,19 +172,13 @@ class AccessTables:
 
     def policy(self, name: str, document: Document, kind: PolicyKind) -> CompiledPolicy:
         """Compile a policy, or return it if the tables have it. Equal session policies of several associations are one policy."""
-        seen = self._by_identity.get((name, kind, id(document)))
-        if seen is not None:
-            return seen[1]
-        text = json.dumps(document, sort_keys=True, default=str)
-        key = "" if kind == "session" else name, kind, text
+        key = "" if kind == "session" else name, kind, json.dumps(document, sort_keys=True, default=str)
         if key not in self._by_document:
             compiled = _compile(len(self.policies), name, document, kind)
             self.policies.append(compiled)
             self._by_document[key] = compiled
             for rule in compiled.rules:
                 self._places[id(rule)] = compiled.number, rule.statement.index - 1
-        # Keep a reference to the document: Python can give the id() of a deleted object to another one.
-        self._by_identity[name, kind, id(document)] = document, self._by_document[key]
         return self._by_document[key]
 
     def places(self, rules: Iterable[Rule | None]) -> list[StatementPlace]:
