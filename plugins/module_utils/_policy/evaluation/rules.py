@@ -19,6 +19,7 @@ do not hold (False)    NONE                           NONE
 =====================  =============================  =============================
 
 The conditions of a statement are combined by Kleene's AND: one False is False; otherwise one None is None; otherwise True.
+Conditions are False, too, if no state of one condition key meets all of them.
 """
 
 from __future__ import annotations
