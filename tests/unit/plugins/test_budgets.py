@@ -27,10 +27,10 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/model": 1715,
     "module_utils/_identity/plan": 2049,
     "module_utils/_identity/read": 1053,
-    "module_utils/_identity/report": 1213,
+    "module_utils/_identity/report": 1223,
     "module_utils/_identity/run": 2097,
     "module_utils/_identity/verify": 719,
-    "module_utils/_policy": 3703,
+    "module_utils/_policy": 3704,
     "modules": 366,
     "plugin_utils": 2905,
 }

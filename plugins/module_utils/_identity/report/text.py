@@ -22,8 +22,9 @@ from itertools import groupby
 from ..._findings.codes import CheckName
 from ..._findings.finding import Finding
 from ..._findings.text import split_commands, visible
+from ..._policy.language.document import document_statements
 from ..._policy.language.document_changes import describe_document_change
-from ..._policy.trust.statements import TrustGrant, document_statements, read_statement
+from ..._policy.trust.statements import TrustGrant, read_statement
 from ..kubernetes.model.objects import Object, as_mapping, as_text
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status, conclude
 from ..model.rows import CheckRow, FailureRow, VerifiedRow
