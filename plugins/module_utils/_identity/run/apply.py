@@ -20,7 +20,7 @@ from ..._findings.codes import Code
 from ..model.changes import Call, Change, Plan, Stage, Stops
 from ..model.errors import AwsError, sentence
 from ..model.resource_types import REMOVALS
-from ..model.targets import Failure, Target, request_failure
+from ..model.targets import Failure, request_failure
 from .consistency import WaitPolicy, find_new_user, send
 from .outcome import Done, Journal, Outcome, Refusal
 from .trust_writes import UPDATE_TRUST, write_trust
@@ -30,7 +30,7 @@ from .trust_writes import UPDATE_TRUST, write_trust
 class ApplyContext:
     """The objects that all changes of a plan share while they are applied.
 
-    ``width`` is the number of threads. ``permanent`` has the failures of changes that are not attempted again, by target.
+    ``width`` is the number of threads.
     With ``awaits``, every request is sent again while AWS does not find a resource that it needs; otherwise only requests that
     need a resource which this run has created or changed.
     """
@@ -39,7 +39,6 @@ class ApplyContext:
     wait_policy: WaitPolicy
     width: int = 1
     journal: Journal = field(default_factory=Journal)
-    permanent: Mapping[Target, Failure] = field(default_factory=dict)
     awaits: bool = False
 
 
@@ -49,8 +48,8 @@ def apply_plan(plan: Plan, context: ApplyContext) -> Outcome:
     refusals: list[Refusal] = []
     stops = Stops()
     for change in plan.changes:
-        if change.target in context.permanent:
-            stops.add(context.permanent[change.target], change.roles, change)
+        if change.target in context.journal.permanent:
+            stops.add(context.journal.permanent[change.target], change.roles, change)
     deletions = {
         change.target.touched: change for change in plan.changes if change.stage == Stage.DELETE_ROLE
     }
@@ -100,8 +99,10 @@ def _apply_group(
     stopped: Failure | None = None
     for change in changes:
         reason = stops.find(change) or (stopped if change.action == "replace" else None)
-        if change.target in context.permanent:
-            result: Done | Refusal = Refusal(change, replace(context.permanent[change.target], cause=None))
+        if change.target in context.journal.permanent:
+            result: Done | Refusal = Refusal(
+                change, replace(context.journal.permanent[change.target], cause=None)
+            )
         elif reason is not None:
             result = Refusal(change, _skipped(change, reason))
         elif used is not None:

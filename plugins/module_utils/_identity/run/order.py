@@ -90,7 +90,7 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
             raise
         guard.cause = _late_error(error)
     if guard.cause is not None:
-        run = engine.cut_short(desired, order.state, guard.cause, order.check_mode)
+        run = engine.journal.cut_short(desired, order.state, engine.clusters, guard.cause, order.check_mode)
     if run is None:
         raise AssertionError("a run that ended early has no cause")
     if order.agent is not None:

@@ -278,8 +278,8 @@ def test_policy_deleted_since_the_read_is_created_again() -> None:
     outcome = run(aws, desired(workload("two", role={"name": "two"})))
     assert outcome.failures == ()
     assert [named(done.change) for done in outcome.done] == [
-        "create role two",
         ALL[0],
+        "create role two",
         f"attach attachment two {policy_arn('my-policy')}",
         "create association default/two",
     ]
