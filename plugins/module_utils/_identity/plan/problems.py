@@ -17,13 +17,12 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.grammar.storable import TRUST
 from ..._policy.language.document import policy_size
-from ..model.changes import Change, Plan
+from ..model.changes import Plan
 from ..model.cluster import Account, Cluster
 from ..model.desired import Workload
 from ..model.errors import as_clause, listed, sentence
 from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG, is_marked
 from ..model.observed import Observed
-from ..model.policies import ObservedPolicy
 from ..model.roles import ObservedRole, RoleSpec
 from ..model.shared import SharedRole
 from ..model.targets import (
@@ -238,13 +237,6 @@ def not_attached(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
     )
 
 
-def breaks(finding: Finding, change: Change) -> Failure:
-    """Return the failure of a new association that would break running Pods, because it replaces their present credentials."""
-    return Failure(
-        change.workloads, change.target, change.action, finding.code, finding.message, finding.remedy
-    )
-
-
 def refused_in_kubernetes(findings: Iterable[Finding]) -> list[Failure]:
     """Return a failure for each service account and namespace that a run cannot use, from the findings about them."""
     groups: dict[tuple[Code, str, str, Target], list[WorkloadKey]] = {}
@@ -369,15 +361,7 @@ def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], contents: Sequ
     )
 
 
-def role_not_own(role: ObservedRole, owner: str, keys: tuple[WorkloadKey, ...]) -> Finding:
-    return _not_own(f"role {role.arn}", role.tags, owner, keys)
-
-
-def policy_not_own(policy: ObservedPolicy, owner: str, keys: tuple[WorkloadKey, ...]) -> Finding:
-    return _not_own(f"policy {policy.arn}", policy.tags or {}, owner, keys)
-
-
-def _not_own(subject: str, tags: Mapping[str, str], owner: str, keys: tuple[WorkloadKey, ...]) -> Finding:
+def not_own(subject: str, tags: Mapping[str, str], owner: str, keys: tuple[WorkloadKey, ...]) -> Finding:
     """Report a resource that a removal keeps, because it does not belong to the owner of the run."""
     key, other = next(iter(keys), None), tags.get(OWNER_TAG, "")
     if is_marked(tags):

@@ -210,7 +210,7 @@ def _remove_policy(
 ) -> None:
     options, tags = scene.options, policy.tags or {}
     if not (is_own(tags, options.owner) or (options.adopt and is_marked(tags))):
-        scene.draft.findings.append(problems.policy_not_own(policy, options.owner, users))
+        scene.draft.findings.append(problems.not_own(f"policy {policy.arn}", tags, options.owner, users))
         return
     others = [entity for entity in policy.attached_to if entity not in lost]
     if others:

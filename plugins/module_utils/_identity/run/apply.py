@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -16,8 +17,7 @@ from typing import Any
 from ..._aws.client import Api
 from ..._aws.interrupt import uninterrupted
 from ..._aws.transport import map_concurrently
-from ..._findings.codes import Code
-from ..model.changes import Call, Change, Plan, Stage, Stops
+from ..model.changes import Call, Change, Plan, Stage, Stops, skip
 from ..model.errors import AwsError, sentence
 from ..model.resource_types import REMOVALS
 from ..model.targets import Failure, request_failure
@@ -70,8 +70,6 @@ def apply_plan(plan: Plan, context: ApplyContext) -> Outcome:
         for refusal in refusals:
             if refusal.change.stage == stage:
                 stops.add(refusal.failure, refusal.change.roles, refusal.change)
-    order = {id(change): index for index, change in enumerate(plan.changes)}
-    done.sort(key=lambda made: order[id(made.change)])
     return Outcome(tuple(done), tuple(refusals))
 
 
@@ -104,16 +102,17 @@ def _apply_group(
                 change, replace(context.journal.permanent[change.target], cause=None)
             )
         elif reason is not None:
-            result = Refusal(change, _skipped(change, reason))
+            result = Refusal(change, skip(change, reason))
         elif used is not None:
             result = Refusal(change, request_failure(used, change.workloads, change.target, change.action))
         else:
             awaits = context.awaits or not fresh.isdisjoint(_needs(change))
-            result = _apply_change(context, change, awaits)
+            # A swap is not interrupted between its two requests.
+            with uninterrupted() if change.action == "replace" else nullcontext():
+                result = _apply_change(context, change, awaits)
             if isinstance(result, Refusal):
                 result = replace(result, awaited=awaits)
-        if isinstance(result, Refusal) and change.action == "replace":
-            stopped = stopped or result.failure
+                stopped = stopped or (result.failure if change.action == "replace" else None)
         results.append(result)
         context.journal.end(result)
     return results
@@ -127,15 +126,8 @@ def _needs(change: Change) -> set[str]:
 
 
 def _apply_change(context: ApplyContext, change: Change, awaits: bool) -> Done | Refusal:
-    api = context.api
-    if change.action != "replace":
-        return _send_all(api, change, context, awaits)
-    with uninterrupted():
-        return _send_all(api, change, context, awaits)
-
-
-def _send_all(api: Api, change: Change, context: ApplyContext, awaits: bool) -> Done | Refusal:
-    wait_policy, journal, made = context.wait_policy, context.journal, list[Call]()
+    api, wait_policy, journal = context.api, context.wait_policy, context.journal
+    made: list[Call] = []
     last: Mapping[str, Any] = {}
     for call in change.calls:
         # The detached policy may still count for a moment. The role lacks permissions until the new one is attached, so wait.
@@ -188,25 +180,3 @@ def _failure(change: Change, made: Sequence[Call], error: AwsError) -> Failure:
     note = f" Done before the failure: {operations}."
     ended = error.amended(sentence(error.text), error.outcome_unknown)
     return request_failure(ended, change.workloads, change.target, change.action, suffix=note, partly=True)
-
-
-def _attempt(failure: Failure) -> str:
-    """Return the failed action as a noun, like "creating the role my-role"."""
-    action = failure.action
-    if failure.target.policy_arn:
-        action = "delete" if action == "detach" else "create"
-    return f"{action.removesuffix('e')}ing the {failure.target.display}"
-
-
-def _skipped(change: Change, reason: Failure) -> Failure:
-    # A skipped removal does not fail its own workloads: they have all permissions that they need.
-    workloads = reason.workloads if change.takes else change.workloads
-    note = " Until the run succeeds, the resource is not changed." if change.takes else ""
-    return Failure(
-        workloads,
-        change.target,
-        change.action,
-        Code.SKIPPED,
-        f"not done, because {_attempt(reason)} failed ({reason.error_code}).{note}",
-        "Resolve that failure and run again.",
-    )
