@@ -319,7 +319,7 @@ class _Look(Reader):
     def read_former_roles(self) -> None:
         """Read the unlisted roles that associations leave: their trust policies have statements for the workloads.
 
-        A role that cannot be read is left out: a later purge finds the statements.
+        A role that cannot be read is a failed read: its statements are kept, and a later purge finds them.
         """
         arns = {
             association.role_arn
@@ -339,6 +339,8 @@ class _Look(Reader):
         for role in (*roles.values(), *map_concurrently(read, missing, self.width)):
             if isinstance(role, ObservedRole):
                 self.former_roles[role.name.lower()] = role
+            elif isinstance(role, Failure) and not role.error.missing:
+                self.failures[role.target] = role
 
     def _read_associations(self, unlisted: bool, unchanged: AssociationsByKey) -> None:
         keys = [workload.key for workload in self.desired.workloads]

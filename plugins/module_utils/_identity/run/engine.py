@@ -173,15 +173,16 @@ class Engine:
     ) -> tuple[Finding, ...]:
         """Return the findings of a plan, and the findings about unlisted resources.
 
-        For a removal, these are instead the findings about resources that may exist although the run did not find them.
+        For a removal, these are instead findings about resources that may exist although the run did not find them.
 
         :arg surroundings: the first observation of the run.
         """
+        left = find_left_behind(desired, surroundings, changes)
         if state == "absent":
-            return (*plan.findings, *find_possibly_unseen(desired, surroundings))
+            return (*plan.findings, *left, *find_possibly_unseen(desired, surroundings))
         keys = {association_key(change.target) for change in plan.changes if change.action == "delete"}
         unlisted = find_unlisted(desired, surroundings, frozenset(key for key in keys if key is not None))
-        return (*plan.findings, *unlisted, *find_left_behind(desired, surroundings, changes))
+        return (*plan.findings, *unlisted, *left)
 
     def _retryable(self, desired: Desired, outcome: Outcome, first: bool) -> set[Target]:
         """Return the targets of incomplete changes that another round may complete.

@@ -53,16 +53,16 @@ NEW = workload(role={"name": "new"}, policies=None)
 
 
 def another_owner(aws: FakeAws) -> None:
-    aws.iam.roles["Old"]["tags"] |= {OWNER_TAG: "y"}
+    aws.iam.roles["old"]["tags"] |= {OWNER_TAG: "y"}
 
 
 def not_managed(aws: FakeAws) -> None:
-    aws.iam.roles["Old"]["tags"] = {}
+    aws.iam.roles["old"]["tags"] = {}
 
 
 def not_readable(aws: FakeAws) -> None:
     def deny(parameters: Any) -> dict[str, Any]:
-        if parameters["RoleName"] == "Old":
+        if parameters["RoleName"].lower() == "old":
             raise DENIED
         return aws.iam.GetRole(parameters)
 
@@ -82,7 +82,7 @@ def test_reports_a_role_that_the_association_leaves(check_mode: bool) -> None:
     ]
 
 
-@pytest.mark.parametrize("change", [another_owner, not_managed, not_readable], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("change", [another_owner, not_managed], ids=lambda one: one.__name__)
 def test_does_not_report_a_role_that_is_not_own(change: Callable[[FakeAws], None]) -> None:
     aws = converged_account(OLD)
     change(aws)
@@ -98,3 +98,21 @@ def test_failed_move_leaves_no_role() -> None:
     aws = converged_account(OLD)
     aws.fail_on("eks:UpdatePodIdentityAssociation", DENIED)
     assert left_messages(run(aws, desired(NEW))) == []
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_reports_a_former_role_that_was_not_read(state: str) -> None:
+    aws, spec = converged_account(OLD), desired(NEW)
+    not_readable(aws)
+    ((code, severity, message, _remedy),) = left_messages(engine(aws, spec, state).run(spec, state, False))
+    assert (code, severity) == ("RESOURCE_KEPT", "warning")
+    assert message == (
+        f"role {role_arn('Old').lower()} is no longer used by default/app. It could not be read, so its trust policy may still "
+        "allow these workloads: x: AccessDenied: User is not authorized"
+    )
+
+
+def test_missing_former_role_is_not_reported() -> None:
+    aws = converged_account(OLD)
+    del aws.iam.roles["old"]
+    assert left_messages(converge(aws, NEW)) == []
