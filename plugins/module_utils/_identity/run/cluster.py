@@ -58,7 +58,7 @@ from .addons import agent_run
 from .consistency import WaitPolicy
 from .engine import Approve, Engine
 from .guard import Guard, interrupted_result
-from .order import Order, perform, verify_workloads
+from .order import Order, apply_order, verify_workloads
 from .result import build_result, failure_message, notes_of_new_associations, verified_result
 
 ModuleResult = dict[str, Any]
@@ -256,19 +256,19 @@ def change_cluster(
         "cluster_arn": cluster.arn,
     }
     try:
-        performed = perform(engine, desired, order)
+        applied = apply_order(engine, desired, order)
     except NotApprovedError as error:
         text = "\n".join((*error.problems, NOT_APPROVED_REMEDY, "Nothing was changed."))
         details = {"error_code": Code.NOT_APPROVED.value, "remedy": NOT_APPROVED_REMEDY}
         return {"failed": True, "msg": text, **details, **place}
-    run = performed.run
+    run = applied.run
     run_result = build_result(run, job.check_mode)
     result: ModuleResult = {**run_result, **place}
-    if performed.verified is not None:
-        result["verification"] = verified_result(performed.verified, performed.observed, cluster)
+    if applied.verified is not None:
+        result["verification"] = verified_result(applied.verified, applied.observed, cluster)
     allowed = notes_of_new_associations(run, breakage)
     # A verification reports the findings about policy documents with its checks.
-    lints = performed.verified is None and parsed.state == "present"
+    lints = applied.verified is None and parsed.state == "present"
     linted = lint_workloads(parsed.workloads, load_catalogue()).findings if lints else []
     empty = find_empty_list(parsed.workloads) if parsed.state == "present" else []
     further = [*allowed, *empty, *linted]
@@ -276,8 +276,8 @@ def change_cluster(
         result["findings"] = [*map(finding_row, further), *run_result["findings"]]
     if run.failures:
         result["msg"] = failure_message(run, cluster)
-        if performed.guard.trace and job.traces:
-            result["exception"] = performed.guard.trace
+        if applied.guard.trace and job.traces:
+            result["exception"] = applied.guard.trace
         if not params["continue_on_error"]:
             result["failed"] = True
     return result
