@@ -30,7 +30,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/report": 1223,
     "module_utils/_identity/run": 2023,
     "module_utils/_identity/verify": 719,
-    "module_utils/_policy": 3704,
+    "module_utils/_policy": 3702,
     "modules": 366,
     "plugin_utils": 2905,
 }
