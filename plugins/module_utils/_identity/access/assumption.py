@@ -13,7 +13,7 @@ evaluation logic".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Literal, TypeAlias
@@ -132,14 +132,22 @@ class RoleGraph:
             return "no"
         return "yes" if session.grant.is_certain else "depends"
 
-    def means(self, session: Session) -> Means:
-        """Return the means of a session to obtain further permissions."""
+    def means(self, session: Session, others: Iterable[str]) -> Means:
+        """Return the means of a session to obtain further permissions.
+
+        :arg others: the ARNs of roles that its Pods can use without this session, such as by the token of IRSA.
+        """
         if session.grant is not None:
             return Means((session.grant.action,))
         found = [" and ".join(entry.combination.needs) for entry in session.profile.escalations]
         chains: dict[str, Profile] = {}
         unread = dict.fromkeys(session.unread)
-        for path in self.paths(session):
+        paths = [*self.paths(session)]
+        for arn in others:
+            first = RolePath((arn,), self._chain(arn), False)
+            further = [replace(path, arns=(arn, *path.arns)) for path in self.paths(first.session)]
+            paths += [first, *further]
+        for path in paths:
             name = f"role {' → '.join(map(self.estate.label, path.arns))}"
             if path.session.grant is not None or path.session.profile.escalations:
                 found.append(name)

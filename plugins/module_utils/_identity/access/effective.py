@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, cast
 
@@ -174,7 +175,11 @@ class AccessTables:
         """Compile a policy, or return it if the tables have it. Equal session policies of several associations are one policy."""
         key = "" if kind == "session" else name, kind, json.dumps(document, sort_keys=True, default=str)
         if key not in self._by_document:
-            compiled = _compile(len(self.policies), name, document, kind)
+            compiled = CompiledPolicy(len(self.policies), name, kind, None)
+            with suppress(PolicyError):
+                parsed = parse_policy(document, "session" if kind == "session" else "identity")
+                rules, rows = build_rules(parsed, name), statement_rows(parsed, document)
+                compiled = replace(compiled, policy=parsed, rules=rules, statements=rows)
             self.policies.append(compiled)
             self._by_document[key] = compiled
             for rule in compiled.rules:
@@ -194,16 +199,6 @@ def statement_rows(policy: Policy, document: Document) -> list[dict[str, Any]]:
         {"label": statement.label} | {name: value for name, value in row.items() if name != "Sid"}
         for statement, row in zip(policy.statements, documents, strict=True)
     ]
-
-
-def _compile(number: int, name: str, document: Document, kind: PolicyKind) -> CompiledPolicy:
-    try:
-        parsed = parse_policy(document, "session" if kind == "session" else "identity")
-    except PolicyError:
-        return CompiledPolicy(number, name, kind, None)
-    return CompiledPolicy(
-        number, name, kind, parsed, build_rules(parsed, name), statement_rows(parsed, document)
-    )
 
 
 def _kind(name: str) -> PolicyKind:

@@ -28,8 +28,10 @@ from ..._policy.permissions.permissions import NamedPolicy, permission_layers, p
 from ..._policy.trust.check import check_chain, check_chain_permissions
 from ..._policy.trust.federation import (
     DEFAULT_AUDIENCE,
+    FederatedStatement,
     Issuer,
     allows_web_identity,
+    federated_statements,
     parse_issuer,
 )
 from ..._policy.trust.principals import Guest, find_guests
@@ -238,6 +240,37 @@ class AccessEstate:
         """Return the principals, except EKS Pod Identity, that the trust policy of a role lets in."""
         trust = self.trust(role)
         return find_guests(trust.rules, arn_account(role.arn)) if trust is not None else []
+
+    @cached_property
+    def _federated(self) -> Mapping[Issuer, list[tuple[RoleFacts, FederatedStatement]]]:
+        """Return the statements for IRSA of all roles, by the issuer of a cluster."""
+        clusters = [part.cluster for part in self.parts if part.cluster is not None]
+        issuers = {issuer for cluster in clusters if (issuer := parse_issuer(cluster.issuer)) is not None}
+        return {
+            issuer: [
+                (role, entry)
+                for role in self.roles.values()
+                if role.trust is not None and self.trust(role) is not None
+                for entry in federated_statements(role.trust, issuer)
+            ]
+            for issuer in issuers
+        }
+
+    def token_roles(self, member: AccessMember) -> list[str]:
+        """Return the ARNs of other roles that a service account with IRSA can use, because its Pods have a token for AWS STS."""
+        issuer = parse_issuer(member.cluster.issuer)
+        if issuer is None or not any(entry.kind in ("irsa", "web_identity") for entry in member.credentials):
+            return []
+        name = member.key.namespace, member.key.service_account
+        own = {entry.role_arn.lower() for entry in member.credentials}
+        found = {
+            role.arn: None
+            for role, entry in self._federated.get(issuer, ())
+            if role.arn.lower() not in own
+            and (entry.accounts is None or name in entry.accounts)
+            and allows_web_identity(role.trust or {}, issuer, name) != "no"
+        }
+        return list(found)
 
     def _members(self, part: ClusterFacts) -> Iterator[AccessMember]:
         if part.cluster is None:

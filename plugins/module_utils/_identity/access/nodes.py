@@ -47,65 +47,53 @@ class NodeRole:
     administers: Administration
 
 
-@dataclass
-class NodeRoleFinder:
-    """A finder of the roles of nodes, and of the risk that Pods use them, for the clusters of a report.
+def node_risks(estate: AccessEstate, graph: RoleGraph, name: Callable[[AccessMember], str]) -> Iterator[Risk]:
+    """Yield the risk NODE_CREDENTIALS of each cluster that has it.
 
-    :arg name: returns the name of a service account for the text of a risk.
+    A cluster has it if Pods or service accounts are without credentials for AWS, or if a role of its nodes can certainly
+    administer the account.
     """
+    for part in estate.parts:
+        if part.cluster is None:
+            continue
+        arn, roles = part.cluster.arn, node_roles(estate, graph, part)
+        members = [member for member in estate.members if member.cluster.arn == arn]
+        fallen = [member for member in members if member.credentials and member.pods and member.pods.none]
+        bare = [member for member in members if not member.credentials]
+        is_high = any(entry.administers == "yes" for entry in roles)
+        if not (fallen or bare or is_high):
+            continue
+        pods = [member.pods for member in fallen if member.pods is not None]
+        count = sum(len(found.none) for found in pods)
+        on_host = sum(len({*found.none} & {*found.on_host_network}) for found in pods)
+        texts = (
+            f"Pods of {list_members(name, fallen)} that started without credentials: {count}."
+            if fallen
+            else "",
+            f"Service accounts without credentials for AWS: {list_members(name, bare)}." if bare else "",
+            f"Pods of cluster {part.name} {_FALLBACK}",
+            f"Of these Pods, the hop limit does not affect those with hostNetwork: {on_host}."
+            if on_host
+            else "",
+            *_describe_nodes(part, roles),
+        )
+        yield Risk(
+            "NODE_CREDENTIALS",
+            arn,
+            " ".join(filter(None, texts)),
+            (*fallen, *bare),
+            roles=tuple(entry.role.arn for entry in roles),
+            raised_as="high" if is_high else None,
+        )
 
-    estate: AccessEstate
-    graph: RoleGraph
-    name: Callable[[AccessMember], str]
 
-    def risks(self) -> Iterator[Risk]:
-        """Yield the risk NODE_CREDENTIALS of each cluster that has it.
-
-        A cluster has it if Pods or service accounts are without credentials for AWS, or if a role of its nodes can certainly
-        administer the account.
-        """
-        for part in self.estate.parts:
-            if part.cluster is None:
-                continue
-            arn, roles = part.cluster.arn, self.node_roles(part)
-            members = [member for member in self.estate.members if member.cluster.arn == arn]
-            fallen = [member for member in members if member.credentials and member.pods and member.pods.none]
-            bare = [member for member in members if not member.credentials]
-            is_high = any(entry.administers == "yes" for entry in roles)
-            if not (fallen or bare or is_high):
-                continue
-            pods = [member.pods for member in fallen if member.pods is not None]
-            count = sum(len(found.none) for found in pods)
-            on_host = sum(len({*found.none} & {*found.on_host_network}) for found in pods)
-            texts = (
-                f"Pods of {list_members(self.name, fallen)} that started without credentials: {count}."
-                if fallen
-                else "",
-                f"Service accounts without credentials for AWS: {list_members(self.name, bare)}."
-                if bare
-                else "",
-                f"Pods of cluster {part.name} {_FALLBACK}",
-                f"Of these Pods, the hop limit does not affect those with hostNetwork: {on_host}."
-                if on_host
-                else "",
-                *_describe_nodes(part, roles),
-            )
-            yield Risk(
-                "NODE_CREDENTIALS",
-                arn,
-                " ".join(filter(None, texts)),
-                (*fallen, *bare),
-                roles=tuple(entry.role.arn for entry in roles),
-                raised_as="high" if is_high else None,
-            )
-
-    def node_roles(self, part: ClusterFacts) -> list[NodeRole]:
-        """Return the node roles in ``part.nodes``, first the roles that can administer the account."""
-        sources = part.nodes.sources if part.nodes is not None else {}
-        roles = zip(map(self.estate.role, sources), sources.values(), strict=True)
-        found = [NodeRole(role, titles, self.graph.administers(role)) for role, titles in roles]
-        order: Sequence[Administration] = ("yes", "depends", "unknown", "no")
-        return sorted(found, key=lambda entry: (order.index(entry.administers), entry.role.arn))
+def node_roles(estate: AccessEstate, graph: RoleGraph, part: ClusterFacts) -> list[NodeRole]:
+    """Return the node roles in ``part.nodes``, first the roles that can administer the account."""
+    sources = part.nodes.sources if part.nodes is not None else {}
+    roles = zip(map(estate.role, sources), sources.values(), strict=True)
+    found = [NodeRole(role, titles, graph.administers(role)) for role, titles in roles]
+    order: Sequence[Administration] = ("yes", "depends", "unknown", "no")
+    return sorted(found, key=lambda entry: (order.index(entry.administers), entry.role.arn))
 
 
 def _describe_nodes(part: ClusterFacts, roles: Sequence[NodeRole]) -> Iterator[str]:

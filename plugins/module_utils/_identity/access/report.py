@@ -32,6 +32,7 @@ from .assumption import Means
 from .changes import REPORT_FORMAT, REPORT_KIND, compare_reports
 from .effective import SESSION_POLICY_NAME, AccessTables, Profile, statement_rows
 from .estate import AccessEstate, AccessMember, Credential, arn_account, describe_winner, role_name
+from .nodes import NodeRole, node_roles
 from .risk_kinds import RISK_KINDS, RISK_SEVERITIES, Risk
 from .risks import RiskFinder
 from .rules import ANSWERS, USE_OF_ROLE, Access, AccessRule, answer, obtain
@@ -148,7 +149,7 @@ class _Builder:
             {**rule.as_dict(), **_present(statement=next(iter(self._places([rule.statement])), None))}
             for rule in self._rules.by_key
         ]
-        role_rows = self._role_rows()
+        role_rows = [self._role_row(self._estate.role(self._spellings[key])) for key in self._roles.by_key]
         policies = map(self._tables.policies.__getitem__, self._policies.by_key)
         services = sorted(
             {cell["service"] for row in profile_rows for cell in row["cells"]} - {EVERY_SERVICE}
@@ -222,7 +223,10 @@ class _Builder:
         notes += finder.unknown_uses()
         for part in self.parts:
             prefix = f"{part.name}: " if len(self.parts) > 1 else ""
-            notes += [f"{prefix}{note}" for note in (*part.notes, *_node_notes(part, finder))]
+            notes += [
+                f"{prefix}{note}"
+                for note in (*part.notes, *_node_notes(part, node_roles(self._estate, finder.graph, part)))
+            ]
             notes += [f"Cluster {part.name} could not be read: {part.error}"] if part.error else []
         return list(dict.fromkeys(notes))
 
@@ -242,7 +246,7 @@ class _Builder:
                         "sources": list(entry.sources),
                         "administers": entry.administers,
                     }
-                    for entry in finder.nodes.node_roles(part)
+                    for entry in node_roles(self._estate, finder.graph, part)
                 ],
                 node_roles_unread=part.nodes.unread if part.nodes is not None else "",
             ),
@@ -370,7 +374,10 @@ class _Builder:
     def _reduced(self, profile: Profile) -> _Row:
         return {
             "layers": [
-                {"name": _layer_title(name), "allow": list(map(self._rules.number, allows))}
+                {
+                    "name": _LAYERS.get(name, f"the permissions boundary {role_name(name)}"),
+                    "allow": list(map(self._rules.number, allows)),
+                }
                 for name, allows in profile.rules.layers
             ],
             "deny": list(map(self._rules.number, profile.rules.denies)),
@@ -409,9 +416,6 @@ class _Builder:
     def _role(self, arn: str) -> int:
         self._spellings.setdefault(arn.lower(), arn)
         return self._roles.number(arn.lower())
-
-    def _role_rows(self) -> list[_Row]:
-        return [self._role_row(self._estate.role(self._spellings[key])) for key in self._roles.by_key]
 
     def _role_row(self, role: RoleFacts) -> _Row:
         row: _Row = {
@@ -462,20 +466,16 @@ class _Builder:
         return [[self._policies.number(policy), place] for policy, place in self._tables.places(rules)]
 
 
-def _node_notes(part: ClusterFacts, finder: RiskFinder) -> Iterator[str]:
+def _node_notes(part: ClusterFacts, roles: Iterable[NodeRole]) -> Iterator[str]:
     """Yield sentences about node roles that could not be read, or whose permissions are not completely known."""
     if part.nodes is not None and part.nodes.unread:
         yield f"Not all node roles could be read: {part.nodes.unread}. The permissions of the unread roles are unknown."
-    for entry in finder.nodes.node_roles(part):
+    for entry in roles:
         if entry.administers == "unknown":
             yield (
                 f"It is unknown whether the node role {entry.role.arn} can administer the account, because the role or some of "
                 "its policies could not be read."
             )
-
-
-def _layer_title(name: str) -> str:
-    return _LAYERS.get(name, f"the permissions boundary {role_name(name)}")
 
 
 def _member_access(source: str, access: str, usable: str | None, found: Access) -> Access:

@@ -26,7 +26,7 @@ from ..model.errors import listed, sentence
 from .assumption import Means, RoleGraph, Session
 from .effective import AccessTables, Profile
 from .estate import AccessEstate, AccessMember, Credential, list_members, make_subject
-from .nodes import NodeRoleFinder
+from .nodes import node_risks
 from .risk_kinds import RISK_SEVERITIES, Risk, RiskSeverity
 from .unused import RoleVerdict, ServicesVerdict, UseJudge
 
@@ -74,7 +74,7 @@ class RiskFinder:
             *self._role_risks(),
             *self._guest_risks(),
             *self._member_risks(),
-            *self.nodes.risks(),
+            *node_risks(self.estate, self.graph, self.name),
         ]
         found += self._unused_risks(self.judge) if self.judge is not None else []
         order = {severity: place for place, severity in enumerate(RISK_SEVERITIES)}
@@ -94,19 +94,14 @@ class RiskFinder:
             credential = member.role_credential
             if profile is not None and credential is not None:
                 groups.setdefault((credential.effective_arn.lower(), profile.number), []).append(member)
-        roles, profiles, graph = self.estate.roles, self.tables.profiles, self._graph
+        roles, profiles, graph = self.estate.roles, self.tables.profiles, self.graph
         return [
             (graph.session(roles[arn], profiles[number], members[0].context(roles[arn])), tuple(members))
             for (arn, number), members in groups.items()
         ]
 
     @cached_property
-    def nodes(self) -> NodeRoleFinder:
-        """Return the finder of node roles, which shares the caches of this finder."""
-        return NodeRoleFinder(self.estate, self._graph, self.name)
-
-    @cached_property
-    def _graph(self) -> RoleGraph:
+    def graph(self) -> RoleGraph:
         return RoleGraph(self.estate, self.tables)
 
     def _permission_risks(self) -> Iterator[Risk]:
@@ -136,7 +131,7 @@ class RiskFinder:
             needs = dict.fromkeys(action for entry in chosen for action in entry.combination.needs)
             rules = dict.fromkeys(rule for entry in chosen for rule in entry.rules)
             yield "ESCALATION", f"can {effects}{more}", rules, bool(certain), tuple(needs)
-        found = self._graph.paths(session)
+        found = self.graph.paths(session)
         for code, goal in (("PATH_TO_ADMINISTRATOR", "administrators: "), ("ASSUMES_ROLE", "")):
             paths = [path for path in found if (path.session.grant is not None) == bool(goal)]
             if paths:
@@ -175,8 +170,12 @@ class RiskFinder:
         """Return what the service accounts with a role can do to obtain further permissions."""
         found = {}
         for session, members in self._holdings:
-            means = self._graph.means(session)
-            found.update({(member.cluster.arn, member.key): means for member in members})
+            known: dict[tuple[str, ...], Means] = {}
+            for member in members:
+                others = tuple(self.estate.token_roles(member))
+                if others not in known:
+                    known[others] = self.graph.means(session, others)
+                found[member.cluster.arn, member.key] = known[others]
         return found
 
     def _role_risks(self) -> Iterator[Risk]:
