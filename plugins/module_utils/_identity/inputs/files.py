@@ -14,179 +14,15 @@ purge would remove the missing workloads.
 from __future__ import annotations
 
 import codecs
-import json
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from ..model.errors import InputError, Problems
-from .fields import LIMITS, Limits, find_excess_of_values, shown_value, too_deep
-from .yaml_file import (
-    CUT_OFF,
-    LIST_KEYS,
-    VAULT,
-    beyond_bounds,
-    describe_repeated,
-    list_key,
-    no_list,
-    no_workloads,
-    read_yaml,
-    read_yaml_value,
-    vaulted_file,
-)
-
-_SPACE = re.compile(r"[ \t\n\r]*")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]')
-
-
-class _Lines:
-    """A counter of line numbers for ascending offsets in a text. It counts each line break only once."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._offset = 0
-        self._line = 1
-
-    def number(self, offset: int) -> int:
-        self._line += self._text.count("\n", self._offset, offset)
-        self._offset = offset
-        return self._line
-
-
-def read_json(path: str, text: str, limits: Limits = LIMITS) -> list[tuple[int, object]]:
-    """Return the line number and the parsed value of each workload in JSON text.
-
-    :arg path: the path of the file, for messages.
-    :raises InputError: with the first problem, or with all duplicate keys.
-    """
-    if not text.strip():
-        raise no_workloads(path)
-    repeated = False
-
-    def mapping(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        nonlocal repeated
-        content = dict(pairs)
-        repeated = repeated or len(content) < len(pairs)
-        return content
-
-    try:
-        content: object = json.loads(text, object_pairs_hook=mapping)
-    except json.JSONDecodeError as error:
-        raise InputError([_syntax(path, text, error)]) from error
-    except RecursionError as error:
-        raise beyond_bounds(path, _deep_line(text, limits), too_deep(limits)) from error
-    except ValueError as error:
-        raise InputError([f"{path}: cannot be read as JSON: {error}."]) from error
-    if excess := find_excess_of_values(content, limits):
-        line = _deep_line(text, limits) if excess.rule == too_deep(limits) else 1
-        raise beyond_bounds(path, line, excess.rule)
-    if repeated:
-        raise InputError(list(_find_repeated(path, text)))
-    if isinstance(content, dict):
-        line_numbers = _Lines(text)
-        lines = {key: line_numbers.number(offset) for key, offset in _members(text)}
-        name = list_key(path, lines)
-        content, line = content[name], lines[name]
-    else:
-        line = _line(text, _skip(text, 0))
-    if content is None:
-        raise no_workloads(path, line)
-    if not isinstance(content, list):
-        raise no_list(path, line)
-    return list(zip(_lines(text), content, strict=True))
-
-
-def _syntax(path: str, text: str, error: json.JSONDecodeError) -> str:
-    end = len(text.rstrip())
-    hint = ""
-    if error.pos >= end or error.msg.startswith("Unterminated string"):
-        hint = CUT_OFF
-        # The position of the error may be after the last line, so move it to the end of the text.
-        error = json.JSONDecodeError(error.msg, text, min(error.pos, end))
-    return f"{path} line {error.lineno}: is not valid JSON: {error.msg} (column {error.colno}).{hint}"
-
-
-def _find_repeated(path: str, text: str) -> Iterator[str]:
-    """Yield a message for each duplicate key, because the JSON parser silently uses only the last value."""
-    levels: list[dict[str, int]] = []
-    last = None
-    line_numbers = _Lines(text)
-    for token in _TOKEN.finditer(text):
-        mark = token.group()
-        if mark in "{[":
-            levels.append({})
-        elif mark in "}]":
-            levels.pop()
-        elif mark == ":" and last is not None:
-            key, line = str(json.loads(last.group())), line_numbers.number(last.start())
-            if key in levels[-1]:
-                yield describe_repeated(path, key, line, levels[-1][key])
-            else:
-                levels[-1][key] = line
-        else:
-            last = token
-
-
-def _deep_line(text: str, limits: Limits) -> int:
-    """Return the first line that is nested too deeply, or 1 if there is none. The text up to that line must be valid JSON."""
-    depth = 0
-    for token in _TOKEN.finditer(text):
-        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token.group(), 0)
-        if depth > limits.depth:
-            return _line(text, token.start())
-    return 1
-
-
-def _members(text: str) -> Iterator[tuple[str, int]]:
-    """Yield each key of the top-level mapping of valid JSON, with its offset."""
-    read = json.JSONDecoder().raw_decode
-    offset = _skip(text, _skip(text, 0) + 1)
-    while text[offset] != "}":
-        key, end = read(text, offset)
-        yield key, offset
-        _value, end = read(text, _after_colon(text, end))
-        offset = _skip(text, end)
-        if text[offset] == ",":
-            offset = _skip(text, offset + 1)
-
-
-def _start(text: str) -> int:
-    """Return the offset of the top-level key of valid JSON whose value is the list of workloads."""
-    return next(place for key, place in _members(text) if key in LIST_KEYS)
-
-
-def _lines(text: str) -> Iterator[int]:
-    """Yield the line number of each workload. The text must be valid JSON with a list of workloads."""
-    read = json.JSONDecoder().raw_decode
-    offset = _skip(text, 0)
-    if text[offset] == "{":
-        offset = _after_colon(text, read(text, _start(text))[1])
-    line = _line(text, offset)
-    previous, offset = offset, _skip(text, offset + 1)
-    while text[offset] != "]":
-        line += text.count("\n", previous, offset)
-        yield line
-        previous, (_workload, offset) = offset, read(text, offset)
-        offset = _skip(text, offset)
-        if text[offset] == ",":
-            offset = _skip(text, offset + 1)
-
-
-def _after_colon(text: str, offset: int) -> int:
-    return _skip(text, _skip(text, offset) + 1)
-
-
-def _skip(text: str, offset: int) -> int:
-    space = _SPACE.match(text, offset)
-    return space.end() if space else offset
-
-
-def _line(text: str, offset: int) -> int:
-    return text.count("\n", 0, offset) + 1
-
+from .fields import LIMITS, Limits, shown_value
+from .yaml_file import VAULT, read_yaml, read_yaml_value, vaulted_file
 
 SUFFIXES = (".yml", ".yaml", ".json")
 
@@ -261,9 +97,8 @@ def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> FileSource:
     invalid: dict[Path, tuple[str, ...]] = {}
     for path in files:
         try:
-            text = _text(path, limits)
-            read = read_json if path.suffix.lower() == ".json" else read_yaml
-            for line, workload in read(str(path), text, limits):
+            # JSON is a subset of YAML.
+            for line, workload in read_yaml(str(path), _text(path, limits), limits):
                 place = f"{path} line {line}"
                 workloads.append(_with_documents(workload, path.parent, place, documents, limits))
                 places.append(place)

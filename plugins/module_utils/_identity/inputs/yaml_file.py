@@ -149,24 +149,10 @@ def read_yaml(
     :arg cut_off: the hint in the message about text that seems to be truncated.
     :raises InputError: with the first problem, with all duplicate keys, or with all invalid scalars such as the date 2001-99-99.
     """
-    loader = _loader()
-    root = _compose(path, text, loader, _Guard(path, limits), cut_off)
-    if root is None or root.tag == _NULL:
-        raise no_workloads(path)
-    _validate_bounds(path, text, root, limits)
-    constructor = loader("")
-    try:
-        if repeated := list(_find_repeated(path, root, constructor)):
-            raise InputError(repeated)
-        nodes = _nodes(path, root)
-        try:
-            return [(_line(node), constructor.construct_object(node, deep=True)) for node in nodes]
-        except yaml.YAMLError as error:
-            raise InputError([_syntax(path, text, error, cut_off)]) from error
-        except _VALUE_ERRORS as error:
-            raise InputError(_find_bad_values(path, text, nodes, loader) or [f"{path}: {error}."]) from error
-    finally:
-        constructor.dispose()
+    with _parsed(path, text, limits, cut_off) as (root, constructor):
+        if root is None or root.tag == _NULL:
+            raise no_workloads(path)
+        return [(_line(node), constructor.construct_object(node, deep=True)) for node in _nodes(path, root)]
 
 
 def read_yaml_value(place: str, text: str, limits: Limits = LIMITS) -> object:
@@ -175,20 +161,29 @@ def read_yaml_value(place: str, text: str, limits: Limits = LIMITS) -> object:
     :arg place: the name of the option or the path of the file, for messages.
     :raises InputError: with the first problem, or with all duplicate keys.
     """
+    with _parsed(place, text, limits, CUT_AT_A_SPACE) as (root, constructor):
+        return None if root is None else constructor.construct_object(root, deep=True)
+
+
+@contextlib.contextmanager
+def _parsed(path: str, text: str, limits: Limits, cut_off: str) -> Iterator[tuple[Any, Any]]:
+    """Yield the root node of a document, or None for an empty document, and a constructor for the values of its nodes.
+
+    :raises InputError: for an error in the document, also if the constructor finds it.
+    """
     loader = _loader()
-    root = _compose(place, text, loader, _Guard(place, limits), CUT_AT_A_SPACE)
-    if root is None:
-        return None
-    _validate_bounds(place, text, root, limits)
+    root = _compose(path, text, loader, _Guard(path, limits), cut_off)
     constructor = loader("")
     try:
-        if repeated := list(_find_repeated(place, root, constructor)):
-            raise InputError(repeated)
-        return constructor.construct_object(root, deep=True)
+        if root is not None:
+            _validate_bounds(path, text, root, limits)
+            if repeated := list(_find_repeated(path, root, constructor)):
+                raise InputError(repeated)
+        yield root, constructor
     except yaml.YAMLError as error:
-        raise InputError([_syntax(place, text, error, CUT_AT_A_SPACE)]) from error
+        raise InputError([_syntax(path, text, error, cut_off)]) from error
     except _VALUE_ERRORS as error:
-        raise InputError([f"{place}: {error}."]) from error
+        raise InputError(_find_bad_values(path, text, root, loader) or [f"{path}: {error}."]) from error
     finally:
         constructor.dispose()
 
@@ -294,9 +289,9 @@ def _construct_key(key: Any, constructor: Any) -> object:
     return name
 
 
-def _walk_collections(*roots: Any) -> Iterator[Any]:
+def _walk_collections(root: Any) -> Iterator[Any]:
     """Yield every mapping and sequence once, even if aliases refer to it several times."""
-    waiting = list(reversed(roots))
+    waiting = [root]
     seen: set[int] = set()
     while waiting:
         node = waiting.pop()
@@ -307,11 +302,11 @@ def _walk_collections(*roots: Any) -> Iterator[Any]:
         waiting += reversed(_parts(node) or ())
 
 
-def _find_bad_values(path: str, text: str, nodes: list[Any], loader: Any) -> list[str]:
+def _find_bad_values(path: str, text: str, root: Any, loader: Any) -> list[str]:
     """Return a message with the line of each invalid scalar, because the exceptions of PyYAML do not contain the line."""
     problems: list[str] = []
     constructor = loader("")
-    for node in _walk_collections(*nodes):
+    for node in _walk_collections(root):
         for part in node.value:
             for scalar in part if isinstance(part, tuple) else (part,):
                 if not isinstance(scalar, yaml.ScalarNode):
@@ -351,7 +346,7 @@ def _syntax(path: str, text: str, error: Any, cut_off: str = CUT_OFF) -> str:
     if mark is not None:
         last = text.rstrip().count("\n")
         place = f" line {min(mark.line, last) + 1}"
-        hint = cut_off if mark.line > last else ""
+        hint = cut_off if mark.line > last or "end of stream" in str(error.problem) else ""
         if hint == CUT_AT_A_SPACE and len(text.split()) > 1:
             hint = ANSWER_CUT_OFF
         line = text.splitlines()[mark.line] if not hint and mark.line <= last else ""
