@@ -183,7 +183,7 @@ class _Run:
         group = leading_group() if has_proof(values) else contextlib.nullcontext()
         with task.in_environment(), group, steps.watch(task):
             steps.begin("reading the service accounts")
-            source = parse_input(values, variables, entry_point, expands=True)
+            source = parse_input(values, variables, entry_point, expands=True, loader=task.loader)
             applies = entry_point == "main" and not task.check_mode
             plans = read_plans(values, variables) if applies else None
             aws_part = begin_aws(task, source, entry_point, task.check_mode)

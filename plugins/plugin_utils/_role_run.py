@@ -255,16 +255,21 @@ class RoleInput:
 
 
 def parse_input(
-    values: Mapping[str, Any], variables: dict[str, Any], entry_point: EntryPoint, expands: bool = False
+    values: Mapping[str, Any],
+    variables: dict[str, Any],
+    entry_point: EntryPoint,
+    expands: bool = False,
+    loader: Any = None,
 ) -> RoleInput:
     """Parse the input, and start the deadline of the run, without sending a request.
 
     :arg values: the result of ``read_role_variables``.
     :arg expands: whether ``expand_patterns`` follows. Otherwise patterns are invalid.
+    :arg loader: as for ``read_files``.
     :raises InputError: as ``parse_role_input``.
     """
     patterns = PatternInput()
-    parsed = parse_role_input(values, variables, entry_point, patterns if expands else None)
+    parsed = parse_role_input(values, variables, entry_point, patterns if expands else None, loader)
     warnings = find_ineffective(values, entry_point)
     return RoleInput(values, parsed, start_deadline(values.get("deadline")), warnings, patterns)
 
@@ -329,7 +334,7 @@ def expand_patterns(
         cluster,
         source.values.get("trust_scope"),
     )
-    parsed = parse_role_input(source.values, variables, entry_point, patterns)
+    parsed = parse_role_input(source.values, variables, entry_point, patterns, task.loader)
     return replace(source, parsed=parsed, service_accounts=service_accounts)
 
 

@@ -15,16 +15,18 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from ..model.errors import InputError, Problems
 from .fields import LIMITS, Limits, shown_value
-from .yaml_file import VAULT, read_yaml, read_yaml_value, vaulted_file
+from .yaml_file import read_yaml, read_yaml_value
 
 SUFFIXES = (".yml", ".yaml", ".json")
+# The beginning of a file that is encrypted with ansible-vault.
+VAULT = "$ANSIBLE_VAULT;"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,11 @@ def _are_same(paths: Sequence[str]) -> bool:
         return False
 
 
-def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> FileSource:
+# A function that returns the content of a file that is encrypted with ansible-vault. Raises InputError.
+Decrypt = Callable[[str], bytes]
+
+
+def read_sources(paths: Sequence[str], limits: Limits = LIMITS, decrypt: Decrypt | None = None) -> FileSource:
     """Return the workloads of files and folders. In a folder, read the files that end in .yml, .yaml or .json, sorted by name.
 
     :raises InputError: for too many files, or with the problems of all files and folders.
@@ -84,82 +90,105 @@ def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> FileSource:
     problems: list[str] = []
     if not paths:
         problems.append("the list of files with workloads is empty; write workloads: [] for no workloads.")
-    workloads: list[object] = []
-    places: list[str] = []
+    source = FileSource([], [])
     folders: list[Path] = []
     files = _files(paths, folders, problems)
     if len(files) > limits.files:
         more = f"there are {len(files):,} files with workloads; at most {limits.files:,} are allowed"
         raise InputError([f"{', '.join(paths[:3])}: {more}. Write more workloads into each file."])
-    # A folder may also contain files with policy documents (document_file). They have no list of workloads, so the problems of
-    # these files are ignored.
-    documents: set[Path] = set()
+    reader = _FileReader(limits, decrypt)
     invalid: dict[Path, tuple[str, ...]] = {}
     for path in files:
         try:
             # JSON is a subset of YAML.
-            for line, workload in read_yaml(str(path), _text(path, limits), limits):
+            for line, workload in read_yaml(str(path), reader.text(path), limits):
                 place = f"{path} line {line}"
-                workloads.append(_with_documents(workload, path.parent, place, documents, limits))
-                places.append(place)
+                source.workloads.append(reader.with_documents(workload, path.parent, place))
+                source.places.append(place)
         except InputError as error:
             invalid[path] = error.problems
+    # A folder may also contain files with policy documents (document_file). They have no list of workloads, so the problems of
+    # these files are ignored.
     for path, texts in invalid.items():
-        problems += texts if path.resolve() not in documents else ()
-    problems += _unread_folders(folders, documents)
+        problems += texts if path.resolve() not in reader.documents else ()
+    problems += _unread_folders(folders, reader.documents)
     if problems:
         raise InputError(problems)
-    return FileSource(workloads, places)
+    return source
 
 
-def _with_documents(
-    workload: object, folder: Path, place: str, documents: set[Path], limits: Limits
-) -> object:
-    """Replace ``document_file`` in the policies of a workload by ``document``, with the content of the file.
+@dataclass(frozen=True, slots=True)
+class _FileReader:
+    """The settings for reading files. ``documents`` has the paths of the files with policy documents that were read."""
 
-    :arg folder: the folder of the file with the workload, to which paths are relative.
-    :arg documents: receives the paths of the document files.
-    :raises InputError: with the first problem of each policy.
-    """
-    policies = workload.get("policies") if isinstance(workload, Mapping) else None
-    if not isinstance(workload, Mapping) or not isinstance(policies, list):
-        return workload
-    problems = Problems()
-    read = [
-        problems.attempt(
-            partial(_with_document, policy, folder, f"{place}, policies[{index}]", documents, limits)
-        )
-        for index, policy in enumerate(policies)
-    ]
-    problems.raise_if_any()
-    return {**workload, "policies": read}
+    limits: Limits
+    decrypt: Decrypt | None
+    documents: set[Path] = field(default_factory=set)
 
+    def with_documents(self, workload: object, folder: Path, place: str) -> object:
+        """Replace ``document_file`` in the policies of a workload by ``document``, with the content of the file.
 
-def _with_document(policy: object, folder: Path, place: str, documents: set[Path], limits: Limits) -> object:
-    if not isinstance(policy, Mapping) or policy.get("document_file") is None:
-        return policy
-    name = policy["document_file"]
-    if not isinstance(name, str) or not name.strip():
-        raise InputError(
-            [f"{place}: document_file must be the path of a file, got {shown_value(repr(name))}."]
-        )
-    if policy.get("document") is not None:
-        raise InputError([f"{place}: document and document_file are both set; leave one of them out."])
-    path = folder / os.path.expanduser(name)
-    if not path.is_file():
-        raise InputError(
-            [
-                f"{place}: document_file {path}: {_describe(path)}. "
-                "A relative path starts in the folder of the file with the workload."
-            ]
-        )
-    documents.add(path.resolve())
-    document = read_yaml_value(str(path), _text(path, limits), limits)
-    if not isinstance(document, Mapping):
-        raise InputError(
-            [f"{place}: document_file {path} must contain a policy document, which is a mapping."]
-        )
-    return {key: value for key, value in policy.items() if key != "document_file"} | {"document": document}
+        :arg folder: the folder of the file with the workload, to which paths are relative.
+        :raises InputError: with the first problem of each policy.
+        """
+        policies = workload.get("policies") if isinstance(workload, Mapping) else None
+        if not isinstance(workload, Mapping) or not isinstance(policies, list):
+            return workload
+        problems = Problems()
+        read = [
+            problems.attempt(partial(self._with_document, policy, folder, f"{place}, policies[{index}]"))
+            for index, policy in enumerate(policies)
+        ]
+        problems.raise_if_any()
+        return {**workload, "policies": read}
+
+    def _with_document(self, policy: object, folder: Path, place: str) -> object:
+        if not isinstance(policy, Mapping) or policy.get("document_file") is None:
+            return policy
+        name = policy["document_file"]
+        if not isinstance(name, str) or not name.strip():
+            raise InputError(
+                [f"{place}: document_file must be the path of a file, got {shown_value(repr(name))}."]
+            )
+        if policy.get("document") is not None:
+            raise InputError([f"{place}: document and document_file are both set; leave one of them out."])
+        path = folder / os.path.expanduser(name)
+        if not path.is_file():
+            raise InputError(
+                [
+                    f"{place}: document_file {path}: {_describe(path)}. "
+                    "A relative path starts in the folder of the file with the workload."
+                ]
+            )
+        self.documents.add(path.resolve())
+        document = read_yaml_value(str(path), self.text(path), self.limits)
+        if not isinstance(document, Mapping):
+            raise InputError(
+                [f"{place}: document_file {path} must contain a policy document, which is a mapping."]
+            )
+        rest = {key: value for key, value in policy.items() if key != "document_file"}
+        return rest | {"document": document}
+
+    def text(self, path: Path) -> str:
+        """Return the text of a file. Raises InputError."""
+        try:
+            with path.open("rb") as file:
+                data = file.read(self.limits.file_bytes + 1)
+        except OSError as error:
+            raise InputError([f"{path}: cannot be read: {error.strerror}."]) from error
+        if self.decrypt is not None and data.startswith(VAULT.encode()):
+            data = self.decrypt(str(path))
+        if len(data) > self.limits.file_bytes:
+            limit = f"{self.limits.file_bytes:,} bytes"
+            raise InputError([f"{path}: has more than {limit}; write the workloads into several files."])
+        data = data.removeprefix(codecs.BOM_UTF8)
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            raise InputError(
+                [f"{path} line {line}: is not UTF-8 text (byte 0x{data[error.start]:02x}); save it as UTF-8."]
+            ) from error
 
 
 def _unread_folders(folders: Sequence[Path], documents: set[Path]) -> list[str]:
@@ -239,25 +268,3 @@ def _describe(path: Path) -> str:
     if path.is_dir():
         return "is a folder"
     return "is not a file or folder" if path.exists() else "there is no such file or folder"
-
-
-def _text(path: Path, limits: Limits) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(limits.file_bytes + 1)
-    except OSError as error:
-        raise InputError([f"{path}: cannot be read: {error.strerror}."]) from error
-    if len(data) > limits.file_bytes:
-        raise InputError(
-            [f"{path}: has more than {limits.file_bytes:,} bytes; write the workloads into several files."]
-        )
-    data = data.removeprefix(codecs.BOM_UTF8)
-    if data.startswith(VAULT.encode()):
-        raise vaulted_file(str(path))
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            [f"{path} line {line}: is not UTF-8 text (byte 0x{data[error.start]:02x}); save it as UTF-8."]
-        ) from error

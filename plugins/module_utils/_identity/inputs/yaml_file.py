@@ -30,11 +30,6 @@ CUT_AT_A_SPACE = (
     """-e '{"name": value}'."""
 )
 _ADVICE = "shorten it, split it, or write it without aliases."
-_VAULT_ADVICE = (
-    "this collection does not decrypt files with workloads. Decrypt the file, or set pod_identity_workloads in a file that "
-    "Ansible decrypts (-e @file, group_vars)."
-)
-VAULT = "$ANSIBLE_VAULT;"
 LIST_KEYS = ("pod_identity_workloads", "workloads")
 
 
@@ -74,17 +69,6 @@ def no_list(path: str, line: int) -> InputError:
 def no_workloads(path: str, line: int = 1) -> InputError:
     """Return the error for an empty file or a null list. A truncated file must not count as an empty list of workloads."""
     return InputError([f"{path} line {line}: has no workloads; write [] for an empty list."])
-
-
-def vaulted_file(path: str) -> InputError:
-    """Return the error for a file that is encrypted with ansible-vault."""
-    return InputError([f"{path}: is encrypted with ansible-vault, and {_VAULT_ADVICE}"])
-
-
-def _describe_vaulted(path: str, line: int) -> str:
-    return (
-        f"{path} line {line}: has a value that is encrypted with ansible-vault (!vault), and {_VAULT_ADVICE}"
-    )
 
 
 def beyond_bounds(path: str, line: int, rule: str) -> InputError:
@@ -353,5 +337,8 @@ def _syntax(path: str, text: str, error: Any, cut_off: str = CUT_OFF) -> str:
         if "\t" in (line[: len(line) - len(line.lstrip())] + line[mark.column : mark.column + 1]):
             return f"{path}{place}: has a tab where YAML allows only spaces; replace it."
         if any(f"'{tag}'" in str(getattr(error, "problem", "")) for tag in _VAULT_TAGS):
-            return _describe_vaulted(path, mark.line + 1)
+            return (
+                f"{path}{place}: has a value that is encrypted with ansible-vault (!vault); encrypt the whole file instead, "
+                "or set pod_identity_workloads in a file that Ansible reads (-e @file, group_vars)."
+            )
     return f"{path}{place}: is not valid YAML: {getattr(error, 'problem', None) or error}.{hint}"
