@@ -22,7 +22,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_findings": 225,
     "module_utils/_identity": 105,
     "module_utils/_identity/access": 1601,
-    "module_utils/_identity/inputs": 2158,
+    "module_utils/_identity/inputs": 2150,
     "module_utils/_identity/kubernetes": 3289,
     "module_utils/_identity/model": 1715,
     "module_utils/_identity/plan": 2031,
