@@ -242,8 +242,8 @@
   function answerWorkload(w, byProfile, byChain) {
     const answered = (answer, keys = [], rules = []) => ({answer, keys, rules});
     if (w.source === "node" || w.access === "unknown") return answered("unknown");
-    if (w.access === "none" || w.access === "blocked") return answered("no");
-    const found = byProfile[w.profile] || answered("unknown");
+    const isIdle = w.access === "none" || w.access === "blocked";
+    const found = isIdle ? answered("no") : byProfile[w.profile] || answered("unknown");
     const {usable} = winningCredential(w);
     if (found.answer === "no") {
       const chains = (w.chains || []).map(([name, chain]) => [name, byChain[chain].answer]);
@@ -263,6 +263,7 @@
   function reasonOf(w, {answer: word, keys, closed, statements}) {
     const names = joined(statements.slice(0, 3).map(statementName)) + (statements.length > 3 ? " and others" : "");
     const unread = profiles[w.profile]?.unread;
+    if (word === "obtain") return "Can obtain it through " + joined(keys, "or") + ".";
     if (word === "unknown" && keys.length) return "Depends on " + joined(keys) + ".";
     if (absence(w)) return absence(w);
     if (w.access === "unknown") return "Its credentials are unknown. " + (w.winner || "");
@@ -270,7 +271,6 @@
       yes: "Allowed by " + names + ".",
       part: "At most a part of these requests is allowed" + (keys.length ? "; more depends on " + joined(keys) : "") + ".",
       depends: "Depends on " + joined(keys) + ".",
-      obtain: "Can obtain it through " + joined(keys, "or") + ".",
       unknown: unread ? "Not read: " + joined(unread) + "." : "It is unknown whether it can use its role.",
       no: closed.length ? "Not allowed by " + joined(closed, "or") + "." : "Denied by " + names + ".",
     }[word];

@@ -21,7 +21,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_aws": 977,
     "module_utils/_findings": 225,
     "module_utils/_identity": 105,
-    "module_utils/_identity/access": 1601,
+    "module_utils/_identity/access": 1602,
     "module_utils/_identity/inputs": 2150,
     "module_utils/_identity/kubernetes": 3289,
     "module_utils/_identity/model": 1715,

@@ -132,17 +132,21 @@ class RoleGraph:
             return "no"
         return "yes" if session.grant.is_certain else "depends"
 
-    def means(self, session: Session, others: Iterable[str]) -> Means:
-        """Return the means of a session to obtain further permissions.
+    def means(self, session: Session | None, others: Iterable[str]) -> Means:
+        """Return the means of a service account to obtain further permissions.
 
+        :arg session: its session, or None if it cannot use its role.
         :arg others: the ARNs of roles that its Pods can use without this session, such as by the token of IRSA.
         """
-        if session.grant is not None:
-            return Means((session.grant.action,))
-        found = [" and ".join(entry.combination.needs) for entry in session.profile.escalations]
+        found: list[str] = []
         chains: dict[str, Profile] = {}
-        unread = dict.fromkeys(session.unread)
-        paths = [*self.paths(session)]
+        unread: dict[str, None] = {}
+        if session is not None:
+            if session.grant is not None:
+                return Means((session.grant.action,))
+            found += [" and ".join(entry.combination.needs) for entry in session.profile.escalations]
+            unread |= dict.fromkeys(session.unread)
+        paths = [*self.paths(session)] if session is not None else []
         for arn in others:
             first = RolePath((arn,), self._chain(arn), False)
             further = [replace(path, arns=(arn, *path.arns)) for path in self.paths(first.session)]

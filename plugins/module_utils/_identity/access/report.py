@@ -28,7 +28,6 @@ from ..._policy.permissions.levels import EVERY_SERVICE, Cell
 from ..._policy.permissions.permissions import IDENTITY
 from ..model.access import AccessQuestion, ClusterFacts, RoleFacts
 from ..model.cluster import Cluster
-from .assumption import Means
 from .changes import REPORT_FORMAT, REPORT_KIND, compare_reports
 from .effective import SESSION_POLICY_NAME, AccessTables, Profile, statement_rows
 from .estate import AccessEstate, AccessMember, Credential, arn_account, describe_winner, role_name
@@ -276,10 +275,9 @@ class _Builder:
             row |= {"pods": pods} if any(pods.values()) else {}
         if profile is not None:
             row["profile"] = self._shown_profiles.number(profile.number)
-            means = self._means(member)
-            chains = [[name, self._chains.number(further.number)] for name, further in means.chains.items()]
-            row |= _present(means=list(means.unlimited), chains=chains, unread_roles=list(means.unread))
-        return row
+        means = self._finder.means[member.cluster.arn, member.key]
+        chains = [[name, self._chains.number(further.number)] for name, further in means.chains.items()]
+        return row | _present(means=list(means.unlimited), chains=chains, unread_roles=list(means.unread))
 
     def _question(self, question: AccessQuestion, workloads: Sequence[_Row]) -> _Row:
         """Return the answers to a question for all service accounts."""
@@ -298,8 +296,8 @@ class _Builder:
                 member.credentials[0].usable if member.credentials else None,
                 by_profile[profile.number] if profile is not None else Access("unknown"),
             )
-            means = self._means(member)
-            if access.answer == "no" and row["access"] not in ("none", "blocked"):
+            means = self._finder.means[member.cluster.arn, member.key]
+            if access.answer == "no":
                 chains = {name: further.rules for name, further in means.chains.items()}
                 found_by_means = obtain(means.unlimited, chains, means.unread, partial(answer, cover=cover))
                 access = access if found_by_means.answer == "no" else found_by_means
@@ -319,9 +317,6 @@ class _Builder:
             "unread": [part.name for part in self.parts if part.error],
             "answers": found,
         }
-
-    def _means(self, member: AccessMember) -> Means:
-        return self._finder.means.get((member.cluster.arn, member.key), Means())
 
     def _access(self, member: AccessMember, profile: Profile | None) -> str:
         """Return how completely the permissions of a service account are known.

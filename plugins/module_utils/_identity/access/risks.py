@@ -167,15 +167,22 @@ class RiskFinder:
 
     @cached_property
     def means(self) -> Mapping[tuple[str, WorkloadKey], Means]:
-        """Return what the service accounts with a role can do to obtain further permissions."""
+        """Return what the service accounts can do to obtain further permissions."""
         found = {}
-        for session, members in self._holdings:
-            known: dict[tuple[str, ...], Means] = {}
-            for member in members:
-                others = tuple(self.estate.token_roles(member))
-                if others not in known:
-                    known[others] = self.graph.means(session, others)
-                found[member.cluster.arn, member.key] = known[others]
+        known: dict[object, Means] = {}
+        sessions = {
+            (member.cluster.arn, member.key): session
+            for session, members in self._holdings
+            for member in members
+            if member.credentials[0].usable != "no"
+        }
+        for member in self.estate.members:
+            place = member.cluster.arn, member.key
+            session, others = sessions.get(place), tuple(self.estate.token_roles(member))
+            key = id(session), others
+            if key not in known:
+                known[key] = self.graph.means(session, others)
+            found[place] = known[key]
         return found
 
     def _role_risks(self) -> Iterator[Risk]:

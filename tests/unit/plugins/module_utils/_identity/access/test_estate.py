@@ -206,6 +206,8 @@ EXPECTED = {
     "with-target": "ynn",
     "with-session": "nnn",
     "irsa": "yoo",
+    "old-irsa": "non",
+    "gone-irsa": "nnn",
     "stranger": "nnn",
     "gone": "nnn",
     "elsewhere": "uuu",
@@ -225,6 +227,8 @@ def make_estate() -> ClusterFacts:
             allow("secretsmanager:GetSecretValue", SECRET),
             trust=principal_trust(role_arn("also-irsa")),
         ),
+        make_role("old-irsa", READ_PAYMENTS, trust=irsa_trust("nobody")),
+        make_role("new-irsa", READ_LOGS, trust=irsa_trust("old-irsa")),
         make_role("stranger", READ_PAYMENTS, trust=irsa_trust("somebody")),
         RoleFacts(role_arn("gone"), "missing"),
     ]
@@ -238,7 +242,8 @@ def make_estate() -> ClusterFacts:
     ]
     roles = [*direct, *TARGETS, *others]
     assert len(roles) >= 60
-    return make_facts(roles, pods, {"irsa": role_arn("irsa")})
+    annotated = {"irsa": "irsa", "old-irsa": "old-irsa", "gone-irsa": "gone"}
+    return make_facts(roles, pods, {name: role_arn(role) for name, role in annotated.items()})
 
 
 @pytest.fixture(scope="module")
