@@ -313,7 +313,7 @@ def test_repairs_settings_made_by_hand(controller: Target, tmp_path: Path) -> No
     node["limit"] = "blue"
     assert message(play(controller, tmp_path)) == (
         'The workflow "EKS Pod Identity: plan, approve, converge, verify" has nodes with a limit, an inventory or variables that '
-        "somebody has set by hand: converge. Clear the prompts of these nodes in AWX, and run again. All other settings are as "
+        "this role did not set: converge. Clear the prompts of these nodes in AWX, and run again. All other settings are as "
         "configured."
     )
     node["limit"] = None
@@ -338,8 +338,8 @@ def test_repeats_failed_update_of_project(controller: Target, tmp_path: Path) ->
     )
     assert message(play(controller, tmp_path)) == f'The update of the project "{name}" is failed.{end}'
     world.reachable = True
-    # The first run has changed what comes before the project. This run changes the project and the ten later kinds of objects.
-    assert changed(play(controller, tmp_path)) == 11
+    # The first run has changed the project and the objects before it. This run updates the project, and nine tasks follow.
+    assert changed(play(controller, tmp_path)) == 10
     world.playbooks = tuple(path for path in world.playbooks if path != "audit.yml")
     assert message(play(controller, tmp_path)) == f'The project "{name}" lacks audit.yml.{end}'
 

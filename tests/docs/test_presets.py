@@ -43,7 +43,7 @@ def test_examples_run(sandbox: Sandbox, tmp_path: Path) -> None:
     site = ("ansible-playbook", "workload_identity.aws.site", "-e", "@short.yml")
     done = sandbox.run(*site, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
-    assert f"create policy {POLICY}external-dns-external-dns: adds " in done.stdout
+    assert f"create policy {POLICY}external-dns-external-dns: adds" in done.stdout
     done = sandbox.run(ROOT / ".venv" / "bin" / "python", "-c", DOCUMENT)
     description, document = json.loads(done.stdout.splitlines()[-1])
     assert description == "ExternalDNS, created from preset external-dns version 1"

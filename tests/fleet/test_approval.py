@@ -62,7 +62,7 @@ def plan(fleet: FleetFixture, folder: Path, **variables: Any) -> str:
 
 
 def test_unchanged_list_is_applied(fleet: FleetFixture, tmp_path: Path) -> None:
-    """Both clusters plan to create the shared role and its policy. The one that comes later only adds its trust."""
+    """Both clusters plan to create the shared role and its policy. The later cluster only adds its trust."""
     approved = plan(fleet, tmp_path)
     made = fleet.play("fleet", pod_identity_approved=approved)
     assert made.code == 0, made.output
@@ -97,16 +97,16 @@ def test_longer_list_is_refused_for_its_cluster(fleet: FleetFixture, tmp_path: P
 
 
 def test_change_in_aws_is_refused(fleet: FleetFixture, tmp_path: Path) -> None:
-    """While the plan waits, somebody changes the document of a policy, which the apply would now overwrite."""
+    """While the plan waits, another run changes the document of a policy, which the apply would now overwrite."""
 
-    def wanted(*actions: str) -> list[dict[str, Any]]:
+    def listed(*actions: str) -> list[dict[str, Any]]:
         return [{**workload("app", "shared"), "policies": [document(*actions)]}]
 
     def site(*actions: str, **variables: Any) -> PlaybookResult:
-        return fleet.play("site", hosts="blue", pod_identity_workloads=wanted(*actions), **variables)
+        return fleet.play("site", hosts="blue", pod_identity_workloads=listed(*actions), **variables)
 
     assert site("s3:GetObject").code == 0
-    approved = plan(fleet, tmp_path, hosts="blue", pod_identity_workloads=wanted("s3:PutObject"))
+    approved = plan(fleet, tmp_path, hosts="blue", pod_identity_workloads=listed("s3:PutObject"))
     assert site("s3:DeleteObject").code == 0
     fleet.writes()
     made = site("s3:PutObject", pod_identity_approved=approved)
@@ -163,7 +163,7 @@ def test_purge_is_part_of_the_plan(fleet: FleetFixture, tmp_path: Path) -> None:
     assert fleet.roles(ACCOUNT) == ["own-green", "shared"]
 
 
-def test_workflow_applies_only_what_was_approved(fleet: FleetFixture, tmp_path: Path) -> None:
+def test_workflow_applies_only_approved_changes(fleet: FleetFixture, tmp_path: Path) -> None:
     """Run the jobs of an AWX workflow: plan in two slices, plan report, and converge of a list that has grown in the meantime."""
     artifacts: dict[str, Any] = {}
     for host in ("blue", "green"):

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Compare the changes of a run with those of an approved plan. Pure.
+"""Compare the changes of a run with the changes of an approved plan. Pure.
 
 A change consists of parts: an added or removed value of an attribute, tag or list, and for a policy document a statement. A plan
 approves its parts, not whole changes. So a run may do less than its plan, for example if another cluster has created a shared
@@ -23,7 +23,7 @@ from .text import describe_change
 
 # The number of hexadecimal digits of a digest. A list that is changed on purpose must not reach a digest of the plan.
 _DIGITS = 32
-# The creation of a role contains its trust policy, which a later run changes as a resource of its own.
+# The creation of a role contains its trust policy, which a later run changes as a separate resource.
 _OF_ROLE = {"trust_policy": "role"}
 _SHOWN = 10
 # The largest number of characters of a value in a difference.
@@ -49,9 +49,9 @@ def find_plan(reports: Iterable[Object], cluster_arn: str) -> Object | None:
 
 
 def describe_unapproved(plan: Object | None, changes: Sequence[Object]) -> str:
-    """Return a text about the changes that an approved plan lacks, or "" if it has all of them.
+    """Return a text about the changes that an approved plan lacks, or "" if it lacks no change.
 
-    :arg plan: the report of the plan, or None if the cluster has none.
+    :arg plan: the report of the plan, or None without a plan of the cluster.
     :arg changes: the changes that the run would make.
     """
     digests = (plan or {}).get("change_digests")
@@ -95,9 +95,9 @@ def _subject(change: Object) -> _Part:
 def _parts(change: Object) -> Iterator[_Part]:
     """Yield the parts of a change, each with the resource and the name."""
     subject, action = _subject(change), as_text(change.get("action"))
-    before, after = change.get("before"), change.get("after")
-    removed, added = set(_leaves(before)), set(_leaves(after))
-    if before is None or after is None or removed == added:
+    states = change.get("before"), change.get("after")
+    removed, added = (set(_leaves(state)) for state in states)
+    if None in states or removed == added:
         yield (*subject, action)
     for sign, leaves in (("-", removed - added), ("+", added - removed)):
         yield from ((*subject, sign, *leaf) for leaf in sorted(leaves))

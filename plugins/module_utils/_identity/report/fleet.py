@@ -379,8 +379,10 @@ def _cluster_key(report: Object, arns: Mapping[str, Mapping[str, Collection[Repo
     """
     if arn := as_text(report.get("cluster_arn")):
         return arn
-    known = arns.get(_label(report), {})
-    joined = [arn for arn, steps in known.items() if len(known) == 1 and _step(report) not in steps]
+    steps_by_arn = arns.get(_label(report), {})
+    joined = [
+        arn for arn, steps in steps_by_arn.items() if len(steps_by_arn) == 1 and _step(report) not in steps
+    ]
     place = (report.get(name) for name in ("host", "cluster_name", "region", "account_id"))
     return joined[0] if joined else " ".join(map(as_text, place))
 

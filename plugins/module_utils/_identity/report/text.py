@@ -136,12 +136,12 @@ def _document_details(change: Object) -> str:
 
     The trust policy of a new role is described only if it allows more than single workloads, which the associations name.
     """
-    before, after = (as_mapping(change.get(state)) for state in ("before", "after"))
-    if document := after.get("document"):
-        return describe_document_change(before.get("document"), document)
-    if not (trust := as_mapping(after.get("trust_policy"))):
+    old_state, new_state = (as_mapping(change.get(state)) for state in ("before", "after"))
+    if document := new_state.get("document"):
+        return describe_document_change(old_state.get("document"), document)
+    if not (trust := as_mapping(new_state.get("trust_policy"))):
         return ""
-    present = before.get("trust_policy")
+    present = old_state.get("trust_policy")
     wide = {**trust, "Statement": [*filter(_is_wide, document_statements(trust))]}
     return describe_document_change(present, trust if present else wide, "trust")
 
@@ -190,7 +190,7 @@ def change_lines_of_cluster(cluster: str, changes: Sequence[ChangeText], check_m
 
 
 def _shown_changes(changes: Sequence[ChangeText], check_mode: bool, place: str) -> list[str]:
-    """Return a line for each change of a plan, because whoever approves it must see each permission.
+    """Return a line for each change of a plan, because an approver must see each permission.
 
     Return at most SHOWN_CHANGES completed changes. If there are more changes, the removals are first.
     """
@@ -199,8 +199,8 @@ def _shown_changes(changes: Sequence[ChangeText], check_mode: bool, place: str) 
     if more <= 0:
         return [line for change in changes for line in change.screen_lines]
     changes = sorted(changes, key=lambda change: not change.removes)
-    shown = changes if check_mode else changes[:SHOWN_CHANGES]
-    lines = [line for change in shown for line in change.screen_lines]
+    limit = None if check_mode else SHOWN_CHANGES
+    lines = [line for change in changes[:limit] for line in change.screen_lines]
     return [*lines, *([] if check_mode else [f"    and {more} more, listed in {place}"])]
 
 

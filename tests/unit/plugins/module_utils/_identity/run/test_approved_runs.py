@@ -38,16 +38,16 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 
 
-def run_approved(aws: FakeAws, wanted: Desired, approved: Desired) -> Run:
-    """Plan ``approved``, then apply ``wanted``."""
+def run_approved(aws: FakeAws, target: Desired, approved: Desired) -> Run:
+    """Plan ``approved``, then apply ``target``."""
     digests = digest_changes(map(change_row, plan(aws, approved).changes))
 
     def approve(changes: Sequence[Change]) -> None:
         if text := describe_unapproved({"change_digests": digests}, list(map(change_row, changes))):
             raise NotApprovedError(text.splitlines())
 
-    bound = replace(engine(aws, wanted), approve=approve)
-    return perform(bound, wanted, Order("present")).run
+    bound = replace(engine(aws, target), approve=approve)
+    return perform(bound, target, Order("present")).run
 
 
 def test_other_list_is_refused_before_the_first_write() -> None:
