@@ -19,7 +19,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     describe_unapproved,
     digest_changes,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import Order, perform
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import (
+    Order,
+    apply_order,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import change_row
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -47,7 +50,7 @@ def run_approved(aws: FakeAws, target: Desired, approved: Desired) -> Run:
             raise NotApprovedError(text.splitlines())
 
     bound = replace(engine(aws, target), approve=approve)
-    return perform(bound, target, Order("present")).run
+    return apply_order(bound, target, Order("present")).run
 
 
 def test_other_list_is_refused_before_the_first_write() -> None:
