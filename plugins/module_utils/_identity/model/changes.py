@@ -8,13 +8,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from operator import attrgetter
 from typing import Any
 
-from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from .attributes import iam_tags
 from .names import is_mark
@@ -120,29 +119,6 @@ class Stops:
         roles = self._roles if change.takes else self._blocked
         of_roles = [roles[role] for role in sorted(change.roles & roles.keys())]
         return next(iter([*of_roles, *(reasons if change.stage == Stage.ASSOCIATE else ())]), None)
-
-
-def skip(change: Change, reason: Failure, failed: Collection[WorkloadKey] = ()) -> Failure:
-    """Return the failure of a change that another failure stops.
-
-    A skipped removal does not fail its own workloads, because they have all permissions that they need: it fails the workloads
-    of the other failure.
-
-    :arg failed: workloads that have a failure already.
-    """
-    own = tuple(key for key in change.workloads if key not in failed)
-    action = reason.action
-    if reason.target.policy_arn:
-        action = "delete" if action == "detach" else "create"
-    note = " Until the run succeeds, the resource is not changed." if change.takes else ""
-    return Failure(
-        reason.workloads if change.takes else own,
-        change.target,
-        change.action,
-        Code.SKIPPED,
-        f"not done, because {action.removesuffix('e')}ing the {reason.target.display} failed ({reason.error_code}).{note}",
-        "Resolve that failure and run again.",
-    )
 
 
 @dataclass(frozen=True, slots=True)

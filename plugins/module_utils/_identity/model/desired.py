@@ -119,10 +119,8 @@ class Options:
 
     def forces(self, keys: Iterable[WorkloadKey]) -> bool:
         """Return whether ``force`` is set for all of these workloads, which share a resource."""
-        if isinstance(self.force, bool):
-            return self.force
         names = frozenset(map(str, keys))
-        return bool(names) and names <= self.force
+        return self.force if isinstance(self.force, bool) else bool(names) and names <= self.force
 
     def changes_shared(self, keys: Iterable[WorkloadKey]) -> bool:
         """Return whether the run changes what these workloads have, even if others use it.

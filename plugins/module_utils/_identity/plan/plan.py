@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..model.changes import Change, Draft, Plan, Stops, skip
+from ..model.changes import Change, Draft, Plan, Stops
 from ..model.desired import Desired, Options, Workload
 from ..model.names import OWNER_TAG, parse_role_arn
 from ..model.observed import Observed
@@ -27,7 +27,7 @@ from ..model.targets import (
 )
 from .associations import DesiredAssociation, find_extra_settings, plan_association
 from .policies import plan_policies
-from .problems import pattern_conflicts, refused_in_kubernetes
+from .problems import pattern_conflicts, refused_in_kubernetes, skip
 from .removal import plan_departure, plan_leaving
 from .roles import plan_roles
 from .scene import Scene

@@ -11,13 +11,13 @@ Text in ⟨⟩ is the name of an option. For the Ansible role, the report adds t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.grammar.storable import TRUST
 from ..._policy.language.document import policy_size
-from ..model.changes import Plan
+from ..model.changes import Change, Plan
 from ..model.cluster import Account, Cluster
 from ..model.desired import Workload
 from ..model.errors import as_clause, listed, sentence
@@ -104,11 +104,6 @@ def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
     )
 
 
-def trust_policy_limit(observed: Observed) -> int:
-    """Return the maximum size of a trust policy in characters, which is the default quota if that of the account is unknown."""
-    return observed.quotas.trust_policy or TRUST
-
-
 def exceeds_default_quota(plan: Plan) -> bool:
     """Return whether the plan has a failure for a quota, so that the quotas of the account must be read."""
     codes = (Code.ROLE_POLICIES_OVER_QUOTA, Code.TRUST_POLICY_TOO_LONG)
@@ -117,8 +112,8 @@ def exceeds_default_quota(plan: Plan) -> bool:
 
 def too_long(shared: SharedRole, trust: Mapping[str, object], observed: Observed) -> list[Failure]:
     """Return a failure if the desired trust policy is too long; an empty list otherwise."""
-    size = policy_size(trust)
-    if size <= trust_policy_limit(observed):
+    size, limit = policy_size(trust), observed.quotas.trust_policy or TRUST
+    if size <= limit:
         return []
     plural = "" if len(shared.users) == 1 else "s"
     by_default = " by default (to use your quota, allow iam:GetAccountSummary)"
@@ -129,7 +124,7 @@ def too_long(shared: SharedRole, trust: Mapping[str, object], observed: Observed
             "update",
             Code.TRUST_POLICY_TOO_LONG,
             f"the trust policy of role {shared.spec.name} for its {len(shared.users)} workload{plural} has "
-            f"{size} characters; {trust_policy_limit(observed)} are allowed{'' if observed.quotas.trust_policy else by_default}.",
+            f"{size} characters; {limit} are allowed{'' if observed.quotas.trust_policy else by_default}.",
             "Use a wider trust_scope for this role (namespace, then cluster), give the workloads separate roles, "
             "or request an increase of the quota 'Role trust policy length'.",
         )
@@ -234,6 +229,29 @@ def not_attached(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
         f"or list the role by its name with ⟨adopt⟩: true. To attach it: aws iam attach-role-policy --role-name {role.name} "
         f"--policy-arn {arn}",
         key,
+    )
+
+
+def skip(change: Change, reason: Failure, failed: Collection[WorkloadKey] = ()) -> Failure:
+    """Return the failure of a change that another failure stops.
+
+    A skipped removal does not fail its own workloads, because they have all permissions that they need: it fails the workloads
+    of the other failure.
+
+    :arg failed: workloads that have a failure already.
+    """
+    own = tuple(key for key in change.workloads if key not in failed)
+    action = reason.action
+    if reason.target.policy_arn:
+        action = "delete" if action == "detach" else "create"
+    note = " Until the run succeeds, the resource is not changed." if change.takes else ""
+    return Failure(
+        reason.workloads if change.takes else own,
+        change.target,
+        change.action,
+        Code.SKIPPED,
+        f"not done, because {action.removesuffix('e')}ing the {reason.target.display} failed ({reason.error_code}).{note}",
+        "Resolve that failure and run again.",
     )
 
 

@@ -17,10 +17,11 @@ from typing import Any
 from ..._aws.client import Api
 from ..._aws.interrupt import uninterrupted
 from ..._aws.transport import map_concurrently
-from ..model.changes import Call, Change, Plan, Stage, Stops, skip
+from ..model.changes import Call, Change, Plan, Stage, Stops
 from ..model.errors import AwsError, sentence
 from ..model.resource_types import REMOVALS
 from ..model.targets import Failure, request_failure
+from ..plan.problems import skip
 from .consistency import WaitPolicy, find_new_user, send
 from .outcome import Done, Journal, Outcome, Refusal
 from .trust_writes import UPDATE_TRUST, write_trust

@@ -155,7 +155,11 @@ class Journal:
 
     def find_changes(self, target: Target) -> list[Change]:
         """Return the completed changes of the same resource, in the order of a plan."""
-        return [done.change for done in self.done if done.change.target.is_same_resource(target)]
+        return [
+            done.change
+            for done in self.done
+            if (done.change.target.resource, done.change.target.touched) == (target.resource, target.touched)
+        ]
 
     def begin(self, observed: Observed, plan: Plan) -> None:
         """Set the latest observation and plan, and drop refusals whose changes the plan does not contain: these are complete.
