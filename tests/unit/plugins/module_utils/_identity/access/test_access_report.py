@@ -558,7 +558,7 @@ def trusts(principal: Any, **more: Any) -> dict[str, Any]:
 
 OTHER_ROOT = f"arn:aws:iam::{OTHER_ACCOUNT}:root"
 SAML = f"arn:aws:iam::{ACCOUNT}:saml-provider/corp"
-# Statements, each with the severity, the kind and the name of the principal that it lets in.
+# Statements, each with the severity, the kind and the name of the principal that it allows.
 GUESTS: Mapping[str, tuple[dict[str, Any], tuple[str, str, str] | None]] = {
     "everyone": (trusts("*"), ("high", "everyone", "*")),
     "every AWS principal": (trusts({"AWS": "*"}), ("high", "everyone", "*")),
@@ -656,7 +656,7 @@ def test_the_role_of_an_association_is_no_risk_of_its_target_role() -> None:
     report = build(make_facts([make_role("api", allow("sts:*")), target], pods))
     [risk] = [risk for risk in report["risks"] if risk["code"] == "TRUST_OTHERS"]
     assert risk["text"] == (
-        f"The trust policy of role target lets in other principals of the account: {role_arn('x')}."
+        f"The trust policy of role target allows other principals of the account: {role_arn('x')}."
     )
 
 
