@@ -158,12 +158,10 @@ def _check_policies(
 _APPLY = "Apply the workload, which corrects it."
 
 
-def _adoption(resource: str, own: bool) -> str:
-    return (
-        ""
-        if own
-        else f" The {resource} does not belong to the owner of this list, so the run needs ⟨adopt⟩: true."
-    )
+def _adoption(resource: str, is_owned: bool) -> str:
+    if is_owned:
+        return ""
+    return f" The {resource} does not belong to the owner of this list, so the run needs ⟨adopt⟩: true."
 
 
 def add_findings(check: Check, findings: Iterable[Finding]) -> Check:
