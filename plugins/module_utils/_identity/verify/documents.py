@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.language.document import Policy, parse_policy
+from ..._policy.language.document import parse_policy
 from ..._policy.permissions.catalogue import (
     Catalogue,
     allowed_names,
@@ -101,9 +101,20 @@ def _lint_required(workload: Workload, catalogue: Catalogue | None) -> Iterator[
 
 def _lint(spec: PolicySpec, catalogue: Catalogue | None, key: WorkloadKey) -> Iterator[Finding]:
     policy = parse_policy(spec.document, "identity")
-    grants = list(_bucket_grants(policy, spec.name))
-    for finding in grants:
-        yield replace(finding, workload=key)
+    # Actions on objects that a statement allows only on buckets.
+    grants = [
+        Finding(
+            Code.PERMISSION_RESOURCE_MISMATCH,
+            f"policy {spec.name}: {statement.label} allows {action} on {bucket}, which has no effect: the action applies to "
+            "objects, not to a bucket.",
+            f"Name the objects, such as {bucket}/*.",
+            key,
+            statement=f"policy {spec.name}: {statement.label}",
+        )
+        for statement in policy.statements
+        for action, bucket in find_bucket_grants(statement)
+    ]
+    yield from grants
     if catalogue is None:
         if any(map(allowed_names, policy.statements)):
             yield _UNCHECKED
@@ -112,16 +123,3 @@ def _lint(spec: PolicySpec, catalogue: Catalogue | None, key: WorkloadKey) -> It
     for finding in lint_policy(catalogue, policy, f"policy {spec.name}"):
         if finding.code == Code.PERMISSION_NO_SUCH_ACTION or finding.statement not in statements:
             yield replace(finding, workload=key)
-
-
-def _bucket_grants(policy: Policy, name: str) -> Iterator[Finding]:
-    """Yield a finding for each action on objects that a statement allows only on buckets."""
-    for statement in policy.statements:
-        for action, bucket in find_bucket_grants(statement):
-            yield Finding(
-                Code.PERMISSION_RESOURCE_MISMATCH,
-                f"policy {name}: {statement.label} allows {action} on {bucket}, which has no effect: the action applies to "
-                "objects, not to a bucket.",
-                f"Name the objects, such as {bucket}/*.",
-                statement=f"policy {name}: {statement.label}",
-            )
