@@ -22,7 +22,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     ReportSettings,
     make_report,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import Order, apply_order
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import (
+    Order,
+    apply_order,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     verified_result,
 )
