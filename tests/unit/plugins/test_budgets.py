@@ -32,7 +32,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/verify": 700,
     "module_utils/_policy": 3702,
     "modules": 366,
-    "plugin_utils": 2905,
+    "plugin_utils": 2916,
 }
 
 # A budget is lowered once a package has this many statements less.
