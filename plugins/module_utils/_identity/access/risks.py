@@ -391,7 +391,10 @@ def _allows(profiles: Sequence[Profile], name: str) -> bool:
         return any(cell is not None and cell.levels for cell in cells)
     found = (
         find_possibility(
-            profile.layers, profile.tables.index.find(name.lower()), profile.context, profile.tables.index
+            profile.layers,
+            profile.tables.catalogue.find(name.lower()),
+            profile.context,
+            profile.tables.catalogue,
         )
         for profile in profiles
     )

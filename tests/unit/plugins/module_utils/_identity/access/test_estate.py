@@ -19,8 +19,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ClusterFacts,
     RoleFacts,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
-    load_action_index,
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    load_catalogue,
 )
 
 from .facts import (
@@ -249,7 +249,7 @@ def make_estate() -> ClusterFacts:
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
     now = datetime(2026, 11, 29, 10, tzinfo=timezone.utc)
-    found = build_report([make_estate()], load_action_index(), now, questions=QUESTIONS)
+    found = build_report([make_estate()], load_catalogue(), now, questions=QUESTIONS)
     assert isinstance(found, dict)
     return found
 
@@ -290,7 +290,7 @@ def test_means_are_named(report: dict[str, Any]) -> None:
 def test_unread_roles_of_the_account_make_answers_unknown() -> None:
     facts = replace(make_facts([make_role("none")], [associate("none")]), complete=False)
     now = datetime(2026, 11, 29, 10, tzinfo=timezone.utc)
-    [question] = build_report([facts], load_action_index(), now, questions=QUESTIONS[:1])["questions"]
+    [question] = build_report([facts], load_catalogue(), now, questions=QUESTIONS[:1])["questions"]
     assert question["answers"] == [
         {"workload": 0, "answer": "unknown", "keys": ["unread roles arn:aws:iam::111122223333:role/*"]}
     ]

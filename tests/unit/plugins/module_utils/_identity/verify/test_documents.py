@@ -33,6 +33,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ve
     lint_workloads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
+    Catalogue,
     load_catalogue,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -59,7 +60,9 @@ def linted(action: str, resource: Any, with_catalogue: bool, **more: Any) -> lis
         "policies": [{"name": "p", "document": document}],
         **more,
     }
-    lints = lint_workloads(parse_workloads([workload], "c"), load_catalogue() if with_catalogue else None)
+    lints = lint_workloads(
+        parse_workloads([workload], "c"), load_catalogue() if with_catalogue else Catalogue()
+    )
     # Leave out the finding that the catalogue of actions is not installed.
     found = [finding for finding in lints.findings if finding.code != "PERMISSION_NAMES_NOT_CHECKED"]
     return [finding.message for finding in found]
