@@ -36,8 +36,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     TrustGrant,
-    grant_for,
     trust_policy,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._policy.grants import (
+    grant_for,
 )
 from support import ROOT, Block, all_blocks, blocks, pages
 
@@ -245,7 +247,7 @@ class TestTrustScopes:
     def policy(scope: str) -> dict[str, object]:
         owner = default_owner("us-west-2", "my-cluster")
         return trust_policy(
-            [grant_for(scope, "111122223333", CLUSTER, "default", "my-service-account", owner)]
+            [grant_for(scope, "111122223333", CLUSTER, "default", "my-service-account", owner=owner)]
         )
 
     @staticmethod

@@ -12,7 +12,7 @@ absent) and "Set operators for multi-valued context keys" (without values, ForAl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from .context import Context, Unknown
 from .document import Condition
@@ -34,6 +34,9 @@ _MULTIVALUED = frozenset(
         "sts:transitivetagkeys",
     }
 )
+
+
+_ANSWERS: Mapping[Cover, bool | None] = {Cover.NONE: False, Cover.SOME: None, Cover.ALL: True}
 
 
 class Test:
@@ -108,7 +111,8 @@ class Test:
     def _match(self, value: str, context: Context) -> bool | None:
         if self._compare(value):
             return True
-        return _any(pattern.matches(value, context) for pattern in self.open_values)
+        covers = (pattern.cover(value, False, context) for pattern in self.open_values)
+        return _ANSWERS[max(covers, default=Cover.NONE)]
 
     def _unknown(self, state: Unknown, context: Context) -> bool | None:
         if self._nulls is not None:
@@ -129,9 +133,9 @@ class Test:
             # The value may be empty, and the quantifiers ignore empty values.
             return None
         text = WildText(pattern)
-        cover = pattern_cover(self.condition.base, self._closed, text)
-        cover = max((cover, *(value.cover(text, context) for value in self.open_values)))
-        return None if cover is Cover.SOME else (cover is Cover.ALL) is not self._negated
+        cover = pattern_cover(self.condition.base, self._closed, text, True)
+        cover = max((cover, *(value.cover(text, True, context) for value in self.open_values)))
+        return _not(_ANSWERS[cover]) if self._negated else _ANSWERS[cover]
 
 
 def _not(answer: bool | None) -> bool | None:

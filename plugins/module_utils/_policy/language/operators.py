@@ -125,23 +125,25 @@ def comparison(base: str, values: tuple[str, ...], patterns: Sequence[Pattern]) 
     return lambda value: convert(value) in converted
 
 
-def pattern_cover(base: str, patterns: Iterable[Pattern], text: WildText) -> Cover:
+def pattern_cover(base: str, patterns: Iterable[Pattern], text: str, wild: bool) -> Cover:
     """Return whether the values of a condition match all, some or none of the texts that a pattern represents.
 
     :arg base: the operator of the condition. For operators that do not compare text, the result is SOME.
     :arg patterns: the result of ``compile_values``.
+    :arg wild: whether ``text`` is a pattern. Otherwise it is one text, and the result for String and Arn operators is never SOME.
     """
     kind = family(base)
     if kind not in ("String", "Arn"):
         return Cover.SOME
-    folded = WildText(fold(text)) if "IgnoreCase" in base else text
-    parts = tuple(map(WildText, arn_parts(text)))
+    compiled = WildText if wild else str
+    folded = compiled(fold(text) if "IgnoreCase" in base else text)
+    parts = tuple(map(compiled, arn_parts(text)))
     covers = (
-        glob.covers(folded, True)
+        glob.covers(folded, wild)
         if isinstance(glob, Glob)
         # A pattern with fewer parts, such as "*", may represent every ARN.
-        else glob.covers(parts, True)
-        if len(parts) == ARN_PARTS
+        else glob.covers(parts, wild)
+        if len(parts) == ARN_PARTS or not wild
         else Cover.SOME
         for glob in patterns
     )
@@ -159,8 +161,8 @@ class OpenValue:
         self._ignore_case = "IgnoreCase" in base
         self._relaxed = Glob(_fold(token, self._ignore_case) for token in relax(tokens))
 
-    def cover(self, text: WildText, context: Context) -> Cover:
-        """Return whether the value matches all, some or none of the texts that a pattern represents.
+    def cover(self, text: str, wild: bool, context: Context) -> Cover:
+        """Return whether the value matches all, some or none of the texts that a pattern represents (see ``pattern_cover``).
 
         The result is SOME if it depends on an unknown variable.
         """
@@ -168,20 +170,8 @@ class OpenValue:
         if isinstance(resolved, bool):
             return Cover.NONE
         if resolved is not None:
-            return pattern_cover(self._base, compile_values(self._base, (resolved,)), text)
-        relaxed = WildText(fold(text)) if self._ignore_case else text
-        return min(self._relaxed.covers(relaxed, True), Cover.SOME)
-
-    def matches(self, value: str, context: Context) -> bool | None:
-        """Return whether a value of the request matches, or None if that depends on an unknown variable."""
-        resolved = resolve(self.tokens, context)
-        text = fold(value) if self._ignore_case else value
-        if isinstance(resolved, bool):
-            return False
-        if resolved is None:
-            return None if self._relaxed.matches(text) else False
-        (pattern,) = compile_values(self._base, (resolved,))
-        return pattern.matches(arn_parts(value)) if isinstance(pattern, ArnGlob) else pattern.matches(text)
+            return pattern_cover(self._base, compile_values(self._base, (resolved,)), text, wild)
+        return min(self._relaxed.covers(fold(text) if self._ignore_case else text, wild), Cover.SOME)
 
 
 def _texts(patterns: Sequence[Pattern], ignore_case: bool) -> Compare:

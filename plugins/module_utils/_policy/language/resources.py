@@ -54,7 +54,8 @@ class OpenResource:
 
         The bounds differ only if the value of a variable is unknown. ``ResourceTest.covers`` describes the parameters.
         """
-        head = self.head_cover(parts, wild)
+        covers = (glob.covers(part, wild) for glob, part in zip(self.head or (), parts, strict=False))
+        head = min(covers, default=Cover.ALL)
         if head is Cover.NONE:
             return head, head
         text = parts[-1] if self.head is not None else ":".join(parts)
@@ -82,16 +83,6 @@ class OpenResource:
     def widest(self) -> ArnGlob:
         """Return a pattern for all ARNs that the value matches for any values of its variables."""
         return ArnGlob(relax(self.tokens) if self.head is not None else (Wild.ANY,))
-
-    def head_cover(self, parts: tuple[str, ...], wild: bool) -> Cover:
-        """Return whether the parts before the fifth colon match all, some or none of the ARNs of a request.
-
-        The result is ALL if ``head`` is None. ``ResourceTest.covers`` describes the parameters.
-        """
-        cover = Cover.ALL
-        for glob, part in zip(self.head or (), parts, strict=False):
-            cover = min(cover, glob.covers(part, wild))
-        return cover
 
 
 class ResourceTest:
