@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Update the tables of codes and the reference of presets in the pages of docs/.
+"""Update the tables of codes in the pages of docs/.
 
 The tables are generated from docs/codes.yml and the code of the collection. A table is between the comments ``<!-- codes: NAME
--->`` and ``<!-- end of codes -->``. preset_docs.py generates the reference of presets.
+-->`` and ``<!-- end of codes -->``.
 
 Usage: PYTHONPATH=.collections python tools/make_docs.py
 """
@@ -22,7 +22,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import with_option_names
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from preset_docs import fill_presets
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SOURCE = DOCS / "codes.yml"
@@ -178,7 +177,7 @@ def marked_tables(text: str) -> list[str]:
 def main() -> int:
     for path in sorted(DOCS.glob("*.md")):
         text = path.read_text(encoding="utf-8")
-        updated = fill_presets(filled(path.name, text))
+        updated = filled(path.name, text)
         if updated != text:
             path.write_text(updated, encoding="utf-8")
             print(f"wrote {path.relative_to(DOCS.parent)}")
