@@ -30,7 +30,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity/report": 1223,
     "module_utils/_identity/run": 2022,
     "module_utils/_identity/verify": 700,
-    "module_utils/_policy": 3529,
+    "module_utils/_policy": 3499,
     "modules": 366,
     "plugin_utils": 2916,
 }

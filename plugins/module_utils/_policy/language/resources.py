@@ -112,7 +112,9 @@ class ResourceTest:
             elif not policy_variables(tokens):
                 glob = ArnGlob((t for t in tokens if isinstance(t, str | Wild)), complete)
                 self.globs.append(glob)
-                if len(glob.parts) == ARN_PARTS and all(map(_is_all, glob.parts[3:])):
+                if len(glob.parts) == ARN_PARTS and all(
+                    tuple(filter(None, part.tokens)) in ((), (Wild.ANY,)) for part in glob.parts[3:]
+                ):
                     self._services.append(glob.parts[2])
             else:
                 pattern = OpenResource(tokens)
@@ -153,10 +155,6 @@ class ResourceTest:
                 low, high = value.covers(parts, wild, context)
                 least, most = max(least, low), max(most, high)
         return least, most
-
-
-def _is_all(part: Glob) -> bool:
-    return tuple(token for token in part.tokens if token) in ((), (Wild.ANY,))
 
 
 _ROLE = re.compile(r"arn:(?P<partition>[a-z0-9-]+):iam::(?P<account>[0-9]{12}):role/(?P<path>.+)\Z")
