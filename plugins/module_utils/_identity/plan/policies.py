@@ -13,6 +13,7 @@ DeletePolicy.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
@@ -26,7 +27,7 @@ from ..model.policies import DOCUMENT, POLICY_ATTRIBUTES, ObservedPolicy, Policy
 from ..model.roles import ObservedRole
 from ..model.shared import SharedRole, shared_policies
 from ..model.targets import Failure, Target, policy_target, request_failure
-from .problems import refuse_other
+from .problems import refuse_other, tags_kept
 from .scene import Scene
 from .trust import edit_trust
 
@@ -59,11 +60,14 @@ def _plan_present(
     own, same = is_own(present, options.owner), _same_document(spec, policy)
     if same and not own and not options.adopt:
         # A policy of another owner with the same document is used unchanged.
+        code, subject = Code.POLICY_SETTINGS_DIFFER, f"policy {policy.arn}"
+        scene.draft.findings += tags_kept(code, subject, present, spec.tags, users[0])
         return
     if not own and not options.adopt:
         target = policy_target(policy.arn)
         scene.fail(refuse_other(target, present, options.owner, users, "it has another document"))
         return
+    notes: list[Finding] = []
     if not same or not own:
         others = _find_others(scene, policy, holders)
         if others and not options.changes_shared(users):
@@ -72,10 +76,9 @@ def _plan_present(
                 _unread(policy, unread, users) if unread is not None else _refused(policy, users, others)
             )
             return
-        if others:
-            scene.notes[policy_target(policy.arn).touched] = _changed_for(policy, users[0], others)
+        notes = [_changed_for(policy, users[0], others)] if others else []
     change = _update(scene, spec, policy, users)
-    scene.draft.changes += [change] if change is not None else []
+    scene.draft.changes += [replace(change, notes=tuple(notes))] if change is not None else []
 
 
 _Holders = Mapping[str, Sequence[tuple[SharedRole, ObservedRole]]]

@@ -17,6 +17,7 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.grammar.storable import TRUST
 from ..._policy.language.document import policy_size
+from ..model.attributes import describe_value
 from ..model.changes import Change, Plan
 from ..model.cluster import Account, Cluster
 from ..model.desired import Workload
@@ -163,6 +164,33 @@ def refuse_other(
         f"{message}. It is unchanged, although {why}.",
         f"{remedy}, or set ⟨adopt⟩: true to take it over (check mode with diff shows the changes).",
     )
+
+
+def differing_tags(present: Mapping[str, str], desired: Mapping[str, str]) -> list[str]:
+    """Return a clause for each listed tag that a resource does not have, like "tag team is (none), not shop"."""
+    return [
+        f"tag {key} is {describe_value(present.get(key))}, not {describe_value(value)}"
+        for key, value in desired.items()
+        if present.get(key) != value
+    ]
+
+
+def tags_kept(
+    code: Code, subject: str, present: Mapping[str, str], desired: Mapping[str, str], key: WorkloadKey
+) -> list[Finding]:
+    """Report the listed tags that a resource of another owner does not have. The run uses it unchanged."""
+    if not (texts := differing_tags(present, desired)):
+        return []
+    return [
+        Finding(
+            code,
+            f"{subject} differs from its configuration: {'; '.join(texts)}. It does not belong to the owner of this list, so it "
+            "is unchanged.",
+            "Leave these tags out of the list, or set ⟨adopt⟩: true to take the resource over.",
+            key,
+            raised_as="warning",
+        )
+    ]
 
 
 def role_used_elsewhere(

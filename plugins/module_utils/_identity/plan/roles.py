@@ -12,7 +12,9 @@ Sources: iam CreateRole, UpdateRole, PutRolePermissionsBoundary, UpdateAssumeRol
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
+from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import to_json
 from ..._policy.trust.statements import TrustGrant
@@ -248,6 +250,9 @@ class _RolePlan:
         ):
             differences.append("trust_policy")
         if not differences:
+            code, subject = Code.ROLE_SETTINGS_DIFFER, f"role {role.arn}"
+            tags = problems.tags_kept(code, subject, role.tags, self.spec.tags, self.keys[0])
+            self.scene.draft.findings += tags
             return []
         names = ", ".join(sorted(name.replace("_", " ") for name in differences))
         why = f"it would have to change ({names})"
@@ -265,18 +270,28 @@ class _RolePlan:
         if overfull is not None:
             return [overfull]
         update = update_role(self.spec, role, options, self.keys)
+        notes = [*self._find_unlisted_access(role)]
+        if not self.trust.forced:
+            findings, notes = [*findings, *notes], []
         if self.others and (limits or leaving or not self.own):
-            note = problems.role_changed_elsewhere(role, self.keys, self.others)
-            self.scene.notes[role_target(role.name).touched] = note
-        draft.changes += [
+            notes.append(problems.role_changed_elsewhere(role, self.keys, self.others))
+        changes = [
             *([update] if update else []),
             *change_trust(role, self.trust, self.keys, self.concerned),
             *make_room(self.scene.observed, role, joining, leaving),
         ]
-        draft.findings += [*self._trust_findings(role), *findings]
+        draft.changes += [replace(change, notes=tuple(notes)) for change in changes]
+        draft.findings += [*self._find_restrictions(role), *findings]
         return []
 
-    def _trust_findings(self, role: ObservedRole) -> Iterable[Finding]:
+    def _find_unlisted_access(self, role: ObservedRole) -> Iterable[Finding]:
+        """Report the statements that allow more than the list. With ``force``, the run removes them."""
+        key, clusters = self.keys[0], self.scene.observed.clusters
+        if self.spec.trust_policy is None:
+            yield from find_foreign_access(role, key, self.trust.foreign, clusters, self.trust.forced)
+            yield from find_kept_scopes(role, key, self.trust, clusters)
+
+    def _find_restrictions(self, role: ObservedRole) -> Iterable[Finding]:
         key, clusters, spec = self.keys[0], self.scene.observed.clusters, self.spec
         subjects = {
             user.key: trust_subject(
@@ -290,8 +305,6 @@ class _RolePlan:
         yield from find_restrictions(role.arn, self.trust.final, spec.trust_policy, subjects)
         if spec.trust_policy is None:
             yield from find_public_access(role, key)
-            yield from find_foreign_access(role, key, self.trust.foreign, clusters, self.trust.forced)
-            yield from find_kept_scopes(role, key, self.trust, clusters)
 
     def _attachments(self, attached: Collection[str]) -> list[Change]:
         """Return the attachment of each listed policy that the role lacks.

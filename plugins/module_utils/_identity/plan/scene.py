@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
-from ..._findings.finding import Finding, WorkloadKey
+from ..._findings.finding import WorkloadKey
 from ..._policy.trust.statements import TrustGrant, read_statement
 from ..model.changes import Draft
 from ..model.desired import Options, Workload
@@ -44,7 +44,6 @@ class Scene:
     ``workloads`` are the listed workloads; they are empty in a teardown. ``roles`` are their roles. ``gone`` has the workloads to
     remove. ``role_names`` has, by workload, the lower-case names of the role that it lists and of the role that it has.
     ``listed_arns`` has the ARNs of listed roles by workload, and ``users`` the listed workloads by lower-case ARN of their role.
-    ``notes`` are findings about changes, by ``Target.touched``, if the plan keeps any of these changes.
     """
 
     options: Options
@@ -56,7 +55,6 @@ class Scene:
     listed_arns: Mapping[WorkloadKey, str]
     users: Mapping[str, frozenset[WorkloadKey]]
     draft: Draft = field(default_factory=Draft)
-    notes: dict[tuple[str, str], Finding] = field(default_factory=dict)
 
     def fail(self, *failures: Failure) -> None:
         self.draft.failures.extend(failures)
