@@ -102,17 +102,17 @@ def _without_stopped(plan: Plan, scene: Scene) -> Plan:
     stops = Stops()
     for failure in plan.failures:
         stops.add(failure, scene.roles_of(failure.workloads))
-    kept: list[Change] = []
+    remaining: list[Change] = []
     skips: list[Failure] = []
     for change in plan.changes:
         if change.workloads and not change.takes and failed.keys() >= {*change.workloads}:
             stops.add(replace(failed[change.workloads[0]], target=change.target), change.roles, change)
         elif (reason := stops.find(change)) is None:
-            kept.append(change)
+            remaining.append(change)
         else:
             skips.append(skip(change, reason, failed))
             stops.add(skips[-1], change.roles, change)
-    return replace(plan, changes=tuple(kept), failures=(*plan.failures, *dict.fromkeys(skips)))
+    return replace(plan, changes=tuple(remaining), failures=(*plan.failures, *dict.fromkeys(skips)))
 
 
 def _plan_associations(scene: Scene, desired: Desired) -> None:
@@ -124,7 +124,7 @@ def _plan_associations(scene: Scene, desired: Desired) -> None:
             scene.fail(failure.for_workloads((key,)))
         elif role is not None:
             association = observed.associations.get(key)
-            wanted = DesiredAssociation(
+            association_state = DesiredAssociation(
                 key,
                 observed.account.role_arn(role),
                 workload.association,
@@ -134,7 +134,7 @@ def _plan_associations(scene: Scene, desired: Desired) -> None:
                 options.adopt,
                 scene.roles_of((key,)),
             )
-            planned = plan_association(wanted, association)
+            planned = plan_association(association_state, association)
             if isinstance(planned, Change) and association is None and key in desired.would_break:
                 # A new association would break running Pods, because it replaces their present credentials.
                 found = desired.would_break[key]

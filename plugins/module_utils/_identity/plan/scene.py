@@ -74,8 +74,8 @@ class Scene:
 
         It is removed, or it is listed with another role.
         """
-        listed = self.listed_arns.get(key)
-        return key in self.gone.keys or (listed is not None and listed.lower() != role_arn.lower())
+        listed_arn = self.listed_arns.get(key)
+        return key in self.gone.keys or (listed_arn is not None and listed_arn.lower() != role_arn.lower())
 
     def listed_with(self, role_arn: str) -> frozenset[WorkloadKey]:
         """Return the workloads that the run lists with a role."""
@@ -87,7 +87,7 @@ class Scene:
         return grants is not None and all(self.is_one_of(keys, grant) for grant in grants)
 
     def is_one_of(self, keys: Set[WorkloadKey], grant: TrustGrant) -> bool:
-        """Return whether a grant allows one of some workloads, and nobody else."""
+        """Return whether a grant allows only one of some workloads."""
         return bool(named_workloads(self.observed.clusters, [grant]) & keys)
 
     def find_unlisted_users(self, role: ObservedRole, grants: Collection[TrustGrant]) -> list[str]:

@@ -655,7 +655,7 @@ def test_listed_tags_of_matching_resources_of_another_owner_are_reported(owner: 
 
 
 def test_findings_about_changes_of_the_first_round_are_kept() -> None:
-    """A second round finds these changes complete. Each of them affects somebody who is not in the list."""
+    """A second round finds these changes complete. Each of them affects users outside the list."""
 
     def change(*conflicts: AwsError) -> Played:
         aws = list_with_scope()
