@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import shlex
 import subprocess
 from collections.abc import Iterator
@@ -90,14 +89,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     sandbox.up("--kube", "embedded", "--auth", "--rbac", "--kube-controllers", "--pod-identity-webhook")
     yield Cluster(sandbox, folder)
     sandbox.down()
-
-
-def test_permissions_match_page() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    for name, language in (("audit-iam-policy.json", "json"), ("audit-rbac.yml", "yaml")):
-        block = list(blocks(PAGE, language))[-1]
-        assert re.sub(r"\A---\n(#.*\n)+\n", "", (FILES / name).read_text(encoding="utf-8")) == block.text
-        assert f"[{name}](../examples/permissions/{name})" in text
 
 
 def test_page_lists_the_risks() -> None:

@@ -17,7 +17,6 @@ from support import COLLECTIONS, ROOT, Sandbox, blocks, environment
 
 PAGE = ROOT / "docs" / "migration.md"
 FILES = ROOT / "examples" / "permissions"
-PERMISSIONS = ROOT / "docs" / "iam-permissions.md"
 QUICK = ("-e", "pod_identity_migration_observe=2")
 
 SET_UP = """
@@ -44,11 +43,10 @@ class Cluster:
         shown = sandbox.show_environment(folder)
         self.estate = Estate(shown["AWS_ENDPOINT_URL"], Path(shown["KUBECONFIG"]))
         self.estate.build(1)
-        documents = [json.loads(block.text) for page in (PERMISSIONS, PAGE) for block in blocks(page, "json")]
+        policies = [FILES / f"{name}-iam-policy.json" for name in ("verify", "migrate")]
         manifests = [FILES / "migrate-rbac.yml", FILES / "injection-rbac.yml"]
         setup = {
-            # The policy "verify" of docs/iam-permissions.md, and the policy of docs/migration.md.
-            "documents": [documents[0], documents[-1]],
+            "documents": [json.loads(path.read_text(encoding="utf-8")) for path in policies],
             "manifests": [item for path in manifests for item in yaml.safe_load(path.read_text())["items"]],
         }
         self.key = sandbox.create_user(folder, SET_UP, setup)

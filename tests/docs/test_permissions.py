@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test that the permissions of docs/iam-permissions.md suffice for the documented playbooks, with IAM and RBAC enforced."""
+"""Test that the permissions in examples/permissions suffice for the documented playbooks, with IAM and RBAC enforced."""
 
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
@@ -18,15 +17,25 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     RESOURCE_TYPES,
     ResourceType,
 )
-from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
+from support import BIN, COLLECTIONS, ROOT, Sandbox, environment
 
-PAGE = ROOT / "docs" / "iam-permissions.md"
-# By user: the positions on the page of the JSON documents that the user gets.
-USERS = {"verify": (0,), "converge": (0, 1), "teardown": (0, 1, 2), "inventory": (3,)}
+PAGES = ("iam-permissions.md", "audit.md", "migration.md")
+# By user: the policies that the user gets.
+USERS = {
+    "verify": ("verify",),
+    "converge": ("verify", "converge"),
+    "teardown": ("verify", "converge", "teardown"),
+    "inventory": ("inventory",),
+}
 VERIFIERS, OPERATORS = "pod-identity-verifiers", "pod-identity-operators"
 PATH = "/pod-identity/"
 ACCOUNT = "111122223333"
 FILES = ROOT / "examples" / "permissions"
+DOCUMENTS = {
+    name: json.loads((FILES / f"{name}-iam-policy.json").read_text(encoding="utf-8"))
+    for name in ("verify", "converge", "teardown", "inventory")
+}
+MANIFESTS = ("verify-rbac.yml", "converge-rbac.yml", "injection-rbac.yml")
 TARGET = "arn:aws:iam::444455556666:role/target"
 
 SET_UP = """
@@ -37,9 +46,9 @@ iam = boto3.client("iam")
 keys = {}
 for user, documents in setup["users"].items():
     iam.create_user(UserName=user)
-    for index in documents:
-        document = json.dumps(setup["documents"][index])
-        iam.put_user_policy(UserName=user, PolicyName=f"page-{index}", PolicyDocument=document)
+    for name in documents:
+        document = json.dumps(setup["documents"][name])
+        iam.put_user_policy(UserName=user, PolicyName=name, PolicyDocument=document)
     key = iam.create_access_key(UserName=user)["AccessKey"]
     keys[user] = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 config.load_kube_config()
@@ -50,16 +59,18 @@ print("KEYS", json.dumps(keys))
 
 
 class Account:
-    """A sandbox that enforces permissions. It has a user for each set of permissions on the page."""
+    """A sandbox that enforces permissions. It has a user for each set of policies."""
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox = sandbox
         self.folder = folder
         setup = {
             "users": USERS,
-            "documents": [json.loads(block.text) for block in blocks(PAGE, "json")],
+            "documents": DOCUMENTS,
             "manifests": [
-                item for block in blocks(PAGE, "yaml") for item in yaml.safe_load(block.text)["items"]
+                item
+                for name in MANIFESTS
+                for item in yaml.safe_load((FILES / name).read_text(encoding="utf-8"))["items"]
             ],
         }
         (folder / "setup.json").write_text(json.dumps(setup), encoding="utf-8")
@@ -101,10 +112,8 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
 
 
 @pytest.mark.parametrize("resource_type", RESOURCE_TYPES, ids=attrgetter("name"))
-def test_page_has_the_actions_of_each_resource_type(resource_type: ResourceType) -> None:
-    statements = [
-        statement for block in blocks(PAGE, "json") for statement in json.loads(block.text)["Statement"]
-    ]
+def test_policies_have_the_actions_of_each_resource_type(resource_type: ResourceType) -> None:
+    statements = [statement for document in DOCUMENTS.values() for statement in document["Statement"]]
     lists = (statement["Action"] for statement in statements)
     documented = {name for names in lists for name in ([names] if isinstance(names, str) else names)}
     service = resource_type.operation.partition(":")[0]
@@ -163,22 +172,11 @@ ALL_REVERTED = {
 }
 
 
-@pytest.mark.parametrize(
-    ("language", "names"),
-    [
-        ("json", ("verify-iam-policy.json", "converge-iam-policy.json")),
-        ("yaml", ("verify-rbac.yml", "converge-rbac.yml", "injection-rbac.yml")),
-    ],
-)
-def test_files_match_page(language: str, names: tuple[str, ...]) -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    for name, block in zip(names, blocks(PAGE, language), strict=False):
-        text = (FILES / name).read_text(encoding="utf-8")
-        assert re.sub(r"\A---\n(#.*\n)+\n", "", text) == block.text
-        assert f"[{name}](../examples/permissions/{name})" in page
-    found = {path.name for path in FILES.glob(f"*.{language.replace('yaml', 'yml')}")}
-    # The permissions of these playbooks are in docs/audit.md and docs/migration.md.
-    assert {name for name in found if not name.startswith(("audit", "migrate"))} == set(names)
+def test_pages_link_every_file() -> None:
+    pages = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in PAGES)
+    assert [
+        path.name for path in FILES.iterdir() if f"](../examples/permissions/{path.name})" not in pages
+    ] == []
 
 
 OWN_POLICY = f"arn:aws:iam::{ACCOUNT}:policy{PATH}my-policy"
@@ -258,7 +256,7 @@ iam.put_role_policy(RoleName="fleet", PolicyName="page", PolicyDocument=sys.argv
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_inventory_policy_suffices(account: Account, tmp_path: Path, source: str) -> None:
-    document = json.loads(list(blocks(PAGE, "json"))[3].text)
+    document = DOCUMENTS["inventory"]
     principal = {"AWS": f"arn:aws:iam::{ACCOUNT}:user/inventory"}
     trust = {
         "Version": "2012-10-17",
