@@ -89,7 +89,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._files impor
     why_not_writable,
     write_private,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import connect, make_clock
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import connect
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
     read_role_variables,
@@ -329,9 +329,7 @@ def _read_cluster(
         associations = read_cluster_associations(opened.api, cluster, width)
         nodes = read_node_roles(opened.api, cluster, width)
     steps.begin("reading the service accounts")
-    estate = read_irsa(
-        kubernetes, cluster.name, associations.keys(), make_clock(source.deadline), any_variables=True
-    )
+    estate = read_irsa(kubernetes, cluster.name, associations.keys(), kubernetes.clock, any_variables=True)
     if isinstance(estate, ApiError):
         raise RoleError(
             f"The service accounts and Pods of {describe_place(cluster)} could not be listed: {sentence(estate.text)} "

@@ -19,8 +19,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,21 +38,21 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
     parse_api_error,
+    parse_response,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.authentication import (
     IDENTITY_OPTIONS,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
-    Clock,
     Deadline,
-    DeadlineClock,
-    DeadlineCluster,
     DryRun,
     KubernetesCluster,
     Listing,
     Query,
-    RetryingCluster,
+    SystemClock,
     WriteResult,
+    is_transient,
+    send_patiently,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     FIELD_MANAGER,
@@ -146,13 +145,21 @@ class Connection:
 
     :arg options: connection options of kubernetes.core modules. For missing options, the client reads environment variables.
     :arg access: the source of a bearer token, unless the options have credentials.
+    :arg deadline: the time until which requests may be sent, or None.
     """
 
-    def __init__(self, options: Mapping[str, Any], access: Access) -> None:
-        self._options, self._access = options, access
+    def __init__(self, options: Mapping[str, Any], access: Access, deadline: Deadline | None = None) -> None:
+        self._options, self._access, self._deadline = options, access, deadline
         self._client: Any = None
 
-    def client(self) -> Any:
+    def client(self, *, late: bool = False) -> Any:
+        """Return the client for the next request.
+
+        :arg late: whether the request may be sent after the deadline.
+        :raises TimeoutError: after the deadline.
+        """
+        if self._deadline and not late:
+            self._deadline.check()
         if self._client is None:
             token = self.token()
             if token is None:
@@ -198,13 +205,19 @@ class WriteOptions:
 class ClientCluster:
     """The Kubernetes API of a cluster, for reads and writes of a task.
 
+    Lists and writes are repeated after transient errors. After the deadline only deletions of Jobs are sent, because the run
+    deletes no Jobs but its own. Requests that were sent before the deadline are completed.
+
     :arg reads: the connection for reads, with the module_defaults of kubernetes.core.k8s_info.
     :arg writes: the connection for writes, with the module_defaults of kubernetes.core.k8s. It may be the same connection as
         ``reads``.
     """
 
-    def __init__(self, reads: Connection, writes: Connection, options: WriteOptions) -> None:
+    def __init__(
+        self, reads: Connection, writes: Connection, options: WriteOptions, deadline: Deadline | None = None
+    ) -> None:
         self._reads, self._writes, self._options = reads, writes, options
+        self.clock = SystemClock(deadline)
         # The client caches API discovery in a file with a predictable name in the temporary folder. Another user could create
         # that file first, so use a folder that only the current user can access.
         tempfile.tempdir = constants.DEFAULT_LOCAL_TMP
@@ -213,6 +226,11 @@ class ClientCluster:
         warnings.simplefilter("ignore", InsecureRequestWarning)
 
     def list_objects(self, query: Query) -> Listing:
+        """List objects, with retries."""
+        [listing] = send_patiently(lambda queries: [*map(self._list, queries)], [query], self.clock)
+        return listing
+
+    def _list(self, query: Query) -> Listing:
         try:
             return _parse_listing(run_within(LONGEST_CALL, partial(self._request, query)), query.kind)
         except (ApiException, *FAULTS) as error:
@@ -231,6 +249,7 @@ class ClientCluster:
         return bytes(response.data)
 
     def dry_run_pods(self, manifests: Sequence[Object]) -> list[DryRun]:
+        """Send the dry runs once, without retries, because the injection probe repeats them."""
         end = time.monotonic() + LONGEST_DRY_RUNS
         try:
             client, pods = run_within(LONGEST_DRY_RUNS, partial(_find_resource, self._reads, "Pod", "v1"))
@@ -263,79 +282,78 @@ class ClientCluster:
 
     def apply(self, manifests: Sequence[Object]) -> WriteResult:
         """Create or update the objects. Service accounts are applied server-side, because they have other field managers, too."""
-        # Create namespaces before the service accounts in them.
-        groups: dict[bool | None, list[int]] = {None: [], False: [], True: []}
-        for index, item in enumerate(manifests):
-            groups[self._forces(item) if item["kind"] == "ServiceAccount" else None].append(index)
-        total = WriteResult()
-        for force, indexes in groups.items():
-            settings = {"field_manager": FIELD_MANAGER, "force_conflicts": force}
-            arguments = {"apply": True, "server_side_apply": settings} if force is not None else {}
-            if indexes and total.error is None:
-                result = self._write([manifests[index] for index in indexes], state="present", **arguments)
-                refused = {indexes[index]: reason for index, reason in result.refused.items()}
-                total = WriteResult(
-                    total.changed or result.changed,
-                    dict(sorted({**total.refused, **refused}.items())),
-                    result.error,
-                    [*total.diffs, *result.diffs],
-                )
-        return total
+        return self._write(manifests, self._apply_options)
 
-    def _forces(self, manifest: Object) -> bool:
+    def _apply_options(self, manifest: Object) -> dict[str, Any]:
+        if manifest["kind"] != "ServiceAccount":
+            return {"state": "present"}
         force = self._options.force
-        return force if isinstance(force, bool) else str(object_name(manifest)) in force
+        forces = force if isinstance(force, bool) else str(object_name(manifest)) in force
+        settings = {"field_manager": FIELD_MANAGER, "force_conflicts": forces}
+        return {"state": "present", "apply": True, "server_side_apply": settings}
 
     def patch(self, manifests: Sequence[Object]) -> WriteResult:
-        return self._write(manifests, state="patched")
+        return self._write(manifests, lambda _manifest: {"state": "patched"})
 
     def remove(self, manifests: Sequence[Object]) -> WriteResult:
-        return self._write(manifests, state="absent", delete_options={"propagationPolicy": "Background"})
+        options = {"state": "absent", "delete_options": {"propagationPolicy": "Background"}}
+        late = all(manifest["kind"] == "Job" for manifest in manifests)
+        return self._write(manifests, lambda _manifest: options, late=late)
 
-    def _write(self, manifests: Sequence[Object], **arguments: Any) -> WriteResult:
-        """Write the objects concurrently.
+    def _write(
+        self,
+        manifests: Sequence[Object],
+        options: Callable[[Object], Mapping[str, Any]],
+        *,
+        late: bool = False,
+    ) -> WriteResult:
+        """Write the objects concurrently, with retries.
 
-        After a write has timed out or had no credentials, no further writes are started. If every write has timed out or was
-        not started, the result is one error. Otherwise the result has the errors by the index of the object.
+        If every write has timed out or was not started, the result also has the error that caused this.
+
+        :arg options: returns the options of kubernetes.core.k8s for an object.
+        :arg late: whether the writes may be sent after the deadline.
         """
-        if not manifests:
-            return WriteResult()
-        kinds = {(as_text(item["kind"]), as_text(item["apiVersion"])) for item in manifests}
-        try:
-            service = run_within(LONGEST_CALL, partial(self._service, kinds, arguments))
-        except (ApiException, *FAULTS) as error:
-            return WriteResult(error=_parse_error(error))
-        writer = _Writer(service, self._writes.token)
-        outcomes = each_within(LONGEST_CALL * len(manifests), writer.write, manifests, AT_ONCE, GRACE)
-        cause = writer.cause
-        if cause and all(outcome.is_lost for outcome in outcomes):
-            return WriteResult(error=cause)
+        outcomes: dict[int, _Outcome] = {}
+        send = partial(self._send, _Writer(self._options, self._writes.token, options), late)
+        # Create namespaces before the service accounts in them.
+        for is_namespace in (True, False):
+            indexes = [
+                index for index, item in enumerate(manifests) if (item["kind"] == "Namespace") == is_namespace
+            ]
+            sent = send_patiently(send, [manifests[index] for index in indexes], self.clock)
+            outcomes |= dict(zip(indexes, sent, strict=True))
+        causes = [outcome.cause for outcome in outcomes.values()]
         return WriteResult(
-            any(outcome.changed for outcome in outcomes),
-            {index: outcome.error for index, outcome in enumerate(outcomes) if outcome.error},
-            diffs=[outcome.diff for outcome in outcomes if outcome.diff],
+            any(outcome.changed for outcome in outcomes.values()),
+            {index: outcome.error for index, outcome in sorted(outcomes.items()) if outcome.error},
+            causes[0] if all(causes) else None,
+            [outcome.diff for outcome in outcomes.values() if outcome.diff],
         )
 
-    def _service(self, kinds: Collection[tuple[str, str]], arguments: Mapping[str, Any]) -> Any:
-        """Return the service layer of kubernetes.core for writes.
+    def _send(self, writer: _Writer, late: bool, manifests: Sequence[Object]) -> Sequence[_Outcome]:
+        """Write the objects once."""
+        kinds = {(as_text(item["kind"]), as_text(item["apiVersion"])) for item in manifests}
+        client = None
+        try:
+            if kinds and not writer.cause:
+                client = run_within(LONGEST_CALL, partial(self._find_client, kinds, late))
+        except (ApiException, *FAULTS) as error:
+            return [writer.stop(error)] * len(manifests)
+        write = partial(writer.write, client)
+        return each_within(LONGEST_CALL * len(manifests), write, manifests, AT_ONCE, GRACE)
+
+    def _find_client(self, kinds: Collection[tuple[str, str]], late: bool) -> Any:
+        """Return the client for writes.
 
         Look up ``kinds`` in the API first, so that the threads do not repeat the requests of the lookup.
         """
         for kind, api_version in kinds:
-            _find_resource(self._writes, kind, api_version)
+            _find_resource(self._writes, kind, api_version, late=late)
         # Copy the client, because reads may use the same client, and the setting dry_run must not apply to reads.
-        client = copy.copy(self._writes.client())
+        client = copy.copy(self._writes.client(late=late))
         client.dry_run = self._options.check_mode
-        options = {**self._options.defaults, **arguments}
-        return K8sService(client, _Module(options, self._options.check_mode, self._options.diff))
-
-
-class SystemClock:
-    def now(self) -> datetime:
-        return datetime.now(timezone.utc)
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+        return client
 
 
 class BoundedEnding:
@@ -352,14 +370,11 @@ class BoundedEnding:
             with alarm(CLEANUP_SECONDS):
                 return self._cluster.remove(manifests)
         except TimeoutError as error:
-            return WriteResult(error=ApiError(0, str(error)))
+            late = ApiError(0, str(error))
+            return WriteResult(refused=dict.fromkeys(range(len(manifests)), late), error=late)
 
     def tell(self, text: str) -> None:
         self._write(visible(text))
-
-
-def make_clock(deadline: Deadline | None) -> Clock:
-    return DeadlineClock(SystemClock(), deadline) if deadline else SystemClock()
 
 
 def connect(
@@ -367,7 +382,7 @@ def connect(
     access: Access,
     force: bool | Sequence[str] = False,
     deadline: Deadline | None = None,
-) -> RetryingCluster:
+) -> ClientCluster:
     """Return the interface to the Kubernetes API for a task, without sending a request.
 
     :arg access: the connection options and the source of the token.
@@ -381,21 +396,19 @@ def connect(
     require_local(task)
     reads = _client_options(task, LIST, access)
     writes = _client_options(task, APPLY, access)
-    reading = Connection(reads, access)
+    reading = Connection(reads, access, deadline)
     defaults = read_write_options(task.with_defaults(APPLY, access.arguments))
     options = WriteOptions(defaults, force, task.check_mode, bool(task.keywords.diff))
-    writing = reading if writes == reads else Connection(writes, access)
-    cluster: KubernetesCluster = ClientCluster(reading, writing, options)
-    if deadline:
-        cluster = DeadlineCluster(cluster, deadline)
-    return RetryingCluster(cluster, make_clock(deadline))
+    writing = reading if writes == reads else Connection(writes, access, deadline)
+    return ClientCluster(reading, writing, options, deadline)
 
 
 class _Module:
     """A stand-in for a module, with the members that the service layer of kubernetes.core uses."""
 
-    def __init__(self, params: Mapping[str, Any], check_mode: bool, diff: bool) -> None:
-        self.params, self.check_mode, self._diff = dict(params), check_mode, diff
+    def __init__(self, settings: WriteOptions, options: Mapping[str, Any]) -> None:
+        self.params = {**settings.defaults, **options}
+        self.check_mode, self._diff = settings.check_mode, settings.diff
 
     def warn(self, *_texts: Any, **_more: Any) -> None:
         """Ignore a warning, because the role reads the objects after the writes and reports problems as findings."""
@@ -405,12 +418,16 @@ class _Module:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """The result of one write. ``is_lost`` means that the write timed out or was not started."""
+    """The result of one write.
+
+    ``cause`` is the error of the write that timed out or had no credentials: this one, or another one because of which this
+    one was not started.
+    """
 
     changed: bool = False
     error: ApiError | None = None
     diff: Object | None = None
-    is_lost: bool = False
+    cause: ApiError | None = None
 
 
 class _Writer:
@@ -420,37 +437,49 @@ class _Writer:
     kind.
 
     :arg ready: ensures that there are valid credentials for a request, or raises CoreException.
+    :arg options: returns the options of kubernetes.core.k8s for an object.
     """
 
-    def __init__(self, service: Any, ready: Callable[[], object]) -> None:
-        self._service, self._ready = service, ready
+    def __init__(
+        self,
+        settings: WriteOptions,
+        ready: Callable[[], object],
+        options: Callable[[Object], Mapping[str, Any]],
+    ) -> None:
+        self._settings, self._ready, self._options = settings, ready, options
         self.cause: ApiError | None = None
 
-    def write(self, manifest: Object) -> _Outcome:
+    def write(self, client: Any, manifest: Object) -> _Outcome:
         if self.cause:
             text = NOT_STARTED.format(cause=sentence(self.cause.text))
-            return _Outcome(error=ApiError(0, text), is_lost=True)
+            return _Outcome(error=ApiError(0, text), cause=self.cause)
         try:
             self._ready()
         except CoreException as error:
-            return self._stop(error)
+            return self.stop(error)
         definition = copy.deepcopy(dict(manifest))
-        perform = partial(perform_action, self._service, definition, self._service.module.params)
+        module = _Module(self._settings, self._options(manifest))
+        perform = partial(perform_action, K8sService(client, module), definition, module.params)
         try:
             with _expect(as_text(definition["kind"])):
                 result = run_within(LONGEST_CALL, perform)
         except TimeoutError as error:
-            return self._stop(error)
+            return self.stop(error)
         except (ApiException, *FAULTS) as error:
             return _Outcome(error=_parse_error(error))
         return _Outcome(
             bool(result.get("changed")), diff=format_diff(as_mapping(result.get("diff")), manifest)
         )
 
-    def _stop(self, error: Exception) -> _Outcome:
+    def stop(self, error: Exception) -> _Outcome:
+        """Return the outcome of a write that failed like all further ones would, and start no further writes.
+
+        A transient error stops only the present writes, because they are repeated.
+        """
         api_error = _parse_error(error)
-        self.cause = self.cause or api_error
-        return _Outcome(error=api_error, is_lost=True)
+        if not is_transient(api_error):
+            self.cause = self.cause or api_error
+        return _Outcome(error=api_error, cause=self.cause or api_error)
 
 
 def read_client_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -513,10 +542,12 @@ def _limit_requests(client: Any) -> None:
     api.call_api = call_within_limit
 
 
-def _find_resource(connection: Connection, kind: str, api_version: str) -> tuple[Any, Any]:
+def _find_resource(
+    connection: Connection, kind: str, api_version: str, *, late: bool = False
+) -> tuple[Any, Any]:
     """Return the client, and the client's object for a kind of resource from API discovery."""
     with _expect(DESCRIPTION):
-        client = connection.client()
+        client = connection.client(late=late)
         return client, client.resource(kind, api_version)
 
 
@@ -587,18 +618,9 @@ def _parse_error(error: Exception) -> ApiError:
     """Convert an exception to an ApiError, preferably from the response of the API."""
     answer = error if isinstance(error, ApiException) else error.__cause__
     if isinstance(answer, ApiException):
-        return _parse_response(answer)
+        body = answer.body.decode(errors="replace") if isinstance(answer.body, bytes) else answer.body
+        header = (answer.headers or {}).get("Retry-After")
+        return parse_response(int(answer.status or 0), str(body or answer.reason or ""), str(header or ""))
     if isinstance(error, YAMLError):
         return ApiError(0, visible_sentence(f"Invalid kube-config file: {' '.join(str(error).split())}"))
     return parse_api_error(str(error))
-
-
-def _parse_response(error: ApiException) -> ApiError:
-    body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or "")
-    parsed = parse_api_error(body or str(error.reason or ""))
-    header = str((error.headers or {}).get("Retry-After") or "")
-    return replace(
-        parsed,
-        status=int(error.status or 0),
-        retry_after=int(header) if header.isdecimal() else parsed.retry_after,
-    )

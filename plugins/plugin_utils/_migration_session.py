@@ -32,7 +32,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Deadline,
-    RetryingCluster,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     AwsResult,
@@ -97,7 +96,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
     Issuer,
     parse_issuer,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import connect, make_clock
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import connect
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
     Prepared,
     RoleError,
@@ -165,10 +164,8 @@ class MigrationSession:
         self.deadline = source.deadline
         part = begin_aws(self.task, source, "main", self.task.check_mode)
         self._job = part.job
-        self.kubernetes: RetryingCluster = connect(
-            self.task, find_role_access(self.task, source), deadline=source.deadline
-        )
-        self.clock = make_clock(source.deadline)
+        self.kubernetes = connect(self.task, find_role_access(self.task, source), deadline=source.deadline)
+        self.clock = self.kubernetes.clock
         self.opened: OpenedCluster = part.opening()
         cluster, server = self.opened.cluster, self.kubernetes.read_server()
         doubt = judge_api_server(cluster, server)
@@ -335,12 +332,10 @@ class MigrationSession:
 
         :arg verb: the beginning of the line that describes a change, such as "restore the IRSA annotations of".
         """
-        written = self.kubernetes.patch(patches) if patches else None
-        if written is None:
+        if not patches:
             return ()
-        refused = dict(written.refused)
-        if written.error is not None:
-            refused = dict.fromkeys(range(len(patches)), written.error)
+        written = self.kubernetes.patch(patches)
+        refused = written.refused
         for index, patch in enumerate(patches):
             name = str(object_name(patch))
             if index in refused:

@@ -124,7 +124,6 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._aws_clients
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import (
     BoundedEnding,
     connect,
-    make_clock,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_access import (
     AWS_SPEC,
@@ -491,7 +490,7 @@ def run_kubernetes(
         aws,
         prepared.preflight,
         kubernetes_settings(values, task.check_mode),
-        make_clock(deadline),
+        connection.clock,
         on_step,
         BoundedEnding(connection, write),
     )

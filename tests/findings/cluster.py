@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
-    parse_api_error,
+    parse_response,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     DryRun,
@@ -57,10 +57,11 @@ Json = dict[str, Any]
 
 
 class RejectedRequest(Exception):
-    """The exception for a request that the API server rejected. Its text is the text of ApiException of the Python client."""
+    """The exception for a request that the API server rejected. ``error`` is the error in its response."""
 
-    def __init__(self, status: int, reason: str, body: str) -> None:
-        super().__init__(f"{status}\nReason: {reason}\nHTTP response body: {body}")
+    def __init__(self, status: int, body: str) -> None:
+        super().__init__(f"{status}: {body}")
+        self.error = parse_response(status, body)
 
 
 class Kube:
@@ -83,7 +84,7 @@ class Kube:
         )
         text = response.data.decode()
         if response.status >= 400:
-            raise RejectedRequest(response.status, response.reason or "", text)
+            raise RejectedRequest(response.status, text)
         result: Json = json.loads(text)
         return result
 
@@ -178,7 +179,7 @@ class KubeCluster:
         try:
             return Listing(self._kube.request("GET", path, None, self._token, **parameters)["items"])
         except RejectedRequest as error:
-            return Listing(error=parse_api_error(str(error)))
+            return Listing(error=error.error)
 
     def read_version(self) -> Object:
         return self._kube.request("GET", "/version")
@@ -195,7 +196,7 @@ class KubeCluster:
         try:
             return DryRun(self._kube.request("POST", path, pod, self._token, dryRun="All"))
         except RejectedRequest as error:
-            return DryRun(error=parse_api_error(str(error)))
+            return DryRun(error=error.error)
 
     def apply(self, manifests: Sequence[Object]) -> WriteResult:
         for manifest in manifests:

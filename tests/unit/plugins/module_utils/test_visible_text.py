@@ -23,6 +23,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     parse_api_error,
+    parse_response,
     unreachable_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Change
@@ -135,7 +136,7 @@ REFUSAL = '{"kind":"Status","message":"a\x1b[2J \\u202e b\n","code":403}'
         pytest.param(lambda: [input_message(InputError([HOSTILE]))], id="an input problem"),
         pytest.param(lambda: input_message(InputError([HOSTILE, HOSTILE])).split("\n"), id="input problems"),
         pytest.param(lambda: [aws_message(ERROR, "us-west-2"), str(ERROR)], id="an error of AWS"),
-        pytest.param(lambda: [parse_api_error(REFUSAL).text], id="an error of Kubernetes"),
+        pytest.param(lambda: [parse_response(403, REFUSAL).text], id="an error of Kubernetes"),
         pytest.param(
             lambda: unreachable_message(parse_api_error(HOSTILE), "c", "r").split("\n"),
             id="an unreachable Kubernetes API",

@@ -28,6 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     ApiError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Deadline,
     DryRun,
     Listing,
     Query,
@@ -42,6 +43,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _kubernetes as kubernetes
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_access import GivenAccess
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import alarm
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_cluster import (
+    FakeClock,
+)
 from kubernetes.client import Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic.exceptions import NotFoundError, ResourceNotFoundError
@@ -80,19 +84,26 @@ class FakeClient:
 
 @pytest.fixture(autouse=True)
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Set the temporary folder of an Ansible run, and remove the variables that name a kubeconfig. Return the folder."""
+    """Set the temporary folder of an Ansible run, a clock that sleeps without delay, and no variable that names a kubeconfig.
+
+    Return the folder.
+    """
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    monkeypatch.setattr(kubernetes, "SystemClock", lambda _deadline: FakeClock())
     for name in ("KUBECONFIG", "K8S_AUTH_KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 
 def client_cluster(
-    options: dict[str, Any], access: Any = None, writing: kubernetes.WriteOptions | None = None
+    options: dict[str, Any],
+    access: Any = None,
+    writing: kubernetes.WriteOptions | None = None,
+    deadline: Deadline | None = None,
 ) -> kubernetes.ClientCluster:
-    connection = kubernetes.Connection(options, access or GivenAccess({}))
-    return kubernetes.ClientCluster(connection, connection, writing or kubernetes.WriteOptions())
+    connection = kubernetes.Connection(options, access or GivenAccess({}), deadline)
+    return kubernetes.ClientCluster(connection, connection, writing or kubernetes.WriteOptions(), deadline)
 
 
 def fake_reader(
@@ -262,6 +273,12 @@ def test_web_page_instead_of_the_api_description_is_reported(
     text = "the response with status 200 is not from the Kubernetes API: no description of its resources"
     assert reader.list_objects(QUERY) == Listing(error=ApiError(0, text))
     assert (reader.read_server(), reader.read_version()) == (ApiServer(), {})
+
+
+def test_list_is_repeated_after_a_transient_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, client, _made = fake_reader(refusal('{"message":"busy","code":503}', 503), monkeypatch)
+    assert reader.list_objects(QUERY) == Listing(error=ApiError(503, "busy"))
+    assert len(client.asked) == 6
 
 
 def test_stalled_list_fails_with_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -518,7 +535,9 @@ def test_no_write_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(kubernetes, "get_api_client", connect)
     written = client_cluster({}).apply([NAMESPACE, account(0)])
-    assert (written, len(made)) == (WriteResult(error=ApiError(0, "no route"), diffs=[]), 1)
+    lost = ApiError(0, "no route")
+    waiting = ApiError(0, "not started, because another write failed: no route.")
+    assert (written.error, written.refused, len(made)) == (lost, {0: lost, 1: waiting}, 1)
 
 
 def test_job_is_created_patched_and_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -587,6 +606,45 @@ def test_invalid_object_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_only_busy_writes_are_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reject the namespace once, so that the service account in it must wait, and one service account for good."""
+    busy = {"create shop": 429, "apply a1": 503}
+
+    def refuse(write: str) -> None:
+        if write == "apply a2" or write in busy:
+            raise refusal('{"message":"no"}', busy.pop(write, 403))
+
+    store = Store(answer=refuse)
+    written = store_cluster(monkeypatch, store).apply([NAMESPACE, account(0), account(1), account(2)])
+    assert (written.changed, written.error, written.refused) == (True, None, {3: ApiError(403, "no")})
+    assert store.writes[:2] == ["create shop"] * 2
+    assert sorted(store.writes[2:]) == ["apply a0", "apply a1", "apply a1", "apply a2"]
+    assert [diff["after_header"] for diff in written.diffs] == [
+        "ServiceAccount shop/a0",
+        "ServiceAccount shop/a1",
+    ]
+
+
+LATE = ApiError(0, "the deadline of 60 s has passed")
+
+
+def test_no_request_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(account(0), {**JOB, "metadata": {"name": "proof", "namespace": "shop"}})
+    monkeypatch.setattr(Store, "__copy__", lambda self: self, raising=False)
+    monkeypatch.setattr(kubernetes, "get_api_client", lambda **_options: store)
+    options = kubernetes.WriteOptions(kubernetes.read_write_options({}))
+    cluster = client_cluster({}, None, options, Deadline(60, 0, lambda: 1))
+    for write in (cluster.apply, cluster.patch, cluster.remove):
+        assert write([account(0)]) == WriteResult(refused={0: LATE}, error=LATE, diffs=[])
+    assert cluster.apply([JOB]).error == LATE
+    assert cluster.list_objects(QUERY) == Listing(error=LATE)
+    assert cluster.dry_run_pods([POD]) == [DryRun(error=LATE)]
+    assert (cluster.read_version(), cluster.read_server()) == ({}, ApiServer())
+    assert store.writes == []
+    # The run deletes its own Jobs all the same.
+    assert (cluster.remove([JOB]).changed, store.writes) == (True, ["delete proof"])
+
+
 def hang(*names: str) -> Answer:
     def wait(write: str) -> None:
         if write.split()[1] in names:
@@ -612,7 +670,10 @@ def test_writes_without_any_response_share_one_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(kubernetes, "AT_ONCE", 2)
     store = Store(answer=hang("a0", "a1"))
     written = store_cluster(monkeypatch, store).apply(accounts(5))
-    assert written == WriteResult(error=ApiError(0, "no complete response within 0.2 seconds"), diffs=[])
+    lost = ApiError(0, "no complete response within 0.2 seconds")
+    waiting = ApiError(0, f"not started, because another write failed: {lost.text}.")
+    assert (written.changed, written.error) == (False, lost)
+    assert written.refused == {0: lost, 1: lost, 2: waiting, 3: waiting, 4: waiting}
     assert sorted(store.writes) == ["apply a0", "apply a1"]
 
 
@@ -627,7 +688,7 @@ def test_missing_credentials_end_the_pending_writes(monkeypatch: pytest.MonkeyPa
         2: ApiError(0, f"not started, because another write failed: {text}"),
     }
     again = store_cluster(monkeypatch, store, access).apply(accounts(3))
-    assert (again, store.writes) == (WriteResult(error=ApiError(0, text), diffs=[]), ["apply a0"])
+    assert (again.error, len(again.refused), store.writes) == (ApiError(0, text), 3, ["apply a0"])
 
 
 def test_objects_are_written_concurrently(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def set_defaults(monkeypatch: pytest.MonkeyPatch, defaults: Mapping[str, Mapping
 
 
 def connected(task: ActionTask, force: bool = False, **arguments: Any) -> Any:
-    return kubernetes.connect(task, GivenAccess(arguments), force).cluster
+    return kubernetes.connect(task, GivenAccess(arguments), force)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,8 @@ def test_cleanup_after_an_interrupt_has_a_time_limit(
     monkeypatch.setattr(kubernetes, "CLEANUP_SECONDS", 0.1)
     lines: list[str] = []
     ending = kubernetes.BoundedEnding(Slow(), lines.append)
-    assert ending.remove([JOB]) == WriteResult(error=ApiError(0, "no result within 0.1 seconds"))
+    late = ApiError(0, "no result within 0.1 seconds")
+    assert ending.remove([JOB]) == WriteResult(refused={0: late}, error=late)
     ending.tell("left: \x1b[2J")
     assert lines == ["left: \\x1b[2J"]
 

@@ -6,8 +6,8 @@
 
 """Parse errors of the Kubernetes API and its clients, explain them, and convert them to failures in a result. Pure.
 
-The input is the text of an exception of the ssl module, urllib3, the Kubernetes client or kubernetes.core. It may contain the
-headers of a response, a Status object of Kubernetes, and a traceback.
+The input is an error response, or the text of an exception of the ssl module, urllib3, the Kubernetes client or
+kubernetes.core.
 """
 
 from __future__ import annotations
@@ -22,16 +22,7 @@ from ...._findings.text import visible_sentence
 from ...model.cluster import ApiServer
 from ...model.errors import sentence
 from ...model.rows import FailureRow
-from ..model.objects import Object, object_name
-
-_MESSAGE = re.compile(r'"message":\s*("(?:[^"\\]|\\.)*")')
-_STATUS = re.compile(r"Exception '(\d{3})\b|^\((\d{3})\)|\"code\":\s*(\d{3})\b")
-# The API server returns this error as plain text. Other errors are Status objects.
-_BUSY = re.compile(r"\bToo many requests, please try again later\b")
-_BODY = re.compile(r"^HTTP response body: (.+)$", re.MULTILINE)
-_WRAPPED = re.compile(r"Exception '(.*)' raised while trying to get resource using .*", re.DOTALL)
-_RETRY_AFTER = re.compile(r'"retryAfterSeconds":\s*(\d+)|[Rr]etry-[Aa]fter\W+(\d+)')
-_PREFIX = re.compile(r"^(?:Task failed: |Module failed: )+")
+from ..model.objects import Object, as_mapping, as_text, member, object_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +39,25 @@ class ApiError:
 
 
 def parse_api_error(text: str) -> ApiError:
-    """Parse the error text of kubernetes.core or of the Kubernetes client."""
-    match = _STATUS.search(text)
-    plain_status = 429 if _BUSY.search(text) else 0
-    status = int(next(group for group in match.groups() if group)) if match else plain_status
-    if message := _MESSAGE.search(text):
-        reason = _unescape(message.group(1))
-    elif body := _BODY.search(text):
-        reason = body.group(1)
-    else:
-        plain = _WRAPPED.sub(r"\1", _PREFIX.sub("", text.strip()))
-        reason = next((line for line in reversed(plain.splitlines()) if line.strip()), "no reason given")
-    pause = _RETRY_AFTER.search(text)
-    seconds = int(next(group for group in pause.groups() if group)) if pause else 0
-    return ApiError(status, visible_sentence(_PREFIX.sub("", reason.strip())), seconds)
+    """Parse the text of an exception without a response. The last line has the reason."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return ApiError(0, visible_sentence(lines[-1] if lines else "no reason given"))
 
 
-def _unescape(text: str) -> str:
-    """Decode a JSON string. Return it unchanged if it is not valid, for example truncated."""
+def parse_response(status: int, body: str, retry_after: str = "") -> ApiError:
+    """Parse an error response.
+
+    :arg body: a Status object of Kubernetes, or the text of a proxy or of an overloaded API server.
+    :arg retry_after: the header Retry-After, or "".
+    """
     try:
-        return str(json.loads(text, strict=False))
+        fields = as_mapping(json.loads(body, strict=False))
     except ValueError:
-        return text
+        fields = {}
+    message = as_text(fields.get("message"))
+    text = visible_sentence(message.strip()) if message else parse_api_error(body).text
+    seconds = (retry_after, as_text(member(fields, "details").get("retryAfterSeconds")))
+    return ApiError(status, text, next((int(number) for number in seconds if number.isdecimal()), 0))
 
 
 AGAIN = "Resolve the cause and run again, which applies only the remaining changes."

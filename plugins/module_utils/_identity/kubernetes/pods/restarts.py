@@ -208,14 +208,11 @@ def restart_stale(
     if restarts.wait:
         clock.sleep(restarts.wait)
     written = cluster.patch(restarts.manifests) if restarts.manifests else WriteResult()
-    refused = dict(written.refused)
-    if written.error is not None:
-        refused = dict.fromkeys(range(len(restarts.manifests)), written.error)
     failures = [
         manifest_failure(restarts.manifests[index], "restart", reason, remedy=ALLOW)
-        for index, reason in refused.items()
+        for index, reason in written.refused.items()
     ]
-    restarts = _without_refused(restarts, refused)
+    restarts = _without_refused(restarts, written.refused)
     replacing = [*restarts.names, *restarts.rolling]
     remaining = _wait_for_rollouts(cluster, verification, reads, timeout, clock, replacing)
     current = read_pod_state(cluster, verification, clock.now()) if replacing else reads

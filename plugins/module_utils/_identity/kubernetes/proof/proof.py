@@ -486,8 +486,7 @@ def run_proof(
     keys, manifests = list(jobs), list(jobs.values())
     removed: WriteResult | None = None
     try:
-        written = cluster.apply(manifests)
-        refused = _refusals(written, len(keys))
+        refused = cluster.apply(manifests).refused
         running = [key for index, key in enumerate(keys) if index not in refused]
         results = _wait_for_results(cluster, running, settings, clock)
         removed = cluster.remove(manifests)
@@ -504,20 +503,12 @@ def run_proof(
     ]
     failures += [
         manifest_failure(manifests[index], "remove", reason, remedy=_REMOVE)
-        for index, reason in _refusals(removed, len(keys)).items()
+        for index, reason in removed.refused.items()
         if index not in refused
     ]
     unknown = {keys[index] for index in refused}
     unknown |= {key for key in keys if key.namespace in results.refused}
     return ProofRun(settings.run, settings.timeout, tuple(jobs), results.pods, "", unknown, failures)
-
-
-def _refusals(written: WriteResult, number: int) -> dict[int, ApiError]:
-    """Return the errors of rejected objects by index. Writes that ended without a result have one error for all objects.
-
-    :arg number: the number of objects.
-    """
-    return dict(written.refused) if written.error is None else dict.fromkeys(range(number), written.error)
 
 
 def _end_early(
@@ -527,7 +518,7 @@ def _end_early(
     if ending is None:
         cluster.remove(manifests)
         return
-    remaining = _refusals(ending.remove(manifests), len(manifests))
+    remaining = ending.remove(manifests).refused
     if not remaining:
         return
     jobs = [object_name(manifests[index]) for index in remaining]

@@ -22,7 +22,7 @@ from ...._findings.finding import Finding, WorkloadKey
 from ...model.migration import ANNOTATIONS, ROLE_ANNOTATION, IrsaAccount, PodCredentials
 from ...model.rows import FailureRow
 from ..api.api_errors import ALLOW, FORBIDDEN, ApiError, manifest_failure, remedy_for
-from ..api.cluster import Clock, ClusterReader, KubernetesCluster, Listing, Query, WriteResult
+from ..api.cluster import Clock, ClusterReader, KubernetesCluster, Listing, Query
 from ..model.objects import (
     Object,
     as_mapping,
@@ -351,10 +351,7 @@ def restart_injected(
     if owners:
         clock.sleep(SETTLE_SECONDS)
     manifests = [restart_patch(owner, format_time(clock.now())) for owner in owners]
-    written = cluster.patch(manifests) if manifests else WriteResult()
-    refused = dict(written.refused)
-    if written.error is not None:
-        refused = dict.fromkeys(range(len(owners)), written.error)
+    refused = cluster.patch(manifests).refused if manifests else {}
     failures = [
         manifest_failure(manifests[index], "restart", error, remedy=ALLOW) for index, error in refused.items()
     ]

@@ -83,7 +83,8 @@ class FakeCluster:
         names = [object_name(manifest).name for manifest in manifests]
         self.log.append(f"{verb} {' '.join(names)}")
         if self.broken:
-            return WriteResult(error=ApiError(0, self.broken))
+            lost = ApiError(0, self.broken)
+            return WriteResult(refused=dict.fromkeys(range(len(names)), lost), error=lost)
         refused = {
             index: ApiError(403, self.refused[name])
             for index, name in enumerate(names)

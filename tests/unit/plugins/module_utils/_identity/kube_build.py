@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
-    parse_api_error,
+    parse_response,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Listing,
@@ -189,6 +189,4 @@ def refused(resource: str) -> Listing:
         f'{{"kind":"Status","message":"{resource} is forbidden: User \\"reader\\" cannot list resource '
         f'\\"{resource}\\" in API group \\"\\" at the cluster scope","reason":"Forbidden","code":403}}'
     )
-    return Listing(
-        error=parse_api_error(f"Exception '403\nReason: Forbidden\nHTTP response body: {body}' raised")
-    )
+    return Listing(error=parse_response(403, body))

@@ -8,60 +8,64 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
     parse_api_error,
+    parse_response,
     unreachable_message,
     warn_unverified_tls,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
 
-HEADERS = "Reason: \nHTTP response headers: HTTPHeaderDict({'server': 'x'})\nHTTP response body: "
-TRACEBACK = (
-    '\nOriginal traceback: \n  File "client.py", line 54, in inner\n    raise ForbiddenException(http_resp)\n'
-    "' raised while trying to get resource using (name=None, namespace=None, label_selectors=[])"
-)
 FORBIDDEN = 'serviceaccounts is forbidden: User \\"me\\" cannot list resource \\"serviceaccounts\\" at the cluster scope'
-STATUS = f'{{"kind":"Status","message":"{FORBIDDEN}","reason":"Forbidden","code":403}}'
 
 
 @pytest.mark.parametrize(
-    ("text", "status", "reason"),
+    ("body", "header", "error"),
     [
         pytest.param(
-            f"Exception '403\n{HEADERS}{STATUS}{TRACEBACK}",
-            403,
-            FORBIDDEN.replace("\\", ""),
+            f'{{"kind":"Status","message":"{FORBIDDEN}","reason":"Forbidden","code":403}}',
+            "",
+            ApiError(403, FORBIDDEN.replace("\\", "")),
             id="a status object",
         ),
         pytest.param(
-            f"Exception '429\n{HEADERS}Too many requests, please try again later.\n{TRACEBACK}",
-            429,
-            "Too many requests, please try again later.",
+            '{"message":"two\nlines","details":{"retryAfterSeconds":3}}',
+            "",
+            ApiError(403, "two lines", 3),
+            id="a pause in the object",
+        ),
+        pytest.param(
+            '{"message":"busy","details":{"retryAfterSeconds":3}}',
+            "7",
+            ApiError(403, "busy", 7),
+            id="a header",
+        ),
+        pytest.param(
+            "Too many requests, please try again later.\n",
+            "Wed, 21 Oct 2026 07:28:00 GMT",
+            ApiError(403, "Too many requests, please try again later."),
             id="text instead of an object",
         ),
-        pytest.param(
-            f"Failed to create object: {STATUS}",
-            403,
-            FORBIDDEN.replace("\\", ""),
-            id="an object in a sentence",
-        ),
-        pytest.param(
-            "Exception 'HTTPSConnectionPool(host='127.0.0.1', port=9): Max retries exceeded' raised while trying to "
-            "get resource using {}",
-            0,
-            "HTTPSConnectionPool(host='127.0.0.1', port=9): Max retries exceeded",
-            id="no response",
-        ),
-        pytest.param(
-            "Task failed: Module failed: Could not find or access '/x' on the Ansible Controller.\n",
-            0,
-            "Could not find or access '/x' on the Ansible Controller.",
-            id="no kubeconfig",
-        ),
-        pytest.param("Traceback:\n  File x\nOSError: no route\n", 0, "OSError: no route", id="a traceback"),
-        pytest.param("", 0, "no reason given", id="empty text"),
+        pytest.param('{"message":"cut', "", ApiError(403, '{"message":"cut'), id="a truncated object"),
+        pytest.param("[]", "", ApiError(403, "[]"), id="a list"),
+        pytest.param("", "", ApiError(403, "no reason given"), id="no body"),
     ],
 )
-def test_status_and_reason_are_parsed(text: str, status: int, reason: str) -> None:
-    assert parse_api_error(text) == ApiError(status, reason)
+def test_response_has_reason_and_pause(body: str, header: str, error: ApiError) -> None:
+    assert parse_response(403, body, header) == error
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "Could not find or access '/x' on the Ansible Controller.\n",
+            "Could not find or access '/x' on the Ansible Controller.",
+        ),
+        ("Traceback:\n  File x\nOSError: no route\n", "OSError: no route"),
+        ("", "no reason given"),
+    ],
+)
+def test_reason_is_the_last_line_of_an_exception(text: str, reason: str) -> None:
+    assert parse_api_error(text) == ApiError(0, reason)
 
 
 PLACE = "The Kubernetes API of cluster my-cluster (region us-west-2) "
@@ -256,14 +260,6 @@ KUBECONFIG = (
 def test_connection_problem_has_summary_and_remedy(text: str, summary: str, remedy: str) -> None:
     end = " " if remedy.endswith(".") else "\n"
     assert message(parse_api_error(text)) == f"{summary}\n{remedy}{end}Nothing was changed."
-
-
-def test_module_output_of_kubernetes_core_is_recognised() -> None:
-    text = f"Exception '{tls('unable to get local issuer certificate')}' raised while trying to get resource using {{}}"
-    assert message(parse_api_error(text)).startswith(
-        "has a certificate that is not signed by a certificate authority of the kubeconfig: unable to get local "
-        "issuer certificate.\n"
-    )
 
 
 EKS_NETWORK = (

@@ -1044,7 +1044,7 @@ LEFT = (
     [
         (WriteResult(changed=True), ""),
         (WriteResult(refused={0: ApiError(403, "jobs are not to be deleted")}), "jobs are not to be deleted"),
-        (WriteResult(error=ApiError(0, "no result within 30 seconds")), "no result within 30 seconds"),
+        (WriteResult(refused={0: ApiError(0, "no result within 30 seconds")}), "no result within 30 seconds"),
     ],
     ids=["deleted", "rejected", "too slow"],
 )
