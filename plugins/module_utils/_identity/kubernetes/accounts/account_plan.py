@@ -262,10 +262,11 @@ def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:
 
     :arg removes: whether the plan deletes its manifests instead of applying them.
     """
-    return [f"{verb} {item['kind']} {object_name(item)}" for verb, item in _steps(plan, removes)]
+    return [f"{verb} {item['kind']} {object_name(item)}" for verb, item in plan_steps(plan, removes)]
 
 
-def _steps(plan: AccountPlan, removes: bool) -> list[tuple[str, Object]]:
+def plan_steps(plan: AccountPlan, removes: bool) -> list[tuple[str, Object]]:
+    """Return the changes of a plan in their order, each as a verb ("apply", "remove" or "release") and an object."""
     verb = "remove" if removes else "apply"
     return [
         *((verb, item) for item in (*plan.manifests, *plan.waiting)),
@@ -454,7 +455,7 @@ def expected_changes(preflight: Preflight, removes: bool) -> list[Object]:
             "before": None,
             "after": member(item, "metadata"),
         }
-        for verb, item in _steps(plan, removes)
+        for verb, item in plan_steps(plan, removes)
     ]
 
 
@@ -482,8 +483,7 @@ def read_accounts(
     desired = {workload.key for workload in workloads}
     namespaces = {key.namespace for key in desired}
     if service_accounts is None:
-        only = next(iter(namespaces)) if len(namespaces) == 1 and purge is None else ""
-        listing = reader.list_objects(Query("v1", "ServiceAccount", only))
+        listing = reader.list_objects(accounts_query(desired if purge is None else ()))
         if listing.error is not None:
             return listing.error
         service_accounts = listing.items
@@ -531,6 +531,12 @@ def read_accounts(
         unlisted = plan_purge(workloads, accounts, owner, purge)
         plan = replace(plan, unlisted=unlisted.unlisted, problems=unlisted.problems)
     return replace(preflight, plan=plan)
+
+
+def accounts_query(keys: Iterable[WorkloadKey]) -> Query:
+    """Return the query for the service accounts of workloads: in their namespace if they share one, otherwise in all."""
+    namespaces = {key.namespace for key in keys}
+    return Query("v1", "ServiceAccount", next(iter(namespaces)) if len(namespaces) == 1 else "")
 
 
 def _describe_deletion(namespace: Object) -> str:

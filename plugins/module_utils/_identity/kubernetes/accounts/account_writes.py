@@ -19,7 +19,7 @@ stale.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
@@ -28,20 +28,29 @@ from ...._findings.finding import Finding, WorkloadKey
 from ...model.errors import sentence
 from ...model.rows import FailureRow
 from ..api.api_errors import ApiError, manifest_failure
-from ..api.cluster import KubernetesCluster, Query, WriteResult
+from ..api.cluster import KubernetesCluster, WriteResult
 from ..model.objects import (
     Object,
-    ServiceAccount,
     as_mapping,
     as_text,
+    as_texts,
     is_managed,
+    is_terminating,
     member,
     object_name,
     other_owner,
     parse_service_account,
     release_manifest,
 )
-from .account_plan import AccountPlan, Accounts, Preflight, affected_workload, other_owner_finding
+from .account_plan import (
+    AccountPlan,
+    Accounts,
+    Preflight,
+    accounts_query,
+    affected_workload,
+    other_owner_finding,
+    plan_steps,
+)
 
 # Metadata that the API server sets. A dry run returns invented values, so a diff leaves them out.
 _SERVER_FIELDS = frozenset({"creationTimestamp", "generation", "managedFields", "resourceVersion", "uid"})
@@ -68,25 +77,42 @@ def _text(item: Object) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class AppliedPlan:
-    """The part of a plan that was applied, and the failures of the other changes.
+class PlanWrites:
+    """The requests for the changes of a plan.
 
-    ``error`` is set if the writes ended without a result. It is then unknown which of them succeeded, and ``plan`` has no
-    objects. ``refused`` has the objects of the failures. ``doubtful`` has those objects in ``refused`` that may have their
-    desired state although the request failed.
+    ``plan`` has the changes that were requested. ``errors`` has the errors of failed requests, by kind and name of the object.
+    ``error`` is the error of requests of which none had a result, or None. ``is_cut`` means that further changes were not
+    requested, because these requests failed.
     """
 
     plan: AccountPlan
-    failures: Sequence[FailureRow] = ()
-    error: ApiError | None = None
-    changed: bool = False
-    diffs: Sequence[Object] = ()
-    refused: Sequence[Object] = ()
-    doubtful: Sequence[Object] = ()
+    errors: Mapping[tuple[str, str], ApiError]
+    error: ApiError | None
+    is_cut: bool
+    changed: bool
+    diffs: Sequence[Object]
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedPlan:
+    """The part of a plan that was applied, and the failures of the other changes.
+
+    ``error`` is set if requests ended without a result and objects differ from their desired state; ``failures`` is empty then.
+    ``accounts`` are the service accounts after the writes. ``unread`` has a finding for each written service account that
+    could not be read.
+    """
+
+    plan: AccountPlan
+    failures: Sequence[FailureRow]
+    error: ApiError | None
+    changed: bool
+    diffs: Sequence[Object]
+    accounts: Accounts
+    unread: Mapping[WorkloadKey, Finding] = field(default_factory=dict)
 
 
 def describe_step(plan: AccountPlan, *, removes: bool, check_mode: bool) -> str:
-    """Return the progress line about the writes of ``apply_account_plan``, or "" if there are none.
+    """Return the progress line about the requests of ``write_plan``, or "" if there are none.
 
     :arg removes: whether the plan deletes its manifests instead of applying them.
     """
@@ -101,9 +127,9 @@ def _objects(number: int) -> str:
     return f"{number} object{'' if number == 1 else 's'}"
 
 
-def apply_account_plan(
+def write_plan(
     cluster: KubernetesCluster, plan: AccountPlan, *, removes: bool, purges: bool, check_mode: bool
-) -> AppliedPlan:
+) -> PlanWrites:
     """Apply the manifests of a plan, then delete the unlisted service accounts, then release service accounts.
 
     In check mode the service accounts in ``waiting`` are skipped, because their namespace does not exist yet.
@@ -111,57 +137,29 @@ def apply_account_plan(
     :arg removes: whether to delete the manifests instead of applying them.
     :arg purges: whether to delete the unlisted service accounts. If a manifest is rejected, they are left to the next run.
     """
-    planned = plan
+    requested = plan
     manifests = [*plan.manifests, *(() if check_mode else plan.waiting)]
     write = cluster.remove if removes else cluster.apply
     written = write(manifests) if manifests else WriteResult()
-    purged, released = WriteResult(), WriteResult()
-    is_complete = not written.refused and written.error is None
-    if not (purges and is_complete):
-        plan = replace(plan, unlisted=(), released=plan.released if removes else ())
-    if plan.unlisted:
-        purged = cluster.remove(plan.unlisted)
-    if plan.released and not (written.error or purged.error):
-        released = cluster.apply(plan.released)
-    parts = (written, purged, released)
-    changed, diffs = any(part.changed for part in parts), [diff for part in parts for diff in part.diffs]
-    if error := next((part.error for part in parts if part.error), None):
-        return AppliedPlan(AccountPlan(findings=plan.findings), error=error, changed=changed, diffs=diffs)
-    refused = [(manifests[index], reason) for index, reason in written.refused.items()]
-    unpurged = [(plan.unlisted[index], reason) for index, reason in purged.refused.items()]
-    unreleased = [(plan.released[index], reason) for index, reason in released.refused.items()]
-    done = replace(
-        plan,
-        manifests=_without_refused(plan.manifests, refused),
-        waiting=_without_refused(plan.waiting, refused),
-        unlisted=_without_refused(plan.unlisted, unpurged),
-        released=_without_refused(plan.released, unreleased),
+    if written.refused or not purges:
+        requested = replace(plan, unlisted=(), released=plan.released if removes else ())
+    purged = cluster.remove(requested.unlisted) if requested.unlisted else WriteResult()
+    if written.error or purged.error:
+        requested = replace(requested, released=())
+    released = cluster.apply(requested.released) if requested.released else WriteResult()
+    parts = ((manifests, written), (requested.unlisted, purged), (requested.released, released))
+    return PlanWrites(
+        requested,
+        {_identity(items[index]): error for items, part in parts for index, error in part.refused.items()},
+        written.error or purged.error or released.error,
+        purges and (*requested.unlisted, *requested.released) != (*plan.unlisted, *plan.released),
+        any(part.changed for _items, part in parts),
+        [diff for _items, part in parts for diff in part.diffs],
     )
-    actions = (("remove" if removes else "apply", refused), ("remove", unpurged), ("release", unreleased))
-    failures = [
-        manifest_failure(manifest, action, reason, affected_workload(manifest))
-        for action, part in actions
-        for manifest, reason in part
-    ]
-    # A rejected manifest that prevented the purge must remain a failure, so that the user runs again.
-    waited = bool(planned.unlisted) and not plan.unlisted and purges
-    doubtful = [item for item, reason in (*refused, *unpurged) if _is_doubtful(reason) and not waited]
-    # A conflict on the UID may mean that the service account was deleted, so that there is nothing left to release.
-    doubtful += [
-        item for item, reason in unreleased if _is_doubtful(reason) or reason.status == HTTPStatus.CONFLICT
-    ]
-    objects = [item for item, _reason in (*refused, *unpurged, *unreleased)]
-    return AppliedPlan(done, failures, None, changed, diffs, objects, doubtful)
 
 
-def _is_doubtful(reason: ApiError) -> bool:
-    """Return whether the object may have been written although the request failed: without response, or with a server error."""
-    return not reason.status or reason.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-
-
-def _without_refused(manifests: Sequence[Object], refused: Iterable[tuple[Object, ApiError]]) -> list[Object]:
-    names = {object_name(manifest) for manifest, _reason in refused}
-    return [manifest for manifest in manifests if object_name(manifest) not in names]
+def _identity(manifest: Object) -> tuple[str, str]:
+    return str(manifest["kind"]), str(object_name(manifest))
 
 
 def unread_failure(
@@ -207,9 +205,7 @@ def recheck_removal(
     touched = [*deletions, *plan.released]
     if not touched:
         return RemovalCheck(plan)
-    namespaces = {object_name(item).namespace for item in touched}
-    only = next(iter(namespaces)) if len(namespaces) == 1 else ""
-    listing = cluster.list_objects(Query("v1", "ServiceAccount", only))
+    listing = cluster.list_objects(accounts_query(account_key(item, name) for item in touched))
     if listing.error is not None:
         failures = [unread_failure(item, listing.error) for item in deletions]
         failures += [unread_failure(item, listing.error, action="release") for item in plan.released]
@@ -247,102 +243,112 @@ def _restrict(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ReadBack:
-    """The result of the writes and the service accounts, corrected by a read after the writes.
+def judge_writes(
+    writes: PlanWrites, accounts: Accounts, read: Sequence[Object] | None = None, *, removes: bool
+) -> AppliedPlan:
+    """Return the changes that took effect, and the failures of the others.
 
-    ``unread`` has a finding for each written service account that could not be read.
+    A request with an unknown outcome counts as done if the object has its desired state. A request that succeeded counts as a
+    failure if the object does not have its desired state.
+
+    :arg accounts: the service accounts after the writes.
+    :arg read: all service accounts that were read after the writes, or None. Then the responses count.
+    :arg removes: whether the plan deletes its manifests instead of applying them.
     """
+    present = {object_name(item): item for item in read or ()}
+    inhabited = {name.namespace for name in present}
+    done: set[tuple[str, str]] = set()
+    failures: list[FailureRow] = []
+    changed = writes.changed
+    for verb, item in plan_steps(writes.plan, removes):
+        error = writes.errors.get(_identity(item))
+        account = present.get(object_name(item))
+        is_namespace = item["kind"] == "Namespace"
+        if read is None:
+            holds = error is None
+        elif is_namespace:
+            # Kubernetes creates the service account "default" in each namespace.
+            holds = object_name(item).name in inhabited
+        else:
+            holds = _has_state(item, verb, account)
+        if error is not None and not (holds and not writes.is_cut and _is_doubtful(error, verb)):
+            failures.append(manifest_failure(item, verb, error, affected_workload(item)))
+        elif holds or (is_namespace and not _has_refused(object_name(item).name, writes)):
+            done.add(_identity(item))
+            changed |= error is not None
+        elif not is_namespace:
+            failures.append(_lost_write(item, verb, account))
+    manifests, waiting, unlisted, released = (
+        [item for item in items if _identity(item) in done]
+        for items in (writes.plan.manifests, writes.plan.waiting, writes.plan.unlisted, writes.plan.released)
+    )
+    return AppliedPlan(
+        replace(writes.plan, manifests=manifests, waiting=waiting, unlisted=unlisted, released=released),
+        () if writes.error else failures,
+        writes.error if failures or writes.is_cut else None,
+        changed,
+        writes.diffs,
+        accounts,
+    )
 
-    applied: AppliedPlan
-    accounts: Accounts
-    unread: Mapping[WorkloadKey, Finding] = field(default_factory=dict)
+
+def _is_doubtful(error: ApiError, verb: str) -> bool:
+    """Return whether the object may have its desired state although the request failed: without response, or with a server error.
+
+    A conflict on the UID may mean that the service account was deleted, so that there is nothing left to release.
+    """
+    is_deleted = verb == "release" and error.status == HTTPStatus.CONFLICT
+    return not error.status or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or is_deleted
+
+
+def _has_state(manifest: Object, verb: str, account: Object | None) -> bool:
+    """Return whether a service account has the state that a change gives it.
+
+    :arg account: the service account as it was read, or None if it does not exist.
+    """
+    if verb == "release":
+        return account is None or release_manifest(account) is None
+    if verb == "remove" or account is None or is_terminating(account):
+        return verb == "remove" and (account is None or is_terminating(account))
+    return all(
+        as_texts(member(manifest, "metadata").get(name)).items()
+        <= as_texts(member(account, "metadata").get(name)).items()
+        for name in ("labels", "annotations")
+    )
+
+
+def _has_refused(namespace: str, writes: PlanWrites) -> bool:
+    """Return whether service accounts in a namespace were rejected. Then the namespace may not exist."""
+    return any(name.startswith(f"{namespace}/") for _kind, name in writes.errors)
 
 
 def read_back(
-    cluster: KubernetesCluster,
-    name: str,
-    accounts: Accounts,
-    plan: AccountPlan,
-    applied: AppliedPlan,
-    *,
-    removes: bool,
-) -> ReadBack:
-    """Read the service accounts again if any was written, and correct the result of the writes.
-
-    A write with an unknown outcome counts as done if the object has its desired state. A write that succeeded counts as a failure
-    if the object does not have its desired state.
+    cluster: KubernetesCluster, name: str, accounts: Accounts, writes: PlanWrites, *, removes: bool
+) -> AppliedPlan:
+    """Read the service accounts again if any was written, and return which changes took effect.
 
     :arg name: the value of ``cluster`` in the keys of the workloads.
     :arg accounts: the service accounts before the writes.
-    :arg applied: the result of ``apply_account_plan``.
     :arg removes: whether the plan deletes its manifests instead of applying them.
     """
-    claimed = plan if applied.error else applied.plan
-    creations = [] if removes else [*claimed.manifests, *claimed.waiting]
-    deletions = [*(claimed.manifests if removes else ()), *claimed.unlisted]
-    written = (*creations, *deletions, *claimed.released, *applied.refused)
-    touched = [account_key(item, name) for item in written if item["kind"] == "ServiceAccount"]
+    steps = plan_steps(writes.plan, removes)
+    touched = [account_key(item, name) for _verb, item in steps if item["kind"] == "ServiceAccount"]
     if not touched:
-        return ReadBack(applied, accounts)
-    namespaces = {key.namespace for key in touched}
-    only = next(iter(namespaces)) if len(namespaces) == 1 else ""
-    listing = cluster.list_objects(Query("v1", "ServiceAccount", only))
+        return judge_writes(writes, accounts, removes=removes)
+    listing = cluster.list_objects(accounts_query(touched))
     if listing.error is not None:
-        finding = _unread_finding(listing.error.text)
-        return ReadBack(applied, accounts, {key: replace(finding, workload=key) for key in touched})
-    present = {
-        account.key: account for item in listing.items if (account := parse_service_account(item, name))
-    }
-    current = {key: account for key, account in accounts.items() if key not in touched}
-    current |= {key: present[key] for key in touched if key in present}
-    lost = [item for item in creations if not _is_present(item, name, present)]
-    active = {key for key, account in present.items() if not account.is_terminating}
-    undeleted = [item for item in deletions if account_key(item, name) in active]
-    applied_keys = {account_key(item, name) for item in listing.items if release_manifest(item) is not None}
-    unreleased = [item for item in claimed.released if account_key(item, name) in applied_keys]
-    done = replace(
-        claimed,
-        manifests=_without_accounts(claimed.manifests, [*lost, *undeleted]),
-        waiting=_without_accounts(claimed.waiting, lost),
-        unlisted=_without_accounts(claimed.unlisted, undeleted),
-        released=_without_accounts(claimed.released, unreleased),
-    )
-    inhabited = {key.namespace for key in present}
-    if applied.error:
-        done = replace(done, manifests=[item for item in done.manifests if _is_confirmed(item, inhabited)])
-        changed = applied.changed or any((done.manifests, done.waiting, done.unlisted, done.released))
-        error = applied.error if lost or undeleted or unreleased else None
-        return ReadBack(replace(applied, plan=done, error=error, changed=changed), current)
-    settled = [
-        item
-        for item in applied.doubtful
-        if (
-            account_key(item, name) not in applied_keys
-            if item in plan.released
-            else _took_effect(item, name, plan, present, removes)
+        finding = Finding(
+            Code.KUBERNETES_NOT_READABLE,
+            "the service account could not be read after the writes, so its state is unknown: "
+            f"{sentence(listing.error.text)}",
+            "Run the verification, which reads it.",
         )
-    ]
-    missing = {object_name(item).namespace for item in applied.refused} - inhabited
-    done = replace(
-        done,
-        # A namespace without any service account may not exist, if service accounts in it were rejected.
-        manifests=[
-            item
-            for item in plan.manifests
-            if (item in done.manifests or item in settled)
-            and not (item["kind"] == "Namespace" and object_name(item).name in missing)
-        ],
-        waiting=[item for item in plan.waiting if item in done.waiting or item in settled],
-        unlisted=[item for item in plan.unlisted if item in done.unlisted or item in settled],
-        released=[item for item in plan.released if item in done.released or item in settled],
-    )
-    resolved = {_resource_name(item) for item in settled}
-    failures = [row for row in applied.failures if (row["resource"], row["name"]) not in resolved]
-    failures += [_lost_write(item, present, name) for item in lost]
-    failures += [*map(_not_removed, undeleted), *map(_not_released, unreleased)]
-    changed = applied.changed or bool(settled)
-    return ReadBack(replace(applied, plan=done, failures=failures, changed=changed), current)
+        unread = {key: replace(finding, workload=key) for key in touched}
+        return replace(judge_writes(writes, accounts, removes=removes), unread=unread)
+    current = {key: account for key, account in accounts.items() if key not in touched}
+    read = (parse_service_account(item, name) for item in listing.items)
+    current |= {account.key: account for account in read if account.key in touched}
+    return judge_writes(writes, current, listing.items, removes=removes)
 
 
 def account_key(manifest: Object, cluster: str) -> WorkloadKey:
@@ -350,87 +356,30 @@ def account_key(manifest: Object, cluster: str) -> WorkloadKey:
     return WorkloadKey(cluster, *object_name(manifest))
 
 
-def _is_present(manifest: Object, cluster: str, present: Accounts) -> bool:
-    """Return whether a service account exists with the labels and annotations of its manifest; True for a namespace."""
-    if manifest["kind"] != "ServiceAccount":
-        # Namespaces are not read. If one is missing, its service accounts are missing, too, and are reported.
-        return True
-    account = present.get(account_key(manifest, cluster))
-    return account is not None and not account.is_terminating and not _differs(manifest, account)
+def _lost_write(manifest: Object, verb: str, account: Object | None) -> FailureRow:
+    """Return the failure of a change that the API server accepted, but which is not in effect.
 
-
-def _took_effect(manifest: Object, cluster: str, plan: AccountPlan, present: Accounts, removes: bool) -> bool:
-    """Return whether an object has its desired state although the request for it failed.
-
-    :arg removes: whether the plan deletes its manifests instead of applying them.
+    :arg account: the service account as it was read, or None if it does not exist.
     """
-    if removes or manifest in plan.unlisted:
-        account = present.get(account_key(manifest, cluster))
-        return account is None or account.is_terminating
-    return _is_confirmed(manifest, {key.namespace for key in present}) and _is_present(
-        manifest, cluster, present
-    )
-
-
-def _resource_name(manifest: Object) -> tuple[str, str]:
-    return str(manifest["kind"]), str(object_name(manifest))
-
-
-def _is_confirmed(manifest: Object, inhabited: Collection[str]) -> bool:
-    """Return False only for a namespace without a service account, because such a namespace may not exist."""
-    # Kubernetes creates the service account "default" in each namespace.
-    return manifest["kind"] == "ServiceAccount" or object_name(manifest).name in inhabited
-
-
-def _differs(manifest: Object, account: ServiceAccount) -> bool:
-    desired = parse_service_account(manifest, account.key.cluster)
-    return not (
-        desired.labels.items() <= account.labels.items()
-        and desired.annotations.items() <= account.annotations.items()
-    )
-
-
-def _without_accounts(manifests: Iterable[Object], left_out: Collection[Object]) -> list[Object]:
-    names = {object_name(item) for item in left_out}
-    return [item for item in manifests if item["kind"] != "ServiceAccount" or object_name(item) not in names]
-
-
-def _lost_write(manifest: Object, present: Accounts, cluster: str) -> FailureRow:
-    account = present.get(account_key(manifest, cluster))
-    if account is None:
+    if verb == "remove":
+        cause = "it still exists: another process recreates it"
+    elif verb == "release":
+        cause = (
+            "it still has labels or annotations that this collection applied: another process restores them"
+        )
+    elif account is None:
         cause = "the API server accepted it, but it does not exist: another process deletes it"
-    elif account.is_terminating:
+    elif is_terminating(account):
         cause = "it is being deleted, but is kept until its finalizers are removed"
     else:
         cause = "its labels or annotations differ from the applied ones: another process changes it"
-    return _failure(manifest, "apply", cause)
-
-
-def _not_removed(manifest: Object) -> FailureRow:
-    return _failure(manifest, "remove", "it still exists: another process recreates it")
-
-
-def _not_released(manifest: Object) -> FailureRow:
-    cause = "it still has labels or annotations that this collection applied: another process restores them"
-    return _failure(manifest, "release", cause)
-
-
-def _failure(manifest: Object, action: str, cause: str) -> FailureRow:
     return {
         "workload": affected_workload(manifest),
         "resource": "ServiceAccount",
         "name": str(object_name(manifest)),
-        "action": action,
+        "action": verb,
         "error_code": Code.SERVICE_ACCOUNT_NOT_KEPT.value,
         "message": f"{cause}.",
         "remedy": "Find the process that changes the service account: check Argo CD, Flux, the webhooks and the managedFields of "
         "the service account. Then run again.",
     }
-
-
-def _unread_finding(reason: str) -> Finding:
-    return Finding(
-        Code.KUBERNETES_NOT_READABLE,
-        f"the service account could not be read after the writes, so its state is unknown: {sentence(reason)}",
-        "Run the verification, which reads it.",
-    )

@@ -31,7 +31,14 @@ from ..accounts.account_plan import (
     drop_failed_workloads,
     plan_removal,
 )
-from ..accounts.account_writes import ReadBack, apply_account_plan, describe_step, read_back, recheck_removal
+from ..accounts.account_writes import (
+    AppliedPlan,
+    describe_step,
+    judge_writes,
+    read_back,
+    recheck_removal,
+    write_plan,
+)
 from ..api.cluster import Clock, KubernetesCluster, Reads
 from ..model.aws_result import AwsResult, Verification, is_pending
 from ..model.objects import Object
@@ -228,22 +235,22 @@ def converge_kubernetes(
     unread = [*recheck.failures, *unknown]
     if step := describe_step(plan, removes=removes, check_mode=settings.check_mode):
         on_step(step)
-    applied = apply_account_plan(
+    writes = write_plan(
         cluster, plan, removes=removes, purges=not aws.failures, check_mode=settings.check_mode
     )
-    read = ReadBack(applied, preflight.accounts)
-    if not settings.check_mode:
+    if settings.check_mode:
+        applied = judge_writes(writes, preflight.accounts, removes=removes)
+    else:
         on_step("reading back the service accounts")
-        read = read_back(cluster, aws.cluster, preflight.accounts, plan, applied, removes=removes)
-    applied = read.applied
+        applied = read_back(cluster, aws.cluster, preflight.accounts, writes, removes=removes)
     changes, failures = describe_plan(applied.plan, removes), [*unread, *applied.failures]
     if settings.check_mode and is_pending(aws, changes, failures):
         aws = aws.as_planned(_unpredictable(applied.plan, failures, preflight), clock.now())
-        read = replace(read, accounts=_planned_accounts(read.accounts, preflight, applied.plan))
+        applied = replace(applied, accounts=_planned_accounts(applied.accounts, preflight, applied.plan))
     doubts = (*aws.findings, *aws.verification.findings)
     doubt = next((finding for finding in doubts if finding.code in _DOUBTS), None)
     verified = (
-        _verify(cluster, aws, preflight, read, settings, clock, on_step, ending)
+        _verify(cluster, aws, preflight, applied, settings, clock, on_step, ending)
         if doubt is None
         else _skip_verification(aws, settings, doubt)
     )
@@ -304,13 +311,13 @@ def _verify(
     cluster: KubernetesCluster,
     aws: AwsResult,
     preflight: Preflight,
-    read: ReadBack,
+    applied: AppliedPlan,
     settings: KubernetesSettings,
     clock: Clock,
     on_step: Callable[[str], None],
     ending: Ending | None,
 ) -> _VerificationRun:
-    verification, accounts = aws.verification, read.accounts
+    verification, accounts = aws.verification, applied.accounts
     if settings.verify_pods:
         on_step(READING_PODS)
     reads = read_pod_state(cluster, verification, clock.now()) if settings.verify_pods else {}
@@ -334,7 +341,7 @@ def _verify(
         AccountState(accounts, preflight.namespaces, preflight.terminating, preflight.desired),
         pods,
         judge_proofs(verification.workloads, proof),
-        read.unread,
+        applied.unread,
         _judge_probes(cluster, probes),
     )
     return _VerificationRun(outcome, restarted, proof)
