@@ -36,13 +36,13 @@ def test_audit_and_export_pass_on_files(sandbox: Sandbox, tmp_path: Path) -> Non
         "report.json is a relative path, so the file vanishes with the container of the AWX job." in applied
     )
     exported, artifacts = play(sandbox, tmp_path, "export")
-    listed = yaml.safe_load(artifacts["eks_pod_identity_export"])["pod_identity_workloads"]
+    entries = yaml.safe_load(artifacts["eks_pod_identity_export"])["pod_identity_workloads"]
     assert (
-        listed
+        entries
         == yaml.safe_load((tmp_path / "my-cluster.yml").read_text(encoding="utf-8"))["pod_identity_workloads"]
     )
     assert f"{tmp_path}/my-cluster.yml vanishes with the container of the AWX job." in exported
-    assert all(f"service_account: {row['service_account']}" in exported for row in listed)
+    assert all(f"service_account: {row['service_account']}" in exported for row in entries)
 
     audited, artifacts = play(sandbox, tmp_path, "audit", "pod_identity_audit_file=a.json")
     assert "a.json is a relative path, so the file vanishes with the container of the AWX job." in audited
