@@ -134,7 +134,39 @@ def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ver
 
 def _evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Verdict:
     """Return the verdict on a request, without the condition keys on which it depends."""
-    # The statements that are not no: the Deny statements, and the Allow statements by layer.
+    denies, allows, refusal = _find_matches(layers, request, context)
+    if refusal is not None:
+        return refusal
+    # From here on, Allow is yes or maybe, and Deny is maybe or no. A layer is yes if statements of it allow the whole request.
+    grants = [_find_grants(allowing, request, context) for _name, allowing in allows]
+    if not denies and all(grants):
+        rules = tuple(rule for layer_rules in grants for rule in layer_rules)
+        return Verdict(ALLOWED, rules=rules, allows_part=True)
+    matches = (*denies, *(match for _name, allowing in allows for match in allowing))
+    part = _find_allowed_part(layers, request, context, matches) if request.is_wild else None
+    if part is not None and part.decision == PARTLY_ALLOWED:
+        return part
+    for _name, allowing in allows if part is None and request.resource_wild else ():
+        if (refusal := _find_refusal(layers, request, context, allowing)) is not None:
+            return refusal
+    undecided = [
+        match
+        for (_name, allowing), layer_rules in zip(allows, grants, strict=True)
+        for match in allowing
+        if not layer_rules
+    ]
+    candidates = tuple(match.rule for match in (*denies, *undecided) if match.is_open)
+    rules = candidates or tuple(match.rule for match in matches)
+    return Verdict(CONDITIONAL, rules=rules, allows_part=part is not None)
+
+
+def _find_matches(
+    layers: Sequence[Layer], request: Request, context: Context
+) -> tuple[list[_Match], list[tuple[str, list[_Match]]], Verdict | None]:
+    """Return the Deny statements, and the Allow statements by layer, that apply or may apply to a part of a request.
+
+    If a Deny certainly applies to the whole request, or a layer does not have such an Allow, return also the verdict.
+    """
     denies: list[_Match] = []
     allows: list[tuple[str, list[_Match]]] = []
     for layer in layers:
@@ -148,27 +180,28 @@ def _evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ve
     missing = tuple(name for name, allowing in allows if not allowing)
     denying = tuple(match.rule for match in denies if match.least is Cover.ALL)
     if denying:
-        return Verdict(EXPLICIT_DENY, rules=denying, missing=missing)
-    if missing:
-        return Verdict(IMPLICIT_DENY, missing=missing)
-    # From here on, Allow is yes or maybe, and Deny is maybe or no. A layer is yes if statements of it allow the whole request.
-    grants = [_find_grants(allowing, request, context) for _name, allowing in allows]
-    if not denies and all(grants):
-        rules = tuple(rule for layer_rules in grants for rule in layer_rules)
-        return Verdict(ALLOWED, rules=rules, allows_part=True)
-    matches = (*denies, *(match for _name, allowing in allows for match in allowing))
-    part = _find_allowed_part(layers, request, context, matches) if request.is_wild else None
-    if part is not None and part.decision == PARTLY_ALLOWED:
-        return part
-    undecided = [
-        match
-        for (_name, allowing), layer_rules in zip(allows, grants, strict=True)
-        for match in allowing
-        if not layer_rules
-    ]
-    candidates = tuple(match.rule for match in (*denies, *undecided) if match.is_open)
-    rules = candidates or tuple(match.rule for match in matches)
-    return Verdict(CONDITIONAL, rules=rules, allows_part=part is not None)
+        return denies, allows, Verdict(EXPLICIT_DENY, rules=denying, missing=missing)
+    return denies, allows, Verdict(IMPLICIT_DENY, missing=missing) if missing else None
+
+
+def _find_refusal(
+    layers: Sequence[Layer], request: Request, context: Context, allowing: Sequence[_Match]
+) -> Verdict | None:
+    """Return the verdict on a request with wildcards if each resource that a layer allows is certainly denied, or None.
+
+    :arg allowing: the Allow statements of the layer.
+    """
+    refusals: list[Verdict] = []
+    for match in allowing:
+        for part in match.rule.find_parts(request, context) or [request]:
+            *_matches, refusal = _find_matches(layers, part, context)
+            if refusal is None:
+                return None
+            refusals.append(refusal)
+    rules = dict.fromkeys(rule for refusal in refusals for rule in refusal.rules)
+    missing = dict.fromkeys(name for refusal in refusals for name in refusal.missing)
+    decision = EXPLICIT_DENY if rules else IMPLICIT_DENY
+    return Verdict(decision, rules=tuple(rules), missing=tuple(missing))
 
 
 def _find_grants(matches: Sequence[_Match], request: Request, context: Context) -> tuple[Rule, ...]:

@@ -267,6 +267,18 @@ class Rule:
         for action, resource in product(actions, resources):
             yield Request(action, resource, request.caller)
 
+    def find_parts(self, request: Request, context: Context) -> list[Request]:
+        """Return requests that include the part of a request to which the statement applies, one for each value of Resource.
+
+        The list is empty if requests cannot describe that part: for NotResource, for an unknown value of a policy variable, and
+        for a value such as "*" that is not an ARN with all its parts.
+        """
+        resources = list(self._resolved_resources(context))
+        is_open = self.statement.not_resource or len(resources) < len(self.statement.resources or "*")
+        if is_open or any(value.count(":") < ARN_PARTS - 1 for value in resources):
+            return []
+        return [request.replace(resource=resource) for resource in resources]
+
     def _resolved_resources(self, context: Context) -> Iterator[str]:
         """Yield the values of Resource or NotResource with the values of their policy variables, if these are known."""
         for value in self.statement.resources or ():

@@ -198,6 +198,38 @@ def test_levels_on_all_resources() -> None:
     assert cell.everywhere == frozenset()
 
 
+ACTIONS = ("sqs:SendMessage", "sqs:ReceiveMessage", "sqs:GetQueueUrl", "sqs:TagQueue", "sqs:ListQueues")
+QUEUES = ("arn:aws:sqs:eu-central-1:111122223333:a", "arn:aws:sqs:eu-central-1:111122223333:b")
+
+
+@pytest.mark.parametrize(
+    ("identity", "boundary", "write"),
+    [
+        pytest.param([allow("*"), deny("*", QUEUES[0])], [allow("*", QUEUES[0])], None, id="all denied"),
+        pytest.param([allow("*"), deny("*", QUEUES[0])], [allow("*", [*QUEUES])], "yes", id="one of two"),
+        pytest.param(
+            [allow("*"), deny("*", QUEUES[0], **FROM_VPC)], [allow("*", QUEUES[0])], "depends", id="condition"
+        ),
+        pytest.param(
+            [allow("sqs:*", **ELSEWHERE), allow("sqs:*", QUEUES[1])],
+            [allow("sqs:*", QUEUES[0])],
+            None,
+            id="different resources",
+        ),
+        pytest.param(
+            [allow("sqs:*", "arn:aws:sqs:*:*:*")],
+            [allow("*", "*", **FROM_VPC)],
+            "depends",
+            id="every resource",
+        ),
+        pytest.param([allow("sqs:*")], [allow("*", "arn:aws:sqs:*", **FROM_VPC)], "depends", id="short ARN"),
+    ],
+)
+def test_boundary_with_denied_resources(identity: Any, boundary: Any, write: str | None) -> None:
+    levels = [cell.levels.get("Write") for cell in summarise(*identity, boundary=boundary)]
+    assert levels == ([] if write is None else [write])
+
+
 def test_cells_are_shared() -> None:
     memo: dict[object, Any] = {}
     layers = layers_of([allow("s3:GetObject", OBJECTS)])
@@ -205,8 +237,6 @@ def test_cells_are_shared() -> None:
     assert summarise_access(layers, CONTEXT, CATALOGUE, memo)[0] is first[0]
 
 
-ACTIONS = ("sqs:SendMessage", "sqs:ReceiveMessage", "sqs:GetQueueUrl", "sqs:TagQueue", "sqs:ListQueues")
-QUEUES = ("arn:aws:sqs:eu-central-1:111122223333:a", "arn:aws:sqs:eu-central-1:111122223333:b")
 STATEMENTS = st.builds(
     lambda effect, actions, resource, condition: {
         "Effect": effect,
