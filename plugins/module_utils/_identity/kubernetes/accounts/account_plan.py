@@ -533,6 +533,11 @@ def read_accounts(
     return replace(preflight, plan=plan)
 
 
+def account_key(manifest: Object, cluster: str) -> WorkloadKey:
+    """Return the key of the workload to which a service account belongs."""
+    return WorkloadKey(cluster, *object_name(manifest))
+
+
 def accounts_query(keys: Iterable[WorkloadKey]) -> Query:
     """Return the query for the service accounts of workloads: in their namespace if they share one, otherwise in all."""
     namespaces = {key.namespace for key in keys}

@@ -6,10 +6,7 @@
 
 """Apply the plan for service accounts. Pure: the cluster is an argument.
 
-Before deletions, the service accounts are read again. After the writes, they are read back.
-
-The plan may be minutes old when it is applied, because the AWS part runs in between. In the meantime a service account may have
-got another owner, or may have been recreated without the label of this collection.
+After the writes, the service accounts are read back.
 
 The response to a write does not prove that it took effect: kubernetes.core treats a conflict (409) as success, and another
 process may revert the write. A list request without resource version is a consistent read of etcd, so the list is never
@@ -19,7 +16,7 @@ stale.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
@@ -34,21 +31,18 @@ from ..model.objects import (
     as_mapping,
     as_text,
     as_texts,
-    is_managed,
     is_terminating,
     member,
     object_name,
-    other_owner,
     parse_service_account,
     release_manifest,
 )
 from .account_plan import (
     AccountPlan,
     Accounts,
-    Preflight,
+    account_key,
     accounts_query,
     affected_workload,
-    other_owner_finding,
     plan_steps,
 )
 
@@ -162,87 +156,6 @@ def _identity(manifest: Object) -> tuple[str, str]:
     return str(manifest["kind"]), str(object_name(manifest))
 
 
-def unread_failure(
-    manifest: Object,
-    reason: ApiError,
-    cause: str = "it could not be read again before the change",
-    action: str = "remove",
-) -> FailureRow:
-    """Return the failure of a service account that is not removed or released because a read failed.
-
-    :arg reason: the error of the read.
-    :arg cause: a clause with the reason to keep the service account. In the message, the error of the read follows this clause.
-    """
-    row = manifest_failure(manifest, action, reason, affected_workload(manifest))
-    subject = "it is kept" if action == "remove" else "its applied labels and annotations are kept"
-    return {**row, "message": f"{subject}, as {cause}: {row['message']}"}
-
-
-@dataclass(frozen=True, slots=True)
-class RemovalCheck:
-    """A plan whose deletions and releases were compared with a new read of the service accounts.
-
-    ``failures`` has a failure for each service account that could not be read. ``accounts`` are the service accounts as the API
-    server returned them.
-    """
-
-    plan: AccountPlan
-    failures: Sequence[FailureRow] = ()
-    accounts: Mapping[WorkloadKey, Object] = field(default_factory=dict)
-
-
-def recheck_removal(
-    cluster: KubernetesCluster, name: str, plan: AccountPlan, preflight: Preflight, *, removes: bool
-) -> RemovalCheck:
-    """Read the service accounts again before they are deleted or released, and correct the plan.
-
-    A service account is not deleted if it no longer has the label of this collection, or has got another owner.
-
-    :arg name: the value of ``cluster`` in the keys of the workloads.
-    :arg removes: whether the plan deletes its manifests instead of applying them.
-    """
-    deletions = [*(plan.manifests if removes else ()), *plan.unlisted]
-    touched = [*deletions, *plan.released]
-    if not touched:
-        return RemovalCheck(plan)
-    listing = cluster.list_objects(accounts_query(account_key(item, name) for item in touched))
-    if listing.error is not None:
-        failures = [unread_failure(item, listing.error) for item in deletions]
-        failures += [unread_failure(item, listing.error, action="release") for item in plan.released]
-        return RemovalCheck(replace(_restrict(plan, set(), [], removes), released=()), failures)
-    items = {WorkloadKey(name, *object_name(item)): item for item in listing.items}
-    read = [parse_service_account(item, name) for item in listing.items]
-    managed = {account.key: account for account in read if is_managed(account.labels)}
-    owners = {
-        key: "" if preflight.adopt else other_owner(account.labels, preflight.owner)
-        for key, account in managed.items()
-    }
-    keys = [WorkloadKey(name, *object_name(item)) for item in deletions]
-    findings = [other_owner_finding(key, owners[key]) for key in keys if owners.get(key)]
-    restricted = _restrict(plan, {key for key in managed if not owners[key]}, findings, removes)
-    unmanaged = [
-        key for key in (WorkloadKey(name, *object_name(item)) for item in plan.released) if key not in managed
-    ]
-    releases = [release_manifest(items[key]) for key in unmanaged if key in items]
-    return RemovalCheck(
-        replace(restricted, released=[item for item in releases if item is not None]), (), items
-    )
-
-
-def _restrict(
-    plan: AccountPlan, deletable: Collection[WorkloadKey], findings: Sequence[Finding], removes: bool
-) -> AccountPlan:
-    names = {(key.namespace, key.service_account) for key in deletable}
-    return replace(
-        plan,
-        manifests=[item for item in plan.manifests if object_name(item) in names]
-        if removes
-        else plan.manifests,
-        unlisted=[item for item in plan.unlisted if object_name(item) in names],
-        findings=[*plan.findings, *findings],
-    )
-
-
 def judge_writes(
     writes: PlanWrites, accounts: Accounts, read: Sequence[Object] | None = None, *, removes: bool
 ) -> AppliedPlan:
@@ -349,11 +262,6 @@ def read_back(
     read = (parse_service_account(item, name) for item in listing.items)
     current |= {account.key: account for account in read if account.key in touched}
     return judge_writes(writes, current, listing.items, removes=removes)
-
-
-def account_key(manifest: Object, cluster: str) -> WorkloadKey:
-    """Return the key of the workload to which a service account belongs."""
-    return WorkloadKey(cluster, *object_name(manifest))
 
 
 def _lost_write(manifest: Object, verb: str, account: Object | None) -> FailureRow:

@@ -36,7 +36,6 @@ from ..accounts.account_writes import (
     describe_step,
     judge_writes,
     read_back,
-    recheck_removal,
     write_plan,
 )
 from ..api.cluster import Clock, KubernetesCluster, Reads
@@ -67,7 +66,8 @@ from ..proof.injection_checks import (
     run_probes,
 )
 from ..proof.proof import Ending, ProofRun, ProofSettings, ProofVerdict, judge_proofs, run_proof
-from .usage import find_losing_pods, keep_used_accounts
+from .removal import recheck_removal
+from .usage import find_losing_pods
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +229,8 @@ def converge_kubernetes(
     )
     if removes or plan.unlisted:
         on_step("reading the objects to delete")
-    recheck = recheck_removal(cluster, aws.cluster, plan, preflight, removes=removes)
-    plan, unknown = keep_used_accounts(cluster, aws.cluster, recheck, removes=removes)
+    plan, unread = recheck_removal(cluster, aws.cluster, plan, preflight, removes=removes)
     losing = find_losing_pods(cluster, aws, clock.now())
-    unread = [*recheck.failures, *unknown]
     if step := describe_step(plan, removes=removes, check_mode=settings.check_mode):
         on_step(step)
     writes = write_plan(

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find Pods that a run would break, because they need IRSA or their service account. Pure: the cluster is an argument.
+"""Find Pods that a run would break, because they need IRSA or lose their role. Pure: the cluster is an argument.
 
 IRSA (IAM roles for service accounts) is the older way to give a Pod an IAM role, by an annotation of its service account. The
 webhook of EKS injects either EKS Pod Identity or IRSA into a new Pod, never both (amazon-eks-pod-identity-webhook). If the
@@ -14,9 +14,6 @@ need no check.
 
 A Pod template does not always show where its Pods will run. For example, a Fargate profile is not an object of Kubernetes, and
 selects Pods when they are created. Therefore the existing Pods of a template, running or finished, are examined as well.
-
-A workload without its service account cannot start Pods, and the tokens of its running Pods are rejected. Therefore a service
-account is deleted only if no Pod or Pod template uses it.
 """
 
 from __future__ import annotations
@@ -28,14 +25,12 @@ from datetime import datetime
 from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
 from ...model.errors import listed
-from ...model.rows import FailureRow
 from ..accounts.account_findings import IRSA_ANNOTATION
-from ..accounts.account_plan import AccountPlan, Accounts
-from ..accounts.account_writes import RemovalCheck, account_key, unread_failure
-from ..api.api_errors import AGAIN, FORBIDDEN, ApiError, list_rules, remedy_for
+from ..accounts.account_plan import Accounts
+from ..api.api_errors import ApiError, list_rules, remedy_for
 from ..api.cluster import ClusterReader, Listing, Reads
 from ..model.aws_result import AwsResult, Verification, VerifiedWorkload
-from ..model.objects import Object, as_text, member, object_name, other_managers, release_manifest
+from ..model.objects import as_text, member
 from ..pods.environment import preferred_provider, uses_irsa
 from ..pods.pod_faults import Association, has_injection, on_unsupported_node
 from ..pods.pods import (
@@ -43,7 +38,6 @@ from ..pods.pods import (
     KubeState,
     Owner,
     Pod,
-    controller,
     has_ended,
     is_live,
     parse_pod,
@@ -60,6 +54,7 @@ from ..pods.reads import (
 )
 
 _NO_ASSOCIATION = Association("", None)
+SHOWN_USERS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,128 +304,3 @@ def _losing_pods(key: WorkloadKey, role_arn: str, pods: Sequence[Pod], state: Ku
         "If the Pods still need AWS, list the workload again, or give them another service account.",
         key,
     )
-
-
-SHOWN_USERS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class AccountUsers:
-    """The users of each service account as text ("Deployment app (2 Pods)"), and the errors of failed lists, by resource."""
-
-    names: Mapping[WorkloadKey, Sequence[str]]
-    errors: Mapping[str, ApiError]
-
-
-def keep_used_accounts(
-    reader: ClusterReader, cluster: str, recheck: RemovalCheck, *, removes: bool
-) -> tuple[AccountPlan, list[FailureRow]]:
-    """Return the plan without deletions of service accounts that are, or may be, in use, and a failure for each that may be.
-
-    A service account is in use if a Pod or a Pod template uses it, or if another field manager has set fields of it. It is
-    released instead: it loses the labels and annotations that this collection applied, except the ownership labels. If the plan
-    deletes service accounts, seven requests list Pods and Pod templates.
-
-    :arg cluster: the value of ``cluster`` in the keys of the workloads.
-    :arg recheck: the plan, and the service accounts that were just read.
-    :arg removes: whether the plan deletes its manifests instead of applying them.
-    """
-    plan = recheck.plan
-    deletions = [*(plan.manifests if removes else ()), *plan.unlisted]
-    keys = [account_key(manifest, cluster) for manifest in deletions]
-    if not keys:
-        return plan, []
-    users = _read_users(reader, keys, cluster)
-    retained: list[Object] = []
-    released = list(plan.released)
-    findings = list(plan.findings)
-    failures = []
-    for key, manifest in zip(keys, deletions, strict=True):
-        item = recheck.accounts[key]
-        names, managers = users.names.get(key, ()), other_managers(item)
-        if names or managers:
-            retained.append(manifest)
-            findings.append(_in_use(key, names, managers))
-            release = release_manifest(item)
-            released += [release] if release else []
-        elif users.errors:
-            retained.append(manifest)
-            failures.append(_unknown(manifest, users.errors))
-    plan = replace(
-        plan,
-        manifests=_exclude(plan.manifests, retained) if removes else plan.manifests,
-        unlisted=_exclude(plan.unlisted, retained),
-        released=released,
-        findings=findings,
-    )
-    return plan, failures
-
-
-def _read_users(reader: ClusterReader, keys: Sequence[WorkloadKey], cluster: str) -> AccountUsers:
-    """List Pods and Pod templates that use the service accounts, without finished Pods and Pods of the runtime proof."""
-    listing = reader.list_objects(live_pods_query(keys))
-    templates = read_templates(reader, frozenset(keys), cluster)
-    pods: dict[WorkloadKey, list[Object]] = {}
-    for item in listing.items:
-        if not has_ended(item) and not is_proof(item):
-            pods.setdefault(pod_service_account(item, cluster), []).append(item)
-    errors = {"pods": listing.error} if listing.error is not None else {}
-    return AccountUsers(
-        {key: _names(key, pods.get(key, ()), templates) for key in keys}, {**errors, **templates.errors}
-    )
-
-
-def _names(key: WorkloadKey, pods: Iterable[Object], templates: Templates) -> list[str]:
-    """Describe the users of a service account: owners with the number of their Pods, then Pods without an owner."""
-    counts = {str(templates.root(template.owner)): 0 for template in templates.by_workload.get(key, ())}
-    bare = []
-    for pod in pods:
-        owner = templates.root(controller(member(pod, "metadata")))
-        if owner.kind:
-            counts[str(owner)] = counts.get(str(owner), 0) + 1
-        else:
-            bare.append(f"Pod {object_name(pod).name}")
-    names = [
-        f"{name} ({count} Pod{'' if count == 1 else 's'})" if count else name
-        for name, count in counts.items()
-    ]
-    return [*names, *bare]
-
-
-def _in_use(key: WorkloadKey, users: Sequence[str], managers: Mapping[str, Sequence[str]]) -> Finding:
-    reasons = [f"it is used by {listed(users, SHOWN_USERS)}"] if users else []
-    reasons += [
-        f"{manager} manages {listed(fields)} of the service account" for manager, fields in managers.items()
-    ]
-    steps = (
-        ["Delete the objects that use the service account, or give them another service account."]
-        if users
-        else []
-    )
-    steps += [f"Have {listed(managers)} give up the fields."] if managers else []
-    return Finding(
-        Code.SERVICE_ACCOUNT_KEPT,
-        f"service account {key.service_account} in namespace {key.namespace} is kept: {'; '.join(reasons)}.",
-        f"{' '.join(steps)} Then run again, which removes the service account. To delete it anyway: kubectl delete "
-        "serviceaccount "
-        f"{key.service_account} -n {key.namespace}",
-        key,
-    )
-
-
-def _unknown(manifest: Object, errors: Mapping[str, ApiError]) -> FailureRow:
-    reason = next(iter(errors.values()))
-    forbidden = [resource for resource, error in errors.items() if error.status == FORBIDDEN]
-    remedy = AGAIN
-    if forbidden:
-        remedy = (
-            f"Allow the caller to list {', '.join(forbidden)} (RBAC: {list_rules(forbidden)}), and run again. "
-            "docs/iam-permissions.md has the manifests."
-        )
-    cause = f"it is not known whether {', '.join(errors)} use the service account"
-    return {**unread_failure(manifest, reason, cause), "remedy": remedy}
-
-
-def _exclude(manifests: Sequence[Object], retained: Sequence[Object]) -> list[Object]:
-    names = {object_name(manifest) for manifest in retained}
-    return [manifest for manifest in manifests if object_name(manifest) not in names]

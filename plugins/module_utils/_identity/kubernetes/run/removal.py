@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Check service accounts again before they are deleted or released. Pure: the cluster is an argument.
+
+The plan may be minutes old when it is applied, because the AWS part runs in between. In the meantime a service account may have
+got another owner, or may have been recreated without the label of this collection.
+
+A workload without its service account cannot start Pods, and the tokens of its running Pods are rejected. Therefore a service
+account is deleted only if no Pod or Pod template uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from ...._findings.codes import Code
+from ...._findings.finding import Finding, WorkloadKey
+from ...model.errors import listed
+from ...model.rows import FailureRow
+from ..accounts.account_plan import (
+    AccountPlan,
+    Preflight,
+    account_key,
+    accounts_query,
+    affected_workload,
+    other_owner_finding,
+)
+from ..api.api_errors import AGAIN, FORBIDDEN, ApiError, list_rules, manifest_failure
+from ..api.cluster import ClusterReader
+from ..model.objects import (
+    Object,
+    ObjectName,
+    as_texts,
+    is_managed,
+    member,
+    object_name,
+    other_managers,
+    other_owner,
+    release_manifest,
+)
+from ..pods.pods import controller, has_ended, pod_service_account
+from ..pods.reads import Templates, is_proof, live_pods_query, read_templates
+
+SHOWN_USERS = 5
+
+
+def recheck_removal(
+    reader: ClusterReader, cluster: str, plan: AccountPlan, preflight: Preflight, *, removes: bool
+) -> tuple[AccountPlan, list[FailureRow]]:
+    """Return the plan without deletions that are not allowed, and a failure for each that may not be allowed.
+
+    A service account is not deleted if it no longer has the label of this collection, or has got another owner. If a Pod or a Pod
+    template uses it, or if another field manager has set fields of it, it is released instead: it loses the labels and
+    annotations that this collection applied, except the ownership labels. If the plan deletes service accounts, seven requests
+    list Pods and Pod templates.
+
+    :arg cluster: the value of ``cluster`` in the keys of the workloads.
+    :arg removes: whether the plan deletes its manifests instead of applying them.
+    """
+    deletions = [*(plan.manifests if removes else ()), *plan.unlisted]
+    touched = [*deletions, *plan.released]
+    if not touched:
+        return plan, []
+    listing = reader.list_objects(accounts_query(account_key(item, cluster) for item in touched))
+    if listing.error is not None:
+        failures = [_unread_failure(item, "remove", listing.error) for item in deletions]
+        failures += [_unread_failure(item, "release", listing.error) for item in plan.released]
+        return _deleting((), replace(plan, released=()), removes), failures
+    items = {object_name(item): item for item in listing.items}
+    labels = {name: as_texts(member(item, "metadata").get("labels")) for name, item in items.items()}
+    managed = {name: texts for name, texts in labels.items() if is_managed(texts)}
+    released = [
+        release_manifest(items[name])
+        for name in map(object_name, plan.released)
+        if name in items and name not in managed
+    ]
+    findings, failures = list(plan.findings), []
+    candidates: dict[WorkloadKey, Object] = {}
+    for manifest in deletions:
+        key, name = account_key(manifest, cluster), object_name(manifest)
+        owner = "" if preflight.adopt else other_owner(managed.get(name, {}), preflight.owner)
+        if owner:
+            findings.append(other_owner_finding(key, owner))
+        elif name in managed:
+            candidates[key] = manifest
+    users, errors = _read_users(reader, [*candidates], cluster) if candidates else ({}, {})
+    deleted = []
+    for key, manifest in candidates.items():
+        item = items[object_name(manifest)]
+        managers = other_managers(item)
+        if users[key] or managers:
+            findings.append(_in_use(key, users[key], managers))
+            released.append(release_manifest(item))
+        elif errors:
+            failures.append(_unknown(manifest, errors))
+        else:
+            deleted.append(object_name(manifest))
+    plan = replace(plan, released=[item for item in released if item is not None], findings=findings)
+    return _deleting(deleted, plan, removes), failures
+
+
+def _deleting(names: Collection[ObjectName], plan: AccountPlan, removes: bool) -> AccountPlan:
+    """Return the plan with the deletions of these service accounts only."""
+    kept = {*names}
+    return replace(
+        plan,
+        manifests=[item for item in plan.manifests if not removes or object_name(item) in kept],
+        unlisted=[item for item in plan.unlisted if object_name(item) in kept],
+    )
+
+
+def _unread_failure(
+    manifest: Object,
+    action: str,
+    error: ApiError,
+    cause: str = "it could not be read again before the change",
+) -> FailureRow:
+    """Return the failure of a service account that is not removed or released because a read failed.
+
+    :arg error: the error of the read.
+    :arg cause: a clause with the reason to keep the service account. In the message, the error of the read follows this clause.
+    """
+    row = manifest_failure(manifest, action, error, affected_workload(manifest))
+    subject = "it is kept" if action == "remove" else "its applied labels and annotations are kept"
+    return {**row, "message": f"{subject}, as {cause}: {row['message']}"}
+
+
+def _read_users(
+    reader: ClusterReader, keys: Sequence[WorkloadKey], cluster: str
+) -> tuple[Mapping[WorkloadKey, Sequence[str]], Mapping[str, ApiError]]:
+    """Return the users of each service account as text ("Deployment app (2 Pods)"), and the errors of failed lists, by resource.
+
+    The users are Pods and Pod templates, without finished Pods and Pods of the runtime proof.
+    """
+    listing = reader.list_objects(live_pods_query(keys))
+    templates = read_templates(reader, frozenset(keys), cluster)
+    pods: dict[WorkloadKey, list[Object]] = {}
+    for item in listing.items:
+        if not has_ended(item) and not is_proof(item):
+            pods.setdefault(pod_service_account(item, cluster), []).append(item)
+    errors = {"pods": listing.error} if listing.error is not None else {}
+    return {key: _names(key, pods.get(key, ()), templates) for key in keys}, {**errors, **templates.errors}
+
+
+def _names(key: WorkloadKey, pods: Iterable[Object], templates: Templates) -> list[str]:
+    """Describe the users of a service account: owners with the number of their Pods, then Pods without an owner."""
+    counts = {str(templates.root(template.owner)): 0 for template in templates.by_workload.get(key, ())}
+    bare = []
+    for pod in pods:
+        owner = templates.root(controller(member(pod, "metadata")))
+        if owner.kind:
+            counts[str(owner)] = counts.get(str(owner), 0) + 1
+        else:
+            bare.append(f"Pod {object_name(pod).name}")
+    names = [
+        f"{name} ({count} Pod{'' if count == 1 else 's'})" if count else name
+        for name, count in counts.items()
+    ]
+    return [*names, *bare]
+
+
+def _in_use(key: WorkloadKey, users: Sequence[str], managers: Mapping[str, Sequence[str]]) -> Finding:
+    reasons = [f"it is used by {listed(users, SHOWN_USERS)}"] if users else []
+    reasons += [
+        f"{manager} manages {listed(fields)} of the service account" for manager, fields in managers.items()
+    ]
+    steps = (
+        ["Delete the objects that use the service account, or give them another service account."]
+        if users
+        else []
+    )
+    steps += [f"Have {listed(managers)} give up the fields."] if managers else []
+    return Finding(
+        Code.SERVICE_ACCOUNT_KEPT,
+        f"service account {key.service_account} in namespace {key.namespace} is kept: {'; '.join(reasons)}.",
+        f"{' '.join(steps)} Then run again, which removes the service account. To delete it anyway: kubectl delete "
+        "serviceaccount "
+        f"{key.service_account} -n {key.namespace}",
+        key,
+    )
+
+
+def _unknown(manifest: Object, errors: Mapping[str, ApiError]) -> FailureRow:
+    forbidden = [resource for resource, error in errors.items() if error.status == FORBIDDEN]
+    remedy = AGAIN
+    if forbidden:
+        remedy = (
+            f"Allow the caller to list {', '.join(forbidden)} (RBAC: {list_rules(forbidden)}), and run again. "
+            "docs/iam-permissions.md has the manifests."
+        )
+    cause = f"it is not known whether {', '.join(errors)} use the service account"
+    return {**_unread_failure(manifest, "remove", next(iter(errors.values())), cause), "remedy": remedy}
