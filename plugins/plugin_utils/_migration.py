@@ -34,8 +34,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.irsa import (
     IrsaEstate,
+    annotations_patch,
     read_irsa,
-    removal_patch,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
@@ -407,7 +407,10 @@ class Migration:
             recording = session.editor().record_annotations(annotated, session.state.associations)
             unrecorded = session.edit(recording)
         annotated = [migrant for migrant in annotated if migrant.key not in unrecorded]
-        patches = [removal_patch(accounts[migrant.key]) for migrant in annotated]
+        patches = [
+            annotations_patch(account, dict.fromkeys(account.annotations))
+            for account in (accounts[migrant.key] for migrant in annotated)
+        ]
         refused = session.patch(patches, "remove the IRSA annotations of")
         annotated_keys -= {migrant.key for index, migrant in enumerate(annotated) if index not in refused}
         return [migrant for migrant in migrants if migrant.key not in annotated_keys]

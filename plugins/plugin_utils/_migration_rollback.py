@@ -16,8 +16,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
     WorkloadKey,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.irsa import (
+    annotations_patch,
     restart_injected,
-    restoration_patch,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     listed,
@@ -88,7 +88,7 @@ def _restore(session: MigrationSession, editor: TrustEditor, migrants: Sequence[
     left = [migrant for migrant in migrants if migrant.key not in failed]
     accounts = session.estate.accounts
     bare = [m for m in left if (account := accounts.get(m.key)) is not None and not account.role_arn]
-    patches = [restoration_patch(accounts[m.key], m.annotations) for m in bare]
+    patches = [annotations_patch(accounts[m.key], m.annotations) for m in bare]
     refused = {bare[index].key for index in session.patch(patches, "restore the IRSA annotations of")}
     return [migrant for migrant in left if migrant.key not in refused]
 

@@ -23,7 +23,7 @@ BUDGETS: Mapping[str, int] = {
     "module_utils/_identity": 105,
     "module_utils/_identity/access": 1602,
     "module_utils/_identity/inputs": 2146,
-    "module_utils/_identity/kubernetes": 3154,
+    "module_utils/_identity/kubernetes": 3128,
     "module_utils/_identity/model": 1713,
     "module_utils/_identity/plan": 2029,
     "module_utils/_identity/read": 1055,

@@ -313,20 +313,9 @@ def proven_workloads(run: InjectionRun) -> list[WorkloadKey]:
     return [key for key, probed in run.items() if probed.is_proven]
 
 
-@dataclass(frozen=True, slots=True)
-class InjectionVerdict:
-    """The check "injection" of each probed workload."""
-
-    checks: Mapping[WorkloadKey, Check] = field(default_factory=dict)
-
-    @property
-    def findings(self) -> list[Finding]:
-        return [finding for check in self.checks.values() for finding in check.findings]
-
-
-def judge_injection(run: InjectionRun, webhook: WebhookState) -> InjectionVerdict:
+def judge_injection(run: InjectionRun, webhook: WebhookState) -> dict[WorkloadKey, Check]:
     """Return the check of each probed workload. The state of the webhook may explain a missing injection."""
-    return InjectionVerdict({key: _check(key, series, webhook) for key, series in run.items()})
+    return {key: _check(key, series, webhook) for key, series in run.items()}
 
 
 def namespaces_without_injection(run: InjectionRun) -> list[str]:

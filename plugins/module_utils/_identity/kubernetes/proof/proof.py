@@ -24,7 +24,7 @@ from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import FAIL, PASS, SKIPPED, UNKNOWN, Check
 from ...model.errors import listed, sentence
 from ...model.rows import FailureRow
-from ..api.api_errors import ALLOW, ApiError, manifest_failure, object_failure
+from ..api.api_errors import ALLOW, FORBIDDEN, UNAUTHORIZED, ApiError, manifest_failure, object_failure
 from ..api.cluster import Clock, KubernetesCluster, Query, WriteResult
 from ..model.aws_result import Verification, VerifiedWorkload
 from ..model.objects import (
@@ -295,14 +295,6 @@ class ProofRun:
     failures: Sequence[FailureRow] = ()
 
 
-@dataclass(slots=True)
-class ProofVerdict:
-    """The check "proof" of each workload that has one, and all findings."""
-
-    checks: dict[WorkloadKey, Check] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-
-
 def is_finished(jobs: Collection[str], pods: Sequence[Object]) -> bool:
     """Return whether every Job has a result, or cannot get one because its image cannot be pulled.
 
@@ -328,7 +320,7 @@ def emulator_reason(version: Object) -> str:
     return ""
 
 
-def judge_proofs(workloads: Sequence[VerifiedWorkload], proof: ProofRun) -> ProofVerdict:
+def judge_proofs(workloads: Sequence[VerifiedWorkload], proof: ProofRun) -> dict[WorkloadKey, Check]:
     """Return the check of each workload with a Job, which passes if its Pod ran with the expected role.
 
     If the proof was skipped, all workloads have the status "skipped".
@@ -337,19 +329,18 @@ def judge_proofs(workloads: Sequence[VerifiedWorkload], proof: ProofRun) -> Proo
         message = f"the runtime proof was skipped: {proof.skipped}."
         finding = Finding(Code.PROOF_SKIPPED, message, "Run it on a cluster with nodes.")
         check = Check("proof", SKIPPED, findings=(finding,))
-        return ProofVerdict({workload.key: check for workload in workloads}, [finding])
-    verdict = ProofVerdict()
+        return {workload.key: check for workload in workloads}
+    checks = {}
     pods: Mapping[str, Object] = {_pod_job_name(pod): pod for pod in proof.pods}
     for workload in workloads:
         if workload.key not in proof.jobs:
             continue
         if workload.key in proof.unknown:
-            verdict.checks[workload.key] = Check("proof", UNKNOWN)
+            checks[workload.key] = Check("proof", UNKNOWN)
             continue
         fault = _judge(workload, pods.get(job_name(workload.key, proof.run)), proof)
-        verdict.checks[workload.key] = Check("proof", FAIL if fault else PASS, findings=fault)
-        verdict.findings += fault
-    return verdict
+        checks[workload.key] = Check("proof", FAIL if fault else PASS, findings=fault)
+    return checks
 
 
 def _judge(workload: VerifiedWorkload, pod: Object | None, proof: ProofRun) -> tuple[Finding, ...]:
@@ -367,7 +358,8 @@ def _judge(workload: VerifiedWorkload, pod: Object | None, proof: ProofRun) -> t
         return (_judge_unfinished(key, pod, proof),)
     text = as_text(terminated.get("message")).strip()
     if terminated.get("exitCode") == 0:
-        return _judge_identity(key, text, expected_role_arn(workload))
+        # A Pod has the credentials of the target role or, without one, of the role.
+        return _judge_identity(key, text, workload.target_role_arn or workload.role_arn)
     cause = find_cause(text)
     if cause is None:
         message = f"the runtime proof failed with exit code {terminated.get('exitCode')}: {sentence(_excerpt(text))}"
@@ -375,11 +367,6 @@ def _judge(workload: VerifiedWorkload, pod: Object | None, proof: ProofRun) -> t
         return (Finding(Code.PROOF_FAILED, message, remedy, key),)
     message = f"the runtime proof failed, as {cause.description}: {sentence(_excerpt(text))}"
     return (Finding(cause.code, message, cause.remedy, key),)
-
-
-def expected_role_arn(workload: VerifiedWorkload) -> str:
-    """Return the ARN of the role whose credentials a Pod must have: of the target role or, without one, of the role."""
-    return workload.target_role_arn or workload.role_arn
 
 
 def is_role_session(identity: str, role_arn: str) -> bool:
@@ -488,7 +475,7 @@ def run_proof(
     try:
         refused = cluster.apply(manifests).refused
         running = [key for index, key in enumerate(keys) if index not in refused]
-        results = _wait_for_results(cluster, running, settings, clock)
+        pods, unread = _wait_for_results(cluster, running, settings, clock)
         removed = cluster.remove(manifests)
     finally:
         if removed is None:
@@ -499,7 +486,7 @@ def run_proof(
     ]
     failures += [
         object_failure("Pods of namespace", namespace, "list", reason, remedy=ALLOW)
-        for namespace, reason in results.refused.items()
+        for namespace, reason in unread.items()
     ]
     failures += [
         manifest_failure(manifests[index], "remove", reason, remedy=_REMOVE)
@@ -507,8 +494,8 @@ def run_proof(
         if index not in refused
     ]
     unknown = {keys[index] for index in refused}
-    unknown |= {key for key in keys if key.namespace in results.refused}
-    return ProofRun(settings.run, settings.timeout, tuple(jobs), results.pods, "", unknown, failures)
+    unknown |= {key for key in keys if key.namespace in unread}
+    return ProofRun(settings.run, settings.timeout, tuple(jobs), pods, "", unknown, failures)
 
 
 def _end_early(
@@ -533,18 +520,13 @@ def _end_early(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ProofPods:
-    """The Pods of the Jobs, and the errors of failed lists of Pods, by namespace."""
-
-    pods: Sequence[Object] = ()
-    refused: Mapping[str, ApiError] = field(default_factory=dict)
-
-
 def _wait_for_results(
     cluster: KubernetesCluster, keys: Sequence[WorkloadKey], settings: ProofSettings, clock: Clock
-) -> ProofPods:
-    """Read the Pods of the Jobs until each Job has a final state or the caller may not list its Pods, or the timeout expires."""
+) -> tuple[list[Object], dict[str, ApiError]]:
+    """Read the Pods of the Jobs until each Job has a final state or the caller may not list its Pods, or the timeout expires.
+
+    Return the Pods, and the errors of failed lists by namespace.
+    """
     jobs: dict[str, set[str]] = {}
     for key in keys:
         jobs.setdefault(key.namespace, set()).add(job_name(key, settings.run))
@@ -563,11 +545,7 @@ def _wait_for_results(
             else:
                 refused.pop(namespace, None)
                 pods[namespace] = listing.items
-            if is_finished(names, pods.get(namespace, ())) or _is_final(listing.error):
+            is_denied = listing.error is not None and listing.error.status in (UNAUTHORIZED, FORBIDDEN)
+            if is_denied or is_finished(names, pods.get(namespace, ())):
                 del jobs[namespace]
-    return ProofPods([pod for items in pods.values() for pod in items], refused)
-
-
-def _is_final(error: ApiError | None) -> bool:
-    """Return whether a retry would fail again: the caller is not authenticated, or not allowed."""
-    return error is not None and error.status in (401, 403)
+    return [pod for items in pods.values() for pod in items], refused

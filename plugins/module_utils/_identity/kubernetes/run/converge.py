@@ -54,7 +54,6 @@ from ..pods.restarts import (
 from ..proof.injection_checks import (
     InjectionRun,
     InjectionSettings,
-    InjectionVerdict,
     WebhookState,
     choose_workloads,
     failing_workloads,
@@ -65,7 +64,7 @@ from ..proof.injection_checks import (
     read_webhook,
     run_probes,
 )
-from ..proof.proof import Ending, ProofRun, ProofSettings, ProofVerdict, judge_proofs, run_proof
+from ..proof.proof import Ending, ProofRun, ProofSettings, judge_proofs, run_proof
 from .removal import recheck_removal
 from .usage import find_losing_pods
 
@@ -91,35 +90,33 @@ def judge_cluster(
     verification: Verification,
     state: AccountState,
     pods: PodVerdict,
-    proofs: ProofVerdict,
-    unread: Mapping[WorkloadKey, Finding] | None = None,
-    injection: InjectionVerdict | None = None,
+    injection: Mapping[WorkloadKey, Check],
+    proofs: Mapping[WorkloadKey, Check],
+    unread: Mapping[WorkloadKey, Finding],
 ) -> KubernetesOutcome:
     """Combine the checks of service account, agent, Pods, injection and proof of each workload.
 
+    :arg injection: the check "injection" of each probed workload.
+    :arg proofs: the check "proof" of each workload that has one.
     :arg unread: a finding for each service account that could not be read.
     """
     if state.namespaces is not None:
         inhabited = {*state.namespaces, *(key.namespace for key in state.accounts)}
         state = replace(state, namespaces=inhabited)
-    injected = injection or InjectionVerdict()
     checks: dict[WorkloadKey, Sequence[Check]] = {}
     findings: list[Finding] = []
     for workload in verification.workloads:
-        finding = (unread or {}).get(workload.key)
+        finding = unread.get(workload.key)
         account = (
             Check("service account", UNKNOWN, findings=(finding,))
             if finding
             else check_account(workload.key, state)
         )
-        optional = (injected.checks.get(workload.key), proofs.checks.get(workload.key))
-        checks[workload.key] = [
-            account,
-            *pods.checks[workload.key],
-            *(check for check in optional if check is not None),
-        ]
+        optional = [part[workload.key] for part in (injection, proofs) if workload.key in part]
+        checks[workload.key] = [account, *pods.checks[workload.key], *optional]
         findings += account.findings
-    findings += [*injected.findings, *pods.findings, *proofs.findings]
+    findings += [finding for check in injection.values() for finding in check.findings]
+    findings += [*pods.findings, *(finding for check in proofs.values() for finding in check.findings)]
     # Several workloads may have the same finding.
     findings = list(dict.fromkeys(findings))
     return KubernetesOutcome(checks=checks, findings=findings, judges_agent=pods.judges_agent)
@@ -127,41 +124,6 @@ def judge_cluster(
 
 # The codes with which the AWS part reports that the Kubernetes API belongs, or may belong, to another cluster.
 _DOUBTS = (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN)
-
-
-def _unknown_outcome(
-    verification: Verification, doubt: Finding, names: Sequence[CheckName]
-) -> KubernetesOutcome:
-    """Return unknown checks for a Kubernetes API that may belong to another cluster.
-
-    The check of the agent in AWS still counts, because EKS reports about the right cluster.
-
-    :arg doubt: the finding about the API.
-    :arg names: the checks that are unknown in addition to service account and agent.
-    """
-    all_names: tuple[CheckName, ...] = ("service account", "agent", *names)
-    checks = [Check(name, UNKNOWN, findings=(doubt,)) for name in all_names]
-    return KubernetesOutcome(
-        checks={workload.key: checks for workload in verification.workloads},
-        findings=[doubt] if verification.workloads else [],
-    )
-
-
-def _skip_warning(restart: bool, proof: bool) -> str:
-    """Return a warning about requested steps that were skipped, or "" if there are none.
-
-    :arg restart: whether requested restarts were skipped.
-    :arg proof: whether a requested runtime proof was skipped.
-    """
-    steps = (("no Pod was restarted", restart), ("no proof was run", proof))
-    skipped = [text for text, is_skipped in steps if is_skipped]
-    if not skipped:
-        return ""
-    text = " and ".join(skipped)
-    return (
-        f"{text[0].upper()}{text[1:]}: the Kubernetes API of the kubeconfig is not proven to belong to the cluster, see the "
-        "findings."
-    )
 
 
 READING_PODS = "reading the Pods"
@@ -247,10 +209,9 @@ def converge_kubernetes(
         applied = replace(applied, accounts=_planned_accounts(applied.accounts, preflight, applied.plan))
     doubts = (*aws.findings, *aws.verification.findings)
     doubt = next((finding for finding in doubts if finding.code in _DOUBTS), None)
+    context = _Context(cluster, aws, settings, clock, on_step)
     verified = (
-        _verify(cluster, aws, preflight, applied, settings, clock, on_step, ending)
-        if doubt is None
-        else _skip_verification(aws, settings, doubt)
+        _verify(context, preflight, applied, ending) if doubt is None else _skip_verification(context, doubt)
     )
     restarts = verified.restarted.restarts
     return KubernetesRun(
@@ -298,6 +259,21 @@ def _planned_accounts(accounts: Accounts, preflight: Preflight, plan: AccountPla
 
 
 @dataclass(frozen=True, slots=True)
+class _Context:
+    """The cluster, the result of the AWS part, and the options with which the steps of the verification run."""
+
+    cluster: KubernetesCluster
+    aws: AwsResult
+    settings: KubernetesSettings
+    clock: Clock
+    on_step: Callable[[str], None]
+
+    @property
+    def may_act(self) -> bool:
+        return bool(self.aws.verification.workloads) and not self.settings.check_mode
+
+
+@dataclass(frozen=True, slots=True)
 class _VerificationRun:
     outcome: KubernetesOutcome
     restarted: RestartRun
@@ -306,41 +282,36 @@ class _VerificationRun:
 
 
 def _verify(
-    cluster: KubernetesCluster,
-    aws: AwsResult,
-    preflight: Preflight,
-    applied: AppliedPlan,
-    settings: KubernetesSettings,
-    clock: Clock,
-    on_step: Callable[[str], None],
-    ending: Ending | None,
+    context: _Context, preflight: Preflight, applied: AppliedPlan, ending: Ending | None
 ) -> _VerificationRun:
-    verification, accounts = aws.verification, applied.accounts
+    cluster, settings, clock = context.cluster, context.settings, context.clock
+    verification, accounts = context.aws.verification, applied.accounts
     if settings.verify_pods:
-        on_step(READING_PODS)
+        context.on_step(READING_PODS)
     reads = read_pod_state(cluster, verification, clock.now()) if settings.verify_pods else {}
-    probes = _probe(cluster, aws, accounts, reads, settings, clock, on_step)
-    restarted = _restart(cluster, aws, reads, probes, settings, clock, on_step)
+    probes = _probe(context, accounts, reads)
+    restarted = _restart(context, reads, probes)
     proof = ProofRun()
-    if settings.proof and _may_act(aws, settings):
-        on_step("running the proof in Pods")
+    if settings.proof and context.may_act:
+        context.on_step("running the proof in Pods")
         proof = run_proof(
             cluster, verification, accounts, settings.proof, clock, settings.proof_skip_reason, ending
         )
     state = build_state(verification, restarted.reads, clock.now())
-    if settings.check_mode and aws.installs_agent:
+    if settings.check_mode and context.aws.installs_agent:
         # The Pods of the agent do not exist yet.
         state = replace(state, agents=None)
-    pods = verify_pods(verification.workloads, state, aws.cluster)
+    pods = verify_pods(verification.workloads, state, context.aws.cluster)
     if settings.check_mode:
         _drop_passed_pod_checks(pods, restarted.restarts)
+    missing = namespaces_without_injection(probes)
     outcome = judge_cluster(
         verification,
         AccountState(accounts, preflight.namespaces, preflight.terminating, preflight.desired),
         pods,
+        judge_injection(probes, read_webhook(cluster, missing) if missing else WebhookState()),
         judge_proofs(verification.workloads, proof),
         applied.unread,
-        _judge_probes(cluster, probes),
     )
     return _VerificationRun(outcome, restarted, proof)
 
@@ -353,67 +324,60 @@ def _drop_passed_pod_checks(pods: PodVerdict, restarts: Restarts) -> None:
         ]
 
 
-def _skip_verification(aws: AwsResult, settings: KubernetesSettings, doubt: Finding) -> _VerificationRun:
-    """Return unknown checks, because the Kubernetes API may belong to another cluster.
+def _skip_verification(context: _Context, doubt: Finding) -> _VerificationRun:
+    """Return unknown checks for a Kubernetes API that may belong to another cluster, and a warning about skipped steps.
+
+    The check of the agent in AWS still counts, because EKS reports about the right cluster.
 
     :arg doubt: the finding about the API.
     """
-    checks: dict[CheckName, bool] = {
+    settings, workloads = context.settings, context.aws.verification.workloads
+    names: dict[CheckName, bool] = {
+        "service account": True,
+        "agent": True,
         "pods": settings.verify_pods,
         "injection": settings.injection is not None,
         "proof": settings.proof is not None,
     }
-    outcome = _unknown_outcome(aws.verification, doubt, [name for name, enabled in checks.items() if enabled])
-    skipped = _skip_warning(settings.restart is not None, settings.proof is not None)
+    checks = [Check(name, UNKNOWN, findings=(doubt,)) for name, is_enabled in names.items() if is_enabled]
+    outcome = KubernetesOutcome(
+        checks={workload.key: checks for workload in workloads}, findings=[doubt] if workloads else []
+    )
+    steps = {
+        "no Pod was restarted": settings.restart is not None,
+        "no proof was run": settings.proof is not None,
+    }
+    skipped = " and ".join(text for text, is_enabled in steps.items() if is_enabled)
+    warning = (
+        f"{skipped[:1].upper()}{skipped[1:]}: the Kubernetes API of the kubeconfig is not proven to belong to the cluster, see "
+        "the findings."
+    )
     return _VerificationRun(
-        outcome, RestartRun({}), warnings=[skipped] if skipped and _may_act(aws, settings) else []
+        outcome, RestartRun({}), warnings=[warning] if skipped and context.may_act else []
     )
 
 
-def _may_act(aws: AwsResult, settings: KubernetesSettings) -> bool:
-    return bool(aws.verification.workloads) and not settings.check_mode
-
-
-def _restart(
-    cluster: KubernetesCluster,
-    aws: AwsResult,
-    reads: Reads,
-    probes: InjectionRun,
-    settings: KubernetesSettings,
-    clock: Clock,
-    on_step: Callable[[str], None],
-) -> RestartRun:
-    if settings.restart is None or not (settings.verify_pods and aws.verification.workloads):
+def _restart(context: _Context, reads: Reads, probes: InjectionRun) -> RestartRun:
+    settings, verification = context.settings, context.aws.verification
+    if settings.restart is None or not (settings.verify_pods and verification.workloads):
         return RestartRun(reads)
     injection = Injection(proven_workloads(probes), failing_workloads(probes))
     if settings.check_mode:
-        return predict_restart(aws.verification, reads, clock, injection)
-    on_step("restarting the owners of stale Pods")
-    return restart_stale(cluster, aws.verification, reads, settings.restart, clock, injection)
+        return predict_restart(verification, reads, context.clock, injection)
+    context.on_step("restarting the owners of stale Pods")
+    return restart_stale(context.cluster, verification, reads, settings.restart, context.clock, injection)
 
 
-def _probe(
-    cluster: KubernetesCluster,
-    aws: AwsResult,
-    accounts: Accounts,
-    reads: Reads,
-    settings: KubernetesSettings,
-    clock: Clock,
-    on_step: Callable[[str], None],
-) -> InjectionRun:
+def _probe(context: _Context, accounts: Accounts, reads: Reads) -> InjectionRun:
     # A dry run creates no object, so the probes also run in check mode.
+    settings, aws = context.settings, context.aws
     if settings.injection is None:
         return {}
     stale: list[WorkloadKey] = []
     if settings.restart is not None and settings.verify_pods:
-        stale = list(plan_restarts(aws.verification, reads, clock.now()).workloads)
+        stale = list(plan_restarts(aws.verification, reads, context.clock.now()).workloads)
     workloads = choose_workloads(aws, accounts, settings.injection.sample, stale)
-    if not workloads or not may_have_webhook(cluster.read_version()):
+    if not workloads or not may_have_webhook(context.cluster.read_version()):
         return {}
-    on_step("probing new Pods with a dry run")
-    return run_probes(cluster, aws, workloads, settings.injection, clock)
-
-
-def _judge_probes(cluster: KubernetesCluster, probes: InjectionRun) -> InjectionVerdict:
-    missing = namespaces_without_injection(probes)
-    return judge_injection(probes, read_webhook(cluster, missing) if missing else WebhookState())
+    context.on_step("probing new Pods with a dry run")
+    return run_probes(context.cluster, aws, workloads, settings.injection, context.clock)

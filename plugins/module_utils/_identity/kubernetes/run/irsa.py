@@ -136,7 +136,7 @@ def read_irsa(
         key: account
         for key, account in accounts.items()
         if account.role_arn
-        or _sets_web_identity(variables[key])
+        or any("AWS_WEB_IDENTITY_TOKEN_FILE" in names for names in variables[key].values())
         or key in known
         or (any_variables and variables[key])
     }
@@ -231,10 +231,6 @@ def _own_roles(templates: Templates, key: WorkloadKey) -> dict[str, str]:
     }
 
 
-def _sets_web_identity(variables: Mapping[str, Sequence[str]]) -> bool:
-    return any("AWS_WEB_IDENTITY_TOKEN_FILE" in names for names in variables.values())
-
-
 def _credentials(
     pods: Iterable[tuple[Pod, Object]], templates: Mapping[str, tuple[str, ...]]
 ) -> PodCredentials:
@@ -271,17 +267,8 @@ def _configured(listing: Listing, cluster: str) -> dict[WorkloadKey, str]:
     return roles
 
 
-def removal_patch(account: IrsaAccount) -> Object:
-    """Return the patch that removes the IRSA annotations."""
-    return _patch(account, dict.fromkeys(account.annotations))
-
-
-def restoration_patch(account: IrsaAccount, annotations: Mapping[str, str]) -> Object:
-    """Return the patch that sets the IRSA annotations again."""
-    return _patch(account, annotations)
-
-
-def _patch(account: IrsaAccount, annotations: Mapping[str, str | None]) -> Object:
+def annotations_patch(account: IrsaAccount, annotations: Mapping[str, str | None]) -> Object:
+    """Return the patch that sets annotations of a service account, or removes those with the value None."""
     # With the resourceVersion, the API server rejects the patch if the service account has changed since it was read.
     metadata = {
         "namespace": account.key.namespace,

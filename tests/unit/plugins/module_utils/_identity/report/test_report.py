@@ -27,9 +27,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.reads import (
     build_state,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
-    ProofVerdict,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
     KubernetesOutcome,
     judge_cluster,
@@ -101,7 +98,9 @@ def report(
         aws.verification,
         AccountState({account.key: account for account in present}),
         verify_pods(aws.verification.workloads, state, build.CLUSTER),
-        ProofVerdict(),
+        {},
+        {},
+        {},
     )
     return make_report(aws, kubernetes, ReportSettings(**settings))
 

@@ -180,17 +180,17 @@ JUDGED = {
 
 @pytest.mark.parametrize(("pods", "expected"), JUDGED.values(), ids=JUDGED)
 def test_proof_pod_has_its_finding(pods: list[dict[str, Any]], expected: tuple[str, str, str] | None) -> None:
-    verdict = judge_proofs([WORKLOAD], replace(PROOF, pods=pods))
-    assert [(finding.code, finding.message, finding.remedy) for finding in verdict.findings] == (
+    [check] = judge_proofs([WORKLOAD], replace(PROOF, pods=pods)).values()
+    assert [(finding.code, finding.message, finding.remedy) for finding in check.findings] == (
         [expected] if expected else []
     )
-    assert {(finding.severity, finding.workload) for finding in verdict.findings} <= {("error", build.KEY)}
-    assert [check.status for check in verdict.checks.values()] == ["fail" if expected else "pass"]
+    assert {(finding.severity, finding.workload) for finding in check.findings} <= {("error", build.KEY)}
+    assert check.status == ("fail" if expected else "pass")
 
 
 def test_rejected_job_is_unknown() -> None:
-    verdict = judge_proofs([WORKLOAD], replace(PROOF, unknown={build.KEY}))
-    assert (verdict.checks[build.KEY].status, verdict.findings) == ("unknown", [])
+    check = judge_proofs([WORKLOAD], replace(PROOF, unknown={build.KEY}))[build.KEY]
+    assert (check.status, check.findings) == ("unknown", ())
 
 
 @pytest.mark.parametrize(
@@ -199,19 +199,19 @@ def test_rejected_job_is_unknown() -> None:
 )
 def test_proof_expects_target_role(session: str, codes: list[str]) -> None:
     workload = build.verified(role_arn=ROLE, target_role_arn="arn:aws:iam::444455556666:role/lake")
-    verdict = judge_proofs([workload], replace(PROOF, pods=[answer(session)]))
-    assert [finding.code for finding in verdict.findings] == codes
+    [check] = judge_proofs([workload], replace(PROOF, pods=[answer(session)])).values()
+    assert [finding.code for finding in check.findings] == codes
 
 
 def test_workload_without_job_has_no_check() -> None:
-    assert judge_proofs([build.verified(account="other")], PROOF).checks == {}
+    assert judge_proofs([build.verified(account="other")], PROOF) == {}
 
 
 def test_skipped_proof_has_its_reason() -> None:
     reason = emulator_reason({"gitVersion": "v1.36.2+sandbox", "platform": "sandbox/emulator"})
-    verdict = judge_proofs([WORKLOAD], ProofRun(skipped=reason))
-    assert verdict.checks[build.KEY].status == "skipped"
-    assert [(finding.code, finding.severity, finding.message) for finding in verdict.findings] == [
+    check = judge_proofs([WORKLOAD], ProofRun(skipped=reason))[build.KEY]
+    assert check.status == "skipped"
+    assert [(finding.code, finding.severity, finding.message) for finding in check.findings] == [
         (
             "PROOF_SKIPPED",
             "info",

@@ -26,10 +26,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.irsa import (
     IrsaEstate,
     RollbackRun,
+    annotations_patch,
     read_irsa,
-    removal_patch,
     restart_injected,
-    restoration_patch,
     unread_findings,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
@@ -529,11 +528,12 @@ def test_complete_lists_have_no_finding() -> None:
 def test_patches_remove_and_restore_annotations(annotations: dict[str, str]) -> None:
     metadata = {"namespace": "shop", "name": "api", "resourceVersion": "7"}
     start = {"apiVersion": "v1", "kind": "ServiceAccount"}
-    assert removal_patch(IrsaAccount(API, annotations, version="7")) == {
+    account = IrsaAccount(API, annotations, version="7")
+    assert annotations_patch(account, dict.fromkeys(annotations)) == {
         **start,
         "metadata": {**metadata, "annotations": dict.fromkeys(annotations)},
     }
-    assert restoration_patch(IrsaAccount(API, version="7"), annotations) == {
+    assert annotations_patch(IrsaAccount(API, version="7"), annotations) == {
         **start,
         "metadata": {**metadata, "annotations": annotations},
     }
