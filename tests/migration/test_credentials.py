@@ -59,7 +59,7 @@ def assert_untouched(scene: Scene, start: dict[str, Any], migrating: set[str]) -
     for name, item in start["accounts"].items():
         annotations = item["metadata"].get("annotations", {})
         if name in migrating:
-            left_out = ("eks.amazonaws.com/role-arn", "eks.amazonaws.com/audience")
+            left_out = ("eks.amazonaws.com/role-arn",)
             annotations = {key: value for key, value in annotations.items() if key not in left_out}
         metadata = {**item["metadata"], **({"annotations": annotations} if annotations else {})}
         assert now["accounts"][name] == {**item, "metadata": metadata}
