@@ -92,7 +92,9 @@ options:
       - With O(state=present) also whether to change the permissions boundary, session duration, tags and policies of a role that
         others may use (V(ROLE_USED_ELSEWHERE)), and to remove statements from its trust policy that are wider than the list, or
         that this collection did not write.
-    type: bool
+      - Either a boolean, or a list of the workloads to which it is limited, each as C(namespace/service_account). A role or
+        policy that several listed workloads share is changed only if the list names all of them.
+    type: raw
     default: false
   propagation_timeout:
     description:

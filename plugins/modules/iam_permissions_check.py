@@ -392,9 +392,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
     input_message,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
+    RolePermissions,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.roles import (
     RoleNotFound,
-    RolePolicies,
     read_role_policies,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
@@ -442,7 +445,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 FACTS = ("cluster_arn", "cluster_name", "namespace", "service_account", "source_org_id", "role_arn")
 
 
-def option_policies(params: Mapping[str, Any]) -> RolePolicies:
+def option_policies(params: Mapping[str, Any]) -> RolePermissions:
     """Build the policies of a role from the options ``policies`` and ``permissions_boundary``.
 
     A policy without ``name`` is named by its position in the list, such as "policy 1".
@@ -453,20 +456,18 @@ def option_policies(params: Mapping[str, Any]) -> RolePolicies:
         name = item.get("name") if wrapped else None
         identity.append(NamedPolicy(str(name or f"policy {number}"), item["document"] if wrapped else item))
     boundary = params["permissions_boundary"]
-    return RolePolicies(
-        role=None,
-        identity=tuple(identity),
-        boundary=None if boundary is None else NamedPolicy("permissions boundary", boundary),
+    return RolePermissions(
+        tuple(identity), None if boundary is None else NamedPolicy("permissions boundary", boundary)
     )
 
 
-def judge_documents(params: Mapping[str, Any], policies: RolePolicies) -> list[tuple[str, Storability]]:
+def judge_documents(params: Mapping[str, Any], policies: RolePermissions) -> list[tuple[str, Storability]]:
     """Check whether IAM would store each document in the options. Skip documents that were read from IAM.
 
     :returns: the name and the result of each document.
     """
     judged = []
-    if policies.role is None:
+    if params["policies"] is not None:
         judged = [(policy.name, storability(policy.document, "identity")) for policy in policies.identity]
         if policies.boundary is not None:
             judged.append((policies.boundary.name, storability(policies.boundary.document, "boundary")))
@@ -475,20 +476,23 @@ def judge_documents(params: Mapping[str, Any], policies: RolePolicies) -> list[t
     return judged
 
 
-def caller(params: Mapping[str, Any], policies: RolePolicies) -> Subject | None:
+def caller(params: Mapping[str, Any], role: ObservedRole | None) -> Subject | None:
     """Return the workload that sends the requests, or None if no option describes it."""
     # EKS accepts a session policy only if session tags are disabled.
     facts = {**params, "session_tags": params["session_tags"] and params["session_policy"] is None}
-    if policies.role is not None:
-        return parse_subject({**facts, "role_arn": policies.role.arn})
+    if role is not None:
+        return parse_subject({**facts, "role_arn": role.arn})
     if any(params[name] for name in FACTS) or not params["session_tags"]:
         return parse_subject(facts)
     return None
 
 
-def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) -> dict[str, Any]:
+def judge(
+    params: Mapping[str, Any], role: ObservedRole | None, policies: RolePermissions, api: Api | None
+) -> dict[str, Any]:
     """Evaluate the required permissions, and return the result of the module.
 
+    :arg role: the role with the policies, or None for policies in the options.
     :arg api: the interface to IAM's policy simulator, or None to evaluate without the simulator.
     """
     session = params["session_policy"]
@@ -497,8 +501,7 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
         policies.boundary,
         None if session is None else NamedPolicy("session policy", session),
     )
-    tags = policies.role.tags if policies.role is not None else None
-    context = pod_context(caller(params, policies), tags)
+    context = pod_context(caller(params, role), role.tags if role is not None else None)
     required = parse_required(params["required_permissions"], params["context"])
     verdicts = [check_permission(layers, permission, context) for permission in required]
     rows = [
@@ -511,8 +514,8 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
     if api is not None:
 
         def simulate(permission: Required) -> Any:
-            if policies.role is not None:
-                return simulate_role(api, policies.role.arn, permission, context)
+            if role is not None:
+                return simulate_role(api, role.arn, permission, context)
             return simulate_documents(api, policies.identity, policies.boundary, permission, context)
 
         for row, verdict, answer in zip(
@@ -590,10 +593,10 @@ def main() -> None:
             require_sdk(module)
         api = api_for(module, DEFAULT_WIDTH, assumed) if online else None
         if params["policies"] is None and api is not None:
-            policies = read_role_policies(api, params["role_name"] or params["role_arn"], module.region)
+            role, policies = read_role_policies(api, params["role_name"] or params["role_arn"], module.region)
         else:
-            policies = option_policies(params)
-        result = judge(params, policies, api if params["method"] == "simulate" else None)
+            role, policies = None, option_policies(params)
+        result = judge(params, role, policies, api if params["method"] == "simulate" else None)
     except InputError as error:
         module.fail_json(msg=input_message(error))
     except (FactError, RoleNotFound) as error:

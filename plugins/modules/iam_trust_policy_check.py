@@ -392,7 +392,7 @@ def main() -> None:
             require_sdk(module)
             role_id = params["role_name"] or role_arn
             role = find_role(api_for(module, 1, assumed), role_id, module.region)
-            document, role_arn = role.trust_policy, role.arn
+            document, role_arn = dict(role.trust), role.arn
         checked = judge(params, document, role_arn)
     except InputError as error:
         module.fail_json(msg=input_message(error))

@@ -63,6 +63,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     listed,
     sentence,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
+    to_artifact,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.access import (
     RoleReads,
     read_last_uses,
@@ -85,6 +88,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._files impor
     hand_over,
     locate_files,
     take_over,
+    warn_vanishing,
     why_not_writable,
     write_private,
 )
@@ -95,6 +99,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input 
     template_variables,
     validate_extra_variables,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import job_artifacts
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
     VERIFY,
     VERIFY_OPTIONS,
@@ -389,8 +394,12 @@ def _write_report(task: ActionTask, variables: dict[str, Any], options: AccessOp
     failure = UNREAD_CLUSTERS.format(names=listed(unread), them=them) if unread else ""
     if len(parts) == 1 and unread:
         failure = parts[0].error
-    counts = {"summary": report["summary"], "files": [getattr(options, name) for name in written]}
-    return {**counts, **show_report(lines, failure, failure, hidden=bool(task.keywords.no_log))}
+    files = [getattr(options, name) for name in written]
+    more = {"summary": report["summary"], "files": files, "warnings": warn_vanishing(variables, files)}
+    if "awx_job_id" in variables:
+        more |= job_artifacts({"eks_pod_identity_audit": to_artifact(report)})
+        lines += ["", "The report as JSON:", *json.dumps(report, indent=1).splitlines()]
+    return {**more, **show_report(lines, failure, failure, hidden=bool(task.keywords.no_log))}
 
 
 def _take_reads(variables: Mapping[str, Any]) -> dict[str, RoleReads | str]:

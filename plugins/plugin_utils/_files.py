@@ -15,7 +15,7 @@ import os
 import pickle
 import stat
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +134,18 @@ def take_over(file: Mapping[str, str]) -> Any:
     if digest != file["sha256"]:
         raise InputError([f"{path} was modified since it was written (SHA-256 {digest}). Run again."])
     return pickle.loads(data)
+
+
+def warn_vanishing(variables: Mapping[str, Any], paths: Iterable[object]) -> list[str]:
+    """Return a warning for each relative path in a job of AWX, because the container of the job vanishes with the file.
+
+    :arg variables: all variables of the task.
+    """
+    if "awx_job_id" not in variables:
+        return []
+    return [
+        f"{path} is a relative path, so the file vanishes with the container of the AWX job. Name a path on a volume, or use the "
+        "artifacts of the job."
+        for path in paths
+        if path and not os.path.isabs(str(path))
+    ]

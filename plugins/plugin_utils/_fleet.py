@@ -12,10 +12,8 @@ the reports of earlier jobs.
 
 from __future__ import annotations
 
-import glob
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,7 +51,11 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
     validate_extra_variables,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import FACT, read_fact
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import (
+    FACT,
+    read_fact,
+    read_reports,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import printable, show_last
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
@@ -228,7 +230,7 @@ def show_reports(task: ActionTask, variables: Mapping[str, Any], options: Mappin
             "report_files": options["files"],
         }
     )
-    reports = [*artifacts_in(variables), *_read_files(_list(values, "report_files"))]
+    reports = [*artifacts_in(variables), *read_reports("report_files", _list(values, "report_files"))]
     gathered = gather(
         reports,
         _list(values, "expected"),
@@ -240,32 +242,6 @@ def show_reports(task: ActionTask, variables: Mapping[str, Any], options: Mappin
 def _list(values: Mapping[str, object], name: str) -> list[str]:
     value = values.get(name)
     return [str(part) for part in value if part] if isinstance(value, list) else []
-
-
-def _read_files(patterns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """Yield the reports in the files that match the patterns.
-
-    :raises InputError: when a pattern matches no file, or a file is not a report.
-    """
-    problems = []
-    for pattern in filter(None, patterns):
-        paths = sorted(glob.glob(pattern))
-        if not paths:
-            problems.append(f"pod_identity_report_files: no file matches {pattern}.")
-        for path in paths:
-            try:
-                report = json.loads(Path(path).read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
-                problems.append(f"pod_identity_report_files: {path} cannot be read as a report: {error}.")
-                continue
-            if not isinstance(report, Mapping) or not {"summary", "failed", "time"} <= set(report):
-                problems.append(
-                    f"pod_identity_report_files: {path} is not a report from pod_identity_report_file."
-                )
-                continue
-            yield report
-    if problems:
-        raise InputError(problems)
 
 
 # Ansible imports this file for the first task of a fleet, before it forks a process for each host. So the processes of all

@@ -62,6 +62,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     as_objects,
     as_text,
     member,
+    object_name,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     ApiServer,
@@ -184,11 +185,12 @@ class Connection:
 class WriteOptions:
     """The settings of writes.
 
-    ``defaults`` has the module_defaults of kubernetes.core.k8s. ``force`` takes over fields of other field managers.
+    ``defaults`` has the module_defaults of kubernetes.core.k8s. ``force`` takes over fields of other field managers, of all
+    service accounts or of those that it names as "namespace/name".
     """
 
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    force: bool = False
+    force: bool | Sequence[str] = False
     check_mode: bool = False
     diff: bool = False
 
@@ -261,18 +263,14 @@ class ClientCluster:
 
     def apply(self, manifests: Sequence[Object]) -> WriteResult:
         """Create or update the objects. Service accounts are applied server-side, because they have other field managers, too."""
-        account_indexes = [index for index, item in enumerate(manifests) if item["kind"] == "ServiceAccount"]
-        other_indexes = [index for index, item in enumerate(manifests) if item["kind"] != "ServiceAccount"]
-        server_side = {
-            "apply": True,
-            "server_side_apply": {
-                "field_manager": FIELD_MANAGER,
-                "force_conflicts": self._options.force,
-            },
-        }
-        total = WriteResult()
         # Create namespaces before the service accounts in them.
-        for indexes, arguments in ((other_indexes, {}), (account_indexes, server_side)):
+        groups: dict[bool | None, list[int]] = {None: [], False: [], True: []}
+        for index, item in enumerate(manifests):
+            groups[self._forces(item) if item["kind"] == "ServiceAccount" else None].append(index)
+        total = WriteResult()
+        for force, indexes in groups.items():
+            settings = {"field_manager": FIELD_MANAGER, "force_conflicts": force}
+            arguments = {"apply": True, "server_side_apply": settings} if force is not None else {}
             if indexes and total.error is None:
                 result = self._write([manifests[index] for index in indexes], state="present", **arguments)
                 refused = {indexes[index]: reason for index, reason in result.refused.items()}
@@ -283,6 +281,10 @@ class ClientCluster:
                     [*total.diffs, *result.diffs],
                 )
         return total
+
+    def _forces(self, manifest: Object) -> bool:
+        force = self._options.force
+        return force if isinstance(force, bool) else str(object_name(manifest)) in force
 
     def patch(self, manifests: Sequence[Object]) -> WriteResult:
         return self._write(manifests, state="patched")
@@ -363,13 +365,13 @@ def make_clock(deadline: Deadline | None) -> Clock:
 def connect(
     task: ActionTask,
     access: Access,
-    force: bool = False,
+    force: bool | Sequence[str] = False,
     deadline: Deadline | None = None,
 ) -> RetryingCluster:
     """Return the interface to the Kubernetes API for a task, without sending a request.
 
     :arg access: the connection options and the source of the token.
-    :arg force: whether to take over fields of other field managers.
+    :arg force: whether to take over fields of other field managers; see ``WriteOptions``.
     :arg deadline: the time until which requests may be sent, or None.
     :raises AnsibleError: when a kubeconfig, a Python package or kubernetes.core is missing.
     :raises InputError: when module_defaults are invalid, or the task would run on another machine.

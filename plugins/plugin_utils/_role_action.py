@@ -23,6 +23,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     EntryPoint,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
+    expected_changes,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     parse_aws_result,
 )
@@ -33,12 +36,18 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
     NO_FACTS,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._approval import (
+    make_approval,
+    read_plans,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import warn_vanishing
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import (
     interruptible,
     leading_group,
     parent_stderr,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
+    FILES,
     read_role_variables,
     validate_extra_variables,
 )
@@ -174,6 +183,8 @@ class _Run:
         with task.in_environment(), group, steps.watch(task):
             steps.begin("reading the service accounts")
             source = parse_input(values, variables, entry_point, expands=True)
+            applies = entry_point == "main" and not task.check_mode
+            plans = read_plans(values, variables) if applies else None
             aws_part = begin_aws(task, source, entry_point, task.check_mode)
             source = expand_patterns(task, source, variables, entry_point, aws_part)
             patterns = source.patterns
@@ -182,17 +193,25 @@ class _Run:
                 steps.show(line)
             aws_part = read_ahead(aws_part, source, entry_point)
             prepared = prepare(task, source, entry_point)
-            result["warnings"] = list(prepared.warnings)
+            files = [values.get(name) for name in FILES]
+            result["warnings"] = [*prepared.warnings, *warn_vanishing(variables, files)]
             steps.begin(_aws_step(entry_point, task.check_mode))
-            self._aws = run_aws(aws_part, prepared, entry_point)
+            approval = None
+            if plans is not None:
+                approval = make_approval(plans, prepared, aws_part.opening().cluster)
+            self._aws = run_aws(aws_part, prepared, entry_point, approval.check if approval else None)
             raise_if_ended(self._aws)
+            if approval:
+                steps.show(approval.outcome)
+                approval.note(self._aws)
             mark_origins(self._aws, prepared.parsed.workloads)
             aws = parse_aws_result(self._aws, prepared.cluster_name)
             kubernetes_run = run_kubernetes(task, prepared, aws, steps.begin, write)
         result["changed"] = bool(self._aws.get("changed")) or kubernetes_run.changed
         result["diff"] = [*self._aws.get("diff", ()), *kubernetes_run.diffs]
         result["warnings"] += [*kubernetes_run.warnings]
-        report = leave_report(task, result, aws, kubernetes_run.outcome, values, host)
+        expected = expected_changes(prepared.preflight, removes=aws.state == "absent")
+        report = leave_report(task, result, aws, kubernetes_run.outcome, values, host, expected)
         result["verification"] = dict(report["verification"])
         result["restarted"], result["not_restarted"] = (
             list(kubernetes_run.restarts.names),

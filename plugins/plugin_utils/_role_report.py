@@ -8,10 +8,11 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
     KubernetesOutcome,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     parse_role_arn,
 )
@@ -113,6 +115,31 @@ def write_report(report: Report, path: str, junit_path: str, fail_on: str, **mor
     return ""
 
 
+def read_reports(variable: str, patterns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield the reports in the files that match the patterns.
+
+    :arg variable: the variable with the patterns, without prefix.
+    :raises InputError: when a pattern matches no file, or a file is not a report.
+    """
+    problems = []
+    for pattern in filter(None, patterns):
+        paths = sorted(glob.glob(os.path.expanduser(os.path.expandvars(pattern))))
+        if not paths:
+            problems.append(f"{ROLE}{variable}: no file matches {pattern}.")
+        for path in paths:
+            try:
+                report = json.loads(Path(path).read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                problems.append(f"{ROLE}{variable}: {path} cannot be read as a report: {error}.")
+                continue
+            if not isinstance(report, Mapping) or not {"summary", "failed", "time"} <= set(report):
+                problems.append(f"{ROLE}{variable}: {path} is not a report from {ROLE}report_file.")
+                continue
+            yield report
+    if problems:
+        raise InputError(problems)
+
+
 FACT = "pod_identity_report"
 
 
@@ -128,6 +155,7 @@ def leave_report(
     outcome: KubernetesOutcome,
     values: Mapping[str, Any],
     host: str,
+    expected: Sequence[Mapping[str, Any]] = (),
 ) -> Report:
     """Create the report, write its files, set its fact, and add its artifacts to the result of the task.
 
@@ -135,6 +163,7 @@ def leave_report(
     :arg outcome: the result of the Kubernetes part.
     :arg values: the result of ``read_role_variables``.
     :arg host: the name of the host in the inventory.
+    :arg expected: the changes in Kubernetes that the run would make if AWS refused none.
     :raises AnsibleError: when a file cannot be written.
     """
     path, junit_path = (str(values.get(name) or "") for name in ("report_file", "junit_file"))
@@ -146,6 +175,7 @@ def leave_report(
         _now(),
         read_version(),
         path,
+        expected,
     )
     report = make_report(aws, outcome, settings)
     # Write the files in check mode as well, because report files do not change AWS or the cluster.

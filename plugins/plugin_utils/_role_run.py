@@ -117,6 +117,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     open_cluster,
     verify_cluster,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Approve
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.migration import (
     read_cluster_associations,
 )
@@ -421,9 +422,12 @@ def _expansion_warnings(source: RoleInput) -> list[str]:
     return warnings
 
 
-def run_aws(part: AwsPart, prepared: Prepared, entry_point: EntryPoint) -> ModuleResult:
+def run_aws(
+    part: AwsPart, prepared: Prepared, entry_point: EntryPoint, approve: Approve | None = None
+) -> ModuleResult:
     """Apply or verify the AWS resources of the workloads.
 
+    :arg approve: see ``change_cluster``.
     :returns: the result of the module eks_pod_identity, or of eks_pod_identity_info if the run only verifies.
     """
     job, deadline, preflight = part.job, prepared.deadline, prepared.preflight
@@ -437,7 +441,7 @@ def run_aws(part: AwsPart, prepared: Prepared, entry_point: EntryPoint) -> Modul
     breakage = (*preflight.plan.refused, *preflight.breakage)
     return job.guarded(
         lambda: change_cluster(
-            job, prepared.parsed, preflight.server, breakage, part.opening, part.read_ahead
+            job, prepared.parsed, preflight.server, breakage, part.opening, part.read_ahead, approve
         )
     )
 
@@ -477,7 +481,7 @@ def run_kubernetes(
     :arg write: writes a line to standard error of ansible-playbook, for a user who interrupts the run.
     """
     values, deadline = prepared.values, prepared.deadline
-    connection = connect(task, prepared.access, bool(values.get("force")), deadline)
+    connection = connect(task, prepared.access, values.get("force", False), deadline)
     return converge_kubernetes(
         connection,
         aws,

@@ -115,6 +115,8 @@ class Controller:
         self.writes: list[tuple[str, str]] = []
         self._last = 0
         self.superuser = True
+        # Whether the updates of projects succeed. A project without a successful update has no playbooks.
+        self.reachable = True
         # By ID of an object's role, such as its execute role: the teams that have this role. The ID of a role consists of the ID
         # of the object and the index of the role in ROLES.
         self.teams: dict[int, set[int]] = {}
@@ -167,7 +169,8 @@ class Controller:
                 home = self._home("unified_job_templates", item["unified_job_template"])
                 row["related"]["unified_job_template"] = f"{API}{home}/{item['unified_job_template']}/"
         if kind == "projects":
-            row["summary_fields"]["current_update"] = {"id": item["id"]}
+            row["summary_fields"] = {"current_update": {"id": item["id"]}, "last_job": {"id": item["id"]}}
+            row["related"]["update"] = f"{item['url']}update/"
         return row
 
     def list(self, kind: str, query: Mapping[str, str]) -> Object:
@@ -207,6 +210,8 @@ class Controller:
         }
         if kind == "inventories":
             item["type"] = "inventory"
+        if kind == "projects":
+            self.update_project(item)
         self._check_names(kind, item)
         for name in ASSOCIATIONS.get(kind, {}):
             item["_" + name] = []
@@ -223,6 +228,17 @@ class Controller:
             }
             self.create("inventory_sources", {**source, **settings})
         return item
+
+    def update_project(self, project: Object) -> None:
+        """Let an update of a project succeed or fail, by ``reachable``."""
+        project["status"] = "successful" if self.reachable else "failed"
+        project["scm_revision"] = (
+            "1" if self.reachable else project["scm_revision"] * bool(project.get("updated"))
+        )
+        project["updated"] = self.reachable
+
+    def playbooks_of(self, number: object) -> tuple[str, ...]:
+        return self.playbooks if self.objects["projects"][int(str(number))]["scm_revision"] else ()
 
     def change(self, kind: str, number: int, data: Object) -> Object:
         item = self._find(kind, number)
@@ -334,7 +350,7 @@ class Controller:
                 raise Refusal(400, {field: [f"{kind} has no such field."]})
             if field in REFERENCES and value is not None and not self._home(REFERENCES[field], value):
                 raise Refusal(400, {field: [f'Invalid pk "{value}" - object does not exist.']})
-        if kind == "job_templates" and data["playbook"] not in self.playbooks:
+        if kind == "job_templates" and data["playbook"] not in self.playbooks_of(data["project"]):
             raise Refusal(400, {"playbook": ["Playbook not found for project."]})
         if kind == "credentials":
             fields = self.objects["credential_types"][data["credential_type"]]["inputs"]["fields"]
@@ -427,7 +443,9 @@ class _Handler(BaseHTTPRequestHandler):
         if parts[0] == "me":
             return 200, {"count": 1, "next": None, "results": [{"is_superuser": world.superuser}]}
         if parts[0] == "project_updates":
-            return 200, {"id": int(parts[1]), "status": "successful", "finished": "now", "failed": False}
+            project = world._find("projects", int(parts[1]))
+            ended = {"id": project["id"], "finished": "now", "scm_revision": project["scm_revision"]}
+            return 200, {**ended, "status": project["status"], "failed": project["status"] == "failed"}
         match parts:
             case ["roles", number, "teams"]:
                 found = [world.objects["teams"][team] for team in sorted(world.teams.get(int(number), ()))]
@@ -438,6 +456,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return 200, world.present(kind, world._find(kind, int(number)))
             case [_kind, number, "survey_spec"]:
                 return 200, world.surveys.get(int(number), {})
+            case ["projects", number, "playbooks"]:
+                return 200, list(world.playbooks_of(number))
             case [kind, number, name] if name in ASSOCIATIONS.get(kind, {}):
                 ids = world._find(kind, int(number))["_" + name]
                 other = ASSOCIATIONS[kind][name]
@@ -453,6 +473,9 @@ class _Handler(BaseHTTPRequestHandler):
             case [_kind, number, "survey_spec"]:
                 world.write_survey(int(number), data)
                 return 200, {}
+            case ["projects", number, "update"]:
+                world.update_project(world._find("projects", int(number)))
+                return 202, {"id": int(number), "status": "pending", "url": f"{API}project_updates/{number}/"}
             case ["roles", number, "teams"]:
                 world.teams.setdefault(int(number), set()).add(data["id"])
                 return 204, None

@@ -9,6 +9,7 @@ tests use the emulator.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -137,6 +138,10 @@ def assert_created(world: Controller) -> None:
         "converge": ("fleet.yml", "run", 4),
         "verify": ("verify.yml", "run", 4),
         "report": ("report.yml", "run", 1),
+        "plan report": ("report.yml", "check", 1),
+        "audit": ("audit.yml", "run", 1),
+        "export": ("export.yml", "run", 1),
+        "migrate": ("migrate.yml", "run", 1),
         "plan teardown": ("fleet.yml", "check", 4),
         "take down": ("fleet.yml", "run", 4),
         "site": ("site.yml", "run", 1),
@@ -146,13 +151,25 @@ def assert_created(world: Controller) -> None:
     # hosts that must report.
     for prompt in ("ask_limit_on_launch", "ask_inventory_on_launch"):
         assert {name for name, row in templates.items() if row[prompt]} == {
-            *("plan", "converge", "verify", "report", "plan teardown", "take down")
+            *("plan", "plan report", "converge", "verify", "report", "plan teardown", "take down", "audit")
         }
     removes = {"pod_identity_state": "absent"}
     assert {name: json.loads(row["extra_vars"] or "{}") for name, row in templates.items()} == {
-        **{name: {"pod_identity_hosts": "all"} for name in ("plan", "converge", "verify", "report")},
+        **{
+            name: {"pod_identity_hosts": "all"}
+            for name in ("plan", "plan report", "converge", "verify", "report", "audit")
+        },
         **{name: {"pod_identity_hosts": "all", **removes} for name in ("plan teardown", "take down")},
-        **{name: {} for name in ("site", "teardown")},
+        **{name: {} for name in ("site", "teardown", "export", "migrate")},
+    }
+    # The jobs of a workflow with an approval make only the changes of its plan.
+    assert {
+        row["name"].partition(": ")[2]: row["extra_vars"]
+        for row in world.objects["workflow_job_templates"].values()
+    } == {
+        "plan, approve, converge, verify": '{"pod_identity_approved": "artifacts"}',
+        "verify and report": "{}",
+        "plan, approve, take down": '{"pod_identity_approved": "artifacts"}',
     }
     assert {name: [names[number] for number in row["_credentials"]] for name, row in templates.items()} == {
         name: ["AWS for EKS", "EKS Pod Identity: eu-central-1"] for name in templates
@@ -167,7 +184,8 @@ def assert_created(world: Controller) -> None:
         # The jobs run even if the sync of the inventory fails. If the second sync fails as well, the workflow fails.
         "sync": {**no_links, "always": ["plan"], "failure": ["sync again"]},
         # The approval follows even a failed plan: a failed cluster, or a slice without hosts, must not stop the other clusters.
-        "plan": {**no_links, "always": ["approve"]},
+        "plan": {**no_links, "always": ["plan report"]},
+        "plan report": {**no_links, "always": ["approve"]},
         "approve": {**no_links, "success": ["converge"], "failure": ["report"]},
         "converge": {**no_links, "always": ["verify"]},
         "verify": {**no_links, "always": ["report"]},
@@ -182,7 +200,8 @@ def assert_created(world: Controller) -> None:
     assert workflow_nodes(world, "EKS Pod Identity: plan, approve, take down")[1] == {
         **sync,
         "sync": {**no_links, "always": ["plan"], "failure": ["sync again"]},
-        "plan": {**no_links, "always": ["approve"]},
+        "plan": {**no_links, "always": ["plan report"]},
+        "plan report": {**no_links, "always": ["approve"]},
         "approve": {**no_links, "success": ["take down"], "failure": ["report"]},
         "take down": {**no_links, "always": ["report"]},
         "report": no_links,
@@ -237,7 +256,10 @@ def assert_named(world: Controller) -> None:
     approvals = [row["_notification_templates_approvals"] for row in workflows]
     assert approvals == [[world.named("notification_templates", "On call")["id"]]] * 3
     # Teams may not execute the templates that make changes, except through the approval in a workflow.
-    harmless = [templates[name] for name in ("plan", "verify", "report", "plan teardown")]
+    harmless = [
+        templates[name]
+        for name in ("plan", "plan report", "verify", "report", "plan teardown", "audit", "export")
+    ]
     operators, reviewers = (world.named("teams", name)["id"] for name in ("Operators", "Reviewers"))
     assert world.teams == {
         **{10 * row["id"]: {operators} for row in (*harmless, *workflows)},
@@ -264,6 +286,46 @@ def workflow_nodes(
         for name, row in nodes.items()
     }
     return nodes, links
+
+
+def test_repairs_settings_made_by_hand(controller: Target, tmp_path: Path) -> None:
+    world = controller.emulator
+    if world is None:
+        pytest.skip("needs the emulator's state")
+    assert changed(play(controller, tmp_path)) > 10
+    initial = copy.deepcopy(world.objects)
+    world.named("job_templates", "EKS Pod Identity: verify").update(limit="blue", verbosity=3)
+    world.named("job_templates", "EKS Pod Identity: converge").update(
+        skip_tags="always", job_tags="none", ask_tags_on_launch=True
+    )
+    world.named("workflow_job_templates", "EKS Pod Identity: plan, approve, converge, verify").update(
+        extra_vars="{}", limit="blue"
+    )
+    world.named("schedules", "EKS Pod Identity: verify").update(enabled=False, limit="blue")
+    # One task for the job templates, one for the workflows, and one for the schedule.
+    assert changed(play(controller, tmp_path)) == 3
+    assert world.objects == initial
+
+
+def test_repeats_failed_update_of_project(controller: Target, tmp_path: Path) -> None:
+    world = controller.emulator
+    if world is None:
+        pytest.skip("needs the emulator's state")
+    world.reachable = False
+    organization = world.named("organizations", "Default")["id"]
+    name = "EKS Pod Identity: project"
+    number = world.create(
+        "projects", {"name": name, "description": MARK, "organization": organization, "scm_revision": ""}
+    )["id"]
+    end = (
+        f" See the output of its job {number}. Correct awx_fleet_project_url, awx_fleet_project_branch or the files of the "
+        "repository, and run again."
+    )
+    assert message(play(controller, tmp_path)) == f'The update of the project "{name}" is failed.{end}'
+    world.reachable = True
+    assert changed(play(controller, tmp_path)) > 8
+    world.playbooks = tuple(path for path in world.playbooks if path != "audit.yml")
+    assert message(play(controller, tmp_path)) == f'The project "{name}" lacks audit.yml.{end}'
 
 
 def test_keeps_other_galaxy_credentials(controller: Target, tmp_path: Path) -> None:

@@ -12,6 +12,10 @@ import pytest
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+    AUDIT,
+    MIGRATION,
+    read_audit_variables,
+    read_migration_variables,
     read_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
@@ -19,6 +23,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     ROLE,
     read_input,
     refuse_files,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.migration import (
+    ROLLBACK,
+    STEPS,
 )
 from emulator import QUESTIONS, Controller
 from target import ROOT
@@ -33,13 +41,21 @@ FITTING = {
     "str": {"text", "textarea", "multiplechoice"},
     "bool": {"multiplechoice"},
     "int": {"integer"},
+    "choice": {"multiplechoice"},
     "list": {"multiselect", "textarea"},
+    "raw": {"textarea"},
     "dict": {"textarea"},
 }
 # Variables of the playbooks that are not variables of the role.
 PLAYBOOK_VARIABLES = {
     "pod_identity_serial": "str",
     "pod_identity_max_fail_percentage": "int",
+    "pod_identity_audit_file": "list",
+    "pod_identity_audit_namespaces": "list",
+    "pod_identity_audit_unused_days": "int",
+    "pod_identity_migration_canary": "int",
+    "pod_identity_migration_service_accounts": "list",
+    "pod_identity_migration_step": "choice",
 }
 BOOLEANS = ["true", "false"]
 WORKLOADS = "- namespace: default\n  service_account: api\n  role: {name: api}\n"
@@ -72,6 +88,9 @@ def answers(question: dict[str, Any]) -> list[object]:
     examples = {
         "pod_identity_assume_role_arn": "arn:aws:iam::444455556666:role/fleet",
         "pod_identity_assume_role_external_id": "my-fleet",
+        "pod_identity_audit_file": "/reports/a.html\n/reports/a.json",
+        "pod_identity_migration_service_accounts": "default/*\nshop/api",
+        "pod_identity_force": "shop/api\nshop/web",
         "pod_identity_serial": '[1, "100%"]',
     }
     return [examples.get(question["variable"], "eu-central-1")]
@@ -97,7 +116,8 @@ def test_awx_accepts_survey(name: str) -> None:
 def test_question_matches_variable_type(survey: str, question: dict[str, Any]) -> None:
     options = SPECS["argument_specs"][f"{entry_point(survey)}_variables"]["options"]
     of_playbook = PLAYBOOK_VARIABLES.get(question["variable"])
-    option = {"type": of_playbook} if of_playbook else options[question["variable"]]
+    choices = [*STEPS, ROLLBACK]
+    option = {"type": of_playbook, "choices": choices} if of_playbook else options[question["variable"]]
     assert question["type"] in QUESTIONS
     assert question["type"] in FITTING[option["type"]]
     if question["type"] == "multiplechoice":
@@ -113,11 +133,16 @@ def test_questions_have_no_defaults(survey: str, question: dict[str, Any]) -> No
     Check also that the surveys of fleet jobs have no required questions, because schedules cannot answer them.
     """
     assert "default" not in question
-    assert not (question["required"] and survey in ("fleet", "verify"))
+    assert not (question["required"] and survey in ("audit", "fleet", "verify"))
 
 
 @pytest.mark.parametrize(("survey", "question"), list(questions()))
 def test_role_accepts_answers(survey: str, question: dict[str, Any]) -> None:
+    name = question["variable"].removeprefix(ROLE)
+    for readers, read in ((AUDIT, read_audit_variables), (MIGRATION, read_migration_variables)):
+        if name in readers:
+            assert all(read({name: answer}) for answer in answers(question))
+            return
     if question["variable"] in PLAYBOOK_VARIABLES:
         pytest.skip("a keyword of the play, which tests/fleet/test_fleet_play.py tests")
     for answer in answers(question):

@@ -135,7 +135,9 @@ def test_three_hundred_service_accounts_in_forty_namespaces(cluster: Cluster) ->
     assert narrowed.stdout.count("delete association") > 20
     torn_down = cluster.play("teardown", variables)
     assert torn_down.returncode == 0, torn_down.stdout
-    assert re.search(r"delete \d+ associations, 3 roles\.", torn_down.stdout), torn_down.stdout
+    assert re.search(r"delete \d+ associations, 2 roles\.", torn_down.stdout), torn_down.stdout
+    # The trust scope of this role is the cluster, so it may have further users.
+    assert "role/many-api is kept" in torn_down.stdout
 
 
 def test_every_invalid_selector_is_reported_with_its_place(cluster: Cluster) -> None:

@@ -240,9 +240,9 @@ class Pair:
 
 
 PAIRS: dict[str, Pair] = {
-    "two lists of one cluster": Pair((CLUSTER, None), (CLUSTER, None)),
-    "two clusters with one owner": Pair((OTHER_CLUSTER, "shop"), (CLUSTER, "shop")),
-    "two lists with owners": Pair((CLUSTER, "blue"), (CLUSTER, "green")),
+    "two lists": Pair((CLUSTER, None), (CLUSTER, None)),
+    "two clusters": Pair((OTHER_CLUSTER, "shop"), (CLUSTER, "shop")),
+    "two owners": Pair((CLUSTER, "blue"), (CLUSTER, "green")),
 }
 
 QUARANTINE = {
@@ -394,7 +394,7 @@ def _stored_tag(playground: Playground, key: str) -> Any:
 def property_of_first(playground: Playground, pair: str, aspect: str) -> Any:
     """Return the property that the first party needs, for an aspect such as "policy": for example, the policy document."""
     cluster = PAIRS[pair].first[0] if pair in PAIRS else CLUSTER
-    by_hand, of_terraform = pair == "list and manual change", pair == "list and Terraform role"
+    by_hand, of_terraform = pair == "manual change", pair == "Terraform"
     if aspect == "policy":
         return _stored_document(playground, "terraform" if of_terraform else "shared")
     if aspect == "attachment":

@@ -63,12 +63,12 @@ def second_run(playground: Playground, pair: str, aspect: str, operation: str) -
     Return the property of the first party before that run (see ``property_of_first``), and the result of the run.
     """
     playground.clean()
-    if pair == "list and manual change":
+    if pair == "manual change":
         initial = List(HANDS[aspect].workloads)
         assert not initial.apply(playground).failed
         HANDS[aspect].change(playground)
         changed, rest = initial, List(HANDS[aspect].rest)
-    elif pair == "list and Terraform role":
+    elif pair == "Terraform":
         terraform(playground)
         initial = changed = List((TERRAFORM[aspect], OWN))
         rest = List((OWN,))
@@ -94,14 +94,14 @@ def documented() -> dict[tuple[str, str, str], tuple[str, frozenset[str]]]:
     cells: dict[tuple[str, str, str], tuple[str, frozenset[str]]] = {}
     for line in section.splitlines():
         columns = [column.strip() for column in line.strip("|").split("|")]
-        if len(columns) != 4 or columns[0] in ("parties", "---"):
+        if len(columns) != 2 + len(OPERATIONS) or columns[0] in ("parties", "---"):
             continue
-        pair, aspects, operations, result = columns
-        word, _, named = result.partition(": ")
-        codes = frozenset(re.findall(r"`(\w+)`", named))
-        codes |= {""} if not named or "no code" in named else set()
-        for aspect in ASPECTS if aspects == "all" else aspects.split(", "):
-            for operation in operations.split(", "):
+        pair, aspects, *results = columns
+        for operation, result in zip(OPERATIONS, results, strict=True):
+            word, _, named = result.partition(": ")
+            codes = frozenset(re.findall(r"`(\w+)`", named))
+            codes |= {""} if not named or "no code" in named else set()
+            for aspect in ASPECTS if aspects == "all" else aspects.split(", "):
                 assert (pair, aspect, operation) not in cells
                 cells[pair, aspect, operation] = (word, codes)
     return cells
@@ -111,7 +111,7 @@ CELLS = documented()
 
 
 def test_table_is_complete() -> None:
-    pairs = (*PAIRS, "list and manual change", "list and Terraform role")
+    pairs = (*PAIRS, "manual change", "Terraform")
     assert CELLS.keys() == set(product(pairs, ASPECTS, OPERATIONS))
 
 

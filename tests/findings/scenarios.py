@@ -466,7 +466,7 @@ AWS_SCENARIOS = (
         lambda world: world.iam.untag_role(RoleName=ROLE, TagKeys=["workload-identity/managed-by"]),
         "NOT_OWNED",
         remedy=Repair("with pod_identity_adopt: true", options={"adopt": True}),
-        reason="does not have this collection's tag",
+        reason="without this collection's tag",
     ),
     Scenario(
         "association of an add-on",

@@ -241,7 +241,7 @@ def test_other_default_version_fails_two_checks_with_one_finding(new_world: NewW
         ),
         (
             "managed-by tag of the role removed",
-            ["role {role} does not have this collection's tag, so teardown and purge keep it."],
+            ["without this collection's tag, teardown and purge keep role {role}."],
         ),
         (
             "inline policy added",

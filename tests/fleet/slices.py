@@ -10,7 +10,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,10 @@ class Job:
     process: subprocess.Popen[str]
     events_folder: Path
 
-    def end(self) -> tuple[str, dict[str, Any]]:
+    def end(self, code: int = 0) -> tuple[str, dict[str, Any]]:
         """Wait for the end of the job. Return its output and its artifacts, which are the data of set_stats."""
         output, _errors = self.process.communicate(timeout=SECONDS + 30)
-        assert self.process.returncode == 0, output
+        assert self.process.returncode == code, output
         events = [
             json.loads(path.read_text(encoding="utf-8"))
             for path in self.events_folder.glob("artifacts/slice/job_events/*-*.json")
@@ -50,10 +50,18 @@ def parts(fleet: FleetFixture, count: int) -> list[list[str]]:
     return [hosts[number::count] for number in range(count)]
 
 
-def start_here(fleet: FleetFixture, folder: Path, hosts: Sequence[str]) -> Job:
-    """Start a job with a single ansible-runner process."""
-    _write(fleet, folder, hosts)
-    return Job(_popen(shlex.join(["ansible-runner", "run", str(folder), *_options()])), folder)
+def start_here(
+    fleet: FleetFixture,
+    folder: Path,
+    hosts: Sequence[str],
+    playbook: str = PLAYBOOK,
+    check: bool = False,
+    **extra: Any,
+) -> Job:
+    """Start a job with a single ansible-runner process. ``extra`` has further extra variables, such as earlier artifacts."""
+    _write(fleet, folder, hosts, extra)
+    arguments = [*_options(playbook), *(["--cmdline=--check"] if check else [])]
+    return Job(_popen(shlex.join(["ansible-runner", "run", str(folder), *arguments])), folder)
 
 
 def start_elsewhere(fleet: FleetFixture, folder: Path, hosts: Sequence[str]) -> Job:
@@ -70,8 +78,8 @@ def start_elsewhere(fleet: FleetFixture, folder: Path, hosts: Sequence[str]) -> 
     return Job(_popen("set -o pipefail; " + " | ".join(shlex.join(stage) for stage in stages)), events_folder)
 
 
-def _options() -> list[str]:
-    return ["-p", PLAYBOOK, "--ident", "slice"]
+def _options(playbook: str = PLAYBOOK) -> list[str]:
+    return ["-p", playbook, "--ident", "slice"]
 
 
 def _popen(command: str) -> subprocess.Popen[str]:
@@ -86,7 +94,9 @@ def _popen(command: str) -> subprocess.Popen[str]:
     )
 
 
-def _write(fleet: FleetFixture, folder: Path, hosts: Sequence[str]) -> None:
+def _write(
+    fleet: FleetFixture, folder: Path, hosts: Sequence[str], extra: Mapping[str, Any] | None = None
+) -> None:
     for name in ("env", "inventory", "project"):
         (folder / name).mkdir(parents=True)
     inventory = json.loads(fleet.inventory().read_text(encoding="utf-8"))
@@ -101,7 +111,7 @@ def _write(fleet: FleetFixture, folder: Path, hosts: Sequence[str]) -> None:
     }
     for path, content in (
         ("inventory/hosts.json", inventory),
-        ("env/extravars", {"pod_identity_hosts": "fleet"}),
+        ("env/extravars", {"pod_identity_hosts": "fleet", **(extra or {})}),
         ("env/envvars", variables),
     ):
         (folder / path).write_text(json.dumps(content), encoding="utf-8")

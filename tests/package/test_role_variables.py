@@ -27,6 +27,7 @@ TEXTS = {
     "pod_identity_account_id": "111122223333",
     "pod_identity_cluster_name": "my-cluster",
     "pod_identity_workloads": json.dumps(WORKLOADS),
+    "pod_identity_approved": "",
     "pod_identity_region": "us-west-2",
     "pod_identity_profile": "",
     # The integration target assume_role tests these variables.

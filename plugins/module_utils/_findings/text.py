@@ -71,9 +71,7 @@ def with_remedy(text: str, remedy: str, indent: str) -> list[str]:
 
 
 def _shown(character: str) -> str:
-    if character.isprintable():
-        return character
-    return character.encode("unicode_escape").decode("ascii")
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
 # The keys of a result whose values contain messages.

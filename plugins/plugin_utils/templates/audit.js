@@ -242,7 +242,16 @@
     return {answer: word, keys: word === "yes" ? [] : [...new Set(keys)], rules: [...found, ...denying]};
   }
 
-  function answerWorkload(w, byProfile) {
+  function answerWorkload(w, byProfile, byChain) {
+    const found = answerOwn(w, byProfile);
+    if (found.answer !== "no" || ["none", "blocked"].includes(w.access)) return found;
+    const chains = (test) => (w.chains || []).filter(([, chain]) => test(byChain[chain].answer)).map(([name]) => name);
+    const obtain = [...(w.means || []), ...chains((word) => !["unknown", "no"].includes(word))];
+    if (obtain.length) return {answer: "obtain", keys: obtain, rules: []};
+    const unknown = [...(w.unread_roles || []), ...chains((word) => word === "unknown")];
+    return unknown.length ? {answer: "unknown", keys: unknown, rules: []} : found;
+  }
+  function answerOwn(w, byProfile) {
     const [unknown, no] = ["unknown", "no"].map((word) => ({answer: word, keys: [], rules: []}));
     if (w.source === "node" || w.access === "unknown") return unknown;
     if (w.access === "none" || w.access === "blocked") return no;
@@ -264,7 +273,12 @@
       yes: "Allowed by " + names + ".",
       part: "At most a part of these requests is allowed" + (keys.length ? "; more depends on " + joined(keys) : "") + ".",
       depends: "Depends on " + joined(keys) + ".",
-      unknown: unread ? "Not read: " + joined(unread) + "." : "It is unknown whether it can use its role.",
+      obtain: "Can obtain it through " + joined(keys, "or") + ".",
+      unknown: keys.length
+        ? "Depends on " + joined(keys) + "."
+        : unread
+          ? "Not read: " + joined(unread) + "."
+          : "It is unknown whether it can use its role.",
       no: closed.length ? "Not allowed by " + joined(closed, "or") + "." : "Denied by " + names + ".",
     }[word];
   }
@@ -285,7 +299,7 @@
     return {name: action, resource, request};
   }
 
-  const ANSWERS = ["yes", "part", "depends", "unknown", "no"];
+  const ANSWERS = ["yes", "part", "depends", "obtain", "unknown", "no"];
   function answer(actionText, resourceText) {
     const question = parseQuestion(actionText, resourceText);
     if (question.error) return question;
@@ -294,9 +308,9 @@
       if (!shares.has(rule)) shares.set(rule, ruleCover(rule, question.request));
       return shares.get(rule);
     }
-    const byProfile = profiles.map((profile) => answerProfile(profile, share));
+    const [byProfile, byChain] = [profiles, report.chains].map((list) => list.map((profile) => answerProfile(profile, share)));
     const rows = workloads.map((w, index) => {
-      const found = answerWorkload(w, byProfile);
+      const found = answerWorkload(w, byProfile, byChain);
       const places = found.rules.map((rule) => report.rules[rule].statement).filter(Boolean);
       const row = {workload: index, answer: found.answer, keys: found.keys, statements: unique(places)};
       return {...row, reason: reasonOf(w, {...row, closed: found.closed || []})};
@@ -371,8 +385,11 @@
   function credentialCard(credential) {
     const {kind, wins, association, addon, since, usable, why, where, variables} = credential;
     const [role, target] = [roles[credential.role], roles[credential.target]];
-    const owned = (owner, places) => (places || []).map((place) => [owner?.trust?.[place], "the trust policy of " + owner?.name]);
-    const trust = [...owned(role, credential.trust), ...owned(target, credential.target_trust)].filter(([statement]) => statement);
+    const owned = (owner) => (owner?.trust || []).map((statement) => [statement, "the trust policy of " + owner.name]);
+    const trust = [...owned(role), ...owned(target)];
+    const guests = [role, target].flatMap((owner) =>
+      (owner?.lets_in || []).map((guest) => ["Also lets in", isolated(guest.principal), " (" + guest.kind + ", role " + owner.name + ")"]),
+    );
     const added = addon ? [" of the add-on ", isolated(addon)] : "";
     const block = ([statement, owner]) => statementBlock(statement, owner);
     return h(
@@ -385,6 +402,7 @@
         association && ["Association", isolated(association), added, since ? " since " + since.slice(0, 10) : ""],
         credential.session_tags === false && ["Session tags", "off"],
         where && ["Template", isolated(where), " sets ", joined(variables || [])],
+        ...guests,
         usable && ["Trust", report.labels.usable[usable] || usable, why ? " " + why : ""],
       ]),
       trust.length ? lazyDetails("Trust policy: " + plural(trust.length, "statement"), () => trust.map(block)) : "",

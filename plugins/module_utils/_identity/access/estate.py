@@ -34,6 +34,7 @@ from ..._policy.trust.federation import (
     federated_statements,
     parse_issuer,
 )
+from ..._policy.trust.principals import Guest, find_guests
 from ..._policy.trust.trust import (
     TrustPolicy,
     check_trust,
@@ -198,6 +199,37 @@ class AccessEstate:
         """Return a role. Its state is "unread" if it was not read with any cluster of the report."""
         return self.roles.get(arn.lower()) or RoleFacts(arn, "unread")
 
+    @cached_property
+    def complete(self) -> set[str]:
+        """Return the accounts of which all roles were read, and whose trust policies can be evaluated."""
+        unread = [
+            role for role in self.roles.values() if role.state != "missing" and self.trust(role) is None
+        ]
+        return {part.cluster.account_id for part in self.parts if part.cluster and part.complete} - {
+            arn_account(role.arn) for role in unread
+        }
+
+    def label(self, arn: str) -> str:
+        """Return the name of a role, with its account if roles of several accounts have this name."""
+        name = role_name(arn)
+        return (
+            name if len(self._accounts.get(name.lower(), ())) < 2 else f"{name} (account {arn_account(arn)})"
+        )
+
+    @cached_property
+    def _accounts(self) -> Mapping[str, set[str]]:
+        """Return the accounts of the roles of each name, which is in lower case."""
+        used = {
+            arn
+            for member in self.members
+            for entry in member.credentials
+            for arn in (entry.role_arn, entry.target_arn)
+        }
+        found: dict[str, set[str]] = {}
+        for arn in (*used, *(role.arn for role in self.roles.values())):
+            found.setdefault(role_name(arn).lower(), set()).add(arn_account(arn))
+        return found
+
     def trust(self, role: RoleFacts) -> TrustPolicy | None:
         """Return the compiled trust policy of a role, or None if it is unknown or malformed."""
         if role.trust is None:
@@ -209,6 +241,11 @@ class AccessEstate:
             except PolicyError:
                 self._trusts[key] = None
         return self._trusts[key]
+
+    def guests(self, role: RoleFacts) -> list[Guest]:
+        """Return the principals, except EKS Pod Identity, that the trust policy of a role lets in."""
+        trust = self.trust(role)
+        return find_guests(trust.rules, arn_account(role.arn)) if trust is not None else []
 
     def _members(self, part: ClusterFacts) -> Iterator[AccessMember]:
         if part.cluster is None:

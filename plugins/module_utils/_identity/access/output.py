@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -56,6 +57,8 @@ _SHOWN_CHANGES = 20
 _SHOWN_SERVICES = 6
 # The maximum number of service accounts on the screen for each answer to a question.
 _SHOWN_ANSWERS = 10
+# The beginning of a formula. Spreadsheets ignore blanks and invisible characters before it.
+_FORMULA: Final = re.compile(r"['\"\W_]*?[=+\-@]")
 NO_CHANGES = "No changes in credentials, roles, access levels, shown resources or risks"
 
 
@@ -181,7 +184,7 @@ def _csv_rows(report: _Row) -> Iterator[list[str]]:
 
 def _as_text(value: str) -> str:
     """Put an apostrophe before a value that a spreadsheet would evaluate as a formula."""
-    return f"'{value}" if value.startswith(("=", "+", "-", "@")) else value
+    return f"'{value}" if _FORMULA.match(value) else value
 
 
 def _workload_cells(report: _Row) -> Iterator[tuple[str, ...]]:

@@ -28,12 +28,13 @@ from ..._policy.permissions.levels import EVERY_SERVICE, Cell
 from ..._policy.permissions.permissions import IDENTITY
 from ..model.access import AccessQuestion, ClusterFacts, RoleFacts
 from ..model.cluster import Cluster
+from .assumption import Means
 from .changes import REPORT_FORMAT, REPORT_KIND, compare_reports
 from .effective import SESSION_POLICY_NAME, AccessTables, Profile, statement_rows
 from .estate import AccessEstate, AccessMember, Credential, arn_account, describe_winner, role_name
 from .risk_kinds import RISK_KINDS, RISK_SEVERITIES, Risk
 from .risks import RiskFinder
-from .rules import ANSWERS, USE_OF_ROLE, Access, AccessRule, answer
+from .rules import ANSWERS, USE_OF_ROLE, Access, AccessRule, answer, obtain
 from .unused import UseJudge
 
 # Sentences about policies that no report evaluates. Source: IAM User Guide, "Policy evaluation logic".
@@ -113,6 +114,7 @@ class _Builder:
     _policies: _Numbers = field(default_factory=_Numbers)
     _roles: _Numbers = field(default_factory=_Numbers)
     _shown_profiles: _Numbers = field(default_factory=_Numbers)
+    _chains: _Numbers = field(default_factory=_Numbers)
     _rules: _Numbers = field(default_factory=_Numbers)
     _spellings: dict[str, str] = field(default_factory=dict)
 
@@ -129,13 +131,16 @@ class _Builder:
     @property
     def report(self) -> _Row:
         """Return the report without a comparison with an earlier report."""
-        profiles = self._profiles
-        finder = RiskFinder(self._estate, self._tables, profiles, self._name, self.judge)
+        finder = self._finder
         risks = finder.find()
         workloads = [self._workload(member) for member in self._estate.members]
         risk_rows = [self._risk(risk) for risk in risks]
         profile_rows = [
             self._profile(self._tables.profiles[number]) for number in self._shown_profiles.by_key
+        ]
+        chain_rows = [
+            {**self._reduced(profile), **_present(unread=[title for _layer, title in profile.unread])}
+            for profile in map(self._tables.profiles.__getitem__, self._chains.by_key)
         ]
         clusters = [self._cluster(part, finder) for part in self.parts]
         question_rows = [self._question(question, workloads) for question in self.questions]
@@ -164,6 +169,7 @@ class _Builder:
             ],
             "roles": role_rows,
             "profiles": profile_rows,
+            "chains": chain_rows,
             "rules": rule_rows,
             "workloads": workloads,
             "questions": question_rows,
@@ -187,6 +193,10 @@ class _Builder:
                 },
             },
         }
+
+    @cached_property
+    def _finder(self) -> RiskFinder:
+        return RiskFinder(self._estate, self._tables, self._profiles, self._name, self.judge)
 
     @cached_property
     def _profiles(self) -> dict[tuple[str, WorkloadKey], Profile]:
@@ -262,6 +272,9 @@ class _Builder:
             row |= {"pods": pods} if any(pods.values()) else {}
         if profile is not None:
             row["profile"] = self._shown_profiles.number(profile.number)
+            means = self._means(member)
+            chains = [[name, self._chains.number(further.number)] for name, further in means.chains.items()]
+            row |= _present(means=list(means.unlimited), chains=chains, unread_roles=list(means.unread))
         return row
 
     def _question(self, question: AccessQuestion, workloads: Sequence[_Row]) -> _Row:
@@ -281,6 +294,11 @@ class _Builder:
                 member.credentials[0].usable if member.credentials else None,
                 by_profile[profile.number] if profile is not None else Access("unknown"),
             )
+            means = self._means(member)
+            if access.answer == "no" and row["access"] not in ("none", "blocked"):
+                chains = {name: further.rules for name, further in means.chains.items()}
+                found_by_means = obtain(means.unlimited, chains, means.unread, partial(answer, cover=cover))
+                access = access if found_by_means.answer == "no" else found_by_means
             places = self._places(rule.statement for rule in access.rules)
             found.append(
                 {
@@ -297,6 +315,9 @@ class _Builder:
             "unread": [part.name for part in self.parts if part.error],
             "answers": found,
         }
+
+    def _means(self, member: AccessMember) -> Means:
+        return self._finder.means.get((member.cluster.arn, member.key), Means())
 
     def _access(self, member: AccessMember, profile: Profile | None) -> str:
         """Return how completely the permissions of a service account are known.
@@ -344,12 +365,17 @@ class _Builder:
             **({"boundary": self._policies.number(profile.boundary)} if profile.boundary is not None else {}),
             **({"session": self._policies.number(profile.session)} if profile.session is not None else {}),
             **_present(unread=[title for _layer, title in profile.unread]),
+            **self._reduced(profile),
+            "cells": [self._cell(profile, cell) for cell in profile.cells],
+        }
+
+    def _reduced(self, profile: Profile) -> _Row:
+        return {
             "layers": [
                 {"name": _layer_title(name), "allow": list(map(self._rules.number, allows))}
                 for name, allows in profile.rules.layers
             ],
             "deny": list(map(self._rules.number, profile.rules.denies)),
-            "cells": [self._cell(profile, cell) for cell in profile.cells],
         }
 
     def _cell(self, profile: Profile, cell: Cell) -> _Row:
@@ -392,7 +418,7 @@ class _Builder:
     def _role_row(self, role: RoleFacts) -> _Row:
         row: _Row = {
             "arn": role.arn,
-            "name": role_name(role.arn),
+            "name": self._estate.label(role.arn),
             "account": arn_account(role.arn),
             "state": role.state,
         }
@@ -407,6 +433,15 @@ class _Builder:
                 unread=[title for _layer, title in profile.unread],
                 use=self._use(role),
                 trust=statement_rows(trust.policy, role.trust) if trust and role.trust else [],
+                lets_in=[
+                    {
+                        "principal": guest.name,
+                        "kind": guest.kind,
+                        "severity": guest.severity,
+                        "statement": guest.index,
+                    }
+                    for guest in self._estate.guests(role)
+                ],
             )
             | ({"boundary": self._policies.number(profile.boundary)} if profile.boundary is not None else {})
         )

@@ -63,10 +63,17 @@ RISK_KINDS: Final[Mapping[str, RiskKind]] = {
     "TRUST_WIDE": RiskKind(
         "The trust policy allows more than the service account",
         "medium",
-        "A person who can create an association or a service account that the trust policy allows can use the role. A trust "
-        "policy that allows everyone lets any AWS account use the role.",
+        "A person who can create an association or a service account that the trust policy allows can use the role.",
         "Limit the statement to EKS Pod Identity and to the cluster, namespace and service account: docs/trust-scopes.md has the "
         "conditions.",
+    ),
+    "TRUST_OTHERS": RiskKind(
+        "The trust policy lets in other principals",
+        "medium",
+        "These principals can use all permissions of the role without a Pod. The account does not control principals "
+        "of other accounts, nor who gets an identity of a provider without a condition on its claim sub.",
+        "Remove the statements whose principals do not need the role, or limit them: name single roles of an account, and add a "
+        "condition on the claim sub of an OIDC provider.",
     ),
     "ROLE_SHARED": RiskKind(
         "Several namespaces or clusters share the role",

@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import groupby
 from operator import itemgetter
-from typing import Final, Literal
+from typing import Final
 
-from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
 from ..._policy.evaluation.evaluate import ALLOWED
 from ..._policy.evaluation.rules import Rule
 from ..._policy.language.context import Context
 from ..._policy.permissions.levels import EVERY_SERVICE, Cell, find_possibility
 from ..._policy.permissions.permissions import Required, check_permission
-from ..._policy.trust.federation import federated_statements, parse_issuer
+from ..._policy.trust.federation import federated_statements, parse_issuer, provider_host
+from ..._policy.trust.principals import GUESTS, GuestKind
 from ..._policy.trust.trust import Width, pod_identity_inquiry, reach
 from ..model.access import RoleFacts
 from ..model.errors import listed, sentence
-from .assumption import RoleGraph, RolePath
+from .assumption import Means, RoleGraph, RolePath
 from .effective import AccessTables, Profile
 from .estate import AccessEstate, AccessMember, Credential, list_members, make_subject, role_name
 from .nodes import NodeRoleFinder
@@ -57,8 +57,7 @@ _DATA = (
     ("s3:GetObject", "arn:{partition}:s3:::*/*", "objects in all buckets"),
 )
 # Principals that a trust policy allows in addition to the workload, and the severity of TRUST_WIDE.
-_TRUST_SCOPES: Final[Mapping[Width | Literal["everyone"], tuple[str, RiskSeverity]]] = {
-    "everyone": ("everyone", "high"),
+_TRUST_SCOPES: Final[Mapping[Width, tuple[str, RiskSeverity]]] = {
     "account": ("every service account of every cluster in the account", "medium"),
     "namesake": ("the service account of the same name in every cluster of the account", "medium"),
     "cluster": ("every service account of the cluster", "low"),
@@ -84,7 +83,13 @@ class RiskFinder:
 
     def find(self) -> list[Risk]:
         """Return all risks, ordered by severity (high first), code, number of service accounts (most first) and subject."""
-        found = [*self._permission_risks(), *self._role_risks(), *self._member_risks(), *self.nodes.risks()]
+        found = [
+            *self._permission_risks(),
+            *self._role_risks(),
+            *self._guest_risks(),
+            *self._member_risks(),
+            *self.nodes.risks(),
+        ]
         found += self._unused_risks(self.judge) if self.judge is not None else []
         order = {severity: place for place, severity in enumerate(RISK_SEVERITIES)}
         return sorted(
@@ -124,8 +129,20 @@ class RiskFinder:
             if administrator is None or not administrator.is_certain:
                 yield from self._further_risks(holding)
 
+    def _paths(self, holding: _Holding) -> list[RolePath]:
+        return self._graph.paths(holding.role, holding.profile, holding.context)
+
+    @cached_property
+    def means(self) -> Mapping[tuple[str, WorkloadKey], Means]:
+        """Return what the service accounts with a role can do to obtain further permissions."""
+        found = {}
+        for holding in self._holdings:
+            means = self._graph.means(holding.role, holding.profile, holding.context)
+            found.update({(member.cluster.arn, member.key): means for member in holding.members})
+        return found
+
     def _administrator(self, holding: _Holding) -> Risk | None:
-        role, name = holding.role, role_name(holding.role.arn)
+        role, name = holding.role, self.estate.label(holding.role.arn)
         grant = self._graph.self_grant(role, holding.profile, holding.context)
         if grant is None:
             return None
@@ -139,7 +156,7 @@ class RiskFinder:
         return self._risk("ADMINISTRATOR", holding, text, rules, grant.is_certain, (grant.action,))
 
     def _further_risks(self, holding: _Holding) -> Iterator[Risk]:
-        name = role_name(holding.role.arn)
+        name = self.estate.label(holding.role.arn)
         escalations = holding.profile.escalations
         if escalations:
             certain = [entry for entry in escalations if entry.is_certain]
@@ -151,9 +168,7 @@ class RiskFinder:
             rules = dict.fromkeys(rule for entry in chosen for rule in entry.rules)
             text = f"Role {name} can{depends}: {effects}{more}."
             yield self._risk("ESCALATION", holding, text, rules, bool(certain), tuple(needs))
-        subject = holding.members[0].subject
-        paths = self._graph.paths(holding.role, holding.profile, holding.context, subject)
-        yield from self._path_risks(holding, paths)
+        yield from self._path_risks(holding, self._paths(holding))
         data = [
             (word, verdict)
             for action, resource, word in _DATA
@@ -179,7 +194,7 @@ class RiskFinder:
             yield self._risk("WRITES_EVERYWHERE", holding, text, rules, True, tuple(names))
 
     def _path_risks(self, holding: _Holding, paths: Sequence[RolePath]) -> Iterator[Risk]:
-        name = role_name(holding.role.arn)
+        name = self.estate.label(holding.role.arn)
         cell = holding.profile.cell("sts")
         rules = cell.rules if cell is not None else ()
         leading = [path for path in paths if path.administers]
@@ -189,7 +204,7 @@ class RiskFinder:
         ):
             if not chosen:
                 continue
-            texts = [" → ".join(role_name(arn) for arn in path.arns) for path in chosen]
+            texts = [" → ".join(self.estate.label(arn) for arn in path.arns) for path in chosen]
             goal = ""
             if code == "PATH_TO_ADMINISTRATOR":
                 roles, accounts = (
@@ -237,7 +252,7 @@ class RiskFinder:
 
     def _role_risks(self) -> Iterator[Risk]:
         for arn, (role, members) in self._users(targets=False).items():
-            name = role_name(role.arn)
+            name = self.estate.label(role.arn)
             for width, affected in self._scopes(role, members).items():
                 scope, severity = _TRUST_SCOPES[width]
                 text = f"The trust policy of role {name} allows {scope}."
@@ -273,16 +288,44 @@ class RiskFinder:
                 )
                 yield Risk("ACCESS_UNKNOWN", role.arn, text, tuple(members), roles=(role.arn,))
 
-    def _scopes(
-        self, role: RoleFacts, members: Sequence[AccessMember]
-    ) -> dict[Width | Literal["everyone"], list[AccessMember]]:
+    def _guest_risks(self) -> Iterator[Risk]:
+        """Yield the other principals of each trust policy, without the roles and clusters of the report that use the role."""
+        issuers = {
+            parse_issuer(part.cluster.issuer) for part in self.estate.parts if part.cluster is not None
+        }
+        for arn, (role, members) in self._users().items():
+            bases = {
+                entry.role_arn.lower()
+                for member in members
+                for entry in member.credentials
+                if entry.target_arn.lower() == arn
+            }
+            by_kind: dict[GuestKind, dict[str, None]] = {}
+            for guest in self.estate.guests(role):
+                issuer = parse_issuer(provider_host(guest.name))
+                is_cluster = guest.kind == "oidc" and issuer is not None and issuer in issuers
+                if guest.name.lower() not in bases and not is_cluster:
+                    by_kind.setdefault(guest.kind, {})[guest.name] = None
+            for kind, names in by_kind.items():
+                severity, title = GUESTS[kind]
+                text = f"The trust policy of role {self.estate.label(role.arn)} lets in {title}"
+                shown = "" if set(names) == {"*"} else f": {listed(names, _SHOWN)}"
+                yield Risk(
+                    "TRUST_OTHERS",
+                    f"{role.arn} {kind}",
+                    f"{text}{shown}.",
+                    tuple(members),
+                    roles=(role.arn,),
+                    detail=tuple(names),
+                    raised_as=severity,
+                )
+
+    def _scopes(self, role: RoleFacts, members: Sequence[AccessMember]) -> dict[Width, list[AccessMember]]:
         """Return the keys of ``_TRUST_SCOPES`` that apply to the trust policy, each with the service accounts concerned."""
-        found: dict[Width | Literal["everyone"], list[AccessMember]] = {}
+        found: dict[Width, list[AccessMember]] = {}
         trust = self.estate.trust(role)
         if trust is None:
             return found
-        if any(finding.code == Code.TRUST_OPEN_TO_EVERYONE for finding in trust.lints):
-            found["everyone"] = list(members)
         for member in members:
             for entry in member.credentials:
                 if entry.association is None or entry.role_arn.lower() != role.arn.lower():
@@ -317,12 +360,12 @@ class RiskFinder:
                 detail = tuple(dict.fromkeys(name for entry in by_template for name in entry.variables))
                 yield Risk("CREDENTIALS_BY_HAND", _subject(member), text, (member,), detail=detail)
             if associated is not None and not member.exists:
-                text = f"{name} does not exist, but its association gives it role {role_name(associated.role_arn)}."
+                text = f"{name} does not exist, but its association gives it role {self.estate.label(associated.role_arn)}."
                 yield Risk("ACCOUNT_MISSING", _subject(member), text, (member,), roles=(associated.role_arn,))
             if associated is not None and (remainder := self._irsa_left(member, associated)):
                 left.setdefault((member.cluster.arn, remainder), []).append(member)
         for (arn, reason), members in unusable.items():
-            text = f"{list_members(self.name, members)} cannot use role {role_name(arn)}. {reason}"
+            text = f"{list_members(self.name, members)} cannot use role {self.estate.label(arn)}. {reason}"
             yield Risk("ROLE_UNUSABLE", f"{arn} {members[0].key}", text, tuple(members), roles=(arn,))
         for (arn, remainder), members in left.items():
             text = f"{list_members(self.name, members)}: {remainder}."
@@ -332,10 +375,10 @@ class RiskFinder:
         for role, members in self._users().values():
             verdict = judge.judge_role(role)
             if verdict.usage == "unused":
-                text = f"Role {role_name(role.arn)} {verdict.reason}."
+                text = f"Role {self.estate.label(role.arn)} {verdict.reason}."
                 yield Risk("ROLE_UNUSED", role.arn, text, tuple(members), roles=(role.arn,))
         for role, holders, found in self._services_in_use(judge):
-            name, period = role_name(role.arn), f"in the last {judge.days} days"
+            name, period = self.estate.label(role.arn), f"in the last {judge.days} days"
             services, actions = listed(found.unused, _SHOWN), listed(found.actions, _SHOWN)
             for code, unused, text in (
                 ("SERVICES_UNUSED", found.unused, f"Role {name} has not used {services} {period}."),

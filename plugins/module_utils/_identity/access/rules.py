@@ -16,7 +16,7 @@ The script of the page (``templates/audit.js``) answers questions with the same 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -33,8 +33,8 @@ from ..._policy.language.match import (
 )
 from ..._policy.permissions.levels import context_signature
 
-Answer = Literal["yes", "part", "depends", "unknown", "no"]
-ANSWERS: Final[Sequence[Answer]] = ("yes", "part", "depends", "unknown", "no")
+Answer = Literal["yes", "part", "depends", "obtain", "unknown", "no"]
+ANSWERS: Final[Sequence[Answer]] = ("yes", "part", "depends", "obtain", "unknown", "no")
 # The resource of a question about any resource, which includes requests without a resource.
 ANY_RESOURCE: Final = "*"
 # The name, among condition keys, of unknown conditions under which a service account can use its role.
@@ -77,7 +77,7 @@ class AccessRule:
         return {
             "effect": "Allow" if self.allow else "Deny",
             actions: [_pattern(glob) for glob in self.actions],
-            resources: [_arn_pattern(arn) for arn in self.resources],
+            resources: [arn_pattern(arn) for arn in self.resources],
             **({"keys": list(self.keys)} if self.keys else {}),
         }
 
@@ -103,9 +103,10 @@ class Access:
     """The answer to a question for one role or service account.
 
     "yes": all requests of the question are allowed. "part": only a part of them, which can be empty if several policies limit
-    each other. "depends": some or all of them, but only under conditions. "unknown": a policy or the credentials could not be
-    read. "no": none of them. ``keys`` are the condition keys on which the remaining requests depend. ``rules`` are the rules
-    about the question, and for "no" those that deny it.
+    each other. "depends": some or all of them, but only under conditions. "obtain": none of them, but the role can obtain the
+    permission through the actions and roles in ``keys``. "unknown": a policy, the credentials, or the roles in ``keys`` could not
+    be read. "no": none of them. Otherwise ``keys`` are the condition keys on which the remaining requests depend. ``rules`` are
+    the rules about the question, and for "no" those that deny it.
     """
 
     answer: Answer
@@ -164,6 +165,26 @@ def answer(role: RoleRules, cover: Callable[[AccessRule], Cover]) -> Access:
         return Access("unknown")
     word: Answer = "yes" if least is Cover.ALL else "part" if least or not keys else "depends"
     return Access(word, () if word == "yes" else tuple(dict.fromkeys(keys)), (*found, *denying))
+
+
+def obtain(
+    means: Iterable[str],
+    chains: Mapping[str, RoleRules],
+    unread: Iterable[str],
+    ask: Callable[[RoleRules], Access],
+) -> Access:
+    """Return the answer for a role whose own policies do not allow any request of a question: "obtain", "unknown" or "no".
+
+    :arg means: the means to obtain any permission.
+    :arg chains: the rules of the roles that can be assumed, by name.
+    :arg unread: the roles that perhaps can be assumed, and that were not read.
+    """
+    answers = {name: ask(rules).answer for name, rules in chains.items()}
+    found = [*means, *(name for name, word in answers.items() if word not in ("unknown", "no"))]
+    if found:
+        return Access("obtain", tuple(found))
+    unknown = [*unread, *(name for name, word in answers.items() if word == "unknown")]
+    return Access("unknown", tuple(unknown)) if unknown else Access("no")
 
 
 def _reduce(statement: Rule, context: Context) -> Iterator[AccessRule]:
@@ -229,6 +250,6 @@ def _pattern(glob: Glob) -> str:
     )
 
 
-def _arn_pattern(arn: ArnGlob) -> str:
+def arn_pattern(arn: ArnGlob) -> str:
     parts = [_pattern(part) for part in arn.parts]
     return ANY_RESOURCE if set(parts) == {ANY_RESOURCE} else ":".join(parts)

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,10 +18,13 @@ from ..model.names import ACCOUNT_ID, ACCOUNT_ID_RULE, CLUSTER_RULE, EKS_CLUSTER
 from ..model.roles import TRUST_SCOPES
 from .accounts import assume_role_spec
 from .addons import AGENT_STATES, parse_agent
-from .fields import Fields, read_integer, shown_value
+from .fields import Fields, read_boolean, read_integer, shown_value
 
 # The minimum values of integer options.
 LEAST = {"concurrency": 1, "deadline": 1, "propagation_timeout": 0}
+
+
+_WORKLOAD = re.compile(r"\s*[a-z0-9.-]+/[a-z0-9.-]+\s*")
 
 
 def run_spec() -> dict[str, dict[str, Any]]:
@@ -34,7 +38,7 @@ def run_spec() -> dict[str, dict[str, Any]]:
         "purge_tags": {"type": "bool", "default": False},
         "purge_policies": {"type": "bool", "default": False},
         "adopt": {"type": "bool", "default": False},
-        "force": {"type": "bool", "default": False},
+        "force": {"type": "raw", "default": False},
         "propagation_timeout": {"type": "int", "default": 60},
         "concurrency": {"type": "int", "default": 16},
     }
@@ -87,18 +91,19 @@ def run_options(params: Mapping[str, Any], owner: str) -> Options:
 
     :arg params: module options by name; Ansible has already applied the defaults of ``run_spec``.
     """
+    force = read_force(Fields(dict(params.items()), "", Problems()))
     return Options(
         trust_scope=params["trust_scope"],
         purge_tags=params["purge_tags"],
         purge_policies=params["purge_policies"],
         adopt=params["adopt"],
-        force=params["force"],
+        force=force if isinstance(force, bool) else frozenset(force),
         owner=owner,
     )
 
 
 def validate_options(options: Mapping[str, object]) -> None:
-    """Validate the options in LEAST, ``purge_limit``, ``owner``, ``agent`` and ``agent_version``. Missing options are valid.
+    """Validate the options in LEAST, ``purge_limit``, ``owner``, ``force`` and the options of the agent. Missing ones are valid.
 
     :raises InputError: with all problems, but only the first problem of the options ``agent`` and ``agent_version``.
     """
@@ -107,6 +112,7 @@ def validate_options(options: Mapping[str, object]) -> None:
     validate_numbers(fields)
     read_purge_limit(fields)
     read_owner(fields)
+    read_force(fields)
     problems.attempt(lambda: parse_agent(options))
     problems.raise_if_any()
 
@@ -135,6 +141,22 @@ def read_purge_limit(fields: Fields) -> tuple[int, int | None]:
         fields.refuse("purge_limit", "a number, 0 or more, or a share from 0% to 100%")
         return PURGE_LIMIT, None
     return number, None
+
+
+def read_force(fields: Fields, name: str = "force") -> bool | list[str]:
+    """Return the option ``force``: a boolean, or the workloads to which it is limited. Report an invalid value.
+
+    The workloads may be text with commas or line breaks, as from the command line or a survey.
+    """
+    value = fields.raw.get(name)
+    flag = read_boolean(value)
+    if value is None or flag is not None:
+        return bool(flag)
+    names = re.split(r"[,\n]", value.strip()) if isinstance(value, str) else value
+    if isinstance(names, list) and all(isinstance(text, str) and _WORKLOAD.fullmatch(text) for text in names):
+        return [text.strip() for text in names]
+    fields.refuse(name, "true, false, or a list of workloads like my-namespace/my-service-account")
+    return False
 
 
 def read_account_id(fields: Fields) -> str:

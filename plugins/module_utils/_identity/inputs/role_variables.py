@@ -31,7 +31,7 @@ from ..model.roles import TRUST_SCOPES
 from .accounts import read_assume_role
 from .addons import AGENT_STATES, parse_agent
 from .fields import Fields, number_as_text, shown_value
-from .options import LEAST, read_account_id, read_purge_limit
+from .options import LEAST, read_account_id, read_force, read_purge_limit
 from .questions import read_questions
 from .removed import REMOVED_VARIABLES
 from .run_input import ROLE, validate_bounds
@@ -132,6 +132,7 @@ VARIABLES: Mapping[str, _Reader] = {
     "agent": _choice(*AGENT_STATES),
     "agent_version": _text,
     "allow_breakage": _flag,
+    "approved": _text,
     "assume_role_arn": _text,
     "assume_role_external_id": _text,
     "cluster_name": _name,
@@ -139,7 +140,7 @@ VARIABLES: Mapping[str, _Reader] = {
     "create_service_accounts": _flag,
     "deadline": _integer(LEAST["deadline"]),
     "fail_on": _choice("error", "warning"),
-    "force": _flag,
+    "force": read_force,
     "ignore": _names,
     "junit_file": _text,
     "kube_auth": _choice("auto", "eks", "kubeconfig"),
@@ -220,6 +221,7 @@ _LISTS = frozenset(
         "audit_namespaces",
         "audit_questions",
         "expected",
+        "force",
         "ignore",
         "audit_file",
         "migration_service_accounts",

@@ -89,22 +89,6 @@ class ObservedAddon:
 
 
 @dataclass(frozen=True, slots=True)
-class Agent:
-    """The state of the add-on eks-pod-identity-agent.
-
-    ``status`` is "" if the cluster does not have the add-on. ``issues`` has each health issue as "CODE: message".
-    """
-
-    status: str = ""
-    version: str = ""
-    issues: tuple[str, ...] = ()
-
-
-def agent_state(addon: ObservedAddon | None) -> Agent:
-    return Agent(addon.status, addon.version, addon.issues) if addon is not None else Agent()
-
-
-@dataclass(frozen=True, slots=True)
 class AddonRelease:
     """A version of an add-on that is compatible with a cluster.
 

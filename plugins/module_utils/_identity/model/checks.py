@@ -16,8 +16,7 @@ from ..._findings.codes import CheckName, Code, Severity
 from ..._findings.finding import Finding, WorkloadKey
 from .desired import Workload
 from .errors import sentence
-from .observed import Observed
-from .targets import Failure, Target
+from .targets import Failure
 
 # The status "accepted" replaces another status if the user accepts the findings of the check. A check that was not performed
 # has the status "skipped".
@@ -96,7 +95,3 @@ def conclude_unread(name: CheckName, failure: Failure, workload: WorkloadKey | N
         workload,
     )
     return Check(name, UNKNOWN, findings=(finding,))
-
-
-def find_read_failure(observed: Observed, target: Target) -> Failure | None:
-    return observed.unread.get(target)

@@ -31,18 +31,22 @@ from .roles import RoleSpec
 class Account:
     """The account of the credentials. Source: sts GetCallerIdentity.
 
-    ``answered_at`` is the time of the response by the clock of AWS, because the local clock may be wrong.
+    ``answered_at`` is the time of the response by the clock of AWS, because the local clock may be wrong. ``renamed`` has the
+    ARNs of policies that exist with another path or letter case than the list has, by the ARN of the list: for IAM, they have the
+    same name.
     """
 
     account_id: str
     partition: str
     caller_arn: str = ""
     answered_at: datetime | None = field(default=None, compare=False)
+    renamed: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def policy_arn(self, spec: PolicySpec) -> str:
         if spec.arn is not None:
             return spec.arn
-        return f"arn:{self.partition}:iam::{self.account_id}:policy{spec.path}{spec.name}"
+        arn = f"arn:{self.partition}:iam::{self.account_id}:policy{spec.path}{spec.name}"
+        return self.renamed.get(arn, arn)
 
     def role_arn(self, spec: RoleSpec) -> str:
         if spec.arn is not None:

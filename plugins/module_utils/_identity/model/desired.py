@@ -101,20 +101,30 @@ def allowed_purge(count: int, limit: int, percent: int | None) -> int:
 class Options:
     """The options of a run. plugins/doc_fragments/run.py describes most of them.
 
-    ``owner`` is the owner of all resources that the run creates.
+    ``owner`` is the owner of all resources that the run creates. ``force`` is for the whole list, or has the workloads to which
+    it is limited, like "my-namespace/my-service-account".
     """
 
     trust_scope: TrustScope | None = None
     purge_tags: bool = False
     purge_policies: bool = False
     adopt: bool = False
-    force: bool = False
+    force: bool | frozenset[str] = False
     owner: str = ""
 
-    @property
-    def changes_shared(self) -> bool:
-        """Whether the run changes what it has, even if others use it. The run after a run that was ended must do it as well."""
-        return self.force or self.adopt
+    def forces(self, keys: Iterable[WorkloadKey]) -> bool:
+        """Return whether ``force`` is set for all of these workloads, which share a resource."""
+        if isinstance(self.force, bool):
+            return self.force
+        names = frozenset(map(str, keys))
+        return bool(names) and names <= self.force
+
+    def changes_shared(self, keys: Iterable[WorkloadKey]) -> bool:
+        """Return whether the run changes what these workloads have, even if others use it.
+
+        ``adopt`` is like ``force``, because the run after an adoption that was ended finds its own resources.
+        """
+        return self.adopt or self.forces(keys)
 
 
 @dataclass(frozen=True, slots=True)

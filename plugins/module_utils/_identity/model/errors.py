@@ -107,6 +107,15 @@ class InputError(Exception):
         super().__init__("\n".join(self.problems))
 
 
+NOT_APPROVED_REMEDY = (
+    "Have a new plan approved, or add NOT_APPROVED to pod_identity_ignore to make these changes too."
+)
+
+
+class NotApprovedError(InputError):
+    """The error of a run with changes that its approved plan lacks."""
+
+
 class Problems:
     """A collector of problems in the user input, so that one run reports all of them."""
 

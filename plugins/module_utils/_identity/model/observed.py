@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from ..._findings.finding import WorkloadKey
-from .addons import Agent
+from ..._policy.permissions.permissions import NamedPolicy
+from .addons import ObservedAddon
 from .associations import ObservedAssociation
 from .cluster import Account, Clusters
 from .desired import Workload
@@ -54,10 +55,10 @@ Document = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class RolePermissions:
-    """The policies that determine the permissions of a role, each as (name, document)."""
+    """The policies that determine the permissions of a role."""
 
-    identity: tuple[tuple[str, Document], ...]
-    boundary: tuple[str, Document] | None = None
+    identity: tuple[NamedPolicy, ...]
+    boundary: NamedPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +163,9 @@ class Observed:
 class VerificationReads:
     """The data that only a verification reads.
 
-    ``agents`` has the state of the EKS Pod Identity Agent, by the cluster part of workload keys.
-    ``permissions`` has the policies that determine the permissions of a role, by lower-case role name.
+    ``agents`` has the add-on of the EKS Pod Identity Agent, by the cluster part of workload keys; None if it is not installed.
+    ``permissions`` has the policies that determine the permissions of a role, by lower-case role name. It omits roles for which
+    no check needs all of these policies.
     ``targets`` has the trust policies of target roles, by role ARN. None means that the role does not exist.
     ``other_versions`` has, by policy ARN, the ID of a version with the desired document, if the default version has another
     document.
@@ -172,7 +174,7 @@ class VerificationReads:
     ``associated`` has unlisted workloads with an association, of the clusters in which a desired association is missing.
     """
 
-    agents: Mapping[str, Agent | Failure] = field(default_factory=dict)
+    agents: Mapping[str, ObservedAddon | Failure | None] = field(default_factory=dict)
     permissions: Mapping[str, RolePermissions | Failure] = field(default_factory=dict)
     targets: Mapping[str, Document | Failure | None] = field(default_factory=dict)
     other_versions: Mapping[str, str] = field(default_factory=dict)

@@ -145,7 +145,7 @@ def _plan_associations(scene: Scene, desired: Desired) -> None:
                 workload.association,
                 options.owner,
                 options.purge_tags,
-                options.force,
+                options.forces((key,)),
                 options.adopt,
                 scene.roles_of((key,)),
             )

@@ -13,7 +13,6 @@ DeletePolicy.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
@@ -29,7 +28,7 @@ from ..model.shared import SharedRole, shared_policies
 from ..model.targets import Failure, Target, policy_target, request_failure
 from .problems import refuse_other
 from .scene import Scene
-from .trust import desired_grants, edit_trust, find_others
+from .trust import edit_trust
 
 # The maximum number of versions of a managed policy.
 VERSION_LIMIT = 5
@@ -58,7 +57,7 @@ def _plan_present(
 ) -> None:
     options, present = scene.options, policy.tags or {}
     own, same = is_own(present, options.owner), _same_document(spec, policy)
-    if policy.tags is None or (same and not own and not options.adopt):
+    if same and not own and not options.adopt:
         # A policy of another owner with the same document is used unchanged.
         return
     if not own and not options.adopt:
@@ -67,7 +66,7 @@ def _plan_present(
         return
     if not same or not own:
         others = _find_others(scene, policy, holders)
-        if others and not options.changes_shared:
+        if others and not options.changes_shared(users):
             unread = scene.observed.unread.get(Target("users", policy.arn))
             scene.fail(
                 _unread(policy, unread, users) if unread is not None else _refused(policy, users, others)
@@ -79,22 +78,17 @@ def _plan_present(
     scene.draft.changes += [change] if change is not None else []
 
 
-@dataclass(slots=True)
-class _Holders:
-    """The present roles of the run that it may change: their lower-case names, and the roles that use a policy, by its ARN."""
-
-    names: set[str] = field(default_factory=set)
-    roles: dict[str, list[tuple[SharedRole, ObservedRole]]] = field(default_factory=dict)
+_Holders = Mapping[str, Sequence[tuple[SharedRole, ObservedRole]]]
 
 
 def _find_holders(scene: Scene) -> _Holders:
-    holders = _Holders()
+    """Return the listed roles that have a policy attached or as permissions boundary, by the ARN of the policy."""
+    holders: dict[str, list[tuple[SharedRole, ObservedRole]]] = {}
     for shared in scene.roles:
         role = scene.observed.roles.get(shared.spec.name.lower())
         if role is not None and not shared.spec.existing:
-            holders.names.add(f"role {role.name.lower()}")
-            for arn in {*role.attached, role.permissions_boundary}:
-                holders.roles.setdefault(arn, []).append((shared, role))
+            for arn in {*role.attached, role.permissions_boundary} - {None}:
+                holders.setdefault(arn, []).append((shared, role))
     return holders
 
 
@@ -105,16 +99,16 @@ def _find_others(scene: Scene, policy: ObservedPolicy, holders: _Holders) -> lis
         error = unread.error
         return [f"users that could not be read ({error.operation}: {error.code}: {error.text})"]
     others: list[str] = []
-    for shared, role in holders.roles.get(policy.arn, ()):
-        # A role that the run takes over has its own finding about its other users.
+    names: set[str] = set()
+    for shared, role in holders.get(policy.arn, ()):
+        names.add(f"role {role.name.lower()}")
         if is_own(role.tags, options.owner):
-            edit = edit_trust(scene, shared.spec, shared.users, role, closes=True)
-            # The users of a scope of the cluster are its unlisted associations; those of a wider scope are unknown.
-            wanted = desired_grants(observed.clusters, shared.spec, options, shared.users)
-            asked = {grant for grant in wanted if grant.cluster_arn}
-            names = [*find_others(scene, role.arn, edit.final, asked), *scene.find_unlisted_users(role)]
-            others += [f"role {role.name} ({listed(names)})"] if names else []
-    return [*(entity for entity in policy.attached_to if entity.lower() not in holders.names), *others]
+            edit = edit_trust(scene, shared.spec, shared.users, role, True, options.forces(shared.keys))
+            others += [f"role {role.name} ({listed(edit.others)})"] if edit.others else []
+        elif not options.adopt:
+            others.append(f"role {role.name} (of somebody else)")
+        # A role that the run takes over has its own finding about its other users.
+    return [*(entity for entity in policy.attached_to if entity.lower() not in names), *others]
 
 
 def _create(scene: Scene, spec: PolicySpec, arn: str, users: tuple[WorkloadKey, ...]) -> Change:

@@ -58,24 +58,19 @@ class Departure:
         :arg recorded: the role of the association, if its tags have the record of a migration of the workload.
         """
         options, tags, key = desired.options, association.tags, association.key
-        returns = workload is not None and workload.returns
-        if association.owner_arn and not options.force:
+        forced, returns = options.forces((key,)), workload is not None and workload.returns
+        if association.owner_arn and not forced:
             self.failures.append(addon_owned(association, "delete"))
         elif is_marked(tags) and not (is_own(tags, options.owner) or options.adopt):
             target = association_target(key)
             self.failures.append(
                 problems.refuse_other(target, tags, options.owner, (key,), "the list removes it", "delete")
             )
-        elif not is_marked(tags) and not options.force:
+        elif not is_marked(tags) and not forced:
             self.findings.append(_unmarked(association))
-        elif (
-            returns
-            and workload is not None
-            and workload.role is not None
-            and workload.role.arn != association.role_arn
-        ):
+        elif returns and workload is not None and workload.role and workload.role.arn != association.role_arn:
             self.findings.append(_other_role(association))
-        elif recorded is not None and not returns and not options.force:
+        elif recorded is not None and not returns and not forced:
             self.findings.append(_recorded(association, recorded, "is kept"))
         else:
             self.going.append(association)
@@ -225,7 +220,7 @@ def _tear_down(scene: Scene, desired: Desired) -> None:
         if failure := observed.unread.get(role_target(spec.name.lower())):
             scene.fail(failure.for_workloads(shared.keys))
         elif role is not None and (not spec.existing or role.arn == spec.arn):
-            arns = plan_left_role(scene, role, shared.keys, not spec.existing, shared.policy_users)
+            arns = plan_left_role(scene, role, shared.keys, not spec.existing, shared)
             for arn in arns:
                 lost.setdefault(arn, set()).add(f"role {role.name}")
     listed_names = {workload.role.name.lower() for workload in desired.workloads if workload.role is not None}

@@ -15,11 +15,12 @@ from collections.abc import Collection, Iterable, Mapping
 
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import to_json
+from ..._policy.trust.statements import TrustGrant
 from ..model.attributes import changed_from_default, compare, creation, split_states, update_parameters
 from ..model.changes import Call, Change, Stage, compare_tags, iam_tag_calls, tags_after
 from ..model.cluster import Account
 from ..model.desired import Options
-from ..model.names import is_mark, is_marked, is_own, owner_tags
+from ..model.names import is_marked, is_own, owner_tags
 from ..model.roles import (
     PERMISSIONS_BOUNDARY,
     ROLE_ATTRIBUTES,
@@ -37,10 +38,10 @@ from .scene import Scene
 from .trust import (
     TAGGED_SCOPES,
     TrustPlan,
+    desired_grants,
     edit_trust,
     find_foreign_access,
     find_kept_scopes,
-    find_others,
     find_public_access,
     find_restrictions,
     trust_failures,
@@ -95,21 +96,26 @@ def update_role(
     return Change(stage, role_target(role.name), "update", workloads, old, new, tuple(calls), roles)
 
 
-def differing_limits(spec: RoleSpec, role: ObservedRole) -> list[tuple[str, object, object]]:
+def differing_limits(
+    spec: RoleSpec, role: ObservedRole, purge_tags: bool
+) -> list[tuple[str, object, object]]:
     """Return the attributes whose change would affect the users of a role, each as (name, present value, desired value).
 
     These are the attributes that limit the sessions of the role, and tags with another value: policies can compare a tag of the
     role as aws:PrincipalTag.
+
+    :arg purge_tags: whether the run removes unlisted tags.
     """
     limits = [attribute for attribute in ROLE_SETTINGS if attribute.limits_sessions]
     differences = [
         (difference.attribute.name, difference.present, difference.desired)
         for difference in compare(limits, spec, role)
     ]
+    change = compare_tags(role.tags, spec.tags, purge_tags)
     tags: list[tuple[str, object, object]] = [
-        (f"tag {key}", role.tags[key], value)
-        for key, value in sorted(spec.tags.items())
-        if role.tags.get(key, value) != value and not is_mark(key)
+        (f"tag {key}", role.tags[key], spec.tags.get(key))
+        for key in sorted((*change.set, *change.remove))
+        if key in role.tags
     ]
     return [*differences, *tags]
 
@@ -145,9 +151,10 @@ class _RolePlan:
         tags = self.role.tags if self.role is not None else {}
         self.own = is_own(tags, self.options.owner)
         self.changes_role = not self.spec.existing and (self.own or self.options.adopt)
-        self.trust = edit_trust(scene, self.spec, shared.users, self.role, closes=self.changes_role)
-        arn = self.role.arn if self.role is not None else ""
-        self.others = find_others(scene, arn, self.trust.final)
+        forced = self.options.forces(self.keys)
+        self.trust = edit_trust(scene, self.spec, shared.users, self.role, self.changes_role, forced)
+        self.others = self.trust.others
+        self.changes_shared = self.options.changes_shared(self.keys)
         # Failures of the workloads that leave the role prevent that something is taken from it.
         self.concerned = frozenset((self.name,)) | scene.roles_of(self._leavers())
 
@@ -250,8 +257,8 @@ class _RolePlan:
     def _update(self, role: ObservedRole) -> list[Failure]:
         """Plan a role of the owner, or a role that ``adopt`` takes over."""
         draft, options = self.scene.draft, self.options
-        limits = differing_limits(self.spec, role)
-        if self.others and limits and not options.changes_shared:
+        limits = differing_limits(self.spec, role, options.purge_tags)
+        if self.others and limits and not self.changes_shared:
             return [problems.role_used_elsewhere(self.shared, role, limits, self.others)]
         joining, (leaving, findings) = self._attachments(role.attached), self._detachments(role)
         overfull = find_overfull(self.scene.observed, options, self.shared, role, joining, leaving)
@@ -326,7 +333,7 @@ class _RolePlan:
                 findings.append(problems.restricted_by_policy(role, self.keys[0], arn))
             elif unread is not None or not (own or options.purge_policies):
                 findings.append(problems.attached_extra(role, self.keys[0], arn, unread))
-            elif self.others and not options.changes_shared:
+            elif self.others and not self.changes_shared:
                 findings.append(problems.kept_for_others(role, self.keys[0], arn, self.others))
             else:
                 changes.append(detach_policy(role.name, arn, self.keys, self.concerned))
@@ -369,7 +376,7 @@ def plan_left_role(
     role: ObservedRole,
     keys: tuple[WorkloadKey, ...],
     may_delete: bool,
-    listed: Collection[str] = (),
+    torn_down: SharedRole | None = None,
 ) -> list[str]:
     """Plan a role that the list does not have: take back its statements, and delete it if nobody is left in its trust policy.
 
@@ -377,18 +384,24 @@ def plan_left_role(
 
     :arg keys: the workloads to remove that used the role.
     :arg may_delete: whether the run may delete the role.
-    :arg listed: the policies that the list of a teardown attaches to the role.
+    :arg torn_down: the role in the list of a teardown, with its policies and patterns.
     """
     options, draft, name = scene.options, scene.draft, frozenset((role.name.lower(),))
     adopted = options.adopt and is_marked(role.tags) and not scene.gone.everything
     own = adopted or is_own(role.tags, options.owner)
-    trust = edit_trust(scene, None, (), role, closes=own)
+    forced = options.forces(keys)
+    listed: Collection[str] = torn_down.policy_users if torn_down is not None else ()
+    gone = set[TrustGrant]()
+    if torn_down is not None and scene.gone.keys.issuperset(torn_down.keys):
+        # A pattern allows only workloads that the list matches.
+        grants = desired_grants(scene.observed.clusters, torn_down.spec, options, torn_down.users)
+        gone = {grant for grant in grants if grant.is_pattern}
+    trust = edit_trust(scene, None, (), role, own, forced, gone)
     roles = name | scene.roles_of(keys)
-    others = find_others(scene, role.arn, trust.final)
-    if not (own and may_delete) or (others and not options.force):
+    if not (own and may_delete) or (trust.others and not forced):
         draft.changes += change_trust(role, trust, keys, roles)
         if own and may_delete:
-            draft.findings.append(problems.role_still_used(role, keys, others))
+            draft.findings.append(problems.role_still_used(role, keys, trust.others))
         elif may_delete:
             draft.findings.append(problems.role_not_own(role, options.owner, keys))
         elif keys:

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from ..._findings.finding import Finding, WorkloadKey
@@ -92,11 +92,18 @@ class Scene:
         """Return whether a grant allows one of some workloads, and nobody else."""
         return bool(named_workloads(self.observed.clusters, [grant]) & keys)
 
-    def find_unlisted_users(self, role: ObservedRole) -> list[str]:
-        """Return the unlisted associations with a role, as far as the run has read them."""
-        return [
-            str(key)
-            for unlisted in self.observed.unlisted.values()
-            for key, association in unlisted.described.items()
-            if role.arn.lower() in map(str.lower, association.roles) and key not in self.gone.keys
-        ]
+    def find_unlisted_users(self, role: ObservedRole, grants: Collection[TrustGrant]) -> list[str]:
+        """Describe the unlisted associations that grants allow and that have a role, or whose role was not read."""
+        users, inventory = [], self.observed.inventory
+        for name, unlisted in self.observed.unlisted.items() if grants else ():
+            arn = self.observed.clusters.members[name].arn
+            described = {**unlisted.described, **(inventory.associations if inventory is not None else {})}
+            for key in {*unlisted.keys, *unlisted.addons} - self.gone.keys:
+                association = described.get(key)
+                allowed = any(grant.includes(arn, key.namespace, key.service_account) for grant in grants)
+                if allowed and association is None:
+                    users.append(f"{key} (with a role that was not read)")
+                elif allowed and association is not None and role.arn in association.roles:
+                    users.append(str(key))
+            users += ["associations that were not listed"] if unlisted.more else []
+        return sorted(users)

@@ -12,7 +12,6 @@ with its own Sids. Every other statement is foreign: it is kept, and reported if
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +19,7 @@ from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.request import SERVICE, Subject
 from ..._policy.language.document import PolicyDocument, document_statements
+from ..._policy.trust.principals import find_guests
 from ..._policy.trust.statements import (
     TrustGrant,
     closed,
@@ -86,7 +86,8 @@ class TrustPlan:
     """The edit of a trust policy: ``present``, ``granted`` with the new statements, and ``final`` without the removed ones.
 
     ``wide`` has the statements of the owner that allow more than the list, and ``foreign`` the other statements that allow more
-    than the list. They are kept, or with ``forced`` removed.
+    than the list. They are kept, or with ``forced`` removed. ``others`` describes everybody whom ``final`` allows except the
+    listed workloads of the role: is the role shared? A scope that the list asks counts by its unlisted associations.
     """
 
     present: Document
@@ -94,28 +95,37 @@ class TrustPlan:
     final: Document
     wide: tuple[TrustGrant, ...] = ()
     foreign: tuple[Mapping[str, object], ...] = ()
+    others: tuple[str, ...] = ()
     forced: bool = False
 
 
 def edit_trust(
-    scene: Scene, spec: RoleSpec | None, users: Sequence[Workload], role: ObservedRole | None, closes: bool
+    scene: Scene,
+    spec: RoleSpec | None,
+    users: Sequence[Workload],
+    role: ObservedRole | None,
+    closes: bool,
+    forced: bool,
+    gone: Collection[TrustGrant] = (),
 ) -> TrustPlan:
     """Return the edit of the trust policy of a role.
 
     :arg spec: the listed role, or None for a role that only loses statements.
     :arg users: the listed workloads of the role.
+    :arg forced: whether ``force`` is set for the workloads of the role.
     :arg closes: whether a trust policy without an Allow statement gets a statement that allows nobody. Otherwise its last
         statements are kept, because IAM requires one.
+    :arg gone: grants of the owner that leave the trust policy with their workloads.
     """
     options, clusters = scene.options, scene.observed.clusters
     present: Document = role.trust if role is not None else {}
     if spec is not None and spec.trust_policy is not None:
-        denies = [] if options.force else foreign_denies(present, spec.trust_policy)
+        denies = [] if forced else foreign_denies(present, spec.trust_policy)
         whole = spec.trust_policy
         if denies:
             joined = join_statements(denies, document_statements(whole))
             whole = PolicyDocument({**whole, "Statement": joined})
-        return TrustPlan(present, whole, whole)
+        return TrustPlan(present, whole, whole, others=_find_others(scene, role, whole, ()))
     writes = spec is not None and (spec.extend_trust or not spec.existing)
     wanted = (
         desired_grants(clusters, spec, options, users) if spec is not None and writes else set[TrustGrant]()
@@ -128,16 +138,17 @@ def edit_trust(
     leaving = {
         grant
         for grant in own - wanted
-        if any(scene.leaves(key, arn) for key in named_workloads(clusters, [grant]))
+        if grant in gone or any(scene.leaves(key, arn) for key in named_workloads(clusters, [grant]))
     }
-    wide = {grant for grant in own - wanted if not grant.is_single}
+    wide = {grant for grant in own - wanted - leaving if not grant.is_single}
     # A statement of the scope ``account`` is for several clusters.
     removed = {grant for grant in wide if scene.gone.everything and grant.cluster_arn}
     users_of_role = scene.listed_with(arn)
     foreign = [entry for entry in rest if is_allow(entry) and not scene.allows_only(users_of_role, entry)]
     listed_by_name = spec is not None and not spec.existing
-    forced = options.force and listed_by_name and (is_own(role.tags, options.owner) or options.adopt)
-    removed |= wide if options.force else set()
+    removed |= wide if forced else set()
+    reported = wide if forced else wide - removed
+    forced = forced and listed_by_name and (is_own(role.tags, options.owner) or options.adopt)
     remaining = [entry for entry in rest if not (forced and entry in foreign)]
     granted = with_grants(present, rest, grants | wanted) if wanted - grants else present
     final: Document = with_grants(present, remaining, (grants | wanted) - leaving - removed)
@@ -146,19 +157,19 @@ def edit_trust(
     elif not final.get("Statement"):
         final = granted
     statements = tuple(entry for entry in foreign if isinstance(entry, Mapping))
-    reported = wide if options.force else wide - removed
-    return TrustPlan(present, granted, final, tuple(sorted(reported)), statements, forced)
+    # The users of a scope of the cluster are its unlisted associations; those of a wider scope are unknown.
+    asked = {grant for grant in wanted if grant.cluster_arn and not grant.is_single}
+    others = _find_others(scene, role, final, asked)
+    return TrustPlan(present, granted, final, tuple(sorted(reported)), statements, others, forced)
 
 
-def find_others(
-    scene: Scene, role_arn: str, trust: Document, asked: Collection[TrustGrant] = ()
-) -> list[str]:
-    """Describe everybody whom a trust policy allows except the listed workloads of the role: is this role shared?
-
-    :arg asked: the grants of the list, if a wide grant of the list does not count.
-    """
+def _find_others(
+    scene: Scene, role: ObservedRole | None, trust: Document, asked: Collection[TrustGrant]
+) -> tuple[str, ...]:
+    if role is None:
+        return ()
     grants, rest = read_grants(trust)
-    clusters, users = scene.observed.clusters, scene.listed_with(role_arn)
+    clusters, users = scene.observed.clusters, scene.listed_with(role.arn)
     names = [
         describe_grant(grant, clusters)
         for grant in sorted(grants)
@@ -167,7 +178,7 @@ def find_others(
     for statement in rest:
         if isinstance(statement, Mapping) and is_allow(statement) and not scene.allows_only(users, statement):
             names += describe_statement(statement, clusters)
-    return list(dict.fromkeys(names))
+    return tuple(dict.fromkeys([*names, *scene.find_unlisted_users(role, asked)]))
 
 
 def describe_grant(grant: TrustGrant, clusters: Clusters) -> str:
@@ -213,9 +224,6 @@ def read_principals(statement: Mapping[str, object]) -> set[str]:
     return {str(name) for names in lists for name in names}
 
 
-_ACCOUNT_OF = re.compile(r"arn:[a-z0-9-]+:(?:iam|sts)::([^:]*):.*|(\d{12})", re.ASCII | re.DOTALL)
-
-
 def find_public_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
     """Report each statement of the trust policy that allows every principal of every account."""
     for lint in prepare_trust(role.trust).lints:
@@ -246,8 +254,10 @@ def find_foreign_access(
     """
     kept = _REMOVED if forced else _KEPT
     allowing = [statement for statement in statements if is_allow(statement)]
-    names = {name for statement in allowing for name in read_principals(statement)} - {"*", SERVICE}
-    other_account_names = {name for name in names if _is_of_another_account(name, role)}
+    rules = prepare_trust({**role.trust, "Statement": allowing}).rules if allowing else ()
+    guests = [guest for guest in find_guests(rules, role.arn.split(":")[4]) if guest.name != "*"]
+    names = {guest.name for guest in guests}
+    other_account_names = {guest.name for guest in guests if guest.kind in ("other account", "everyone")}
     pods = [
         text
         for statement in allowing
@@ -299,12 +309,6 @@ _REMEDY = (
     "Remove those statements from the trust policy if they are unused, which ⟨force⟩: true does, or set the whole trust policy "
     "as role.trust_policy."
 )
-
-
-def _is_of_another_account(principal: str, role: ObservedRole) -> bool:
-    """Return whether a principal is in another account. A service, or the ID of a deleted principal, has no account."""
-    match = _ACCOUNT_OF.fullmatch(principal)
-    return match is not None and (match[1] or match[2]) != role.arn.split(":")[4]
 
 
 _LIFT = (

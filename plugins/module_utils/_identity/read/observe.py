@@ -18,6 +18,7 @@ from ..._findings.finding import WorkloadKey
 from ..model.associations import ObservedAssociation
 from ..model.cluster import Account
 from ..model.desired import Desired, Options
+from ..model.errors import AwsError
 from ..model.names import is_aws_managed, is_own, parse_role_arn
 from ..model.observed import Document, Inventory, Observed, UnlistedAssociations, is_new
 from ..model.policies import ObservedPolicy, PolicySpec
@@ -154,6 +155,10 @@ class Observer(Reader):
             single_jobs = [job for name, job in roles.items() if role_target(name) not in read]
             single_jobs += [job for arn, job in policies.items() if policy_target(arn) not in read]
             self._work(single_jobs)
+        if renamed := self._find_renamed(reads, demand):
+            account = replace(self.account, renamed={**self.account.renamed, **renamed})
+            knowing = replace(self, clusters=replace(self.clusters, account=account))
+            return knowing.observe(desired, removal, planning, present, unchanged, unlisted, inline)
         if planning:
             self._read_extra_policies(reads, desired, demand, removal)
         if planning and not removal:
@@ -202,6 +207,30 @@ class Observer(Reader):
             reads.failures[policy.target] = policy
         else:
             reads.policies[arn] = policy
+
+    def _find_renamed(self, reads: _Reads, demand: _Demand) -> dict[str, str]:
+        """Return the ARNs of policies that exist with another path or letter case than the list has, by the ARN of the list.
+
+        If the caller is not allowed to list policies, the result is empty: IAM refuses to create a policy with an existing name.
+        """
+        missing = {
+            spec.name.lower(): arn
+            for arn, spec in demand.policies.items()
+            if spec.document is not None and reads.policies.get(arn, spec) is None
+        }
+        if not missing:
+            return {}
+        arns = [arn for snapshot in reads.snapshots if snapshot.complete for arn in snapshot.policies]
+        try:
+            arns = arns or [
+                policy["Arn"]
+                for policy in self.api.pages("iam", "ListPolicies", {"Scope": "Local"}, "Policies")
+            ]
+        except AwsError as error:
+            if not error.denied:
+                raise
+        present = {arn.rpartition("/")[2].lower(): arn for arn in arns}
+        return {arn: present[name] for name, arn in missing.items() if present.get(name, arn) != arn}
 
     def _read_snapshot(self, reads: _Reads, singles: int, details: bool, policies: bool) -> None:
         reads.snapshots.append(read_snapshot(self.api, singles, details, policies))

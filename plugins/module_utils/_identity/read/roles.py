@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ..._aws.client import Api, response_pages
@@ -22,12 +22,12 @@ from ..._aws.transport import call_both, map_concurrently
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.document import PolicyDocument, load_document
 from ..._policy.permissions.permissions import NamedPolicy
-from ..model.attributes import decode_time
 from ..model.cluster import Account
 from ..model.errors import AwsError
 from ..model.names import parse_role_arn
+from ..model.observed import RolePermissions
 from ..model.policies import ObservedPolicy, PolicySpec, decode_policy, decode_version
-from ..model.roles import ObservedRole, RoleSpec, decode_last_used, decode_role
+from ..model.roles import ObservedRole, RoleSpec, decode_role
 from .reader import early, read_composite
 
 # The number of requests that read one role for a removal.
@@ -147,37 +147,12 @@ def _with_versions(api: Api, policy: ObservedPolicy) -> ObservedPolicy:
     return replace(policy, versions=tuple(map(decode_version, versions)))
 
 
-@dataclass(frozen=True, slots=True)
-class RoleRead:
-    """A role as iam:GetRole returns it. ``boundary_arn`` is None without a permissions boundary.
-
-    ``created_at`` and ``last_used`` are as in ``ObservedRole``.
-    """
-
-    name: str
-    arn: str
-    trust_policy: object
-    tags: Mapping[str, str]
-    boundary_arn: str | None
-    created_at: str = ""
-    last_used: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RolePolicies:
-    """The policies that determine the permissions of a role; ``role`` is None for policies from the input."""
-
-    role: RoleRead | None
-    identity: tuple[NamedPolicy, ...]
-    boundary: NamedPolicy | None
-
-
 class RoleNotFound(Exception):
     """The error for a role that does not exist, or has another ARN. The message includes a remedy."""
 
 
-def find_role(api: Api, reference: str, region: str | None = None) -> RoleRead:
-    """Return the role with a name or ARN.
+def find_role(api: Api, reference: str, region: str | None = None) -> ObservedRole:
+    """Return the role with a name or ARN, without its policies.
 
     :raises RoleNotFound: a role with that name does not exist, or has another ARN.
     :raises AwsError: for every other error.
@@ -197,43 +172,29 @@ def find_role(api: Api, reference: str, region: str | None = None) -> RoleRead:
             f"There is no role {reference} here: the role named {name} is {role['Arn']}. Check the path and the "
             "account in the ARN, and that the credentials belong to its account."
         )
-    return RoleRead(
-        name=name,
-        arn=str(role["Arn"]),
-        trust_policy=role["AssumeRolePolicyDocument"],
-        tags={tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
-        boundary_arn=role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
-        created_at=decode_time(role.get("CreateDate")),
-        last_used=decode_last_used(role),
-    )
+    return decode_role(role, ())
 
 
-def read_role_policies(api: Api, reference: str, region: str | None = None) -> RolePolicies:
+def read_role_policies(
+    api: Api, reference: str, region: str | None = None
+) -> tuple[ObservedRole, RolePermissions]:
     """Return a role with the default versions of its attached policies, its inline policies and its permissions boundary.
 
     :raises RoleNotFound: as ``find_role``.
     :raises AwsError: for every other error.
     """
     role = find_role(api, reference, region)
+
+    def managed(arn: str) -> NamedPolicy:
+        return NamedPolicy(arn, read_document(api, arn))
+
     name = {"RoleName": role.name}
-    attached_policies = api.pages("iam", "ListAttachedRolePolicies", name, "AttachedPolicies")
-    inline = api.pages("iam", "ListRolePolicies", name, "PolicyNames")
-    managed = map_concurrently(lambda entry: _managed(api, entry["PolicyArn"]), attached_policies)
-    embedded = map_concurrently(lambda policy_name: _inline(api, role.name, policy_name), inline)
-    boundary = _managed(api, role.boundary_arn) if role.boundary_arn else None
-    return RolePolicies(role, (*managed, *embedded), boundary)
-
-
-def _managed(api: Api, arn: str) -> NamedPolicy:
-    policy = api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]
-    version = {"PolicyArn": arn, "VersionId": policy["DefaultVersionId"]}
-    response = api.call("iam", "GetPolicyVersion", version)["PolicyVersion"]
-    return NamedPolicy(arn, response["Document"])
-
-
-def _inline(api: Api, role: str, name: str) -> NamedPolicy:
-    response = api.call("iam", "GetRolePolicy", {"RoleName": role, "PolicyName": name})
-    return NamedPolicy(f"inline policy {name}", response["PolicyDocument"])
+    attached = api.pages("iam", "ListAttachedRolePolicies", name, "AttachedPolicies")
+    policies = map_concurrently(managed, (str(entry["PolicyArn"]) for entry in attached))
+    inline = read_inline_documents(api, role.name)
+    policies += [NamedPolicy(f"inline policy {policy}", document) for policy, document in inline.items()]
+    boundary = managed(role.permissions_boundary) if role.permissions_boundary else None
+    return role, RolePermissions(tuple(policies), boundary)
 
 
 def _place(api: Api, region: str | None) -> str:

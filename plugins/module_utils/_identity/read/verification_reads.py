@@ -12,7 +12,7 @@ GetRolePolicy, SimulatePrincipalPolicy, SimulateCustomPolicy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
@@ -24,9 +24,9 @@ from ..._policy.language.canonical import same_meaning
 from ..._policy.language.context import Context
 from ..._policy.language.document import load_document, to_json
 from ..._policy.permissions.permissions import NamedPolicy, Required, key_state
-from ..model.addons import AGENT_ADDON, Agent, agent_state
+from ..model.addons import AGENT_ADDON, ObservedAddon
 from ..model.cluster import Cluster, Clusters
-from ..model.desired import Desired, Workload
+from ..model.desired import Desired
 from ..model.errors import AwsError, ErrorKind
 from ..model.names import parse_role_arn
 from ..model.observed import (
@@ -38,10 +38,11 @@ from ..model.observed import (
 )
 from ..model.policies import ObservedPolicy
 from ..model.roles import ObservedRole
+from ..model.shared import SharedRole, shared_roles
 from ..model.targets import Failure, Target, policy_target, read_failure, role_target
 from .addons import read_addon
 from .associations import list_associations
-from .reader import read_detail
+from .reader import Reader, attempt, read_detail
 from .roles import read_document, read_inline_documents
 
 _Item = TypeVar("_Item")
@@ -124,7 +125,7 @@ def _parse_result(response: Mapping[str, Any]) -> SimulationResult:
 
 
 # The agents by the cluster part of workload keys.
-Agents: TypeAlias = "Mapping[str, Agent | Failure]"
+Agents: TypeAlias = "Mapping[str, ObservedAddon | Failure | None]"
 
 
 def begin_reading_agents(api: Api, clusters: Clusters, width: int) -> Callable[[], Agents]:
@@ -133,11 +134,8 @@ def begin_reading_agents(api: Api, clusters: Clusters, width: int) -> Callable[[
     :returns: a function that waits for the agents, and returns them by the cluster part of workload keys.
     """
 
-    def read(cluster: Cluster) -> Agent | Failure:
-        try:
-            return agent_state(read_addon(api, cluster, AGENT_ADDON))
-        except AwsError as error:
-            return read_failure(Target("addon", AGENT_ADDON), error)
+    def read(cluster: Cluster) -> ObservedAddon | Failure | None:
+        return attempt(Target("addon", AGENT_ADDON), partial(read_addon, api, cluster, AGENT_ADDON))
 
     members = clusters.members
     agents = begin(partial(map_concurrently, read, list(members.values()), width))
@@ -152,47 +150,57 @@ def read_for_verification(
     :arg agents: the result of ``begin_reading_agents``, if the caller has called it.
     """
     agents = agents or begin_reading_agents(api, observed.clusters, width)
-    return _Reader(api, observed, width).read(desired, agents)
+    return _VerificationReader(api, observed.clusters, width, observed).read(desired, agents)
 
 
-class _Reader:
-    def __init__(self, api: Api, observed: Observed, width: int) -> None:
-        self.api = api
-        self.observed = observed
-        self.width = width
+@dataclass(frozen=True, slots=True)
+class _VerificationReader(Reader):
+    observed: Observed
 
     def read(self, desired: Desired, agents: Callable[[], Agents]) -> VerificationReads:
-        checked = [
-            workload
-            for workload in desired.workloads
-            if workload.required_permissions or find_target_role(workload, self.observed)
-        ]
-        roles, all_roles = self._roles(checked), self._roles(desired.workloads)
-        arns = {arn for role in roles.values() for arn in (*role.attached, role.permissions_boundary)}
-        workload_policies = self._listed_policies(desired)
-        limited = self._limited(desired.workloads)
-        arns |= {
-            arn
-            for name, role in all_roles.items()
-            for arn in _relevant_policies(role, workload_policies[name], name in limited)
+        roles: dict[str, ObservedRole] = {}
+        arns: set[str] = set()
+        for shared in shared_roles(self.account, desired.workloads):
+            role = self.observed.roles.get(shared.spec.name.lower())
+            if role is not None:
+                roles[shared.spec.name.lower()] = role
+                arns |= self._needed_policies(shared, role)
+        targets = {
+            arn: arn for workload in desired.workloads if (arn := find_target_role(workload, self.observed))
         }
-        targets = [arn for workload in checked if (arn := find_target_role(workload, self.observed))]
         # These reads do not depend on each other.
-        documents_read = begin(partial(self._documents, filter(None, arns)))
-        inline_read = begin(partial(self._concurrently, self._read_inline, all_roles))
-        targets_read = begin(partial(self._concurrently, self._target, {arn: arn for arn in sorted(targets)}))
+        documents_read = begin(partial(self._documents, arns))
+        inline_read = begin(partial(self._concurrently, self._read_inline, roles))
+        targets_read = begin(partial(self._concurrently, self._target, targets))
         versions_read = begin(partial(self._other_versions, desired))
         associated = self._unlisted_associated(desired)
         documents, inline = documents_read(), inline_read()
+        permissions = {name: _permissions(role, documents, inline[name]) for name, role in roles.items()}
         return VerificationReads(
             agents=agents(),
-            permissions={name: _permissions(role, documents, inline[name]) for name, role in roles.items()},
+            permissions={name: part for name, part in permissions.items() if part is not None},
             targets=targets_read(),
             other_versions=versions_read(),
             inline=inline,
             documents=documents,
             associated=associated,
         )
+
+    def _needed_policies(self, shared: SharedRole, role: ObservedRole) -> set[str]:
+        """Return the policies of a role whose documents a check needs: by default the attached policies that no workload lists.
+
+        If a permissions boundary or a session policy limits the role, or if its permissions are checked, these are all policies.
+        """
+        associations = (self.observed.associations.get(key) for key in shared.keys)
+        if (
+            role.permissions_boundary
+            or any(association.session_policy for association in associations if association is not None)
+            or any(
+                user.required_permissions or find_target_role(user, self.observed) for user in shared.users
+            )
+        ):
+            return {*role.attached, role.permissions_boundary} - {""}
+        return {arn for arn in role.attached if arn not in shared.policy_users}
 
     def _concurrently(self, read: Callable[[_Item], _Found], items: Mapping[str, _Item]) -> dict[str, _Found]:
         """Return the results of ``read`` by the keys of the items."""
@@ -225,15 +233,6 @@ class _Reader:
             # A failure is ignored, because the result only adds suggestions to findings.
             return []
 
-    def _listed_policies(self, desired: Desired) -> dict[str, set[str]]:
-        """Return the ARNs of the policies that workloads list, by the lower-case name of their role."""
-        policies: dict[str, set[str]] = {}
-        for workload in desired.workloads:
-            if workload.role is not None:
-                arns = map(self.observed.account.policy_arn, workload.policies)
-                policies.setdefault(workload.role.name.lower(), set()).update(arns)
-        return policies
-
     def _other_versions(self, desired: Desired) -> dict[str, str]:
         """Return the IDs of non-default versions that have the desired document, by the ARN of the policy."""
         differing: dict[str, tuple[ObservedPolicy, Document]] = {}
@@ -263,24 +262,6 @@ class _Reader:
                 return version.version_id
         return ""
 
-    def _roles(self, workloads: Iterable[Workload]) -> dict[str, ObservedRole]:
-        roles = {}
-        for workload in workloads:
-            name = workload.role.name.lower() if workload.role is not None else ""
-            role = self.observed.roles.get(name)
-            if role is not None:
-                roles[name] = role
-        return roles
-
-    def _limited(self, workloads: Iterable[Workload]) -> set[str]:
-        """Return the lower-case names of the roles of workloads whose association has a session policy."""
-        associations = ((workload, self.observed.associations.get(workload.key)) for workload in workloads)
-        return {
-            workload.role.name.lower()
-            for workload, association in associations
-            if workload.role is not None and association is not None and association.session_policy
-        }
-
     def _documents(self, arns: Iterable[str]) -> dict[str, Document | Failure]:
         """Return the documents of these policies and of all policies that were already read, by ARN."""
         documents: dict[str, Document | Failure] = dict(self.observed.documents)
@@ -292,18 +273,14 @@ class _Reader:
 
     def _document(self, arn: str) -> Document | Failure:
         policy = self.observed.policies.get(arn)
-        try:
-            return read_document(self.api, arn, policy.default_version if policy is not None else "")
-        except AwsError as error:
-            return read_failure(policy_target(arn), error)
+        version = policy.default_version if policy is not None else ""
+        return attempt(policy_target(arn), partial(read_document, self.api, arn, version))
 
     def _read_inline(self, role: ObservedRole) -> Mapping[str, Document] | Failure:
         if role.inline_documents is not None:
             return role.inline_documents
-        try:
-            return read_detail(partial(read_inline_documents, self.api, role.name))
-        except AwsError as error:
-            return read_failure(role_target(role.name), error)
+        read = partial(read_inline_documents, self.api, role.name)
+        return attempt(role_target(role.name), partial(read_detail, read))
 
     def _target(self, arn: str) -> Document | Failure | None:
         """Return the trust policy of a target role; None if it does not exist; a failure if it cannot be read."""
@@ -325,40 +302,16 @@ class _Reader:
         return load_document(role["AssumeRolePolicyDocument"]) if role["Arn"] == arn else None
 
 
-def _relevant_policies(
-    role: ObservedRole, workload_policies: Collection[str], limited: bool
-) -> Iterable[str]:
-    """Return the policies of a role whose documents a check needs.
-
-    If a permissions boundary or a session policy limits the role, these are all policies, otherwise only attached policies that
-    no workload lists.
-
-    :arg limited: whether an association of the role has a session policy.
-    """
-    if role.permissions_boundary:
-        return (*role.attached, role.permissions_boundary)
-    if limited:
-        return role.attached
-    return [arn for arn in role.attached if arn not in workload_policies]
-
-
 def _permissions(
-    role: ObservedRole,
-    documents: Mapping[str, Document | Failure],
-    inline: Mapping[str, Document] | Failure,
-) -> RolePermissions | Failure:
-    identity: list[tuple[str, Document]] = []
-    for arn in role.attached:
-        document = documents[arn]
-        if isinstance(document, Failure):
-            return document
-        identity.append((arn, document))
-    if isinstance(inline, Failure):
-        return inline
-    identity += [(f"inline policy {name}", document) for name, document in inline.items()]
-    if not role.permissions_boundary:
-        return RolePermissions(tuple(identity))
-    boundary = documents[role.permissions_boundary]
-    if isinstance(boundary, Failure):
-        return boundary
-    return RolePermissions(tuple(identity), (role.permissions_boundary, boundary))
+    role: ObservedRole, documents: Mapping[str, Document | Failure], inline: Mapping[str, Document] | Failure
+) -> RolePermissions | Failure | None:
+    """Return the policies of a role, a failed read of one of them, or None if the document of one of them was not read."""
+    found = [(arn, documents.get(arn)) for arn in (*role.attached, role.permissions_boundary) if arn]
+    parts = (inline, *(document for _arn, document in found))
+    failures = [part for part in parts if isinstance(part, Failure)]
+    if isinstance(inline, Failure) or failures or None in parts:
+        return next(iter(failures), None)
+    policies = [NamedPolicy(arn, document) for arn, document in found]
+    boundary = policies.pop() if role.permissions_boundary else None
+    policies += [NamedPolicy(f"inline policy {name}", document) for name, document in inline.items()]
+    return RolePermissions(tuple(policies), boundary)

@@ -12,10 +12,11 @@ report, outdated reports, and planned changes that no job has applied.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, get_args
 
+from ..._findings.codes import Code
 from ..._findings.text import visible
 from ..kubernetes.model.objects import Object, as_mapping, as_objects, as_text
 from ..model.errors import listed, sentence
@@ -218,7 +219,8 @@ def _warning_lines(ended: Sequence[Ended]) -> list[str]:
             key = (warning["code"], warning["workload"], warning["message"], warning["remedy"])
             hosts.setdefault(key, []).append(result.host)
     lines = [""] if hosts else []
-    for (code, workload, message, remedy), names in list(hosts.items())[:SHOWN_FINDINGS]:
+    administrators_first = sorted(hosts.items(), key=lambda item: item[0][0] != Code.POLICY_ADMINISTERS)
+    for (code, workload, message, remedy), names in administrators_first[:SHOWN_FINDINGS]:
         about = f"{workload} ({listed(names)})".lstrip()
         lines += note_lines(
             {"label": "warning", "code": code, "workload": about, "message": message, "remedy": remedy}
@@ -349,27 +351,35 @@ _IAM_KINDS = ("policy", "role", "trust policy")
 def _by_cluster(reports: Sequence[Object]) -> list[_Steps]:
     """Return one mapping for each cluster, with the last report of each step (plan, apply, verify).
 
-    A report replaces earlier reports of the same step and of later steps: after a new plan, an earlier apply is outdated. The
-    report of a run that failed early lacks the ARN of the cluster, so it is a separate entry. This entry is left out if it is a
-    plan and the same host has a later apply.
+    A report replaces earlier reports of the same step and of later steps: after a new plan, an earlier apply is outdated.
     """
+    arns: dict[str, dict[str, set[ReportStep]]] = {}
+    for report in reports:
+        if arn := as_text(report.get("cluster_arn")):
+            arns.setdefault(_label(report), {}).setdefault(arn, set()).add(_step(report))
     clusters: dict[str, dict[ReportStep, Object]] = {}
-    for number, report in enumerate(sorted(reports, key=_order)):
+    for report in sorted(reports, key=_order):
         step = _step(report)
-        steps = clusters.setdefault(str(report.get("cluster_arn") or number), {})
+        steps = clusters.setdefault(_cluster_key(report, arns), {})
         for later in _STEPS[_STEPS.index(step) :]:
             steps.pop(later, None)
         steps[step] = report
-    applied = [steps["apply"] for steps in clusters.values() if "apply" in steps]
-    return [steps for steps in clusters.values() if not _is_superseded(steps, applied)]
+    return list(clusters.values())
 
 
-def _is_superseded(steps: _Steps, applied: Iterable[Object]) -> bool:
-    """Return whether the only report is a plan without the ARN of its cluster, and the same host has a later apply."""
-    plan = steps.get("plan")
-    if len(steps) > 1 or plan is None or plan.get("cluster_arn"):
-        return False
-    return any(_label(plan) == _label(apply) and _order(plan) < _order(apply) for apply in applied)
+def _cluster_key(report: Object, arns: Mapping[str, Mapping[str, Collection[ReportStep]]]) -> str:
+    """Return the ARN of the cluster. The report of a run that failed early lacks it, and belongs to the cluster of its host.
+
+    If that cluster has a report of the same step, the run may have failed for another account, so it counts separately.
+
+    :arg arns: the ARNs in the reports of each host, by label, with their steps.
+    """
+    if arn := as_text(report.get("cluster_arn")):
+        return arn
+    known = arns.get(_label(report), {})
+    joined = [arn for arn, steps in known.items() if len(known) == 1 and _step(report) not in steps]
+    place = (report.get(name) for name in ("host", "cluster_name", "region", "account_id"))
+    return joined[0] if joined else " ".join(map(as_text, place))
 
 
 def _order(report: Object) -> tuple[str, int]:

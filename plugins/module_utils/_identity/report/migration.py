@@ -274,7 +274,9 @@ def _table(report: MigrationReport) -> list[str]:
     lines = [
         f"Migration from IRSA: {number} service account{'' if number == 1 else 's'}: {', '.join(counts)}{''.join(further)}."
     ]
-    rows: list[tuple[str, ...]] = [("SERVICE ACCOUNT", "ROLE", "STAGE", "ASSOCIATED", "PODS", "GROUP", _last_column(report))]
+    rows: list[tuple[str, ...]] = [
+        ("SERVICE ACCOUNT", "ROLE", "STAGE", "ASSOCIATED", "PODS", "GROUP", _last_column(report))
+    ]
     ordered = sorted(report.migrants, key=lambda migrant: natural(str(migrant.key)))
     if len(ordered) > _SHOWN and not report.check_mode:
         # A long table is limited to the service accounts that need attention. A plan has all.

@@ -19,10 +19,12 @@ from typing import Literal, cast
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..kubernetes.model.aws_result import AwsResult, VerifiedWorkload, is_pending
+from ..kubernetes.model.objects import Object
 from ..kubernetes.run.converge import KubernetesOutcome
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status
 from ..model.errors import listed
 from ..model.rows import FailureRow, VerifiedRow, check_row, finding_row
+from .approval import digest_changes
 from .failure import (
     describe_failures,
     failure_headline,
@@ -52,7 +54,7 @@ class ReportSettings:
 
     Findings with a code in ``ignore`` are accepted: they do not fail the run. ``fail_on`` is the lowest severity that fails
     the run. ``time`` is the time of the report in ISO 8601, ``version`` the version of this collection, and ``path`` the
-    file to which the report is written, or "".
+    file to which the report is written, or "". ``expected`` are the changes in Kubernetes for the approval of a plan.
     """
 
     check_mode: bool = False
@@ -61,6 +63,7 @@ class ReportSettings:
     time: str = ""
     version: str = ""
     path: str = ""
+    expected: Sequence[Object] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,11 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         "workloads": rows or list(aws.workloads),
         "changes": list(aws.changes),
         "kubernetes_changes": list(kubernetes.changes),
+        "change_digests": (
+            digest_changes((*aws.changes, *settings.expected))
+            if settings.check_mode and aws.is_change
+            else []
+        ),
         "findings": findings,
         "failures": failures,
         "summary": summary,
@@ -195,6 +203,7 @@ def stopped_report(
         "workloads": [],
         "changes": [],
         "kubernetes_changes": [],
+        "change_digests": [],
         "findings": [],
         "failures": [],
         "summary": {

@@ -23,7 +23,7 @@ from ..._findings.codes import CheckName
 from ..._findings.finding import Finding
 from ..._findings.text import split_commands, visible
 from ..._policy.language.document_changes import describe_document_change
-from ..kubernetes.model.objects import Object, as_mapping, as_text
+from ..kubernetes.model.objects import Object, as_mapping, as_objects, as_text
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status, conclude
 from ..model.rows import CheckRow, FailureRow, VerifiedRow
 from .rows import NoteRow, Place, ReportSummary
@@ -69,6 +69,7 @@ SHOWN_CHANGES = 40
 # The preposition between policy and role, by action.
 _TOWARDS = {"attach": "to", "detach": "from", "replace": "on"}
 _REMOVALS = ("replace", "detach", "delete", "remove")
+_IN_KUBERNETES = ("Namespace", "ServiceAccount")
 # The order of the counts. Removals are last, next to the list of changes below, which may begin with the removals.
 _ACTIONS = ("create", "attach", "update", "apply", "release", *_REMOVALS)
 
@@ -109,7 +110,7 @@ def describe_change(change: Object) -> ChangeText:
         line += f" ({', '.join(sorted(map(str, as_mapping(change.get('after'))))).replace('_', ' ')})"
     if origin := as_text(change.get("pattern")):
         line += f" (from {origin})"
-    details = _document_details(change) if action == "update" else ""
+    details = (_document_details(change) or _trust_details(change)) if action == "update" else ""
     line += f": {details}" if details else ""
     kind = "policy" if resource == "attachment" else _noun(resource)
     return ChangeText(action, kind, visible(line), bool(details))
@@ -119,6 +120,36 @@ def _document_details(change: Object) -> str:
     """Describe the permissions that the update of a policy document adds and removes, or return ""."""
     present, desired = (as_mapping(change.get(state)).get("document") for state in ("before", "after"))
     return describe_document_change(present, desired) if present and desired else ""
+
+
+def _trust_details(change: Object) -> str:
+    """Name the callers in the statements that the update of a trust policy adds and removes, or return ""."""
+    old, new = (
+        set(map(_caller, as_objects(as_mapping(policy).get("Statement"))))
+        for policy in (as_mapping(change.get(state)).get("trust_policy") for state in ("before", "after"))
+    )
+    parts = [f"adds {caller}" for caller in sorted(new - old)] + [
+        f"removes {caller}" for caller in sorted(old - new)
+    ]
+    return "; ".join(parts)
+
+
+def _caller(statement: Object) -> str:
+    principal = statement.get("Principal", {"not": statement.get("NotPrincipal")})
+    conditions = [
+        f"{name.rpartition('/')[2]} {'' if operator == 'StringEquals' else f'({operator}) '}{_plain(value)}"
+        for operator, keys in as_mapping(statement.get("Condition")).items()
+        for name, value in as_mapping(keys).items()
+    ]
+    effect = "a Deny for " if statement.get("Effect") == "Deny" else ""
+    return f"{effect}{_plain(principal)}{' if ' if conditions else ''}{', '.join(conditions)}"
+
+
+def _plain(value: object) -> str:
+    """Return a value of a trust statement as text, without the punctuation of JSON."""
+    if isinstance(value, Mapping):
+        return " and ".join(f"{name} {_plain(part)}" for name, part in value.items())
+    return " or ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def describe_kubernetes_change(line: str) -> ChangeText:
@@ -167,10 +198,16 @@ def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, p
 
 
 def change_lines_of_cluster(cluster: str, changes: Sequence[ChangeText], check_mode: bool) -> list[str]:
-    """Return lines with the numbers of a cluster's changes by kind and, in a plan, all removals."""
-    removals = [change for change in _by_name(changes) if change.removes] if check_mode else []
+    """Return lines with the numbers of a cluster's changes by kind, and its changes in AWS.
+
+    A plan shows all of them, so that whoever approves it reads each permission; otherwise at most SHOWN_CHANGES are shown.
+    """
+    named = [change for change in _by_name(changes) if change.removes or change.kind not in _IN_KUBERNETES]
+    shown = named if check_mode else named[:SHOWN_CHANGES]
     lines = wrapped(f"{visible(cluster)}: {_counted(changes)}.", "", "  ")
-    return [*lines, *(line for change in removals for line in change.screen_lines)]
+    lines += [line for change in shown for line in change.screen_lines]
+    more = len(named) - len(shown)
+    return [*lines, *([f"    and {more} more, listed in the report of the cluster"] if more else [])]
 
 
 def _by_name(changes: Sequence[ChangeText]) -> list[ChangeText]:

@@ -255,14 +255,14 @@ def _read_role(api: Api, arn: str) -> RoleFacts:
         else:
             policies.append((title, load_document(response["PolicyDocument"])))
     boundary = None
-    if role.boundary_arn:
-        limit = _if_allowed(lambda: read_document(api, str(role.boundary_arn)))
-        boundary = (role.boundary_arn, limit) if limit is not None else None
-        unread += [] if limit is not None else [("boundary", role.boundary_arn)]
+    if role.permissions_boundary:
+        limit = _if_allowed(lambda: read_document(api, role.permissions_boundary))
+        boundary = (role.permissions_boundary, limit) if limit is not None else None
+        unread += [] if limit is not None else [("boundary", role.permissions_boundary)]
     return RoleFacts(
         role.arn,
         "read",
-        load_document(role.trust_policy),
+        role.trust,
         role.tags,
         tuple(policies),
         boundary,

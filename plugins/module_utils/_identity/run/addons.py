@@ -20,9 +20,7 @@ from ..model.addons import (
     IN_PROGRESS,
     AddonRelease,
     AddonSpec,
-    Agent,
     ObservedAddon,
-    agent_state,
 )
 from ..model.changes import Change
 from ..model.cluster import Cluster
@@ -77,9 +75,9 @@ class AddonRun:
     leaving: frozenset[WorkloadKey] = field(default_factory=frozenset)
 
     @property
-    def predicted_agent(self) -> Agent | None:
+    def predicted_agent(self) -> ObservedAddon | None:
         """Return the EKS Pod Identity Agent that a run in check mode would install or update, or None."""
-        return agent_state(self.addon) if self.check_mode and self.change and self.addon else None
+        return self.addon if self.check_mode and self.change else None
 
     def converge(self, changes: Iterable[Change] = ()) -> None:
         """Bring the add-on to its desired state, and wait until it is ready. In check mode, only plan the change.

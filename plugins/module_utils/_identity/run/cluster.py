@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from ..._aws.client import Api, ClientModule, api_for
 from ..._aws.interrupt import pause
 from ..._aws.transport import begin
+from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.text import named_result, with_option_names
 from ..._policy.permissions.catalogue import load_catalogue
@@ -35,7 +36,14 @@ from ..model.cluster import (
     judge_api_server,
 )
 from ..model.desired import Desired, Options, ParsedInput, PurgeScope, State
-from ..model.errors import AwsError, InputError, aws_failure, input_message
+from ..model.errors import (
+    NOT_APPROVED_REMEDY,
+    AwsError,
+    InputError,
+    NotApprovedError,
+    aws_failure,
+    input_message,
+)
 from ..model.names import default_owner
 from ..model.observed import Observed
 from ..model.rows import finding_row
@@ -47,7 +55,7 @@ from ..verify.chain import workloads_from_associations
 from ..verify.documents import lint_workloads
 from .addons import agent_run
 from .consistency import WaitPolicy
-from .engine import Engine
+from .engine import Approve, Engine
 from .guard import Guard, interrupted_result
 from .order import Order, perform, verify_workloads
 from .result import build_result, failure_message, notes_of_new_associations, verified_result
@@ -198,6 +206,7 @@ def change_cluster(
     breakage: Sequence[Finding] = (),
     opening: Opening | None = None,
     read_ahead: Callable[[], Observed | None] = lambda: None,
+    approve: Approve | None = None,
 ) -> ModuleResult:
     """Bring the workloads of a cluster to their desired state, and return the result of the module eks_pod_identity.
 
@@ -205,6 +214,7 @@ def change_cluster(
     :arg breakage: findings about Pods and ServiceAccounts that may prevent changes (see ``Desired.with_kubernetes_findings``).
     :arg opening: returns the result of ``open_cluster``, if the caller has started it.
     :arg read_ahead: the result of ``begin_reading_ahead``, if the caller has called it.
+    :arg approve: see ``Approve``. None without an approved plan.
     :raises InputError: before any change.
     :raises AwsError: before any change.
     """
@@ -230,7 +240,7 @@ def change_cluster(
         }
     locks = f"{job.locks}/{cluster.account_id}-" if job.locks else ""
     policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause, locks=locks)
-    engine = Engine(api, group_clusters(cluster), params["concurrency"], policy)
+    engine = Engine(api, group_clusters(cluster), params["concurrency"], policy, approve=approve)
     agent = agent_run(api, cluster, parse_agent(params), policy, job.check_mode)
     order = Order(
         parsed.state,
@@ -240,15 +250,20 @@ def change_cluster(
         agent,
         read_ahead,
     )
-    performed = perform(engine, desired, order)
-    run = performed.run
-    run_result = build_result(run, job.check_mode)
-    result: ModuleResult = {
-        **run_result,
+    place = {
         "account_id": cluster.account_id,
         "caller_arn": cluster.caller_arn,
         "cluster_arn": cluster.arn,
     }
+    try:
+        performed = perform(engine, desired, order)
+    except NotApprovedError as error:
+        text = "\n".join((*error.problems, NOT_APPROVED_REMEDY, "Nothing was changed."))
+        details = {"error_code": Code.NOT_APPROVED.value, "remedy": NOT_APPROVED_REMEDY}
+        return {"failed": True, "msg": text, **details, **place}
+    run = performed.run
+    run_result = build_result(run, job.check_mode)
+    result: ModuleResult = {**run_result, **place}
     if performed.verified is not None:
         result["verification"] = verified_result(performed.verified, performed.observed, cluster)
     allowed = notes_of_new_associations(run, breakage)

@@ -43,6 +43,9 @@ from .trust_writes import hold_trust
 # A conflict means that another process is changing the same resources. Give up after two more rounds.
 ROUNDS = 3
 
+# A function that receives the changes of a plan before they are applied. It raises NotApprovedError if they must not be applied.
+Approve = Callable[[Sequence[Change]], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -53,6 +56,7 @@ class Engine:
     width: int
     wait_policy: WaitPolicy
     journal: Journal = field(default_factory=Journal)
+    approve: Approve | None = None
 
     def observer(self) -> Observer:
         return Observer(self.api, self.clusters, self.width)
@@ -161,6 +165,8 @@ class Engine:
             observed = replace(observed, quotas=quotas)
             plan = make_plan(desired, observed, state == "absent")
         self.journal.begin(observed, plan)
+        if self.approve is not None:
+            self.approve(plan.changes)
         return plan, observed
 
     def _findings(

@@ -17,7 +17,7 @@ from ..._policy.permissions.catalogue import load_catalogue
 from ..model.associations import ObservedAssociation
 from ..model.checks import Verified
 from ..model.desired import Desired, State
-from ..model.errors import AwsError, InputError, sentence
+from ..model.errors import NOT_APPROVED_REMEDY, AwsError, InputError, NotApprovedError, sentence
 from ..model.observed import Observed, VerificationReads
 from ..model.targets import Failure
 from ..plan.predict import predict
@@ -102,7 +102,9 @@ def _late_error(error: AwsError | InputError) -> Cause:
     """Convert an error that occurred after the first change of a run to the cause of its early end."""
     if isinstance(error, AwsError):
         return Cause(error.code, f"{error.operation}: {sentence(error.text)}", error.remedy)
-    # After the first change, only the purge limit is checked again.
+    if isinstance(error, NotApprovedError):
+        return Cause(Code.NOT_APPROVED, " ".join(error.problems), NOT_APPROVED_REMEDY)
+    # After the first change, otherwise only the purge limit is checked again.
     return Cause(
         Code.PURGE_WAITS,
         " ".join(error.problems),
@@ -112,6 +114,12 @@ def _late_error(error: AwsError | InputError) -> Cause:
 
 def _apply(engine: Engine, desired: Desired, order: Order) -> Run:
     """Apply or remove the workloads. The agent is installed before the workloads, and removed after them."""
+    if order.agent is not None and engine.approve is not None:
+        # The plan is approved with the agent before the first write, and without it before each round.
+        planned = engine.run(desired, order.state, True, order.read_ahead()).plan.changes
+        agent = replace(order.agent, check_mode=True)
+        agent.converge(planned)
+        engine.approve([*planned, *filter(None, [agent.change])])
     if order.state == "present" and order.agent is not None:
         order.agent.converge()
     run = engine.run(desired, order.state, order.check_mode, order.read_ahead())

@@ -212,7 +212,7 @@ def verified_result(
     findings = [*further, *_bulk_denied(observed)]
     for subject in verified:
         association = observed.associations.get(subject.workload.key)
-        facts = _facts(cluster.account, subject.workload, association)
+        facts = _facts(observed.account, subject.workload, association)
         checks = [check_row(check) for check in subject.checks]
         created = _role_created_at(association, observed)
         rows.append({**facts, "role_created_at": created, "status": subject.status, "checks": checks})

@@ -25,9 +25,9 @@ from dataclasses import replace
 from ..._findings.codes import REPAIRED, Code
 from ..._findings.finding import Finding
 from ..._policy.language.document import load_document
-from ..model.addons import Agent
+from ..model.addons import ObservedAddon
 from ..model.associations import AssociationSpec, ObservedAssociation
-from ..model.checks import FAIL, PASS, UNKNOWN, Check, Status, Verified, conclude, conclude_unread
+from ..model.checks import FAIL, PASS, UNKNOWN, Check, Verified, conclude, conclude_unread, join_checks
 from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
 from ..model.errors import as_clause
@@ -42,11 +42,12 @@ from .confirmations import (
     check_attachment,
     check_contents,
     check_version,
+    find_unmarked,
     policy_settings,
     role_settings,
 )
 from .documents import Lints
-from .permissions import add_checks, check_grants, check_permissions, extra_permissions
+from .permissions import check_permissions, extra_permissions
 from .trust import (
     add_access_findings,
     check_trust_policy,
@@ -73,7 +74,7 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
         return Check("agent", PASS, "auto mode") if cluster.auto_mode else conclude_unread("agent", agent)
     if cluster.auto_mode:
         return _auto_mode(cluster, agent)
-    if not agent.status:
+    if agent is None:
         return conclude(
             "agent",
             Finding(
@@ -102,8 +103,8 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
     return Check("agent", PASS, agent.version.partition("-")[0])
 
 
-def _auto_mode(cluster: Cluster, agent: Agent) -> Check:
-    if not agent.status:
+def _auto_mode(cluster: Cluster, agent: ObservedAddon | None) -> Check:
+    if agent is None:
         return Check("agent", PASS, "auto mode")
     return conclude(
         "agent",
@@ -160,20 +161,21 @@ def verify(
             continue
         trust = check_trust_policy(workload, observed, scopes, owner)
         contents = check_contents(workload, observed, reads)
-        permissions = check_permissions(workload, observed, reads) or check_grants(workload, observed, reads)
+        association = check_association(workload, observed, reads, owner)
+        permissions = check_permissions(workload, observed, reads)
         checks = (
             add_findings(
                 add_access_findings(trust, access_findings.get(workload.key, ())),
                 role_settings(workload, observed, owner),
             ),
-            add_checks(check_attachment(workload, observed), extra.get(workload.key, [])),
+            join_checks("attachment", [check_attachment(workload, observed), *extra.get(workload.key, [])]),
             check_version(workload, observed, reads),
             contents
             and add_findings(
                 contents, [*policy_settings(workload, observed, owner), *lints.policies.get(workload.key, ())]
             ),
             permissions and add_findings(permissions, lints.required.get(workload.key, ())),
-            check_association(workload, observed, reads, owner),
+            add_findings(association, find_unmarked(workload, observed, matches=association.status == PASS)),
             agent,
         )
         verified.append(Verified(workload, tuple(check for check in checks if check is not None)))
@@ -213,7 +215,10 @@ def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verif
         young = latest_change(subject.workload, observed)
         # A role of another account fails the check because of its ARN, which no later read changes.
         if young is not None and not has_foreign_role(subject.workload, observed.account):
-            explained = any(_is_explained(finding) for finding in _errors(subject.findings))
+            explained = any(
+                finding.severity == "error" and finding.code in _STALE_READ_CODES
+                for finding in subject.findings
+            )
             checks = tuple(_apply_age(check, young, explained) for check in subject.checks)
             subject = replace(subject, checks=checks)
         results.append(subject)
@@ -230,27 +235,19 @@ def _apply_age(check: Check, young: RecentChange, explained: bool) -> Check:
     # The check of the agent is about the cluster, so a recent change of a workload does not explain its failure.
     if check.name == "agent":
         return check
-    status: Status = check.status
-    if status == FAIL and explained and all(map(_is_explained, _errors(check.findings))):
-        status = UNKNOWN
-    findings = (
-        _with_age(finding, young) if _is_explained(finding) else finding for finding in check.findings
+    errors = [finding for finding in check.findings if finding.severity == "error"]
+    stale = explained and all(finding.code in _STALE_READ_CODES for finding in errors)
+    findings = tuple(
+        replace(
+            finding,
+            message=f"{finding.message} It is also possible that AWS does not return the latest change yet: {young.reason}",
+            remedy=f"Run the verification again in {in_minutes(young.minutes_left)}. If the finding persists: "
+            f"{as_clause(finding.remedy)}",
+        )
+        if finding.code in _STALE_READ_CODES
+        else finding
+        for finding in check.findings
     )
-    return replace(check, status=status, findings=tuple(findings))
-
-
-def _errors(findings: Sequence[Finding]) -> list[Finding]:
-    return [finding for finding in findings if finding.severity == "error"]
-
-
-def _is_explained(finding: Finding) -> bool:
-    return finding.code in _STALE_READ_CODES
-
-
-def _with_age(finding: Finding, young: RecentChange) -> Finding:
     return replace(
-        finding,
-        message=f"{finding.message} It is also possible that AWS does not return the latest change yet: {young.reason}",
-        remedy=f"Run the verification again in {in_minutes(young.minutes_left)}. If the finding persists: "
-        f"{as_clause(finding.remedy)}",
+        check, status=UNKNOWN if check.status == FAIL and stale else check.status, findings=findings
     )

@@ -24,15 +24,14 @@ from ..._policy.language.document import document_statements
 from ..._policy.trust.statements import foreign_denies, join_statements
 from ..model.associations import ASSOCIATION_SETTINGS, TARGET_ROLE, ObservedAssociation
 from ..model.attributes import compare, describe_value, split_states
-from ..model.changes import compare_tags, tags_after
-from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_read_failure, join_checks
+from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, join_checks
 from ..model.desired import Options, Workload
 from ..model.errors import listed
-from ..model.names import is_aws_managed, is_own
+from ..model.names import is_aws_managed, is_own, parse_policy_arn
 from ..model.observed import Observed, VerificationReads
 from ..model.policies import DOCUMENT, ObservedPolicy, PolicySpec
-from ..model.roles import ROLE_SETTINGS, ObservedRole
-from ..model.targets import association_target, associations_target, policy_target
+from ..model.roles import ROLE_SETTINGS
+from ..model.targets import policy_target
 from ..plan.associations import find_extra_settings
 from ..plan.problems import not_attached
 from ..plan.roles import update_role
@@ -151,7 +150,7 @@ def _check_policies(
         return None
     checks = []
     for spec in workload.policies:
-        failure = find_read_failure(observed, policy_target(observed.account.policy_arn(spec)))
+        failure = observed.unread.get(policy_target(observed.account.policy_arn(spec)))
         checks.append(conclude_unread(name, failure, workload.key) if failure else judge(spec))
     return join_checks(name, checks)
 
@@ -159,14 +158,17 @@ def _check_policies(
 _APPLY = "Apply the workload, which corrects it."
 
 
-def _adoption(resource: str, owned: bool) -> str:
-    return "" if owned else f" This collection did not create the {resource}, so the run needs ⟨adopt⟩: true."
+def _adoption(resource: str, own: bool) -> str:
+    return (
+        ""
+        if own
+        else f" The {resource} does not belong to the owner of this list, so the run needs ⟨adopt⟩: true."
+    )
 
 
 def add_findings(check: Check, findings: Iterable[Finding]) -> Check:
     """Return the check with additional findings. Their severities can only make its status worse."""
-    checks = [conclude(check.name, finding) for finding in findings]
-    return join_checks(check.name, [check, *checks]) if checks else check
+    return join_checks(check.name, [check, *(conclude(check.name, finding) for finding in findings)])
 
 
 def differences(present_fields: Mapping[str, object], desired_fields: Mapping[str, object]) -> list[str]:
@@ -189,11 +191,6 @@ def differences(present_fields: Mapping[str, object], desired_fields: Mapping[st
     return texts
 
 
-def _limits_sessions(changes: Mapping[str, object]) -> bool:
-    """Return whether a change of a role affects its sessions, as a change of its permissions boundary does."""
-    return any(attribute.limits_sessions and attribute.name in changes for attribute in ROLE_SETTINGS)
-
-
 def role_settings(workload: Workload, observed: Observed, owner: str) -> Iterator[Finding]:
     """Yield findings about the attributes and tags of a role that the workload defines.
 
@@ -203,34 +200,29 @@ def role_settings(workload: Workload, observed: Observed, owner: str) -> Iterato
     role = observed.roles.get(spec.name.lower()) if spec is not None else None
     if spec is None or spec.existing or role is None or role.arn != observed.account.role_arn(spec):
         return
-    if not role.marked:
-        yield _unmarked(f"role {role.arn}", workload.key)
     own = is_own(role.tags, owner)
     change = update_role(spec, role, Options(owner=owner), (workload.key,))
     present, desired = dict(change.before or {}) if change else {}, dict(change.after or {}) if change else {}
-    if not own:
-        # Only a run that adopts the role sets its tags, so tags that the role lacks are not a difference.
-        desired.pop("tags", None)
-    texts, limits_sessions = differences(present, desired), _limits_sessions(desired)
+    if not own and "tags" in desired:
+        # Without an adoption, the owner of the role stays.
+        desired["tags"] = {**role.tags, **spec.tags}
+    texts = differences(present, desired)
+    limits_sessions = any(
+        attribute.limits_sessions and attribute.name in desired for attribute in ROLE_SETTINGS
+    )
     if spec.trust_policy is not None:
         denies = foreign_denies(role.trust, spec.trust_policy)
         statements = join_statements(denies, document_statements(spec.trust_policy))
         if not same_meaning(role.trust, {**spec.trust_policy, "Statement": statements}, "trust"):
             texts, limits_sessions = [*texts, "its trust policy is not role.trust_policy"], True
     if texts:
-        yield _role_differs(role, texts, limits_sessions, workload.key)
-
-
-def _role_differs(
-    role: ObservedRole, texts: Sequence[str], limits_sessions: bool, key: WorkloadKey
-) -> Finding:
-    return Finding(
-        Code.ROLE_SETTINGS_DIFFER,
-        f"role {role.arn} differs from its configuration: {'; '.join(texts)}.",
-        _APPLY + _adoption("role", role.marked),
-        key,
-        raised_as=None if limits_sessions else "warning",
-    )
+        yield Finding(
+            Code.ROLE_SETTINGS_DIFFER,
+            f"role {role.arn} differs from its configuration: {'; '.join(texts)}.",
+            _APPLY + _adoption("role", own),
+            workload.key,
+            raised_as=None if limits_sessions else "warning",
+        )
 
 
 def policy_settings(workload: Workload, observed: Observed, owner: str) -> Iterator[Finding]:
@@ -239,48 +231,55 @@ def policy_settings(workload: Workload, observed: Observed, owner: str) -> Itera
         policy = observed.policies.get(observed.account.policy_arn(spec))
         if spec.document is None or policy is None or policy.tags is None:
             continue
-        if not policy.marked:
-            yield _unmarked(f"policy {policy.arn}", workload.key)
-        if not is_own(policy.tags, owner):
-            continue
-        if texts := _tag_texts(policy, spec.tags):
+        own = is_own(policy.tags, owner)
+        if texts := differences({"tags": policy.tags}, {"tags": spec.tags}):
             yield Finding(
                 Code.POLICY_SETTINGS_DIFFER,
                 f"policy {policy.arn} differs from its configuration: {'; '.join(texts)}.",
-                _APPLY,
+                _APPLY + _adoption("policy", own),
                 workload.key,
             )
-        if spec.description is not None and policy.description not in (None, spec.description):
-            yield _description_differs(policy, policy.description or "", spec.description, workload.key)
+        # Source: iam CreatePolicy, "The policy description is immutable".
+        parts = parse_policy_arn(policy.arn)
+        present = {"name": policy.name, "path": parts.path if parts else spec.path}
+        desired: dict[str, object] = {"name": spec.name, "path": spec.path}
+        if own and spec.description is not None and policy.description is not None:
+            present["description"], desired["description"] = policy.description, spec.description
+        for name in [name for name in desired if present[name] != desired[name]]:
+            (text,) = differences(present, {name: desired[name]})
+            step = f"Set the existing {name} ({present[name]})" if present[name] else f"Leave the {name} out"
+            yield Finding(
+                Code.POLICY_DESCRIPTION_DIFFERS,
+                f"policy {policy.arn} differs from its configuration: {text}. IAM cannot change the {name} of a policy.",
+                f"{step}, or give the policy another name, so that a new policy is created.",
+                workload.key,
+            )
 
 
-def _description_differs(policy: ObservedPolicy, present: str, desired: str, key: WorkloadKey) -> Finding:
-    # Source: iam CreatePolicy, "The policy description is immutable".
-    (text,) = differences({"description": present}, {"description": desired})
-    step = f"set the existing description ({present})" if present else "leave the description out"
-    return Finding(
-        Code.POLICY_DESCRIPTION_DIFFERS,
-        f"policy {policy.arn} differs from its configuration: {text}. IAM cannot change the description of a policy.",
-        f"{step[0].upper()}{step[1:]}, or give the policy another name, so that a new policy is created.",
-        key,
-    )
+def find_unmarked(workload: Workload, observed: Observed, matches: bool) -> Iterator[Finding]:
+    """Yield one finding about the resources of a workload without the mark of this collection, if there are any.
 
-
-def _tag_texts(policy: ObservedPolicy, desired: Mapping[str, str]) -> list[str]:
-    present = policy.tags or {}
-    return differences(
-        {"tags": present}, {"tags": tags_after(present, compare_tags(present, desired, False))}
-    )
-
-
-def _unmarked(subject: str, key: WorkloadKey) -> Finding:
-    return Finding(
-        Code.NOT_OWNED,
-        f"{subject} does not have this collection's tag, so teardown and purge keep it.",
-        "To manage it with this collection, apply the workload with ⟨adopt⟩: true; check mode with diff shows the changes.",
-        key,
-        raised_as="info",
-    )
+    :arg matches: the association matches the list. Otherwise another finding has the remedy.
+    """
+    account, association = observed.account, observed.associations.get(workload.key)
+    role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
+    subjects = []
+    if role is not None and workload.role is not None and not workload.role.existing and not role.marked:
+        subjects.append(f"role {role.arn}")
+    for spec in workload.policies:
+        policy = observed.policies.get(account.policy_arn(spec))
+        if spec.document is not None and policy is not None and policy.tags is not None and not policy.marked:
+            subjects.append(f"policy {policy.arn}")
+    if matches and association is not None and not association.owner_arn and not association.marked:
+        subjects.append(f"association {association.association_id} of {workload.key}")
+    if subjects:
+        yield Finding(
+            Code.NOT_OWNED,
+            f"without this collection's tag, teardown and purge keep {listed(subjects)}.",
+            "To manage this with the collection, apply the workload with ⟨adopt⟩: true; check mode with diff shows the changes.",
+            workload.key,
+            raised_as="info",
+        )
 
 
 def check_association(workload: Workload, observed: Observed, reads: VerificationReads, owner: str) -> Check:
@@ -289,9 +288,7 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
     Of several faults, only the first one is reported.
     """
     cluster = observed.clusters.of_workload(workload.key)
-    failure = find_read_failure(observed, associations_target(cluster.name)) or find_read_failure(
-        observed, association_target(workload.key)
-    )
+    failure = observed.association_failure(workload.key)
     if failure is not None:
         return conclude_unread("association", failure, workload.key)
     association = observed.associations.get(workload.key)
@@ -333,7 +330,7 @@ def _find_difference(
     if association.owner_arn:
         remedy = f"{_APPLY} An EKS add-on owns the association, so the run needs ⟨force⟩: true."
     else:
-        remedy = _APPLY + _adoption("association", association.marked)
+        remedy = _APPLY + _adoption("association", is_own(association.tags, owner))
     if association.role_arn != role_arn:
         return Finding(
             Code.ASSOCIATION_OTHER_ROLE,
@@ -362,13 +359,7 @@ def _find_difference(
             "Manage its role in the add-on's podIdentityAssociations.",
             workload.key,
         )
-    if not association.marked:
-        return _unmarked(subject, workload.key)
-    if not is_own(association.tags, owner):
-        return None
-    change = compare_tags(association.tags, spec.tags, False)
-    if change:
-        texts = differences({"tags": association.tags}, {"tags": tags_after(association.tags, change)})
+    if texts := differences({"tags": association.tags}, {"tags": spec.tags}):
         return replace(_settings_differ(subject, texts, remedy, workload.key), raised_as="warning")
     return None
 

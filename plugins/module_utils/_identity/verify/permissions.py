@@ -34,16 +34,7 @@ from ..._policy.permissions.permissions import (
     pod_context,
 )
 from ..._policy.trust.check import check_chain, check_chain_permissions
-from ..model.checks import (
-    FAIL,
-    PASS,
-    UNKNOWN,
-    Check,
-    conclude,
-    conclude_unread,
-    find_read_failure,
-    join_checks,
-)
+from ..model.checks import FAIL, PASS, UNKNOWN, Check, conclude, conclude_unread, join_checks
 from ..model.desired import Desired, Workload
 from ..model.errors import as_clause
 from ..model.names import is_aws_managed
@@ -68,16 +59,17 @@ SESSION_POLICY = "the session policy of the association"
 def check_permissions(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
     """Check the required permissions of a workload or, if its association has a target role, the access to that role.
 
-    Return None for a workload without a role, and for a workload without required permissions and without a target role.
+    Without both, check that a permissions boundary, a session policy or a Deny does not exclude everything that the policies of
+    the role allow. Return None for a workload without a role, and if there is nothing to report about its policies.
     """
     target = find_target_role(workload, observed)
-    if workload.role is None or not (workload.required_permissions or target):
-        return None
-    name = workload.role.name.lower()
+    name = workload.role.name.lower() if workload.role is not None else ""
     role, permissions = observed.roles.get(name), reads.permissions.get(name)
     if role is None or permissions is None:
+        if workload.role is None or not (workload.required_permissions or target):
+            return None
         # The check of the trust policy reports that the role is missing, or could not be read.
-        return Check("permissions", UNKNOWN if find_read_failure(observed, role_target(name)) else FAIL)
+        return Check("permissions", UNKNOWN if role_target(name) in observed.unread else FAIL)
     if isinstance(permissions, Failure):
         return conclude_unread("permissions", permissions, workload.key)
     subject = trust_subject(
@@ -85,17 +77,25 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
     )
     if target:
         # With a target role the Pod gets the permissions of that role.
-        return join_checks(
-            "permissions",
-            [
-                _check_target_access(workload, observed, permissions, subject, target),
-                _check_target_trust(workload, observed, reads, subject, target),
-                *_target_permissions_unchecked(workload, target),
-            ],
-        )
-    layers = _build_layers(permissions, _session_policy(workload, observed))
+        checks = [
+            _check_target_access(workload, observed, permissions, subject, target),
+            _check_target_trust(workload, observed, reads, subject, target),
+        ]
+        if workload.required_permissions:
+            unchecked = Finding(
+                Code.PERMISSION_NOT_CHECKED,
+                f"required_permissions were not checked: the Pods get the permissions of target role {target}, whose policies "
+                "were not read.",
+                "Check them with workload_identity.aws.iam_permissions_check in the target role's account.",
+                workload.key,
+            )
+            checks.append(Check("permissions", UNKNOWN, findings=(unchecked,)))
+        return join_checks("permissions", checks)
+    session = _session_policy(workload, observed)
+    if not workload.required_permissions:
+        return _check_effect(workload, role, permissions, session, subject)
+    layers, without_limits = _build_layers(permissions, session), permission_layers(permissions.identity)
     context = pod_context(subject, role.tags)
-    without_limits = _build_layers(RolePermissions(permissions.identity))
     checks = []
     for required in workload.required_permissions:
 
@@ -106,6 +106,45 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
         check = _judge_verdict(workload, role.arn, verdict, is_allowed(without_limits))
         checks.append(_mark_consequence(check, workload, observed, permissions, is_allowed))
     return join_checks("permissions", checks)
+
+
+def _check_effect(
+    workload: Workload,
+    role: ObservedRole,
+    permissions: RolePermissions,
+    session: Document | None,
+    subject: Subject,
+) -> Check | None:
+    """Check that the role has effective permissions. Return None if there is no finding, or if a document is invalid."""
+    if not (permissions.identity or workload.policies):
+        return conclude(
+            "permissions",
+            Finding(
+                Code.ROLE_WITHOUT_POLICIES,
+                f"role {role.arn} has no policies, so it allows nothing, unless the policy of a resource names it.",
+                "List the policies that the workload needs. If only policies of resources name the role, accept the finding.",
+                workload.key,
+            ),
+        )
+    limits = [NamedPolicy(SESSION_POLICY, session)] if session else []
+    if permissions.boundary is not None:
+        boundary = permissions.boundary
+        limits.insert(0, NamedPolicy(f"permissions boundary {boundary.name}", boundary.document))
+    try:
+        causes = find_denying_policies(permissions.identity, limits, subject, dict(role.tags))
+    except PolicyError:
+        return None
+    if not causes:
+        return None
+    places = " and ".join(causes)
+    verb = "rules" if len(causes) == 1 else "rule"
+    finding = Finding(
+        Code.PERMISSION_TAKEN_AWAY,
+        f"role {role.arn} has no effective permissions: {places} {verb} out everything that its policies grant.",
+        f"In {places}, allow the permissions that the workload needs, and remove every Deny that excludes them.",
+        workload.key,
+    )
+    return conclude("permissions", finding)
 
 
 def _mark_consequence(
@@ -129,13 +168,15 @@ def _mark_consequence(
     if not check.findings:
         return check
     documents = {observed.account.policy_arn(spec): spec.document for spec in workload.policies}
-    identity = dict(permissions.identity)
+    identity = {policy.name: policy for policy in permissions.identity}
     unknown = any(document is None and arn not in identity for arn, document in documents.items())
-    identity.update({arn: document for arn, document in documents.items() if document is not None})
+    identity |= {
+        arn: NamedPolicy(arn, document) for arn, document in documents.items() if document is not None
+    }
     session: Mapping[str, object] | None = workload.association.session_policy
     if session is None:
         session = _session_policy(workload, observed)
-    desired_permissions = RolePermissions(tuple(identity.items()), permissions.boundary)
+    desired_permissions = replace(permissions, identity=tuple(identity.values()))
     if unknown or is_allowed(_build_layers(desired_permissions, session if restricted else None)):
         return replace(check, findings=(), follows=check.findings)
     return check
@@ -149,10 +190,8 @@ def _session_policy(workload: Workload, observed: Observed) -> Document | None:
 def _build_layers(
     permissions: RolePermissions, session_policy: Mapping[str, object] | None = None
 ) -> Sequence[Layer]:
-    identity = [NamedPolicy(name, document) for name, document in permissions.identity]
-    boundary = NamedPolicy(*permissions.boundary) if permissions.boundary else None
     session = NamedPolicy(SESSION_POLICY, session_policy) if session_policy else None
-    return permission_layers(identity, boundary, session)
+    return permission_layers(permissions.identity, permissions.boundary, session)
 
 
 def _judge_verdict(
@@ -212,36 +251,32 @@ def _judge_verdict(
                 workload.key,
             ),
         )
+    denying = _denying([verdict])
+    reason = f"{' and '.join(denying)} {'denies' if len(denying) == 1 else 'deny'} it"
+    hint = "; an object in a bucket has a separate ARN, arn:aws:s3:::bucket/key"
+    hint_text = hint if verdict.required.action.startswith("s3:") else ""
     return conclude(
         "permissions",
         Finding(
             Code.PERMISSION_DENIED,
-            f"role {role_arn} is not allowed to perform {permission}: {_denial_reason(verdict)}.",
-            _grant_remedy(verdict),
+            f"role {role_arn} is not allowed to perform {permission}: "
+            f"{reason if denying else 'none of its policies allows it'}.",
+            _denial_remedy([verdict])
+            or f"Allow the action in one of the workload's policies and apply the workload again{hint_text}.",
             workload.key,
         ),
     )
 
 
-def _denial_remedy(verdicts: Iterable[PermissionVerdict]) -> str:
+def _denying(verdicts: Iterable[PermissionVerdict]) -> list[str]:
+    """Return the Deny statements of the verdicts, each like "Statement 1 of my-policy"."""
     statements = dict.fromkeys(statement for verdict in verdicts for statement in verdict.statements)
-    denying = ", ".join(f"{label} of {policy}" for policy, label, effect in statements if effect == "Deny")
+    return [f"{label} of {policy}" for policy, label, effect in statements if effect == "Deny"]
+
+
+def _denial_remedy(verdicts: Iterable[PermissionVerdict]) -> str:
+    denying = ", ".join(_denying(verdicts))
     return f"A Deny wins over every Allow: narrow or remove {denying}." if denying else ""
-
-
-def _grant_remedy(verdict: PermissionVerdict) -> str:
-    if remedy := _denial_remedy([verdict]):
-        return remedy
-    hint = "; an object in a bucket has a separate ARN, arn:aws:s3:::bucket/key"
-    hint_text = hint if verdict.required.action.startswith("s3:") else ""
-    return f"Allow the action in one of the workload's policies and apply the workload again{hint_text}."
-
-
-def _denial_reason(verdict: PermissionVerdict) -> str:
-    denying = [f"{label} of {policy}" for policy, label, effect in verdict.statements if effect == "Deny"]
-    if not denying:
-        return "none of its policies allows it"
-    return f"{' and '.join(denying)} {'denies' if len(denying) == 1 else 'deny'} it"
 
 
 def _check_target_access(
@@ -250,9 +285,6 @@ def _check_target_access(
     def judge(layers: Sequence[Layer]) -> list[PermissionVerdict]:
         verdicts = check_chain_permissions(layers, subject, target)
         return [verdict for verdict in verdicts if verdict.decision != ALLOWED]
-
-    def denials(layers: Sequence[Layer]) -> list[PermissionVerdict]:
-        return [verdict for verdict in judge(layers) if verdict.decision != CONDITIONAL]
 
     unallowed = judge(_build_layers(permissions))
     denied = [verdict for verdict in unallowed if verdict.decision != CONDITIONAL]
@@ -272,25 +304,24 @@ def _check_target_access(
             ),
         )
     actions = " and ".join(verdict.required.action for verdict in denied)
+    places = dict.fromkeys(place for verdict in denied for place in verdict.change)
+    remedy = f"Allow sts:AssumeRole and sts:TagSession on the target role in {', '.join(places)} too."
+    if IDENTITY in places:
+        remedy = "Give the role a policy that allows sts:AssumeRole and sts:TagSession on the target role."
     check = conclude(
         "permissions",
         Finding(
             Code.TARGET_ROLE_NOT_ALLOWED,
             f"role {subject.role_arn} is not allowed to perform {actions} on target role {target}.",
-            _denial_remedy(denied) or _target_remedy(denied),
+            _denial_remedy(denied) or remedy,
             workload.key,
         ),
     )
-    return _mark_consequence(
-        check, workload, observed, permissions, lambda layers: not denials(layers), restricted=False
-    )
 
+    def is_allowed(layers: Sequence[Layer]) -> bool:
+        return all(verdict.decision == CONDITIONAL for verdict in judge(layers))
 
-def _target_remedy(denied: Sequence[PermissionVerdict]) -> str:
-    places = dict.fromkeys(place for verdict in denied for place in verdict.change)
-    if IDENTITY in places:
-        return "Give the role a policy that allows sts:AssumeRole and sts:TagSession on the target role."
-    return f"Allow sts:AssumeRole and sts:TagSession on the target role in {', '.join(places)} too."
+    return _mark_consequence(check, workload, observed, permissions, is_allowed, restricted=False)
 
 
 def _check_target_trust(
@@ -329,13 +360,19 @@ def _check_target_trust(
             ),
         )
     if verdict.usable == "conditional":
+        remedy = "Check that the conditions hold for the Pods, or remove the conditions from the trust policy of the target role."
+        if subject.session_tags and "sts:ExternalId" in verdict.conditional_on:
+            remedy = (
+                "Give the workload disable_session_tags: true, because AWS documents sts:ExternalId only for associations "
+                "without session tags. Or remove the condition from the trust policy of the target role."
+            )
         return conclude(
             "permissions",
             Finding(
                 Code.TARGET_ROLE_UNKNOWN,
                 f"the permission of role {subject.role_arn} to assume target role {target} depends on "
                 f"unknown values of {', '.join(verdict.conditional_on)}.",
-                _condition_remedy(verdict.conditional_on, subject.session_tags),
+                remedy,
                 workload.key,
             ),
         )
@@ -348,32 +385,6 @@ def _check_target_trust(
         "permissions",
         replace(opened, message=f"target role {target}: {opened.message}", workload=workload.key),
     )
-
-
-def _condition_remedy(keys: Sequence[str], session_tags: bool) -> str:
-    if session_tags and "sts:ExternalId" in keys:
-        return (
-            "Give the workload disable_session_tags: true, because AWS documents sts:ExternalId only for associations without "
-            "session tags. Or remove the condition from the trust policy of the target role."
-        )
-    return "Check that the conditions hold for the Pods, or remove the conditions from the trust policy of the target role."
-
-
-def _target_permissions_unchecked(workload: Workload, target: str) -> list[Check]:
-    """Return a check with the status unknown, because the policies of the target role are not read.
-
-    Return [] if the workload lists no required permissions.
-    """
-    if not workload.required_permissions:
-        return []
-    unchecked = Finding(
-        Code.PERMISSION_NOT_CHECKED,
-        f"required_permissions were not checked: the Pods get the permissions of target role {target}, whose policies were "
-        "not read.",
-        "Check them with workload_identity.aws.iam_permissions_check in the target role's account.",
-        workload.key,
-    )
-    return [Check("permissions", UNKNOWN, findings=(unchecked,))]
 
 
 # The actions that AWS managed policies of administrators allow on all resources. Their documents need not be read.
@@ -390,129 +401,75 @@ def extra_permissions(
     """
     checks_by_key: dict[WorkloadKey, list[Check]] = {}
     for shared in shared_roles(observed.account, desired.workloads):
-        name = shared.spec.name.lower()
-        role = observed.roles.get(name)
+        role = observed.roles.get(shared.spec.name.lower())
         if role is None or role.arn != observed.account.role_arn(shared.spec):
             continue
-        first = shared.keys[0]
-        extra = [arn for arn in role.attached if arn not in shared.policy_users]
-        inline = reads.inline.get(name, {})
-        listed = list(_listed_administration(shared, role, observed, reads))
-        if shared.spec.existing or not role.marked:
-            attached = {arn: reads.documents.get(arn) for arn in extra}
-            inline_documents = inline if not isinstance(inline, Failure) else {}
-            administration = _administration(
-                role, first, attached, inline_documents, by_arn=shared.spec.existing
-            )
-            checks_by_key.update(
-                {
-                    key: [_for_workload(check, key) for check in [*administration, *listed]]
-                    for key in shared.keys
-                }
-            )
-            continue
+        inline = reads.inline.get(role.name.lower(), {})
+        documents = {} if isinstance(inline, Failure) else inline
         findings = [
-            restricted_by_policy(role, first, arn)
-            if _only_denies(reads.documents.get(arn))
-            else attached_extra(
-                role, first, arn, administers=_administers(role, _known(arn, reads.documents.get(arn)))
-            )
-            for arn in extra
+            *_extra_policies(shared, role, documents, reads),
+            *_listed_administration(shared, role, observed, reads),
         ]
-        if role.permissions_boundary and shared.spec.permissions_boundary is None:
-            findings.append(boundary_set(role, first))
-        if isinstance(inline, Failure):
-            unread = [conclude_unread("attachment", inline, first)]
-        else:
-            unread = []
-            findings += [
-                restricted_by_policy(role, first, policy, attached=False)
-                if _only_denies(document)
-                else _inline(role, first, policy, _administers(role, document))
-                for policy, document in inline.items()
+        checks = [conclude("attachment", finding) for finding in findings]
+        if isinstance(inline, Failure) and role.marked and not shared.spec.existing:
+            checks.append(conclude_unread("attachment", inline))
+        for key in shared.keys:
+            checks_by_key[key] = [
+                replace(check, findings=tuple(replace(finding, workload=key) for finding in check.findings))
+                for check in checks
             ]
-        checks = [*(conclude("attachment", finding) for finding in findings), *unread, *listed]
-        checks_by_key.update({key: [_for_workload(check, key) for check in checks] for key in shared.keys})
     return checks_by_key
 
 
-def check_grants(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
-    """Check that a permissions boundary, session policy or Deny does not exclude everything that the policies allow.
+def _extra_policies(
+    shared: SharedRole, role: ObservedRole, inline: Mapping[str, Document], reads: VerificationReads
+) -> Iterator[Finding]:
+    """Yield a finding for each policy of a role, and for its permissions boundary, that the input does not list.
 
-    Return a check with the status unknown if a policy could not be read, and None if there is no finding, if the role or a
-    document is missing or invalid, or if ``check_permissions`` checks the workload.
+    :arg inline: the inline policies of the role.
     """
-    role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
-    if role is None or workload.required_permissions or find_target_role(workload, observed):
-        return None
-    inline = reads.inline.get(role.name.lower(), {})
-    if isinstance(inline, Failure):
-        return conclude_unread("permissions", inline, workload.key)
-    granting = {arn: _document(arn, observed, reads) for arn in sorted(role.attached)}
-    for document in (*granting.values(), reads.documents.get(role.permissions_boundary)):
-        if isinstance(document, Failure):
-            return conclude_unread("permissions", document, workload.key)
-    readable = [
-        NamedPolicy(arn, document)
-        for arn, document in granting.items()
-        if document is not None and not isinstance(document, Failure)
-    ]
-    if len(readable) < len(granting):
-        return None
-    limits = list(_limits(workload, role, observed, reads))
-    policies = [
-        *readable,
-        *(NamedPolicy(f"inline policy {name}", document) for name, document in inline.items()),
-    ]
-    subject = trust_subject(
-        observed.clusters.of_workload(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
-    )
-    try:
-        causes = find_denying_policies(policies, limits, subject, dict(role.tags))
-    except PolicyError:
-        return None
-    if not causes:
-        return None
-    places = " and ".join(causes)
-    verb = "rules" if len(causes) == 1 else "rule"
-    finding = Finding(
-        Code.PERMISSION_TAKEN_AWAY,
-        f"role {role.arn} has no effective permissions: {places} {verb} out everything that its policies grant.",
-        f"In {places}, allow the permissions that the workload needs, and remove every Deny that excludes them.",
-        workload.key,
-    )
-    return conclude("permissions", finding)
+    managed, key = role.marked and not shared.spec.existing, shared.keys[0]
+    extra = [arn for arn in role.attached if arn not in shared.policy_users]
+    policies = [(arn, _known(arn, reads.documents.get(arn)), True) for arn in extra]
+    policies += [(name, document, False) for name, document in inline.items()]
+    for name, document, attached in policies:
+        if managed and document is not None and not isinstance(document, Failure) and only_denies(document):
+            yield restricted_by_policy(role, key, name, attached)
+        elif (administers := _administers(role, document)) or managed:
+            yield _extra_policy(shared, role, name, attached, administers)
+    if managed and role.permissions_boundary and shared.spec.permissions_boundary is None:
+        yield boundary_set(role, key)
 
 
-def add_checks(check: Check, extra: list[Check]) -> Check:
-    """Join a check with further checks of the same name. The result has all of their findings, and their worst status."""
-    return join_checks(check.name, [check, *extra]) if extra else check
+def _extra_policy(
+    shared: SharedRole, role: ObservedRole, name: str, attached: bool, administers: bool
+) -> Finding:
+    """Report an attached or inline policy that no workload lists.
 
-
-def _for_workload(check: Check, key: WorkloadKey) -> Check:
-    return replace(check, findings=tuple(replace(finding, workload=key) for finding in check.findings))
-
-
-def _document(arn: str, observed: Observed, reads: VerificationReads) -> Document | Failure | None:
-    policy = observed.policies.get(arn)
-    if policy is not None and policy.document is not None:
-        return policy.document
-    return reads.documents.get(arn)
-
-
-def _limits(
-    workload: Workload, role: ObservedRole, observed: Observed, reads: VerificationReads
-) -> Iterator[NamedPolicy]:
-    boundary = reads.documents.get(role.permissions_boundary)
-    if boundary is not None and not isinstance(boundary, Failure):
-        yield NamedPolicy(f"permissions boundary {role.permissions_boundary}", boundary)
-    session = _session_policy(workload, observed)
-    if session:
-        yield NamedPolicy(SESSION_POLICY, session)
-
-
-def _only_denies(document: Mapping[str, object] | Failure | None) -> bool:
-    return not isinstance(document, Failure) and document is not None and only_denies(document)
+    :arg administers: whether the policy lets the role administer the account.
+    """
+    if attached:
+        finding = attached_extra(role, shared.keys[0], name, administers=administers)
+    else:
+        effect = (
+            "lets it administer the account" if administers else "is not part of the role's configuration"
+        )
+        finding = Finding(
+            Code.POLICY_ADMINISTERS if administers else Code.ROLE_INLINE_POLICY,
+            f"role {role.name} has the inline policy {name}, which {effect}.",
+            "List the permissions that the workload needs under policies, and delete the inline policy: aws iam "
+            f"delete-role-policy --role-name {role.name} --policy-name {name}",
+            shared.keys[0],
+        )
+    existing, command = shared.spec.existing, f"--role-name {role.name} --policy-arn {name}"
+    if attached and (existing or not role.marked):
+        step = "If the workload must administer the account, list this policy under policies. Otherwise detach it"
+        step = "Detach the policy" if existing else step
+        finding = replace(finding, remedy=f"{step}: aws iam detach-role-policy {command}")
+    if existing:
+        remedy = "If the workload must administer the account, no change is needed; otherwise "
+        finding = replace(finding, remedy=f"{remedy}{as_clause(finding.remedy)}", raised_as="info")
+    return finding
 
 
 def _known(arn: str, document: Document | Failure | None) -> Document | Failure | None:
@@ -541,7 +498,7 @@ def _administers(
 
 def _listed_administration(
     shared: SharedRole, role: ObservedRole, observed: Observed, reads: VerificationReads
-) -> Iterator[Check]:
+) -> Iterator[Finding]:
     """Yield a warning for each listed policy that lets the role administer the account in spite of its permissions boundary."""
     limit = reads.documents.get(role.permissions_boundary)
     boundary = None if limit is None or isinstance(limit, Failure) else NamedPolicy("boundary", limit)
@@ -550,61 +507,11 @@ def _listed_administration(
         for workload in shared.users
         for spec in workload.policies
     }.items():
-        if _administers(role, _known(arn, document or _document(arn, observed, reads)), boundary):
-            yield conclude(
-                "attachment",
-                Finding(
-                    Code.POLICY_ADMINISTERS,
-                    f"the listed policy {arn} lets role {role.name} administer the account.",
-                    "List a policy with only the permissions that the workload needs, or set role.permissions_boundary.",
-                    shared.keys[0],
-                    raised_as="warning",
-                ),
+        if _administers(role, _known(arn, document or reads.documents.get(arn)), boundary):
+            yield Finding(
+                Code.POLICY_ADMINISTERS,
+                f"the listed policy {arn} lets role {role.name} administer the account.",
+                "List a policy with only the permissions that the workload needs, or set role.permissions_boundary.",
+                shared.keys[0],
+                raised_as="warning",
             )
-
-
-def _administration(
-    role: ObservedRole,
-    key: WorkloadKey,
-    attached: Mapping[str, Document | Failure | None],
-    inline: Mapping[str, Document],
-    by_arn: bool,
-) -> list[Check]:
-    """Report policies that allow an unmanaged role to administer the account.
-
-    :arg by_arn: whether the workload uses an existing role (``role.arn``). The findings then have severity "info".
-    """
-    step = (
-        "Detach the policy"
-        if by_arn
-        else "If the workload must administer the account, list this policy under policies. Otherwise detach it"
-    )
-    findings = [
-        replace(
-            attached_extra(role, key, arn, administers=True),
-            remedy=f"{step}: aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}",
-        )
-        for arn, document in attached.items()
-        if _administers(role, _known(arn, document))
-    ]
-    findings += [
-        _inline(role, key, name, True) for name, document in inline.items() if _administers(role, document)
-    ]
-    if by_arn:
-        remedy = "If the workload must administer the account, no change is needed; otherwise "
-        findings = [
-            replace(finding, remedy=f"{remedy}{as_clause(finding.remedy)}", raised_as="info")
-            for finding in findings
-        ]
-    return [conclude("attachment", finding) for finding in findings]
-
-
-def _inline(role: ObservedRole, key: WorkloadKey, name: str, administers: bool) -> Finding:
-    effect = "lets it administer the account" if administers else "is not part of the role's configuration"
-    return Finding(
-        Code.POLICY_ADMINISTERS if administers else Code.ROLE_INLINE_POLICY,
-        f"role {role.name} has the inline policy {name}, which {effect}.",
-        "List the permissions that the workload needs under policies, and delete the inline policy: aws iam delete-role-policy "
-        f"--role-name {role.name} --policy-name {name}",
-        key,
-    )

@@ -18,18 +18,10 @@ from dataclasses import replace
 
 from ..._findings.codes import CheckName, Code
 from ..._findings.finding import Finding, WorkloadKey
+from ..._policy.evaluation.request import Subject
 from ..._policy.trust.statements import read_statement
 from ..._policy.trust.trust import TrustPolicy, check_trust, is_usable, prepare_trust
-from ..model.checks import (
-    FAIL,
-    PASS,
-    WARNING,
-    Check,
-    conclude,
-    conclude_unread,
-    find_read_failure,
-    join_checks,
-)
+from ..model.checks import FAIL, PASS, WARNING, Check, conclude, conclude_unread, join_checks
 from ..model.cluster import Account
 from ..model.desired import Desired, Workload
 from ..model.names import parse_role_arn
@@ -78,7 +70,7 @@ def widest_scopes(desired: Desired) -> dict[str, TrustScope]:
 
 
 def check_width(
-    workload: Workload, observed: Observed, role: ObservedRole, trust: TrustPolicy, scope: TrustScope
+    workload: Workload, role: ObservedRole, trust: TrustPolicy, scope: TrustScope, subject: Subject
 ) -> Check:
     """Check that the trust policy of a role does not allow more workloads than its trust scope.
 
@@ -87,25 +79,22 @@ def check_width(
 
     :arg trust: the parsed trust policy of the role.
     :arg scope: the widest trust scope of the workloads that use the role.
+    :arg subject: the request context of the workload.
     """
     spec = workload.role
     if spec is None or spec.existing or spec.trust_policy is not None:
         return Check("trust", PASS)
-    disabled = bool(workload.association.disable_session_tags)
-    subject = trust_subject(observed.clusters.of_workload(workload.key), workload.key, role.arn, disabled)
-    other_cluster = observed.clusters.of_workload(workload.key).arn.rpartition("/")[0] + f"/{STRANGER}"
+    subject = replace(subject, session_tags=not workload.association.disable_session_tags)
+    other_cluster = f"{str(subject.cluster_arn).rpartition('/')[0]}/{STRANGER}"
     strangers = (
         ("every cluster of the account", replace(subject, cluster_arn=other_cluster)),
         ("every namespace of the cluster", replace(subject, namespace=STRANGER)),
         ("every service account of the namespace", replace(subject, service_account=STRANGER)),
     )
     for caller, stranger in strangers[: _EXCLUDED_KINDS[scope]]:
-        names = str(stranger.namespace), str(stranger.service_account)
-        if stranger.cluster_arn == subject.cluster_arn and spec.includes(
-            WorkloadKey(workload.key.cluster, *names)
-        ):
-            continue
-        if is_usable(trust, stranger):
+        key = WorkloadKey(workload.key.cluster, str(stranger.namespace), str(stranger.service_account))
+        is_listed = stranger.cluster_arn == subject.cluster_arn and spec.includes(key)
+        if not is_listed and is_usable(trust, stranger):
             return conclude(
                 "trust",
                 Finding(
@@ -134,7 +123,7 @@ def check_trust_policy(
     )
     trust = prepare_trust(role.trust)
     if is_usable(trust, subject):
-        return check_width(workload, observed, role, trust, scopes[role.name.lower()])
+        return check_width(workload, role, trust, scopes[role.name.lower()], subject)
     verdict = check_trust(trust, subject)
     document = workload.role.trust_policy if workload.role is not None else None
     if usable_without_denies(role.trust, document, subject) == "yes":
@@ -155,10 +144,7 @@ def check_trust_policy(
         and workload.association.disable_session_tags is None
         and is_usable(trust, replace(subject, session_tags=True))
     ):
-        if (
-            find_extra_settings(workload.association, association, owner, role_needs_session_tags=True)
-            is not None
-        ):
+        if find_extra_settings(workload.association, association, owner, role_needs_session_tags=True):
             # The check of the association reports that session tags are turned off.
             return Check("trust", FAIL)
         return conclude(
@@ -225,7 +211,7 @@ def find_observed_role(
     spec, account = workload.role, observed.account
     if spec is None:
         return None, Check(check, PASS)
-    failure = find_read_failure(observed, role_target(spec.name.lower()))
+    failure = observed.unread.get(role_target(spec.name.lower()))
     if failure is not None:
         return None, conclude_unread(check, failure, workload.key)
     role = observed.roles.get(spec.name.lower())
@@ -276,7 +262,12 @@ def find_unexpected_access(desired: Desired, observed: Observed) -> dict[Workloa
             or not all(named_workloads(observed.clusters, [grant]) & keys for grant in grants)
         ]
         for workload in shared.users:
-            key = workload.key
+            key, document = workload.key, workload.role.trust_policy if workload.role is not None else None
+            if key not in observed.clusters:
+                continue
+            subject = trust_subject(
+                observed.clusters.of_workload(key), key, role.arn, tags_disabled(workload, observed)
+            )
             principals = (
                 find_foreign_access(role, key, foreign, observed.clusters)
                 if is_managed and spec.trust_policy is None
@@ -284,29 +275,14 @@ def find_unexpected_access(desired: Desired, observed: Observed) -> dict[Workloa
             )
             restrictions = [
                 finding
-                for finding in _restrictions(workload, observed, role)
+                for finding in find_restrictions(role.arn, role.trust, document, {key: subject})
                 if is_managed or finding.severity != "info"
             ]
             findings[key] = [*find_public_access(role, key), *principals, *restrictions]
     return findings
 
 
-def _restrictions(workload: Workload, observed: Observed, role: ObservedRole) -> list[Finding]:
-    key = workload.key
-    if key not in observed.clusters:
-        return []
-    subject = trust_subject(
-        observed.clusters.of_workload(key), key, role.arn, tags_disabled(workload, observed)
-    )
-    document = workload.role.trust_policy if workload.role is not None else None
-    return find_restrictions(role.arn, role.trust, document, {key: subject})
-
-
 def add_access_findings(check: Check, findings: Sequence[Finding]) -> Check:
     """Add findings from ``find_unexpected_access`` to a check; to a failed check only those with severity "error"."""
     visible = [finding for finding in findings if check.status != FAIL or finding.severity == "error"]
-    return (
-        join_checks(check.name, [check, *(conclude(check.name, finding) for finding in visible)])
-        if visible
-        else check
-    )
+    return join_checks(check.name, [check, *(conclude(check.name, finding) for finding in visible)])

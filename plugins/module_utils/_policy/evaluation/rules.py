@@ -38,6 +38,8 @@ from ..language.resources import Caller, OpenResource, PrincipalTest, ResourceTe
 
 # The largest number of values of a condition times the conditions of its statement that are compared with each other.
 _COMPARED = 60
+# The maximum length of the ARN of an AWS resource. Source: IAM API Reference, type arnType.
+_ARN_LENGTH = 2_048
 # SOME may be all: not every pattern that includes another one is recognised. So its complement is SOME at most and NONE at least.
 _MOST_OUTSIDE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.SOME, Cover.ALL: Cover.NONE}
 _LEAST_OUTSIDE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.NONE, Cover.ALL: Cover.NONE}
@@ -192,9 +194,9 @@ class Rule:
         for test in self.tests:
             if test.holds(context) is None:
                 yield from _unknown({test.key: test.condition.key, **test.variable_names}, context)
-        least, most = self._resource_cover(request, context)
-        if least is not most:
-            for value in self.open_resources:
+        if self.open_resources:
+            least, most = self._resource_cover(request, context)
+            for value in self.open_resources if least is not most else ():
                 yield from _unknown(
                     {token.key: token.name for token in policy_variables(value.tokens)}, context
                 )
@@ -206,7 +208,7 @@ class Rule:
         """
         statement = self.statement
         parts: list[Request] = []
-        if not self._and_conditions(True, context):
+        if not (statement.not_action or statement.not_resource) or not self._and_conditions(True, context):
             return None
         if self._action_cover(request)[0] is not Cover.ALL:
             if not statement.not_action:
@@ -241,7 +243,7 @@ class Rule:
         if request.resource is not None and request.resource_wild:
             pattern = _compile_arn(request.resource)
             texts = (fill_wildcards(value) for value in self._resolved_resources(context))
-            resources = [text for text in texts if pattern.matches(arn_parts(text))]
+            resources = [t for t in texts if len(t) <= _ARN_LENGTH and pattern.matches(arn_parts(t))]
             resources = resources or [fill_wildcards(request.resource)]
         for action, resource in product(actions, resources):
             yield Request(action, resource, request.caller)
@@ -249,7 +251,10 @@ class Rule:
     def _resolved_resources(self, context: Context) -> Iterator[str]:
         """Yield the values of Resource or NotResource with the values of their policy variables, if these are known."""
         for value in self.statement.resources or ():
-            tokens = resolve(tokenize(value, variables=not self.literal_variables, wildcards=True), context)
+            if "${" not in value or self.literal_variables:
+                yield value
+                continue
+            tokens = resolve(tokenize(value, variables=True, wildcards=True), context)
             if not isinstance(tokens, bool) and tokens is not None:
                 yield "".join(token if isinstance(token, str) else token.value for token in tokens)
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 
 from .context import Context, Unknown
 from .document import Condition
-from .match import Cover, Variable, WildText
+from .match import Cover, WildText, policy_variables
 from .operators import NEGATED, OpenValue, comparison, family, pattern_cover, value_tokens
 
 # The condition keys that may have several values in one request. Source: IAM User Guide, "AWS global condition context keys".
@@ -49,7 +49,6 @@ class Test:
         "key",
         "open_values",
         "variable_names",
-        "variables",
     )
 
     def __init__(self, condition: Condition, variables: bool) -> None:
@@ -58,12 +57,12 @@ class Test:
         base = condition.base
         takes_variables = family(base) in ("String", "Arn")
         tokens = value_tokens(base, condition.values, variables) if takes_variables else ()
+        opened = tuple(value for value in tokens if policy_variables(value))
         self.variable_names = {
-            token.key: token.name for value in tokens for token in value if isinstance(token, Variable)
+            variable.key: variable.name for value in opened for variable in policy_variables(value)
         }
-        self.variables = tuple(self.variable_names)
-        self._closed = tuple(v for v in tokens if not any(isinstance(token, Variable) for token in v))
-        self.open_values = tuple(OpenValue(v, base) for v in tokens if v not in self._closed)
+        self._closed = tuple(value for value in tokens if not policy_variables(value)) if opened else tokens
+        self.open_values = tuple(OpenValue(value, base) for value in opened)
         self._negated = base in NEGATED
         self._nulls = frozenset(value.lower() for value in condition.values) if base == "Null" else None
         self._compare = comparison(base, condition.values, self._closed)

@@ -6,8 +6,8 @@
 
 """Patterns of the policy language: literal text, wildcards and policy variables, matched without regular expressions.
 
-``*`` matches any number of characters, ``?`` exactly one. A pattern is split at each ``*`` into chunks, which are searched
-from left to right. So the time is at most proportional to the length of the pattern times the length of the text.
+``*`` matches any number of characters, ``?`` exactly one. A pattern is compared with all positions of a text at the same time,
+which are the bits of an integer. So the time is at most proportional to the length of the pattern times the length of the text.
 
 Variables have the forms ``${key}`` and ``${key, 'default'}``. The texts ``${*}``, ``${?}`` and ``${$}`` represent the literal
 characters. Variables exist in Version 2012-10-17 only; in Version 2008-10-17 the same text is literal.
@@ -19,15 +19,17 @@ and tags".
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from functools import lru_cache
+from itertools import groupby
 from typing import TypeAlias
 
 from .context import Context, Unknown
 
-_SPECIAL = re.compile(r"[*?$]")
+_WILDCARDS = re.compile(r"(\*+|\?)")
 
 
 class Wild(Enum):
@@ -59,44 +61,26 @@ def tokenize(text: str, *, variables: bool, wildcards: bool) -> tuple[Token, ...
     :arg variables: whether ``${...}`` is a policy variable, rather than literal text.
     :arg wildcards: whether ``*`` and ``?`` are wildcards, rather than literal text.
     """
-    if not (variables and "${" in text) and not (wildcards and ("*" in text or "?" in text)):
-        return (text,) if text else ()
-    tokens: list[Token] = []
-    plain: list[str] = []
-    position = 0
-    last_close = text.rfind("}") if variables else -1
-    while position < len(text):
-        special = _SPECIAL.search(text, position)
-        if special is None or special.start() > position:
-            plain.append(text[position : special.start()] if special else text[position:])
-            if special is None:
-                break
-        position = special.start()
-        character = text[position]
-        if character == "$" and position < last_close and text.startswith("{", position + 1):
-            close = text.find("}", position)
-            token = _variable(text[position + 2 : close])
-            if isinstance(token, Variable):
-                _flush(plain, tokens)
-                tokens.append(token)
-                position = close + 1
-                continue
-            if isinstance(token, str):
-                plain.append(token)
-                position = close + 1
-                continue
-        if wildcards and character != "$":
-            _flush(plain, tokens)
-            # Several * in a row are equivalent to one.
-            if character == "?":
-                tokens.append(Wild.ONE)
-            elif not tokens or tokens[-1] is not Wild.ANY:
-                tokens.append(Wild.ANY)
-        else:
-            plain.append(character)
-        position += 1
-    _flush(plain, tokens)
-    return tuple(tokens)
+    head, *rest = text.split("${") if variables else (text,)
+    tokens: list[Token] = _split_wildcards(head, wildcards)
+    for piece in rest:
+        inside, close, after = piece.partition("}")
+        token = _variable(inside) if close else None
+        tokens.append("${" if token is None else token)
+        tokens += _split_wildcards(piece if token is None else after, wildcards)
+    if not rest:
+        return tuple(tokens)
+    joined: list[Token] = []
+    for is_text, group in groupby(tokens, lambda token: isinstance(token, str)):
+        adjacent = list(group)
+        joined += ["".join(map(str, adjacent))] if is_text else adjacent
+    return tuple(joined)
+
+
+def _split_wildcards(text: str, wildcards: bool) -> list[Token]:
+    """Split a text at its wildcards. Several ``*`` in a row are equivalent to one."""
+    pieces = _WILDCARDS.split(text) if wildcards else (text,)
+    return [Wild(piece[0]) if place % 2 else piece for place, piece in enumerate(pieces) if piece]
 
 
 def literal_tokens(text: str) -> tuple[Literal, ...]:
@@ -156,18 +140,9 @@ def _variable(inside: str) -> str | Variable | None:
     return Variable(key.lower(), default[1:-1], key)
 
 
-def _flush(plain: list[str], tokens: list[Token]) -> None:
-    if plain:
-        tokens.append("".join(plain))
-        plain.clear()
-
-
 ARN_PARTS = 6
-# The cache of compiled ARN parts has at most ``_SHARED`` parts of at most ``_SHORT`` characters.
-_SHARED, _SHORT = 256, 64
-# Replacements for ``*`` and ``?`` in a request. Text normally does not have these characters, because Unicode reserves them.
-STAR, MARK = "\U0010fffe", "\U0010ffff"
-_SYMBOLS = {ord("*"): STAR, ord("?"): MARK}
+# The number of texts whose positions are cached. All patterns of a statement are compared with the same few texts.
+_CACHED = 256
 
 
 class Cover(IntEnum):
@@ -181,67 +156,7 @@ class Cover(IntEnum):
     ALL = 2
 
 
-class _Chunk:
-    """A part of a pattern without ``*``. ``holes`` has the positions in ``text`` where ``?`` is a wildcard.
-
-    The argument ``symbolic`` of the methods means that ``STAR`` in the compared text is a wildcard, which ``?`` does not match.
-    """
-
-    __slots__ = ("_masks", "holes", "text")
-
-    def __init__(self, text: str, holes: tuple[int, ...]) -> None:
-        self.text = text
-        self.holes = holes
-        self._masks: tuple[dict[str, int], int] | None = None
-
-    def masks(self) -> tuple[dict[str, int], int]:
-        """Return a bit mask of the positions of each character, and one of the positions of ``?``. The result is cached."""
-        if self._masks is None:
-            holes = frozenset(self.holes)
-            positions: dict[str, int] = {}
-            for position, character in enumerate(self.text):
-                if position not in holes:
-                    positions[character] = positions.get(character, 0) | 1 << position
-            self._masks = positions, sum(1 << hole for hole in self.holes)
-        return self._masks
-
-    def matches_at(self, text: str, start: int, symbolic: bool) -> bool:
-        if not self.holes:
-            return text.startswith(self.text, start)
-        end = start + len(self.text)
-        if start < 0 or end > len(text):
-            return False
-        previous = 0
-        for hole in self.holes:
-            if not text.startswith(self.text[previous:hole], start + previous):
-                return False
-            if symbolic and text[start + hole] == STAR:
-                return False
-            previous = hole + 1
-        return text.startswith(self.text[previous:], start + previous)
-
-    def find(self, text: str, start: int, end: int, symbolic: bool) -> int:
-        """Return the first position in text[start:end] where the chunk matches, or -1."""
-        if not self.holes:
-            return text.find(self.text, start, end)
-        if end - start < len(self.text):
-            return -1
-        # Shift-and algorithm: bit n of the state is set when the first n + 1 characters match up to this position.
-        masks, hole_bits = self.masks()
-        complete = 1 << (len(self.text) - 1)
-        state = 0
-        for position in range(start, end):
-            character = text[position]
-            mask = masks.get(character, 0)
-            if not (symbolic and character == STAR):
-                mask |= hole_bits
-            state = (state << 1 | 1) & mask
-            if state & complete:
-                return position - len(self.text) + 1
-        return -1
-
-
-_NOTHING = _Chunk("", ())
+_ANYTHING: tuple[Literal, ...] = (Wild.ANY,)
 
 
 class Glob:
@@ -250,59 +165,29 @@ class Glob:
     ``literal`` is the text of a pattern without wildcards, otherwise None.
     """
 
-    __slots__ = ("chunks", "literal", "tokens")
+    __slots__ = ("_head", "_least", "_middle", "_tail", "literal", "tokens")
 
     def __init__(self, tokens: Iterable[Literal]) -> None:
         self.tokens = tuple(tokens)
-        chunks: list[_Chunk] = []
-        text: list[str] = []
-        holes: list[int] = []
-        length = 0
-        for token in self.tokens:
-            if token is Wild.ANY:
-                chunks.append(_Chunk("".join(text), tuple(holes)) if text else _NOTHING)
-                text, holes, length = [], [], 0
-            elif isinstance(token, Wild):
-                holes.append(length)
-                text.append("?")
-                length += 1
-            else:
-                text.append(token)
-                length += len(token)
-        chunks.append(_Chunk("".join(text), tuple(holes)))
-        self.chunks = tuple(chunks)
-        only = self.chunks[0]
-        self.literal = only.text if len(self.chunks) == 1 and not only.holes else None
+        texts = [token for token in self.tokens if isinstance(token, str)]
+        self.literal = "".join(texts) if len(texts) == len(self.tokens) else None
+        # The length of the shortest text that matches.
+        self._least = sum(map(len, texts)) + self.tokens.count(Wild.ONE)
+        first, last = (self.tokens[0], self.tokens[-1]) if self.tokens else ("", "")
+        self._head = first if isinstance(first, str) else ""
+        self._tail = last if isinstance(last, str) else ""
+        # The tokens between a text at the start and a text at the end.
+        self._middle = self.tokens[bool(self._head) : len(self.tokens) - bool(self._tail)]
 
-    def matches(self, text: str, symbolic: bool = False) -> bool:
-        """Return whether the whole text matches.
-
-        :arg symbolic: whether the text is a pattern, too. If it is, the method returns True only if this pattern matches every
-            text that the other pattern matches. Only a ``*`` of this pattern matches a ``*`` of the other.
-        """
-        if symbolic:
-            text = text.symbolic if isinstance(text, WildText) else symbolise(text)
-            if any(STAR in chunk.text or MARK in chunk.text for chunk in self.chunks):
-                # A pattern that contains one of the replacement characters would match it by mistake.
-                return False
+    def matches(self, text: str) -> bool:
+        """Return whether the whole text matches. ``*`` and ``?`` in the text are literal characters."""
         if self.literal is not None:
             return text == self.literal
-        first, last = self.chunks[0], self.chunks[-1]
-        if len(self.chunks) == 1:
-            return len(text) == len(first.text) and first.matches_at(text, 0, symbolic)
-        start = len(first.text)
-        end = len(text) - len(last.text)
-        if start > end:
+        if len(text) < self._least or not text.startswith(self._head) or not text.endswith(self._tail):
             return False
-        if not first.matches_at(text, 0, symbolic) or not last.matches_at(text, end, symbolic):
-            return False
-        for chunk in self.chunks[1:-1]:
-            if chunk.text:
-                position = chunk.find(text, start, end, symbolic)
-                if position < 0:
-                    return False
-                start = position + len(chunk.text)
-        return True
+        return self._middle == _ANYTHING or _walk(
+            self._middle, _literal_text(text), len(self._head), len(text) - len(self._tail)
+        )
 
     def covers(self, text: str, wild: bool) -> Cover:
         """Return whether this pattern matches all, some or none of the texts that ``text`` represents.
@@ -313,7 +198,9 @@ class Glob:
             return Cover.ALL if self.matches(text) else Cover.NONE
         request = text if isinstance(text, WildText) else WildText(text)
         # This test fails for some equivalent patterns, such as ?* and *?. The result is then SOME.
-        if self.matches(request, symbolic=True):
+        if self._least <= len(request) - request.runs.bit_count() and _walk(
+            self.tokens, request, 0, len(request)
+        ):
             return Cover.ALL
         return Cover.SOME if overlaps(self.tokens, request) else Cover.NONE
 
@@ -337,7 +224,7 @@ class ArnGlob:
         parts = cut_arn(tokens)
         if complete or parts == [[Wild.ANY]]:
             parts.extend([[Wild.ANY] for _index in range(ARN_PARTS - len(parts))])
-        self.parts = tuple(map(_part, parts))
+        self.parts = tuple(map(Glob, parts))
 
     def matches(self, parts: tuple[str, ...]) -> bool:
         """Return whether the pattern matches an ARN, which ``arn_parts`` has split."""
@@ -362,18 +249,6 @@ class ArnGlob:
         return least
 
 
-def _part(tokens: list[Literal]) -> Glob:
-    if len(tokens) == 1 and (isinstance(tokens[0], Wild) or len(tokens[0]) <= _SHORT):
-        return _shared(tokens[0])
-    return Glob(tokens)
-
-
-@lru_cache(_SHARED)
-def _shared(token: Literal) -> Glob:
-    """Compile one token. The result is cached, because most ARNs of a document have the same partition and service."""
-    return Glob((token,))
-
-
 def cut_arn(tokens: Iterable[Literal]) -> list[list[Literal]]:
     """Split the tokens of an ARN pattern at the first five colons, and return the tokens of each part."""
     parts: list[list[Literal]] = [[]]
@@ -391,11 +266,6 @@ def cut_arn(tokens: Iterable[Literal]) -> list[list[Literal]]:
     return parts
 
 
-def symbolise(text: str) -> str:
-    """Replace the wildcards ``*`` and ``?`` of a request with ``STAR`` and ``MARK``."""
-    return text.translate(_SYMBOLS)
-
-
 def arn_parts(text: str) -> tuple[str, ...]:
     """Return the six parts of an ARN, or fewer if the text is not an ARN. The last part may have colons."""
     return tuple(text.split(":", ARN_PARTS - 1))
@@ -405,61 +275,63 @@ class WildText(str):
     """A text of a request in which ``*`` and ``?`` are wildcards, compiled for comparisons with many patterns.
 
     A set of positions is an integer with the bits of these positions. ``runs`` has the positions of ``*``, ``singles`` the
-    positions of ``?``, ``texts`` the positions of each other character, and ``end`` the position after the last character.
-    ``symbolic`` is the text with ``STAR`` and ``MARK``.
+    positions of ``?``, and ``texts`` the positions of each other character.
+
+    :arg wild: False for a text in which ``*`` and ``?`` are literal characters.
     """
 
-    __slots__ = ("end", "runs", "singles", "symbolic", "texts")
+    __slots__ = ("runs", "singles", "texts")
 
-    symbolic: str
     runs: int
     singles: int
-    end: int
-    texts: dict[str, int]
+    texts: defaultdict[str, int]
 
-    def __new__(cls, text: str) -> WildText:
-        pattern = super().__new__(cls, text)
-        pattern.symbolic = symbolise(text)
-        pattern.runs = pattern.singles = 0
-        pattern.texts = {}
-        for position, character in enumerate(text):
-            if character == "*":
-                pattern.runs |= 1 << position
-            elif character == "?":
-                pattern.singles |= 1 << position
-            else:
-                pattern.texts[character] = pattern.texts.get(character, 0) | 1 << position
-        pattern.end = 1 << len(text)
-        return pattern
+    def __new__(cls, text: str, wild: bool = True) -> WildText:
+        request = super().__new__(cls, re.sub(r"\*+", "*", text) if wild else text)
+        request.texts = defaultdict(int)
+        for position, character in enumerate(request):
+            request.texts[character] |= 1 << position
+        request.runs = request.texts.pop("*", 0) if wild else 0
+        request.singles = request.texts.pop("?", 0) if wild else 0
+        return request
+
+
+@lru_cache(_CACHED)
+def _literal_text(text: str) -> WildText:
+    return WildText(text, wild=False)
 
 
 def overlaps(pattern: Iterable[Literal], request: WildText) -> bool:
-    """Return whether at least one text matches both patterns: ``pattern`` and the request with wildcards.
+    """Return whether at least one text matches both patterns: ``pattern`` and the request with wildcards."""
+    return _walk(pattern, request, 0, len(request), overlap=True)
 
-    The loop reads ``pattern`` token by token. Bit n of ``state`` is set if some text matches both the tokens that were read and
-    the first n characters of the request.
+
+def _walk(
+    pattern: Iterable[Literal], request: WildText, start: int, stop: int, *, overlap: bool = False
+) -> bool:
+    """Return whether ``pattern`` matches every text that ``request[start:stop]`` represents, or with ``overlap`` one such text.
+
+    The loop reads the pattern token by token. Bit n of ``state`` is set if the tokens that were read match the first n characters
+    of the request. Only a ``*`` of the pattern matches a ``*`` of the request, and only ``*`` or ``?`` its ``?``. With
+    ``overlap``, the wildcards of the request match characters of the pattern, too.
     """
-    runs, singles, texts, end = request.runs, request.singles, request.texts, request.end
-    state = _past(1, runs)
+    runs = request.runs if overlap else 0
+    free = runs | request.singles if overlap else 0
+    texts, end, every = request.texts.__getitem__, 1 << stop, (2 << stop) - 1
+    single = end - 1 if overlap else (end - 1) & ~request.runs
+    state = 1 << start
+    # A ``*`` of the request may match no character, so the position after it is reached, too.
+    state |= (state & runs) << 1
     for token in pattern:
         if token is Wild.ANY:
-            # After a ``*`` any text may follow, so every later position is reachable.
-            state = ((end << 1) - 1) & -(state & -state)
+            # After a ``*`` any text may follow, so every later position is reached.
+            state = every & -(state & -state)
             continue
-        for character in token if isinstance(token, str) else "?":
-            matched = state & (
-                end - 1 if isinstance(token, Wild) else runs | singles | texts.get(character, 0)
-            )
+        for positions in map(texts, token) if isinstance(token, str) else (single,):
+            matched = state & (positions | free)
             repeated = matched & runs
-            state = _past((matched ^ repeated) << 1 | repeated, runs)
+            state = matched << 1 | repeated
+            state |= (state & runs) << 1
             if not state:
                 return False
     return bool(state & end)
-
-
-def _past(state: int, runs: int) -> int:
-    """Add to a state the positions after each ``*`` of the request, because a ``*`` may match no character."""
-    extended = state | (state & runs) << 1
-    while extended != state:
-        state, extended = extended, extended | (extended & runs) << 1
-    return state

@@ -173,13 +173,22 @@ _ROLE = re.compile(r"arn:(?P<partition>[a-z0-9-]+):iam::(?P<account>[0-9]{12}):r
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller of a request: an AWS service (its service principal), a session of a role (the ARN of the role), or a web
-    identity (the ARN of the OIDC provider that issued its token).
+    """The caller of a request: an AWS service (its service principal), a session of a role (the ARN of the role, and the ARN of
+    the session if it is known), or a web identity (the ARN of the OIDC provider that issued its token).
     """
 
     service: str | None = None
     role_arn: str | None = None
     provider_arn: str | None = None
+    session_arn: str | None = None
+
+    def has_session(self, principal: str) -> bool:
+        """Return whether a principal is a session of the role of this caller."""
+        role = _ROLE.match(self.role_arn or "")
+        if role is None:
+            return False
+        name = role["path"].rpartition("/")[2]
+        return principal.startswith(f"arn:{role['partition']}:sts::{role['account']}:assumed-role/{name}/")
 
     @property
     def names(self) -> frozenset[tuple[str, str]]:
@@ -197,6 +206,7 @@ class Caller:
                 ("AWS", account),
                 ("AWS", f"arn:{role['partition']}:iam::{account}:root"),
                 ("AWS", str(self.role_arn)),
+                ("AWS", str(self.session_arn)),
             }
         )
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..evaluation.evaluate import Layer
-from ..evaluation.request import ACTIONS, Subject, chained_context
+from ..evaluation.request import ACTIONS, ASSUME_ROLE, Subject, chained_context
 from ..evaluation.rules import Request
 from ..grammar.storable import Storability, storability
 from ..language.context import Context
@@ -31,12 +31,14 @@ from .repair import Suggestion, existing_principals, suggest
 from .trust import (
     Inquiry,
     Remedy,
+    TrustPolicy,
     TrustVerdict,
     check_requests,
     check_trust,
     complete_identity,
     identifying_tags,
     is_foreign,
+    judge,
     pod_identity_inquiry,
     prepare_trust,
 )
@@ -95,6 +97,24 @@ def _chain_inquiry(
             unsafe=not subject.session_tags and not id_condition,
         ),
     )
+
+
+def judge_session(trust: TrustPolicy, role_arn: str, context: Context) -> str:
+    """Return whether a trust policy lets a session of another role use its role with sts:AssumeRole: yes, no or conditional.
+
+    A statement that names single sessions of the role depends on the name of the session.
+
+    :arg role_arn: the role of the session.
+    :arg context: the condition keys of its requests. What the session may choose, such as the external ID, is unknown in it.
+    """
+    caller = Caller(role_arn=role_arn)
+    principals = {value for rule in trust.rules for _kind, value in rule.statement.principals or ()}
+    sessions = [replace(caller, session_arn=value) for value in principals if caller.has_session(value)]
+    usable, *others = (
+        judge(trust.rules, (Request(ASSUME_ROLE, None, entry),), context).usable
+        for entry in (caller, *sessions)
+    )
+    return "conditional" if usable == "no" and set(others) - {"no"} else usable
 
 
 def check_chain_permissions(

@@ -95,7 +95,7 @@ def _allows_everyone(rule: Rule) -> bool:
     return rule.allow and _names_everyone(rule) and not rule.statement.not_principal
 
 
-def _is_narrowed(rule: Rule, rules: Sequence[Rule]) -> bool:
+def is_narrowed(rule: Rule, rules: Sequence[Rule]) -> bool:
     """Return whether a condition of the statement, or a Deny statement of the policy, limits the accounts of the callers."""
     if any(_limits_accounts(test.condition, _EQUAL) for test in rule.tests):
         return True
@@ -245,7 +245,7 @@ def _statement(rule: Rule, trusted: bool, rules: Sequence[Rule]) -> list[Finding
     label = statement.label
     findings: list[Finding] = []
     if _allows_everyone(rule):
-        findings.append(_open_to_everyone(rule, _is_narrowed(rule, rules)))
+        findings.append(_open_to_everyone(rule, is_narrowed(rule, rules)))
     if rule.allow and trusted and _cluster_providers(statement):
         findings.append(
             Finding(

@@ -12,7 +12,7 @@ STS does not require sts:TagSession, but EKS still rejects a role whose trust po
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -25,7 +25,7 @@ from ..evaluation.rules import Request, Rule, build_rules
 from ..language.canonical import display, policy_finding_row
 from ..language.conditions import describe_action, describe_condition
 from ..language.context import Context
-from ..language.document import Condition, Policy, PolicyDocument, Statement, load_document, parse_policy
+from ..language.document import Policy, PolicyDocument, Statement, load_document, parse_policy
 from ..language.resources import Caller
 from .diagnose import diagnose, lint
 from .statements import BARE_SID
@@ -258,47 +258,6 @@ def is_usable(trust: TrustPolicy, subject: Subject) -> bool:
         return False
     inquiry = pod_identity_inquiry(subject)
     return judge(trust.rules, inquiry.needed, inquiry.context).usable == YES
-
-
-def limits_clusters(trust: TrustPolicy, cluster_arns: Collection[str]) -> bool:
-    """Return whether the Allow statements certainly let EKS Pod Identity use the role for workloads of these clusters only.
-
-    Deny statements are ignored, because they may be temporary.
-    """
-    inquiries = [pod_identity_inquiry(Subject(session_tags=tagged)) for tagged in (True, False)]
-    return all(
-        requires_value(rule, f"aws:RequestTag/{IDENTIFYING[0]}", cluster_arns)
-        or not any(_may_apply(rule, inquiry) for inquiry in inquiries)
-        for rule in trust.rules
-        if rule.statement.effect == "Allow"
-    )
-
-
-def _may_apply(rule: Rule, inquiry: Inquiry) -> bool:
-    request = inquiry.requests[0]
-    return rule.concerns(request) and rule.applies(request, inquiry.context) is not False
-
-
-# The operators that distinguish letter case.
-_EXACT = ("StringEquals", "StringLike", "ArnEquals", "ArnLike")
-
-
-def requires_value(rule: Rule, key: str, values: Collection[str]) -> bool:
-    """Return whether a statement has a condition that allows only ``values`` for a condition key."""
-    return any(
-        test.key == key.lower()
-        and not test.variables
-        and _is_exact(test.condition)
-        and set(test.condition.values) <= set(values)
-        for test in rule.tests
-    )
-
-
-def _is_exact(condition: Condition) -> bool:
-    wildcards = condition.base != "StringEquals" and any(
-        sign in value for value in condition.values for sign in "*?"
-    )
-    return condition.base in _EXACT and not condition.quantifier and not condition.if_exists and not wildcards
 
 
 def check_requests(trust: TrustPolicy, inquiry: Inquiry) -> TrustVerdict:

@@ -68,7 +68,7 @@ class FakeIam:
         return getattr(self, operation)(**parameters)
 
     def GetRole(self, RoleName):
-        role = {"Arn": ROLE, "AssumeRolePolicyDocument": {}, "Tags": list(self.tags)}
+        role = {"RoleName": RoleName, "Path": "/", "Arn": ROLE, "Tags": list(self.tags)}
         if self.boundary:
             role["PermissionsBoundary"] = {"PermissionsBoundaryArn": BOUNDARY}
         assert RoleName == "my-role"

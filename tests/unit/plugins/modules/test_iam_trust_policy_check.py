@@ -57,7 +57,8 @@ class FakeIam:
             return {"Account": self.account}
         if self.error:
             raise self.error
-        return {"Role": {"Arn": ROLE, "AssumeRolePolicyDocument": TRUST}}
+        role = {"RoleName": "my-role", "Path": "/team/", "Arn": ROLE, "AssumeRolePolicyDocument": TRUST}
+        return {"Role": role}
 
 
 @pytest.fixture

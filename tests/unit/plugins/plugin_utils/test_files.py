@@ -20,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._files impor
     hand_over,
     locate_files,
     take_over,
+    warn_vanishing,
     why_not_writable,
     write_private,
 )
@@ -69,6 +70,15 @@ def test_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="it is a folder"):
         write_private(str(tmp_path / "report.json"), "{}")
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_relative_path_vanishes_only_in_awx() -> None:
+    paths = ["report.json", "/volume/report.json", None, ""]
+    assert warn_vanishing({}, paths) == []
+    assert warn_vanishing({"awx_job_id": 7}, paths) == [
+        "report.json is a relative path, so the file vanishes with the container of the AWX job. Name a path on a volume, or use "
+        "the artifacts of the job."
+    ]
 
 
 def test_write_test_leaves_no_file(tmp_path: Path) -> None:

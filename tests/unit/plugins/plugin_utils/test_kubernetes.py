@@ -464,11 +464,15 @@ def store_cluster(
     return client_cluster({}, access, kubernetes.WriteOptions(**found))
 
 
-@pytest.mark.parametrize("force", [True, False])
-def test_service_accounts_use_server_side_apply(monkeypatch: pytest.MonkeyPatch, force: bool) -> None:
+@pytest.mark.parametrize(
+    ("option", "force"), [(True, True), (False, False), (["shop/a0"], True), (["shop/a1"], False)]
+)
+def test_service_accounts_use_server_side_apply(
+    monkeypatch: pytest.MonkeyPatch, option: bool | list[str], force: bool
+) -> None:
     store = Store(account(0))
     labelled = account(0, labels={"team": "shop"})
-    written = store_cluster(monkeypatch, store, force=force).apply([labelled])
+    written = store_cluster(monkeypatch, store, force=option).apply([labelled])
     assert store.asked == [
         (
             "apply a0",

@@ -267,11 +267,16 @@ def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:
 
     :arg removes: whether the plan deletes its manifests instead of applying them.
     """
+    return [f"{verb} {item['kind']} {object_name(item)}" for verb, item in _steps(plan, removes)]
+
+
+def _steps(plan: AccountPlan, removes: bool) -> list[tuple[str, Object]]:
     verb = "remove" if removes else "apply"
-    items = [(verb, item) for item in (*plan.manifests, *plan.waiting)]
-    items += [("remove", item) for item in plan.unlisted]
-    items += [("release", item) for item in plan.released]
-    return [f"{verb} {item['kind']} {object_name(item)}" for verb, item in items]
+    return [
+        *((verb, item) for item in (*plan.manifests, *plan.waiting)),
+        *(("remove", item) for item in plan.unlisted),
+        *(("release", item) for item in plan.released),
+    ]
 
 
 def affected_workload(manifest: Object) -> str:
@@ -443,6 +448,31 @@ class Preflight:
     owner: str | None = None
     adopt: bool = False
     breakage: Sequence[Finding] = ()
+
+
+def expected_changes(preflight: Preflight, removes: bool) -> list[Object]:
+    """Return the changes that a run would make if AWS refused none, in the form of the changes in AWS, for an approval.
+
+    :arg removes: whether the run removes the workloads. Their service accounts are planned only after the AWS part.
+    """
+    plan = preflight.plan
+    if removes:
+        accounts = preflight.accounts.values()
+        managed, others = (
+            [_service_account(account.key) for account in accounts if is_managed(account.labels) is kind]
+            for kind in (True, False)
+        )
+        plan = AccountPlan(managed, released=others)
+    return [
+        {
+            "action": verb,
+            "resource": item["kind"],
+            "name": str(object_name(item)),
+            "before": None,
+            "after": member(item, "metadata"),
+        }
+        for verb, item in _steps(plan, removes)
+    ]
 
 
 def read_accounts(

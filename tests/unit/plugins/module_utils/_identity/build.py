@@ -26,6 +26,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     Defaults,
     parse_workloads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import (
+    AGENT_ADDON,
+    ObservedAddon,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
     Change,
     Plan,
@@ -109,6 +113,11 @@ def role_arn(name: str) -> str:
 
 def policy_arn(name: str) -> str:
     return f"arn:aws:iam::{ACCOUNT}:policy/{name}"
+
+
+def agent(status: str = "ACTIVE", version: str = "v1") -> ObservedAddon:
+    """Return the add-on of the EKS Pod Identity Agent."""
+    return ObservedAddon(AGENT_ADDON, "arn", status, version)
 
 
 def document(*actions: str, resource: str = "*") -> Raw:

@@ -207,6 +207,12 @@ class FakeIam:
 
     # Operations for policies
 
+    def ListPolicies(self, request: Mapping[str, Any]) -> Answer:
+        """Return all customer managed policies on one page. As in IAM, they have no tags and no description."""
+        assert request["Scope"] == "Local"
+        policies = [self.GetPolicy({"PolicyArn": arn})["Policy"] for arn in self.policies]
+        return {"Policies": [_without(policy, "Tags", "Description") for policy in policies]}
+
     def GetPolicy(self, request: Mapping[str, Any]) -> Answer:
         policy = self._policy(request)
         arn = request["PolicyArn"]

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import Layer
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
     ActionIndex,
@@ -275,4 +277,47 @@ def test_combination_needs_all_its_actions(combination: Any) -> None:
 def test_actions_of_combinations_exist() -> None:
     actions = {action for combination in COMBINATIONS for action in combination.needs}
     assert [action for action in sorted(actions) if INDEX.find(action.lower()).level == "Unknown"] == []
-    assert len({combination.name for combination in COMBINATIONS}) == len(COMBINATIONS) >= 20
+    assert len({combination.name for combination in COMBINATIONS}) == len(COMBINATIONS) >= 40
+    assert all(entry.on and entry.effect and entry.source for entry in COMBINATIONS)
+
+
+@pytest.mark.parametrize(
+    ("resource", "more", "expected"),
+    [
+        ("*", {}, {True}),
+        ("arn:aws:iam::111122223333:role/*", {}, {True}),
+        ("arn:aws:iam::111122223333:role/app-*", {}, set()),
+        ("*", FROM_VPC, {False}),
+        ("*", {"Condition": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}}, {False}),
+    ],
+)
+def test_passing_every_role_is_always_an_escalation(
+    resource: str, more: dict[str, Any], expected: set[bool]
+) -> None:
+    layers = layers_of([allow("iam:PassRole", resource, **more)])
+    assert pass_any_role(layers) == expected
+
+
+def pass_any_role(layers: Sequence[Layer]) -> set[bool]:
+    found = EscalationFinder(layers, CONTEXT, INDEX).find()
+    return {entry.is_certain for entry in found if entry.combination.name == "pass-any-role"}
+
+
+ADMIN_ROLE = "arn:aws:iam::111122223333:role/admin"
+
+
+@pytest.mark.parametrize(
+    ("identity", "boundary", "expected"),
+    [
+        ([allow("iam:PassRole", ADMIN_ROLE), allow("iam:PassRole")], None, {True}),
+        ([allow("iam:PassRole"), {**allow("iam:PassRole", ADMIN_ROLE), "Effect": "Deny"}], None, {True}),
+        ([{"Effect": "Allow", "Action": "iam:*", "NotResource": ADMIN_ROLE}], None, {True}),
+        ([allow("iam:PassRole")], [allow("*")], {True}),
+        ([allow("iam:PassRole")], [allow("iam:PassRole", ADMIN_ROLE)], set()),
+        ([allow("iam:PassRole"), {**allow("iam:*"), "Effect": "Deny"}], None, set()),
+    ],
+)
+def test_passing_every_role_with_exceptions_is_an_escalation(
+    identity: Any, boundary: Any, expected: set[bool]
+) -> None:
+    assert pass_any_role(layers_of(identity, boundary)) == expected

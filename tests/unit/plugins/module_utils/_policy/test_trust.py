@@ -17,8 +17,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import (
     check_trust,
-    limits_clusters,
-    prepare_trust,
 )
 
 CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
@@ -822,50 +820,3 @@ def test_rejects_other_kinds_of_policies():
 
 
 OUR_CLUSTER = tag("eks-cluster-arn", CLUSTER)
-
-
-@pytest.mark.parametrize(
-    ("statements", "limited"),
-    [
-        pytest.param([allow(OUR_CLUSTER)], True, id="the cluster"),
-        pytest.param([allow(tag("eks-cluster-arn", [CLUSTER]))], True, id="a list of the cluster"),
-        pytest.param([allow(tag("eks-cluster-arn", CLUSTER, "ArnEquals"))], True, id="as an ARN"),
-        pytest.param(
-            [allow(tag("eks-cluster-arn", [CLUSTER, OTHER_CLUSTER]))], False, id="also another cluster"
-        ),
-        pytest.param(
-            [allow(OUR_CLUSTER), allow(tag("eks-cluster-arn", OTHER_CLUSTER))], False, id="another statement"
-        ),
-        pytest.param([allow(tag("eks-cluster-arn", f"{CLUSTER}*", "StringLike"))], False, id="a pattern"),
-        pytest.param(
-            [allow(tag("eks-cluster-arn", CLUSTER, "StringEqualsIfExists"))],
-            False,
-            id="only with session tags",
-        ),
-        pytest.param(
-            [allow(tag("eks-cluster-arn", OTHER_CLUSTER, "StringNotEquals"))], False, id="all but one"
-        ),
-        pytest.param([allow(tag("eks-cluster-name", "my-cluster"))], False, id="the name, in any region"),
-        pytest.param([allow(NAMESPACE)], False, id="a namespace of any cluster"),
-        pytest.param([allow()], False, id="no condition"),
-        pytest.param([allow(Principal="*")], False, id="every principal"),
-        pytest.param(
-            [allow(), deny(tag("eks-cluster-arn", CLUSTER, "StringNotEquals"))],
-            False,
-            id="a Deny may be temporary",
-        ),
-        pytest.param([allow(Principal={"Service": "ec2.amazonaws.com"})], True, id="another service"),
-        pytest.param([allow(OUR_CLUSTER), allow(Action="sts:TagSession")], True, id="without AssumeRole"),
-        pytest.param(
-            [allow({"StringEquals": {"sts:ExternalId": "x"}})], True, id="a condition that never holds"
-        ),
-    ],
-)
-def test_limits_clusters(statements, limited):
-    assert limits_clusters(prepare_trust(policy(*statements)), {CLUSTER}) is limited
-
-
-def test_pattern_among_the_allowed_values_does_not_limit_clusters():
-    pattern = "arn:aws:eks:us-west-2:111122223333:cluster/*"
-    document = policy(allow({"StringLike": {"aws:RequestTag/eks-cluster-arn": pattern}}))
-    assert limits_clusters(prepare_trust(document), {pattern}) is False

@@ -16,6 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ac
     report_problem,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.output import (
+    _as_text,
     access_csv,
     access_lines,
 )
@@ -486,6 +487,28 @@ RISKS: Mapping[str, tuple[Sequence[ClusterFacts], list[str]]] = {
         [make_facts([make_role("api", allow("sqs:SendMessage"))], [associate("api")])],
         ["WRITES_EVERYWHERE"],
     ),
+    "another service": (
+        [
+            make_facts(
+                [
+                    make_role(
+                        "api",
+                        READS,
+                        trust=document(
+                            *pod_identity_trust("api")["Statement"],
+                            {
+                                "Effect": "Allow",
+                                "Principal": {"Service": "ec2.amazonaws.com"},
+                                "Action": "sts:AssumeRole",
+                            },
+                        ),
+                    )
+                ],
+                [associate("api")],
+            )
+        ],
+        ["TRUST_OTHERS"],
+    ),
     "unread policy": (
         [make_facts([make_role("api", READS, unread=(("identity", ADMINISTRATOR),))], [associate("api")])],
         ["ACCESS_UNKNOWN"],
@@ -510,15 +533,140 @@ def test_every_kind_of_risk_has_a_case() -> None:
     assert {code for _parts, expected in RISKS.values() for code in expected} == RISK_KINDS.keys()
 
 
+GITHUB = "token.actions.githubusercontent.com"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{GITHUB}"
+
+
+def federated(provider: str, operator: str = "StringEquals", **values: Any) -> dict[str, Any]:
+    action = "sts:AssumeRoleWithSAML" if ":saml-provider/" in provider else "sts:AssumeRoleWithWebIdentity"
+    condition = {operator: {f"{GITHUB}:{key}": value for key, value in values.items()}}
+    return {"Effect": "Allow", "Principal": {"Federated": provider}, "Action": action, "Condition": condition}
+
+
+def trusts(principal: Any, **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", **more}
+
+
+OTHER_ROOT = f"arn:aws:iam::{OTHER_ACCOUNT}:root"
+SAML = f"arn:aws:iam::{ACCOUNT}:saml-provider/corp"
+# Statements, each with the severity, the kind and the name of the principal that it lets in.
+GUESTS: Mapping[str, tuple[dict[str, Any], tuple[str, str, str] | None]] = {
+    "everyone": (trusts("*"), ("high", "everyone", "*")),
+    "every AWS principal": (trusts({"AWS": "*"}), ("high", "everyone", "*")),
+    "everyone of an organization": (
+        trusts("*", Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}}),
+        ("medium", "limited", "*"),
+    ),
+    "everyone except one": (
+        {"Effect": "Allow", "NotPrincipal": {"AWS": role_arn("x")}, "Action": "sts:AssumeRole"},
+        ("high", "everyone", f"everyone except {role_arn('x')}"),
+    ),
+    "root of another account": (trusts({"AWS": OTHER_ROOT}), ("high", "other account", OTHER_ROOT)),
+    "ID of another account": (trusts({"AWS": OTHER_ACCOUNT}), ("high", "other account", OTHER_ACCOUNT)),
+    "role of another account": (
+        trusts({"AWS": role_arn("x", OTHER_ACCOUNT)}, Condition={"StringEquals": {"sts:ExternalId": "x"}}),
+        ("high", "other account", role_arn("x", OTHER_ACCOUNT)),
+    ),
+    "own root": (
+        trusts({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}),
+        ("medium", "account", f"arn:aws:iam::{ACCOUNT}:root"),
+    ),
+    "ID of the own account": (trusts({"AWS": ACCOUNT}), ("medium", "account", ACCOUNT)),
+    "role of the own account": (trusts({"AWS": role_arn("x")}), ("low", "principal", role_arn("x"))),
+    "deleted role": (trusts({"AWS": "AROAEXAMPLE"}), ("low", "principal", "AROAEXAMPLE")),
+    "EC2": (trusts({"Service": "ec2.amazonaws.com"}), ("medium", "service", "ec2.amazonaws.com")),
+    "Lambda": (trusts({"Service": "lambda.amazonaws.com"}), ("medium", "service", "lambda.amazonaws.com")),
+    "SAML": (federated(SAML), ("medium", "saml", SAML)),
+    "GitHub by audience only": (federated(PROVIDER, aud="sts.amazonaws.com"), ("high", "provider", PROVIDER)),
+    "GitHub with any repository": (
+        federated(PROVIDER, "StringLike", sub="repo:*"),
+        ("high", "provider", PROVIDER),
+    ),
+    "GitHub with a subject or none": (
+        federated(PROVIDER, "StringEqualsIfExists", sub="repo:shop/web"),
+        ("high", "provider", PROVIDER),
+    ),
+    "GitHub except one subject": (
+        federated(PROVIDER, "StringNotEquals", sub="repo:shop/web"),
+        ("high", "provider", PROVIDER),
+    ),
+    "GitHub with one organization": (
+        federated(PROVIDER, "StringLike", sub="repo:shop/*"),
+        ("low", "oidc", PROVIDER),
+    ),
+    "Cognito": (
+        federated("cognito-identity.amazonaws.com"),
+        ("high", "provider", "cognito-identity.amazonaws.com"),
+    ),
+    "Pod Identity": (pod_identity_trust("api")["Statement"][0], None),
+    "a cluster of the report": (irsa_trust("api")["Statement"][0], None),
+    "a Deny": ({**trusts({"AWS": OTHER_ROOT}), "Effect": "Deny"}, None),
+}
+
+
+@pytest.mark.parametrize("case", GUESTS)
+def test_each_principal_of_a_trust_policy_is_a_row_and_a_risk(case: str) -> None:
+    statement, expected = GUESTS[case]
+    trust = document(*pod_identity_trust("api")["Statement"], statement)
+    report = build(make_facts([make_role("api", READS, trust=trust)], [associate("api")]))
+    risks = [risk for risk in report["risks"] if risk["code"] == "TRUST_OTHERS"]
+    rows = report["roles"][0].get("lets_in", [])
+    assert [(risk["severity"], *risk["detail"]) for risk in risks] == ([expected[::2]] if expected else [])
+    if expected:
+        severity, kind, name = expected
+        assert rows == [{"principal": name, "kind": kind, "severity": severity, "statement": 1}]
+        assert len(report["roles"][0]["trust"]) == 2
+    elif case == "a cluster of the report":
+        assert [row["kind"] for row in rows] == ["oidc"]
+
+
+def test_the_role_of_an_association_is_no_risk_of_its_target_role() -> None:
+    target = make_role("target", READS, trust=principal_trust(role_arn("api"), role_arn("x")))
+    pods = [associate("api", target_role_arn=role_arn("target"))]
+    report = build(make_facts([make_role("api", allow("sts:*")), target], pods))
+    [risk] = [risk for risk in report["risks"] if risk["code"] == "TRUST_OTHERS"]
+    assert risk["text"] == (
+        f"The trust policy of role target lets in other principals of the account: {role_arn('x')}."
+    )
+
+
+def test_roles_of_one_name_are_named_with_their_accounts() -> None:
+    green = make_cluster("green", OTHER_ACCOUNT)
+    other = replace(
+        make_role("api", allow("*"), trust=wide_trust(OTHER_ACCOUNT)), arn=role_arn("api", OTHER_ACCOUNT)
+    )
+    first = make_facts([make_role("api", allow("*"))], [associate("api")])
+    second = make_facts([other], [associate("api", other.arn, cluster="green")], cluster=green)
+    report = build(first, second)
+    texts = {risk["text"] for risk in report["risks"] if risk["code"] == "ADMINISTRATOR"}
+    assert texts == {
+        f"Role api (account {account}) has all actions of all services on all resources."
+        for account in (ACCOUNT, OTHER_ACCOUNT)
+    }
+    assert {row["name"] for row in report["roles"]} == {
+        f"api (account {account})" for account in (ACCOUNT, OTHER_ACCOUNT)
+    }
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t", "\r\n", "\u00a0", "\u200b", "\ufeff ", "\x00", '"', "'"])
+@pytest.mark.parametrize("sign", "=+-@")
+def test_formulas_of_a_spreadsheet_are_guarded(blank: str, sign: str) -> None:
+    text = f"{blank}{sign}1"
+    assert _as_text(text) == f"'{text}"
+
+
+def test_other_texts_of_a_spreadsheet_stay() -> None:
+    for text in ("", "a=b", "shop-web", "3+4", "\ta=b", "*", "arn:aws:iam::1:role/x"):
+        assert _as_text(text) == text
+
+
 def test_severity_of_wide_trust() -> None:
     trust = wide_trust()
     tags = {"aws:RequestTag/eks-cluster-arn": make_cluster().arn, "aws:SourceAccount": ACCOUNT}
     trust["Statement"][0]["Condition"] = {"StringEquals": tags}
-    everyone = principal_trust("*")
     expected = {
         "medium The trust policy of role api allows every service account of every cluster in the account.": wide_trust(),
         "low The trust policy of role api allows every service account of the cluster.": trust,
-        "high The trust policy of role api allows everyone.": everyone,
     }
     for text, policy in expected.items():
         report = build(make_facts([make_role("api", READS, trust=policy)], [associate("api")]))

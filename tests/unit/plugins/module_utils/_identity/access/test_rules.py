@@ -104,16 +104,16 @@ def except_for(resource: Any, effect: str = "Allow", action: Any = "s3:*", **mor
         ([allow("s3:GetObject", "arn:aws:s3:::c/*")], ("no",)),
         ([allow("s3:PutObject", OBJECTS)], ("no",)),
         ([], ("no",)),
-        ([allow("*"), deny("s3:GetObject")], ("no",)),
+        ([allow("*"), deny("s3:GetObject")], ("obtain", "iam:AttachRolePolicy")),
         ([allow("*"), deny("s3:GetObject", "arn:aws:s3:::b/x/*")], ("part",)),
         ([allow("*"), deny("s3:GetObject", **FROM_VPC)], ("depends", "aws:SourceVpc")),
         ([allow("*"), deny("s3:GetObject", "arn:aws:s3:::b/x/*", **FROM_VPC)], ("part", "aws:SourceVpc")),
         ([except_for("arn:aws:s3:::c/*")], ("yes",)),
         ([except_for("arn:aws:s3:::b/x/*")], ("part",)),
         ([except_for("arn:aws:s3:::b*")], ("no",)),
-        ([allow("*"), except_for("arn:aws:s3:::c/*", "Deny")], ("no",)),
+        ([allow("*"), except_for("arn:aws:s3:::c/*", "Deny")], ("obtain", "iam:AttachRolePolicy")),
         ([{"Effect": "Allow", "NotAction": "s3:Put*", "Resource": OBJECTS}], ("yes",)),
-        ([{"Effect": "Allow", "NotAction": ["s3:Get*", "iam:*"], "Resource": OBJECTS}], ("no",)),
+        ([{"Effect": "Allow", "NotAction": ["s3:*", "*"], "Resource": OBJECTS}], ("no",)),
         # Policy variables whose values are known, absent or unknown.
         ([allow("s3:*", f"arn:aws:s3:::{NAMESPACE}/*")], ("no",)),
         ([allow("s3:*", f"arn:aws:s3:::b/{NAMESPACE}/*")], ("part",)),
@@ -207,7 +207,7 @@ def test_workloads_whose_policies_do_not_decide() -> None:
         for entry in row["answers"]
     }
     assert found == {
-        "denied": ("no",),
+        "denied": ("unknown", "unread roles arn:aws:iam::*:role/*"),
         "elsewhere": ("unknown",),
         "gone": ("no",),
         "keys": ("unknown",),
@@ -218,7 +218,7 @@ def test_workloads_whose_policies_do_not_decide() -> None:
         "stranger": ("no",),
         "unread": ("unknown",),
     }
-    assert row["counts"] == {"yes": 2, "part": 0, "depends": 1, "unknown": 4, "no": 3}
+    assert row["counts"] == {"yes": 2, "part": 0, "depends": 1, "obtain": 0, "unknown": 5, "no": 2}
 
 
 def test_answers_have_their_statements() -> None:
@@ -243,7 +243,9 @@ def two_clusters() -> list[ClusterFacts]:
 def test_screen_has_everyone_who_may_read_a_part() -> None:
     question = AccessQuestion("s3:GetObject", OBJECTS)
     lines = access_lines(build_report(two_clusters(), ActionIndex(), NOW, questions=[question]))
-    first = lines.index("s3:GetObject on arn:aws:s3:::b/*: 0 yes, 1 part, 1 depends, 0 unknown, 1 no.")
+    first = lines.index(
+        "s3:GetObject on arn:aws:s3:::b/*: 0 yes, 1 part, 1 depends, 0 obtain, 0 unknown, 1 no."
+    )
     assert lines[first + 1 : first + 4] == [
         "- part: blue shop/api",
         "- depends: blue shop/web (aws:SourceVpc)",

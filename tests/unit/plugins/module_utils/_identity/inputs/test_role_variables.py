@@ -68,6 +68,12 @@ def test_accepts_default_values_as_text(name: str) -> None:
         ("ignore", "POD_PROXY, AGENT_MISSING", ["POD_PROXY", "AGENT_MISSING"]),
         ("ignore", '["POD_PROXY"]', ["POD_PROXY"]),
         ("tags", '{"a": "b"}', {"a": "b"}),
+        ("force", "yes", True),
+        ("force", "shop/api, shop/web", ["shop/api", "shop/web"]),
+        ("force", "shop/api\nshop/web", ["shop/api", "shop/web"]),
+        ("force", '["shop/api"]', ["shop/api"]),
+        ("force", "- shop/api", ["shop/api"]),
+        ("force", [], []),
         ("workloads", "[]", []),
         ("workloads_from", "a.yml", "a.yml"),
         ("purge_limit", "20%", "20%"),
@@ -93,6 +99,7 @@ ANSWERS: dict[str, list[tuple[object, object]]] = {
         ('["POD_PROXY"]', ["POD_PROXY"]),
         ("- POD_PROXY\n- AGENT_MISSING\n", ["POD_PROXY", "AGENT_MISSING"]),
     ],
+    "raw": [("true", True), (False, False), ("shop/api\nshop/web\n", ["shop/api", "shop/web"])],
     "str": [("text", "text"), (12345, "12345")],
     "path": [("a/b", "a/b")],
 }
@@ -249,6 +256,15 @@ def test_variables_set_by_the_role_are_known() -> None:
 @pytest.mark.parametrize(
     ("values", "entry_point", "problem"),
     [
+        *(
+            (
+                {"force": value},
+                "main",
+                "pod_identity_force must be true, false, or a list of workloads like my-namespace/my-service-account, got "
+                f"{value!r}.",
+            )
+            for value in ("api", ["api"], ["shop/api/1"], [7], 2, ["shop/"])
+        ),
         (
             {"purge_limit": "abc"},
             "main",

@@ -12,7 +12,6 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     VerificationReads,
@@ -25,6 +24,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     TRUST_BARE,
     TRUST_EC2,
     FakeAws,
+    agent,
     codes_and_reasons,
     create_association,
     create_policy,
@@ -377,7 +377,7 @@ def test_verification_reports_other_principals() -> None:
     aws.iam.roles["my-role"]["trust"] = json.dumps(trust)
     spec = desired(workload())
     (verified,) = verify(
-        spec, engine(aws, spec).observer().observe(spec), VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
+        spec, engine(aws, spec).observer().observe(spec), VerificationReads({CLUSTER: agent()})
     )
     assert [str(finding.code) for finding in verified.findings] == ["TRUST_STATEMENT_FOREIGN"]
     assert verified.status == "pass"

@@ -9,7 +9,6 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.attributes import (
     Attribute,
 )
@@ -33,6 +32,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     POLICY_TAGS,
     TRUST_BARE,
     FakeAws,
+    agent,
     create_policy,
     create_role,
     desired,
@@ -486,7 +486,7 @@ def test_foreign_attachment_is_kept_and_reported() -> None:
     )
     spec = desired(workload())
     (verified,) = verify(
-        spec, engine(aws, spec).observer().observe(spec), VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
+        spec, engine(aws, spec).observer().observe(spec), VerificationReads({CLUSTER: agent()})
     )
     assert (verified.status, verified.findings) == ("warning", [finding])
 

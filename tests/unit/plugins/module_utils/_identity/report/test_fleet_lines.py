@@ -139,8 +139,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_changes_have_a_line_for_each_cluster(check_mode: bool) -> None:
-    """Check that the changes of each cluster have a summary line, and that check mode also lists the removals."""
-    removals = [f"    detach policy {ARN}:policy/old from role app"]
+    """Check that the changes of each cluster have a summary line, and a line for each change in AWS."""
     assert lines_around_the_table(
         Ended("blue", "prod", reported(**CHANGES)),
         Ended("green", "green", reported()),
@@ -149,9 +148,18 @@ def test_changes_have_a_line_for_each_cluster(check_mode: bool) -> None:
     )[1:] == [
         "",
         "blue: create 1 role; apply 2 ServiceAccounts; detach 1 policy.",
-        *(removals if check_mode else []),
+        "    create role app",
+        f"    detach policy {ARN}:policy/old from role app",
         "red: apply 1 ServiceAccount.",
     ]
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_only_a_plan_has_a_line_for_each_of_many_changes(check_mode: bool) -> None:
+    many = [{**CHANGES["changes"][0], "name": f"app-{number}"} for number in range(45)]
+    lines = lines_around_the_table(Ended("blue", "blue", reported(changes=many)), check_mode=check_mode)
+    assert sum(line.startswith("    create role app-") for line in lines) == (45 if check_mode else 40)
+    assert ("    and 5 more, listed in the report of the cluster" in lines) is not check_mode
 
 
 def test_report_without_list_of_changes_has_no_lines_about_them() -> None:

@@ -259,9 +259,22 @@ def test_only_an_apply_resolves_a_failed_plan() -> None:
     stopped = planned("blue", cluster_arn="", stopped=True, failed=True, failure="No region.")
     assert gathered(stopped, applied("blue"), verified("blue")).failure == ""
     found = gathered(stopped, verified("blue"))
-    assert found.failure == "1 of 2 clusters failed: blue.host. The reasons are above."
+    assert found.failure == "1 of 1 cluster failed: blue.host. The reasons are above."
     found = gathered({**stopped, "cluster_arn": BLUE["cluster_arn"]}, verified("blue"))
     assert found.lines[-1] == f"  {PLAN_STOPPED}No region."
+
+
+@pytest.mark.parametrize("verification", [True, False])
+def test_cluster_that_fails_early_in_each_job_counts_once(verification: bool) -> None:
+    """Use the reports of five clusters. One fails early in the plan and in converge and, by case, in the verification."""
+    early = {"cluster_arn": "", "stopped": True, "failed": True, "failure": "No region."}
+    names = ("blue", "green", "red", "white")
+    found = gathered(
+        *(step(name) for step in (planned, applied, verified) for name in names),
+        *(step("grey", **early) for step in (planned, applied)),
+        verified("grey", **(early if verification else {})),
+    )
+    assert found.lines[0] == "4 of 5 clusters done, 1 failed."
 
 
 def test_report_replaces_earlier_steps() -> None:

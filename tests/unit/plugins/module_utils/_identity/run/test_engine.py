@@ -164,18 +164,25 @@ def test_conflict_does_not_hide_other_failures() -> None:
     ]
 
 
-def test_policy_of_the_same_name_under_another_path_fails() -> None:
+def test_another_document_of_a_policy_under_another_path_fails() -> None:
     aws = FakeAws()
-    aws.iam.CreatePolicy({"PolicyName": "my-policy", "Path": "/team/", "PolicyDocument": '{"Statement": []}'})
+    create_policy(aws, "my-policy", "s3:PutObject", path="/team/")
     outcome = run(aws, desired(workload()))
     causes = [failure for failure in outcome.failures if failure.error_code != "SKIPPED"]
-    assert [(failure.error_code, failure.remedy) for failure in causes] == [
-        (
-            "EntityAlreadyExists",
-            "The name is in use. IAM does not distinguish names by their path or letter case. Use the "
-            "path and the letter case of the existing resource, or another name.",
-        )
+    assert [(failure.error_code, failure.target.name) for failure in causes] == [
+        ("NOT_OWNED", "arn:aws:iam::111122223333:policy/team/my-policy")
     ]
+    assert aws.state()["associations"] == []
+
+
+def test_without_the_permission_to_list_policies_iam_refuses_the_name() -> None:
+    aws = FakeAws()
+    create_policy(aws, "my-policy", "s3:PutObject", path="/team/")
+    denied = classify("iam:ListPolicies", "AccessDenied", "is not authorized to perform: iam:ListPolicies")
+    aws.fail_on("iam:ListPolicies", *[denied] * 99)
+    outcome = run(aws, desired(workload()))
+    codes = {failure.error_code for failure in outcome.failures}
+    assert codes == {"EntityAlreadyExists", "SKIPPED"}
     assert aws.state()["associations"] == []
 
 
@@ -242,7 +249,7 @@ def test_conflict_of_one_workload_does_not_retry_another() -> None:
     aws = FakeAws()
     aws.before_request("eks:CreatePodIdentityAssociation", lambda: create_association(aws, "app", "my-role"))
     denied = classify("iam:AttachRolePolicy", "AccessDenied", "No.")
-    aws.fail_on("iam:AttachRolePolicy", *[denied] * 9)
+    aws.fail_on("iam:AttachRolePolicy", *[denied] * 99)
     run(aws, desired(workload(policies=[]), workload("two", role={"name": "two"})))
     assert len(aws.parameters("iam:AttachRolePolicy")) == 1
 

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import Api
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
@@ -36,6 +35,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,
+    agent,
     engine,
     named,
     names,
@@ -56,7 +56,7 @@ from hypothesis import strategies as st
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # Codes of findings about unmanaged statements and policies of an existing role.
-FOREIGN = {Code.TRUST_STATEMENT_FOREIGN, Code.POLICY_ATTACHED_EXTRA}
+FOREIGN = {Code.TRUST_STATEMENT_FOREIGN, Code.TRUST_WIDER_THAN_ASKED, Code.POLICY_ATTACHED_EXTRA}
 SCOPES = st.sampled_from(["workload", "namespace", "cluster"])
 STATES = st.sampled_from(["present", "absent"])
 
@@ -177,7 +177,7 @@ def test_desired_state_passes_verification_or_fails(aws: FakeAws, spec: Desired)
     )
     observed = engine(aws, spec).observer().observe(spec)
     for verified in verify(
-        spec, observed, VerificationReads({CLUSTER: Agent("ACTIVE", "v1.3.8-eksbuild.2")})
+        spec, observed, VerificationReads({CLUSTER: agent("ACTIVE", "v1.3.8-eksbuild.2")})
     ):
         if verified.workload.key not in failed:
             # The fake account does not evaluate permissions. Other tests cover them.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Verified
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
@@ -24,6 +23,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ve
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,
     Clock,
+    agent,
     desired,
     engine,
     names,
@@ -38,7 +38,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 LAGS = (0.5, 2, 5, 15)
 REPLICAS = (1, 2)
-AGENT = VerificationReads({CLUSTER: Agent("ACTIVE", "v1.3.8-eksbuild.2")})
+AGENT = VerificationReads({CLUSTER: agent("ACTIVE", "v1.3.8-eksbuild.2")})
 LOST = classify("iam:CreatePolicyVersion", "ConnectionClosedError", "closed", True, lost=True)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Verified
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
@@ -33,6 +32,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     CLUSTER_ARN,
     OWNED,
     FakeAws,
+    agent,
     create_policy,
     desired,
     document,
@@ -100,7 +100,7 @@ def restriction_messages(findings: tuple[Finding, ...]) -> list[tuple[str, str, 
 
 
 def verified(aws: FakeAws, spec: Desired) -> list[Verified]:
-    reads = VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
+    reads = VerificationReads({CLUSTER: agent()})
     return verify(spec, engine(aws, spec).observer().observe(spec), reads)
 
 
@@ -465,7 +465,7 @@ def test_verification_reports_deny_only_policies() -> None:
     aws.iam.roles["my-role"]["inline"] = ["quarantine"]
     observed = engine(aws, spec).observer().observe(spec)
     reads = VerificationReads(
-        {CLUSTER: Agent("ACTIVE", "v1")},
+        {CLUSTER: agent()},
         documents={AWS_MANAGED: DENY_ALL},
         inline={"my-role": {"quarantine": DENY_ALL}},
     )

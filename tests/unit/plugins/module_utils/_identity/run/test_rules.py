@@ -483,7 +483,6 @@ def test_two_clusters_with_one_role_by_accident_are_refused() -> None:
     assert observe(aws) == initial
 
 
-@pytest.mark.xfail(reason="a plan does not look for a policy with another path or letter case", strict=True)
 @pytest.mark.parametrize("owner", [NOBODY, OTHER])
 @pytest.mark.parametrize(("name", "path"), [("my-policy", "/team/"), ("My-Policy", "/")])
 def test_policy_with_another_path_or_letter_case_is_the_same(name: str, path: str, owner: str) -> None:
@@ -508,6 +507,17 @@ def test_adopt_reports_machines_with_the_policy(owner: str) -> None:
     assert result.reports("my-policy", "machines")
 
 
+def test_purge_tags_keeps_the_tags_of_a_shared_role() -> None:
+    aws = account()
+    tagged = {"name": "my-role", "tags": {"team": "shop"}}
+    play(aws, workload("app", tagged, "my-policy"), workload("web", tagged, "my-policy"))
+    initial = aws.state()
+    result = play(aws, LISTED, purge_tags=True)
+    assert result.red
+    assert result.reports("ROLE_USED_ELSEWHERE", "its tag team is shop, not none", "default/web")
+    assert aws.state() == initial
+
+
 def test_administrator_has_a_code_of_its_own() -> None:
     aws = account()
     play(aws, LISTED)
@@ -523,12 +533,10 @@ def test_administrator_has_a_code_of_its_own() -> None:
     assert result.red
 
 
-@pytest.mark.xfail(reason="there is no finding for a role without policies", strict=True)
 def test_role_without_policies_is_reported() -> None:
     assert play(account(), workload("app", "my-role")).reports("my-role")
 
 
-@pytest.mark.xfail(reason="a verification has a finding for each resource", strict=True)
 def test_check_of_an_export_names_each_object_once() -> None:
     aws = account()
     play(aws, LISTED, owner=OTHER)
@@ -541,3 +549,112 @@ def test_check_of_an_export_names_each_object_once() -> None:
         line.partition(" ")[0] for line in result.text.splitlines() if "app" in line or "my-" in line
     )
     assert max(counts.values(), default=0) <= 1
+
+
+WIDE = {"name": "my-role", "trust_scope": "namespace", "max_session_duration": 7200}
+EDITED = policy("my-policy", "s3:PutObject")
+
+
+def list_with_scope() -> FakeAws:
+    aws = account()
+    play(aws, workload("app", {"name": "my-role", "trust_scope": "namespace"}, "my-policy", "former"))
+    return aws
+
+
+def test_scope_of_the_list_does_not_prevent_its_changes() -> None:
+    """A list with a wide scope changes a setting and a document, and drops a policy, without force."""
+    aws = list_with_scope()
+    result = play(aws, workload("app", WIDE, EDITED))
+    assert (result.red, result.codes & {"ROLE_USED_ELSEWHERE", "POLICY_USED_ELSEWHERE"}) == (False, set())
+    assert observe(aws)["attached to my-role"] == {"my-policy"}
+    assert observe(aws)["policy my-policy"] == (ME, "s3:PutObject")
+    assert aws.iam.roles["my-role"]["duration"] == 7200
+
+
+@pytest.mark.parametrize("unread", [False, True])
+def test_unlisted_user_of_a_scope_prevents_changes(unread: bool) -> None:
+    """Another association of the namespace has the role, or a role that the run did not read: it may need the policies."""
+    aws = list_with_scope()
+    if unread:
+        play(
+            aws, *(workload(f"other-{number:02}", "elsewhere", "former") for number in range(11)), owner=OTHER
+        )
+    else:
+        play(aws, workload("web", {"arn": role_arn("my-role")}))
+    before = observe(aws)
+    result = play(aws, workload("app", WIDE, EDITED))
+    assert result.red
+    assert result.reports("ROLE_USED_ELSEWHERE", "default/other-" if unread else "default/web")
+    assert observe(aws) == before
+    assert not play(aws, workload("app", WIDE, EDITED), force=["default/app"]).red
+    assert observe(aws)["attached to my-role"] == {"my-policy"}
+
+
+@pytest.mark.parametrize(
+    ("force", "changes"),
+    [
+        (False, False),
+        (["default/app"], False),
+        (["default/app", "default/web"], True),
+        (["default/app", "default/web", "default/job"], True),
+        (True, True),
+    ],
+)
+def test_force_is_for_all_listed_workloads_of_a_role(force: object, changes: bool) -> None:
+    """A role of two listed workloads, which EC2 may use, too."""
+    aws = account()
+    entries = [workload(name, "my-role", "my-policy") for name in ("app", "web")]
+    play(aws, *(workload(name, "my-role", "my-policy", "former") for name in ("app", "web")))
+    write_statements(aws, "my-role", *read_statements(aws, "my-role"), STATEMENTS["ec2"])
+    result = play(aws, *entries, force=force)
+    assert (observe(aws)["attached to my-role"] == {"my-policy"}) is changes
+    assert (STATEMENTS["ec2"] in read_statements(aws, "my-role")) is not changes
+    assert result.reports("my-role", "ec2")
+
+
+def test_force_for_one_workload_deletes_only_its_association() -> None:
+    aws = account()
+    entries = [workload(name, f"role-{name}") for name in ("app", "web")]
+    play(aws, *entries)
+    for row in aws.eks.associations.values():
+        row["tags"].clear()
+    play(aws, *entries, state="absent", force=["default/web"])
+    assert [row["serviceAccount"] for row in aws.eks.associations.values()] == ["app"]
+
+
+def test_document_of_a_policy_on_a_listed_role_of_another_owner_is_kept() -> None:
+    """The other owner's role matches the list, so it is used. It is not a role of the run."""
+    aws = account()
+    play(aws, workload("job", "mine", "my-policy"))
+    create_role(aws, "r", STATEMENTS["app by hand"], owner=OTHER, attached=["my-policy"])
+    listed = workload("job", "mine", EDITED), workload("app", "r", EDITED)
+    result = play(aws, *listed)
+    assert result.red
+    assert result.reports("POLICY_USED_ELSEWHERE", "role r")
+    assert observe(aws)["policy my-policy"] == (ME, "s3:GetObject")
+    assert not play(aws, *listed, force=True).red
+
+
+def test_listed_tags_of_a_matching_role_of_another_owner_are_reported() -> None:
+    aws = account()
+    create_policy(aws, "my-policy", OTHER)
+    create_role(aws, "my-role", STATEMENTS["app by hand"], owner=OTHER, attached=["my-policy"])
+    tagged = {**policy("my-policy"), "tags": {"team": "shop"}}
+    result = play(aws, workload("app", {"name": "my-role", "tags": {"team": "shop"}}, tagged))
+    assert not result.red
+    assert result.reports("ROLE_SETTINGS_DIFFER", "my-role", "tag team is (none), not shop")
+    assert result.reports("POLICY_SETTINGS_DIFFER", "my-policy", "tag team is (none), not shop")
+
+
+@pytest.mark.parametrize(("name", "path"), [("my-policy", "/team/"), ("My-Policy", "/")])
+def test_own_policy_with_another_path_or_letter_case_is_changed_and_deleted(name: str, path: str) -> None:
+    aws = account()
+    arn = create_policy(aws, name, ME, path=path)
+    result = play(aws, workload("app", "my-role", EDITED))
+    assert not result.red
+    assert result.reports("POLICY_DESCRIPTION_DIFFERS", arn)
+    assert [*aws.iam.policies] == aws.iam.roles["my-role"]["attached"] == [arn]
+    assert observe(aws)[f"policy {name}"] == (ME, "s3:PutObject")
+    assert not play(aws, workload("app", "my-role", EDITED)).changes
+    assert not play(aws, workload("app", "my-role", EDITED), state="absent").red
+    assert not aws.iam.policies

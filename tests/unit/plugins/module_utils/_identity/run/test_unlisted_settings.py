@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     VerificationReads,
 )
@@ -21,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ve
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,
     FakeAws,
+    agent,
     desired,
     document,
     engine,
@@ -52,7 +52,7 @@ def messages(findings: Any) -> list[tuple[str, str, str]]:
 
 def checks(aws: FakeAws, raw: Mapping[str, Any]) -> dict[str, tuple[str, list[tuple[str, str]]]]:
     spec = desired(raw)
-    reads = VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
+    reads = VerificationReads({CLUSTER: agent()})
     (verified,) = verify(spec, engine(aws, spec).observer().observe(spec), reads)
     return {
         check.name: (check.status, [(str(finding.code), finding.severity) for finding in check.findings])

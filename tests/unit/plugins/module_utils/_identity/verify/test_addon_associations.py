@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     VerificationReads,
 )
@@ -15,6 +14,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     OWNED,
     REGION,
     FakeAws,
+    agent,
     create_association,
     create_role,
     desired,
@@ -29,16 +29,16 @@ OF_ADDON = f"arn:aws:eks:{REGION}:{ACCOUNT}:addon/{CLUSTER}/aws-ebs-csi-driver/1
     ("more", "need"),
     [
         ({"tags": OWNED}, ""),
-        ({}, " This collection did not create the association, so the run needs ⟨adopt⟩: true."),
+        ({}, " The association does not belong to the owner of this list, so the run needs ⟨adopt⟩: true."),
         ({"ownerArn": OF_ADDON}, " An EKS add-on owns the association, so the run needs ⟨force⟩: true."),
     ],
 )
 def test_remedy_names_the_option_of_the_run(more: dict[str, object], need: str) -> None:
     aws = FakeAws()
-    create_role(aws, "my-role")
+    create_role(aws, "my-role", tags=OWNED)
     create_association(aws, "ebs-csi-controller-sa", "other", "kube-system", **more)
     config = desired(workload("ebs-csi-controller-sa", "kube-system"))
-    reads = VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
+    reads = VerificationReads({CLUSTER: agent()})
     (verified,) = verify(config, engine(aws, config).observer().observe(config), reads)
     (check,) = (check for check in verified.checks if check.name == "association")
     assert [(str(finding.code), finding.remedy) for finding in check.findings] == [

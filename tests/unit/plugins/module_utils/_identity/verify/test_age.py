@@ -15,7 +15,6 @@ import pytest
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code, Severity
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import (
     Check,
     Verified,
@@ -45,6 +44,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     TRUST_BARE,
     Clock,
     FakeAws,
+    agent,
     desired,
     document,
     engine,
@@ -59,7 +59,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=timezone.utc)
 OLD = NOW - timedelta(days=30)
 WANTED = desired(workload(), workload("web", role={"name": "web"}, policies=[policy("web")]))
-READS = VerificationReads({CLUSTER: Agent("ACTIVE", "v1.3.8-eksbuild.2")})
+READS = VerificationReads({CLUSTER: agent("ACTIVE", "v1.3.8-eksbuild.2")})
 
 
 def made(role: timedelta | None = None, association: timedelta | None = None) -> FakeAws:
@@ -243,7 +243,7 @@ NOT_EXPLAINED = {
     Code.PERMISSION_NOT_CHECKED,
     Code.PERMISSION_DENIED,
     Code.PERMISSION_TAKEN_AWAY,
-    Code.PERMISSION_TAKEN_AWAY,
+    Code.ROLE_WITHOUT_POLICIES,
     Code.TARGET_ROLE_NOT_ALLOWED,
     Code.TRUST_CONDITIONAL,
     # These findings concern the cluster, not a workload.
@@ -306,7 +306,7 @@ def test_failure_without_age_remains() -> None:
     aws = made(**YOUNG)
     detach(aws)
     observed = look(aws)
-    broken = replace(READS, agents={CLUSTER: Agent("DEGRADED", "v1")})
+    broken = replace(READS, agents={CLUSTER: agent("DEGRADED", "v1")})
     app, web = consider_age(verify(WANTED, observed, broken), observed)
     assert statuses(app) == {"attachment": "unknown", "agent": "fail"}
     assert statuses(web) == {"agent": "fail"}

@@ -16,7 +16,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
     KubernetesOutcome,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Verified
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
@@ -46,6 +45,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     ACCOUNT,
     CLUSTER,
     FakeAws,
+    agent,
     create_policy,
     desired,
     document,
@@ -92,7 +92,7 @@ def verified(aws: FakeAws, config: Desired = BOTH, **reads: object) -> list[Veri
     return verify(
         config,
         engine(aws, config).observer().observe(config),
-        VerificationReads({CLUSTER: Agent("ACTIVE", "v1")}, **reads),
+        VerificationReads({CLUSTER: agent()}, **reads),
     )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
     ObservedAssociation,
 )
@@ -36,6 +35,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.permissions import (
     check_permissions,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
+    NamedPolicy,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,
@@ -92,9 +94,12 @@ def check(
         },
     )
     reads = VerificationReads(
-        {CLUSTER: Agent()},
+        {CLUSTER: None},
         permissions={
-            "my-role": RolePermissions(tuple(attached.items()), ("boundary", boundary) if boundary else None)
+            "my-role": RolePermissions(
+                tuple(NamedPolicy(name, policy) for name, policy in attached.items()),
+                NamedPolicy("boundary", boundary) if boundary else None,
+            )
         },
         targets={target: trust or trusting(list(ASSUMING))} if target else {},
     )

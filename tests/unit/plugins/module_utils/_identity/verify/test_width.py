@@ -13,12 +13,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import (
     ObservedRole,
     TrustScope,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import desired_grants
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import (
+    desired_grants,
+    trust_subject,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.trust import check_width
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     trust_policy,
@@ -61,5 +63,6 @@ def test_wide_trust_policy_of_unmanaged_role_needs_adopt() -> None:
 def remedies(trust: Mapping[str, object], tags: Mapping[str, str]) -> list[tuple[str, str]]:
     (subject,) = desired(workload()).workloads
     role = ObservedRole("my-role", role_arn("my-role"), "/", trust, tags=tags)
-    check = check_width(subject, Observed(group_clusters(HERE)), role, prepare_trust(trust), "workload")
+    context = trust_subject(HERE, subject.key, role.arn, disabled=False)
+    check = check_width(subject, role, prepare_trust(trust), "workload", context)
     return [(finding.code, finding.remedy) for finding in check.findings]

