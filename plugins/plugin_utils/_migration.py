@@ -221,7 +221,8 @@ class Migration:
     def _perform_groups(self, migrants: Sequence[Migrant], restarts: bool) -> None:
         """Migrate the canary, create the associations of all others, and restart their Pods group by group."""
         groups = list(self.session.groups)
-        canary = groups.pop(0) if groups[0].name == "canary" else MigrationGroup("canary", ())
+        has_canary = bool(groups) and groups[0].name == "canary"
+        canary = groups.pop(0) if has_canary else MigrationGroup("canary", ())
         if canary.migrants and (failed := self._run(canary.migrants, canary.name, restarts, proof=True)):
             self._stop(_CANARY_FAILED, failed)
             return

@@ -23,7 +23,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Check
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _migration as migration
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import _migration_session as session
-from ansible_collections.workload_identity.aws.tests.migration.estate import CLUSTER, Estate, Json
+from ansible_collections.workload_identity.aws.tests.migration.estate import (
+    CLUSTER,
+    Estate,
+    Json,
+    delete_association,
+)
 from ansible_collections.workload_identity.aws.tests.migration.scene import Scene
 
 NAMESPACE = "aws:RequestTag/kubernetes-namespace"
@@ -44,19 +49,11 @@ def with_condition(statement: Json, key: str, value: str) -> Json:
     }
 
 
-def delete_association(estate: Estate, name: str) -> None:
-    found = estate.eks.list_pod_identity_associations(
-        clusterName=CLUSTER, serviceAccount=name, namespace="shop"
-    )
-    (item,) = found["associations"]
-    estate.eks.delete_pod_identity_association(clusterName=CLUSTER, associationId=item["associationId"])
-
-
 def named(findings: Any) -> set[tuple[str, str, str]]:
     return {(str(item.workload), item.code.value, item.severity) for item in findings}
 
 
-def test_finished_service_account_without_access_fails(new_scene: Callable[[int], Scene]) -> None:
+def test_finished_service_account_without_access_fails(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     scene.harness.run(step="finish", service_accounts=ONLY)
     (statement,) = scene.estate.trust("app-00")
@@ -68,7 +65,7 @@ def test_finished_service_account_without_access_fails(new_scene: Callable[[int]
         assert ("shop/app-00" in report.failure) == (step != "inventory")
 
 
-def test_run_repairs_a_trust_policy_while_the_annotation_exists(new_scene: Callable[[int], Scene]) -> None:
+def test_run_repairs_a_trust_policy_while_the_annotation_exists(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     scene.harness.run(step="restart", service_accounts=ONLY)
     irsa, statement = scene.estate.trust("app-00")
@@ -81,7 +78,7 @@ def test_run_repairs_a_trust_policy_while_the_annotation_exists(new_scene: Calla
     assert scene.oracle.problems == []
 
 
-def test_association_deleted_after_the_restart_is_an_error(new_scene: Callable[[int], Scene]) -> None:
+def test_association_deleted_after_the_restart_is_an_error(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     scene.harness.run(step="restart", service_accounts=ONLY)
     delete_association(scene.estate, "app-00")
@@ -94,7 +91,7 @@ def test_association_deleted_after_the_restart_is_an_error(new_scene: Callable[[
 
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_rollback_names_a_service_account_without_a_record(
-    new_scene: Callable[[int], Scene], check_mode: bool
+    new_scene: Callable[..., Scene], check_mode: bool
 ) -> None:
     scene = new_scene(1)
     scene.harness.run(step="finish", service_accounts=ONLY)
@@ -105,7 +102,7 @@ def test_rollback_names_a_service_account_without_a_record(
 
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_rollback_keeps_an_association_whose_irsa_statement_was_narrowed(
-    new_scene: Callable[[int], Scene], check_mode: bool
+    new_scene: Callable[..., Scene], check_mode: bool
 ) -> None:
     scene = new_scene(1)
     scene.harness.run(step="restart", service_accounts=ONLY)
@@ -123,7 +120,7 @@ def test_rollback_keeps_an_association_whose_irsa_statement_was_narrowed(
         assert scene.oracle.problems == []
 
 
-def test_rollback_names_an_edited_statement(new_scene: Callable[[int], Scene]) -> None:
+def test_rollback_names_an_edited_statement(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     scene.harness.run(step="restart", service_accounts=ONLY)
     irsa, statement = scene.estate.trust("app-00")
@@ -138,7 +135,7 @@ def test_rollback_names_an_edited_statement(new_scene: Callable[[int], Scene]) -
 
 
 def test_error_after_the_first_change_is_in_the_report(
-    new_scene: Callable[[int], Scene], monkeypatch: pytest.MonkeyPatch
+    new_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = new_scene(1)
     read, reads = session.read_irsa, []
@@ -156,7 +153,7 @@ def test_error_after_the_first_change_is_in_the_report(
 
 @pytest.mark.parametrize("is_known", [True, False])
 def test_failed_or_unknown_probe_fails_its_service_account(
-    new_scene: Callable[[int], Scene], monkeypatch: pytest.MonkeyPatch, is_known: bool
+    new_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, is_known: bool
 ) -> None:
     scene = new_scene(1)
     judge = migration.Migration._judge
@@ -184,7 +181,7 @@ def test_failed_or_unknown_probe_fails_its_service_account(
 
 
 def test_unprobed_service_account_fails(
-    new_scene: Callable[[int], Scene], monkeypatch: pytest.MonkeyPatch
+    new_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = new_scene(1)
     monkeypatch.setattr(converge, "choose_workloads", lambda *_arguments: [])
@@ -194,7 +191,7 @@ def test_unprobed_service_account_fails(
     assert ("shop/app-00", "INJECTION_UNKNOWN", "warning") in named(report.all_findings)
 
 
-def test_agent_from_another_source_is_enough(new_scene: Callable[[int], Scene]) -> None:
+def test_agent_from_another_source_is_enough(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     scene.estate.eks.delete_addon(clusterName=CLUSTER, addonName=AGENT)
     for check_mode in (True, False):
@@ -204,7 +201,7 @@ def test_agent_from_another_source_is_enough(new_scene: Callable[[int], Scene]) 
     assert scene.estate.eks.list_addons(clusterName=CLUSTER)["addons"] == []
 
 
-def test_migration_installs_a_missing_agent(new_scene: Callable[[int], Scene]) -> None:
+def test_migration_installs_a_missing_agent(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     scene.estate.eks.delete_addon(clusterName=CLUSTER, addonName=AGENT)
     for node in ("n1", "n2"):
@@ -225,7 +222,7 @@ def test_migration_installs_a_missing_agent(new_scene: Callable[[int], Scene]) -
     assert scene.harness.run(step="restart", service_accounts=ONLY).failure == ""
 
 
-def test_plan_has_the_changes_of_the_run(new_scene: Callable[[int], Scene]) -> None:
+def test_plan_has_the_changes_of_the_run(new_scene: Callable[..., Scene]) -> None:
     scene = new_scene(1)
     for options in ({"step": "associate"}, {"step": "finish"}, {"rollback": True}):
         if options == {"step": "finish"}:
@@ -238,7 +235,7 @@ def test_plan_has_the_changes_of_the_run(new_scene: Callable[[int], Scene]) -> N
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a fault")])
 def test_report_after_an_abrupt_end(
-    new_scene: Callable[[int], Scene], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseException
+    new_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseException
 ) -> None:
     scene = new_scene(1)
     path = tmp_path / "report.json"

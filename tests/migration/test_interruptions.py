@@ -38,7 +38,7 @@ def count_writes(scene: Scene, **options: Any) -> int:
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_migration_continues(new_scene: Callable[[int], Scene], moment: str) -> None:
+def test_migration_continues(new_scene: Callable[..., Scene], moment: str) -> None:
     scene = new_scene(0)
     count = count_writes(scene, step="finish")
     expected = scene.estate.snapshot()
@@ -54,7 +54,7 @@ def test_migration_continues(new_scene: Callable[[int], Scene], moment: str) -> 
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_rollback_continues(new_scene: Callable[[int], Scene], moment: str) -> None:
+def test_rollback_continues(new_scene: Callable[..., Scene], moment: str) -> None:
     scene = new_scene(0)
     start = scene.estate.snapshot()
     scene.harness.run(step="finish")
