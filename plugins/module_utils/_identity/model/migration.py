@@ -42,6 +42,7 @@ AUDIENCE_ANNOTATION = "eks.amazonaws.com/audience"
 # The tools whose roles a user can name with an option, because their tags or paths may not show the tool.
 Tool = Literal["cloudformation", "eksctl", "terraform"]
 TOOLS: tuple[Tool, ...] = get_args(Tool)
+_RECORD_TAG = f"{IRSA_TAG}record."
 # The maximum length of a tag value in IAM, and the maximum number of tags of a role.
 _TAG_LENGTH = 256
 _TAG_COUNT = 50
@@ -232,9 +233,14 @@ def record_keys(cluster_arn: str, tags: Mapping[str, str]) -> list[str]:
     return sorted(key for key in tags if key.startswith(_prefix(cluster_arn)))
 
 
-def has_other_record(cluster_arn: str, tags: Mapping[str, str]) -> bool:
-    """Return whether a role has a record for another cluster."""
-    return any(key.startswith(IRSA_TAG) and not key.startswith(_prefix(cluster_arn)) for key in tags)
+def is_wide_elsewhere(cluster_arn: str, tags: Mapping[str, str]) -> bool:
+    """Return whether the migration of another cluster added the statement for all associations of the account.
+
+    :raises DamagedRecord: as ``read_record``.
+    """
+    own = _prefix(cluster_arn)
+    prefixes = {key[: len(own)] for key in tags if key.startswith(_RECORD_TAG)} - {own}
+    return any(_read(prefix, tags).is_wide for prefix in sorted(prefixes))
 
 
 def read_record(cluster_arn: str, tags: Mapping[str, str]) -> Record:
@@ -242,7 +248,11 @@ def read_record(cluster_arn: str, tags: Mapping[str, str]) -> Record:
 
     :raises DamagedRecord: when a part of the record was changed or deleted.
     """
-    prefix, keys = _prefix(cluster_arn), record_keys(cluster_arn, tags)
+    return _read(_prefix(cluster_arn), tags)
+
+
+def _read(prefix: str, tags: Mapping[str, str]) -> Record:
+    keys = sorted(key for key in tags if key.startswith(prefix))
     if not keys:
         return Record()
     try:
@@ -263,4 +273,4 @@ def read_record(cluster_arn: str, tags: Mapping[str, str]) -> Record:
 
 
 def _prefix(cluster_arn: str) -> str:
-    return f"{IRSA_TAG}record.{hashlib.sha256(cluster_arn.encode()).hexdigest()[:12]}."
+    return f"{_RECORD_TAG}{hashlib.sha256(cluster_arn.encode()).hexdigest()[:12]}."

@@ -290,8 +290,9 @@ def _migrant(state: MigrationState, key: WorkloadKey, index: _Index) -> Migrant:
     association = state.associations.get(key)
     recorded = index.recorded.get(account_name(key), ())
     role_arn = account.role_arn or state.configured.get(key, "")
-    if not role_arn and association is not None and (association.addon or association.role_arn in recorded):
-        role_arn = association.role_arn
+    if not role_arn and association is not None:
+        listed_arns = [arn for arn in recorded if arn.lower() == association.role_arn.lower()]
+        role_arn = association.role_arn if association.addon or listed_arns else ""
     if not role_arn and len(recorded) == 1:
         role_arn = recorded[0]
     role = state.role(role_arn)
@@ -412,29 +413,34 @@ def plan_return(state: MigrationState, migrants: Sequence[Migrant]) -> ReturnPla
 def _why_not_back(state: MigrationState, migrant: Migrant) -> list[Finding]:
     """Return the reasons why a rollback does not touch a service account with an association or a record."""
     key, association = migrant.key, state.associations.get(migrant.key)
-    if association is not None and (not migrant.is_recorded or association.role_arn != migrant.role_arn):
-        text = (
-            f"association {association.association_id} of {key} has role {association.role_arn} meanwhile, so the rollback does "
-            "not touch the service account."
-            if migrant.is_recorded
-            else f"no migration has recorded {key} in the tags of a role, so the rollback keeps its association "
-            f"{association.association_id}."
-        )
-        remedy = "Delete the association yourself if the service account must use IRSA again."
-        return [Finding(Code.MIGRATION_OTHER_ASSOCIATION, text, remedy, key, raised_as="warning")]
+    if association is not None and not migrant.is_recorded:
+        return [_kept(association, f"no migration has recorded {key} in the tags of a role.")]
+    if association is not None and association.role_arn.lower() != migrant.role_arn.lower():
+        return [_kept(association, f"it has role {association.role_arn} meanwhile.")]
+    # A rollback that fails must be able to create the association again.
+    if association is not None and (
+        association.target_role_arn or association.session_policy or association.unknown
+    ):
+        return [_kept(association, "it has settings that no migration sets, such as a target role.")]
     if finding := check_return(state, migrant):
         return [finding]
-    return (
-        []
-        if state.options.names(key)
-        else [replace(hold, remedy=_NAME_IT.format(hold, key)) for hold in migrant.holds]
+    named = state.options.names(key)
+    remedy = (
+        f"Resume the rollouts, or end these Pods, and run the rollback again. Or name {key} in "
+        "pod_identity_migration_service_accounts: then the rollback deletes its association, and its owner must recreate these "
+        "Pods within 6 hours."
     )
+    return [] if named else [replace(hold, remedy=remedy) for hold in migrant.holds]
 
 
-_NAME_IT = (
-    "{0.remedy} Or name {1} in pod_identity_migration_service_accounts: the rollback then deletes its association, and its owner "
-    "must recreate these Pods within 6 hours."
-)
+def _kept(association: ObservedAssociation, reason: str) -> Finding:
+    return Finding(
+        Code.MIGRATION_OTHER_ASSOCIATION,
+        f"the rollback keeps association {association.association_id} of {association.key}: {reason}",
+        "Delete the association yourself if the service account must use IRSA again.",
+        association.key,
+        raised_as="warning",
+    )
 
 
 def check_return(state: MigrationState, migrant: Migrant) -> Finding | None:
@@ -672,8 +678,7 @@ def _with_distrust(state: MigrationState, migrants: Sequence[Migrant]) -> list[M
     causes: dict[str, list[Migrant]] = {}
     for migrant in migrants:
         role, audience = state.role(migrant.role_arn), migrant.audience or DEFAULT_AUDIENCE
-        account = state.accounts.get(migrant.key)
-        if migrant.stage != "irsa" or role is None or account is None or migrant.key in state.associations:
+        if migrant.stage != "irsa" or role is None:
             continue
         answer = allows_web_identity(role.trust, state.issuer, migrant.name, audience)
         if answer != "yes":
@@ -758,7 +763,8 @@ def _managed_role(
         tags = record_tags(state.cluster.arn, replace(record, accounts=record.accounts | names), role.tags)
     except (DamagedRecord, RecordTooLarge):
         tags = {}
-    _document, removed = without_federation(role.trust, state.issuer, names)
+    after = {**role.trust, "Statement": [*document_statements(role.trust), *statements]}
+    _document, removed = without_federation(after, state.issuer, names)
     obsolete = json.dumps([entry.statement for entry in removed])
     return Finding(
         Code.MIGRATION_ROLE_MANAGED,

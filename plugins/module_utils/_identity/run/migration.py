@@ -34,7 +34,7 @@ from ..model.migration import (
     Migrant,
     Record,
     RecordTooLarge,
-    has_other_record,
+    is_wide_elsewhere,
     read_record,
     record_keys,
     record_tags,
@@ -197,8 +197,14 @@ class TrustChange:
     @property
     def row(self) -> dict[str, object]:
         """Return the change as a row of a result, with the new trust policy."""
-        state = {"trust_policy": self.after}
-        return {"action": "update", "resource": self.resource, "name": self.name, "after": state}
+        before, after = ({"trust_policy": document} for document in (self.before, self.after))
+        return {
+            "action": "update",
+            "resource": self.resource,
+            "name": self.name,
+            "before": before,
+            "after": after,
+        }
 
     @property
     def diff(self) -> dict[str, str]:
@@ -267,8 +273,11 @@ class TrustEditor:
 
     def _with_record(self, role: ObservedRole, users: Mapping[str, Sequence[Migrant]]) -> TrustEdit | None:
         record = read_record(self.cluster.arn, role.tags)
-        is_added = not self._wide_grants(role) or has_other_record(self.cluster.arn, role.tags)
-        is_wide = is_added and any(migrant.disable_session_tags for migrant in users[role.arn])
+        needs_wide = any(migrant.disable_session_tags for migrant in users[role.arn])
+        # The statement that the migration of another cluster added serves this cluster, too.
+        is_wide = is_wide_elsewhere(self.cluster.arn, role.tags) or (
+            needs_wide and not self._wide_grants(role)
+        )
         names = record.accounts | {migrant.name for migrant in users[role.arn]}
         calls = self._tag_calls(role, replace(record, accounts=names, is_wide=record.is_wide or is_wide))
         return TrustEdit(role.trust, calls) if calls else None
@@ -300,7 +309,7 @@ class TrustEditor:
             return None
         grants, rest = read_grants(role.trust)
         unused = record.is_wide and not left.accounts and role.arn not in used
-        revokes = unused and own and not has_other_record(self.cluster.arn, role.tags)
+        revokes = unused and own and not is_wide_elsewhere(self.cluster.arn, role.tags)
         # A trust policy needs at least one statement.
         revokes = revokes and bool(rest or grants - own)
         trust = with_grants(role.trust, rest, grants - own) if revokes else role.trust

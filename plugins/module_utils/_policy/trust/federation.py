@@ -107,16 +107,17 @@ def explain_web_identity(
         return f"the trust policy {named}, and the issuer of this cluster is {issuer}"
     claims = {"sub": "system:serviceaccount:{}:{}".format(*account), "aud": audience}
     wrong, further = [], []
-    for operator, key, values in (test for entry in entries for test in _conditions(entry.statement)):
+    for _operator, key, values in (test for entry in entries for test in _conditions(entry.statement)):
         expected = claims.get(key.rpartition(":")[2])
         if expected is None:
             further.append(f"{key} ({', '.join(values)})")
         elif not any(fnmatchcase(expected, value) for value in values):
-            wrong.append(f"{key.rpartition(':')[2]} {' or '.join(values)} ({operator})")
+            wrong.append(f"{key.rpartition(':')[2]} {' or '.join(values)}")
     if wrong:
         return f"its statement is for {', '.join(dict.fromkeys(wrong))}"
-    tests = f": {', '.join(dict.fromkeys(further))}" if further else ""
-    return f"the statement has further conditions, or a Deny statement applies{tests}"
+    if further:
+        return f"its statement also has conditions on {', '.join(dict.fromkeys(further))}"
+    return "a Deny statement applies, or the statement has conditions that are not met"
 
 
 @dataclass(frozen=True, slots=True)
