@@ -183,7 +183,7 @@ class Code(str, Enum):
     TRUST_ROLE_IN_OTHER_ACCOUNT = "TRUST_ROLE_IN_OTHER_ACCOUNT", "trust", "error"
     TRUST_SCOPE_WITHOUT_SESSION_TAGS = "TRUST_SCOPE_WITHOUT_SESSION_TAGS", "trust", "info"
     TRUST_STATEMENT_FOREIGN = "TRUST_STATEMENT_FOREIGN", "trust", "info", "error"
-    TRUST_STATEMENT_STAYS = "TRUST_STATEMENT_STAYS", "trust", "info", "warning"
+    TRUST_STATEMENT_STAYS = "TRUST_STATEMENT_STAYS", "trust", "warning"
     TRUST_WIDE = "TRUST_WIDE", "trust", "warning", "info"
     TRUST_WIDER_THAN_ASKED = "TRUST_WIDER_THAN_ASKED", "trust", "warning"
     TRUST_WITHOUT_ASSOCIATION = "TRUST_WITHOUT_ASSOCIATION", "trust", "warning"

@@ -518,7 +518,6 @@ def _edited_statements(state: MigrationState, migrants: Sequence[Migrant]) -> It
                 f"{listed(edited, _SHOWN)}.",
                 "In the trust policy, remove the statements that no workload needs.",
                 key,
-                raised_as="warning",
             )
 
 

@@ -909,6 +909,8 @@ def operate(aws: FakeAws, is_here: bool, operation: str, fails_at: int = 0) -> N
     cluster, made = (HERE, editor(aws)) if is_here else (OTHER, other_editor(aws))
     users = [migrant(disable_session_tags=operation == "record wide")]
     if operation == "revoke":
+        # A rollback restores IRSA before it takes the service account out of the record.
+        assert not made.restore(users).failures
         withdraw(aws, cluster)
     if fails_at:
         aws.fail_at(fails_at, DENIED)
